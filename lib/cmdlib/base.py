@@ -1,0 +1,123 @@
+"""The life of a logical unit: locks, check, execute.
+
+The processor calls ``locks`` (what is needed, from the current configuration),
+takes them, asks again and starts over if the answer changed; then ``check``
+(may this be done? changes nothing); then ``execute``. When that fails, the
+steps registered with ``on_failure`` are undone, last one first.
+
+Changes of the configuration go into ``self.tx``. ``self.tx.commit()`` makes
+what is in it durable at once, for steps that must be known before the next one
+begins; what is in it when ``execute`` returns is committed together with the
+opcode's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from ganeti import locking, opcodes
+from ganeti.config import Config, Transaction
+from ganeti.locking import BIG_LOCK, Level, Want
+from ganeti.node import Nodes
+
+OpT = TypeVar("OpT", bound=opcodes.OpCode)
+
+
+class Run(Protocol):
+    """What an opcode's execution sees of its job."""
+
+    @property
+    def job_id(self) -> int: ...
+
+    def log(self, text: str, kind: str = ...) -> None:
+        """Add a line to the job's log."""
+
+    def cancelled(self) -> bool:
+        """Was the job told to stop? Ask at points where stopping is safe."""
+
+    def stop_if_cancelled(self) -> None:
+        """Raise ``JobCanceled`` if the job was told to stop."""
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, on the job's clock; returns early when the job is told to stop."""
+
+
+@dataclass(frozen=True)
+class FollowUps:
+    """A result that submits further jobs: the client sees ``{"jobs": [[true, id], ...]}``.
+
+    The jobs are accepted in the same commit that stores the result.
+    """
+
+    jobs: Sequence[Sequence[opcodes.OpCode]]
+    others: dict[str, Any] = field(default_factory=dict)       # further keys of the result
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What logical units work with."""
+
+    config: Config
+    nodes: Nodes
+
+
+class LogicalUnit(Generic[OpT]):
+    """Base of all logical units."""
+
+    #: After a crash in the middle, may the opcode simply be run again? True for
+    #: work whose only effect is the transaction committed with its result.
+    RERUN_SAFE: ClassVar[bool] = False
+
+    def __init__(self, op: OpT, environment: Environment, job_id: int) -> None:
+        self.op = op
+        self.config = environment.config
+        self.nodes = environment.nodes
+        #: Owner of this job's reservations in the configuration.
+        self.job_id = job_id
+        self.tx: Transaction = self.config.begin()
+        self._undo: list[Callable[[], object]] = []
+
+    def locks(self) -> Sequence[Want]:
+        """The locks needed, beside the cluster's own; computed without waiting."""
+        return ()
+
+    def check(self) -> None:
+        """Raise ``OpPrereqError`` if this cannot be done; locks are held, nothing changes."""
+
+    def dry_run_result(self) -> Any:
+        """The answer when only ``check`` was wanted."""
+        return None
+
+    def execute(self, run: Run) -> Any:
+        """Do it; returns the opcode's result (JSON values), or ``FollowUps``."""
+        raise NotImplementedError
+
+    def effective_op(self) -> OpT:
+        """The opcode with what ``check`` found out (full names): what the job shows."""
+        return self.op
+
+    def on_failure(self, undo: Callable[[], object]) -> None:
+        """Call ``undo`` if ``execute`` fails after this point."""
+        self._undo.append(undo)
+
+    def undo_steps(self) -> list[Callable[[], object]]:
+        """What to undo now, last step first."""
+        return self._undo[::-1]
+
+    # -- names ---------------------------------------------------------------
+
+    def instance_lock(self, name: str) -> Want:
+        """Exclusive lock of an instance, by its full name if it is known.
+
+        An unknown name is locked as it was given: its creation may be under
+        way, and once the lock is held it is looked up again.
+        """
+        found = self.config.find_instance(name)
+        return locking.exclusive(Level.INSTANCE, found.name if found else name)
+
+
+def big_lock(exclusive: bool = False) -> Want:
+    """The cluster's own lock."""
+    return Want(Level.CLUSTER, BIG_LOCK, exclusive)

@@ -1,0 +1,185 @@
+"""Does a value fit a type: annotations made into checks, with named refinements.
+
+``check_for(annotation)`` turns an annotation of an opcode's field into a
+``Check``. It understands ``str``, ``bool``, ``int``, ``float``, ``None``,
+``Any``, ``X | Y``, ``list[X]``, ``dict[str, X]``, ``tuple[X, ...]``,
+``Literal[...]`` and ``Annotated[X, Refinement]``. Python's habit of counting
+``True`` as 1 is not followed: a bool is no number here. (Ganeti 2.0 took
+``true`` for a disk size.)
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from ganeti import constants
+
+
+@dataclass(frozen=True)
+class Check:
+    """A test with its name: ``fits(value)``, and ``expects`` for people."""
+
+    expects: str
+    fits: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A narrower type: goes into ``Annotated`` and is tested after the base."""
+
+    expects: str
+    fits: Callable[[Any], bool]
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_PLAIN: dict[Any, Check] = {
+    Any: Check("anything", lambda value: True),
+    None: Check("null", lambda value: value is None),
+    type(None): Check("null", lambda value: value is None),
+    str: Check("a string", lambda value: isinstance(value, str)),
+    bool: Check("true or false", lambda value: isinstance(value, bool)),
+    int: Check("an integer", _is_int),
+    float: Check("a number", _is_number),
+    list: Check("a list", lambda value: isinstance(value, (list, tuple))),
+    dict: Check("an object", lambda value: isinstance(value, dict)),
+}
+
+
+@cache
+def check_for(annotation: Any) -> Check:
+    """The check of an annotation; raises ``TypeError`` for one it cannot read."""
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _refined(check_for(args[0]), args[1:])
+    if origin is Literal:
+        return Check("one of " + ", ".join(repr(arg) for arg in args),
+                     lambda value: any(value == arg and type(value) is type(arg)
+                                       for arg in args))
+    if origin in (Union, types.UnionType):
+        return _either([check_for(arg) for arg in args])
+    if origin is list:
+        return _list_of(check_for(args[0]))
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return _list_of(check_for(args[0]))
+    if origin is dict:
+        return _dict_of(check_for(args[1]))
+    raise TypeError(f"no check for the annotation {annotation!r}")
+
+
+def _refined(base: Check, refinements: tuple[Any, ...]) -> Check:
+    rules = [rule for rule in refinements if isinstance(rule, Refinement)]
+    if not rules:
+        return base
+    return Check(" and ".join(rule.expects for rule in rules),
+                 lambda value: base.fits(value) and all(rule.fits(value) for rule in rules))
+
+
+def _either(checks: list[Check]) -> Check:
+    return Check(" or ".join(check.expects for check in checks),
+                 lambda value: any(check.fits(value) for check in checks))
+
+
+def _list_of(item: Check) -> Check:
+    return Check(f"a list, each item {item.expects}",
+                 lambda value: isinstance(value, (list, tuple)) and all(map(item.fits, value)))
+
+
+def _dict_of(item: Check) -> Check:
+    return Check(f"an object, each value {item.expects}",
+                 lambda value: isinstance(value, dict) and all(
+                     isinstance(key, str) and item.fits(val) for key, val in value.items()))
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """A value as it may stand in an error message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit - 3] + "..."
+
+
+# -- named refinements ----------------------------------------------------------
+
+NonEmptyString = Annotated[str, Refinement("a non-empty string", bool)]
+NonNegativeInt = Annotated[int, Refinement("an integer of 0 or more", lambda n: n >= 0)]
+PositiveInt = Annotated[int, Refinement("an integer of 1 or more", lambda n: n >= 1)]
+NonNegativeFloat = Annotated[float, Refinement("a number of 0 or more", lambda n: n >= 0)]
+JobId = Annotated[int, Refinement("a job id", lambda n: n >= 0)]
+
+RebootType = Literal["soft", "hard", "full"]
+CreateMode = Literal["create", "import", "remote-import"]
+TagKind = Literal["cluster", "node", "instance", "nodegroup", "network"]
+
+# Host names as RFC 1123 (2.1) has them, and as file names: no leading dot or
+# dash, so that a name can stand in a path or on a command line.
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+def is_host_name(value: object) -> bool:
+    """Can this be the name of a node, an instance or a cluster?"""
+    return (isinstance(value, str) and len(value) <= 253
+            and _HOST_NAME.fullmatch(value) is not None)
+
+
+HostName = Annotated[str, Refinement("a host name", is_host_name)]
+
+_OS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(?:\+[A-Za-z0-9_.-]{1,128})?", re.ASCII)
+
+
+def is_os_name(value: object) -> bool:
+    """An OS definition's name, with ``+variant`` where it has variants."""
+    return isinstance(value, str) and _OS_NAME.fullmatch(value) is not None
+
+
+_TAG = re.compile(r"[A-Za-z0-9_.+*/:@-]+", re.ASCII)
+
+
+def tag_problem(tag: str) -> str | None:
+    """What is wrong with a tag, in words (alphabet of Ganeti 3.1), or None."""
+    if not tag:
+        return "Tags cannot be empty"
+    if len(tag) > constants.MAX_TAG_LENGTH:
+        return (f"Tag {shorten(tag, 40)} is longer than {constants.MAX_TAG_LENGTH} characters")
+    if _TAG.fullmatch(tag) is None:
+        return f"Tag {shorten(tag, 40)} contains invalid characters"
+    return None
+
+
+# -- sizes ------------------------------------------------------------------------
+
+_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))?\s*([a-zA-Z]*)", re.ASCII)
+_UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024,
+          "t": 1024 ** 2, "tb": 1024 ** 2, "tib": 1024 ** 2}
+
+
+def parse_size(value: object) -> int:
+    """MiB from 512, "512", "512M", "1G" or "1.5t"; raises ``ValueError``.
+
+    Fractions of a MiB are rounded up, as Ganeti does it: no smaller than asked.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(f"size {value} is negative")
+        return value
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or found[3].lower() not in _UNITS:
+        raise ValueError(f"{shorten(value)} is not a size: "
+                         "give MiB as a number, or a string such as \"512M\" or \"1G\"")
+    factor = _UNITS[found[3].lower()]
+    fraction = found[2] or ""
+    scale = 10 ** len(fraction)
+    whole: int = -(-(int(found[1] + fraction) * factor) // scale)
+    return whole

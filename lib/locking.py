@@ -1,0 +1,253 @@
+"""Who holds what, who waits for whom.
+
+Theory. A lock is a name on a level, held shared by many or exclusively by one.
+An owner (one opcode of one job) asks once for all the locks it needs, and
+gives all of them back at once. The manager takes them for it one after the
+other in the fixed order of levels, and of names within a level; a request that
+meets a lock that is not free stands in that lock's line and keeps what it has.
+Since every request goes through the locks in the same order and no owner asks
+twice, the graph of who waits for whom has no circle: there is no deadlock.
+
+A line is ordered by priority, then by arrival. A waiter that fits is served
+only if nobody before it in line has to wait, so that a stream of readers
+cannot starve a writer. Nobody blocks in here: ``request`` returns at once and
+says later, through a callback, that the locks are held.
+
+Several levels, because work on one instance should wait for that instance
+while it holds as little else as possible: 200 jobs that wait for one instance
+hold only the cluster's shared lock, which everybody else shares too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from bisect import insort
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from ganeti import errors
+
+
+class Level(IntEnum):
+    """Kinds of lock, in the order in which they are taken."""
+
+    CLUSTER = 0
+    INSTANCE = 1
+    GROUP = 2
+    NODE = 3
+    NETWORK = 4
+
+
+#: First half of a lock's name, as Ganeti's tools show it.
+_KINDS = {Level.CLUSTER: "cluster", Level.INSTANCE: "instance", Level.GROUP: "nodegroup",
+          Level.NODE: "node", Level.NETWORK: "network"}
+
+#: The one lock on the first level: everybody has it shared, big changes alone.
+BIG_LOCK = "BGL"
+
+
+@dataclass(frozen=True, order=True)
+class Want:
+    """One lock that is asked for."""
+
+    level: Level
+    name: str
+    exclusive: bool = field(compare=False, default=False)
+
+    @property
+    def full_name(self) -> str:
+        """``instance/web.example.com``."""
+        return f"{_KINDS[self.level]}/{self.name}"
+
+    @property
+    def mode(self) -> str:
+        """The word that Ganeti's tools show."""
+        return "exclusive" if self.exclusive else "shared"
+
+
+def exclusive(level: Level, name: str) -> Want:
+    """Nobody else may hold it meanwhile."""
+    return Want(level, name, True)
+
+
+def shared(level: Level, name: str) -> Want:
+    """Others may hold it shared too."""
+    return Want(level, name, False)
+
+
+def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
+    """In the order of taking, each lock once; exclusive wins over shared."""
+    strongest: dict[tuple[Level, str], Want] = {}
+    for want in wants:
+        key = (want.level, want.name)
+        if key not in strongest or want.exclusive:
+            strongest[key] = want
+    return tuple(sorted(strongest.values()))
+
+
+class Request:
+    """The locks that one owner asked for, and how far it has come."""
+
+    def __init__(self, owner: str, wants: tuple[Want, ...], priority: int, ticket: int,
+                 granted: Callable[[], None]) -> None:
+        self.owner = owner
+        self.wants = wants
+        self.priority = priority
+        self.ticket = ticket
+        self.granted = granted
+        #: How many of ``wants`` are held; the next one is waited for.
+        self.held = 0
+        self.released = False
+
+    def __lt__(self, other: Request) -> bool:
+        return (self.priority, self.ticket) < (other.priority, other.ticket)
+
+    @property
+    def complete(self) -> bool:
+        """Are all locks held?"""
+        return self.held == len(self.wants)
+
+    @property
+    def next_want(self) -> Want:
+        """The lock that is waited for."""
+        return self.wants[self.held]
+
+
+@dataclass
+class _Lock:
+    owners: dict[str, bool] = field(default_factory=dict)       # owner -> exclusive?
+    line: list[Request] = field(default_factory=list)           # sorted by priority, ticket
+
+    def free_for(self, want: Want) -> bool:
+        if want.exclusive:
+            return not self.owners
+        return not any(self.owners.values())
+
+
+@dataclass(frozen=True)
+class LockState:
+    """One lock as people see it."""
+
+    name: str
+    mode: str | None                       # "shared", "exclusive", None: free
+    owners: tuple[str, ...]
+    pending: tuple[tuple[str, tuple[str, ...]], ...]            # (mode, owners) in line order
+
+
+class LockManager:
+    """All locks. Every method returns at once; safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._locks: dict[str, _Lock] = {}
+        self._requests: dict[str, Request] = {}
+        self._tickets = itertools.count()
+
+    def request(self, owner: str, wants: Iterable[Want], priority: int,
+                granted: Callable[[], None]) -> bool:
+        """Ask for locks. True: they are held now. False: ``granted`` will be called once.
+
+        Raises ``LockError`` if the owner has a request already.
+        """
+        with self._mutex:
+            if owner in self._requests:
+                raise errors.LockError(f"{owner} asked for locks twice")
+            request = Request(owner, merge(wants), priority, next(self._tickets), granted)
+            self._requests[owner] = request
+            self._advance(request)
+            return request.complete
+
+    def release(self, owner: str) -> None:
+        """Give everything back, also a request that still waits; unknown owners are fine."""
+        with self._mutex:
+            request = self._requests.pop(owner, None)
+            if request is None:
+                return
+            completed = self._withdraw(request)
+        for other in completed:
+            other.granted()
+
+    def change_priority(self, owner: str, priority: int) -> None:
+        """Move a waiting owner within its line."""
+        completed: list[Request] = []
+        with self._mutex:
+            request = self._requests.get(owner)
+            if request is None or request.priority == priority:
+                return
+            if request.complete:
+                request.priority = priority
+                return
+            name = request.next_want.full_name
+            lock = self._locks[name]
+            lock.line.remove(request)
+            request.priority = priority
+            insort(lock.line, request)
+            self._serve(name, completed)
+        for other in completed:
+            other.granted()
+
+    def waits_for(self, owner: str) -> LockState | None:
+        """The lock that an owner waits for, or None."""
+        with self._mutex:
+            request = self._requests.get(owner)
+            if request is None or request.complete:
+                return None
+            return self._state(request.next_want.full_name)
+
+    def states(self) -> list[LockState]:
+        """Every lock that somebody holds or waits for, by name."""
+        with self._mutex:
+            return [self._state(name) for name in sorted(self._locks)]
+
+    # -- under the mutex -------------------------------------------------------
+
+    def _state(self, name: str) -> LockState:
+        lock = self._locks[name]
+        mode = None
+        if lock.owners:
+            mode = "exclusive" if any(lock.owners.values()) else "shared"
+        pending = tuple((request.next_want.mode, (request.owner,)) for request in lock.line)
+        return LockState(name, mode, tuple(sorted(lock.owners)), pending)
+
+    def _advance(self, request: Request) -> None:
+        """Take what is free, in order; stand in line at the first that is not."""
+        while not request.complete:
+            want = request.next_want
+            lock = self._locks.setdefault(want.full_name, _Lock())
+            ahead = lock.line and lock.line[0] < request
+            if ahead or not lock.free_for(want):
+                insort(lock.line, request)
+                return
+            lock.owners[request.owner] = want.exclusive
+            request.held += 1
+
+    def _withdraw(self, request: Request) -> list[Request]:
+        completed: list[Request] = []
+        request.released = True
+        touched = [want.full_name for want in request.wants[:request.held]]
+        for name in touched:
+            del self._locks[name].owners[request.owner]
+        if not request.complete:
+            name = request.next_want.full_name
+            self._locks[name].line.remove(request)
+            touched.append(name)
+        for name in touched:
+            self._serve(name, completed)
+        return completed
+
+    def _serve(self, name: str, completed: list[Request]) -> None:
+        """Let those at the head of a line in, as long as they fit."""
+        lock = self._locks.get(name)
+        if lock is None:
+            return
+        while lock.line and lock.free_for(lock.line[0].next_want):
+            request = lock.line.pop(0)
+            lock.owners[request.owner] = request.next_want.exclusive
+            request.held += 1
+            self._advance(request)
+            if request.complete:
+                completed.append(request)
+        if not lock.owners and not lock.line:
+            del self._locks[name]

@@ -1,0 +1,182 @@
+"""What every opcode shares: fields that are checked when it is built, its wire form.
+
+An opcode is a request for work, and nothing more: it has no behaviour. A class
+with annotated fields, made known by ``@opcode``; its OP_ID follows from its
+name (``OpTagsSet`` is ``OP_TAGS_SET``). A value that is built is valid.
+
+An opcode remembers which fields it was *given*: only these are sent to a
+master, so that a real one applies its own defaults to the rest (they moved
+between Ganeti versions, rapi-features.md 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
+
+from ganeti import constants, errors, ht
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+_MISSING = object()
+
+ReasonTrail = Annotated[list[Any], ht.Refinement(
+    "a list of [source, reason, nanoseconds]",
+    lambda trail: all(isinstance(entry, (list, tuple)) and len(entry) == 3
+                      and isinstance(entry[0], str) and isinstance(entry[1], str)
+                      and ht.check_for(int).fits(entry[2]) for entry in trail))]
+
+
+def _is_dependency(entry: object) -> bool:
+    """``[job, [status, ...]]``: job an id, a digit string, or negative = relative."""
+    if not isinstance(entry, (list, tuple)) or len(entry) != 2:
+        return False
+    job, statuses = entry
+    if isinstance(job, str):
+        if not re.fullmatch("[0-9]{1,18}", job, re.ASCII):
+            return False
+    elif not ht.check_for(int).fits(job):
+        return False
+    return (isinstance(statuses, (list, tuple))
+            and all(status in constants.JOB_FINAL for status in statuses))
+
+
+Dependencies = Annotated[list[Any], ht.Refinement(
+    "a list of [job, [final status, ...]]",
+    lambda entries: all(map(_is_dependency, entries)))]
+
+SubmitPriority = Annotated[int, ht.Refinement(
+    "-10, 0 or 10", lambda number: number in constants.PRIORITIES_SUBMIT)]
+
+
+class FieldError(ValueError):
+    """A field of an opcode is missing, unknown or of the wrong type."""
+
+    def __init__(self, op_id: str, field: str, problem: str) -> None:
+        super().__init__(f"{op_id}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+#: Fields of every opcode; they come after its own on the wire.
+COMMON_FIELDS = ("dry_run", "debug_level", "priority", "depends", "comment", "reason")
+
+
+@dataclass_transform(kw_only_default=True)
+class _Declared:
+    """Tells type checkers that annotations make the constructor."""
+
+
+class OpCode(_Declared):
+    """Base of all opcodes, with the fields that every one of them takes."""
+
+    OP_ID: ClassVar[str]
+    #: Name of the field that the summary shows in parentheses.
+    SUMMARY_FIELD: ClassVar[str] = ""
+    #: Fields whose values nobody but the work itself may see.
+    SECRET: ClassVar[frozenset[str]] = frozenset()
+    CHECKS: ClassVar[dict[str, ht.Check]]
+    DEFAULTS: ClassVar[dict[str, Any]]
+
+    dry_run: bool | None = None
+    debug_level: ht.NonNegativeInt | None = None
+    priority: SubmitPriority | None = None
+    depends: Dependencies | None = None
+    comment: str | None = None
+    reason: ReasonTrail = []
+
+    def __init__(self, **values: Any) -> None:
+        checks, defaults = self.CHECKS, self.DEFAULTS
+        for name in values:
+            if name not in checks:
+                raise FieldError(self.OP_ID, name, f"unknown parameter '{name}'")
+        #: Names of the fields that were given; null means "not given" (LUXI of 3.0).
+        self.given = frozenset(name for name, value in values.items() if value is not None)
+        for name, check in checks.items():
+            value = values.get(name, _MISSING)
+            if value is _MISSING or (value is None and name in defaults):
+                if name not in defaults:
+                    raise FieldError(self.OP_ID, name, f"parameter '{name}' is missing")
+                default = defaults[name]
+                # A list or an object of its own for each opcode.
+                value = type(default)(default) if isinstance(default, (list, dict)) else default
+            elif not check.fits(value):
+                raise FieldError(self.OP_ID, name, f"parameter '{name}' must be {check.expects}, "
+                                                   f"not {ht.shorten(value)}")
+            setattr(self, name, value)
+
+    def replace(self, **values: Any) -> Self:
+        """A copy with other values; what was given stays given."""
+        return type(self)(**{name: getattr(self, name) for name in self.given} | values)
+
+    def to_wire(self) -> dict[str, Any]:
+        """OP_ID, the reason trail and the given fields: what SubmitJob sends."""
+        wire: dict[str, Any] = {"OP_ID": self.OP_ID}
+        for name in self.CHECKS:
+            if name in self.given:
+                wire[name] = getattr(self, name)
+        wire.setdefault("reason", self.reason)
+        return wire
+
+    def to_view(self) -> dict[str, Any]:
+        """All fields that have a value, secrets left out: what a job shows in ``ops``."""
+        view: dict[str, Any] = {"OP_ID": self.OP_ID}
+        for name in self.CHECKS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            view[name] = redact(value) if name in self.SECRET else value
+        return view
+
+    def summary(self) -> str:
+        """OP_ID without its prefix, and the telling field: ``INSTANCE_CREATE(web)``."""
+        value = getattr(self, self.SUMMARY_FIELD) if self.SUMMARY_FIELD else None
+        words = self.OP_ID.removeprefix("OP_")
+        return words if value is None else f"{words}({value})"
+
+    def __eq__(self, other: object) -> bool:
+        return (type(self) is type(other) and isinstance(other, OpCode)
+                and all(getattr(self, name) == getattr(other, name) for name in self.CHECKS))
+
+    def __hash__(self) -> int:
+        return hash(self.OP_ID)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.summary()})"
+
+
+def redact(value: object) -> Any:
+    """What stands for a secret value: objects keep their keys (as Ganeti 3.0 shows them)."""
+    if isinstance(value, dict):
+        return {key: "<redacted>" for key in value}
+    return "<redacted>"
+
+
+#: OP_ID -> class.
+BY_ID: dict[str, type[OpCode]] = {}
+
+_OpClass = TypeVar("_OpClass", bound=type[OpCode])
+
+
+@dataclass_transform(kw_only_default=True)
+def opcode(cls: _OpClass) -> _OpClass:
+    """Make a class an opcode: read its fields, derive its OP_ID, make it known."""
+    hints = get_type_hints(cls, include_extras=True)
+    fields = [name for name in hints if name.islower() and name != "given"]
+    own = [name for name in fields if name not in COMMON_FIELDS]
+    cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
+    cls.CHECKS = {name: ht.check_for(hints[name]) for name in [*own, *COMMON_FIELDS]}
+    cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
+    BY_ID[cls.OP_ID] = cls
+    return cls
+
+
+def load(wire: object) -> OpCode:
+    """The opcode of a wire object; raises ``FieldError`` or ``OpCodeUnknown``."""
+    if not isinstance(wire, Mapping):
+        raise errors.OpCodeUnknown(f"an opcode is an object, not {ht.shorten(wire)}")
+    op_id = wire.get("OP_ID")
+    cls = BY_ID.get(op_id) if isinstance(op_id, str) else None
+    if cls is None:
+        raise errors.OpCodeUnknown(f"unknown opcode {ht.shorten(op_id)}")
+    return cls(**{str(name): value for name, value in wire.items() if name != "OP_ID"})

@@ -1,0 +1,149 @@
+"""Opcodes about instances: creation, life, removal, detailed data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ganeti import constants, ht
+from ganeti.opcodes.base import OpCode, opcode
+
+#: Disks and NICs as the caller wrote them; the work reads them further.
+DiskSpecs = list[dict[str, Any]]
+NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
+    "a list of objects with keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+    lambda nics: all(nic.keys() <= constants.NIC_KEYS for nic in nics))]
+
+
+@opcode
+class OpInstanceCreate(OpCode):
+    """Create an instance, and start it unless told otherwise."""
+
+    SUMMARY_FIELD = "instance_name"
+    SECRET = frozenset({"osparams_private", "osparams_secret"})
+
+    instance_name: ht.HostName
+    disks: DiskSpecs
+    nics: NicSpecs
+    mode: ht.CreateMode
+    beparams: dict[str, Any] = {}
+    commit: bool = False
+    compress: str = "none"
+    conflicts_check: bool = True
+    disk_template: ht.NonEmptyString | None = None
+    file_driver: ht.NonEmptyString | None = None
+    file_storage_dir: ht.NonEmptyString | None = None
+    force_variant: bool = False
+    forthcoming: bool = False
+    group_name: ht.NonEmptyString | None = None
+    helper_shutdown_timeout: int | None = None
+    helper_startup_timeout: int | None = None
+    hvparams: dict[str, Any] = {}
+    hypervisor: ht.NonEmptyString | None = None
+    iallocator: ht.NonEmptyString | None = None
+    identify_defaults: bool = False
+    ignore_ipolicy: bool = False
+    instance_communication: bool = False
+    ip_check: bool = False
+    name_check: bool = False
+    no_install: bool | None = None
+    opportunistic_locking: bool = False
+    os_type: ht.NonEmptyString | None = None
+    osparams: dict[str, Any] = {}
+    osparams_private: dict[str, Any] | None = None
+    osparams_secret: dict[str, Any] | None = None
+    pnode: ht.NonEmptyString | None = None
+    pnode_uuid: ht.NonEmptyString | None = None
+    snode: ht.NonEmptyString | None = None
+    snode_uuid: ht.NonEmptyString | None = None
+    source_handshake: list[Any] | None = None
+    source_instance_name: ht.NonEmptyString | None = None
+    source_shutdown_timeout: ht.NonNegativeInt = 120
+    source_x509_ca: ht.NonEmptyString | None = None
+    src_node: ht.NonEmptyString | None = None
+    src_node_uuid: ht.NonEmptyString | None = None
+    src_path: ht.NonEmptyString | None = None
+    start: bool = True
+    tags: list[str] = []
+    wait_for_sync: bool = True
+
+
+@opcode
+class OpInstanceRemove(OpCode):
+    """Stop an instance and remove it with its disks."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None
+    shutdown_timeout: ht.NonNegativeInt = 120
+    ignore_failures: bool = False
+
+
+@opcode
+class OpInstanceStartup(OpCode):
+    """Start an instance."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None
+    force: bool = False
+    ignore_offline_nodes: bool = False
+    hvparams: dict[str, Any] = {}
+    beparams: dict[str, Any] = {}
+    no_remember: bool = False
+    startup_paused: bool = False
+    shutdown_timeout: ht.NonNegativeInt = 120
+
+
+@opcode
+class OpInstanceShutdown(OpCode):
+    """Stop an instance, politely for ``timeout`` seconds."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None
+    force: bool = False
+    ignore_offline_nodes: bool = False
+    timeout: ht.NonNegativeInt = 120
+    no_remember: bool = False
+    admin_state_source: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpInstanceReboot(OpCode):
+    """Reboot an instance from inside (soft), outside (hard), or stop and start it (full)."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    reboot_type: ht.RebootType
+    instance_uuid: ht.NonEmptyString | None = None
+    shutdown_timeout: ht.NonNegativeInt = 120
+    ignore_secondaries: bool = False
+
+
+@opcode
+class OpInstanceReinstall(OpCode):
+    """Run the OS create script again on a stopped instance."""
+
+    SUMMARY_FIELD = "instance_name"
+    SECRET = frozenset({"osparams_private", "osparams_secret"})
+
+    instance_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None
+    force_variant: bool = False
+    os_type: ht.NonEmptyString | None = None
+    osparams: dict[str, Any] | None = None
+    osparams_private: dict[str, Any] | None = None
+    osparams_secret: dict[str, Any] | None = None
+
+
+@opcode
+class OpInstanceQueryData(OpCode):
+    """All that is known of some instances, or of all when none is named."""
+
+    use_locking: bool = False
+    instances: list[ht.NonEmptyString] = []
+    static: bool = False

@@ -1,0 +1,1 @@
+"""Small tools, one concern each."""

@@ -1,0 +1,82 @@
+"""Files: written whole or not at all, and sockets with long paths."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+
+from ganeti import pathutils
+
+
+def fsync_directory(path: str) -> None:
+    """Make the names in a directory durable (a rename is lost without it)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool = True,
+               uid: int = -1, gid: int = -1) -> None:
+    """Replace a file in one step: readers see the old content or the new one.
+
+    ``durable`` makes it survive a power cut: file and directory are synced.
+    """
+    directory, name = os.path.split(path)
+    temporary = pathutils.inside(directory, f".{name}.{secrets.token_hex(4)}")
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        with open(fd, "wb") as file:
+            os.fchmod(fd, mode)
+            if (uid, gid) != (-1, -1):
+                os.fchown(fd, uid, gid)
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        fsync_directory(directory)
+
+
+def remove_file(path: str) -> bool:
+    """Remove a file; False when there was none."""
+    try:
+        os.unlink(path)
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def ensure_dir(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """A directory with this mode and owner, with its parents made if need be."""
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, mode)
+    if (uid, gid) != (-1, -1):
+        os.chown(path, uid, gid)
+
+
+@contextlib.contextmanager
+def short_socket_path(path: str) -> Iterator[str]:
+    """A name for a socket path that fits into an address.
+
+    A socket's address holds 107 bytes; a longer path is reached through a
+    descriptor of its directory, which must stay open until the call returned.
+    """
+    if len(os.fsencode(path)) <= pathutils.SOCKET_PATH_MAX:
+        yield path
+        return
+    directory, name = os.path.split(path)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{fd}/{name}"
+    finally:
+        os.close(fd)
