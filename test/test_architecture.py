@@ -83,7 +83,7 @@ def tree(name: str) -> ast.Module:
 
 def is_package(name: str) -> bool:
     """Is the module an __init__.py?"""
-    return modules()[name].name == "__init__.py"
+    return name in modules() and modules()[name].name == "__init__.py"
 
 
 def imported_names(name: str) -> Iterator[str]:
