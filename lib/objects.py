@@ -181,7 +181,6 @@ class Cluster(ConfigObject):
     maintain_node_health: bool = False
     prealloc_wipe_disks: bool = False
     watcher_pause: float | None = None     # seconds since the epoch
-    queue_drained: bool = False
 
 
 _Object = TypeVar("_Object", bound=ConfigObject)

@@ -69,6 +69,8 @@ class LogicalUnit(Generic[OpT]):
     #: After a crash in the middle, may the opcode simply be run again? True for
     #: work whose only effect is the transaction committed with its result.
     RERUN_SAFE: ClassVar[bool] = False
+    #: Does ``execute`` ask ``run.cancelled()`` at points where it can stop?
+    CANCELLABLE: ClassVar[bool] = False
 
     def __init__(self, op: OpT, environment: Environment, job_id: int) -> None:
         self.op = op

@@ -1,0 +1,76 @@
+"""How opcodes and jobs end: on a draft first, which is stored, and only then shown."""
+
+from __future__ import annotations
+
+import copy
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from ganeti import errors
+from ganeti.constants import JobStatus
+from ganeti.jqueue import journal
+from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, Timestamp, end_rest
+from ganeti.jqueue.task import Done, Failed
+from ganeti.opcodes import OpCode
+
+
+def draft_of(job: Job, first: int) -> Job:
+    """A copy whose opcodes from ``first`` on may be changed."""
+    draft = copy.copy(job)
+    draft.ops = job.ops[:first] + [copy.copy(op) for op in job.ops[first:]]
+    return draft
+
+
+def adopt(job: Job, draft: Job, first: int) -> None:
+    """Show what was stored."""
+    job.start_ts, job.end_ts = draft.start_ts, draft.end_ts
+    job.ops[first:] = draft.ops[first:]
+
+
+def store_success(draft: Job, index: int, outcome: Done, now: float,
+                  stamp: Timestamp) -> Callable[[sqlite3.Connection], list[Job]]:
+    """The change that stores a success with its effect; makes the jobs that follow."""
+    op = draft.ops[index]
+    op.move(JobStatus.SUCCESS)
+    op.result = outcome.value
+    op.end_ts = stamp
+    _show(op, outcome.op)
+    if draft.final:
+        draft.end_ts = stamp
+
+    def change(connection: sqlite3.Connection) -> list[Job]:
+        if outcome.change is not None:
+            outcome.change(connection)
+        children = [journal.insert(connection, ops, draft.context_for_children(), now)
+                    for ops in outcome.jobs]
+        if children:
+            op.result = {**outcome.value, "jobs": [[True, job.id] for job in children]}
+        journal.save(connection, draft, [index])
+        return children
+    return change
+
+
+def mark_failure(draft: Job, index: int, outcome: Failed, stamp: Timestamp) -> None:
+    """The opcode failed or was stopped; those after it never begin."""
+    _show(draft.ops[index], outcome.op)
+    if isinstance(outcome.error, errors.JobCanceled):
+        mark_end(draft, index, JobStatus.CANCELED, CANCELED_RESULT, stamp)
+    else:
+        mark_end(draft, index, JobStatus.ERROR, errors.encode(outcome.error), stamp)
+
+
+def mark_end(draft: Job, index: int, status: JobStatus, result: Any, stamp: Timestamp) -> None:
+    """The job ends with this opcode."""
+    op = draft.ops[index]
+    op.move(status)
+    op.result = result
+    op.end_ts = draft.end_ts = stamp
+    end_rest(draft, index + 1, status, stamp)
+
+
+def _show(op: JobOp, effective: OpCode | None) -> None:
+    """What the work found out (full names) is what the job shows from now on."""
+    if effective is not None:
+        op.view = effective.to_view()
+        op.summary = effective.summary()

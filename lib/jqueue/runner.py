@@ -1,0 +1,407 @@
+"""Gives jobs their turn; knows no opcode's work.
+
+Theory. A live job is in one of five phases:
+
+    READY      its next opcode may begin as soon as there is room
+    PARKED     waits for another job, or for locks; holds no thread
+    RUNNABLE   holds its locks, waits for a worker
+    RUNNING    a worker carries its opcode out
+    ENDING     its end is being written
+
+One dispatcher thread takes READY jobs in the order of priority and id and asks
+for their locks. Since it is one thread, locks are asked for in that order: a
+job that creates an instance and the job after it, which tags it, meet in the
+right order. It stops while as many jobs hold their locks as there are workers;
+jobs parked on locks do not count, so a thousand of them hold up nobody.
+
+What an opcode does is handed in: ``Executor.begin`` gives a ``Task``, which
+takes the locks, says what it waits for, and executes. A worker first makes
+durable that the work begins (unless running it again would do no harm), then
+executes, then stores result and effect in one commit. So after a crash it is
+known which work may have begun, and nothing runs twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ganeti import errors
+from ganeti.constants import JobStatus
+from ganeti.jqueue import ending, journal
+from ganeti.jqueue.board import Board
+from ganeti.jqueue.job import CANCELED_RESULT, Job, timestamp
+from ganeti.jqueue.run import JobRun
+from ganeti.jqueue.task import Again, Done, Entry, Executor, Failed, Outcome, Phase, Task
+from ganeti.opcodes import OpCode
+from ganeti.store import Store, StoreUnavailable
+
+#: Seconds between tries to store the end of an opcode on a disk that refuses.
+STORE_RETRY = 1.0
+
+
+class Runner:
+    """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
+
+    def __init__(self, store: Store, board: Board, executor: Executor, *, workers: int,
+                 clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._board = board
+        self._executor = executor
+        self._room = workers
+        self._clock = clock
+        self._entries: dict[int, Entry] = {}
+        self._ready: list[tuple[int, int, Entry]] = []
+        self._runnable: list[tuple[int, int, Entry]] = []
+        self._busy = 0                              # RUNNABLE and RUNNING ones
+        self._dependents: dict[int, set[int]] = {}
+        self._stopping = threading.Event()
+        self._to_dispatch = threading.Condition(board.mutex)
+        self._to_work = threading.Condition(board.mutex)
+        self._threads = [threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)]
+        self._threads += [threading.Thread(target=self._work, name=f"worker-{number}",
+                                           daemon=True) for number in range(workers)]
+
+    def start(self) -> None:
+        """Begin to run what was added."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, grace: float) -> list[int]:
+        """Begin nothing new; ids of the jobs still running after ``grace`` seconds."""
+        with self._board.mutex:
+            self._stopping.set()
+            self._to_dispatch.notify_all()
+            self._to_work.notify_all()
+        deadline = time.monotonic() + grace
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        with self._board.mutex:
+            return [job_id for job_id, entry in self._entries.items()
+                    if entry.phase is Phase.RUNNING]
+
+    def add(self, job: Job) -> None:
+        """Take on a job that is stored."""
+        with self._board.mutex:
+            self._board.add(job)
+            entry = self._entries[job.id] = Entry(job)
+            self._make_ready(entry)
+
+    def cancel(self, job_id: int, answer: Callable[[bool, str], None],
+               refuse: Callable[[BaseException], None]) -> None:
+        """Cancel a live job; ``answer`` comes once it is durable (or at once, if refused)."""
+        with self._board.mutex:
+            entry = self._entries.get(job_id)
+            if entry is None or entry.phase is Phase.ENDING:
+                answer(False, f"Job {job_id} not found in queue")
+                return
+            if entry.phase is Phase.RUNNING:
+                answer(*self._cancel_running(entry))
+                return
+        self._end(entry, JobStatus.CANCELED, CANCELED_RESULT,
+                  lambda: answer(True, f"Job {job_id} canceled"), refuse)
+
+    def change_priority(self, job_id: int, priority: int) -> bool:
+        """Move a live job; False if there is none."""
+        with self._board.mutex:
+            entry = self._entries.get(job_id)
+            if entry is None or entry.phase is Phase.ENDING:
+                return False
+            for op in entry.job.ops[entry.index:]:
+                op.priority = priority
+            task = entry.task
+            if entry.phase is Phase.READY:
+                self._make_ready(entry)
+            elif entry.phase is Phase.RUNNABLE:
+                heapq.heappush(self._runnable, (priority, job_id, entry))
+            self._board.changed(job_id)
+        if task is not None:
+            task.set_priority(priority)
+        return True
+
+    def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
+        """What a live job waits for; empty if for nothing."""
+        with self._board.mutex:
+            entry = self._entries.get(job_id)
+            if entry is None:
+                return []
+            if entry.depends_on is not None:
+                return [{"kind": "job", "name": str(entry.depends_on), "mode": None,
+                         "jobs": [entry.depends_on]}]
+            task, phase = entry.task, entry.phase
+        if phase is Phase.PARKED and task is not None:
+            return task.waiting_for()
+        if phase in (Phase.READY, Phase.RUNNABLE):
+            return [{"kind": "limit", "name": "max_running_jobs", "mode": None, "jobs": []}]
+        return []
+
+    # -- what a running opcode may do, on its worker's thread ----------------------
+
+    def _run_of(self, entry: Entry) -> JobRun:
+        return JobRun(entry.job.id, entry.cancel, begin=lambda: self._store_start(entry),
+                      log=lambda text, kind: self._log(entry, text, kind))
+
+    def _log(self, entry: Entry, text: str, kind: str) -> None:
+        """Show a line at once, and have it stored with the next commit."""
+        with self._board.mutex:
+            job, index = entry.job, entry.index
+            job.log_serial += 1
+            line = [job.log_serial, timestamp(self._clock()), kind, text]
+            op = job.ops[index]
+            assert op.lines is not None
+            op.lines.append(line)
+            self._board.changed(job.id)
+        self._store.write(lambda connection: journal.add_log(connection, job.id, index, line))
+
+    def _store_start(self, entry: Entry) -> None:
+        """The commit before the work."""
+        assert entry.task is not None
+        if entry.task.rerun_safe:
+            return
+        with self._board.mutex:
+            index = entry.index
+            draft = ending.draft_of(entry.job, index)
+        self._commit(lambda connection: journal.save(connection, draft, [index]))
+
+    # -- dispatcher --------------------------------------------------------------------
+
+    def _make_ready(self, entry: Entry) -> None:
+        entry.phase = Phase.READY
+        heapq.heappush(self._ready, (entry.job.priority, entry.job.id, entry))
+        self._to_dispatch.notify()
+
+    def _next_ready(self) -> Entry | None:
+        """The next READY job; None when stopping."""
+        with self._board.mutex:
+            while not self._stopping.is_set():
+                while self._ready and self._busy < self._room:
+                    priority, _, entry = heapq.heappop(self._ready)
+                    # A job that moved on, or changed its priority, left a stale item.
+                    if entry.phase is Phase.READY and entry.job.priority == priority:
+                        entry.phase = Phase.PARKED
+                        return entry
+                self._to_dispatch.wait()
+            return None
+
+    def _dispatch(self) -> None:
+        while (entry := self._next_ready()) is not None:
+            try:
+                self._dispatch_one(entry)
+            except Exception as err:
+                logging.exception("Job %d could not be dispatched", entry.job.id)
+                self._fail(entry, err)
+
+    def _dispatch_one(self, entry: Entry) -> None:
+        op = entry.op.op
+        assert op is not None
+        if not self._dependencies_met(entry, op):
+            return
+        try:
+            task = self._executor.begin(op, entry.job.id, entry.op.priority)
+        except errors.Error as err:
+            self._fail(entry, err)
+            return
+        with self._board.mutex:
+            if entry.phase is not Phase.PARKED:
+                return                              # canceled meanwhile
+            entry.task = task
+            if entry.op.status is JobStatus.QUEUED:
+                entry.op.move(JobStatus.WAITING)
+                entry.op.start_ts = timestamp(self._clock())
+                entry.job.start_ts = entry.job.start_ts or entry.op.start_ts
+                self._board.changed(entry.job.id)
+        try:
+            if task.acquire(lambda: self._locks_held(entry, task)):
+                self._locks_held(entry, task)
+        except errors.Error as err:
+            self._fail(entry, err)
+
+    def _locks_held(self, entry: Entry, task: Task) -> None:
+        with self._board.mutex:
+            if entry.task is task and entry.phase is Phase.PARKED:
+                entry.phase = Phase.RUNNABLE
+                self._busy += 1
+                heapq.heappush(self._runnable, (entry.op.priority, entry.job.id, entry))
+                self._to_work.notify()
+                return
+        task.release()                              # canceled in between
+
+    def _dependencies_met(self, entry: Entry, op: OpCode) -> bool:
+        """True: go on. False: parked until a job ends, or ended here."""
+        for number, statuses in op.depends or ():
+            with self._board.mutex:
+                if number in self._entries and number != entry.job.id:
+                    entry.depends_on = number
+                    self._dependents.setdefault(number, set()).add(entry.job.id)
+                    return False
+            with self._store.read() as connection:
+                status = journal.status(connection, number)
+            if status is None or number == entry.job.id:
+                self._fail(entry, errors.OpExecError(f"Dependency error: Job {number} not found"))
+                return False
+            if statuses and status not in statuses:
+                if status is JobStatus.CANCELED:
+                    self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
+                else:
+                    wanted = ", ".join(repr(str(word)) for word in statuses)
+                    self._fail(entry, errors.OpExecError(
+                        f"Dependency job {number} finished with status {str(status)!r}, "
+                        f"not one of {wanted} as required"))
+                return False
+        return True
+
+    # -- workers ------------------------------------------------------------------------
+
+    def _next_runnable(self) -> Entry | None:
+        with self._board.mutex:
+            while not self._stopping.is_set():
+                while self._runnable:
+                    _, _, entry = heapq.heappop(self._runnable)
+                    if entry.phase is Phase.RUNNABLE:
+                        entry.phase = Phase.RUNNING
+                        entry.op.move(JobStatus.RUNNING)
+                        entry.op.exec_ts = timestamp(self._clock())
+                        self._board.changed(entry.job.id)
+                        return entry
+                self._to_work.wait()
+            return None
+
+    def _work(self) -> None:
+        while (entry := self._next_runnable()) is not None:
+            task = entry.task
+            assert task is not None
+            try:
+                self._settle(entry, task.execute(self._run_of(entry)))
+            except Exception as err:
+                # Not the work's own failure: a mistake in here. The job must not hang.
+                logging.exception("Job %d: its end could not be recorded", entry.job.id)
+                self._settle(entry, Failed(errors.ProgrammerError(str(err))))
+            finally:
+                with self._board.mutex:
+                    self._busy -= 1
+                    self._to_dispatch.notify()
+
+    def _settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Store how an opcode ended, show it, and let the job go on."""
+        assert entry.task is not None
+        if isinstance(outcome, Again):
+            if not entry.cancel.is_set():
+                entry.task.release()
+                with self._board.mutex:
+                    entry.op.move(JobStatus.WAITING)
+                    self._requeue(entry)
+                return
+            outcome = Failed(errors.JobCanceled(CANCELED_RESULT))
+        with self._board.mutex:
+            index = entry.index
+            draft = ending.draft_of(entry.job, index)
+        children: list[Job] = []
+        if isinstance(outcome, Done):
+            now = self._clock()
+            try:
+                children = self._commit(ending.store_success(draft, index, outcome, now,
+                                                             timestamp(now)))
+            except errors.Error as err:
+                outcome.undo()
+                outcome = Failed(err, outcome.op)
+                with self._board.mutex:
+                    draft = ending.draft_of(entry.job, index)
+            else:
+                outcome.settle()
+        if isinstance(outcome, Failed):
+            ending.mark_failure(draft, index, outcome, timestamp(self._clock()))
+            self._commit(lambda connection: journal.save(
+                connection, draft, range(index, len(draft.ops))))
+        for child in children:
+            self.add(child)
+        # Before the job goes on: its next opcode may want the same locks.
+        entry.task.release()
+        with self._board.mutex:
+            ending.adopt(entry.job, draft, index)
+            if entry.job.final:
+                self._forget(entry)
+            else:
+                self._requeue(entry)
+
+    def _commit(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Store something that must be stored: on a disk that refuses, try until it does."""
+        while True:
+            try:
+                return self._store.write(change).result()
+            except StoreUnavailable as err:
+                logging.error("Waiting for the disk: %s", err)
+                if self._stopping.wait(STORE_RETRY):
+                    raise
+
+    # -- ends, and what they set going -----------------------------------------------------
+
+    def _fail(self, entry: Entry, error: BaseException) -> None:
+        self._end(entry, JobStatus.ERROR, errors.encode(error))
+
+    def _end(self, entry: Entry, status: JobStatus, result: Any,
+             done: Callable[[], None] = lambda: None,
+             refuse: Callable[[BaseException], None] | None = None) -> None:
+        """End a job whose current opcode never ran."""
+        with self._board.mutex:
+            if entry.phase in (Phase.RUNNING, Phase.ENDING):
+                return
+            before, entry.phase = entry.phase, Phase.ENDING
+            if before is Phase.RUNNABLE:
+                self._busy -= 1
+                self._to_dispatch.notify()
+            index = entry.index
+            draft = ending.draft_of(entry.job, index)
+            task, entry.task = entry.task, None
+        if task is not None:
+            task.release()
+        ending.mark_end(draft, index, status, result, timestamp(self._clock()))
+        future = self._store.write(lambda connection: journal.save(
+            connection, draft, range(index, len(draft.ops))))
+
+        def stored(_: object) -> None:
+            error = future.exception()
+            with self._board.mutex:
+                if error is not None:
+                    logging.error("Job %d could not be ended: %s", entry.job.id, error)
+                    self._requeue(entry)
+                else:
+                    ending.adopt(entry.job, draft, index)
+                    self._forget(entry)
+            if error is None:
+                done()
+            elif refuse is not None:
+                refuse(error)
+        future.add_done_callback(stored)
+
+    def _cancel_running(self, entry: Entry) -> tuple[bool, str]:
+        job_id = entry.job.id
+        assert entry.task is not None
+        if not entry.task.cancellable:
+            return False, f"Job {job_id} is running and can no longer be canceled"
+        entry.cancel.set()
+        if entry.op.status is JobStatus.RUNNING:
+            entry.op.move(JobStatus.CANCELING)
+            self._board.changed(job_id)
+        return True, f"Job {job_id} will be canceled"
+
+    def _requeue(self, entry: Entry) -> None:
+        entry.task = None
+        self._make_ready(entry)
+        self._board.changed(entry.job.id)
+
+    def _forget(self, entry: Entry) -> None:
+        entry.phase = Phase.ENDING
+        del self._entries[entry.job.id]
+        self._board.remove(entry.job)
+        for dependent in self._dependents.pop(entry.job.id, ()):
+            waiting = self._entries.get(dependent)
+            if waiting is not None and waiting.depends_on == entry.job.id:
+                waiting.depends_on = None
+                if waiting.phase is Phase.PARKED:
+                    self._make_ready(waiting)

@@ -1,0 +1,125 @@
+"""Carries one opcode through its steps: locks, check, execution.
+
+The processor is what the job queue is handed. It knows opcodes and logical
+units; the queue knows neither, and this knows nothing of jobs but their ids.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ganeti import cmdlib, errors, locking
+from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
+from ganeti.constants import ErrorCode
+from ganeti.jqueue.run import JobRun
+from ganeti.jqueue.task import Again, Done, Failed, Outcome
+from ganeti.opcodes import BY_ID, FORWARD_ONLY, OpCode
+
+
+def refuse_foreign(op_id: object) -> None:
+    """Raise ``OpPrereqError`` for an opcode that only a real Ganeti carries out."""
+    if op_id in FORWARD_ONLY and op_id not in BY_ID:
+        raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
+
+
+def rerun_safe(op: OpCode) -> bool:
+    """May this opcode simply be run again after a crash?"""
+    return cmdlib.lu_for(op.OP_ID).RERUN_SAFE
+
+
+class Processor:
+    """Makes tasks of opcodes (``jqueue.task.Executor``)."""
+
+    def __init__(self, environment: Environment, locks: locking.LockManager) -> None:
+        self._environment = environment
+        self._locks = locks
+
+    def begin(self, op: OpCode, job_id: int, priority: int) -> OpcodeTask:
+        """A task for an opcode."""
+        return OpcodeTask(self._environment, self._locks, op, job_id, priority)
+
+
+class OpcodeTask:
+    """One opcode on its way (``jqueue.task.Task``)."""
+
+    def __init__(self, environment: Environment, locks: locking.LockManager, op: OpCode,
+                 job_id: int, priority: int) -> None:
+        self._environment = environment
+        self._locks = locks
+        self._priority = priority
+        self._owner = f"job/{job_id}"
+        self._job_id = job_id
+        self._released = False
+        self._wants: tuple[locking.Want, ...] = ()
+        self._lu: LogicalUnit[Any] = cmdlib.lu_for(op.OP_ID)(op, environment, job_id)
+        self.cancellable = self._lu.CANCELLABLE
+        self.rerun_safe = self._lu.RERUN_SAFE
+
+    def acquire(self, ready: Callable[[], None]) -> bool:
+        """Ask for the locks that the logical unit wants now."""
+        self._wants = self._wanted()
+        return self._locks.request(self._owner, self._wants, self._priority, ready)
+
+    def release(self) -> None:
+        """Give back locks and reservations; doing it twice is harmless."""
+        if not self._released:
+            self._released = True
+            self._environment.config.reservations.release(self._job_id)
+            self._locks.release(self._owner)
+
+    def waiting_for(self) -> list[dict[str, Any]]:
+        """The lock that is waited for, and the jobs that hold it."""
+        state = self._locks.waits_for(self._owner)
+        if state is None:
+            return []
+        mode = next((mode for mode, owners in state.pending if self._owner in owners), None)
+        jobs = [int(owner.removeprefix("job/")) for owner in state.owners]
+        return [{"kind": "lock", "name": state.name, "mode": mode, "jobs": jobs}]
+
+    def set_priority(self, priority: int) -> None:
+        """Move within the lines for locks."""
+        self._priority = priority
+        self._locks.change_priority(self._owner, priority)
+
+    def execute(self, run: JobRun) -> Outcome:
+        """Check, make durable that work begins, work; undo what failed half way."""
+        lu = self._lu
+        try:
+            if self._wanted() != self._wants:
+                return Again()
+            lu.check()
+            if lu.op.dry_run:
+                return Done(lu.dry_run_result(), lu.effective_op())
+            run.begin()
+            result = lu.execute(run)
+        except Exception as err:
+            self._undo(run)
+            if not isinstance(err, errors.Error):
+                logging.exception("Job %d: %s failed", self._job_id, lu.op.summary())
+            return Failed(err, self._effective_op())
+        jobs = result.jobs if isinstance(result, FollowUps) else ()
+        value = dict(result.others) if isinstance(result, FollowUps) else result
+        return Done(value, lu.effective_op(), change=lu.tx.apply, settle=lu.tx.settle,
+                    undo=lambda: self._undo(run), jobs=jobs)
+
+    def _wanted(self) -> tuple[locking.Want, ...]:
+        return locking.merge([big_lock(), *self._lu.locks()])
+
+    def _effective_op(self) -> OpCode | None:
+        """What is known by now; a failure may have come before anything was."""
+        try:
+            op: OpCode = self._lu.effective_op()
+            return op
+        except Exception:
+            logging.debug("No effective opcode", exc_info=True)
+            return None
+
+    def _undo(self, run: JobRun) -> None:
+        for step in self._lu.undo_steps():
+            try:
+                step()
+            except Exception as err:
+                logging.exception("Job %d: an undo step failed", self._job_id)
+                run.log(f"Could not undo a step: {err}")

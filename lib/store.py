@@ -1,0 +1,242 @@
+"""The master's database: SQLite, opened so that a commit survives a power cut.
+
+Theory. One thread writes. Changes that arrive while it is busy wait in line and
+go into its next transaction together, each behind a savepoint of its own, so
+that one that fails takes no other with it. A change's future is resolved only
+after the commit returned, which with WAL and ``synchronous=FULL`` means that
+the log is on the disk. So a caller who got an answer can tell a client.
+
+Readers have a connection per thread and never wait for the writer.
+
+When the disk refuses (full, read-only, broken) every change of the transaction
+fails with ``StoreUnavailable`` and nothing of it is kept. The connection is
+then opened anew: after a failed fsync the kernel may call pages clean that never
+reached the disk (PostgreSQL's lesson of 2018), so nothing in memory is trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from ganeti import errors
+from ganeti.utils import io
+
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], Any]
+
+#: Grows with every change of the tables below.
+SCHEMA_VERSION = 1
+#: "gnti", so that ``file`` and we can tell this database from others.
+APPLICATION_ID = 0x676E7469
+
+#: Changes that go into one transaction at most: bounds how long the first waits.
+MAX_BATCH = 512
+
+SCHEMA = """
+CREATE TABLE cluster_object (
+    kind TEXT NOT NULL,                 -- cluster, node, group, instance
+    uuid TEXT NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL,                 -- JSON of the object
+    PRIMARY KEY (kind, uuid),
+    UNIQUE (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE cluster_value (
+    name TEXT PRIMARY KEY,
+    value TEXT
+) WITHOUT ROWID;
+CREATE TABLE job_job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- never used twice
+    status TEXT NOT NULL,
+    received_us INTEGER NOT NULL,               -- microseconds since the epoch
+    start_us INTEGER,
+    end_us INTEGER,
+    archived INTEGER NOT NULL DEFAULT 0,
+    user TEXT,
+    request_id TEXT,
+    idempotency_key TEXT,
+    request_digest TEXT
+);
+CREATE INDEX job_job_unarchived ON job_job (id) WHERE archived = 0;
+CREATE INDEX job_job_live ON job_job (id) WHERE status NOT IN ('canceled', 'success', 'error');
+CREATE UNIQUE INDEX job_job_key ON job_job (user, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+CREATE TABLE job_op (
+    job_id INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    op TEXT NOT NULL,                   -- as submitted while it may run, as shown afterwards
+    summary TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    result TEXT,                        -- JSON
+    start_us INTEGER,
+    exec_us INTEGER,
+    end_us INTEGER,
+    PRIMARY KEY (job_id, idx)
+) WITHOUT ROWID;
+CREATE TABLE job_log (
+    job_id INTEGER NOT NULL,
+    serial INTEGER NOT NULL,            -- counts through the whole job
+    idx INTEGER NOT NULL,               -- which opcode said it
+    time_us INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,                 -- JSON
+    PRIMARY KEY (job_id, serial)
+) WITHOUT ROWID;
+"""
+
+
+class StoreUnavailable(errors.Error):
+    """The disk did not take a change; nothing of it is kept."""
+
+
+class Store:
+    """The open database. ``create`` or ``open`` makes one; close it at the end."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._changes: queue.SimpleQueue[tuple[Change, Future[Any]] | None] = queue.SimpleQueue()
+        self._readers = threading.local()
+        self._reader_list: list[sqlite3.Connection] = []
+        self._reader_mutex = threading.Lock()
+        self._connection = _connect(path)
+        self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def create(cls, path: str) -> Store:
+        """Make an empty database; ``FileExistsError`` if there is a file already."""
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = _connect(path)
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id={APPLICATION_ID}; "
+            f"PRAGMA user_version={SCHEMA_VERSION}; {SCHEMA} COMMIT;")
+        connection.close()
+        io.fsync_directory(os.path.dirname(path))
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str) -> Store:
+        """Open an existing database; ``ConfigurationError`` says what is wrong with it."""
+        if not os.path.exists(path):
+            raise errors.ConfigurationError(f"there is no database at {path}")
+        try:
+            connection = _connect(path)
+            application, = connection.execute("PRAGMA application_id").fetchone()
+            version, = connection.execute("PRAGMA user_version").fetchone()
+            connection.close()
+        except sqlite3.DatabaseError as err:
+            raise errors.ConfigurationError(f"cannot read the database {path}: {err}") from None
+        if application != APPLICATION_ID:
+            raise errors.ConfigurationError(f"{path} is not a database of this program")
+        if version != SCHEMA_VERSION:
+            raise errors.ConfigurationError(
+                f"{path} has schema {version}, this program reads schema {SCHEMA_VERSION}")
+        return cls(path)
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Have ``change`` made; the future holds what it returned, once that is durable.
+
+        What ``change`` raises becomes the future's exception, and its writes
+        are undone. ``StoreUnavailable`` when the disk refused.
+        """
+        future: Future[T] = Future()
+        self._changes.put((change, future))
+        return future
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading, showing what is committed; this thread's own."""
+        connection = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = _connect(self._path)
+            connection.execute("PRAGMA query_only=ON")
+            self._readers.connection = connection
+            with self._reader_mutex:
+                self._reader_list.append(connection)
+        yield connection
+
+    def close(self) -> None:
+        """Write what is in line, then close."""
+        self._changes.put(None)
+        self._thread.join()
+        with self._reader_mutex:
+            for connection in self._reader_list:
+                connection.close()
+        self._connection.close()
+
+    # -- the writer's thread ---------------------------------------------------
+
+    def _write_all(self) -> None:
+        closing = False
+        while not closing:
+            batch: list[tuple[Change, Future[Any]]] = []
+            item = self._changes.get()
+            while True:
+                if item is None:
+                    closing = True
+                    break
+                batch.append(item)
+                if len(batch) == MAX_BATCH:
+                    break
+                try:
+                    item = self._changes.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._write_batch(batch)
+
+    def _write_batch(self, batch: list[tuple[Change, Future[Any]]]) -> None:
+        """One transaction; afterwards every future of the batch is resolved."""
+        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for change, future in batch:
+                answers.append((future, *self._apply(change)))
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as err:
+            self._start_over()
+            refusal = StoreUnavailable(f"the disk did not take a change: {err}")
+            answers = [(future, None, refusal) for _, future in batch]
+        for future, result, error in answers:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+    def _apply(self, change: Change) -> tuple[Any, BaseException | None]:
+        """Make one change behind a savepoint; its own failure is its own."""
+        self._connection.execute("SAVEPOINT one")
+        try:
+            result = change(self._connection)
+        except (sqlite3.OperationalError, OSError):
+            raise                               # the disk, or our own mistake: all fail
+        except Exception as err:
+            self._connection.execute("ROLLBACK TO one")
+            self._connection.execute("RELEASE one")
+            return None, err
+        self._connection.execute("RELEASE one")
+        return result, None
+
+    def _start_over(self) -> None:
+        """Drop the transaction and everything that the connection remembers."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+            self._connection = _connect(self._path)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False,
+                                 timeout=5.0, cached_statements=256)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
