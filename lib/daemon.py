@@ -1,0 +1,252 @@
+"""What the two daemons have in common as processes.
+
+A daemon is a ``Daemon`` with four steps, and ``run`` takes it through them:
+
+    bind     with the privileges of whoever started us: sockets, keys
+    (here root becomes the configured user)
+    start    opens the rest; when it returns, clients are answered
+    (here a detached daemon's parent exits with 0)
+    serve    works until told to stop
+    finish   always, in the end
+
+SIGTERM and SIGINT call ``stop``, SIGHUP calls ``reload``, on the main thread
+between two of its steps: they only set flags or wake a loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import grp
+import logging
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ganeti import constants, errors
+from ganeti.utils import log
+
+
+class DaemonError(errors.Error):
+    """The daemon cannot start; ``exit_code`` is what its process ends with."""
+
+    def __init__(self, text: str, exit_code: int = constants.EXIT_FAILURE) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every daemon's command line can say."""
+
+    foreground: bool = False
+    debug: bool = False
+    syslog: str = "no"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``Options``."""
+    parser.add_argument("-f", "--foreground", action="store_true",
+                        help="do not detach from the terminal")
+    parser.add_argument("-d", "--debug", action="store_true", help="log more")
+    parser.add_argument("--syslog", choices=("no", "yes", "only"), default="no",
+                        help="log to syslog: not, too, or instead of the file (default: no)")
+    parser.add_argument("--version", action="version",
+                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
+
+
+def read_arguments(arguments: argparse.Namespace) -> Options:
+    """What ``add_arguments`` parsed."""
+    return Options(arguments.foreground, arguments.debug, arguments.syslog)
+
+
+class Daemon:
+    """Base of both daemons."""
+
+    name: str
+    pid_file: str
+    log_file: str
+    #: User and group to become when started as root.
+    user: str
+    group: str
+
+    def bind(self) -> None:
+        """Open what may need root's rights."""
+
+    def start(self) -> None:
+        """Open the rest; afterwards clients are answered."""
+
+    def serve(self) -> None:
+        """Work until ``stop``."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Begin to end; called from a signal handler."""
+        raise NotImplementedError
+
+    def reload(self) -> None:
+        """Read files again; called from a signal handler."""
+
+    def finish(self) -> None:
+        """Close what is open."""
+
+
+def run(daemon: Daemon, options: Options) -> int:
+    """Take a daemon through its life; the process's exit code."""
+    report = contextlib.nullcontext(_report_here) if options.foreground else _detached()
+    with report as tell:
+        try:
+            with _pid_lock(daemon):
+                log.setup(daemon.name, daemon.log_file, debug=options.debug,
+                          syslog=options.syslog, stderr=options.foreground)
+                return _live(daemon, tell)
+        except DaemonError as err:
+            tell(str(err), err.exit_code)
+            return err.exit_code
+        except (errors.Error, OSError) as err:
+            tell(str(err), constants.EXIT_FAILURE)
+            return constants.EXIT_FAILURE
+
+
+Tell = Callable[[str, int], None]
+
+
+def _report_here(text: str, exit_code: int) -> None:
+    """Say how the start went: on the terminal we still have."""
+    if text:
+        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+
+
+def _live(daemon: Daemon, tell: Tell) -> int:
+    logging.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
+    try:
+        _install_signals(daemon)
+        daemon.bind()
+        become_user(daemon.user, daemon.group, daemon.log_file)
+        daemon.start()
+    except (errors.Error, OSError) as err:
+        logging.error("Cannot start: %s", err)
+        daemon.finish()
+        raise
+    tell("", constants.EXIT_SUCCESS)
+    try:
+        daemon.serve()
+    except Exception:
+        logging.exception("%s failed", daemon.name)
+        return constants.EXIT_FAILURE
+    finally:
+        daemon.finish()
+        logging.info("%s stopped", daemon.name)
+    return constants.EXIT_SUCCESS
+
+
+def _install_signals(daemon: Daemon) -> None:
+    def on_stop(number: int, _: object) -> None:
+        logging.info("Received %s, stopping", signal.Signals(number).name)
+        daemon.stop()
+
+    def on_reload(_: int, __: object) -> None:
+        log.reopen()
+        daemon.reload()
+    signal.signal(signal.SIGTERM, on_stop)
+    signal.signal(signal.SIGINT, on_stop)
+    signal.signal(signal.SIGHUP, on_reload)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _detached() -> Iterator[Tell]:
+    """Go on as a process without terminal; the parent waits for how the start went.
+
+    The parent exits here, with the code and after the words that the child tells.
+    """
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        _await_child(reader)
+    os.close(reader)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    os.umask(0o077)
+
+    def tell(text: str, exit_code: int) -> None:
+        with contextlib.suppress(OSError):
+            os.write(writer, f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
+        _close_terminal(writer)
+    yield tell
+
+
+def _await_child(reader: int) -> None:
+    with open(reader, encoding="utf-8", errors="replace") as pipe:
+        code, _, text = pipe.read().partition(" ")
+    if not code:
+        text, code = "ended while starting; its log says more", str(constants.EXIT_FAILURE)
+    _report_here(text, int(code))
+    os._exit(int(code))
+
+
+def _close_terminal(writer: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for fd in (0, 1, 2, writer):
+        os.dup2(null, fd)
+    os.close(null)
+    os.close(writer)
+
+
+@contextlib.contextmanager
+def _pid_lock(daemon: Daemon) -> Iterator[None]:
+    """Hold the pid file's lock: whoever has it is the daemon, whatever the number says."""
+    try:
+        fd = os.open(daemon.pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        raise DaemonError(f"{os.path.dirname(daemon.pid_file)} does not exist; "
+                          "is there a cluster? (ganeti-cluster init NAME creates one)",
+                          constants.EXIT_NODESETUP_ERROR) from None
+    with open(fd, "r+", encoding="ascii") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            other = file.read(20).strip()
+            raise DaemonError(f"already running with pid {other or 'unknown'} "
+                              f"({daemon.pid_file} is locked)") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                # Left behind, an empty file says "not running" to init scripts.
+                os.unlink(daemon.pid_file)
+
+
+def become_user(user: str, group: str, log_file: str) -> None:
+    """Root becomes the configured user, with all of that user's groups.
+
+    Whoever is not root stays who he is. Where that user does not exist, as in a
+    container made for this alone, root stays root and the log says so.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        logging.warning("There is no user %s on this machine; going on as root", user)
+        return
+    try:
+        gid = grp.getgrnam(group).gr_gid
+    except KeyError:
+        gid = entry.pw_gid
+    log.own_file(log_file, entry.pw_uid, gid)
+    os.initgroups(user, gid)
+    os.setgid(gid)
+    os.setuid(entry.pw_uid)
+    logging.info("Now running as %s", user)

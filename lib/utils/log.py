@@ -1,0 +1,88 @@
+"""Logging as Ganeti's administrators know it, one line per record whatever is in it.
+
+    2026-11-24 02:03:04,005: ganeti-rapi pid=123 INFO 200 GET /version
+
+Control characters are escaped, so that nothing a client sends can forge a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import os
+import re
+
+FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
+FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
+                "%(module)s:%(lineno)d %(levelname)s %(message)s")
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def escape(text: str) -> str:
+    """Text on one line: control characters become ``\\x0a`` and the like."""
+    return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+class OneLineFormatter(logging.Formatter):
+    """Escapes control characters in the message; a traceback keeps its lines, indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line of the record itself."""
+        record.message = escape(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: object) -> str:
+        """A traceback, each line indented, so that none can be taken for a record."""
+        text: str = super().formatException(ei)  # type: ignore[arg-type]
+        return "\n".join("  " + escape(line) for line in text.splitlines())
+
+
+def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = "no",
+          stderr: bool = False) -> logging.Logger:
+    """Send the root logger to a file (created if need be), syslog and stderr.
+
+    ``syslog`` is "no", "yes" (too) or "only" (instead of the file).
+    """
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    formatter = OneLineFormatter((FORMAT_DEBUG if debug else FORMAT).format(program=program))
+    handlers: list[logging.Handler] = []
+    if path is not None and syslog != "only":
+        handlers.append(logging.handlers.WatchedFileHandler(path, encoding="utf-8",
+                                                            errors="backslashreplace"))
+    if stderr:
+        handlers.append(logging.StreamHandler())
+    for handler in handlers:
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    if syslog != "no":
+        root.addHandler(_syslog(program))
+    # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
+    logging.raiseExceptions = False
+    return root
+
+
+def _syslog(program: str) -> logging.Handler:
+    handler = logging.handlers.SysLogHandler(
+        address="/dev/log", facility=logging.handlers.SysLogHandler.LOG_DAEMON)
+    handler.setFormatter(OneLineFormatter(f"{program}[%(process)d]: %(levelname)s %(message)s"))
+    return handler
+
+
+def reopen() -> None:
+    """Go on in new files after a log rotation."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.handlers.WatchedFileHandler):
+            with contextlib.suppress(OSError):
+                handler.reopenIfNeeded()
+
+
+def own_file(path: str, uid: int, gid: int) -> None:
+    """Let the user that the daemon becomes go on writing its log."""
+    with contextlib.suppress(FileNotFoundError):
+        os.chown(path, uid, gid)
