@@ -31,14 +31,7 @@ def _folder() -> Path:
     return folder
 
 
-def _measure_children(folder: Path) -> None:
-    """Under ``coverage run``, let every Python that a test starts measure itself too."""
-    if "COVERAGE_PROCESS_START" in os.environ:
-        (folder / "sitecustomize.py").write_text("import coverage\ncoverage.process_startup()\n")
-
-
 FOLDER = _folder()
-_measure_children(FOLDER)
 sys.path.insert(0, str(FOLDER))
 os.environ["PYTHONPATH"] = str(FOLDER)
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
