@@ -84,3 +84,18 @@ def test_the_version_is_said_the_same_twice() -> None:
 def test_nothing_is_a_symbolic_link() -> None:
     links = [name for name in sorted(tracked()) if (TOP / name).is_symlink()]
     assert not links
+
+
+def test_what_pathutils_asks_of_configure_is_generated() -> None:
+    asked = set(re.findall(r'\bconfigured\("(\w+)"', (TOP / "lib/pathutils.py").read_text()))
+    generated = set(re.findall(r"^\t  echo '(\w+) = ", MAKEFILE, re.M))
+    assert asked and asked <= generated
+
+
+def test_defaults_are_the_same_with_and_without_configure() -> None:
+    configure = (TOP / "configure.ac").read_text(encoding="utf-8")
+    defaults = dict(re.findall(r"\[with_(\w+)=(\S+)\]\)$", configure, re.M))
+    said = (TOP / "lib/pathutils.py").read_text(encoding="utf-8")
+    assert sorted(defaults) == ["daemons_group", "masterd_user", "os_search_path", "rapi_user"]
+    for text in ",".join(defaults.values()).split(","):
+        assert f'"{text}"' in said
