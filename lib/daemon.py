@@ -205,27 +205,37 @@ def _close_terminal(writer: int) -> None:
 def _pid_lock(daemon: Daemon) -> Iterator[None]:
     """Hold the pid file's lock: whoever has it is the daemon, whatever the number says."""
     try:
-        fd = os.open(daemon.pid_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = _lock_pid_file(daemon.pid_file)
     except FileNotFoundError:
         raise DaemonError(f"{os.path.dirname(daemon.pid_file)} does not exist; "
                           "is there a cluster? (ganeti-cluster init NAME creates one)",
                           constants.EXIT_NODESETUP_ERROR) from None
-    with open(fd, "r+", encoding="ascii") as file:
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode("ascii"))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(daemon.pid_file)
+        os.close(fd)
+
+
+def _lock_pid_file(path: str) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            other = file.read(20).strip()
+            other = os.read(fd, 20).decode("ascii", "replace").strip()
+            os.close(fd)
             raise DaemonError(f"already running with pid {other or 'unknown'} "
-                              f"({daemon.pid_file} is locked)") from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                # Left behind, an empty file says "not running" to init scripts.
-                os.unlink(daemon.pid_file)
+                              f"({path} is locked)") from None
+        os.fchmod(fd, 0o644)
+        # The one before us may have removed the file between our open and our lock.
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(fd).st_ino == os.stat(path).st_ino:
+                return fd
+        os.close(fd)
 
 
 def become_user(user: str, group: str, log_file: str) -> None:

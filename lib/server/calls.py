@@ -1,0 +1,191 @@
+"""What the master answers to each LUXI call.
+
+A function takes the call and who asks, and returns the result, or a future of
+it. Errors are raised; the server encodes them. ``WaitForJobChange`` is not
+here: it waits, and so belongs to the server's loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from ganeti import errors, luxi, mcpu, objects, opcodes
+from ganeti.constants import ErrorCode
+from ganeti.jqueue.queue import JobQueue
+from ganeti.query import cluster, engine, tags
+from ganeti.query.base import Sources
+
+Answer = Any
+
+
+@dataclass(frozen=True)
+class Master:
+    """What the calls work with."""
+
+    sources: Sources
+    queue: JobQueue
+    clock: Callable[[], float] = time.time
+
+
+def job_id(value: object) -> int:
+    """A job id in any of its forms; the call's own check let it in."""
+    number = luxi.parse_job_id(value)
+    assert number is not None
+    return number
+
+
+def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
+    """The opcodes of a submission; ``OpPrereqError`` names what is wrong with them."""
+    ops = []
+    for wire in wires:
+        mcpu.refuse_foreign(wire.get("OP_ID"))
+        try:
+            ops.append(opcodes.load(wire))
+        except opcodes.FieldError as err:
+            raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from None
+    return ops
+
+
+def _submit(master: Master, call: luxi.SubmitJob, context: luxi.Context) -> Answer:
+    return _first(master.queue.submit([load_ops(call.ops)], context))
+
+
+def _submit_to_drained(master: Master, call: luxi.SubmitJobToDrainedQueue,
+                       context: luxi.Context) -> Answer:
+    return _first(master.queue.submit([load_ops(call.ops)], context, to_drained=True))
+
+
+def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: luxi.Context) -> Answer:
+    return _map(master.queue.submit([load_ops(ops) for ops in call.jobs], context),
+                lambda ids: [[True, number] for number in ids])
+
+
+def _pickup(master: Master, call: luxi.PickupJob, context: luxi.Context) -> Answer:
+    raise errors.GenericError("PickupJob is internal to another kind of master")
+
+
+def _cancel(master: Master, call: luxi.CancelJob, context: luxi.Context) -> Answer:
+    return master.queue.cancel(job_id(call.job_id))
+
+
+def _change_priority(master: Master, call: luxi.ChangeJobPriority,
+                     context: luxi.Context) -> Answer:
+    return master.queue.change_priority(job_id(call.job_id), call.priority)
+
+
+def _archive(master: Master, call: luxi.ArchiveJob, context: luxi.Context) -> Answer:
+    return master.queue.archive(job_id(call.job_id))
+
+
+def _auto_archive(master: Master, call: luxi.AutoArchiveJobs, context: luxi.Context) -> Answer:
+    return master.queue.auto_archive(call.age, call.timeout)
+
+
+def _query_jobs(master: Master, call: luxi.QueryJobs, context: luxi.Context) -> Answer:
+    ids = [job_id(value) for value in call.job_ids or ()]
+    return engine.job_rows(master.sources, ids or None, call.fields)
+
+
+def _query(master: Master, call: luxi.Query, context: luxi.Context) -> Answer:
+    return engine.run(master.sources, call.what, call.fields, call.qfilter)
+
+
+def _query_fields(master: Master, call: luxi.QueryFields, context: luxi.Context) -> Answer:
+    return engine.field_list(call.what, call.fields)
+
+
+def _classic(what: str) -> Callable[[Master, Any, luxi.Context], Answer]:
+    def answer(master: Master, call: Any, context: luxi.Context) -> Answer:
+        if call.lock:
+            raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
+        return engine.classic(master.sources, what, call.names, call.fields)
+    return answer
+
+
+def _query_exports(master: Master, call: luxi.QueryExports, context: luxi.Context) -> Answer:
+    if call.lock:
+        raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
+    config = master.sources.config
+    nodes = [config.node(name) for name in call.nodes] or config.nodes()
+    return [[node.name, None] for node in nodes]
+
+
+def _query_filters(master: Master, call: luxi.QueryFilters, context: luxi.Context) -> Answer:
+    if call.uuids:
+        raise errors.GenericError(f"Job filter {call.uuids[0]} does not exist")
+    return []
+
+
+def _config_values(master: Master, call: luxi.QueryConfigValues,
+                   context: luxi.Context) -> Answer:
+    return cluster.config_values(master.sources, call.names)
+
+
+def _cluster_info(master: Master, call: luxi.QueryClusterInfo, context: luxi.Context) -> Answer:
+    return cluster.info(master.sources)
+
+
+def _tags(master: Master, call: luxi.QueryTags, context: luxi.Context) -> Answer:
+    return tags.of(master.sources, call.kind, call.name)
+
+
+def _drain(master: Master, call: luxi.SetDrainFlag, context: luxi.Context) -> Answer:
+    return master.queue.set_drained(call.flag)
+
+
+def _watcher_pause(master: Master, call: luxi.SetWatcherPause, context: luxi.Context) -> Answer:
+    config = master.sources.config
+    changed = objects.copy_of(config.cluster)
+    changed.watcher_pause = call.until
+    transaction = config.begin()
+    transaction.save(changed)
+    transaction.commit()
+    return call.until
+
+
+#: The whole protocol, but for WaitForJobChange.
+ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, luxi.Context], Answer]] = {
+    luxi.SubmitJob: _submit,
+    luxi.SubmitJobToDrainedQueue: _submit_to_drained,
+    luxi.SubmitManyJobs: _submit_many,
+    luxi.PickupJob: _pickup,
+    luxi.CancelJob: _cancel,
+    luxi.ChangeJobPriority: _change_priority,
+    luxi.ArchiveJob: _archive,
+    luxi.AutoArchiveJobs: _auto_archive,
+    luxi.QueryJobs: _query_jobs,
+    luxi.Query: _query,
+    luxi.QueryFields: _query_fields,
+    luxi.QueryInstances: _classic("instance"),
+    luxi.QueryNodes: _classic("node"),
+    luxi.QueryGroups: _classic("group"),
+    luxi.QueryNetworks: _classic("network"),
+    luxi.QueryExports: _query_exports,
+    luxi.QueryFilters: _query_filters,
+    luxi.QueryConfigValues: _config_values,
+    luxi.QueryClusterInfo: _cluster_info,
+    luxi.QueryTags: _tags,
+    luxi.SetDrainFlag: _drain,
+    luxi.SetWatcherPause: _watcher_pause,
+}
+
+
+def _map(future: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
+    result: Future[Any] = Future()
+
+    def done(_: object) -> None:
+        error = future.exception()
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(step(future.result()))
+    future.add_done_callback(done)
+    return result
+
+
+def _first(future: Future[list[int]]) -> Future[int]:
+    return _map(future, lambda ids: ids[0])

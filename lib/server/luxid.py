@@ -1,0 +1,353 @@
+"""The master's socket: LUXI requests in, answers out.
+
+Theory. One thread runs a selector loop that owns every connection. A request
+goes to a small pool, because a query may take a while; what a call answers may
+be a future (a submission's commit), and then no thread waits for it. A client
+that waits for a job costs a timer and an entry in the board's list of watchers.
+Requests of one connection are answered in order, one at a time; the next is
+taken up when the one before it is answered. Reading stops while a client has
+answers that it does not fetch.
+
+Every request gets an answer. One that cannot be read gets an error and, since
+its end is not known, the end of the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from ganeti import constants, errors, luxi, serializer
+from ganeti.jqueue.job import Job
+from ganeti.query import job as job_query
+from ganeti.server import calls
+from ganeti.utils import io
+from ganeti.utils.loop import Loop, Timer
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+#: Threads that carry out calls; queries are work for the processor, more do not help.
+POOL = 8
+#: Bytes of requests that may wait on one connection before it is read no further.
+MAX_PENDING = 4 * 1024 * 1024
+RECEIVE_SIZE = 256 * 1024
+BACKLOG = 1024
+
+
+def listen(path: str, gid: int = -1) -> socket.socket:
+    """The listening socket, mode 0660; a stale one of a dead master is replaced."""
+    io.remove_file(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with io.short_socket_path(path) as short:
+        sock.bind(short)
+    os.chmod(path, 0o660)
+    if gid != -1:
+        os.chown(path, -1, gid)
+    sock.listen(BACKLOG)
+    return sock
+
+
+class LuxiServer:
+    """Serves one listening socket until ``stop``."""
+
+    def __init__(self, sock: socket.socket, master: calls.Master, loop: Loop) -> None:
+        self._sock = sock
+        self.master = master
+        self.loop = loop
+        self.pool = ThreadPoolExecutor(POOL, thread_name_prefix="luxi")
+        self._connections: set[_Connection] = set()
+        loop.add(sock, READ, self._accept)
+
+    def serve(self) -> None:
+        """Run the loop until ``stop``."""
+        self.loop.run()
+
+    def stop(self) -> None:
+        """End ``serve``; may be called from any thread or a signal handler."""
+        self.loop.call_threadsafe(self.loop.stop)
+
+    def close(self) -> None:
+        """Close everything, after ``serve``."""
+        for connection in list(self._connections):
+            connection.close()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+        self._sock.close()
+
+    def forget(self, connection: _Connection) -> None:
+        """A connection has closed."""
+        self._connections.discard(connection)
+
+    def _accept(self, _: int) -> None:
+        while True:
+            try:
+                sock, _address = self._sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as err:
+                # Out of descriptors: look again later instead of spinning.
+                logging.warning("Cannot accept a LUXI connection: %s", err)
+                self.loop.modify(self._sock, 0)
+                self.loop.call_later(1.0, lambda: self.loop.modify(self._sock, READ))
+                return
+            sock.setblocking(False)
+            self._connections.add(_Connection(self, sock))
+
+
+class _Connection:
+    """One client."""
+
+    def __init__(self, server: LuxiServer, sock: socket.socket) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._sock = sock
+        self._splitter = luxi.Splitter()
+        self._requests: deque[bytes] = deque()
+        self._pending = 0
+        self._answering = False
+        self._out = bytearray()
+        self._ended = False                 # the client sends nothing more
+        self._failed = False                # close once the answer is out
+        self._closed = False
+        self._idle: Timer | None = None
+        self.on_close: Callable[[], None] | None = None
+        self._loop.add(sock, READ, self._ready)
+        self._watch_idle()
+
+    def close(self) -> None:
+        """Drop the connection and what hangs on it."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
+        if self.on_close is not None:
+            self.on_close()
+        self._loop.remove(self._sock)
+        self._sock.close()
+        self._server.forget(self)
+
+    def _watch_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
+
+    def _on_idle(self) -> None:
+        if self._answering:
+            self._watch_idle()
+        else:
+            self.close()
+
+    def _ready(self, events: int) -> None:
+        try:
+            if events & WRITE:
+                self._flush()
+            if events & READ and not self._closed:
+                self._receive()
+        except OSError:
+            self.close()
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(RECEIVE_SIZE)
+        except BlockingIOError:
+            return
+        if not data:
+            self._ended = True
+            if not self._answering and not self._requests and not self._out:
+                self.close()
+            else:
+                self._set_events()
+            return
+        self._watch_idle()
+        try:
+            for message in self._splitter.feed(data):
+                self._requests.append(message)
+                self._pending += len(message)
+        except errors.ProtocolError as err:
+            self._refuse(str(err))
+            return
+        self._next()
+        self._set_events()
+
+    def _set_events(self) -> None:
+        if self._closed:
+            return
+        events = WRITE if self._out else 0
+        if not self._ended and not self._failed and self._pending < MAX_PENDING:
+            events |= READ
+        self._loop.modify(self._sock, events)
+
+    # -- one request after the other ------------------------------------------------
+
+    def _next(self) -> None:
+        """Take up the next request, unless one is being answered."""
+        if self._answering or self._failed or not self._requests:
+            return
+        message = self._requests.popleft()
+        self._pending -= len(message)
+        try:
+            call, context = read_request(message)
+        except ValueError as err:
+            self._refuse(str(err))
+            return
+        self._answering = True
+        if isinstance(call, luxi.WaitForJobChange):
+            _Wait(self._server, self, call)
+            return
+        self._server.pool.submit(self._carry_out, call, context)
+
+    def _carry_out(self, call: luxi.Call, context: luxi.Context) -> None:
+        """On a pool thread."""
+        try:
+            result = calls.ANSWERS[type(call)](self._server.master, call, context)
+            if isinstance(result, Future):
+                result.add_done_callback(self._on_future)
+                return
+            data = _success(result)
+        except Exception as err:
+            data = _failure(err)
+        self._loop.call_threadsafe(lambda: self.answer(data))
+
+    def _on_future(self, future: Future[Any]) -> None:
+        error = future.exception()
+        data = _success(future.result()) if error is None else _failure(error)
+        self._loop.call_threadsafe(lambda: self.answer(data))
+
+    def answer(self, data: bytes) -> None:
+        """Send an answer and go on with the next request."""
+        self._answering = False
+        self.on_close = None
+        if self._closed:
+            return
+        self._out += data
+        try:
+            self._flush()
+        except OSError:
+            self.close()
+            return
+        if not self._closed:
+            self._next()
+            self._set_events()
+
+    def _refuse(self, text: str) -> None:
+        """Answer what could not be read, and end the connection."""
+        self._failed = True
+        self._requests.clear()
+        self.answer(_failure(errors.LuxiError(f"Failed to parse request: {text}")))
+
+    def _flush(self) -> None:
+        if self._out:
+            try:
+                sent = self._sock.send(self._out)
+            except BlockingIOError:
+                return
+            del self._out[:sent]
+        if not self._out:
+            done = self._failed or (self._ended and not self._answering and not self._requests)
+            if done:
+                self.close()
+                return
+        self._set_events()
+
+
+class _Wait:
+    """One WaitForJobChange: answers at once, at the next change, or in the end."""
+
+    def __init__(self, server: LuxiServer, connection: _Connection,
+                 call: luxi.WaitForJobChange) -> None:
+        self._loop = server.loop
+        self._queue = server.master.queue
+        self._connection = connection
+        self._call = call
+        self._job_id = calls.job_id(call.job_id)
+        self._over = False
+        timeout = min(max(0.0, call.timeout), constants.LUXI_WAIT_CAP)
+        self._timer = self._loop.call_later(timeout, self._on_timeout)
+        self._unwatch = self._queue.watch(
+            self._job_id, lambda: self._loop.call_threadsafe(self._look))
+        connection.on_close = self._end
+        self._look()
+
+    def _end(self) -> None:
+        self._over = True
+        self._timer.cancel()
+        self._unwatch()
+
+    def _finish(self, data: bytes) -> None:
+        if not self._over:
+            self._end()
+            self._connection.answer(data)
+
+    def _on_timeout(self) -> None:
+        # As luxid: what the caller knew already, and no log entries.
+        self._finish(_success([self._call.previous or self._values(), []]))
+
+    def _look(self) -> None:
+        if self._over:
+            return
+        try:
+            job = self._queue.job(self._job_id)
+            if job is None or job.archived:
+                raise errors.JobLost(f"Job {self._job_id} is not in the queue")
+            values = plain(job_query.values(job, self._call.fields))
+            entries = new_entries(job, self._call.previous_serial)
+            if job.final or entries or values != self._call.previous:
+                self._finish(_success([values, entries]))
+        except Exception as err:
+            self._finish(_failure(err))
+
+    def _values(self) -> list[Any] | None:
+        job = self._queue.job(self._job_id)
+        return None if job is None else plain(job_query.values(job, self._call.fields))
+
+
+def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
+    """A request's call and who asks; ``ValueError`` says why it is none.
+
+    ``version`` and unknown members are passed over, as luxid does.
+    """
+    data = serializer.loads(message.strip())
+    if not isinstance(data, dict):
+        raise ValueError("a request is an object")
+    method = data.get("method")
+    call = luxi.CALLS.get(method) if isinstance(method, str) else None
+    if call is None:
+        raise ValueError(f"unknown method {method!r}")
+    args = [] if call is luxi.QueryClusterInfo else data.get("args")
+    return call.from_args(args), luxi.Context.from_wire(data.get("context"))
+
+
+def new_entries(job: Job, after: int | None) -> list[list[Any]]:
+    """The job's log entries beyond a serial (null: all), in order."""
+    return sorted((entry for op in job.ops for entry in op.log if entry[0] > (after or 0)),
+                  key=lambda entry: int(entry[0]))
+
+
+def plain(values: list[Any]) -> list[Any]:
+    """Values as they look after a journey over the wire, to compare them."""
+    result: list[Any] = serializer.loads(serializer.dumps(values))
+    return result
+
+
+def _success(result: Any) -> bytes:
+    try:
+        return luxi.pack({"success": True, "result": result})
+    except (TypeError, ValueError) as err:
+        logging.exception("An answer could not be written as JSON")
+        return _failure(errors.ProgrammerError(str(err)))
+
+
+def _failure(error: BaseException) -> bytes:
+    if not isinstance(error, errors.Error):
+        logging.error("A LUXI call failed", exc_info=error)
+        error = errors.ProgrammerError(f"{type(error).__name__}: {error}")
+    with contextlib.suppress(TypeError, ValueError):
+        return luxi.pack({"success": False, "result": errors.encode(error)})
+    return luxi.pack({"success": False, "result": ["GenericError", [str(error)]]})
