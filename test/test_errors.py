@@ -1,0 +1,46 @@
+"""Errors keep their class and arguments on the way over the wire and back."""
+
+import pytest
+
+from ganeti import errors
+from ganeti.constants import ErrorCode
+
+
+def test_prereq_error_carries_its_code():
+    error = errors.OpPrereqError("no such instance", ErrorCode.NOENT)
+    assert errors.encode(error) == ["OpPrereqError", ["no such instance", "unknown_entity"]]
+    back = errors.decode(["OpPrereqError", ["no such instance", "unknown_entity"]])
+    assert isinstance(back, errors.OpPrereqError)
+    assert (str(back), back.code) == ("no such instance", "unknown_entity")
+
+
+def test_one_argument_prereq_error_of_a_job():
+    back = errors.decode(["OpPrereqError", ["old"]])
+    assert isinstance(back, errors.OpPrereqError) and back.code == "wrong_input"
+
+
+@pytest.mark.parametrize("name", sorted(set(errors.BY_NAME) - {"OpPrereqError",
+                                                                "JobQueueUnavailable"}))
+def test_every_class_makes_the_round_trip(name):
+    error = errors.BY_NAME[name]("words", 3)
+    assert errors.encode(error) == [name, ["words", 3]]
+    assert type(errors.decode(errors.encode(error))) is errors.BY_NAME[name]
+
+
+def test_our_refinement_goes_out_under_a_name_that_clients_know():
+    assert errors.encode(errors.JobQueueUnavailable("full disk"))[0] == "JobQueueError"
+
+
+@pytest.mark.parametrize("value", ["text", None, {}, ["NoSuchError", []], ["OpExecError"],
+                                   ["OpExecError", "x"], ["OpExecError", [], 1]])
+def test_what_has_no_known_form_is_a_request_error(value):
+    assert type(errors.decode(value)) is errors.RequestError
+
+
+def test_a_foreign_exception_becomes_an_exec_error():
+    assert errors.encode(KeyError("x")) == ["OpExecError", ["KeyError: 'x'"]]
+
+
+def test_words_for_people_are_the_first_text():
+    assert str(errors.OpExecError(1, "why")) == "why"
+    assert str(errors.JobQueueFull()) == "JobQueueFull"

@@ -1,0 +1,72 @@
+"""Types of fields: what fits, what does not, and how it is said."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from ganeti import ht
+
+
+@pytest.mark.parametrize("annotation, good, bad", [
+    (str, ["", "x"], [1, None, b"x"]),
+    (int, [0, -1], [True, 1.0, "1"]),
+    (float, [1, 1.5], [True, "1"]),
+    (bool, [True], [1, "true", None]),
+    (int | None, [1, None], ["x", False]),
+    (list[str], [[], ["a"], ("a",)], ["a", [1], None]),
+    (dict[str, int], [{}, {"a": 1}], [{"a": "b"}, {1: 1}, []]),
+    (tuple[int, ...], [(1, 2), []], [(1, "x"), 3]),
+    (Literal["a", 1], ["a", 1], ["b", True]),
+    (dict, [{}], [[]]),
+    (Any, [None, object()], []),
+    (ht.NonEmptyString, ["x"], ["", 1]),
+    (ht.NonNegativeInt, [0], [-1, True]),
+    (ht.PositiveInt, [1], [0]),
+    (ht.HostName, ["a", "web-1.example.com", "_x"], ["", "-a", "a..b", "a/b", ".", "..", "a\n",
+                                                     "x" * 64, "é"]),
+])
+def test_fits(annotation, good, bad):
+    check = ht.check_for(annotation)
+    assert all(check.fits(value) for value in good)
+    assert not any(check.fits(value) for value in bad)
+    assert check.expects
+
+
+def test_an_annotation_that_cannot_be_read_is_refused():
+    with pytest.raises(TypeError):
+        ht.check_for(set[int])
+
+
+def test_annotated_without_refinement_is_its_base():
+    assert ht.check_for(Annotated[str, "note"]).expects == "a string"
+
+
+@pytest.mark.parametrize("text, size", [(512, 512), ("512", 512), ("512M", 512), ("1G", 1024),
+                                        ("1.5g", 1536), ("2 TiB", 2097152), ("0.1M", 1)])
+def test_sizes(text, size):
+    assert ht.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "1X", "-1", -1, True, None, 1.5, "1_0", "٣", "1.2345M",
+                                  "9" * 20])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError):
+        ht.parse_size(text)
+
+
+@pytest.mark.parametrize("tag, problem", [
+    ("web", None), ("a.b+c*/:@-_", None), ("x" * 128, None), ("", "empty"),
+    ("x" * 129, "longer"), ("a b", "invalid"), ("tag\n", "invalid"), ("ü", "invalid")])
+def test_tags(tag, problem):
+    found = ht.tag_problem(tag)
+    assert found is None if problem is None else problem in (found or "")
+
+
+@pytest.mark.parametrize("name, good", [("noop", True), ("debian+default", True), ("a/b", False),
+                                        ("..", False), ("", False), ("x+", False)])
+def test_os_names(name, good):
+    assert ht.is_os_name(name) is good
+
+
+def test_long_values_are_cut_in_messages():
+    assert len(ht.shorten("x" * 1000)) == 80

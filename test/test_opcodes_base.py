@@ -1,0 +1,80 @@
+"""Opcodes: valid once built, the same after a journey over the wire."""
+
+import pytest
+
+from ganeti import errors, opcodes
+
+CREATE = {"OP_ID": "OP_INSTANCE_CREATE", "instance_name": "web", "mode": "create", "disks": [],
+          "nics": [{}], "reason": []}
+
+
+def test_op_id_follows_from_the_name():
+    assert opcodes.OpTagsSet.OP_ID == "OP_TAGS_SET"
+    assert opcodes.BY_ID["OP_INSTANCE_QUERY_DATA"] is opcodes.OpInstanceQueryData
+
+
+def test_only_given_fields_go_over_the_wire():
+    op = opcodes.OpInstanceStartup(instance_name="web", force=False, hvparams=None)
+    assert op.to_wire() == {"OP_ID": "OP_INSTANCE_STARTUP", "instance_name": "web",
+                            "force": False, "reason": []}
+    assert op.hvparams == {}
+
+
+def test_a_job_shows_all_fields_that_have_a_value():
+    view = opcodes.OpInstanceShutdown(instance_name="web").to_view()
+    assert view["timeout"] == 120 and view["OP_ID"] == "OP_INSTANCE_SHUTDOWN"
+    assert "admin_state_source" not in view
+
+
+def test_round_trip():
+    op = opcodes.load(CREATE)
+    assert opcodes.load(op.to_wire()) == op
+    assert op.summary() == "INSTANCE_CREATE(web)"
+    assert op.replace(instance_name="db").summary() == "INSTANCE_CREATE(db)"
+
+
+def test_secrets_are_not_shown():
+    op = opcodes.load({**CREATE, "osparams_secret": {"password": "hunter2"}})
+    assert op.to_view()["osparams_secret"] == {"password": "<redacted>"}
+    assert "hunter2" not in repr(op)
+    assert opcodes.redact("word") == "<redacted>"
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"bogus": 1}, "unknown parameter 'bogus'"),
+    ({"instance_name": ""}, "'instance_name' must be a host name"),
+    ({"start": "yes"}, "'start' must be true or false, not 'yes'"),
+    ({"disks": [1]}, "'disks' must be a list"),
+    ({"nics": [{"speed": 1}]}, "'nics' must be"),
+    ({"priority": 5}, "'priority' must be -10, 0 or 10"),
+    ({"depends": [["x", []]]}, "'depends'"),
+    ({"depends": [[1, ["queued"]]]}, "'depends'"),
+    ({"reason": [["a", "b"]]}, "'reason'"),
+])
+def test_a_wrong_field_is_named(change, words):
+    with pytest.raises(opcodes.FieldError, match=words) as caught:
+        opcodes.load({**CREATE, **change})
+    assert caught.value.field in change
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(opcodes.FieldError, match="'duration' is missing"):
+        opcodes.OpTestDelay()
+
+
+@pytest.mark.parametrize("wire", [{}, {"OP_ID": "OP_NOSUCH"}, {"OP_ID": 3}, [], None])
+def test_an_unknown_opcode_is_refused(wire):
+    with pytest.raises(errors.OpCodeUnknown):
+        opcodes.load(wire)
+
+
+def test_every_opcode_of_ganeti_is_either_ours_or_forwarded():
+    assert not opcodes.FORWARD_ONLY & opcodes.BY_ID.keys()
+    assert len(opcodes.FORWARD_ONLY | opcodes.BY_ID.keys()) == 76   # 75 of 3.0, one of 3.1
+
+
+def test_each_opcode_has_lists_of_its_own():
+    first, second = opcodes.load(CREATE), opcodes.load(CREATE)
+    first.tags.append("x")
+    assert second.tags == []
+    assert first != second and hash(first) == hash(second)

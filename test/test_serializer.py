@@ -1,0 +1,45 @@
+"""Strict JSON for people, lenient JSON for luxid."""
+
+import pytest
+
+from ganeti import serializer
+
+
+@pytest.mark.parametrize("text, value", [
+    (b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}), (b' 2 ', 2), ("\"é\"", "é"),
+    (b'"\\ud83d\\ude00"', "\U0001f600"), (b"9223372036854775807", 2 ** 63 - 1)])
+def test_strict_reads(text, value):
+    assert serializer.loads(text) == value
+
+
+@pytest.mark.parametrize("text, words", [
+    (b"{", "line 1"), (b"", "line 1"), (b"[1,]", "line 1"), (b"NaN", "NaN"),
+    (b"-Infinity", "Infinity"), (b'{"a":1,"a":2}', "'a'"), (b"1" * 30, "digits"),
+    (b"1e999", "large"), (b"[" * 100 + b"]" * 100, "nested"), (b"\xff", "UTF-8"),
+    (b'"\\ud800"', "surrogate"), (b'{"a":"\x01"}', "Invalid control")])
+def test_strict_refuses_and_says_why(text, words):
+    with pytest.raises(serializer.ParseError, match=words):
+        serializer.loads(text)
+
+
+def test_brackets_in_strings_are_no_nesting():
+    text = '"' + "[" * 100 + '\\""'
+    assert serializer.loads(text) == "[" * 100 + '"'
+
+
+def test_deep_nesting_is_refused_quickly_however_deep():
+    with pytest.raises(serializer.ParseError):
+        serializer.loads(b"[" * 1_000_000)
+
+
+def test_lenient_lives_with_bad_bytes_and_control_characters():
+    assert serializer.loads_lenient(b'{"a": "\xe9\x01"}') == {"a": "\ufffd\x01"}
+    with pytest.raises(serializer.ParseError):
+        serializer.loads_lenient(b"nonsense")
+
+
+def test_writes_one_line_of_ascii():
+    assert serializer.dumps({"é": "\n"}) == '{"\\u00e9":"\\n"}'
+    assert serializer.dump_bytes([1]) == b"[1]\n"
+    with pytest.raises(ValueError):
+        serializer.dumps(float("nan"))

@@ -1,0 +1,111 @@
+"""The database: durable answers, changes that do not hurt each other."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from ganeti import errors
+from ganeti.store import Store, StoreUnavailable
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.create(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+def put(name, value="1"):
+    return lambda connection: connection.execute(
+        "INSERT INTO cluster_value VALUES (?, ?)", (name, value)).rowcount
+
+
+def names(store):
+    with store.read() as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM cluster_value")]
+
+
+def test_a_change_is_there_when_its_future_is(store):
+    assert store.write(put("a")).result() == 1
+    assert names(store) == ["a"]
+
+
+def test_it_survives_closing(store, tmp_path):
+    store.write(put("a")).result()
+    store.close()
+    again = Store.open(str(tmp_path / "master.db"))
+    assert names(again) == ["a"]
+    again.close()
+
+
+def test_commits_are_synced_to_the_disk(store):
+    modes = store.write(lambda connection: (
+        connection.execute("PRAGMA journal_mode").fetchone()[0],
+        connection.execute("PRAGMA synchronous").fetchone()[0])).result()
+    assert modes == ("wal", 2)
+
+
+def test_a_change_that_fails_takes_no_other_with_it(store):
+    hold = threading.Event()
+    store.write(lambda connection: hold.wait(10))       # the next three share a transaction
+    futures = [store.write(put("a")), store.write(put("a")), store.write(put("b"))]
+    hold.set()
+    assert futures[0].result() == 1 and futures[2].result() == 1
+    with pytest.raises(sqlite3.IntegrityError):
+        futures[1].result()
+    assert names(store) == ["a", "b"]
+
+
+def test_an_error_of_the_change_undoes_its_writes(store):
+    def change(connection):
+        put("a")(connection)
+        raise errors.OpPrereqError("no")
+    with pytest.raises(errors.OpPrereqError):
+        store.write(change).result()
+    assert names(store) == []
+
+
+def test_a_disk_that_refuses_fails_all_and_is_tried_again(store):
+    def disk_full(connection):
+        raise sqlite3.OperationalError("database or disk is full")
+    hold = threading.Event()
+    store.write(lambda connection: hold.wait(10))
+    futures = [store.write(put("a")), store.write(disk_full)]
+    hold.set()
+    for future in futures:
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            future.result()
+    assert names(store) == []
+    store.write(put("b")).result()
+    assert names(store) == ["b"]
+
+
+def test_readers_may_not_write(store):
+    with store.read() as connection, pytest.raises(sqlite3.OperationalError):
+        put("a")(connection)
+
+
+def test_creating_twice_is_refused(store, tmp_path):
+    with pytest.raises(FileExistsError):
+        Store.create(str(tmp_path / "master.db"))
+
+
+@pytest.mark.parametrize("prepare, words", [
+    (lambda path: None, "there is no database"),
+    (lambda path: path.write_bytes(b"x" * 5000), "cannot read"),
+    (lambda path: sqlite3.connect(path).execute("CREATE TABLE t (a)").connection.close(),
+     "not a database of this program"),
+])
+def test_opening_something_else_is_refused_in_clear_words(tmp_path, prepare, words):
+    path = tmp_path / "other.db"
+    prepare(path)
+    with pytest.raises(errors.ConfigurationError, match=words):
+        Store.open(str(path))
+
+
+def test_a_newer_schema_is_refused(store, tmp_path):
+    store.write(lambda connection: connection.execute("PRAGMA user_version=99")).result()
+    store.close()
+    with pytest.raises(errors.ConfigurationError, match="schema 99"):
+        Store.open(str(tmp_path / "master.db"))
