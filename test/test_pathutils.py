@@ -1,0 +1,37 @@
+"""Paths: Ganeti's layout, below any root."""
+
+import pytest
+
+from ganeti import pathutils
+from ganeti.pathutils import Paths
+
+
+def test_a_root_moves_everything_below_it():
+    paths = Paths.from_environment({"GANETI_ROOTDIR": "/x/node1"})
+    assert paths.query_socket == "/x/node1/var/run/ganeti/socket/ganeti-query"
+    assert paths.rapi_cert == "/x/node1/var/lib/ganeti/rapi.pem"
+    assert paths.os_search_path[0] == "/x/node1/srv/ganeti/os"
+    assert paths.file_storage_paths_file == "/x/node1/etc/ganeti/file-storage-paths"
+
+
+def test_without_a_root_things_are_where_ganeti_has_them():
+    paths = Paths()
+    assert paths.pid_file("ganeti-rapi") == "/var/run/ganeti/ganeti-rapi.pid"
+    assert paths.rapi_log == "/var/log/ganeti/rapi-daemon.log"
+    assert paths.master_log == "/var/log/ganeti/master-daemon.log"
+    assert paths.users_files == ("/var/lib/ganeti/rapi/users", "/var/lib/ganeti/rapi_users")
+    assert paths.ssconf("node_list") == "/var/lib/ganeti/ssconf_node_list"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0b"])
+def test_an_entry_is_one_component(name):
+    with pytest.raises(ValueError):
+        pathutils.inside("/srv", name)
+    assert pathutils.inside("/srv", "a") == "/srv/a"
+
+
+@pytest.mark.parametrize("path, below", [
+    ("/srv/a", True), ("/srv/a/../b", True), ("/srv", False), ("/srv/../etc", False),
+    ("/srvx/a", False)])
+def test_below(path, below):
+    assert pathutils.is_below(path, "/srv") is below

@@ -1,0 +1,77 @@
+"""One line per record, whatever a client put into it."""
+
+import logging
+
+import pytest
+
+from ganeti.utils import log
+
+
+@pytest.fixture(autouse=True)
+def put_back():
+    root = logging.getLogger()
+    handlers, level, raising = list(root.handlers), root.level, logging.raiseExceptions
+    yield
+    for handler in list(root.handlers):
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.raiseExceptions = raising
+
+
+def test_every_byte_stays_on_its_line(tmp_path):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path))
+    logging.info("%s", "".join(map(chr, range(256))) + "\u2028\ud800")
+    logging.info("second")
+    first, second = path.read_text().splitlines()
+    assert "ganeti-test pid=" in first and "\\x0a" in first and "\\x1b" in first
+    assert second.endswith("INFO second")
+
+
+def test_a_traceback_cannot_be_taken_for_a_record(tmp_path):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path))
+    try:
+        raise ValueError("x\n2026-01-01 forged")
+    except ValueError:
+        logging.exception("failed")
+    first, *rest = path.read_text().splitlines()
+    assert first.endswith("ERROR failed") and all(line.startswith("  ") for line in rest)
+
+
+def test_debug_lines_only_when_asked(tmp_path):
+    for debug, lines in ((False, 0), (True, 1)):
+        path = tmp_path / f"log{debug}"
+        log.setup("ganeti-test", str(path), debug=debug)
+        logging.debug("detail")
+        assert len(path.read_text().splitlines()) == lines
+
+
+def test_a_rotated_log_goes_on_in_a_new_file(tmp_path):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path))
+    logging.info("one")
+    path.rename(tmp_path / "log.1")
+    log.reopen()
+    logging.info("two")
+    assert path.read_text().endswith("two\n")
+
+
+def test_syslog_only_writes_no_file(tmp_path, monkeypatch):
+    class Fake(logging.Handler):
+        def __init__(self, address, facility):
+            super().__init__()
+            lines.append(address)
+
+        def emit(self, record):
+            lines.append(self.format(record))
+        LOG_DAEMON = 3
+    lines = []
+    monkeypatch.setattr(logging.handlers, "SysLogHandler", Fake)
+    log.setup("ganeti-test", str(tmp_path / "log"), syslog="only")
+    logging.warning("words")
+    assert lines[0] == "/dev/log" and lines[1].endswith("WARNING words")
+    assert not (tmp_path / "log").exists()
