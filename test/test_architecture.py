@@ -36,7 +36,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (7, "front", "rapi.connector"),
     (7, "master", "cmdlib.*"),
     (8, "front", "server.rapi"),
-    (8, "master", "mcpu server.luxid"),
+    (8, "master", "mcpu server.luxid server.calls"),
     (9, "front", "server.passwd"),
     (9, "master", "server.masterd server.cluster"),
 ]
