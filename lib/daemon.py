@@ -15,7 +15,6 @@ between two of its steps: they only set flags or wake a loop.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import grp
@@ -46,22 +45,6 @@ class Options:
     foreground: bool = False
     debug: bool = False
     syslog: str = "no"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``Options``."""
-    parser.add_argument("-f", "--foreground", action="store_true",
-                        help="do not detach from the terminal")
-    parser.add_argument("-d", "--debug", action="store_true", help="log more")
-    parser.add_argument("--syslog", choices=("no", "yes", "only"), default="no",
-                        help="log to syslog: not, too, or instead of the file (default: no)")
-    parser.add_argument("--version", action="version",
-                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
-
-
-def read_arguments(arguments: argparse.Namespace) -> Options:
-    """What ``add_arguments`` parsed."""
-    return Options(arguments.foreground, arguments.debug, arguments.syslog)
 
 
 class Daemon:

@@ -12,16 +12,9 @@ from typing import Any
 
 from ganeti import cmdlib, errors, locking
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
-from ganeti.constants import ErrorCode
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Again, Done, Failed, Outcome
-from ganeti.opcodes import BY_ID, FORWARD_ONLY, OpCode
-
-
-def refuse_foreign(op_id: object) -> None:
-    """Raise ``OpPrereqError`` for an opcode that only a real Ganeti carries out."""
-    if op_id in FORWARD_ONLY and op_id not in BY_ID:
-        raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
+from ganeti.opcodes import OpCode
 
 
 def rerun_safe(op: OpCode) -> bool:

@@ -26,7 +26,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (3, "shared", "daemon objects opcodes.*"),
     (3, "front", "http.auth http.server"),
     (3, "master", "store"),
-    (4, "shared", "luxi"),
+    (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults"),
     (4, "master", "storage osdef hypervisor.*"),
     (5, "front", "rapi.baserlib"),

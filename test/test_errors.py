@@ -19,8 +19,8 @@ def test_one_argument_prereq_error_of_a_job():
     assert isinstance(back, errors.OpPrereqError) and back.code == "wrong_input"
 
 
-@pytest.mark.parametrize("name", sorted(set(errors.BY_NAME) - {"OpPrereqError",
-                                                                "JobQueueUnavailable"}))
+@pytest.mark.parametrize("name", sorted(set(errors.BY_NAME)
+                                        - {"OpPrereqError", "JobQueueUnavailable"}))
 def test_every_class_makes_the_round_trip(name):
     error = errors.BY_NAME[name]("words", 3)
     assert errors.encode(error) == [name, ["words", 3]]

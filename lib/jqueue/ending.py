@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
 import sqlite3
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ganeti import errors
 from ganeti.constants import JobStatus
@@ -13,6 +15,25 @@ from ganeti.jqueue import journal
 from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, Timestamp, end_rest
 from ganeti.jqueue.task import Done, Failed
 from ganeti.opcodes import OpCode
+from ganeti.store import Store, StoreUnavailable
+
+
+#: Seconds between tries to store something on a disk that refuses.
+STORE_RETRY = 1.0
+
+T = TypeVar("T")
+
+
+def commit(store: Store, change: Callable[[sqlite3.Connection], T],
+           stop: threading.Event) -> T:
+    """Store what must be stored: on a disk that refuses, try until it does, or ``stop``."""
+    while True:
+        try:
+            return store.write(change).result()
+        except StoreUnavailable as err:
+            logging.error("Waiting for the disk: %s", err)
+            if stop.wait(STORE_RETRY):
+                raise
 
 
 def draft_of(job: Job, first: int) -> Job:

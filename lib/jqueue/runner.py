@@ -29,7 +29,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ganeti import errors
 from ganeti.constants import JobStatus
@@ -39,10 +39,9 @@ from ganeti.jqueue.job import CANCELED_RESULT, Job, timestamp
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Again, Done, Entry, Executor, Failed, Outcome, Phase, Task
 from ganeti.opcodes import OpCode
-from ganeti.store import Store, StoreUnavailable
+from ganeti.store import Store
 
-#: Seconds between tries to store the end of an opcode on a disk that refuses.
-STORE_RETRY = 1.0
+T = TypeVar("T")
 
 
 class Runner:
@@ -126,7 +125,7 @@ class Runner:
         return True
 
     def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
-        """What a live job waits for; empty if for nothing."""
+        """See ``JobQueue.waiting_for``."""
         with self._board.mutex:
             entry = self._entries.get(job_id)
             if entry is None:
@@ -329,15 +328,8 @@ class Runner:
             else:
                 self._requeue(entry)
 
-    def _commit(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Store something that must be stored: on a disk that refuses, try until it does."""
-        while True:
-            try:
-                return self._store.write(change).result()
-            except StoreUnavailable as err:
-                logging.error("Waiting for the disk: %s", err)
-                if self._stopping.wait(STORE_RETRY):
-                    raise
+    def _commit(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        return ending.commit(self._store, change, self._stopping)
 
     # -- ends, and what they set going -----------------------------------------------------
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ganeti import errors, luxi, mcpu, objects, opcodes
+from ganeti import errors, luxi, objects, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, tags
@@ -42,7 +42,9 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
     """The opcodes of a submission; ``OpPrereqError`` names what is wrong with them."""
     ops = []
     for wire in wires:
-        mcpu.refuse_foreign(wire.get("OP_ID"))
+        if wire.get("OP_ID") in opcodes.FORWARD_ONLY:
+            raise errors.OpPrereqError(f"This master does not carry out {wire['OP_ID']}",
+                                       ErrorCode.ENVIRON)
         try:
             ops.append(opcodes.load(wire))
         except opcodes.FieldError as err:

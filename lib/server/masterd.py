@@ -18,7 +18,7 @@ from ganeti.config import Config
 from ganeti.jqueue.queue import JobQueue
 from ganeti.node import Nodes
 from ganeti.query.base import Sources
-from ganeti.server import calls, luxid
+from ganeti.server import calls, luxid, options
 from ganeti.store import Store
 from ganeti.utils.loop import Loop
 
@@ -115,7 +115,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ganeti-masterd",
         description="The master job daemon: configuration, job queue and locks of a cluster.")
-    daemon.add_arguments(parser)
+    options.add_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
     return daemon.run(MasterDaemon(pathutils.Paths.from_environment()),
-                      daemon.read_arguments(arguments))
+                      options.read_arguments(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,279 @@
+"""The calls of LUXI, one dataclass each, which client and server share."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+
+from ganeti import ht
+
+
+class Call:
+    """Base of all calls. Fields with a default may be left out at the end."""
+
+    CHECKS: ClassVar[dict[str, ht.Check]]
+    #: May the call be sent again when the connection broke before its answer?
+    SAFE_TO_REPEAT: ClassVar[bool] = True
+
+    @classmethod
+    def from_args(cls, args: object) -> Call:
+        """Build from a request's ``args``; raises ``ValueError`` in words for people."""
+        names = list(cls.CHECKS)
+        if not isinstance(args, list) or len(args) > len(names):
+            raise ValueError(f"{cls.__name__} takes {len(names)} arguments "
+                             f"({', '.join(names)}), not {ht.shorten(args)}")
+        for name, value in zip(names, args):
+            if not cls.CHECKS[name].fits(value):
+                raise ValueError(f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
+                                 f"not {ht.shorten(value)}")
+        for item in _dataclass_fields(cls)[len(args):]:
+            if item.default is MISSING:
+                raise ValueError(f"{cls.__name__}: {item.name} is missing")
+        return cls(*args)
+
+    def to_args(self) -> list[Any]:
+        """The request's ``args``."""
+        return [getattr(self, name) for name in self.CHECKS]
+
+
+def _dataclass_fields(cls: type[Any]) -> tuple[Field[Any], ...]:
+    return fields(cls)
+
+
+#: Method name -> call.
+CALLS: dict[str, type[Call]] = {}
+
+_CallClass = TypeVar("_CallClass", bound=type[Call])
+
+
+def _call(cls: _CallClass) -> _CallClass:
+    hints = get_type_hints(cls, include_extras=True)
+    cls.CHECKS = {item.name: ht.check_for(hints[item.name]) for item in _dataclass_fields(cls)}
+    CALLS[cls.__name__] = cls
+    return cls
+
+
+#: A job id may come as a number or as a decimal string.
+JobId = Annotated[int | str | float, ht.Refinement(
+    "a job id", lambda value: parse_job_id(value) is not None)]
+OpList = list[dict[str, Any]]
+
+
+def parse_job_id(value: object) -> int | None:
+    """25, "25" and 25.0 are job ids; "abc", "25 ", 25.5 and -1 are none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value >= 0 else None
+    if isinstance(value, float):
+        return int(value) if value >= 0 and value.is_integer() else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    return None
+
+
+@_call
+@dataclass(frozen=True)
+class SubmitJob(Call):
+    """Accept one job -> its id, which is durable then."""
+
+    SAFE_TO_REPEAT = False
+    ops: OpList
+
+
+@_call
+@dataclass(frozen=True)
+class SubmitJobToDrainedQueue(Call):
+    """As SubmitJob, also while the queue is drained."""
+
+    SAFE_TO_REPEAT = False
+    ops: OpList
+
+
+@_call
+@dataclass(frozen=True)
+class SubmitManyJobs(Call):
+    """Accept several jobs -> [[true, id] or [false, text], ...]."""
+
+    SAFE_TO_REPEAT = False
+    jobs: list[OpList]
+
+
+@_call
+@dataclass(frozen=True)
+class PickupJob(Call):
+    """Internal to a real master; always an error."""
+
+    job_id: JobId
+
+
+@_call
+@dataclass(frozen=True)
+class WaitForJobChange(Call):
+    """Wait until a job changes -> [field values, log entries]."""
+
+    job_id: JobId
+    fields: list[str]
+    previous: list[Any] | None
+    previous_serial: int | None
+    timeout: float
+
+
+@_call
+@dataclass(frozen=True)
+class QueryJobs(Call):
+    """Rows of job fields; null or no ids mean all that are not archived."""
+
+    job_ids: list[JobId] | None
+    fields: list[str]
+
+
+@_call
+@dataclass(frozen=True)
+class CancelJob(Call):
+    """Cancel -> [bool, text]."""
+
+    job_id: JobId
+    kill: bool = False
+
+
+@_call
+@dataclass(frozen=True)
+class ChangeJobPriority(Call):
+    """Move a job forward or back -> [bool, text]."""
+
+    job_id: JobId
+    priority: int
+
+
+@_call
+@dataclass(frozen=True)
+class ArchiveJob(Call):
+    """Put a final job away -> bool."""
+
+    job_id: JobId
+
+
+@_call
+@dataclass(frozen=True)
+class AutoArchiveJobs(Call):
+    """Put away what ended ``age`` seconds ago (-1: all) -> [archived, not looked at]."""
+
+    age: float
+    timeout: float
+
+
+@_call
+@dataclass(frozen=True)
+class Query(Call):
+    """Fields of objects with a filter -> {"fields", "data"}."""
+
+    what: str
+    fields: list[str]
+    qfilter: list[Any] | None
+
+
+@_call
+@dataclass(frozen=True)
+class QueryFields(Call):
+    """Which fields there are -> {"fields"}."""
+
+    what: str
+    fields: list[str] | None
+
+
+@_call
+@dataclass(frozen=True)
+class QueryInstances(Call):
+    """Rows of plain values; unknown names give no row."""
+
+    names: list[str]
+    fields: list[str]
+    lock: bool
+
+
+@_call
+@dataclass(frozen=True)
+class QueryNodes(Call):
+    """As QueryInstances, of nodes."""
+
+    names: list[str]
+    fields: list[str]
+    lock: bool
+
+
+@_call
+@dataclass(frozen=True)
+class QueryGroups(Call):
+    """As QueryInstances, of node groups."""
+
+    names: list[str]
+    fields: list[str]
+    lock: bool
+
+
+@_call
+@dataclass(frozen=True)
+class QueryNetworks(Call):
+    """As QueryInstances, of networks."""
+
+    names: list[str]
+    fields: list[str]
+    lock: bool
+
+
+@_call
+@dataclass(frozen=True)
+class QueryExports(Call):
+    """[[node, export], ...]."""
+
+    nodes: list[str]
+    lock: bool
+
+
+@_call
+@dataclass(frozen=True)
+class QueryFilters(Call):
+    """Rows of job filter rules."""
+
+    uuids: list[str] | None
+    fields: list[str]
+
+
+@_call
+@dataclass(frozen=True)
+class QueryConfigValues(Call):
+    """Single facts by name; an unknown name gives null."""
+
+    names: list[str]
+
+
+@_call
+@dataclass(frozen=True)
+class QueryClusterInfo(Call):
+    """Everything about the cluster, in one object."""
+
+
+@_call
+@dataclass(frozen=True)
+class QueryTags(Call):
+    """The tags of one object; the cluster's name is ""."""
+
+    kind: ht.TagKind
+    name: str
+
+
+@_call
+@dataclass(frozen=True)
+class SetDrainFlag(Call):
+    """Stop (true) or start (false) taking new jobs -> true."""
+
+    flag: bool
+
+
+@_call
+@dataclass(frozen=True)
+class SetWatcherPause(Call):
+    """Until when the watcher keeps still -> the same value."""
+
+    until: float | None

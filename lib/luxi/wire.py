@@ -1,0 +1,102 @@
+"""LUXI's messages as bytes, and back; no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ganeti import constants, errors, ht, serializer
+from ganeti.luxi.calls import Call
+
+#: Ends a message; must not occur inside one.
+EOM = b"\x03"
+#: A longer message is an attack or a mistake (1,000 creations in one call: 2 MiB).
+MAX_MESSAGE = 64 * 1024 * 1024
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """One message as bytes: ASCII JSON, so that 0x03 cannot occur in it."""
+    return serializer.dumps(message).encode("ascii") + EOM
+
+
+class Splitter:
+    """Cuts a byte stream into messages, wherever it was cut before."""
+
+    def __init__(self, limit: int = MAX_MESSAGE) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._limit = limit
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Add bytes; yields each complete message without its end mark.
+
+        Raises ``errors.ProtocolError`` for a message over the limit.
+        """
+        self._buffer += data
+        while True:
+            end = self._buffer.find(EOM, self._searched)
+            if end < 0:
+                self._searched = len(self._buffer)
+                if len(self._buffer) > self._limit:
+                    raise errors.ProtocolError(f"message longer than {self._limit} bytes")
+                return
+            message = bytes(self._buffer[:end])
+            del self._buffer[:end + 1]
+            self._searched = 0
+            yield message
+
+    @property
+    def pending(self) -> bool:
+        """Has a message begun that has not ended?"""
+        return bool(self._buffer.strip())
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who asks, as our front tells our master; a real luxid ignores it."""
+
+    user: str | None = None
+    request_id: str | None = None
+    idempotency_key: str | None = None
+
+    def to_wire(self) -> dict[str, str]:
+        """Only what is known."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_wire(cls, data: object) -> Context:
+        """Unknown members and values that are no strings are passed over."""
+        if not isinstance(data, dict):
+            return cls()
+        return cls(**{item.name: data[item.name] for item in fields(cls)
+                      if isinstance(data.get(item.name), str)})
+
+
+def request(call: Call, context: Context | None = None) -> bytes:
+    """A call as the bytes that Ganeti 3.0's own clients would send."""
+    message: dict[str, Any] = {"method": type(call).__name__, "args": call.to_args(),
+                               "version": constants.CONFIG_VERSION}
+    if context is not None and (members := context.to_wire()):
+        message["context"] = members
+    return pack(message)
+
+
+def parse_answer(data: bytes) -> Any:
+    """The ``result`` of an answer; raises the error that it carries.
+
+    ``ProtocolError`` when the answer has no sense at all.
+    """
+    try:
+        message = serializer.loads_lenient(data)
+    except serializer.ParseError as err:
+        raise errors.ProtocolError(f"the master's answer is no JSON: {err}") from None
+    if not isinstance(message, dict) or not message.keys() >= {"success", "result"}:
+        raise errors.ProtocolError("the master's answer lacks success and result")
+    version = message.get("version")
+    if version is not None and version != constants.CONFIG_VERSION:
+        raise errors.LuxiError(f"version mismatch: we speak {constants.CONFIG_VERSION}, "
+                               f"the master answered in {ht.shorten(version)}")
+    if message["success"]:
+        return message["result"]
+    raise errors.decode(message["result"])

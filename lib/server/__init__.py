@@ -1,0 +1,1 @@
+"""Wiring, command lines and main() of each program."""

@@ -1,0 +1,28 @@
+"""LUXI calls as dataclasses: the same after the wire, wrong arguments named."""
+
+import pytest
+
+from ganeti import luxi
+
+
+def test_a_call_is_the_same_after_the_wire():
+    call = luxi.WaitForJobChange("25", ["status"], None, 3, 60)
+    assert luxi.WaitForJobChange.from_args(call.to_args()) == call
+    assert luxi.CancelJob.from_args([5]) == luxi.CancelJob(5, False)
+
+
+@pytest.mark.parametrize("call, args, words", [
+    (luxi.SubmitJob, [], "ops is missing"), (luxi.SubmitJob, None, "takes 1 arguments"),
+    (luxi.SubmitJob, [[], 1], "takes 1 arguments"), (luxi.SubmitJob, [["x"]], "ops must be"),
+    (luxi.CancelJob, ["abc"], "job_id must be a job id"), (luxi.QueryTags, ["group", ""], "kind"),
+    (luxi.QueryNodes, [["a"], ["name"]], "lock is missing")])
+def test_wrong_arguments_are_named(call, args, words):
+    with pytest.raises(ValueError, match=words):
+        call.from_args(args)
+
+
+@pytest.mark.parametrize("value, number", [
+    (25, 25), ("25", 25), (25.0, 25), ("abc", None), ("25 ", None), (25.5, None), (-1, None),
+    (True, None), ("٣", None), (None, None), ("9" * 19, None)])
+def test_job_ids_come_in_several_forms(value, number):
+    assert luxi.parse_job_id(value) == number

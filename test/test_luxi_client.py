@@ -1,0 +1,104 @@
+"""The LUXI client's manners: one connection, opened anew when needed, nothing sent twice."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from ganeti import errors, luxi, serializer
+from ganeti.utils import io
+
+OK = b'{"success": true, "result": 7}\x03'
+
+
+@contextlib.contextmanager
+def master(path, *conversations):
+    """A server that gives each connection its answers; None closes unanswered."""
+    requests = []
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+
+    def serve():
+        for answers in conversations:
+            sock, _ = server.accept()
+            with sock:
+                for answer in answers:
+                    data = b""
+                    while not data.endswith(luxi.EOM):
+                        data += sock.recv(4096)
+                    requests.append(serializer.loads(data[:-1])["method"])
+                    if answer is None:
+                        break
+                    sock.sendall(answer)
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield requests
+    thread.join(10)
+    server.close()
+    assert not thread.is_alive()
+
+
+def test_calls_share_a_connection(tmp_path):
+    path = str(tmp_path / "sock")
+    with master(path, [OK, OK]) as requests:
+        client = luxi.Client(path)
+        assert client.call(luxi.QueryClusterInfo()) == 7
+        assert client.call(luxi.QueryConfigValues(["x"])) == 7
+        client.close()
+    assert requests == ["QueryClusterInfo", "QueryConfigValues"]
+
+
+def test_a_closed_connection_is_opened_anew(tmp_path):
+    path = str(tmp_path / "sock")
+    with master(path, [OK], [OK]):
+        client = luxi.Client(path)
+        assert client.call(luxi.QueryClusterInfo()) == 7
+        client._sock.settimeout(10)
+        assert client._sock.recv(1, socket.MSG_PEEK) == b""     # the master has closed
+        assert client.call(luxi.QueryClusterInfo()) == 7
+        client.close()
+
+
+def test_a_query_is_sent_again_a_submission_is_not(tmp_path):
+    for call, expected in ((luxi.QueryClusterInfo(), 7), (luxi.SubmitJob([]), None)):
+        path = str(tmp_path / f"sock{expected}")
+        conversations = [[OK, None], [OK]] if expected else [[OK, None]]
+        with master(path, *conversations) as requests:
+            client = luxi.Client(path)
+            client.call(luxi.QueryConfigValues([]))
+            if expected:
+                assert client.call(call) == expected
+            else:
+                with pytest.raises(errors.ConnectionClosed):
+                    client.call(call)
+            client.close()
+        assert requests.count(type(call).__name__) == (2 if expected else 1)
+
+
+def test_a_silent_master_is_a_timeout(tmp_path):
+    path = str(tmp_path / "sock")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    with pytest.raises(errors.Timeout):
+        luxi.Client(path, call_timeout=0.01).call(luxi.QueryClusterInfo())
+    server.close()
+
+
+def test_nobody_there(tmp_path):
+    with pytest.raises(errors.NoMaster):
+        luxi.Client(str(tmp_path / "none")).call(luxi.QueryClusterInfo())
+
+
+def test_a_path_longer_than_an_address(tmp_path):
+    directory = tmp_path / ("x" * 100) / ("y" * 100)
+    directory.mkdir(parents=True)
+    path = str(directory / "socket")
+    server = socket.socket(socket.AF_UNIX)
+    with io.short_socket_path(path) as short:
+        server.bind(short)
+    server.listen()
+    luxi.connect(path, 5).close()
+    server.close()

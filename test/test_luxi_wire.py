@@ -1,0 +1,52 @@
+"""LUXI messages: framing that survives any cut, requests, answers."""
+
+import pytest
+
+from ganeti import errors, luxi, serializer
+
+
+def test_messages_survive_any_cut():
+    stream = luxi.pack({"a": "é"}) + b'{"b": 1}\n' + luxi.EOM + luxi.pack({})
+    whole = list(luxi.Splitter().feed(stream))
+    for cut in range(len(stream)):
+        splitter = luxi.Splitter()
+        assert [*splitter.feed(stream[:cut]), *splitter.feed(stream[cut:])] == whole
+        assert not splitter.pending
+    assert len(whole) == 3
+
+
+def test_a_message_without_end_is_refused():
+    splitter = luxi.Splitter(limit=10)
+    list(splitter.feed(b"1234567890"))
+    assert splitter.pending
+    with pytest.raises(errors.ProtocolError, match="longer than 10"):
+        list(splitter.feed(b"1"))
+
+
+def test_a_request_has_the_form_of_ganetis_own_clients():
+    message = serializer.loads(luxi.request(luxi.QueryTags("node", "n"))[:-1])
+    assert message == {"method": "QueryTags", "args": ["node", "n"], "version": 3000000}
+
+
+def test_who_asks_travels_beside_the_call():
+    context = luxi.Context("admin", "r1")
+    message = serializer.loads(luxi.request(luxi.QueryClusterInfo(), context)[:-1])
+    assert message["context"] == {"user": "admin", "request_id": "r1"}
+    assert luxi.Context.from_wire(message["context"]) == context
+    assert luxi.Context.from_wire({"user": 3, "more": "x"}) == luxi.Context.from_wire(None)
+
+
+def test_answers():
+    assert luxi.parse_answer(b'{"success": 1, "result": [2], "more": 1}') == [2]
+    with pytest.raises(errors.JobLost, match="gone"):
+        luxi.parse_answer(b'{"success": false, "result": ["JobLost", ["gone"]]}')
+    with pytest.raises(errors.RequestError, match="what"):
+        luxi.parse_answer(b'{"success": false, "result": "what"}')
+    with pytest.raises(errors.LuxiError, match="mismatch"):
+        luxi.parse_answer(b'{"success": true, "result": 1, "version": 2}')
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"success": true}', b"\xff"])
+def test_an_answer_without_sense_is_a_protocol_error(data):
+    with pytest.raises(errors.ProtocolError):
+        luxi.parse_answer(data)
