@@ -1,0 +1,91 @@
+"""A whole life of an instance through Ganeti's own client library, unmodified.
+
+Run by the system's Python, which has the package python3-ganeti-rapi; RAPI_URL
+and the rest come from the ready line of devel/run.
+"""
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+from ganeti.rapi import client
+
+NAME = "life.example.com"
+URL = urlsplit(os.environ["RAPI_URL"])
+
+
+def connect(user=os.environ["RAPI_USER"], password=os.environ["RAPI_PASSWORD"]):
+    def configure(curl, logger):
+        curl.setopt(curl.CAINFO, os.environ["CACERT"])
+        curl.setopt(curl.SSL_VERIFYPEER, True)
+        curl.setopt(curl.SSL_VERIFYHOST, 2)
+    return client.GanetiRapiClient(URL.hostname, port=URL.port, username=user,
+                                   password=password, curl_config_fn=configure)
+
+
+def refused(code, function, *arguments, **options):
+    try:
+        function(*arguments, **options)
+    except client.GanetiApiError as err:
+        assert err.code == code, (code, err.code, str(err))
+    else:
+        raise AssertionError(f"{function} was not refused with {code}")
+
+
+def main():
+    rapi = connect()
+
+    def done(job_id):
+        assert isinstance(job_id, int), job_id
+        assert rapi.WaitForJobCompletion(job_id, period=0.05), rapi.GetJobStatus(job_id)
+        return rapi.GetJobStatus(job_id)
+
+    assert rapi.GetVersion() == 2
+    assert "instance-create-reqv1" in rapi.GetFeatures()
+    assert rapi.GetInfo()["name"] == "cluster.example.com"
+    assert "noop+default" in rapi.GetOperatingSystems() or "noop" in rapi.GetOperatingSystems()
+    os_name = rapi.GetOperatingSystems()[0]
+
+    job = done(rapi.CreateInstance("create", NAME, "file", [{"size": 64}], [{}], os=os_name,
+                                   pnode="node1.example.com", name_check=False, ip_check=False,
+                                   beparams={"memory": 128}))
+    assert job["summary"] == [f"INSTANCE_CREATE({NAME})"], job["summary"]
+    instance = rapi.GetInstance(NAME)
+    assert instance["status"] == "running" and instance["beparams"]["memory"] == 128
+    assert NAME in rapi.GetInstances()
+    assert NAME in [one["name"] for one in rapi.GetInstances(bulk=True)]
+
+    done(rapi.AddInstanceTags(NAME, ["a", "b"]))
+    done(rapi.DeleteInstanceTags(NAME, ["a"]))
+    assert rapi.GetInstanceTags(NAME) == ["b"]
+    done(rapi.AddClusterTags(["x"]))
+    assert "x" in rapi.GetClusterTags()
+    done(rapi.AddNodeTags("node2.example.com", ["y"]))
+    assert rapi.GetNodeTags("node2.example.com") == ["y"]
+
+    done(rapi.ShutdownInstance(NAME))
+    assert rapi.GetInstance(NAME)["status"] == "ADMIN_down"
+    done(rapi.ReinstallInstance(NAME, os=os_name))
+    done(rapi.StartupInstance(NAME)) if rapi.GetInstance(NAME)["status"] != "running" else None
+    for kind in ("soft", "hard", "full"):
+        done(rapi.RebootInstance(NAME, reboot_type=kind))
+    assert rapi.GetInstance(NAME)["oper_state"] is True
+
+    assert "node1.example.com" in rapi.GetNodes()
+    assert rapi.GetNode("node1.example.com")["role"] == "M"
+    assert all(node["mtotal"] for node in rapi.GetNodes(bulk=True))
+    assert rapi.GetGroups() == ["default"] and rapi.GetGroup("default")["node_cnt"] == 3
+    assert job["id"] in rapi.GetJobs()
+    assert {"id", "status"} <= rapi.GetJobs(bulk=True)[0].keys()
+    assert rapi.CancelJob(job["id"])[0] is False
+
+    done(rapi.DeleteInstance(NAME))
+    refused(404, rapi.GetInstance, NAME)
+    refused(404, rapi.GetJobStatus, 10 ** 9)
+    refused(401, connect(password="wrong").GetInfo)
+    refused(400, rapi.AddInstanceTags, "instance1.example.com", ["a b"])
+    print("passed")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
