@@ -1,0 +1,395 @@
+"""The cluster's configuration: all of it in memory, each change one transaction.
+
+Theory. Readers see shared objects and never wait. A change is prepared in a
+``Transaction`` (whole objects to save or to remove), written to the database by
+``apply`` within a store's change, and put in the place of the old objects by
+``settle`` once that is durable. Whoever changes an object holds its lock; two
+who do not are told apart by the serial number, and the second one fails instead
+of undoing what the first one wrote. Neither step looks at other objects, so a
+change costs the same in a large cluster as in a small one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+from ganeti import errors, ipolicy, params, pathutils, serializer
+from ganeti.constants import DiskTemplate, ErrorCode
+from ganeti.lookup import Table
+from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node
+from ganeti.reservations import Reservations
+from ganeti.ssconf import SsconfWriter
+from ganeti.store import Store
+
+_Named = TypeVar("_Named", Node, Group, Instance)
+
+#: Kind in the database -> class, in the order in which they refer to each other.
+KINDS: dict[str, type[ConfigObject]] = {
+    "cluster": Cluster, "group": Group, "node": Node, "instance": Instance}
+
+
+def _known(what: str, name: str, found: _Named | None) -> _Named:
+    if found is None:
+        raise errors.OpPrereqError(f"{what} {name!r} not known", ErrorCode.NOENT)
+    return found
+
+
+def kind_of(value: ConfigObject) -> str:
+    """The kind under which an object is stored."""
+    return next(kind for kind, cls in KINDS.items() if type(value) is cls)
+
+
+def _instance_links(instance: Instance) -> Iterator[tuple[str, object]]:
+    yield "primary", instance.primary_node
+    for node in instance.secondary_nodes:
+        yield "secondary", node
+    for nic in instance.nics:
+        yield "mac", nic.mac
+    for port in drbd_ports(instance):
+        yield "port", port
+
+
+def drbd_ports(instance: Instance) -> list[int]:
+    """Network ports that an instance has: its console's and its mirrored disks'."""
+    ports = [] if instance.network_port is None else [instance.network_port]
+    return ports + [disk.logical_id[2] for disk in instance.disks
+                    if disk.dev_type == DiskTemplate.DRBD]
+
+
+class Config:
+    """The configuration of the cluster that ``store`` holds.
+
+    Raises ``ConfigurationError`` when it cannot be read or contradicts itself.
+    """
+
+    def __init__(self, store: Store, paths: pathutils.Paths, *,
+                 clock: Callable[[], float] = time.time) -> None:
+        self.paths = paths
+        self.clock = clock
+        self.store = store
+        self._mutex = threading.RLock()
+        self._nodes: Table[Node] = Table(lambda node: [("group", node.group)])
+        self._groups: Table[Group] = Table(lambda group: ())
+        self._instances: Table[Instance] = Table(_instance_links)
+        self._cluster: Cluster | None = None
+        self._load()
+        self.reservations = Reservations(self, self.cluster.mac_prefix)
+        self.ssconf = SsconfWriter(self, paths)
+        self.ssconf.mark("cluster", "node", "instance")
+
+    def _load(self) -> None:
+        with self.store.read() as connection:
+            rows = connection.execute("SELECT kind, name, data FROM cluster_object").fetchall()
+        for kind, name, data in rows:
+            try:
+                self._put(KINDS[kind].from_dict(serializer.loads(data)))
+            except (serializer.ParseError, KeyError, TypeError) as err:
+                raise errors.ConfigurationError(
+                    f"cannot read the {kind} {name} in {self.paths.master_db}: {err}") from None
+        if self._cluster is None:
+            raise errors.ConfigurationError(f"there is no cluster in {self.paths.master_db}")
+        self._check_references()
+
+    def _check_references(self) -> None:
+        problems = []
+        if self._nodes.get(self.cluster.master_node) is None:
+            problems.append("the master node is not known")
+        problems += [f"node {node.name} is in no known group" for node in self.nodes()
+                     if self._groups.get(node.group) is None]
+        problems += [f"instance {instance.name} is on no known node"
+                     for instance in self.instances()
+                     if any(self._nodes.get(uuid) is None for uuid in
+                            (instance.primary_node, *instance.secondary_nodes))]
+        if problems:
+            raise errors.ConfigurationError("the configuration contradicts itself: "
+                                            + "; ".join(problems))
+
+    def begin(self) -> Transaction:
+        """A new, empty change."""
+        return Transaction(self)
+
+    def stored(self, value: ConfigObject) -> ConfigObject | None:
+        """The object with this one's kind and uuid, as it is now."""
+        if isinstance(value, Cluster):
+            return self._cluster
+        with self._mutex:
+            return self._table(value).get(value.uuid)
+
+    def swap(self, saved: list[ConfigObject], removed: list[ConfigObject]) -> None:
+        """Put saved objects in the place of old ones; only ``Transaction.settle`` calls this."""
+        parts = set()
+        with self._mutex:
+            for value in removed:
+                self._table(value).drop(value.uuid)
+                parts.add(kind_of(value))
+            for value in saved:
+                old = self.stored(value)
+                if not isinstance(value, Instance) or not isinstance(old, Instance) \
+                        or old.name != value.name:
+                    parts.add(kind_of(value))
+                self._put(value)
+        if parts:
+            self.ssconf.mark(*parts)
+
+    def _put(self, value: ConfigObject) -> None:
+        if isinstance(value, Cluster):
+            self._cluster = value
+        else:
+            self._table(value).put(value)
+
+    def _table(self, value: ConfigObject) -> Table[Any]:
+        tables: dict[type[ConfigObject], Table[Any]] = {
+            Node: self._nodes, Group: self._groups, Instance: self._instances}
+        return tables[type(value)]
+
+    # -- objects ---------------------------------------------------------------
+
+    @property
+    def cluster(self) -> Cluster:
+        """What holds for the whole cluster."""
+        assert self._cluster is not None
+        return self._cluster
+
+    @property
+    def master(self) -> Node:
+        """The node that the master runs on: this machine."""
+        return self.node_by_uuid(self.cluster.master_node)
+
+    def nodes(self) -> list[Node]:
+        """All nodes in the order of their names."""
+        with self._mutex:
+            return self._nodes.all()
+
+    def groups(self) -> list[Group]:
+        """All node groups in the order of their names."""
+        with self._mutex:
+            return self._groups.all()
+
+    def instances(self) -> list[Instance]:
+        """All instances in the order of their names."""
+        with self._mutex:
+            return self._instances.all()
+
+    def find_node(self, name: str) -> Node | None:
+        """By full name, uuid, or short name if only one node has it."""
+        with self._mutex:
+            return self._nodes.find(name)
+
+    def find_group(self, name: str) -> Group | None:
+        """By full name, uuid, or short name if only one group has it."""
+        with self._mutex:
+            return self._groups.find(name)
+
+    def find_instance(self, name: str) -> Instance | None:
+        """By full name, uuid, or short name if only one instance has it."""
+        with self._mutex:
+            return self._instances.find(name)
+
+    def node(self, name: str) -> Node:
+        """Like ``find_node``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        return _known("Node", name, self.find_node(name))
+
+    def group(self, name: str) -> Group:
+        """Like ``find_group``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        return _known("Group", name, self.find_group(name))
+
+    def instance(self, name: str) -> Instance:
+        """Like ``find_instance``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        return _known("Instance", name, self.find_instance(name))
+
+    def node_by_uuid(self, uuid: str) -> Node:
+        """The node with this uuid; ``OpPrereqError`` when there is none."""
+        with self._mutex:
+            return _known("Node", uuid, self._nodes.get(uuid))
+
+    def group_by_uuid(self, uuid: str) -> Group:
+        """The group with this uuid; ``OpPrereqError`` when there is none."""
+        with self._mutex:
+            return _known("Group", uuid, self._groups.get(uuid))
+
+    def instance_by_uuid(self, uuid: str) -> Instance:
+        """The instance with this uuid; ``OpPrereqError`` when there is none."""
+        with self._mutex:
+            return _known("Instance", uuid, self._instances.get(uuid))
+
+    def group_nodes(self, group_uuid: str) -> list[Node]:
+        """The nodes of a group."""
+        with self._mutex:
+            return self._nodes.linked("group", group_uuid)
+
+    def primary_instances(self, node_uuid: str) -> list[Instance]:
+        """Instances that run on a node when they run."""
+        with self._mutex:
+            return self._instances.linked("primary", node_uuid)
+
+    def secondary_instances(self, node_uuid: str) -> list[Instance]:
+        """Instances whose disks a node mirrors."""
+        with self._mutex:
+            return self._instances.linked("secondary", node_uuid)
+
+    # -- what is in use ----------------------------------------------------------
+
+    def mac_in_use(self, mac: str) -> bool:
+        """Has an instance this MAC address?"""
+        with self._mutex:
+            return self._instances.has_link("mac", mac)
+
+    def port_in_use(self, port: int) -> bool:
+        """Has an instance this network port?"""
+        with self._mutex:
+            return self._instances.has_link("port", port)
+
+    def minors_in_use(self, node_uuid: str) -> set[int]:
+        """DRBD minors that are taken on a node."""
+        instances = self.primary_instances(node_uuid) + self.secondary_instances(node_uuid)
+        return {minor for instance in instances for disk in instance.disks
+                if disk.dev_type == DiskTemplate.DRBD
+                for node, minor in ((disk.logical_id[0], disk.logical_id[3]),
+                                    (disk.logical_id[1], disk.logical_id[4]))
+                if node == node_uuid}
+
+    # -- filled parameters ---------------------------------------------------------
+
+    def beparams(self, instance: Instance) -> dict[str, Any]:
+        """Backend parameters of an instance, the cluster's where it has none."""
+        return params.fill(self.default_beparams(), instance.beparams)
+
+    def default_beparams(self) -> dict[str, Any]:
+        """Backend parameters of an instance that sets none."""
+        return params.fill(params.defaults(params.BACKEND),
+                           self.cluster.beparams.get("default", {}))
+
+    def hvparams(self, instance: Instance) -> dict[str, Any]:
+        """Hypervisor parameters: an instance's over its OS's over the cluster's."""
+        return params.fill(self.default_hvparams(instance.hypervisor, instance.os),
+                           instance.hvparams)
+
+    def default_hvparams(self, hypervisor: str, os_name: str = "") -> dict[str, Any]:
+        """Hypervisor parameters of an instance that sets none."""
+        of_os = self.cluster.os_hvp.get(os_name.partition("+")[0], {})
+        return params.fill(params.defaults(params.HYPERVISOR.get(hypervisor, {})),
+                           self.cluster.hvparams.get(hypervisor, {}), of_os.get(hypervisor, {}))
+
+    def nicparams(self, nic: Nic) -> dict[str, Any]:
+        """Mode, link and VLAN of a network card."""
+        return params.fill(params.defaults(params.NIC),
+                           self.cluster.nicparams.get("default", {}), nic.nicparams)
+
+    def ndparams(self, node: Node) -> dict[str, Any]:
+        """Node parameters: a node's over its group's over the cluster's."""
+        return params.fill(self.group_ndparams(self.group_by_uuid(node.group)), node.ndparams)
+
+    def group_ndparams(self, group: Group) -> dict[str, Any]:
+        """Node parameters of a node of this group that sets none."""
+        return params.fill(params.defaults(params.NODE), self.cluster.ndparams, group.ndparams)
+
+    def ipolicy(self, group: Group) -> dict[str, Any]:
+        """The policy for instances of a group."""
+        return ipolicy.fill(self.cluster.ipolicy, group.ipolicy)
+
+    def diskparams(self, group: Group) -> dict[str, dict[str, Any]]:
+        """Disk parameters of a group, by template."""
+        return {template: params.fill(params.defaults(table),
+                                      self.cluster.diskparams.get(template, {}),
+                                      group.diskparams.get(template, {}))
+                for template, table in params.DISK.items()}
+
+    def ssh_port(self, node: Node) -> int:
+        """Where a node's SSH server would listen."""
+        return int(self.ndparams(node)["ssh_port"])
+
+
+class _Change(NamedTuple):
+    """What happens to one object; ``base`` is the serial number that it replaces."""
+
+    value: ConfigObject
+    base: int | None
+    removed: bool = False
+
+
+class Transaction:
+    """Objects to save and to remove, all or none."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._changes: dict[str, _Change] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Is there nothing to write?"""
+        return not self._changes
+
+    def save(self, value: ConfigObject) -> None:
+        """Write this object; its serial number and times are set here.
+
+        It must be new or a changed copy of the current one, and must not be
+        changed any more once the transaction is committed.
+        """
+        now = self._config.clock()
+        pending = self._changes.get(value.uuid)
+        if pending is not None and not pending.removed:
+            base = pending.base
+        else:
+            base = None if self._config.stored(value) is None else value.serial_no
+        value.serial_no = (base or 0) + 1
+        value.mtime = now
+        if base is None:
+            value.ctime = value.ctime or now
+        self._changes[value.uuid] = _Change(value, base)
+
+    def remove(self, value: ConfigObject) -> None:
+        """Delete this object; one that was never written is only forgotten."""
+        self._changes.pop(value.uuid, None)
+        if self._config.stored(value) is not None:
+            self._changes[value.uuid] = _Change(value, None, removed=True)
+
+    def apply(self, connection: sqlite3.Connection) -> None:
+        """Write all of it, within a change of the store.
+
+        ``OpPrereqError`` (already_exists) when another object has the name,
+        ``ProgrammerError`` when somebody changed the object in between.
+        """
+        for value, base, removed in self._changes.values():
+            kind = kind_of(value)
+            if removed:
+                connection.execute("DELETE FROM cluster_object WHERE kind = ? AND uuid = ?",
+                                   (kind, value.uuid))
+            else:
+                self._write(connection, kind, value, base)
+
+    def _write(self, connection: sqlite3.Connection, kind: str, value: ConfigObject,
+               base: int | None) -> None:
+        name, data = getattr(value, "name"), serializer.dumps(value.to_dict())
+        try:
+            if base is None:
+                connection.execute("INSERT INTO cluster_object (kind, uuid, name, data) "
+                                   "VALUES (?, ?, ?, ?)", (kind, value.uuid, name, data))
+                return
+            found = connection.execute(
+                "UPDATE cluster_object SET name = ?, data = ? WHERE kind = ? AND uuid = ? "
+                "AND json_extract(data, '$.serial_no') = ?",
+                (name, data, kind, value.uuid, base)).rowcount
+        except sqlite3.IntegrityError:
+            raise errors.OpPrereqError(f"{kind.capitalize()} {name!r} already exists",
+                                       ErrorCode.EXISTS) from None
+        if found == 0:
+            raise errors.ProgrammerError(f"the {kind} {name} was changed in between; "
+                                         "this change, prepared before, is not written")
+
+    def settle(self) -> None:
+        """Show everybody what was written; to be called once it is durable."""
+        changes, self._changes = self._changes, {}
+        if changes:
+            self._config.swap(
+                [change.value for change in changes.values() if not change.removed],
+                [change.value for change in changes.values() if change.removed])
+
+    def commit(self) -> None:
+        """Make it durable now; the transaction is empty afterwards and may be used on."""
+        if not self.empty:
+            self._config.store.write(self.apply).result()
+            self.settle()

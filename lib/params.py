@@ -1,0 +1,382 @@
+"""Backend, hypervisor, NIC, node and disk parameters: name, type, default, check.
+
+A table for each kind, and two verbs: ``fill`` lays what was set over the
+defaults, ``check_*`` reads what somebody wants to set. Names, types and
+defaults are Ganeti 3.0's, measured on its ``/2/info``; the classes of the
+errors are those of its jobs (``TypeEnforcementError`` for an unknown name or a
+wrong type, ``HypervisorError`` for a hypervisor's parameter with a bad value).
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganeti import constants, errors, ht
+from ganeti.constants import ErrorCode
+
+Values = dict[str, Any]
+
+#: Words that ask for the cluster's own value (``auto`` at creation, in Ganeti).
+UNSET = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value of the right type must also be."""
+
+    expects: str
+    fits: Callable[[Any], bool]
+    choices: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row of a table. An empty string is always allowed where ``optional``."""
+
+    name: str
+    kind: str
+    default: Any
+    rule: Rule | None = None
+    optional: bool = False
+
+
+Table = dict[str, Parameter]
+
+
+def _table(*rows: Parameter) -> Table:
+    return {row.name: row for row in rows}
+
+
+def defaults(table: Table) -> Values:
+    """The default of every parameter of a table."""
+    return {name: row.default for name, row in table.items()}
+
+
+# -- types ------------------------------------------------------------------------
+
+BOOL, INT, FLOAT, SIZE, STRING, MAYBE_STRING = (
+    "boolean", "integer", "float", "size", "string", "string or null")
+
+
+def _read_bool(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if value in (0, 1):
+        return bool(value)
+    raise ValueError
+
+
+def _read_int(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError
+    return int(value)
+
+
+def _read_float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError
+    number = float(value)
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError
+    return number
+
+
+def _read_string(value: object) -> str:
+    if value is False:              # Ganeti's clients say false for "nothing here"
+        return ""
+    if not isinstance(value, str) or "\0" in value or "\n" in value:
+        raise ValueError
+    return value
+
+
+_READERS: dict[str, Callable[[object], Any]] = {
+    BOOL: _read_bool, INT: _read_int, FLOAT: _read_float, SIZE: ht.parse_size,
+    STRING: _read_string,
+    MAYBE_STRING: lambda value: None if value is None else _read_string(value),
+}
+
+
+def read(row: Parameter, value: object) -> Any:
+    """The value with its parameter's type; ``TypeEnforcementError`` names the parameter."""
+    try:
+        return _READERS[row.kind](value)
+    except (ValueError, TypeError):
+        raise errors.TypeEnforcementError(
+            f"'{row.name}' (value {ht.shorten(value)}) is not a valid {row.kind}") from None
+
+
+def _read_all(table: Table, given: Mapping[str, Any]) -> Values:
+    """What is set, typed; words that ask for the default are left out."""
+    result: Values = {}
+    for name, value in given.items():
+        row = table.get(name)
+        if row is None:
+            raise errors.TypeEnforcementError(f"Unknown parameter {ht.shorten(name)}")
+        choices = row.rule.choices if row.rule else frozenset()
+        if value not in UNSET or value in choices:
+            result[name] = read(row, value)
+    return result
+
+
+def _broken(row: Parameter, value: Any) -> str | None:
+    """What is wrong with a typed value, in words."""
+    if row.rule is None or (row.optional and value in ("", None)) or row.rule.fits(value):
+        return None
+    return f"'{row.name}' must be {row.rule.expects}, not {ht.shorten(value)}"
+
+
+def _check(table: Table, given: Mapping[str, Any]) -> Values:
+    values = _read_all(table, given)
+    for name, value in values.items():
+        problem = _broken(table[name], value)
+        if problem:
+            raise errors.OpPrereqError(f"Parameter {problem}", ErrorCode.INVAL)
+    return values
+
+
+def fill(base: Mapping[str, Any], *given: Mapping[str, Any]) -> Values:
+    """``base`` with what was set laid over it, the later the stronger."""
+    result = dict(base)
+    for values in given:
+        result.update(values)
+    return result
+
+
+# -- rules ------------------------------------------------------------------------
+
+def _one_of(*choices: str) -> Rule:
+    return Rule("one of " + ", ".join(choices), lambda value: value in choices,
+                frozenset(choices))
+
+
+def _is_normal_path(value: str) -> bool:
+    return value.startswith("/") and os.path.normpath(value) == value
+
+
+def _is_cpu_set(value: str) -> bool:
+    """"all", or CPUs such as 0,2-3, for each virtual CPU with colons between."""
+    for mask in value.split(":"):
+        for item in mask.split(","):
+            first, dash, last = item.partition("-")
+            if item != "all" and not (first.isdecimal() and first.isascii() and (
+                    not dash or (last.isdecimal() and last.isascii()
+                                 and int(last) >= int(first)))):
+                return False
+    return True
+
+
+_NOT_NEGATIVE = Rule("0 or more", lambda value: value >= 0)
+_POSITIVE = Rule("1 or more", lambda value: value >= 1)
+_PORT = Rule("a port number", lambda value: 0 < value < 65535)
+_PATH = Rule("an absolute normalized path", _is_normal_path)
+_PATH_OR_URL = Rule("an absolute normalized path or a URL", lambda value: (
+    _is_normal_path(value) or value.startswith(("http://", "https://", "ftp://"))))
+_CPU_SET = Rule("all, or a list of CPUs such as 0,2-3", _is_cpu_set)
+_MIGRATION_MODE = _one_of("live", "non-live")
+_LOSSY = _one_of("auto", "never", "always")
+
+
+def _row(name: str, kind: str, default: Any, rule: Rule | None = None) -> Parameter:
+    """A parameter that may be empty where its default is."""
+    return Parameter(name, kind, default, rule, optional=default in ("", None))
+
+
+# -- backend, NIC, node, disk -----------------------------------------------------
+
+BACKEND = _table(
+    _row("minmem", SIZE, 128, _POSITIVE),
+    _row("maxmem", SIZE, 128, _POSITIVE),
+    _row("vcpus", INT, 1, _POSITIVE),
+    _row("auto_balance", BOOL, True),
+    _row("always_failover", BOOL, False),
+    _row("spindle_use", INT, 1, _NOT_NEGATIVE),
+)
+
+NIC = _table(
+    _row("mode", STRING, "bridged", _one_of("bridged", "routed", "openvswitch")),
+    _row("link", STRING, "br0"),
+    _row("vlan", STRING, ""),
+)
+
+NODE = _table(
+    _row("oob_program", STRING, "", _PATH),
+    _row("spindle_count", INT, 1, _NOT_NEGATIVE),
+    _row("exclusive_storage", BOOL, False),
+    _row("ovs", BOOL, False),
+    _row("ovs_name", MAYBE_STRING, "switch1"),
+    _row("ovs_link", MAYBE_STRING, ""),
+    _row("ssh_port", INT, 22, _PORT),
+    _row("cpu_speed", FLOAT, 1, _NOT_NEGATIVE),
+)
+
+_ACCESS = _one_of("kernelspace", "userspace")
+DISK: dict[str, Table] = {
+    "blockdev": {}, "diskless": {}, "file": {}, "sharedfile": {},
+    "drbd": _table(
+        _row("c-delay-target", INT, 1), _row("c-fill-target", INT, 0),
+        _row("c-max-rate", INT, 61440), _row("c-min-rate", INT, 4096),
+        _row("c-plan-ahead", INT, 20), _row("data-stripes", INT, 1, _POSITIVE),
+        _row("disk-barriers", STRING, "n"), _row("disk-custom", STRING, ""),
+        _row("dynamic-resync", BOOL, False), _row("meta-barriers", BOOL, False),
+        _row("meta-stripes", INT, 1, _POSITIVE), _row("metavg", STRING, "xenvg"),
+        _row("net-custom", STRING, ""), _row("protocol", STRING, "C", _one_of("A", "B", "C")),
+        _row("resync-rate", INT, 61440)),
+    "ext": _table(_row("access", STRING, "kernelspace", _ACCESS)),
+    "gluster": _table(
+        _row("access", STRING, "kernelspace", _ACCESS), _row("host", STRING, "127.0.0.1"),
+        _row("port", INT, 24007, _PORT), _row("volume", STRING, "gv0")),
+    "plain": _table(_row("stripes", INT, 1, _POSITIVE)),
+    "rbd": _table(_row("access", STRING, "kernelspace", _ACCESS), _row("pool", STRING, "rbd")),
+}
+
+
+def check_beparams(given: Mapping[str, Any]) -> Values:
+    """Backend parameters to set; ``memory`` stands for ``minmem`` and ``maxmem``.
+
+    Memory in MiB or as "1G". ``TypeEnforcementError`` for unknown names and
+    wrong types, ``OpPrereqError`` for values out of range.
+    """
+    given = dict(given)
+    if "memory" in given:
+        memory = given.pop("memory")
+        given = {"minmem": memory, "maxmem": memory, **given}
+    return _check(BACKEND, given)
+
+
+def check_memory_bounds(filled: Mapping[str, Any]) -> None:
+    """``OpPrereqError`` when filled backend parameters want less at most than at least."""
+    if filled["minmem"] > filled["maxmem"]:
+        raise errors.OpPrereqError(
+            f"Parameter 'minmem' ({filled['minmem']}) must not be more than "
+            f"'maxmem' ({filled['maxmem']})", ErrorCode.INVAL)
+
+
+def check_nicparams(given: Mapping[str, Any]) -> Values:
+    """Mode, link and VLAN of a network card."""
+    return _check(NIC, given)
+
+
+def check_ndparams(given: Mapping[str, Any]) -> Values:
+    """Node parameters of a cluster, group or node."""
+    return _check(NODE, given)
+
+
+def check_diskparams(template: str, given: Mapping[str, Any]) -> Values:
+    """Disk parameters of one template."""
+    if template not in DISK:
+        raise errors.OpPrereqError(f"Invalid disk template {ht.shorten(template)}",
+                                   ErrorCode.INVAL)
+    return _check(DISK[template], given)
+
+
+# -- hypervisors ------------------------------------------------------------------
+
+KVM = _table(
+    _row("acpi", BOOL, True),
+    _row("boot_order", STRING, "disk", _one_of("cdrom", "disk", "floppy", "network")),
+    _row("cdrom2_image_path", STRING, "", _PATH_OR_URL),
+    _row("cdrom_disk_type", STRING, ""),
+    _row("cdrom_image_path", STRING, "", _PATH_OR_URL),
+    _row("cpu_cores", INT, 0, _NOT_NEGATIVE),
+    _row("cpu_mask", STRING, "all", _CPU_SET),
+    _row("cpu_sockets", INT, 0, _NOT_NEGATIVE),
+    _row("cpu_threads", INT, 0, _NOT_NEGATIVE),
+    _row("cpu_type", STRING, ""),
+    _row("disk_aio", STRING, "threads", _one_of("native", "threads")),
+    _row("disk_cache", STRING, "default",
+         _one_of("none", "default", "writethrough", "writeback")),
+    _row("disk_discard", STRING, "default", _one_of("default", "ignore", "unmap")),
+    _row("disk_type", STRING, "paravirtual", _one_of(
+        "paravirtual", "ide", "scsi", "sd", "mtd", "pflash", "scsi-hd", "scsi-block",
+        "scsi-generic", "scsi-cd")),
+    _row("floppy_image_path", STRING, "", _PATH),
+    _row("initrd_path", STRING, "", _PATH),
+    _row("kernel_args", STRING, "ro"),
+    Parameter("kernel_path", STRING, "/boot/vmlinuz-3-kvmU", _PATH, optional=True),
+    _row("keymap", STRING, ""),
+    _row("kvm_extra", STRING, ""),
+    _row("kvm_flag", STRING, "", _one_of("enabled", "disabled")),
+    _row("kvm_path", STRING, "/usr/bin/kvm", _PATH),
+    _row("kvm_pci_reservations", INT, 12, _NOT_NEGATIVE),
+    _row("machine_version", STRING, ""),
+    _row("mem_path", STRING, "", _PATH),
+    _row("migration_bandwidth", INT, 32, _NOT_NEGATIVE),
+    _row("migration_caps", STRING, ""),
+    _row("migration_downtime", INT, 30, _NOT_NEGATIVE),
+    _row("migration_mode", STRING, "live", _MIGRATION_MODE),
+    _row("migration_port", INT, 8102, _PORT),
+    _row("nic_type", STRING, "paravirtual", _one_of(
+        "paravirtual", "e1000", "rtl8139", "ne2k_pci", "ne2k_isa", "i82551", "i82557b",
+        "i82559er", "pcnet")),
+    _row("reboot_behavior", STRING, "reboot", _one_of("reboot", "exit")),
+    Parameter("root_path", MAYBE_STRING, "/dev/vda1", optional=True),
+    _row("scsi_controller_type", STRING, "lsi", _one_of("lsi", "virtio-scsi-pci", "megasas")),
+    _row("security_domain", STRING, ""),
+    _row("security_model", STRING, "none", _one_of("none", "pool", "user")),
+    _row("serial_console", BOOL, True),
+    _row("serial_speed", INT, 38400, _POSITIVE),
+    _row("soundhw", STRING, ""),
+    _row("spice_bind", STRING, ""),
+    _row("spice_image_compression", STRING, "",
+         _one_of("lz", "quic", "glz", "auto_lz", "off", "auto_glz")),
+    _row("spice_ip_version", INT, 0, Rule("0, 4 or 6", lambda value: value in (0, 4, 6))),
+    _row("spice_jpeg_wan_compression", STRING, "", _LOSSY),
+    _row("spice_password_file", STRING, "", _PATH),
+    _row("spice_playback_compression", BOOL, True),
+    _row("spice_streaming_video", STRING, "", _one_of("filter", "off", "all")),
+    _row("spice_tls_ciphers", STRING, "HIGH:-DES:-3DES:-EXPORT:-DH"),
+    _row("spice_use_tls", BOOL, False),
+    _row("spice_use_vdagent", BOOL, True),
+    _row("spice_zlib_glz_wan_compression", STRING, "", _LOSSY),
+    _row("usb_devices", STRING, ""),
+    _row("usb_mouse", STRING, "", _one_of("mouse", "tablet")),
+    _row("use_chroot", BOOL, False),
+    _row("use_guest_agent", BOOL, False),
+    _row("use_localtime", BOOL, False),
+    _row("user_shutdown", BOOL, False),
+    _row("vga", STRING, ""),
+    _row("vhost_net", BOOL, False),
+    _row("virtio_net_queues", INT, 1, Rule("1 to 8", lambda value: 0 < value < 9)),
+    _row("vnc_bind_address", STRING, ""),
+    _row("vnc_password_file", STRING, "", _PATH),
+    _row("vnc_tls", BOOL, False),
+    _row("vnc_x509_path", STRING, "", _PATH),
+    _row("vnc_x509_verify", BOOL, False),
+    _row("vnet_hdr", BOOL, True),
+)
+
+HYPERVISOR: dict[str, Table] = {
+    constants.HT_FAKE: _table(_row("migration_mode", STRING, "live", _MIGRATION_MODE)),
+    constants.HT_KVM: KVM,
+}
+
+#: Parameters of Ganeti's other hypervisors: known names, but never fitting here.
+FOREIGN_HYPERVISOR = frozenset((
+    "blockdev_prefix bootloader_args bootloader_path cpu_cap cpu_weight cpuid device_model devices "
+    "drop_capabilities extra_cgroups extra_config init_script num_ttys pae pci_pass "
+    "startup_timeout use_bootloader vif_script vif_type viridian xen_cmd").split())
+
+
+def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
+    """Parameters of one hypervisor to set.
+
+    ``TypeEnforcementError`` for names that no hypervisor has and for wrong
+    types, ``HypervisorError`` for another hypervisor's and for bad values.
+    """
+    table = HYPERVISOR[hypervisor]
+    elsewhere = set(FOREIGN_HYPERVISOR).union(*HYPERVISOR.values())
+    for name in given:
+        if name not in table and name in elsewhere:
+            raise errors.HypervisorError(
+                f"Parameter '{name}' is not supported by the hypervisor {hypervisor}")
+    values = _read_all(table, given)
+    for name, value in values.items():
+        problem = _broken(table[name], value)
+        if problem:
+            raise errors.HypervisorError(f"Parameter {problem}")
+    return values

@@ -1,0 +1,25 @@
+"""Order of names as people expect it."""
+
+import pytest
+
+from ganeti.utils import text
+
+
+@pytest.mark.parametrize("names", [
+    ["node1", "node2", "node10"],
+    ["a", "a1", "a1b", "a1b2", "a1b10", "b"],
+    ["1", "2", "10", "x"],
+    ["a01", "a1", "a02", "a2"],
+    ["", "0", "00", "a"],
+])
+def test_names_come_in_the_order_of_their_numbers(names):
+    assert text.nice_sorted(names[::-1]) == names
+
+
+def test_a_very_long_number_is_only_compared():
+    assert text.nice_key("a" + "9" * 6000) > text.nice_key("a" + "8" * 6000)
+
+
+def test_keys_of_any_two_names_compare():
+    names = ["1a", "a1", "", "é", "1", "1.1", "1-1"]
+    assert sorted(text.nice_sorted(names)) == sorted(names)
