@@ -207,5 +207,5 @@ class DaemonCluster:
     def create(self, name="web.example.com", **fields):
         """Create an instance; its job must succeed."""
         body = {"__version__": 1, "mode": "create", "name": name, "os_type": "noop",
-                "disk_template": "file", "disks": [{"size": 16}], "nics": [{}]}
+                "disk_template": "file", "disks": [{"size": 1024}], "nics": [{}]}
         return self.do("POST", "/2/instances", {**body, **fields})

@@ -46,7 +46,7 @@ def main():
     assert "noop+default" in rapi.GetOperatingSystems() or "noop" in rapi.GetOperatingSystems()
     os_name = rapi.GetOperatingSystems()[0]
 
-    job = done(rapi.CreateInstance("create", NAME, "file", [{"size": 64}], [{}], os=os_name,
+    job = done(rapi.CreateInstance("create", NAME, "file", [{"size": 1024}], [{}], os=os_name,
                                    pnode="node1.example.com", name_check=False, ip_check=False,
                                    beparams={"memory": 128}))
     assert job["summary"] == [f"INSTANCE_CREATE({NAME})"], job["summary"]
