@@ -1,0 +1,39 @@
+"""OP_CLUSTER_VERIFY."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti import opcodes
+from ganeti.cmdlib.base import FollowUps, LogicalUnit, Run
+
+
+class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
+    """Submit the jobs that verify the cluster: one for the configuration, one a group.
+
+    Those for groups wait for the first, however it ends (as in Ganeti 3.0).
+    With ``group_name`` there is only the job of that group; whether it exists
+    is that job's business.
+    """
+
+    RERUN_SAFE = True
+
+    def execute(self, run: Run) -> FollowUps:
+        """The follow-up jobs."""
+        if self.op.group_name is not None:
+            return FollowUps([[self._group_op(self.op.group_name)]])
+        jobs: list[list[opcodes.OpCode]] = [[opcodes.OpClusterVerifyConfig(**self._options())]]
+        for group in self.config.groups():
+            jobs.append([self._group_op(group.name, depends=[[-len(jobs), []]])])
+        return FollowUps(jobs)
+
+    def _group_op(self, name: str, **values: Any) -> opcodes.OpClusterVerifyGroup:
+        return opcodes.OpClusterVerifyGroup(
+            group_name=name, skip_checks=self.op.skip_checks,
+            verify_clutter=self.op.verify_clutter, **self._options(), **values)
+
+    def _options(self) -> dict[str, Any]:
+        op = self.op
+        return {"ignore_errors": op.ignore_errors, "error_codes": op.error_codes,
+                "verbose": op.verbose, "debug_simulate_errors": op.debug_simulate_errors,
+                "priority": op.priority, "reason": op.reason}

@@ -1,0 +1,205 @@
+"""An instance's disks, from what the caller wrote.
+
+Two steps: ``read`` checks the words of the request, ``lay_out`` gives each
+disk its place once the nodes are known. Identifiers come from the job and the
+instance's name (``uuid5``), never from chance: after a crash the same job's
+disks can be named again, and so removed.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganeti import constants, errors, ht, pathutils
+from ganeti.constants import DiskTemplate, ErrorCode
+from ganeti.objects import Cluster, Disk, Node
+
+#: What a disk of the request may say; more is an error (as in Ganeti 3.0).
+KEYS = frozenset({"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles",
+                  "access"})
+
+#: Kept in files; the others need volumes, which only simulated nodes have.
+FILE_TEMPLATES = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})
+VOLUME_TEMPLATES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
+CARRIED_OUT = FILE_TEMPLATES | VOLUME_TEMPLATES | {DiskTemplate.DISKLESS}
+
+#: MiB that DRBD keeps for its own records beside each disk (Ganeti: 128).
+DRBD_META_SIZE = 128
+
+DEFAULT_VG = "xenvg"
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """One disk that is wanted; ``size`` in MiB."""
+
+    size: int
+    mode: str = "rw"
+    name: str | None = None
+    vg: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the disks of one instance go."""
+
+    cluster: Cluster
+    instance_name: str
+    instance_uuid: str
+    members: Sequence[Node]                # the primary first
+    file_driver: str = "loop"
+    file_storage_dir: str | None = None    # below the cluster's own
+
+
+@dataclass(frozen=True)
+class DrbdLink:
+    """What connects the two halves of a mirrored disk; ``minors`` as its nodes are ordered."""
+
+    port: int
+    minors: tuple[int, int]
+    secret: str
+
+
+def read(given: Sequence[dict[str, Any]], template: str) -> list[DiskSpec]:
+    """What the request says; ``OpPrereqError`` or ``TypeEnforcementError`` say what is wrong."""
+    if template == DiskTemplate.DISKLESS:
+        return []
+    if len(given) > constants.MAX_DISKS:
+        raise errors.OpPrereqError(
+            f"{len(given)} disks are more than an instance can have ({constants.MAX_DISKS})",
+            ErrorCode.INVAL)
+    specs = [_read_one(disk, template) for disk in given]
+    check_names("disk", [spec.name for spec in specs])
+    return specs
+
+
+def check_names(kind: str, names: Sequence[str | None]) -> None:
+    """Names of an instance's disks or NICs are unique and no numbers (those mean positions)."""
+    seen: set[str] = set()
+    for name in names:
+        if name is None:
+            continue
+        if name.isdecimal():
+            raise errors.OpPrereqError(f"A {kind} cannot be named '{name}', a number",
+                                       ErrorCode.INVAL)
+        if name in seen:
+            raise errors.OpPrereqError(f"Two of the instance's {kind}s are named '{name}'",
+                                       ErrorCode.NOTUNIQUE)
+        seen.add(name)
+
+
+def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
+    for key in disk:
+        if key not in KEYS:
+            raise errors.TypeEnforcementError(f"Unknown disk parameter '{key}'")
+    if disk.get("adopt") is not None:
+        raise errors.OpPrereqError(f"Disks of the template '{template}' cannot be adopted",
+                                   ErrorCode.INVAL)
+    if disk.get("spindles") is not None:
+        raise errors.OpPrereqError("Spindles are for nodes with exclusive storage, "
+                                   "which this cluster has not", ErrorCode.INVAL)
+    if disk.get("size") is None:
+        raise errors.OpPrereqError("A disk has no size", ErrorCode.INVAL)
+    try:
+        size = ht.parse_size(disk["size"])
+    except ValueError as err:
+        raise errors.TypeEnforcementError(f"'size' of a disk: {err}") from err
+    mode = disk.get("mode") or "rw"
+    if mode not in constants.DISK_ACCESS:
+        raise errors.OpPrereqError(f"Disk mode {ht.shorten(mode)} is neither 'ro' nor 'rw'",
+                                   ErrorCode.INVAL)
+    return DiskSpec(size, mode, _text(disk, "name"), _text(disk, "vg"))
+
+
+def _text(disk: dict[str, Any], key: str) -> str | None:
+    value = disk.get(key)
+    if value is not None and not isinstance(value, str):
+        raise errors.TypeEnforcementError(f"'{key}' of a disk must be a string")
+    return None if value is None or value.lower() == constants.VALUE_NONE else value
+
+
+def check_template(cluster: Cluster, template: str) -> None:
+    """``OpPrereqError`` for a template that is not enabled, or that this master cannot make."""
+    if template not in cluster.enabled_disk_templates:
+        enabled = ", ".join(cluster.enabled_disk_templates)
+        raise errors.OpPrereqError(f"The disk template '{template}' is not enabled in this "
+                                   f"cluster ({enabled} are)", ErrorCode.INVAL)
+    if template not in CARRIED_OUT:
+        raise errors.OpPrereqError(f"This master does not make disks of the template "
+                                   f"'{template}'", ErrorCode.INVAL)
+
+
+def fits_node(template: str, node: Node) -> bool:
+    """Can disks of this template be on this node?"""
+    return node.simulated or template not in VOLUME_TEMPLATES
+
+
+def node_count(template: str) -> int:
+    """How many nodes an instance of this template needs."""
+    return 2 if template == DiskTemplate.DRBD else 1
+
+
+def space_needed(specs: Sequence[DiskSpec], template: str) -> int:
+    """MiB that the disks take on each of their nodes."""
+    extra = DRBD_META_SIZE if template == DiskTemplate.DRBD else 0
+    return sum(spec.size + extra for spec in specs)
+
+
+def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
+    """Folder for the files of instances, ``below`` the cluster's own if that is given."""
+    shared = template == DiskTemplate.SHARED_FILE
+    base = cluster.shared_file_storage_dir if shared else cluster.file_storage_dir
+    if not base:
+        raise errors.OpPrereqError(f"The cluster has no directory for the disk template "
+                                   f"'{template}'", ErrorCode.STATE)
+    if not below:
+        return base
+    parts = below.split("/")
+    if "" in parts or "." in parts or ".." in parts or "\0" in below:
+        # Ganeti 3.0 finds this out while it joins the path, hence this class.
+        raise errors.OpExecError(f"The file storage directory {ht.shorten(below)} must be "
+                                 f"relative, and lie below {base}")
+    for part in parts:
+        base = pathutils.inside(base, part)
+    return base
+
+
+def lay_out(specs: Sequence[DiskSpec], template: str, place: Place,
+            new_link: Callable[[], DrbdLink]) -> list[Disk]:
+    """The disks with their places; ``new_link`` reserves what connects a mirrored one."""
+    return [_disk(spec, template, place, index, new_link) for index, spec in enumerate(specs)]
+
+
+def instance_uuid(cluster: Cluster, job_id: int, name: str) -> str:
+    """The identifier of the instance that a job creates under this name."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.uuid}/{job_id}/{name}"))
+
+
+def part_uuid(owner: str, kind: str, index: int) -> str:
+    """The identifier of a disk or NIC of an instance."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}/{kind}/{index}"))
+
+
+def _disk(spec: DiskSpec, template: str, place: Place, index: int,
+          new_link: Callable[[], DrbdLink]) -> Disk:
+    own = part_uuid(place.instance_uuid, "disk", index)
+    return Disk(uuid=own, name=spec.name, dev_type=template, size=spec.size, mode=spec.mode,
+                logical_id=_logical_id(spec, template, place, f"{own}.{{}}.disk{index}",
+                                       new_link))
+
+
+def _logical_id(spec: DiskSpec, template: str, place: Place, pattern: str,
+                new_link: Callable[[], DrbdLink]) -> list[Any]:
+    if template in FILE_TEMPLATES:
+        base = storage_dir(place.cluster, template, place.file_storage_dir)
+        folder = pathutils.inside(base, place.instance_name)
+        return [place.file_driver, pathutils.inside(folder, pattern.format(template))]
+    if template == DiskTemplate.PLAIN:
+        group = spec.vg or place.cluster.volume_group_name or DEFAULT_VG
+        return [group, pattern.format(template)]
+    link = new_link()
+    primary, secondary = place.members
+    return [primary.uuid, secondary.uuid, link.port, *link.minors, link.secret]

@@ -1,0 +1,51 @@
+"""OP_INSTANCE_REBOOT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti import opcodes
+from ganeti.cmdlib import allocation
+from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.common import (ONLINE, InstanceUnit, check_admin_state, check_node_online,
+                                  is_running)
+from ganeti.constants import AdminState
+from ganeti.objects import copy_of
+
+
+class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
+    """Reboot an instance; one that stands is started, and marked up (as Ganeti 3.0 does).
+
+    soft asks the guest, hard resets it, full stops it and starts it anew.
+    """
+
+    def check(self) -> None:
+        """The node answers; for a guest that stands it has the memory."""
+        super().check()
+        check_admin_state(self.instance, ONLINE, "cannot reboot it")
+        check_node_online(self.primary, f"cannot reboot '{self.instance.name}' on it")
+        self._running = is_running(self.nodes, self.primary, self.instance)
+        if not self._running:
+            memory = self.config.beparams(self.instance)["minmem"]
+            allocation.reserve_memory(self.config, self.nodes, self.job_id, self.primary, memory,
+                                      f"starting '{self.instance.name}'")
+
+    def execute(self, run: Run) -> Any:
+        """Null."""
+        agent = self.nodes.agent(self.primary)
+        if self._running and self.op.reboot_type != "full":
+            agent.reboot(self.instance, self.op.reboot_type)
+        else:
+            if self._running:
+                agent.stop(self.instance, timeout=self.op.shutdown_timeout, force=False)
+            else:
+                run.log("The instance was not running; starting it")
+                self.on_failure(lambda: agent.stop(self.instance, timeout=0, force=True))
+            agent.start(self.instance)
+        changed = copy_of(self.instance)
+        changed.admin_state = AdminState.UP
+        changed.admin_state_source = "admin"
+        changed.disks_active = True
+        if changed != self.instance:
+            self.tx.save(changed)
+        return None

@@ -1,0 +1,68 @@
+"""OP_INSTANCE_STARTUP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti import opcodes, params
+from ganeti.cmdlib import allocation
+from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.common import (ONLINE, InstanceUnit, check_admin_state, check_node_online,
+                                  is_running)
+from ganeti.constants import AdminState
+from ganeti.objects import Instance, copy_of
+
+
+class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
+    """Mark an instance up and start it on its primary node.
+
+    Parameters that come with the opcode hold for this run only. Starting what
+    runs already succeeds; ``no_remember`` leaves the mark alone.
+    """
+
+    def check(self) -> None:
+        """The node answers and has the memory, the parameters fit."""
+        super().check()
+        self._started = self._with_parameters()
+        check_admin_state(self.instance, ONLINE, "cannot start it")
+        self._mark_only = self.primary.offline and self.op.ignore_offline_nodes
+        self._running = False
+        if self._mark_only:
+            return
+        check_node_online(self.primary, f"cannot start '{self.instance.name}' on it")
+        self._running = is_running(self.nodes, self.primary, self.instance)
+        if not self._running:
+            memory = self.config.beparams(self._started)["minmem"]
+            allocation.reserve_memory(self.config, self.nodes, self.job_id, self.primary, memory,
+                                      f"starting '{self.instance.name}'")
+
+    def execute(self, run: Run) -> Any:
+        """Null."""
+        changed = copy_of(self.instance)
+        if not self.op.no_remember:
+            changed.admin_state = AdminState.UP
+            changed.admin_state_source = "admin"
+        if self._mark_only:
+            run.log(f"Node '{self.primary.name}' is offline: only marked the instance up")
+        else:
+            changed.disks_active = True
+            self._start()
+        if changed != self.instance:
+            self.tx.save(changed)
+        return None
+
+    def _start(self) -> None:
+        if self._running:
+            return
+        agent = self.nodes.agent(self.primary)
+        self.on_failure(lambda: agent.stop(self._started, timeout=0, force=True))
+        agent.start(self._started, paused=self.op.startup_paused)
+
+    def _with_parameters(self) -> Instance:
+        """The instance as it is to be started."""
+        beparams = params.check_beparams(self.op.beparams)
+        hvparams = params.check_hvparams(self.instance.hypervisor, self.op.hvparams)
+        started = copy_of(self.instance)
+        started.beparams = {**started.beparams, **beparams}
+        started.hvparams = {**started.hvparams, **hvparams}
+        return started

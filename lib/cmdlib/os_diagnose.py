@@ -1,0 +1,105 @@
+"""OP_OS_DIAGNOSE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.constants import ErrorCode
+from ganeti.objects import Cluster
+from ganeti.osdef import OsDefinition
+
+
+@dataclass
+class _Os:
+    """One name, and what each node (by uuid) has under it; the first found counts."""
+
+    name: str
+    on_nodes: dict[str, list[OsDefinition]] = field(default_factory=dict)
+    node_count: int = 0
+
+    @property
+    def found(self) -> list[OsDefinition]:
+        """What the nodes would use, those that have any."""
+        return [definitions[0] for definitions in self.on_nodes.values()]
+
+    @property
+    def valid(self) -> bool:
+        """Every node has it, and has it whole."""
+        return len(self.found) == self.node_count and all(one.valid for one in self.found)
+
+    def common(self, values: Callable[[OsDefinition], list[Any]]) -> list[Any]:
+        """What all nodes agree on, in the first one's order; nothing of an invalid OS."""
+        if not self.valid:
+            return []
+        first, *others = [values(one) for one in self.found]
+        return [value for value in first if all(value in other for other in others)]
+
+
+def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
+    return {uuid: [[one.path, one.valid, one.problem, list(one.variants),
+                    [list(pair) for pair in one.parameters], sorted(one.api_versions),
+                    one.trusted] for one in definitions]
+            for uuid, definitions in os.on_nodes.items()}
+
+
+#: Column -> value; names are Ganeti 3.0's.
+COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
+    "name": lambda os, cluster: os.name,
+    "valid": lambda os, cluster: os.valid,
+    "variants": lambda os, cluster: os.common(lambda one: list(one.variants)),
+    "node_status": lambda os, cluster: _node_status(os),
+    "parameters": lambda os, cluster: os.common(
+        lambda one: [list(pair) for pair in one.parameters]),
+    "api_versions": lambda os, cluster: os.common(lambda one: sorted(one.api_versions)),
+    "hidden": lambda os, cluster: os.name in cluster.hidden_os,
+    "blacklisted": lambda os, cluster: os.name in cluster.blacklisted_os,
+    "os_hvp": lambda os, cluster: cluster.os_hvp.get(os.name, {}),
+    "osparams": lambda os, cluster: cluster.osparams.get(os.name, {}),
+    "trusted": lambda os, cluster: all(one.trusted for one in os.found),
+}
+
+
+class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
+    """List the OS definitions of all nodes that can be asked.
+
+    A definition that is hidden, forbidden or invalid has a row only when the
+    column that tells so is asked for (so does Ganeti 3.0).
+    """
+
+    RERUN_SAFE = True
+
+    def check(self) -> None:
+        """The columns are known."""
+        unknown = [name for name in self.op.output_fields if name not in COLUMNS]
+        if unknown:
+            raise errors.OpPrereqError("Unknown output fields selected: " + ", ".join(unknown),
+                                       ErrorCode.INVAL)
+
+    def execute(self, run: Run) -> Any:
+        """A row for each OS, by name."""
+        cluster, fields = self.config.cluster, self.op.output_fields
+        return [[COLUMNS[name](os, cluster) for name in fields]
+                for _, os in sorted(self._collect().items()) if self._shown(os)]
+
+    def _shown(self, os: _Os) -> bool:
+        if self.op.names and os.name not in self.op.names:
+            return False
+        cluster, fields = self.config.cluster, self.op.output_fields
+        return (("valid" in fields or os.valid)
+                and ("hidden" in fields or os.name not in cluster.hidden_os)
+                and ("blacklisted" in fields or os.name not in cluster.blacklisted_os))
+
+    def _collect(self) -> dict[str, _Os]:
+        found: dict[str, _Os] = {}
+        asked = [node for node in self.config.nodes() if not node.offline and node.vm_capable]
+        for node in asked:
+            for definition in self.nodes.agent(node).os_definitions():
+                os = found.setdefault(definition.name, _Os(definition.name))
+                os.on_nodes.setdefault(node.uuid, []).append(definition)
+        for os in found.values():
+            os.node_count = len(asked)
+        return found

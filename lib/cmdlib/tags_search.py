@@ -1,0 +1,40 @@
+"""OP_TAGS_SEARCH."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.constants import ErrorCode
+from ganeti.objects import ConfigObject
+
+
+class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
+    """Find the tags that a regular expression matches, anywhere in the cluster."""
+
+    RERUN_SAFE = True
+
+    def check(self) -> None:
+        """The pattern must be one."""
+        try:
+            self._pattern = re.compile(self.op.pattern)
+        except re.error as err:
+            raise errors.OpPrereqError(
+                f"'{self.op.pattern}' is no regular expression: {err}", ErrorCode.INVAL) from err
+
+    def execute(self, run: Run) -> Any:
+        """Pairs ``[path of the object, tag]``; paths as Ganeti's gnt-cluster prints them."""
+        return [[path, tag] for path, target in self._targets()
+                for tag in target.tags if self._pattern.search(tag)]
+
+    def _targets(self) -> Iterator[tuple[str, ConfigObject]]:
+        yield "/cluster", self.config.cluster
+        for instance in self.config.instances():
+            yield f"/instances/{instance.name}", instance
+        for node in self.config.nodes():
+            yield f"/nodes/{node.name}", node
+        for group in self.config.groups():
+            yield f"/nodegroup/{group.name}", group
