@@ -1,0 +1,70 @@
+"""Path -> resource: a table of regexes, built from the resources' URIs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ganeti.http import errors as http_errors
+from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
+from ganeti.rapi.rlib2 import cluster, groups, instances, jobs, nodes, os, root, tags
+
+#: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
+_NAME = r"[\w.-]+"
+_SLOTS = {"job_id": r"[0-9]+"}
+
+_MODULES = (cluster, groups, instances, jobs, nodes, os, root, tags)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The resource of a path, and what stands in the path's slots."""
+
+    resource: type[Resource]
+    slots: dict[str, str]
+    #: Was it found by another spelling, which can only be read?
+    alias: bool = False
+
+    def verbs(self) -> dict[str, Verb]:
+        """The methods that can be used on this path."""
+        found = self.resource.verbs()
+        return {"GET": found["GET"]} if self.alias else found
+
+    def allow(self) -> list[str]:
+        """All methods of this path, as ``Allow`` lists them."""
+        names = list(self.verbs())
+        return [*names, *(["HEAD"] if "GET" in names else []), "OPTIONS"]
+
+
+def pattern(uri: str) -> re.Pattern[str]:
+    """The regex of a URI: ``/2/jobs/{job_id}`` -> ``/2/jobs/(?P<job_id>[0-9]+)``."""
+    pieces = SLOT.split(uri)
+    for index, piece in enumerate(pieces):
+        # Every second piece is the name of a slot.
+        pieces[index] = (f"(?P<{piece}>{_SLOTS.get(piece, _NAME)})" if index % 2
+                         else re.escape(piece))
+    return re.compile("".join(pieces), re.ASCII)
+
+
+class Connector:
+    """Finds resources; built once, from all that were imported unless told otherwise."""
+
+    def __init__(self, resources: Iterable[type[Resource]] = RESOURCES) -> None:
+        self._table: list[tuple[re.Pattern[str], type[Resource], bool]] = []
+        seen: set[str] = set()
+        for resource in resources:
+            for uri in (resource.URI, *resource.ALIASES):
+                regex = pattern(uri)
+                if regex.pattern in seen:
+                    raise ValueError(f"two resources have the URI {uri}")
+                seen.add(regex.pattern)
+                self._table.append((regex, resource, uri != resource.URI))
+
+    def find(self, path: str) -> Match:
+        """The resource of a percent-decoded path; raises ``NotFound``."""
+        for regex, resource, alias in self._table:
+            found = regex.fullmatch(path)
+            if found is not None:
+                return Match(resource, found.groupdict(), alias)
+        raise http_errors.NotFound(detail=f"there is no resource {path[:200]}")

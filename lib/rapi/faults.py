@@ -1,0 +1,75 @@
+"""What an error means in HTTP: the one place that knows both.
+
+Looked up along the class's ancestors, so that a class without a row of its own
+means what its parent means. An ``OpPrereqError`` goes by its code. Statuses
+as design and measurement have them (luxi.md 4 lists what Ganeti 3.0 makes of
+the same errors: mostly 500, which tells a client nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ganeti import errors
+from ganeti.constants import ErrorCode
+from ganeti.http import errors as http_errors
+from ganeti.http.errors import HttpError
+
+#: Seconds after which a client may try again: what is full or drained stays so for a while.
+RETRY_AFTER = 30
+
+#: What a real luxid says, as a plain GenericError, when it takes no jobs.
+_DRAINED = "Queue drained"
+
+Maker = Callable[[str], HttpError]
+
+
+def _not_found(text: str) -> HttpError:
+    # Living clients compare message and explain of a 404; the name goes into ``detail``.
+    return http_errors.NotFound(detail=text)
+
+
+def _try_later(text: str) -> HttpError:
+    return http_errors.ServiceUnavailable(text, retry_after=RETRY_AFTER)
+
+
+BY_CODE: dict[str, Maker] = {
+    ErrorCode.NOENT: _not_found,
+    ErrorCode.INVAL: http_errors.BadRequest,
+    ErrorCode.RESOLVER: http_errors.BadRequest,
+    ErrorCode.EXISTS: http_errors.Conflict,
+    ErrorCode.NOTUNIQUE: http_errors.Conflict,
+    ErrorCode.STATE: http_errors.Conflict,
+    ErrorCode.NORES: _try_later,
+    ErrorCode.TEMP_NORES: _try_later,
+    ErrorCode.ENVIRON: http_errors.NotImplementedMethod,
+    ErrorCode.FAULT: http_errors.InternalServerError,
+}
+
+BY_CLASS: dict[type[errors.Error], Maker] = {
+    errors.Error: http_errors.InternalServerError,
+    errors.ParameterError: http_errors.BadRequest,
+    errors.TypeEnforcementError: http_errors.BadRequest,
+    errors.UnitParseError: http_errors.BadRequest,
+    errors.TagError: http_errors.BadRequest,
+    errors.IPAddressError: http_errors.BadRequest,
+    errors.OpCodeUnknown: http_errors.NotImplementedMethod,
+    errors.JobLost: _not_found,
+    # A master whose disk cannot keep jobs says JobQueueError.
+    errors.JobQueueError: _try_later,
+    errors.LuxiError: http_errors.BadGateway,
+    errors.ProtocolError: http_errors.BadGateway,
+    errors.Timeout: http_errors.GatewayTimeout,
+    # The administrator's mistake, and nothing that a client could wait out.
+    errors.NoPermission: http_errors.InternalServerError,
+}
+
+
+def translate(error: errors.Error) -> HttpError:
+    """The answer that an error deserves; never raises."""
+    words = str(error)
+    if isinstance(error, errors.OpPrereqError):
+        return BY_CODE.get(error.code, http_errors.InternalServerError)(words)
+    if type(error) is errors.GenericError and words == _DRAINED:
+        return _try_later("The job queue is drained and takes no jobs")
+    return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)

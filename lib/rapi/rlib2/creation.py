@@ -1,0 +1,135 @@
+"""Creating an instance: two forms of body, one opcode.
+
+``{"__version__": 1, ...}`` is Ganeti's since 2.1.3: nested disks, NICs and
+parameters, which go into the opcode as they are. A body without a version (or
+with version 0) is 2.0's: flat, sizes in MiB, exactly one NIC. 3.x refuses that
+form; we translate it.
+
+Neither name nor address is looked up unless the client asks for it, whichever
+master there is: Ganeti's default was true until 3.0 and is false since 3.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti import constants, ht, opcodes
+from ganeti.http import errors as http_errors
+from ganeti.rapi.baserlib import Exchange
+from ganeti.rapi.submit import Submit, rename
+
+_RENAMES = {"name": "instance_name", "os": "os_type"}
+_REQUIRED_FLAT = {"instance_name": "name", "disk_template": "disk_template", "os_type": "os",
+                  "disks": "disks"}
+#: Fields of the flat form that go into the opcode as they are.
+_PLAIN_FLAT = frozenset({
+    "instance_name", "disk_template", "os_type", "pnode", "snode", "iallocator", "hypervisor",
+    "file_storage_dir", "file_driver", "start", "ip_check", "name_check",
+    "depends", "priority", "comment", "debug_level"})
+_BE_FLAT = frozenset({"memory", "vcpus", "auto_balance"})
+_HV_FLAT = frozenset({
+    "boot_order", "cdrom_image_path", "nic_type", "disk_type", "vnc_bind_address", "vnc_tls",
+    "vnc_x509_path", "vnc_x509_verify", "acpi", "pae", "kernel_args", "kernel_path",
+    "initrd_path", "root_path", "serial_console", "usb_mouse", "device_model"})
+_NIC_FLAT = frozenset({"mac", "ip", "bridge"})
+_KNOWN_FLAT = _PLAIN_FLAT | _BE_FLAT | _HV_FLAT | _NIC_FLAT | {"disks"}
+
+
+class SubmitCreate(Submit):
+    """Reads either body."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(opcodes.OpInstanceCreate, access=access, renames=_RENAMES)
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        if not isinstance(exchange.body, dict):
+            raise http_errors.BadRequest("The body must be an object that describes the "
+                                         f"instance, not {ht.shorten(exchange.body)}")
+        body = rename(dict(exchange.body), self.renames)
+        version = body.pop("__version__", 0)
+        if version == 1 and not isinstance(version, bool):
+            fields = body
+        elif version in (0, None) and not isinstance(version, bool):
+            self.refuse_overwriting(body, {"dry_run", "reason"})
+            fields = _from_flat(body)
+        else:
+            raise http_errors.BadRequest("Parameter '__version__' must be 1 (or be left out, "
+                                         f"for a body as of 2.0), not {ht.shorten(version)}")
+        return _with_checks(fields)
+
+
+def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:
+    """Say explicitly whether name and address are looked up.
+
+    Who wants the address checked must have the name resolved, or the job fails.
+    """
+    if fields.get("ip_check") is None:
+        fields["ip_check"] = False
+    if fields.get("name_check") is None:
+        fields["name_check"] = fields["ip_check"] is True
+    return fields
+
+
+def _invalid(name: str, problem: str) -> http_errors.BadRequest:
+    return http_errors.BadRequest(f"Invalid body parameters: parameter '{name}' {problem}")
+
+
+def _from_flat(body: dict[str, Any]) -> dict[str, Any]:
+    """The opcode's fields of a flat body."""
+    given = {name: value for name, value in body.items() if value not in (None, "")}
+    for name, word in _REQUIRED_FLAT.items():
+        if name not in given:
+            raise http_errors.BadRequest(f"Required parameter '{word}' is missing")
+    for name in given:
+        if name not in _KNOWN_FLAT:
+            raise _invalid(name, "is unknown in a body without \"__version__\": 1")
+    fields = _only(given, _PLAIN_FLAT)
+    fields["mode"] = "create"
+    fields["disks"] = _disks(given["disks"])
+    fields["nics"] = [_nic(_only(given, _NIC_FLAT))]
+    beparams = _only(given, _BE_FLAT)
+    if "memory" in beparams:
+        beparams["memory"] = _size("memory", beparams["memory"])
+    if beparams:
+        fields["beparams"] = beparams
+    hvparams = _only(given, _HV_FLAT)
+    if hvparams:
+        fields["hvparams"] = hvparams
+    if given.get("ip") == constants.VALUE_AUTO:
+        # The address is what the name resolves to.
+        fields.setdefault("name_check", True)
+    return fields
+
+
+def _only(values: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _size(name: str, value: Any) -> int:
+    try:
+        return ht.parse_size(value)
+    except ValueError as err:
+        raise _invalid(name, f"is no size: {err}") from None
+
+
+def _disks(sizes: Any) -> list[dict[str, Any]]:
+    if not isinstance(sizes, list):
+        raise _invalid("disks", f"must be a list of sizes, not {ht.shorten(sizes)}")
+    return [{"size": _size(f"disks[{index}]", size)} for index, size in enumerate(sizes)]
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _invalid(name, f"must be a string, not {ht.shorten(value)}")
+    return value
+
+
+def _nic(given: dict[str, Any]) -> dict[str, Any]:
+    """The one NIC; a bridge was a key of its own in 2.0, since 2.5 it is a link."""
+    words = {name: _text(name, value) for name, value in given.items()}
+    nic = {"mac": words.get("mac", constants.VALUE_AUTO)}
+    if "ip" in words:
+        nic["ip"] = words["ip"]
+    if "bridge" in words:
+        nic.update(mode="bridged", link=words["bridge"])
+    return nic

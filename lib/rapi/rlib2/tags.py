@@ -1,0 +1,93 @@
+"""Tags of the cluster, of nodes and of instances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti import errors, ht, luxi, opcodes
+from ganeti.http import errors as http_errors
+from ganeti.rapi import arguments
+from ganeti.rapi.baserlib import OPEN, Exchange, Resource, Verb
+from ganeti.rapi.submit import Submit, body_object
+
+
+class SubmitTags(Submit):
+    """Tags come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON list (2.0's page), or both."""
+
+    def __init__(self, op: type[opcodes.OpCode], kind: ht.TagKind, access: str) -> None:
+        super().__init__(op, access=access, kind=arguments.Fixed(kind), tags=arguments.tags)
+
+    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().uri_fields(exchange)
+        for slot in exchange.slots:
+            fields["name"] = fields.pop(slot)
+        fields["tags"] = self._tags(exchange, fields["tags"] or [])
+        return fields
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        if isinstance(exchange.body, list):
+            return {}
+        body = body_object(exchange)
+        body.pop("tags", None)
+        return body
+
+    @staticmethod
+    def _tags(exchange: Exchange, from_query: list[str]) -> list[str]:
+        """All tags, each once; ``BadRequest`` when there is none or one cannot be."""
+        body = exchange.body
+        from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
+        if not isinstance(from_body, list) or not all(isinstance(tag, str) for tag in from_body):
+            raise http_errors.BadRequest("Invalid body parameters: tags must be a list of "
+                                         f"strings, not {ht.shorten(from_body)}")
+        tags = list(dict.fromkeys([*from_query, *from_body]))
+        if not tags:
+            raise http_errors.BadRequest("Parameter 'tag' is missing: give tags as ?tag=A&tag=B "
+                                         "or as a list in the body")
+        for tag in tags:
+            problem = ht.tag_problem(tag)
+            if problem is not None:
+                raise http_errors.BadRequest(f"Invalid value for the 'tag' parameter: {problem}")
+        return tags
+
+
+class ReadTags(Verb):
+    """Reads the tags of one object; 404 when there is none of its name."""
+
+    def __init__(self, kind: ht.TagKind) -> None:
+        super().__init__(OPEN, "List the tags: a sorted list of strings.", {})
+        self._kind = kind
+
+    def answer(self, exchange: Exchange) -> list[str]:
+        # The cluster has no slot, and no name on LUXI.
+        name = next(iter(exchange.slots.values()), "")
+        answer = exchange.master.call(luxi.QueryTags(self._kind, name))
+        if not isinstance(answer, list):
+            raise errors.RequestError(f"the master's tags are no list: {ht.shorten(answer)}")
+        return sorted(answer)
+
+
+class R_2_tags(Resource):
+    """Tags of the cluster."""
+
+    URI = "/2/tags"
+    GET = ReadTags("cluster")
+    PUT = SubmitTags(opcodes.OpTagsSet, "cluster", "cluster.tags")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "cluster", "cluster.tags")
+
+
+class R_2_nodes_name_tags(Resource):
+    """Tags of one node."""
+
+    URI = "/2/nodes/{node_name}/tags"
+    GET = ReadTags("node")
+    PUT = SubmitTags(opcodes.OpTagsSet, "node", "nodes.tags")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "node", "nodes.tags")
+
+
+class R_2_instances_name_tags(Resource):
+    """Tags of one instance."""
+
+    URI = "/2/instances/{instance_name}/tags"
+    GET = ReadTags("instance")
+    PUT = SubmitTags(opcodes.OpTagsSet, "instance", "instances.tags")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "instance", "instances.tags")

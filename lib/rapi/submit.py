@@ -1,0 +1,118 @@
+"""A verb that submits a job: words of the query and fields of the body become opcodes.
+
+A field has one source. The URI gives the fields that its slots and the
+declared words name, the body gives the rest; a body that names a field of the
+URI is refused, as Ganeti does since 2.4. What the client did not give is not
+sent: a master has its own defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ganeti import errors, ht, luxi, opcodes
+from ganeti.http import errors as http_errors
+from ganeti.rapi import arguments
+from ganeti.rapi.arguments import Argument
+from ganeti.rapi.baserlib import Exchange, Resource, Verb
+
+#: Words that every submission takes.
+COMMON: Mapping[str, Argument] = {
+    "dry_run": arguments.Flag(word="dry-run"),
+    "reason": arguments.text,
+}
+
+
+def body_object(exchange: Exchange) -> dict[str, Any]:
+    """The body as an object; null counts as an empty one."""
+    if exchange.body is None:
+        return {}
+    if not isinstance(exchange.body, dict):
+        raise http_errors.BadRequest(
+            f"The body must be an object, not {ht.shorten(exchange.body)}")
+    return dict(exchange.body)
+
+
+def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Move values to the names that opcodes use; both names at once are refused."""
+    for old, new in names.items():
+        if old in body:
+            if new in body:
+                raise http_errors.BadRequest(
+                    f"Parameters '{old}' and '{new}' mean the same; give one of them")
+            body[new] = body.pop(old)
+    return body
+
+
+def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode:
+    """An opcode; raises ``BadRequest`` that names the field."""
+    try:
+        return op(**fields)
+    except opcodes.FieldError as err:
+        raise http_errors.BadRequest(f"Invalid body parameters: {err.problem}") from None
+
+
+def reason_trail(exchange: Exchange, resource: type[Resource],
+                 reason: str | None = None) -> list[list[Any]]:
+    """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it."""
+    now = exchange.clock_ns()
+    trail: list[list[Any]] = [["gnt:user", reason, now]] if reason else []
+    trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", "", now])
+    return trail
+
+
+def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
+    """Submit one job; its id."""
+    answer = exchange.master.call(luxi.SubmitJob([op.to_wire() for op in ops]))
+    job_id = luxi.parse_job_id(answer)
+    if job_id is None:
+        raise errors.RequestError(f"the master answered {ht.shorten(answer)}, not a job id")
+    return job_id
+
+
+class Submit(Verb):
+    """Submits one opcode; answers the job's id.
+
+    ``renames`` maps names of the body to fields of the opcode. The opcode's
+    docstring is the verb's, unless ``doc`` is given.
+    """
+
+    def __init__(self, op: type[opcodes.OpCode], *, access: str, doc: str = "",
+                 renames: Mapping[str, str] | None = None, **words: Argument) -> None:
+        super().__init__(access, doc or (op.__doc__ or ""), {**words, **COMMON})
+        unknown = [name for name in words if name not in op.CHECKS]
+        if unknown:
+            raise TypeError(f"{op.__name__} has no field {unknown[0]}")
+        self.op = op
+        self.renames = dict(renames or {})
+
+    def answer(self, exchange: Exchange) -> int:
+        return submit(exchange, self.ops(exchange))
+
+    def ops(self, exchange: Exchange) -> list[opcodes.OpCode]:
+        """The opcodes of the job."""
+        fixed = self.uri_fields(exchange)
+        body = self.body_fields(exchange)
+        self.refuse_overwriting(body, set(fixed))
+        return [build(self.op, body | {name: value for name, value in fixed.items()
+                                       if value is not None})]
+
+    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
+        """Fields that slots and words name; null for what was not given."""
+        fields: dict[str, Any] = dict(exchange.slots)
+        fields.update(self.read_arguments(exchange))
+        fields["reason"] = reason_trail(exchange, self.resource, fields["reason"])
+        return fields
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        """Fields that the body gives."""
+        return rename(body_object(exchange), self.renames)
+
+    def refuse_overwriting(self, body: Mapping[str, Any], fixed: set[str]) -> None:
+        """Raise ``BadRequest`` when the body names a field that belongs to the URI."""
+        clash = sorted(fixed.intersection(body))
+        if clash:
+            raise http_errors.BadRequest(
+                "Can't overwrite static parameters: " + ", ".join(clash)
+                + " cannot be given in the body")
