@@ -96,7 +96,7 @@ class QueueScene:
         self.locks = LockManager()
         self.queue = JobQueue(self.store, self, workers=self.workers, clock=lambda: self.now,
                               rerun_safe=lambda opcode: opcode.comment == "safe", max_live=50)
-        self.dead = self.queue.recover()
+        self.dead = [op for _, op in self.queue.recover()]
 
     def begin(self, opcode, job_id, priority):
         if opcode.comment == "refused":

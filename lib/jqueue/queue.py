@@ -50,17 +50,20 @@ class JobQueue:
 
     # -- life -----------------------------------------------------------------------
 
-    def recover(self) -> list[OpCode]:
-        """Take up what is stored; the opcodes that died in the middle of their work.
+    def recover(self) -> list[tuple[int, OpCode]]:
+        """Take up what is stored; the opcodes of jobs that died in the middle of their work.
+
+        Pairs of job id and opcode as it was submitted: which of a job's opcodes
+        had ended before, and which had not, makes no difference here.
 
         Queued jobs will run. A job that had started ends in error, unless the
         opcode that was running may be run again.
         """
-        dead: list[OpCode] = []
+        dead: list[tuple[int, OpCode]] = []
         for job in journal.load_live(self._store):
             started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
             if started and not self._may_go_on(job):
-                dead += [op.op for op in started if op.op is not None]
+                dead += [(job.id, op.op) for op in started if op.op is not None]
                 self._bury(job)
                 continue
             for op in job.ops:
