@@ -109,9 +109,13 @@ def choose(config: Config, nodes: Nodes, job_id: int, need: Need, count: int,
 
 
 def give_back_disk(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
-    """The disks are made: from now on the nodes count them themselves."""
+    """The disks are made: a simulated node counts them itself from now on.
+
+    This machine counts them once they are in the configuration, or written to.
+    """
     for node in members:
-        config.reservations.reserve_resources(job_id, node.uuid, 0, -need.disk)
+        if node.simulated:
+            config.reservations.reserve_resources(job_id, node.uuid, 0, -need.disk)
 
 
 def _set_aside(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Collection, Sequence
 from typing import TypeVar
 
-from ganeti import errors, opcodes
+from ganeti import errors, ipolicy, opcodes
 from ganeti.cmdlib.base import LogicalUnit
 from ganeti.config import Config
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.locking import Want
 from ganeti.node import Nodes
-from ganeti.objects import Instance, Node
+from ganeti.objects import Group, Instance, Node
 
 #: Neither state forbids starting and stopping.
 ONLINE = frozenset({AdminState.UP, AdminState.DOWN})
@@ -91,9 +92,27 @@ def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
     return guest is not None and guest.running
 
 
+def missing_disks(nodes: Nodes, node: Node, instance: Instance) -> list[str]:
+    """Paths of the instance's disks that are not there on this node."""
+    agent = nodes.agent(node)
+    paths = [agent.disk_path(disk) for disk in instance.disks]
+    return [path for path in paths if not os.path.exists(path)]
+
+
 def instances_named(config: Config, names: Sequence[str]) -> list[Instance]:
     """The instances that were named, each once; all of them when none was."""
     if not names:
         return config.instances()
     found = {instance.uuid: instance for instance in map(config.instance, names)}
     return list(found.values())
+
+
+def policy_violations(config: Config, group: Group, instance: Instance, *, nic_count: int,
+                      disk_sizes: list[int]) -> list[str]:
+    """How an instance with so many NICs, and such disks, breaks its group's policy."""
+    filled = config.beparams(instance)
+    return ipolicy.violations(config.ipolicy(group), {
+        "memory-size": filled["maxmem"], "cpu-count": filled["vcpus"],
+        "spindle-use": filled["spindle_use"], "nic-count": nic_count,
+        "disk-count": len(disk_sizes), "disk-size": disk_sizes,
+    }, instance.disk_template)

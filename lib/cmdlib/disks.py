@@ -16,18 +16,13 @@ from typing import Any
 from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.objects import Cluster, Disk, Node
+from ganeti.storage import DRBD_META_SIZE, FILE_BASED, VOLUMES
 
 #: What a disk of the request may say; more is an error (as in Ganeti 3.0).
 KEYS = frozenset({"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles",
                   "access"})
 
-#: Kept in files; the others need volumes, which only simulated nodes have.
-FILE_TEMPLATES = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})
-VOLUME_TEMPLATES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
-CARRIED_OUT = FILE_TEMPLATES | VOLUME_TEMPLATES | {DiskTemplate.DISKLESS}
-
-#: MiB that DRBD keeps for its own records beside each disk (Ganeti: 128).
-DRBD_META_SIZE = 128
+CARRIED_OUT = FILE_BASED | VOLUMES | {DiskTemplate.DISKLESS}
 
 DEFAULT_VG = "xenvg"
 
@@ -134,7 +129,7 @@ def check_template(cluster: Cluster, template: str) -> None:
 
 def fits_node(template: str, node: Node) -> bool:
     """Can disks of this template be on this node?"""
-    return node.simulated or template not in VOLUME_TEMPLATES
+    return node.simulated or template not in VOLUMES
 
 
 def node_count(template: str) -> int:
@@ -193,7 +188,7 @@ def _disk(spec: DiskSpec, template: str, place: Place, index: int,
 
 def _logical_id(spec: DiskSpec, template: str, place: Place, pattern: str,
                 new_link: Callable[[], DrbdLink]) -> list[Any]:
-    if template in FILE_TEMPLATES:
+    if template in FILE_BASED:
         base = storage_dir(place.cluster, template, place.file_storage_dir)
         folder = pathutils.inside(base, place.instance_name)
         return [place.file_driver, pathutils.inside(folder, pattern.format(template))]

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganeti import errors
+from ganeti import errors, osdef
 from ganeti.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node import Nodes
 from ganeti.objects import Node
-from ganeti.osdef import OsDefinition
 
 Params = dict[str, Any]
 
@@ -30,16 +29,6 @@ class OsChoice:
     private: Params = field(default_factory=dict, repr=False)
     secret: Params = field(default_factory=dict, repr=False)
 
-    @property
-    def name(self) -> str:
-        """The definition's name, without the variant."""
-        return self.os.partition("+")[0]
-
-    @property
-    def variant(self) -> str:
-        """The variant, or an empty string."""
-        return self.os.partition("+")[2]
-
 
 def updated(old: Mapping[str, Any], given: Mapping[str, Any] | None) -> Params:
     """Parameters after a change: the word "default" takes one away."""
@@ -50,7 +39,7 @@ def updated(old: Mapping[str, Any], given: Mapping[str, Any] | None) -> Params:
 def check_allowed(config: Config, os_name: str) -> None:
     """``OpPrereqError`` (wrong_state) for an OS that the cluster's administrator forbids."""
     forbidden = config.cluster.blacklisted_os
-    if os_name in forbidden or os_name.partition("+")[0] in forbidden:
+    if os_name in forbidden or osdef.split_name(os_name)[0] in forbidden:
         raise errors.OpPrereqError(f"The OS '{os_name}' is not allowed in this cluster",
                                    ErrorCode.STATE)
 
@@ -58,31 +47,11 @@ def check_allowed(config: Config, os_name: str) -> None:
 def check(config: Config, nodes: Nodes, node: Node, choice: OsChoice, *,
           force_variant: bool) -> None:
     """``OpExecError`` unless the node has this OS, valid, with variant and parameters."""
-    definition = next((found for found in nodes.agent(node).os_definitions()
-                       if found.name == choice.name), None)
-    problem = _problem(config, definition, choice, force_variant)
-    if problem:
-        raise errors.OpExecError(f"Node '{node.name}' cannot install '{choice.os}': {problem}")
-
-
-def _problem(config: Config, definition: OsDefinition | None, choice: OsChoice,
-             force_variant: bool) -> str | None:
-    if definition is None:
-        return f"it has no OS definition '{choice.name}' on its search path"
-    if not definition.valid:
-        return f"the OS definition is not valid: {definition.problem}"
-    if definition.variants and not force_variant:
-        if not choice.variant:
-            return "this OS has variants (" + ", ".join(definition.variants) + \
-                   "), one must be given as name+variant"
-        if choice.variant not in definition.variants:
-            return f"it has no variant '{choice.variant}'"
-    if not definition.variants and choice.variant and not force_variant:
-        return "this OS has no variants"
-    known = {name for name, _ in definition.parameters}
-    filled = {**config.cluster.osparams.get(choice.name, {}), **choice.osparams,
-              **choice.private, **choice.secret}
-    unknown = sorted(filled.keys() - known)
-    if unknown:
-        return "it does not know the parameter(s) " + ", ".join(unknown)
-    return None
+    of_cluster = config.cluster.osparams.get(osdef.split_name(choice.os)[0], {})
+    filled = {**of_cluster, **choice.osparams, **choice.private, **choice.secret}
+    try:
+        definition = nodes.agent(node).os_definition(choice.os)
+        osdef.check_variant(definition, choice.os, force=force_variant)
+        osdef.check_parameters(definition, filled)
+    except errors.OpPrereqError as err:
+        raise errors.OpExecError(f"Node '{node.name}' cannot install this OS: {err}") from err

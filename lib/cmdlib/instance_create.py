@@ -14,14 +14,15 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from ganeti import constants, errors, ipolicy, locking, opcodes, params
+from ganeti import constants, errors, locking, opcodes, params
 from ganeti.cmdlib import allocation, disks, installation, names, nics
 from ganeti.cmdlib.base import LogicalUnit, Run
-from ganeti.cmdlib.common import check_node_usable, check_uuid
+from ganeti.cmdlib.common import check_node_usable, check_uuid, policy_violations
 from ganeti.cmdlib.tagging import check_tags
 from ganeti.constants import AdminState, DiskTemplate, ErrorCode
 from ganeti.locking import Level, Want
 from ganeti.objects import Disk, Instance, Nic, Node
+from ganeti.storage import FILE_BASED
 
 #: Hypervisors whose guests have a console on a network port (Ganeti: HTS_REQ_PORT).
 NEED_PORT = frozenset({constants.HT_KVM, "xen-hvm"})
@@ -179,12 +180,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
 
     def _check_policy(self, instance: Instance, primary: Node) -> None:
         group = self.config.group_by_uuid(primary.group)
-        filled = self.config.beparams(instance)
-        broken = ipolicy.violations(self.config.ipolicy(group), {
-            "memory-size": filled["maxmem"], "cpu-count": filled["vcpus"],
-            "spindle-use": filled["spindle_use"], "nic-count": len(self._nic_specs),
-            "disk-count": len(self._specs), "disk-size": [spec.size for spec in self._specs],
-        }, self._template)
+        broken = policy_violations(self.config, group, instance,
+                                   nic_count=len(self._nic_specs),
+                                   disk_sizes=[spec.size for spec in self._specs])
         self._policy_warning = "; ".join(broken)
         if broken and not self.op.ignore_ipolicy:
             raise errors.OpPrereqError(f"The instance breaks the policy of group "
@@ -245,7 +243,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             "disk_template": self._template, "beparams": self._instance.beparams,
             "pnode": self._members[0].name, "pnode_uuid": self._members[0].uuid,
             "start": self._starts}
-        if self._template in disks.FILE_TEMPLATES:
+        if self._template in FILE_BASED:
             found["file_driver"] = self.op.file_driver or "loop"
         if len(self._members) > 1:
             found |= {"snode": self._members[1].name, "snode_uuid": self._members[1].uuid}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +97,6 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
                 filled["vlan"], nic.network, None]
 
     def _disk(self, instance: Instance, index: int, disk: Disk, live: bool) -> dict[str, Any]:
-        status = self._disk_status(instance, disk) if live else None
         mirrored = disk.dev_type == DiskTemplate.DRBD
         # The secret of a mirrored disk is nobody's business (Ganeti 3.0 hides it too).
         logical_id = [*disk.logical_id[:5], None] if mirrored else disk.logical_id
@@ -105,8 +105,9 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "dev_type": disk.dev_type,
             "logical_id": logical_id,
             "drbd_info": self._drbd_info(disk) if mirrored else None,
-            "pstatus": status,
-            "sstatus": status if mirrored else None,
+            "pstatus": self._disk_status(instance.primary_node, disk) if live else None,
+            "sstatus": (self._disk_status(instance.secondary_nodes[0], disk)
+                        if live and mirrored else None),
             "children": [],
             "mode": disk.mode,
             "size": disk.size,
@@ -122,6 +123,16 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
                 "secondary_node": self.config.node_by_uuid(secondary).name,
                 "secondary_minor": secondary_minor, "port": port}
 
-    def _disk_status(self, instance: Instance, disk: Disk) -> list[Any] | None:
-        """``[path, major, minor, sync percent, seconds left, degraded, 1 = good]``."""
-        return [disk.logical_id[-1], None, None, None, None, False, 1]
+    def _disk_status(self, uuid: str, disk: Disk) -> list[Any] | None:
+        """``[path, major, minor, sync percent, seconds left, degraded, 1 = good]``, if it is there.
+
+        A disk of a node that does not answer has no status.
+        """
+        node = self.config.node_by_uuid(uuid)
+        try:
+            path = None if node.offline else self.nodes.agent(node).disk_path(disk)
+        except errors.GenericError:
+            return None
+        if path is None or not os.path.exists(path):
+            return None
+        return [path, None, None, None, None, False, 1]

@@ -1,0 +1,136 @@
+"""OP_CLUSTER_VERIFY_GROUP."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.common import missing_disks, policy_violations
+from ganeti.cmdlib.findings import Code, Findings
+from ganeti.constants import AdminState
+from ganeti.hypervisor.hv_base import Figures, Guest
+from ganeti.objects import Instance, Node
+
+#: What ``skip_checks`` may name (Ganeti 3.0 knows no other).
+SKIP_N1 = "nplusone_mem"
+
+
+class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
+    """Check the nodes and instances of one group against the configuration.
+
+    It takes no locks: waiting for every instance of a group would hold up all
+    of them. Jobs that are under way could look like faults, so whatever seems
+    wrong with a guest is looked at once more before it is reported.
+    """
+
+    RERUN_SAFE = True
+
+    def check(self) -> None:
+        """The group is known."""
+        self._group = self.config.group(self.op.group_name)
+
+    def execute(self, run: Run) -> Any:
+        """True when nothing is wrong."""
+        self._found = Findings(run, error_codes=self.op.error_codes,
+                               ignored=self.op.ignore_errors)
+        members = self.config.group_nodes(self._group.uuid)
+        self._found.section(f"Verifying the {len(members)} node(s) of group "
+                            f"'{self._group.name}'")
+        figures: dict[str, Figures] = {}
+        guests: dict[str, dict[str, Guest]] = {}
+        for node in members:
+            self._ask(node, figures, guests)
+        self._found.section("Verifying instances")
+        for node in members:
+            for instance in self.config.primary_instances(node.uuid):
+                self._verify_instance(node, instance, guests)
+        self._found.section("Verifying that all guests belong to instances")
+        for node in members:
+            for name in guests.get(node.uuid, {}):
+                self._verify_guest(node, name)
+        if SKIP_N1 in self.op.skip_checks:
+            self._found.note("memory for failovers was not looked at, as told")
+        else:
+            self._found.section("Verifying that memory for failovers is there")
+            self._verify_spare_memory(members, figures)
+        if self.op.debug_simulate_errors:
+            self._found.error(Code.NODE_HYPERVISOR, self.config.master.name,
+                              "this error was asked for (debug_simulate_errors)")
+        return self._found.good
+
+    def _ask(self, node: Node, figures: dict[str, Figures],
+             guests: dict[str, dict[str, Guest]]) -> None:
+        if node.offline:
+            self._found.note(f"node {node.name} is offline and was not asked")
+            return
+        agent = self.nodes.agent(node)
+        try:
+            figures[node.uuid] = agent.figures()
+            guests[node.uuid] = agent.guests()
+        except errors.GenericError as err:
+            self._found.error(Code.NODE_DOWN, node.name, f"does not answer: {err}")
+
+    def _verify_instance(self, node: Node, instance: Instance,
+                         guests: dict[str, dict[str, Guest]]) -> None:
+        for uuid, running in guests.items():
+            if uuid != node.uuid and instance.name in running:
+                self._found.error(Code.INSTANCE_WRONG_NODE, instance.name,
+                                  f"runs on {self.config.node_by_uuid(uuid).name}, "
+                                  f"not on its primary node {node.name}")
+        if node.uuid in guests:
+            if self._is_out_of_step(instance, instance.name in guests[node.uuid]):
+                self._look_again(node, instance)
+            for path in missing_disks(self.nodes, node, instance):
+                self._found.error(Code.INSTANCE_DISK, instance.name,
+                                  f"has lost its disk {path} on {node.name}")
+        elif instance.admin_state == AdminState.UP and node.offline:
+            self._found.error(Code.INSTANCE_DOWN, instance.name,
+                              f"should run, and its node {node.name} is offline")
+        self._verify_policy(instance)
+
+    def _is_out_of_step(self, instance: Instance, running: bool) -> bool:
+        return running != (instance.admin_state == AdminState.UP)
+
+    def _look_again(self, node: Node, instance: Instance) -> None:
+        now = self.config.find_instance(instance.uuid)
+        running = self.nodes.agent(node).guest(instance.name) is not None
+        if now is None or not self._is_out_of_step(now, running):
+            return
+        if running:
+            self._found.warning(Code.INSTANCE_UP, now.name,
+                                f"runs and is marked to be {now.admin_state}")
+        else:
+            self._found.error(Code.INSTANCE_DOWN, now.name,
+                              f"should run on {node.name} and does not")
+
+    def _verify_policy(self, instance: Instance) -> None:
+        broken = policy_violations(self.config, self._group, instance,
+                                   nic_count=len(instance.nics),
+                                   disk_sizes=[disk.size for disk in instance.disks])
+        for text in broken:
+            self._found.warning(Code.INSTANCE_POLICY, instance.name, text)
+
+    def _verify_guest(self, node: Node, name: str) -> None:
+        instance = self.config.find_instance(name)
+        known = instance is not None and instance.name == name
+        if not known and self.nodes.agent(node).guest(name) is not None:
+            self._found.error(Code.ORPHAN, node.name, f"runs '{name}', which is no instance")
+
+    def _verify_spare_memory(self, members: list[Node], figures: dict[str, Figures]) -> None:
+        """Could each node take over what it mirrors of any one other node?"""
+        for node in members:
+            if node.uuid not in figures:
+                continue
+            needed: dict[str, int] = defaultdict(int)
+            for instance in self.config.secondary_instances(node.uuid):
+                filled = self.config.beparams(instance)
+                if filled["auto_balance"] and instance.admin_state == AdminState.UP:
+                    needed[instance.primary_node] += filled["minmem"]
+            for uuid, memory in needed.items():
+                if memory > figures[node.uuid].memory_free:
+                    self._found.error(
+                        Code.NODE_N1, node.name,
+                        f"has {figures[node.uuid].memory_free} MiB of memory free and would "
+                        f"need {memory} MiB if {self.config.node_by_uuid(uuid).name} failed")

@@ -1,0 +1,89 @@
+"""Cleaning up after a master that died in the middle of creating an instance.
+
+Such an instance has no record, but may have disks and a guest that runs. Its
+identifiers follow from the job and its name, so they can be computed again from
+the opcode; where it was to go may not be known any more, so every node it could
+have been on is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib import disks, names
+from ganeti.cmdlib.base import Environment
+from ganeti.constants import DiskTemplate
+from ganeti.objects import Instance, Node
+
+
+def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpCode]]) -> None:
+    """Remove what opcodes left behind that had begun when the master died.
+
+    ``dead_ops`` are (job id, opcode as it was submitted). To be called before
+    any job runs. What cannot be removed is logged, and left.
+    """
+    for job_id, op in dead_ops:
+        if isinstance(op, opcodes.OpInstanceCreate) and not op.dry_run:
+            for name in _possible_names(op):
+                _remove_traces(environment, job_id, op, name)
+
+
+def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:
+    """As it was given, and as the resolver may have completed it."""
+    name = op.instance_name.lower()
+    if op.name_check:
+        try:
+            return sorted({name, names.resolve(name)[0]})
+        except errors.GenericError as err:
+            logging.warning("Cleaning up after '%s': %s", name, err)
+    return [name]
+
+
+def _remove_traces(environment: Environment, job_id: int, op: opcodes.OpInstanceCreate,
+                   name: str) -> None:
+    known = environment.config.find_instance(name)
+    taken = known is not None and known.name == name
+    for instance, node in _candidates(environment, job_id, op, name):
+        if known is not None and known.uuid == instance.uuid:
+            return                          # it is whole: its job had succeeded
+        agent = environment.nodes.agent(node)
+        try:
+            if not taken and agent.guest(name) is not None:
+                logging.info("Stopping guest '%s' on %s, left behind by job %d",
+                             name, node.name, job_id)
+                agent.stop(instance, timeout=0, force=True)
+            agent.remove_disks(instance)
+        except errors.Error as err:
+            logging.warning("Cleaning up '%s' on %s after job %d: %s",
+                            name, node.name, job_id, err)
+
+
+def _candidates(environment: Environment, job_id: int, op: opcodes.OpInstanceCreate,
+                name: str) -> Iterator[tuple[Instance, Node]]:
+    """The instance as it would have been, on each node where it could have been."""
+    config = environment.config
+    template = op.disk_template or config.cluster.enabled_disk_templates[0]
+    given = [config.find_node(member) for member in (op.pnode, op.snode) if member]
+    members = [node for node in given if node is not None] if op.pnode else config.nodes()
+    uuid = disks.instance_uuid(config.cluster, job_id, name)
+    try:
+        specs = disks.read(op.disks, template)
+    except errors.GenericError:
+        return                              # refused before anything was made
+    for node in members:
+        if node.offline or not disks.fits_node(template, node):
+            continue
+        # Each half of a mirrored disk is looked for by itself.
+        place = disks.Place(config.cluster, name, uuid, [node, node], op.file_driver or "loop",
+                            op.file_storage_dir)
+        try:
+            made = disks.lay_out(specs, template, place,
+                                 lambda: disks.DrbdLink(0, (0, 0), ""))
+        except errors.GenericError:
+            return
+        yield Instance(uuid=uuid, name=name, primary_node=node.uuid, disk_template=template,
+                       hypervisor=op.hypervisor or config.cluster.enabled_hypervisors[0],
+                       secondary_nodes=[node.uuid] if template == DiskTemplate.DRBD else [],
+                       disks=made), node
