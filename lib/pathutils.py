@@ -179,6 +179,18 @@ class Paths:
         """State directory of a simulated node."""
         return f"{self.simulated_nodes_dir}/{node}"
 
+    def simulated_guests(self, node: str) -> str:
+        """Folder of the state files of a simulated node's guests."""
+        return f"{self.simulated_node(node)}/guests"
+
+    def simulated_failure(self, node: str) -> str:
+        """As long as this file is there, a simulated node does not answer."""
+        return f"{self.simulated_node(node)}/failed"
+
+    def simulated_disks(self, node: str) -> str:
+        """Folder of a simulated node's disks, which outlive a reboot."""
+        return f"{self.lib_dir}/simulated-disks/{node}"
+
     def instance_file_dir(self, base: str, instance: str) -> str:
         """Folder of an instance's disk files below a storage directory."""
         return f"{base}/{instance}"

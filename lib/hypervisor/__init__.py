@@ -1,0 +1,8 @@
+"""Drivers of hypervisors, by name: what ``--enabled-hypervisors`` may list."""
+
+from ganeti.hypervisor.hv_base import Guest, Hypervisor
+from ganeti.hypervisor.hv_fake import FakeHypervisor
+
+DRIVERS: dict[str, type[Hypervisor]] = {FakeHypervisor.NAME: FakeHypervisor}
+
+__all__ = ["DRIVERS", "FakeHypervisor", "Guest", "Hypervisor"]

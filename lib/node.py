@@ -1,0 +1,400 @@
+"""What is done on a node: on this machine, or on a simulated one beside it.
+
+An agent stands for one node and is asked anew each time; it changes nothing in
+the configuration. The local agent works on this machine. A simulated node is
+a share of a model: its memory, disk space and CPUs are the figures it was
+given, its guests are files, its disks are sparse files, and what is free is
+what they leave. To see what a client does when a node fails, make a file
+``failed`` in its state directory (``run/ganeti/simulated-nodes/NAME``): as long
+as that is there, the node does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ganeti import errors, osdef, pathutils
+from ganeti.constants import DiskTemplate, ErrorCode
+from ganeti.hypervisor import DRIVERS, FakeHypervisor
+from ganeti.hypervisor.hv_base import Figures, Guest, Hypervisor, Start
+from ganeti.objects import Cluster, Disk, Instance, Nic, Node
+from ganeti.storage import FILE_BASED, FileDisks, SimulatedDisks
+from ganeti.utils import host
+
+#: A simulated node's figures where none were given: MiB, MiB, CPUs.
+DEFAULT_CAPACITY = {"memory": 16 * 1024, "disk": 512 * 1024, "cpus": 8}
+
+
+class Facts(Protocol):
+    """What is read of the configuration."""
+
+    @property
+    def cluster(self) -> Cluster: ...
+
+    def beparams(self, instance: Instance) -> dict[str, Any]: ...
+
+    def hvparams(self, instance: Instance) -> dict[str, Any]: ...
+
+    def nicparams(self, nic: Nic) -> dict[str, Any]: ...
+
+    def node_by_uuid(self, uuid: str) -> Node: ...
+
+    def primary_instances(self, node_uuid: str) -> Sequence[Instance]: ...
+
+
+class NodeAgent(ABC):
+    """Base of all agents: what does not depend on where the node is.
+
+    Whatever a node cannot do is a ``HypervisorError``, ``BlockDeviceError``,
+    ``FileStoragePathError`` or ``OpExecError``, all with words for people.
+    """
+
+    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
+                 hypervisors: Mapping[str, Hypervisor]) -> None:
+        self.node = node
+        self._facts = facts
+        self._paths = paths
+        self._hypervisors = hypervisors
+
+    # -- what the kinds of nodes differ in -----------------------------------------
+
+    @abstractmethod
+    def answer(self) -> None:
+        """Raise ``HypervisorError`` when the node does not answer."""
+
+    @abstractmethod
+    def figures(self) -> Figures:
+        """Its size and what is free."""
+
+    @abstractmethod
+    def disk_path(self, disk: Disk) -> str:
+        """Where a disk's data is on this node."""
+
+    @abstractmethod
+    def _create_disk(self, disk: Disk) -> None:
+        """Make one disk."""
+
+    @abstractmethod
+    def _remove_disk(self, disk: Disk) -> None:
+        """Remove one disk; none there is fine."""
+
+    # -- state ---------------------------------------------------------------------
+
+    def alive(self) -> bool:
+        """Does the node answer?"""
+        try:
+            self.answer()
+        except errors.HypervisorError:
+            return False
+        return True
+
+    def guests(self) -> dict[str, Guest]:
+        """Every guest that the node knows of, by name."""
+        self.answer()
+        return {name: guest for hypervisor in self._hypervisors.values()
+                for name, guest in hypervisor.guests().items()}
+
+    def guest(self, name: str) -> Guest | None:
+        """One guest, or None when the node knows of none."""
+        self.answer()
+        found = [hypervisor.guest(name) for hypervisor in self._hypervisors.values()]
+        return next((guest for guest in found if guest is not None), None)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the node, in words: for those who verify the cluster."""
+        try:
+            self.answer()
+        except errors.HypervisorError as err:
+            return [str(err)]
+        return [problem for hypervisor in self._hypervisors.values()
+                for problem in hypervisor.problems()]
+
+    # -- guests ----------------------------------------------------------------------
+
+    def start(self, instance: Instance, *, paused: bool = False) -> None:
+        """Start a guest, unless it runs already.
+
+        It gets its maximal memory, or what is free, but not less than its minimum.
+        """
+        if self.guest(instance.name) is None:
+            beparams = self._facts.beparams(instance)
+            free = min(beparams["maxmem"], self.figures().memory_free)
+            self._hypervisor(instance).start(Start(
+                instance, max(beparams["minmem"], free), beparams,
+                self._facts.hvparams(instance), [*map(self._facts.nicparams, instance.nics)],
+                [*map(self.disk_path, instance.disks)], paused))
+
+    def stop(self, instance: Instance, *, timeout: int, force: bool) -> None:
+        """Stop a guest, which has ``timeout`` seconds to do it itself; one that is off is fine."""
+        self.answer()
+        self._hypervisor(instance).stop(instance.name, timeout=timeout, force=force)
+
+    def reboot(self, instance: Instance, reboot_type: str) -> None:
+        """Boot a running guest anew; "full" stops and starts it."""
+        self.answer()
+        if reboot_type == "full":
+            self.stop(instance, timeout=0, force=False)
+            self.start(instance)
+        else:
+            self._hypervisor(instance).reboot(instance.name)
+
+    def _hypervisor(self, instance: Instance) -> Hypervisor:
+        try:
+            return self._hypervisors[instance.hypervisor]
+        except KeyError:
+            raise errors.HypervisorError(f"Node '{self.node.name}' has no hypervisor "
+                                         f"'{instance.hypervisor}'") from None
+
+    # -- disks -----------------------------------------------------------------------
+
+    def create_disks(self, instance: Instance, log: Callable[[str], object]) -> None:
+        """Make all disks of an instance, or none; ``log`` is told of each."""
+        self.answer()
+        made: list[Disk] = []
+        try:
+            for index, disk in enumerate(instance.disks):
+                log(f"Creating disk {index} of {instance.name} ({disk.size} MiB)")
+                self._create_disk(disk)
+                made.append(disk)
+        except errors.GenericError:
+            for disk in reversed(made):
+                self._remove_disk(disk)
+            raise
+
+    def remove_disks(self, instance: Instance) -> None:
+        """Remove all disks of an instance; those that are gone are fine."""
+        self.answer()
+        for disk in instance.disks:
+            self._remove_disk(disk)
+
+    # -- operating systems -------------------------------------------------------------
+
+    def os_definitions(self) -> list[osdef.OsDefinition]:
+        """All OS definitions of the node by name, broken ones too."""
+        self.answer()
+        return osdef.scan(self._paths.os_search_path)
+
+    def os_definition(self, os_name: str) -> osdef.OsDefinition:
+        """The definition of an OS (its variant aside); ``OpPrereqError`` if none can be used."""
+        self.answer()
+        found = osdef.find(self._paths.os_search_path, os_name)
+        if found is None:
+            raise errors.OpPrereqError(f"OS '{os_name}' not known on node '{self.node.name}'",
+                                       ErrorCode.NOENT)
+        if not found.valid:
+            raise errors.OpPrereqError(f"OS '{os_name}' cannot be used on node "
+                                       f"'{self.node.name}': {found.problem}", ErrorCode.INVAL)
+        return found
+
+    def run_os_create(self, instance: Instance, *, reinstall: bool, run: osdef.Run,
+                      secrets: Mapping[str, Any] | None = None) -> None:
+        """Run the create script of an instance's OS.
+
+        ``secrets`` are OS parameters that must not be seen anywhere. ``OpExecError``
+        quotes the end of the log; a canceled job ends the script and raises
+        ``JobCanceled``.
+        """
+        hidden = {**instance.osparams_private, **(secrets or {})}
+        definition = self.os_definition(instance.os)
+        osdef.run_create(definition, self._subject(instance, hidden), self._paths, run,
+                         reinstall=reinstall, hidden=hidden)
+
+    def _subject(self, instance: Instance, hidden: Mapping[str, Any]) -> osdef.Subject:
+        name, _ = osdef.split_name(instance.os)
+        cluster_wide = self._facts.cluster.osparams
+        return osdef.Subject(
+            instance=instance, primary_node=self.node.name,
+            secondary_nodes=[self._facts.node_by_uuid(uuid).name
+                             for uuid in instance.secondary_nodes],
+            beparams=self._facts.beparams(instance), hvparams=self._facts.hvparams(instance),
+            osparams={**cluster_wide.get(name, {}), **cluster_wide.get(instance.os, {}),
+                      **instance.osparams, **hidden},
+            disk_paths=[*map(self.disk_path, instance.disks)],
+            nicparams=[*map(self._facts.nicparams, instance.nics)])
+
+
+class LocalNode(NodeAgent):
+    """This machine. Figures that were given for it stand for the real ones."""
+
+    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
+                 hypervisors: Mapping[str, Hypervisor]) -> None:
+        super().__init__(node, facts, paths, hypervisors)
+        self._disks = FileDisks(facts.cluster, paths)
+
+    def answer(self) -> None:
+        """It does: whoever asks runs on it."""
+
+    def figures(self) -> Figures:
+        """As the kernel tells them, less the memory that fake guests would take."""
+        memory, cpus = host.memory(), host.cpus()
+        disk_total, disk_free = host.disk(self._facts.cluster.file_storage_dir
+                                          or self._paths.lib_dir)
+        given = self.node.capacity
+        memory_total = given.get("memory", memory.total)
+        available = memory_total if "memory" in given else memory.available
+        if "disk" in given:
+            disk_total = given["disk"]
+            disk_free = max(0, disk_total - self._configured_disks())
+        cpu_total = given.get("cpus", cpus.total)
+        return Figures(
+            memory_total=memory_total, memory_node=memory_total - available,
+            memory_free=max(0, available - self._claimed_memory()),
+            disk_total=disk_total, disk_free=disk_free, cpu_total=cpu_total,
+            cpu_nodes=cpus.nodes, cpu_sockets=cpus.sockets, cpu_node=cpu_total,
+            bootid=host.boot_id())
+
+    def disk_path(self, disk: Disk) -> str:
+        """The file of a disk."""
+        self._check_template(disk)
+        return self._disks.path(disk)
+
+    def _create_disk(self, disk: Disk) -> None:
+        self._check_template(disk)
+        self._disks.create(disk)
+
+    def _remove_disk(self, disk: Disk) -> None:
+        self._check_template(disk)
+        self._disks.remove(disk)
+
+    def _check_template(self, disk: Disk) -> None:
+        if disk.dev_type not in FILE_BASED:
+            raise errors.BlockDeviceError(
+                f"Node '{self.node.name}' has no disks of the template '{disk.dev_type}'")
+
+    def _claimed_memory(self) -> int:
+        """What fake guests would take; that of real ones is missing already."""
+        return sum(guest.memory for hypervisor in self._hypervisors.values()
+                   if isinstance(hypervisor, FakeHypervisor)
+                   for guest in hypervisor.guests().values())
+
+    def _configured_disks(self) -> int:
+        return sum(disk.size for instance in self._facts.primary_instances(self.node.uuid)
+                   for disk in instance.disks)
+
+
+class SimulatedNode(NodeAgent):
+    """A node of the model, with a state directory for what it is made of."""
+
+    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
+                 hypervisors: Mapping[str, Hypervisor],
+                 disks_of: Callable[[Node], SimulatedDisks]) -> None:
+        super().__init__(node, facts, paths, hypervisors)
+        self._disks_of = disks_of
+
+    def answer(self) -> None:
+        """It does, unless somebody made it fail."""
+        self._answer_of(self.node)
+
+    def figures(self) -> Figures:
+        """What it was given, and what its guests and disks leave of that."""
+        self.answer()
+        size = {**DEFAULT_CAPACITY, **self.node.capacity}
+        claimed = sum(guest.memory for guest in self.guests().values())
+        return Figures(
+            memory_total=size["memory"], memory_node=0,
+            memory_free=max(0, size["memory"] - claimed),
+            disk_total=size["disk"],
+            disk_free=max(0, size["disk"] - self._disks_of(self.node).used()),
+            cpu_total=size["cpus"], cpu_nodes=1, cpu_sockets=1, cpu_node=size["cpus"],
+            bootid=host.boot_id())
+
+    def disk_path(self, disk: Disk) -> str:
+        """The file of a disk."""
+        return self._disks_of(self.node).path(disk)
+
+    def _create_disk(self, disk: Disk) -> None:
+        made: list[Node] = []
+        try:
+            for node in self._nodes_of(disk):
+                self._answer_of(node)
+                self._disks_of(node).create(disk)
+                made.append(node)
+        except errors.GenericError:
+            for node in made:
+                self._disks_of(node).remove(disk)
+            raise
+
+    def _remove_disk(self, disk: Disk) -> None:
+        for node in self._nodes_of(disk):
+            self._answer_of(node)
+            self._disks_of(node).remove(disk)
+
+    def _nodes_of(self, disk: Disk) -> list[Node]:
+        """This node, and the other one of a mirrored disk."""
+        if disk.dev_type != DiskTemplate.DRBD:
+            return [self.node]
+        return [self._facts.node_by_uuid(uuid) for uuid in disk.logical_id[:2]]
+
+    def _answer_of(self, node: Node) -> None:
+        if node.offline:
+            raise errors.HypervisorError(f"Node '{node.name}' is offline")
+        if os.path.exists(self._paths.simulated_failure(node.name)):
+            raise errors.HypervisorError(
+                f"Node '{node.name}' does not answer (it is simulated, and was made to fail)")
+
+
+class OfflineNode(NodeAgent):
+    """A node that nobody talks to: everything fails at once."""
+
+    def answer(self) -> None:
+        """Never."""
+        raise errors.HypervisorError(f"Node '{self.node.name}' is offline")
+
+    def figures(self) -> Figures:
+        """Not known."""
+        self.answer()
+        raise AssertionError("an offline node answered")
+
+    def disk_path(self, disk: Disk) -> str:
+        """Not known."""
+        self.answer()
+        raise AssertionError("an offline node answered")
+
+    def _create_disk(self, disk: Disk) -> None:
+        self.answer()
+
+    def _remove_disk(self, disk: Disk) -> None:
+        self.answer()
+
+
+class Nodes:
+    """Finds the agent of a node."""
+
+    def __init__(self, facts: Facts, paths: pathutils.Paths) -> None:
+        self._facts = facts
+        self._paths = paths
+        self._mutex = threading.Lock()
+        self._hypervisors: dict[str, dict[str, Hypervisor]] = {}
+        self._disks: dict[str, SimulatedDisks] = {}
+
+    def agent(self, node: Node) -> NodeAgent:
+        """Who acts on this node."""
+        if node.offline:
+            return OfflineNode(node, self._facts, self._paths, {})
+        hypervisors = self._hypervisors_of(node)
+        if node.simulated:
+            return SimulatedNode(node, self._facts, self._paths, hypervisors, self._disks_of)
+        return LocalNode(node, self._facts, self._paths, hypervisors)
+
+    def _hypervisors_of(self, node: Node) -> dict[str, Hypervisor]:
+        """A node's drivers, which remember what they read."""
+        with self._mutex:
+            if node.name not in self._hypervisors:
+                directory = (self._paths.simulated_guests(node.name) if node.simulated
+                             else self._paths.fake_hypervisor_dir)
+                self._hypervisors[node.name] = {
+                    name: DRIVERS[name](directory)
+                    for name in self._facts.cluster.enabled_hypervisors if name in DRIVERS}
+            return self._hypervisors[node.name]
+
+    def _disks_of(self, node: Node) -> SimulatedDisks:
+        with self._mutex:
+            if node.name not in self._disks:
+                self._disks[node.name] = SimulatedDisks(
+                    self._paths.simulated_disks(node.name),
+                    FileDisks(self._facts.cluster, self._paths))
+            return self._disks[node.name]

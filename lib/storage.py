@@ -1,0 +1,193 @@
+"""Disks as files: the templates file and sharedfile, and the volumes of simulated nodes.
+
+All of them are sparse: they have their size from the first moment and take
+room as they are written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+
+from ganeti import errors, pathutils
+from ganeti.constants import DiskTemplate
+from ganeti.objects import Cluster, Disk
+from ganeti.utils import io
+from ganeti.utils.watched import WatchedDirectory
+
+MIB = 1024 * 1024
+
+#: MiB that DRBD keeps for its own records beside each disk (Ganeti: 128).
+DRBD_META_SIZE = 128
+
+#: Kept in files; the others are volumes, which only simulated nodes have.
+FILE_BASED = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})
+VOLUMES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
+
+#: Directories of the system: file storage in one of them would be an accident.
+FORBIDDEN = frozenset("/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /opt /proc /root "
+                      "/run /sbin /sys /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/local "
+                      "/usr/sbin /usr/share /var /var/lib /var/run /var/tmp /tmp".split())
+
+
+def make_sparse(path: str, size: int) -> None:
+    """A new file of ``size`` MiB; ``BlockDeviceError`` when it exists or cannot be made.
+
+    It appears under its name with its whole size, or not at all.
+    """
+    directory, name = os.path.split(path)
+    temporary = pathutils.inside(directory, f".{name}.{secrets.token_hex(4)}")
+    try:
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            os.ftruncate(fd, size * MIB)
+        finally:
+            os.close(fd)
+        os.link(temporary, path)                # unlike rename, fails if there is one
+    except FileExistsError:
+        raise errors.BlockDeviceError(f"There is a disk at {path} already") from None
+    except OSError as err:
+        raise errors.BlockDeviceError(f"Cannot make the disk {path}: {err.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _remove(path: str) -> None:
+    try:
+        io.remove_file(path)
+    except OSError as err:
+        raise errors.BlockDeviceError(f"Cannot remove the disk {path}: {err.strerror}") from None
+
+
+def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
+    """What the administrator's list allows, one absolute directory a line; None without a list."""
+    try:
+        with open(paths.file_storage_paths_file, encoding="utf-8") as file:
+            lines = [line.strip() for line in file]
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as err:
+        raise errors.FileStoragePathError(
+            f"Cannot read {paths.file_storage_paths_file}: {err}") from None
+    return [line for line in lines if line.startswith("/")]
+
+
+def check_directory(directory: str, paths: pathutils.Paths) -> None:
+    """``FileStoragePathError`` when disks may not be kept here."""
+    if not os.path.isabs(directory) or os.path.normpath(directory) != directory:
+        raise errors.FileStoragePathError(
+            f"The file storage directory {directory} is no absolute, normalized path")
+    if directory in FORBIDDEN:
+        raise errors.FileStoragePathError(f"{directory} is no place for file storage")
+    allowed = allowed_directories(paths)
+    if allowed is not None and not any(
+            directory == base or pathutils.is_below(directory, base) for base in allowed):
+        raise errors.FileStoragePathError(
+            f"{directory} is not among the directories of {paths.file_storage_paths_file}")
+
+
+class FileDisks:
+    """Disks of the templates file and sharedfile, at the path that each one names."""
+
+    def __init__(self, cluster: Cluster, paths: pathutils.Paths) -> None:
+        self._bases = [base for base in (cluster.file_storage_dir,
+                                         cluster.shared_file_storage_dir) if base]
+        self._paths = paths
+
+    def path(self, disk: Disk) -> str:
+        """Where a disk is; ``FileStoragePathError`` when it may not be there."""
+        path = str(disk.logical_id[1])
+        base = self._base(path)
+        if os.path.normpath(path) != path or not pathutils.is_below(
+                os.path.realpath(path), os.path.realpath(base)):
+            raise errors.FileStoragePathError(f"The disk {path} leads out of {base}")
+        return path
+
+    def create(self, disk: Disk) -> None:
+        """Make a disk, and the folders on the way to it."""
+        path = self.path(disk)
+        check_directory(self._base(path), self._paths)
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+        except OSError as err:
+            raise errors.BlockDeviceError(
+                f"Cannot make the folder of {path}: {err.strerror}") from None
+        make_sparse(path, disk.size)
+
+    def remove(self, disk: Disk) -> None:
+        """Remove a disk, and its folders as far as they are empty; none there is fine."""
+        path = self.path(disk)
+        _remove(path)
+        folder = os.path.dirname(path)
+        while folder not in self._bases and pathutils.is_below(folder, self._base(path)):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                return
+            folder = os.path.dirname(folder)
+
+    def _base(self, path: str) -> str:
+        for base in self._bases:
+            if pathutils.is_below(path, base):
+                return base
+        raise errors.FileStoragePathError(f"The disk {path} is in no storage directory "
+                                          "of the cluster")
+
+
+class SimulatedDisks:
+    """All disks of a simulated node: an entry each below ``directory``.
+
+    A volume is a sparse file there. A disk of a file template is where its path
+    says, as everywhere, and a link here counts it for this node.
+    """
+
+    def __init__(self, directory: str, files: FileDisks) -> None:
+        self._directory = directory
+        self._files = files
+        self._used: WatchedDirectory[int] = WatchedDirectory(directory, self._count)
+
+    def path(self, disk: Disk) -> str:
+        """Where a disk's data is."""
+        if disk.dev_type in FILE_BASED:
+            return self._files.path(disk)
+        return self._entry(disk)
+
+    def create(self, disk: Disk) -> None:
+        """Make a disk; what was made of it is gone again when that fails."""
+        if not os.path.isdir(self._directory):
+            io.ensure_dir(self._directory, 0o750)
+        if disk.dev_type not in FILE_BASED:
+            make_sparse(self._entry(disk), disk.size)
+            return
+        self._files.create(disk)
+        try:
+            os.symlink(self._files.path(disk), self._entry(disk))
+        except OSError as err:
+            self._files.remove(disk)
+            raise errors.BlockDeviceError(
+                f"Cannot make {self._entry(disk)}: {err.strerror}") from None
+
+    def remove(self, disk: Disk) -> None:
+        """Remove a disk; none there is fine."""
+        if disk.dev_type in FILE_BASED:
+            self._files.remove(disk)
+        _remove(self._entry(disk))
+
+    def used(self) -> int:
+        """MiB that the disks take, as large as they may grow."""
+        return self._used.value()
+
+    def _entry(self, disk: Disk) -> str:
+        return pathutils.inside(self._directory, f"{disk.uuid}.{disk.dev_type}")
+
+    def _count(self, names: list[str]) -> int:
+        total = 0
+        for name in names:
+            if not name.startswith("."):
+                with contextlib.suppress(OSError):      # removed just now
+                    size = os.stat(pathutils.inside(self._directory, name)).st_size
+                    total += -(-size // MIB)
+                    total += DRBD_META_SIZE if name.endswith(DiskTemplate.DRBD) else 0
+        return total

@@ -1,0 +1,86 @@
+"""What this machine is: memory, CPUs, disk space, addresses, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Memory:
+    """MiB: installed, and what programs could still get."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Cpus:
+    """Logical CPUs, NUMA nodes, and sockets."""
+
+    total: int
+    nodes: int
+    sockets: int
+
+
+def memory(path: str = "/proc/meminfo") -> Memory:
+    """proc(5): sizes there are in KiB."""
+    with open(path, encoding="ascii") as file:
+        values = {name: int(rest.split()[0]) for name, _, rest in
+                  (line.partition(":") for line in file) if rest.split()}
+    return Memory(values["MemTotal"] // 1024, values["MemAvailable"] // 1024)
+
+
+def cpus(path: str = "/sys/devices/system") -> Cpus:
+    """From sysfs; what it does not tell counts as one."""
+    total = os.cpu_count() or 1
+    nodes = [name for name in _names(f"{path}/node") if re.fullmatch("node[0-9]+", name)]
+    sockets = {_first_line(f"{path}/cpu/{name}/topology/physical_package_id")
+               for name in _names(f"{path}/cpu") if re.fullmatch("cpu[0-9]+", name)} - {""}
+    return Cpus(total, len(nodes) or 1, len(sockets) or 1)
+
+
+def boot_id(path: str = "/proc/sys/kernel/random/boot_id") -> str:
+    """Changes with every boot."""
+    return _first_line(path)
+
+
+def disk(path: str) -> tuple[int, int]:
+    """Size of the file system of ``path``, or of where it would be, and MiB free on it."""
+    while not os.path.exists(path) and path not in ("", "/"):
+        path = os.path.dirname(path)
+    found = os.statvfs(path or "/")
+    return (found.f_blocks * found.f_frsize // MIB, found.f_bavail * found.f_frsize // MIB)
+
+
+def addresses(ipv4: str = "/proc/net/fib_trie", ipv6: str = "/proc/net/if_inet6") -> list[str]:
+    """This machine's own addresses, localhost and link-local ones left out, none resolved."""
+    local = re.findall(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL", _text(ipv4))
+    found = {address for address in local if not address.startswith(("127.", "169.254."))}
+    for line in _text(ipv6).splitlines():
+        digits = line.split()[0]
+        if digits != "0" * 31 + "1" and not digits.startswith("fe80"):
+            found.add(":".join(digits[start:start + 4] for start in range(0, 32, 4)))
+    return sorted(found)
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _first_line(path: str) -> str:
+    return _text(path).partition("\n")[0].strip()
