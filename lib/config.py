@@ -14,12 +14,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ganeti import errors, ipolicy, params, pathutils, serializer
 from ganeti.constants import DiskTemplate, ErrorCode
-from ganeti.lookup import Table
+from ganeti.lookup import Table, instance_links
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node
 from ganeti.reservations import Reservations
 from ganeti.ssconf import SsconfWriter
@@ -43,23 +43,6 @@ def kind_of(value: ConfigObject) -> str:
     return next(kind for kind, cls in KINDS.items() if type(value) is cls)
 
 
-def _instance_links(instance: Instance) -> Iterator[tuple[str, object]]:
-    yield "primary", instance.primary_node
-    for node in instance.secondary_nodes:
-        yield "secondary", node
-    for nic in instance.nics:
-        yield "mac", nic.mac
-    for port in drbd_ports(instance):
-        yield "port", port
-
-
-def drbd_ports(instance: Instance) -> list[int]:
-    """Network ports that an instance has: its console's and its mirrored disks'."""
-    ports = [] if instance.network_port is None else [instance.network_port]
-    return ports + [disk.logical_id[2] for disk in instance.disks
-                    if disk.dev_type == DiskTemplate.DRBD]
-
-
 class Config:
     """The configuration of the cluster that ``store`` holds.
 
@@ -74,7 +57,7 @@ class Config:
         self._mutex = threading.RLock()
         self._nodes: Table[Node] = Table(lambda node: [("group", node.group)])
         self._groups: Table[Group] = Table(lambda group: ())
-        self._instances: Table[Instance] = Table(_instance_links)
+        self._instances: Table[Instance] = Table(instance_links)
         self._cluster: Cluster | None = None
         self._load()
         self.reservations = Reservations(self, self.cluster.mac_prefix)
@@ -359,26 +342,7 @@ class Transaction:
                 connection.execute("DELETE FROM cluster_object WHERE kind = ? AND uuid = ?",
                                    (kind, value.uuid))
             else:
-                self._write(connection, kind, value, base)
-
-    def _write(self, connection: sqlite3.Connection, kind: str, value: ConfigObject,
-               base: int | None) -> None:
-        name, data = getattr(value, "name"), serializer.dumps(value.to_dict())
-        try:
-            if base is None:
-                connection.execute("INSERT INTO cluster_object (kind, uuid, name, data) "
-                                   "VALUES (?, ?, ?, ?)", (kind, value.uuid, name, data))
-                return
-            found = connection.execute(
-                "UPDATE cluster_object SET name = ?, data = ? WHERE kind = ? AND uuid = ? "
-                "AND json_extract(data, '$.serial_no') = ?",
-                (name, data, kind, value.uuid, base)).rowcount
-        except sqlite3.IntegrityError:
-            raise errors.OpPrereqError(f"{kind.capitalize()} {name!r} already exists",
-                                       ErrorCode.EXISTS) from None
-        if found == 0:
-            raise errors.ProgrammerError(f"the {kind} {name} was changed in between; "
-                                         "this change, prepared before, is not written")
+                _write(connection, kind, value, base)
 
     def settle(self) -> None:
         """Show everybody what was written; to be called once it is durable."""
@@ -393,3 +357,33 @@ class Transaction:
         if not self.empty:
             self._config.store.write(self.apply).result()
             self.settle()
+
+
+def _write(connection: sqlite3.Connection, kind: str, value: ConfigObject,
+           base: int | None) -> None:
+    name, data = getattr(value, "name"), serializer.dumps(value.to_dict())
+    try:
+        if base is None:
+            connection.execute("INSERT INTO cluster_object (kind, uuid, name, data) "
+                               "VALUES (?, ?, ?, ?)", (kind, value.uuid, name, data))
+            return
+        found = connection.execute(
+            "UPDATE cluster_object SET name = ?, data = ? WHERE kind = ? AND uuid = ? "
+            "AND json_extract(data, '$.serial_no') = ?",
+            (name, data, kind, value.uuid, base)).rowcount
+    except sqlite3.IntegrityError:
+        raise errors.OpPrereqError(f"{kind.capitalize()} {name!r} already exists",
+                                   ErrorCode.EXISTS) from None
+    if found == 0:
+        raise errors.ProgrammerError(f"the {kind} {name} was changed in between; "
+                                     "this change, prepared before, is not written")
+
+
+def found(store: Store, created: Sequence[ConfigObject], now: float) -> None:
+    """Write the objects of a new cluster into an empty database."""
+    def change(connection: sqlite3.Connection) -> None:
+        for value in created:
+            value.ctime = value.mtime = now
+            _write(connection, kind_of(value), value, None)
+
+    store.write(change).result()

@@ -7,9 +7,10 @@ cluster as in a small one (but for moving a list of pointers).
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+from ganeti.constants import DiskTemplate
 from ganeti.objects import Group, Instance, Node
 from ganeti.utils.text import NiceKey, nice_key
 
@@ -88,3 +89,21 @@ class Table(Generic[_Named]):
 
 def _label(name: str) -> str:
     return name.partition(".")[0].lower()
+
+
+def instance_links(instance: Instance) -> Iterator[tuple[str, object]]:
+    """What an instance is found by: its nodes, MAC addresses and ports."""
+    yield "primary", instance.primary_node
+    for node in instance.secondary_nodes:
+        yield "secondary", node
+    for nic in instance.nics:
+        yield "mac", nic.mac
+    for port in _ports(instance):
+        yield "port", port
+
+
+def _ports(instance: Instance) -> list[int]:
+    """Network ports that an instance has: its console's and its mirrored disks'."""
+    ports = [] if instance.network_port is None else [instance.network_port]
+    return ports + [disk.logical_id[2] for disk in instance.disks
+                    if disk.dev_type == DiskTemplate.DRBD]

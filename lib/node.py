@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ganeti import errors, osdef, pathutils
@@ -22,7 +22,7 @@ from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Figures, Guest, Hypervisor, Start
 from ganeti.objects import Cluster, Disk, Instance, Nic, Node
-from ganeti.storage import FILE_BASED, FileDisks, SimulatedDisks
+from ganeti.storage import FILE_BASED, CountedDisks, Disks, FileDisks
 from ganeti.utils import host
 
 #: A simulated node's figures where none were given: MiB, MiB, CPUs.
@@ -42,8 +42,6 @@ class Facts(Protocol):
     def nicparams(self, nic: Nic) -> dict[str, Any]: ...
 
     def node_by_uuid(self, uuid: str) -> Node: ...
-
-    def primary_instances(self, node_uuid: str) -> Sequence[Instance]: ...
 
 
 class NodeAgent(ABC):
@@ -221,9 +219,11 @@ class LocalNode(NodeAgent):
     """This machine. Figures that were given for it stand for the real ones."""
 
     def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
-                 hypervisors: Mapping[str, Hypervisor]) -> None:
+                 hypervisors: Mapping[str, Hypervisor], counted: CountedDisks) -> None:
         super().__init__(node, facts, paths, hypervisors)
-        self._disks = FileDisks(facts.cluster, paths)
+        self._counted = counted
+        self._disks: Disks = (counted if "disk" in node.capacity
+                              else FileDisks(facts.cluster, paths))
 
     def answer(self) -> None:
         """It does: whoever asks runs on it."""
@@ -238,7 +238,7 @@ class LocalNode(NodeAgent):
         available = memory_total if "memory" in given else memory.available
         if "disk" in given:
             disk_total = given["disk"]
-            disk_free = max(0, disk_total - self._configured_disks())
+            disk_free = max(0, disk_total - self._counted.used())
         cpu_total = given.get("cpus", cpus.total)
         return Figures(
             memory_total=memory_total, memory_node=memory_total - available,
@@ -271,17 +271,13 @@ class LocalNode(NodeAgent):
                    if isinstance(hypervisor, FakeHypervisor)
                    for guest in hypervisor.guests().values())
 
-    def _configured_disks(self) -> int:
-        return sum(disk.size for instance in self._facts.primary_instances(self.node.uuid)
-                   for disk in instance.disks)
-
 
 class SimulatedNode(NodeAgent):
     """A node of the model, with a state directory for what it is made of."""
 
     def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
                  hypervisors: Mapping[str, Hypervisor],
-                 disks_of: Callable[[Node], SimulatedDisks]) -> None:
+                 disks_of: Callable[[Node], CountedDisks]) -> None:
         super().__init__(node, facts, paths, hypervisors)
         self._disks_of = disks_of
 
@@ -369,7 +365,7 @@ class Nodes:
         self._paths = paths
         self._mutex = threading.Lock()
         self._hypervisors: dict[str, dict[str, Hypervisor]] = {}
-        self._disks: dict[str, SimulatedDisks] = {}
+        self._disks: dict[str, CountedDisks] = {}
 
     def agent(self, node: Node) -> NodeAgent:
         """Who acts on this node."""
@@ -378,7 +374,7 @@ class Nodes:
         hypervisors = self._hypervisors_of(node)
         if node.simulated:
             return SimulatedNode(node, self._facts, self._paths, hypervisors, self._disks_of)
-        return LocalNode(node, self._facts, self._paths, hypervisors)
+        return LocalNode(node, self._facts, self._paths, hypervisors, self._disks_of(node))
 
     def _hypervisors_of(self, node: Node) -> dict[str, Hypervisor]:
         """A node's drivers, which remember what they read."""
@@ -391,10 +387,10 @@ class Nodes:
                     for name in self._facts.cluster.enabled_hypervisors if name in DRIVERS}
             return self._hypervisors[node.name]
 
-    def _disks_of(self, node: Node) -> SimulatedDisks:
+    def _disks_of(self, node: Node) -> CountedDisks:
         with self._mutex:
             if node.name not in self._disks:
-                self._disks[node.name] = SimulatedDisks(
-                    self._paths.simulated_disks(node.name),
+                self._disks[node.name] = CountedDisks(
+                    self._paths.counted_disks(node.name),
                     FileDisks(self._facts.cluster, self._paths))
             return self._disks[node.name]

@@ -187,9 +187,9 @@ class Paths:
         """As long as this file is there, a simulated node does not answer."""
         return f"{self.simulated_node(node)}/failed"
 
-    def simulated_disks(self, node: str) -> str:
-        """Folder of a simulated node's disks, which outlive a reboot."""
-        return f"{self.lib_dir}/simulated-disks/{node}"
+    def counted_disks(self, node: str) -> str:
+        """Folder with an entry for each disk of a node whose space is a given figure."""
+        return f"{self.lib_dir}/disks/{node}"
 
     def instance_file_dir(self, base: str, instance: str) -> str:
         """Folder of an instance's disk files below a storage directory."""

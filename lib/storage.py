@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from typing import Protocol
 
 from ganeti import errors, pathutils
 from ganeti.constants import DiskTemplate
@@ -88,6 +89,16 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
             f"{directory} is not among the directories of {paths.file_storage_paths_file}")
 
 
+class Disks(Protocol):
+    """Disks of one node."""
+
+    def path(self, disk: Disk) -> str: ...
+
+    def create(self, disk: Disk) -> None: ...
+
+    def remove(self, disk: Disk) -> None: ...
+
+
 class FileDisks:
     """Disks of the templates file and sharedfile, at the path that each one names."""
 
@@ -136,8 +147,8 @@ class FileDisks:
                                           "of the cluster")
 
 
-class SimulatedDisks:
-    """All disks of a simulated node: an entry each below ``directory``.
+class CountedDisks:
+    """Disks of a node whose space is a given figure: an entry each below ``directory``.
 
     A volume is a sparse file there. A disk of a file template is where its path
     says, as everywhere, and a link here counts it for this node.

@@ -1,0 +1,110 @@
+"""ganeti-cluster: creates the cluster that ganeti-masterd serves."""
+
+from __future__ import annotations
+
+import argparse
+import grp
+import os
+import pwd
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from ganeti import bootstrap, constants, pathutils
+from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="ganeti-cluster", description="Create a cluster on this machine.")
+    parser.add_argument("--version", action="version",
+                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    init = commands.add_parser(
+        "init", help="create a cluster",
+        description="Create what ganeti-masterd and ganeti-rapi need. Names are not resolved.")
+    init.add_argument("name", metavar="NAME", help="name of the cluster")
+    init.add_argument("--node", metavar="NAME[:MEMORY:DISK:CPUS]", action="append", default=[],
+                      help="a node, repeated; the first is this machine (default: its host "
+                           "name), the others are simulated; sizes in MiB or such as 64G")
+    init.add_argument("--enabled-hypervisors", metavar="LIST", type=_words, default=["fake"],
+                      help="comma separated (default: fake)")
+    init.add_argument("--enabled-disk-templates", metavar="LIST", type=_words,
+                      help="comma separated (default: file,diskless; with simulated nodes "
+                           "also plain,drbd)")
+    init.add_argument("--master-netdev", metavar="DEVICE", default="lo",
+                      help="network device that the cluster's description names (default: lo)")
+    init.add_argument("--mac-prefix", metavar="XX:XX:XX", default="aa:00:00",
+                      help="first half of MAC addresses that are made up (default: aa:00:00)")
+    init.add_argument("--file-storage-dir", metavar="DIR",
+                      help="where disks of the template file are kept")
+    return parser.parse_args(argv)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def host_name(environ: Mapping[str, str]) -> str:
+    """This machine's name: GANETI_HOSTNAME, or what the kernel says."""
+    return environ.get("GANETI_HOSTNAME") or socket.gethostname()
+
+
+def find_owners(names: tuple[str, str, str]) -> tuple[Owners, str]:
+    """Whom files shall belong to, and what there is to say about it.
+
+    ``names`` are the master's user, the API's user and the daemons' group. Only
+    root can give files away, and does when all three are there; else the
+    daemons will run as whoever creates the cluster.
+    """
+    if os.geteuid() != 0:
+        return Owners(), ""
+    master, rapi, group = names
+    try:
+        return Owners(pwd.getpwnam(master).pw_uid, pwd.getpwnam(rapi).pw_uid,
+                      grp.getgrnam(group).gr_gid), ""
+    except KeyError:
+        return Owners(), (f"There are no users {master} and {rapi} with a group {group} on this "
+                          "machine: everything belongs to root, and so do the daemons.")
+
+
+def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
+    """Create the cluster and say what to type next; ``BootstrapError`` if it cannot be."""
+    nodes = [NodeSpec.parse(text) for text in arguments.node or [host_name(os.environ)]]
+    owners, remark = find_owners((pathutils.MASTERD_USER, pathutils.RAPI_USER,
+                                  pathutils.DAEMONS_GROUP))
+    settings = Settings(
+        enabled_hypervisors=arguments.enabled_hypervisors,
+        enabled_disk_templates=arguments.enabled_disk_templates,
+        master_netdev=arguments.master_netdev, mac_prefix=arguments.mac_prefix,
+        file_storage_dir=arguments.file_storage_dir)
+    bootstrap.create(paths, arguments.name, nodes, settings, owners)
+    if remark:
+        print(remark)
+    print(next_steps(arguments.name, paths))
+
+
+def next_steps(name: str, paths: pathutils.Paths) -> str:
+    """What to type once there is a cluster."""
+    return (f"The cluster {name} is created. Next:\n"
+            f"  rapi-passwd admin     # an API user, kept in {paths.users_files[0]}\n"
+            "  ganeti-masterd\n"
+            "  ganeti-rapi -b 127.0.0.1 --require-authentication\n"
+            f"Clients can verify the certificate with {paths.rapi_cert} (copy its "
+            "CERTIFICATE part, never the key).")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    arguments = parse_arguments(argv)
+    try:
+        init(arguments, pathutils.Paths.from_environment())
+    except BootstrapError as err:
+        print(f"ganeti-cluster: {err}", file=sys.stderr)
+        return constants.EXIT_FAILURE
+    return constants.EXIT_SUCCESS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

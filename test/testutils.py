@@ -1,0 +1,41 @@
+"""What several test files share: a cluster below a temporary folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ganeti import bootstrap
+from ganeti.bootstrap import NodeSpec, Settings
+from ganeti.config import Config
+from ganeti.node import Nodes
+from ganeti.pathutils import Paths
+from ganeti.store import Store
+
+CLUSTER = "cluster.example.com"
+#: This machine (its figures real but for what is given), and two simulated nodes.
+NODES = ("node1.example.com:16G:512G:8", "node2.example.com:8G:100G:4",
+         "node3.example.com:8G:100G:4")
+
+_CERTIFICATE = "no certificate: tests that need one make it\n"
+
+
+def make_paths(root: Path) -> Paths:
+    """All paths of an installation below ``root``."""
+    return Paths.from_environment({"GANETI_ROOTDIR": str(root)})
+
+
+def make_cluster(root: Path, nodes: list[str] | tuple[str, ...] = NODES,
+                 **settings: object) -> tuple[Store, Config, Nodes]:
+    """A new cluster below ``root``; close the store at the end.
+
+    It gets no certificate, which would take longer than everything else.
+    """
+    paths = make_paths(root)
+    certificate = Path(paths.rapi_cert)
+    certificate.parent.mkdir(parents=True, exist_ok=True)
+    certificate.write_text(_CERTIFICATE)
+    bootstrap.create(paths, CLUSTER, [NodeSpec.parse(node) for node in nodes],
+                     Settings(**settings))  # type: ignore[arg-type]
+    store = Store.open(paths.master_db)
+    config = Config(store, paths)
+    return store, config, Nodes(config, paths)
