@@ -1,0 +1,1 @@
+"""HTTP/1.1 for the front: bytes, sockets, users; knows nothing of Ganeti."""
