@@ -1,0 +1,34 @@
+"""Removing tags from objects."""
+
+from testutils_lu import WEB, LUTestCase
+
+from ganeti import errors, opcodes
+
+
+class TestTagsDel(LUTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.create(tags=["a", "b", "c"])
+
+    def untag(self, *tags: str) -> None:
+        self.run_op(opcodes.OpTagsDel(kind="instance", name=WEB, tags=list(tags)))
+
+    def test_tags_are_removed(self) -> None:
+        self.untag("a", "c", "a")
+        self.assertEqual(self.instance().tags, ["b"])
+
+    def test_all_of_them_must_be_there(self) -> None:
+        with self.assertRaises(errors.OpPrereqError) as caught:
+            self.untag("zzz", "a", "yyy")
+        self.assertEqual(caught.exception.args,
+                         ("Tag(s) 'yyy', 'zzz' not found", "unknown_entity"))
+        self.assertEqual(self.instance().tags, ["a", "b", "c"])
+
+    def test_a_bad_tag_is_no_missing_one(self) -> None:
+        with self.assertRaises(errors.TagError):
+            self.untag("a b")
+
+    def test_no_tags_change_nothing(self) -> None:
+        before = self.instance().serial_no
+        self.untag()
+        self.assertEqual(self.instance().serial_no, before)
