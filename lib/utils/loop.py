@@ -7,6 +7,7 @@ does not wake up.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import logging
@@ -110,7 +111,7 @@ class Loop:
     def run_once(self, timeout: float | None) -> None:
         """One round: wait (at most so long; None: as long as need be), then call."""
         for key, events in self._selector.select(self._patience(timeout)):
-            self._guard(lambda callback=key.data, found=events: callback(found))
+            self._guard(functools.partial(key.data, events))
         now = self._clock()
         while self._timers and (self._timers[0].function is None or self._timers[0].when <= now):
             function = heapq.heappop(self._timers).function
