@@ -1,0 +1,121 @@
+"""Parameters: tables, types, and what is refused."""
+
+import pytest
+
+from ganeti import errors, params
+
+
+@pytest.mark.parametrize("given, expected", [
+    ({"memory": 512}, {"minmem": 512, "maxmem": 512}),
+    ({"memory": "1G", "maxmem": "2G"}, {"minmem": 1024, "maxmem": 2048}),
+    ({"minmem": "512M"}, {"minmem": 512}),
+    ({"vcpus": "2"}, {"vcpus": 2}),
+    ({"auto_balance": "False", "always_failover": True},
+     {"auto_balance": False, "always_failover": True}),
+    ({"vcpus": "default", "memory": "auto"}, {}),
+    ({}, {}),
+])
+def test_backend_parameters_are_read(given, expected):
+    assert params.check_beparams(given) == expected
+
+
+@pytest.mark.parametrize("given, words", [
+    ({"cpus": 2}, "Unknown parameter 'cpus'"),
+    ({"vcpus": "two"}, "'vcpus'"),
+    ({"vcpus": True}, "'vcpus'"),
+    ({"vcpus": None}, "'vcpus'"),
+    ({"memory": "much"}, "'minmem'"),
+    ({"memory": -1}, "'minmem'"),
+    ({"auto_balance": "maybe"}, "'auto_balance'"),
+    ({"auto_balance": []}, "'auto_balance'"),
+    ({"vcpus": {}}, "'vcpus'"),
+])
+def test_wrong_types_and_names_are_told_by_name(given, words):
+    with pytest.raises(errors.TypeEnforcementError, match=words):
+        params.check_beparams(given)
+
+
+@pytest.mark.parametrize("given", [{"vcpus": 0}, {"memory": 0}, {"spindle_use": -1}])
+def test_values_out_of_range_are_wrong_input(given):
+    with pytest.raises(errors.OpPrereqError) as caught:
+        params.check_beparams(given)
+    assert caught.value.code == "wrong_input"
+    assert next(iter(given)).replace("memory", "minmem") in str(caught.value)
+
+
+def test_the_minimum_of_memory_may_not_be_above_the_maximum():
+    params.check_memory_bounds({"minmem": 128, "maxmem": 128})
+    with pytest.raises(errors.OpPrereqError, match="minmem"):
+        params.check_memory_bounds({"minmem": 129, "maxmem": 128})
+
+
+def test_every_default_passes_its_own_check():
+    for hypervisor, table in params.HYPERVISOR.items():
+        given = params.defaults(table)
+        assert params.check_hvparams(hypervisor, given) == given
+    assert params.check_beparams(params.defaults(params.BACKEND))
+    assert params.check_nicparams(params.defaults(params.NIC))
+    assert params.check_ndparams(params.defaults(params.NODE))
+    for template, table in params.DISK.items():
+        assert params.check_diskparams(template, params.defaults(table)) \
+            == params.defaults(table)
+
+
+@pytest.mark.parametrize("hypervisor, given, error", [
+    ("fake", {"nonsense": 1}, errors.TypeEnforcementError),
+    ("fake", {"kernel_path": "/boot/x"}, errors.HypervisorError),
+    ("fake", {"bootloader_path": "/boot/x"}, errors.HypervisorError),
+    ("fake", {"migration_mode": "sometimes"}, errors.HypervisorError),
+    ("kvm", {"acpi": "yes"}, errors.TypeEnforcementError),
+    ("kvm", {"kernel_args": 5}, errors.TypeEnforcementError),
+    ("kvm", {"kernel_args": "a\nb"}, errors.TypeEnforcementError),
+    ("kvm", {"kernel_path": "boot/vmlinuz"}, errors.HypervisorError),
+    ("kvm", {"kvm_path": ""}, errors.HypervisorError),
+    ("kvm", {"cpu_mask": "3-1"}, errors.HypervisorError),
+    ("kvm", {"cdrom_image_path": "image.iso"}, errors.HypervisorError),
+    ("kvm", {"migration_port": 0}, errors.HypervisorError),
+    ("kvm", {"virtio_net_queues": 9}, errors.HypervisorError),
+])
+def test_wrong_hypervisor_parameters_are_refused(hypervisor, given, error):
+    with pytest.raises(error, match=next(iter(given))):
+        params.check_hvparams(hypervisor, given)
+
+
+@pytest.mark.parametrize("given, expected", [
+    ({"kernel_path": ""}, {"kernel_path": ""}),
+    ({"root_path": None}, {"root_path": None}),
+    ({"initrd_path": False}, {"initrd_path": ""}),
+    ({"cpu_mask": "0,2-3:all"}, {"cpu_mask": "0,2-3:all"}),
+    ({"cdrom_image_path": "https://example.com/a.iso"},
+     {"cdrom_image_path": "https://example.com/a.iso"}),
+    ({"disk_cache": "default", "acpi": "default"}, {"disk_cache": "default"}),
+])
+def test_hypervisor_parameters_are_read(given, expected):
+    assert params.check_hvparams("kvm", given) == expected
+
+
+@pytest.mark.parametrize("given", [{"mode": "wireless"}, {"mode": ""}])
+def test_an_unknown_nic_mode_is_wrong_input(given):
+    with pytest.raises(errors.OpPrereqError, match="mode"):
+        params.check_nicparams(given)
+
+
+def test_node_parameters_are_read():
+    assert params.check_ndparams({"cpu_speed": "1.5", "ovs_name": None}) \
+        == {"cpu_speed": 1.5, "ovs_name": None}
+    for wrong in ("fast", float("nan"), True):
+        with pytest.raises(errors.TypeEnforcementError, match="cpu_speed"):
+            params.check_ndparams({"cpu_speed": wrong})
+
+
+def test_disk_parameters_belong_to_a_template():
+    with pytest.raises(errors.OpPrereqError, match="tape"):
+        params.check_diskparams("tape", {})
+    with pytest.raises(errors.OpPrereqError, match="protocol"):
+        params.check_diskparams("drbd", {"protocol": "D"})
+
+
+def test_later_values_are_the_stronger_ones():
+    base = {"a": 1, "b": 1, "c": 1}
+    assert params.fill(base, {"b": 2, "c": 2}, {"c": 3}) == {"a": 1, "b": 2, "c": 3}
+    assert base == {"a": 1, "b": 1, "c": 1}
