@@ -1,0 +1,92 @@
+"""Where ganeti-rapi listens: ports, addresses, interfaces, and how many clients fit."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import resource
+import socket
+import struct
+
+from ganeti import constants, pathutils
+from ganeti.daemon import DaemonError
+
+#: Descriptors that are not clients: listener, log, connections to the master, files.
+SPARE_DESCRIPTORS = 128
+#: Linux's request for an interface's IPv4 address (linux/sockios.h).
+_SIOCGIFADDR = 0x8915
+_BACKLOG = 1024
+
+
+def default_port() -> int:
+    """The port of the service in /etc/services, else Ganeti's."""
+    try:
+        return socket.getservbyname(constants.RAPI_SERVICE, "tcp")
+    except OSError:
+        return constants.DEFAULT_RAPI_PORT
+
+
+def any_address(paths: pathutils.Paths) -> str:
+    """All addresses, of the family that the cluster uses."""
+    try:
+        with open(paths.ssconf("primary_ip_family"), encoding="ascii") as file:
+            family = file.read().strip()
+    except OSError:
+        family = ""
+    return "::" if family == str(int(socket.AF_INET6)) else "0.0.0.0"
+
+
+def interface_address(name: str) -> str:
+    """An interface's IPv4 address, else its IPv6 one; raises ``DaemonError``."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            packed = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR,
+                                 struct.pack("256s", name.encode()[:15]))
+            return socket.inet_ntoa(packed[20:24])
+        except OSError:
+            pass
+    with open("/proc/net/if_inet6", encoding="ascii") as file:
+        for line in file:
+            digits, _, _, scope, _, interface = line.split()
+            if interface == name and scope != "20":  # 20: link-local, needs a zone
+                return str(ipaddress.IPv6Address(int(digits, 16)))
+    raise DaemonError(f"interface {name} has no address")
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """A listening socket; raises ``DaemonError`` that says which address failed."""
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as err:
+        raise DaemonError(f"cannot listen on {address} port {port}: {err}") from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" serves IPv4 as well, whatever this machine's default is.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind(target)
+        sock.listen(_BACKLOG)
+        return sock
+    except OSError as err:
+        sock.close()
+        raise DaemonError(f"cannot listen on {address} port {port}: {err}") from None
+
+
+def is_public(sock: socket.socket) -> bool:
+    """Can others than this machine connect?"""
+    address = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
+    return not address.is_loopback
+
+
+def raise_descriptor_limit(max_clients: int) -> int:
+    """Let this many clients have a descriptor each; how many fit after all."""
+    wanted = max_clients + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        soft = limit
+    return max_clients if soft == resource.RLIM_INFINITY else min(
+        max_clients, max(1, soft - SPARE_DESCRIPTORS))

@@ -1,0 +1,72 @@
+"""The pool: a connection for each call at a time, used again afterwards."""
+
+import threading
+import unittest
+
+from ganeti import errors, luxi
+from ganeti.luxi.pool import Pool
+
+
+class FakeClient:
+    """Answers with itself; may wait, or fail."""
+
+    def __init__(self, enter=lambda: None):
+        self.enter = enter
+        self.closed = False
+
+    def call(self, call, context=None):
+        self.enter()
+        return self, call, context
+
+    def close(self):
+        self.closed = True
+
+
+class TestPool(unittest.TestCase):
+    def setUp(self):
+        self.made = []
+
+    def pool(self, enter=lambda: None, **options):
+        def make():
+            self.made.append(FakeClient(enter))
+            return self.made[-1]
+        return Pool(make, **options)
+
+    def test_one_connection_serves_calls_one_after_the_other(self):
+        pool = self.pool()
+        first, _, _ = pool.call(luxi.QueryClusterInfo())
+        second, _, _ = pool.call(luxi.QueryClusterInfo())
+        self.assertIs(first, second)
+
+    def test_call_and_context_are_handed_on(self):
+        context = luxi.Context(user="admin")
+        self.assertEqual(self.pool().call(luxi.CancelJob(3), context)[1:],
+                         (luxi.CancelJob(3), context))
+
+    def test_calls_at_the_same_time_have_one_each(self):
+        both = threading.Barrier(2)
+        pool = self.pool(lambda: both.wait(60))
+        other = threading.Thread(target=pool.call, args=(luxi.QueryClusterInfo(),))
+        other.start()
+        pool.call(luxi.QueryClusterInfo())
+        other.join()
+        self.assertEqual(len(self.made), 2)
+
+    def test_a_client_is_kept_after_an_error(self):
+        def fail():
+            raise errors.JobLost("gone")
+        pool = self.pool(fail)
+        for _ in range(2):
+            self.assertRaises(errors.JobLost, pool.call, luxi.QueryClusterInfo())
+        self.assertEqual(len(self.made), 1)
+
+    def test_no_more_are_kept_than_wanted(self):
+        pool = self.pool(keep=0)
+        client, _, _ = pool.call(luxi.QueryClusterInfo())
+        self.assertTrue(client.closed)
+
+    def test_close_closes_the_idle_ones(self):
+        pool = self.pool()
+        client, _, _ = pool.call(luxi.QueryClusterInfo())
+        pool.close()
+        self.assertTrue(client.closed)

@@ -1,0 +1,139 @@
+"""Creating an instance with either body."""
+
+from testutils_rapi import RapiTestCase
+
+from ganeti.opcodes import OpInstanceCreate
+
+URI = "/2/instances"
+NESTED = {"__version__": 1, "mode": "create", "name": "web.example.com", "os": "noop",
+          "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}]}
+FLAT = {"name": "web.example.com", "os": "noop", "disk_template": "file", "disks": [512]}
+
+
+def nested(**fields):
+    """What becomes of NESTED."""
+    return OpInstanceCreate(**{
+        "mode": "create", "instance_name": "web.example.com", "os_type": "noop",
+        "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}],
+        "name_check": False, "ip_check": False, **fields})
+
+
+def flat(**fields):
+    """What becomes of FLAT."""
+    return nested(**{"disks": [{"size": 512}], "nics": [{"mac": "auto"}], **fields})
+
+
+class TestNested(RapiTestCase):
+    def test_goes_into_the_opcode(self):
+        self.post(URI, NESTED)
+        self.assert_submitted(nested())
+
+    def test_the_opcodes_own_names(self):
+        body = dict(NESTED, instance_name="web.example.com", os_type="noop")
+        del body["name"], body["os"]
+        self.post(URI, body)
+        self.assert_submitted(nested())
+
+    def test_null_is_not_given(self):
+        self.post(URI, dict(NESTED, pnode=None, beparams=None, start=None))
+        self.assert_submitted(nested())
+
+    def test_what_is_given_is_sent(self):
+        self.post(URI + "?dry-run=1", dict(NESTED, beparams={"memory": "128M"}, start=False,
+                                           name_check=True, depends=[[4, []]], priority=-10))
+        self.assert_submitted(nested(dry_run=True, beparams={"memory": "128M"}, start=False,
+                                     name_check=True, depends=[[4, []]], priority=-10))
+
+    def test_checking_the_address_needs_the_name_resolved(self):
+        self.post(URI, dict(NESTED, ip_check=True))
+        self.assert_submitted(nested(ip_check=True, name_check=True))
+
+    def test_missing_keys(self):
+        for key in ("name", "mode", "disks", "nics"):
+            body = {name: value for name, value in NESTED.items() if name != key}
+            self.assert_refused(400, "POST", URI, body, text=key)
+
+    def test_wrong_types_and_unknown_keys(self):
+        for key, value in (("disks", "1G"), ("nics", [{"colour": "red"}]), ("start", "yes"),
+                           ("name", "no name"), ("mode", "clone"), ("bogus", 1)):
+            self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}),
+                                text="Invalid body parameters")
+
+    def test_both_names_of_a_key(self):
+        self.assert_refused(400, "POST", URI, dict(NESTED, instance_name="x"),
+                            text="'instance_name'")
+
+    def test_dry_run_belongs_to_the_query(self):
+        self.assert_refused(400, "POST", URI, dict(NESTED, dry_run=True), text="dry_run")
+
+
+class TestVersion(RapiTestCase):
+    def test_another_one(self):
+        for version in (2, "1", True, -1):
+            self.assert_refused(400, "POST", URI, dict(NESTED, __version__=version),
+                                text="'__version__'")
+
+    def test_zero_is_flat(self):
+        self.post(URI, dict(FLAT, __version__=0))
+        self.assert_submitted(flat())
+
+    def test_bodies_that_are_no_object(self):
+        for body in (None, b"null", [1], "x"):
+            self.assert_refused(400, "POST", URI, body, text="must be an object")
+
+
+class TestFlat(RapiTestCase):
+    def test_least(self):
+        self.post(URI, FLAT)
+        self.assert_submitted(flat())
+
+    def test_parameters_at_the_top(self):
+        self.post(URI, dict(FLAT, memory="1G", vcpus=2, auto_balance=False, kernel_path="/k",
+                            acpi=True))
+        self.assert_submitted(flat(
+            beparams={"memory": 1024, "vcpus": 2, "auto_balance": False},
+            hvparams={"kernel_path": "/k", "acpi": True}))
+
+    def test_the_one_nic(self):
+        self.post(URI, dict(FLAT, mac="aa:00:00:00:00:01", ip="192.0.2.5", bridge="br1"))
+        self.assert_submitted(flat(nics=[{"mac": "aa:00:00:00:00:01", "ip": "192.0.2.5",
+                                          "mode": "bridged", "link": "br1"}]))
+
+    def test_an_address_by_name(self):
+        self.post(URI, dict(FLAT, ip="auto"))
+        self.assert_submitted(flat(nics=[{"mac": "auto", "ip": "auto"}], name_check=True))
+
+    def test_plain_fields(self):
+        given = {"pnode": "node1", "snode": "node2", "hypervisor": "fake", "start": False,
+                 "file_driver": "loop", "file_storage_dir": "sub", "ip_check": False}
+        self.post(URI, dict(FLAT, **given))
+        self.assert_submitted(flat(**given))
+
+    def test_null_and_nothing_are_not_given(self):
+        self.post(URI, dict(FLAT, pnode="", iallocator=None, memory=None))
+        self.assert_submitted(flat())
+
+    def test_sizes_with_units(self):
+        self.post(URI, dict(FLAT, disks=["1G", 20]))
+        self.assert_submitted(flat(disks=[{"size": 1024}, {"size": 20}]))
+
+    def test_no_disks(self):
+        self.post(URI, dict(FLAT, disk_template="diskless", disks=[]))
+        self.assert_submitted(flat(disk_template="diskless", disks=[]))
+
+    def test_missing_keys(self):
+        for key in FLAT:
+            body = {name: value for name, value in FLAT.items() if name != key}
+            self.assert_refused(400, "POST", URI, body,
+                                text=f"Required parameter '{key}' is missing")
+
+    def test_wrong_sizes(self):
+        for disks in (20, [True], [-1], ["big"], [{"size": 1}]):
+            self.assert_refused(400, "POST", URI, dict(FLAT, disks=disks), text="'disks")
+
+    def test_nested_parameters_need_a_version(self):
+        self.assert_refused(400, "POST", URI, dict(FLAT, beparams={"memory": 1}),
+                            text="'beparams'")
+
+    def test_a_mac_that_is_no_text(self):
+        self.assert_refused(400, "POST", URI, dict(FLAT, mac=5), text="'mac'")

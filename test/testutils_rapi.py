@@ -1,0 +1,150 @@
+"""Requests without sockets: what the front asks the master, and what it answers.
+
+    self.put("/2/instances/x/startup?force=1")
+    self.assert_submitted(OpInstanceStartup(instance_name="x", force=True))
+"""
+
+import base64
+import json
+import unittest
+import urllib.parse
+
+from ganeti import errors, luxi, opcodes
+from ganeti.http.auth import User, parse_basic, unauthorized
+from ganeti.http.message import Headers, Request, Response
+from ganeti.server.application import Application
+
+JOB_ID = 17
+
+
+class FakeMaster:
+    """Records LUXI calls, and answers them from ``answers``: class of the call -> answer.
+
+    An answer may be an exception, which is raised, or a function of the call.
+    """
+
+    def __init__(self):
+        self.calls = []
+        self.contexts = []
+        self.answers = {luxi.SubmitJob: JOB_ID}
+
+    def call(self, call, context=None):
+        self.calls.append(call)
+        self.contexts.append(context)
+        if type(call) not in self.answers:
+            raise errors.NoMaster("nobody answers " + type(call).__name__)
+        answer = self.answers[type(call)]
+        if callable(answer):
+            answer = answer(call)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeUsers:
+    """admin may everything, reader read, each with the password ``secret``."""
+
+    USERS = {"admin": {"write"}, "reader": {"read"}}
+
+    def authenticate(self, header):
+        name, password = parse_basic(header)
+        if name not in self.USERS or password != "secret":
+            raise unauthorized()
+        return User(name, password, frozenset(self.USERS[name]))
+
+
+def table(call, objects):
+    """The answer of a Query about ``objects``, dicts; a missing field is an unknown one."""
+    def cell(item, field):
+        return [0, item[field]] if field in item else [1, None]
+    return {"fields": [], "data": [[cell(item, field) for field in call.fields]
+                                   for item in objects]}
+
+
+class RapiTestCase(unittest.TestCase):
+    """One request at a time, by ``user`` unless the test says otherwise."""
+
+    user = "admin"
+    options = {}
+
+    def setUp(self):
+        self.master = FakeMaster()
+        self.gone = lambda: False
+        self.application = Application(self.master, FakeUsers(), make_id=lambda: "r1",
+                                       clock=lambda: 0.0, **self.options)
+
+    def objects(self, *items):
+        """What the master's Query finds."""
+        self.master.answers[luxi.Query] = lambda call: table(call, items)
+
+    # -- requests ------------------------------------------------------------------
+
+    def request(self, method, target, body=None, headers=None):
+        """The response; ``body`` is raw when it is bytes, else JSON."""
+        fields = {}
+        if self.user is not None:
+            token = base64.b64encode(f"{self.user}:secret".encode()).decode()
+            fields["Authorization"] = f"Basic {token}"
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            fields["Content-Type"] = "application/json"
+        fields.update(headers or {})
+        path, _, query = target.partition("?")
+        response = self.application.handle(Request(
+            method, target, urllib.parse.unquote(path), query, (1, 1),
+            Headers(list(fields.items())), body or b"", "localhost", "192.0.2.1",
+            lambda: self.gone()))
+        assert isinstance(response, Response)
+        return response
+
+    def get(self, target, **options):
+        """The JSON that answers a GET that succeeds."""
+        return self.assert_status(200, self.request("GET", target, **options))
+
+    def put(self, target, body=None):
+        """A PUT that submits a job."""
+        self.assert_job(self.request("PUT", target, body))
+
+    def post(self, target, body=None):
+        """A POST that submits a job."""
+        self.assert_job(self.request("POST", target, body))
+
+    def delete(self, target, body=None):
+        """A DELETE that submits a job."""
+        self.assert_job(self.request("DELETE", target, body))
+
+    # -- what came of it ---------------------------------------------------------------
+
+    def assert_status(self, status, response):
+        """The response's JSON."""
+        self.assertEqual(response.status, status, response.body)
+        return json.loads(response.body) if response.body else None
+
+    def assert_job(self, response):
+        self.assertEqual(self.assert_status(200, response), JOB_ID)
+
+    def assert_refused(self, status, method, target, body=None, text="", **options):
+        """The request fails with this status and text, and the master hears of no job."""
+        answer = self.assert_status(status, self.request(method, target, body, **options))
+        self.assertEqual(answer["code"], status)
+        self.assertIn(text, answer["message"] + answer.get("detail", ""))
+        self.assertEqual(self.submitted(), [])
+        return answer
+
+    def submitted(self):
+        """The jobs that were submitted: wire opcodes, without their reasons."""
+        jobs = [call.ops for call in self.master.calls if isinstance(call, luxi.SubmitJob)]
+        return [[{name: value for name, value in op.items() if name != "reason"} for op in ops]
+                for ops in jobs]
+
+    def assert_submitted(self, *ops):
+        """One job with these opcodes was submitted, with these fields and no others."""
+        expected = [{name: value for name, value in op.to_wire().items() if name != "reason"}
+                    for op in ops]
+        self.assertEqual(self.submitted(), [expected])
+        for wire in self.master.calls[-1].ops:
+            opcodes.load(wire)
+
+    def reasons(self):
+        """The reason trail of the last submission's first opcode."""
+        return self.master.calls[-1].ops[0]["reason"]
