@@ -55,6 +55,14 @@ class Paths:
             return cls(root, os_search_path=tuple(root + path for path in OS_SEARCH_PATH))
         return cls("", configured("LOCALSTATEDIR", "/var"), configured("SYSCONFDIR", "/etc"))
 
+    def user(self, configured_user: str) -> str:
+        """Whom a daemon becomes when root starts it; empty: it stays who it is.
+
+        Below a root of its own everything belongs to whoever made that, and
+        often lies where no other user gets to.
+        """
+        return "" if self.root else configured_user
+
     # -- directories ---------------------------------------------------------
 
     @property

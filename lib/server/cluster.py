@@ -51,16 +51,16 @@ def host_name(environ: Mapping[str, str]) -> str:
     return environ.get("GANETI_HOSTNAME") or socket.gethostname()
 
 
-def find_owners(names: tuple[str, str, str]) -> tuple[Owners, str]:
+def find_owners(paths: pathutils.Paths, group: str = pathutils.DAEMONS_GROUP,
+                ) -> tuple[Owners, str]:
     """Whom files shall belong to, and what there is to say about it.
 
-    ``names`` are the master's user, the API's user and the daemons' group. Only
-    root can give files away, and does when all three are there; else the
-    daemons will run as whoever creates the cluster.
+    Only root can give files away, and does when both users and the group are
+    there; else the daemons will run as whoever creates the cluster.
     """
-    if os.geteuid() != 0:
+    master, rapi = paths.user(pathutils.MASTERD_USER), paths.user(pathutils.RAPI_USER)
+    if os.geteuid() != 0 or not master:
         return Owners(), ""
-    master, rapi, group = names
     try:
         return Owners(pwd.getpwnam(master).pw_uid, pwd.getpwnam(rapi).pw_uid,
                       grp.getgrnam(group).gr_gid), ""
@@ -72,8 +72,7 @@ def find_owners(names: tuple[str, str, str]) -> tuple[Owners, str]:
 def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     """Create the cluster and say what to type next; ``BootstrapError`` if it cannot be."""
     nodes = [NodeSpec.parse(text) for text in arguments.node or [host_name(os.environ)]]
-    owners, remark = find_owners((pathutils.MASTERD_USER, pathutils.RAPI_USER,
-                                  pathutils.DAEMONS_GROUP))
+    owners, remark = find_owners(paths)
     settings = Settings(
         enabled_hypervisors=arguments.enabled_hypervisors,
         enabled_disk_templates=arguments.enabled_disk_templates,

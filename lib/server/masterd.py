@@ -35,7 +35,7 @@ class MasterDaemon(daemon.Daemon):
         self.paths = paths
         self.pid_file = paths.pid_file(self.name)
         self.log_file = paths.master_log
-        self.user = pathutils.MASTERD_USER
+        self.user = paths.user(pathutils.MASTERD_USER)
         self.group = pathutils.DAEMONS_GROUP
         self._loop = Loop()
         self._store: Store | None = None

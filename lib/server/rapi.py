@@ -68,7 +68,7 @@ class RapiDaemon(daemon.Daemon):
         self.paths = paths
         self.pid_file = paths.pid_file(self.name)
         self.log_file = paths.rapi_log
-        self.user = pathutils.RAPI_USER
+        self.user = paths.user(pathutils.RAPI_USER)
         self.group = pathutils.DAEMONS_GROUP
         self._arguments = arguments
         self._listener: socket.socket | None = None
