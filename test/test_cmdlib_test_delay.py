@@ -28,7 +28,7 @@ class TestTestDelay(LUTestCase):
 
     def test_the_job_shows_which_nodes(self) -> None:
         self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))
-        self.assertEqual(self.effective.on_node_uuids, ["node-2"])
+        self.assertEqual(self.effective.on_node_uuids, [self.config.node(NODE2).uuid])
 
     def test_nodes_are_locked_when_locks_are_wanted(self) -> None:
         def locked(**values: object) -> list[str]:

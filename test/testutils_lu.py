@@ -7,20 +7,20 @@ import tempfile
 import threading
 import unittest
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from ganeti import errors, ipolicy, locking, objects, opcodes, params, serializer, store
+import testutils
+
+from ganeti import errors, locking, objects, opcodes
 from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import Environment, big_lock
-from ganeti.config import Config
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Done, Failed
 from ganeti.mcpu import Processor
-from ganeti.node import Nodes
-from ganeti.pathutils import Paths
 
-#: What a node of the test cluster has, in MiB and CPUs.
-CAPACITY = {"memory": 4096, "disk": 102400, "cpus": 4}
+#: The first is the master and this machine, the others are simulated.
+NODES = [f"node{number}.example.com:4G:100G:4" for number in (1, 2, 3)]
 MASTER, NODE2, NODE3 = (f"node{number}.example.com" for number in (1, 2, 3))
 WEB = "web.example.com"
 
@@ -36,8 +36,16 @@ class Run(JobRun):
         self.lines: list[str] = []
         self.pauses: list[float] = []
         self.on_pause: Callable[[], object] = lambda: None
-        super().__init__(job_id, self.cancel, begin=lambda: None,
-                         log=lambda text, kind: self.lines.append(text))
+        self.on_log: Callable[[str], object] = lambda text: None
+        super().__init__(job_id, self.cancel, begin=lambda: None, log=self._keep)
+
+    def _keep(self, text: str, kind: str) -> None:
+        self.lines.append(text)
+        self.on_log(text)
+
+    def cancel_at(self, words: str) -> None:
+        """Have the job told to stop when it logs these words."""
+        self.on_log = lambda text: self.cancel.set() if words in text else None
 
     def pause(self, seconds: float) -> None:
         """Only remembers how long it would have been."""
@@ -51,41 +59,16 @@ class LUTestCase(unittest.TestCase):
     def setUp(self) -> None:
         self.root = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.root)
-        self.paths = Paths.from_environment({"GANETI_ROOTDIR": self.root})
-        for folder in (self.paths.lib_dir, self.paths.os_log_dir):
-            os.makedirs(folder)
-        self.os_dir = self.make_os("noop")
-        self.store = store.Store.create(self.paths.master_db)
+        self.paths = testutils.make_paths(Path(self.root))
+        self.store, self.config, nodes = testutils.make_cluster(
+            Path(self.root), NODES, enabled_disk_templates=["diskless", "file", "plain", "drbd"])
         self.addCleanup(self.store.close)
-        self._fill_store()
-        self.config = Config(self.store, self.paths)
         self.addCleanup(self.config.ssconf.flush)
-        self.environment = Environment(self.config, Nodes(self.config, self.paths))
+        self.os_dir = self.make_os("noop")
+        self.environment = Environment(self.config, nodes)
         self.locks = locking.LockManager()
         self.job_id = 0
         self.run_ = Run(0)
-
-    def _fill_store(self) -> None:
-        group = objects.Group(uuid="group-1", name="default")
-        nodes = [objects.Node(uuid=f"node-{number}", name=f"node{number}.example.com",
-                              primary_ip=f"192.0.2.{number}", secondary_ip=f"192.0.2.{number}",
-                              group=group.uuid, simulated=number > 1, capacity=dict(CAPACITY))
-                 for number in (1, 2, 3)]
-        templates = ["file", "diskless", "plain", "drbd"]
-        cluster = objects.Cluster(
-            uuid="cluster-1", name="cluster.example.com", master_node="node-1",
-            enabled_hypervisors=["fake"], enabled_disk_templates=templates,
-            file_storage_dir=self.paths.file_storage_dir, ipolicy=ipolicy.default(templates),
-            beparams={"default": params.defaults(params.BACKEND)})
-        for kind, value in [("cluster", cluster), ("group", group),
-                            *(("node", node) for node in nodes)]:
-            self._insert(kind, value)
-
-    def _insert(self, kind: str, value: Any) -> None:
-        row = (kind, value.uuid, value.name, serializer.dumps(value.to_dict()))
-        self.store.write(lambda connection: connection.execute(
-            "INSERT INTO cluster_object (kind, uuid, name, data) VALUES (?, ?, ?, ?)", row)
-        ).result()
 
     # -- the scene ---------------------------------------------------------------
 

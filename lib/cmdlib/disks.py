@@ -103,7 +103,7 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
     except ValueError as err:
         raise errors.TypeEnforcementError(f"'size' of a disk: {err}") from err
     mode = disk.get("mode") or "rw"
-    if mode not in constants.DISK_ACCESS:
+    if not isinstance(mode, str) or mode not in constants.DISK_ACCESS:
         raise errors.OpPrereqError(f"Disk mode {ht.shorten(mode)} is neither 'ro' nor 'rw'",
                                    ErrorCode.INVAL)
     return DiskSpec(size, mode, _text(disk, "name"), _text(disk, "vg"))
