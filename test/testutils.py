@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
+from typing import Any
 
 from ganeti import bootstrap
 from ganeti.bootstrap import NodeSpec, Settings
 from ganeti.config import Config
 from ganeti.node import Nodes
+from ganeti.objects import ConfigObject, Instance
 from ganeti.pathutils import Paths
 from ganeti.store import Store
 
@@ -39,3 +42,19 @@ def make_cluster(root: Path, nodes: list[str] | tuple[str, ...] = NODES,
     store = Store.open(paths.master_db)
     config = Config(store, paths)
     return store, config, Nodes(config, paths)
+
+
+def make_instance(config: Config, name: str, node: str = "node1.example.com",
+                  **values: Any) -> Instance:
+    """An instance of the configuration's shape, diskless unless told otherwise; not saved."""
+    return Instance(**{  # type: ignore[arg-type]
+        "uuid": str(uuid.uuid4()), "name": name, "primary_node": config.node(node).uuid,
+        "os": "noop", "hypervisor": "fake", "disk_template": "diskless", **values})
+
+
+def save(config: Config, *values: ConfigObject) -> None:
+    """Make objects durable and seen."""
+    transaction = config.begin()
+    for value in values:
+        transaction.save(value)
+    transaction.commit()

@@ -1,0 +1,50 @@
+"""Objects of one kind: by uuid, name, order and reference, through changes."""
+
+from ganeti.lookup import Table
+from ganeti.objects import Group
+
+
+def group(name, uuid, tags=()):
+    return Group(name=name, uuid=uuid, tags=list(tags))
+
+
+def make(*groups):
+    table = Table(lambda value: [("tag", tag) for tag in value.tags])
+    for value in groups:
+        table.put(value)
+    return table
+
+
+def test_an_object_replaces_the_one_with_its_uuid():
+    table = make(group("a", "1", ["x"]), group("a", "1", ["y"]))
+    assert [value.tags for value in table.all()] == [["y"]]
+    assert not table.has_link("tag", "x") and table.has_link("tag", "y")
+
+
+def test_renaming_keeps_order_and_references():
+    table = make(group("a", "1", ["x"]), group("b", "2", ["x"]))
+    table.put(group("c", "1", ["x"]))
+    assert [value.name for value in table.all()] == ["b", "c"]
+    assert [value.name for value in table.linked("tag", "x")] == ["b", "c"]
+    assert table.find("a") is None
+
+
+def test_dropping_leaves_no_trace():
+    table = make(group("a.x", "1", ["x"]))
+    table.drop("1")
+    table.drop("unknown")
+    assert table.all() == [] and table.get("1") is None
+    assert table.find("a") is None and not table.has_link("tag", "x")
+
+
+def test_a_name_is_stronger_than_a_short_name():
+    table = make(group("web", "1"), group("web.example", "2"))
+    assert table.find("web").uuid == "1"
+    table.drop("1")
+    assert table.find("web").uuid == "2"
+
+
+def test_a_part_of_a_label_is_no_short_name():
+    table = make(group("web.example", "1"))
+    for name in ("we", "web.ex", "web.", "", "example"):
+        assert table.find(name) is None

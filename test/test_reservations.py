@@ -1,0 +1,105 @@
+"""Claims of running jobs: no two jobs get the same, and nothing stays."""
+
+import pytest
+
+from ganeti import errors
+from ganeti.reservations import Reservations, read_mac
+
+
+class InUse:
+    """A configuration that uses little."""
+
+    def __init__(self, macs=(), ports=(), minors=()):
+        self.macs, self.ports, self.minors = set(macs), set(ports), set(minors)
+
+    def mac_in_use(self, mac):
+        return mac in self.macs
+
+    def port_in_use(self, port):
+        return port in self.ports
+
+    def minors_in_use(self, node_uuid):
+        return self.minors
+
+
+def make(**used):
+    return Reservations(InUse(**used), "aa:00:00")
+
+
+def test_generated_addresses_are_well_formed_and_different():
+    reservations = make()
+    macs = {reservations.generate_mac(1) for _ in range(50)}
+    assert len(macs) == 50
+    assert all(read_mac(mac) == mac and mac.startswith("aa:00:00:") for mac in macs)
+    assert reservations.generate_mac(1, "02:11:22").startswith("02:11:22:")
+
+
+def test_an_address_that_is_taken_is_refused():
+    reservations = make(macs=["aa:00:00:00:00:01"])
+    reservations.reserve_mac(1, "aa:00:00:00:00:02")
+    for job, mac in ((2, "aa:00:00:00:00:01"), (2, "aa:00:00:00:00:02"),
+                     (1, "aa:00:00:00:00:02")):
+        with pytest.raises(errors.OpPrereqError, match=mac) as caught:
+            reservations.reserve_mac(job, mac)
+        assert caught.value.code == "resource_not_unique"
+
+
+def test_when_every_address_is_taken_the_search_ends(monkeypatch):
+    reservations = make()
+    monkeypatch.setattr(InUse, "mac_in_use", lambda self, mac: True)
+    with pytest.raises(errors.OpPrereqError) as caught:
+        reservations.generate_mac(1)
+    assert caught.value.code == "insufficient_resources"
+
+
+def test_ports_are_not_given_twice():
+    reservations = make(ports=[11001])
+    assert [reservations.reserve_port(job) for job in (1, 2, 1)] == [11000, 11002, 11003]
+
+
+def test_ports_end_and_a_released_one_is_found_again():
+    reservations = make(ports=set(range(11000, 15000)) - {11007})
+    assert reservations.reserve_port(1) == 11007
+    with pytest.raises(errors.OpPrereqError) as caught:
+        reservations.reserve_port(2)
+    assert caught.value.code == "insufficient_resources"
+    reservations.release(1)
+    assert reservations.reserve_port(2) == 11007
+
+
+def test_minors_are_the_lowest_free_ones_of_each_node():
+    reservations = make(minors=[0, 2])
+    assert [reservations.reserve_minor(1, "a") for _ in range(3)] == [1, 3, 4]
+    assert reservations.reserve_minor(2, "b") == 1
+
+
+def test_room_adds_up_over_jobs_and_ends_with_them():
+    reservations = make()
+    reservations.reserve_resources(1, "a", 128, 1024)
+    reservations.reserve_resources(1, "a", 128, -1000)
+    reservations.reserve_resources(2, "a", 64, 1)
+    reservations.reserve_resources(2, "b", 32, 2)
+    assert reservations.reserved("a") == (320, 25)
+    assert reservations.reserved("a", but=1) == (64, 1)
+    reservations.release(2)
+    reservations.release(3)
+    assert (reservations.reserved("a"), reservations.reserved("b")) == ((256, 24), (0, 0))
+
+
+def test_a_released_address_is_free_again():
+    reservations = make()
+    reservations.reserve_mac(1, "aa:00:00:00:00:02")
+    reservations.release(1)
+    reservations.reserve_mac(2, "aa:00:00:00:00:02")
+
+
+def test_addresses_are_stored_in_lower_case():
+    assert read_mac("AA:00:00:0B:0c:0D") == "aa:00:00:0b:0c:0d"
+
+
+@pytest.mark.parametrize("text", ["", "aa:00:00", "aa-00-00-00-00-01", "aa:00:00:00:00:0g", 5,
+                                  None, "01:00:00:00:00:01", "aa:00:00:00:00:01 ", "\n"])
+def test_what_is_no_address_of_a_card_is_refused(text):
+    with pytest.raises(errors.OpPrereqError) as caught:
+        read_mac(text)
+    assert caught.value.code == "wrong_input"
