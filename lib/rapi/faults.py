@@ -20,6 +20,9 @@ RETRY_AFTER = 30
 
 #: What a real luxid says, as a plain GenericError, when it takes no jobs.
 _DRAINED = "Queue drained"
+#: What it says, in a form that names no class, of an opcode's value that it cannot read:
+#: its lists of words (hypervisors, disk templates ...) are longer than ours.
+_BAD_OPCODE = "Failed to parse request: SubmitJob: "
 
 Maker = Callable[[str], HttpError]
 
@@ -72,4 +75,7 @@ def translate(error: errors.Error) -> HttpError:
         return BY_CODE.get(error.code, http_errors.InternalServerError)(words)
     if type(error) is errors.GenericError and words == _DRAINED:
         return _try_later("The job queue is drained and takes no jobs")
+    if isinstance(error, errors.RequestError) and words.startswith(_BAD_OPCODE):
+        return http_errors.BadRequest(
+            "Invalid body parameters: " + words.removeprefix(_BAD_OPCODE))
     return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)

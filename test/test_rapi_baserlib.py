@@ -1,0 +1,56 @@
+"""Declarations of resources: what they must say, and what is read from them."""
+
+import unittest
+
+from ganeti.opcodes import OpInstanceStartup
+from ganeti.rapi import baserlib
+from ganeti.rapi.arguments import flag
+from ganeti.rapi.baserlib import Exchange, Resource, children, verb
+from ganeti.rapi.connector import Connector
+from ganeti.rapi.submit import Submit
+
+
+class TestDeclaration(unittest.TestCase):
+    def test_a_writing_verb_must_say_who_may(self):
+        with self.assertRaisesRegex(TypeError, "Careless.DELETE does not say who may"):
+            class Careless(Resource):
+                @verb()
+                def DELETE(self):
+                    """Remove it."""
+
+    def test_a_submission_must_say_who_may(self):
+        with self.assertRaises(TypeError):
+            Submit(OpInstanceStartup, force=flag)
+
+    def test_a_plain_method_is_no_verb(self):
+        with self.assertRaisesRegex(TypeError, "Plain.GET is no verb"):
+            class Plain(Resource):
+                def GET(self):
+                    """Answer."""
+
+    def test_words_must_be_fields_of_the_opcode(self):
+        with self.assertRaisesRegex(TypeError, "no field speed"):
+            Submit(OpInstanceStartup, access="x", speed=flag)
+
+    def test_a_method_gets_the_exchange_and_its_arguments(self):
+        class Thing(Resource):
+            @verb(bulk=flag)
+            def GET(self, bulk):
+                """Answer."""
+                return self.exchange.slots, bulk
+        exchange = Exchange(master=None, slots={"a": "b"}, query=baserlib.Query("bulk=1"))
+        self.assertEqual(Thing.GET.answer(exchange), ({"a": "b"}, True))
+        self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", baserlib.OPEN))
+
+    def test_resources_without_uri_are_not_found(self):
+        class Hidden(Resource):
+            pass
+        self.assertNotIn(Hidden, baserlib.RESOURCES)
+
+
+class TestChildren(unittest.TestCase):
+    def test_direct_ones_without_slots(self):
+        Connector()
+        self.assertEqual(children("/"), [{"name": "2", "uri": "/2"},
+                                         {"name": "version", "uri": "/version"}])
+        self.assertEqual(children("/2/jobs"), [])

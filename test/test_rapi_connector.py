@@ -1,0 +1,87 @@
+"""Routes, and the access of every verb."""
+
+import unittest
+
+from ganeti.http.errors import NotFound
+from ganeti.rapi.baserlib import RESOURCES
+from ganeti.rapi.connector import Connector, pattern
+
+#: Every verb of every resource and the right that it needs; "" is open to everybody.
+ACCESS = {
+    "/": {"GET": ""},
+    "/version": {"GET": ""},
+    "/2": {"GET": ""},
+    "/2/info": {"GET": ""},
+    "/2/features": {"GET": ""},
+    "/2/instances": {"GET": "", "POST": "instances.create"},
+    "/2/instances/{instance_name}": {"GET": "", "DELETE": "instances.delete"},
+    "/2/instances/{instance_name}/reboot": {"POST": "instances.reboot"},
+    "/2/instances/{instance_name}/shutdown": {"PUT": "instances.shutdown"},
+    "/2/instances/{instance_name}/startup": {"PUT": "instances.startup"},
+    "/2/instances/{instance_name}/reinstall": {"POST": "instances.reinstall"},
+    "/2/instances/{instance_name}/tags": {"GET": "", "PUT": "instances.tags",
+                                          "DELETE": "instances.tags"},
+    "/2/jobs": {"GET": ""},
+    "/2/jobs/{job_id}": {"GET": "", "DELETE": "jobs.cancel"},
+    "/2/nodes": {"GET": ""},
+    "/2/nodes/{node_name}": {"GET": ""},
+    "/2/nodes/{node_name}/tags": {"GET": "", "PUT": "nodes.tags", "DELETE": "nodes.tags"},
+    "/2/groups": {"GET": ""},
+    "/2/groups/{group_name}": {"GET": ""},
+    "/2/os": {"GET": ""},
+    "/2/tags": {"GET": "", "PUT": "cluster.tags", "DELETE": "cluster.tags"},
+}
+
+
+class TestRoutes(unittest.TestCase):
+    def setUp(self):
+        self.connector = Connector()
+
+    def find(self, path):
+        match = self.connector.find(path)
+        return match.resource.URI, match.slots
+
+    def test_slots(self):
+        self.assertEqual(self.find("/2/instances/web.example.com/startup"),
+                         ("/2/instances/{instance_name}/startup",
+                          {"instance_name": "web.example.com"}))
+        self.assertEqual(self.find("/2/jobs/007"), ("/2/jobs/{job_id}", {"job_id": "007"}))
+
+    def test_paths_that_lead_nowhere(self):
+        for path in ("", "/3", "/2/", "//2/info", "/2/info/", "/2/info\n", "/2/jobs/abc",
+                     "/2/jobs/-1", "/2/jobs/\u0661", "/2/instances/", "/2/instances/a b",
+                     "/2/instances/a/b", "/2/instances/b\u00fccher", "/2/Info", "/tags"):
+            with self.assertRaises(NotFound, msg=path) as caught:
+                self.connector.find(path)
+            self.assertIn(path[:3], caught.exception.detail)
+
+    def test_other_spellings_can_only_be_read(self):
+        for path in ("/info", "/instances", "/instances/x", "/nodes", "/nodes/x"):
+            match = self.connector.find(path)
+            self.assertTrue(match.resource.URI.startswith("/2/"))
+            self.assertEqual(match.allow(), ["GET", "HEAD", "OPTIONS"])
+
+    def test_allow_lists_all_methods(self):
+        self.assertEqual(self.connector.find("/2/tags").allow(),
+                         ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
+        self.assertEqual(self.connector.find("/2/instances/x/reboot").allow(),
+                         ["POST", "OPTIONS"])
+
+    def test_points_and_braces_are_no_regexes(self):
+        self.assertIsNone(pattern("/a.b").fullmatch("/axb"))
+
+    def test_two_resources_of_one_uri(self):
+        other = type("Other", (), {"URI": "/2/info", "ALIASES": ()})
+        self.assertRaisesRegex(ValueError, "/2/info", Connector, [*RESOURCES, other])
+
+
+class TestAccess(unittest.TestCase):
+    def test_matrix(self):
+        Connector()
+        found = {resource.URI: {name: verb.access for name, verb in resource.verbs().items()}
+                 for resource in RESOURCES if resource.__module__.startswith("ganeti.")}
+        self.assertEqual(found, ACCESS)
+
+    def test_only_these_answer_strangers_always(self):
+        self.assertEqual({resource.URI for resource in RESOURCES if resource.PUBLIC},
+                         {"/", "/version", "/2", "/2/features"})

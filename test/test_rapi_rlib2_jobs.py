@@ -1,0 +1,56 @@
+"""Jobs over the API."""
+
+from testutils_rapi import RapiTestCase, table
+
+from ganeti import errors, luxi
+
+JOB = {"id": 7, "ops": [], "status": "success", "summary": ["TAGS_SET"], "opstatus": ["success"],
+       "received_ts": [1, 2], "start_ts": [1, 3], "end_ts": [1, 4], "oplog": [[]],
+       "opresult": [None]}
+
+
+class TestJobs(RapiTestCase):
+    def test_list(self):
+        self.objects({"id": 7}, {"id": 12})
+        self.assertEqual(self.get("/2/jobs"), [{"id": 7, "uri": "/2/jobs/7"},
+                                               {"id": 12, "uri": "/2/jobs/12"}])
+
+    def test_bulk_leaves_out_logs_and_results(self):
+        self.objects(JOB)
+        job, = self.get("/2/jobs?bulk=1")
+        self.assertEqual(job, {key: JOB[key] for key in JOB if key not in ("oplog", "opresult")})
+
+    def test_one(self):
+        self.objects(JOB)
+        self.assertEqual(self.get("/2/jobs/007"), JOB)
+        self.assertEqual(self.master.calls[0].qfilter, ["==", "id", 7])
+
+    def test_a_number_that_no_job_has(self):
+        # As luxid answers it: the number itself, and nothing else.
+        def row(call):
+            answer = table(call, [{"id": 99}])
+            answer["data"][0][1:] = [[3, None] for _ in call.fields[1:]]
+            return answer
+        self.master.answers[luxi.Query] = row
+        self.assert_refused(404, "GET", "/2/jobs/99", text="job 99")
+
+    def test_a_number_that_no_job_can_have(self):
+        self.assert_refused(404, "GET", "/2/jobs/" + "9" * 30)
+        self.assertEqual(self.master.calls, [])
+
+    def test_lost_while_asking(self):
+        self.master.answers[luxi.Query] = errors.JobLost("gone")
+        self.assert_refused(404, "GET", "/2/jobs/7")
+
+
+class TestCancel(RapiTestCase):
+    def test_whether_it_could_or_not(self):
+        for answer in ([True, "Job 7 canceled"], [False, "Job 7 not found in queue"]):
+            self.master.answers[luxi.CancelJob] = answer
+            self.assertEqual(self.assert_status(200, self.request("DELETE", "/2/jobs/7")),
+                             answer)
+        self.assertEqual(self.master.calls, [luxi.CancelJob(7)] * 2)
+
+    def test_needs_the_right(self):
+        self.user = "reader"
+        self.assert_refused(403, "DELETE", "/2/jobs/7", text="jobs.cancel")
