@@ -1,0 +1,160 @@
+"""Put the same questions to our daemons and to a real Ganeti 3.0, and compare.
+
+Three servers are asked (``ask.py``): Ganeti's own, ours on our master, and our
+front on Ganeti's master. Where ours answers otherwise, ``DIFFERENT`` says so
+and why; anything else is a failure.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+NODE = "node1.example.com"
+
+#: case -> (our [status, error], why). The second table is for our front on a real master.
+DIFFERENT = {
+    "get unknown job": ([404, None], "a row of nulls is no job"),
+    "get tags of unknown instance": ([404, None], "reading an unknown object is 404"),
+    "tag with a blank": ([400, None], "what is wrong with a tag is known before a job is made"),
+    "create with a bad size": ([400, None], "Ganeti's front hands it on and gets no answer"),
+}
+DIFFERENT_MASTER = {
+    "create with plain on one machine": ([200, ["OpPrereqError", "wrong_input"]],
+                                         "Ganeti gives no code"),
+    "create with too big a disk": ([200, ["OpPrereqError", "insufficient_resources"]],
+                                   "Ganeti finds out when it makes the disk"),
+    "create with unknown os": ([200, ["OpPrereqError", "unknown_entity"]],
+                               "Ganeti finds out half way"),
+    "reinstall with unknown os": ([200, ["OpPrereqError", "unknown_entity"]],
+                                  "Ganeti finds out half way"),
+}
+#: What every page of the API must look like on a real master too.
+PAGES = ["/", "/2", "/version", "/2/info", "/2/features", "/2/instances?bulk=1",
+         "/2/nodes?bulk=1", f"/2/nodes/{NODE}", "/2/groups?bulk=1", "/2/groups/default",
+         "/2/jobs?bulk=1", "/2/os", "/2/tags", f"/2/nodes/{NODE}/tags"]
+
+passed, failed = 0, 0
+
+
+def check(title, good, detail=""):
+    """Count one comparison."""
+    global passed, failed
+    if good:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED: {title}: {detail}", flush=True)
+
+
+def ask(prefix, url, os_name):
+    """What one server answers to all cases."""
+    done = subprocess.run([*prefix, "/usr/bin/python3", "-B", str(HERE / "ask.py"), url, "admin",
+                           "secret", NODE, os_name], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def real_cluster(folder):
+    """A real master; yields the command that runs things beside it."""
+    script = str(HERE / "real-cluster")
+    subprocess.run([script, "up", folder], check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield [script, "in", folder]
+    finally:
+        subprocess.run([script, "down", folder], check=False)
+
+
+@contextlib.contextmanager
+def our_cluster(folder):
+    """devel/run with two OS definitions; yields the facts of its ready line."""
+    command = [sys.executable, str(TOP / "devel/run"), "--state", folder, "--port", "0",
+               "--node", NODE, "--password", "secret"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in child.stdout:
+            if line.startswith("ready "):
+                yield dict(word.split("=", 1) for word in line.split()[1:])
+                return
+        raise SystemExit("devel/run did not become ready")
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.stdout.close()
+        child.wait(60)
+
+
+@contextlib.contextmanager
+def our_front(folder, luxi_socket):
+    """Our front alone, on somebody else's master; yields its URL."""
+    root = Path(folder)
+    for part in ("var/run/ganeti", "var/log/ganeti", "var/lib/ganeti/rapi"):
+        (root / part).mkdir(parents=True)
+    (root / "var/lib/ganeti/rapi/users").write_text("admin secret write\n")
+    (root / "python").mkdir()
+    (root / "python/ganeti").symlink_to(TOP / "lib")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "GANETI_ROOTDIR": str(root),
+                   "PYTHONPATH": str(root / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ganeti.server.rapi", "-f", "--no-ssl", "-b", "127.0.0.1",
+         "-p", str(port), "--luxi-socket", luxi_socket], env=environment,
+        stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/version"):
+                break
+            assert child.poll() is None, "the front ended"
+            time.sleep(0.1)
+        yield url
+    finally:
+        child.terminate()
+        child.wait(60)
+
+
+def compare(title, theirs, ours, *tables):
+    """Every case the same, or different as a table says."""
+    for case, answer in theirs.items():
+        expected = answer
+        for table in tables:
+            if case in table:
+                expected = table[case][0]
+        check(f"{title}: {case}", ours[case] == expected,
+              f"Ganeti says {answer}, expected {expected}, found {ours[case]}")
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="qa-ganeti-")
+    try:
+        with real_cluster(f"{folder}/real") as inside:
+            theirs = ask(inside, "https://127.0.0.1:5080", "dummy+default")
+            with our_cluster(f"{folder}/ours") as facts:
+                compare("our master", theirs, ask([], facts["RAPI_URL"], "noop"),
+                        DIFFERENT, DIFFERENT_MASTER)
+            with our_front(f"{folder}/front",
+                           f"{folder}/real/run/socket/ganeti-query") as url:
+                compare("Ganeti's master", theirs, ask([], url, "dummy+default"), DIFFERENT)
+                for page in PAGES:
+                    with urllib.request.urlopen(url + page, timeout=60) as answer:
+                        value = json.load(answer)
+                        check(f"page {page}", answer.status == 200 and value is not None, value)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
