@@ -51,7 +51,18 @@ CLIENT = "rapi.client"
 MAX_LINES = 400
 
 #: Files of cmdlib that hold no logical unit, and what they are for.
-CMDLIB_SHARED = {"cmdlib.base": "what every logical unit shares"}
+CMDLIB_SHARED = {
+    "cmdlib.base": "what every logical unit shares",
+    "cmdlib.common": "checks, and the base of units about one instance",
+    "cmdlib.allocation": "memory and disk of nodes: does it fit, and where",
+    "cmdlib.disks": "an instance's disks, from what the caller wrote",
+    "cmdlib.nics": "an instance's network cards, from what the caller wrote",
+    "cmdlib.names": "asking the resolver and the network about a name",
+    "cmdlib.installation": "an OS definition with its parameters, checked against a node",
+    "cmdlib.tagging": "the objects that carry tags",
+    "cmdlib.findings": "what verification says, and how",
+    "cmdlib.recovery": "cleaning up after a master that died",
+}
 
 #: Modules without a test file of their own, and why.
 UNTESTED = {

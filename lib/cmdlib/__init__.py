@@ -2,7 +2,18 @@
 
 ``OpInstanceStartup`` is carried out by ``LUInstanceStartup`` in
 ``instance_startup.py``; ``lu_for`` finds it by that rule, there is no table.
-Files that hold no logical unit are nouns that several of them share.
+
+Files that hold no logical unit are nouns that several of them share:
+
+    base            the life of a logical unit
+    common          checks, and the base of units about one instance
+    allocation      memory and disk of nodes: does it fit, and where
+    disks, nics     an instance's parts, from what the caller wrote
+    names           asking the resolver and the network about a name
+    installation    an OS definition with its parameters, checked against a node
+    tagging         the objects that carry tags
+    findings        what verification says, and how
+    recovery        cleaning up after a master that died
 """
 
 from __future__ import annotations
@@ -14,21 +25,6 @@ from typing import Any
 from ganeti import errors
 from ganeti.cmdlib.base import LogicalUnit
 from ganeti.opcodes import BY_ID
-
-#: The other files of this package, and what they are for.
-SHARED = {
-    "allocation": "memory and disk of nodes: does it fit, and where",
-    "base": "the life of a logical unit",
-    "common": "checks that several logical units share",
-    "disks": "an instance's disks, from what the caller wrote",
-    "findings": "what verification says, and how",
-    "guests": "an OS definition and its parameters, checked against a node",
-    "ipolicy": "does an instance keep to its group's policy",
-    "names": "asking the resolver and the network about a name",
-    "nics": "an instance's network cards, from what the caller wrote",
-    "recovery": "cleaning up after a master that died",
-    "tagging": "the objects that carry tags",
-}
 
 
 @cache
