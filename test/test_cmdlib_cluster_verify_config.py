@@ -11,6 +11,7 @@ class TestClusterVerifyConfig(LUTestCase):
     def setUp(self) -> None:
         super().setUp()
         # A cluster that contradicts itself has no facts to write into files.
+        self.config.ssconf.flush()
         setattr(self.config.ssconf, "mark", lambda *kinds: None)
 
     def verify(self, **values: Any) -> bool:
