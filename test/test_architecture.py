@@ -19,7 +19,7 @@ LIB = TOP / "lib"
 FLOORS: list[tuple[int, str, str]] = [
     (0, "shared", "constants errors _autoconf"),
     (0, "front", "http.errors rapi.client"),
-    (1, "shared", "pathutils ht serializer"),
+    (1, "shared", "pathutils ht serializer pattern"),
     (1, "front", "http.message"),
     (2, "shared", "utils.* params ipolicy qfilter"),
     (2, "master", "locking"),

@@ -1,0 +1,307 @@
+"""The query filter language: read a filter, find what it names, make a test of it.
+
+A filter is a JSON list, operator first, as Ganeti 3.0 has it:
+
+    ["&", f, ...]  ["|", f, ...]  ["!", f]     all of them, any of them, not
+    ["?", field]                               the field is true
+    [op, field, value]                         ==, =, !=, <, <=, >, >=
+    ["=~", field, pattern]                     the pattern matches somewhere
+    ["=[]", field, value]                      the list holds the value
+
+``null`` lets everything pass. Values are strings and whole numbers. What an
+operator cannot do with a field's value is a ``ParameterError``, and is noticed
+when it is met: ``&`` and ``|`` stop as soon as they know. A cell without a
+value (not known, not there, offline) passes every test but ``!=``, which is
+``!`` of ``==``. And of this was measured on Ganeti 3.0.
+
+Patterns are Python's, with ASCII classes; Ganeti's are PCRE, which differ in
+corners only. What ``pattern.py`` says of length and repetitions holds for them.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from ganeti import ht, pattern
+from ganeti.constants import ResultStatus
+from ganeti.errors import ParameterError
+
+Row = TypeVar("Row")
+Value = str | int
+
+#: Filters within filters: bounds the stack.
+DEPTH_MAX = 100
+
+
+class Comparison(Enum):
+    """How the values of a field compare."""
+
+    PLAIN = "plain"
+    HOST_NAME = "host name"      # == also holds for the name up to one of its dots
+    SECONDS = "seconds"          # a pair of seconds and microseconds; the seconds count
+
+
+# -- the tree -----------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class And:
+    """Every one of them holds."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Or:
+    """At least one of them holds."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """It does not hold."""
+
+    part: Filter
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The field is true."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The field and the value stand in this relation."""
+
+    op: str
+    field: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class Match:
+    """The pattern is found in the field."""
+
+    field: str
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class Contains:
+    """The value is in the field's list."""
+
+    field: str
+    value: Value
+
+
+Filter = And | Or | Not | Truth | Compare | Match | Contains
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge}
+
+
+# -- reading ------------------------------------------------------------------------
+
+def parse(data: object, depth: int = 0) -> Filter | None:
+    """The tree of a filter, None for ``null``; ``ParameterError`` in words."""
+    if data is None:
+        return None
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        raise ParameterError("A filter is a list that begins with an operator, "
+                             f"not {ht.shorten(data)}")
+    if depth >= DEPTH_MAX:
+        raise ParameterError(f"A filter must not be nested more than {DEPTH_MAX} times")
+    op, args = data[0], data[1:]
+    if op in ("&", "|"):
+        parts = tuple(parse(arg, depth + 1) or And(()) for arg in args)
+        return And(parts) if op == "&" else Or(parts)
+    if op == "!":
+        (arg,) = _take(data, "filter")
+        return Not(parse(arg, depth + 1) or And(()))
+    if op == "?":
+        return Truth(_field(data, "field"))
+    if op in ("=", "!=", *_ORDER, "=~", "=[]"):
+        return _binary(op, data)
+    raise ParameterError(f"Unknown filter operator {ht.shorten(op)}")
+
+
+def _take(data: list[Any], *names: str) -> list[Any]:
+    if len(data) != len(names) + 1:
+        raise ParameterError(f"The filter operator {data[0]!r} takes {' and '.join(names)}, "
+                             f"not {ht.shorten(data[1:])}")
+    return data[1:]
+
+
+def _field(data: list[Any], *names: str) -> str:
+    name = _take(data, *names)[0]
+    if not isinstance(name, str):
+        raise ParameterError(f"A filter's field is a string, not {ht.shorten(name)}")
+    return name
+
+
+def _binary(op: str, data: list[Any]) -> Filter:
+    name, value = _field(data, "field", "value"), data[2]
+    if op == "=~":
+        return Match(name, _read_pattern(value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ParameterError("A filter compares with a string or a whole number, "
+                             f"not with {ht.shorten(value)}")
+    if op == "=[]":
+        return Contains(name, value)
+    if op == "!=":
+        return Not(Compare("==", name, value))
+    return Compare("==" if op == "=" else op, name, value)
+
+
+def _read_pattern(value: object) -> re.Pattern[str]:
+    if not isinstance(value, str):
+        raise ParameterError(f"A pattern is a string, not {ht.shorten(value)}")
+    try:
+        return pattern.read(value)
+    except ValueError as err:
+        raise ParameterError(str(err)) from None
+
+
+# -- looking ------------------------------------------------------------------------
+
+def fields(tree: Filter | None) -> set[str]:
+    """Every field that a filter mentions."""
+    return set(_fields(tree)) if tree is not None else set()
+
+
+def _fields(tree: Filter) -> Iterator[str]:
+    if isinstance(tree, (And, Or)):
+        for part in tree.parts:
+            yield from _fields(part)
+    elif isinstance(tree, Not):
+        yield from _fields(tree.part)
+    else:
+        yield tree.field
+
+
+def keys(tree: Filter | None, name: str) -> list[Value] | None:
+    """The values of ``name`` that are asked for, if the filter does nothing else.
+
+    That is: a single ``==`` on that field, or ``|`` of only those.
+    """
+    if isinstance(tree, Compare) and tree.op == "==" and tree.field == name:
+        return [tree.value]
+    if not isinstance(tree, Or) or not tree.parts:
+        return None
+    found: list[Value] = []
+    for part in tree.parts:
+        values = keys(part, name)
+        if values is None:
+            return None
+        found += values
+    return found
+
+
+# -- evaluating ---------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Access(Generic[Row]):
+    """How to get a field of a row: its value, or a ``ResultStatus`` where it has none."""
+
+    get: Callable[[Row], Any]
+    comparison: Comparison = Comparison.PLAIN
+
+
+def make_test(tree: Filter, access: Callable[[str], Access[Row]]) -> Callable[[Row], bool]:
+    """A function that tells whether a row passes.
+
+    ``access`` finds a field, or raises; so does the test where a value does
+    not fit its operator (``ParameterError``).
+    """
+    if isinstance(tree, (And, Or)):
+        return _join(tree, [make_test(part, access) for part in tree.parts])
+    if isinstance(tree, Not):
+        part = make_test(tree.part, access)
+        return lambda row: not part(row)
+    found = access(tree.field)
+    return _on_value(found.get, _leaf(tree, found.comparison))
+
+
+def _join(tree: And | Or, tests: list[Callable[[Row], bool]]) -> Callable[[Row], bool]:
+    if isinstance(tree, And):
+        return lambda row: all(test(row) for test in tests)
+    return lambda row: any(test(row) for test in tests)
+
+
+def _on_value(get: Callable[[Row], Any], test: Callable[[Any], bool]) -> Callable[[Row], bool]:
+    def passes(row: Row) -> bool:
+        value = get(row)
+        return isinstance(value, ResultStatus) or test(value)
+    return passes
+
+
+def _leaf(tree: Truth | Compare | Match | Contains, how: Comparison) -> Callable[[Any], bool]:
+    if isinstance(tree, Truth):
+        return _is_true(tree)
+    if isinstance(tree, Match):
+        return _matches(tree)
+    if isinstance(tree, Contains):
+        return _contains(tree)
+    return _compares(tree, how)
+
+
+def _wrong(tree: Truth | Compare | Match | Contains, value: object, does: str) -> ParameterError:
+    return ParameterError(f"Field '{tree.field}' is {ht.shorten(value)}, which {does}")
+
+
+def _is_true(tree: Truth) -> Callable[[Any], bool]:
+    def test(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise _wrong(tree, value, "is neither true nor false")
+        return value
+    return test
+
+
+def _matches(tree: Match) -> Callable[[Any], bool]:
+    search = tree.pattern.search
+
+    def test(value: Any) -> bool:
+        if not isinstance(value, str):
+            raise _wrong(tree, value, "no pattern can match")
+        return search(value) is not None
+    return test
+
+
+def _contains(tree: Contains) -> Callable[[Any], bool]:
+    wanted, same = tree.value, _fits(tree.value)
+
+    def test(value: Any) -> bool:
+        if not isinstance(value, (list, tuple)):
+            raise _wrong(tree, value, "is no list")
+        return any(same(item) and item == wanted for item in value)
+    return test
+
+
+def _fits(wanted: Value) -> Callable[[Any], bool]:
+    """Is something of the type that compares with this value?"""
+    if isinstance(wanted, str):
+        return lambda value: isinstance(value, str)
+    return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _compares(tree: Compare, how: Comparison) -> Callable[[Any], bool]:
+    wanted, fits, relation = tree.value, _fits(tree.value), _ORDER[tree.op]
+    begins = f"{wanted}." if how is Comparison.HOST_NAME and tree.op == "==" else None
+
+    def test(value: Any) -> bool:
+        if how is Comparison.SECONDS and isinstance(value, (list, tuple)):
+            value = value[0]
+        if not fits(value):
+            raise _wrong(tree, value, f"cannot be compared with {ht.shorten(wanted)}")
+        return relation(value, wanted) or (begins is not None and value.startswith(begins))
+    return test

@@ -1,0 +1,169 @@
+"""What a field is, what a kind of thing is, and what one query has read so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from ganeti import errors
+from ganeti.config import Config
+from ganeti.constants import FieldKind, ResultStatus
+from ganeti.hypervisor.hv_base import Figures, Guest
+from ganeti.jqueue.queue import JobQueue
+from ganeti.locking import LockManager
+from ganeti.node import Nodes
+from ganeti.objects import Group, Node
+from ganeti.qfilter import Comparison
+
+Row = TypeVar("Row")
+_Answer = TypeVar("_Answer")
+
+UNAVAIL, NODATA, OFFLINE = ResultStatus.UNAVAIL, ResultStatus.NODATA, ResultStatus.OFFLINE
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where everything comes from."""
+
+    config: Config
+    nodes: Nodes
+    queue: JobQueue
+    locks: LockManager
+
+
+@dataclass(frozen=True)
+class FieldDef(Generic[Row]):
+    """One field: ``getter`` gives its value in a row, or a ``ResultStatus`` where it has none.
+
+    ``live`` says that nodes have to be asked for it; a getter of another field
+    cannot ask them.
+    """
+
+    name: str
+    title: str
+    kind: FieldKind
+    doc: str
+    getter: Callable[[Row], Any]
+    live: bool = False
+    comparison: Comparison = Comparison.PLAIN
+
+    def definition(self) -> dict[str, str]:
+        """As clients see it: exactly these keys, or Ganeti's tools fail."""
+        return {"name": self.name, "title": self.title, "kind": str(self.kind),
+                "doc": self.doc}
+
+
+def unknown(name: str) -> FieldDef[Any]:
+    """The place of a field that does not exist."""
+    return FieldDef(name, name or "?", FieldKind.UNKNOWN, f"There is no field '{name}'",
+                    lambda row: ResultStatus.UNKNOWN)
+
+
+def table(*groups: Iterable[FieldDef[Row]]) -> dict[str, FieldDef[Row]]:
+    """Fields by name, from several lists."""
+    return {item.name: item for group in groups for item in group}
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Row]):
+    """A kind of thing that can be asked for.
+
+    ``rows`` are all of them in order; it is told the fields that were asked
+    for. ``named`` finds some by their ``key``, in the order of the keys, with
+    None for an unknown one; kinds without ``key`` cannot do that.
+    """
+
+    name: str
+    label: str                             # in "Instance name x not found"
+    fields: Mapping[str, FieldDef[Row]]
+    rows: Callable[[Reading, Collection[str]], list[Row]]
+    key: str | None = None
+    key_type: type = str
+    named: Callable[[Reading, Sequence[Any]], Sequence[Row | None]] | None = None
+
+
+class Reading:
+    """What one query reads: each node is asked once, and only if ``live``."""
+
+    def __init__(self, sources: Sources, *, live: bool) -> None:
+        self.sources = sources
+        self.config = sources.config
+        self._live = live
+        self._nodes: dict[str, Node] = {}
+        self._groups: dict[str, Group] = {}
+        self._guests: dict[str, dict[str, Guest] | ResultStatus] = {}
+        self._figures: dict[str, Figures | ResultStatus] = {}
+
+    def node(self, uuid: str) -> Node:
+        """The node with this uuid."""
+        if uuid not in self._nodes:
+            self._nodes[uuid] = self.config.node_by_uuid(uuid)
+        return self._nodes[uuid]
+
+    def group(self, uuid: str) -> Group:
+        """The group with this uuid."""
+        if uuid not in self._groups:
+            self._groups[uuid] = self.config.group_by_uuid(uuid)
+        return self._groups[uuid]
+
+    def guests(self, node: Node) -> dict[str, Guest] | ResultStatus:
+        """The guests that run on a node by name; OFFLINE, or NODATA if it does not answer."""
+        if node.uuid not in self._guests:
+            self._guests[node.uuid] = self._ask(node, lambda: {
+                name: guest for name, guest in
+                self.sources.nodes.agent(node).guests().items() if guest.running})
+        return self._guests[node.uuid]
+
+    def figures(self, node: Node) -> Figures | ResultStatus:
+        """A node's size and what is free; OFFLINE, or NODATA if it does not answer."""
+        if node.uuid not in self._figures:
+            self._figures[node.uuid] = self._ask(
+                node, lambda: self.sources.nodes.agent(node).figures())
+        return self._figures[node.uuid]
+
+    def _ask(self, node: Node, question: Callable[[], _Answer]) -> _Answer | ResultStatus:
+        if not self._live:
+            raise errors.ProgrammerError(f"a field asks node {node.name} and is not declared live")
+        if node.offline:
+            return OFFLINE
+        try:
+            return question()
+        except errors.GenericError:
+            return NODATA
+
+
+# -- fields that all stored objects have ----------------------------------------------
+
+class _Stored(Protocol):
+    @property
+    def uuid(self) -> str: ...
+
+    @property
+    def serial_no(self) -> int: ...
+
+    @property
+    def ctime(self) -> float: ...
+
+    @property
+    def mtime(self) -> float: ...
+
+    @property
+    def tags(self) -> list[str]: ...
+
+
+def common(what: str, stored: Callable[[Row], _Stored]) -> list[FieldDef[Row]]:
+    """uuid, serial number, times and tags; ``what`` is the word for the thing."""
+    return [
+        FieldDef("uuid", "UUID", FieldKind.TEXT, f"What identifies the {what} for good",
+                 lambda row: stored(row).uuid),
+        FieldDef("serial_no", "SerialNo", FieldKind.NUMBER,
+                 f"Grows by one with each change of the {what}",
+                 lambda row: stored(row).serial_no),
+        FieldDef("ctime", "CTime", FieldKind.TIMESTAMP, f"When the {what} was created",
+                 lambda row: stored(row).ctime),
+        FieldDef("mtime", "MTime", FieldKind.TIMESTAMP, f"When the {what} was last changed",
+                 lambda row: stored(row).mtime),
+        FieldDef("tags", "Tags", FieldKind.OTHER, f"Tags of the {what}",
+                 lambda row: list(stored(row).tags)),
+    ]

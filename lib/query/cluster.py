@@ -1,0 +1,118 @@
+"""The cluster as a whole: all that is known of it, and single facts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ganeti import constants, ipolicy, params
+from ganeti.query.base import Sources
+
+#: SSH is not ours to set up; these are what Ganeti's tools expect to read.
+_SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
+
+
+def info(sources: Sources) -> dict[str, Any]:
+    """Everything that QueryClusterInfo answers: the 55 keys of Ganeti 3.0."""
+    return {**_versions(), **_identity(sources), **_parameters(sources), **_limits(sources),
+            **_storage(sources), **_not_ours(), **_SSH}
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "software_version": constants.RELEASE_VERSION,
+        "protocol_version": constants.PROTOCOL_VERSION,
+        "config_version": constants.CONFIG_VERSION,
+        "os_api_version": constants.OS_API_VERSION,
+        "export_version": constants.EXPORT_VERSION,
+        "vcs_version": f"(ganeti-rapi) version {constants.RELEASE_VERSION}",
+        "architecture": ["64bits" if sys.maxsize > 2 ** 32 else "32bits", os.uname().machine],
+    }
+
+
+def _identity(sources: Sources) -> dict[str, Any]:
+    cluster = sources.config.cluster
+    return {
+        "name": cluster.name, "uuid": cluster.uuid, "master": sources.config.master.name,
+        "ctime": cluster.ctime, "mtime": cluster.mtime, "tags": list(cluster.tags),
+        "master_netdev": cluster.master_netdev, "master_netmask": cluster.master_netmask,
+        "primary_ip_version": cluster.primary_ip_version, "mac_prefix": cluster.mac_prefix,
+    }
+
+
+def _parameters(sources: Sources) -> dict[str, Any]:
+    config = sources.config
+    cluster = config.cluster
+    return {
+        "default_hypervisor": cluster.enabled_hypervisors[0],
+        "enabled_hypervisors": cluster.enabled_hypervisors,
+        "hvparams": {name: config.default_hvparams(name) for name in cluster.enabled_hypervisors},
+        "os_hvp": cluster.os_hvp, "osparams": cluster.osparams,
+        "beparams": {"default": config.default_beparams()},
+        "nicparams": {"default": params.fill(params.defaults(params.NIC),
+                                             cluster.nicparams.get("default", {}))},
+        "ndparams": params.fill(params.defaults(params.NODE), cluster.ndparams),
+        "diskparams": {template: params.fill(params.defaults(rows),
+                                             cluster.diskparams.get(template, {}))
+                       for template, rows in params.DISK.items()},
+        "ipolicy": ipolicy.fill(ipolicy.default(cluster.enabled_disk_templates),
+                                cluster.ipolicy),
+        "hidden_os": cluster.hidden_os, "blacklisted_os": cluster.blacklisted_os,
+        "default_iallocator": cluster.default_iallocator,
+        "default_iallocator_params": cluster.default_iallocator_params,
+    }
+
+
+def _limits(sources: Sources) -> dict[str, Any]:
+    cluster = sources.config.cluster
+    return {
+        "candidate_pool_size": cluster.candidate_pool_size,
+        "max_running_jobs": cluster.max_running_jobs,
+        "max_tracked_jobs": cluster.max_tracked_jobs,
+        "maintain_node_health": cluster.maintain_node_health,
+    }
+
+
+def _storage(sources: Sources) -> dict[str, Any]:
+    cluster = sources.config.cluster
+    return {
+        "enabled_disk_templates": cluster.enabled_disk_templates,
+        "volume_group_name": cluster.volume_group_name,
+        "file_storage_dir": cluster.file_storage_dir,
+        "shared_file_storage_dir": cluster.shared_file_storage_dir,
+        "gluster_storage_dir": cluster.gluster_storage_dir,
+        "prealloc_wipe_disks": cluster.prealloc_wipe_disks,
+    }
+
+
+def _not_ours() -> dict[str, Any]:
+    """What Ganeti has and we have not, said in its own form."""
+    return {
+        "use_external_mip_script": False, "drbd_usermode_helper": None, "uid_pool": [],
+        "reserved_lvs": [], "install_image": "", "instance_communication_network": "",
+        "zeroing_image": "", "compression_tools": [], "enabled_user_shutdown": False,
+        "enabled_data_collectors": {}, "data_collector_interval": {},
+    }
+
+
+# -- single facts -------------------------------------------------------------------
+
+def _watcher_pause(sources: Sources) -> int | None:
+    """Until when the watcher keeps still; a time that is over means it does not."""
+    until = sources.config.cluster.watcher_pause
+    return None if until is None or until < sources.config.clock() else int(until)
+
+
+_VALUES: dict[str, Callable[[Sources], Any]] = {
+    "cluster_name": lambda sources: sources.config.cluster.name,
+    "master_node": lambda sources: sources.config.master.name,
+    "drain_flag": lambda sources: sources.queue.drained,
+    "watcher_pause": _watcher_pause,
+}
+
+
+def config_values(sources: Sources, names: Sequence[str]) -> list[Any]:
+    """Facts by name, in the order asked; null for a name that means nothing."""
+    return [_VALUES[name](sources) if name in _VALUES else _SSH.get(name) for name in names]

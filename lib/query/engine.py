@@ -1,0 +1,150 @@
+"""Answers queries: which fields, which rows, which of them pass the filter.
+
+A filter that only names things (``qfilter.keys``) is not a test but a list of
+what to look up: rows come in its order, and an unknown name is an error. With
+any other filter, rows come in the kind's own order, and what is unknown does
+not pass. (Ganeti 3.0; its clients rely on both.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from ganeti import errors, ht, qfilter
+from ganeti.constants import ErrorCode, ResultStatus
+from ganeti.query import group, instance, job, lock, node, others
+from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
+from ganeti.utils.text import nice_key, nice_sorted
+
+KINDS: dict[str, Kind[Any]] = {kind.name: kind for kind in (
+    instance.KIND, node.KIND, group.KIND, job.KIND, lock.KIND,
+    others.NETWORK, others.EXPORT, others.FILTER)}
+
+#: Kinds that Ganeti asks through opcodes only.
+_BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
+
+_NORMAL = int(ResultStatus.NORMAL)
+
+
+def run(sources: Sources, what: str, fields: Sequence[str], filter_: object) -> dict[str, Any]:
+    """Query: ``{"fields": [definition, ...], "data": [[[status, value], ...], ...]}``.
+
+    ``ParameterError`` for what is wrong with kind or filter, ``OpPrereqError``
+    (unknown_entity) for a name that is looked up and not found.
+    """
+    kind = _kind(what)
+    tree = qfilter.parse(filter_)
+    chosen = [kind.fields.get(name) or unknown(name) for name in fields]
+    test = None if tree is None else qfilter.make_test(tree, lambda name: _access(kind, name))
+    reading = Reading(sources, live=_is_live(kind, {*fields, *qfilter.fields(tree)}))
+    keys = _keys(kind, tree)
+    if keys is not None:
+        rows = _look_up(kind, reading, keys)
+    else:
+        rows = list(filter(test, kind.rows(reading, fields)))
+    getters = [item.getter for item in chosen]
+    return {"fields": [item.definition() for item in chosen],
+            "data": [[_cell(get(row)) for get in getters] for row in rows]}
+
+
+def field_list(what: str, names: Sequence[str] | None) -> dict[str, Any]:
+    """QueryFields: ``{"fields": [definition, ...]}``, of these or of all in order."""
+    kind = _kind(what)
+    return {"fields": [(kind.fields.get(name) or unknown(name)).definition()
+                       for name in names or nice_sorted(list(kind.fields))]}
+
+
+def classic(sources: Sources, what: str, names: Sequence[str],
+            fields: Sequence[str]) -> list[list[Any]]:
+    """Rows of plain values, of these or (no names) of all, in the kind's order.
+
+    Unknown names give no row; unknown fields are an ``OpPrereqError``.
+    """
+    kind = _kind(what)
+    getters = _known(kind, fields)
+    reading = Reading(sources, live=_is_live(kind, fields))
+    if not names or kind.named is None:
+        return _plain(getters, kind.rows(reading, fields))
+    assert kind.key is not None
+    key = kind.fields[kind.key].getter
+    found = {key(row): row for row in kind.named(reading, names) if row is not None}
+    return _plain(getters, [found[name] for name in sorted(found, key=nice_key)])
+
+
+def job_rows(sources: Sources, ids: Sequence[int] | None,
+             fields: Sequence[str]) -> list[list[Any]]:
+    """QueryJobs: rows of plain values, of these jobs in the order asked, or of all.
+
+    A job that does not exist has its id and nothing else.
+    """
+    getters = _known(job.KIND, fields)
+    reading = Reading(sources, live=False)
+    if ids is None:
+        return _plain(getters, job.KIND.rows(reading, fields))
+    assert job.KIND.named is not None
+    return _plain(getters, job.KIND.named(reading, ids))
+
+
+# -- kinds and fields ------------------------------------------------------------------
+
+def _kind(what: str) -> Kind[Any]:
+    if what in _BY_OPCODE:
+        raise errors.GenericError(f"Queries for '{what}' are not supported")
+    if what not in KINDS:
+        raise errors.ParameterError(f"There is nothing called {ht.shorten(what)} to ask for, "
+                                    f"only {', '.join(KINDS)}")
+    return KINDS[what]
+
+
+def _known(kind: Kind[Any], fields: Sequence[str]) -> list[Callable[[Any], Any]]:
+    strangers = [name for name in fields if name not in kind.fields]
+    if strangers:
+        raise errors.OpPrereqError("Unknown output fields selected: " + ", ".join(strangers),
+                                   ErrorCode.INVAL)
+    return [kind.fields[name].getter for name in fields]
+
+
+def _is_live(kind: Kind[Any], fields: Collection[str]) -> bool:
+    return any(name in kind.fields and kind.fields[name].live for name in fields)
+
+
+def _access(kind: Kind[Any], name: str) -> qfilter.Access[Any]:
+    found: FieldDef[Any] | None = kind.fields.get(name)
+    if found is None:
+        raise errors.ParameterError(f"There is no field '{name}' to filter by")
+    return qfilter.Access(found.getter, found.comparison)
+
+
+# -- rows --------------------------------------------------------------------------------
+
+def _keys(kind: Kind[Any], tree: qfilter.Filter | None) -> list[Any] | None:
+    """What is to be looked up, if the filter only names things."""
+    keys = None if kind.key is None else qfilter.keys(tree, kind.key)
+    for key in keys or ():
+        if not isinstance(key, kind.key_type):
+            raise errors.ParameterError(
+                f"Field '{kind.key}' cannot be compared with {ht.shorten(key)}: it is "
+                + ("a number" if kind.key_type is int else "a string"))
+    return keys
+
+
+def _look_up(kind: Kind[Any], reading: Reading, keys: Sequence[Any]) -> list[Any]:
+    assert kind.named is not None
+    found = kind.named(reading, keys)
+    for key, row in zip(keys, found):
+        if row is None:
+            raise errors.OpPrereqError(f"{kind.label} name {key} not found", ErrorCode.NOENT)
+    return list(found)
+
+
+def _cell(value: Any) -> list[Any]:
+    if isinstance(value, ResultStatus):
+        return [int(value), None]
+    return [_NORMAL, value]
+
+
+def _plain(getters: Sequence[Callable[[Any], Any]], rows: Iterable[Any]) -> list[list[Any]]:
+    found = [[get(row) for get in getters] for row in rows]
+    return [[None if isinstance(value, ResultStatus) else value for value in row]
+            for row in found]

@@ -1,0 +1,91 @@
+"""Jobs: live ones from memory, the others from the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
+
+from ganeti.constants import FieldKind
+from ganeti.jqueue.job import Job, JobOp
+from ganeti.qfilter import Comparison
+from ganeti.query.base import UNAVAIL, FieldDef, Kind, Reading, table
+
+
+class JobRow(NamedTuple):
+    """A job, or the id of one that does not exist."""
+
+    id: int
+    job: Job | None
+
+
+_Field = FieldDef[JobRow]
+_K = FieldKind
+
+
+def _field(name: str, title: str, kind: FieldKind, doc: str, value: Callable[[Job], Any],
+           comparison: Comparison = Comparison.PLAIN) -> _Field:
+    def get(row: JobRow) -> Any:
+        found = None if row.job is None else value(row.job)
+        return UNAVAIL if found is None else found
+    return _Field(name, title, kind, doc, get, comparison=comparison)
+
+
+def _of_ops(name: str, title: str, doc: str, value: Callable[[JobOp], Any]) -> _Field:
+    return _field(name, title, _K.OTHER, doc, lambda job: [value(op) for op in job.ops])
+
+
+FIELDS = table([
+    _Field("id", "ID", _K.NUMBER, "Number of the job", lambda row: row.id),
+    _field("status", "Status", _K.TEXT,
+           "queued, waiting, canceling, running, canceled, success or error",
+           lambda job: job.status),
+    _field("priority", "Priority", _K.NUMBER,
+           "The most urgent of its unfinished opcodes: -20 (first) to 19",
+           lambda job: job.priority),
+    _field("archived", "Archived", _K.BOOL, "Whether it was put away", lambda job: job.archived),
+    _field("summary", "Summary", _K.OTHER, "A few words on each opcode",
+           lambda job: job.summary),
+    _field("received_ts", "Received", _K.OTHER, "When it came: seconds, microseconds",
+           lambda job: job.received_ts, Comparison.SECONDS),
+    _field("start_ts", "Start", _K.OTHER, "When its turn came: seconds, microseconds",
+           lambda job: job.start_ts, Comparison.SECONDS),
+    _field("end_ts", "End", _K.OTHER, "When it ended: seconds, microseconds",
+           lambda job: job.end_ts, Comparison.SECONDS),
+    _of_ops("ops", "OpCodes", "The opcodes, as far as they may be seen", lambda op: op.view),
+    _of_ops("opstatus", "OpCode_status", "Status of each opcode", lambda op: op.status),
+    _of_ops("opresult", "OpCode_result", "Result of each opcode", lambda op: op.result),
+    _of_ops("oplog", "OpCode_log",
+            "What each opcode reported: serial number, time, type, text", lambda op: op.log),
+    _of_ops("oppriority", "OpCode_prio", "Priority of each opcode", lambda op: op.priority),
+    _of_ops("opstart", "OpCode_start", "When each opcode's turn came", lambda op: op.start_ts),
+    _of_ops("opexec", "OpCode_exec", "When each opcode held its locks", lambda op: op.exec_ts),
+    _of_ops("opend", "OpCode_end", "When each opcode ended", lambda op: op.end_ts),
+])
+
+
+def values(job: Job, fields: Sequence[str]) -> list[Any]:
+    """Plain values of a job's fields, null for what has none.
+
+    If any field does not exist, all of them are null (luxid 3.0).
+    """
+    known = [FIELDS.get(name) for name in fields]
+    if None in known:
+        return [None] * len(fields)
+    row = JobRow(job.id, job)
+    found = [item.getter(row) for item in known if item is not None]
+    return [None if value is UNAVAIL else value for value in found]
+
+
+def _rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
+    """All jobs; archived ones only for those who ask for the field ``archived``."""
+    return [JobRow(job.id, job)
+            for job in reading.sources.queue.jobs(archived="archived" in fields)]
+
+
+def _named(reading: Reading, ids: Sequence[int]) -> list[JobRow | None]:
+    """Jobs by id, each once, archived or not, and a row for each that does not exist."""
+    found = {job.id: job for job in reading.sources.queue.jobs(ids)}
+    return [JobRow(number, found.get(number)) for number in dict.fromkeys(ids)]
+
+
+KIND = Kind("job", "Job", FIELDS, _rows, key="id", key_type=int, named=_named)
