@@ -72,7 +72,7 @@ def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
     except (OSError, UnicodeDecodeError) as err:
         raise errors.FileStoragePathError(
             f"Cannot read {paths.file_storage_paths_file}: {err}") from None
-    return [line for line in lines if line.startswith("/")]
+    return [os.path.normpath(line) for line in lines if line.startswith("/")]
 
 
 def check_directory(directory: str, paths: pathutils.Paths) -> None:

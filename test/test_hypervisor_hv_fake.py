@@ -1,0 +1,61 @@
+"""Guests that are files: the format, and what a hand in the directory does."""
+
+import os
+
+import pytest
+
+from ganeti import errors
+from ganeti.hypervisor import FakeHypervisor, Guest
+
+
+@pytest.fixture
+def fake(tmp_path):
+    return FakeHypervisor(str(tmp_path))
+
+
+def test_the_file_has_the_format_of_ganeti(fake, tmp_path):
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    assert fake.guests() == {"web": Guest("web", 512, 2)}
+    fake.reboot("web")
+    assert (tmp_path / "web").read_text() == "0\n512\n2\n"
+
+
+def test_removing_the_file_kills_the_guest(fake, tmp_path):
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    assert "web" in fake.guests()
+    os.unlink(tmp_path / "web")
+    assert fake.guests() == {} and fake.guest("web") is None
+
+
+def test_a_reboot_leaves_a_new_file(fake, tmp_path):
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    with open(tmp_path / "web") as old:             # keeps the inode from being used again
+        fake.reboot("web")
+        assert os.stat(tmp_path / "web").st_ino != os.fstat(old.fileno()).st_ino
+
+
+@pytest.mark.parametrize("content", ["", "0\n", "rubbish", "0\nx\ny\n", "\xff\n"])
+def test_a_file_with_other_content_is_a_guest_of_unknown_size(fake, tmp_path, content):
+    (tmp_path / "web").write_text(content, encoding="latin-1")
+    assert fake.guests() == {"web": Guest("web", 0, 1)}
+
+
+def test_files_that_are_no_guests_are_not_listed(fake, tmp_path):
+    (tmp_path / ".web.1234abcd").write_text("0\n1\n1\n")
+    (tmp_path / "a b").write_text("0\n1\n1\n")
+    assert fake.guests() == {}
+
+
+def test_a_state_that_cannot_be_read_or_changed_is_told(fake, tmp_path):
+    (tmp_path / "web").mkdir()
+    for step in (fake.guests, lambda: fake.guest("web"), lambda: fake.reboot("web"),
+                 lambda: fake.stop("web", timeout=0, force=True)):
+        with pytest.raises(errors.HypervisorError, match="web"):
+            step()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_cannot_be_written_to_is_a_problem(fake, tmp_path):
+    tmp_path.chmod(0o500)
+    problem, = fake.problems()
+    assert str(tmp_path) in problem
