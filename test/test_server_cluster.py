@@ -1,0 +1,126 @@
+"""ganeti-cluster: the command line, what it says, and its exit codes."""
+
+import os
+from pathlib import Path
+
+import pytest
+from testutils import make_paths
+
+from ganeti.bootstrap import Owners
+from ganeti.config import Config
+from ganeti.pathutils import Paths
+from ganeti.server import cluster
+from ganeti.store import Store
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capfd):
+    """Runs a command below a root of its own; answers exit code, output, errors."""
+    monkeypatch.setenv("GANETI_ROOTDIR", str(tmp_path))
+    monkeypatch.setenv("GANETI_HOSTNAME", "this.example.com")
+    certificate = Path(make_paths(tmp_path).rapi_cert)
+    certificate.parent.mkdir(parents=True)
+    certificate.write_text("kept\n")
+
+    def run(*arguments):
+        code = cluster.main(arguments)
+        return code, *capfd.readouterr()
+    return run
+
+
+def configuration(root):
+    store = Store.open(make_paths(root).master_db)
+    config = Config(store, make_paths(root))
+    config.ssconf.flush()
+    store.close()
+    return config
+
+
+def test_a_cluster_is_created_and_the_next_steps_are_told(command, tmp_path):
+    code, out, err = command("init", "cluster.example.com")
+    assert (code, err) == (0, "")
+    assert "cluster.example.com is created" in out
+    for words in ("rapi-passwd", "ganeti-masterd", "ganeti-rapi"):
+        assert words in out
+    assert configuration(tmp_path).cluster.name == "cluster.example.com"
+
+
+def test_the_first_node_is_this_machine_by_its_name(command, tmp_path):
+    command("init", "cluster.example.com")
+    assert [node.name for node in configuration(tmp_path).nodes()] == ["this.example.com"]
+
+
+def test_without_a_given_name_the_kernel_tells_it():
+    assert cluster.host_name({}) == os.uname().nodename
+    assert cluster.host_name({"GANETI_HOSTNAME": "other"}) == "other"
+
+
+def test_options_reach_the_configuration(command, tmp_path):
+    code, _, _ = command(
+        "init", "--node", "n1", "--node", "n2:64G:2T:16", "--enabled-hypervisors", "fake",
+        "--enabled-disk-templates", "drbd, diskless", "--master-netdev", "eth1",
+        "--mac-prefix", "02:00:01", "--file-storage-dir", str(tmp_path / "disks"), "c")
+    found = configuration(tmp_path)
+    assert code == 0
+    assert [node.name for node in found.nodes()] == ["n1", "n2"]
+    assert found.node("n2").capacity == {"memory": 65536, "disk": 2097152, "cpus": 16}
+    assert found.cluster.enabled_disk_templates == ["drbd", "diskless"]
+    assert (found.cluster.master_netdev, found.cluster.mac_prefix) == ("eth1", "02:00:01")
+    assert found.cluster.file_storage_dir == str(tmp_path / "disks")
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["c", "--enabled-hypervisors", "kvm9"], "no such hypervisor here: kvm9"),
+    (["c", "--node", "n:1"], "NAME:MEMORY:DISK:CPUS"),
+    (["c d"], "name of a cluster"),
+])
+def test_a_refusal_is_one_clear_line(command, tmp_path, arguments, words):
+    code, out, err = command("init", *arguments)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("ganeti-cluster: ") and words in err
+    assert not os.path.exists(make_paths(tmp_path).master_db)
+
+
+def test_a_second_time_is_refused(command):
+    command("init", "c")
+    code, out, err = command("init", "c")
+    assert (code, out) == (1, "") and "already" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["init"], ["destroy"], ["init", "c", "--no"]])
+def test_a_wrong_command_line_is_told(command, arguments):
+    with pytest.raises(SystemExit) as caught:
+        command(*arguments)
+    assert caught.value.code == 2
+
+
+def test_the_version_is_told(command, capfd):
+    with pytest.raises(SystemExit) as caught:
+        command("--version")
+    assert caught.value.code == 0 and "ganeti-rapi" in capfd.readouterr().out
+
+
+# -- owners ----------------------------------------------------------------------------
+
+def test_who_is_not_root_owns_everything(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert cluster.find_owners(Paths()) == (Owners(), "")
+
+
+def test_below_a_root_of_its_own_root_keeps_everything(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cluster.find_owners(make_paths(tmp_path)) == (Owners(), "")
+
+
+def test_root_gives_the_files_to_the_configured_users(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(cluster.pathutils, "MASTERD_USER", "root")
+    monkeypatch.setattr(cluster.pathutils, "RAPI_USER", "root")
+    assert cluster.find_owners(Paths(), "root") == (Owners(0, 0, 0), "")
+
+
+def test_without_these_users_root_says_that_it_keeps_them(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    owners, remark = cluster.find_owners(Paths(), "no-such-group")
+    assert owners == Owners()
+    assert "no-such-group" in remark and "everything belongs to root" in remark
