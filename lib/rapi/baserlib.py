@@ -78,6 +78,10 @@ class Verb:
         """The JSON value that answers; raises ``HttpError`` or ``errors.Error``."""
         raise NotImplementedError
 
+    def body_reference(self) -> list[str]:
+        """What the body may hold, as paragraphs of the reference; nothing: no body is read."""
+        return []
+
 
 class Method(Verb):
     """A verb that is a method of its resource, which gets the arguments by keyword."""

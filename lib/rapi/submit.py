@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ganeti import errors, ht, luxi, opcodes
+from ganeti import errors, ht, luxi, opcodes, serializer
 from ganeti.http import errors as http_errors
+from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi import arguments
 from ganeti.rapi.arguments import Argument
-from ganeti.rapi.baserlib import Exchange, Resource, Verb
+from ganeti.rapi.baserlib import SLOT, Exchange, Resource, Verb
 
 #: Words that every submission takes.
 COMMON: Mapping[str, Argument] = {
@@ -116,3 +117,19 @@ class Submit(Verb):
             raise http_errors.BadRequest(
                 "Can't overwrite static parameters: " + ", ".join(clash)
                 + " cannot be given in the body")
+
+    def body_reference(self) -> list[str]:
+        """The opcode's fields that the URI does not give; common ones are told once."""
+        others = {new: old for old, new in self.renames.items()}
+        items = []
+        for name, check in self.op.CHECKS.items():
+            if (name in SLOT.findall(self.resource.URI) or name in self.arguments
+                    or name in COMMON_FIELDS):
+                continue
+            words = f"``{others[name]}`` or ``{name}``" if name in others else f"``{name}``"
+            default = self.op.DEFAULTS.get(name)
+            rest = ("; required" if name not in self.op.DEFAULTS
+                    else "" if default is None else f"; default ``{serializer.dumps(default)}``")
+            items.append(f"- {words}: {check.expects}{rest}")
+        return ["Body: nothing, or an object with any of these and of the common fields.",
+                "\n".join(items)]

@@ -108,6 +108,12 @@ class RapiDaemon(daemon.Daemon):
         logging.info("Serving %s on %s port %d", "HTTP" if arguments.no_ssl else "HTTPS", host,
                      port)
 
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        assert self._listener is not None
+        return int(self._listener.getsockname()[1])
+
     def serve(self) -> None:
         """Answer requests until told to stop."""
         assert self._server is not None

@@ -15,6 +15,7 @@ from typing import Any
 
 from ganeti import constants, ht, opcodes
 from ganeti.http import errors as http_errors
+from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi.baserlib import Exchange
 from ganeti.rapi.submit import Submit, rename
 
@@ -56,6 +57,17 @@ class SubmitCreate(Submit):
             raise http_errors.BadRequest("Parameter '__version__' must be 1 (or be left out, "
                                          f"for a body as of 2.0), not {ht.shorten(version)}")
         return _with_checks(fields)
+
+    def body_reference(self) -> list[str]:
+        """Both forms."""
+        fields = super().body_reference()[1]
+        plain = ", ".join(f"``{name}``" for name in sorted(
+            _KNOWN_FLAT - _REQUIRED_FLAT.keys() - set(COMMON_FIELDS)))
+        return ["Body: an object with ``\"__version__\": 1`` and any of these and of the "
+                "common fields.", fields,
+                "Or the flat object of version 2.0, without ``__version__``: ``name``, ``os``, "
+                "``disk_template`` and ``disks`` (a list of sizes) are required, and these can "
+                f"be given besides: {plain}."]
 
 
 def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:

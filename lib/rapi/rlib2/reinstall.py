@@ -54,3 +54,9 @@ class SubmitReinstall(Submit):
         if start:
             ops.append(build(opcodes.OpInstanceStartup, shared))
         return ops
+
+    def body_reference(self) -> list[str]:
+        """One field more than the opcode has."""
+        first, fields = super().body_reference()
+        return [first + " Not together with ``os`` or ``nostartup`` in the query.",
+                fields + "\n- ``start``: true or false; default ``true``"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti import errors, ht, luxi, opcodes
+from ganeti import constants, errors, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.rapi import arguments
 from ganeti.rapi.baserlib import OPEN, Exchange, Resource, Verb
@@ -30,6 +30,12 @@ class SubmitTags(Submit):
         body = body_object(exchange)
         body.pop("tags", None)
         return body
+
+    def body_reference(self) -> list[str]:
+        """A list, which no field of the opcode says."""
+        return ["Body: nothing when the query has the tags, else a list of strings. At least one "
+                "tag must be given, by either way; a tag is at most "
+                f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."]
 
     @staticmethod
     def _tags(exchange: Exchange, from_query: list[str]) -> list[str]:

@@ -1,0 +1,176 @@
+"""The client, against the application behind real sockets."""
+
+import ast
+import socket
+import threading
+from pathlib import Path
+
+from testutils_rapi import JOB_ID, RapiTestCase
+
+from ganeti import luxi
+from ganeti.http.server import Server
+from ganeti.opcodes import (OpInstanceCreate, OpInstanceReboot, OpInstanceReinstall,
+                            OpInstanceRemove, OpInstanceShutdown, OpInstanceStartup, OpTagsDel,
+                            OpTagsSet)
+from ganeti.rapi import client as client_module
+from ganeti.rapi.client import ApiError, GanetiClient, JobError, NoAnswer
+
+SOURCE = Path(client_module.__file__)
+
+
+class ClientTestCase(RapiTestCase):
+    """A server in a thread, and a client of it."""
+
+    def setUp(self):
+        super().setUp()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server = Server([listener], lambda request: self.application.handle(request))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.stop)
+        self.client = GanetiClient(self.url, "admin", "secret", timeout=60)
+
+    def jobs(self, *statuses, **fields):
+        """What the job is, each time it is asked for."""
+        ahead = list(statuses)
+
+        def answer(call):
+            job = {"id": JOB_ID, "status": ahead.pop(0), **fields}
+            return {"data": [[[0, job.get(name)] for name in call.fields]]}
+        self.master.answers[luxi.Query] = answer
+
+
+class TestRead(ClientTestCase):
+    def test_the_cluster(self):
+        self.master.answers[luxi.QueryClusterInfo] = {"name": "cluster"}
+        self.assertEqual(self.client.get_version(), 2)
+        self.assertIn("instance-create-reqv1", self.client.get_features())
+        self.assertIn({"name": "info", "uri": "/2/info"}, self.client.get_resources())
+        self.assertEqual(self.client.get_info()["name"], "cluster")
+
+    def test_lists_and_single_things(self):
+        self.objects({"name": "x", "id": 3, "sip": "192.0.2.1", "beparams": {}})
+        for listed, one in ((self.client.get_instances, self.client.get_instance),
+                            (self.client.get_nodes, self.client.get_node),
+                            (self.client.get_groups, self.client.get_group)):
+            self.assertEqual(listed(), ["x"])
+            self.assertEqual(listed(bulk=True)[0], one("x"))
+
+    def test_jobs(self):
+        self.objects({"id": 3, "status": "success"})
+        self.master.answers[luxi.CancelJob] = [False, "too late"]
+        self.assertEqual(self.client.get_jobs(), [3])
+        self.assertEqual(self.client.get_jobs(bulk=True)[0]["status"], "success")
+        self.assertEqual(self.client.cancel_job(3), (False, "too late"))
+
+    def test_operating_systems(self):
+        self.master.answers[luxi.WaitForJobChange] = [["success", [[["a", ["b"], True]]]], []]
+        self.assertEqual(self.client.get_operating_systems(), ["a+b"])
+
+    def test_tags(self):
+        self.master.answers[luxi.QueryTags] = lambda call: [call.kind]
+        self.assertEqual(self.client.get_tags() + self.client.get_node_tags("n")
+                         + self.client.get_instance_tags("i"), ["cluster", "node", "instance"])
+
+
+class TestChange(ClientTestCase):
+    def assert_job_of(self, job, *ops):
+        self.assertEqual(job, JOB_ID)
+        self.assert_submitted(*ops)
+        self.master.calls.clear()
+
+    def test_create(self):
+        self.assert_job_of(
+            self.client.create_instance("web.example.com", "file", [{"size": "1G"}], [{}],
+                                        os_type="noop", dry_run=True),
+            OpInstanceCreate(instance_name="web.example.com", disk_template="file",
+                             disks=[{"size": "1G"}], nics=[{}], os_type="noop", mode="create",
+                             dry_run=True, name_check=False, ip_check=False))
+
+    def test_life(self):
+        client = self.client
+        self.assert_job_of(client.start_instance("w", force=True, priority=10),
+                           OpInstanceStartup(instance_name="w", force=True, priority=10))
+        self.assert_job_of(client.stop_instance("w", timeout=5, dry_run=False),
+                           OpInstanceShutdown(instance_name="w", timeout=5, dry_run=False))
+        self.assert_job_of(client.reboot_instance("w", "soft"),
+                           OpInstanceReboot(instance_name="w", reboot_type="soft"))
+        self.assert_job_of(client.reinstall_instance("w", "noop", start=False),
+                           OpInstanceShutdown(instance_name="w"),
+                           OpInstanceReinstall(instance_name="w", os_type="noop"))
+        self.assert_job_of(client.delete_instance("w", depends=[[1, []]]),
+                           OpInstanceRemove(instance_name="w", ignore_failures=False,
+                                            depends=[[1, []]]))
+
+    def test_reason(self):
+        self.client.start_instance("w", reason="spring & autumn")
+        self.assertEqual(self.reasons()[0][1], "spring & autumn")
+
+    def test_tags(self):
+        client, tags = self.client, ["a:b", "c+d"]
+        for add, delete, fields in (
+                (client.add_tags, client.delete_tags, {"kind": "cluster"}),
+                (lambda tags: client.add_node_tags("n", tags),
+                 lambda tags: client.delete_node_tags("n", tags), {"kind": "node", "name": "n"}),
+                (lambda tags: client.add_instance_tags("i", tags),
+                 lambda tags: client.delete_instance_tags("i", tags),
+                 {"kind": "instance", "name": "i"})):
+            self.assert_job_of(add(tags), OpTagsSet(tags=tags, **fields))
+            self.assert_job_of(delete(tags), OpTagsDel(tags=tags, **fields))
+
+
+class TestWait(ClientTestCase):
+    def test_asks_more_and_more_rarely(self):
+        pauses = []
+        self.jobs("queued", "running", "running", "success")
+        self.assertEqual(self.client.wait_for_job(JOB_ID, pause=pauses.append)["id"], JOB_ID)
+        self.assertEqual(len(pauses), 3)
+        self.assertLess(pauses[0], pauses[2])
+
+    def test_a_job_that_fails(self):
+        self.jobs("error", opstatus=["success", "error"],
+                  opresult=[None, ["OpPrereqError", ["name is taken", "already_exists"]]])
+        with self.assertRaisesRegex(JobError, "job 17 ended in error: name is taken"):
+            self.client.wait_for_job(JOB_ID)
+
+    def test_a_job_that_was_canceled(self):
+        self.jobs("canceled", opstatus=["canceled"], opresult=["Job canceled by request"])
+        with self.assertRaisesRegex(JobError, "canceled by request"):
+            self.client.wait_for_job(JOB_ID)
+
+    def test_patience_ends(self):
+        self.jobs(*["queued"] * 9)
+        with self.assertRaisesRegex(TimeoutError, "still queued"):
+            self.client.wait_for_job(JOB_ID, timeout=0.1, pause=lambda seconds: None)
+
+
+class TestErrors(ClientTestCase):
+    def test_refusals(self):
+        with self.assertRaises(ApiError) as caught:
+            self.client.get_job(10 ** 20)
+        self.assertEqual((caught.exception.code, caught.exception.message),
+                         (404, "Not Found"))
+        self.assertIn("there is no job", str(caught.exception))
+
+    def test_a_wrong_password(self):
+        with self.assertRaises(ApiError) as caught:
+            GanetiClient(self.url, "admin", "wrong").get_version()
+        self.assertEqual(caught.exception.code, 401)
+
+    def test_nobody_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        self.assertRaises(NoAnswer, GanetiClient(url).get_version)
+
+
+class TestFile(RapiTestCase):
+    def test_an_old_python_can_read_it(self):
+        ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 6))
+
+    def test_every_resource_has_its_method(self):
+        text = SOURCE.read_text(encoding="utf-8")
+        for word in ("version", "features", "info", "os", "nodes", "groups", "instances",
+                     "startup", "shutdown", "reboot", "reinstall", "tags", "jobs"):
+            self.assertIn(f'{word}"', text)

@@ -1,0 +1,161 @@
+"""ganeti-rapi as a daemon: where it may run, its command line, its life."""
+
+import contextlib
+import io
+import os
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from ganeti import constants
+from ganeti.daemon import DaemonError
+from ganeti.pathutils import Paths
+from ganeti.rapi.client import ApiError, GanetiClient
+from ganeti.server import rapi
+
+
+class RootTestCase(unittest.TestCase):
+    """A temporary root with a cluster's files."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.paths = Paths.from_environment({"GANETI_ROOTDIR": folder.name})
+        for path in (self.paths.rapi_dir, self.paths.run_dir, self.paths.log_dir):
+            os.makedirs(path)
+        self.enter(mock.patch.dict(os.environ, GANETI_HOSTNAME="node1.example.com"))
+
+    def enter(self, context):
+        self.addCleanup(context.__exit__, None, None, None)
+        return context.__enter__()
+
+    def write_master(self, name):
+        Path(self.paths.ssconf("master_node")).write_text(name + "\n")
+
+    def write_users(self, text):
+        Path(self.paths.users_files[0]).write_text(text)
+
+
+class TestMaster(RootTestCase):
+    def test_this_is_the_master(self):
+        self.write_master("node1.example.com")
+        rapi.check_master(self.paths)
+
+    def assert_exits(self, code, **options):
+        with self.assertRaises(DaemonError) as caught:
+            rapi.check_master(self.paths, **options)
+        self.assertEqual(caught.exception.exit_code, code)
+
+    def test_another_is(self):
+        self.write_master("node2.example.com")
+        self.assert_exits(constants.EXIT_NOTMASTER)
+        self.assert_exits(constants.EXIT_NOTMASTER, socket_given=True)
+
+    def test_no_cluster(self):
+        self.assert_exits(constants.EXIT_NODESETUP_ERROR)
+
+    def test_a_socket_from_elsewhere_needs_no_cluster(self):
+        rapi.check_master(self.paths, socket_given=True)
+
+    def test_names_of_this_machine(self):
+        self.assertEqual(rapi.own_names(), {"node1.example.com"})
+        del os.environ["GANETI_HOSTNAME"]
+        with mock.patch("socket.gethostname", return_value="n"), \
+                mock.patch("socket.getfqdn", return_value="n.example.com"):
+            self.assertEqual(rapi.own_names(), {"n", "n.example.com"})
+
+
+class TestCommandLine(unittest.TestCase):
+    def test_defaults(self):
+        found = rapi.parse_arguments([])
+        self.assertEqual((found.bind, found.no_ssl, found.require_authentication, found.compat,
+                          found.max_clients, found.luxi_socket, found.syslog),
+                         (None, False, False, None, 2000, None, "no"))
+
+    def test_short_options(self):
+        found = rapi.parse_arguments(["-f", "-d", "-p", "0", "-b", "::1", "-K", "k", "-C", "c"])
+        self.assertEqual((found.foreground, found.debug, found.port, found.bind, found.ssl_key,
+                          found.ssl_cert), (True, True, 0, "::1", "k", "c"))
+
+    def test_what_makes_no_sense_is_a_failure(self):
+        for words in (["--port", "x"], ["-p", "65536"], ["--max-clients", "0"], ["--bogus"],
+                      ["--compat=1.2"], ["-b", "::1", "-i", "lo"], ["--syslog=maybe"]):
+            with self.assertRaises(SystemExit) as caught, \
+                    contextlib.redirect_stderr(io.StringIO()) as said:
+                rapi.parse_arguments(words)
+            self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
+            self.assertIn("ganeti-rapi: ", said.getvalue())
+
+    def test_version(self):
+        with self.assertRaises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
+            rapi.parse_arguments(["--version"])
+        self.assertIn(constants.RELEASE_VERSION, said.getvalue())
+
+
+class TestLife(RootTestCase):
+    def start(self, *words):
+        """The daemon, listening; the port is free, the address this machine's own."""
+        self.write_master("node1.example.com")
+        arguments = rapi.parse_arguments(["--no-ssl", "-p", "0", "-b", "127.0.0.1", *words])
+        self.daemon = rapi.RapiDaemon(self.paths, arguments)
+        self.daemon.bind()
+        self.addCleanup(self.daemon.finish)
+        self.daemon.start()
+        thread = threading.Thread(target=self.daemon.serve)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(self.daemon.stop)
+        return f"http://127.0.0.1:{self.daemon.port}"
+
+    def test_answers_without_a_master(self):
+        client = GanetiClient(self.start())
+        self.assertEqual(client.get_version(), 2)
+        with self.assertRaises(ApiError) as caught:
+            client.get_info()
+        self.assertEqual(caught.exception.code, 502)
+
+    def test_reload_takes_up_new_users(self):
+        url = self.start("--require-authentication")
+        client = GanetiClient(url, "late", "secret")
+        self.assertRaises(ApiError, client.get_version)
+        self.write_users("late secret\n")
+        self.daemon.reload()
+        self.assertEqual(client.get_version(), 2)
+
+    def test_stopped_before_it_served(self):
+        self.write_master("node1.example.com")
+        daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
+            ["--no-ssl", "-p", "0", "-b", "127.0.0.1"]))
+        daemon.bind()
+        daemon.stop()
+        daemon.start()
+        daemon.serve()
+        daemon.finish()
+
+    def test_open_to_everybody_is_a_warning(self):
+        for words, expected in ((["-b", "0.0.0.0"], True), (["-b", "127.0.0.1"], False),
+                                (["-b", "0.0.0.0", "--require-authentication"], False)):
+            self.write_master("node1.example.com")
+            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
+                ["--no-ssl", "-p", "0", *words]))
+            with mock.patch("logging.warning") as warning:
+                daemon.bind()
+            daemon.finish()
+            self.assertEqual(any("Open to everybody" in call.args[0]
+                                 for call in warning.call_args_list), expected, words)
+
+    def test_a_certificate_that_is_not_there(self):
+        self.write_master("node1.example.com")
+        daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(["-p", "0"]))
+        with self.assertRaisesRegex(DaemonError, "rapi.pem"):
+            daemon.bind()
+
+
+class TestMain(RootTestCase):
+    def test_exit_code_without_a_cluster(self):
+        self.enter(mock.patch.dict(os.environ, GANETI_ROOTDIR=self.paths.root))
+        run = self.enter(mock.patch("ganeti.daemon.run", return_value=12))
+        self.assertEqual(rapi.main(["-f"]), 12)
+        self.assertTrue(run.call_args[0][1].foreground)
