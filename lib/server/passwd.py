@@ -61,18 +61,18 @@ def user_line(name: str, password: str, options: str) -> str:
 
 
 def replace_line(text: str, name: str, line: str | None) -> str:
-    """The file with the user's line replaced, added or (None) removed; the rest untouched."""
-    lines = text.splitlines()
+    """The file with the user's line replaced, added or (None) removed; the rest untouched.
+
+    A second line of the same user goes: the daemon heeds the last one.
+    """
+    lines = text.removesuffix("\n").split("\n") if text else []
     places = [index for index, old in enumerate(lines) if old.split()[:1] == [name]]
     if line is None and not places:
         raise PasswdError(f"there is no user {name}")
-    if line is None:
-        lines = [old for index, old in enumerate(lines) if index not in places]
-    elif places:
-        lines[places[0]] = line
-    else:
-        lines.append(line)
-    return "".join(f"{kept}\n" for kept in lines)
+    kept = [old for index, old in enumerate(lines) if index not in places]
+    if line is not None:
+        kept.insert(places[0] if places else len(kept), line)
+    return "".join(f"{each}\n" for each in kept)
 
 
 def edit(path: str, name: str, line: str | None) -> None:
@@ -86,8 +86,8 @@ def edit(path: str, name: str, line: str | None) -> None:
             old = file.read()
     new = replace_line(old, name, line)
     try:
-        auth.parse_users(new)
-    except ValueError as err:
+        auth.parse_users(new.encode("utf-8"))
+    except auth.BrokenFile as err:
         raise PasswdError(f"{path} would not be read by the daemon: {err}") from None
     ids = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (-1, -1)
     io.write_file(path, new, mode=mode, uid=ids[0], gid=ids[1])
