@@ -1,9 +1,10 @@
-"""Who asks, and what that user may do.
+"""Who is it (HTTP Basic against the users file), and what may they do.
 
-The users file has lines ``name password [option,option]``; ``#`` begins a
-comment. A password is cleartext, ``{cleartext}WORD``, or ``{ha1}HEX``, the MD5 of
-``name:Ganeti Remote API:password`` (Ganeti since 2.1). Scheme names have any case;
-one that is not known never matches.
+A line of the file is ``name password [option,option...]``; ``#`` begins a
+comment line. A password is clear text, ``{cleartext}text`` or ``{ha1}hex``, the
+MD5 of ``name:realm:password`` (Ganeti's formats, ``lib/http/auth.py`` there).
+An option is a right: ``write`` has them all, ``read`` is reading what is not
+open anyway, any other is the right of that name.
 """
 
 from __future__ import annotations
@@ -16,157 +17,202 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganeti.constants import HTTP_BASIC_REALM
 from ganeti.http.errors import Unauthorized
 
-_SCHEME = re.compile(r"\{([A-Za-z0-9_-]+)\}(.*)", re.ASCII | re.DOTALL)
-_HA1 = re.compile(r"[0-9a-f]{32}", re.ASCII)
-
 READ, WRITE = "read", "write"
+
+CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
+
+#: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp
+#: behind. What was read sooner than this after a change is read again.
+SETTLED_NS = 50_000_000
+
+_SCHEME = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
+#: Nobody's password: what an unknown user's is compared with.
+_NOBODY = "{cleartext}"
 
 
 @dataclass(frozen=True)
 class User:
-    """A line of the users file."""
+    """Somebody who proved it, and their options, in small letters."""
 
     name: str
-    password: str
     options: frozenset[str] = frozenset()
 
 
-#: Compared with when the name is unknown, so that this takes no less time.
-_NOBODY = User("", "{ha1}" + "0" * 32)
+def allows(user: User | None, access: str | None) -> bool:
+    """May this user (None: somebody unknown) do what needs ``access``?
+
+    '' or None is open to all; "read", "write" or a right such as "instances.startup".
+    """
+    if not access:
+        return True
+    if user is None:
+        return False
+    return WRITE in user.options or access in user.options
 
 
-def unauthorized(message: str = "") -> Unauthorized:
-    """401, with the challenge that wget and Perl's LWP wait for."""
-    return Unauthorized(message, headers=[
-        ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')])
+def denied(message: str | None = None) -> Unauthorized:
+    """A 401 that says how to do better."""
+    return Unauthorized(message, headers=[CHALLENGE])
 
 
-def ha1(name: str, password: str) -> str:
-    """The hash of the scheme ha1."""
-    text = f"{name}:{HTTP_BASIC_REALM}:{password}".encode("utf-8")
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+def parse_basic(header: str | None) -> tuple[str, str]:
+    """Name and password of an ``Authorization`` header (RFC 7617); raises ``Unauthorized``.
 
-
-def password_fits(user: User, name: str, password: str) -> bool:
-    """Is it this user's password? Takes the same time wherever they differ."""
-    scheme, expected = "cleartext", user.password
-    found = _SCHEME.fullmatch(user.password)
-    if found is not None:
-        scheme, expected = found[1].lower(), found[2]
-    if scheme == "ha1":
-        given = ha1(name, password)
-        expected = expected.lower()
-    else:
-        given = password
-    same = hmac.compare_digest(given.encode("utf-8"), expected.encode("utf-8"))
-    return same and scheme in ("cleartext", "ha1")
-
-
-def parse_basic(header: str) -> tuple[str, str]:
-    """Name and password of an Authorization header (RFC 7617); raises ``Unauthorized``."""
-    scheme, _, token = header.strip().partition(" ")
+    UTF-8, or latin-1 where it is not: old clients do not say which they mean.
+    """
+    if not header:
+        raise denied()
+    scheme, _, rest = header.partition(" ")
     if scheme.lower() != "basic":
-        raise unauthorized("the only authentication scheme here is Basic")
+        raise denied("Only HTTP Basic authentication is understood")
     try:
-        raw = base64.b64decode(token.strip(), validate=True)
+        data = base64.b64decode(rest.strip(" "), validate=True)
     except (binascii.Error, ValueError):
-        raise unauthorized("the credentials are not base64") from None
+        raise denied("Header Authorization is not Base64") from None
     try:
-        text = raw.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        text = raw.decode("latin-1")
+        text = data.decode("latin-1")
     name, colon, password = text.partition(":")
     if not colon:
-        raise unauthorized("the credentials hold no colon")
+        raise denied("Header Authorization holds no colon between name and password")
     return name, password
 
 
-def parse_users(text: str) -> dict[str, User]:
-    """The users of a file's text; ``ValueError`` names the line that is wrong."""
-    users: dict[str, User] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
+# -- passwords ------------------------------------------------------------------------
+
+def ha1(name: str, password: str) -> str:
+    """MD5 of name, realm and password, in hexadecimal: what ``{ha1}`` stores (RFC 7616)."""
+    text = f"{name}:{HTTP_BASIC_REALM}:{password}".encode("utf-8", "surrogateescape")
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def verify(name: str, password: str, stored: str) -> bool:
+    """Does the password fit what the file has? Takes the same time whatever the answer is."""
+    found = _SCHEME.fullmatch(stored)
+    scheme, secret = (found[1].lower(), found[2]) if found else ("cleartext", stored)
+    # Both are worked out for every scheme: the time tells nothing about the file.
+    digest = ha1(name, password)
+    same_text = hmac.compare_digest(_digest(password), _digest(secret))
+    same_digest = hmac.compare_digest(_digest(digest), _digest(secret.lower()))
+    return {"cleartext": same_text, "ha1": same_digest}.get(scheme, False)
+
+
+def _digest(text: str) -> bytes:
+    """Of one length, so that comparing does not tell the secret's."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+# -- the file -------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class _Entry:
+    password: str
+    user: User
+
+
+class BrokenFile(Exception):
+    """A users file cannot be understood; the text says where."""
+
+
+def parse_users(data: bytes) -> dict[str, _Entry]:
+    """Name -> entry; of two lines for one name the last counts. Raises ``BrokenFile``."""
+    users = {}
+    for number, raw in enumerate(data.split(b"\n"), 1):
+        try:
+            line = raw.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise BrokenFile(f"line {number} is not UTF-8") from None
+        if not line or line.startswith("#"):
             continue
-        if len(words) not in (2, 3):
-            raise ValueError(f"line {number}: not a name, a password and options")
-        options = frozenset(words[2].split(",")) if len(words) == 3 else frozenset()
-        if words[0] in users:
-            raise ValueError(f"line {number}: user {words[0]} stands there twice")
-        users[words[0]] = User(words[0], words[1], options - {""})
+        words = line.split(None, 2)
+        if len(words) < 2:
+            raise BrokenFile(f"line {number} is not NAME PASSWORD [OPTIONS]")
+        options = words[2].split(",") if len(words) > 2 else []
+        kept = frozenset(option.strip().lower() for option in options) - {""}
+        users[words[0]] = _Entry(words[1], User(words[0], kept))
     return users
 
 
+#: Path, time of the last change, size, inode; None: no file at all.
+_Stamp = tuple[str, int, int, int] | None
+
+
 class UsersFile:
-    """The users, read again when their file changes. Safe for many threads."""
+    """The users, as the first of ``paths`` that exists has them at this moment.
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    A change is noticed when somebody comes. A file that is broken, or cannot be read,
+    is logged once and changes nothing; no file at all means no users.
+    Safe to use from several threads.
+    """
+
+    def __init__(self, paths: Sequence[str],
+                 clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._paths = tuple(paths)
+        self._clock_ns = clock_ns
         self._mutex = threading.Lock()
-        self._users: dict[str, User] = {}
-        self._seen: object = None
-        self.reload()
-
-    def reload(self) -> None:
-        """Read the file now; a broken one keeps the users that were."""
-        with self._mutex:
-            self._seen = self._stamp()
-            self._read()
+        self._users: Mapping[str, _Entry] = {}
+        self._stamp: _Stamp = None
+        self._settled = True
+        self._complaint = ""
 
     def authenticate(self, header: str | None) -> User:
-        """Who an Authorization header belongs to; raises ``Unauthorized``."""
-        if header is None:
-            raise unauthorized("this needs a user and a password")
+        """Who sent this ``Authorization`` header; raises ``Unauthorized``."""
         name, password = parse_basic(header)
-        self._refresh()
-        user = self._users.get(name, _NOBODY)
-        if not password_fits(user, name, password) or user is _NOBODY:
-            raise unauthorized("unknown user or wrong password")
-        return user
+        entry = self._current().get(name)
+        stored = _NOBODY if entry is None else entry.password
+        if not verify(name, password, stored) or entry is None:
+            raise denied("Wrong user name or password")
+        return entry.user
 
-    def _refresh(self) -> None:
-        stamp = self._stamp()
-        if stamp != self._seen:
-            with self._mutex:
-                if stamp != self._seen:
-                    self._seen = stamp
-                    self._read()
+    def reload(self) -> None:
+        """Read the file now, whether it seems to have changed or not."""
+        with self._mutex:
+            self._read(self._look())
 
-    def _stamp(self) -> object:
-        """What changes when the file does."""
+    def _current(self) -> Mapping[str, _Entry]:
+        with self._mutex:
+            stamp = self._look()
+            if stamp != self._stamp or not self._settled:
+                self._read(stamp)
+            return self._users
+
+    def _look(self) -> _Stamp:
         for path in self._paths:
             try:
-                found = os.stat(path)
+                stat = os.stat(path)
             except FileNotFoundError:
                 continue
-            except OSError as err:
-                return path, err.errno
-            return path, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
+            except OSError:
+                return path, 0, 0, 0        # it is there, and reading it will say why not
+            return path, stat.st_mtime_ns, stat.st_size, stat.st_ino
         return None
 
-    def _read(self) -> None:
-        for path in self._paths:
-            try:
-                with open(path, encoding="utf-8") as file:
-                    self._users = parse_users(file.read())
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError) as err:
-                logging.error("Users file %s is not used, the users stay as they were: %s",
-                              path, err)
-                return
-            logging.info("Read %d users from %s", len(self._users), path)
+    def _read(self, stamp: _Stamp) -> None:
+        self._stamp, self._settled = stamp, True
+        if stamp is None:
+            self._users = {}
             return
-        logging.warning("There is no users file (%s): nobody can log in", self._paths[0])
-        self._users = {}
+        path, changed = stamp[:2]
+        self._settled = self._clock_ns() - changed > SETTLED_NS
+        try:
+            with open(path, "rb") as file:
+                self._users = parse_users(file.read())
+            self._complaint = ""
+        except FileNotFoundError:
+            self._settled = False           # gone since we looked
+        except (OSError, BrokenFile) as err:
+            problem = err.strerror if isinstance(err, OSError) else str(err)
+            self._complain(f"{path}: {problem}")
 
-
-def allows(user: User, access: str | None) -> bool:
-    """Has the user this right? ``""`` or None is everybody's, ``write`` has them all."""
-    return not access or access in user.options or WRITE in user.options
+    def _complain(self, text: str) -> None:
+        if text != self._complaint:
+            logging.error("The users stay as they were, because their file is broken: %s", text)
+        self._complaint = text

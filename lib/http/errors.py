@@ -1,167 +1,213 @@
-"""HTTP's refusals as exceptions; each knows its status, its words and its headers.
+"""The refusals of HTTP, as exceptions.
 
-A refusal reaches the client as ``{"code", "message", "explain"}``: the three keys
-that living clients index without looking. ``message`` says what was wrong,
-``explain`` what the status means. Texts are plain, without HTML escapes.
+Each class is one status. A client gets ``as_object()`` as JSON: ``code``,
+``message`` (what was wrong with this request), ``explain`` (what the status
+means) and, where there is more to say, ``detail``. All are plain text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 
 class HttpError(Exception):
-    """Base of all refusals; ``code`` is the status."""
+    """Root of the refusals; by itself a 500.
 
-    code = 500
-    explain = "The server failed; its log says more"
+    ``message`` defaults to the status's own words. ``detail`` is any JSON value.
+    ``headers`` are sent beside those that every answer has.
+    """
 
-    def __init__(self, message: str = "", *, headers: Sequence[tuple[str, str]] = (),
-                 detail: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message or HTTPStatus(self.code).phrase
-        self.headers = list(headers)
+    code: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal Server Error"
+    standard: ClassVar[str] = "The server failed while it worked on the request"
+
+    def __init__(self, message: str | None = None, *, explain: str | None = None,
+                 detail: Any = None, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self.message = message or self.title
+        self.explain = explain or self.standard
         self.detail = detail
+        self.headers = list(headers)
+        super().__init__(self.message)
 
     def as_object(self) -> dict[str, Any]:
-        """The answer's body."""
-        body: dict[str, Any] = {"code": self.code, "message": self.message,
-                                "explain": self.explain}
+        """``{"code", "message", "explain"[, "detail"]}``."""
+        result = {"code": self.code, "message": self.message, "explain": self.explain}
         if self.detail is not None:
-            body["detail"] = self.detail
-        return body
+            result["detail"] = self.detail
+        return result
 
 
 class BadRequest(HttpError):
-    """The request is wrong, and will be wrong again."""
+    """What was sent cannot be understood, or is not allowed in this place."""
 
     code = 400
-    explain = "Bad request syntax or unsupported parameters"
+    title = "Bad Request"
+    standard = "The request is malformed or contradicts itself"
 
 
 class Unauthorized(HttpError):
-    """Nobody knows who asks."""
+    """Nobody we know sent this; ``headers`` carry the challenge (RFC 9110, 15.5.2)."""
 
     code = 401
-    explain = "No permission -- see authorization schemes"
+    title = "Unauthorized"
+    standard = "A valid user name and password are needed"
 
 
 class Forbidden(HttpError):
-    """It is known who asks, and that he may not."""
+    """We know who sent this, and they may not."""
 
     code = 403
-    explain = "This user lacks the right for that"
+    title = "Forbidden"
+    standard = "This user does not have the right to do that"
 
 
 class NotFound(HttpError):
-    """No such path or object. Living clients compare both texts, word for word."""
+    """There is no such thing. ``detail`` names it.
+
+    The words are always the same: living clients compare them with those of
+    the standard library's server, which Ganeti's answers carry.
+    """
 
     code = 404
-    explain = "Nothing matches the given URI"
+    title = "Not Found"
+    standard = "Nothing matches the given URI"
 
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__("Not Found", detail=detail)
+    def __init__(self, detail: Any = None, *, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(detail=detail, headers=headers)
+
+
+class RequestTimeout(HttpError):
+    """The request was begun and not finished in time."""
+
+    code = 408
+    title = "Request Timeout"
+    standard = "The rest of the request did not arrive in time"
 
 
 class Conflict(HttpError):
-    """The state of things forbids it."""
+    """The thing is not in a state that allows it."""
 
     code = 409
-    explain = "The request contradicts the present state of what it names"
+    title = "Conflict"
+    standard = "The present state of the resource does not allow it"
 
 
 class PayloadTooLarge(HttpError):
-    """The body is longer than any we read."""
+    """The body is longer than we read."""
 
     code = 413
-    explain = "The body is longer than this server reads"
+    title = "Payload Too Large"
+    standard = "The body of the request is too large"
 
 
 class UriTooLong(HttpError):
-    """The target is longer than any we read."""
+    """The request's target is longer than we read."""
 
     code = 414
-    explain = "The URI is longer than this server reads"
+    title = "URI Too Long"
+    standard = "The URI of the request is too long"
 
 
 class UnsupportedMediaType(HttpError):
     """The body is of a kind that we do not read."""
 
     code = 415
-    explain = "Bodies must be JSON (application/json)"
+    title = "Unsupported Media Type"
+    standard = "Bodies must be application/json"
 
 
 class ExpectationFailed(HttpError):
-    """``Expect`` asks for something that we do not do."""
+    """``Expect`` asks for something else than 100-continue."""
 
     code = 417
-    explain = "The only expectation that this server meets is 100-continue"
+    title = "Expectation Failed"
+    standard = "The server cannot meet the expectation of the request"
 
 
 class UnprocessableContent(HttpError):
-    """The body is well-formed, and contradicts an earlier request."""
+    """Well formed, understood, and makes no sense."""
 
     code = 422
-    explain = "The request cannot be carried out as it stands"
+    title = "Unprocessable Content"
+    standard = "The body is well formed, but what it asks for cannot be done"
 
 
 class TooManyRequests(HttpError):
-    """Slow down."""
+    """This client asks too often."""
 
     code = 429
-    explain = "Too many requests in a short time"
+    title = "Too Many Requests"
+    standard = "Too many requests were sent in a short time"
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None,
+                 detail: Any = None) -> None:
+        super().__init__(message, detail=detail, headers=_retry_after(retry_after))
 
 
 class HeaderFieldsTooLarge(HttpError):
-    """More header than we read."""
+    """More header lines, or longer ones, than we read."""
 
     code = 431
-    explain = "The header is longer than this server reads"
+    title = "Request Header Fields Too Large"
+    standard = "The header of the request is too large"
 
 
 class InternalServerError(HttpError):
-    """Our mistake."""
+    """Our own failure."""
 
 
 class NotImplementedMethod(HttpError):
-    """The path lacks this method (Ganeti's answer since 2.1.2; RFC 9110 would have 405)."""
+    """The path lacks this method (Ganeti: 501, never 405), or the master lacks this opcode.
+
+    ``allow``: the methods that the path has, for the header of that name.
+    """
 
     code = 501
-    explain = "The server does not do this here"
+    title = "Not Implemented"
+    standard = "The server does not support this operation"
 
-    def __init__(self, message: str = "", allow: Sequence[str] = ()) -> None:
-        super().__init__(message, headers=[("Allow", ", ".join(allow))] if allow else ())
+    def __init__(self, message: str | None = None, *, allow: Sequence[str] | None = None,
+                 detail: Any = None) -> None:
+        headers = [] if allow is None else [("Allow", ", ".join(allow))]
+        super().__init__(message, detail=detail, headers=headers)
 
 
 class BadGateway(HttpError):
-    """The master cannot be reached, or makes no sense."""
+    """The master's answer makes no sense, or there is no master."""
 
     code = 502
-    explain = "The master daemon gave no usable answer"
+    title = "Bad Gateway"
+    standard = "The server got no usable answer from the service behind it"
 
 
 class ServiceUnavailable(HttpError):
-    """Not now."""
+    """Not now. ``retry_after``: seconds after which it is worth another try."""
 
     code = 503
-    explain = "This is not possible at the moment"
+    title = "Service Unavailable"
+    standard = "The server cannot do this at the moment"
 
-    def __init__(self, message: str = "", retry_after: int | None = None) -> None:
-        super().__init__(message, headers=[] if retry_after is None
-                         else [("Retry-After", str(retry_after))])
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None,
+                 detail: Any = None) -> None:
+        super().__init__(message, detail=detail, headers=_retry_after(retry_after))
 
 
 class GatewayTimeout(HttpError):
-    """The master took too long."""
+    """The master did not answer in time."""
 
     code = 504
-    explain = "The master daemon did not answer in time"
+    title = "Gateway Timeout"
+    standard = "The service behind the server did not answer in time"
 
 
 class HttpVersionNotSupported(HttpError):
     """Neither HTTP/1.0 nor HTTP/1.1."""
 
     code = 505
-    explain = "This server speaks HTTP/1.0 and HTTP/1.1"
+    title = "HTTP Version Not Supported"
+    standard = "The server speaks HTTP/1.0 and HTTP/1.1"
+
+
+def _retry_after(seconds: int | None) -> list[tuple[str, str]]:
+    return [] if seconds is None else [("Retry-After", str(seconds))]

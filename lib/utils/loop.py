@@ -3,11 +3,15 @@
 Both daemons' servers run on one. Everything but ``call_threadsafe`` belongs to
 the thread that runs the loop. It sleeps until something happens: an idle daemon
 does not wake up.
+
+One round is: wait, call for the sockets that are ready, call for the timers
+that are due, make the calls that other threads asked for. A callback may add,
+change or remove any socket, also one that the same round found ready: it is
+then not called for what it was before.
 """
 
 from __future__ import annotations
 
-import functools
 import heapq
 import itertools
 import logging
@@ -18,45 +22,76 @@ from collections import deque
 from collections.abc import Callable
 
 Callback = Callable[[], object]
+SocketCallback = Callable[[int], object]
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+#: Cancelled timers are left lying until they are due; more than this many (and
+#: more than half of all) are swept out.
+SWEEP_AT = 1000
 
 
 class Timer:
     """A call to come; ``cancel`` it if it is no longer wanted."""
 
-    __slots__ = ("when", "order", "function")
+    __slots__ = ("when", "_order", "_function", "_loop")
 
-    def __init__(self, when: float, order: int, function: Callback) -> None:
+    def __init__(self, when: float, order: int, function: Callback, loop: Loop) -> None:
         self.when = when
-        self.order = order
-        self.function: Callback | None = function
+        self._order = order
+        self._function: Callback | None = function
+        self._loop = loop
 
     def cancel(self) -> None:
-        """It will not be called."""
-        self.function = None
+        """It will not be called; cancelling twice, or too late, does nothing."""
+        if self._function is not None:
+            self._function = None
+            self._loop.count_cancelled()
+
+    def take(self) -> Callback | None:
+        """What to call, once; None when it was cancelled."""
+        function, self._function = self._function, None
+        return function
+
+    @property
+    def cancelled(self) -> bool:
+        """Will it never be called (again)?"""
+        return self._function is None
 
     def __lt__(self, other: Timer) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
+        return (self.when, self._order) < (other.when, other._order)
 
 
 class Loop:
-    """Sockets, timers, and calls from other threads."""
+    """Sockets, timers, and calls from other threads.
+
+    ``clock`` gives seconds that never go back; deadlines are measured by it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._selector = selectors.DefaultSelector()
         #: Sockets that are known but waited for by nothing at the moment.
-        self._paused: dict[socket.socket, Callable[[int], object]] = {}
+        self._paused: dict[socket.socket, SocketCallback] = {}
         self._timers: list[Timer] = []
+        self._cancelled = 0
         self._order = itertools.count()
         self._calls: deque[Callback] = deque()
+        self._woken = False
         self._stopped = False
         self._wake_out, self._wake_in = socket.socketpair()
         for end in (self._wake_out, self._wake_in):
             end.setblocking(False)
-        self._selector.register(self._wake_out, selectors.EVENT_READ, self._drain)
+        self._selector.register(self._wake_out, READ, self._drain)
 
-    def add(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
-        """Call ``callback(events)`` whenever the socket is ready for one of them."""
+    # -- sockets ----------------------------------------------------------------------
+
+    def add(self, sock: socket.socket, events: int, callback: SocketCallback) -> None:
+        """Call ``callback(events)`` whenever the socket is ready for some of ``events``.
+
+        ``events`` is ``READ``, ``WRITE``, both or (0) nothing for now. Ready is a state:
+        the callback comes again until it has read, or written, all there is.
+        """
         if events:
             self._selector.register(sock, events, callback)
         else:
@@ -80,73 +115,108 @@ class Loop:
             self._paused[sock] = key.data
 
     def remove(self, sock: socket.socket) -> None:
-        """Forget a socket; call it before closing."""
+        """Forget a socket; do it before closing it."""
         if self._paused.pop(sock, None) is None:
             self._selector.unregister(sock)
 
+    # -- time and other threads ---------------------------------------------------------
+
     def call_later(self, seconds: float, function: Callback) -> Timer:
         """Call once, this many seconds from now."""
-        timer = Timer(self._clock() + seconds, next(self._order), function)
+        timer = Timer(self.clock() + seconds, next(self._order), function, self)
         heapq.heappush(self._timers, timer)
         return timer
 
     def call_threadsafe(self, function: Callback) -> None:
         """Have the loop's thread call soon; from any thread, and from signal handlers."""
         self._calls.append(function)
+        if self._woken:
+            return                      # a byte is on its way already
+        self._woken = True
         try:
             self._wake_in.send(b"\0")
-        except (BlockingIOError, OSError):
-            pass                        # it is awake already, or closed
+        except OSError:
+            pass                        # the pair is full, so it will wake; or the loop is closed
+
+    def count_cancelled(self) -> None:
+        """A timer was cancelled: sweep when most of them are."""
+        self._cancelled += 1
+        if self._cancelled > SWEEP_AT and self._cancelled * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if not timer.cancelled]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    # -- running ----------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until ``stop``."""
-        self._stopped = False
+        """Work until ``stop``; a ``stop`` that came before it counts."""
         while not self._stopped:
             self.run_once(None)
+        self._stopped = False
 
     def stop(self) -> None:
-        """End ``run`` after the present round."""
+        """End ``run`` after the present round; from other threads by ``call_threadsafe``."""
         self._stopped = True
 
     def run_once(self, timeout: float | None) -> None:
         """One round: wait (at most so long; None: as long as need be), then call."""
         for key, events in self._selector.select(self._patience(timeout)):
-            self._guard(functools.partial(key.data, events))
-        now = self._clock()
-        while self._timers and (self._timers[0].function is None or self._timers[0].when <= now):
-            function = heapq.heappop(self._timers).function
-            if function is not None:
-                self._guard(function)
+            # An earlier callback of this round may have removed it, or let another
+            # socket have its number.
+            if self._selector.get_map().get(key.fd) is key:
+                self._call_socket(key.data, events)
+        if self._timers:
+            self._call_timers(self.clock())
         for _ in range(len(self._calls)):
-            self._guard(self._calls.popleft())
+            self._call(self._calls.popleft())
 
     def close(self) -> None:
-        """Close the loop's own sockets."""
+        """Close the loop's own sockets; those of others are theirs."""
         self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
 
     def _patience(self, timeout: float | None) -> float | None:
-        if self._calls:
+        """Seconds to wait: until the next timer, if there is one, and nothing is to be called."""
+        if self._calls or self._stopped:
             return 0.0
-        while self._timers and self._timers[0].function is None:
+        while self._timers and self._timers[0].cancelled:
             heapq.heappop(self._timers)
+            self._cancelled -= 1
         if not self._timers:
             return timeout
-        left = max(0.0, self._timers[0].when - self._clock())
+        left = max(0.0, self._timers[0].when - self.clock())
         return left if timeout is None else min(left, timeout)
 
+    def _call_timers(self, now: float) -> None:
+        while self._timers and self._timers[0].when <= now:
+            function = heapq.heappop(self._timers).take()
+            if function is not None:
+                self._call(function)
+            else:
+                self._cancelled -= 1
+
     def _drain(self, _: int) -> None:
+        # First the bytes, then the mark, then (at the end of the round) the calls: whoever
+        # saw the mark and sent no byte has left a call that this round still makes.
         try:
             while len(self._wake_out.recv(4096)) == 4096:
                 pass
         except BlockingIOError:
             pass
+        self._woken = False
 
     @staticmethod
-    def _guard(function: Callback) -> None:
+    def _call(function: Callback) -> None:
         """One callback's failure is logged, and is nobody else's."""
         try:
             function()
+        except Exception:
+            logging.exception("A callback of the loop failed")
+
+    @staticmethod
+    def _call_socket(function: SocketCallback, events: int) -> None:
+        try:
+            function(events)
         except Exception:
             logging.exception("A callback of the loop failed")

@@ -1,0 +1,48 @@
+"""The threads that carry requests out: a fixed number, and one queue.
+
+Leaner than the standard library's executor, since nobody asks for results, and
+its threads end with the process: a handler that hangs must not keep a daemon
+from stopping.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+Work = Callable[[], object]
+
+
+class Pool:
+    """``size`` threads, started when there is work for the first time."""
+
+    def __init__(self, size: int, name: str = "worker") -> None:
+        self._size = size
+        self._name = name
+        self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, work: Work) -> None:
+        """Have a thread call this; always from one and the same thread."""
+        if not self._threads:
+            self._threads = [threading.Thread(target=self._run, name=f"{self._name}-{number}",
+                                              daemon=True)
+                             for number in range(self._size)]
+            for thread in self._threads:
+                thread.start()
+        self._queue.put(work)
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing; does not wait for them."""
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            try:
+                work()
+            except Exception:
+                logging.exception("Work of the pool failed")
+            del work                    # it holds a request, which may be large
