@@ -10,7 +10,7 @@ import unittest
 import urllib.parse
 
 from ganeti import errors, luxi, opcodes
-from ganeti.http.auth import User, parse_basic, unauthorized
+from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request, Response
 from ganeti.server.application import Application
 
@@ -49,8 +49,8 @@ class FakeUsers:
     def authenticate(self, header):
         name, password = parse_basic(header)
         if name not in self.USERS or password != "secret":
-            raise unauthorized()
-        return User(name, password, frozenset(self.USERS[name]))
+            raise denied()
+        return User(name, frozenset(self.USERS[name]))
 
 
 def table(call, objects):
@@ -91,9 +91,9 @@ class RapiTestCase(unittest.TestCase):
         fields.update(headers or {})
         path, _, query = target.partition("?")
         response = self.application.handle(Request(
-            method, target, urllib.parse.unquote(path), query, (1, 1),
-            Headers(list(fields.items())), body or b"", "localhost", "192.0.2.1",
-            lambda: self.gone()))
+            method=method, target=target, path=urllib.parse.unquote(path), query=query,
+            headers=Headers(list(fields.items())), body=body or b"", host="localhost",
+            peer="192.0.2.1", gone=lambda: self.gone()))
         assert isinstance(response, Response)
         return response
 

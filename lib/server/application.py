@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from ganeti import errors, luxi, serializer
 from ganeti.http import errors as http_errors
-from ganeti.http.auth import User, allows, unauthorized
+from ganeti.http.auth import User, allows, denied
 from ganeti.http.message import Request, Response
 from ganeti.rapi import baserlib, faults
 from ganeti.rapi.arguments import Query
@@ -97,7 +97,7 @@ class Application:
         if user is None:
             closed = self._require_authentication and not match.resource.PUBLIC
             if closed or verb.access != baserlib.OPEN:
-                raise unauthorized("this needs a user and a password")
+                raise denied()
         elif verb.access != baserlib.OPEN and not allows(user, verb.access):
             raise http_errors.Forbidden(
                 f"User {user.name} does not have the right '{verb.access}'")

@@ -13,12 +13,13 @@ from typing import NoReturn
 
 from ganeti import constants, daemon, luxi, pathutils
 from ganeti.http.auth import UsersFile
-from ganeti.http.message import Request
-from ganeti.http.server import MAX_CLIENTS, Server
+from ganeti.http.server import Access, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.pool import Pool
 from ganeti.server import listening, options
 from ganeti.server.application import Application
+
+MAX_CLIENTS = 2000
 
 
 def own_names() -> set[str]:
@@ -51,12 +52,11 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
                                  constants.EXIT_NOTMASTER)
 
 
-def log_refusal(peer: str, request: Request | None, status: int, size: int,
-                seconds: float) -> None:
+def log_refusal(access: Access) -> None:
     """Log what never became a request; the application logs its own."""
-    if request is None:
-        logging.info("%d - - peer=%s user=- request=- bytes=%d seconds=%.3f", status, peer,
-                     size, seconds)
+    if access.request is None:
+        logging.info("%d - - peer=%s user=- request=- bytes=%d seconds=%.3f", access.status,
+                     access.peer, access.size, access.seconds)
 
 
 class RapiDaemon(daemon.Daemon):
