@@ -120,9 +120,11 @@ class NodeAgent(ABC):
         """
         if self.guest(instance.name) is None:
             beparams = self._facts.beparams(instance)
-            free = min(beparams["maxmem"], self.figures().memory_free)
+            memory: int = beparams["minmem"]
+            if beparams["maxmem"] > memory:
+                memory = max(memory, min(beparams["maxmem"], self.figures().memory_free))
             self._hypervisor(instance).start(Start(
-                instance, max(beparams["minmem"], free), beparams,
+                instance, memory, beparams,
                 self._facts.hvparams(instance), [*map(self._facts.nicparams, instance.nics)],
                 [*map(self.disk_path, instance.disks)], paused))
 

@@ -180,7 +180,6 @@ class Cluster(ConfigObject):
     blacklisted_os: list[str] = field(default_factory=list)
     maintain_node_health: bool = False
     prealloc_wipe_disks: bool = False
-    watcher_pause: float | None = None     # seconds since the epoch
 
 
 _Object = TypeVar("_Object", bound=ConfigObject)

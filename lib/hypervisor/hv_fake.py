@@ -25,6 +25,9 @@ class FakeHypervisor(Hypervisor):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self._all: WatchedDirectory[dict[str, Guest]] = WatchedDirectory(directory, self._read)
+        #: Inode and time of a file -> the guest that it held, so that a start does
+        #: not read the files of all the others again.
+        self._seen: dict[tuple[int, int], Guest] = {}
 
     def guests(self) -> dict[str, Guest]:
         """All guests by name."""
@@ -82,6 +85,17 @@ class FakeHypervisor(Hypervisor):
                 from None
 
     def _read(self, names: list[str]) -> dict[str, Guest]:
-        # Files that are being put in place begin with a dot, which no name does.
-        guests = [self.guest(name) for name in names if ht.is_host_name(name)]
-        return {guest.name: guest for guest in guests if guest is not None}
+        seen: dict[tuple[int, int], Guest] = {}
+        for name in names:
+            # Files that are being put in place begin with a dot, which no name does.
+            if ht.is_host_name(name):
+                try:
+                    found = os.stat(pathutils.inside(self.directory, name))
+                except FileNotFoundError:
+                    continue                            # died just now
+                key = (found.st_ino, found.st_mtime_ns)
+                guest = self._seen.get(key) or self.guest(name)
+                if guest is not None:
+                    seen[key] = guest
+        self._seen = seen
+        return {guest.name: guest for guest in seen.values()}

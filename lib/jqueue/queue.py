@@ -47,6 +47,7 @@ class JobQueue:
         self._runner = Runner(store, self._board, executor, workers=workers, clock=clock)
         with store.read() as connection:
             self._drained = bool(journal.value(connection, "drained", False))
+            self._watcher_pause: float | None = journal.value(connection, "watcher_pause", None)
 
     # -- life -----------------------------------------------------------------------
 
@@ -145,6 +146,22 @@ class JobQueue:
             return True
         return self._then(self._store.write(
             lambda connection: journal.set_value(connection, "drained", flag)), switch)
+
+    @property
+    def watcher_pause(self) -> float | None:
+        """Until when Ganeti's watcher keeps still (seconds since the epoch).
+
+        Kept beside the drain flag: who sets it takes no lock of the configuration.
+        """
+        return self._watcher_pause
+
+    def set_watcher_pause(self, until: float | None) -> Future[float | None]:
+        """Have the watcher keep still, or (None) work; answers the same."""
+        def switch(_: object) -> float | None:
+            self._watcher_pause = until
+            return until
+        return self._then(self._store.write(
+            lambda connection: journal.set_value(connection, "watcher_pause", until)), switch)
 
     # -- looking ----------------------------------------------------------------------------
 

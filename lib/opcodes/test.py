@@ -8,7 +8,7 @@ from ganeti.opcodes.base import OpCode, opcode
 
 @opcode
 class OpTestDelay(OpCode):
-    """Take ``duration`` seconds, once and ``repeat`` times more."""
+    """Take ``duration`` seconds; ``repeat`` times, if that is not 0."""
 
     SUMMARY_FIELD = "duration"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 from ganeti import errors
@@ -114,6 +115,16 @@ class Reading:
                 name: guest for name, guest in
                 self.sources.nodes.agent(node).guests().items() if guest.running})
         return self._guests[node.uuid]
+
+    @cached_property
+    def guests_anywhere(self) -> dict[str, Guest]:
+        """The guests that run on any node that answers."""
+        found: dict[str, Guest] = {}
+        for node in self.config.nodes():
+            guests = self.guests(node)
+            if not isinstance(guests, ResultStatus):
+                found.update(guests)
+        return found
 
     def figures(self, node: Node) -> Figures | ResultStatus:
         """A node's size and what is free; OFFLINE, or NODATA if it does not answer."""

@@ -101,7 +101,7 @@ def _not_ours() -> dict[str, Any]:
 
 def _watcher_pause(sources: Sources) -> int | None:
     """Until when the watcher keeps still; a time that is over means it does not."""
-    until = sources.config.cluster.watcher_pause
+    until = sources.queue.watcher_pause
     return None if until is None or until < sources.config.clock() else int(until)
 
 

@@ -74,16 +74,8 @@ class InstanceRow:
         guests = self.reading.guests(self.primary)
         if isinstance(guests, ResultStatus):
             return guests
-        return guests.get(self.instance.name) or self._stray
-
-    @cached_property
-    def _stray(self) -> Guest | None:
-        """Running where it should not."""
-        for node in self.reading.config.nodes():
-            guests = self.reading.guests(node)
-            if not isinstance(guests, ResultStatus) and self.instance.name in guests:
-                return guests[self.instance.name]
-        return None
+        name = self.instance.name
+        return guests.get(name) or self.reading.guests_anywhere.get(name)
 
     @property
     def status(self) -> InstanceStatus:

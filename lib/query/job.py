@@ -10,6 +10,9 @@ from ganeti.jqueue.job import Job, JobOp
 from ganeti.qfilter import Comparison
 from ganeti.query.base import UNAVAIL, FieldDef, Kind, Reading, table
 
+#: No job has an id so high: the database could not hold it.
+ID_END = 2 ** 63
+
 
 class JobRow(NamedTuple):
     """A job, or the id of one that does not exist."""
@@ -84,7 +87,8 @@ def _rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
 
 def _named(reading: Reading, ids: Sequence[int]) -> list[JobRow | None]:
     """Jobs by id, each once, archived or not, and a row for each that does not exist."""
-    found = {job.id: job for job in reading.sources.queue.jobs(ids)}
+    possible = [number for number in ids if 0 <= number < ID_END]
+    found = {job.id: job for job in reading.sources.queue.jobs(possible)}
     return [JobRow(number, found.get(number)) for number in dict.fromkeys(ids)]
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ganeti import errors, luxi, objects, opcodes
+from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, tags
@@ -140,13 +140,7 @@ def _drain(master: Master, call: luxi.SetDrainFlag, context: luxi.Context) -> An
 
 
 def _watcher_pause(master: Master, call: luxi.SetWatcherPause, context: luxi.Context) -> Answer:
-    config = master.sources.config
-    changed = objects.copy_of(config.cluster)
-    changed.watcher_pause = call.until
-    transaction = config.begin()
-    transaction.save(changed)
-    transaction.commit()
-    return call.until
+    return master.queue.set_watcher_pause(call.until)
 
 
 #: The whole protocol, but for WaitForJobChange.
