@@ -59,3 +59,18 @@ def test_a_directory_that_cannot_be_written_to_is_a_problem(fake, tmp_path):
     tmp_path.chmod(0o500)
     problem, = fake.problems()
     assert str(tmp_path) in problem
+
+
+def test_a_file_put_in_its_place_is_another_guest(fake, tmp_path):
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    fake.guests()
+    (tmp_path / "new").write_text("0\n1024\n2\n")
+    os.rename(tmp_path / "new", tmp_path / "web")
+    assert fake.guests() == {"web": Guest("web", 1024, 2)}
+
+
+def test_a_renamed_file_is_a_guest_of_the_new_name(fake, tmp_path):
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    fake.guests()
+    os.rename(tmp_path / "web", tmp_path / "db")
+    assert fake.guests() == {"db": Guest("db", 512, 2)}

@@ -9,6 +9,7 @@ place by rename; to change one by hand, do the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from ganeti import constants, errors, ht, pathutils
@@ -25,9 +26,9 @@ class FakeHypervisor(Hypervisor):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self._all: WatchedDirectory[dict[str, Guest]] = WatchedDirectory(directory, self._read)
-        #: Inode and time of a file -> the guest that it held, so that a start does
+        #: Name -> inode and time of its file, and the guest that it held: a start does
         #: not read the files of all the others again.
-        self._seen: dict[tuple[int, int], Guest] = {}
+        self._seen: dict[str, tuple[int, int, Guest]] = {}
 
     def guests(self) -> dict[str, Guest]:
         """All guests by name."""
@@ -85,17 +86,25 @@ class FakeHypervisor(Hypervisor):
                 from None
 
     def _read(self, names: list[str]) -> dict[str, Guest]:
-        seen: dict[tuple[int, int], Guest] = {}
-        for name in names:
-            # Files that are being put in place begin with a dot, which no name does.
-            if ht.is_host_name(name):
-                try:
-                    found = os.stat(pathutils.inside(self.directory, name))
-                except FileNotFoundError:
-                    continue                            # died just now
-                key = (found.st_ino, found.st_mtime_ns)
-                guest = self._seen.get(key) or self.guest(name)
-                if guest is not None:
-                    seen[key] = guest
+        if not names:
+            return {}
+        seen: dict[str, tuple[int, int, Guest]] = {}
+        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for name in names:
+                old = self._seen.get(name)
+                # Files that are being put in place begin with a dot, which no name does.
+                if old is None and not ht.is_host_name(name):
+                    continue
+                with contextlib.suppress(FileNotFoundError):        # died just now
+                    found = os.stat(name, dir_fd=directory)
+                    if old is None or old[:2] != (found.st_ino, found.st_mtime_ns):
+                        guest = self.guest(name)
+                        old = None if guest is None else (
+                            found.st_ino, found.st_mtime_ns, guest)
+                    if old is not None:
+                        seen[name] = old
+        finally:
+            os.close(directory)
         self._seen = seen
-        return {guest.name: guest for guest in seen.values()}
+        return {name: guest for name, (_, _, guest) in seen.items()}
