@@ -55,7 +55,8 @@ class TestNested(RapiTestCase):
 
     def test_wrong_types_and_unknown_keys(self):
         for key, value in (("disks", "1G"), ("nics", [{"colour": "red"}]), ("start", "yes"),
-                           ("name", "no name"), ("mode", "clone"), ("bogus", 1)):
+                           ("name", "no name"), ("mode", "clone"), ("disk_template", "tape"),
+                           ("hypervisor", "bochs"), ("bogus", 1)):
             self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}),
                                 text="Invalid body parameters")
 

@@ -14,6 +14,15 @@ NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     lambda nics: all(nic.keys() <= constants.NIC_KEYS for nic in nics))]
 
 
+def _one_of(words: frozenset[str]) -> ht.Refinement:
+    return ht.Refinement("one of " + ", ".join(sorted(words)), lambda word: word in words)
+
+
+# luxid refuses other words when it reads the opcode, before there is a job.
+DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
+Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
+
+
 @opcode
 class OpInstanceCreate(OpCode):
     """Create an instance, and start it unless told otherwise."""
@@ -29,7 +38,7 @@ class OpInstanceCreate(OpCode):
     commit: bool = False
     compress: str = "none"
     conflicts_check: bool = True
-    disk_template: ht.NonEmptyString | None = None
+    disk_template: DiskTemplate | None = None
     file_driver: ht.NonEmptyString | None = None
     file_storage_dir: ht.NonEmptyString | None = None
     force_variant: bool = False
@@ -38,7 +47,7 @@ class OpInstanceCreate(OpCode):
     helper_shutdown_timeout: int | None = None
     helper_startup_timeout: int | None = None
     hvparams: dict[str, Any] = {}
-    hypervisor: ht.NonEmptyString | None = None
+    hypervisor: Hypervisor | None = None
     iallocator: ht.NonEmptyString | None = None
     identify_defaults: bool = False
     ignore_ipolicy: bool = False
