@@ -1,0 +1,50 @@
+"""Patterns of strangers: which are taken, which could run for minutes."""
+
+import pytest
+
+from ganeti import pattern
+
+
+@pytest.mark.parametrize("text", [
+    "", "^web", "^inst[^.]*(\\..*)?$", "^(web|db|app)[0-9]{2}\\.dc1", "^(\\d{1,3}\\.){3}\\d+$",
+    "(?i)WEB", "(?:ab)+", "((a)b)*", "[]a]+", "[^]]*", "[a\\]b]", "{}", "a{b", "x{3}y{,4}z{2,}",
+    "a*.*b*", "|".join(["a.*"] * 8), "(?P<host>[a-z]+)", "(?<!a)b", "a.*?b", "(?s:a.)", "()"])
+def test_patterns_that_people_write_are_taken(text):
+    assert pattern.read(text).pattern == text
+
+
+@pytest.mark.parametrize("text", [
+    "(a+)+$", "(a|a)*b", "(a?)+", "(aa?)*", "((a)|b)+", "(?:a{1,9}){2,}", "(?=a+)*", "([ab]*)*"])
+def test_a_choice_repeated_without_end_is_refused(text):
+    with pytest.raises(ValueError, match="choice within a repetition"):
+        pattern.read(text)
+
+
+@pytest.mark.parametrize("text", [
+    "a?" * 30, "(a|b)" * 30, ".*.*.*.*", "(a?){30}", "(a|b){1,1000}", "(x*|y)(.*)a+b+"])
+def test_many_choices_are_refused(text):
+    with pytest.raises(ValueError, match="too many"):
+        pattern.read(text)
+
+
+@pytest.mark.parametrize("text", ["(a)\\1", "(?P<x>a)(?P=x)", "(?x)a b", "(?#note)",
+                                  "(a)(?(1)b|c)", "[a[:digit:]]"])
+def test_references_and_foreign_classes_are_refused(text):
+    with pytest.raises(ValueError, match="not allowed"):
+        pattern.read(text)
+
+
+@pytest.mark.parametrize("text", ["(", "a{2}{3}", "*a", "[a", "\\", "(?P<1>a)"])
+def test_what_is_no_pattern_is_refused_in_words(text):
+    with pytest.raises(ValueError, match="cannot be read"):
+        pattern.read(text)
+
+
+def test_a_long_pattern_is_refused():
+    assert pattern.read("a" * pattern.LENGTH_MAX)
+    with pytest.raises(ValueError, match="longer than 256"):
+        pattern.read("a" * (pattern.LENGTH_MAX + 1))
+
+
+def test_classes_are_ascii():
+    assert pattern.read("\\d").search("\u0663") is None

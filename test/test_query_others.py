@@ -1,0 +1,35 @@
+"""Networks, job filters and exports: well-formed, and empty."""
+
+import pytest
+from testutils_query import FACTS, QueryScene
+
+from ganeti import errors
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    made = QueryScene(tmp_path_factory.mktemp("cluster"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("what", ["network", "filter"])
+def test_there_are_none(scene, what):
+    fields = [name for name, _, _ in FACTS[what]]
+    assert scene.data(what, fields) == []
+    assert scene.data(what, fields, ["&", ["=~", "uuid", "x"]]) == []
+
+
+def test_a_rule_that_does_not_exist_is_no_error(scene):
+    assert scene.data("filter", ["uuid"], ["==", "uuid", "x"]) == []
+
+
+def test_every_node_has_one_row_without_an_export(scene):
+    rows = scene.data("export", ["node", "export"])
+    assert rows == [[[0, f"node{number}.example.com"], [2, None]] for number in (1, 2, 3)]
+
+
+def test_exports_are_looked_up_by_node(scene):
+    assert scene.data("export", ["node"], ["==", "node", "node2"]) == [[[0, "node2.example.com"]]]
+    with pytest.raises(errors.OpPrereqError, match="Node name nope not found"):
+        scene.data("export", ["node"], ["==", "node", "nope"])
