@@ -80,7 +80,8 @@ class Daemon:
 
 def run(daemon: Daemon, options: Options) -> int:
     """Take a daemon through its life; the process's exit code."""
-    report = contextlib.nullcontext(_report_here) if options.foreground else _detached()
+    report = (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
+              else _detached(daemon.name))
     with report as tell:
         try:
             with _pid_lock(daemon):
@@ -98,10 +99,12 @@ def run(daemon: Daemon, options: Options) -> int:
 Tell = Callable[[str, int], None]
 
 
-def _report_here(text: str, exit_code: int) -> None:
-    """Say how the start went: on the terminal we still have."""
-    if text:
-        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+def _report_here(name: str) -> Tell:
+    """Say how the start went on the terminal that we still have."""
+    def tell(text: str, exit_code: int) -> None:
+        if text:
+            print(f"{name}: {text}", file=sys.stderr)
+    return tell
 
 
 def _live(daemon: Daemon, tell: Tell) -> int:
@@ -142,7 +145,7 @@ def _install_signals(daemon: Daemon) -> None:
 
 
 @contextlib.contextmanager
-def _detached() -> Iterator[Tell]:
+def _detached(name: str) -> Iterator[Tell]:
     """Go on as a process without terminal; the parent waits for how the start went.
 
     The parent exits here, with the code and after the words that the child tells.
@@ -150,7 +153,7 @@ def _detached() -> Iterator[Tell]:
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
-        _await_child(reader)
+        _await_child(name, reader)
     os.close(reader)
     os.setsid()
     if os.fork():
@@ -165,12 +168,12 @@ def _detached() -> Iterator[Tell]:
     yield tell
 
 
-def _await_child(reader: int) -> None:
+def _await_child(name: str, reader: int) -> None:
     with open(reader, encoding="utf-8", errors="replace") as pipe:
         code, _, text = pipe.read().partition(" ")
     if not code:
         text, code = "ended while starting; its log says more", str(constants.EXIT_FAILURE)
-    _report_here(text, int(code))
+    _report_here(name)(text, int(code))
     os._exit(int(code))
 
 

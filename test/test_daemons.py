@@ -30,7 +30,7 @@ def test_a_whole_life(cluster):
     assert cluster.get("/2/instances/life.example.com").json["status"] == "ADMIN_down"
     cluster.do("PUT", "/2/instances/life.example.com/startup")
     cluster.do("POST", "/2/instances/life.example.com/reboot?type=full")
-    cluster.do("POST", "/2/instances/life.example.com/reinstall?os=noop%2Bdefault")
+    cluster.do("POST", "/2/instances/life.example.com/reinstall?os=noop")
     assert cluster.get("/2/instances/life.example.com").json["status"] == "running"
 
     os.unlink(cluster.paths.fake_guest("life.example.com"))
@@ -186,7 +186,7 @@ def test_ten_running_jobs_killed_in_the_middle(tmp_path):
                 "disks": [{"size": 1024}], "nics": [{}]}
         names = [f"slow{number}.example.com" for number in range(10)]
         ids = [made.submit("POST", "/2/instances", {**body, "name": name}) for name in names]
-        queued = made.master(luxi.SubmitJob([{"OP_ID": "OP_TEST_DELAY", "duration": 0.0,
+        queued = made.master(luxi.SubmitJob([{"OP_ID": "OP_TEST_DELAY", "duration": 0.01,
                                               "reason": [], "depends": [[ids[0], []]]}]))
         tick = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):

@@ -75,7 +75,7 @@ class DaemonCluster:
         assert not check or done.returncode == 0, done.stdout
         return done
 
-    def add_os(self, name, create="exit 0", variants=("default",)):
+    def add_os(self, name, create="exit 0", variants=()):
         """An OS definition whose create script is a line of shell."""
         folder = self.root / "srv/ganeti/os" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,8 @@ class DaemonCluster:
             (folder / script).write_text(f"#!/bin/sh\n{body}\n")
             (folder / script).chmod(0o755)
         (folder / "ganeti_api_version").write_text("20\n")
-        (folder / "variants.list").write_text("".join(f"{word}\n" for word in variants))
+        if variants:
+            (folder / "variants.list").write_text("".join(f"{word}\n" for word in variants))
         (folder / "parameters.list").write_text("")
 
     # -- processes ---------------------------------------------------------------

@@ -1,0 +1,128 @@
+"""Limits of what is read, and where the reader stands; see test_http_wire for the grammar."""
+
+import random
+
+import pytest
+
+from ganeti.http import errors, head, reader
+from ganeti.http.reader import Phase, RequestReader
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
+CHUNKED = POST % b"Transfer-Encoding: chunked"
+
+
+def outcome(data, step, **more):
+    """(requests, status of the refusal or None) of a stream that comes in steps."""
+    found, requests = RequestReader(**more), []
+    for index in range(0, len(data), step):
+        found.feed(data[index:index + step])
+        try:
+            while (request := found.next()) is not None:
+                requests.append((request.method, request.target, request.body))
+        except errors.HttpError as err:
+            return requests, err.code
+    return requests, None
+
+
+STEPS = (1 << 30, 1, 7, 1000)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("data", "code"), [
+    (b"GET /" + b"a" * head.MAX_LINE + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"a" * head.MAX_LINE, 414),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * head.MAX_HEADER + b"\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 65 + b"\r\n", 431),
+    (CHUNKED + b"1;" + b"a" * reader.MAX_CHUNK_LINE, 400),
+    (CHUNKED + b"0\r\nX: " + b"a" * reader.MAX_TRAILER + b"\r\n\r\n", 400),
+    (CHUNKED + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\n", 413),
+    (POST % b"Content-Length: 1025", 413)])
+def test_limits_do_not_depend_on_arrival(data, code, step):
+    assert outcome(data, step, max_body=1024) == ([], code)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_is_within_the_limits_is_read(step):
+    fields = b"X: " + b"a" * (head.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
+    data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
+    data += POST % b"Content-Length: 1024" + b"b" * 1024
+    assert outcome(data, step, max_body=1024) == (
+        [("GET", "/", b""), ("POST", "/", b"b" * 1024)], None)
+
+
+def test_phases_follow_the_bytes():
+    found = RequestReader()
+    for data, phase in ((b"", Phase.IDLE), (b"\r\n", Phase.IDLE), (b"P", Phase.HEAD),
+                        ((POST % b"Content-Length: 2")[1:], Phase.BODY), (b"{", Phase.BODY)):
+        found.feed(data)
+        assert found.next() is None and found.phase is phase
+    found.feed(b"}")
+    assert found.next().body == b"{}"
+    assert found.phase is Phase.IDLE and found.buffered == 0
+
+
+def test_a_hundred_is_owed_once_while_the_body_is_missing():
+    found = RequestReader()
+    found.feed(POST % b"Content-Length: 2\r\nExpect: 100-continue")
+    assert found.next() is None
+    assert found.take_continue() and not found.take_continue()
+    found.feed(b"{}")
+    assert found.next().body == b"{}" and not found.take_continue()
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 0\r\nExpect: 100-continue",
+                                    b"Expect: 100-continue"])
+def test_no_hundred_without_a_body(fields):
+    found = RequestReader()
+    found.feed(POST % fields)
+    assert found.next() is not None and not found.take_continue()
+
+
+def test_http_10_knows_no_hundred():
+    found = RequestReader()
+    found.feed(b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert found.next() is None and not found.take_continue()
+
+
+def test_after_an_error_nothing_is_read():
+    found = RequestReader()
+    found.feed(b"bad\r\n\r\n")
+    with pytest.raises(errors.BadRequest):
+        found.next()
+    found.feed(GET)
+    with pytest.raises(errors.BadRequest):
+        found.next()
+    assert found.buffered == 0
+
+
+def test_requests_know_their_client():
+    found = RequestReader(peer="192.0.2.1", gone=lambda: True)
+    found.feed(GET)
+    request = found.next()
+    assert request.peer == "192.0.2.1" and request.gone() is True
+
+
+def mutations(count):
+    """Valid streams with a few bytes changed, dropped, doubled or moved; the same every time."""
+    chance = random.Random(2)
+    seeds = [GET + GET, POST % b"Content-Length: 5" + b"hello" + GET,
+             CHUNKED + b"5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n" + GET,
+             b"GET http://a/x?y=%20 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
+    pieces = [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"0", b"\0", b"\xff", b"chunked", b"%",
+              b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.0", b"5"]
+    for _ in range(count):
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(data))
+            data[at:at + chance.randint(0, 3)] = chance.choice(pieces)
+        yield bytes(data)
+
+
+def test_mutated_streams_mean_one_thing_however_they_arrive():
+    refused = 0
+    for data in mutations(3000):
+        whole = outcome(data, 1 << 30)
+        assert outcome(data, 1) == whole == outcome(data, 5), data
+        refused += whole[1] is not None
+    assert refused > 1000

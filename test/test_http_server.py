@@ -1,0 +1,335 @@
+"""The server as a whole: many clients, TLS, the cap, the end."""
+
+import errno
+import json
+import threading
+from concurrent.futures import Future
+
+import pytest
+from testutils_http import PATIENCE, certificate, running
+
+from ganeti.http import errors
+from ganeti.http.connection import Deadlines
+from ganeti.http.message import Response
+from ganeti.http.tls import make_ssl_context
+
+LIMITS = Deadlines()
+
+
+@pytest.fixture
+def web():
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def secure():
+    with running(ssl_context=make_ssl_context(certificate())) as found:
+        yield found
+
+
+# -- one thread, many clients ---------------------------------------------------------
+
+def test_silent_clients_delay_nobody(web):
+    silent = [web.connect().send(b"GET / HT") for _ in range(50)]
+    assert web.connect().status() == 200
+    assert web.clients() == 51 and len(silent) == 50
+
+
+def test_silent_handshakes_delay_nobody(secure):
+    silent = [secure.connect() for _ in range(50)]
+    assert secure.connect_tls().status() == 200
+    assert len(silent) == 50
+
+
+def test_waiting_handlers_hold_up_only_those_beyond_the_workers():
+    meeting = threading.Barrier(9)
+    with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()),
+                 workers=8) as web:
+        clients = [web.connect().request() for _ in range(8)]
+        meeting.wait(PATIENCE)
+        assert {client.answer()[0] for client in clients} == {200}
+
+
+def test_a_future_holds_no_worker():
+    futures = [Future() for _ in range(20)]
+    waiting = iter(futures)
+    with running(lambda _: next(waiting), workers=1) as web:
+        clients = [web.connect().request() for _ in futures]
+        for future, body in zip(futures, range(20)):
+            future.set_result(Response(200, b"%d" % body))
+        assert sorted(int(client.answer()[2]) for client in clients) == list(range(20))
+
+
+# -- what handlers raise ----------------------------------------------------------------
+
+def answered(handler):
+    """Status, headers and JSON body of a handler's answer."""
+    with running(handler) as web:
+        client = web.connect()
+        status, headers, body = client.ask()
+        assert client.status() == status    # the connection is as good as before
+        return status, headers, json.loads(body)
+
+
+def refuse(error):
+    """A handler that raises it."""
+    def handler(_):
+        raise error
+    return handler
+
+
+def test_a_refusal_is_json_with_its_headers():
+    status, headers, body = answered(refuse(errors.ServiceUnavailable("full", retry_after=7)))
+    assert (status, headers["retry-after"]) == (503, "7")
+    assert headers["content-type"] == "application/json"
+    assert body == {"code": 503, "message": "full",
+                    "explain": errors.ServiceUnavailable.standard}
+
+
+def test_any_other_failure_is_logged_and_shown_to_nobody(caplog):
+    status, _, body = answered(refuse(RuntimeError("the secret")))
+    assert status == 500 and "secret" not in json.dumps(body)
+    assert "the secret" in caplog.text and "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("result", [None, Response(200, b"", [("X", "a\r\nb")]), Response(200, "")])
+def test_what_is_no_answer_is_a_failure(result, caplog):
+    assert answered(lambda _: result)[0] == 500
+    assert "failed" in caplog.text
+
+
+def test_a_detail_that_is_no_json_is_a_failure(caplog):
+    assert answered(refuse(errors.NotFound(detail=object())))[0] == 500
+    assert "failed" in caplog.text
+
+
+def test_a_future_may_fail_too():
+    def handler(_):
+        future = Future()
+        future.set_exception(errors.Conflict("it runs"))
+        return future
+    assert answered(handler)[2]["message"] == "it runs"
+
+
+# -- the log of answers -------------------------------------------------------------------
+
+def test_every_answer_is_told(web):
+    web.connect().ask("/x", method="PUT", body=b"{}")
+    access, = web.accesses
+    assert (access.request.method, access.request.path, access.status, access.size,
+            access.peer, access.seconds) == ("PUT", "/x", 200, 19, "127.0.0.1", 0.0)
+
+
+def test_a_log_that_fails_disturbs_nobody(web, caplog):
+    web.accesses = None
+    web.server._access_log = lambda access: 1 // 0
+    client = web.connect()
+    assert client.status() == 200 == client.status()
+    assert client.send(b"bad\r\n\r\n").answer()[0] == 400
+    assert "ZeroDivisionError" in caplog.text
+
+
+# -- TLS --------------------------------------------------------------------------------
+
+def test_serves_tls(secure):
+    client = secure.connect_tls(alpn=["h2", "http/1.1"])
+    assert client.sock.selected_alpn_protocol() == "http/1.1"
+    for number in range(3):
+        assert client.ask(f"/{number}")[2] == b'["GET", "/%d", ""]' % number
+
+
+def test_large_things_pass_through_tls():
+    with running(lambda request: Response(200, request.body * 5),
+                 ssl_context=make_ssl_context(certificate())) as web:
+        body = bytes(range(256)) * 4000
+        assert web.connect_tls().ask(method="POST", body=body)[2] == body * 5
+
+
+def test_pipelining_through_tls(secure):
+    client = secure.connect_tls()
+    client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number
+                         for number in range(2000)))
+    assert [client.answer()[2] for _ in range(2000)] == [
+        b'["GET", "/%d", ""]' % number for number in range(2000)]
+
+
+def test_tls_ends_with_a_goodbye(secure):
+    client = secure.connect_tls()
+    client.sock.suppress_ragged_eofs = False
+    assert client.ask(fields="Connection: close\r\n")[0] == 200
+    assert client.ended()                   # without close_notify this would raise
+
+
+def test_plain_http_on_a_tls_port_gets_nothing(secure, caplog):
+    plain = secure.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert plain.rest()[:4] != b"HTTP"
+    assert secure.connect_tls().status() == 200
+    assert secure.clients() == 1 and not caplog.records
+
+
+def test_a_handshake_has_a_deadline(secure):
+    secure.connect()
+    client = secure.connect().send(b"\x16\x03\x01\x00\xc8\x01")
+    secure.pass_time(LIMITS.handshake)
+    assert client.ended() and secure.clients() == 0
+
+
+def test_after_the_handshake_silence_is_measured_anew(secure):
+    client = secure.connect_tls()
+    secure.pass_time(LIMITS.header - 1)
+    assert client.status() == 200
+
+
+def test_a_certificate_is_swapped_without_dropping_anybody(secure):
+    old = secure.connect_tls()
+    assert old.status() == 200
+    secure.server.set_ssl_context(make_ssl_context(certificate("other")))
+    assert secure.connect_tls(certificate("other")).status() == 200
+    assert old.status() == 200
+
+
+# -- the cap ----------------------------------------------------------------------------
+
+def test_at_the_cap_the_oldest_idle_unknown_client_makes_room():
+    with running(max_clients=3) as web:
+        known, old, new = (web.connect() for _ in range(3))
+        assert known.status(fields="Authorization: Basic eA==\r\n") == 200
+        assert [old.status(), new.status()] == [200, 200]
+        late = web.connect()
+        assert late.status() == 200
+        assert old.ended()
+        assert [known.status(), new.status(), late.status()] == [200, 200, 200]
+        assert web.clients() == 3
+
+
+def test_half_a_request_is_idle_enough():
+    with running(max_clients=2) as web:
+        slow = [web.connect().send(b"GET / HTTP/1.1\r\nX: ") for _ in range(2)]
+        web.settle()
+        assert web.connect().status() == 200
+        assert slow[0].ended()
+
+
+def test_when_nobody_can_make_room_the_next_one_waits():
+    with running(max_clients=2) as web:
+        known = [web.connect() for _ in range(2)]
+        for client in known:
+            client.status(fields="Authorization: Basic eA==\r\n")
+        late = web.connect().request()
+        assert web.clients() == 2
+        assert [client.status() for client in known] == [200, 200]
+        known[0].close()
+        assert late.answer()[0] == 200
+
+
+def test_a_request_in_flight_is_not_evicted():
+    go_on, began = threading.Event(), threading.Event()
+
+    def handler(request):
+        began.set()
+        go_on.wait(PATIENCE)
+        return Response(200, b"done")
+
+    with running(handler, max_clients=1) as web:
+        busy = web.connect().request()
+        assert began.wait(PATIENCE)
+        late = web.connect().request()
+        assert web.clients() == 1
+        go_on.set()
+        assert busy.answer()[2] == b"done"
+        assert late.answer()[2] == b"done"
+
+
+class Full:
+    """A listener in a process that is out of descriptors until told otherwise."""
+
+    def __init__(self, listener):
+        self.listener, self.full, self.tries = listener, True, 0
+
+    def __getattr__(self, name):
+        return getattr(self.listener, name)
+
+    def accept(self):
+        self.tries += 1
+        if self.full:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.listener.accept()
+
+
+def test_out_of_descriptors_does_not_spin(web, caplog):
+    server = web.server
+    full = Full(server._listeners[0])
+    web.call(lambda: (server.loop.remove(full.listener), server._listeners.clear(),
+                      server._listeners.append(full),
+                      server.loop.add(full, 1, lambda _: server._accept(full))))
+    client = web.connect().request()
+    web.settle()
+    assert full.tries == 1 and "Too many open files" in caplog.text
+    web.pass_time(1.0)
+    assert full.tries == 2
+    full.full = False
+    web.pass_time(1.0)
+    assert client.answer()[0] == 200
+
+
+# -- the end ------------------------------------------------------------------------------
+
+def test_stops_at_once_when_nobody_is_there(web):
+    idle = web.connect()
+    assert idle.status() == 200
+    web.stop(grace=3600)
+    assert idle.ended()
+    with pytest.raises(ConnectionRefusedError):
+        web.connect()
+
+
+def test_finishes_what_is_in_flight_first():
+    go_on, began = threading.Event(), threading.Event()
+    with running(lambda _: (began.set(), go_on.wait(PATIENCE), Response(200, b"done"))[2]) as web:
+        busy, idle = web.connect().request(), web.connect()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=3600)
+        assert idle.ended()
+        go_on.set()
+        status, headers, body = busy.answer()
+        assert (status, headers["connection"], body) == (200, "close", b"done")
+        busy.close()
+        web.thread.join(PATIENCE)
+        assert not web.thread.is_alive()
+
+
+def test_waits_no_longer_than_the_grace():
+    began, forever = threading.Event(), threading.Event()
+    with running(lambda _: (began.set(), forever.wait(PATIENCE))[1]) as web:
+        client = web.connect().request()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=10)
+        web.call()
+        web.clock.now += 10
+        web.server.loop.call_threadsafe(lambda: None)
+        web.thread.join(PATIENCE)
+        assert not web.thread.is_alive() and client.ended()
+        forever.set()
+
+
+def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
+    client = web.connect()
+    assert client.status() == 200
+
+    def at_once():
+        client.request("/last")             # the loop cannot have read it yet
+        web.server.stop(grace=3600)
+
+    web.call(at_once)
+    assert client.answer()[2] == b'["GET", "/last", ""]'
+    client.close()
+    web.thread.join(PATIENCE)
+    assert not web.thread.is_alive()
+
+
+def test_who_has_connected_when_the_end_is_called_is_served(web):
+    clients = []
+    web.call(lambda: (clients.append(web.connect().request("/last")),
+                      web.server.stop(grace=3600)))
+    assert clients[0].answer()[2] == b'["GET", "/last", ""]'

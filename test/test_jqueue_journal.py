@@ -1,0 +1,81 @@
+"""Jobs as rows: what is stored comes back."""
+
+import pytest
+
+from ganeti import errors, luxi, opcodes
+from ganeti.constants import JobStatus
+from ganeti.jqueue import journal
+from ganeti.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.create(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+def insert(store, *ops, context=luxi.Context("admin", "r1", "k1")):
+    return store.write(lambda connection: journal.insert(connection, ops, context, 5.5)).result()
+
+
+def delay(**fields):
+    return opcodes.OpTestDelay(duration=1.0, **fields)
+
+
+def test_a_live_job_comes_back_with_its_opcodes(store):
+    insert(store, delay(priority=-10), delay())
+    job, = journal.load_live(store)
+    assert [op.op for op in job.ops] == [delay(priority=-10), delay()]
+    assert job.ops[0].priority == -10 and job.received_ts == (5, 500000)
+    assert job.context == luxi.Context("admin", "r1", "k1")
+
+
+def test_a_final_job_is_stored_as_it_is_shown(store):
+    job = insert(store, delay())
+    job.ops[0].status, job.ops[0].result = JobStatus.SUCCESS, {"a": [1]}
+    job.ops[0].end_ts = job.end_ts = (7, 1)
+    store.write(lambda connection: journal.save(connection, job, [0])).result()
+    assert journal.load_live(store) == []
+    back, = journal.load(store, [job.id], archived=False)
+    assert back.ops[0].op is None and back.ops[0].view == delay().to_view()
+    assert (back.ops[0].result, back.ops[0].end_ts, back.end_ts) == ({"a": [1]}, (7, 1), (7, 1))
+
+
+def test_log_lines_are_read_when_asked_for(store):
+    job = insert(store, delay(), delay())
+    for serial, index in ((1, 0), (2, 1), (3, 0)):
+        line = [serial, (1, serial), "message", f"line {serial}"]
+        store.write(lambda connection, index=index, line=line: journal.add_log(
+            connection, job.id, index, line)).result()
+    back, = journal.load(store, [job.id], archived=False)
+    assert [line[0] for line in back.ops[0].log] == [1, 3]
+    assert back.ops[1].log == [[2, (1, 2), "message", "line 2"]]
+
+
+def test_dependencies_become_absolute():
+    op = journal.resolve(delay(depends=[[-2, ["success"]], ["7", []]]), 10)
+    assert op.depends == [[8, ["success"]], [7, []]]
+    with pytest.raises(errors.GenericError, match="leads to no job"):
+        journal.resolve(delay(depends=[[-10, []]]), 10)
+
+
+def test_many_ids_at_once(store):
+    ids = [insert(store, context=luxi.Context()).id for _ in range(3)]
+    found = journal.load(store, [*ids, *range(100, 1500)], archived=True)
+    assert [job.id for job in found] == ids
+
+
+def test_one_key_names_one_job(store):
+    insert(store)
+    with pytest.raises(Exception, match="UNIQUE"):
+        insert(store)
+
+
+def test_switches(store):
+    with store.read() as connection:
+        assert journal.value(connection, "drained", False) is False
+    store.write(lambda connection: journal.set_value(connection, "drained", True)).result()
+    with store.read() as connection:
+        assert journal.value(connection, "drained", False) is True
+        assert journal.status(connection, 1) is None

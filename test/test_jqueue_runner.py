@@ -1,0 +1,159 @@
+"""Jobs get their turn: running, locks, priorities, dependencies, cancellation."""
+
+import pytest
+from testutils_jqueue import PATIENCE, QueueScene, op
+
+from ganeti import errors
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A queue that accepts, and runs nothing yet."""
+    made = QueueScene(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(held):
+    held.queue.start()
+    return held
+
+
+def test_a_job_runs_to_success(scene):
+    job = scene.wait(scene.submit(op()))
+    assert job.status == "success" and job.ops[0].result == job.id
+    assert [line[2:] for line in job.ops[0].log] == [["message", "doing ok"]]
+    assert job.received_ts == job.start_ts == job.end_ts == (1_000_000, 0)
+    assert job.context.user == "admin" and job.summary == ["TEST_DELAY(1.0)"]
+
+
+def test_a_failing_opcode_ends_the_job_and_those_after_it(scene):
+    job = scene.wait(scene.submit(op(), op("fail"), op()))
+    assert [str(item.status) for item in job.ops] == ["success", "error", "error"]
+    assert job.ops[1].result == ["OpExecError", ["as planned"]]
+    assert job.ops[2].result == ["OpExecError", ["Preceding opcode failed"]]
+
+
+def test_an_opcode_that_nobody_does_ends_in_error(scene):
+    assert scene.wait(scene.submit(op("refused"))).ops[0].result[0] == "OpCodeUnknown"
+
+
+def test_work_whose_needs_changed_begins_anew(scene):
+    assert scene.wait(scene.submit(op("again"))).status == "success"
+
+
+def test_a_refused_change_is_undone_and_fails_the_job(scene):
+    job = scene.wait(scene.submit(op("clash")))
+    assert job.ops[0].result == ["OpPrereqError", ["taken", "already_exists"]]
+    assert scene.undone == [1]
+
+
+def test_follow_up_jobs_are_accepted_with_the_result(scene):
+    job = scene.wait(scene.submit(op("children")))
+    first, second = (job_id for _, job_id in job.ops[0].result["jobs"])
+    assert job.ops[0].result["more"] == 1
+    assert scene.wait(second).ops[0].view["depends"] == [[first, ["success"]]]
+    assert scene.queue.job(first).context.user == "admin"
+
+
+def test_locks_are_asked_for_in_the_order_of_submission(held):
+    ids = [held.submit(op("lock:web")) for _ in range(20)]
+    held.queue.start()
+    held.wait(ids[-1])
+    assert held.began == ids
+
+
+def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
+    holder = scene.submit(op("hold:web"))
+    waiting = [scene.submit(op("lock:web")) for _ in range(20)]
+    assert scene.wait(scene.submit(op())).status == "success"
+    assert scene.queue.waiting_for(waiting[0]) == [{"kind": "lock", "name": "instance/web"}]
+    assert scene.queue.job(waiting[-1]).status == "waiting"
+    scene.let_go.set()
+    assert scene.wait(waiting[-1]).status == "success" and scene.began[0] == holder
+
+
+def test_priority_decides_who_is_next(tmp_path):
+    scene = QueueScene(str(tmp_path / "one.db"), workers=1)
+    low, middle, high, moved = (scene.submit(op(priority=number)) for number in (10, 0, -10, 0))
+    assert scene.queue.change_priority(moved, -20)[0]
+    scene.queue.start()
+    scene.wait(low)
+    assert scene.began == [moved, high, middle, low]
+    scene.close()
+
+
+# -- dependencies --------------------------------------------------------------------
+
+def test_a_job_waits_for_the_one_it_depends_on(scene):
+    first = scene.submit(op("hold"))
+    second = scene.submit(op(depends=[[first, ["success"]]]))
+    scene.wait(scene.submit(op()))          # so the dispatcher has seen both of them
+    assert scene.queue.job(second).status == "queued"
+    assert scene.queue.waiting_for(second)[0]["jobs"] == [first]
+    scene.let_go.set()
+    assert scene.wait(second).status == "success" and scene.began[0] == first
+
+
+@pytest.mark.parametrize("word, wanted, status", [
+    ("ok", [], "success"), ("fail", ["error"], "success"), ("fail", ["success"], "error"),
+    ("ok", ["error", "canceled"], "error")])
+def test_dependencies_look_at_how_the_other_ended(scene, word, wanted, status):
+    first = scene.submit(op(word))
+    assert scene.wait(scene.submit(op(depends=[[-1, wanted]]))).status == status
+    assert scene.wait(scene.submit(op(depends=[[str(first), wanted]]))).status == status
+
+
+def test_a_dependency_on_a_canceled_job_cancels(held):
+    first = held.submit(op())
+    second = held.submit(op(depends=[[first, ["success"]]]))
+    held.queue.cancel(first).result(PATIENCE)
+    held.queue.start()
+    assert held.wait(second).status == "canceled"
+
+
+@pytest.mark.parametrize("target", [999, 1])
+def test_a_dependency_on_no_job_or_itself_is_an_error(scene, target):
+    job = scene.wait(scene.submit(op(depends=[[target, []]])))
+    assert job.ops[0].result == ["OpExecError", [f"Dependency error: Job {target} not found"]]
+
+
+def test_a_relative_dependency_below_the_first_job_is_refused(scene):
+    with pytest.raises(errors.GenericError, match="leads to no job"):
+        scene.submit(op(depends=[[-5, []]]))
+
+
+# -- cancel -----------------------------------------------------------------------------
+
+def test_a_queued_job_is_canceled_at_once(held):
+    job_id = held.submit(op(), op())
+    assert held.queue.cancel(job_id).result(PATIENCE) == (True, f"Job {job_id} canceled")
+    job = held.queue.job(job_id)
+    assert job.status == "canceled" and job.end_ts is not None
+    assert {str(item.result) for item in job.ops} == {"Job canceled by request"}
+
+
+def test_a_job_that_waits_for_a_lock_is_canceled_and_leaves_the_line(scene):
+    scene.submit(op("hold:web"))
+    second, third = scene.submit(op("lock:web")), scene.submit(op("lock:web"))
+    scene.reach(second, "waiting")
+    assert scene.queue.cancel(second).result(PATIENCE)[0]
+    scene.let_go.set()
+    assert scene.wait(third).status == "success" and second not in scene.began
+
+
+def test_a_running_job_stops_at_a_safe_point(scene):
+    job_id = scene.submit(op("hold"))
+    scene.reach(job_id, "running")
+    done, text = scene.queue.cancel(job_id).result(PATIENCE)
+    assert done and "will be canceled" in text
+    assert scene.wait(job_id).status == "canceled"
+
+
+def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
+    job_id = scene.submit(op())
+    scene.wait(job_id)
+    for number in (job_id, 999):
+        assert scene.queue.cancel(number).result(PATIENCE) == (
+            False, f"Job {number} not found in queue")

@@ -1,0 +1,183 @@
+"""Servers on real loopback sockets, by a clock that the test turns, and clients for them."""
+
+import contextlib
+import functools
+import json
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+
+from ganeti.http.message import Response
+from ganeti.http.server import Server
+from ganeti.utils.loop import Loop
+
+#: Seconds after which a test that waits in vain fails.
+PATIENCE = 20
+
+
+@functools.cache
+def certificate(name="localhost"):
+    """Path of a PEM file with a new certificate and its key, for this test run."""
+    folder = _folder()
+    cert, key, both = (f"{folder}/{name}.{kind}" for kind in ("crt", "key", "pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    with open(both, "wb") as file:
+        for path in (key, cert):
+            with open(path, "rb") as part:
+                file.write(part.read())
+    return both
+
+
+@functools.cache
+def _keeper():
+    return tempfile.TemporaryDirectory(prefix="ganeti-test-tls-")
+
+
+def _folder():
+    return _keeper().name
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def echo(request):
+    """A handler that tells what it was asked."""
+    text = json.dumps([request.method, request.path, request.body.decode()])
+    return Response(200, text.encode(), [("Content-Type", "application/json")],
+                    authenticated="Authorization" in request.headers)
+
+
+class Running:
+    """A server on a thread of its own."""
+
+    def __init__(self, handler=echo, **options):
+        self.clock = Clock()
+        listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.address = listener.getsockname()
+        self.accesses = []
+        self.server = Server([listener], handler, loop=Loop(self.clock),
+                             access_log=self.accesses.append, wall_clock=lambda: 0.0,
+                             server_name="Ganeti-RAPI/test", **options)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def call(self, function=lambda: None):
+        """Call on the loop's thread; what it returns."""
+        done, result = threading.Event(), []
+        self.server.loop.call_threadsafe(lambda: (result.append(function()), done.set()))
+        assert done.wait(PATIENCE), "the loop does not answer"
+        return result[0]
+
+    def settle(self):
+        """Everything that clients have sent so far is read: loopback delivers at once, and
+        a few rounds accept, shake hands and read."""
+        for _ in range(5):
+            self.call()
+
+    def pass_time(self, seconds):
+        """Let time pass, once all that was sent is read, and let the timers notice."""
+        self.settle()
+        self.clock.now += seconds
+        self.settle()
+
+    def clients(self):
+        """Number of connections, once everything is read."""
+        self.settle()
+        return self.call(lambda: self.server.clients)
+
+    def connect(self):
+        """A plain connection."""
+        sock = socket.create_connection(self.address, timeout=PATIENCE)
+        return Client(sock)
+
+    def connect_tls(self, trusted=None, alpn=()):
+        """A connection after its handshake."""
+        context = ssl.create_default_context(cafile=trusted or certificate())
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
+        sock = socket.create_connection(self.address, timeout=PATIENCE)
+        return Client(context.wrap_socket(sock, server_hostname="localhost"))
+
+    def stop(self, grace=0.0):
+        """Stop, and wait for the end."""
+        self.server.stop(grace)
+        self.thread.join(PATIENCE)
+        assert not self.thread.is_alive(), "the server does not stop"
+
+
+class Client:
+    """One connection, byte by byte if need be."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.file = sock.makefile("rb")
+
+    def send(self, data):
+        """Send bytes; gives itself back."""
+        self.sock.sendall(data)
+        return self
+
+    def ask(self, path="/", method="GET", fields="", body=b""):
+        """Send a request and read its answer."""
+        self.request(path, method, fields, body)
+        return self.answer(method)
+
+    def request(self, path="/", method="GET", fields="", body=b""):
+        """Send a request."""
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        return self.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}{length}\r\n".encode()
+                         + body)
+
+    def answer(self, method="GET"):
+        """Status, headers (names in small letters) and body of the next answer."""
+        line = self.file.readline().decode()
+        assert line.startswith("HTTP/1.1 "), f"no answer but {line!r}"
+        headers = {}
+        while (field := self.file.readline().decode().rstrip("\r\n")):
+            name, _, value = field.partition(": ")
+            headers[name.lower()] = value
+        length = 0 if method == "HEAD" else int(headers.get("content-length", "0"))
+        return int(line.split()[1]), headers, self.file.read(length)
+
+    def status(self, path="/", **more):
+        """The status of an answer."""
+        return self.ask(path, **more)[0]
+
+    def rest(self):
+        """All that comes until the server ends the connection."""
+        try:
+            return self.file.read()
+        except ConnectionResetError:
+            return b""
+
+    def ended(self):
+        """Does the server end the connection, and say nothing before?"""
+        return self.rest() == b""
+
+    def close(self):
+        """Hang up."""
+        self.file.close()
+        self.sock.close()
+
+
+@contextlib.contextmanager
+def running(handler=echo, **options):
+    """A server that is stopped in the end."""
+    found = Running(handler, **options)
+    try:
+        yield found
+    finally:
+        found.stop()
+        found.server.loop.close()
