@@ -76,7 +76,7 @@ class _Ways:
                 continue
             step = self._atom(pattern, place)
             if step is None:
-                return "has a group, class or reference of a kind that is not allowed"
+                return "has a group or reference of a kind that is not allowed"
             place += step
         if self.groups[0].total() > self.LIMIT:
             return "has too many repetitions and choices"
@@ -102,7 +102,7 @@ class _Ways:
             return None if pattern[place + 1] in "123456789" else 2
         if char == "[":
             found = _CLASS.match(pattern, place)
-            return None if found is None or "[:" in found[0][1:] else len(found[0])
+            return None if found is None else len(found[0])
         if char == "(":
             return self._open(pattern, place)
         if char == ")":
@@ -138,6 +138,8 @@ def read(text: str) -> re.Pattern[str]:
     """A pattern ready to search with, its classes ASCII; ``ValueError`` in words."""
     if len(text) > LENGTH_MAX:
         raise ValueError(f"A pattern must not be longer than {LENGTH_MAX} characters")
+    if "[[:" in text:                       # means something else to Python
+        raise ValueError(f"Pattern '{text}' has a named class: write [0-9] or the like")
     try:
         compiled = re.compile(text, re.ASCII)
     except (re.error, OverflowError, RecursionError) as err:

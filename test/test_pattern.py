@@ -28,8 +28,8 @@ def test_many_choices_are_refused(text):
 
 
 @pytest.mark.parametrize("text", ["(a)\\1", "(?P<x>a)(?P=x)", "(?x)a b", "(?#note)",
-                                  "(a)(?(1)b|c)", "[a[:digit:]]"])
-def test_references_and_foreign_classes_are_refused(text):
+                                  "(a)(?(1)b|c)"])
+def test_references_and_the_like_are_refused(text):
     with pytest.raises(ValueError, match="not allowed"):
         pattern.read(text)
 
@@ -38,6 +38,11 @@ def test_references_and_foreign_classes_are_refused(text):
 def test_what_is_no_pattern_is_refused_in_words(text):
     with pytest.raises(ValueError, match="cannot be read"):
         pattern.read(text)
+
+
+def test_named_classes_are_refused_with_a_hint():
+    with pytest.raises(ValueError, match="write"):
+        pattern.read("^web[[:digit:]]")
 
 
 def test_a_long_pattern_is_refused():
