@@ -1,0 +1,144 @@
+"""One opcode through its steps: locks, check, work, and the undoing of it."""
+
+import threading
+
+import pytest
+from testutils import make_cluster
+
+from ganeti import cmdlib, errors, locking, mcpu, opcodes
+from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
+from ganeti.jqueue.run import JobRun
+from ganeti.jqueue.task import Again, Done, Failed
+from ganeti.locking import Level, exclusive
+
+
+class Unit(LogicalUnit):
+    """A logical unit that does what the test says; the story is kept on the class."""
+
+    story: list = []
+    plan: dict = {}
+
+    def locks(self):
+        return [exclusive(Level.INSTANCE, self.plan.get("lock", "web"))]
+
+    def check(self):
+        self.story.append("check")
+        if "check" in self.plan:
+            raise self.plan["check"]
+
+    def dry_run_result(self):
+        return "dry"
+
+    def execute(self, run):
+        self.on_failure(lambda: self.story.append("undo 1"))
+        self.on_failure(self.plan.get("undo", lambda: self.story.append("undo 2")))
+        self.story.append("execute")
+        if "execute" in self.plan:
+            raise self.plan["execute"]
+        return self.plan.get("result", 42)
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    store, config, nodes = make_cluster(tmp_path)
+
+    class Scene:
+        locks = locking.LockManager()
+        plan, story, log = {}, [], []
+        cancel = threading.Event()
+
+        def task(self, **fields):
+            op = opcodes.OpInstanceStartup(instance_name="web", **fields)
+            return mcpu.Processor(Environment(config, nodes), self.locks).begin(op, 5, 0)
+
+        def run(self, **fields):
+            task = self.task(**fields)
+            assert task.acquire(lambda: None)
+            return task.execute(JobRun(5, self.cancel, begin=lambda: self.story.append("begin"),
+                                       log=lambda text, kind: self.log.append(text)))
+    made = Scene()
+    monkeypatch.setattr(Unit, "story", made.story)
+    monkeypatch.setattr(Unit, "plan", made.plan)
+    monkeypatch.setattr(cmdlib, "lu_for", lambda op_id: Unit)
+    yield made
+    store.close()
+
+
+def test_the_steps_in_order(scene):
+    outcome = scene.run()
+    assert isinstance(outcome, Done) and outcome.value == 42 and not outcome.jobs
+    assert scene.story == ["check", "begin", "execute"]
+
+
+def test_a_refused_check_begins_nothing(scene):
+    scene.plan["check"] = errors.OpPrereqError("no")
+    outcome = scene.run()
+    assert isinstance(outcome, Failed) and scene.story == ["check"]
+
+
+@pytest.mark.parametrize("error", [errors.OpExecError("no"), ValueError("our mistake")])
+def test_a_failure_is_undone_last_step_first(scene, error):
+    scene.plan["execute"] = error
+    assert scene.run().error is error
+    assert scene.story[-2:] == ["undo 2", "undo 1"]
+
+
+def test_an_undo_that_fails_does_not_stop_the_others(scene):
+    def broken():
+        raise OSError("disk gone")
+    scene.plan.update(execute=errors.OpExecError("no"), undo=broken)
+    scene.run()
+    assert scene.story[-1] == "undo 1" and "disk gone" in scene.log[0]
+
+
+def test_a_canceled_job_does_not_begin(scene):
+    scene.cancel.set()
+    task = scene.task()
+    task.acquire(lambda: None)
+    run = JobRun(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
+    assert isinstance(task.execute(run).error, errors.JobCanceled)
+
+
+def test_a_dry_run_ends_after_the_check(scene):
+    assert scene.run(dry_run=True).value == "dry" and scene.story == ["check"]
+
+
+def test_locks_that_changed_meanwhile_are_asked_for_again(scene):
+    task = scene.task()
+    task.acquire(lambda: None)
+    scene.plan["lock"] = "web.example.com"
+    run = JobRun(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
+    assert isinstance(task.execute(run), Again) and scene.story == []
+
+
+def test_follow_ups_are_handed_to_the_queue(scene):
+    child = [opcodes.OpTestDelay(duration=1.0)]
+    scene.plan["result"] = FollowUps([child], {"more": 1})
+    outcome = scene.run()
+    assert outcome.jobs == [child] and outcome.value == {"more": 1}
+
+
+def test_waiting_names_the_lock_and_who_holds_it(scene):
+    scene.locks.request("job/3", [exclusive(Level.INSTANCE, "web")], 0, lambda: None)
+    task, ready = scene.task(), []
+    assert not task.acquire(lambda: ready.append(1))
+    assert task.waiting_for() == [{"kind": "lock", "name": "instance/web", "mode": "exclusive",
+                                   "jobs": [3]}]
+    task.set_priority(-10)
+    scene.locks.release("job/3")
+    assert ready == [1] and task.waiting_for() == []
+
+
+def test_releasing_twice_gives_up_only_ones_own(scene):
+    task = scene.task()
+    task.acquire(lambda: None)
+    task.release()
+    other = scene.task()
+    assert other.acquire(lambda: None)
+    task.release()
+    assert [state.owners for state in scene.locks.states()] == [("job/5",), ("job/5",)]
+
+
+def test_what_may_be_run_again():
+    assert mcpu.rerun_safe(opcodes.OpTagsSet(kind="cluster", tags=["a"]))
+    assert not mcpu.rerun_safe(opcodes.OpInstanceStartup(instance_name="web"))

@@ -1,0 +1,105 @@
+"""What the master answers to each call."""
+
+import time
+
+import pytest
+from testutils_master import MasterScene
+
+from ganeti import errors, luxi, opcodes
+from ganeti.server import calls
+
+DELAY = opcodes.OpTestDelay(duration=0.001).to_wire()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    made = MasterScene(tmp_path_factory.mktemp("calls"))
+    yield made
+    made.close()
+
+
+def test_every_call_has_an_answer():
+    assert set(calls.ANSWERS) == set(luxi.CALLS.values()) - {luxi.WaitForJobChange}
+
+
+def test_submitting_many(scene):
+    (first, one), (second, two) = scene.call(luxi.SubmitManyJobs([[DELAY], [DELAY]]))
+    assert first is second is True and two == one + 1
+    assert scene.call(luxi.SubmitManyJobs([])) == []
+
+
+@pytest.mark.parametrize("op, code", [
+    ({**DELAY, "bogus": 1}, "wrong_input"), ({**DELAY, "duration": "x"}, "wrong_input"),
+    ({"OP_ID": "OP_TEST_DELAY"}, "wrong_input"),
+    ({"OP_ID": "OP_INSTANCE_MIGRATE", "instance_name": "x"}, "environment_error")])
+def test_a_wrong_opcode_rejects_the_whole_submission(scene, op, code):
+    before = len(scene.queue.jobs())
+    for call in (luxi.SubmitJob([op]), luxi.SubmitManyJobs([[DELAY], [op]])):
+        with pytest.raises(errors.OpPrereqError) as caught:
+            scene.call(call)
+        assert caught.value.code == code
+    assert len(scene.queue.jobs()) == before
+
+
+def test_an_unknown_opcode(scene):
+    with pytest.raises(errors.OpCodeUnknown, match="OP_NOSUCH"):
+        scene.call(luxi.SubmitJob([{"OP_ID": "OP_NOSUCH"}]))
+
+
+def test_draining(scene):
+    assert scene.call(luxi.SetDrainFlag(True)) is True
+    assert scene.call(luxi.QueryConfigValues(["drain_flag"])) == [True]
+    with pytest.raises(errors.JobQueueDrainError):
+        scene.call(luxi.SubmitJob([DELAY]))
+    scene.wait(scene.call(luxi.SubmitJobToDrainedQueue([DELAY])))
+    for _ in range(2):
+        assert scene.call(luxi.SetDrainFlag(False)) is True
+    scene.wait(scene.call(luxi.SubmitJob([DELAY])))
+
+
+def test_the_watcher_pause(scene):
+    until = float(int(time.time()) + 3600)
+    assert scene.call(luxi.SetWatcherPause(until)) == until
+    assert scene.call(luxi.QueryConfigValues(["watcher_pause"])) == [int(until)]
+    assert scene.call(luxi.SetWatcherPause(None)) is None
+    assert scene.call(luxi.QueryConfigValues(["watcher_pause"])) == [None]
+
+
+def test_jobs(scene):
+    job_id = scene.submit(opcodes.OpTestDelay(duration=0.001))
+    scene.wait(job_id)
+    assert scene.call(luxi.QueryJobs([job_id, 999999], ["id", "status"])) == [
+        [job_id, "success"], [999999, None]]
+    assert [job_id, "success"] in scene.call(luxi.QueryJobs(None, ["id", "status"]))
+    assert scene.call(luxi.CancelJob(str(job_id)))[0] is False
+    assert scene.call(luxi.ChangeJobPriority(job_id, -10))[0] is False
+    assert scene.call(luxi.ArchiveJob(job_id)) is True
+    assert scene.call(luxi.ArchiveJob(job_id)) is False
+    assert scene.call(luxi.AutoArchiveJobs(-1, 60))[1] == 0
+    with pytest.raises(errors.GenericError):
+        scene.call(luxi.PickupJob(job_id))
+
+
+def test_queries(scene):
+    rows = scene.call(luxi.Query("node", ["name"], None))["data"]
+    assert [[[0, f"node{number}.example.com"]] for number in (1, 2, 3)] == rows
+    assert scene.call(luxi.QueryFields("lock", None))["fields"][0]["name"]
+    assert scene.call(luxi.QueryNodes([], ["name"], False))[0] == ["node1.example.com"]
+    assert scene.call(luxi.QueryGroups(["default"], ["node_cnt"], False)) == [[3]]
+    assert scene.call(luxi.QueryInstances(["nosuch"], ["name"], False)) == []
+    assert scene.call(luxi.QueryNetworks([], ["name"], False)) == []
+    assert scene.call(luxi.QueryFilters(None, ["uuid"])) == []
+    assert scene.call(luxi.QueryExports([], False)) == [
+        [f"node{number}.example.com", None] for number in (1, 2, 3)]
+    assert scene.call(luxi.QueryClusterInfo())["name"] == "cluster.example.com"
+    assert scene.call(luxi.QueryTags("cluster", "")) == []
+
+
+@pytest.mark.parametrize("call", [
+    luxi.QueryNodes([], ["name"], True), luxi.QueryExports([], True),
+    luxi.QueryExports(["nosuch"], False), luxi.QueryFilters(["x"], ["uuid"]),
+    luxi.QueryTags("node", "nosuch"), luxi.QueryNodes([], ["nosuch"], False),
+    luxi.ChangeJobPriority(1, 100)])
+def test_refusals(scene, call):
+    with pytest.raises(errors.GenericError):
+        scene.call(call)
