@@ -1,0 +1,54 @@
+"""Opcodes about instances: what they ask for by default, what they refuse."""
+
+import pytest
+
+from ganeti import opcodes
+
+NAME = {"instance_name": "web"}
+CREATE = {**NAME, "mode": "create", "disks": [{"size": 1}], "nics": [{"mac": "auto"}]}
+
+
+def test_a_creation_needs_little():
+    op = opcodes.OpInstanceCreate(**CREATE)
+    assert op.start and not op.ip_check and not op.name_check and op.conflicts_check
+    assert op.summary() == "INSTANCE_CREATE(web)"
+
+
+@pytest.mark.parametrize("change", [
+    {"instance_name": "../etc"}, {"mode": "copy"}, {"disk_template": "floppy"},
+    {"hypervisor": "vmware"}, {"disks": [1]}, {"nics": [{"speed": 1}]}, {"tags": [1]},
+    {"start": 1}, {"pnode": ""}, {"osparams": []}])
+def test_a_creation_refuses(change):
+    with pytest.raises(opcodes.FieldError, match=next(iter(change))):
+        opcodes.OpInstanceCreate(**{**CREATE, **change})
+
+
+@pytest.mark.parametrize("cls, timeout", [
+    (opcodes.OpInstanceShutdown, "timeout"), (opcodes.OpInstanceRemove, "shutdown_timeout"),
+    (opcodes.OpInstanceStartup, "shutdown_timeout")])
+def test_guests_have_two_minutes_to_stop(cls, timeout):
+    assert getattr(cls(**NAME), timeout) == 120
+    with pytest.raises(opcodes.FieldError, match=timeout):
+        cls(**NAME, **{timeout: -1})
+
+
+@pytest.mark.parametrize("kind, good", [("soft", True), ("hard", True), ("full", True),
+                                        ("cold", False), (None, False)])
+def test_kinds_of_reboot(kind, good):
+    if good:
+        assert opcodes.OpInstanceReboot(**NAME, reboot_type=kind).reboot_type == kind
+    else:
+        with pytest.raises(opcodes.FieldError):
+            opcodes.OpInstanceReboot(**NAME, reboot_type=kind)
+
+
+def test_detailed_data_is_of_all_unless_named():
+    op = opcodes.OpInstanceQueryData()
+    assert op.instances == [] and not op.static and op.summary() == "INSTANCE_QUERY_DATA"
+
+
+@pytest.mark.parametrize("cls", [opcodes.OpInstanceCreate, opcodes.OpInstanceReinstall])
+def test_secret_os_parameters_are_never_shown(cls):
+    fields = CREATE if cls is opcodes.OpInstanceCreate else NAME
+    op = cls(**fields, osparams_secret={"key": "s3cret"}, osparams_private={"x": "pr1vate"})
+    assert "s3cret" not in str(op.to_view()) and "pr1vate" not in str(op.to_view())

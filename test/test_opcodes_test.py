@@ -1,0 +1,14 @@
+"""The opcode that only takes time."""
+
+import pytest
+
+from ganeti import opcodes
+
+
+def test_delay():
+    op = opcodes.OpTestDelay(duration=2.5)
+    assert (op.on_master, op.no_locks, op.repeat) == (True, True, 0)
+    assert op.summary() == "TEST_DELAY(2.5)"
+    for wrong in (-1, "1", True, None):
+        with pytest.raises(opcodes.FieldError, match="duration"):
+            opcodes.OpTestDelay(duration=wrong)
