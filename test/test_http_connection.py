@@ -47,7 +47,7 @@ def test_a_request_may_come_byte_by_byte(web):
 def test_head_has_no_body_and_disturbs_nothing(web):
     client = web.connect()
     status, headers, body = client.ask(method="HEAD")
-    assert (status, headers["content-length"], body) == (200, "15", b"")
+    assert (status, headers["content-length"], body) == (200, "17", b"")
     assert client.ask()[2] == b'["GET", "/", ""]'
 
 
@@ -95,7 +95,7 @@ def test_what_is_no_request_gets_json_and_the_end(web):
     assert status == 400 and headers["content-type"] == "application/json"
     assert b'"code":400' in body and headers["connection"] == "close"
     assert client.ended()
-    assert [access.status for access in web.accesses] == [400]
+    assert web.access().status == 400
 
 
 def test_an_answer_arrives_although_the_rest_is_never_read():
@@ -218,9 +218,10 @@ def test_sending_ahead_has_a_limit(slow):
     with running(slow) as web:
         client = web.connect().request("/first")
         assert slow.began.acquire(timeout=PATIENCE)
-        count = 4 * MAX_AHEAD // len(GET % 100000)
+        padded = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000 + b"\r\n\r\n"
+        count = 4 * MAX_AHEAD // len(padded)
         sender = threading.Thread(target=client.send, daemon=True, args=(
-            b"".join(GET % (100000 + number) for number in range(count)),))
+            b"".join(padded % number for number in range(count)),))
         sender.start()
         connection, = web.call(lambda: list(web.server._connections))
         for _ in range(20):
@@ -229,5 +230,5 @@ def test_sending_ahead_has_a_limit(slow):
         slow.go_on.set()
         assert client.answer()[2] == b"/first"
         bodies = [client.answer()[2] for _ in range(count)]
-        assert bodies == [b"/%d" % (100000 + number) for number in range(count)]
+        assert bodies == [b"/%d" % number for number in range(count)]
         sender.join(PATIENCE)

@@ -32,7 +32,8 @@ def secure():
 
 def test_silent_clients_delay_nobody(web):
     silent = [web.connect().send(b"GET / HT") for _ in range(50)]
-    assert web.connect().status() == 200
+    client = web.connect()
+    assert client.status() == 200
     assert web.clients() == 51 and len(silent) == 50
 
 
@@ -116,13 +117,12 @@ def test_a_future_may_fail_too():
 
 def test_every_answer_is_told(web):
     web.connect().ask("/x", method="PUT", body=b"{}")
-    access, = web.accesses
+    access = web.access()
     assert (access.request.method, access.request.path, access.status, access.size,
             access.peer, access.seconds) == ("PUT", "/x", 200, 19, "127.0.0.1", 0.0)
 
 
 def test_a_log_that_fails_disturbs_nobody(web, caplog):
-    web.accesses = None
     web.server._access_log = lambda access: 1 // 0
     client = web.connect()
     assert client.status() == 200 == client.status()
@@ -164,7 +164,8 @@ def test_tls_ends_with_a_goodbye(secure):
 def test_plain_http_on_a_tls_port_gets_nothing(secure, caplog):
     plain = secure.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert plain.rest()[:4] != b"HTTP"
-    assert secure.connect_tls().status() == 200
+    client = secure.connect_tls()
+    assert client.status() == 200
     assert secure.clients() == 1 and not caplog.records
 
 

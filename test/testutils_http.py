@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import queue
 import socket
 import ssl
 import subprocess
@@ -66,9 +67,9 @@ class Running:
         self.clock = Clock()
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = listener.getsockname()
-        self.accesses = []
+        self._accesses = queue.SimpleQueue()
         self.server = Server([listener], handler, loop=Loop(self.clock),
-                             access_log=self.accesses.append, wall_clock=lambda: 0.0,
+                             access_log=self._accesses.put, wall_clock=lambda: 0.0,
                              server_name="Ganeti-RAPI/test", **options)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
@@ -79,6 +80,10 @@ class Running:
         self.server.loop.call_threadsafe(lambda: (result.append(function()), done.set()))
         assert done.wait(PATIENCE), "the loop does not answer"
         return result[0]
+
+    def access(self):
+        """The next line of the access log; it is written after the answer."""
+        return self._accesses.get(timeout=PATIENCE)
 
     def settle(self):
         """Everything that clients have sent so far is read: loopback delivers at once, and

@@ -9,7 +9,6 @@ open anyway, any other is the right of that name.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import hmac
@@ -73,8 +72,8 @@ def parse_basic(header: str | None) -> tuple[str, str]:
     if scheme.lower() != "basic":
         raise denied("Only HTTP Basic authentication is understood")
     try:
-        data = base64.b64decode(rest.strip(" "), validate=True)
-    except (binascii.Error, ValueError):
+        data = binascii.a2b_base64(rest.strip(" "), strict_mode=True)
+    except ValueError:                  # binascii.Error is one
         raise denied("Header Authorization is not Base64") from None
     try:
         text = data.decode("utf-8")

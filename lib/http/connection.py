@@ -133,7 +133,8 @@ class Connection:
         elif self._state is State.READING and self._phase is Phase.IDLE:
             self._guarded(self._receive_request)    # what came in this moment is still served
             if self._state is State.READING and self._phase is Phase.IDLE:
-                self._guarded(self._linger)
+                self._say_goodbye()
+                self.close()
 
     def close(self) -> None:
         """Drop the connection at once."""
@@ -351,9 +352,13 @@ class Connection:
             return
         self._state = State.LINGERING
         self._expect(self._owner.deadlines.linger)
-        if self._tls is not None:
-            with contextlib.suppress(OSError):
-                self._tls.unwrap()          # says goodbye, and does not wait for the answer
-            self._tls = None
+        self._say_goodbye()
         self._sock.shutdown(socket.SHUT_WR)
         self._await(READ)
+
+    def _say_goodbye(self) -> None:
+        """Send TLS's close_notify; from here on the socket is a plain one."""
+        if self._tls is not None:
+            with contextlib.suppress(OSError):
+                self._tls.unwrap()          # would like to wait for the client's, too
+            self._tls = None

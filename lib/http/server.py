@@ -203,9 +203,10 @@ class Server:
     # -- what a connection asks of its owner ------------------------------------------
 
     def waits(self, connection: Connection) -> None:
-        """It is worth less than the others, unless it authenticated."""
+        """Unless it authenticated, it can make room for somebody."""
         if not connection.authenticated:
             self._expendable[connection] = None
+            self._resume()
 
     def closed(self, connection: Connection) -> None:
         """There is room again."""

@@ -41,6 +41,8 @@ def make_ssl_context(cert: str, key: str | None = None) -> ssl.SSLContext:
                        "password") from None
     except ssl.SSLError as err:
         raise TlsError(_explain(cert, key, err)) from None
+    except OSError as err:
+        raise TlsError(f"Cannot read {cert} or {key}: {err.strerror}") from None
     return context
 
 
