@@ -14,7 +14,7 @@ def nested(**fields):
     """What becomes of NESTED."""
     return OpInstanceCreate(**{
         "mode": "create", "instance_name": "web.example.com", "os_type": "noop",
-        "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}],
+        "disk_template": "file", "disks": [{"size": 1024}], "nics": [{}],
         "name_check": False, "ip_check": False, **fields})
 
 
@@ -43,6 +43,11 @@ class TestNested(RapiTestCase):
                                            name_check=True, depends=[[4, []]], priority=-10))
         self.assert_submitted(nested(dry_run=True, beparams={"memory": "128M"}, start=False,
                                      name_check=True, depends=[[4, []]], priority=-10))
+
+    def test_a_size_that_is_none(self):
+        for size in ("big", -1, True, []):
+            self.assert_refused(400, "POST", URI, dict(NESTED, disks=[{"size": size}]),
+                                text="'disks[0].size'")
 
     def test_checking_the_address_needs_the_name_resolved(self):
         self.post(URI, dict(NESTED, ip_check=True))

@@ -119,7 +119,7 @@ def _query_exports(master: Master, call: luxi.QueryExports, context: luxi.Contex
 def _query_filters(master: Master, call: luxi.QueryFilters, context: luxi.Context) -> Answer:
     if call.uuids:
         raise errors.GenericError(f"Job filter {call.uuids[0]} does not exist")
-    return []
+    return engine.classic(master.sources, "filter", [], call.fields)
 
 
 def _config_values(master: Master, call: luxi.QueryConfigValues,

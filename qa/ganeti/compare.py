@@ -34,10 +34,6 @@ DIFFERENT_MASTER = {
                                          "Ganeti gives no code"),
     "create with too big a disk": ([200, ["OpPrereqError", "insufficient_resources"]],
                                    "Ganeti finds out when it makes the disk"),
-    "create with unknown os": ([200, ["OpPrereqError", "unknown_entity"]],
-                               "Ganeti finds out half way"),
-    "reinstall with unknown os": ([200, ["OpPrereqError", "unknown_entity"]],
-                                  "Ganeti finds out half way"),
 }
 #: What every page of the API must look like on a real master too.
 PAGES = ["/", "/2", "/version", "/2/info", "/2/features", "/2/instances?bulk=1",

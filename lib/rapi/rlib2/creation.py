@@ -49,7 +49,7 @@ class SubmitCreate(Submit):
         body = rename(dict(exchange.body), self.renames)
         version = body.pop("__version__", 0)
         if version == 1 and not isinstance(version, bool):
-            fields = body
+            fields = _with_sizes(body)
         elif version in (0, None) and not isinstance(version, bool):
             self.refuse_overwriting(body, {"dry_run", "reason"})
             fields = _from_flat(body)
@@ -79,6 +79,20 @@ def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:
         fields["ip_check"] = False
     if fields.get("name_check") is None:
         fields["name_check"] = fields["ip_check"] is True
+    return fields
+
+
+def _with_sizes(fields: dict[str, Any]) -> dict[str, Any]:
+    """Disk sizes as MiB, whether they came as numbers or as "1G".
+
+    A real master that finds a size it cannot read closes the connection.
+    """
+    disks = fields.get("disks")
+    if isinstance(disks, list):
+        fields["disks"] = [
+            {**disk, "size": _size(f"disks[{index}].size", disk["size"])}
+            if isinstance(disk, dict) and disk.get("size") is not None else disk
+            for index, disk in enumerate(disks)]
     return fields
 
 
