@@ -71,9 +71,12 @@ def parse_basic(header: str | None) -> tuple[str, str]:
     scheme, _, rest = header.partition(" ")
     if scheme.lower() != "basic":
         raise denied("Only HTTP Basic authentication is understood")
+    rest = rest.strip(" ")
     try:
-        data = binascii.a2b_base64(rest.strip(" "), strict_mode=True)
+        data = binascii.a2b_base64(rest, strict_mode=True)
     except ValueError:                  # binascii.Error is one
+        data = b""
+    if not data or len(rest) % 4:       # strict as it is, it takes padding too many
         raise denied("Header Authorization is not Base64") from None
     try:
         text = data.decode("utf-8")
