@@ -86,7 +86,7 @@ class TestChange(ClientTestCase):
             self.client.create_instance("web.example.com", "file", [{"size": "1G"}], [{}],
                                         os_type="noop", dry_run=True),
             OpInstanceCreate(instance_name="web.example.com", disk_template="file",
-                             disks=[{"size": "1G"}], nics=[{}], os_type="noop", mode="create",
+                             disks=[{"size": 1024}], nics=[{}], os_type="noop", mode="create",
                              dry_run=True, name_check=False, ip_check=False))
 
     def test_life(self):
