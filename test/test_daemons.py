@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import threading
+import warnings
 
 import pytest
 from testutils_daemon import HOST, PATIENCE, DaemonCluster
@@ -168,7 +169,9 @@ def test_tls_with_our_own_certificate(tmp_path):
         made.start()
         assert made.get("/2/info").json["name"] == "cluster.example.com"
         context = ssl._create_unverified_context()
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)     # that is the point
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         with socket.create_connection(("127.0.0.1", made.port), PATIENCE) as plain:
             with pytest.raises((ssl.SSLError, ConnectionResetError)):
