@@ -4,10 +4,11 @@ Shared words, which both daemons use:
 
   constants   the contract's words: statuses, kinds, limits
   errors      one exception tree and its wire form
-  params      hypervisor, backend, NIC, node and policy parameters, as tables
+  params      hypervisor, backend, NIC, node and disk parameters, as tables
+  ipolicy     what sizes of instances a group allows
   pathutils   every file and socket path, under one root
   ht          does a value fit a type; serializer: strict JSON
-  qfilter     the query filter language
+  qfilter     the query filter language; pattern: regular expressions that end
   utils       io, process, log, loop, text: small and separate
   daemon      what the two daemons have in common as processes
   objects     Cluster, Node, Group, Instance, Disk, Nic
@@ -23,7 +24,7 @@ The front (ganeti-rapi):
 The master (ganeti-masterd):
 
   store       SQLite, opened so that a commit survives a power cut
-  config      the cluster's configuration
+  config      the cluster's configuration; lookup, reservations and ssconf beside it
   jqueue      jobs: durable, ordered, parked while they wait
   locking     who holds what, who waits for whom
   mcpu        carries one opcode through its steps
