@@ -227,7 +227,8 @@ def _lock_pid_file(path: str) -> int:
 def become_user(user: str, group: str, log_file: str) -> None:
     """Root becomes the configured user, with all of that user's groups.
 
-    Whoever is not root stays who he is, and so does root without a user named. Where that user does not exist, as in a
+    Whoever is not root stays who he is, and so does root where no user is named
+    (below a root directory of its own). Where the user does not exist, as in a
     container made for this alone, root stays root and the log says so.
     """
     if os.geteuid() != 0 or not user:
