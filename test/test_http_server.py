@@ -2,6 +2,7 @@
 
 import errno
 import json
+import socket
 import threading
 from concurrent.futures import Future
 
@@ -60,6 +61,13 @@ def test_a_future_holds_no_worker():
         for future, body in zip(futures, range(20)):
             future.set_result(Response(200, b"%d" % body))
         assert sorted(int(client.answer()[2]) for client in clients) == list(range(20))
+
+
+def test_answers_leave_at_once(web):
+    client = web.connect()
+    assert client.status() == 200
+    connection, = web.call(lambda: list(web.server._connections))
+    assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 # -- what handlers raise ----------------------------------------------------------------
@@ -258,12 +266,27 @@ class Full:
         return self.listener.accept()
 
 
-def test_out_of_descriptors_does_not_spin(web, caplog):
+def out_of_descriptors(web):
+    """Put a full listener in the place of the server's."""
     server = web.server
     full = Full(server._listeners[0])
     web.call(lambda: (server.loop.remove(full.listener), server._listeners.clear(),
                       server._listeners.append(full),
                       server.loop.add(full, 1, lambda _: server._accept(full))))
+    return full
+
+
+def test_out_of_descriptors_an_idle_client_makes_room(web):
+    idle = web.connect()
+    assert idle.status() == 200
+    out_of_descriptors(web)
+    web.connect()
+    web.settle()
+    assert idle.ended()
+
+
+def test_out_of_descriptors_does_not_spin(web, caplog):
+    full = out_of_descriptors(web)
     client = web.connect().request()
     web.settle()
     assert full.tries == 1 and "Too many open files" in caplog.text
