@@ -136,12 +136,23 @@ class Master:
         finally:
             client.close()
 
-    def drain_to_the_end(self):
-        """Wait until no job is unfinished."""
+    def live_jobs(self):
+        """Ids of jobs that have not ended."""
         live = ["|", *(["==", "status", word] for word in ("queued", "waiting", "running",
                                                            "canceling"))]
-        while self.call(luxi.Query("job", ["id"], live))["data"]:
+        return [row[0][1] for row in self.call(luxi.Query("job", ["id"], live))["data"]]
+
+    def drain_to_the_end(self):
+        """Wait until no job is unfinished."""
+        while self.live_jobs():
             time.sleep(0.05)
+
+    def cancel_all(self):
+        """End all jobs that have not ended."""
+        while ids := self.live_jobs():
+            for job_id in ids:
+                self.call(luxi.CancelJob(job_id))
+            time.sleep(0.01)
 
 
 def wait_for_instances(master, names, os_name):
