@@ -107,6 +107,8 @@ class Store:
         self._reader_list: list[sqlite3.Connection] = []
         self._reader_mutex = threading.Lock()
         self._connection = _connect(path)
+        self._closed = False
+        self._mutex = threading.Lock()              # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -141,14 +143,27 @@ class Store:
                 f"{path} has schema {version}, this program reads schema {SCHEMA_VERSION}")
         return cls(path)
 
-    def write(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def write(self, change: Callable[[sqlite3.Connection], T],
+              done: Callable[[Future[T]], object] | None = None) -> Future[T]:
         """Have ``change`` made; the future holds what it returned, once that is durable.
 
         What ``change`` raises becomes the future's exception, and its writes
-        are undone. ``StoreUnavailable`` when the disk refused.
+        are undone. ``StoreUnavailable`` when the disk refused, or after ``close``.
+
+        ``done`` is called with the future by the writer's thread, in the order in
+        which the changes were made; a callback that is added to the future
+        later may come late, on the thread that adds it.
         """
         future: Future[T] = Future()
-        self._changes.put((change, future))
+        future.set_running_or_notify_cancel()       # what is in line can not be taken back
+        if done is not None:
+            future.add_done_callback(done)
+        with self._mutex:
+            closed = self._closed
+            if not closed:
+                self._changes.put((change, future))
+        if closed:
+            future.set_exception(StoreUnavailable("the database is closed"))
         return future
 
     @contextlib.contextmanager
@@ -164,8 +179,12 @@ class Store:
         yield connection
 
     def close(self) -> None:
-        """Write what is in line, then close."""
-        self._changes.put(None)
+        """Write what is in line, then close; closing twice is harmless."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            self._changes.put(None)
         self._thread.join()
         with self._reader_mutex:
             for connection in self._reader_list:
@@ -201,7 +220,7 @@ class Store:
             for change, future in batch:
                 answers.append((future, *self._apply(change)))
             self._connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as err:
+        except Exception as err:                    # whatever it is, this thread goes on
             self._start_over()
             refusal = StoreUnavailable(f"the disk did not take a change: {err}")
             answers = [(future, None, refusal) for _, future in batch]

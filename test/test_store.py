@@ -81,6 +81,40 @@ def test_a_disk_that_refuses_fails_all_and_is_tried_again(store):
     assert names(store) == ["b"]
 
 
+def test_no_failure_ends_the_writer(store, monkeypatch):
+    def out_of_memory(change):
+        raise MemoryError
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_apply", out_of_memory)
+        with pytest.raises(StoreUnavailable):
+            store.write(put("a")).result(30)
+    assert store.write(put("b")).result(30) == 1
+
+
+def test_a_change_in_line_cannot_be_taken_back(store):
+    hold = threading.Event()
+    store.write(lambda connection: hold.wait(10))
+    future = store.write(put("a"))
+    assert not future.cancel()
+    hold.set()
+    assert future.result(30) == 1 and store.write(put("b")).result(30) == 1
+
+
+def test_after_the_end_changes_are_refused_at_once(store):
+    store.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        store.write(put("a")).result(30)
+
+
+def test_those_who_must_hear_in_order_hear_from_the_writer(store):
+    heard = []
+    for name in "abc":
+        store.write(put(name), lambda _, name=name: heard.append(
+            (name, threading.current_thread().name))).result(30)
+    store.close()
+    assert heard == [(name, "store-writer") for name in "abc"]
+
+
 def test_readers_may_not_write(store):
     with store.read() as connection, pytest.raises(sqlite3.OperationalError):
         put("a")(connection)
