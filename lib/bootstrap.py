@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganeti import (config, constants, errors, ht, ipolicy, objects, params, pathutils,
+from ganeti import (config, constants, daemon, errors, ht, ipolicy, objects, params, pathutils,
                     storage)
 from ganeti.constants import DiskTemplate
 from ganeti.hypervisor import DRIVERS
@@ -217,7 +217,7 @@ def make_directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: s
     for path, mode, uid in (
             (paths.lib_dir, 0o755, master), (paths.rapi_dir, 0o750, rapi),
             (paths.log_dir, 0o770, master), (paths.os_log_dir, 0o750, master),
-            (paths.run_dir, 0o775, master), (paths.socket_dir, 0o750, master),
+            *((path, mode, master) for path, mode in daemon.run_directories(paths)),
             (paths.fake_hypervisor_dir, 0o750, master),
             (paths.simulated_nodes_dir, 0o750, master),
             *((paths.simulated_node(node.name), 0o750, master)
@@ -228,7 +228,7 @@ def make_directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: s
 
 
 def make_certificate(paths: pathutils.Paths, cluster: str, node: str, owners: Owners) -> None:
-    """Key and self-signed certificate in one file; one that is there is kept.
+    """Key and self-signed certificate in one file, the front's alone; one that is there is kept.
 
     The curve P-256 makes a handshake cost the server a tenth of what RSA does.
     """
@@ -245,7 +245,7 @@ def make_certificate(paths: pathutils.Paths, cluster: str, node: str, owners: Ow
             "-pkeyopt", "ec_param_enc:named_curve",
             "-days", str(CERTIFICATE_DAYS), "-keyout", key, "-out", certificate])
         content = b"".join(_read(path) for path in (key, certificate))
-    io.write_file(paths.rapi_cert, content, mode=0o640, uid=owners.rapi, gid=owners.group)
+    io.write_file(paths.rapi_cert, content, mode=0o600, uid=owners.rapi, gid=owners.group)
 
 
 def certificate_request(cluster: str, node: str, addresses: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """What the two daemons have in common as processes.
 
-A daemon is a ``Daemon`` with four steps, and ``run`` takes it through them:
+A daemon is a ``Daemon`` with some steps, and ``run`` takes it through them:
 
+    prepare  is this machine the place, are the directories there
+    (here the pid file is locked and the log opened)
     bind     with the privileges of whoever started us: sockets, keys
     (here root becomes the configured user)
     start    opens the rest; when it returns, clients are answered
@@ -9,8 +11,13 @@ A daemon is a ``Daemon`` with four steps, and ``run`` takes it through them:
     serve    works until told to stop
     finish   always, in the end
 
-SIGTERM and SIGINT call ``stop``, SIGHUP calls ``reload``, on the main thread
-between two of its steps: they only set flags or wake a loop.
+SIGTERM and SIGINT call ``stop``, on the main thread between any two of its
+instructions: it may only set a flag or wake a loop. So may ``wake``, by which
+SIGHUP has ``reload`` called at a better moment: a handler that takes a lock
+would wait for ever when a second signal interrupts it.
+
+Whoever starts us as root may not be the only one who writes to the directories
+of pid file and log. So links there are not followed.
 """
 
 from __future__ import annotations
@@ -26,8 +33,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ganeti import constants, errors
-from ganeti.utils import log
+from ganeti import constants, errors, pathutils
+from ganeti.utils import io, log
 
 
 class DaemonError(errors.Error):
@@ -57,6 +64,9 @@ class Daemon:
     user: str
     group: str
 
+    def prepare(self) -> None:
+        """Check that this is the place, and make directories that are missing."""
+
     def bind(self) -> None:
         """Open what may need root's rights."""
 
@@ -71,8 +81,12 @@ class Daemon:
         """Begin to end; called from a signal handler."""
         raise NotImplementedError
 
+    def wake(self, function: Callable[[], None]) -> None:
+        """Have the main thread call this soon; called from a signal handler."""
+        function()
+
     def reload(self) -> None:
-        """Read files again; called from a signal handler."""
+        """Read files again."""
 
     def finish(self) -> None:
         """Close what is open."""
@@ -80,10 +94,12 @@ class Daemon:
 
 def run(daemon: Daemon, options: Options) -> int:
     """Take a daemon through its life; the process's exit code."""
+    _open_standard_descriptors()
     report = (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
               else _detached(daemon.name))
     with report as tell:
         try:
+            daemon.prepare()
             with _pid_lock(daemon):
                 log.setup(daemon.name, daemon.log_file, debug=options.debug,
                           syslog=options.syslog, stderr=options.foreground)
@@ -112,7 +128,7 @@ def _live(daemon: Daemon, tell: Tell) -> int:
     try:
         _install_signals(daemon)
         daemon.bind()
-        become_user(daemon.user, daemon.group, daemon.log_file)
+        become_user(daemon.user, daemon.group)
         daemon.start()
     except (errors.Error, OSError) as err:
         logging.error("Cannot start: %s", err)
@@ -135,13 +151,23 @@ def _install_signals(daemon: Daemon) -> None:
         logging.info("Received %s, stopping", signal.Signals(number).name)
         daemon.stop()
 
-    def on_reload(_: int, __: object) -> None:
+    def reload() -> None:
         log.reopen()
         daemon.reload()
+
+    def on_reload(_: int, __: object) -> None:
+        daemon.wake(reload)
     signal.signal(signal.SIGTERM, on_stop)
     signal.signal(signal.SIGINT, on_stop)
     signal.signal(signal.SIGHUP, on_reload)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _open_standard_descriptors() -> None:
+    """One that is closed would become some file's, and that file be lost on detaching."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 @contextlib.contextmanager
@@ -179,8 +205,9 @@ def _await_child(name: str, reader: int) -> None:
 
 def _close_terminal(writer: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:              # it is where the descriptor was closed
+            stream.flush()
     for fd in (0, 1, 2, writer):
         os.dup2(null, fd)
     os.close(null)
@@ -208,7 +235,7 @@ def _pid_lock(daemon: Daemon) -> Iterator[None]:
 
 def _lock_pid_file(path: str) -> int:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -224,7 +251,25 @@ def _lock_pid_file(path: str) -> int:
         os.close(fd)
 
 
-def become_user(user: str, group: str, log_file: str) -> None:
+def run_directories(paths: pathutils.Paths) -> tuple[tuple[str, int], ...]:
+    """Where daemons keep what does not survive a reboot, and modes as in Ganeti 3.0."""
+    return (paths.run_dir, 0o775), (paths.socket_dir, 0o750)
+
+
+def make_directories(paths: pathutils.Paths) -> None:
+    """Make what is missing: where /run is in memory, a reboot has removed it."""
+    missing = [(path, mode) for path, mode in run_directories(paths)
+               if not os.path.isdir(path)]
+    uid, gid = -1, -1
+    user = paths.user(pathutils.MASTERD_USER)
+    if os.geteuid() == 0 and user:
+        with contextlib.suppress(KeyError):
+            uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(pathutils.DAEMONS_GROUP).gr_gid
+    for path, mode in missing:
+        io.ensure_dir(path, mode, uid, gid)
+
+
+def become_user(user: str, group: str) -> None:
     """Root becomes the configured user, with all of that user's groups.
 
     Whoever is not root stays who he is, and so does root where no user is named
@@ -242,7 +287,7 @@ def become_user(user: str, group: str, log_file: str) -> None:
         gid = grp.getgrnam(group).gr_gid
     except KeyError:
         gid = entry.pw_gid
-    log.own_file(log_file, entry.pw_uid, gid)
+    log.own_files(entry.pw_uid, gid)
     os.initgroups(user, gid)
     os.setgid(gid)
     os.setuid(entry.pw_uid)

@@ -210,7 +210,7 @@ def test_the_certificate_is_for_all_names_and_addresses(paths):
 def test_the_key_belongs_to_it_and_is_closed_to_strangers(paths):
     create(paths, certificate=True)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(paths.rapi_cert)
-    assert stat.S_IMODE(os.stat(paths.rapi_cert).st_mode) == 0o640
+    assert stat.S_IMODE(os.stat(paths.rapi_cert).st_mode) == 0o600
 
 
 def test_a_strict_client_accepts_it(paths):

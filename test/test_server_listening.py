@@ -31,8 +31,9 @@ class TestAddresses(unittest.TestCase):
 
     def test_interfaces(self):
         self.assertEqual(listening.interface_address("lo"), "127.0.0.1")
-        with self.assertRaisesRegex(DaemonError, "none0 has no address"):
-            listening.interface_address("none0")
+        for name in ("none0", "lo" + 14 * "0"):
+            with self.assertRaisesRegex(DaemonError, f"no interface {name}"):
+                listening.interface_address(name)
 
 
 class TestListen(unittest.TestCase):
@@ -64,12 +65,17 @@ class TestListen(unittest.TestCase):
 
 
 class TestDescriptors(unittest.TestCase):
-    def limit(self, soft, hard, clients):
-        """How many fit, and the new soft limit."""
+    def limit(self, soft, hard, clients, root=False):
+        """How many fit, and the new soft limit; only root gets past the hard one."""
+        done = []
+
+        def change(_, limits):
+            if limits[1] > hard and not root:
+                raise ValueError("not allowed to raise maximum limit")
+            done.append(limits[0])
         with mock.patch("resource.getrlimit", return_value=(soft, hard)), \
-                mock.patch("resource.setrlimit") as change:
-            fit = listening.raise_descriptor_limit(clients)
-            return fit, change.call_args[0][1][0] if change.called else None
+                mock.patch("resource.setrlimit", change):
+            return listening.raise_descriptor_limit(clients), done[-1] if done else None
 
     def test_enough_already(self):
         self.assertEqual(self.limit(4096, 4096, 2000), (2000, None))
@@ -80,3 +86,7 @@ class TestDescriptors(unittest.TestCase):
 
     def test_raised_as_far_as_possible(self):
         self.assertEqual(self.limit(256, 1128, 2000), (1000, 1128))
+
+    def test_root_raises_the_hard_limit_too(self):
+        self.assertEqual(self.limit(256, 1128, 2000, root=True),
+                         (2000, 2000 + listening.SPARE_DESCRIPTORS))

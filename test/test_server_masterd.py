@@ -50,7 +50,7 @@ def test_two_masters_on_one_database_cannot_be(paths):
 
 def test_without_a_cluster_it_says_what_to_type(tmp_path):
     with pytest.raises(daemon.DaemonError, match="ganeti-cluster init") as caught:
-        masterd.MasterDaemon(make_paths(tmp_path)).start()
+        masterd.MasterDaemon(make_paths(tmp_path)).prepare()
     assert caught.value.exit_code == 12
 
 

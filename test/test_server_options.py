@@ -1,7 +1,5 @@
 """Options that both daemons have."""
 
-import argparse
-
 import pytest
 
 from ganeti import constants, daemon
@@ -9,7 +7,7 @@ from ganeti.server import options
 
 
 def parse(*words):
-    parser = argparse.ArgumentParser(prog="ganeti-test")
+    parser = options.Parser(prog="ganeti-test")
     options.add_arguments(parser)
     return options.read_arguments(parser.parse_args(words))
 
@@ -30,5 +28,6 @@ def test_version(capsys):
 
 
 def test_a_wrong_word_is_refused():
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as caught:
         parse("--syslog=maybe")
+    assert caught.value.code == constants.EXIT_FAILURE

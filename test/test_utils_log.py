@@ -1,6 +1,7 @@
 """One line per record, whatever a client put into it."""
 
 import logging
+import os
 
 import pytest
 
@@ -58,6 +59,25 @@ def test_a_rotated_log_goes_on_in_a_new_file(tmp_path):
     log.reopen()
     logging.info("two")
     assert path.read_text().endswith("two\n")
+
+
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "log").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError):
+        log.setup("ganeti-test", str(tmp_path / "log"))
+    assert not (tmp_path / "other").exists()
+
+
+def test_its_owner_is_changed_through_the_open_file(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path))
+    inode = path.stat().st_ino
+    path.unlink()
+    path.symlink_to("/nonexistent")         # what chown() of the path would follow
+    owned = []
+    monkeypatch.setattr(os, "fchown", lambda fd, *ids: owned.append((os.fstat(fd).st_ino, ids)))
+    log.own_files(1, 2)
+    assert owned == [(inode, (1, 2))]
 
 
 def test_syslog_only_writes_no_file(tmp_path, monkeypatch):

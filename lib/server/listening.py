@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import ipaddress
 import resource
@@ -38,10 +39,13 @@ def any_address(paths: pathutils.Paths) -> str:
 
 def interface_address(name: str) -> str:
     """An interface's IPv4 address, else its IPv6 one; raises ``DaemonError``."""
+    try:
+        socket.if_nametoindex(name)     # the request below would cut a long name off
+    except OSError:
+        raise DaemonError(f"there is no interface {name}") from None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            packed = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR,
-                                 struct.pack("256s", name.encode()[:15]))
+            packed = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()))
             return socket.inet_ntoa(packed[20:24])
         except OSError:
             pass
@@ -84,6 +88,10 @@ def raise_descriptor_limit(max_clients: int) -> int:
     """Let this many clients have a descriptor each; how many fit after all."""
     wanted = max_clients + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(ValueError, OSError):      # root may
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
+            hard = wanted
     if soft != resource.RLIM_INFINITY and soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, locking, mcpu, pathutils
 from ganeti.cmdlib import recovery
@@ -20,6 +20,7 @@ from ganeti.node import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid, options
 from ganeti.store import Store
+from ganeti.utils import io
 from ganeti.utils.loop import Loop
 
 #: Seconds that running jobs have to end when the daemon is stopped.
@@ -44,16 +45,23 @@ class MasterDaemon(daemon.Daemon):
         self._server: luxid.LuxiServer | None = None
         self._lock: int | None = None
 
-    def start(self) -> None:
-        """Open the database, take up its jobs, listen."""
+    def prepare(self) -> None:
+        """Check that there is a cluster."""
         if not os.path.exists(self.paths.master_db):
             raise daemon.DaemonError(
                 f"there is no cluster on this machine ({self.paths.master_db} is missing); "
                 "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+        daemon.make_directories(self.paths)
+
+    def start(self) -> None:
+        """Open the database, take up its jobs, listen."""
         self._lock = self._take_lock()
         store = self._store = Store.open(self.paths.master_db)
         config = self._config = Config(store, self.paths)
         locks = locking.LockManager()
+        for node in config.nodes():
+            if node.simulated:                  # a reboot takes these with it
+                io.ensure_dir(self.paths.simulated_node(node.name), 0o750)
         environment = Environment(config, Nodes(config, self.paths))
         queue = self._queue = JobQueue(
             store, mcpu.Processor(environment, locks), rerun_safe=mcpu.rerun_safe,
@@ -72,6 +80,10 @@ class MasterDaemon(daemon.Daemon):
     def stop(self) -> None:
         """End the loop."""
         self._loop.call_threadsafe(self._loop.stop)
+
+    def wake(self, function: Callable[[], None]) -> None:
+        """Have the loop call it."""
+        self._loop.call_threadsafe(function)
 
     def finish(self) -> None:
         """Let running jobs end for a while, then close."""
@@ -112,7 +124,7 @@ class MasterDaemon(daemon.Daemon):
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog="ganeti-masterd",
         description="The master job daemon: configuration, job queue and locks of a cluster.")
     options.add_arguments(parser)

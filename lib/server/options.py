@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import NoReturn
 
 from ganeti import constants
 from ganeti.daemon import Options
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a daemon: its exit codes mean something, and argparse's 2 is none of them."""
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong command line is a failure like any other."""
+        self.print_usage(sys.stderr)
+        self.exit(constants.EXIT_FAILURE, f"{self.prog}: {message}\n")
+
+
+def port(text: str) -> int:
+    """A TCP port, or 0 for one that is free."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def count(text: str) -> int:
+    """One or more; argparse names this function when it is not."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

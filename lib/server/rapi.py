@@ -8,8 +8,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, luxi, pathutils
 from ganeti.http.auth import UsersFile
@@ -76,12 +75,20 @@ class RapiDaemon(daemon.Daemon):
         self._ssl_context: ssl.SSLContext | None = None
         self._pool = Pool(lambda: luxi.Client(arguments.luxi_socket or paths.query_socket))
         self._users = UsersFile(paths.users_files)
+        self._clients = MAX_CLIENTS
         self._stopped = False
 
+    def prepare(self) -> None:
+        """Check that we are wanted here."""
+        check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
+        daemon.make_directories(self.paths)
+
     def bind(self) -> None:
-        """Check that we are wanted here; listen and read the key, for which root may be needed."""
+        """Listen, read the key and raise the limit on open files: root may be needed."""
         arguments = self._arguments
-        check_master(self.paths, socket_given=arguments.luxi_socket is not None)
+        self._clients = listening.raise_descriptor_limit(arguments.max_clients)
+        if self._clients < arguments.max_clients:
+            logging.warning("The limit on open files leaves room for %d clients", self._clients)
         if not arguments.no_ssl:
             self._ssl_context = self._read_certificate()
         address = arguments.bind or (
@@ -96,13 +103,10 @@ class RapiDaemon(daemon.Daemon):
         """Put the server together; the socket listens already."""
         assert self._listener is not None
         arguments = self._arguments
-        clients = listening.raise_descriptor_limit(arguments.max_clients)
-        if clients < arguments.max_clients:
-            logging.warning("The limit on open files leaves room for %d clients", clients)
         application = Application(
             self._pool, self._users, require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0")
-        self._server = Server([self._listener], application.handle, max_clients=clients,
+        self._server = Server([self._listener], application.handle, max_clients=self._clients,
                               ssl_context=self._ssl_context, access_log=log_refusal)
         host, port = self._listener.getsockname()[:2]
         logging.info("Serving %s on %s port %d", "HTTP" if arguments.no_ssl else "HTTPS", host,
@@ -125,6 +129,13 @@ class RapiDaemon(daemon.Daemon):
         self._stopped = True
         if self._server is not None:
             self._server.stop()
+
+    def wake(self, function: Callable[[], None]) -> None:
+        """Have the loop call it; before there is one, nothing is in anybody's way."""
+        if self._server is None:
+            function()
+        else:
+            self._server.loop.call_threadsafe(function)
 
     def reload(self) -> None:
         """Take up a new certificate and new users; the old ones stay if they are broken."""
@@ -149,32 +160,11 @@ class RapiDaemon(daemon.Daemon):
             raise daemon.DaemonError(str(err)) from None
 
 
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """A wrong command line is a failure like any other."""
-        self.print_usage(sys.stderr)
-        self.exit(constants.EXIT_FAILURE, f"{self.prog}: {message}\n")
-
-
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; ends the process when it makes no sense."""
-    parser = _Parser(
+    parser = options.Parser(
         prog="ganeti-rapi", description="The remote API of a Ganeti cluster: JSON over HTTPS.")
-    parser.add_argument("-p", "--port", type=_port, default=listening.default_port(),
+    parser.add_argument("-p", "--port", type=options.port, default=listening.default_port(),
                         help="TCP port (default: the service ganeti-rapi, else "
                              f"{constants.DEFAULT_RAPI_PORT})")
     where = parser.add_mutually_exclusive_group()
@@ -191,7 +181,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--compat", choices=("2.0",),
                         help="answer as the documentation of this version prints it, where "
                              "later clients expect something else")
-    parser.add_argument("--max-clients", metavar="N", type=_positive,
+    parser.add_argument("--max-clients", metavar="N", type=options.count,
                         default=MAX_CLIENTS,
                         help=f"connections at the same time (default: {MAX_CLIENTS})")
     parser.add_argument("--luxi-socket", metavar="PATH",

@@ -8,6 +8,7 @@ Control characters are escaped, so that nothing a client sends can forge a line.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import logging.handlers
 import os
@@ -39,6 +40,18 @@ class OneLineFormatter(logging.Formatter):
         return "\n".join("  " + escape(line) for line in text.splitlines())
 
 
+class LogFile(logging.handlers.WatchedFileHandler):
+    """A log file, also after a rotation; never the file that a link of this name leads to.
+
+    Root opens it, in a directory where others may lay links.
+    """
+
+    def _open(self) -> io.TextIOWrapper:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return open(os.open(self.baseFilename, flags, 0o666), "a", encoding=self.encoding,
+                    errors=self.errors)
+
+
 def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = "no",
           stderr: bool = False) -> logging.Logger:
     """Send the root logger to a file (created if need be), syslog and stderr.
@@ -53,8 +66,7 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     formatter = OneLineFormatter((FORMAT_DEBUG if debug else FORMAT).format(program=program))
     handlers: list[logging.Handler] = []
     if path is not None and syslog != "only":
-        handlers.append(logging.handlers.WatchedFileHandler(path, encoding="utf-8",
-                                                            errors="backslashreplace"))
+        handlers.append(LogFile(path, encoding="utf-8", errors="backslashreplace"))
     if stderr:
         handlers.append(logging.StreamHandler())
     for handler in handlers:
@@ -68,6 +80,7 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
 
 
 def _syslog(program: str) -> logging.Handler:
+    # Where nobody listens yet it goes on all the same, as openlog(3) does, and tries again.
     handler = logging.handlers.SysLogHandler(
         address="/dev/log", facility=logging.handlers.SysLogHandler.LOG_DAEMON)
     handler.setFormatter(OneLineFormatter(f"{program}[%(process)d]: %(levelname)s %(message)s"))
@@ -77,12 +90,13 @@ def _syslog(program: str) -> logging.Handler:
 def reopen() -> None:
     """Go on in new files after a log rotation."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.handlers.WatchedFileHandler):
+        if isinstance(handler, LogFile):
             with contextlib.suppress(OSError):
                 handler.reopenIfNeeded()
 
 
-def own_file(path: str, uid: int, gid: int) -> None:
+def own_files(uid: int, gid: int) -> None:
     """Let the user that the daemon becomes go on writing its log."""
-    with contextlib.suppress(FileNotFoundError):
-        os.chown(path, uid, gid)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogFile) and handler.stream is not None:
+            os.fchown(handler.stream.fileno(), uid, gid)
