@@ -1,14 +1,18 @@
-"""What is left of a creation when the master dies just before its commit."""
+"""What is left of a job when the master dies in the middle of it."""
 
 import os
+import subprocess
+import threading
 from typing import Any
 
+from testutils_daemon import HOST, PATIENCE, DaemonCluster
 from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
 
 from ganeti import opcodes
-from ganeti.cmdlib import recovery
+from ganeti.cmdlib import disks, recovery
 from ganeti.jqueue.task import Done
 from ganeti.mcpu import Processor
+from ganeti.utils import orphans
 
 JOB = 77
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
@@ -86,3 +90,46 @@ class TestRecovery(LUTestCase):
             pass
         with self.assertLogs(level="WARNING"):
             self.clean_up(op)
+
+    def script(self, uuid: str) -> subprocess.Popen[bytes]:
+        """Something that runs as an OS script of an instance does."""
+        child = subprocess.Popen(["/bin/sleep", "1000"], env={"INSTANCE_UUID": uuid},
+                                 start_new_session=True)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def test_scripts_of_dead_jobs_are_ended_and_no_others(self) -> None:
+        self.create(WEB)
+        creating = self.script(disks.instance_uuid(self.config.cluster, JOB, "new.example.com"))
+        installing = self.script(self.config.instance(WEB).uuid)
+        other = self.script(disks.instance_uuid(self.config.cluster, JOB + 1, "new.example.com"))
+        with self.assertLogs(level="INFO"):
+            self.clean_up(self.create_op("new.example.com", **DISK),
+                          opcodes.OpInstanceReinstall(instance_name="web"),
+                          opcodes.OpInstanceReinstall(instance_name="nope"))
+        self.assertEqual([creating.wait(PATIENCE), installing.wait(PATIENCE), other.poll()],
+                         [-15, -15, None])
+
+
+def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
+    """A master is killed while a script runs; once the next one serves, the script is gone."""
+    trace = tmp_path / "trace"
+    with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
+        made.add_os("slow", create=f"echo $$ > {trace}; sleep 1000; echo late >> {trace}")
+        made.start_master()
+        made.start_front()
+        job = made.submit("POST", "/2/instances", {
+            "__version__": 1, "mode": "create", "name": WEB, "os_type": "slow", "nics": [{}],
+            **DISK})
+        tick = threading.Event()
+        for _ in range(int(PATIENCE / 0.02)):
+            if trace.exists() and trace.read_text():
+                break
+            tick.wait(0.02)
+        made.kill("masterd")
+        with open(f"/proc/{int(trace.read_text())}/environ", "rb") as file:
+            mark, = [word for word in file.read().split(b"\0") if b"INSTANCE_UUID" in word]
+        made.start_master()
+        assert made.wait(job)["status"] == "error"
+        assert orphans.end({mark.decode()}) == 0

@@ -1,9 +1,14 @@
-"""Cleaning up after a master that died in the middle of creating an instance.
+"""Cleaning up after a master that died in the middle of its work.
 
-Such an instance has no record, but may have disks and a guest that runs. Its
-identifiers follow from the job and its name, so they can be computed again from
-the opcode; where it was to go may not be known any more, so every node it could
-have been on is looked at.
+OS scripts live on without the master that ran them. Jobs that had started are
+over, so their scripts are ended first: one that still writes to a disk must not
+find itself beside the next. The instance's uuid in their environment gives them
+away.
+
+An instance that was being created has no record, but may have disks and a guest
+that runs. Its identifiers follow from the job and its name, so they can be
+computed again from the opcode; where it was to go may not be known any more, so
+every node it could have been on is looked at.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from ganeti.cmdlib import disks, names
 from ganeti.cmdlib.base import Environment
 from ganeti.constants import DiskTemplate
 from ganeti.objects import Instance, Node
+from ganeti.utils import orphans
 
 
 def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpCode]]) -> None:
@@ -24,10 +30,21 @@ def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpC
     ``dead_ops`` are (job id, opcode as it was submitted). To be called before
     any job runs. What cannot be removed is logged, and left.
     """
+    creations: list[tuple[int, opcodes.OpInstanceCreate, str]] = []
+    uuids: set[str] = set()
     for job_id, op in dead_ops:
+        if isinstance(op, opcodes.OpInstanceReinstall):
+            found = environment.config.find_instance(op.instance_name)
+            uuids |= {found.uuid} if found else set()
         if isinstance(op, opcodes.OpInstanceCreate) and not op.dry_run:
-            for name in _possible_names(op):
-                _remove_traces(environment, job_id, op, name)
+            creations += [(job_id, op, name) for name in _possible_names(op)]
+    uuids |= {disks.instance_uuid(environment.config.cluster, job_id, name)
+              for job_id, _, name in creations}
+    ended = orphans.end({f"INSTANCE_UUID={uuid}" for uuid in uuids})
+    if ended:
+        logging.info("Ended %d processes of OS scripts that had lost their master", ended)
+    for job_id, op, name in creations:
+        _remove_traces(environment, job_id, op, name)
 
 
 def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:

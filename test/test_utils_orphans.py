@@ -1,0 +1,75 @@
+"""What outlived the daemon that ran it: found by its environment, and ended."""
+
+import os
+import subprocess
+
+import pytest
+
+from ganeti.utils import orphans, process
+
+MARK = f"MARK_OF_THIS_TEST=a{os.getpid()}"
+
+
+@pytest.fixture
+def script():
+    """Starts a line of shell with a mark, in a session of its own; it has begun when we return."""
+    children = []
+
+    def start(line, mark=MARK):
+        name, _, value = mark.partition("=")
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", line], env={"PATH": process.SAFE_PATH, name: value},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, text=True)
+        children.append(child)
+        return child, child.stdout.readline().split()
+    yield start
+    for child in children:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def ended(pid):
+    return orphans._look(int(pid)) is None
+
+
+def test_a_marked_program_and_its_children_end(script):
+    child, (other,) = script("env -i sleep 1000 & echo $!; wait")
+    assert orphans.end({MARK}) == 2
+    assert child.wait(10) == -15 and ended(other)
+
+
+def test_children_with_a_session_of_their_own_end_too(script):
+    _, (other,) = script("setsid sh -c 'echo $$; exec sleep 1000' & wait")
+    orphans.end({"NOBODY_HAS=this", MARK})
+    assert ended(other)
+
+
+def test_one_that_does_not_listen_is_killed(script):
+    child, _ = script("trap '' TERM; echo; while :; do sleep 0.01; done")
+    assert orphans.end({MARK}, grace_seconds=0.2) >= 1
+    assert child.wait(10) == -9
+
+
+def test_others_are_spared(script):
+    child, _ = script("echo; sleep 1000", mark=f"{MARK}b")
+    assert orphans.end({MARK}) == 0 and orphans.end(set()) == 0
+    assert child.poll() is None
+
+
+def test_a_name_may_hold_anything(script, tmp_path):
+    odd = tmp_path / "a) R 1"
+    odd.symlink_to("/bin/sleep")
+    child, _ = script(f"echo; exec '{odd}' 1000")
+    assert orphans.end({MARK}) == 1 and child.wait(10) == -15
+
+
+def test_what_cannot_be_ended_is_told(script, monkeypatch, caplog):
+    child, _ = script("echo; sleep 1000")
+    monkeypatch.setattr(orphans.signal, "pidfd_send_signal", _refuse)
+    orphans.end({MARK}, grace_seconds=0)
+    assert f"Cannot end process {child.pid}" in caplog.text and "cannot be ended" in caplog.text
+
+
+def _refuse(handle, number):
+    raise PermissionError("not yours")
