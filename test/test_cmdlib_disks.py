@@ -26,8 +26,7 @@ class TestRead(LUTestCase):
                 disks.read([disk], "file")
 
     def test_wrong_input(self) -> None:
-        for given in ([{}], [{"size": None}], [{"size": 5, "mode": "x"}],
-                      [{"size": 5, "mode": ["rw"]}], [{"size": 5, "adopt": "lv"}],
+        for given in ([{}], [{"size": None}], [{"size": 5, "adopt": "lv"}],
                       [{"size": 5, "spindles": 1}], [{"size": 5, "name": "7"}],
                       [{"size": 5}] * 17):
             with self.subTest(given), self.refused("wrong_input"):

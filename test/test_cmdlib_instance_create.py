@@ -158,8 +158,8 @@ class TestRefused(LUTestCase):
 
     def test_what_does_not_fit_together(self) -> None:
         for values in ({"iallocator": "hail"}, {"ip_check": True}, {"os_type": None},
-                       {"opportunistic_locking": True}, {"file_driver": "bogus"},
-                       {"mode": "import"}, {"forthcoming": True}, {"commit": True},
+                       {"opportunistic_locking": True}, {"mode": "import"},
+                       {"forthcoming": True}, {"commit": True},
                        {"instance_communication": True}, {"disk_template": "rbd"},
                        {"nics": [{"mode": "routed"}]}, {"beparams": {"maxmem": 64}}):
             with self.subTest(values):

@@ -16,7 +16,9 @@ def test_a_creation_needs_little():
 
 @pytest.mark.parametrize("change", [
     {"instance_name": "../etc"}, {"mode": "copy"}, {"disk_template": "floppy"},
-    {"hypervisor": "vmware"}, {"disks": [1]}, {"nics": [{"speed": 1}]}, {"tags": [1]},
+    {"hypervisor": "vmware"}, {"file_driver": "nosuch"}, {"disks": [{"size": 1, "mode": "x"}]},
+    {"disks": [{"mode": []}]},
+    {"disks": [1]}, {"nics": [{"speed": 1}]}, {"tags": [1]},
     {"start": 1}, {"pnode": ""}, {"osparams": []}])
 def test_a_creation_refuses(change):
     with pytest.raises(opcodes.FieldError, match=next(iter(change))):

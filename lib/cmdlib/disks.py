@@ -102,11 +102,7 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
         size = ht.parse_size(disk["size"])
     except ValueError as err:
         raise errors.TypeEnforcementError(f"'size' of a disk: {err}") from err
-    mode = disk.get("mode") or "rw"
-    if not isinstance(mode, str) or mode not in constants.DISK_ACCESS:
-        raise errors.OpPrereqError(f"Disk mode {ht.shorten(mode)} is neither 'ro' nor 'rw'",
-                                   ErrorCode.INVAL)
-    return DiskSpec(size, mode, _text(disk, "name"), _text(disk, "vg"))
+    return DiskSpec(size, disk.get("mode") or "rw", _text(disk, "name"), _text(disk, "vg"))
 
 
 def _text(disk: dict[str, Any], key: str) -> str | None:

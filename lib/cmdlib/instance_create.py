@@ -58,9 +58,6 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         disks.check_template(cluster, self._template)
         self._specs = disks.read(op.disks, self._template)
         self._nic_specs = nics.read(op.nics, address)
-        if op.file_driver is not None and op.file_driver not in constants.FILE_DRIVERS:
-            raise errors.OpPrereqError(f"'{op.file_driver}' is no driver for file storage",
-                                       ErrorCode.INVAL)
         if op.os_type is None:
             raise errors.OpPrereqError("No OS is given", ErrorCode.INVAL)
         installation.check_allowed(self.config, op.os_type)

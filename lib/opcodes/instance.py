@@ -8,7 +8,9 @@ from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
 
 #: Disks and NICs as the caller wrote them; the work reads them further.
-DiskSpecs = list[dict[str, Any]]
+DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
+    "a list of objects whose mode, if any, is ro or rw",
+    lambda disks: all(disk.get("mode") in (None, *constants.DISK_ACCESS) for disk in disks))]
 NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     "a list of objects with keys among " + ", ".join(sorted(constants.NIC_KEYS)),
     lambda nics: all(nic.keys() <= constants.NIC_KEYS for nic in nics))]
@@ -20,6 +22,7 @@ def _one_of(words: frozenset[str]) -> ht.Refinement:
 
 # luxid refuses other words when it reads the opcode, before there is a job.
 DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
+FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
 Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
 
 
@@ -39,7 +42,7 @@ class OpInstanceCreate(OpCode):
     compress: str = "none"
     conflicts_check: bool = True
     disk_template: DiskTemplate | None = None
-    file_driver: ht.NonEmptyString | None = None
+    file_driver: FileDriver | None = None
     file_storage_dir: ht.NonEmptyString | None = None
     force_variant: bool = False
     forthcoming: bool = False
