@@ -26,3 +26,8 @@ class TestTagsSearch(LUTestCase):
     def test_a_pattern_must_be_one(self) -> None:
         with self.refused("wrong_input"):
             self.search("(")
+
+    def test_a_pattern_must_not_run_for_minutes(self) -> None:
+        self.change(self.config.cluster, tags=["a" * 128])
+        with self.refused("wrong_input"):
+            self.search("(a+)+$b")

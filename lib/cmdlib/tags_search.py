@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from ganeti import errors, opcodes
+from ganeti import errors, opcodes, pattern
 from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.constants import ErrorCode
 from ganeti.objects import ConfigObject
@@ -18,12 +17,11 @@ class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """The pattern must be one."""
+        """The pattern must be one, and must not be able to keep the whole master busy."""
         try:
-            self._pattern = re.compile(self.op.pattern)
-        except re.error as err:
-            raise errors.OpPrereqError(
-                f"'{self.op.pattern}' is no regular expression: {err}", ErrorCode.INVAL) from err
+            self._pattern = pattern.read(self.op.pattern)
+        except ValueError as err:
+            raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from err
 
     def execute(self, run: Run) -> Any:
         """Pairs ``[path of the object, tag]``; paths as Ganeti's gnt-cluster prints them."""
