@@ -7,6 +7,7 @@ started one, else null. Runs with any Python 3; needs nothing of ours.
 """
 
 import base64
+import itertools
 import json
 import ssl
 import sys
@@ -14,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 
+NUMBER = itertools.count(1)
 URL, USER, PASSWORD, NODE, OS = sys.argv[1:6]
 CREATE = {"__version__": 1, "mode": "create", "name": "ask.example.com", "os_type": OS,
           "disk_template": "diskless", "disks": [], "nics": [], "pnode": NODE,
@@ -64,6 +66,11 @@ def create(**change):
     body = {**CREATE, **change}
     return "POST", "/2/instances", {key: value for key, value in body.items()
                                     if value != "absent"}
+
+
+def other(**change):
+    """A creation of something that nobody else creates; gone when all is over."""
+    return create(name=f"other{next(NUMBER)}.example.com", **change)
 
 
 DISK = {"disk_template": "file", "disks": [{"size": 16}]}
@@ -140,6 +147,127 @@ CASES = {
     "stop again": ("PUT", "/2/instances/ask.example.com/shutdown"),
     "reinstall with unknown os": ("POST", "/2/instances/ask.example.com/reinstall",
                                   {"os": "nosuch"}),
+    # -- the forms that a request can have --
+    "tag it": ("PUT", "/2/instances/ask.example.com/tags?tag=b&tag=a&tag=b"),
+    "its tags": ("GET", "/2/instances/ask.example.com/tags"),
+    "untag it": ("DELETE", "/2/instances/ask.example.com/tags?tag=a"),
+    "untag it again": ("DELETE", "/2/instances/ask.example.com/tags?tag=a"),
+    "a tag of 128 characters": ("PUT", f"/2/tags?tag={'x' * 128}"),
+    "a tag of 129 characters": ("PUT", f"/2/tags?tag={'x' * 129}"),
+    "a tag of odd characters": ("PUT", "/2/tags?tag=.%2B%2A/:@-_"),
+    "a tag that is not ASCII": ("PUT", "/2/tags?tag=%C3%A4"),
+    "a tag that is blank": ("PUT", "/2/tags?tag="),
+    "no tag": ("PUT", "/2/tags"),
+    "no tag to delete": ("DELETE", "/2/tags"),
+    "dry-run of a tag": ("PUT", "/2/tags?tag=dry&dry-run=1"),
+    "tags of the cluster": ("GET", "/2/tags"),
+    "start with a null body": ("PUT", "/2/instances/ask.example.com/startup", b"null"),
+    "start with an empty body": ("PUT", "/2/instances/ask.example.com/startup", b""),
+    "start with an empty object": ("PUT", "/2/instances/ask.example.com/startup", {}),
+    "start with a list": ("PUT", "/2/instances/ask.example.com/startup", [1]),
+    "start with an odd key": ("PUT", "/2/instances/ask.example.com/startup", {"bogus": 1}),
+    "start with a bad flag": ("PUT", "/2/instances/ask.example.com/startup?force=often"),
+    "stop with a list": ("PUT", "/2/instances/ask.example.com/shutdown", [1]),
+    "stop with an odd key": ("PUT", "/2/instances/ask.example.com/shutdown", {"bogus": 1}),
+    "stop with a null body": ("PUT", "/2/instances/ask.example.com/shutdown", b"null"),
+    "stop at once": ("PUT", "/2/instances/ask.example.com/shutdown", {"timeout": 0}),
+    "stop before the beginning": ("PUT", "/2/instances/ask.example.com/shutdown",
+                                  {"timeout": -1}),
+    "stop at a word": ("PUT", "/2/instances/ask.example.com/shutdown", {"timeout": "soon"}),
+    "stop by the body's name": ("PUT", "/2/instances/ask.example.com/shutdown",
+                                {"instance_name": "x"}),
+    "stop with no_remember in the body": ("PUT", "/2/instances/ask.example.com/shutdown",
+                                          {"no_remember": True}),
+    "stop with dry_run in the body": ("PUT", "/2/instances/ask.example.com/shutdown",
+                                      {"dry_run": True}),
+    "stop with a reason in the body": ("PUT", "/2/instances/ask.example.com/shutdown",
+                                       {"reason": []}),
+    "reboot with an odd key": ("POST", "/2/instances/ask.example.com/reboot", {"bogus": 1}),
+    "reboot with a bad flag": (
+        "POST", "/2/instances/ask.example.com/reboot?ignore_secondaries=no+way"),
+    "reinstall with an odd start": ("POST", "/2/instances/ask.example.com/reinstall",
+                                    {"os": OS, "start": "maybe"}),
+    "reinstall with a list": ("POST", "/2/instances/ask.example.com/reinstall", [1]),
+    "reinstall with an odd key": ("POST", "/2/instances/ask.example.com/reinstall",
+                                  {"bogus": 1, "start": False}),
+    "reinstall by words": ("POST", "/2/instances/ask.example.com/reinstall?nostartup=1&os="
+                           + OS.replace("+", "%2B")),
+    "reinstall with a null body": ("POST", "/2/instances/ask.example.com/reinstall", b"null"),
+    "remove with an odd key": ("DELETE", "/2/instances/ask.example.com", {"bogus": 1}),
+    "remove with ignore_failures": ("DELETE", "/2/instances/ask.example.com",
+                                    {"ignore_failures": True}),
+    "dry-run of a removal": ("DELETE", "/2/instances/ask.example.com?dry-run=1"),
+    "a short name": ("GET", "/2/instances/ask"),
+    "a name in capitals": ("GET", "/2/instances/ASK.example.com"),
+    "create with a null body": ("POST", "/2/instances", b"null"),
+    "create with an empty body": ("POST", "/2/instances", b""),
+    "create with an empty object": ("POST", "/2/instances", {"__version__": 1}),
+    "create without disk template": other(disk_template="absent", disks=[{"size": 1024}]),
+    "create without nics": create(nics="absent"),
+    "create without os": other(os_type="absent", **DISK),
+    "create without node": other(pnode="absent"),
+    "create with both names": create(instance_name="x"),
+    "create with both os": create(os=OS),
+    "create with nulls": other(snode=None, iallocator=None, group_name=None, no_install=None, file_driver=None),
+    "create with a name that is a number": create(name=5),
+    "create with an empty name": create(name=""),
+    "create with a slash in the name": create(name="a/b"),
+    "create with a blank in the name": create(name="a b"),
+    "create with two dots in the name": create(name="a..b"),
+    "create with a hyphen first": create(name="-a.example.com"),
+    "create with a name too long": create(name="x" * 300),
+    "create in capitals what there is": create(name="ASK.example.com"),
+    "create with an unknown priority": create(priority=3),
+    "create with a priority in words": create(priority="high"),
+    "create with depends in words": create(depends="all"),
+    "create with depends on an unknown job": create(depends=[[999999999, ["success"]]]),
+    "create with depends on an unknown status": create(depends=[[1, ["done"]]]),
+    "create with a comment that is a number": create(comment=5),
+    "create with tags in words": create(tags="a"),
+    "create with a bad tag": other(tags=["a b"]),
+    "create with start in words": create(start="yes"),
+    "create with osparams in a list": create(osparams=[]),
+    "create with an unknown osparam": other(osparams={"nosuch": "1"}, **DISK),
+    "create with a bad disk mode": create(disk_template="file",
+                                          disks=[{"size": 1024, "mode": "x"}]),
+    "create with a negative size": create(disk_template="file", disks=[{"size": -1}]),
+    "create with a size of nothing": create(disk_template="file", disks=[{"size": 0}]),
+    "create with a bad file driver": create(file_driver="nosuch"),
+    "create with a path as file_storage_dir": other(file_storage_dir="/etc", **DISK),
+    "create with a path that leads out": other(file_storage_dir="../..", **DISK),
+    "create with a nic mode": other(nics=[{"mode": "nosuch"}]),
+    "create with a nic in words": create(nics=["auto"]),
+    "create with an unknown network": other(nics=[{"network": "nosuch", "ip": "pool"}]),
+    "create with ip auto": other(nics=[{"ip": "auto"}]),
+    "create on a short node name": other(pnode=NODE.split(".")[0]),
+    "create with vcpus in words": other(beparams={"vcpus": "two"}),
+    "create with no vcpus": other(beparams={"vcpus": 0}),
+    "create with minmem over maxmem": other(beparams={"minmem": 512, "maxmem": 256}),
+    "create with auto_balance in words": other(beparams={"auto_balance": "maybe"}),
+    "create with an unknown hypervisor": create(hypervisor="nosuch"),
+    "create with an unknown allocator": other(pnode="absent", iallocator="nosuch"),
+    "create as import": other(mode="import"),
+    "create with snode and no mirror": other(snode=NODE),
+    "create with a group that is not there": other(group_name="nosuch", pnode="absent"),
+    # -- paths and words --
+    "a slash at the end": ("GET", "/2/instances/"),
+    "two slashes": ("GET", "//2/instances"),
+    "a name with a blank": ("GET", "/2/instances/a%20b"),
+    "a job id that is too long": ("GET", "/2/jobs/" + "9" * 15),
+    "a flag that is negative": ("GET", "/2/instances?bulk=-1"),
+    "a flag that is blank": ("GET", "/2/instances?bulk="),
+    "a flag of another resource": ("GET", "/2/nodes?static=x"),
+    "a method that nobody knows": ("BREW", "/2/info"),
+    "patch": ("PATCH", "/2/instances/ask.example.com"),
+    "list of tags of an unknown node": ("GET", "/2/nodes/nosuch/tags"),
+    "a user without a password": ("GET", "/2/info", None, USER, ""),
+    "a user that nobody knows": ("PUT", "/2/tags?tag=x", None, "nosuch", "x"),
+    "json twice": ("POST", "/2/instances", b"{} {}"),
+    "json that is not UTF-8": ("POST", "/2/instances", b'{"name": "\xff"}'),
+    "a body of a form's type": ("PUT", "/2/instances/ask.example.com/startup", b"{}", USER,
+                              PASSWORD, None),
+    "a type with a charset": ("PUT", "/2/instances/ask.example.com/startup", b"{}", USER,
+                              PASSWORD, "application/json; charset=utf-8"),
     "remove it": ("DELETE", "/2/instances/ask.example.com"),
     "remove it again": ("DELETE", "/2/instances/ask.example.com"),
 }
@@ -153,6 +281,9 @@ def main():
         if status == 200 and case[0] != "GET" and isinstance(answer, int):
             error = follow(answer)
         found[name] = [status, error]
+    for entry in request("GET", "/2/instances")[1]:
+        if entry["id"].startswith(("other", "-")):
+            follow(request("DELETE", f"/2/instances/{entry['id']}")[1])
     json.dump(found, sys.stdout, indent=1)
     print()
 

@@ -5,6 +5,7 @@ of its own (mount, network, process, host name; see `run`): what is mounted, ins
 started here is gone when this process ends, and no process outside can be seen or ended.
 """
 
+import base64
 import contextlib
 import grp
 import http.client
@@ -19,10 +20,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 HOST, CLUSTER = "node1.example.com", "cluster.example.com"
 LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
@@ -101,9 +102,9 @@ def prepare(build: str) -> None:
 
 # -- programs -------------------------------------------------------------------------
 
-def run(program: str, *arguments: str, code: int = 0, **more: object) -> str:
+def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
     """What an installed program prints; its exit code must be ``code``."""
-    done = subprocess.run(  # type: ignore[call-overload]
+    done = subprocess.run(
         [str(PROGRAMS / program), *arguments], text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=PATIENCE, **more)
     assert done.returncode == code, f"{program} {arguments}: {done.returncode}: {done.stdout}"
@@ -133,7 +134,7 @@ def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
 
 
 @contextlib.contextmanager
-def rapi(*arguments: str, **more: object) -> Iterator[int]:
+def rapi(*arguments: str, **more: Any) -> Iterator[int]:
     """ganeti-rapi, detached, for a while; its pid."""
     run("ganeti-rapi", *arguments, **more)
     try:
@@ -281,7 +282,6 @@ def a_user_is_made_and_known_at_once() -> None:
 
 def put_tag(tag: str, password: str = SECRET) -> int:
     """The status of PUT /2/tags."""
-    import base64
     client = connection()
     word = base64.b64encode(f"admin:{password}".encode()).decode()
     client.request("PUT", f"/2/tags?tag={tag}", headers={"Authorization": f"Basic {word}"})
