@@ -7,8 +7,8 @@ room as they are written to.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import secrets
 from typing import Protocol
 
 from ganeti import errors, pathutils
@@ -26,6 +26,9 @@ DRBD_META_SIZE = 128
 FILE_BASED = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})
 VOLUMES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
 
+#: What open(2) says of O_TMPFILE on a file system or kernel that does not know it.
+_NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
+
 #: Directories of the system: file storage in one of them would be an accident.
 FORBIDDEN = frozenset("/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /opt /proc /root "
                       "/run /sbin /sys /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/local "
@@ -35,24 +38,41 @@ FORBIDDEN = frozenset("/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /
 def make_sparse(path: str, size: int) -> None:
     """A new file of ``size`` MiB; ``BlockDeviceError`` when it exists or cannot be made.
 
-    It appears under its name with its whole size, or not at all.
+    It appears under its name with its whole size, or not at all, and has no
+    other name before: whoever dies here leaves nothing behind.
     """
-    directory, name = os.path.split(path)
-    temporary = pathutils.inside(directory, f".{name}.{secrets.token_hex(4)}")
     try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.ftruncate(fd, size * MIB)
+            _make_nameless(directory, path, size)
         finally:
-            os.close(fd)
-        os.link(temporary, path)                # unlike rename, fails if there is one
+            os.close(directory)
     except FileExistsError:
         raise errors.BlockDeviceError(f"There is a disk at {path} already") from None
     except OSError as err:
         raise errors.BlockDeviceError(f"Cannot make the disk {path}: {err.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+
+
+def _make_nameless(directory: int, path: str, size: int) -> None:
+    """open(2), O_TMPFILE; file systems that have it not get the name first."""
+    try:
+        fd = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    except OSError as err:
+        if err.errno not in _NO_TMPFILE:
+            raise
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(fd, "wb") as file:
+                file.truncate(size * MIB)
+        except OSError:
+            os.unlink(path)
+            raise
+        return
+    with open(fd, "wb") as file:
+        file.truncate(size * MIB)
+        # Unlike a rename, a link fails if there is one. The descriptor of a folder has
+        # Python follow the symbolic link, which the plain call does not.
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=directory)
 
 
 def _remove(path: str) -> None:

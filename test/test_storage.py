@@ -1,5 +1,6 @@
 """Disks as files: size, place, what is refused, what is left behind."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -47,6 +48,48 @@ def test_a_file_has_its_size_and_takes_no_room(cluster, files):
     assert (found.st_size, found.st_mode & 0o777) == (1024 * MIB, 0o600)
     assert found.st_blocks * 512 < MIB
     assert os.listdir(os.path.dirname(disk.logical_id[1])) == ["disk0"]
+
+
+@pytest.fixture
+def old_file_system(monkeypatch):
+    """One without O_TMPFILE."""
+    real = os.open
+
+    def refuse(path, flags, *args, **values):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "not here")
+        return real(path, flags, *args, **values)
+    monkeypatch.setattr(storage.os, "open", refuse)
+
+
+def test_who_dies_in_the_middle_leaves_nothing(cluster, files, monkeypatch):
+    monkeypatch.setattr(storage.os, "link", _die)
+    disk = file_disk(cluster)
+    with pytest.raises(SystemError):
+        files.create(disk)
+    assert os.listdir(os.path.dirname(disk.logical_id[1])) == []
+
+
+def _die(*args, **values):
+    raise SystemError
+
+
+def test_file_systems_without_nameless_files(cluster, files, old_file_system):
+    disk = file_disk(cluster)
+    files.create(disk)
+    assert os.stat(disk.logical_id[1]).st_size == 1024 * MIB
+    with pytest.raises(errors.BlockDeviceError, match="already"):
+        files.create(disk)
+
+
+@pytest.mark.parametrize("fixture", [None, "old_file_system"])
+def test_a_size_that_no_file_can_have(cluster, files, request, fixture):
+    if fixture:
+        request.getfixturevalue(fixture)
+    disk = file_disk(cluster, size=2 ** 42)
+    with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
+        files.create(disk)
+    assert not os.path.exists(disk.logical_id[1])
 
 
 def test_an_existing_file_is_left_alone(cluster, files):
