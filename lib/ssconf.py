@@ -110,6 +110,7 @@ class SsconfWriter:
         self._paths = paths
         self._wake = threading.Condition()
         self._dirty: set[str] = set()
+        self._failed: set[str] = set()              # to be tried with the next change
         self._writing = threading.Lock()
         self._written: dict[str, str] = {}
         self._thread: threading.Thread | None = None
@@ -117,7 +118,8 @@ class SsconfWriter:
     def mark(self, *kinds: str) -> None:
         """Objects of these kinds changed; their files follow soon, in another thread."""
         with self._wake:
-            self._dirty.update(kinds)
+            self._dirty.update(kinds, self._failed)
+            self._failed.clear()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="ssconf", daemon=True)
                 self._thread.start()
@@ -135,7 +137,14 @@ class SsconfWriter:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._dirty)
-            self.flush()
+                kinds = set(self._dirty)
+            try:
+                self.flush()
+            except Exception:
+                # Without this thread no file would ever follow again.
+                logging.exception("Cannot write the ssconf files")
+                with self._wake:
+                    self._failed |= kinds
 
     def _write(self, values: dict[str, str]) -> None:
         """A file that cannot be written is logged, and tried at the next change."""

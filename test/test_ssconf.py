@@ -102,6 +102,29 @@ def test_a_change_that_no_file_shows_writes_none(config):
     assert os.stat(config.paths.ssconf("instance_list")).st_ino == before
 
 
+def test_the_writer_outlives_an_accident(config, caplog, monkeypatch):
+    config.ssconf.flush()
+    failed, written = threading.Event(), threading.Event()
+
+    class Broken:
+        @staticmethod
+        def write_file(path, content, **values):
+            failed.set()
+            raise ValueError("an accident")
+
+    class Sound:
+        @staticmethod
+        def write_file(path, content, **values):
+            if content == "web\nweb2\n":
+                written.set()
+    monkeypatch.setattr(ssconf, "io", Broken)
+    save(config, make_instance(config, "web", "node1"))
+    assert failed.wait(30)
+    monkeypatch.setattr(ssconf, "io", Sound)
+    save(config, make_instance(config, "web2", "node1"))
+    assert written.wait(30) and "an accident" in caplog.text
+
+
 def test_a_file_that_cannot_be_written_is_tried_again(config, caplog):
     config.ssconf.flush()
     path = config.paths.ssconf("instance_list")
