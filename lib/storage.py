@@ -187,8 +187,12 @@ class CountedDisks:
 
     def create(self, disk: Disk) -> None:
         """Make a disk; what was made of it is gone again when that fails."""
-        if not os.path.isdir(self._directory):
-            io.ensure_dir(self._directory, 0o750)
+        try:
+            if not os.path.isdir(self._directory):
+                io.ensure_dir(self._directory, 0o750)
+        except OSError as err:
+            raise errors.BlockDeviceError(
+                f"Cannot make {self._directory}: {err.strerror}") from None
         if disk.dev_type not in FILE_BASED:
             make_sparse(self._entry(disk), disk.size)
             return
@@ -208,7 +212,11 @@ class CountedDisks:
 
     def used(self) -> int:
         """MiB that the disks take, as large as they may grow."""
-        return self._used.value()
+        try:
+            return self._used.value()
+        except OSError as err:
+            raise errors.BlockDeviceError(
+                f"Cannot read {self._directory}: {err.strerror}") from None
 
     def _entry(self, disk: Disk) -> str:
         return pathutils.inside(self._directory, f"{disk.uuid}.{disk.dev_type}")

@@ -48,7 +48,7 @@ def test_files_that_are_no_guests_are_not_listed(fake, tmp_path):
 
 def test_a_state_that_cannot_be_read_or_changed_is_told(fake, tmp_path):
     (tmp_path / "web").mkdir()
-    for step in (fake.guests, lambda: fake.guest("web"), lambda: fake.reboot("web"),
+    for step in (lambda: fake.guest("web"), lambda: fake.reboot("web"),
                  lambda: fake.stop("web", timeout=0, force=True)):
         with pytest.raises(errors.HypervisorError, match="web"):
             step()
@@ -74,3 +74,18 @@ def test_a_renamed_file_is_a_guest_of_the_new_name(fake, tmp_path):
     fake.guests()
     os.rename(tmp_path / "web", tmp_path / "db")
     assert fake.guests() == {"db": Guest("db", 512, 2)}
+
+
+def test_what_is_no_file_is_no_guest(fake, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "web").write_text("0\n512\n2\n")
+    assert list(fake.guests()) == ["web"]
+
+
+def test_a_directory_that_cannot_be_read_is_an_error_in_words(tmp_path):
+    (tmp_path / "file").touch()
+    fake = FakeHypervisor(str(tmp_path / "file" / "guests"))
+    with pytest.raises(errors.HypervisorError, match="Cannot read"):
+        fake.guests()
+    with pytest.raises(errors.HypervisorError, match="Cannot write"):
+        fake._write(Guest("web", 512, 2))

@@ -223,3 +223,12 @@ def test_a_file_that_cannot_be_counted_is_not_made(cluster, counted, tmp_path):
     with pytest.raises(errors.BlockDeviceError):
         counted.create(disk)
     assert not os.path.exists(counted.path(disk))
+
+
+def test_a_record_that_cannot_be_read_is_an_error_in_words(files, tmp_path):
+    (tmp_path / "file").touch()
+    counted = CountedDisks(str(tmp_path / "file/disks"), files)
+    with pytest.raises(errors.BlockDeviceError, match="Cannot read"):
+        counted.used()
+    with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
+        counted.create(volume())

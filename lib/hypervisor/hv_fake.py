@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 from ganeti import constants, errors, ht, pathutils
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, Start
@@ -32,7 +33,10 @@ class FakeHypervisor(Hypervisor):
 
     def guests(self) -> dict[str, Guest]:
         """All guests by name."""
-        return dict(self._all.value())
+        try:
+            return dict(self._all.value())
+        except OSError as err:
+            raise errors.HypervisorError(f"Cannot read {self.directory}: {err}") from None
 
     def guest(self, name: str) -> Guest | None:
         """One guest, or None."""
@@ -98,6 +102,8 @@ class FakeHypervisor(Hypervisor):
                     continue
                 with contextlib.suppress(FileNotFoundError):        # died just now
                     found = os.stat(name, dir_fd=directory)
+                    if not stat.S_ISREG(found.st_mode):
+                        continue
                     if old is None or old[:2] != (found.st_ino, found.st_mtime_ns):
                         guest = self.guest(name)
                         old = None if guest is None else (
