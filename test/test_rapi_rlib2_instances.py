@@ -98,6 +98,15 @@ class TestLife(RapiTestCase):
         self.assert_submitted(OpInstanceShutdown(instance_name="web", no_remember=True,
                                                  timeout=0))
 
+    def test_shutdown_takes_its_time_from_the_query_too(self):
+        self.put("/2/instances/web/shutdown?timeout=30", {})
+        self.assert_submitted(OpInstanceShutdown(instance_name="web", timeout=30))
+
+    def test_shutdown_takes_its_time_from_one_place(self):
+        self.assert_refused(400, "PUT", "/2/instances/web/shutdown?timeout=30", {"timeout": 30},
+                            text="timeout")
+        self.assert_refused(400, "PUT", "/2/instances/web/shutdown?timeout=soon", text="timeout")
+
     def test_reboot_is_hard_by_default(self):
         self.post("/2/instances/web/reboot")
         self.assert_submitted(OpInstanceReboot(instance_name="web", reboot_type="hard"))

@@ -48,10 +48,12 @@ class Argument:
     #: What the reference calls it.
     kind: str
 
-    def __init__(self, *, word: str = "", default: Any = None) -> None:
+    def __init__(self, *, word: str = "", default: Any = None, shared: bool = False) -> None:
         #: The word, where it differs from the name it is declared under.
         self.word = word
         self.default = default
+        #: May the body give it, when the query does not?
+        self.shared = shared
 
     def read(self, name: str, query: Query) -> Any:
         """Its value, or the default; raises ``BadRequest`` that names the word."""

@@ -2,7 +2,8 @@
 
 A field has one source. The URI gives the fields that its slots and the
 declared words name, the body gives the rest; a body that names a field of the
-URI is refused, as Ganeti does since 2.4. What the client did not give is not
+URI is refused, as Ganeti does since 2.4. Few words are shared: query or body,
+but not both. What the client did not give is not
 sent: a master has its own defaults.
 """
 
@@ -95,7 +96,8 @@ class Submit(Verb):
         """The opcodes of the job."""
         fixed = self.uri_fields(exchange)
         body = self.body_fields(exchange)
-        self.refuse_overwriting(body, set(fixed))
+        self.refuse_overwriting(body, {name for name, value in fixed.items()
+                                       if value is not None or not self._is_shared(name)})
         return [build(self.op, body | {name: value for name, value in fixed.items()
                                        if value is not None})]
 
@@ -110,6 +112,9 @@ class Submit(Verb):
         """Fields that the body gives."""
         return rename(body_object(exchange), self.renames)
 
+    def _is_shared(self, name: str) -> bool:
+        return name in self.arguments and self.arguments[name].shared
+
     def refuse_overwriting(self, body: Mapping[str, Any], fixed: set[str]) -> None:
         """Raise ``BadRequest`` when the body names a field that belongs to the URI."""
         clash = sorted(fixed.intersection(body))
@@ -123,8 +128,8 @@ class Submit(Verb):
         others = {new: old for old, new in self.renames.items()}
         items = []
         for name, check in self.op.CHECKS.items():
-            if (name in SLOT.findall(self.resource.URI) or name in self.arguments
-                    or name in COMMON_FIELDS):
+            if (name in SLOT.findall(self.resource.URI) or name in COMMON_FIELDS
+                    or name in self.arguments and not self._is_shared(name)):
                 continue
             words = f"``{others[name]}`` or ``{name}``" if name in others else f"``{name}``"
             default = self.op.DEFAULTS.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import constants, opcodes
-from ganeti.rapi.arguments import Fixed, choice, flag
+from ganeti.rapi.arguments import Fixed, Integer, choice, flag
 from ganeti.rapi.baserlib import Exchange, Resource, verb
 from ganeti.rapi.reading import entries, read, read_one
 from ganeti.rapi.rlib2.creation import SubmitCreate
@@ -80,7 +80,8 @@ class R_2_instances_name_shutdown(Resource):
     """Stop an instance."""
 
     URI = "/2/instances/{instance_name}/shutdown"
-    PUT = Submit(opcodes.OpInstanceShutdown, access="instances.shutdown", no_remember=flag)
+    PUT = Submit(opcodes.OpInstanceShutdown, access="instances.shutdown",
+                 timeout=Integer(shared=True), no_remember=flag)
 
 
 class R_2_instances_name_startup(Resource):
