@@ -16,7 +16,9 @@ SOURCE_FOLDERS = ("autotools", "daemons", "devel", "doc", "lib", "man", "qa", "t
 #: Generated into a source folder when one builds inside the source tree.
 GENERATED = {"autotools/install-sh", "autotools/missing", "autotools/py-compile",
              "lib/_autoconf.py", "daemons/ganeti-rapi", "daemons/ganeti-masterd",
-             "tools/ganeti-cluster", "tools/rapi-passwd"}
+             "tools/ganeti-cluster", "tools/rapi-passwd",
+             *(str(path.relative_to(TOP)).removesuffix(".in")
+               for path in (TOP / "doc/examples").glob("*.in"))}
 
 
 def file_lists() -> dict[str, list[str]]:

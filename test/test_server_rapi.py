@@ -124,6 +124,13 @@ class TestLife(RootTestCase):
         self.daemon.reload()
         self.assertEqual(client.get_version(), 2)
 
+    def test_what_a_signal_asks_for_is_done_by_the_thread_that_serves(self):
+        self.start()
+        done, threads = threading.Event(), []
+        self.daemon.wake(lambda: threads.append(threading.current_thread()) or done.set())
+        self.assertTrue(done.wait(60))
+        self.assertIsNot(threads[0], threading.current_thread())
+
     def test_stopped_before_it_served(self):
         self.write_master("node1.example.com")
         daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(

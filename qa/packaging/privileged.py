@@ -28,6 +28,7 @@ from typing import Any
 HOST, CLUSTER = "node1.example.com", "cluster.example.com"
 LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
 PROGRAMS = Path("/mnt/usr/sbin")
+EXAMPLES = Path("/mnt/usr/share/doc/ganeti-rapi/examples")
 USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
 GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
 PATIENCE = 30.0
@@ -524,6 +525,52 @@ def version_is_answered_without_the_master() -> None:
         assert get(client, "/version") == 2
         client.request("GET", "/2/info")
         assert client.getresponse().status in (502, 503, 504)
+
+
+@check
+def the_init_script_does_what_it_says() -> None:
+    script = EXAMPLES / "ganeti-rapi.initd"
+
+    def init(word: str, code: int = 0) -> str:
+        done = subprocess.run(["sh", str(script), word], text=True, timeout=PATIENCE * 3,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == code, (word, done.returncode, done.stdout)
+        return done.stdout
+    assert init("status", 3).count("does not run") == 2
+    init("start")
+    pids = [pid_of(program) for program in ("ganeti-masterd", "ganeti-rapi")]
+    line = Path(f"/proc/{pids[1]}/cmdline").read_bytes().split(b"\0")
+    assert b"--require-authentication" in line and b"127.0.0.1" in line, line
+    assert all(f"(pid {pid})" in init("status") for pid in pids)
+    init("start")
+    init("reload")
+    assert [pid_of(program) for program in ("ganeti-masterd", "ganeti-rapi")] == pids
+    init("restart")
+    assert pid_of("ganeti-rapi") != pids[1] and get(connection(port=7443), "/version") == 2
+    init("stop")
+    assert init("status", 3).count("does not run") == 2
+    (RUN / "ganeti-rapi.pid").write_text("1\n")     # left by a crash, and somebody else's
+    init("stop")
+    assert init("status", 3)
+    assert "Usage" in init("nonsense", 2)
+
+
+@check
+def the_systemd_units_and_manual_pages_are_clean() -> None:
+    for path in EXAMPLES.iterdir():
+        assert path.is_dir() or not re.search("@[a-z]+@", path.read_text()), path
+    if shutil.which("systemd-analyze"):
+        units = map(str, EXAMPLES.glob("*.service"))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], text=True,
+                              capture_output=True)
+        ours = [line for line in done.stderr.splitlines() if "ganeti-" in line
+                and "Failed to create" not in line and "legacy directory" not in line]
+        assert not ours, ours
+    if shutil.which("groff"):
+        for page in Path("/mnt/usr/share/man/man8").iterdir():
+            done = subprocess.run(["groff", "-man", "-ww", "-z", str(page)], text=True,
+                                  capture_output=True)
+            assert not done.stderr, done.stderr
 
 
 @check

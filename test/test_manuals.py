@@ -1,0 +1,62 @@
+"""What is written for administrators says what the programs do: manual pages and examples."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from ganeti.http import auth
+from ganeti.rapi.baserlib import RESOURCES
+from ganeti.server import cluster, masterd, passwd, rapi
+
+TOP = Path(__file__).resolve().parent.parent
+EXAMPLES = TOP / "doc/examples"
+PROGRAMS = {"ganeti-rapi": [(rapi, [])], "ganeti-masterd": [(masterd, [])],
+            "ganeti-cluster": [(cluster, []), (cluster, ["init"])],
+            "rapi-passwd": [(passwd, [])]}
+SAFE = "-b 127.0.0.1 --require-authentication"
+
+
+def options_of(program):
+    """Every option that --help knows."""
+    said = io.StringIO()
+    for module, words in PROGRAMS[program]:
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit):
+            module.parse_arguments([*words, "--help"])
+    return set(re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", said.getvalue()))
+
+
+def manual(program):
+    """The page's text; a hyphen that is one stands as \\- in roff."""
+    return (TOP / f"man/{program}.8").read_text().replace("\\-", "-")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_page_has_every_option_and_no_other(program):
+    text = manual(program).partition(".SH OPTIONS")[2].partition("\n.SH ")[0]
+    written = {word for line in re.findall(r"^\.TP\n(.*)", text, re.M)
+               for word in re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", line)}
+    assert written == options_of(program)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_pages_name_only_pages_that_exist(program):
+    for name in re.findall(r"\.BR (\S+) \(8\)", manual(program)):
+        assert name in PROGRAMS
+
+
+def test_every_packaged_start_is_closed_to_strangers():
+    starts = {path.name: SAFE in path.read_text() for path in EXAMPLES.iterdir()
+              if path.is_file() and "RAPI_ARGS" in path.read_text()}
+    assert starts == {"ganeti-rapi.default": True, "ganeti-rapi.initd.in": True,
+                      "ganeti-rapi.service.in": True}
+
+
+def test_the_users_file_is_one():
+    users = auth.parse_users((EXAMPLES / "users").read_bytes())
+    assert auth.verify("admin", "secret", users["admin"].password)
+    rights = {verb.access for resource in RESOURCES for verb in resource.verbs().values()}
+    asked = set().union(*(entry.user.options for entry in users.values()))
+    assert asked <= rights | {auth.WRITE, auth.READ}
