@@ -232,6 +232,17 @@ def test_when_nobody_can_make_room_the_next_one_waits():
         assert late.answer()[0] == 200
 
 
+def test_who_does_not_take_the_answer_makes_room():
+    with running(lambda request: Response(200, bytes(64 << 20) if request.path == "/" else b""),
+                 max_clients=2) as web:
+        deaf = [web.connect().request() for _ in range(2)]
+        for _ in deaf:
+            web.access()                    # both are answered, as far as we can
+        late = web.connect()
+        assert late.status("/small") == 200
+        assert web.clients() == 2
+
+
 def test_a_request_in_flight_is_not_evicted():
     go_on, began = threading.Event(), threading.Event()
 

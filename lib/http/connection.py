@@ -74,7 +74,7 @@ class Owner(Protocol):
         """The bytes that answer a request which could not be read."""
 
     def waits(self, connection: Connection) -> None:
-        """The connection waits for a request now."""
+        """The connection waits for its client now: for a request, or to take an answer."""
 
     def closed(self, connection: Connection) -> None:
         """The connection has ended."""
@@ -322,6 +322,7 @@ class Connection:
                 return
             self._expect(self._owner.deadlines.write)
         self._await(WRITE)
+        self._owner.waits(self)
 
     def _go_on_reading(self) -> None:
         """After a 100: the body may come now."""

@@ -8,9 +8,10 @@ hold a thread, and a slow handler holds up only those that need one as well.
 A handler may return a future instead of a response: then nothing at all is
 held until it is resolved.
 
-Connections are limited. At the limit the connection that has waited longest
-without ever having authenticated makes room for a new one; when there is none,
-nobody is accepted until somebody leaves (the kernel keeps a queue).
+Connections are limited. At the limit the connection that has waited longest,
+for a request or for its client to take an answer, without ever having
+authenticated makes room for a new one; when there is none, nobody is accepted
+until somebody leaves (the kernel keeps a queue).
 """
 
 from __future__ import annotations
