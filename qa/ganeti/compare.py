@@ -16,24 +16,60 @@ import sys
 import tempfile
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 NODE = "node1.example.com"
 
+#: What is wrong with a request by itself is said at once, before there is a job.
+_AT_ONCE = [400, None]
+_NAME = (_AT_ONCE, "no host name; Ganeti's job finds out")
+_TAG = (_AT_ONCE, "what is wrong with a tag is known before a job is made")
+_NO_TAG = (_AT_ONCE, "no tag is 400, where Ganeti 3.0 makes a job that does nothing")
+_UNREAD = (_AT_ONCE, "what is asked for and means nothing is refused; Ganeti drops this body")
+
 #: case -> (our [status, error], why). The second table is for our front on a real master.
 DIFFERENT = {
     "get unknown job": ([404, None], "a row of nulls is no job"),
+    "a job id that is too long": ([404, None], "a row of nulls is no job"),
     "get tags of unknown instance": ([404, None], "reading an unknown object is 404"),
-    "tag with a blank": ([400, None], "what is wrong with a tag is known before a job is made"),
-    "create with a bad size": ([400, None], "Ganeti's front hands it on and gets no answer"),
+    "list of tags of an unknown node": ([404, None], "reading an unknown object is 404"),
+    "tag with a blank": _TAG,
+    "a tag of 129 characters": _TAG,
+    "a tag that is not ASCII": _TAG,
+    "a tag that is blank": _NO_TAG,
+    "no tag": _NO_TAG,
+    "no tag to delete": _NO_TAG,
+    "start with a list": _UNREAD,
+    "start with an odd key": _UNREAD,
+    "reinstall with an odd key": _UNREAD,
+    "create with an empty name": _NAME,
+    "create with a slash in the name": _NAME,
+    "create with a blank in the name": _NAME,
+    "create with two dots in the name": _NAME,
+    "create with a name too long": _NAME,
+    "create with a hyphen first": (_AT_ONCE, "no host name (RFC 1123), and an option to programs"),
+    "create with a bad size": (_AT_ONCE, "Ganeti's front hands it on and gets no answer"),
+    "create with a bad disk mode": (_AT_ONCE, "Ganeti's front hands it on and gets no answer"),
+    "create with a negative size": (_AT_ONCE, "a size that is none, like any other"),
+    "json that is not UTF-8": (_AT_ONCE, "Ganeti hangs up"),
+    "a type with a charset": ([200, "success"], "application/json with a charset is JSON"),
 }
 DIFFERENT_MASTER = {
     "create with plain on one machine": ([200, ["OpPrereqError", "wrong_input"]],
                                          "Ganeti gives no code"),
     "create with too big a disk": ([200, ["OpPrereqError", "insufficient_resources"]],
                                    "Ganeti finds out when it makes the disk"),
+    "a name in capitals": ([200, None], "host names have no case; Ganeti's jobs know it as well"),
+    "create without node": ([200, "success"], "hail, on Ganeti, finds no place on one node"),
+    "create with a group that is not there": ([200, ["OpPrereqError", "unknown_entity"]],
+                                              "Ganeti asks hail, which says what it always says"),
+    "create with no vcpus": ([200, ["OpPrereqError", "wrong_input"]],
+                             "a guest has a CPU; Ganeti leaves it to the policy"),
+    "create with minmem over maxmem": ([200, ["OpPrereqError", "wrong_input"]],
+                                       "Ganeti refuses it when an instance is modified"),
 }
 #: What every page of the API must look like on a real master too.
 PAGES = ["/", "/2", "/version", "/2/info", "/2/features", "/2/instances?bulk=1",
@@ -135,10 +171,11 @@ def main():
     folder = tempfile.mkdtemp(prefix="qa-ganeti-")
     try:
         with real_cluster(f"{folder}/real") as inside:
-            theirs = ask(inside, "https://127.0.0.1:5080", "dummy+default")
-            with our_cluster(f"{folder}/ours") as facts:
-                compare("our master", theirs, ask([], facts["RAPI_URL"], "noop"),
-                        DIFFERENT, DIFFERENT_MASTER)
+            with our_cluster(f"{folder}/ours") as facts, ThreadPoolExecutor() as both:
+                asking = both.submit(ask, inside, "https://127.0.0.1:5080", "dummy+default")
+                ours = ask([], facts["RAPI_URL"], "noop")
+                theirs = asking.result()
+            compare("our master", theirs, ours, DIFFERENT, DIFFERENT_MASTER)
             with our_front(f"{folder}/front",
                            f"{folder}/real/run/socket/ganeti-query") as url:
                 compare("Ganeti's master", theirs, ask([], url, "dummy+default"), DIFFERENT)
