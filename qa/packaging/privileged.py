@@ -20,18 +20,14 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-HOST, CLUSTER = "node1.example.com", "cluster.example.com"
-LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
-PROGRAMS = Path("/mnt/usr/sbin")
+from machine import (CLUSTER, HOST, LIB, LOG, PATIENCE, PROGRAMS, RUN, connection, get, last_log,
+                     owned, pid_of, prepare, rapi, run, shown_certificate, status, stop, until)
+
 EXAMPLES = Path("/mnt/usr/share/doc/ganeti-rapi/examples")
-USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
-GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
-PATIENCE = 30.0
 SECRET = "six words"
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: ganeti-\w+ pid=\d+ "
                   r"(DEBUG|INFO|WARNING|ERROR) .*")
@@ -43,143 +39,6 @@ def check(function: Callable[[], None]) -> Callable[[], None]:
     """A step; they run in the order in which they stand here."""
     CHECKS.append(function)
     return function
-
-
-# -- the machine ----------------------------------------------------------------------
-
-def mount(*words: str) -> None:
-    """mount(8)."""
-    subprocess.run(["mount", *words], check=True)
-
-
-def add_lines(path: str, lines: list[str]) -> None:
-    """Lines at the end of a file of /etc, for this namespace only."""
-    copy = Path("/mnt", os.path.basename(path))
-    copy.write_text(Path(path).read_text() + "".join(f"{line}\n" for line in lines))
-    mount("--bind", str(copy), path)
-
-
-def private_dev() -> None:
-    """A /dev that can hold a /dev/log of ours."""
-    devices = Path("/mnt/dev")
-    devices.mkdir()
-    for name in ("full", "null", "random", "urandom", "zero"):
-        (devices / name).touch()
-        mount("--bind", f"/dev/{name}", str(devices / name))
-    mount("--rbind", str(devices), "/dev")
-
-
-def has_user(name: str) -> bool:
-    """Does the machine know this user already?"""
-    with contextlib.suppress(KeyError):
-        return bool(pwd.getpwnam(name))
-    return False
-
-
-def has_group(name: str) -> bool:
-    """Does the machine know this group already?"""
-    with contextlib.suppress(KeyError):
-        return bool(grp.getgrnam(name))
-    return False
-
-
-def prepare(build: str) -> None:
-    """Fresh directories, users, a host name, the loopback interface; then `make install`."""
-    mount("--make-rprivate", "/")
-    for folder in ("/mnt", "/run", "/srv", "/var/lib", "/var/log"):
-        mount("-t", "tmpfs", "tmpfs", folder)
-    private_dev()
-    add_lines("/etc/passwd", [f"{name}:x:{number}:{number}::/:/usr/sbin/nologin"
-                              for name, (number, _) in USERS.items() if not has_user(name)])
-    add_lines("/etc/group", [f"{name}:x:{number}:{members}"
-                             for name, (number, members) in {**USERS, **GROUPS}.items()
-                             if not has_group(name)])
-    add_lines("/etc/services", ["ganeti-rapi 7443/tcp"])
-    socket.sethostname(HOST)
-    os.umask(0o022)
-    subprocess.run(["make", "-s", "-C", build, "install"], check=True,
-                   stdout=subprocess.DEVNULL)
-
-
-# -- programs -------------------------------------------------------------------------
-
-def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
-    """What an installed program prints; its exit code must be ``code``."""
-    done = subprocess.run(
-        [str(PROGRAMS / program), *arguments], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=PATIENCE, **more)
-    assert done.returncode == code, f"{program} {arguments}: {done.returncode}: {done.stdout}"
-    return str(done.stdout)
-
-
-def pid_of(program: str) -> int:
-    """What its pid file says."""
-    return int((RUN / f"{program}.pid").read_text())
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
-def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
-    """End a daemon by its pid, and see that its pid file goes."""
-    pid = pid_of(program)
-    os.kill(pid, number)
-    until(lambda: not (RUN / f"{program}.pid").exists(), f"{program} to end")
-    until(lambda: not Path(f"/proc/{pid}/stat").exists()
-          or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", f"{pid} to end")
-
-
-@contextlib.contextmanager
-def rapi(*arguments: str, **more: Any) -> Iterator[int]:
-    """ganeti-rapi, detached, for a while; its pid."""
-    run("ganeti-rapi", *arguments, **more)
-    try:
-        yield pid_of("ganeti-rapi")
-    finally:
-        stop("ganeti-rapi")
-
-
-def status(pid: int) -> dict[str, list[str]]:
-    """The words of /proc/PID/status."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {line.partition(":")[0]: line.partition(":")[2].split() for line in lines}
-
-
-def owned(path: Path) -> tuple[str, str, str]:
-    """User, group and mode."""
-    stat = path.stat()
-    return (pwd.getpwuid(stat.st_uid).pw_name, grp.getgrgid(stat.st_gid).gr_name,
-            f"{stat.st_mode & 0o7777:o}")
-
-
-def connection(address: str = "127.0.0.1", port: int = 5080) -> http.client.HTTPSConnection:
-    """A client that trusts the cluster's certificate and nothing else."""
-    context = ssl.create_default_context(cafile=str(LIB / "rapi.pem"))
-    return http.client.HTTPSConnection(address, port, timeout=PATIENCE, context=context)
-
-
-def get(client: http.client.HTTPConnection, path: str) -> object:
-    """The JSON value of a GET."""
-    client.request("GET", path)
-    answer = client.getresponse()
-    body = answer.read()
-    assert answer.status == 200, (answer.status, body)
-    return json.loads(body)
-
-
-def shown_certificate(port: int = 5080) -> str:
-    """What a new client is shown."""
-    return ssl.get_server_certificate(("127.0.0.1", port))
-
-
-def last_log(name: str = "rapi-daemon.log") -> str:
-    """The whole log."""
-    return (LOG / name).read_text()
 
 
 # -- before there is a cluster --------------------------------------------------------
@@ -252,7 +111,7 @@ def both_start_detached_and_drop_to_their_users_and_groups() -> None:
     assert owned(RUN / "socket/ganeti-query") == ("gnt-masterd", "gnt-daemons", "660")
     assert owned(LOG / "rapi-daemon.log")[::2] == ("gnt-rapi", "600")
     assert owned(LOG / "master-daemon.log")[::2] == ("gnt-masterd", "600")
-    assert get(connection(), "/2/info")["name"] == CLUSTER  # type: ignore[index]
+    assert get(connection(), "/2/info")["name"] == CLUSTER
 
 
 @check
@@ -278,15 +137,42 @@ def a_user_is_made_and_known_at_once() -> None:
     run("rapi-passwd", "admin", input=f"{SECRET}\n")
     assert owned(LIB / "rapi/users") == ("gnt-rapi", "gnt-daemons", "640")
     assert SECRET not in (LIB / "rapi/users").read_text()
-    assert put_tag("first") == 200 and put_tag("first", "wrong") == 401
+    assert ask("PUT", "/2/tags?tag=first")[0] == 200
+    assert ask("PUT", "/2/tags?tag=first", password="wrong")[0] == 401
 
 
-def put_tag(tag: str, password: str = SECRET) -> int:
-    """The status of PUT /2/tags."""
+def ask(method: str, path: str, body: object = None, password: str = SECRET) -> tuple[int, Any]:
+    """Status and JSON value of a request by admin."""
     client = connection()
     word = base64.b64encode(f"admin:{password}".encode()).decode()
-    client.request("PUT", f"/2/tags?tag={tag}", headers={"Authorization": f"Basic {word}"})
-    return client.getresponse().status
+    client.request(method, path, None if body is None else json.dumps(body),
+                   {"Authorization": f"Basic {word}", "Content-Type": "application/json"})
+    answer = client.getresponse()
+    return answer.status, json.load(answer)
+
+
+@check
+def the_master_makes_an_instance_without_roots_rights() -> None:
+    shutil.copytree(EXAMPLES / "os", "/srv/ganeti/os")
+    code, job = ask("POST", "/2/instances", {
+        "__version__": 1, "mode": "create", "name": "web.example.com", "os_type": "noop",
+        "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}]})
+    assert code == 200, job
+    until(lambda: get(connection(), f"/2/jobs/{job}")["end_ts"], "the job's end")
+    view = get(connection(), f"/2/jobs/{job}")
+    assert view["status"] == "success", view["opresult"]
+    assert get(connection(), "/2/instances/web.example.com")["status"] == "running"
+    disk, = Path("/srv/ganeti/file-storage/web.example.com").iterdir()
+    assert owned(disk)[0] == "gnt-masterd" and int(owned(disk)[2], 8) & 0o7 == 0, owned(disk)
+
+
+@check
+def strangers_reach_neither_socket_nor_key_nor_users() -> None:
+    for path in (RUN / "socket/ganeti-query", LIB / "rapi.pem", LIB / "rapi/users",
+                 LIB / "master.db", LOG / "rapi-daemon.log"):
+        done = subprocess.run(["test", "-r", str(path)], user="nobody", group="nogroup",
+                              extra_groups=[])
+        assert path.exists() and done.returncode != 0, path
 
 
 @check

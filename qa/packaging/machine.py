@@ -1,0 +1,164 @@
+"""What the checks of an installed system share: the machine that they see, and its programs.
+
+To be used in namespaces of one's own only (see `run`): `prepare` mounts over this
+machine's directories and changes its host name.
+"""
+
+import contextlib
+import grp
+import http.client
+import json
+import os
+import pwd
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+HOST, CLUSTER = "node1.example.com", "cluster.example.com"
+LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
+PROGRAMS = Path("/mnt/usr/sbin")
+USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
+GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
+PATIENCE = 30.0
+
+
+# -- the machine ----------------------------------------------------------------------
+
+def mount(*words: str) -> None:
+    """mount(8)."""
+    subprocess.run(["mount", *words], check=True)
+
+
+def add_lines(path: str, lines: list[str]) -> None:
+    """Lines at the end of a file of /etc, for this namespace only."""
+    copy = Path("/mnt", os.path.basename(path))
+    copy.write_text(Path(path).read_text() + "".join(f"{line}\n" for line in lines))
+    mount("--bind", str(copy), path)
+
+
+def private_dev() -> None:
+    """A /dev that can hold a /dev/log of ours."""
+    devices = Path("/mnt/dev")
+    devices.mkdir()
+    for name in ("full", "null", "random", "urandom", "zero"):
+        (devices / name).touch()
+        mount("--bind", f"/dev/{name}", str(devices / name))
+    mount("--rbind", str(devices), "/dev")
+
+
+def has_user(name: str) -> bool:
+    """Does the machine know this user already?"""
+    with contextlib.suppress(KeyError):
+        return bool(pwd.getpwnam(name))
+    return False
+
+
+def has_group(name: str) -> bool:
+    """Does the machine know this group already?"""
+    with contextlib.suppress(KeyError):
+        return bool(grp.getgrnam(name))
+    return False
+
+
+def prepare(build: str) -> None:
+    """Fresh directories, users, a host name, the loopback interface; then `make install`."""
+    mount("--make-rprivate", "/")
+    for folder in ("/mnt", "/run", "/srv", "/var/lib", "/var/log"):
+        mount("-t", "tmpfs", "tmpfs", folder)
+    private_dev()
+    add_lines("/etc/passwd", [f"{name}:x:{number}:{number}::/:/usr/sbin/nologin"
+                              for name, (number, _) in USERS.items() if not has_user(name)])
+    add_lines("/etc/group", [f"{name}:x:{number}:{members}"
+                             for name, (number, members) in {**USERS, **GROUPS}.items()
+                             if not has_group(name)])
+    add_lines("/etc/services", ["ganeti-rapi 7443/tcp"])
+    socket.sethostname(HOST)
+    os.umask(0o022)
+    subprocess.run(["make", "-s", "-C", build, "install"], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+# -- programs -------------------------------------------------------------------------
+
+def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
+    """What an installed program prints; its exit code must be ``code``."""
+    done = subprocess.run(
+        [str(PROGRAMS / program), *arguments], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=PATIENCE, **more)
+    assert done.returncode == code, f"{program} {arguments}: {done.returncode}: {done.stdout}"
+    return str(done.stdout)
+
+
+def pid_of(program: str) -> int:
+    """What its pid file says."""
+    return int((RUN / f"{program}.pid").read_text())
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something that must come."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
+    """End a daemon by its pid, and see that its pid file goes."""
+    pid = pid_of(program)
+    os.kill(pid, number)
+    until(lambda: not (RUN / f"{program}.pid").exists(), f"{program} to end")
+    until(lambda: not Path(f"/proc/{pid}/stat").exists()
+          or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", f"{pid} to end")
+
+
+@contextlib.contextmanager
+def rapi(*arguments: str, **more: Any) -> Iterator[int]:
+    """ganeti-rapi, detached, for a while; its pid."""
+    run("ganeti-rapi", *arguments, **more)
+    try:
+        yield pid_of("ganeti-rapi")
+    finally:
+        stop("ganeti-rapi")
+
+
+def status(pid: int) -> dict[str, list[str]]:
+    """The words of /proc/PID/status."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {line.partition(":")[0]: line.partition(":")[2].split() for line in lines}
+
+
+def owned(path: Path) -> tuple[str, str, str]:
+    """User, group and mode."""
+    stat = path.stat()
+    return (pwd.getpwuid(stat.st_uid).pw_name, grp.getgrgid(stat.st_gid).gr_name,
+            f"{stat.st_mode & 0o7777:o}")
+
+
+def connection(address: str = "127.0.0.1", port: int = 5080) -> http.client.HTTPSConnection:
+    """A client that trusts the cluster's certificate and nothing else."""
+    context = ssl.create_default_context(cafile=str(LIB / "rapi.pem"))
+    return http.client.HTTPSConnection(address, port, timeout=PATIENCE, context=context)
+
+
+def get(client: http.client.HTTPConnection, path: str) -> Any:
+    """The JSON value of a GET."""
+    client.request("GET", path)
+    answer = client.getresponse()
+    body = answer.read()
+    assert answer.status == 200, (answer.status, body)
+    return json.loads(body)
+
+
+def shown_certificate(port: int = 5080) -> str:
+    """What a new client is shown."""
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def last_log(name: str = "rapi-daemon.log") -> str:
+    """The whole log."""
+    return (LOG / name).read_text()
