@@ -48,10 +48,11 @@ def test_pages_name_only_pages_that_exist(program):
 
 
 def test_every_packaged_start_is_closed_to_strangers():
-    starts = {path.name: SAFE in path.read_text() for path in EXAMPLES.iterdir()
-              if path.is_file() and "RAPI_ARGS" in path.read_text()}
-    assert starts == {"ganeti-rapi.default": True, "ganeti-rapi.initd.in": True,
-                      "ganeti-rapi.service.in": True}
+    texts = {path.name.removesuffix(".in"): path.read_text()      # built inside the sources,
+             for path in EXAMPLES.iterdir() if path.is_file()}    # a template has its twin
+    starts = {name: SAFE in text for name, text in texts.items() if "RAPI_ARGS" in text}
+    assert starts == {"ganeti-rapi.default": True, "ganeti-rapi.initd": True,
+                      "ganeti-rapi.service": True}
 
 
 def test_the_users_file_is_one():
