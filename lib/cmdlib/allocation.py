@@ -104,8 +104,8 @@ def choose(config: Config, nodes: Nodes, job_id: int, need: Need, count: int,
                 return chosen
     shortages = [room.shortage(need, memory=True) for room in rooms]
     why = "; ".join(filter(None, shortages)) or f"{len(rooms)} node(s) can be used"
-    raise errors.OpPrereqError(f"Found no {count} node(s) for this instance: {why}",
-                               ErrorCode.NORES)
+    wanted = "No node" if count == 1 else f"No {count} nodes"
+    raise errors.OpPrereqError(f"{wanted} can take this instance: {why}", ErrorCode.NORES)
 
 
 def give_back_disk(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
