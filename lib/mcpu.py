@@ -7,6 +7,7 @@ units; the queue knows neither, and this knows nothing of jobs but their ids.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,10 @@ class OpcodeTask:
         self._priority = priority
         self._owner = f"job/{job_id}"
         self._job_id = job_id
+        #: A job may be canceled while the dispatcher asks for its locks: either the
+        #: request finds the task released, or the release finds the request. Never
+        #: held while others are told that they were served.
+        self._mutex = threading.Lock()
         self._released = False
         self._wants: tuple[locking.Want, ...] = ()
         self._lu: LogicalUnit[Any] = cmdlib.lu_for(op.OP_ID)(op, environment, job_id)
@@ -51,14 +56,18 @@ class OpcodeTask:
         self.rerun_safe = self._lu.RERUN_SAFE
 
     def acquire(self, ready: Callable[[], None]) -> bool:
-        """Ask for the locks that the logical unit wants now."""
+        """Ask for the locks that the logical unit wants now; for none once released."""
         self._wants = self._wanted()
-        return self._locks.request(self._owner, self._wants, self._priority, ready)
+        with self._mutex:
+            if self._released:
+                return False
+            return self._locks.request(self._owner, self._wants, self._priority, ready)
 
     def release(self) -> None:
         """Give back locks and reservations; doing it twice is harmless."""
-        if not self._released:
-            self._released = True
+        with self._mutex:
+            released, self._released = self._released, True
+        if not released:
             self._environment.config.reservations.release(self._job_id)
             self._locks.release(self._owner)
 
@@ -73,7 +82,8 @@ class OpcodeTask:
 
     def set_priority(self, priority: int) -> None:
         """Move within the lines for locks."""
-        self._priority = priority
+        with self._mutex:
+            self._priority = priority
         self._locks.change_priority(self._owner, priority)
 
     def execute(self, run: JobRun) -> Outcome:
@@ -84,7 +94,7 @@ class OpcodeTask:
                 return Again()
             lu.check()
             if lu.op.dry_run:
-                return Done(lu.dry_run_result(), lu.effective_op())
+                return Done(lu.dry_run_result(), self._effective_op())
             run.begin()
             result = lu.execute(run)
         except Exception as err:
@@ -94,7 +104,7 @@ class OpcodeTask:
             return Failed(err, self._effective_op())
         jobs = result.jobs if isinstance(result, FollowUps) else ()
         value = dict(result.others) if isinstance(result, FollowUps) else result
-        return Done(value, lu.effective_op(), change=lu.tx.apply, settle=lu.tx.settle,
+        return Done(value, self._effective_op(), change=lu.tx.apply, settle=lu.tx.settle,
                     undo=lambda: self._undo(run), jobs=jobs)
 
     def _wanted(self) -> tuple[locking.Want, ...]:

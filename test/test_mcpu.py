@@ -139,6 +139,18 @@ def test_releasing_twice_gives_up_only_ones_own(scene):
     assert [state.owners for state in scene.locks.states()] == [("job/5",), ("job/5",)]
 
 
+def test_locks_are_not_asked_for_by_a_job_that_was_canceled_just_before(scene):
+    task = scene.task()
+    task.release()
+    assert not task.acquire(lambda: None)
+    assert scene.locks.states() == []
+
+
+def test_work_that_is_done_stays_done_whatever_its_opcode_looks_like(scene, monkeypatch):
+    monkeypatch.setattr(Unit, "effective_op", lambda unit: 1 / 0)
+    assert scene.run().value == 42
+
+
 def test_what_may_be_run_again():
     assert mcpu.rerun_safe(opcodes.OpTagsSet(kind="cluster", tags=["a"]))
     assert not mcpu.rerun_safe(opcodes.OpInstanceStartup(instance_name="web"))
