@@ -21,6 +21,7 @@ hold only the cluster's shared lock, which everybody else shares too.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from bisect import insort
 from collections.abc import Callable, Iterable
@@ -136,6 +137,15 @@ class LockState:
     pending: tuple[tuple[str, tuple[str, ...]], ...]            # (mode, owners) in line order
 
 
+def _tell(completed: Iterable[Request]) -> None:
+    """Say that the locks are held; one listener's failure is not the next one's."""
+    for request in completed:
+        try:
+            request.granted()
+        except Exception:
+            logging.exception("%s could not be told that it holds its locks", request.owner)
+
+
 class LockManager:
     """All locks. Every method returns at once; safe to call from any thread."""
 
@@ -166,8 +176,7 @@ class LockManager:
             if request is None:
                 return
             completed = self._withdraw(request)
-        for other in completed:
-            other.granted()
+        _tell(completed)
 
     def change_priority(self, owner: str, priority: int) -> None:
         """Move a waiting owner within its line."""
@@ -185,8 +194,7 @@ class LockManager:
             request.priority = priority
             insort(lock.line, request)
             self._serve(name, completed)
-        for other in completed:
-            other.granted()
+        _tell(completed)
 
     def waits_for(self, owner: str) -> LockState | None:
         """The lock that an owner waits for, or None."""

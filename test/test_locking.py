@@ -88,6 +88,13 @@ def test_a_request_goes_on_to_its_next_lock(scene):
     assert scene.free("a") == [] and scene.free("b") == ["c"]
 
 
+def test_a_callback_that_fails_takes_no_other_with_it(scene):
+    scene.ask("a", X)
+    scene.locks.request("b", [X_SHARED], 0, lambda: 1 / 0)
+    scene.ask("c", X_SHARED)
+    assert scene.free("a") == ["c"]
+
+
 def test_asking_twice_is_a_mistake(scene):
     scene.ask("a", X)
     with pytest.raises(errors.LockError):
