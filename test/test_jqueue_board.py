@@ -38,3 +38,11 @@ def test_the_end_is_a_change_too():
     board.watch(1, lambda: heard.append(len(board)))
     board.remove(job)
     assert heard == [0] and board.copy(1) is None
+
+
+def test_a_watcher_that_fails_takes_no_other_with_it():
+    board, heard = Board(), []
+    board.watch(1, lambda: heard.append(1 / 0))
+    board.watch(1, lambda: heard.append(1))
+    board.changed(1)
+    assert heard == [1]

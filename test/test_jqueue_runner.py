@@ -3,7 +3,8 @@
 import pytest
 from testutils_jqueue import PATIENCE, QueueScene, op
 
-from ganeti import errors
+from ganeti import errors, luxi
+from ganeti.jqueue import ending, journal
 
 
 @pytest.fixture
@@ -47,6 +48,14 @@ def test_a_refused_change_is_undone_and_fails_the_job(scene):
     job = scene.wait(scene.submit(op("clash")))
     assert job.ops[0].result == ["OpPrereqError", ["taken", "already_exists"]]
     assert scene.undone == [1]
+
+
+@pytest.mark.parametrize("word, status, undone", [
+    ("unwritable", "error", [1]), ("unsettled", "success", [])])
+def test_our_own_mistakes_leave_no_job_half_ended(scene, word, status, undone):
+    for _ in range(scene.workers + 1):              # no worker is lost over it either
+        assert scene.wait(scene.submit(op(word))).status == status
+    assert scene.undone == undone * (scene.workers + 1)
 
 
 def test_follow_up_jobs_are_accepted_with_the_result(scene):
@@ -119,6 +128,24 @@ def test_a_dependency_on_no_job_or_itself_is_an_error(scene, target):
     assert job.ops[0].result == ["OpExecError", [f"Dependency error: Job {target} not found"]]
 
 
+def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
+    first = held.submit(op(depends=[[2, []]]))
+    second = held.submit(op(depends=[[1, []]]))
+    held.queue.start()
+    assert "Job 2 not found" in held.wait(first).ops[0].result[1][0]
+    assert held.wait(second).status == "success"
+
+
+def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
+    late = scene.store.write(
+        lambda connection: journal.insert(connection, [op()], luxi.Context(), 1.0)).result(PATIENCE)
+    second = scene.submit(op(depends=[[late.id, ["success"]]]))
+    scene.wait(scene.submit(op()))                  # so the dispatcher has seen it
+    assert scene.queue.waiting_for(second)[0]["jobs"] == [late.id]
+    scene.queue._runner.add(late)
+    assert scene.wait(second).status == "success"
+
+
 def test_a_relative_dependency_below_the_first_job_is_refused(scene):
     with pytest.raises(errors.GenericError, match="leads to no job"):
         scene.submit(op(depends=[[-5, []]]))
@@ -157,3 +184,54 @@ def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
     for number in (job_id, 999):
         assert scene.queue.cancel(number).result(PATIENCE) == (
             False, f"Job {number} not found in queue")
+
+
+def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
+    runner, job_id = held.queue._runner, held.submit(op("hold"))
+
+    def late(entry, *arguments):
+        monkeypatch.undo()
+        held.queue.start()
+        held.reach(job_id, "running")
+        return runner._end(entry, *arguments)
+    monkeypatch.setattr(runner, "_end", late)
+    done, text = held.queue.cancel(job_id).result(PATIENCE)
+    assert done and "will be canceled" in text
+    assert held.wait(job_id).status == "canceled"
+
+
+def test_a_job_told_to_stop_does_not_begin_its_next_opcode(held):
+    job_id = held.submit(op("lock:web"), op())
+    held.queue._runner._entries[job_id].cancel.set()
+    held.queue.start()
+    assert held.wait(job_id).status == "canceled" and held.began == []
+
+
+# -- a disk that refuses --------------------------------------------------------------------
+
+def test_a_refused_cancel_is_no_cancel(held):
+    job_id = held.submit(op())
+    held.refuse(1)
+    with pytest.raises(errors.JobQueueUnavailable):
+        held.queue.cancel(job_id).result(PATIENCE)
+    assert held.queue.job(job_id).status == "queued"
+    held.queue.start()
+    assert held.wait(job_id).status == "success"
+
+
+def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(held.queue._runner._stopping, "wait", pauses.append)
+    job_id = held.submit(op("refused"))
+    held.refuse(3)
+    held.queue.start()
+    assert held.wait(job_id).status == "error" and pauses == [ending.STORE_RETRY] * 3
+
+
+def test_refused_begin_and_end_are_tried_again_and_nothing_runs_twice(scene, monkeypatch):
+    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    job_id = scene.submit(op("hold"))
+    scene.reach(job_id, "running")
+    scene.refuse(3)
+    scene.let_go.set()
+    assert scene.wait(job_id).status == "success" and scene.began == [job_id]

@@ -2,9 +2,11 @@
 
 The comment is a word: ``ok``, ``fail``, ``hold`` (until the test lets go),
 ``lock:NAME`` (needs a lock first), ``again`` (once), ``children``,
-``clash`` (its change is refused), ``safe`` (may be run again).
+``clash`` (its change is refused), ``safe`` (may be run again), ``unwritable`` (its
+result is no JSON), ``unsettled`` (fails once its success is durable).
 """
 
+import sqlite3
 import threading
 
 from ganeti import errors, luxi, opcodes
@@ -35,6 +37,8 @@ class PlannedTask:
         self.released = False
 
     def acquire(self, ready):
+        if self.released:
+            return False
         name = self.word.partition(":")[2]
         wants = [exclusive(Level.INSTANCE, name)] if name else []
         return self.executor.locks.request(self.owner, wants, 0, ready)
@@ -74,7 +78,14 @@ class PlannedTask:
             return Done({"more": 1}, jobs=[[op()], [op(depends=[[-1, ["success"]]])]])
         if self.word == "clash":
             return Done(1, change=self.refuse, undo=lambda: self.executor.undone.append(1))
+        if self.word == "unwritable":
+            return Done(object(), undo=lambda: self.executor.undone.append(1))
+        if self.word == "unsettled":
+            return Done(1, settle=self.unsettle)
         return Done(self.job_id)
+
+    def unsettle(self):
+        raise RuntimeError("our mistake")
 
     def refuse(self, connection):
         raise errors.OpPrereqError("taken", "already_exists")
@@ -97,6 +108,21 @@ class QueueScene:
         self.queue = JobQueue(self.store, self, workers=self.workers, clock=lambda: self.now,
                               rerun_safe=lambda opcode: opcode.comment == "safe", max_live=50)
         self.dead = [op for _, op in self.queue.recover()]
+
+    def refuse(self, times):
+        """Have the disk refuse the next changes."""
+        def full(connection):
+            raise sqlite3.OperationalError("disk full")
+
+        def write(change, *done):
+            nonlocal times
+            times -= 1
+            if times < 0:
+                del self.store.write
+                return self.store.write(change, *done)
+            return real(full, *done)
+        real = self.store.write
+        self.store.write = write
 
     def begin(self, opcode, job_id, priority):
         if opcode.comment == "refused":

@@ -8,6 +8,7 @@ a copy. Never wait for the store while holding the mutex.
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections.abc import Callable
 
@@ -71,7 +72,10 @@ class Board:
         """Tell the watchers of a job."""
         with self.mutex:
             for watcher in list(self._watchers.get(job_id, ())):
-                watcher()
+                try:
+                    watcher()
+                except Exception:
+                    logging.exception("A watcher of job %d failed", job_id)
 
 
 def _copy(job: Job) -> Job:

@@ -72,6 +72,15 @@ def store_success(draft: Job, index: int, outcome: Done, now: float,
     return change
 
 
+def settle(outcome: Done, job_id: int) -> None:
+    """Have others see a success; it is durable, so nothing here can take it back."""
+    try:
+        outcome.settle()
+    except Exception:
+        logging.exception("Job %d: what it changed is stored, but not all of it is shown",
+                          job_id)
+
+
 def mark_failure(draft: Job, index: int, outcome: Failed, stamp: Timestamp) -> None:
     """The opcode failed or was stopped; those after it never begin."""
     _show(draft.ops[index], outcome.op)

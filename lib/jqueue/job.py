@@ -73,6 +73,8 @@ class JobOp:
     end_ts: Timestamp | None = None
     lines: list[LogEntry] | None = field(default_factory=list)
     load_lines: Callable[[], list[LogEntry]] | None = None
+    #: Lines that the disk refused; they are stored with the next change of the opcode.
+    unsaved: list[LogEntry] = field(default_factory=list)
 
     @classmethod
     def of(cls, op: OpCode) -> JobOp:

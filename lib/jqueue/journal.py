@@ -86,6 +86,8 @@ def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> No
             (text, op.summary, op.status, op.priority,
              None if op.result is None else serializer.dumps(op.result),
              to_us(op.start_ts), to_us(op.exec_ts), to_us(op.end_ts), job.id, index))
+        for line in op.unsaved:
+            add_log(connection, job.id, index, line)
 
 
 def add_log(connection: sqlite3.Connection, job_id: int, index: int, entry: LogEntry) -> None:

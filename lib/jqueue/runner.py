@@ -32,14 +32,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ganeti import errors
-from ganeti.constants import JobStatus
+from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.board import Board
+from ganeti.jqueue.depends import Dependents, judge
 from ganeti.jqueue.job import CANCELED_RESULT, Job, timestamp
-from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Again, Done, Entry, Executor, Failed, Outcome, Phase, Task
+from ganeti.jqueue.work import run_of
 from ganeti.opcodes import OpCode
-from ganeti.store import Store
+from ganeti.store import Store, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ class Runner:
         self._ready: list[tuple[int, int, Entry]] = []
         self._runnable: list[tuple[int, int, Entry]] = []
         self._busy = 0                              # RUNNABLE and RUNNING ones
-        self._dependents: dict[int, set[int]] = {}
+        self._dependents = Dependents()
+        self._refused = False                       # the disk did not take an end
         self._stopping = threading.Event()
         self._to_dispatch = threading.Condition(board.mutex)
         self._to_work = threading.Condition(board.mutex)
@@ -95,16 +97,18 @@ class Runner:
     def cancel(self, job_id: int, answer: Callable[[bool, str], None],
                refuse: Callable[[BaseException], None]) -> None:
         """Cancel a live job; ``answer`` comes once it is durable (or at once, if refused)."""
-        with self._board.mutex:
-            entry = self._entries.get(job_id)
-            if entry is None or entry.phase is Phase.ENDING:
-                answer(False, f"Job {job_id} not found in queue")
-                return
-            if entry.phase is Phase.RUNNING:
-                answer(*self._cancel_running(entry))
-                return
-        self._end(entry, JobStatus.CANCELED, CANCELED_RESULT,
-                  lambda: answer(True, f"Job {job_id} canceled"), refuse)
+        while True:
+            with self._board.mutex:
+                entry = self._entries.get(job_id)
+                if entry is None or entry.phase is Phase.ENDING:
+                    answer(False, f"Job {job_id} not found in queue")
+                    return
+                if entry.phase is Phase.RUNNING:
+                    answer(*self._cancel_running(entry))
+                    return
+            if self._end(entry, JobStatus.CANCELED, CANCELED_RESULT,
+                         lambda: answer(True, f"Job {job_id} canceled"), refuse):
+                return                              # otherwise it moved on: look again
 
     def change_priority(self, job_id: int, priority: int) -> bool:
         """Move a live job; False if there is none."""
@@ -140,34 +144,6 @@ class Runner:
             return [{"kind": "limit", "name": "max_running_jobs", "mode": None, "jobs": []}]
         return []
 
-    # -- what a running opcode may do, on its worker's thread ----------------------
-
-    def _run_of(self, entry: Entry) -> JobRun:
-        return JobRun(entry.job.id, entry.cancel, begin=lambda: self._store_start(entry),
-                      log=lambda text, kind: self._log(entry, text, kind))
-
-    def _log(self, entry: Entry, text: str, kind: str) -> None:
-        """Show a line at once, and have it stored with the next commit."""
-        with self._board.mutex:
-            job, index = entry.job, entry.index
-            job.log_serial += 1
-            line = [job.log_serial, timestamp(self._clock()), kind, text]
-            op = job.ops[index]
-            assert op.lines is not None
-            op.lines.append(line)
-            self._board.changed(job.id)
-        self._store.write(lambda connection: journal.add_log(connection, job.id, index, line))
-
-    def _store_start(self, entry: Entry) -> None:
-        """The commit before the work."""
-        assert entry.task is not None
-        if entry.task.rerun_safe:
-            return
-        with self._board.mutex:
-            index = entry.index
-            draft = ending.draft_of(entry.job, index)
-        self._commit(lambda connection: journal.save(connection, draft, [index]))
-
     # -- dispatcher --------------------------------------------------------------------
 
     def _make_ready(self, entry: Entry) -> None:
@@ -190,36 +166,43 @@ class Runner:
 
     def _dispatch(self) -> None:
         while (entry := self._next_ready()) is not None:
+            if self._refused:                       # do not run in circles meanwhile
+                self._refused = False
+                self._stopping.wait(ending.STORE_RETRY)
             try:
                 self._dispatch_one(entry)
             except Exception as err:
-                logging.exception("Job %d could not be dispatched", entry.job.id)
+                if not isinstance(err, errors.Error):
+                    logging.exception("Job %d could not be dispatched", entry.job.id)
                 self._fail(entry, err)
 
     def _dispatch_one(self, entry: Entry) -> None:
-        op = entry.op.op
+        """Ask for what a job needs; what is raised here ends it in error."""
+        with self._board.mutex:
+            if not entry.is_in(Phase.PARKED):
+                return                              # canceled meanwhile
+            item, op = entry.op, entry.op.op
+            priority = item.priority
         assert op is not None
+        if entry.cancel.is_set():
+            self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
+            return
         if not self._dependencies_met(entry, op):
             return
-        try:
-            task = self._executor.begin(op, entry.job.id, entry.op.priority)
-        except errors.Error as err:
-            self._fail(entry, err)
-            return
+        task = self._executor.begin(op, entry.job.id, priority)
         with self._board.mutex:
-            if entry.phase is not Phase.PARKED:
-                return                              # canceled meanwhile
+            if not entry.is_in(Phase.PARKED):
+                return
             entry.task = task
-            if entry.op.status is JobStatus.QUEUED:
-                entry.op.move(JobStatus.WAITING)
-                entry.op.start_ts = timestamp(self._clock())
-                entry.job.start_ts = entry.job.start_ts or entry.op.start_ts
+            if item.status is JobStatus.QUEUED:
+                item.move(JobStatus.WAITING)
+                item.start_ts = timestamp(self._clock())
+                entry.job.start_ts = entry.job.start_ts or item.start_ts
                 self._board.changed(entry.job.id)
-        try:
-            if task.acquire(lambda: self._locks_held(entry, task)):
-                self._locks_held(entry, task)
-        except errors.Error as err:
-            self._fail(entry, err)
+        if item.priority != priority:               # changed before it had a task to tell
+            task.set_priority(item.priority)
+        if task.acquire(lambda: self._locks_held(entry, task)):
+            self._locks_held(entry, task)
 
     def _locks_held(self, entry: Entry, task: Task) -> None:
         with self._board.mutex:
@@ -234,24 +217,26 @@ class Runner:
     def _dependencies_met(self, entry: Entry, op: OpCode) -> bool:
         """True: go on. False: parked until a job ends, or ended here."""
         for number, statuses in op.depends or ():
-            with self._board.mutex:
-                if number in self._entries and number != entry.job.id:
-                    entry.depends_on = number
-                    self._dependents.setdefault(number, set()).add(entry.job.id)
-                    return False
-            with self._store.read() as connection:
-                status = journal.status(connection, number)
-            if status is None or number == entry.job.id:
-                self._fail(entry, errors.OpExecError(f"Dependency error: Job {number} not found"))
-                return False
-            if statuses and status not in statuses:
-                if status is JobStatus.CANCELED:
-                    self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
-                else:
-                    wanted = ", ".join(repr(str(word)) for word in statuses)
-                    self._fail(entry, errors.OpExecError(
-                        f"Dependency job {number} finished with status {str(status)!r}, "
-                        f"not one of {wanted} as required"))
+            status = None
+            if number < entry.job.id:
+                with self._board.mutex:
+                    if not entry.is_in(Phase.PARKED):
+                        return False
+                    # Before looking: what ends while we look will wake it.
+                    self._dependents.park(entry, number)
+                    if number in self._entries:
+                        return False
+                with self._store.read() as connection:
+                    status = journal.status(connection, number)
+                if status is not None and status not in JOB_FINAL:
+                    return False                    # stored just now, on the board in a moment
+                with self._board.mutex:
+                    if not entry.is_in(Phase.PARKED):
+                        return False                # woken, or canceled
+                    self._dependents.leave(entry)
+            verdict = judge(number, status, statuses)
+            if verdict is not None:
+                self._end(entry, *verdict)
                 return False
         return True
 
@@ -273,30 +258,40 @@ class Runner:
 
     def _work(self) -> None:
         while (entry := self._next_runnable()) is not None:
-            task = entry.task
-            assert task is not None
             try:
-                self._settle(entry, task.execute(self._run_of(entry)))
-            except Exception as err:
-                # Not the work's own failure: a mistake in here. The job must not hang.
-                logging.exception("Job %d: its end could not be recorded", entry.job.id)
-                self._settle(entry, Failed(errors.ProgrammerError(str(err))))
+                self._carry_out(entry)
+            except StoreUnavailable:
+                logging.warning("Job %d: its end could not be stored before the stop",
+                                entry.job.id)
+            except Exception:
+                logging.exception("Job %d: no end of it could be recorded", entry.job.id)
             finally:
                 with self._board.mutex:
                     self._busy -= 1
                     self._to_dispatch.notify()
 
+    def _carry_out(self, entry: Entry) -> None:
+        assert entry.task is not None
+        try:
+            run = run_of(entry, self._board, self._store, self._clock, self._stopping)
+            self._settle(entry, entry.task.execute(run))
+        except StoreUnavailable:
+            raise                                   # only when stopping; see ``ending.commit``
+        except Exception as err:
+            # Not the work's own failure: a mistake in here. The job must not hang.
+            logging.exception("Job %d: its end could not be recorded", entry.job.id)
+            self._settle(entry, Failed(errors.ProgrammerError(str(err))))
+
     def _settle(self, entry: Entry, outcome: Outcome) -> None:
         """Store how an opcode ended, show it, and let the job go on."""
         assert entry.task is not None
         if isinstance(outcome, Again):
-            if not entry.cancel.is_set():
-                entry.task.release()
-                with self._board.mutex:
+            entry.task.release()
+            with self._board.mutex:
+                if entry.op.status is JobStatus.RUNNING:
                     entry.op.move(JobStatus.WAITING)
-                    self._requeue(entry)
-                return
-            outcome = Failed(errors.JobCanceled(CANCELED_RESULT))
+                self._requeue(entry)                # if it was told to stop, it ends there
+            return
         with self._board.mutex:
             index = entry.index
             draft = ending.draft_of(entry.job, index)
@@ -306,13 +301,15 @@ class Runner:
             try:
                 children = self._commit(ending.store_success(draft, index, outcome, now,
                                                              timestamp(now)))
-            except errors.Error as err:
+            except Exception as err:
                 outcome.undo()
+                if isinstance(err, StoreUnavailable):
+                    raise
                 outcome = Failed(err, outcome.op)
                 with self._board.mutex:
                     draft = ending.draft_of(entry.job, index)
             else:
-                outcome.settle()
+                ending.settle(outcome, entry.job.id)
         if isinstance(outcome, Failed):
             ending.mark_failure(draft, index, outcome, timestamp(self._clock()))
             self._commit(lambda connection: journal.save(
@@ -338,11 +335,11 @@ class Runner:
 
     def _end(self, entry: Entry, status: JobStatus, result: Any,
              done: Callable[[], None] = lambda: None,
-             refuse: Callable[[BaseException], None] | None = None) -> None:
-        """End a job whose current opcode never ran."""
+             refuse: Callable[[BaseException], None] | None = None) -> bool:
+        """End a job whose current opcode never ran; False: it runs, or has ended."""
         with self._board.mutex:
             if entry.phase in (Phase.RUNNING, Phase.ENDING):
-                return
+                return False
             before, entry.phase = entry.phase, Phase.ENDING
             if before is Phase.RUNNABLE:
                 self._busy -= 1
@@ -350,6 +347,7 @@ class Runner:
             index = entry.index
             draft = ending.draft_of(entry.job, index)
             task, entry.task = entry.task, None
+            self._dependents.leave(entry)
         if task is not None:
             task.release()
         ending.mark_end(draft, index, status, result, timestamp(self._clock()))
@@ -361,6 +359,7 @@ class Runner:
             with self._board.mutex:
                 if error is not None:
                     logging.error("Job %d could not be ended: %s", entry.job.id, error)
+                    self._refused = True
                     self._requeue(entry)
                 else:
                     ending.adopt(entry.job, draft, index)
@@ -370,6 +369,7 @@ class Runner:
             elif refuse is not None:
                 refuse(error)
         future.add_done_callback(stored)
+        return True
 
     def _cancel_running(self, entry: Entry) -> tuple[bool, str]:
         job_id = entry.job.id
@@ -391,7 +391,7 @@ class Runner:
         entry.phase = Phase.ENDING
         del self._entries[entry.job.id]
         self._board.remove(entry.job)
-        for dependent in self._dependents.pop(entry.job.id, ()):
+        for dependent in self._dependents.ended(entry.job.id):
             waiting = self._entries.get(dependent)
             if waiting is not None and waiting.depends_on == entry.job.id:
                 waiting.depends_on = None

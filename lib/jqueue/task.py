@@ -56,7 +56,10 @@ class Task(Protocol):
     rerun_safe: bool
 
     def acquire(self, ready: Callable[[], None]) -> bool:
-        """Ask for what the work needs; True: has it. False: ``ready`` is called later."""
+        """Ask for what the work needs; True: has it. False: ``ready`` is called later.
+
+        After ``release`` it asks for nothing any more, and ``ready`` is not called.
+        """
 
     def release(self) -> None:
         """Give everything back, also what is still waited for."""
@@ -97,6 +100,10 @@ class Entry:
     task: Task | None = None
     depends_on: int | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
+
+    def is_in(self, phase: Phase) -> bool:
+        """Is the job in this phase now? Others move it, whenever the mutex is free."""
+        return self.phase is phase
 
     @property
     def index(self) -> int:

@@ -1,0 +1,65 @@
+"""Jobs that wait for other jobs to end.
+
+A job can depend only on jobs before it: whoever waits has the higher id, so
+that no circle of jobs waits for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ganeti import errors
+from ganeti.constants import JobStatus
+from ganeti.jqueue.job import CANCELED_RESULT
+from ganeti.jqueue.task import Entry
+
+
+class Verdict(NamedTuple):
+    """How a job ends whose dependency did not end as it should."""
+
+    status: JobStatus
+    result: Any
+
+
+class Dependents:
+    """Who waits for which job; everything here happens under the board's mutex."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, set[int]] = {}
+
+    def park(self, entry: Entry, number: int) -> None:
+        """Have a job wait for the end of another."""
+        entry.depends_on = number
+        self._waiting.setdefault(number, set()).add(entry.job.id)
+
+    def leave(self, entry: Entry) -> None:
+        """A job waits no longer."""
+        number, entry.depends_on = entry.depends_on, None
+        if number is None:
+            return
+        others = self._waiting.get(number, set())
+        others.discard(entry.job.id)
+        if not others:
+            self._waiting.pop(number, None)
+
+    def ended(self, number: int) -> set[int]:
+        """A job has ended: ids of those that waited for it, or once did."""
+        return self._waiting.pop(number, set())
+
+
+def judge(number: int, status: JobStatus | None, wanted: Sequence[str]) -> Verdict | None:
+    """None: a job that depends on ``number`` may go on (the words are Ganeti's)."""
+    if status is None:
+        return _error(f"Dependency error: Job {number} not found")
+    if not wanted or status in wanted:
+        return None
+    if status is JobStatus.CANCELED:
+        return Verdict(JobStatus.CANCELED, CANCELED_RESULT)
+    words = ", ".join(repr(str(word)) for word in wanted)
+    return _error(f"Dependency job {number} finished with status {str(status)!r}, "
+                  f"not one of {words} as required")
+
+
+def _error(text: str) -> Verdict:
+    return Verdict(JobStatus.ERROR, errors.encode(errors.OpExecError(text)))
