@@ -6,8 +6,8 @@ import pytest
 from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors
+from ganeti.jqueue import ending
 from ganeti.jqueue.queue import JobQueue
-from ganeti.store import StoreUnavailable
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def test_an_empty_job_has_succeeded(scene):
 def test_a_priority_out_of_range_is_refused(scene):
     with pytest.raises(errors.OpPrereqError, match="100"):
         scene.queue.change_priority(1, 100)
-    assert scene.queue.change_priority(99, 0) == (False, "Job 99 not found in queue")
+    assert scene.queue.change_priority(99, 0).result(PATIENCE) == (
+        False, "Job 99 not found in queue")
 
 
 # -- the switches, and what is refused ------------------------------------------------------
@@ -54,16 +55,8 @@ def test_a_full_queue_says_so(held):
         held.submit(op())
 
 
-def test_a_disk_that_refuses_is_no_acceptance(held, monkeypatch):
-    def refuse(change):
-        future = real(lambda connection: 1)
-        future.result(PATIENCE)
-        from concurrent.futures import Future
-        answer = Future()
-        answer.set_exception(StoreUnavailable("disk full"))
-        return answer
-    real = held.store.write
-    monkeypatch.setattr(held.store, "write", refuse)
+def test_a_disk_that_refuses_is_no_acceptance(held):
+    held.refuse(2)
     with pytest.raises(errors.JobQueueUnavailable, match="disk full"):
         held.submit(op())
     with pytest.raises(errors.JobQueueUnavailable):
@@ -122,6 +115,92 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     assert job.status == "error" and "was not run again" in job.ops[0].result[1][0]
     assert job.ops[1].result == ["OpExecError", ["Preceding opcode failed"]]
     assert [dead.comment for dead in reborn.dead] == ["hold"]
+
+
+def spoil(scene, job_id, text):
+    scene.store.write(lambda connection: connection.execute(
+        "UPDATE job_op SET op = ? WHERE job_id = ?", (text, job_id))).result(PATIENCE)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", '{"OP_ID": "OP_NOSUCH", "password": "x"}',
+                                  '{"OP_ID": "OP_TEST_DELAY", "gone": 1}'])
+def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
+    broken, other = held.submit(op()), held.submit(op())
+    spoil(held, broken, text)
+    held.open()
+    held.queue.start()
+    assert held.wait(other).status == "success"
+    job = held.queue.job(broken)
+    assert job.status == "error" and "cannot read" in job.ops[0].result[1][0]
+    assert job.ops[0].view.keys() == {"OP_ID"} and held.dead == []
+
+
+def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
+    job_id = held.submit(op("safe"))
+    held.store.write(lambda connection: connection.execute(
+        "UPDATE job_op SET status = 'running'")).result(PATIENCE)
+    monkeypatch.setattr(held, "rerun_safe", lambda opcode: 1 / 0)
+    held.open()
+    assert held.queue.job(job_id).status == "error"
+
+
+def test_whatever_was_stored_can_be_shown(scene):
+    job_id = scene.submit(op())
+    scene.wait(job_id)
+    spoil(scene, job_id, '{"OP_ID": "OP_TEST_DELAY", "deep": ' + "[" * 40 + "]" * 40 + "}")
+    assert scene.queue.job(job_id).ops[0].view["OP_ID"] == "OP_TEST_DELAY"
+    spoil(scene, job_id, "no JSON")
+    assert [job.id for job in scene.queue.jobs()] == [job_id]
+
+
+@pytest.mark.parametrize("number", [-1, 2 ** 63, 10 ** 19])
+def test_a_number_that_no_job_can_have_is_that_of_no_job(scene, number):
+    assert scene.queue.job(number) is None
+    assert scene.queue.archive(number).result(PATIENCE) is False
+    assert scene.queue.cancel(number).result(PATIENCE)[0] is False
+    assert scene.queue.change_priority(number, 0).result(PATIENCE)[0] is False
+    assert scene.queue.auto_archive(1e300, 10) == (0, 0)
+
+
+# -- what was answered holds -----------------------------------------------------------------
+
+def test_a_changed_priority_is_known_after_a_restart(held):
+    job_id = held.submit(op(), op())
+    assert held.queue.change_priority(job_id, -7).result(PATIENCE)[0]
+    held.open()
+    assert [item.priority for item in held.queue.job(job_id).ops] == [-7, -7]
+
+
+def test_a_priority_that_the_disk_refuses_is_not_changed(held):
+    job_id = held.submit(op())
+    held.refuse(1)
+    with pytest.raises(errors.JobQueueUnavailable):
+        held.queue.change_priority(job_id, -7).result(PATIENCE)
+    assert held.queue.job(job_id).priority == 0
+
+
+def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monkeypatch):
+    def adopt(job, draft, first):
+        if not moved:
+            moved.append(scene.queue._runner.change_priority(job.id, -7))
+        real(job, draft, first)
+    moved, real = [], ending.adopt
+    monkeypatch.setattr(ending, "adopt", adopt)
+    job_id = scene.submit(op(), op())
+    assert scene.wait(job_id).ops[1].priority == -7 and moved == [True]
+
+
+def test_jobs_are_put_up_by_the_thread_that_numbered_them(held, monkeypatch):
+    def write(change, *done):
+        future = real(change, *done)
+        future.exception(PATIENCE)                  # the submitter is late
+        return future
+    names, real = [], held.store.write
+    monkeypatch.setattr(held.store, "write", write)
+    monkeypatch.setattr(held.queue._runner, "add",
+                        lambda job: names.append(threading.current_thread().name))
+    held.submit(op())
+    assert names == ["store-writer"]
 
 
 def test_secrets_do_not_outlive_the_work(scene):

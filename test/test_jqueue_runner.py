@@ -86,7 +86,7 @@ def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
 def test_priority_decides_who_is_next(tmp_path):
     scene = QueueScene(str(tmp_path / "one.db"), workers=1)
     low, middle, high, moved = (scene.submit(op(priority=number)) for number in (10, 0, -10, 0))
-    assert scene.queue.change_priority(moved, -20)[0]
+    assert scene.queue.change_priority(moved, -20).result(PATIENCE)[0]
     scene.queue.start()
     scene.wait(low)
     assert scene.began == [moved, high, middle, low]

@@ -94,6 +94,8 @@ class PlannedTask:
 class QueueScene:
     """Store, queue and planned work; ``wait`` follows jobs to their end."""
 
+    max_live = 50
+
     def __init__(self, path, workers=4):
         self.path = path
         self.workers = workers
@@ -106,8 +108,11 @@ class QueueScene:
     def open(self):
         self.locks = LockManager()
         self.queue = JobQueue(self.store, self, workers=self.workers, clock=lambda: self.now,
-                              rerun_safe=lambda opcode: opcode.comment == "safe", max_live=50)
+                              rerun_safe=self.rerun_safe, max_live=self.max_live)
         self.dead = [op for _, op in self.queue.recover()]
+
+    def rerun_safe(self, opcode):
+        return opcode.comment == "safe"
 
     def refuse(self, times):
         """Have the disk refuse the next changes."""

@@ -46,6 +46,8 @@ def draft_of(job: Job, first: int) -> Job:
 def adopt(job: Job, draft: Job, first: int) -> None:
     """Show what was stored."""
     job.start_ts, job.end_ts = draft.start_ts, draft.end_ts
+    for shown, op in zip(job.ops[first:], draft.ops[first:]):
+        op.priority = shown.priority        # it may have been changed meanwhile
     job.ops[first:] = draft.ops[first:]
 
 

@@ -60,7 +60,7 @@ def to_us(stamp: Timestamp | None) -> int | None:
 
 @dataclass
 class JobOp:
-    """One opcode of a job. ``op`` is there as long as it may still run."""
+    """One opcode of a job. ``op`` is there as long as it may still run, and can be read."""
 
     view: dict[str, Any]
     summary: str

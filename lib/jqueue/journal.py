@@ -6,6 +6,7 @@ Functions that write take the connection of a transaction and are meant for
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -97,10 +98,17 @@ def add_log(connection: sqlite3.Connection, job_id: int, index: int, entry: LogE
                        (job_id, serial, index, to_us(stamp), kind, serializer.dumps(text)))
 
 
+def set_priority(connection: sqlite3.Connection, job_id: int, priority: int) -> None:
+    """Store the priority of what a job has not ended."""
+    if is_id(job_id):
+        connection.execute(f"UPDATE job_op SET priority = ? WHERE job_id = ? "
+                           f"AND status NOT IN {_FINAL}", (priority, job_id))
+
+
 def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
     """Put final jobs away; how many were."""
     done = 0
-    for job_id in job_ids:
+    for job_id in filter(is_id, job_ids):
         done += connection.execute(
             "UPDATE job_job SET archived = 1 WHERE id = ? AND archived = 0 "
             f"AND status IN {_FINAL}", (job_id,)).rowcount
@@ -114,6 +122,11 @@ def set_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
 
 
 # -- reading -----------------------------------------------------------------------
+
+def is_id(number: int) -> bool:
+    """Can a job have this number? SQLite's integers have 64 bits."""
+    return 0 <= number < 1 << 63
+
 
 def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
     """A switch of the queue."""
@@ -141,12 +154,13 @@ def archivable(connection: sqlite3.Connection, before_us: int | None) -> list[in
 
 
 def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job]:
-    """Stored jobs, ascending: these (archived or not), or all (archived only if asked)."""
+    """Stored jobs, ascending: these, or all that have ended (archived only if asked)."""
     with store.read() as connection:
         if ids is None:
-            return _jobs(store, connection, "" if archived else "WHERE archived = 0", [])
+            where = f"WHERE status IN {_FINAL}" + ("" if archived else " AND archived = 0")
+            return _jobs(store, connection, where, [])
         found: list[Job] = []
-        wanted = sorted(set(ids))
+        wanted = sorted(set(filter(is_id, ids)))
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start:start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
@@ -171,10 +185,16 @@ def _jobs(store: Store, connection: sqlite3.Connection, where: str,
             f"(SELECT id FROM job_job {where}) ORDER BY job_id, idx", arguments).fetchall()
     finally:
         connection.execute("COMMIT")
-    jobs = {row[0]: _job(row) for row in rows}
+    jobs = {}
+    lines: dict[int, _Lines] = {}
+    for number, row in enumerate(rows):
+        if number % _CHUNK == 0:
+            some = _Lines(store)
+        jobs[row[0]] = _job(row)
+        lines[row[0]] = some
+        some.add(row[0])
     for row in op_rows:
-        job = jobs[row[0]]
-        job.ops.append(_op(store, row))
+        jobs[row[0]].ops.append(_op(row, lines[row[0]]))
     return list(jobs.values())
 
 
@@ -189,22 +209,63 @@ def _stamp(micros: int | None) -> tuple[int, int] | None:
     return None if micros is None else from_us(micros)
 
 
-def _op(store: Store, row: Sequence[Any]) -> JobOp:
+def _op(row: Sequence[Any], lines: _Lines) -> JobOp:
     job_id, index, text, summary, state, priority, result, start, execution, end = row
-    wire = serializer.loads(text)
-    op = None
-    if state not in JOB_FINAL:
-        op = opcodes.load(wire)
-        wire = op.to_view()
-    return JobOp(view=wire, summary=summary, op=op, status=JobStatus(state), priority=priority,
-                 result=None if result is None else serializer.loads(result),
+    view, op = _opcode(text, summary, state in JOB_FINAL)
+    return JobOp(view=view, summary=summary, op=op, status=JobStatus(state), priority=priority,
+                 result=None if result is None else _read(result),
                  start_ts=_stamp(start), exec_ts=_stamp(execution), end_ts=_stamp(end),
-                 lines=None, load_lines=partial(_lines, store, job_id, index))
+                 lines=None, load_lines=partial(lines.of, job_id, index))
 
 
-def _lines(store: Store, job_id: int, index: int) -> list[LogEntry]:
-    with store.read() as connection:
-        return [[serial, from_us(micros), kind, serializer.loads(text)]
-                for serial, micros, kind, text in connection.execute(
-                    "SELECT serial, time_us, kind, text FROM job_log "
-                    "WHERE job_id = ? AND idx = ? ORDER BY serial", (job_id, index))]
+def _read(text: str) -> Any:
+    """What was stored, however deep or long; null if something else has written there."""
+    try:
+        return serializer.loads_lenient(text.encode())
+    except serializer.ParseError as err:
+        logging.error("The database holds something that is no JSON: %s", err)
+        return None
+
+
+def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCode | None]:
+    """How a stored opcode is shown; and itself, if it is to run and can be read."""
+    wire = _read(text)
+    if final and isinstance(wire, dict):
+        return wire, None
+    if not final:
+        try:
+            op = opcodes.load(wire)
+            return op.to_view(), op
+        except (opcodes.FieldError, errors.OpCodeUnknown) as err:
+            logging.error("A stored opcode cannot be read: %s", err)
+    # It may hold secrets, and nobody knows where.
+    return {"OP_ID": "OP_" + summary.partition("(")[0]}, None
+
+
+class _Lines:
+    """Log lines of some jobs: of all of them at once, when those of the first are asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ids: list[int] = []
+        self._found: dict[tuple[int, int], list[LogEntry]] | None = None
+
+    def add(self, job_id: int) -> None:
+        """Be ready for this job too."""
+        self._ids.append(job_id)
+
+    def of(self, job_id: int, index: int) -> list[LogEntry]:
+        """The lines of one opcode."""
+        if self._found is None:
+            self._found = self._load()
+        return self._found.pop((job_id, index), [])
+
+    def _load(self) -> dict[tuple[int, int], list[LogEntry]]:
+        found: dict[tuple[int, int], list[LogEntry]] = {}
+        with self._store.read() as connection:
+            for job_id, index, serial, micros, kind, text in connection.execute(
+                    "SELECT job_id, idx, serial, time_us, kind, text FROM job_log WHERE job_id IN "
+                    f"({', '.join(map(str, self._ids))}) ORDER BY job_id, serial"):
+                found.setdefault((job_id, index), []).append(
+                    [serial, from_us(micros), kind, _read(text)])
+        return found

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from ganeti import constants, errors, luxi
-from ganeti.constants import JobStatus
+from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import Job, timestamp
@@ -25,6 +25,8 @@ from ganeti.store import Store, StoreUnavailable
 
 #: What a job that died with the master says (its opcode's result).
 DIED = "the master daemon stopped while this job was running; it was not run again"
+#: What a job says whose stored opcodes make no sense to this master.
+UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
 
@@ -65,7 +67,14 @@ class JobQueue:
             started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
             if started and not self._may_go_on(job):
                 dead += [(job.id, op.op) for op in started if op.op is not None]
-                self._bury(job)
+                logging.warning("Job %d (%s) was running when the master stopped; "
+                                "it ends in error", job.id, ", ".join(job.summary))
+                self._bury(job, DIED)
+                continue
+            if any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
+                logging.error("Job %d (%s) cannot be read; it ends in error",
+                              job.id, ", ".join(job.summary))
+                self._bury(job, UNREADABLE)
                 continue
             for op in job.ops:
                 if op.op is not None:
@@ -86,18 +95,25 @@ class JobQueue:
 
     def _may_go_on(self, job: Job) -> bool:
         return all(op.status in (JobStatus.QUEUED, JobStatus.WAITING)
-                   or (op.op is not None and self._rerun_safe(op.op)) for op in job.ops)
+                   or (op.op is not None and self._may_run_again(op.op)) for op in job.ops)
 
-    def _bury(self, job: Job) -> None:
-        """End a job that died with the master."""
+    def _may_run_again(self, op: OpCode) -> bool:
+        try:
+            return self._rerun_safe(op)
+        except Exception:
+            logging.exception("Cannot tell whether %s may run again", op.summary())
+            return False
+
+    def _bury(self, job: Job, reason: str) -> None:
+        """End a job that cannot go on."""
         index = job.current
-        assert index is not None
-        logging.warning("Job %d (%s) was running when the master stopped; it ends in error",
-                        job.id, ", ".join(job.summary))
+        if index is None:                   # its row and its opcodes contradict each other
+            self._store.write(lambda connection: journal.save(connection, job, ())).result()
+            return
         for op in job.ops[index:]:
             op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
         ending.mark_end(job, index, JobStatus.ERROR,
-                        errors.encode(errors.OpExecError(DIED)), timestamp(self._clock()))
+                        errors.encode(errors.OpExecError(reason)), timestamp(self._clock()))
         self._store.write(lambda connection: journal.save(
             connection, job, range(index, len(job.ops)))).result()
 
@@ -132,7 +148,7 @@ class JobQueue:
                              f" from {context.user}" if context.user else "",
                              ", ".join(job.summary))
             return [job.id for job in accepted]
-        return self._then(self._store.write(change), accept, answer)
+        return self._then(change, accept, answer)
 
     @property
     def drained(self) -> bool:
@@ -144,8 +160,8 @@ class JobQueue:
         def switch(_: object) -> bool:
             self._drained = flag
             return True
-        return self._then(self._store.write(
-            lambda connection: journal.set_value(connection, "drained", flag)), switch)
+        return self._then(lambda connection: journal.set_value(connection, "drained", flag),
+                          switch)
 
     @property
     def watcher_pause(self) -> float | None:
@@ -160,8 +176,8 @@ class JobQueue:
         def switch(_: object) -> float | None:
             self._watcher_pause = until
             return until
-        return self._then(self._store.write(
-            lambda connection: journal.set_value(connection, "watcher_pause", until)), switch)
+        return self._then(
+            lambda connection: journal.set_value(connection, "watcher_pause", until), switch)
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -200,27 +216,30 @@ class JobQueue:
                             lambda error: answer.set_exception(_refusal(error)))
         return answer
 
-    def change_priority(self, job_id: int, priority: int) -> Answer:
+    def change_priority(self, job_id: int, priority: int) -> Future[Answer]:
         """Move an unfinished job -> (was it moved; a sentence)."""
         if not constants.PRIORITY_HIGHEST <= priority <= constants.PRIORITY_LOWEST:
             raise errors.OpPrereqError(
                 f"Priority {priority} is not between {constants.PRIORITY_HIGHEST} "
                 f"and {constants.PRIORITY_LOWEST}")
-        if not self._runner.change_priority(job_id, priority):
-            return False, f"Job {job_id} not found in queue"
-        return True, f"Priorities of pending opcodes of job {job_id} are now {priority}"
+
+        def move(_: object) -> Answer:
+            if not self._runner.change_priority(job_id, priority):
+                return False, f"Job {job_id} not found in queue"
+            return True, f"Priorities of pending opcodes of job {job_id} are now {priority}"
+        return self._then(
+            lambda connection: journal.set_priority(connection, job_id, priority), move)
 
     def archive(self, job_id: int) -> Future[bool]:
         """Put a final job away; false if there is none, or it is away already."""
-        return self._then(self._store.write(
-            lambda connection: journal.archive(connection, [job_id])), bool)
+        return self._then(lambda connection: journal.archive(connection, [job_id]), bool)
 
     def auto_archive(self, age: float, timeout: float) -> tuple[int, int]:
         """Put away what ended ``age`` seconds ago, for ``timeout`` seconds at most.
 
         (archived, not looked at); an ``age`` of -1 takes all final jobs.
         """
-        before = None if age < 0 else int((self._clock() - age) * 1_000_000)
+        before = None if age < 0 else int(max(0.0, self._clock() - age) * 1_000_000)
         with self._store.read() as connection:
             ids = journal.archivable(connection, before)
         deadline = time.monotonic() + timeout
@@ -238,12 +257,15 @@ class JobQueue:
         except StoreUnavailable as err:
             raise _refusal(err) from None
 
-    def _then(self, future: Future[Any], step: Callable[[Any], Any],
+    def _then(self, change: Callable[[sqlite3.Connection], Any], step: Callable[[Any], Any],
               answer: Future[Any] | None = None) -> Future[Any]:
-        """A future of what ``step`` makes of another's result."""
+        """Have a change stored; a future of what ``step`` then makes of its result.
+
+        Steps are taken in the order of the commits, on the store's thread.
+        """
         result: Future[Any] = Future() if answer is None else answer
 
-        def done(_: object) -> None:
+        def done(future: Future[Any]) -> None:
             error = future.exception()
             if error is not None:
                 result.set_exception(_refusal(error))
@@ -253,7 +275,7 @@ class JobQueue:
             except Exception as err:
                 logging.exception("A step after a commit failed")
                 result.set_exception(err)
-        future.add_done_callback(done)
+        self._store.write(change, done)
         return result
 
 
