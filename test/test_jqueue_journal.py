@@ -26,7 +26,7 @@ def delay(**fields):
 def test_a_live_job_comes_back_with_its_opcodes(store):
     insert(store, delay(priority=-10), delay())
     job, = journal.load_live(store)
-    assert [op.op for op in job.ops] == [delay(priority=-10), delay()]
+    assert [op.op.replace(reason=[]) for op in job.ops] == [delay(priority=-10), delay()]
     assert job.ops[0].priority == -10 and job.received_ts == (5, 500000)
     assert job.context == luxi.Context("admin", "r1", "k1")
 
@@ -38,7 +38,7 @@ def test_a_final_job_is_stored_as_it_is_shown(store):
     store.write(lambda connection: journal.save(connection, job, [0])).result()
     assert journal.load_live(store) == []
     back, = journal.load(store, [job.id], archived=False)
-    assert back.ops[0].op is None and back.ops[0].view == delay().to_view()
+    assert back.ops[0].op is None and back.ops[0].view == job.ops[0].view
     assert (back.ops[0].result, back.ops[0].end_ts, back.end_ts) == ({"a": [1]}, (7, 1), (7, 1))
 
 
@@ -58,6 +58,15 @@ def test_dependencies_become_absolute():
     assert op.depends == [[8, ["success"]], [7, []]]
     with pytest.raises(errors.GenericError, match="leads to no job"):
         journal.resolve(delay(depends=[[-10, []]]), 10)
+
+
+def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
+    trail = [["gnt:user", "because", 1]]
+    job = insert(store, delay(), delay(reason=trail))
+    assert job.ops[1].view["reason"] == [
+        *trail, ["gnt:opcode:test_delay", f"job={job.id};index=1", 5_500_000_000]]
+    back, = journal.load_live(store)
+    assert back.ops[1].op.reason == job.ops[1].op.reason
 
 
 def test_many_ids_at_once(store):

@@ -31,7 +31,10 @@ _OP_COLUMNS = ("job_id, idx, op, summary, status, priority, result, "
 
 def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context,
            now: float) -> Job:
-    """Store a new job under the next id; its dependencies become absolute."""
+    """Store a new job under the next id; its dependencies become absolute.
+
+    The reason trail of each opcode ends with who took it up, as luxid 3.0 has it.
+    """
     received = timestamp(now)
     state = JobStatus.QUEUED if ops else JobStatus.SUCCESS
     job_id = connection.execute(
@@ -40,14 +43,21 @@ def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.
         (state, to_us(received), context.user, context.request_id,
          context.idempotency_key)).lastrowid
     assert job_id is not None
-    job = Job(id=job_id, ops=[JobOp.of(resolve(op, job_id)) for op in ops],
-              received_ts=received, context=context)
+    nanoseconds = received[0] * 10 ** 9 + received[1] * 1000
+    job = Job(id=job_id, received_ts=received, context=context, ops=[
+        JobOp.of(_with_reason(resolve(op, job_id), job_id, index, nanoseconds))
+        for index, op in enumerate(ops)])
     connection.executemany(
         "INSERT INTO job_op (job_id, idx, op, summary, status, priority) "
         "VALUES (?, ?, ?, ?, ?, ?)",
         [(job_id, index, serializer.dumps(item.op.to_wire() if item.op else {}), item.summary,
           item.status, item.priority) for index, item in enumerate(job.ops)])
     return job
+
+
+def _with_reason(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
+    source = "gnt:opcode:" + op.OP_ID.removeprefix("OP_").lower()
+    return op.replace(reason=[*op.reason, [source, f"job={job_id};index={index}", nanoseconds]])
 
 
 def resolve(op: OpCode, job_id: int) -> OpCode:
