@@ -99,6 +99,20 @@ def test_a_final_job_is_answered_at_once(scene):
     assert [entry[0] for entry in log] == list(range(1, len(log) + 1))
 
 
+def test_many_waits_in_one_piece_are_all_answered(scene, raw):
+    job = scene.wait(scene.submit(delay(0.001)))
+    raw.sendall(luxi.request(luxi.WaitForJobChange(job.id, ["id"], None, 10**9, 60)) * 2000)
+    assert [answer["result"] for answer in answers(raw, 2000)] == [[[job.id], []]] * 2000
+
+
+def test_waiting_for_a_field_that_does_not_exist_tells_nothing(scene):
+    job = scene.wait(scene.submit(delay(0.001)))
+    wait = luxi.WaitForJobChange(job.id, ["status", "nosuch"], None, None, 60)
+    assert scene.call(wait) == [[None, None], []]
+    wait = luxi.WaitForJobChange(job.id, [], [], 0, 60)
+    assert scene.call(wait)[0] == []
+
+
 def test_a_change_ends_the_wait_and_a_close_forgets_it(scene, raw):
     job_id = scene.submit(delay())
     values = None

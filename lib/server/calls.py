@@ -7,6 +7,8 @@ here: it waits, and so belongs to the server's loop.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganeti import errors, luxi, opcodes
-from ganeti.constants import ErrorCode
+from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, tags
 from ganeti.query.base import Sources
@@ -84,7 +86,8 @@ def _archive(master: Master, call: luxi.ArchiveJob, context: luxi.Context) -> An
 
 
 def _auto_archive(master: Master, call: luxi.AutoArchiveJobs, context: luxi.Context) -> Answer:
-    return master.queue.auto_archive(call.age, call.timeout)
+    # No longer than a client waits for an answer, and than a stop waits for this thread.
+    return master.queue.auto_archive(call.age, min(call.timeout, LUXI_WAIT_CAP))
 
 
 def _query_jobs(master: Master, call: luxi.QueryJobs, context: luxi.Context) -> Answer:
@@ -185,3 +188,22 @@ def _map(future: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
 
 def _first(future: Future[list[int]]) -> Future[int]:
     return _map(future, lambda ids: ids[0])
+
+
+def success(result: Any) -> bytes:
+    """An answer as it goes out."""
+    try:
+        return luxi.pack({"success": True, "result": result})
+    except (TypeError, ValueError) as err:
+        logging.exception("An answer could not be written as JSON")
+        return failure(errors.ProgrammerError(str(err)))
+
+
+def failure(error: BaseException) -> bytes:
+    """A refusal as it goes out; an error that is not ours is our mistake."""
+    if not isinstance(error, errors.Error):
+        logging.error("A LUXI call failed", exc_info=error)
+        error = errors.ProgrammerError(f"{type(error).__name__}: {error}")
+    with contextlib.suppress(TypeError, ValueError):
+        return luxi.pack({"success": False, "result": errors.encode(error)})
+    return luxi.pack({"success": False, "result": ["GenericError", [str(error)]]})

@@ -1,12 +1,12 @@
 """The master's socket: LUXI requests in, answers out.
 
 Theory. One thread runs a selector loop that owns every connection. A request
-goes to a small pool, because a query may take a while; what a call answers may
-be a future (a submission's commit), and then no thread waits for it. A client
-that waits for a job costs a timer and an entry in the board's list of watchers.
-Requests of one connection are answered in order, one at a time; the next is
-taken up when the one before it is answered. Reading stops while a client has
-answers that it does not fetch.
+goes to a small pool, because reading a large one or a query may take a while;
+what a call answers may be a future (a submission's commit), and then no thread
+waits for it. A client that waits for a job costs a timer and an entry in the
+board's list of watchers. Requests of one connection are answered in order, one
+at a time; the next is taken up when the client has fetched the answer to the
+one before it, and reading stops while too many wait for that.
 
 Every request gets an answer. One that cannot be read gets an error and, since
 its end is not known, the end of the connection.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import selectors
 import socket
 from collections import deque
@@ -39,6 +40,21 @@ POOL = 8
 MAX_PENDING = 4 * 1024 * 1024
 RECEIVE_SIZE = 256 * 1024
 BACKLOG = 1024
+#: Clients at the same time; the next ones wait in the backlog. Guests, disks and
+#: the database need descriptors too, however many clients there are.
+MAX_CLIENTS = 4000
+SPARE_DESCRIPTORS = 256
+
+
+def room_for_clients() -> int:
+    """How many clients may have a descriptor each, with the limit raised as far as may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CLIENTS + SPARE_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MAX_CLIENTS if soft == resource.RLIM_INFINITY else min(
+        MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:
@@ -57,8 +73,10 @@ def listen(path: str, gid: int = -1) -> socket.socket:
 class LuxiServer:
     """Serves one listening socket until ``stop``."""
 
-    def __init__(self, sock: socket.socket, master: calls.Master, loop: Loop) -> None:
+    def __init__(self, sock: socket.socket, master: calls.Master, loop: Loop, *,
+                 max_clients: int | None = None) -> None:
         self._sock = sock
+        self._max_clients = room_for_clients() if max_clients is None else max_clients
         self.master = master
         self.loop = loop
         self.pool = ThreadPoolExecutor(POOL, thread_name_prefix="luxi")
@@ -82,10 +100,17 @@ class LuxiServer:
 
     def forget(self, connection: _Connection) -> None:
         """A connection has closed."""
+        if len(self._connections) == self._max_clients:
+            self.loop.modify(self._sock, READ)
         self._connections.discard(connection)
 
     def _accept(self, _: int) -> None:
         while True:
+            if len(self._connections) >= self._max_clients:
+                logging.warning("%d LUXI clients are connected; others have to wait",
+                                len(self._connections))
+                self.loop.modify(self._sock, 0)
+                return
             try:
                 sock, _address = self._sock.accept()
             except BlockingIOError:
@@ -113,6 +138,7 @@ class _Connection:
         self._answering = False
         self._out = bytearray()
         self._ended = False                 # the client sends nothing more
+        self._unreadable: str | None = None     # what it sent after the last request
         self._failed = False                # close once the answer is out
         self._closed = False
         self._idle: Timer | None = None
@@ -160,10 +186,12 @@ class _Connection:
             return
         if not data:
             self._ended = True
-            if not self._answering and not self._requests and not self._out:
-                self.close()
-            else:
+            if self._answering or self._requests or self._out:
+                # It may still read, or be gone altogether; then this raises.
+                self._sock.send(b"")
                 self._set_events()
+            else:
+                self.close()
             return
         self._watch_idle()
         try:
@@ -171,8 +199,7 @@ class _Connection:
                 self._requests.append(message)
                 self._pending += len(message)
         except errors.ProtocolError as err:
-            self._refuse(str(err))
-            return
+            self._unreadable = str(err)
         self._next()
         self._set_events()
 
@@ -180,44 +207,53 @@ class _Connection:
         if self._closed:
             return
         events = WRITE if self._out else 0
-        if not self._ended and not self._failed and self._pending < MAX_PENDING:
+        if not (self._ended or self._failed or self._unreadable) and self._pending < MAX_PENDING:
             events |= READ
         self._loop.modify(self._sock, events)
 
     # -- one request after the other ------------------------------------------------
 
     def _next(self) -> None:
-        """Take up the next request, unless one is being answered."""
-        if self._answering or self._failed or not self._requests:
+        """Take up the next request, unless one is being answered or its answer fetched."""
+        if self._answering or self._failed or self._out:
             return
-        message = self._requests.popleft()
-        self._pending -= len(message)
-        try:
-            call, context = read_request(message)
-        except ValueError as err:
-            self._refuse(str(err))
-            return
-        self._answering = True
-        if isinstance(call, luxi.WaitForJobChange):
-            _Wait(self._server, self, call)
-            return
-        self._server.pool.submit(self._carry_out, call, context)
+        if self._requests:
+            message = self._requests.popleft()
+            self._pending -= len(message)
+            self._answering = True
+            self._server.pool.submit(self._carry_out, message)
+        elif self._unreadable:
+            self._refuse(self._unreadable)
 
-    def _carry_out(self, call: luxi.Call, context: luxi.Context) -> None:
+    def _carry_out(self, message: bytes) -> None:
         """On a pool thread."""
         try:
+            try:
+                call, context = read_request(message)
+            except ValueError as err:
+                text = str(err)
+                self._loop.call_threadsafe(lambda: self._refuse(text))
+                return
+            if isinstance(call, luxi.WaitForJobChange):
+                wait = call
+                self._loop.call_threadsafe(lambda: self._wait(wait))
+                return
             result = calls.ANSWERS[type(call)](self._server.master, call, context)
             if isinstance(result, Future):
                 result.add_done_callback(self._on_future)
                 return
-            data = _success(result)
+            data = calls.success(result)
         except Exception as err:
-            data = _failure(err)
+            data = calls.failure(err)
         self._loop.call_threadsafe(lambda: self.answer(data))
+
+    def _wait(self, call: luxi.WaitForJobChange) -> None:
+        if not self._closed:
+            _Wait(self._server, self, call)
 
     def _on_future(self, future: Future[Any]) -> None:
         error = future.exception()
-        data = _success(future.result()) if error is None else _failure(error)
+        data = calls.success(future.result()) if error is None else calls.failure(error)
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def answer(self, data: bytes) -> None:
@@ -231,29 +267,23 @@ class _Connection:
             self._flush()
         except OSError:
             self.close()
-            return
-        if not self._closed:
-            self._next()
-            self._set_events()
 
     def _refuse(self, text: str) -> None:
         """Answer what could not be read, and end the connection."""
         self._failed = True
         self._requests.clear()
-        self.answer(_failure(errors.LuxiError(f"Failed to parse request: {text}")))
+        self.answer(calls.failure(errors.LuxiError(f"Failed to parse request: {text}")))
 
     def _flush(self) -> None:
+        """Send what the client takes; then the next request may have its turn."""
         if self._out:
-            try:
-                sent = self._sock.send(self._out)
-            except BlockingIOError:
-                return
-            del self._out[:sent]
+            with contextlib.suppress(BlockingIOError):
+                del self._out[:self._sock.send(self._out)]
+                self._watch_idle()
         if not self._out:
-            done = self._failed or (self._ended and not self._answering and not self._requests)
-            if done:
-                self.close()
-                return
+            self._next()
+        if not self._out and not self._answering and (self._failed or self._ended):
+            self.close()
         self._set_events()
 
 
@@ -266,12 +296,13 @@ class _Wait:
         self._queue = server.master.queue
         self._connection = connection
         self._call = call
+        self._known = all(name in job_query.FIELDS for name in call.fields)
         self._job_id = calls.job_id(call.job_id)
         self._over = False
+        self._to_look = False
         timeout = min(max(0.0, call.timeout), constants.LUXI_WAIT_CAP)
         self._timer = self._loop.call_later(timeout, self._on_timeout)
-        self._unwatch = self._queue.watch(
-            self._job_id, lambda: self._loop.call_threadsafe(self._look))
+        self._unwatch = self._queue.watch(self._job_id, self._on_change)
         connection.on_close = self._end
         self._look()
 
@@ -287,9 +318,16 @@ class _Wait:
 
     def _on_timeout(self) -> None:
         # As luxid: what the caller knew already, and no log entries.
-        self._finish(_success([self._call.previous or self._values(), []]))
+        self._finish(calls.success([self._call.previous, []]))
+
+    def _on_change(self) -> None:
+        """Of any thread: one look sees all the changes before it."""
+        if not self._to_look:
+            self._to_look = True
+            self._loop.call_threadsafe(self._look)
 
     def _look(self) -> None:
+        self._to_look = False           # first: what changes from here on is looked at again
         if self._over:
             return
         try:
@@ -297,15 +335,12 @@ class _Wait:
             if job is None or job.archived:
                 raise errors.JobLost(f"Job {self._job_id} is not in the queue")
             values = plain(job_query.values(job, self._call.fields))
-            entries = new_entries(job, self._call.previous_serial)
+            # As luxid: with a field that does not exist all is null, and nothing was logged.
+            entries = new_entries(job, self._call.previous_serial) if self._known else []
             if job.final or entries or values != self._call.previous:
-                self._finish(_success([values, entries]))
+                self._finish(calls.success([values, entries]))
         except Exception as err:
-            self._finish(_failure(err))
-
-    def _values(self) -> list[Any] | None:
-        job = self._queue.job(self._job_id)
-        return None if job is None else plain(job_query.values(job, self._call.fields))
+            self._finish(calls.failure(err))
 
 
 def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
@@ -332,22 +367,5 @@ def new_entries(job: Job, after: int | None) -> list[list[Any]]:
 
 def plain(values: list[Any]) -> list[Any]:
     """Values as they look after a journey over the wire, to compare them."""
-    result: list[Any] = serializer.loads(serializer.dumps(values))
+    result: list[Any] = serializer.loads_lenient(serializer.dumps(values).encode("ascii"))
     return result
-
-
-def _success(result: Any) -> bytes:
-    try:
-        return luxi.pack({"success": True, "result": result})
-    except (TypeError, ValueError) as err:
-        logging.exception("An answer could not be written as JSON")
-        return _failure(errors.ProgrammerError(str(err)))
-
-
-def _failure(error: BaseException) -> bytes:
-    if not isinstance(error, errors.Error):
-        logging.error("A LUXI call failed", exc_info=error)
-        error = errors.ProgrammerError(f"{type(error).__name__}: {error}")
-    with contextlib.suppress(TypeError, ValueError):
-        return luxi.pack({"success": False, "result": errors.encode(error)})
-    return luxi.pack({"success": False, "result": ["GenericError", [str(error)]]})
