@@ -64,6 +64,17 @@ def test_a_database_of_another_schema_is_refused(paths):
     master.finish()
 
 
+def test_a_damaged_database_is_refused_in_one_line(paths):
+    with open(paths.master_db, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(4096)
+        file.write(bytes(size - 4096))
+    master = masterd.MasterDaemon(paths)
+    with pytest.raises(errors.ConfigurationError, match="is damaged|cannot read"):
+        master.start()
+    master.finish()
+
+
 def test_the_command_line(capsys):
     with pytest.raises(SystemExit) as caught:
         masterd.main(["--help"])

@@ -8,10 +8,11 @@ import grp
 import logging
 import os
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, daemon, locking, mcpu, pathutils
+from ganeti import constants, daemon, errors, locking, mcpu, pathutils
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
@@ -55,6 +56,13 @@ class MasterDaemon(daemon.Daemon):
 
     def start(self) -> None:
         """Open the database, take up its jobs, listen."""
+        try:
+            self._start()
+        except sqlite3.DatabaseError as err:
+            raise errors.ConfigurationError(
+                f"the database {self.paths.master_db} is damaged: {err}") from None
+
+    def _start(self) -> None:
         self._lock = self._take_lock()
         store = self._store = Store.open(self.paths.master_db)
         config = self._config = Config(store, self.paths)
