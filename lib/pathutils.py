@@ -199,10 +199,6 @@ class Paths:
         """Folder with an entry for each disk of a node whose space is a given figure."""
         return f"{self.lib_dir}/disks/{node}"
 
-    def instance_file_dir(self, base: str, instance: str) -> str:
-        """Folder of an instance's disk files below a storage directory."""
-        return f"{base}/{instance}"
-
     def os_definition(self, base: str, name: str) -> str:
         """Folder of an OS definition below a search directory."""
         return f"{base}/{name}"

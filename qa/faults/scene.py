@@ -9,7 +9,6 @@ import atexit
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -165,10 +164,3 @@ def wait_for_instances(master, names, os_name):
     master.drain_to_the_end()
     rows = master.call(luxi.QueryJobs(ids, ["status", "opresult"]))
     assert all(status == "success" for status, _ in rows), rows
-
-
-def free_port():
-    """A port that nobody has."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
