@@ -18,7 +18,7 @@ job's ``opresult`` an error is ``[class name, [argument, ...]]``; ``encode`` and
      |   +- OpExecError           the opcode began and failed
      |   +- OpResultError, OpCodeUnknown, ProgrammerError
      |   +- JobLost, JobCanceled, JobQueueError
-     |   |   +- JobQueueDrainError, JobQueueFull, JobQueueUnavailable
+     |   |   +- JobQueueDrainError, JobQueueFull, JobQueueUnavailable, IdempotencyConflict
      |   +- LuxiError, ResolverError, HooksAbort, HooksFailure
      +- ProtocolError             the conversation itself is broken
          +- RequestError          the peer answered something that is no error of its own
@@ -149,6 +149,10 @@ class JobQueueFull(JobQueueError):
 
 class JobQueueUnavailable(JobQueueError):
     """The queue takes no new jobs: the disk cannot keep them. (ours)"""
+
+
+class IdempotencyConflict(JobQueueError):
+    """The key was used for another request. (ours; only who sends keys meets it)"""
 
 
 class LuxiError(GenericError):

@@ -14,9 +14,9 @@ class FakeClient:
         self.enter = enter
         self.closed = False
 
-    def call(self, call, context=None):
+    def ask(self, call, context=None):
         self.enter()
-        return self, call, context
+        return luxi.Reply((self, call, context), {"total": 3})
 
     def close(self):
         self.closed = True
@@ -42,6 +42,9 @@ class TestPool(unittest.TestCase):
         context = luxi.Context(user="admin")
         self.assertEqual(self.pool().call(luxi.CancelJob(3), context)[1:],
                          (luxi.CancelJob(3), context))
+
+    def test_what_is_said_beside_the_result(self):
+        self.assertEqual(self.pool().ask(luxi.CancelJob(3)).notes, {"total": 3})
 
     def test_calls_at_the_same_time_have_one_each(self):
         both = threading.Barrier(2)

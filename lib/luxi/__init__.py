@@ -3,8 +3,8 @@
 A message is one JSON object and the byte 0x03. A request is ``{"method",
 "args", "version"}``, an answer ``{"success", "result"}``; requests of one
 connection are answered in order. Measured against luxid 3.0.2; nothing here is
-particular to our own master but the optional member ``context``, which a real
-luxid ignores.
+particular to our own master but optional members beside these (``context`` and
+``paging`` of a request, notes of a reply), which a real luxid ignores.
 
   calls   each call a dataclass: its name is the method, its fields the arguments
   wire    messages as bytes, and back
@@ -19,14 +19,15 @@ from ganeti.luxi.calls import (CALLS, ArchiveJob, AutoArchiveJobs, Call, CancelJ
                                SubmitJobToDrainedQueue, SubmitManyJobs, WaitForJobChange,
                                parse_job_id)
 from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
-from ganeti.luxi.wire import EOM, Context, Splitter, pack, parse_answer, request
+from ganeti.luxi.wire import (EOM, Context, Reply, Splitter, pack, parse_answer,
+                              parse_reply, request)
 
 __all__ = [
     "CALLS", "CALL_TIMEOUT", "CONNECT_TIMEOUT", "EOM",
     "ArchiveJob", "AutoArchiveJobs", "Call", "CancelJob", "ChangeJobPriority", "Client",
     "Context", "PickupJob", "Query", "QueryClusterInfo", "QueryConfigValues", "QueryExports",
     "QueryFields", "QueryFilters", "QueryGroups", "QueryInstances", "QueryJobs",
-    "QueryNetworks", "QueryNodes", "QueryTags", "SetDrainFlag", "SetWatcherPause", "Splitter",
-    "SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs", "WaitForJobChange",
-    "connect", "pack", "parse_answer", "parse_job_id", "request",
+    "QueryNetworks", "QueryNodes", "QueryTags", "Reply", "SetDrainFlag", "SetWatcherPause",
+    "Splitter", "SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs", "WaitForJobChange",
+    "connect", "pack", "parse_answer", "parse_job_id", "parse_reply", "request",
 ]

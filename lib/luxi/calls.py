@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
@@ -14,11 +15,16 @@ class Call:
     CHECKS: ClassVar[dict[str, ht.Check]]
     #: May the call be sent again when the connection broke before its answer?
     SAFE_TO_REPEAT: ClassVar[bool] = True
+    #: Fields of ours that travel beside ``args``, where a real luxid passes them over.
+    BESIDE: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
-    def from_args(cls, args: object) -> Call:
-        """Build from a request's ``args``; raises ``ValueError`` in words for people."""
-        names = list(cls.CHECKS)
+    def from_args(cls, args: object, beside: Mapping[str, Any] | None = None) -> Call:
+        """Build from a request's ``args``; raises ``ValueError`` in words for people.
+
+        ``beside``: the request's members, of which those in ``BESIDE`` count.
+        """
+        names = [name for name in cls.CHECKS if name not in cls.BESIDE]
         if not isinstance(args, list) or len(args) > len(names):
             raise ValueError(f"{cls.__name__} takes {len(names)} arguments "
                              f"({', '.join(names)}), not {ht.shorten(args)}")
@@ -29,11 +35,21 @@ class Call:
         for item in _dataclass_fields(cls)[len(args):]:
             if item.default is MISSING:
                 raise ValueError(f"{cls.__name__}: {item.name} is missing")
-        return cls(*args)
+        more = {name: value for name, value in (beside or {}).items() if name in cls.BESIDE}
+        for name, value in more.items():
+            if not cls.CHECKS[name].fits(value):
+                raise ValueError(f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
+                                 f"not {ht.shorten(value)}")
+        return cls(*args, **more)
 
     def to_args(self) -> list[Any]:
         """The request's ``args``."""
-        return [getattr(self, name) for name in self.CHECKS]
+        return [getattr(self, name) for name in self.CHECKS if name not in self.BESIDE]
+
+    def beside(self) -> dict[str, Any]:
+        """The request's members beside ``args``: those that say something."""
+        return {name: value for name in sorted(self.BESIDE)
+                if (value := getattr(self, name)) is not None}
 
 
 def _dataclass_fields(cls: type[Any]) -> tuple[Field[Any], ...]:
@@ -166,11 +182,20 @@ class AutoArchiveJobs(Call):
 @_call
 @dataclass(frozen=True)
 class Query(Call):
-    """Fields of objects with a filter -> {"fields", "data"}."""
+    """Fields of objects with a filter -> {"fields", "data"}.
+
+    ``paging`` (of jobs; other kinds and a real luxid pass it over) has any of:
+    ``status`` (list of words), ``since`` (seconds since the epoch, compared with
+    received_ts), ``after`` (job id, exclusive), ``descending`` (flag), ``archived``
+    (flag: these too), ``limit``. The filter then holds within the page.
+    """
+
+    BESIDE = frozenset({"paging"})
 
     what: str
     fields: list[str]
     qfilter: list[Any] | None
+    paging: dict[str, Any] | None = None
 
 
 @_call

@@ -9,7 +9,7 @@ from typing import Any
 
 from ganeti import constants, errors, pathutils
 from ganeti.luxi.calls import Call
-from ganeti.luxi.wire import Context, Splitter, parse_answer, request
+from ganeti.luxi.wire import Context, Reply, Splitter, parse_reply, request
 from ganeti.utils import io
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
@@ -58,6 +58,10 @@ class Client:
 
     def call(self, call: Call, context: Context | None = None) -> Any:
         """The result of a call; raises what the master answered, or ``ProtocolError``."""
+        return self.ask(call, context).result
+
+    def ask(self, call: Call, context: Context | None = None) -> Reply:
+        """As ``call``, with what the master says beside the result."""
         data = request(call, context)
         fresh = self._open()
         try:
@@ -98,7 +102,7 @@ class Client:
         except OSError:
             return True
 
-    def _exchange(self, data: bytes) -> Any:
+    def _exchange(self, data: bytes) -> Reply:
         assert self._sock is not None
         deadline = self._clock() + self._call_timeout
         splitter = Splitter()
@@ -114,7 +118,7 @@ class Client:
                 if not chunk:
                     raise errors.ConnectionClosed("the master closed the connection unanswered")
                 for message in splitter.feed(chunk):
-                    return parse_answer(message)
+                    return parse_reply(message)
         except TimeoutError:
             self.close()
             raise errors.Timeout("the master did not answer in "

@@ -8,7 +8,7 @@ from typing import Any
 
 from ganeti.luxi.calls import Call
 from ganeti.luxi.client import Client
-from ganeti.luxi.wire import Context
+from ganeti.luxi.wire import Context, Reply
 
 
 class Pool:
@@ -26,12 +26,16 @@ class Pool:
 
     def call(self, call: Call, context: Context | None = None) -> Any:
         """As ``Client.call``, from any thread."""
+        return self.ask(call, context).result
+
+    def ask(self, call: Call, context: Context | None = None) -> Reply:
+        """As ``Client.ask``, from any thread."""
         with self._lock:
             client = self._idle.pop() if self._idle else None
         if client is None:
             client = self._make_client()
         try:
-            return client.call(call, context)
+            return client.ask(call, context)
         finally:
             self._give_back(client)
 

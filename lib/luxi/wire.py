@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ganeti import constants, errors, ht, serializer
@@ -58,7 +58,9 @@ class Context:
 
     user: str | None = None
     request_id: str | None = None
+    #: A submission with the key of an earlier one is that one, if the digests are the same.
     idempotency_key: str | None = None
+    request_digest: str | None = None
 
     def to_wire(self) -> dict[str, str]:
         """Only what is known."""
@@ -77,13 +79,32 @@ def request(call: Call, context: Context | None = None) -> bytes:
     """A call as the bytes that Ganeti 3.0's own clients would send."""
     message: dict[str, Any] = {"method": type(call).__name__, "args": call.to_args(),
                                "version": constants.CONFIG_VERSION}
+    message.update(call.beside())
     if context is not None and (members := context.to_wire()):
         message["context"] = members
     return pack(message)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """A result, and what our own master says beside it; a real luxid says nothing there.
+
+    ``notes`` has ``idempotency``: "stored" (a new job under this key) or "replayed"
+    (the job that the key had already), of a submission with a key; ``total``: how
+    many rows there are beyond the page, of a Query with ``paging``.
+    """
+
+    result: Any
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
 def parse_answer(data: bytes) -> Any:
-    """The ``result`` of an answer; raises the error that it carries.
+    """The ``result`` of an answer; raises the error that it carries."""
+    return parse_reply(data).result
+
+
+def parse_reply(data: bytes) -> Reply:
+    """An answer with its notes; raises the error that it carries.
 
     ``ProtocolError`` when the answer has no sense at all.
     """
@@ -98,5 +119,6 @@ def parse_answer(data: bytes) -> Any:
         raise errors.LuxiError(f"version mismatch: we speak {constants.CONFIG_VERSION}, "
                                f"the master answered in {ht.shorten(version)}")
     if message["success"]:
-        return message["result"]
+        return Reply(message["result"], {key: value for key, value in message.items()
+                                         if key not in ("success", "result", "version")})
     raise errors.decode(message["result"])
