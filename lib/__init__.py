@@ -23,7 +23,7 @@ The front (ganeti-rapi):
 
 The master (ganeti-masterd):
 
-  store       SQLite, opened so that a commit survives a power cut
+  store       SQLite, opened so that a commit survives a power cut; schema: its tables
   config      the cluster's configuration; lookup, reservations and ssconf beside it
   jqueue      jobs: durable, ordered, parked while they wait
   locking     who holds what, who waits for whom

@@ -17,14 +17,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ganeti import errors, ipolicy, params, pathutils, serializer
+from ganeti import errors, ipolicy, params, pathutils, schema, serializer
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.lookup import Table, instance_links
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node
 from ganeti.reservations import Reservations
 from ganeti.ssconf import SsconfWriter
-from ganeti.store import Store
+from ganeti.schema import checksum
+from ganeti.store import DatabaseDamaged, Store
 
+_INSERT = schema.insert("cluster_object")
 _Named = TypeVar("_Named", Node, Group, Instance)
 
 #: Kind in the database -> class, in the order in which they refer to each other.
@@ -66,8 +68,13 @@ class Config:
 
     def _load(self) -> None:
         with self.store.read() as connection:
-            rows = connection.execute("SELECT kind, name, data FROM cluster_object").fetchall()
-        for kind, name, data in rows:
+            rows = connection.execute(
+                "SELECT kind, uuid, name, data, sum FROM cluster_object").fetchall()
+        for row in rows:
+            kind, _, name, data, _ = row
+            if not schema.is_whole(row):
+                raise DatabaseDamaged(f"the record of the {kind} {name} in "
+                                      f"{self.paths.master_db} is damaged")
             try:
                 self._put(KINDS[kind].from_dict(serializer.loads(data)))
             except (serializer.ParseError, KeyError, TypeError) as err:
@@ -361,16 +368,16 @@ class Transaction:
 
 def _write(connection: sqlite3.Connection, kind: str, value: ConfigObject,
            base: int | None) -> None:
-    name, data = getattr(value, "name"), serializer.dumps(value.to_dict())
+    name = getattr(value, "name")
+    row = (kind, value.uuid, name, serializer.dumps(value.to_dict()))
     try:
         if base is None:
-            connection.execute("INSERT INTO cluster_object (kind, uuid, name, data) "
-                               "VALUES (?, ?, ?, ?)", (kind, value.uuid, name, data))
+            connection.execute(_INSERT, (*row, checksum(*row)))
             return
         found = connection.execute(
-            "UPDATE cluster_object SET name = ?, data = ? WHERE kind = ? AND uuid = ? "
+            "UPDATE cluster_object SET name = ?, data = ?, sum = ? WHERE kind = ? AND uuid = ? "
             "AND json_extract(data, '$.serial_no') = ?",
-            (name, data, kind, value.uuid, base)).rowcount
+            (name, row[3], checksum(*row), kind, value.uuid, base)).rowcount
     except sqlite3.IntegrityError:
         raise errors.OpPrereqError(f"{kind.capitalize()} {name!r} already exists",
                                    ErrorCode.EXISTS) from None

@@ -8,7 +8,7 @@ meets a lock that is not free stands in that lock's line and keeps what it has.
 Since every request goes through the locks in the same order and no owner asks
 twice, the graph of who waits for whom has no circle: there is no deadlock.
 
-A line is ordered by priority, then by arrival. A waiter that fits is served
+A line is ordered by rank (a low one goes first), then by arrival. A waiter that fits is served
 only if nobody before it in line has to wait, so that a stream of readers
 cannot starve a writer. Nobody blocks in here: ``request`` returns at once and
 says later, through a callback, that the locks are held.
@@ -91,11 +91,11 @@ def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
 class Request:
     """The locks that one owner asked for, and how far it has come."""
 
-    def __init__(self, owner: str, wants: tuple[Want, ...], priority: int, ticket: int,
+    def __init__(self, owner: str, wants: tuple[Want, ...], rank: float, ticket: int,
                  granted: Callable[[], None]) -> None:
         self.owner = owner
         self.wants = wants
-        self.priority = priority
+        self.rank = rank
         self.ticket = ticket
         self.granted = granted
         #: How many of ``wants`` are held; the next one is waited for.
@@ -103,7 +103,7 @@ class Request:
         self.released = False
 
     def __lt__(self, other: Request) -> bool:
-        return (self.priority, self.ticket) < (other.priority, other.ticket)
+        return (self.rank, self.ticket) < (other.rank, other.ticket)
 
     @property
     def complete(self) -> bool:
@@ -119,7 +119,7 @@ class Request:
 @dataclass
 class _Lock:
     owners: dict[str, bool] = field(default_factory=dict)       # owner -> exclusive?
-    line: list[Request] = field(default_factory=list)           # sorted by priority, ticket
+    line: list[Request] = field(default_factory=list)           # sorted by rank, ticket
 
     def free_for(self, want: Want) -> bool:
         if want.exclusive:
@@ -135,6 +135,15 @@ class LockState:
     mode: str | None                       # "shared", "exclusive", None: free
     owners: tuple[str, ...]
     pending: tuple[tuple[str, tuple[str, ...]], ...]            # (mode, owners) in line order
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What one owner waits for, and who has to give way first."""
+
+    name: str
+    mode: str                              # in which it is wanted
+    blockers: tuple[str, ...]              # owners, or else those before it in line
 
 
 def _tell(completed: Iterable[Request]) -> None:
@@ -155,7 +164,7 @@ class LockManager:
         self._requests: dict[str, Request] = {}
         self._tickets = itertools.count()
 
-    def request(self, owner: str, wants: Iterable[Want], priority: int,
+    def request(self, owner: str, wants: Iterable[Want], rank: float,
                 granted: Callable[[], None]) -> bool:
         """Ask for locks. True: they are held now. False: ``granted`` will be called once.
 
@@ -164,7 +173,7 @@ class LockManager:
         with self._mutex:
             if owner in self._requests:
                 raise errors.LockError(f"{owner} asked for locks twice")
-            request = Request(owner, merge(wants), priority, next(self._tickets), granted)
+            request = Request(owner, merge(wants), rank, next(self._tickets), granted)
             self._requests[owner] = request
             self._advance(request)
             return request.complete
@@ -178,31 +187,37 @@ class LockManager:
             completed = self._withdraw(request)
         _tell(completed)
 
-    def change_priority(self, owner: str, priority: int) -> None:
+    def change_rank(self, owner: str, rank: float) -> None:
         """Move a waiting owner within its line."""
         completed: list[Request] = []
         with self._mutex:
             request = self._requests.get(owner)
-            if request is None or request.priority == priority:
+            if request is None or request.rank == rank:
                 return
             if request.complete:
-                request.priority = priority
+                request.rank = rank
                 return
             name = request.next_want.full_name
             lock = self._locks[name]
             lock.line.remove(request)
-            request.priority = priority
+            request.rank = rank
             insort(lock.line, request)
             self._serve(name, completed)
         _tell(completed)
 
-    def waits_for(self, owner: str) -> LockState | None:
-        """The lock that an owner waits for, or None."""
+    def waits_for(self, owner: str) -> Wait | None:
+        """What an owner waits for, or None."""
         with self._mutex:
             request = self._requests.get(owner)
             if request is None or request.complete:
                 return None
-            return self._state(request.next_want.full_name)
+            want = request.next_want
+            lock = self._locks[want.full_name]
+            blockers = [other for other, alone in lock.owners.items()
+                        if want.exclusive or alone]
+            if not blockers:                # it fits, but those before it in line do not
+                blockers = [other.owner for other in lock.line if other < request]
+            return Wait(want.full_name, want.mode, tuple(sorted(blockers)))
 
     def states(self) -> list[LockState]:
         """Every lock that somebody holds or waits for, by name."""

@@ -30,19 +30,19 @@ class Processor:
         self._environment = environment
         self._locks = locks
 
-    def begin(self, op: OpCode, job_id: int, priority: int) -> OpcodeTask:
+    def begin(self, op: OpCode, job_id: int, rank: float) -> OpcodeTask:
         """A task for an opcode."""
-        return OpcodeTask(self._environment, self._locks, op, job_id, priority)
+        return OpcodeTask(self._environment, self._locks, op, job_id, rank)
 
 
 class OpcodeTask:
     """One opcode on its way (``jqueue.task.Task``)."""
 
     def __init__(self, environment: Environment, locks: locking.LockManager, op: OpCode,
-                 job_id: int, priority: int) -> None:
+                 job_id: int, rank: float) -> None:
         self._environment = environment
         self._locks = locks
-        self._priority = priority
+        self._rank = rank
         self._owner = f"job/{job_id}"
         self._job_id = job_id
         #: A job may be canceled while the dispatcher asks for its locks: either the
@@ -61,7 +61,7 @@ class OpcodeTask:
         with self._mutex:
             if self._released:
                 return False
-            return self._locks.request(self._owner, self._wants, self._priority, ready)
+            return self._locks.request(self._owner, self._wants, self._rank, ready)
 
     def release(self) -> None:
         """Give back locks and reservations; doing it twice is harmless."""
@@ -72,19 +72,18 @@ class OpcodeTask:
             self._locks.release(self._owner)
 
     def waiting_for(self) -> list[dict[str, Any]]:
-        """The lock that is waited for, and the jobs that hold it."""
-        state = self._locks.waits_for(self._owner)
-        if state is None:
+        """The lock that is waited for, and the jobs that are in the way."""
+        found = self._locks.waits_for(self._owner)
+        if found is None:
             return []
-        mode = next((mode for mode, owners in state.pending if self._owner in owners), None)
-        jobs = [int(owner.removeprefix("job/")) for owner in state.owners]
-        return [{"kind": "lock", "name": state.name, "mode": mode, "jobs": jobs}]
+        jobs = [int(owner.removeprefix("job/")) for owner in found.blockers]
+        return [{"kind": "lock", "name": found.name, "mode": found.mode, "jobs": jobs}]
 
-    def set_priority(self, priority: int) -> None:
+    def set_rank(self, rank: float) -> None:
         """Move within the lines for locks."""
         with self._mutex:
-            self._priority = priority
-        self._locks.change_priority(self._owner, priority)
+            self._rank = rank
+        self._locks.change_rank(self._owner, rank)
 
     def execute(self, run: JobRun) -> Outcome:
         """Check, make durable that work begins, work; undo what failed half way."""

@@ -17,6 +17,7 @@ reached the disk (PostgreSQL's lesson of 2018), so nothing in memory is trusted.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import queue
 import sqlite3
@@ -25,76 +26,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ganeti import errors
+from ganeti import errors, schema
 from ganeti.utils import io
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
 
-#: Grows with every change of the tables below.
-SCHEMA_VERSION = 1
-#: "gnti", so that ``file`` and we can tell this database from others.
-APPLICATION_ID = 0x676E7469
-
 #: Changes that go into one transaction at most: bounds how long the first waits.
 MAX_BATCH = 512
-
-SCHEMA = """
-CREATE TABLE cluster_object (
-    kind TEXT NOT NULL,                 -- cluster, node, group, instance
-    uuid TEXT NOT NULL,
-    name TEXT NOT NULL,
-    data TEXT NOT NULL,                 -- JSON of the object
-    PRIMARY KEY (kind, uuid),
-    UNIQUE (kind, name)
-) WITHOUT ROWID;
-CREATE TABLE cluster_value (
-    name TEXT PRIMARY KEY,
-    value TEXT
-) WITHOUT ROWID;
-CREATE TABLE job_job (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- never used twice
-    status TEXT NOT NULL,
-    received_us INTEGER NOT NULL,               -- microseconds since the epoch
-    start_us INTEGER,
-    end_us INTEGER,
-    archived INTEGER NOT NULL DEFAULT 0,
-    user TEXT,
-    request_id TEXT,
-    idempotency_key TEXT,
-    request_digest TEXT
-);
-CREATE INDEX job_job_unarchived ON job_job (id) WHERE archived = 0;
-CREATE INDEX job_job_live ON job_job (id) WHERE status NOT IN ('canceled', 'success', 'error');
-CREATE UNIQUE INDEX job_job_key ON job_job (user, idempotency_key)
-    WHERE idempotency_key IS NOT NULL;
-CREATE TABLE job_op (
-    job_id INTEGER NOT NULL,
-    idx INTEGER NOT NULL,
-    op TEXT NOT NULL,                   -- as submitted while it may run, as shown afterwards
-    summary TEXT NOT NULL,
-    status TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    result TEXT,                        -- JSON
-    start_us INTEGER,
-    exec_us INTEGER,
-    end_us INTEGER,
-    PRIMARY KEY (job_id, idx)
-) WITHOUT ROWID;
-CREATE TABLE job_log (
-    job_id INTEGER NOT NULL,
-    serial INTEGER NOT NULL,            -- counts through the whole job
-    idx INTEGER NOT NULL,               -- which opcode said it
-    time_us INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    text TEXT NOT NULL,                 -- JSON
-    PRIMARY KEY (job_id, serial)
-) WITHOUT ROWID;
-"""
 
 
 class StoreUnavailable(errors.Error):
     """The disk did not take a change; nothing of it is kept."""
+
+
+class DatabaseDamaged(errors.ConfigurationError):
+    """What the database holds is not what was written."""
 
 
 class Store:
@@ -108,6 +55,8 @@ class Store:
         self._reader_mutex = threading.Lock()
         self._connection = _connect(path)
         self._closed = False
+        #: Did the disk refuse the last change?
+        self.refusing = False
         self._mutex = threading.Lock()              # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
@@ -117,30 +66,39 @@ class Store:
         """Make an empty database; ``FileExistsError`` if there is a file already."""
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(path)
-        connection.executescript(
-            f"BEGIN; PRAGMA application_id={APPLICATION_ID}; "
-            f"PRAGMA user_version={SCHEMA_VERSION}; {SCHEMA} COMMIT;")
+        schema.create(connection)
         connection.close()
         io.fsync_directory(os.path.dirname(path))
         return cls(path)
 
     @classmethod
     def open(cls, path: str) -> Store:
-        """Open an existing database; ``ConfigurationError`` says what is wrong with it."""
+        """Open an existing database; ``ConfigurationError`` says what is wrong with it.
+
+        One of an older version is brought to this one. ``DatabaseDamaged`` when it
+        cannot be read, though it is ours.
+        """
         if not os.path.exists(path):
             raise errors.ConfigurationError(f"there is no database at {path}")
+        connection = None
         try:
             connection = _connect(path)
             application, = connection.execute("PRAGMA application_id").fetchone()
             version, = connection.execute("PRAGMA user_version").fetchone()
-            connection.close()
+            if application != schema.APPLICATION_ID:
+                raise errors.ConfigurationError(f"{path} is not a database of this program")
+            if not 1 <= version <= schema.VERSION:
+                raise errors.ConfigurationError(
+                    f"{path} has schema {version}, this program reads schemas 1 to "
+                    f"{schema.VERSION}; nothing was changed")
+            if version != schema.VERSION:
+                logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
+                schema.upgrade(connection, version)
         except sqlite3.DatabaseError as err:
-            raise errors.ConfigurationError(f"cannot read the database {path}: {err}") from None
-        if application != APPLICATION_ID:
-            raise errors.ConfigurationError(f"{path} is not a database of this program")
-        if version != SCHEMA_VERSION:
-            raise errors.ConfigurationError(
-                f"{path} has schema {version}, this program reads schema {SCHEMA_VERSION}")
+            raise DatabaseDamaged(f"cannot read the database {path}: {err}") from None
+        finally:
+            if connection is not None:
+                connection.close()
         return cls(path)
 
     def write(self, change: Callable[[sqlite3.Connection], T],
@@ -220,7 +178,9 @@ class Store:
             for change, future in batch:
                 answers.append((future, *self._apply(change)))
             self._connection.execute("COMMIT")
+            self.refusing = False
         except Exception as err:                    # whatever it is, this thread goes on
+            self.refusing = True
             self._start_over()
             refusal = StoreUnavailable(f"the disk did not take a change: {err}")
             answers = [(future, None, refusal) for _, future in batch]
@@ -258,4 +218,5 @@ def _connect(path: str) -> sqlite3.Connection:
                                  timeout=5.0, cached_statements=256)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    schema.prepare(connection)
     return connection

@@ -23,7 +23,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (1, "front", "http.head http.message"),
     (2, "front", "http.reader http.tls http.pool"),
     (2, "shared", "utils.* params ipolicy qfilter"),
-    (2, "master", "locking"),
+    (2, "master", "locking schema"),
     (3, "shared", "daemon objects opcodes.*"),
     (3, "front", "http.auth http.connection http.server"),
     (3, "master", "store"),

@@ -6,9 +6,10 @@ from concurrent.futures import Future
 import pytest
 from testutils import make_cluster, make_instance, save
 
-from ganeti import errors
+from ganeti import errors, schema
 from ganeti.config import Config
 from ganeti.objects import Disk, Nic, copy_of
+from ganeti.store import DatabaseDamaged
 
 NODE1, NODE2 = "node1.example.com", "node2.example.com"
 
@@ -198,7 +199,18 @@ def test_a_transaction_that_fails_in_part_writes_nothing(config):
 # -- reading what is wrong -------------------------------------------------------------
 
 def spoil(config, statement, *values):
+    """Write something else, as a program would that vouches for it."""
     config.store.write(lambda connection: connection.execute(statement, values)).result()
+    config.store.write(lambda connection: connection.execute(
+        schema.seal("cluster_object", "1"))).result()
+
+
+def test_a_record_that_nobody_vouches_for_is_not_believed(config):
+    config.store.write(lambda connection: connection.execute(
+        "UPDATE cluster_object SET data = json_set(data, '$.serial_no', 77) "
+        "WHERE kind = 'node'")).result()
+    with pytest.raises(DatabaseDamaged, match="the record of the node node"):
+        reopened(config)
 
 
 @pytest.mark.parametrize("statement, words", [

@@ -7,9 +7,12 @@ import pytest
 
 from ganeti import errors, opcodes
 from ganeti.jqueue import ending
+from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.task import Failed
 from ganeti.store import StoreUnavailable
+
+NOW = Moment(9.0, 3)
 
 
 def make(*statuses):
@@ -22,22 +25,22 @@ def make(*statuses):
 def test_the_job_changes_only_when_it_adopts_the_draft():
     job = make("running", "queued")
     draft = ending.draft_of(job, 0)
-    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no")), (9, 0))
+    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no")), NOW)
     assert job.status == "running" and draft.status == "error"
     ending.adopt(job, draft, 0)
-    assert job.status == "error" and job.end_ts == (9, 0)
+    assert (job.status, job.end_ts, job.end_served) == ("error", (9, 0), 3)
 
 
 def test_canceled_work_is_no_failure():
     draft = make("canceling", "queued")
-    ending.mark_failure(draft, 0, Failed(errors.JobCanceled("x")), (9, 0))
+    ending.mark_failure(draft, 0, Failed(errors.JobCanceled("x")), NOW)
     assert [op.status for op in draft.ops] == ["canceled", "canceled"]
 
 
 def test_what_the_work_found_out_is_shown():
     draft = make("running")
     full = opcodes.OpInstanceStartup(instance_name="web.example.com")
-    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no"), full), (9, 0))
+    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no"), full), NOW)
     assert draft.summary == ["INSTANCE_STARTUP(web.example.com)"]
 
 

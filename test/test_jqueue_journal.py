@@ -4,7 +4,8 @@ import pytest
 
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import JobStatus
-from ganeti.jqueue import journal
+from ganeti.jqueue import journal, records
+from ganeti.jqueue.clocks import Moment
 from ganeti.store import Store
 
 
@@ -16,7 +17,8 @@ def store(tmp_path):
 
 
 def insert(store, *ops, context=luxi.Context("admin", "r1", "k1")):
-    return store.write(lambda connection: journal.insert(connection, ops, context, 5.5)).result()
+    return store.write(lambda connection: journal.insert(
+        connection, ops, context, Moment(5.5, 70))).result()
 
 
 def delay(**fields):
@@ -25,7 +27,7 @@ def delay(**fields):
 
 def test_a_live_job_comes_back_with_its_opcodes(store):
     insert(store, delay(priority=-10), delay())
-    job, = journal.load_live(store)
+    job, = records.load_live(store)
     assert [op.op.replace(reason=[]) for op in job.ops] == [delay(priority=-10), delay()]
     assert job.ops[0].priority == -10 and job.received_ts == (5, 500000)
     assert job.context == luxi.Context("admin", "r1", "k1")
@@ -36,8 +38,8 @@ def test_a_final_job_is_stored_as_it_is_shown(store):
     job.ops[0].status, job.ops[0].result = JobStatus.SUCCESS, {"a": [1]}
     job.ops[0].end_ts = job.end_ts = (7, 1)
     store.write(lambda connection: journal.save(connection, job, [0])).result()
-    assert journal.load_live(store) == []
-    back, = journal.load(store, [job.id], archived=False)
+    assert records.load_live(store) == []
+    back, = records.load(store, [job.id], archived=False)
     assert back.ops[0].op is None and back.ops[0].view == job.ops[0].view
     assert (back.ops[0].result, back.ops[0].end_ts, back.end_ts) == ({"a": [1]}, (7, 1), (7, 1))
 
@@ -48,7 +50,7 @@ def test_log_lines_are_read_when_asked_for(store):
         line = [serial, (1, serial), "message", f"line {serial}"]
         store.write(lambda connection, index=index, line=line: journal.add_log(
             connection, job.id, index, line)).result()
-    back, = journal.load(store, [job.id], archived=False)
+    back, = records.load(store, [job.id], archived=False)
     assert [line[0] for line in back.ops[0].log] == [1, 3]
     assert back.ops[1].log == [[2, (1, 2), "message", "line 2"]]
 
@@ -65,26 +67,34 @@ def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
     job = insert(store, delay(), delay(reason=trail))
     assert job.ops[1].view["reason"] == [
         *trail, ["gnt:opcode:test_delay", f"job={job.id};index=1", 5_500_000_000]]
-    back, = journal.load_live(store)
+    back, = records.load_live(store)
     assert back.ops[1].op.reason == job.ops[1].op.reason
 
 
 def test_many_ids_at_once(store):
     ids = [insert(store, context=luxi.Context()).id for _ in range(3)]
-    found = journal.load(store, [*ids, *range(100, 1500)], archived=True)
+    found = records.load(store, [*ids, *range(100, 1500)], archived=True)
     assert [job.id for job in found] == ids
 
 
-def test_one_key_names_one_job(store):
-    insert(store)
-    with pytest.raises(Exception, match="UNIQUE"):
-        insert(store)
+def test_the_rows_of_a_job_are_vouched_for(store):
+    insert(store, delay(), delay())
+    job, = records.load_live(store)
+    job.ops[0].status, job.end_served, job.end_ts = JobStatus.ERROR, 80, (6, 0)
+    job.ops[1].status = JobStatus.ERROR
+    for change in (lambda connection: journal.set_priority(connection, 1, -3),
+                   lambda connection: journal.save(connection, job, [0, 1]),
+                   lambda connection: journal.archive(connection, [1]),
+                   lambda connection: journal.replace(connection, job)):
+        store.write(change).result()
+        back, = records.load(store, [1], archived=True)
+        assert not back.damaged
 
 
 def test_switches(store):
     with store.read() as connection:
-        assert journal.value(connection, "drained", False) is False
+        assert records.value(connection, "drained", False) is False
     store.write(lambda connection: journal.set_value(connection, "drained", True)).result()
     with store.read() as connection:
-        assert journal.value(connection, "drained", False) is True
-        assert journal.status(connection, 1) is None
+        assert records.value(connection, "drained", False) is True
+        assert records.status(connection, 1) is None

@@ -5,7 +5,7 @@ import threading
 import pytest
 from testutils_jqueue import PATIENCE, QueueScene, op
 
-from ganeti import errors
+from ganeti import errors, luxi, schema
 from ganeti.jqueue import ending
 from ganeti.jqueue.queue import JobQueue
 
@@ -63,6 +63,57 @@ def test_a_disk_that_refuses_is_no_acceptance(held):
         held.queue.archive(1).result(PATIENCE)
 
 
+# -- keys -----------------------------------------------------------------------------------
+
+def once(scene, key="k", digest="d", user="admin", word="ok"):
+    accepted = scene.queue.submit_once([[op(word)]], luxi.Context(
+        user, "r", key, digest)).result(PATIENCE)
+    return accepted.ids[0], accepted.replayed
+
+
+def test_one_key_of_one_user_is_one_job(held):
+    assert once(held) == (1, False)
+    assert once(held) == (1, True)
+    assert once(held, user="other") == (2, False) and once(held, key="l") == (3, False)
+    assert once(held, user=None) == (4, False) and once(held, user=None) == (4, True)
+
+
+def test_also_when_both_arrive_together(held):
+    hold = threading.Event()
+    held.store.write(lambda connection: hold.wait(PATIENCE))
+    context = luxi.Context("admin", "r", "k", "d")
+    both = [held.queue.submit_once([[op()]], context) for _ in range(2)]
+    hold.set()
+    assert [future.result(PATIENCE) for future in both] == [([1], False), ([1], True)]
+
+
+def test_the_same_key_with_another_request_is_refused(held):
+    once(held)
+    with pytest.raises(errors.IdempotencyConflict):
+        once(held, digest="other")
+
+
+def test_a_key_holds_for_a_day_also_over_a_restart_and_whatever_the_wall_clock_says(held):
+    once(held)
+    held.now += 10 ** 6
+    held.uptime += 86400 - 10
+    held.queue.note_service()
+    held.store.write(lambda connection: None).result(PATIENCE)
+    held.uptime = 0.0
+    held.open()
+    assert once(held) == (1, True)
+    held.uptime += 11
+    assert once(held) == (2, False) and once(held) == (2, True)
+
+
+def test_a_replay_is_answered_though_nothing_is_accepted(held):
+    once(held)
+    held.queue.set_drained(True).result(PATIENCE)
+    assert once(held) == (1, True)
+    with pytest.raises(errors.JobQueueDrainError):
+        once(held, key="new")
+
+
 # -- archive --------------------------------------------------------------------------------
 
 def test_archived_jobs_are_out_of_the_list_but_not_lost(scene):
@@ -78,12 +129,37 @@ def test_auto_archive_goes_by_age(scene):
     old = scene.submit(op())
     scene.wait(old)
     scene.now += 100
+    scene.uptime += 100
     young = scene.submit(op())
     scene.wait(young)
     assert scene.queue.auto_archive(50, 10) == (1, 0)
     assert [job.id for job in scene.queue.jobs()] == [young]
     assert scene.queue.auto_archive(-1, 0) == (0, 1)
     assert scene.queue.auto_archive(-1, 10) == (1, 0)
+
+
+@pytest.mark.parametrize("step", [86400 * 365, -86400 * 365])
+def test_a_wall_clock_that_jumps_archives_nothing_early_and_blocks_nothing(scene, step):
+    first = scene.submit(op())
+    scene.wait(first)
+    scene.now += step
+    assert scene.queue.auto_archive(50, 10) == (0, 0)
+    scene.wait(scene.submit(op(depends=[[first, ["success"]]])))
+    scene.uptime += 51
+    assert scene.queue.auto_archive(50, 10) == (2, 0)
+
+
+def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
+    job_id = scene.submit(op())
+    scene.wait(job_id)
+    scene.uptime += 40
+    scene.queue.note_service()
+    scene.store.write(lambda connection: None).result(PATIENCE)
+    scene.uptime = 3.0                          # the machine was booted anew
+    scene.open()
+    assert scene.queue.auto_archive(41, 10) == (0, 0)
+    scene.uptime += 1
+    assert scene.queue.auto_archive(41, 10) == (1, 0) and scene.queue.job(job_id).archived
 
 
 def test_live_and_unknown_jobs_are_not_archived(held):
@@ -120,9 +196,16 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
 def spoil(scene, job_id, text):
     scene.store.write(lambda connection: connection.execute(
         "UPDATE job_op SET op = ? WHERE job_id = ?", (text, job_id))).result(PATIENCE)
+    seal(scene)
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[]", '{"OP_ID": "OP_NOSUCH", "password": "x"}',
+def seal(scene):
+    """As a program would write it that vouches for it."""
+    scene.store.write(lambda connection: connection.execute(
+        schema.seal("job_op", "1"))).result(PATIENCE)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"OP_ID": "OP_NOSUCH", "password": "x"}',
                                   '{"OP_ID": "OP_TEST_DELAY", "gone": 1}'])
 def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
     broken, other = held.submit(op()), held.submit(op())
@@ -139,6 +222,7 @@ def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
     job_id = held.submit(op("safe"))
     held.store.write(lambda connection: connection.execute(
         "UPDATE job_op SET status = 'running'")).result(PATIENCE)
+    seal(held)
     monkeypatch.setattr(held, "rerun_safe", lambda opcode: 1 / 0)
     held.open()
     assert held.queue.job(job_id).status == "error"
@@ -150,7 +234,22 @@ def test_whatever_was_stored_can_be_shown(scene):
     spoil(scene, job_id, '{"OP_ID": "OP_TEST_DELAY", "deep": ' + "[" * 40 + "]" * 40 + "}")
     assert scene.queue.job(job_id).ops[0].view["OP_ID"] == "OP_TEST_DELAY"
     spoil(scene, job_id, "no JSON")
-    assert [job.id for job in scene.queue.jobs()] == [job_id]
+    job, = scene.queue.jobs()
+    assert job.id == job_id and "record of this job is damaged" in job.ops[0].result[1][0]
+
+
+def test_a_record_that_nobody_vouches_for_is_shown_as_damaged(held):
+    ended, queued, whole = held.submit(), held.submit(op()), held.submit(op())
+    held.store.write(lambda connection: [connection.execute(sql) for sql in (
+        f"UPDATE job_job SET received_us = 7 WHERE id = {ended}",
+        f"DELETE FROM job_op WHERE job_id = {queued}")]).result(PATIENCE)
+    held.open()
+    held.queue.start()
+    assert held.wait(whole).status == "success"
+    for number in (ended, queued):
+        job = held.queue.job(number)
+        assert job.status == "error" and "is damaged" in job.ops[0].result[1][0]
+    assert held.began == [whole]
 
 
 @pytest.mark.parametrize("number", [-1, 2 ** 63, 10 ** 19])

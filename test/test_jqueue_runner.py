@@ -5,6 +5,7 @@ from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors, luxi
 from ganeti.jqueue import ending, journal
+from ganeti.jqueue.clocks import Moment
 
 
 @pytest.fixture
@@ -77,7 +78,8 @@ def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
     holder = scene.submit(op("hold:web"))
     waiting = [scene.submit(op("lock:web")) for _ in range(20)]
     assert scene.wait(scene.submit(op())).status == "success"
-    assert scene.queue.waiting_for(waiting[0]) == [{"kind": "lock", "name": "instance/web"}]
+    assert scene.queue.waiting_for(waiting[0]) == [
+        {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [holder]}]
     assert scene.queue.job(waiting[-1]).status == "waiting"
     scene.let_go.set()
     assert scene.wait(waiting[-1]).status == "success" and scene.began[0] == holder
@@ -138,7 +140,8 @@ def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
 
 def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
     late = scene.store.write(
-        lambda connection: journal.insert(connection, [op()], luxi.Context(), 1.0)).result(PATIENCE)
+        lambda connection: journal.insert(
+            connection, [op()], luxi.Context(), Moment(1.0))).result(PATIENCE)
     second = scene.submit(op(depends=[[late.id, ["success"]]]))
     scene.wait(scene.submit(op()))                  # so the dispatcher has seen it
     assert scene.queue.waiting_for(second)[0]["jobs"] == [late.id]
@@ -209,14 +212,17 @@ def test_a_job_told_to_stop_does_not_begin_its_next_opcode(held):
 
 # -- a disk that refuses --------------------------------------------------------------------
 
-def test_a_refused_cancel_is_no_cancel(held):
+def test_a_cancel_that_cannot_be_stored_holds_as_long_as_the_master_lives(held, monkeypatch):
     job_id = held.submit(op())
-    held.refuse(1)
-    with pytest.raises(errors.JobQueueUnavailable):
-        held.queue.cancel(job_id).result(PATIENCE)
+    held.refuse(3)
+    done, text = held.queue.cancel(job_id).result(PATIENCE)
+    assert done and "as soon as the disk takes it" in text
     assert held.queue.job(job_id).status == "queued"
+    assert held.queue.waiting_for(job_id) == [
+        {"kind": "limit", "name": "disk", "mode": None, "jobs": []}]
+    monkeypatch.setattr(held.queue._runner._stopping, "wait", lambda seconds: None)
     held.queue.start()
-    assert held.wait(job_id).status == "success"
+    assert held.wait(job_id).status == "canceled" and held.began == []
 
 
 def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monkeypatch):

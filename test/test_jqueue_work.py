@@ -3,7 +3,7 @@
 import pytest
 from testutils_jqueue import PATIENCE, PlannedTask, QueueScene, op
 
-from ganeti.jqueue import ending, journal
+from ganeti.jqueue import ending, records
 from ganeti.jqueue.task import Done
 
 
@@ -16,7 +16,7 @@ def scene(tmp_path):
 
 
 def stored(scene, job_id):
-    job, = journal.load(scene.store, [job_id], archived=True)
+    job, = records.load(scene.store, [job_id], archived=True)
     return job
 
 

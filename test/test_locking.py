@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti import errors
-from ganeti.locking import Level, LockManager, exclusive, merge, shared
+from ganeti.locking import Level, LockManager, Wait, exclusive, merge, shared
 
 
 class Scene:
@@ -64,7 +64,7 @@ def test_priority_may_change_in_line(scene):
     scene.ask("a", X)
     scene.ask("b", X)
     scene.ask("c", X)
-    scene.locks.change_priority("c", -10)
+    scene.locks.change_rank("c", -10)
     assert scene.free("a") == ["c"]
 
 
@@ -111,10 +111,19 @@ def test_people_see_holders_and_waiters(scene):
     state, = scene.locks.states()
     assert (state.name, state.mode, state.owners) == ("instance/x", "exclusive", ("a",))
     assert state.pending == (("shared", ("b",)),)
-    assert scene.locks.waits_for("b") == state and scene.locks.waits_for("a") is None
+    assert scene.locks.waits_for("b") == Wait("instance/x", "shared", ("a",))
+    assert scene.locks.waits_for("a") is None
     scene.free("a")
     scene.free("b")
     assert scene.locks.states() == []
+
+
+def test_who_fits_waits_for_those_before_it_in_line(scene):
+    scene.ask("a", X_SHARED)
+    scene.ask("b", X)
+    scene.ask("c", X_SHARED)
+    assert scene.locks.waits_for("b").blockers == ("a",)
+    assert scene.locks.waits_for("c").blockers == ("b",)
 
 
 def test_merge_orders_by_level_and_keeps_the_stronger():

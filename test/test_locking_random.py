@@ -30,7 +30,7 @@ class Model:
             self.ask(owner, number)
         elif self.random.random() < 0.3:
             self.priority[owner] = self.random.randint(-20, 19)
-            self.locks.change_priority(owner, self.priority[owner])
+            self.locks.change_rank(owner, self.priority[owner])
         else:
             del self.wants[owner]
             self.told.discard(owner)

@@ -124,7 +124,7 @@ def test_waiting_names_the_lock_and_who_holds_it(scene):
     assert not task.acquire(lambda: ready.append(1))
     assert task.waiting_for() == [{"kind": "lock", "name": "instance/web", "mode": "exclusive",
                                    "jobs": [3]}]
-    task.set_priority(-10)
+    task.set_rank(-10)
     scene.locks.release("job/3")
     assert ready == [1] and task.waiting_for() == []
 

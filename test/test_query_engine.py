@@ -20,6 +20,8 @@ def scene(tmp_path_factory):
 
 
 INST = ["inst1.example.com", "inst2.example.com", "inst10.example.com"]
+#: Fields that Ganeti has not.
+OURS = {"job": ("request_id", "user", "waiting_for")}
 DB = ["db1.example.com", "db1.example.org"]
 
 
@@ -32,7 +34,8 @@ def code(error):
 @pytest.mark.parametrize("what", sorted(FACTS))
 def test_every_field_of_ganeti_is_here_in_its_order(what):
     fields = engine.field_list(what, None)["fields"]
-    assert [[item["name"], item["title"], item["kind"]] for item in fields] == FACTS[what]
+    assert [[item["name"], item["title"], item["kind"]] for item in fields
+            if item["name"] not in OURS.get(what, ())] == FACTS[what]
 
 
 def test_the_facts_cover_every_kind():

@@ -123,7 +123,7 @@ def test_rows_of_unknown_fields(scene):
 
 
 def test_values_of_one_job(scene):
-    found = scene.queue.job(5)
-    assert job.values(found, ["id", "status", "start_ts"]) == [5, "queued", None]
-    assert job.values(found, ["id", "bogus"]) == [None, None]
-    assert job.values(found, []) == []
+    found, waiting = scene.queue.job(5), scene.queue.waiting_for
+    assert job.values(found, ["id", "status", "start_ts"], waiting) == [5, "queued", None]
+    assert job.values(found, ["id", "bogus"], waiting) == [None, None]
+    assert job.values(found, [], waiting) == []

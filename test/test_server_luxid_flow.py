@@ -80,6 +80,9 @@ class Queue:
         self.looks += 1
         return SimpleNamespace(archived=False, final=False, ops=[], id=job_id, status="queued")
 
+    def waiting_for(self, job_id):
+        return []
+
     def watch(self, job_id, watcher):
         self.watchers.append(watcher)
         return lambda: self.watchers.remove(watcher)

@@ -18,7 +18,7 @@ def store(tmp_path):
 
 def put(name, value="1"):
     return lambda connection: connection.execute(
-        "INSERT INTO cluster_value VALUES (?, ?)", (name, value)).rowcount
+        "INSERT INTO cluster_value (name, value) VALUES (?, ?)", (name, value)).rowcount
 
 
 def names(store):

@@ -26,11 +26,12 @@ def op(word="ok", **fields):
 class PlannedTask:
     """Does what the comment says."""
 
-    def __init__(self, executor, opcode, job_id):
+    def __init__(self, executor, opcode, job_id, rank):
         self.executor = executor
         self.op = opcode
         self.word = opcode.comment or "ok"
         self.job_id = job_id
+        self.rank = rank
         self.owner = f"job/{job_id}"
         self.cancellable = self.word.startswith("hold")
         self.rerun_safe = self.word == "safe"
@@ -41,7 +42,7 @@ class PlannedTask:
             return False
         name = self.word.partition(":")[2]
         wants = [exclusive(Level.INSTANCE, name)] if name else []
-        return self.executor.locks.request(self.owner, wants, 0, ready)
+        return self.executor.locks.request(self.owner, wants, self.rank, ready)
 
     def release(self):
         if not self.released:
@@ -50,10 +51,11 @@ class PlannedTask:
 
     def waiting_for(self):
         state = self.executor.locks.waits_for(self.owner)
-        return [] if state is None else [{"kind": "lock", "name": state.name}]
+        return [] if state is None else [{"kind": "lock", "name": state.name, "mode": state.mode,
+                                          "jobs": [int(owner[4:]) for owner in state.blockers]}]
 
-    def set_priority(self, priority):
-        self.executor.locks.change_priority(self.owner, priority)
+    def set_rank(self, rank):
+        self.executor.locks.change_rank(self.owner, rank)
 
     def execute(self, run):
         if self.word == "again" and self.job_id not in self.executor.again:
@@ -102,12 +104,14 @@ class QueueScene:
         self.again, self.began, self.undone = set(), [], []
         self.let_go = threading.Event()
         self.now = 1_000_000.0
+        self.uptime = 500.0
         self.store = Store.create(path)
         self.open()
 
     def open(self):
         self.locks = LockManager()
         self.queue = JobQueue(self.store, self, workers=self.workers, clock=lambda: self.now,
+                              monotonic=lambda: self.uptime,
                               rerun_safe=self.rerun_safe, max_live=self.max_live)
         self.dead = [op for _, op in self.queue.recover()]
 
@@ -129,10 +133,10 @@ class QueueScene:
         real = self.store.write
         self.store.write = write
 
-    def begin(self, opcode, job_id, priority):
+    def begin(self, opcode, job_id, rank):
         if opcode.comment == "refused":
             raise errors.OpCodeUnknown("nobody does this")
-        return PlannedTask(self, opcode, job_id)
+        return PlannedTask(self, opcode, job_id, rank)
 
     def submit(self, *ops, **options):
         return self.queue.submit([ops], luxi.Context("admin"), **options).result(PATIENCE)[0]

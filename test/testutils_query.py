@@ -95,7 +95,7 @@ class QueryScene:
         return self.data(what, [field], ["==", "name", name])[0][0]
 
     def reading(self, live=True):
-        return Reading(self.sources, live=live)
+        return Reading(self.sources, live=live, needed=())
 
 
 def disk(size=1024, kind="file", **fields):

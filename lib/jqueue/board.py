@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ganeti.jqueue.job import Job, JobOp
+from ganeti.jqueue.pages import Head
 
 Watcher = Callable[[], None]
 _Value = TypeVar("_Value", Job, JobOp)
@@ -48,6 +49,11 @@ class Board:
         """Copies of all live jobs, which nobody changes any more."""
         with self.mutex:
             return {job_id: _copy(job) for job_id, job in self._jobs.items()}
+
+    def heads(self) -> list[Head]:
+        """What can be said of all live jobs without copying them."""
+        with self.mutex:
+            return [Head.of(job) for job in self._jobs.values()]
 
     def copy(self, job_id: int) -> Job | None:
         """A copy of one live job."""

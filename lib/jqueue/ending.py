@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from ganeti import errors
 from ganeti.constants import JobStatus
 from ganeti.jqueue import journal
-from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, Timestamp, end_rest
+from ganeti.jqueue.board import Board
+from ganeti.jqueue.clocks import Clocks, Moment
+from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, end_rest
 from ganeti.jqueue.task import Done, Failed
 from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
@@ -45,22 +47,50 @@ def draft_of(job: Job, first: int) -> Job:
 
 def adopt(job: Job, draft: Job, first: int) -> None:
     """Show what was stored."""
-    job.start_ts, job.end_ts = draft.start_ts, draft.end_ts
+    job.start_ts, job.end_ts, job.end_served = draft.start_ts, draft.end_ts, draft.end_served
     for shown, op in zip(job.ops[first:], draft.ops[first:]):
         op.priority = shown.priority        # it may have been changed meanwhile
     job.ops[first:] = draft.ops[first:]
 
 
-def store_success(draft: Job, index: int, outcome: Done, now: float,
-                  stamp: Timestamp) -> Callable[[sqlite3.Connection], list[Job]]:
+def store_end(store: Store, board: Board, job: Job, index: int, outcome: Done | Failed,
+              clocks: Clocks, stop: threading.Event) -> tuple[Job, list[Job]]:
+    """Store how an opcode ended, with its effect; (the job as stored, jobs that follow).
+
+    A success whose effect is refused becomes the failure that it then is.
+    """
+    def draft() -> Job:
+        with board.mutex:
+            return draft_of(job, index)
+    if isinstance(outcome, Done):
+        ended = draft()
+        try:
+            children = commit(store, store_success(ended, index, outcome, clocks.now()), stop)
+        except Exception as err:
+            outcome.undo()
+            if isinstance(err, StoreUnavailable):
+                raise
+            outcome = Failed(err, outcome.op)
+        else:
+            settle(outcome, job.id)
+            return ended, children
+    ended = draft()
+    mark_failure(ended, index, outcome, clocks.now())
+    commit(store, lambda connection: journal.save(
+        connection, ended, range(index, len(ended.ops))), stop)
+    return ended, []
+
+
+def store_success(draft: Job, index: int, outcome: Done,
+                  now: Moment) -> Callable[[sqlite3.Connection], list[Job]]:
     """The change that stores a success with its effect; makes the jobs that follow."""
     op = draft.ops[index]
     op.move(JobStatus.SUCCESS)
     op.result = outcome.value
-    op.end_ts = stamp
+    op.end_ts = now.stamp
     _show(op, outcome.op)
     if draft.final:
-        draft.end_ts = stamp
+        draft.end_ts, draft.end_served = now.stamp, now.served
 
     def change(connection: sqlite3.Connection) -> list[Job]:
         if outcome.change is not None:
@@ -83,22 +113,23 @@ def settle(outcome: Done, job_id: int) -> None:
                           job_id)
 
 
-def mark_failure(draft: Job, index: int, outcome: Failed, stamp: Timestamp) -> None:
+def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
     """The opcode failed or was stopped; those after it never begin."""
     _show(draft.ops[index], outcome.op)
     if isinstance(outcome.error, errors.JobCanceled):
-        mark_end(draft, index, JobStatus.CANCELED, CANCELED_RESULT, stamp)
+        mark_end(draft, index, JobStatus.CANCELED, CANCELED_RESULT, now)
     else:
-        mark_end(draft, index, JobStatus.ERROR, errors.encode(outcome.error), stamp)
+        mark_end(draft, index, JobStatus.ERROR, errors.encode(outcome.error), now)
 
 
-def mark_end(draft: Job, index: int, status: JobStatus, result: Any, stamp: Timestamp) -> None:
+def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment) -> None:
     """The job ends with this opcode."""
     op = draft.ops[index]
     op.move(status)
     op.result = result
-    op.end_ts = draft.end_ts = stamp
-    end_rest(draft, index + 1, status, stamp)
+    op.end_ts = draft.end_ts = now.stamp
+    draft.end_served = now.served
+    end_rest(draft, index + 1, status, now.stamp)
 
 
 def _show(op: JobOp, effective: OpCode | None) -> None:

@@ -109,6 +109,11 @@ class Job:
     archived: bool = False
     context: luxi.Context = luxi.Context()
     log_serial: int = 0
+    #: When it was received, and when it ended, by ``Clocks.served``.
+    received_served: int = 0
+    end_served: int | None = None
+    #: Its record in the database cannot be believed; this stands for it.
+    damaged: bool = False
 
     @property
     def status(self) -> JobStatus:

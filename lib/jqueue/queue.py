@@ -7,30 +7,37 @@ is durable; nobody waits for the disk with a thread of his own.
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganeti import constants, errors, luxi
-from ganeti.constants import JOB_FINAL, JobStatus
-from ganeti.jqueue import ending, journal
+from ganeti.jqueue import clocks, journal, pages, records, resume
 from ganeti.jqueue.board import Board
-from ganeti.jqueue.job import Job, timestamp
+from ganeti.jqueue.clocks import Clocks
+from ganeti.jqueue.job import Job
+from ganeti.jqueue.pages import Head, Page
 from ganeti.jqueue.runner import Runner
 from ganeti.jqueue.task import Executor
 from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
 
-#: What a job that died with the master says (its opcode's result).
-DIED = "the master daemon stopped while this job was running; it was not run again"
-#: What a job says whose stored opcodes make no sense to this master.
-UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
+#: Seconds of service for which a submission's key means the same submission.
+KEY_SECONDS = 24 * 3600
 
 Answer = tuple[bool, str]
+
+
+class Accepted(NamedTuple):
+    """Ids of jobs; ``replayed``: of those that the same key had named before."""
+
+    ids: list[int]
+    replayed: bool = False
 
 
 class JobQueue:
@@ -40,50 +47,35 @@ class JobQueue:
                  rerun_safe: Callable[[OpCode], bool] = lambda op: False,
                  workers: int = constants.MAX_RUNNING_JOBS,
                  max_live: int = constants.MAX_LIVE_JOBS,
-                 clock: Callable[[], float] = time.time) -> None:
+                 clock: Callable[[], float] = time.time,
+                 monotonic: Callable[[], float] = clocks.since_boot) -> None:
         self._store = store
-        self._clock = clock
         self._max_live = max_live
         self._rerun_safe = rerun_safe
-        self._board = Board()
-        self._runner = Runner(store, self._board, executor, workers=workers, clock=clock)
         with store.read() as connection:
-            self._drained = bool(journal.value(connection, "drained", False))
-            self._watcher_pause: float | None = journal.value(connection, "watcher_pause", None)
+            self._drained = bool(records.value(connection, "drained", False))
+            self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
+            self._clocks = Clocks(clock, monotonic, records.served(connection))
+        self._board = Board()
+        self._runner = Runner(store, self._board, executor, self._clocks, workers=workers)
 
     # -- life -----------------------------------------------------------------------
 
-    def recover(self) -> list[tuple[int, OpCode]]:
-        """Take up what is stored; the opcodes of jobs that died in the middle of their work.
-
-        Pairs of job id and opcode as it was submitted: which of a job's opcodes
-        had ended before, and which had not, makes no difference here.
+    def recover(self, clean_up: Callable[[list[resume.Dead]], None] = lambda dead: None,
+                ) -> list[resume.Dead]:
+        """Take up what is stored; what died in the middle of its work.
 
         Queued jobs will run. A job that had started ends in error, unless the
-        opcode that was running may be run again.
+        opcode that was running may be run again. ``clean_up`` is called before
+        that is stored, so that a master that dies meanwhile is followed by one
+        that cleans up again.
         """
-        dead: list[tuple[int, OpCode]] = []
-        for job in journal.load_live(self._store):
-            started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
-            if started and not self._may_go_on(job):
-                dead += [(job.id, op.op) for op in started if op.op is not None]
-                logging.warning("Job %d (%s) was running when the master stopped; "
-                                "it ends in error", job.id, ", ".join(job.summary))
-                self._bury(job, DIED)
-                continue
-            if any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
-                logging.error("Job %d (%s) cannot be read; it ends in error",
-                              job.id, ", ".join(job.summary))
-                self._bury(job, UNREADABLE)
-                continue
-            for op in job.ops:
-                if op.op is not None:
-                    op.status, op.start_ts, op.exec_ts = JobStatus.QUEUED, None, None
-                # New lines go behind the stored ones.
-                op.lines = list(op.log)
-                job.log_serial = max([job.log_serial, *(line[0] for line in op.lines)])
+        found = resume.take_up(self._store, self._rerun_safe, self._clocks.now())
+        clean_up(found.dead)
+        self._runner.bury(found.over)
+        for job in found.living:
             self._runner.add(job)
-        return dead
+        return found.dead
 
     def start(self) -> None:
         """Begin to run jobs."""
@@ -91,64 +83,89 @@ class JobQueue:
 
     def stop(self, grace: float) -> list[int]:
         """Begin nothing new; ids of the jobs that still run after ``grace`` seconds."""
-        return self._runner.stop(grace)
+        left = self._runner.stop(grace)
+        self.note_service()
+        return left
 
-    def _may_go_on(self, job: Job) -> bool:
-        return all(op.status in (JobStatus.QUEUED, JobStatus.WAITING)
-                   or (op.op is not None and self._may_run_again(op.op)) for op in job.ops)
-
-    def _may_run_again(self, op: OpCode) -> bool:
-        try:
-            return self._rerun_safe(op)
-        except Exception:
-            logging.exception("Cannot tell whether %s may run again", op.summary())
-            return False
-
-    def _bury(self, job: Job, reason: str) -> None:
-        """End a job that cannot go on."""
-        index = job.current
-        if index is None:                   # its row and its opcodes contradict each other
-            self._store.write(lambda connection: journal.save(connection, job, ())).result()
-            return
-        for op in job.ops[index:]:
-            op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
-        ending.mark_end(job, index, JobStatus.ERROR,
-                        errors.encode(errors.OpExecError(reason)), timestamp(self._clock()))
-        self._store.write(lambda connection: journal.save(
-            connection, job, range(index, len(job.ops)))).result()
+    def note_service(self) -> None:
+        """Store how long the queue was served: what is counted from there, if the master dies."""
+        self._store.write(lambda connection: journal.set_value(
+            connection, "served", self._clocks.served))
 
     # -- submitting ---------------------------------------------------------------------
 
     def submit(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context = luxi.Context(), *,
                to_drained: bool = False) -> Future[list[int]]:
-        """Accept jobs, all or none; their ids, once they are durable.
-
-        ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError`` (dependencies);
-        ``JobQueueUnavailable`` when the disk refuses.
-        """
+        """Accept jobs, all or none; their ids, once they are durable. See ``submit_once``."""
         answer: Future[list[int]] = Future()
-        if self._drained and not to_drained:
-            answer.set_exception(errors.JobQueueDrainError("The job queue is drained: "
-                                                           "it takes no new jobs"))
-            return answer
-        if len(self._board) + len(jobs) > self._max_live:
-            answer.set_exception(errors.JobQueueFull(
-                f"The job queue is full: it holds {len(self._board)} unfinished jobs"))
+
+        def done(accepted: Future[Accepted]) -> None:
+            error = accepted.exception()
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(accepted.result().ids)
+        self.submit_once(jobs, context, to_drained=to_drained).add_done_callback(done)
+        return answer
+
+    def submit_once(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context, *,
+                    to_drained: bool = False) -> Future[Accepted]:
+        """Accept jobs, all or none, once they are durable.
+
+        A context with a key (draft-ietf-httpapi-idempotency-key-header) goes with one
+        job: for a day the same key and digest of the same user are the same job, however
+        the first submission ended for the client. ``IdempotencyConflict`` when the
+        digest is another. ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError``
+        (dependencies); ``JobQueueUnavailable`` when the disk refuses.
+        """
+        answer: Future[Accepted] = Future()
+        keyed = context.idempotency_key is not None
+        try:
+            assert len(jobs) == 1 or not keyed, "a key names one job"
+            if keyed:
+                with self._store.read() as connection:
+                    known = self._known(connection, context)
+                if known is not None:               # also while nothing is accepted
+                    answer.set_result(known)
+                    return answer
+            self._check_open(len(jobs), to_drained)
+        except errors.Error as err:
+            answer.set_exception(err)
             return answer
 
-        def change(connection: sqlite3.Connection) -> list[Job]:
-            now = self._clock()
+        def change(connection: sqlite3.Connection) -> Accepted | list[Job]:
+            if keyed and (known := self._known(connection, context)) is not None:
+                return known                        # accepted in between
+            now = self._clocks.now()
             return [journal.insert(connection, ops, context, now) for ops in jobs]
 
-        def accept(accepted: list[Job]) -> list[int]:
-            for job in accepted:
+        def accept(found: Accepted | list[Job]) -> Accepted:
+            if isinstance(found, Accepted):
+                return found
+            for job in found:
                 if job.ops:
                     self._runner.add(job)
-                logging.info("Job %d accepted%s: %s", job.id,
-                             f" from {context.user}" if context.user else "",
+                logging.info("Job %d accepted%s: %s", job.id, _from(context),
                              ", ".join(job.summary))
-            return [job.id for job in accepted]
+            return Accepted([job.id for job in found])
         return self._then(change, accept, answer)
+
+    def _known(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
+        found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
+        if found is None:
+            return None
+        job_id, digest = found
+        if digest != context.request_digest:
+            raise errors.IdempotencyConflict(
+                "The idempotency key was used for another request before")
+        return Accepted([job_id], replayed=True)
+
+    def _check_open(self, count: int, to_drained: bool) -> None:
+        if self._drained and not to_drained:
+            raise errors.JobQueueDrainError("The job queue is drained: it takes no new jobs")
+        if len(self._board) + count > self._max_live:
+            raise errors.JobQueueFull(
+                f"The job queue is full: it holds {len(self._board)} unfinished jobs")
 
     @property
     def drained(self) -> bool:
@@ -187,12 +204,22 @@ class JobQueue:
             wanted = set(ids)
             found = {job_id: job for job_id in wanted if (job := self._board.copy(job_id))}
             rest = [job_id for job_id in wanted if job_id not in found]
-            stored = journal.load(self._store, rest, archived=True) if rest else []
+            stored = records.load(self._store, rest, archived=True) if rest else []
         else:
             # Live ones first: whoever ends in between is then shown twice, not never.
             found = self._board.copies()
-            stored = journal.load(self._store, None, archived=archived)
+            stored = records.load(self._store, None, archived=archived)
         return [job for _, job in sorted(({job.id: job for job in stored} | found).items())]
+
+    def heads(self, page: Page) -> tuple[list[Head], int]:
+        """Jobs of a page in its order, without their opcodes; how many match in all."""
+        # Live ones first: whoever ends in between is then shown twice, not never.
+        live = {head.id: head for head in self._board.heads() if page.matches(head)}
+        stored = [head for head in pages.heads(self._store, page) if head.id not in live]
+        chosen = page.cut([*stored, *live.values()])
+        if page.limit is None and page.after is None:
+            return chosen, len(chosen)
+        return chosen, pages.count(self._store, page) + len(live)
 
     def job(self, job_id: int) -> Job | None:
         """One job, archived or not."""
@@ -210,10 +237,9 @@ class JobQueue:
     # -- changing -------------------------------------------------------------------------------
 
     def cancel(self, job_id: int) -> Future[Answer]:
-        """Cancel a job -> (was it, or will it be; a sentence)."""
+        """Cancel a job -> (was it, or will it be; a sentence that says which)."""
         answer: Future[Answer] = Future()
-        self._runner.cancel(job_id, lambda done, text: answer.set_result((done, text)),
-                            lambda error: answer.set_exception(_refusal(error)))
+        self._runner.cancel(job_id, lambda done, text: answer.set_result((done, text)))
         return answer
 
     def change_priority(self, job_id: int, priority: int) -> Future[Answer]:
@@ -237,11 +263,12 @@ class JobQueue:
     def auto_archive(self, age: float, timeout: float) -> tuple[int, int]:
         """Put away what ended ``age`` seconds ago, for ``timeout`` seconds at most.
 
-        (archived, not looked at); an ``age`` of -1 takes all final jobs.
+        (archived, not looked at); an ``age`` of -1 takes all final jobs. The age is
+        counted in seconds of service (``clocks``): no wall clock makes it more.
         """
-        before = None if age < 0 else int(max(0.0, self._clock() - age) * 1_000_000)
+        before = None if age < 0 else self._clocks.served - math.ceil(min(age, 1e15))
         with self._store.read() as connection:
-            ids = journal.archivable(connection, before)
+            ids = records.archivable(connection, before)
         deadline = time.monotonic() + timeout
         done = looked_at = 0
         while looked_at < len(ids) and time.monotonic() < deadline:
@@ -283,3 +310,10 @@ def _refusal(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailable):
         return errors.JobQueueUnavailable(f"The job queue cannot be written: {error}")
     return error
+
+
+def _from(context: luxi.Context) -> str:
+    """Who asked, for the log."""
+    words = [f" from {context.user}" if context.user else "",
+             f" (request {context.request_id})" if context.request_id else ""]
+    return "".join(words)

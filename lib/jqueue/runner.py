@@ -8,7 +8,7 @@ Theory. A live job is in one of five phases:
     RUNNING    a worker carries its opcode out
     ENDING     its end is being written
 
-One dispatcher thread takes READY jobs in the order of priority and id and asks
+One dispatcher thread takes READY jobs in the order of their ranks (``line``) and asks
 for their locks. Since it is one thread, locks are asked for in that order: a
 job that creates an instance and the job after it, which tags it, meet in the
 right order. It stops while as many jobs hold their locks as there are workers;
@@ -23,43 +23,43 @@ known which work may have begun, and nothing runs twice.
 
 from __future__ import annotations
 
-import heapq
 import logging
-import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
-from ganeti.jqueue import ending, journal
+from ganeti.jqueue import ending, journal, records, waits
 from ganeti.jqueue.board import Board
+from ganeti.jqueue.burial import Burial
+from ganeti.jqueue.clocks import Clocks
 from ganeti.jqueue.depends import Dependents, judge
-from ganeti.jqueue.job import CANCELED_RESULT, Job, timestamp
-from ganeti.jqueue.task import Again, Done, Entry, Executor, Failed, Outcome, Phase, Task
+from ganeti.jqueue.job import CANCELED_RESULT, Job
+from ganeti.jqueue.line import Line, rank_of
+from ganeti.jqueue.task import Again, Entry, Executor, Failed, Outcome, Phase, Task
 from ganeti.jqueue.work import run_of
 from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
-
-T = TypeVar("T")
 
 
 class Runner:
     """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
 
-    def __init__(self, store: Store, board: Board, executor: Executor, *, workers: int,
-                 clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, board: Board, executor: Executor, clocks: Clocks, *,
+                 workers: int) -> None:
         self._store = store
         self._board = board
         self._executor = executor
         self._room = workers
-        self._clock = clock
+        self._clocks = clocks
         self._entries: dict[int, Entry] = {}
-        self._ready: list[tuple[int, int, Entry]] = []
-        self._runnable: list[tuple[int, int, Entry]] = []
+        self._ready = Line(Phase.READY)
+        self._runnable = Line(Phase.RUNNABLE)
         self._busy = 0                              # RUNNABLE and RUNNING ones
         self._dependents = Dependents()
+        self._burial = Burial(store, board, self._wake_dependents)
         self._refused = False                       # the disk did not take an end
         self._stopping = threading.Event()
         self._to_dispatch = threading.Condition(board.mutex)
@@ -91,12 +91,23 @@ class Runner:
         """Take on a job that is stored."""
         with self._board.mutex:
             self._board.add(job)
-            entry = self._entries[job.id] = Entry(job)
+            entry = self._entries[job.id] = Entry(job, self._clocks.monotonic())
             self._make_ready(entry)
 
-    def cancel(self, job_id: int, answer: Callable[[bool, str], None],
-               refuse: Callable[[BaseException], None]) -> None:
-        """Cancel a live job; ``answer`` comes once it is durable (or at once, if refused)."""
+    def bury(self, jobs: Sequence[Job]) -> None:
+        """Store how jobs ended that cannot run; on a disk that refuses, once it does not."""
+        self._burial.take(jobs)
+        self._burial.store_now()
+
+    def cancel(self, job_id: int, answer: Callable[[bool, str], None]) -> None:
+        """Cancel a live job; ``answer`` comes once it is durable.
+
+        On a disk that refuses, the job does not begin any more, and the answer says
+        that this is not stored yet.
+        """
+        def refused(_: BaseException) -> None:
+            answer(True, f"Job {job_id} will be canceled as soon as the disk takes it; until "
+                         "then it does not begin, unless the master is restarted")
         while True:
             with self._board.mutex:
                 entry = self._entries.get(job_id)
@@ -107,7 +118,7 @@ class Runner:
                     answer(*self._cancel_running(entry))
                     return
             if self._end(entry, JobStatus.CANCELED, CANCELED_RESULT,
-                         lambda: answer(True, f"Job {job_id} canceled"), refuse):
+                         lambda: answer(True, f"Job {job_id} canceled"), refused):
                 return                              # otherwise it moved on: look again
 
     def change_priority(self, job_id: int, priority: int) -> bool:
@@ -119,13 +130,14 @@ class Runner:
             for op in entry.job.ops[entry.index:]:
                 op.priority = priority
             task = entry.task
+            place = rank_of(entry)
             if entry.phase is Phase.READY:
                 self._make_ready(entry)
             elif entry.phase is Phase.RUNNABLE:
-                heapq.heappush(self._runnable, (priority, job_id, entry))
+                self._runnable.push(entry)
             self._board.changed(job_id)
         if task is not None:
-            task.set_priority(priority)
+            task.set_rank(place)
         return True
 
     def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
@@ -134,37 +146,35 @@ class Runner:
             entry = self._entries.get(job_id)
             if entry is None:
                 return []
-            if entry.depends_on is not None:
-                return [{"kind": "job", "name": str(entry.depends_on), "mode": None,
-                         "jobs": [entry.depends_on]}]
-            task, phase = entry.task, entry.phase
-        if phase is Phase.PARKED and task is not None:
-            return task.waiting_for()
-        if phase in (Phase.READY, Phase.RUNNABLE):
-            return [{"kind": "limit", "name": "max_running_jobs", "mode": None, "jobs": []}]
-        return []
+            found = waits.on_jobs(entry, self._entries)
+            task = entry.task if entry.phase is Phase.PARKED else None
+            full = [other for other, item in self._entries.items() if item.phase in (
+                Phase.RUNNABLE, Phase.RUNNING)] if self._busy >= self._room else []
+            found += waits.on_turn(entry, stopping=self._stopping.is_set(),
+                                   refusing=self._store.refusing, full=full)
+        return found or (task.waiting_for() if task is not None else [])
 
     # -- dispatcher --------------------------------------------------------------------
 
     def _make_ready(self, entry: Entry) -> None:
         entry.phase = Phase.READY
-        heapq.heappush(self._ready, (entry.job.priority, entry.job.id, entry))
+        self._ready.push(entry)
         self._to_dispatch.notify()
 
     def _next_ready(self) -> Entry | None:
         """The next READY job; None when stopping."""
         with self._board.mutex:
             while not self._stopping.is_set():
-                while self._ready and self._busy < self._room:
-                    priority, _, entry = heapq.heappop(self._ready)
-                    # A job that moved on, or changed its priority, left a stale item.
-                    if entry.phase is Phase.READY and entry.job.priority == priority:
-                        entry.phase = Phase.PARKED
-                        return entry
+                entry = self._ready.pop() if self._busy < self._room else None
+                if entry is not None:
+                    entry.phase = Phase.PARKED
+                    return entry
                 self._to_dispatch.wait()
             return None
 
     def _dispatch(self) -> None:
+        if not self._burial.finish(self._stopping):     # before the jobs that depend on it
+            return
         while (entry := self._next_ready()) is not None:
             if self._refused:                       # do not run in circles meanwhile
                 self._refused = False
@@ -182,25 +192,25 @@ class Runner:
             if not entry.is_in(Phase.PARKED):
                 return                              # canceled meanwhile
             item, op = entry.op, entry.op.op
-            priority = item.priority
+            place = rank_of(entry)
         assert op is not None
         if entry.cancel.is_set():
             self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
             return
         if not self._dependencies_met(entry, op):
             return
-        task = self._executor.begin(op, entry.job.id, priority)
+        task = self._executor.begin(op, entry.job.id, place)
         with self._board.mutex:
             if not entry.is_in(Phase.PARKED):
                 return
             entry.task = task
             if item.status is JobStatus.QUEUED:
                 item.move(JobStatus.WAITING)
-                item.start_ts = timestamp(self._clock())
+                item.start_ts = self._clocks.now().stamp
                 entry.job.start_ts = entry.job.start_ts or item.start_ts
                 self._board.changed(entry.job.id)
-        if item.priority != priority:               # changed before it had a task to tell
-            task.set_priority(item.priority)
+        if rank_of(entry) != place:                 # changed before it had a task to tell
+            task.set_rank(rank_of(entry))
         if task.acquire(lambda: self._locks_held(entry, task)):
             self._locks_held(entry, task)
 
@@ -209,7 +219,7 @@ class Runner:
             if entry.task is task and entry.phase is Phase.PARKED:
                 entry.phase = Phase.RUNNABLE
                 self._busy += 1
-                heapq.heappush(self._runnable, (entry.op.priority, entry.job.id, entry))
+                self._runnable.push(entry)
                 self._to_work.notify()
                 return
         task.release()                              # canceled in between
@@ -227,7 +237,7 @@ class Runner:
                     if number in self._entries:
                         return False
                 with self._store.read() as connection:
-                    status = journal.status(connection, number)
+                    status = records.status(connection, number)
                 if status is not None and status not in JOB_FINAL:
                     return False                    # stored just now, on the board in a moment
                 with self._board.mutex:
@@ -245,14 +255,13 @@ class Runner:
     def _next_runnable(self) -> Entry | None:
         with self._board.mutex:
             while not self._stopping.is_set():
-                while self._runnable:
-                    _, _, entry = heapq.heappop(self._runnable)
-                    if entry.phase is Phase.RUNNABLE:
-                        entry.phase = Phase.RUNNING
-                        entry.op.move(JobStatus.RUNNING)
-                        entry.op.exec_ts = timestamp(self._clock())
-                        self._board.changed(entry.job.id)
-                        return entry
+                entry = self._runnable.pop()
+                if entry is not None:
+                    entry.phase = Phase.RUNNING
+                    entry.op.move(JobStatus.RUNNING)
+                    entry.op.exec_ts = self._clocks.now().stamp
+                    self._board.changed(entry.job.id)
+                    return entry
                 self._to_work.wait()
             return None
 
@@ -273,7 +282,7 @@ class Runner:
     def _carry_out(self, entry: Entry) -> None:
         assert entry.task is not None
         try:
-            run = run_of(entry, self._board, self._store, self._clock, self._stopping)
+            run = run_of(entry, self._board, self._store, self._clocks.wall, self._stopping)
             self._settle(entry, entry.task.execute(run))
         except StoreUnavailable:
             raise                                   # only when stopping; see ``ending.commit``
@@ -294,26 +303,8 @@ class Runner:
             return
         with self._board.mutex:
             index = entry.index
-            draft = ending.draft_of(entry.job, index)
-        children: list[Job] = []
-        if isinstance(outcome, Done):
-            now = self._clock()
-            try:
-                children = self._commit(ending.store_success(draft, index, outcome, now,
-                                                             timestamp(now)))
-            except Exception as err:
-                outcome.undo()
-                if isinstance(err, StoreUnavailable):
-                    raise
-                outcome = Failed(err, outcome.op)
-                with self._board.mutex:
-                    draft = ending.draft_of(entry.job, index)
-            else:
-                ending.settle(outcome, entry.job.id)
-        if isinstance(outcome, Failed):
-            ending.mark_failure(draft, index, outcome, timestamp(self._clock()))
-            self._commit(lambda connection: journal.save(
-                connection, draft, range(index, len(draft.ops))))
+        draft, children = ending.store_end(self._store, self._board, entry.job, index, outcome,
+                                           self._clocks, self._stopping)
         for child in children:
             self.add(child)
         # Before the job goes on: its next opcode may want the same locks.
@@ -324,9 +315,6 @@ class Runner:
                 self._forget(entry)
             else:
                 self._requeue(entry)
-
-    def _commit(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        return ending.commit(self._store, change, self._stopping)
 
     # -- ends, and what they set going -----------------------------------------------------
 
@@ -350,7 +338,7 @@ class Runner:
             self._dependents.leave(entry)
         if task is not None:
             task.release()
-        ending.mark_end(draft, index, status, result, timestamp(self._clock()))
+        ending.mark_end(draft, index, status, result, self._clocks.now())
         future = self._store.write(lambda connection: journal.save(
             connection, draft, range(index, len(draft.ops))))
 
@@ -360,6 +348,8 @@ class Runner:
                 if error is not None:
                     logging.error("Job %d could not be ended: %s", entry.job.id, error)
                     self._refused = True
+                    if refuse is not None:
+                        entry.cancel.set()          # it does not begin any more
                     self._requeue(entry)
                 else:
                     ending.adopt(entry.job, draft, index)
@@ -391,9 +381,12 @@ class Runner:
         entry.phase = Phase.ENDING
         del self._entries[entry.job.id]
         self._board.remove(entry.job)
-        for dependent in self._dependents.ended(entry.job.id):
+        self._wake_dependents(entry.job.id)
+
+    def _wake_dependents(self, number: int) -> None:
+        for dependent in self._dependents.ended(number):
             waiting = self._entries.get(dependent)
-            if waiting is not None and waiting.depends_on == entry.job.id:
+            if waiting is not None and waiting.depends_on == number:
                 waiting.depends_on = None
                 if waiting.phase is Phase.PARKED:
                     self._make_ready(waiting)

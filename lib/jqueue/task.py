@@ -67,7 +67,7 @@ class Task(Protocol):
     def waiting_for(self) -> list[dict[str, Any]]:
         """What ``acquire`` waits for, for people."""
 
-    def set_priority(self, priority: int) -> None:
+    def set_rank(self, rank: float) -> None:
         """Move within the lines."""
 
     def execute(self, run: JobRun) -> Outcome:
@@ -77,8 +77,8 @@ class Task(Protocol):
 class Executor(Protocol):
     """What carries opcodes out."""
 
-    def begin(self, op: OpCode, job_id: int, priority: int) -> Task:
-        """A task for an opcode; raises what is wrong with it."""
+    def begin(self, op: OpCode, job_id: int, rank: float) -> Task:
+        """A task for an opcode; raises what is wrong with it. See ``line`` for ranks."""
 
 
 class Phase(Enum):
@@ -96,6 +96,8 @@ class Entry:
     """A live job with its phase."""
 
     job: Job
+    #: When it was accepted, or taken up by this master, on its monotonic clock.
+    since: float = 0.0
     phase: Phase = Phase.READY
     task: Task | None = None
     depends_on: int | None = None

@@ -85,10 +85,14 @@ class Kind(Generic[Row]):
 
 
 class Reading:
-    """What one query reads: each node is asked once, and only if ``live``."""
+    """What one query reads: each node is asked once, and only if ``live``.
 
-    def __init__(self, sources: Sources, *, live: bool) -> None:
+    ``needed`` are the fields that will be looked at, in rows and by the filter.
+    """
+
+    def __init__(self, sources: Sources, *, live: bool, needed: Collection[str]) -> None:
         self.sources = sources
+        self.needed = needed
         self.config = sources.config
         self._live = live
         self._nodes: dict[str, Node] = {}

@@ -27,8 +27,11 @@ _BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
 _NORMAL = int(ResultStatus.NORMAL)
 
 
-def run(sources: Sources, what: str, fields: Sequence[str], filter_: object) -> dict[str, Any]:
+def run(sources: Sources, what: str, fields: Sequence[str], filter_: object,
+        page: Callable[[Reading], Iterable[Any]] | None = None) -> dict[str, Any]:
     """Query: ``{"fields": [definition, ...], "data": [[[status, value], ...], ...]}``.
+
+    ``page`` gives the rows instead of the kind; the filter holds within it.
 
     ``ParameterError`` for what is wrong with kind or filter, ``OpPrereqError``
     (unknown_entity) for a name that is looked up and not found.
@@ -37,9 +40,11 @@ def run(sources: Sources, what: str, fields: Sequence[str], filter_: object) -> 
     tree = qfilter.parse(filter_)
     chosen = [kind.fields.get(name) or unknown(name) for name in fields]
     test = None if tree is None else qfilter.make_test(tree, lambda name: _access(kind, name))
-    reading = Reading(sources, live=_is_live(kind, {*fields, *qfilter.fields(tree)}))
-    keys = _keys(kind, tree)
-    if keys is not None:
+    needed = {*fields, *qfilter.fields(tree)}
+    reading = Reading(sources, live=_is_live(kind, needed), needed=needed)
+    if page is not None:
+        rows = list(filter(test, page(reading)))
+    elif (keys := _keys(kind, tree)) is not None:
         rows = _look_up(kind, reading, keys)
     else:
         rows = list(filter(test, kind.rows(reading, fields)))
@@ -63,7 +68,7 @@ def classic(sources: Sources, what: str, names: Sequence[str],
     """
     kind = _kind(what)
     getters = _known(kind, fields)
-    reading = Reading(sources, live=_is_live(kind, fields))
+    reading = Reading(sources, live=_is_live(kind, fields), needed=fields)
     if not names or kind.named is None:
         return _plain(getters, kind.rows(reading, fields))
     assert kind.key is not None
@@ -79,7 +84,7 @@ def job_rows(sources: Sources, ids: Sequence[int] | None,
     A job that does not exist has its id and nothing else.
     """
     getters = _known(job.KIND, fields)
-    reading = Reading(sources, live=False)
+    reading = Reading(sources, live=False, needed=fields)
     if ids is None:
         return _plain(getters, job.KIND.rows(reading, fields))
     assert job.KIND.named is not None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ganeti.constants import FieldKind
 from ganeti.jqueue.job import Job, JobOp
+from ganeti.jqueue.pages import Head, Page
 from ganeti.qfilter import Comparison
 from ganeti.query.base import UNAVAIL, FieldDef, Kind, Reading, table
 
@@ -15,17 +16,18 @@ ID_END = 2 ** 63
 
 
 class JobRow(NamedTuple):
-    """A job, or the id of one that does not exist."""
+    """A job, or the id of one that does not exist; and what says why it waits."""
 
     id: int
-    job: Job | None
+    job: Job | Head | None
+    waiting_for: Callable[[int], list[dict[str, Any]]] = lambda job_id: []
 
 
 _Field = FieldDef[JobRow]
 _K = FieldKind
 
 
-def _field(name: str, title: str, kind: FieldKind, doc: str, value: Callable[[Job], Any],
+def _field(name: str, title: str, kind: FieldKind, doc: str, value: Callable[[Any], Any],
            comparison: Comparison = Comparison.PLAIN) -> _Field:
     def get(row: JobRow) -> Any:
         found = None if row.job is None else value(row.job)
@@ -63,10 +65,23 @@ FIELDS = table([
     _of_ops("opstart", "OpCode_start", "When each opcode's turn came", lambda op: op.start_ts),
     _of_ops("opexec", "OpCode_exec", "When each opcode held its locks", lambda op: op.exec_ts),
     _of_ops("opend", "OpCode_end", "When each opcode ended", lambda op: op.end_ts),
+    _field("user", "User", _K.TEXT, "The user of the API who submitted it (no field of Ganeti's)",
+           lambda job: job.context.user),
+    _field("request_id", "Request", _K.TEXT,
+           "The API's request that submitted it, as its log has it (no field of Ganeti's)",
+           lambda job: job.context.request_id),
+    _Field("waiting_for", "Waiting_for", _K.OTHER,
+           "Why it waits: {kind, name, mode, jobs} each (no field of Ganeti's)",
+           lambda row: UNAVAIL if row.job is None else row.waiting_for(row.id)),
 ])
 
+#: Fields that need no opcodes: a ``Head`` has them.
+HEAD_FIELDS = frozenset({"id", "status", "archived", "received_ts", "start_ts", "end_ts", "user",
+                         "request_id"})
 
-def values(job: Job, fields: Sequence[str]) -> list[Any]:
+
+def values(job: Job, fields: Sequence[str],
+           waiting_for: Callable[[int], list[dict[str, Any]]]) -> list[Any]:
     """Plain values of a job's fields, null for what has none.
 
     If any field does not exist, all of them are null (luxid 3.0).
@@ -74,22 +89,26 @@ def values(job: Job, fields: Sequence[str]) -> list[Any]:
     known = [FIELDS.get(name) for name in fields]
     if None in known:
         return [None] * len(fields)
-    row = JobRow(job.id, job)
+    row = JobRow(job.id, job, waiting_for)
     found = [item.getter(row) for item in known if item is not None]
     return [None if value is UNAVAIL else value for value in found]
 
 
-def _rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
+def rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
     """All jobs; archived ones only for those who ask for the field ``archived``."""
-    return [JobRow(job.id, job)
-            for job in reading.sources.queue.jobs(archived="archived" in fields)]
+    queue, archived = reading.sources.queue, "archived" in fields
+    if HEAD_FIELDS.issuperset(reading.needed):
+        heads, _ = queue.heads(Page(archived=archived))
+        return [JobRow(head.id, head) for head in heads]
+    return [JobRow(job.id, job, queue.waiting_for) for job in queue.jobs(archived=archived)]
 
 
-def _named(reading: Reading, ids: Sequence[int]) -> list[JobRow | None]:
+def named(reading: Reading, ids: Sequence[int]) -> list[JobRow]:
     """Jobs by id, each once, archived or not, and a row for each that does not exist."""
     possible = [number for number in ids if 0 <= number < ID_END]
-    found = {job.id: job for job in reading.sources.queue.jobs(possible)}
-    return [JobRow(number, found.get(number)) for number in dict.fromkeys(ids)]
+    queue = reading.sources.queue
+    found = {job.id: job for job in queue.jobs(possible)}
+    return [JobRow(number, found.get(number), queue.waiting_for) for number in dict.fromkeys(ids)]
 
 
-KIND = Kind("job", "Job", FIELDS, _rows, key="id", key_type=int, named=_named)
+KIND = Kind("job", "Job", FIELDS, rows, key="id", key_type=int, named=named)

@@ -8,6 +8,7 @@ here: it waits, and so belongs to the server's loop.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from typing import Any
 
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
-from ganeti.jqueue.queue import JobQueue
-from ganeti.query import cluster, engine, tags
+from ganeti.jqueue.queue import Accepted, JobQueue
+from ganeti.query import cluster, engine, job_page, tags
 from ganeti.query.base import Sources
 
 Answer = Any
@@ -55,15 +56,28 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
 
 
 def _submit(master: Master, call: luxi.SubmitJob, context: luxi.Context) -> Answer:
-    return _first(master.queue.submit([load_ops(call.ops)], context))
+    return _one(master, call.ops, context, to_drained=False)
 
 
 def _submit_to_drained(master: Master, call: luxi.SubmitJobToDrainedQueue,
                        context: luxi.Context) -> Answer:
-    return _first(master.queue.submit([load_ops(call.ops)], context, to_drained=True))
+    return _one(master, call.ops, context, to_drained=True)
+
+
+def _one(master: Master, wires: list[dict[str, Any]], context: luxi.Context, *,
+         to_drained: bool) -> Answer:
+    def reply(accepted: Accepted) -> luxi.Reply:
+        if context.idempotency_key is None:
+            return luxi.Reply(accepted.ids[0])
+        return luxi.Reply(accepted.ids[0], {
+            "idempotency": "replayed" if accepted.replayed else "stored"})
+    return _map(master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained),
+                reply)
 
 
 def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: luxi.Context) -> Answer:
+    # A key names one job; here it is not honoured, and the reply says nothing of it.
+    context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
     return _map(master.queue.submit([load_ops(ops) for ops in call.jobs], context),
                 lambda ids: [[True, number] for number in ids])
 
@@ -96,6 +110,8 @@ def _query_jobs(master: Master, call: luxi.QueryJobs, context: luxi.Context) -> 
 
 
 def _query(master: Master, call: luxi.Query, context: luxi.Context) -> Answer:
+    if call.paging is not None and call.what == "job":
+        return job_page.run(master.sources, call.fields, call.qfilter, call.paging)
     return engine.run(master.sources, call.what, call.fields, call.qfilter)
 
 
@@ -186,13 +202,11 @@ def _map(future: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
     return result
 
 
-def _first(future: Future[list[int]]) -> Future[int]:
-    return _map(future, lambda ids: ids[0])
-
-
 def success(result: Any) -> bytes:
-    """An answer as it goes out."""
+    """An answer as it goes out; a ``luxi.Reply`` has notes beside its result."""
     try:
+        if isinstance(result, luxi.Reply):
+            return luxi.pack({"success": True, "result": result.result, **result.notes})
         return luxi.pack({"success": True, "result": result})
     except (TypeError, ValueError) as err:
         logging.exception("An answer could not be written as JSON")

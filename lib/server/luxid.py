@@ -334,7 +334,7 @@ class _Wait:
             job = self._queue.job(self._job_id)
             if job is None or job.archived:
                 raise errors.JobLost(f"Job {self._job_id} is not in the queue")
-            values = plain(job_query.values(job, self._call.fields))
+            values = plain(job_query.values(job, self._call.fields, self._queue.waiting_for))
             # As luxid: with a field that does not exist all is null, and nothing was logged.
             entries = new_entries(job, self._call.previous_serial) if self._known else []
             if job.final or entries or values != self._call.previous:
@@ -356,7 +356,7 @@ def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
     if call is None:
         raise ValueError(f"unknown method {method!r}")
     args = [] if call is luxi.QueryClusterInfo else data.get("args")
-    return call.from_args(args), luxi.Context.from_wire(data.get("context"))
+    return call.from_args(args, data), luxi.Context.from_wire(data.get("context"))
 
 
 def new_entries(job: Job, after: int | None) -> list[list[Any]]:

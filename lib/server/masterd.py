@@ -74,7 +74,7 @@ class MasterDaemon(daemon.Daemon):
         queue = self._queue = JobQueue(
             store, mcpu.Processor(environment, locks), rerun_safe=mcpu.rerun_safe,
             workers=config.cluster.max_running_jobs)
-        recovery.clean_up(environment, queue.recover())
+        queue.recover(lambda dead: recovery.clean_up(environment, dead))
         master = calls.Master(Sources(config, environment.nodes, queue, locks), queue)
         self._server = luxid.LuxiServer(self._listen(), master, self._loop)
         queue.start()

@@ -1,0 +1,109 @@
+"""Pages of jobs: which of them, in what order, without their opcodes.
+
+However many jobs there are, a page costs what is on it, and a count one pass over
+the narrow table of jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ganeti import luxi
+from ganeti.constants import JobStatus
+from ganeti.jqueue.job import Job, Timestamp, from_us
+from ganeti.jqueue.records import IS_FINAL, read_status, stamp_of
+from ganeti.store import Store
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which jobs are wanted: the words of ``luxi.Query.paging``."""
+
+    status: frozenset[str] | None = None
+    since_us: int | None = None
+    after: int | None = None                # exclusive; below it if descending
+    descending: bool = False
+    archived: bool = False
+    limit: int | None = None
+
+    def matches(self, head: Head) -> bool:
+        """Would this job be on some page?"""
+        return ((self.status is None or head.status in self.status)
+                and (self.since_us is None or head.received_us >= self.since_us))
+
+    def cut(self, heads: list[Head]) -> list[Head]:
+        """Of jobs that match: those of this page, in its order."""
+        chosen = [head for head in heads if self.after is None
+                  or (head.id < self.after if self.descending else head.id > self.after)]
+        chosen.sort(key=lambda head: head.id, reverse=self.descending)
+        return chosen if self.limit is None else chosen[:self.limit]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What can be said of a job without its opcodes; the names are ``Job``'s."""
+
+    id: int
+    status: JobStatus
+    received_us: int
+    start_ts: Timestamp | None
+    end_ts: Timestamp | None
+    archived: bool
+    context: luxi.Context
+
+    @classmethod
+    def of(cls, job: Job) -> Head:
+        """Of a live job, under the board's mutex."""
+        received = job.received_ts
+        return cls(job.id, job.status, received[0] * 1_000_000 + received[1], job.start_ts,
+                   job.end_ts, job.archived, job.context)
+
+    @property
+    def received_ts(self) -> Timestamp:
+        """When it came."""
+        return from_us(self.received_us)
+
+
+_HEAD_COLUMNS = "id, status, received_us, start_us, end_us, archived, user, request_id"
+
+
+def heads(store: Store, page: Page) -> list[Head]:
+    """Final jobs of a page, in its order: its limit is kept, live jobs are not among them."""
+    where, arguments = _where(page)
+    if page.after is not None:
+        where += f" AND id {'<' if page.descending else '>'} {page.after:d}"
+    sql = (f"SELECT {_HEAD_COLUMNS} FROM job_job WHERE {where} "
+           f"ORDER BY id {'DESC' if page.descending else 'ASC'}")
+    if page.limit is not None:
+        sql += f" LIMIT {page.limit:d}"
+    with store.read() as connection:
+        return [_head(row) for row in connection.execute(sql, arguments)]
+
+
+def count(store: Store, page: Page) -> int:
+    """How many final jobs match."""
+    where, arguments = _where(page)
+    with store.read() as connection:
+        return int(connection.execute(f"SELECT count(*) FROM job_job WHERE {where}",
+                                      arguments).fetchone()[0])
+
+
+def _where(page: Page) -> tuple[str, list[Any]]:
+    where, arguments = IS_FINAL, []
+    if not page.archived:
+        where += " AND archived = 0"
+    if page.status is not None:
+        words = sorted(page.status)
+        where += f" AND status IN ({', '.join('?' * len(words))})"
+        arguments += words
+    if page.since_us is not None:
+        where += f" AND received_us >= {page.since_us:d}"
+    return where, arguments
+
+
+def _head(row: Sequence[Any]) -> Head:
+    job_id, state, received, start, end, archived, user, request_id = row
+    return Head(job_id, read_status(state), received, stamp_of(start), stamp_of(end),
+                bool(archived), luxi.Context(user, request_id))

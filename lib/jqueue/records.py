@@ -1,0 +1,229 @@
+"""Stored jobs, read from the database; ``journal`` writes them.
+
+A row is compared with its checksum before it is believed. A job of which
+something is not as it was written is shown as one that ended in error and says
+so: its id still names a job, and nobody takes for true what is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from ganeti import errors, luxi, opcodes, schema, serializer
+from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
+from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us
+from ganeti.jqueue.journal import is_id
+from ganeti.opcodes import OpCode
+from ganeti.store import Store
+
+_FINAL = tuple(sorted(map(str, JOB_FINAL)))
+#: Condition of rows of ``job_job``: the job has ended.
+IS_FINAL = f"status IN {_FINAL}"
+#: Ids that go into one statement (SQLite takes 32,766 variables at most).
+_CHUNK = 500
+_JOB_COLUMNS = ", ".join((*schema.COLUMNS["job_job"], "sum"))
+_OP_COLUMNS = ", ".join((*schema.COLUMNS["job_op"], "sum"))
+_LOG_COLUMNS = ", ".join((*schema.COLUMNS["job_log"], "sum"))
+
+#: (job id, index of the opcode) -> its log.
+Lines = Callable[[int, int], list[LogEntry]]
+
+#: What a job says whose record is not as it was written (its only opcode's result).
+DAMAGED = ("the record of this job is damaged: what it was, and whether it did its work, "
+           "is not known")
+
+
+def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
+    """A switch of the queue."""
+    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
+                             (f"queue.{name}",)).fetchone()
+    if row is None:
+        return default
+    if not schema.is_whole(row):
+        logging.error("The database's value queue.%s is damaged; taken as %r", name, default)
+        return default
+    return serializer.loads(row[1])
+
+
+def served(connection: sqlite3.Connection) -> int:
+    """What ``Clocks.served`` had come to, as far as it is known."""
+    last = connection.execute(
+        "SELECT received_served FROM job_job ORDER BY id DESC LIMIT 1").fetchone()
+    ended = connection.execute(
+        f"SELECT max(end_served) FROM job_job WHERE archived = 0 AND {IS_FINAL}").fetchone()
+    found = [value(connection, "served", 0), *(last or ()), *ended]
+    return max(number for number in found if isinstance(number, int))
+
+
+def status(connection: sqlite3.Connection, job_id: int) -> JobStatus | None:
+    """A job's stored status; None if there is no such job."""
+    row = connection.execute("SELECT status FROM job_job WHERE id = ?", (job_id,)).fetchone()
+    return None if row is None else read_status(row[0])
+
+
+def read_status(text: object) -> JobStatus:
+    """As it is stored; what is none any more counts as the damage that it is."""
+    return JobStatus(str(text)) if text in list(JobStatus) else JobStatus.ERROR
+
+
+def find_key(connection: sqlite3.Connection, context: luxi.Context,
+             since: int) -> tuple[int, str | None] | None:
+    """(id, digest of the request) of the job that a user's key names, accepted after ``since``."""
+    row = connection.execute(
+        "SELECT id, request_digest, received_served FROM job_job WHERE idempotency_key = ? "
+        "AND coalesce(user, '') = ? ORDER BY id DESC LIMIT 1",
+        (context.idempotency_key, context.user or "")).fetchone()
+    return None if row is None or row[2] < since else (row[0], row[1])
+
+
+def archivable(connection: sqlite3.Connection, before: int | None) -> list[int]:
+    """Ids of final jobs that ended before that second of service (None: whenever), oldest first.
+
+    A job that has no end (one without opcodes) goes only with None.
+    """
+    sql = f"SELECT id FROM job_job WHERE archived = 0 AND {IS_FINAL}"
+    if before is not None:
+        sql += f" AND end_served <= {before:d}"
+    return [row[0] for row in connection.execute(sql + " ORDER BY id")]
+
+
+def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job]:
+    """Stored jobs, ascending: these, or all that have ended (archived only if asked)."""
+    with store.read() as connection:
+        if ids is None:
+            where = f"WHERE {IS_FINAL}" + ("" if archived else " AND archived = 0")
+            return _jobs(store, connection, where, [])
+        found: list[Job] = []
+        wanted = sorted(set(filter(is_id, ids)))
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start:start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            found += _jobs(store, connection, f"WHERE id IN ({marks})", chunk)
+        return found
+
+
+def load_live(store: Store) -> list[Job]:
+    """Jobs that have not ended."""
+    with store.read() as connection:
+        return _jobs(store, connection, f"WHERE status NOT IN {_FINAL}", [])
+
+
+def _jobs(store: Store, connection: sqlite3.Connection, where: str,
+          arguments: Sequence[Any]) -> list[Job]:
+    connection.execute("BEGIN")             # both reads see one state
+    try:
+        rows = connection.execute(
+            f"SELECT {_JOB_COLUMNS} FROM job_job {where} ORDER BY id", arguments).fetchall()
+        op_rows = connection.execute(
+            f"SELECT {_OP_COLUMNS} FROM job_op WHERE job_id IN "
+            f"(SELECT id FROM job_job {where}) ORDER BY job_id, idx", arguments)
+        ops: dict[int, list[Sequence[Any]]] = {}
+        for row in op_rows:
+            ops.setdefault(row[0], []).append(row)
+    finally:
+        connection.execute("COMMIT")
+    found = []
+    for number, row in enumerate(rows):
+        if number % _CHUNK == 0:
+            lines = _Lines(store)
+        lines.add(row[0])
+        found.append(build(row, ops.get(row[0], ()), lines.of))
+    return found
+
+
+def build(row: Sequence[Any], op_rows: Sequence[Sequence[Any]],
+          lines: Lines = lambda job_id, index: []) -> Job:
+    """A job from its rows; a damaged one if one of them is, or is missing."""
+    (job_id, _, received, start, end, archived, user, request_id, key, digest,
+     received_served, end_served, count_, _) = row
+    if not schema.is_whole(row) or len(op_rows) != count_ or not all(
+            schema.is_whole(op) for op in op_rows):
+        logging.error("The record of job %s is damaged", job_id)
+        return damaged(job_id)
+    try:
+        ops = [_op(op, lines) for op in op_rows]
+    except serializer.ParseError as err:
+        logging.error("The record of job %s holds something that is no JSON: %s", job_id, err)
+        return damaged(job_id)
+    return Job(id=job_id, ops=ops, received_ts=from_us(received), start_ts=stamp_of(start),
+               end_ts=stamp_of(end), archived=bool(archived), received_served=received_served,
+               end_served=end_served,
+               context=luxi.Context(user, request_id, key, digest))
+
+
+def damaged(job_id: int) -> Job:
+    """What stands for a job whose record cannot be believed."""
+    result = errors.encode(errors.JobQueueError(DAMAGED))
+    return Job(id=job_id, received_ts=(0, 0), end_ts=(0, 0), damaged=True, ops=[JobOp(
+        view={"OP_ID": "OP_UNREADABLE"}, summary="UNREADABLE", status=JobStatus.ERROR,
+        result=result, end_ts=(0, 0))])
+
+
+def stamp_of(micros: int | None) -> Timestamp | None:
+    """Microseconds since the epoch as a pair."""
+    return None if micros is None else from_us(micros)
+
+
+def _op(row: Sequence[Any], lines: Lines) -> JobOp:
+    job_id, index, text, summary, state, priority, result, start, execution, end, _ = row
+    view, op = _opcode(text, summary, state in JOB_FINAL)
+    return JobOp(view=view, summary=summary, op=op, status=JobStatus(state), priority=priority,
+                 result=None if result is None else serializer.loads_lenient(result.encode()),
+                 start_ts=stamp_of(start), exec_ts=stamp_of(execution), end_ts=stamp_of(end),
+                 lines=None, load_lines=partial(lines, job_id, index))
+
+
+def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCode | None]:
+    """How a stored opcode is shown; and itself, if it is to run and can be read."""
+    wire = serializer.loads_lenient(text.encode())
+    if final and isinstance(wire, dict):
+        return wire, None
+    if not final:
+        try:
+            op = opcodes.load(wire)
+            return op.to_view(), op
+        except (opcodes.FieldError, errors.OpCodeUnknown) as err:
+            logging.error("A stored opcode cannot be read: %s", err)
+    # It may hold secrets, and nobody knows where.
+    return {"OP_ID": "OP_" + summary.partition("(")[0]}, None
+
+
+class _Lines:
+    """Log lines of some jobs: of all of them at once, when those of the first are asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ids: list[int] = []
+        self._found: dict[tuple[int, int], list[LogEntry]] | None = None
+
+    def add(self, job_id: int) -> None:
+        """Be ready for this job too."""
+        self._ids.append(job_id)
+
+    def of(self, job_id: int, index: int) -> list[LogEntry]:
+        """The lines of one opcode."""
+        if self._found is None:
+            self._found = self._load()
+        return self._found.pop((job_id, index), [])
+
+    def _load(self) -> dict[tuple[int, int], list[LogEntry]]:
+        found: dict[tuple[int, int], list[LogEntry]] = {}
+        with self._store.read() as connection:
+            for row in connection.execute(
+                    f"SELECT {_LOG_COLUMNS} FROM job_log WHERE job_id IN "
+                    f"({', '.join(map(str, self._ids))}) ORDER BY job_id, serial"):
+                found.setdefault((row[0], row[2]), []).append(log_entry(row))
+        return found
+
+
+def log_entry(row: Sequence[Any]) -> LogEntry:
+    """One line of a log; one that is damaged says so."""
+    job_id, serial, _, micros, kind, text, _ = row
+    if not schema.is_whole(row):
+        logging.error("Line %s of the log of job %s is damaged", serial, job_id)
+        return [serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)"]
+    return [serial, from_us(micros), kind, serializer.loads_lenient(text.encode())]

@@ -1,0 +1,171 @@
+"""The tables of the master's database, their versions, and how a row is vouched for.
+
+SQLite notices a page that is torn, not a bit that flipped inside a value. So each
+row carries a checksum of its other columns in ``sum``: whoever writes a row
+calculates it (``checksum`` here, or the SQL function of the same name where a
+statement changes part of a row), whoever reads one compares. And ids of jobs have no
+gaps but those in the value ``queue.skipped``, so that a job that vanished shows.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+#: Grows with every change of the tables below.
+VERSION = 2
+#: "gnti", so that ``file`` and we can tell this database from others.
+APPLICATION_ID = 0x676E7469
+
+#: Name in ``cluster_value`` of how many ids of jobs were passed over on purpose.
+SKIPPED = "queue.skipped"
+
+TABLES = """
+CREATE TABLE cluster_object (
+    kind TEXT NOT NULL,                 -- cluster, node, group, instance
+    uuid TEXT NOT NULL,
+    name TEXT NOT NULL,
+    data TEXT NOT NULL,                 -- JSON of the object
+    sum INTEGER,
+    PRIMARY KEY (kind, uuid),
+    UNIQUE (kind, name)
+) WITHOUT ROWID;
+CREATE TABLE cluster_value (
+    name TEXT PRIMARY KEY,
+    value TEXT,                         -- JSON
+    sum INTEGER
+) WITHOUT ROWID;
+CREATE TABLE job_job (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- never used twice
+    status TEXT NOT NULL,
+    received_us INTEGER NOT NULL,               -- microseconds since the epoch
+    start_us INTEGER,
+    end_us INTEGER,
+    archived INTEGER NOT NULL DEFAULT 0,
+    user TEXT,
+    request_id TEXT,
+    idempotency_key TEXT,
+    request_digest TEXT,
+    received_served INTEGER NOT NULL DEFAULT 0, -- seconds of service: see jqueue.clocks
+    end_served INTEGER,
+    ops INTEGER NOT NULL DEFAULT 0,             -- how many rows of job_op it has
+    sum INTEGER
+);
+CREATE TABLE job_op (
+    job_id INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    op TEXT NOT NULL,                   -- as submitted while it may run, as shown afterwards
+    summary TEXT NOT NULL,
+    status TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    result TEXT,                        -- JSON
+    start_us INTEGER,
+    exec_us INTEGER,
+    end_us INTEGER,
+    sum INTEGER,
+    PRIMARY KEY (job_id, idx)
+) WITHOUT ROWID;
+CREATE TABLE job_log (
+    job_id INTEGER NOT NULL,
+    serial INTEGER NOT NULL,            -- counts through the whole job
+    idx INTEGER NOT NULL,               -- which opcode said it
+    time_us INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,                 -- JSON
+    sum INTEGER,
+    PRIMARY KEY (job_id, serial)
+) WITHOUT ROWID;
+"""
+
+INDEXES = """
+CREATE INDEX job_job_unarchived ON job_job (id) WHERE archived = 0;
+CREATE INDEX job_job_live ON job_job (id) WHERE status NOT IN ('canceled', 'success', 'error');
+CREATE INDEX job_job_ended ON job_job (end_served)
+    WHERE archived = 0 AND status IN ('canceled', 'error', 'success');
+CREATE INDEX job_job_key ON job_job (idempotency_key, coalesce(user, ''), id)
+    WHERE idempotency_key IS NOT NULL;
+"""
+
+#: Columns that ``sum`` vouches for, in its order.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "cluster_object": ("kind", "uuid", "name", "data"),
+    "cluster_value": ("name", "value"),
+    "job_job": ("id", "status", "received_us", "start_us", "end_us", "archived", "user",
+                "request_id", "idempotency_key", "request_digest", "received_served",
+                "end_served", "ops"),
+    "job_op": ("job_id", "idx", "op", "summary", "status", "priority", "result", "start_us",
+               "exec_us", "end_us"),
+    "job_log": ("job_id", "serial", "idx", "time_us", "kind", "text"),
+}
+
+
+def checksum(*values: object) -> int:
+    """What ``sum`` must be: CRC-32 of the values as text."""
+    return zlib.crc32("\x1f".join(["" if value is None else str(value)
+                                   for value in values]).encode("utf-8", "surrogatepass"))
+
+
+def is_whole(row: Sequence[Any]) -> bool:
+    """Is a row of a table's ``COLUMNS`` and ``sum`` what was written?"""
+    return bool(checksum(*row[:-1]) == row[-1])
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make ``checksum`` known to a connection's statements."""
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+
+
+def insert(table: str, verb: str = "INSERT") -> str:
+    """The statement that takes a row's columns and its ``sum``."""
+    names = (*COLUMNS[table], "sum")
+    return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def seal(table: str, where: str) -> str:
+    """The statement that puts the sums of changed rows right."""
+    return f"UPDATE {table} SET sum = checksum({', '.join(COLUMNS[table])}) WHERE {where}"
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make all tables in an empty database, in one transaction."""
+    connection.executescript(
+        f"BEGIN; PRAGMA application_id={APPLICATION_ID}; "
+        f"PRAGMA user_version={VERSION}; {TABLES} {INDEXES} COMMIT;")
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a database of an older version to this one, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version, VERSION):
+            _STEPS[step](connection)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Sums; an age of jobs that no clock can change; keys of users."""
+    for table in COLUMNS:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
+    for column in ("received_served INTEGER NOT NULL DEFAULT 0", "end_served INTEGER",
+                   "ops INTEGER NOT NULL DEFAULT 0"):
+        connection.execute(f"ALTER TABLE job_job ADD COLUMN {column}")
+    # No job is archived before its time: what ended, ended when the upgrade was made.
+    connection.execute("UPDATE job_job SET end_served = 0 WHERE end_us IS NOT NULL")
+    connection.execute("UPDATE job_job SET ops = "
+                       "(SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)")
+    for name in ("unarchived", "live", "key"):
+        connection.execute(f"DROP INDEX job_job_{name}")
+    for statement in filter(str.strip, INDEXES.split(";")):
+        connection.execute(statement)
+    for table in COLUMNS:
+        connection.execute(seal(table, "1"))
+
+
+#: Version -> what makes it the next one.
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
