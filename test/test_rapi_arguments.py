@@ -3,7 +3,8 @@
 import unittest
 
 from ganeti.http.errors import BadRequest
-from ganeti.rapi.arguments import MAX_WORDS, Fixed, Query, choice, flag, integer, tags, text
+from ganeti.rapi.arguments import (MAX_KEY, MAX_WORDS, Fixed, Integer, Query, Words, choice,
+                                   flag, integer, read_idempotency_key, tags, text)
 
 
 class TestReaders(unittest.TestCase):
@@ -33,6 +34,27 @@ class TestReaders(unittest.TestCase):
         self.assertEqual(self.read(integer, "word=-12"), -12)
         self.assertRaises(BadRequest, self.read, integer, "word=true")
 
+    def test_integers_within_bounds(self):
+        kind = Integer(least=1, most=1000)
+        self.assertEqual([self.read(kind, f"word={value}") for value in (1, 1000)], [1, 1000])
+        for value in ("0", "1001", "-1", "1.0", "many"):
+            with self.assertRaises(BadRequest) as caught:
+                self.read(kind, f"word={value}")
+            self.assertIn("an integer from 1 to 1000", caught.exception.message)
+
+    def test_words_repeated_or_with_commas(self):
+        kind = Words(("a", "b", "c"))
+        self.assertEqual(self.read(kind, "word=b,a&word=a&word=+c+,"), ["b", "a", "c"])
+        for query, wrong in (("word=a,x", "'x'"), ("word=,", "','"), ("word=A", "'A'")):
+            with self.assertRaises(BadRequest) as caught:
+                self.read(kind, query)
+            self.assertIn(f"not {wrong}", caught.exception.message)
+
+    def test_a_word_set_anew(self):
+        query = Query("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")
+        self.assertEqual(query.with_word("after", 9),
+                         "bulk=1&status=a&status=b&x=%C3%A4%0A&after=9")
+
     def test_text_is_percent_decoded(self):
         self.assertEqual(self.read(text, "word=a%20b+c%2B"), "a b c+")
 
@@ -50,3 +72,36 @@ class TestReaders(unittest.TestCase):
 
     def test_a_flood_of_words(self):
         self.assertRaises(BadRequest, Query, "a=1&" * MAX_WORDS + "b=1")
+
+
+class TestIdempotencyKey(unittest.TestCase):
+    def assert_refused(self, lines, text):
+        with self.assertRaises(BadRequest, msg=lines) as caught:
+            read_idempotency_key(lines)
+        self.assertIn("Header Idempotency-Key", caught.exception.message)
+        self.assertIn(text, caught.exception.message)
+
+    def test_none(self):
+        self.assertIsNone(read_idempotency_key([]))
+
+    def test_quoted_and_bare_are_the_same(self):
+        for line in ("8e03-97:8e", '"8e03-97:8e"', '"8e03-97:8e";a=1',
+                     '8e03-97:8e ; a; b="x;\\"y"'):
+            self.assertEqual(read_idempotency_key([line]), "8e03-97:8e", line)
+
+    def test_escapes(self):
+        self.assertEqual(read_idempotency_key([r'"a \"b\\, c;"']), r'a "b\, c;')
+
+    def test_length(self):
+        for line in ("x" * MAX_KEY, '"' + "x" * MAX_KEY + '"', '"' + r"\\" * MAX_KEY + '"'):
+            self.assertEqual(len(read_idempotency_key([line])), MAX_KEY)
+        for line in ("x" * (MAX_KEY + 1), '""'):
+            self.assert_refused([line], "1 to 255 characters")
+
+    def test_malformed(self):
+        for line in ("", '"', '"a', 'a"', '"a"b', "a b", "a,b", '"a", "b"', r'"\a"', '"\xe9"',
+                     "\xe9", '"a\tb"', '"a";', '"a";B=1', ";a=1", '"a";x=1, "b"'):
+            self.assert_refused([line], "one quoted string")
+
+    def test_repeated(self):
+        self.assert_refused(["a", "a"], "more than once")

@@ -65,6 +65,23 @@ class TestRead(ClientTestCase):
         self.assertEqual(self.client.get_jobs(bulk=True)[0]["status"], "success")
         self.assertEqual(self.client.cancel_job(3), (False, "too late"))
 
+    def test_some_jobs(self):
+        self.objects({"id": 3, "status": "success", "received_ts": [1000, 0]},
+                     {"id": 4, "status": "queued", "received_ts": [1000, 0]})
+        self.assertEqual(self.client.get_jobs(order="desc", limit=1), [4])
+        self.assertEqual(self.client.get_jobs(status=["error", "success"], since=1000.0), [3])
+        self.assertEqual(self.client.get_jobs(after=3, archived=False), [4])
+
+    def test_query(self):
+        self.objects({"name": "x"})
+        self.assertEqual(self.client.query("lock", ["name"], ["?", "name"])["data"], [[[0, "x"]]])
+        self.assertEqual(self.master.calls,
+                         [luxi.Query("lock", ["name"], ["?", "name"])])
+        self.master.answers[luxi.QueryFields] = lambda call: {"fields": [call.what, call.fields]}
+        self.assertEqual(self.client.query_fields("job")["fields"], ["job", None])
+        self.assertEqual(self.client.query_fields("job", ["a", "b"])["fields"],
+                         ["job", ["a", "b"]])
+
     def test_operating_systems(self):
         self.master.answers[luxi.WaitForJobChange] = [["success", [[["a", ["b"], True]]]], []]
         self.assertEqual(self.client.get_operating_systems(), ["a+b"])
@@ -107,6 +124,16 @@ class TestChange(ClientTestCase):
     def test_reason(self):
         self.client.start_instance("w", reason="spring & autumn")
         self.assertEqual(self.reasons()[0][1], "spring & autumn")
+
+    def test_a_key_of_ones_own(self):
+        key = 'a "b\\c"'
+        self.assert_job_of(self.client.start_instance("w", idempotency_key=key),
+                           OpInstanceStartup(instance_name="w"))
+        self.assert_job_of(self.client.add_tags(["a"], idempotency_key=key),
+                           OpTagsSet(kind="cluster", tags=["a"]))
+        self.client.delete_instance("w")
+        self.assertEqual([context.idempotency_key for context in self.master.contexts],
+                         [key, key, None])
 
     def test_tags(self):
         client, tags = self.client, ["a:b", "c+d"]
@@ -172,5 +199,6 @@ class TestFile(RapiTestCase):
     def test_every_resource_has_its_method(self):
         text = SOURCE.read_text(encoding="utf-8")
         for word in ("version", "features", "info", "os", "nodes", "groups", "instances",
-                     "startup", "shutdown", "reboot", "reinstall", "tags", "jobs"):
+                     "startup", "shutdown", "reboot", "reinstall", "tags", "jobs", "query",
+                     "fields"):
             self.assertIn(f'{word}"', text)

@@ -29,6 +29,8 @@ ACCESS = {
     "/2/groups": {"GET": ""},
     "/2/groups/{group_name}": {"GET": ""},
     "/2/os": {"GET": ""},
+    "/2/query/{resource}": {"GET": "read", "PUT": "read"},
+    "/2/query/{resource}/fields": {"GET": ""},
     "/2/tags": {"GET": "", "PUT": "cluster.tags", "DELETE": "cluster.tags"},
 }
 
@@ -50,7 +52,8 @@ class TestRoutes(unittest.TestCase):
     def test_paths_that_lead_nowhere(self):
         for path in ("", "/3", "/2/", "//2/info", "/2/info/", "/2/info\n", "/2/jobs/abc",
                      "/2/jobs/-1", "/2/jobs/\u0661", "/2/instances/", "/2/instances/a b",
-                     "/2/instances/a/b", "/2/instances/b\u00fccher", "/2/Info", "/tags"):
+                     "/2/instances/a/b", "/2/instances/b\u00fccher", "/2/Info", "/tags",
+                     "/2/query", "/2/query/os", "/2/query/Lock", "/2/query/lock/name"):
             with self.assertRaises(NotFound, msg=path) as caught:
                 self.connector.find(path)
             self.assertIn(path[:3], caught.exception.detail)

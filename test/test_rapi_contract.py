@@ -5,7 +5,7 @@ from testutils_daemon import HOST, DaemonCluster
 
 NONE = type(None)
 
-#: URI -> keys of 2.0.6, and those that 3.x has besides.
+#: URI -> keys of 2.0.6, and those that 3.x (or, of jobs, only ours) has besides.
 KEYS = {
     "/2/info": (
         """software_version protocol_version config_version os_api_version
@@ -37,7 +37,8 @@ KEYS = {
         "",
         """alloc_policy name node_cnt node_list ipolicy custom_ipolicy diskparams
         custom_diskparams ndparams custom_ndparams ctime mtime uuid serial_no tags"""),
-    "/2/jobs": ("id ops status summary opstatus received_ts start_ts end_ts", ""),
+    "/2/jobs": ("id ops status summary opstatus received_ts start_ts end_ts",
+                "priority archived waiting_for user request_id"),
 }
 #: Keys that parameters have, by the key of the object that holds them.
 INNER = {

@@ -45,6 +45,18 @@ class TestStatus(unittest.TestCase):
             "Failed to parse request: SubmitJob: Can't parse value for 'hypervisor'"))
         self.assertIn("Invalid body parameters: Can't parse value", fault.message)
 
+    def test_by_name_from_the_wire(self):
+        for name, status in (("JobQueueError", 503), ("JobQueueFull", 503),
+                             ("JobQueueDrainError", 503), ("JobQueueUnavailable", 503),
+                             ("IdempotencyConflict", 422), ("GenericError", 500)):
+            self.assert_status(status, errors.decode([name, ["text"]]))
+
+    def test_a_key_of_another_request(self):
+        fault = self.assert_status(422, errors.IdempotencyConflict("it made job 5"))
+        self.assertEqual(fault.message, "Header Idempotency-Key: it made job 5")
+        self.assertIn("another request", fault.explain)
+        self.assertEqual(fault.headers, [])
+
     def test_who_may_try_again_is_told_when(self):
         self.assertIn(("Retry-After", "30"), translate(errors.JobQueueFull("full")).headers)
 

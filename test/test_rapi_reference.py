@@ -32,7 +32,7 @@ class TestReference(unittest.TestCase):
         for words in ("POST\n~~~~\n", "Needs the right ``instances.reboot``",
                       "- ``type``: one of soft, hard, full; default ``hard``",
                       "- ``shutdown_timeout``: an integer of 0 or more; default ``120``",
-                      "Answers the number of a job."):
+                      "Answers the number of a job; takes an ``Idempotency-Key``."):
             self.assertIn(words, section)
         self.assertNotIn("- ``instance_name``", section)
 

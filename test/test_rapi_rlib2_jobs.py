@@ -5,8 +5,10 @@ from testutils_rapi import RapiTestCase, table
 from ganeti import errors, luxi
 
 JOB = {"id": 7, "ops": [], "status": "success", "summary": ["TAGS_SET"], "opstatus": ["success"],
-       "received_ts": [1, 2], "start_ts": [1, 3], "end_ts": [1, 4], "oplog": [[]],
-       "opresult": [None]}
+       "received_ts": [1, 2], "start_ts": [1, 3], "end_ts": [1, 4], "priority": 0,
+       "waiting_for": [], "user": "admin", "request_id": "r9", "archived": False,
+       "oplog": [[]], "opresult": [None]}
+LOCK = {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [5]}
 
 
 class TestJobs(RapiTestCase):
@@ -19,6 +21,29 @@ class TestJobs(RapiTestCase):
         self.objects(JOB)
         job, = self.get("/2/jobs?bulk=1")
         self.assertEqual(job, {key: JOB[key] for key in JOB if key not in ("oplog", "opresult")})
+
+    def test_bulk_does_not_ask_for_archived_which_would_list_those(self):
+        self.objects({**JOB, "archived": "never asked for"})
+        self.assertIs(self.get("/2/jobs?bulk=1")[0]["archived"], False)
+
+    def test_without_words_nothing_is_asked_beside(self):
+        self.objects()
+        response = self.request("GET", "/2/jobs")
+        self.assertEqual(self.master.calls, [luxi.Query("job", ["id"], None)])
+        self.assertIsNone(self.header("X-Total-Count", response))
+
+    def test_what_it_waits_for(self):
+        self.objects({**JOB, "status": "waiting", "waiting_for": [LOCK]})
+        self.assertEqual(self.get("/2/jobs/7")["waiting_for"], [LOCK])
+        self.assertEqual(self.get("/2/jobs?bulk=1")[0]["waiting_for"], [LOCK])
+
+    def test_in_front_of_a_real_master(self):
+        # It knows neither who asked nor what a job waits for.
+        self.objects({key: value for key, value in JOB.items()
+                      if key not in ("waiting_for", "user", "request_id")})
+        for job in (self.get("/2/jobs/7"), *self.get("/2/jobs?bulk=1")):
+            self.assertEqual([job[key] for key in ("waiting_for", "user", "request_id")],
+                             [[], None, None])
 
     def test_one(self):
         self.objects(JOB)

@@ -1,9 +1,13 @@
 """What every submission has: reasons, dry runs, job ids, who asked."""
 
+import json
+
 from testutils_rapi import JOB_ID, RapiTestCase
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
+from ganeti.rapi.baserlib import RESOURCES, SLOT
+from ganeti.rapi.connector import Connector
 
 URI = "/2/instances/web/startup"
 
@@ -12,13 +16,19 @@ class TestSubmission(RapiTestCase):
     def test_the_trail_names_the_resource(self):
         self.put(URI)
         (source, words, when), = self.reasons()
-        self.assertEqual((source, words), ("gnt:library:rlib2:instances_name_startup", ""))
+        self.assertEqual((source, words), ("gnt:library:rlib2:instances_name_startup",
+                                           "user=admin;request=r1"))
         self.assertIsInstance(when, int)
 
     def test_the_users_reason_comes_first(self):
         self.put(URI + "?reason=because%20I%20can")
         self.assertEqual([entry[:2] for entry in self.reasons()], [
-            ["gnt:user", "because I can"], ["gnt:library:rlib2:instances_name_startup", ""]])
+            ["gnt:user", "because I can"],
+            ["gnt:library:rlib2:instances_name_startup", "user=admin;request=r1"]])
+
+    def test_the_request_in_the_trail_is_the_one_that_is_answered(self):
+        response = self.request("PUT", URI)
+        self.assertIn(f"request={self.header('X-Request-Id', response)}", self.reasons()[0][1])
 
     def test_the_master_hears_who_asks(self):
         self.put(URI)
@@ -64,3 +74,116 @@ class TestSubmission(RapiTestCase):
     def test_no_master(self):
         self.assert_failure(502, errors.NoMaster("nobody there"))
         self.assert_failure(504, errors.Timeout("too slow"))
+
+
+class TestIdempotencyKey(RapiTestCase):
+    def send(self, key="abc", uri=URI, body=None, method="PUT", note=None):
+        """Status of the answer; ``note`` is what the master says of the key."""
+        notes = {} if note is None else {"idempotency": note}
+        self.master.answers[luxi.SubmitJob] = luxi.Reply(JOB_ID, notes)
+        headers = {} if key is None else {"Idempotency-Key": key}
+        response = self.request(method, uri, body, headers)
+        self.assert_job(response)
+        return self.header("Idempotency-Status", response)
+
+    def digest(self, **request):
+        self.send(**request)
+        return self.master.contexts[-1].request_digest
+
+    def test_the_answer_says_what_became_of_the_key(self):
+        self.assertEqual(self.send(note="stored"), "stored")
+        self.assertEqual(self.send(note="replayed"), "replayed")
+        self.assertIsNone(self.send(key=None, note="stored"))
+
+    def test_a_real_master_knows_no_keys(self):
+        self.assertEqual(self.send(), "not-honoured")
+        for note in ("of another\r\nworld", 1, ["stored"]):
+            self.assertEqual(self.send(note=note), "not-honoured")
+
+    def test_the_master_hears_key_and_digest(self):
+        self.send(key='"a b"')
+        context = self.master.contexts[-1]
+        self.assertEqual((context.user, context.request_id, context.idempotency_key),
+                         ("admin", "r1", "a b"))
+        self.assertRegex(context.request_digest, "^[0-9a-f]{64}$")
+
+    def test_the_same_request_has_the_same_digest(self):
+        first = self.digest(body={"priority": 10, "comment": "x"})
+        self.assertEqual(self.digest(key='"other"', body=b'{"comment":"x", "priority" : 10}'),
+                         first)
+
+    def test_another_request_has_another(self):
+        found = [self.digest(), self.digest(uri=URI + "?force=1"), self.digest(body={}),
+                 self.digest(body={"comment": "x"}), self.digest(uri=URI.replace("web", "db")),
+                 self.digest(uri=URI.replace("web/startup", "web/tags?tag=a")),
+                 self.digest(uri=URI.replace("web/startup", "web/tags?tag=a"), method="DELETE")]
+        self.assertEqual(len(set(found)), len(found))
+
+    def test_a_key_of_another_request(self):
+        self.master.answers[luxi.SubmitJob] = errors.IdempotencyConflict("it made job 5")
+        response = self.request("PUT", URI, headers={"Idempotency-Key": "abc"})
+        answer = self.assert_status(422, response)
+        self.assertIn("Idempotency-Key: it made job 5", answer["message"])
+
+    def test_a_malformed_one_is_refused_before_anything_is_sent(self):
+        for key in ("", '"', "a b", '""', "x" * 256):
+            self.assert_refused(400, "PUT", URI, headers={"Idempotency-Key": key},
+                                text="Header Idempotency-Key")
+        twice = [("Idempotency-Key", "a"), ("idempotency-key", "a")]
+        self.assert_refused(400, "PUT", URI, headers=twice, text="more than once")
+
+
+class TestWhoTakesKeys(RapiTestCase):
+    """Every verb of every resource either takes a key or refuses it."""
+
+    SLOTS = {"job_id": "7", "resource": "job"}
+    BODIES = {"POST /2/instances": {
+        "__version__": 1, "name": "web", "mode": "create", "disk_template": "diskless",
+        "disks": [], "nics": []}}
+
+    def verbs(self):
+        Connector()
+        for resource in RESOURCES:
+            if resource.__module__.startswith("ganeti."):
+                path = SLOT.sub(lambda slot: self.SLOTS.get(slot[1], "web"), resource.URI)
+                for method, verb in resource.verbs().items():
+                    yield method, path, verb
+
+    def ask(self, method, path):
+        self.master.calls.clear()
+        query = "?tag=a" if path.endswith("tags") else ""
+        return self.request(method, path + query, self.BODIES.get(f"{method} {path}"),
+                            {"Idempotency-Key": "abc"})
+
+    def test_those_that_answer_a_job(self):
+        takers = [(method, path) for method, path, verb in self.verbs() if verb.answers_job]
+        self.assertGreater(len(takers), 8)
+        for method, path in takers:
+            with self.subTest(method=method, path=path):
+                response = self.ask(method, path)
+                self.assert_job(response)
+                self.assertEqual(self.header("Idempotency-Status", response), "not-honoured")
+                self.assertEqual([type(call) for call in self.master.calls], [luxi.SubmitJob])
+
+    def test_the_others(self):
+        for method, path, verb in self.verbs():
+            if not verb.answers_job:
+                with self.subTest(method=method, path=path):
+                    answer = self.assert_status(400, self.ask(method, path))
+                    self.assertIn("Header Idempotency-Key", answer["message"])
+                    self.assertEqual(self.master.calls, [])
+
+    def test_whatever_answers_a_job_says_so(self):
+        # Each verb without a key: one that answers what SubmitJob did must be declared.
+        for method, path, verb in self.verbs():
+            self.master.calls.clear()
+            response = self.request(method, path + ("?tag=a" if path.endswith("tags") else ""),
+                                    self.BODIES.get(f"{method} {path}"))
+            answers = response.status == 200 and json.loads(response.body) == JOB_ID
+            self.assertEqual(answers, verb.answers_job, f"{method} {path}")
+
+    def test_who_may_not_is_told_that_first(self):
+        for user, status in ((None, 401), ("reader", 403)):
+            self.user = user
+            for key in ("abc", '"'):
+                self.assert_refused(status, "PUT", URI, headers={"Idempotency-Key": key})

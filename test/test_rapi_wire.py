@@ -2,8 +2,8 @@
 
 The JSON holds ``luxi``, a list of ``[method, args, result]`` between front and master (those
 of reading were recorded from a real Ganeti 3.0.2; an error is ``{"error": [class, args]}``),
-and ``status`` and ``body`` of the answer. Nanoseconds in reason trails are 0. To add one,
-drop in two files.
+and ``status`` and ``body`` of the answer. Nanoseconds in reason trails are 0, the request's
+id is r1. To add one, drop in two files.
 """
 
 import base64
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from testutils_rapi import FakeUsers
 
-from ganeti import errors
+from ganeti import errors, luxi
 from ganeti.http.reader import RequestReader
 from ganeti.server.application import Application
 
@@ -37,12 +37,12 @@ class Recording:
     def __init__(self, exchanges):
         self.ahead = list(exchanges)
 
-    def call(self, call, context=None):
+    def ask(self, call, context=None):
         method, args, result = self.ahead.pop(0)
         assert [type(call).__name__, without_times(call.to_args())] == [method, args]
         if isinstance(result, dict) and result.keys() == {"error"}:
             raise errors.decode(result["error"])
-        return result
+        return luxi.Reply(result)
 
 
 def read(name):
@@ -59,7 +59,8 @@ def read(name):
 def test_conversation(name):
     expected = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
     master = Recording(expected["luxi"])
-    response = Application(master, FakeUsers(), clock=lambda: 0.0).handle(read(name))
+    application = Application(master, FakeUsers(), make_id=lambda: "r1", clock=lambda: 0.0)
+    response = application.handle(read(name))
     assert not master.ahead, "the master was not asked everything"
     assert response.status == expected["status"]
     assert json.loads(response.body) == expected["body"]

@@ -14,12 +14,14 @@ STARTUP = "/2/instances/web/startup"
 class TestOrder(RapiTestCase):
     user = None
 
-    def test_route_then_method_then_user_then_body(self):
+    def test_route_then_method_then_user_then_key_then_body(self):
         broken = {"body": b"{", "headers": {"Content-Type": "text/plain"}}
         self.assert_refused(404, "PUT", "/2/nowhere", **broken)
         self.assert_refused(501, "POST", STARTUP, **broken)
         self.assert_refused(401, "PUT", STARTUP, **broken)
         self.user = "admin"
+        key = {"Idempotency-Key": '"', "Content-Type": "text/plain"}
+        self.assert_refused(400, "PUT", STARTUP, b"{", headers=key, text="Idempotency-Key")
         self.assert_refused(415, "PUT", STARTUP, **broken)
         self.assert_refused(400, "PUT", STARTUP, body=b"{")
 

@@ -20,7 +20,8 @@ JOB_ID = 17
 class FakeMaster:
     """Records LUXI calls, and answers them from ``answers``: class of the call -> answer.
 
-    An answer may be an exception, which is raised, or a function of the call.
+    An answer may be an exception, which is raised, a function of the call, or a ``Reply``
+    with notes.
     """
 
     def __init__(self):
@@ -28,7 +29,7 @@ class FakeMaster:
         self.contexts = []
         self.answers = {luxi.SubmitJob: JOB_ID}
 
-    def call(self, call, context=None):
+    def ask(self, call, context=None):
         self.calls.append(call)
         self.contexts.append(context)
         if type(call) not in self.answers:
@@ -38,7 +39,7 @@ class FakeMaster:
             answer = answer(call)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer if isinstance(answer, luxi.Reply) else luxi.Reply(answer)
 
 
 class FakeUsers:
@@ -80,7 +81,10 @@ class RapiTestCase(unittest.TestCase):
     # -- requests ------------------------------------------------------------------
 
     def request(self, method, target, body=None, headers=None):
-        """The response; ``body`` is raw when it is bytes, else JSON."""
+        """The response; ``body`` is raw when it is bytes, else JSON.
+
+        ``headers``: a dict, or pairs where a name stands twice.
+        """
         fields = {}
         if self.user is not None:
             token = base64.b64encode(f"{self.user}:secret".encode()).decode()
@@ -88,14 +92,21 @@ class RapiTestCase(unittest.TestCase):
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             fields["Content-Type"] = "application/json"
-        fields.update(headers or {})
+        more = list(headers.items() if isinstance(headers, dict) else headers or [])
+        fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
         response = self.application.handle(Request(
             method=method, target=target, path=urllib.parse.unquote(path), query=query,
-            headers=Headers(list(fields.items())), body=body or b"", host="localhost",
+            headers=Headers(fields), body=body or b"", host="localhost",
             peer="192.0.2.1", gone=lambda: self.gone()))
         assert isinstance(response, Response)
         return response
+
+    def header(self, name, response):
+        """The value of a response's header; None when it has none."""
+        found = [value for other, value in response.headers if other == name]
+        self.assertLessEqual(len(found), 1, name)
+        return found[0] if found else None
 
     def get(self, target, **options):
         """The JSON that answers a GET that succeeds."""

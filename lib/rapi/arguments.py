@@ -1,8 +1,8 @@
-"""Words of the query: how each is read.
+"""Words of the query, and the one header that a verb is asked with: how each is read.
 
 A word that is blank counts as absent and one that nobody asked for is passed
 over, as Ganeti has it since 2.0. Of a repeated word the first counts, except
-for tags. Flags take any integer (0 is no), as in Ganeti, and true, false, yes
+where a word is a list. Flags take any integer (0 is no), as in Ganeti, and true, false, yes
 and no, since the page of the 2.0 API writes them so.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganeti import ht
@@ -21,6 +21,15 @@ MAX_WORDS = 1000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _FLAG_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
+#: The header that makes a submission one that can be sent again (an IETF draft of this name).
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_KEY = 255
+#: A string item (RFC 8941, 3.3.3), or what stands for one without its quotes; then parameters.
+_STRING = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
+_PARAMETER = rf'[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:{_STRING}|[^ \t",;]+))?'
+_KEY = re.compile(rf"(?:{_STRING}|([!#-+\--:<-~]+))(?:{_PARAMETER})*", re.ASCII)
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 class Query:
@@ -40,6 +49,29 @@ class Query:
     def values(self, word: str) -> list[str]:
         """All values of a word that are not blank, in the order of the query."""
         return self._words.get(word, [])
+
+    def with_word(self, word: str, value: object) -> str:
+        """The query as it would be with this value of a word, percent-encoded."""
+        pairs = [(name, text) for name, texts in self._words.items() if name != word
+                 for text in texts]
+        return urllib.parse.urlencode([*pairs, (word, value)])
+
+
+def read_idempotency_key(lines: Sequence[str]) -> str | None:
+    """The key of all lines of the header; None when there is none. ``BadRequest`` names it."""
+    if not lines:
+        return None
+    if len(lines) > 1:
+        raise http_errors.BadRequest(f"Header {IDEMPOTENCY_KEY} is given more than once")
+    found = _KEY.fullmatch(lines[0])
+    if found is None:
+        raise http_errors.BadRequest(
+            f"Header {IDEMPOTENCY_KEY} must be one quoted string of ASCII characters")
+    key = found[2] or _ESCAPED.sub(r"\1", found[1])
+    if not 1 <= len(key) <= MAX_KEY:
+        raise http_errors.BadRequest(
+            f"Header {IDEMPOTENCY_KEY} must hold 1 to {MAX_KEY} characters, not {len(key)}")
+    return key
 
 
 class Argument:
@@ -91,12 +123,21 @@ class Flag(Argument):
 
 
 class Integer(Argument):
-    kind = "integer"
+    """Any integer, or one from ``least`` to ``most``."""
+
+    def __init__(self, *, shared: bool = False, least: int | None = None,
+                 most: int | None = None) -> None:
+        super().__init__(shared=shared)
+        self.least = least
+        self.most = most
+        self.kind = ("integer" if least is None else f"integer of {least} or more"
+                     if most is None else f"integer from {least} to {most}")
 
     def parse(self, values: list[str]) -> int:
         number = _integer(values[0])
-        if number is None:
-            raise ValueError(f"give an integer, not {ht.shorten(values[0])}")
+        if (number is None or (self.least is not None and number < self.least)
+                or (self.most is not None and number > self.most)):
+            raise ValueError(f"give an {self.kind}, not {ht.shorten(values[0])}")
         return number
 
 
@@ -117,6 +158,24 @@ class Choice(Argument):
         if values[0] not in self.choices:
             raise ValueError(f"give {self.kind}, not {ht.shorten(values[0])}")
         return values[0]
+
+
+class Words(Argument):
+    """Words with commas between; those of ``choices``, if there are such."""
+
+    def __init__(self, choices: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.choices = choices
+        self.kind = ("any of " + ", ".join(choices) if choices else "words"
+                     ) + ", repeated or with commas between"
+
+    def parse(self, values: list[str]) -> list[str]:
+        words = [word.strip() for value in values for word in value.split(",")]
+        found = list(dict.fromkeys(word for word in words if word))
+        strange = [word for word in found if self.choices and word not in self.choices]
+        if strange or not found:
+            raise ValueError(f"give {self.kind}, not {ht.shorten((strange or values)[0])}")
+        return found
 
 
 class Tags(Argument):

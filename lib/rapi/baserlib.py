@@ -38,10 +38,16 @@ class Master(Protocol):
     def call(self, call: luxi.Call) -> Any:
         """The result; raises ``errors.Error``."""
 
+    def ask(self, call: luxi.Call) -> luxi.Reply:
+        """The result, and what the master says beside it; raises ``errors.Error``."""
+
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request as a resource sees it: checked, decoded, with the master at hand."""
+    """One request as a resource sees it: checked, decoded, with the master at hand.
+
+    A verb may add to ``headers``: lines of the answer beside those that every answer has.
+    """
 
     master: Master
     #: What stands in the URI's slots.
@@ -49,6 +55,9 @@ class Exchange:
     query: Query = field(default_factory=lambda: Query(""))
     #: The body's JSON value; None when there is none (or when it is null).
     body: Any = None
+    #: Who asks, and under which key, as the master hears it.
+    context: luxi.Context = luxi.Context()
+    headers: list[tuple[str, str]] = field(default_factory=list)
     #: Answer as the page of the 2.0 API prints it, where living clients differ.
     like_2_0: bool = False
     #: Has the client hung up?
@@ -58,6 +67,9 @@ class Exchange:
 
 class Verb:
     """One method of one resource."""
+
+    #: Does it submit one job and answer its id? Then it takes an ``Idempotency-Key``.
+    answers_job: bool = False
 
     def __init__(self, access: str, doc: str, arguments: Mapping[str, Argument]) -> None:
         self.access = access
@@ -87,17 +99,19 @@ class Method(Verb):
     """A verb that is a method of its resource, which gets the arguments by keyword."""
 
     def __init__(self, function: Callable[..., Any], access: str,
-                 arguments: Mapping[str, Argument]) -> None:
+                 arguments: Mapping[str, Argument], answers_job: bool = False) -> None:
         super().__init__(access, inspect.getdoc(function) or "", arguments)
         self._function = function
+        self.answers_job = answers_job
 
     def answer(self, exchange: Exchange) -> Any:
         return self._function(self.resource(exchange), **self.read_arguments(exchange))
 
 
-def verb(*, access: str = OPEN, **arguments: Argument) -> Callable[[Callable[..., Any]], Method]:
+def verb(*, access: str = OPEN, answers_job: bool = False,
+         **arguments: Argument) -> Callable[[Callable[..., Any]], Method]:
     """Make a method a verb: ``@verb(bulk=flag)`` above ``def GET(self, bulk)``."""
-    return lambda function: Method(function, access, arguments)
+    return lambda function: Method(function, access, arguments, answers_job)
 
 
 #: Every resource with a URI, in the order of their definition.

@@ -15,7 +15,9 @@ Python 3.6 or later. ::
         print(instance["name"], instance["status"])
 
 Methods that change something answer the number of a job, and take these words:
-``dry_run`` (check, change nothing), ``reason`` (a text that the job shows), and
+``dry_run`` (check, change nothing), ``reason`` (a text that the job shows),
+``idempotency_key`` (a text of your own, new for each change: the same call with the same
+key again, after ``NoAnswer`` say, answers the job that the first one made), and
 where there is a body ``depends`` (``[[job, ["success"]], ...]``), ``priority`` (-10, 0
 or 10) and ``comment``. One client may be used by many threads; each request has a
 connection of its own.
@@ -95,7 +97,7 @@ class GanetiClient:
     # -- requests --------------------------------------------------------------
 
     def request(self, method: str, path: str, query: Iterable[Tuple[str, Any]] = (),
-                body: Any = None) -> Any:
+                body: Any = None, idempotency_key: Optional[str] = None) -> Any:
         """One request; the JSON that answers it.
 
         Words of the query that are None are left out; True and False become 1
@@ -108,6 +110,9 @@ class GanetiClient:
         if body is not None:
             request.data = json.dumps(body).encode("ascii")
             request.add_header("Content-Type", "application/json")
+        if idempotency_key is not None:
+            quoted = idempotency_key.replace("\\", "\\\\").replace('"', '\\"')
+            request.add_header("Idempotency-Key", '"%s"' % quoted)
         try:
             with self._opener.open(request, timeout=self._timeout) as answer:
                 text = answer.read()
@@ -137,7 +142,8 @@ class GanetiClient:
                 **query: Any) -> int:
         if "dry_run" in query:
             query["dry-run"] = query.pop("dry_run")
-        return int(self.request(method, _path(names), query.items(), body or None))
+        key = body.pop("idempotency_key", None) if body else None
+        return int(self.request(method, _path(names), query.items(), body or None, key))
 
     # -- the cluster -------------------------------------------------------------
 
@@ -165,6 +171,17 @@ class GanetiClient:
     def get_operating_systems(self) -> List[str]:
         """Names of what can be installed, ``name+variant``."""
         return list(self._get("os"))
+
+    def query(self, kind: str, fields: Iterable[str],
+              qfilter: Optional[List[Any]] = None) -> Dict[str, Any]:
+        """Any fields of all things of a kind: ``{"fields", "data"}``, cells ``[status, value]``."""
+        body = {"fields": list(fields), "qfilter": qfilter}
+        return dict(self.request("PUT", _path(("query", kind)), body=body))
+
+    def query_fields(self, kind: str, fields: Optional[Iterable[str]] = None) -> Dict[str, Any]:
+        """Which fields there are of a kind: ``{"fields": [{"name", "title", ...}]}``."""
+        return dict(self._get("query", kind, "fields",
+                              fields=None if fields is None else ",".join(fields)))
 
     # -- nodes and groups ----------------------------------------------------------
 
@@ -289,14 +306,26 @@ class GanetiClient:
               *names: str) -> int:
         # In the query, where every version of Ganeti reads them.
         query = [("tag", tag) for tag in tags]
-        query += [(name.replace("_", "-"), value) for name, value in words.items()]
-        return int(self.request(method, _path((*names, "tags")), query))
+        query += [(name.replace("_", "-"), value) for name, value in words.items()
+                  if name != "idempotency_key"]
+        return int(self.request(method, _path((*names, "tags")), query,
+                                idempotency_key=words.get("idempotency_key")))
 
     # -- jobs ------------------------------------------------------------------------
 
-    def get_jobs(self, bulk: bool = False) -> List[Any]:
-        """Numbers of the jobs, or with ``bulk`` all about each but log and results."""
-        jobs = self._get("jobs", bulk=bulk or None)
+    def get_jobs(self, bulk: bool = False, *, status: Optional[Iterable[str]] = None,
+                 since: Optional[float] = None, after: Optional[int] = None,
+                 order: Optional[str] = None, limit: Optional[int] = None,
+                 archived: Optional[bool] = None) -> List[Any]:
+        """Numbers of the jobs, or with ``bulk`` all about each but log and results.
+
+        Of those with any of these statuses, received at ``since`` (seconds since 1970) or
+        later, beyond the number ``after``, in the order "asc" or "desc", at most ``limit``.
+        """
+        words = None if status is None else ",".join(status)
+        jobs = self._get("jobs", bulk=bulk or None, status=words, after=after, order=order,
+                         since=None if since is None else "%.6f" % since, limit=limit,
+                         archived=archived)
         return list(jobs) if bulk else [int(job["id"]) for job in jobs]
 
     def get_job(self, job: int) -> Dict[str, Any]:
@@ -304,7 +333,7 @@ class GanetiClient:
         return dict(self._get("jobs", str(job)))
 
     def cancel_job(self, job: int) -> Tuple[bool, str]:
-        """Cancel a job that has not started: whether that was possible, and why not."""
+        """Cancel a job: whether that was possible, and what becomes of it."""
         done, text = self.request("DELETE", _path(("jobs", str(job))))
         return bool(done), str(text)
 

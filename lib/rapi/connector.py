@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
-from ganeti.rapi.rlib2 import cluster, groups, instances, jobs, nodes, os, root, tags
+from ganeti.rapi.rlib2 import cluster, groups, instances, jobs, nodes, os, query, root, tags
 
 #: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
 _NAME = r"[\w.-]+"
-_SLOTS = {"job_id": r"[0-9]+"}
+_SLOTS = {"job_id": r"[0-9]+", "resource": "|".join(query.KINDS)}
 
-_MODULES = (cluster, groups, instances, jobs, nodes, os, root, tags)
+_MODULES = (cluster, groups, instances, jobs, nodes, os, query, root, tags)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,13 @@ def _try_later(text: str) -> HttpError:
     return http_errors.ServiceUnavailable(text, retry_after=RETRY_AFTER)
 
 
+def _key_conflict(text: str) -> HttpError:
+    return http_errors.UnprocessableContent(
+        f"Header Idempotency-Key: {text}",
+        explain="The key belongs to another request of the last 24 hours; a new request "
+                "needs a new key")
+
+
 BY_CODE: dict[str, Maker] = {
     ErrorCode.NOENT: _not_found,
     ErrorCode.INVAL: http_errors.BadRequest,
@@ -60,6 +67,7 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
     errors.JobLost: _not_found,
     # A master whose disk cannot keep jobs says JobQueueError.
     errors.JobQueueError: _try_later,
+    errors.IdempotencyConflict: _key_conflict,
     errors.LuxiError: http_errors.BadGateway,
     errors.ProtocolError: http_errors.BadGateway,
     errors.Timeout: http_errors.GatewayTimeout,

@@ -16,16 +16,14 @@ from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Exchange
 
 
-def query(exchange: Exchange, what: str, fields: Sequence[str],
-          qfilter: list[Any] | None = None) -> list[list[Any]]:
-    """The rows of a query, each a list of ``[status, value]``."""
-    answer = exchange.master.call(luxi.Query(what, list(fields), qfilter))
+def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any]]:
+    """The answer of a Query as objects with these fields; null for what has no value."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(
             isinstance(row, list) and len(row) == len(fields) for row in rows):
         raise errors.RequestError(f"the master's answer about {what} is no table: "
                                   + ht.shorten(answer))
-    return rows
+    return [dict(zip(fields, map(_value, row))) for row in rows]
 
 
 def _value(cell: Any) -> Any:
@@ -40,8 +38,7 @@ def _value(cell: Any) -> Any:
 def read(exchange: Exchange, what: str, fields: Sequence[str],
          qfilter: list[Any] | None = None) -> list[dict[str, Any]]:
     """Objects with these fields; null for what has no value."""
-    return [dict(zip(fields, map(_value, row)))
-            for row in query(exchange, what, fields, qfilter)]
+    return objects(what, fields, exchange.master.call(luxi.Query(what, list(fields), qfilter)))
 
 
 def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import textwrap
 from ganeti.rapi.arguments import Argument, Fixed
 from ganeti.rapi.baserlib import OPEN, RESOURCES, SLOT, Resource, Verb
 from ganeti.rapi.connector import Connector
-from ganeti.rapi.submit import Submit
 
 BEGIN = ".. -- resources, written by autotools/rapi-reference --\n"
 END = ".. -- end of the resources --\n"
@@ -64,8 +63,8 @@ def _verb(name: str, verb: Verb) -> str:
         parts += ["Query:", "\n".join(words)]
     parts += [part if part.startswith("- ") else textwrap.fill(part, 90)
               for part in verb.body_reference()]
-    if isinstance(verb, Submit):
-        parts.append("Answers the number of a job.")
+    if verb.answers_job:
+        parts.append("Answers the number of a job; takes an ``Idempotency-Key``.")
     return "\n\n".join(parts)
 
 

@@ -25,6 +25,11 @@ COMMON: Mapping[str, Argument] = {
     "reason": arguments.text,
 }
 
+#: Header of an answer: what became of the request's ``Idempotency-Key``.
+KEY_STATUS = "Idempotency-Status"
+#: What our master says of it; a real one knows no keys and says nothing.
+_KEY_STATUSES = ("stored", "replayed")
+
 
 def body_object(exchange: Exchange) -> dict[str, Any]:
     """The body as an object; null counts as an empty one."""
@@ -57,19 +62,29 @@ def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode
 
 def reason_trail(exchange: Exchange, resource: type[Resource],
                  reason: str | None = None) -> list[list[Any]]:
-    """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it."""
+    """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it.
+
+    The resource's entry has no words there; here it says who asked, and in which request.
+    """
     now = exchange.clock_ns()
+    words = (("user", exchange.context.user), ("request", exchange.context.request_id))
+    who = ";".join(f"{word}={value}" for word, value in words if value)
     trail: list[list[Any]] = [["gnt:user", reason, now]] if reason else []
-    trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", "", now])
+    trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", who, now])
     return trail
 
 
 def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
-    """Submit one job; its id."""
-    answer = exchange.master.call(luxi.SubmitJob([op.to_wire() for op in ops]))
-    job_id = luxi.parse_job_id(answer)
+    """Submit one job, or find the one that has the request's key already; its id."""
+    reply = exchange.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
+    job_id = luxi.parse_job_id(reply.result)
     if job_id is None:
-        raise errors.RequestError(f"the master answered {ht.shorten(answer)}, not a job id")
+        raise errors.RequestError(f"the master answered {ht.shorten(reply.result)}, "
+                                  "not a job id")
+    if exchange.context.idempotency_key is not None:
+        status = reply.notes.get("idempotency")
+        exchange.headers.append(
+            (KEY_STATUS, status if status in _KEY_STATUSES else "not-honoured"))
     return job_id
 
 
@@ -79,6 +94,8 @@ class Submit(Verb):
     ``renames`` maps names of the body to fields of the opcode. The opcode's
     docstring is the verb's, unless ``doc`` is given.
     """
+
+    answers_job = True
 
     def __init__(self, op: type[opcodes.OpCode], *, access: str, doc: str = "",
                  renames: Mapping[str, str] | None = None, **words: Argument) -> None:

@@ -3,9 +3,10 @@
     1 find the resource           404 no such URI
     2 find the method             501 with Allow; HEAD is GET, OPTIONS ends here
     3 who is it, may he           401, 403; credentials on an open resource are checked too
-    4 read the body               415 another media type, 400 no JSON
-    5 ask the resource            whatever it raises, translated by ``faults``
-    6 answer in JSON
+    4 read the Idempotency-Key    400 malformed, or a verb that answers no job
+    5 read the body               415 another media type, 400 no JSON
+    6 ask the resource            whatever it raises, translated by ``faults``
+    7 answer in JSON
 
 So a stranger learns which URIs there are (which the documentation says as well)
 and nothing else, and the body of one who may not send it is never parsed.
@@ -13,6 +14,8 @@ and nothing else, and the body of one who may not send it is never parsed.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import logging
 import re
 import secrets
@@ -25,7 +28,7 @@ from ganeti.http import errors as http_errors
 from ganeti.http.auth import User, allows, denied
 from ganeti.http.message import Request, Response
 from ganeti.rapi import baserlib, faults
-from ganeti.rapi.arguments import Query
+from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
 from ganeti.rapi.baserlib import Exchange, Verb
 from ganeti.rapi.connector import Connector, Match
 
@@ -43,8 +46,8 @@ class Users(Protocol):
 class Caller(Protocol):
     """Whoever carries LUXI calls; ``luxi.pool.Pool`` is one."""
 
-    def call(self, call: luxi.Call, context: luxi.Context | None = None) -> Any:
-        """The result; raises ``errors.Error``."""
+    def ask(self, call: luxi.Call, context: luxi.Context | None = None) -> luxi.Reply:
+        """The result, and what the master says beside it; raises ``errors.Error``."""
 
 
 class _MasterOf:
@@ -55,8 +58,12 @@ class _MasterOf:
         self._context = context
 
     def call(self, call: luxi.Call) -> Any:
-        """As ``Caller.call``."""
-        return self._caller.call(call, self._context)
+        """The result alone."""
+        return self.ask(call).result
+
+    def ask(self, call: luxi.Call) -> luxi.Reply:
+        """As ``Caller.ask``."""
+        return self._caller.ask(call, self._context)
 
 
 class Application:
@@ -103,11 +110,16 @@ class Application:
                 f"User {user.name} does not have the right '{verb.access}'")
         return user
 
-    def exchange(self, request: Request, match: Match, context: luxi.Context) -> Exchange:
-        """Step 4: the request as a resource sees it."""
+    def exchange(self, request: Request, match: Match, verb: Verb,
+                 who: luxi.Context) -> Exchange:
+        """Steps 4 and 5: the request as a resource sees it."""
+        key = read_key(request, verb)
+        body = read_body(request)
+        context = who if key is None else dataclasses.replace(
+            who, idempotency_key=key, request_digest=digest(request, body))
         return Exchange(
             master=_MasterOf(self._caller, context), slots=match.slots,
-            query=Query(request.query), body=read_body(request), like_2_0=self._like_2_0,
+            query=Query(request.query), body=body, context=context, like_2_0=self._like_2_0,
             gone=request.gone)
 
 
@@ -148,10 +160,12 @@ class _Visit:
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow())
         self.user = self._application.admit(request, match, verb)
-        context = luxi.Context(user=self.user.name if self.user else None,
-                               request_id=self._request_id)
-        value = verb.answer(self._application.exchange(request, match, context))
-        return self._make(200, serializer.dump_bytes(value), [("Content-Type", JSON)])
+        who = luxi.Context(user=self.user.name if self.user else None,
+                           request_id=self._request_id)
+        exchange = self._application.exchange(request, match, verb, who)
+        value = verb.answer(exchange)
+        return self._make(200, serializer.dump_bytes(value),
+                          [("Content-Type", JSON), *exchange.headers])
 
     def _failure(self, err: http_errors.HttpError) -> Response:
         return self._make(err.code, serializer.dump_bytes(err.as_object()),
@@ -160,6 +174,22 @@ class _Visit:
     def _make(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
         return Response(status, body, [*headers, ("X-Request-Id", self._request_id)],
                         authenticated=self.user is not None)
+
+
+def read_key(request: Request, verb: Verb) -> str | None:
+    """The request's ``Idempotency-Key``, if any; ``BadRequest`` where it has no meaning."""
+    key = read_idempotency_key(request.headers.get_all(IDEMPOTENCY_KEY))
+    if key is not None and not verb.answers_job:
+        raise http_errors.BadRequest(
+            f"Header {IDEMPOTENCY_KEY} is only for requests that are answered with the number "
+            f"of a job, not for {request.method} {request.path}")
+    return key
+
+
+def digest(request: Request, body: Any) -> str:
+    """What two requests have in common if they ask for the same; tells no secrets."""
+    text = serializer.dumps_sorted([request.method, request.path, request.query, body])
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def read_body(request: Request) -> Any:

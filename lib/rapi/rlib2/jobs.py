@@ -9,8 +9,12 @@ from ganeti.http import errors as http_errors
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Exchange, Resource, verb
 from ganeti.rapi.reading import read
+from ganeti.rapi.rlib2 import paging
 
-FIELDS_BULK = ("id", "ops", "status", "summary", "opstatus", "received_ts", "start_ts", "end_ts")
+#: Ganeti's keys, and then ours, which a real master answers with cells that have no value.
+FIELDS_LIVE = ("id", "ops", "status", "summary", "opstatus", "received_ts", "start_ts", "end_ts",
+               "priority", "waiting_for", "user", "request_id")
+FIELDS_BULK = (*FIELDS_LIVE, "archived")
 FIELDS = (*FIELDS_BULK, "oplog", "opresult")
 
 
@@ -22,21 +26,52 @@ def _job_id(exchange: Exchange) -> int:
     return number
 
 
+def _shape(job: dict[str, Any]) -> dict[str, Any]:
+    """Nothing that it waits for is an empty list, whatever the master calls it."""
+    return {**job, "waiting_for": job["waiting_for"] or []}
+
+
+def _entry(job_id: Any) -> dict[str, Any]:
+    return {"id": job_id, "uri": f"/2/jobs/{job_id}"}
+
+
 class R_2_jobs(Resource):
-    """All jobs that are not archived."""
+    """All jobs that are not archived, or some of all."""
 
     URI = "/2/jobs"
 
-    @verb(bulk=flag)
-    def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
+    @verb(bulk=flag, status=paging.STATUS, since=paging.SINCE, after=paging.AFTER,
+          order=paging.ORDER, limit=paging.LIMIT, archived=paging.ARCHIVED)
+    def GET(self, bulk: bool | None, **words: Any) -> list[dict[str, Any]]:
         """List the jobs by rising number.
 
         ``{"id", "uri"}`` each, or with ``bulk=1`` all their keys but log and results.
+
+        The other words choose a part of the list: jobs with one of these statuses,
+        received at ``since`` or later, numbers beyond ``after`` (below it with
+        ``order=desc``, which lists the newest first), archived ones too, and no more than
+        ``limit``. The answer then has a header ``X-Total-Count``, how many jobs there are
+        without ``after`` and ``limit``, and where more come after these a header
+        ``Link: </2/jobs?...>; rel="next"``.
         """
+        page = paging.Page(**words)
+        if page:
+            ids = paging.find(self.exchange, page, self.URI)
+            return self._named(ids) if bulk else [_entry(number) for number in ids]
         if bulk:
-            return read(self.exchange, "job", FIELDS_BULK)
-        return [{"id": job["id"], "uri": f"/2/jobs/{job['id']}"}
-                for job in read(self.exchange, "job", ["id"])]
+            # Without asking whether they are archived: then a master lists those as well.
+            return [{**_shape(job), "archived": False}
+                    for job in read(self.exchange, "job", FIELDS_LIVE)]
+        return [_entry(job["id"]) for job in read(self.exchange, "job", ["id"])]
+
+    def _named(self, ids: list[int]) -> list[dict[str, Any]]:
+        """All about these jobs, in their order; what vanished meanwhile is left out."""
+        if not ids:
+            return []
+        wanted = ["|", *(["==", "id", number] for number in ids)]
+        found = {job["id"]: _shape(job) for job in read(self.exchange, "job", FIELDS_BULK, wanted)
+                 if job["status"] is not None}
+        return [found[number] for number in ids if number in found]
 
 
 class R_2_jobs_id(Resource):
@@ -52,6 +87,12 @@ class R_2_jobs_id(Resource):
         and error. ``opstatus``, ``opresult`` and ``oplog`` have an entry for each
         opcode of ``ops``. The result of an opcode that failed is
         ``["OpPrereqError", [text, code]]`` or the like.
+
+        ``waiting_for`` says why a job does not run yet, as a list of ``{"kind", "name",
+        "mode", "jobs"}``, where ``kind`` is ``lock``, ``job``, ``limit`` or ``drain``, and ``jobs``
+        are those that stand in the way. ``user`` and ``request_id`` are those of the request
+        that submitted it. In front of a real Ganeti master the list is empty, and these
+        two are null.
         """
         number = _job_id(self.exchange)
         # A number that no job has gives a row with nothing but itself.
@@ -59,9 +100,16 @@ class R_2_jobs_id(Resource):
                  if job["status"] is not None]
         if not found:
             raise http_errors.NotFound(detail=f"there is no job {number}")
-        return found[0]
+        return _shape(found[0])
 
     @verb(access="jobs.cancel")
     def DELETE(self) -> Any:
-        """Cancel a job that has not started: answers ``[done, text]``, whether it could or not."""
+        """Cancel a job: answers ``[done, text]``, whether it could or not.
+
+        ``[true, "Job N canceled"]``: it was queued or waiting, and will never run.
+        ``[true, "Job N will be canceled"]``: it runs, and stops at its next safe point; its
+        status tells when. ``[false, text]``: it cannot be canceled, since it has ended or
+        there is none of this number. A real Ganeti master has other texts, and cancels
+        nothing that runs.
+        """
         return self.exchange.master.call(luxi.CancelJob(_job_id(self.exchange)))
