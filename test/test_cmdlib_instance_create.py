@@ -255,3 +255,10 @@ class TestUndone(LUTestCase):
         with self.refused("already_exists"):
             self.run_op(op, somebody_takes_the_name)
         self.assertEqual((self.files(), self.instance().uuid), ([], "other"))
+
+    def test_a_job_that_is_canceled_between_two_disks(self) -> None:
+        with self.assertRaises(errors.JobCanceled):
+            self.run_op(self.create_op(disk_template="file", disks=[{"size": 1024}] * 3),
+                        lambda run: run.cancel_at("Creating disk 1"))
+        self.assertFalse([line for line in self.run_.lines if "Creating disk 2" in line])
+        self.assert_nothing_is_left()

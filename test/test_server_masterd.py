@@ -7,7 +7,7 @@ import threading
 import pytest
 from testutils import make_cluster, make_paths
 
-from ganeti import daemon, errors, luxi
+from ganeti import daemon, errors, luxi, opcodes
 from ganeti.server import masterd
 
 
@@ -81,3 +81,65 @@ def test_the_command_line(capsys):
     assert caught.value.code == 0 and "--foreground" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         masterd.main(["--bogus"])
+
+
+def test_it_answers_until_the_running_jobs_have_ended(paths, monkeypatch):
+    master = masterd.MasterDaemon(paths)
+    master.start()
+    thread = threading.Thread(target=master.serve)
+    thread.start()
+    client = luxi.Client(paths.query_socket)
+    delay = {"OP_ID": "OP_TEST_DELAY", "duration": 3600.0, "reason": []}
+    running = client.call(luxi.SubmitJob([delay]))
+    values = None
+    while values != ["running"]:
+        values, _ = client.call(luxi.WaitForJobChange(running, ["status"], values, 0, 30))
+    monkeypatch.setattr(masterd, "STOP_GRACE", 3600.0)
+    master.stop()
+    assert client.call(luxi.QueryJobs([running], ["status"])) == [["running"]]
+    queued = client.call(luxi.SubmitJob([delay]))
+    while client.call(luxi.QueryJobs([queued], ["waiting_for"])) != [
+            [[{"kind": "drain", "name": "shutdown", "mode": None, "jobs": []}]]]:
+        pass
+    assert client.call(luxi.CancelJob(running))[0]
+    thread.join(30)
+    client.close()
+    master.finish()
+    assert not thread.is_alive()
+
+
+def test_told_twice_it_stops_at_once(paths, monkeypatch):
+    monkeypatch.setattr(masterd, "STOP_GRACE", 3600.0)
+    master = masterd.MasterDaemon(paths)
+    master.start()
+    client_ops = [opcodes.OpTestDelay(duration=3600.0)]
+    master._queue.submit([client_ops]).result(30)
+    thread = threading.Thread(target=master.serve)
+    thread.start()
+    while not master._queue.jobs([1])[0].status == "running":
+        pass
+    master.stop()
+    master.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+    master.finish()
+
+
+@pytest.mark.parametrize("given, archived", [(30.0, True), (0.0, False)])
+def test_what_ended_long_ago_is_archived_unless_told_otherwise(paths, monkeypatch, given,
+                                                               archived):
+    master = masterd.MasterDaemon(paths, archive_days=given)
+    master.start()
+    asked = []
+    monkeypatch.setattr(master._queue, "auto_archive",
+                        lambda age, timeout: asked.append(age) or (0, 0))
+    master._archive()
+    assert asked == ([30 * 86400.0] if archived else [])
+    master.finish()
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "nan"])
+def test_days_are_a_length_of_time(text, capsys):
+    with pytest.raises(SystemExit):
+        masterd.parse_arguments(["--archive-days", text])
+    assert "--archive-days" in capsys.readouterr().err

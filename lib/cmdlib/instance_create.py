@@ -255,7 +255,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if instance.disks:
             self.on_failure(lambda: agent.remove_disks(instance))
             run.log(f"Making {len(instance.disks)} disk(s) of the template '{self._template}'")
-            agent.create_disks(instance, run.log)
+            agent.create_disks(instance, lambda text: self._announce(run, text))
             allocation.give_back_disk(self.config, self.job_id, self._members, self._need)
             run.stop_if_cancelled()
             self._install(run)
@@ -265,6 +265,12 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             agent.start(instance)
         self.tx.save(instance)
         return [node.name for node in self._members]
+
+    @staticmethod
+    def _announce(run: Run, text: str) -> None:
+        """Between two disks a creation can be stopped."""
+        run.stop_if_cancelled()
+        run.log(text)
 
     def _install(self, run: Run) -> None:
         """Run the OS script; diskless instances have nothing to install on, as in Ganeti."""

@@ -132,6 +132,13 @@ def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment
     end_rest(draft, index + 1, status, now.stamp)
 
 
+def tell(job: Job) -> None:
+    """Have the log say how a job ended, once it is durable."""
+    if job.final:
+        logging.info("Job %d%s ended: %s (%s)", job.id, job.context.who, job.status,
+                     ", ".join(job.summary))
+
+
 def _show(op: JobOp, effective: OpCode | None) -> None:
     """What the work found out (full names) is what the job shows from now on."""
     if effective is not None:

@@ -145,7 +145,7 @@ class JobQueue:
             for job in found:
                 if job.ops:
                     self._runner.add(job)
-                logging.info("Job %d accepted%s: %s", job.id, _from(context),
+                logging.info("Job %d%s accepted: %s", job.id, context.who,
                              ", ".join(job.summary))
             return Accepted([job.id for job in found])
         return self._then(change, accept, answer)
@@ -310,10 +310,3 @@ def _refusal(error: BaseException) -> BaseException:
     if isinstance(error, StoreUnavailable):
         return errors.JobQueueUnavailable(f"The job queue cannot be written: {error}")
     return error
-
-
-def _from(context: luxi.Context) -> str:
-    """Who asked, for the log."""
-    words = [f" from {context.user}" if context.user else "",
-             f" (request {context.request_id})" if context.request_id else ""]
-    return "".join(words)

@@ -315,6 +315,7 @@ class Runner:
                 self._forget(entry)
             else:
                 self._requeue(entry)
+        ending.tell(draft)
 
     # -- ends, and what they set going -----------------------------------------------------
 
@@ -355,6 +356,7 @@ class Runner:
                     ending.adopt(entry.job, draft, index)
                     self._forget(entry)
             if error is None:
+                ending.tell(draft)
                 done()
             elif refuse is not None:
                 refuse(error)

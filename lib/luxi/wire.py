@@ -62,6 +62,12 @@ class Context:
     idempotency_key: str | None = None
     request_digest: str | None = None
 
+    @property
+    def who(self) -> str:
+        """For a line of the log, in words that follow others."""
+        user = f" of {self.user}" if self.user else ""
+        return user + (f" (request {self.request_id})" if self.request_id else "")
+
     def to_wire(self) -> dict[str, str]:
         """Only what is known."""
         return {key: value for key, value in vars(self).items() if value is not None}

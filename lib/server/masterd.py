@@ -10,6 +10,7 @@ import os
 import socket
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, errors, locking, mcpu, pathutils
@@ -26,6 +27,9 @@ from ganeti.utils.loop import Loop
 
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
+#: Days after which a job that has ended is put away, and how often that is looked at.
+ARCHIVE_DAYS = 30.0
+ARCHIVE_EVERY = 3600.0
 
 
 class MasterDaemon(daemon.Daemon):
@@ -33,8 +37,10 @@ class MasterDaemon(daemon.Daemon):
 
     name = "ganeti-masterd"
 
-    def __init__(self, paths: pathutils.Paths) -> None:
+    def __init__(self, paths: pathutils.Paths, *, archive_days: float = ARCHIVE_DAYS) -> None:
         self.paths = paths
+        self._archive_days = archive_days
+        self._ending: threading.Thread | None = None
         self.pid_file = paths.pid_file(self.name)
         self.log_file = paths.master_log
         self.user = paths.user(pathutils.MASTERD_USER)
@@ -78,6 +84,7 @@ class MasterDaemon(daemon.Daemon):
         master = calls.Master(Sources(config, environment.nodes, queue, locks), queue)
         self._server = luxid.LuxiServer(self._listen(), master, self._loop)
         queue.start()
+        self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
         logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
 
     def serve(self) -> None:
@@ -86,8 +93,41 @@ class MasterDaemon(daemon.Daemon):
         self._server.serve()
 
     def stop(self) -> None:
-        """End the loop."""
+        """Begin no further job, and end once the running ones have, or their time is over.
+
+        Until then calls are answered; told to stop twice, it ends at once.
+        """
+        self._loop.call_threadsafe(self._begin_to_end)
+
+    def _begin_to_end(self) -> None:
+        if self._ending is None and self._queue is not None:
+            self._ending = threading.Thread(target=self._wind_down, name="stop", daemon=True)
+            self._ending.start()
+        else:
+            self._loop.stop()
+
+    def _wind_down(self) -> None:
+        assert self._queue is not None
+        self._queue.stop(STOP_GRACE)
         self._loop.call_threadsafe(self._loop.stop)
+
+    def _archive_soon(self) -> None:
+        assert self._server is not None
+        self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
+        self._server.pool.submit(self._archive)
+
+    def _archive(self) -> None:
+        """Put away what ended long ago; on a thread of the pool."""
+        assert self._queue is not None
+        try:
+            self._queue.note_service()
+            if self._archive_days > 0:
+                done, _ = self._queue.auto_archive(self._archive_days * 86400, ARCHIVE_EVERY)
+                if done:
+                    logging.info("Archived %d jobs that ended %g days ago", done,
+                                 self._archive_days)
+        except errors.Error as err:
+            logging.warning("Jobs could not be archived: %s", err)
 
     def wake(self, function: Callable[[], None]) -> None:
         """Have the loop call it."""
@@ -96,7 +136,7 @@ class MasterDaemon(daemon.Daemon):
     def finish(self) -> None:
         """Let running jobs end for a while, then close."""
         if self._queue is not None:
-            left = self._queue.stop(STOP_GRACE)
+            left = self._queue.stop(0 if self._ending is not None else STOP_GRACE)
             if left:
                 logging.warning("Jobs still running, to end in error at the next start: %s",
                                 ", ".join(map(str, left)))
@@ -130,19 +170,31 @@ class MasterDaemon(daemon.Daemon):
         return luxid.listen(self.paths.query_socket, gid)
 
 
+def days(text: str) -> float:
+    """A length of time; argparse names this function when it is none."""
+    number = float(text)
+    if not 0 <= number <= 36500:
+        raise ValueError
+    return number
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = options.Parser(
         prog="ganeti-masterd",
         description="The master job daemon: configuration, job queue and locks of a cluster.")
     options.add_arguments(parser)
+    parser.add_argument("--archive-days", metavar="DAYS", type=days, default=ARCHIVE_DAYS,
+                        help="put jobs away that ended so many days ago; 0: never "
+                             f"(default: {ARCHIVE_DAYS:g})")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
-    return daemon.run(MasterDaemon(pathutils.Paths.from_environment()),
+    return daemon.run(MasterDaemon(pathutils.Paths.from_environment(),
+                                   archive_days=arguments.archive_days),
                       options.read_arguments(arguments))
 
 
