@@ -99,6 +99,9 @@ def _list_of(item: Check) -> Check:
 
 
 def _dict_of(item: Check) -> Check:
+    if item is _PLAIN[Any]:
+        return Check("an object", lambda value: isinstance(value, dict) and all(
+            isinstance(key, str) for key in value))
     return Check(f"an object, each value {item.expects}",
                  lambda value: isinstance(value, dict) and all(
                      isinstance(key, str) and item.fits(val) for key, val in value.items()))

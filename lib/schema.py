@@ -102,9 +102,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def checksum(*values: object) -> int:
-    """What ``sum`` must be: CRC-32 of the values as text."""
-    return zlib.crc32("\x1f".join(["" if value is None else str(value)
-                                   for value in values]).encode("utf-8", "surrogatepass"))
+    """What ``sum`` must be: CRC-32 of the values (int, str, None) as Python writes them.
+
+    In ASCII, since what else counts as printable is not the same in all versions.
+    """
+    return zlib.crc32(ascii(values).encode("ascii"))
 
 
 def is_whole(row: Sequence[Any]) -> bool:

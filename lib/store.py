@@ -31,6 +31,8 @@ from ganeti.utils import io
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
+#: Told of a change: (what it returned, None), or (None, the error).
+Done = Callable[[Any, BaseException | None], object]
 
 #: Changes that go into one transaction at most: bounds how long the first waits.
 MAX_BATCH = 512
@@ -49,7 +51,7 @@ class Store:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._changes: queue.SimpleQueue[tuple[Change, Future[Any]] | None] = queue.SimpleQueue()
+        self._changes: queue.SimpleQueue[tuple[Change, Done] | None] = queue.SimpleQueue()
         self._readers = threading.local()
         self._reader_list: list[sqlite3.Connection] = []
         self._reader_mutex = threading.Lock()
@@ -57,6 +59,9 @@ class Store:
         self._closed = False
         #: Did the disk refuse the last change?
         self.refusing = False
+        #: Held while those who wait for one transaction are told, so that what they set
+        #: going sees all of it. Whoever holds it must not wait for a change.
+        self.telling: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         self._mutex = threading.Lock()              # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
@@ -108,21 +113,34 @@ class Store:
         What ``change`` raises becomes the future's exception, and its writes
         are undone. ``StoreUnavailable`` when the disk refused, or after ``close``.
 
-        ``done`` is called with the future by the writer's thread, in the order in
-        which the changes were made; a callback that is added to the future
-        later may come late, on the thread that adds it.
+        ``done`` is called with the future as ``enqueue`` says; a callback that is added
+        to the future later may come late, on the thread that adds it.
         """
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()       # what is in line can not be taken back
         if done is not None:
             future.add_done_callback(done)
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        self.enqueue(change, settle)
+        return future
+
+    def enqueue(self, change: Change, done: Done) -> None:
+        """As ``write``; ``done`` is told once the change is durable, or refused.
+
+        By the writer's thread, in the order in which the changes were made. It must be
+        quick, and not fail.
+        """
         with self._mutex:
             closed = self._closed
             if not closed:
-                self._changes.put((change, future))
+                self._changes.put((change, done))
         if closed:
-            future.set_exception(StoreUnavailable("the database is closed"))
-        return future
+            done(None, StoreUnavailable("the database is closed"))
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -154,7 +172,7 @@ class Store:
     def _write_all(self) -> None:
         closing = False
         while not closing:
-            batch: list[tuple[Change, Future[Any]]] = []
+            batch: list[tuple[Change, Done]] = []
             item = self._changes.get()
             while True:
                 if item is None:
@@ -170,25 +188,26 @@ class Store:
             if batch:
                 self._write_batch(batch)
 
-    def _write_batch(self, batch: list[tuple[Change, Future[Any]]]) -> None:
-        """One transaction; afterwards every future of the batch is resolved."""
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+    def _write_batch(self, batch: list[tuple[Change, Done]]) -> None:
+        """One transaction; afterwards everybody who waits for one of its changes is told."""
+        answers: list[tuple[Done, Any, BaseException | None]] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for change, future in batch:
-                answers.append((future, *self._apply(change)))
+            for change, done in batch:
+                answers.append((done, *self._apply(change)))
             self._connection.execute("COMMIT")
             self.refusing = False
         except Exception as err:                    # whatever it is, this thread goes on
             self.refusing = True
             self._start_over()
             refusal = StoreUnavailable(f"the disk did not take a change: {err}")
-            answers = [(future, None, refusal) for _, future in batch]
-        for future, result, error in answers:
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            answers = [(done, None, refusal) for _, done in batch]
+        with self.telling:
+            for done, result, error in answers:
+                try:
+                    done(result, error)
+                except Exception:                   # the others are to be told as well
+                    logging.exception("Whoever waited for a change failed")
 
     def _apply(self, change: Change) -> tuple[Any, BaseException | None]:
         """Make one change behind a savepoint; its own failure is its own."""

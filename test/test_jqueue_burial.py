@@ -40,5 +40,5 @@ def test_a_disk_that_goes_on_refusing_keeps_everything_as_it_is(scene):
     scene.queue.start()
     assert scene.queue.waiting_for(queued)[0]["name"] == "disk"
     scene.queue.stop(30)
-    del scene.store.write
+    del scene.store.enqueue
     assert stored(scene, died) == "running" and scene.began == []

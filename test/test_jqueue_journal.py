@@ -56,10 +56,9 @@ def test_log_lines_are_read_when_asked_for(store):
 
 
 def test_dependencies_become_absolute():
-    op = journal.resolve(delay(depends=[[-2, ["success"]], ["7", []]]), 10)
-    assert op.depends == [[8, ["success"]], [7, []]]
+    assert journal.resolve([[-2, ["success"]], ["7", []]], 10) == [[8, ["success"]], [7, []]]
     with pytest.raises(errors.GenericError, match="leads to no job"):
-        journal.resolve(delay(depends=[[-10, []]]), 10)
+        journal.resolve([[-10, []]], 10)
 
 
 def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):

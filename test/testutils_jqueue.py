@@ -123,15 +123,16 @@ class QueueScene:
         def full(connection):
             raise sqlite3.OperationalError("disk full")
 
-        def write(change, *done):
+        def enqueue(change, done):
             nonlocal times
             times -= 1
             if times < 0:
-                del self.store.write
-                return self.store.write(change, *done)
-            return real(full, *done)
-        real = self.store.write
-        self.store.write = write
+                del self.store.enqueue
+                self.store.enqueue(change, done)
+            else:
+                real(full, done)
+        real = self.store.enqueue
+        self.store.enqueue = enqueue
 
     def begin(self, opcode, job_id, rank):
         if opcode.comment == "refused":

@@ -36,7 +36,7 @@ def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.
     received = moment.stamp
     nanoseconds = received[0] * 10 ** 9 + received[1] * 1000
     job = Job(id=job_id, received_ts=received, context=context, received_served=moment.served,
-              ops=[JobOp.of(_with_reason(resolve(op, job_id), job_id, index, nanoseconds))
+              ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds))
                    for index, op in enumerate(ops)])
     connection.execute(_INSERT_JOB, _job_row(job))
     connection.executemany(_INSERT_OP, [_op_row(job, index) for index in range(len(job.ops))])
@@ -49,20 +49,21 @@ def last_id(connection: sqlite3.Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _with_reason(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
+def _adopted(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
     source = "gnt:opcode:" + op.OP_ID.removeprefix("OP_").lower()
-    return op.replace(reason=[*op.reason, [source, f"job={job_id};index={index}", nanoseconds]])
+    reason = [*op.reason, [source, f"job={job_id};index={index}", nanoseconds]]
+    if not op.depends:
+        return op.replace(reason=reason)
+    return op.replace(reason=reason, depends=resolve(op.depends, job_id))
 
 
-def resolve(op: OpCode, job_id: int) -> OpCode:
-    """An opcode whose dependencies name jobs by id; negative ones count back from its own.
+def resolve(depends: Sequence[Sequence[Any]], job_id: int) -> list[list[Any]]:
+    """Dependencies that name jobs by id; negative ones count back from the job's own.
 
     ``GenericError`` if that leads below the first job.
     """
-    if not op.depends:
-        return op
     absolute = []
-    for job, statuses in op.depends:
+    for job, statuses in depends:
         number = int(job)
         if number < 0:
             number += job_id
@@ -70,7 +71,7 @@ def resolve(op: OpCode, job_id: int) -> OpCode:
                 raise errors.GenericError(f"relative dependency {job} of job {job_id} "
                                           "leads to no job")
         absolute.append([number, list(statuses)])
-    return op.replace(depends=absolute)
+    return absolute
 
 
 def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> None:

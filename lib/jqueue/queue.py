@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ganeti import constants, errors, luxi
 from ganeti.jqueue import clocks, journal, pages, records, resume
@@ -31,6 +31,7 @@ ARCHIVE_BATCH = 200
 KEY_SECONDS = 24 * 3600
 
 Answer = tuple[bool, str]
+T = TypeVar("T")
 
 
 class Accepted(NamedTuple):
@@ -38,6 +39,10 @@ class Accepted(NamedTuple):
 
     ids: list[int]
     replayed: bool = False
+
+
+def _unshaped(accepted: Accepted) -> Any:
+    return accepted
 
 
 class JobQueue:
@@ -57,6 +62,8 @@ class JobQueue:
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
         self._board = Board()
+        # The dispatcher looks when all jobs of a commit are there, not after each.
+        store.telling = self._board.mutex
         self._runner = Runner(store, self._board, executor, self._clocks, workers=workers)
 
     # -- life -----------------------------------------------------------------------
@@ -97,20 +104,13 @@ class JobQueue:
     def submit(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context = luxi.Context(), *,
                to_drained: bool = False) -> Future[list[int]]:
         """Accept jobs, all or none; their ids, once they are durable. See ``submit_once``."""
-        answer: Future[list[int]] = Future()
-
-        def done(accepted: Future[Accepted]) -> None:
-            error = accepted.exception()
-            if error is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(accepted.result().ids)
-        self.submit_once(jobs, context, to_drained=to_drained).add_done_callback(done)
-        return answer
+        return self.submit_once(jobs, context, to_drained=to_drained,
+                                shape=lambda accepted: accepted.ids)
 
     def submit_once(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context, *,
-                    to_drained: bool = False) -> Future[Accepted]:
-        """Accept jobs, all or none, once they are durable.
+                    to_drained: bool = False,
+                    shape: Callable[[Accepted], T] = _unshaped) -> Future[T]:
+        """Accept jobs, all or none, once they are durable; ``shape`` makes the answer of them.
 
         A context with a key (draft-ietf-httpapi-idempotency-key-header) goes with one
         job: for a day the same key and digest of the same user are the same job, however
@@ -118,7 +118,7 @@ class JobQueue:
         digest is another. ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError``
         (dependencies); ``JobQueueUnavailable`` when the disk refuses.
         """
-        answer: Future[Accepted] = Future()
+        answer: Future[T] = Future()
         keyed = context.idempotency_key is not None
         try:
             assert len(jobs) == 1 or not keyed, "a key names one job"
@@ -126,7 +126,7 @@ class JobQueue:
                 with self._store.read() as connection:
                     known = self._known(connection, context)
                 if known is not None:               # also while nothing is accepted
-                    answer.set_result(known)
+                    answer.set_result(shape(known))
                     return answer
             self._check_open(len(jobs), to_drained)
         except errors.Error as err:
@@ -139,15 +139,15 @@ class JobQueue:
             now = self._clocks.now()
             return [journal.insert(connection, ops, context, now) for ops in jobs]
 
-        def accept(found: Accepted | list[Job]) -> Accepted:
+        def accept(found: Accepted | list[Job]) -> T:
             if isinstance(found, Accepted):
-                return found
+                return shape(found)
             for job in found:
                 if job.ops:
                     self._runner.add(job)
                 logging.info("Job %d%s accepted: %s", job.id, context.who,
                              ", ".join(job.summary))
-            return Accepted([job.id for job in found])
+            return shape(Accepted([job.id for job in found]))
         return self._then(change, accept, answer)
 
     def _known(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
@@ -292,17 +292,18 @@ class JobQueue:
         """
         result: Future[Any] = Future() if answer is None else answer
 
-        def done(future: Future[Any]) -> None:
-            error = future.exception()
+        def done(value: Any, error: BaseException | None) -> None:
             if error is not None:
                 result.set_exception(_refusal(error))
                 return
             try:
-                result.set_result(step(future.result()))
+                made = step(value)
             except Exception as err:
                 logging.exception("A step after a commit failed")
                 result.set_exception(err)
-        self._store.write(change, done)
+            else:
+                result.set_result(made)
+        self._store.enqueue(change, done)
         return result
 
 

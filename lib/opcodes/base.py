@@ -18,7 +18,6 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform,
 from ganeti import constants, errors, ht
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
-_MISSING = object()
 
 ReasonTrail = Annotated[list[Any], ht.Refinement(
     "a list of [source, reason, nanoseconds]",
@@ -77,6 +76,9 @@ class OpCode(_Declared):
     SECRET: ClassVar[frozenset[str]] = frozenset()
     CHECKS: ClassVar[dict[str, ht.Check]]
     DEFAULTS: ClassVar[dict[str, Any]]
+    #: Fields without a default; and those whose default each opcode has of its own.
+    REQUIRED: ClassVar[tuple[str, ...]]
+    FRESH: ClassVar[dict[str, Any]]
 
     dry_run: bool | None = None
     debug_level: ht.NonNegativeInt | None = None
@@ -86,28 +88,43 @@ class OpCode(_Declared):
     reason: ReasonTrail = []
 
     def __init__(self, **values: Any) -> None:
-        checks, defaults = self.CHECKS, self.DEFAULTS
-        for name in values:
-            if name not in checks:
-                raise FieldError(self.OP_ID, name, f"unknown parameter '{name}'")
         #: Names of the fields that were given; null means "not given" (LUXI of 3.0).
-        self.given = frozenset(name for name, value in values.items() if value is not None)
-        for name, check in checks.items():
-            value = values.get(name, _MISSING)
-            if value is _MISSING or (value is None and name in defaults):
-                if name not in defaults:
-                    raise FieldError(self.OP_ID, name, f"parameter '{name}' is missing")
-                default = defaults[name]
-                # A list or an object of its own for each opcode.
-                value = type(default)(default) if isinstance(default, (list, dict)) else default
-            elif not check.fits(value):
+        self.given: frozenset[str] = frozenset()
+        for name in values:
+            if name not in self.CHECKS:
+                raise FieldError(self.OP_ID, name, f"unknown parameter '{name}'")
+        for name in self.REQUIRED:
+            if name not in values:
+                raise FieldError(self.OP_ID, name, f"parameter '{name}' is missing")
+        self._take(values)
+
+    def _take(self, values: Mapping[str, Any]) -> None:
+        """Check and set these fields; all others keep the value, or the class's, that they have."""
+        own, given = self.__dict__, []
+        for name, value in values.items():
+            if value is None and name in self.DEFAULTS:
+                own.pop(name, None)
+                continue
+            check = self.CHECKS[name]
+            if not check.fits(value):
                 raise FieldError(self.OP_ID, name, f"parameter '{name}' must be {check.expects}, "
                                                    f"not {ht.shorten(value)}")
-            setattr(self, name, value)
+            own[name] = value
+            given.append(name)
+        for name, default in self.FRESH.items():
+            if name not in self.given and name not in given:
+                own[name] = type(default)(default)
+        own["given"] = self.given.difference(values).union(given)
 
     def replace(self, **values: Any) -> Self:
         """A copy with other values; what was given stays given."""
-        return type(self)(**{name: getattr(self, name) for name in self.given} | values)
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        for name in values:
+            if name not in self.CHECKS:
+                raise FieldError(self.OP_ID, name, f"unknown parameter '{name}'")
+        twin._take(values)
+        return twin
 
     def to_wire(self) -> dict[str, Any]:
         """OP_ID, the reason trail and the given fields: what SubmitJob sends."""
@@ -167,6 +184,9 @@ def opcode(cls: _OpClass) -> _OpClass:
     cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
     cls.CHECKS = {name: ht.check_for(hints[name]) for name in [*own, *COMMON_FIELDS]}
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
+    cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
+    cls.FRESH = {name: default for name, default in cls.DEFAULTS.items()
+                 if isinstance(default, (list, dict))}
     BY_ID[cls.OP_ID] = cls
     return cls
 

@@ -71,15 +71,15 @@ def _one(master: Master, wires: list[dict[str, Any]], context: luxi.Context, *,
             return luxi.Reply(accepted.ids[0])
         return luxi.Reply(accepted.ids[0], {
             "idempotency": "replayed" if accepted.replayed else "stored"})
-    return _map(master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained),
-                reply)
+    return master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained,
+                                    shape=reply)
 
 
 def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: luxi.Context) -> Answer:
     # A key names one job; here it is not honoured, and the reply says nothing of it.
     context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
-    return _map(master.queue.submit([load_ops(ops) for ops in call.jobs], context),
-                lambda ids: [[True, number] for number in ids])
+    return master.queue.submit_once([load_ops(ops) for ops in call.jobs], context,
+                                    shape=lambda found: [[True, job] for job in found.ids])
 
 
 def _pickup(master: Master, call: luxi.PickupJob, context: luxi.Context) -> Answer:
@@ -189,17 +189,8 @@ ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, luxi.Context], Answer]] = 
 }
 
 
-def _map(future: Future[Any], step: Callable[[Any], Any]) -> Future[Any]:
-    result: Future[Any] = Future()
-
-    def done(_: object) -> None:
-        error = future.exception()
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(step(future.result()))
-    future.add_done_callback(done)
-    return result
+#: Calls that only hand something over, and wait for nothing.
+QUICK = (luxi.SubmitJob, luxi.SubmitJobToDrainedQueue, luxi.CancelJob, luxi.ArchiveJob)
 
 
 def success(result: Any) -> bytes:

@@ -1,9 +1,9 @@
 """The master's socket: LUXI requests in, answers out.
 
-Theory. One thread runs a selector loop that owns every connection. A request
-goes to a small pool, because reading a large one or a query may take a while;
-what a call answers may be a future (a submission's commit), and then no thread
-waits for it. A client that waits for a job costs a timer and an entry in the
+Theory. One thread runs a selector loop that owns every connection. What is short,
+such as a submission, it does itself; what may take a while, such as a query or
+reading a large request, goes to a small pool. What a call answers may be a future
+(a submission's commit), and then no thread waits for it. A client that waits for a job costs a timer and an entry in the
 board's list of watchers. Requests of one connection are answered in order, one
 at a time; the next is taken up when the client has fetched the answer to the
 one before it, and reading stops while too many wait for that.
@@ -34,6 +34,8 @@ from ganeti.utils.loop import Loop, Timer
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
+#: Bytes of a request that the loop reads itself: handing it over would take longer.
+SHORT = 16 * 1024
 #: Threads that carry out calls; queries are work for the processor, more do not help.
 POOL = 8
 #: Bytes of requests that may wait on one connection before it is read no further.
@@ -221,23 +223,35 @@ class _Connection:
             message = self._requests.popleft()
             self._pending -= len(message)
             self._answering = True
-            self._server.pool.submit(self._carry_out, message)
+            if len(message) <= SHORT:
+                self._read(message)
+            else:
+                self._server.pool.submit(self._read, message)
         elif self._unreadable:
             self._refuse(self._unreadable)
 
-    def _carry_out(self, message: bytes) -> None:
-        """On a pool thread."""
+    def _read(self, message: bytes) -> None:
+        """Find out what is asked, and by which thread it is carried out."""
         try:
-            try:
-                call, context = read_request(message)
-            except ValueError as err:
-                text = str(err)
-                self._loop.call_threadsafe(lambda: self._refuse(text))
-                return
-            if isinstance(call, luxi.WaitForJobChange):
-                wait = call
-                self._loop.call_threadsafe(lambda: self._wait(wait))
-                return
+            call, context = read_request(message)
+        except ValueError as err:
+            text = str(err)
+            self._loop.call_threadsafe(lambda: self._refuse(text))
+            return
+        except Exception as err:
+            data = calls.failure(err)
+            self._loop.call_threadsafe(lambda: self.answer(data))
+            return
+        if isinstance(call, luxi.WaitForJobChange):
+            wait = call
+            self._loop.call_threadsafe(lambda: self._wait(wait))
+        elif isinstance(call, calls.QUICK) and context.idempotency_key is None:
+            self._carry_out(call, context)
+        else:
+            self._server.pool.submit(self._carry_out, call, context)
+
+    def _carry_out(self, call: luxi.Call, context: luxi.Context) -> None:
+        try:
             result = calls.ANSWERS[type(call)](self._server.master, call, context)
             if isinstance(result, Future):
                 result.add_done_callback(self._on_future)

@@ -13,6 +13,7 @@ import logging
 import logging.handlers
 import os
 import re
+import time
 
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
@@ -29,6 +30,17 @@ def escape(text: str) -> str:
 class OneLineFormatter(logging.Formatter):
     """Escapes control characters in the message; a traceback keeps its lines, indented."""
 
+    _second: tuple[int, str] = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """As the standard library has it; the text of a second is made once."""
+        second, text = self._second
+        if int(record.created) != second:
+            second = int(record.created)
+            text = time.strftime(self.default_time_format, self.converter(record.created))
+            self._second = second, text         # one step: other threads see both or neither
+        return f"{text},{int(record.msecs):03d}"
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line of the record itself."""
         record.message = escape(record.message)
@@ -43,8 +55,20 @@ class OneLineFormatter(logging.Formatter):
 class LogFile(logging.handlers.WatchedFileHandler):
     """A log file, also after a rotation; never the file that a link of this name leads to.
 
-    Root opens it, in a directory where others may lay links.
+    Root opens it, in a directory where others may lay links. Whether the file was
+    rotated away is looked at once a second, not for every line.
     """
+
+    clock = staticmethod(time.monotonic)
+    _looked = float("-inf")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        now = self.clock()
+        if now - self._looked >= 1.0:
+            self._looked = now
+            self.reopenIfNeeded()
+        logging.FileHandler.emit(self, record)
 
     def _open(self) -> io.TextIOWrapper:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,0 +1,59 @@
+"""Ids of jobs that were passed over on purpose, so that none is given twice.
+
+Ids have no other gaps: a job that is missing, and not among these, was lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from ganeti import schema, serializer
+from ganeti.jqueue import journal
+
+#: Name in ``cluster_value`` of the gaps: ``[[first, last], ...]``, ascending.
+GAPS = "queue.gaps"
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many; ``ValueError`` when that cannot be read."""
+    return int(_value(connection, schema.SKIPPED, 0))
+
+
+def gaps(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Which (first and last of each gap); ``ValueError`` when that cannot be read."""
+    found = [(int(first), int(last)) for first, last in _value(connection, GAPS, [])]
+    if sum(last - first + 1 for first, last in found) != count(connection):
+        raise ValueError(f"the values {GAPS} and {schema.SKIPPED} contradict each other")
+    return found
+
+
+def skip_to(connection: sqlite3.Connection, last: int) -> None:
+    """Have the next job get an id above ``last``."""
+    before = journal.last_id(connection)
+    if last > before:
+        set_gaps(connection, [*gaps(connection), (before + 1, last)])
+        set_last(connection, last)
+
+
+def set_gaps(connection: sqlite3.Connection, found: list[tuple[int, int]]) -> None:
+    """Store all gaps, and how many ids they are."""
+    for name, value in ((GAPS, found),
+                        (schema.SKIPPED, sum(last - first + 1 for first, last in found))):
+        journal.set_value(connection, name.removeprefix("queue."), value)
+
+
+def set_last(connection: sqlite3.Connection, last: int) -> None:
+    """Store the highest id that was ever given."""
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'job_job'")
+    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('job_job', ?)", (last,))
+
+
+def _value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
+    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
+                             (name,)).fetchone()
+    if row is None:
+        return default
+    if not schema.is_whole(row):
+        raise ValueError(f"the value {name} is damaged")
+    return serializer.loads(row[1])
