@@ -3,10 +3,11 @@
 Theory. One thread runs a selector loop that owns every connection. What is short,
 such as a submission, it does itself; what may take a while, such as a query or
 reading a large request, goes to a small pool. What a call answers may be a future
-(a submission's commit), and then no thread waits for it. A client that waits for a job costs a timer and an entry in the
-board's list of watchers. Requests of one connection are answered in order, one
-at a time; the next is taken up when the client has fetched the answer to the
-one before it, and reading stops while too many wait for that.
+(a submission's commit), and then no thread waits for it. A client that waits for a
+job costs a timer and an entry in the board's list of watchers. Requests of one
+connection are answered in order, one at a time; the next is taken up when the
+client has fetched the answer to the one before it, and reading stops while too
+many wait for that.
 
 Every request gets an answer. One that cannot be read gets an error and, since
 its end is not known, the end of the connection.
