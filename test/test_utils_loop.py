@@ -187,3 +187,15 @@ def test_calls_after_the_end_do_no_harm():
     closed = Loop()
     closed.close()
     closed.call_threadsafe(lambda: None)
+
+
+def test_what_is_called_soon_comes_after_the_sockets_of_this_round(loop):
+    ours, theirs = socket.socketpair()
+    seen = []
+    loop.add(ours, READ, lambda _: (ours.recv(9), seen.append("socket")))
+    loop.call_soon(lambda: seen.append("soon"))
+    theirs.send(b"x")
+    loop.run_once(1.0)
+    assert seen == ["socket", "soon"]
+    ours.close()
+    theirs.close()

@@ -6,11 +6,12 @@ is durable; nobody waits for the disk with a thread of his own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,8 @@ from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
+#: Accepted jobs that one line of the log names at most.
+LOGGED_TOGETHER = 20
 #: Seconds of service for which a submission's key means the same submission.
 KEY_SECONDS = 24 * 3600
 
@@ -62,8 +65,9 @@ class JobQueue:
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
         self._board = Board()
-        # The dispatcher looks when all jobs of a commit are there, not after each.
-        store.telling = self._board.mutex
+        #: Jobs of this commit, for the log.
+        self._accepted: list[Job] = []
+        store.telling = self._telling
         self._runner = Runner(store, self._board, executor, self._clocks, workers=workers)
 
     # -- life -----------------------------------------------------------------------
@@ -145,10 +149,20 @@ class JobQueue:
             for job in found:
                 if job.ops:
                     self._runner.add(job)
-                logging.info("Job %d%s accepted: %s", job.id, context.who,
-                             ", ".join(job.summary))
+            self._accepted += found
             return shape(Accepted([job.id for job in found]))
         return self._then(change, accept, answer)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """The dispatcher, and the log, hear of all jobs of a commit at once."""
+        with self._board.mutex:
+            yield
+        accepted, self._accepted = self._accepted, []
+        for start in range(0, len(accepted), LOGGED_TOGETHER):
+            logging.info("%s", "; ".join(
+                f"Job {job.id}{job.context.who} accepted: {', '.join(job.summary)}"
+                for job in accepted[start:start + LOGGED_TOGETHER]))
 
     def _known(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
         found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
@@ -157,7 +171,7 @@ class JobQueue:
         job_id, digest = found
         if digest != context.request_digest:
             raise errors.IdempotencyConflict(
-                "The idempotency key was used for another request before")
+                "the idempotency key was used for another request before")
         return Accepted([job_id], replayed=True)
 
     def _check_open(self, count: int, to_drained: bool) -> None:

@@ -31,7 +31,7 @@ from ganeti.jqueue.job import Job
 from ganeti.query import job as job_query
 from ganeti.server import calls
 from ganeti.utils import io
-from ganeti.utils.loop import Loop, Timer
+from ganeti.utils.loop import Loop
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -144,32 +144,30 @@ class _Connection:
         self._unreadable: str | None = None     # what it sent after the last request
         self._failed = False                # close once the answer is out
         self._closed = False
-        self._idle: Timer | None = None
+        self._active = self._loop.clock()   # when bytes last went to or fro
+        self._idle = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
         self.on_close: Callable[[], None] | None = None
         self._loop.add(sock, READ, self._ready)
-        self._watch_idle()
 
     def close(self) -> None:
         """Drop the connection and what hangs on it."""
         if self._closed:
             return
         self._closed = True
-        if self._idle is not None:
-            self._idle.cancel()
+        self._idle.cancel()
         if self.on_close is not None:
             self.on_close()
         self._loop.remove(self._sock)
         self._sock.close()
         self._server.forget(self)
 
-    def _watch_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
-
     def _on_idle(self) -> None:
-        if self._answering:
-            self._watch_idle()
+        """The one timer of a connection: it is not set anew for every byte."""
+        now = self._loop.clock()
+        since = now if self._answering else self._active
+        left = since + constants.LUXI_IDLE_TIMEOUT - now
+        if left > 0:
+            self._idle = self._loop.call_later(left, self._on_idle)
         else:
             self.close()
 
@@ -196,7 +194,7 @@ class _Connection:
             else:
                 self.close()
             return
-        self._watch_idle()
+        self._active = self._loop.clock()
         try:
             for message in self._splitter.feed(data):
                 self._requests.append(message)
@@ -225,7 +223,9 @@ class _Connection:
             self._pending -= len(message)
             self._answering = True
             if len(message) <= SHORT:
-                self._read(message)
+                # All that came is received first: what is then done in a row, without
+                # a system call in between, reaches the writer in one piece.
+                self._loop.call_soon(lambda: self._read(message))
             else:
                 self._server.pool.submit(self._read, message)
         elif self._unreadable:
@@ -294,7 +294,7 @@ class _Connection:
         if self._out:
             with contextlib.suppress(BlockingIOError):
                 del self._out[:self._sock.send(self._out)]
-                self._watch_idle()
+                self._active = self._loop.clock()
         if not self._out:
             self._next()
         if not self._out and not self._answering and (self._failed or self._ended):

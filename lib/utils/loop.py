@@ -138,6 +138,10 @@ class Loop:
         except OSError:
             pass                        # the pair is full, so it will wake; or the loop is closed
 
+    def call_soon(self, function: Callback) -> None:
+        """Call at the end of this round, when all sockets that are ready had their turn."""
+        self._calls.append(function)
+
     def count_cancelled(self) -> None:
         """A timer was cancelled: sweep when most of them are."""
         self._cancelled += 1
