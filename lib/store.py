@@ -61,7 +61,8 @@ class Store:
         self.refusing = False
         #: Held while those who wait for one transaction are told, so that what they set
         #: going sees all of it. Whoever holds it must not wait for a change.
-        self.telling: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        self.telling: Callable[[], contextlib.AbstractContextManager[Any]] = (
+            contextlib.nullcontext)
         self._mutex = threading.Lock()              # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
@@ -144,7 +145,10 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, showing what is committed; this thread's own."""
+        """A connection for reading, showing what is committed; this thread's own.
+
+        ``DatabaseDamaged`` when what is asked of it cannot be read.
+        """
         connection = getattr(self._readers, "connection", None)
         if connection is None:
             connection = _connect(self._path)
@@ -152,7 +156,11 @@ class Store:
             self._readers.connection = connection
             with self._reader_mutex:
                 self._reader_list.append(connection)
-        yield connection
+        try:
+            yield connection
+        except sqlite3.DatabaseError as err:
+            logging.error("Cannot read the database %s: %s", self._path, err)
+            raise DatabaseDamaged(f"cannot read the database: {err}") from err
 
     def close(self) -> None:
         """Write what is in line, then close; closing twice is harmless."""
@@ -202,7 +210,7 @@ class Store:
             self._start_over()
             refusal = StoreUnavailable(f"the disk did not take a change: {err}")
             answers = [(done, None, refusal) for _, done in batch]
-        with self.telling:
+        with self.telling():
             for done, result, error in answers:
                 try:
                     done(result, error)
@@ -219,6 +227,9 @@ class Store:
         except Exception as err:
             self._connection.execute("ROLLBACK TO one")
             self._connection.execute("RELEASE one")
+            if type(err) is sqlite3.DatabaseError:      # a page that this one needs is damaged
+                logging.error("Cannot change the database %s: %s", self._path, err)
+                err = StoreUnavailable(f"the database did not take a change: {err}")
             return None, err
         self._connection.execute("RELEASE one")
         return result, None
