@@ -9,6 +9,7 @@ gaps but those in the value ``queue.skipped``, so that a job that vanished shows
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
@@ -119,10 +120,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("checksum", -1, checksum, deterministic=True)
 
 
-def insert(table: str, verb: str = "INSERT") -> str:
-    """The statement that takes a row's columns and its ``sum``."""
+@functools.cache
+def insert(table: str, rows: int = 1, *, verb: str = "INSERT") -> str:
+    """The statement that takes the columns of some rows, each with its ``sum``."""
     names = (*COLUMNS[table], "sum")
-    return f"{verb} INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    row = f"({', '.join('?' * len(names))})"
+    return f"{verb} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
 
 
 def seal(table: str, where: str) -> str:

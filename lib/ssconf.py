@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from ganeti.objects import Cluster, Group, Instance, Node
 from ganeti.utils import io
 
 MODE = 0o444
+#: How many times as long as it wrote the thread rests, and for how many seconds at most.
+REST, MAX_REST = 10, 1.0
 
 #: Address family of IPv4 and IPv6 as numbers of the socket interface.
 _FAMILIES = {4: 2, 6: 10}
@@ -103,9 +106,15 @@ PARTS: Mapping[str, tuple[Callable[[Facts], dict[str, str]], ...]] = {
 
 
 class SsconfWriter:
-    """Keeps the files like the configuration, in a thread of its own."""
+    """Keeps the files like the configuration, in a thread of its own.
 
-    def __init__(self, facts: Facts, paths: pathutils.Paths) -> None:
+    After each time the thread rests (``rest`` lets seconds pass) for many times as long
+    as it took, so that it takes a tenth of the master's time at most.
+    """
+
+    def __init__(self, facts: Facts, paths: pathutils.Paths, *,
+                 rest: Callable[[float], object] = time.sleep) -> None:
+        self._rest = rest
         self._facts = facts
         self._paths = paths
         self._wake = threading.Condition()
@@ -138,6 +147,7 @@ class SsconfWriter:
             with self._wake:
                 self._wake.wait_for(lambda: self._dirty)
                 kinds = set(self._dirty)
+            begun = time.monotonic()
             try:
                 self.flush()
             except Exception:
@@ -145,6 +155,8 @@ class SsconfWriter:
                 logging.exception("Cannot write the ssconf files")
                 with self._wake:
                     self._failed |= kinds
+            # Files about thousands of instances take a while: not for every change of one.
+            self._rest(min(MAX_REST, REST * (time.monotonic() - begun)))
 
     def _write(self, values: dict[str, str]) -> None:
         """A file that cannot be written is logged, and tried at the next change."""

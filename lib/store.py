@@ -57,6 +57,8 @@ class Store:
         self._reader_mutex = threading.Lock()
         self._connection = _connect(path)
         self._closed = False
+        #: Called, by whatever thread, when a damaged page is met.
+        self.on_damage: Callable[[str], object] = lambda words: None
         #: Did the disk refuse the last change?
         self.refusing = False
         #: Held while those who wait for one transaction are told, so that what they set
@@ -159,8 +161,13 @@ class Store:
         try:
             yield connection
         except sqlite3.DatabaseError as err:
-            logging.error("Cannot read the database %s: %s", self._path, err)
+            self._complain("read", err)
             raise DatabaseDamaged(f"cannot read the database: {err}") from err
+
+    def _complain(self, what: str, err: sqlite3.DatabaseError) -> None:
+        logging.error("Cannot %s the database %s: %s", what, self._path, err)
+        if type(err) is sqlite3.DatabaseError:
+            self.on_damage(f"cannot {what} it: {err}")
 
     def close(self) -> None:
         """Write what is in line, then close; closing twice is harmless."""
@@ -202,7 +209,7 @@ class Store:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change, done in batch:
-                answers.append((done, *self._apply(change)))
+                answers.append((done, *self._apply(change, alone=len(batch) == 1)))
             self._connection.execute("COMMIT")
             self.refusing = False
         except Exception as err:                    # whatever it is, this thread goes on
@@ -217,21 +224,28 @@ class Store:
                 except Exception:                   # the others are to be told as well
                     logging.exception("Whoever waited for a change failed")
 
-    def _apply(self, change: Change) -> tuple[Any, BaseException | None]:
-        """Make one change behind a savepoint; its own failure is its own."""
-        self._connection.execute("SAVEPOINT one")
+    def _apply(self, change: Change, *, alone: bool) -> tuple[Any, BaseException | None]:
+        """Make one change; its own failure is its own: it has a savepoint, or is alone."""
+        execute = self._connection.execute
+        if not alone:
+            execute("SAVEPOINT one")
         try:
             result = change(self._connection)
         except (sqlite3.OperationalError, OSError):
             raise                               # the disk, or our own mistake: all fail
         except Exception as err:
-            self._connection.execute("ROLLBACK TO one")
-            self._connection.execute("RELEASE one")
+            if alone:
+                execute("ROLLBACK")
+                execute("BEGIN")                # there is nothing left to commit
+            else:
+                execute("ROLLBACK TO one")
+                execute("RELEASE one")
             if type(err) is sqlite3.DatabaseError:      # a page that this one needs is damaged
-                logging.error("Cannot change the database %s: %s", self._path, err)
+                self._complain("change", err)
                 err = StoreUnavailable(f"the database did not take a change: {err}")
             return None, err
-        self._connection.execute("RELEASE one")
+        if not alone:
+            execute("RELEASE one")
         return result, None
 
     def _start_over(self) -> None:

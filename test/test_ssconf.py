@@ -137,3 +137,14 @@ def test_a_file_that_cannot_be_written_is_tried_again(config, caplog):
     os.rmdir(path)
     save(config, make_instance(config, "web2", "node1"))
     assert read(config, "instance_list") == "web\nweb2\n"
+
+
+def test_the_thread_rests_after_each_time(config):
+    rests, done = [], threading.Event()
+
+    def rest(seconds):
+        rests.append(seconds)
+        done.set()
+    writer = ssconf.SsconfWriter(config, config.paths, rest=rest)
+    writer.mark("instance")
+    assert done.wait(30) and 0 < rests[0] <= ssconf.MAX_REST

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JobStatus
-from ganeti.jqueue.job import CANCELED_RESULT
+from ganeti.jqueue.job import CANCELED_RESULT, Job
 from ganeti.jqueue.task import Entry
 
 
@@ -27,6 +27,12 @@ class Dependents:
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[int]] = {}
+
+    @staticmethod
+    def first_of(job: Job) -> int | None:
+        """The first job that a new one depends on."""
+        op = job.ops[job.current].op if job.current is not None else None
+        return int(op.depends[0][0]) if op is not None and op.depends else None
 
     def park(self, entry: Entry, number: int) -> None:
         """Have a job wait for the end of another."""

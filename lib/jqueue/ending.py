@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ganeti import errors
-from ganeti.constants import JobStatus
+from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue import journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks, Moment
@@ -144,3 +144,12 @@ def _show(op: JobOp, effective: OpCode | None) -> None:
     if effective is not None:
         op.view = effective.to_view()
         op.summary = effective.summary()
+
+
+def give_up(job: Job, words: str, now: Moment) -> None:
+    """End in error, with these words, what had not ended: it does not run any more."""
+    for op in job.ops:
+        if op.status not in JOB_FINAL:
+            op.status = JobStatus.QUEUED
+    if job.current is not None:
+        mark_end(job, job.current, JobStatus.ERROR, errors.encode(errors.OpExecError(words)), now)

@@ -19,28 +19,47 @@ from ganeti.schema import checksum
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
 
-_INSERT_JOB = schema.insert("job_job")
-_INSERT_OP = schema.insert("job_op")
-_REPLACE_JOB = schema.insert("job_job", "INSERT OR REPLACE")
-_REPLACE_LOG = schema.insert("job_log", "INSERT OR REPLACE")
-_REPLACE_VALUE = schema.insert("cluster_value", "INSERT OR REPLACE")
+#: Rows that one statement takes at most; each number of them is a statement of its own,
+#: which SQLite keeps prepared.
+_ROWS = 32
+
+_REPLACE_JOB = schema.insert("job_job", verb="INSERT OR REPLACE")
+_REPLACE_LOG = schema.insert("job_log", verb="INSERT OR REPLACE")
+_REPLACE_VALUE = schema.insert("cluster_value", verb="INSERT OR REPLACE")
 
 
 def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context,
            moment: Moment) -> Job:
-    """Store a new job under the next id; its dependencies become absolute.
+    """Store a new job under the next id."""
+    job = make(last_id(connection) + 1, ops, context, moment)
+    insert_all(connection, [job])
+    return job
+
+
+def make(job_id: int, ops: Sequence[OpCode], context: luxi.Context, moment: Moment) -> Job:
+    """A new job that is not stored yet; its dependencies become absolute.
 
     The reason trail of each opcode ends with who took it up, as luxid 3.0 has it.
     """
-    job_id = last_id(connection) + 1
     received = moment.stamp
     nanoseconds = received[0] * 10 ** 9 + received[1] * 1000
-    job = Job(id=job_id, received_ts=received, context=context, received_served=moment.served,
-              ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds))
-                   for index, op in enumerate(ops)])
-    connection.execute(_INSERT_JOB, _job_row(job))
-    connection.executemany(_INSERT_OP, [_op_row(job, index) for index in range(len(job.ops))])
-    return job
+    return Job(id=job_id, received_ts=received, context=context, received_served=moment.served,
+               ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds))
+                    for index, op in enumerate(ops)])
+
+
+def insert_all(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
+    """Store new jobs: a statement for many rows costs little more than one for one."""
+    _insert_rows(connection, "job_job", [_job_row(job) for job in jobs])
+    _insert_rows(connection, "job_op", [_op_row(job, index) for job in jobs
+                                        for index in range(len(job.ops))])
+
+
+def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Any]]) -> None:
+    for start in range(0, len(rows), _ROWS):
+        chunk = rows[start:start + _ROWS]
+        connection.execute(schema.insert(table, len(chunk)),
+                           [value for row in chunk for value in row])
 
 
 def last_id(connection: sqlite3.Connection) -> int:
@@ -98,7 +117,7 @@ def replace(connection: sqlite3.Connection, job: Job) -> None:
     """Store this job in the place of whatever stands under its id."""
     connection.execute("DELETE FROM job_op WHERE job_id = ?", (job.id,))
     connection.execute(_REPLACE_JOB, _job_row(job))
-    connection.executemany(_INSERT_OP, [_op_row(job, index) for index in range(len(job.ops))])
+    _insert_rows(connection, "job_op", [_op_row(job, index) for index in range(len(job.ops))])
 
 
 def _job_row(job: Job) -> list[Any]:

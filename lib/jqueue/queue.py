@@ -6,19 +6,19 @@ is durable; nobody waits for the disk with a thread of his own.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ganeti import constants, errors, luxi
 from ganeti.jqueue import clocks, journal, pages, records, resume
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
+from ganeti.jqueue.intake import Accepted, Intake, Submission, refusal
 from ganeti.jqueue.job import Job
 from ganeti.jqueue.pages import Head, Page
 from ganeti.jqueue.runner import Runner
@@ -28,20 +28,9 @@ from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
-#: Accepted jobs that one line of the log names at most.
-LOGGED_TOGETHER = 20
-#: Seconds of service for which a submission's key means the same submission.
-KEY_SECONDS = 24 * 3600
 
 Answer = tuple[bool, str]
 T = TypeVar("T")
-
-
-class Accepted(NamedTuple):
-    """Ids of jobs; ``replayed``: of those that the same key had named before."""
-
-    ids: list[int]
-    replayed: bool = False
 
 
 def _unshaped(accepted: Accepted) -> Any:
@@ -65,10 +54,8 @@ class JobQueue:
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
         self._board = Board()
-        #: Jobs of this commit, for the log.
-        self._accepted: list[Job] = []
-        store.telling = self._telling
         self._runner = Runner(store, self._board, executor, self._clocks, workers=workers)
+        self._intake = Intake(store, self._clocks, self._board.mutex, self._take_on)
 
     # -- life -----------------------------------------------------------------------
 
@@ -116,63 +103,29 @@ class JobQueue:
                     shape: Callable[[Accepted], T] = _unshaped) -> Future[T]:
         """Accept jobs, all or none, once they are durable; ``shape`` makes the answer of them.
 
-        A context with a key (draft-ietf-httpapi-idempotency-key-header) goes with one
-        job: for a day the same key and digest of the same user are the same job, however
-        the first submission ended for the client. ``IdempotencyConflict`` when the
-        digest is another. ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError``
-        (dependencies); ``JobQueueUnavailable`` when the disk refuses.
+        With a key in the context there is one job, and one submission however often it is
+        sent (``intake``); ``IdempotencyConflict`` when it was another before.
+        ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError`` (dependencies);
+        ``JobQueueUnavailable`` when the disk refuses.
         """
-        answer: Future[T] = Future()
-        keyed = context.idempotency_key is not None
+        submission = Submission(jobs, context, shape)
         try:
-            assert len(jobs) == 1 or not keyed, "a key names one job"
-            if keyed:
-                with self._store.read() as connection:
-                    known = self._known(connection, context)
-                if known is not None:               # also while nothing is accepted
-                    answer.set_result(shape(known))
-                    return answer
-            self._check_open(len(jobs), to_drained)
+            assert len(jobs) == 1 or submission.key is None, "a key names one job"
+            submission.known = self._intake.known(context)  # also while nothing is accepted
+            if submission.known is None:
+                self._check_open(len(jobs), to_drained)
         except errors.Error as err:
-            answer.set_exception(err)
-            return answer
+            submission.error = err
+        if submission.known is not None or submission.error is not None:
+            submission.settle()
+        else:
+            self._intake.put(submission)
+        return submission.answer
 
-        def change(connection: sqlite3.Connection) -> Accepted | list[Job]:
-            if keyed and (known := self._known(connection, context)) is not None:
-                return known                        # accepted in between
-            now = self._clocks.now()
-            return [journal.insert(connection, ops, context, now) for ops in jobs]
-
-        def accept(found: Accepted | list[Job]) -> T:
-            if isinstance(found, Accepted):
-                return shape(found)
-            for job in found:
-                if job.ops:
-                    self._runner.add(job)
-            self._accepted += found
-            return shape(Accepted([job.id for job in found]))
-        return self._then(change, accept, answer)
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """The dispatcher, and the log, hear of all jobs of a commit at once."""
-        with self._board.mutex:
-            yield
-        accepted, self._accepted = self._accepted, []
-        for start in range(0, len(accepted), LOGGED_TOGETHER):
-            logging.info("%s", "; ".join(
-                f"Job {job.id}{job.context.who} accepted: {', '.join(job.summary)}"
-                for job in accepted[start:start + LOGGED_TOGETHER]))
-
-    def _known(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
-        found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
-        if found is None:
-            return None
-        job_id, digest = found
-        if digest != context.request_digest:
-            raise errors.IdempotencyConflict(
-                "the idempotency key was used for another request before")
-        return Accepted([job_id], replayed=True)
+    def _take_on(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            if job.ops:
+                self._runner.add(job)
 
     def _check_open(self, count: int, to_drained: bool) -> None:
         if self._drained and not to_drained:
@@ -296,7 +249,7 @@ class JobQueue:
             return self._store.write(
                 lambda connection: journal.archive(connection, batch)).result()
         except StoreUnavailable as err:
-            raise _refusal(err) from None
+            raise refusal(err) from None
 
     def _then(self, change: Callable[[sqlite3.Connection], Any], step: Callable[[Any], Any],
               answer: Future[Any] | None = None) -> Future[Any]:
@@ -308,7 +261,7 @@ class JobQueue:
 
         def done(value: Any, error: BaseException | None) -> None:
             if error is not None:
-                result.set_exception(_refusal(error))
+                result.set_exception(refusal(error))
                 return
             try:
                 made = step(value)
@@ -319,9 +272,3 @@ class JobQueue:
                 result.set_result(made)
         self._store.enqueue(change, done)
         return result
-
-
-def _refusal(error: BaseException) -> BaseException:
-    if isinstance(error, StoreUnavailable):
-        return errors.JobQueueUnavailable(f"The job queue cannot be written: {error}")
-    return error

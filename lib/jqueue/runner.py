@@ -88,11 +88,16 @@ class Runner:
                     if entry.phase is Phase.RUNNING]
 
     def add(self, job: Job) -> None:
-        """Take on a job that is stored."""
+        """Take on a job that is stored; one that depends on a live one need not be looked at."""
         with self._board.mutex:
             self._board.add(job)
             entry = self._entries[job.id] = Entry(job, self._clocks.monotonic())
-            self._make_ready(entry)
+            first = self._dependents.first_of(job)
+            if first is not None and first < job.id and first in self._entries:
+                entry.phase = Phase.PARKED
+                self._dependents.park(entry, first)
+            else:
+                self._make_ready(entry)
 
     def bury(self, jobs: Sequence[Job]) -> None:
         """Store how jobs ended that cannot run; on a disk that refuses, once it does not."""

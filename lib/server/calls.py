@@ -17,7 +17,8 @@ from typing import Any
 
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
-from ganeti.jqueue.queue import Accepted, JobQueue
+from ganeti.jqueue.intake import Accepted
+from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, job_page, tags
 from ganeti.query.base import Sources
 

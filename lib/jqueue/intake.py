@@ -1,0 +1,176 @@
+"""Submissions: what arrives together is written together, and answered when it is durable.
+
+Theory. The first of some submissions has a change of the store made. When the change's
+turn comes it takes all submissions that are there by then, and writes their jobs with
+one statement for each table; the work before and after the disk is done once for all of
+them. A submission that is refused (its dependencies lead nowhere, its key was used for
+something else) takes no number, and none of the others with it.
+
+A context with a key (draft-ietf-httpapi-idempotency-key-header) goes with one job: for a
+day of service the same key and digest of the same user are that job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ganeti import errors, luxi
+from ganeti.jqueue import journal, records
+from ganeti.jqueue.clocks import Clocks, Moment
+from ganeti.jqueue.job import Job
+from ganeti.opcodes import OpCode
+from ganeti.store import Store, StoreUnavailable
+
+#: Seconds of service for which a key means the same submission.
+KEY_SECONDS = 24 * 3600
+#: Accepted jobs that one line of the log names at most.
+LOGGED_TOGETHER = 20
+
+
+class Accepted(NamedTuple):
+    """Ids of jobs; ``replayed``: of those that the same key had named before."""
+
+    ids: list[int]
+    replayed: bool = False
+
+
+@dataclass
+class Submission:
+    """Jobs that somebody wants accepted, all or none; ``shape`` makes the answer of them."""
+
+    jobs: Sequence[Sequence[OpCode]]
+    context: luxi.Context
+    shape: Callable[[Accepted], Any]
+    answer: Future[Any] = field(default_factory=Future)
+    made: list[Job] = field(default_factory=list)
+    known: Accepted | None = None
+    error: BaseException | None = None
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """User and key, if it has one."""
+        key = self.context.idempotency_key
+        return None if key is None else (self.context.user or "", key)
+
+    def settle(self) -> None:
+        """Answer."""
+        if self.error is not None:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.shape(
+                self.known or Accepted([job.id for job in self.made])))
+
+
+class Intake:
+    """Takes submissions; ``take_on`` gets the jobs that were accepted, under ``mutex``."""
+
+    def __init__(self, store: Store, clocks: Clocks, mutex: threading.RLock,
+                 take_on: Callable[[Sequence[Job]], None]) -> None:
+        self._store = store
+        self._clocks = clocks
+        self._board_mutex = mutex
+        self._take_on = take_on
+        self._mutex = threading.Lock()
+        self._waiting: list[Submission] = []
+        self._writing: list[Submission] = []
+        #: Jobs of this commit, for the log.
+        self._accepted: list[Job] = []
+        store.telling = self._telling
+
+    def known(self, context: luxi.Context) -> Accepted | None:
+        """The job that a context's key names already, if it has one that does."""
+        if context.idempotency_key is None:
+            return None
+        with self._store.read() as connection:
+            return self._stored(connection, context)
+
+    def put(self, submission: Submission) -> None:
+        """Have jobs accepted."""
+        with self._mutex:
+            self._waiting.append(submission)
+            alone = len(self._waiting) == 1
+        if alone:
+            self._store.enqueue(self._write, self._tell)
+
+    # -- the writer's thread -----------------------------------------------------------
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        with self._mutex:
+            self._writing, self._waiting = self._waiting, []
+        made: list[Job] = []
+        names: dict[tuple[str, str], Submission] = {}
+        last, now = journal.last_id(connection), self._clocks.now()
+        for one in self._writing:
+            try:
+                one.known = self._before(connection, one, names)
+                if one.known is None:
+                    one.made = _make(one, last, now)
+                    last += len(one.made)
+                    made += one.made
+            except errors.Error as err:
+                one.error = err
+        journal.insert_all(connection, made)
+
+    def _before(self, connection: sqlite3.Connection, one: Submission,
+                names: dict[tuple[str, str], Submission]) -> Accepted | None:
+        """The job that a key names: one that is stored, or of a submission before this one."""
+        if one.key is None:
+            return None
+        found = self._stored(connection, one.context)
+        other = names.setdefault(one.key, one)
+        if found is None and other is not one and other.made:
+            return _same(one.context, other.made[0].id, other.context.request_digest)
+        return found
+
+    def _stored(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
+        found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
+        return None if found is None else _same(context, *found)
+
+    def _tell(self, _: object, error: BaseException | None) -> None:
+        with self._mutex:
+            told, self._writing = self._writing, []
+            if error is not None and not told:          # the change was not even begun
+                told, self._waiting = self._waiting, []
+        for one in told:
+            if error is not None:
+                one.error = refusal(error)
+            elif one.made:
+                self._take_on(one.made)
+                self._accepted += one.made
+            one.settle()
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """The dispatcher, and the log, hear of all jobs of a commit at once."""
+        with self._board_mutex:
+            yield
+        accepted, self._accepted = self._accepted, []
+        for start in range(0, len(accepted), LOGGED_TOGETHER):
+            logging.info("%s", "; ".join(
+                f"Job {job.id}{job.context.who} accepted: {', '.join(job.summary)}"
+                for job in accepted[start:start + LOGGED_TOGETHER]))
+
+
+def refusal(error: BaseException) -> BaseException:
+    """What a client hears of a change that was refused."""
+    if isinstance(error, StoreUnavailable):
+        return errors.JobQueueUnavailable(f"The job queue cannot be written: {error}")
+    return error
+
+
+def _make(one: Submission, last: int, now: Moment) -> list[Job]:
+    return [journal.make(last + number, ops, one.context, now)
+            for number, ops in enumerate(one.jobs, 1)]
+
+
+def _same(context: luxi.Context, job_id: int, digest: str | None) -> Accepted:
+    if digest != context.request_digest:
+        raise errors.IdempotencyConflict("the idempotency key was used for another request before")
+    return Accepted([job_id], replayed=True)
