@@ -5,6 +5,7 @@ front on Ganeti's master. Where ours answers otherwise, ``DIFFERENT`` says so
 and why; anything else is a failure.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -167,6 +169,43 @@ def compare(title, theirs, ours, *tables):
               f"Ganeti says {answer}, expected {expected}, found {ours[case]}")
 
 
+def request(url, method="GET", headers=()):
+    """(status, headers, JSON) of a request by the user admin."""
+    asked = urllib.request.Request(url, method=method, headers={
+        "Authorization": "Basic " + base64.b64encode(b"admin:secret").decode(), **dict(headers)})
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return answer.status, answer.headers, json.load(answer)
+    except urllib.error.HTTPError as err:
+        with err:
+            return err.code, err.headers, json.load(err)
+
+
+def check_what_is_ours(url):
+    """What Ganeti's API has not: on its master the front does it alone, or says that it cannot."""
+    _, _, jobs = request(f"{url}/2/jobs?bulk=1")
+    good = sorted((job["id"] for job in jobs if job["status"] == "success"), reverse=True)
+    _, headers, page = request(f"{url}/2/jobs?status=success&order=desc&limit=3")
+    check("a page of jobs", [job["id"] for job in page] == good[:3], page)
+    check("how many there are", headers["X-Total-Count"] == str(len(good)), headers.items())
+    _, _, rest = request(f"{url}/2/jobs?status=success&order=desc&limit=3&after={good[2]}&bulk=1")
+    check("the next page", [job["id"] for job in rest] == good[3:6], rest)
+    since = sorted(job["received_ts"] for job in jobs)[-2]
+    _, _, late = request(f"{url}/2/jobs?since={since[0]}.{since[1]:06}")
+    check("since then", len(late) == sum(job["received_ts"] >= since for job in jobs), late)
+    key = [("Idempotency-Key", '"once"')]
+    status, headers, job_id = request(f"{url}/2/tags?tag=qa", "PUT", key)
+    check("a key that Ganeti does not know",
+          (status, headers["Idempotency-Status"]) == (200, "not-honoured"), headers.items())
+    _, headers, job = request(f"{url}/2/jobs/{job_id}")
+    trail = [entry[1] for entry in job["ops"][0]["reason"]]
+    check("who did it", any(text.startswith("user=admin;request=") for text in trail), trail)
+    check("why it waits", job["waiting_for"] == [], job)
+    check("a key where it means nothing", request(f"{url}/2/info", "GET", key)[0] == 400)
+    status, _, table = request(f"{url}/2/query/lock?fields=name,mode,owner,pending")
+    check("the table of locks", status == 200 and len(table["fields"]) == 4, table)
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="qa-ganeti-")
     try:
@@ -179,6 +218,7 @@ def main():
             with our_front(f"{folder}/front",
                            f"{folder}/real/run/socket/ganeti-query") as url:
                 compare("Ganeti's master", theirs, ask([], url, "dummy+default"), DIFFERENT)
+                check_what_is_ours(url)
                 for page in PAGES:
                     with urllib.request.urlopen(url + page, timeout=60) as answer:
                         value = json.load(answer)
