@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""A lean client of the API, and a load of tag jobs through it; imports nothing of ours.
+
+    load.py URL ROUNDS JOBS CONNECTIONS INSTANCES [KEY=VALUE ...]
+
+creates so many instances without disks (the pairs go into the body of each
+creation). In each round it then adds that many tags to them, one a job, over
+some kept-alive TLS connections. Prints ``{"jobs", "seconds", "submitted",
+"fresh"}`` of the best round: from the first submission sent to the last job's
+end as the server has it, how long the submitting took, and how many connections
+that needed. It runs beside a real Ganeti too, so both sides are asked by the
+same program, which should itself cost as little as may be: hence no
+``http.client``.
+"""
+
+import base64
+import json
+import re
+import socket
+import ssl
+import sys
+import threading
+import time
+import urllib.parse
+
+FINAL = ("success", "error", "canceled")
+PATIENCE = 600.0
+#: Seconds after which a server may have closed a connection that nobody used.
+IDLE = 5.0
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+class Api:
+    """One TLS connection, kept alive where the server does so."""
+
+    def __init__(self, url, user="admin", password="secret"):
+        parts = urllib.parse.urlsplit(url)
+        self.address = parts.hostname, parts.port
+        token = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.lines = f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n"
+        self.context = ssl._create_unverified_context()     # whose certificate is not the point
+        self.sock = None
+        self.used = 0.0
+        self.fresh = 0
+
+    def close(self):
+        """The next request opens another connection."""
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+    def exchange(self, method, path, body=None):
+        """The status and the bytes of the answer."""
+        data = b"" if body is None else json.dumps(body).encode()
+        kind = "Content-Type: application/json\r\n" if data else ""
+        if time.monotonic() - self.used > IDLE:
+            self.close()
+        if self.sock is None:
+            plain = socket.create_connection(self.address, PATIENCE)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = self.context.wrap_socket(plain, server_hostname=self.address[0])
+            self.fresh += 1
+        self.sock.sendall(f"{method} {path} HTTP/1.1\r\n{self.lines}{kind}"
+                          f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        answer = self._receive(b"")
+        while b"\r\n\r\n" not in answer:
+            answer = self._receive(answer)
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = int(_LENGTH.search(head)[1])
+        while len(rest) < length:
+            rest = self._receive(rest)
+        if _CLOSE.search(head):
+            self.close()
+        self.used = time.monotonic()
+        return int(head.split(None, 2)[1]), rest
+
+    def _receive(self, before):
+        data = self.sock.recv(1 << 18)
+        assert data, "the server closed the connection unanswered"
+        return before + data
+
+    def ask(self, method, path, body=None):
+        """The value that the answer holds; anything but 200 is a failure."""
+        status, data = self.exchange(method, path, body)
+        assert status == 200, (method, path, status, data[:300])
+        return json.loads(data)
+
+    def finish(self, job_id, pause=0.002):
+        """Wait for a job's end."""
+        deadline = time.monotonic() + PATIENCE
+        while (job := self.ask("GET", f"/2/jobs/{job_id}"))["status"] not in FINAL:
+            assert time.monotonic() < deadline, job
+            time.sleep(pause)
+        assert job["status"] == "success", job
+        return job
+
+
+def name(number):
+    """Of an instance."""
+    return f"guest{number}.example.com"
+
+
+def create(api, count, extra):
+    """Instances without disks."""
+    body = {"__version__": 1, "mode": "create", "disk_template": "diskless", "disks": [],
+            "nics": [], "name_check": False, "ip_check": False, "start": False,
+            "no_install": True, "ignore_ipolicy": True, **extra}
+    ids = [api.ask("POST", "/2/instances", {**body, "name": name(number)})
+           for number in range(count)]
+    for job_id in ids:
+        api.finish(job_id, 0.05)
+
+
+def tag(url, prefix, count, connections, instances):
+    """The jobs' ids, how long submitting took, when it began, connections that it needed."""
+    apis = [Api(url) for _ in range(connections)]
+    for api in apis:
+        api.ask("GET", "/version")                          # the handshake is not the point
+    ids = []
+
+    def submit(which):
+        for number in range(which, count, connections):
+            ids.append(apis[which].ask(
+                "PUT", f"/2/instances/{name(number % instances)}/tags?tag={prefix}{number}"))
+    threads = [threading.Thread(target=submit, args=[which]) for which in range(connections)]
+    began, clock = time.time(), time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - clock
+    assert len(set(ids)) == count, "a submission failed, or two jobs have one id"
+    return ids, took, began, sum(api.fresh for api in apis)
+
+
+def last_end(api, ids):
+    """When the last of these jobs ended; all must have succeeded."""
+    wanted = set(ids)
+    api.finish(max(ids), 0.5)       # not more often: whoever is asked has work to do
+    for _ in range(int(PATIENCE)):
+        jobs = [job for job in api.ask("GET", "/2/jobs?bulk=1") if job["id"] in wanted]
+        if all(job["status"] in FINAL for job in jobs):
+            break
+        time.sleep(1)
+    bad = [job for job in jobs if job["status"] != "success"]
+    assert len(jobs) == len(ids) and not bad, (len(jobs), bad[:1])
+    return max(seconds + micros / 1e6 for seconds, micros in (job["end_ts"] for job in jobs))
+
+
+def main():
+    url, (rounds, jobs, connections, instances) = sys.argv[1], map(int, sys.argv[2:6])
+    api = Api(url)
+    create(api, instances, dict(word.split("=", 1) for word in sys.argv[6:]))
+    found = []
+    for number in range(rounds):
+        ids, submitted, began, fresh = tag(url, f"round{number}-", jobs, connections, instances)
+        found.append({"jobs": jobs, "seconds": last_end(api, ids) - began,
+                      "submitted": submitted, "fresh": fresh})
+    print(json.dumps(min(found, key=lambda one: one["seconds"])))
+
+
+if __name__ == "__main__":
+    main()

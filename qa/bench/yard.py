@@ -1,0 +1,205 @@
+"""What the benches share: clusters and their front, and rows that are made offline.
+
+Every bench is a program of its own: ``qa/bench/NAME [--full]`` prints a line of
+``name | target | measured`` for each figure. A figure compares with a yardstick
+that is measured in the same run, since machines differ. A missed target is said
+in the line and is no failure; an answer that is wrong is one.
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "qa/faults"))
+
+import scene  # noqa: E402 (its folder has just been put on the path)
+
+from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the path)
+from ganeti.config import Config  # noqa: E402
+from ganeti.constants import JobStatus  # noqa: E402
+from ganeti.jqueue import ending, journal  # noqa: E402
+from ganeti.jqueue.clocks import Moment  # noqa: E402
+from ganeti.objects import Instance  # noqa: E402
+from ganeti.store import Store  # noqa: E402
+
+NODE = f"{scene.HOST}:8T:100T:1024"
+FOLDER = Path(tempfile.mkdtemp(prefix="qa-bench-"))
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+#: Rows that are written in one transaction when the master is not there.
+BATCH = 2000
+
+report = scene.Report()
+
+
+def percentile(values, share):
+    """The value that ``share`` of all do not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def milliseconds(seconds):
+    """For people."""
+    return f"{seconds * 1000:.{2 if seconds < 0.1 else 0}f} ms"
+
+
+def clock(work):
+    """Seconds that a piece of work takes."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def alternate(times, *works):
+    """The median seconds of each work; they take turns, so that a slow moment hits all."""
+    found = [[clock(work) for work in works] for _ in range(times)]
+    return [statistics.median(column) for column in zip(*found)]
+
+
+# -- daemons -----------------------------------------------------------------------
+
+@contextlib.contextmanager
+def cluster(name):
+    """A new cluster, whose master is not started; whatever runs at the end is ended."""
+    master = scene.Master(FOLDER / name, nodes=(NODE,)).init()
+    Path(master.paths.users_files[0]).write_text("admin secret write\n")
+    try:
+        yield master
+    finally:
+        master.end()
+
+
+@contextlib.contextmanager
+def front(master, *options):
+    """ganeti-rapi for a master that runs; yields its URL and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with open(master.root / "rapi-console.log", "ab") as console:
+        child = subprocess.Popen(
+            master.command("rapi", "-f", "-b", "127.0.0.1", "-p", str(port), *options),
+            env=master.environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+    try:
+        deadline = time.monotonic() + scene.PATIENCE
+        while True:
+            assert child.poll() is None and time.monotonic() < deadline, "no front"
+            with contextlib.suppress(OSError), \
+                    socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.02)
+        yield f"https://localhost:{port}", child
+    finally:
+        child.terminate()
+        child.wait(scene.PATIENCE)
+
+
+def resident(pid):
+    """MiB of memory that a process has."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no VmRSS")
+
+
+def processor(pid):
+    """Seconds of the processor that a process took so far; others' load hardly changes it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def finish(client, job_id):
+    """Follow a job to its success."""
+    values = None
+    while values is None or values[0] not in ("success", "error", "canceled"):
+        values, _ = client.call(luxi.WaitForJobChange(job_id, ["status"], values, 10 ** 9, 60.0))
+    assert values[0] == "success", client.call(luxi.QueryJobs([job_id], ["opresult"]))
+
+
+# -- rows, written while no master runs ----------------------------------------------
+
+def add_jobs(master, count, build, *, ended=True, archived=False):
+    """Store jobs as the master would; the ids. ``build(number)`` makes the opcodes of one."""
+    store = Store.open(master.paths.master_db)
+    try:
+        ids = []
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(count, start + BATCH))
+            ids += store.write(
+                lambda connection: _add_some(connection, numbers, build, ended)).result()
+        if archived:
+            for start in range(0, count, BATCH):
+                store.write(lambda connection: journal.archive(
+                    connection, ids[start:start + BATCH])).result()
+        return ids
+    finally:
+        store.close()
+
+
+def _add_some(connection, numbers, build, ended):
+    now = Moment(time.time())
+    ids = []
+    for number in numbers:
+        job = journal.insert(connection, build(number), luxi.Context("admin"), now)
+        ids.append(job.id)
+        if ended:
+            for index, op in enumerate(job.ops):
+                op.move(JobStatus.WAITING)
+                op.move(JobStatus.RUNNING)
+                op.start_ts = op.exec_ts = job.start_ts = now.stamp
+                ending.mark_end(job, index, JobStatus.SUCCESS, None, now)
+            journal.add_log(connection, job.id, 0, [1, now.stamp, "message", "This was done"])
+            journal.save(connection, job, range(len(job.ops)))
+    return ids
+
+
+def tag_job(number):
+    """One opcode that everybody can read."""
+    return [opcodes.OpTagsSet(kind="instance", name=instance_name(number % 100),
+                              tags=[f"bench{number}"])]
+
+
+def held_by(holder):
+    """A builder of jobs that cannot begin before the job ``holder`` has ended."""
+    return lambda number: [opcodes.OpTagsSet(kind="cluster", tags=[f"bench{number}"],
+                                             depends=[[holder, []]])]
+
+
+#: Runs until it is canceled, and holds no lock.
+FOREVER = {"OP_ID": "OP_TEST_DELAY", "duration": 36000.0, "reason": []}
+
+
+def instance_name(number):
+    """Of an instance of ``add_instances``."""
+    return f"guest{number}.example.com"
+
+
+def add_instances(master, count):
+    """Write stopped instances without disks into the configuration."""
+    store = Store.open(master.paths.master_db)
+    try:
+        config = Config(store, master.paths)
+        for start in range(0, count, BATCH):
+            change = config.begin()
+            for number in range(start, min(count, start + BATCH)):
+                change.save(Instance(
+                    uuid=str(uuid.uuid4()), name=instance_name(number),
+                    primary_node=config.master.uuid, os="noop", hypervisor="fake",
+                    disk_template="diskless"))
+            change.commit()
+        config.ssconf.flush()
+    finally:
+        store.close()
+
+
+def main(work):
+    """Run a bench: ``work(full)``; the exit status of a skipped one is what it returns."""
+    arguments = scene.arguments(sys.modules["__main__"].__doc__.split("\n\n")[0])
+    return work(arguments.full) or 0
