@@ -16,8 +16,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganeti import (config, constants, daemon, errors, ht, ipolicy, objects, params, pathutils,
-                    storage)
+from ganeti import (config, constants, daemon, dbfile, errors, ht, ipolicy, objects, params,
+                    pathutils, storage)
 from ganeti.constants import DiskTemplate
 from ganeti.hypervisor import DRIVERS
 from ganeti.store import Store
@@ -92,6 +92,9 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
     """
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
+    if dbfile.is_lost(paths):
+        raise BootstrapError(f"there is the log of a cluster whose database {paths.master_db} is "
+                             "gone; restore a backup, or move its files away")
     _check(name, nodes, settings)
     cluster, group, members = describe(paths, name, nodes, settings)
     try:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from ganeti import errors, ipolicy, params, pathutils, schema, serializer
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.lookup import Table, instance_links
-from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node
+from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
 from ganeti.reservations import Reservations
 from ganeti.ssconf import SsconfWriter
 from ganeti.schema import checksum
@@ -85,15 +85,7 @@ class Config:
         self._check_references()
 
     def _check_references(self) -> None:
-        problems = []
-        if self._nodes.get(self.cluster.master_node) is None:
-            problems.append("the master node is not known")
-        problems += [f"node {node.name} is in no known group" for node in self.nodes()
-                     if self._groups.get(node.group) is None]
-        problems += [f"instance {instance.name} is on no known node"
-                     for instance in self.instances()
-                     if any(self._nodes.get(uuid) is None for uuid in
-                            (instance.primary_node, *instance.secondary_nodes))]
+        problems = contradictions(self.cluster, self.groups(), self.nodes(), self.instances())
         if problems:
             raise errors.ConfigurationError("the configuration contradicts itself: "
                                             + "; ".join(problems))

@@ -206,7 +206,7 @@ def _tree(root: type[GenericError]) -> dict[str, type[GenericError]]:
 BY_NAME: dict[str, type[GenericError]] = _tree(GenericError)
 
 #: Our own refinements go out under the name that Ganeti's clients know.
-_WIRE_NAMES = {"JobQueueUnavailable": "JobQueueError"}
+_WIRE_NAMES = {"JobQueueUnavailable": "JobQueueError", "DatabaseDamaged": "ConfigurationError"}
 
 
 def encode(error: BaseException) -> list[Any]:

@@ -9,6 +9,7 @@ to a transaction.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
@@ -180,6 +181,19 @@ class Cluster(ConfigObject):
     blacklisted_os: list[str] = field(default_factory=list)
     maintain_node_health: bool = False
     prealloc_wipe_disks: bool = False
+
+
+def contradictions(cluster: Cluster, groups: Iterable[Group], nodes: Iterable[Node],
+                   instances: Iterable[Instance]) -> list[str]:
+    """What refers to something that is not there, in words."""
+    group_ids, members = {group.uuid for group in groups}, list(nodes)
+    node_ids = {node.uuid for node in members}
+    problems = [] if cluster.master_node in node_ids else ["the master node is not known"]
+    problems += [f"node {node.name} is in no known group" for node in members
+                 if node.group not in group_ids]
+    return problems + [f"instance {instance.name} is on no known node" for instance in instances
+                       if not node_ids.issuperset(
+                           (instance.primary_node, *instance.secondary_nodes))]
 
 
 _Object = TypeVar("_Object", bound=ConfigObject)

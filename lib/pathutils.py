@@ -138,6 +138,35 @@ class Paths:
         return f"{self.lib_dir}/master.lock"
 
     @property
+    def next_db(self) -> str:
+        """A whole database that takes the place of ``master_db`` with the next start."""
+        return f"{self.lib_dir}/master.db.next"
+
+    @property
+    def unfinished_db(self) -> str:
+        """A database that is being made; of no use if that broke off."""
+        return f"{self.lib_dir}/master.db.new"
+
+    @property
+    def work_db(self) -> str:
+        """A copy of a damaged database, to be put right; of no use if that broke off."""
+        return f"{self.lib_dir}/master.db.work"
+
+    @property
+    def suspicion(self) -> str:
+        """Where this file is, a running master found damage; the next start looks closely."""
+        return f"{self.lib_dir}/master.db.suspect"
+
+    def kept_db(self, why: str, stamp: str) -> str:
+        """A database that was replaced: ``why`` is a word such as damaged."""
+        return f"{self.lib_dir}/master.db.{why}-{stamp}"
+
+    @property
+    def backup_key(self) -> str:
+        """Seals the secrets in backups of this machine."""
+        return f"{self.lib_dir}/backup.key"
+
+    @property
     def rapi_cert(self) -> str:
         """Certificate and key of the API."""
         return f"{self.lib_dir}/rapi.pem"
@@ -209,6 +238,12 @@ def inside(directory: str, name: str) -> str:
     if not name or "/" in name or "\0" in name or name in (".", ".."):
         raise ValueError(f"{name!r} is no file name")
     return os.path.join(directory, name)
+
+
+def beside(path: str, word: str) -> str:
+    """A hidden name in the directory of a file, for what is to become that file."""
+    directory, name = os.path.split(os.path.abspath(path))
+    return inside(directory, f".{name}.{word}")
 
 
 def is_below(path: str, directory: str) -> bool:

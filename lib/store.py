@@ -102,7 +102,7 @@ class Store:
             if version != schema.VERSION:
                 logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
                 schema.upgrade(connection, version)
-        except sqlite3.DatabaseError as err:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
             raise DatabaseDamaged(f"cannot read the database {path}: {err}") from None
         finally:
             if connection is not None:
@@ -160,14 +160,17 @@ class Store:
                 self._reader_list.append(connection)
         try:
             yield connection
-        except sqlite3.DatabaseError as err:
-            self._complain("read", err)
-            raise DatabaseDamaged(f"cannot read the database: {err}") from err
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
+            raise DatabaseDamaged(
+                f"cannot read the database: {self._complain('read', err)}") from None
 
-    def _complain(self, what: str, err: sqlite3.DatabaseError) -> None:
-        logging.error("Cannot %s the database %s: %s", what, self._path, err)
-        if type(err) is sqlite3.DatabaseError:
-            self.on_damage(f"cannot {what} it: {err}")
+    def _complain(self, what: str, err: Exception) -> str:
+        """Say what is wrong; the words, without what a row holds."""
+        words, quoted, _ = str(err).partition(" with text ")    # of bytes that are no UTF-8
+        logging.error("Cannot %s the database %s: %s", what, self._path, words)
+        if quoted or type(err) in (sqlite3.DatabaseError, UnicodeDecodeError):
+            self.on_damage(f"cannot {what} it: {words}")
+        return words
 
     def close(self) -> None:
         """Write what is in line, then close; closing twice is harmless."""

@@ -142,6 +142,13 @@ def test_a_second_cluster_is_refused_and_the_first_left_alone(paths):
     assert opened(paths).cluster.uuid == uuid
 
 
+def test_a_log_that_lost_its_database_is_no_place_for_another(paths):
+    os.makedirs(paths.lib_dir)
+    Path(paths.master_db + "-wal").write_text("log")
+    with pytest.raises(BootstrapError, match="the log of a cluster"):
+        create(paths)
+
+
 def test_an_unfinished_creation_can_be_repeated(paths):
     os.makedirs(paths.lib_dir)
     for suffix in (".new", ".new-wal"):

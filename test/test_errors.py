@@ -20,11 +20,18 @@ def test_one_argument_prereq_error_of_a_job():
 
 
 @pytest.mark.parametrize("name", sorted(set(errors.BY_NAME)
-                                        - {"OpPrereqError", "JobQueueUnavailable"}))
+                                        - {"OpPrereqError", "JobQueueUnavailable"}
+                                        - {"DatabaseDamaged"}))
 def test_every_class_makes_the_round_trip(name):
     error = errors.BY_NAME[name]("words", 3)
     assert errors.encode(error) == [name, ["words", 3]]
     assert type(errors.decode(errors.encode(error))) is errors.BY_NAME[name]
+
+
+def test_a_damaged_database_is_told_as_a_broken_configuration():
+    class DatabaseDamaged(errors.ConfigurationError):
+        pass
+    assert errors.encode(DatabaseDamaged("page 3")) == ["ConfigurationError", ["page 3"]]
 
 
 def test_our_refinement_goes_out_under_a_name_that_clients_know():

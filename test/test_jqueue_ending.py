@@ -70,3 +70,14 @@ def test_a_daemon_that_stops_gives_up():
     stop.set()
     with pytest.raises(StoreUnavailable):
         ending.commit(Disk(1), lambda _: "done", stop)
+
+
+@pytest.mark.parametrize("statuses, after", [
+    (["running", "queued"], ["error", "error"]), (["success", "waiting"], ["success", "error"]),
+    (["canceling"], ["error"]), (["success"], ["success"]), ([], []),
+])
+def test_a_job_that_is_given_up_ends_whatever_it_was(statuses, after):
+    job = make(*statuses)
+    ending.give_up(job, "lost", NOW)
+    assert [op.status for op in job.ops] == after
+    assert job.end_served == (3 if "error" in after else None)

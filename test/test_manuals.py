@@ -14,7 +14,8 @@ from ganeti.server import cluster, masterd, passwd, rapi
 TOP = Path(__file__).resolve().parent.parent
 EXAMPLES = TOP / "doc/examples"
 PROGRAMS = {"ganeti-rapi": [(rapi, [])], "ganeti-masterd": [(masterd, [])],
-            "ganeti-cluster": [(cluster, []), (cluster, ["init"])],
+            "ganeti-cluster": [(cluster, [word] if word else [])
+                               for word in ("", "init", "backup", "restore")],
             "rapi-passwd": [(passwd, [])]}
 SAFE = "-b 127.0.0.1 --require-authentication"
 

@@ -34,3 +34,11 @@ def test_a_copy_shares_nothing():
 def test_a_key_of_a_newer_version_is_an_error():
     with pytest.raises(TypeError):
         objects.Group.from_dict({**EXAMPLES[2].to_dict(), "newer": 1})
+
+
+def test_what_refers_to_something_is_there():
+    instance, node, group, cluster = EXAMPLES
+    assert objects.contradictions(cluster, [group], [node], [instance]) == []
+    assert objects.contradictions(cluster, [], [], [instance]) == [
+        "the master node is not known", "instance web is on no known node"]
+    assert objects.contradictions(cluster, [], [node], []) == ["node node1 is in no known group"]

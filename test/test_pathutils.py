@@ -35,3 +35,12 @@ def test_an_entry_is_one_component(name):
     ("/srvx/a", False)])
 def test_below(path, below):
     assert pathutils.is_below(path, "/srv") is below
+
+
+def test_what_becomes_a_file_is_made_beside_it():
+    assert pathutils.beside("/srv/backup", "new") == "/srv/.backup.new"
+
+
+def test_databases_that_are_kept_lie_beside_the_present_one():
+    assert Paths().kept_db("damaged", "20260131-120000") \
+        == "/var/lib/ganeti/master.db.damaged-20260131-120000"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from testutils import make_paths
+from testutils_backup import fill
 
 from ganeti.bootstrap import Owners
 from ganeti.config import Config
@@ -98,6 +99,49 @@ def test_the_version_is_told(command, capfd):
     with pytest.raises(SystemExit) as caught:
         command("--version")
     assert caught.value.code == 0 and "ganeti-rapi" in capfd.readouterr().out
+
+
+# -- backup, restore -----------------------------------------------------------------------
+
+def test_there_and_back(command, tmp_path):
+    command("init", "cluster.example.com")
+    code, out, err = command("backup", f"{tmp_path}/saved")
+    assert (code, err) == (0, "")
+    assert out == (f"{tmp_path}/saved holds the cluster cluster.example.com: "
+                   "1 node, 0 instances, 0 jobs.\n")
+    code, out, err = command("restore", f"{tmp_path}/saved")
+    assert (code, err) == (0, "")
+    for words in ("Restored from", "is kept as", "Ids of jobs go on at 1.", "ganeti-masterd"):
+        assert words in out
+    assert configuration(tmp_path).cluster.name == "cluster.example.com"
+
+
+def test_whoever_has_secrets_is_told_about_the_key(command, tmp_path):
+    fill(tmp_path)
+    _, out, _ = command("backup", f"{tmp_path}/saved")
+    assert "secrets of 1 instance, sealed with" in out and "backup.key" in out
+    _, out, _ = command("restore", "--without-secrets", f"{tmp_path}/saved")
+    assert "Without their private OS parameters: web.example.com." in out
+    assert "end in error and do not run: 1-2." in out
+
+
+def test_what_is_not_known_of_ids_is_told(command, tmp_path):
+    command("init", "c")
+    command("backup", f"{tmp_path}/saved")
+    os.unlink(make_paths(tmp_path).master_db)
+    code, out, _ = command("restore", f"{tmp_path}/saved")
+    assert code == 0 and "at 1000001: which ones were given since the backup is not known" in out
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["backup", "-"], "no name for a file"), (["backup", "x"], "no cluster on this machine"),
+    (["restore", "nonexistent"], "there is no file nonexistent"),
+    (["restore", "/etc/passwd"], "not a database"),
+])
+def test_a_refused_backup_or_restoration_is_one_line(command, arguments, words):
+    code, out, err = command(*arguments)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("ganeti-cluster: ") and words in err
 
 
 # -- owners ----------------------------------------------------------------------------

@@ -75,6 +75,57 @@ def test_a_damaged_database_is_refused_in_one_line(paths):
     master.finish()
 
 
+def spoil(paths, statement):
+    connection = sqlite3.connect(paths.master_db, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+def run(paths):
+    """Start and stop; the daemon."""
+    master = masterd.MasterDaemon(paths)
+    try:
+        master.start()
+    finally:
+        master.finish()
+    return master
+
+
+def test_where_it_is_safe_it_starts_on_what_is_whole(paths, caplog):
+    spoil(paths, "UPDATE sqlite_sequence SET seq = 7")
+    spoil(paths, "INSERT INTO sqlite_sequence VALUES ('job_job', 7)")
+    run(paths)
+    assert "damaged job each: 1-7" in caplog.text
+    assert [name for name in os.listdir(paths.lib_dir) if "master.db.damaged-" in name]
+
+
+def test_a_large_database_is_checked_while_it_works(paths, monkeypatch, caplog):
+    monkeypatch.setattr(masterd.verify, "AT_START", 0)
+    monkeypatch.setattr(masterd.verify, "PAUSE", 0)
+    spoil(paths, "INSERT INTO job_op VALUES (1, 0, '', '', '', 0, NULL, NULL, NULL, NULL, 1)")
+    master = masterd.MasterDaemon(paths)
+    master.start()
+    master._patrol.join()
+    master.finish()
+    assert os.path.exists(paths.suspicion) and "when ganeti-masterd starts again" in caplog.text
+    run(paths)
+    assert not os.path.exists(paths.suspicion)
+
+
+def test_a_log_without_its_database_is_no_place_for_a_new_one(paths):
+    os.rename(paths.master_db, paths.master_db + "-wal")
+    with pytest.raises(daemon.DaemonError, match="but not its log.*restore FILE") as caught:
+        masterd.MasterDaemon(paths).prepare()
+    assert caught.value.exit_code == 1
+
+
+def test_a_database_that_waits_for_its_place_gets_it(paths):
+    os.rename(paths.master_db, paths.next_db)
+    masterd.MasterDaemon(paths).prepare()
+    run(paths)
+    assert os.path.exists(paths.master_db) and not os.path.exists(paths.next_db)
+
+
 def test_the_command_line(capsys):
     with pytest.raises(SystemExit) as caught:
         masterd.main(["--help"])

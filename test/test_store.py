@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.store import Store, StoreUnavailable
+from ganeti.store import DatabaseDamaged, Store, StoreUnavailable
 
 
 @pytest.fixture
@@ -143,3 +143,48 @@ def test_a_newer_schema_is_refused(store, tmp_path):
     store.close()
     with pytest.raises(errors.ConfigurationError, match="schema 99"):
         Store.open(str(tmp_path / "master.db"))
+
+
+def wipe(store, tmp_path, table):
+    """Zeroes in the place of a table, behind the store's back."""
+    store.write(put("a", "x" * 5000)).result()
+    connection = sqlite3.connect(tmp_path / "master.db")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page, = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?",
+                               (table,)).fetchone()
+    connection.close()
+    with open(tmp_path / "master.db", "r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(bytes(4096))
+
+
+def test_a_page_that_is_damaged_meanwhile_is_an_error_in_words(store, tmp_path):
+    found = []
+    store.on_damage = found.append
+    wipe(store, tmp_path, "job_op")
+    with pytest.raises(DatabaseDamaged, match="cannot read the database: .*malformed"):
+        with store.read() as connection:
+            connection.execute("SELECT * FROM job_op").fetchall()
+    with pytest.raises(StoreUnavailable, match="malformed"):
+        store.write(lambda connection: connection.execute("DELETE FROM job_op")).result()
+    assert len(found) >= 1 and all("malformed" in words for words in found)
+    assert names(store) == ["a"]
+
+
+def test_a_reader_that_is_wrong_is_no_damage(store):
+    found = []
+    store.on_damage = found.append
+    with pytest.raises(DatabaseDamaged), store.read() as connection:
+        connection.execute("SELECT * FROM nothing")
+    assert found == []
+
+
+def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
+    found = []
+    store.on_damage = found.append
+    store.write(lambda connection: connection.execute(
+        "INSERT INTO cluster_value (name, value) VALUES ('a', CAST(x'736563726574ff' AS TEXT))"
+    )).result()
+    with pytest.raises(DatabaseDamaged, match="UTF-8") as caught, store.read() as connection:
+        connection.execute("SELECT value FROM cluster_value").fetchall()
+    assert found and "secret" not in f"{caught.value} {found} {caplog.text}"

@@ -98,6 +98,7 @@ def test_the_last_lines_of_a_log_are_read_from_its_end(tmp_path):
 
 def test_output_is_returned_and_failure_told_with_its_last_words():
     assert process.output_of(["echo", "words"]) == b"words\n"
+    assert process.output_of(["cat"]) == b"" and process.output_of(["cat"], data=b"x") == b"x"
     with pytest.raises(errors.CommandError, match=r"sh failed \(exit code 2\): last"):
         process.output_of(["sh", "-c", "echo first >&2; echo last >&2; exit 2"])
     with pytest.raises(errors.CommandError, match="nonexistent is missing"):

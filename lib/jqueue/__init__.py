@@ -12,5 +12,6 @@
   work     what an opcode that runs may do to its job (run: how it sees that)
   ending   how opcodes and jobs end: stored first, then shown
   resume   what a master makes of the jobs of the one before; burial: of those that are over
+  intake   submissions, written together
   queue    what clients ask for: submit, query, cancel, wait, archive
 """

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
+import gc
 import grp
 import logging
 import os
 import socket
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, daemon, errors, locking, mcpu, pathutils
+from ganeti import (constants, daemon, dbfile, errors, locking, mcpu, pathutils, salvage,
+                    verify)
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
@@ -27,6 +27,9 @@ from ganeti.utils.loop import Loop
 
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
+#: Python's own look for garbage at every 700th object; with thousands of jobs in memory
+#: that is a tenth of the master's work.
+GC_THRESHOLDS = 20_000, 20, 20
 #: Days after which a job that has ended is put away, and how often that is looked at.
 ARCHIVE_DAYS = 30.0
 ARCHIVE_EVERY = 3600.0
@@ -50,11 +53,16 @@ class MasterDaemon(daemon.Daemon):
         self._queue: JobQueue | None = None
         self._config: Config | None = None
         self._server: luxid.LuxiServer | None = None
+        self._patrol: verify.Patrol | None = None
         self._lock: int | None = None
 
     def prepare(self) -> None:
         """Check that there is a cluster."""
-        if not os.path.exists(self.paths.master_db):
+        if dbfile.is_lost(self.paths):
+            raise daemon.DaemonError(
+                f"the database {self.paths.master_db} is gone, but not its log; nothing was "
+                "changed; restore a backup: ganeti-cluster restore FILE")
+        if not os.path.exists(self.paths.master_db) and not os.path.exists(self.paths.next_db):
             raise daemon.DaemonError(
                 f"there is no cluster on this machine ({self.paths.master_db} is missing); "
                 "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
@@ -62,15 +70,22 @@ class MasterDaemon(daemon.Daemon):
 
     def start(self) -> None:
         """Open the database, take up its jobs, listen."""
+        gc.disable()                        # what is made here stays: there is no garbage yet
         try:
             self._start()
-        except sqlite3.DatabaseError as err:
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+        except dbfile.UNREADABLE as err:
             raise errors.ConfigurationError(
                 f"the database {self.paths.master_db} is damaged: {err}") from None
+        finally:
+            gc.enable()
 
     def _start(self) -> None:
         self._lock = self._take_lock()
+        checked = salvage.make_sound(self.paths)
         store = self._store = Store.open(self.paths.master_db)
+        store.on_damage = lambda words: salvage.suspect(self.paths, [words])
         config = self._config = Config(store, self.paths)
         locks = locking.LockManager()
         for node in config.nodes():
@@ -84,6 +99,10 @@ class MasterDaemon(daemon.Daemon):
         master = calls.Master(Sources(config, environment.nodes, queue, locks), queue)
         self._server = luxid.LuxiServer(self._listen(), master, self._loop)
         queue.start()
+        if not checked:
+            self._patrol = verify.Patrol(lambda: dbfile.connect(self.paths.master_db),
+                                         lambda damage: salvage.suspect(self.paths, damage))
+            self._patrol.start()
         self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
         logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
 
@@ -144,6 +163,8 @@ class MasterDaemon(daemon.Daemon):
             self._server.close()
         if self._config is not None:
             self._config.ssconf.flush()
+        if self._patrol is not None:
+            self._patrol.stop()
         if self._store is not None:
             self._store.close()
         if self._lock is not None:
@@ -151,14 +172,11 @@ class MasterDaemon(daemon.Daemon):
 
     def _take_lock(self) -> int:
         """Two masters on one database must not be, whatever their pid files say."""
-        fd = os.open(self.paths.master_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
+            return io.lock_file(self.paths.master_lock)
+        except BlockingIOError:
             raise daemon.DaemonError(
                 f"another process works on {self.paths.master_db}") from None
-        return fd
 
     def _listen(self) -> socket.socket:
         gid = -1

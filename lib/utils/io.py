@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 
 from ganeti import pathutils
 
@@ -20,10 +22,11 @@ def fsync_directory(path: str) -> None:
 
 
 def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool = True,
-               uid: int = -1, gid: int = -1) -> None:
+               uid: int = -1, gid: int = -1, replace: bool = True) -> None:
     """Replace a file in one step: readers see the old content or the new one.
 
-    ``durable`` makes it survive a power cut: file and directory are synced.
+    ``durable`` makes it survive a power cut: file and directory are synced. Without
+    ``replace`` there must be none yet (``FileExistsError``).
     """
     directory, name = os.path.split(path)
     temporary = pathutils.inside(directory, f".{name}.{secrets.token_hex(4)}")
@@ -38,13 +41,64 @@ def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool
             file.flush()
             if durable:
                 os.fsync(fd)
-        os.rename(temporary, path)
+        if not replace:
+            os.link(temporary, path)
+            os.unlink(temporary)
+        else:
+            os.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     if durable:
         fsync_directory(directory)
+
+
+def replace_file(finished: str, path: str) -> None:
+    """Put a finished file in the place of another: a power cut leaves one or the other."""
+    sync_file(finished)
+    os.rename(finished, path)
+    fsync_directory(os.path.dirname(os.path.abspath(path)))
+
+
+def sync_file(path: str) -> None:
+    """Have what a file holds reach the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def copy_file(path: str, copy: str, mode: int = 0o600) -> None:
+    """A new file with the bytes of another, on the disk; its name is not synced."""
+    with open(path, "rb") as source, \
+            open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def patch_file(path: str, patches: Mapping[int, bytes]) -> None:
+    """Write these bytes at these offsets of a file, and have them reach the disk."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        for offset, data in patches.items():
+            os.pwrite(fd, data, offset)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def lock_file(path: str) -> int:
+    """Hold a file's lock as long as the descriptor is open; ``BlockingIOError`` if another does."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        os.close(fd)
+        raise BlockingIOError(err.errno, err.strerror, path) from None
+    return fd
 
 
 def remove_file(path: str) -> bool:

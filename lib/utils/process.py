@@ -94,10 +94,10 @@ def last_lines(path: str, count: int) -> list[str]:
         return []
 
 
-def output_of(argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
-    """What a program prints; ``CommandError`` with its last line when it fails."""
+def output_of(argv: Sequence[str], *, data: bytes = b"", timeout: float = 60.0) -> bytes:
+    """What a program makes of ``data``; ``CommandError`` with its last line when it fails."""
     try:
-        done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run(list(argv), input=data, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=timeout, check=False)
     except FileNotFoundError:
         raise errors.CommandError(f"the program {argv[0]} is missing") from None

@@ -1,0 +1,93 @@
+"""The database as files: read without a change, kept aside, put in another's place.
+
+A database that takes the place of another must never meet that one's log: SQLite
+would apply it. So it first gets the name ``master.db.next``. From then on it is the
+database, whatever happens: then the old log is removed, then it gets its name, and
+whoever starts next finishes what broke off.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import urllib.parse
+
+from ganeti import errors, pathutils, schema
+from ganeti.utils import io
+
+#: What SQLite keeps beside a database: its log, the index of that.
+LOG, INDEX = "-wal", "-shm"
+#: What reading a damaged database raises: SQLite's words may quote bytes that are no text.
+UNREADABLE = (sqlite3.Error, UnicodeError)
+
+
+class NotSafe(errors.ConfigurationError):
+    """Of a damaged database too much is lost to go on with the rest."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection that changes nothing: log and file stay as they are, also when it closes."""
+    connection = sqlite3.connect(f"file:{urllib.parse.quote(path)}?mode=ro", uri=True,
+                                 isolation_level=None, check_same_thread=False)
+    prepare(connection)
+    return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Have a connection read what may be damaged.
+
+    Bytes that are no UTF-8 do not end a query, with words that quote them: the sum of
+    their row tells.
+    """
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    schema.prepare(connection)
+
+
+def size(path: str) -> int:
+    """Bytes of a database with its log; what is missing has none."""
+    return sum(os.path.getsize(name) for name in (path, path + LOG) if os.path.exists(name))
+
+
+def has_log(path: str) -> bool:
+    """Is there a log with something in it?"""
+    return os.path.exists(path + LOG) and os.path.getsize(path + LOG) > 0
+
+
+def is_lost(paths: pathutils.Paths) -> bool:
+    """Is there a log without its database? Whatever was created there would meet it."""
+    return has_log(paths.master_db) and not os.path.exists(paths.master_db) \
+        and not os.path.exists(paths.next_db)
+
+
+def copy(path: str, target: str) -> None:
+    """Copy a database with its log, what there is of them; on the disk when this returns."""
+    if has_log(path):
+        io.copy_file(path + LOG, target + LOG)
+    if os.path.exists(path):
+        io.copy_file(path, target)
+    io.fsync_directory(os.path.dirname(os.path.abspath(target)))
+
+
+def discard(path: str) -> None:
+    """Remove a database with everything beside it."""
+    for suffix in (INDEX, LOG, "-journal", ""):
+        io.remove_file(path + suffix)
+
+
+def install(paths: pathutils.Paths) -> None:
+    """Have ``unfinished_db``, closed and without a log, take the place of ``master_db``."""
+    io.replace_file(paths.unfinished_db, paths.next_db)
+    settle(paths)
+
+
+def settle(paths: pathutils.Paths) -> bool:
+    """Finish what broke off: a next database takes its place. False when there is none."""
+    if not os.path.exists(paths.next_db):
+        return False
+    for suffix in (INDEX, LOG):             # an index without its log would look like damage
+        io.remove_file(paths.master_db + suffix)
+    io.fsync_directory(paths.lib_dir)
+    os.rename(paths.next_db, paths.master_db)
+    io.fsync_directory(paths.lib_dir)
+    io.remove_file(paths.suspicion)
+    return True

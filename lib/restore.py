@@ -1,0 +1,224 @@
+"""Restoring a backup: a new database in the place of the present one, which is kept.
+
+Since the backup was made jobs have run, and ids were given. So whatever had not ended
+in it ends in error, and ids go on above the highest one that is known of; where it is
+not known, far above.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+from ganeti import (backup, bootstrap, dbfile, objects, pathutils, schema, sealing, storage,
+                    verify, walcheck)
+from ganeti.backup import BackupError, Contents
+from ganeti.bootstrap import Owners
+from ganeti.jqueue import ending, journal, records, skips
+from ganeti.jqueue.clocks import Moment
+from ganeti.store import Store
+from ganeti.utils import io
+
+#: How far ids are raised when it is not known which ones were given since the backup.
+AHEAD = 1_000_000
+
+#: What a job says that had not ended when the backup was made.
+RESTORED = ("restored from a backup; whether it ran since is not known; "
+            "it was not run again")
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What to do about them: a copy of the key that sealed them, or go on without."""
+
+    key: str | None = None
+    without: bool = False
+
+
+@dataclass
+class Restored:
+    """What was done, for people."""
+
+    contents: Contents
+    made: int | None = None                 # when the backup was, seconds since the epoch
+    kept: str | None = None                 # where the database before it is
+    ended: Sequence[int] = ()               # jobs that were not finished
+    last: int = 0                           # ids go on above this one
+    guessed: bool = False                   # it is not known which ids were given since
+    lacking: Sequence[str] = ()             # instances without their private parameters
+
+
+class _Before(NamedTuple):
+    """What the present database tells of the time since the backup."""
+
+    cluster: str
+    last: int
+    served: int
+
+
+def restore(paths: pathutils.Paths, source: str, *, secrets: Secrets = Secrets(),
+            owners: Owners = Owners(), clock: Callable[[], float] = time.time) -> Restored:
+    """Make the backup ``source`` this machine's database; ``BackupError`` says why not."""
+    if not os.path.isfile(source):
+        raise BackupError(f"there is no file {source}")
+    with backup.telling(source):
+        owners = _owners(paths, owners)
+        os.makedirs(paths.lib_dir, exist_ok=True)
+        with _lock(paths, owners):
+            dbfile.settle(paths)
+            dbfile.discard(paths.unfinished_db)
+            try:
+                dbfile.copy(source, paths.unfinished_db)
+                result = _prepare(paths, source, secrets, owners, clock())
+                os.chown(paths.unfinished_db, owners.master, owners.group)
+                result.kept = _keep(paths, clock())
+                dbfile.install(paths)
+            finally:
+                dbfile.discard(paths.unfinished_db)
+    return result
+
+
+def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
+    """The files belong to whom the present ones belong to."""
+    if not os.path.exists(paths.master_db):
+        return owners
+    found = os.stat(paths.master_db)
+    return Owners(found.st_uid, owners.rapi, found.st_gid)
+
+
+@contextlib.contextmanager
+def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
+    """Keep masters away meanwhile; ``BackupError`` when one works."""
+    try:
+        fd = io.lock_file(paths.master_lock)
+    except BlockingIOError:
+        raise BackupError("ganeti-masterd is running; stop it first") from None
+    try:
+        os.fchown(fd, owners.master, owners.group)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _prepare(paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owners,
+             now: float) -> Restored:
+    """Make of the copy what a master can work with."""
+    with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
+        dbfile.prepare(copy)
+        lacking = _check(copy, source, secrets, paths)
+        made = backup.load_value(copy, backup.MADE)
+        copy.execute("DELETE FROM cluster_value WHERE name LIKE 'backup.%'")
+        found = verify.load_objects(copy)
+        result = Restored(backup.contents(copy), made, lacking=lacking)
+    cluster = cast(objects.Cluster, found["cluster"][0])
+    store = Store.open(paths.unfinished_db)
+    try:
+        _settle_jobs(store, _present(paths), cluster.uuid, now, result)
+    finally:
+        store.close()
+    _make_places(paths, cluster, cast(list[objects.Node], found["node"]), owners)
+    return result
+
+
+def _check(copy: sqlite3.Connection, source: str, secrets: Secrets,
+           paths: pathutils.Paths) -> list[str]:
+    """Is the backup whole? Afterwards it has this program's schema, and its secrets.
+
+    Answers the names of instances that lack their private parameters.
+    """
+    damage = verify.structure(copy)
+    if not damage:
+        backup.check_mark(copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID)
+        version, = copy.execute("PRAGMA user_version").fetchone()
+        if version != schema.VERSION:
+            schema.upgrade(copy, version)
+        damage = verify.full(copy)
+    if damage:
+        raise BackupError(f"{source} is damaged and was not restored: {damage[0]}")
+    mark, = copy.execute("PRAGMA application_id").fetchone()
+    copy.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+    return _unseal(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
+
+
+def _unseal(copy: sqlite3.Connection, secrets: Secrets, paths: pathutils.Paths) -> list[str]:
+    private, some = sealing.holders(copy)
+    if secrets.without:
+        sealing.leave_out(copy)
+        return private
+    try:
+        if some:
+            sealed = backup.load_value(copy, backup.SEALED) or {}
+            sealing.put_back(copy, sealing.unseal(sealed, secrets.key or paths.backup_key))
+    except sealing.WrongKey as err:
+        raise BackupError(
+            f"{err}; without the right key (--key FILE) the secrets of these instances are "
+            f"lost: {', '.join(some)}; --without-secrets goes on without them") from None
+    return []
+
+
+def _present(paths: pathutils.Paths) -> _Before | None:
+    """What the present database tells; None when there is none, or it cannot be believed."""
+    if not os.path.exists(paths.master_db):
+        return None
+    try:
+        if walcheck.look(paths.master_db) is not None:
+            return None
+        with contextlib.closing(dbfile.connect(paths.master_db)) as connection:
+            if verify.cheap(connection):
+                return None
+            found = verify.load_objects(connection)
+            return _Before(found["cluster"][0].uuid, journal.last_id(connection),
+                           records.served(connection))
+    except (*dbfile.UNREADABLE, dbfile.NotSafe, OSError):
+        return None
+
+
+def _settle_jobs(store: Store, before: _Before | None, cluster: str, now: float,
+                 result: Restored) -> None:
+    """End what had not ended; raise ids and time of service above what was used up since."""
+    unfinished = records.load_live(store)
+
+    def change(connection: sqlite3.Connection) -> None:
+        served = records.served(connection)
+        last = journal.last_id(connection)
+        if before is not None:
+            last = max(last, before.last)
+        result.guessed = before is None or before.cluster != cluster
+        if result.guessed:
+            last += AHEAD
+        elif before is not None:
+            served = max(served, before.served)
+        skips.skip_to(connection, last)
+        journal.set_value(connection, "served", served)
+        for job in unfinished:
+            ending.give_up(job, RESTORED, Moment(now, served))
+            journal.replace(connection, job)
+        result.last = last
+        result.ended = [job.id for job in unfinished]
+    store.write(change).result()
+
+
+def _make_places(paths: pathutils.Paths, cluster: objects.Cluster, nodes: list[objects.Node],
+                 owners: Owners) -> None:
+    """What a cluster has besides its database: on a machine that has none yet, all of it."""
+    storage.check_directory(cluster.file_storage_dir, paths)
+    if not os.path.exists(paths.master_db):
+        bootstrap.make_directories(paths, owners, cluster.file_storage_dir, nodes)
+        master = next(node.name for node in nodes if node.uuid == cluster.master_node)
+        bootstrap.make_certificate(paths, cluster.name, master, owners)
+    elif not os.path.isdir(cluster.file_storage_dir):
+        io.ensure_dir(cluster.file_storage_dir, 0o750, owners.master, owners.group)
+
+
+def _keep(paths: pathutils.Paths, now: float) -> str | None:
+    """Copy what is there now under another name; nothing of it is opened."""
+    if not os.path.exists(paths.master_db) and not dbfile.has_log(paths.master_db):
+        return None
+    kept = paths.kept_db("before-restore", time.strftime("%Y%m%d-%H%M%S", time.localtime(now)))
+    dbfile.copy(paths.master_db, kept)
+    return kept

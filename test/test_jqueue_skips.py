@@ -1,0 +1,48 @@
+"""Ids that are passed over: counted, remembered, never given."""
+
+import pytest
+from testutils_backup import fill, opened, submit
+
+from ganeti import verify
+from ganeti.jqueue import journal, skips
+from ganeti.store import Store
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return fill(tmp_path)
+
+
+def change(paths, function):
+    store = Store.open(paths.master_db)
+    try:
+        return store.write(function).result()
+    finally:
+        store.close()
+
+
+def test_without_a_gap_there_is_none(paths):
+    assert opened(paths, lambda connection: (skips.count(connection), skips.gaps(connection))) \
+        == (0, [])
+
+
+def test_the_next_id_is_above_the_gap(paths):
+    change(paths, lambda connection: skips.skip_to(connection, 10))
+    assert submit(paths) == [11]
+    change(paths, lambda connection: skips.skip_to(connection, 12))
+    assert opened(paths, skips.gaps) == [(4, 10), (12, 12)]
+    assert opened(paths, skips.count) == 8 and opened(paths, verify.full) == []
+
+
+def test_ids_never_go_back(paths):
+    change(paths, lambda connection: skips.skip_to(connection, 2))
+    assert opened(paths, journal.last_id) == 3 and opened(paths, skips.count) == 0
+
+
+@pytest.mark.parametrize("damage", ["UPDATE cluster_value SET value = '8'",
+                                    "DELETE FROM cluster_value WHERE name = 'queue.gaps'"])
+def test_what_cannot_be_believed_is_not(paths, damage):
+    change(paths, lambda connection: skips.skip_to(connection, 10))
+    change(paths, lambda connection: connection.execute(damage).rowcount)
+    with pytest.raises(ValueError):
+        opened(paths, skips.gaps)
