@@ -1,14 +1,17 @@
 """What the fault suites share: a cluster in a temporary folder, its master as a child.
 
 Every suite is a program of its own: ``qa/faults/NAME [--full]`` prints lines of
-``name target measured`` and exits with 1 if a target was missed.
+``name | target | measured``, tells on stderr how far it is, and exits with 1 if a
+target was missed, with 77 if this machine lacks what it needs.
 """
 
 import argparse
 import atexit
+import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,14 +19,41 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
+#: The package; another copy can be named, as for the tests.
+LIB = Path(os.environ.get("GANETI_TEST_LIB") or TOP / "lib").resolve()
 HOST = "node1.example.com"
 PATIENCE = 60.0
+#: Exit code of a suite that could not be run.
+SKIPPED = 77
 
-_folder = tempfile.mkdtemp(prefix="qa-faults-")
-atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-(Path(_folder) / "python").mkdir()
-(Path(_folder) / "python/ganeti").symlink_to(TOP / "lib")
+
+#: Daemons that were started; none outlives this process.
+children = []
+
+
+def _make_folder():
+    """A folder that lives as long as this process (a forked child leaves it alone)."""
+    folder, owner = tempfile.mkdtemp(prefix="qa-faults-"), os.getpid()
+
+    def remove():
+        if os.getpid() == owner:
+            for child in children:
+                if child.poll() is None:
+                    child.kill()
+                    child.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+    atexit.register(remove)
+    (Path(folder) / "python").mkdir()
+    (Path(folder) / "python/ganeti").symlink_to(LIB)
+    return folder
+
+
+_folder = _make_folder()
 sys.path.insert(0, f"{_folder}/python")
+#: For daemons: the package, and compiled files, which make a restart twice as fast.
+ENVIRONMENT = {name: value for name, value in os.environ.items()
+               if name not in ("PYTHONDONTWRITEBYTECODE", "GANETI_ROOTDIR", "GANETI_HOSTNAME")}
+ENVIRONMENT.update(PYTHONPATH=f"{_folder}/python", PYTHONPYCACHEPREFIX=f"{_folder}/cache")
 
 from ganeti import luxi  # noqa: E402 (the package has just been put on the path)
 from ganeti.pathutils import Paths  # noqa: E402
@@ -37,8 +67,19 @@ def arguments(description):
     return parser.parse_args()
 
 
+def progress(text):
+    """How far a suite is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def skip(name, reason):
+    """End a suite that this machine cannot run."""
+    print(f"{name}: skipped: {reason}")
+    sys.exit(SKIPPED)
+
+
 class Report:
-    """Lines of ``name target measured``; remembers whether one was missed."""
+    """Lines of ``name | target | measured``; remembers whether one was missed."""
 
     def __init__(self):
         self.missed = 0
@@ -53,14 +94,34 @@ class Report:
         sys.exit(1 if self.missed else 0)
 
 
+class Tracer:
+    """strace on a running daemon; ``words`` say what it traces, or makes fail."""
+
+    def __init__(self, pid, *words, log="/dev/null"):
+        self.child = subprocess.Popen(["strace", "-f", "-p", str(pid), "-o", log, *words],
+                                      stderr=subprocess.PIPE, text=True)
+        while "attached" not in (line := self.child.stderr.readline()):
+            assert line, "strace did not attach"
+
+    def end(self):
+        """Detach; a strace whose process was killed does not always hear it."""
+        self.child.terminate()
+        try:
+            self.child.wait(0.5)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+        self.child.stderr.close()
+
+
 class Master:
     """A cluster and its master daemon, which may be killed and started again."""
 
     def __init__(self, folder=None, nodes=(f"{HOST}:64G:1T:8",)):
         self.root = Path(folder or f"{_folder}/cluster") / HOST
         self.paths = Paths.from_environment({"GANETI_ROOTDIR": str(self.root)})
-        self.environment = {**os.environ, "PYTHONPATH": f"{_folder}/python",
-                            "GANETI_ROOTDIR": str(self.root), "GANETI_HOSTNAME": HOST}
+        self.environment = {**ENVIRONMENT, "GANETI_ROOTDIR": str(self.root),
+                            "GANETI_HOSTNAME": HOST}
         self.child = None
         self.nodes = nodes
 
@@ -86,31 +147,48 @@ class Master:
         (folder / "ganeti_api_version").write_text("20\n")
         (folder / "parameters.list").write_text("".join(f"{word} x\n" for word in parameters))
 
+    def spawn(self, module, *words, prefix=()):
+        """A daemon in the foreground, as a child."""
+        with open(self.root / "console.log", "ab") as console:
+            child = subprocess.Popen([*prefix, *self.command(module, "-f", *words)],
+                                     stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                                     env=self.environment)
+        children.append(child)
+        return child
+
+    def wait_until(self, child, connect):
+        """Wait until a daemon can be reached, which must not end meanwhile."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(OSError, luxi.client.errors.Error):
+                connect()
+                return
+            assert child.poll() is None, self.console()
+            assert time.monotonic() < deadline, "a daemon does not answer"
+            time.sleep(0.01)
+
     def start(self, prefix=(), wait=True):
         """Start the daemon; with ``wait``, until it answers."""
-        console = open(self.root / "console.log", "ab")
-        self.child = subprocess.Popen([*prefix, *self.command("masterd", "-f")], stdout=console,
-                                      stderr=console, stdin=subprocess.DEVNULL,
-                                      env=self.environment)
-        console.close()
-        deadline = time.monotonic() + PATIENCE
-        while wait and not self.answers():
-            assert self.child.poll() is None, self.console()
-            assert time.monotonic() < deadline, "the master does not answer"
-            time.sleep(0.01)
+        self.child = self.spawn("masterd", prefix=prefix)
+        if wait:
+            self.wait_until(self.child, self.connect)
         return self
+
+    def connect(self):
+        """Reach it; ``Error`` if nobody listens."""
+        luxi.connect(self.paths.query_socket, 5.0).close()
 
     def answers(self):
         """Is somebody listening?"""
         try:
-            luxi.connect(self.paths.query_socket, 5.0).close()
+            self.connect()
             return True
         except luxi.client.errors.Error:
             return False
 
     def console(self):
         """The last words of the daemon."""
-        return (self.root / "console.log").read_text(errors="replace")[-3000:]
+        return (self.root / "console.log").read_text(errors="replace")[-1000:]
 
     def end(self, number=signal.SIGTERM):
         """Send the daemon a signal and wait for its end."""
@@ -135,6 +213,14 @@ class Master:
         finally:
             client.close()
 
+    def wait_for(self, job_id, *statuses, patience=PATIENCE):
+        """Wait until a job has one of these statuses; which, or None if it took too long."""
+        deadline, status = time.monotonic() + patience, None
+        while status not in statuses and time.monotonic() < deadline:
+            ((status,),) = self.call(luxi.QueryJobs([job_id], ["status"]))
+            time.sleep(0.01)
+        return status if status in statuses else None
+
     def live_jobs(self):
         """Ids of jobs that have not ended."""
         live = ["|", *(["==", "status", word] for word in ("queued", "waiting", "running",
@@ -152,6 +238,34 @@ class Master:
             for job_id in ids:
                 self.call(luxi.CancelJob(job_id))
             time.sleep(0.01)
+
+
+class Front:
+    """The API in front of a master, in clear text; may be killed and started again."""
+
+    def __init__(self, master):
+        self.master = master
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            self.port = sock.getsockname()[1]
+        Path(master.paths.users_files[0]).parent.mkdir(parents=True, exist_ok=True)
+        Path(master.paths.users_files[0]).write_text("admin secret write\n")
+        self.child = None
+
+    def start(self):
+        """Start the daemon, and wait until it listens."""
+        self.child = self.master.spawn("rapi", "-b", "127.0.0.1", "-p", str(self.port),
+                                       "--no-ssl")
+        self.master.wait_until(self.child, lambda: self.connect().close())
+        return self
+
+    def connect(self):
+        """A connection to it."""
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+
+    def kill(self):
+        """SIGKILL."""
+        self.child.kill()
+        self.child.wait(PATIENCE)
 
 
 def wait_for_instances(master, names, os_name):
