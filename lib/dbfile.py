@@ -8,8 +8,10 @@ whoever starts next finishes what broke off.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
+import time
 import urllib.parse
 
 from ganeti import errors, pathutils, schema
@@ -57,6 +59,16 @@ def is_lost(paths: pathutils.Paths) -> bool:
     """Is there a log without its database? Whatever was created there would meet it."""
     return has_log(paths.master_db) and not os.path.exists(paths.master_db) \
         and not os.path.exists(paths.next_db)
+
+
+def name_to_keep(paths: pathutils.Paths, why: str, now: float) -> str:
+    """A name that is free, also for a second database that is kept in one second."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    for number in itertools.count(1):
+        name = paths.kept_db(why, stamp if number == 1 else f"{stamp}-{number}")
+        if not os.path.lexists(name) and not os.path.lexists(name + LOG):
+            break
+    return name
 
 
 def copy(path: str, target: str) -> None:

@@ -219,6 +219,6 @@ def _keep(paths: pathutils.Paths, now: float) -> str | None:
     """Copy what is there now under another name; nothing of it is opened."""
     if not os.path.exists(paths.master_db) and not dbfile.has_log(paths.master_db):
         return None
-    kept = paths.kept_db("before-restore", time.strftime("%Y%m%d-%H%M%S", time.localtime(now)))
+    kept = dbfile.name_to_keep(paths, "before-restore", now)
     dbfile.copy(paths.master_db, kept)
     return kept

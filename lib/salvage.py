@@ -121,7 +121,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
 @contextlib.contextmanager
 def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
     """A copy of the files as they are; it stays if what is then done succeeds."""
-    kept = paths.kept_db("damaged", time.strftime("%Y%m%d-%H%M%S", time.localtime(now)))
+    kept = dbfile.name_to_keep(paths, "damaged", now)
     try:
         if only_log:
             io.copy_file(paths.master_db + dbfile.LOG, kept + dbfile.LOG)

@@ -47,7 +47,7 @@ def look(path: str) -> Trouble | None:
         raise NotSafe("its log is damaged from its beginning on")
     if known != applied and log.is_torn(applied):
         return Trouble("what follows the transactions that could be read makes no sense", {},
-                        doubt=True, incomplete=True)
+                       doubt=True, incomplete=True)
     return None
 
 

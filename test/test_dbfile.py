@@ -93,3 +93,11 @@ def test_an_unfinished_one_is_discarded(paths):
     dbfile.discard(paths.unfinished_db)
     assert not [name for name in every_file(Path(paths.lib_dir)) if ".db.new" in name]
     assert not dbfile.has_log(paths.unfinished_db) and dbfile.size(paths.unfinished_db) == 0
+
+
+def test_two_that_are_kept_in_one_second_have_two_names(paths):
+    names = []
+    for suffix in ("", "-wal", ""):
+        names.append(dbfile.name_to_keep(paths, "damaged", 0.0))
+        open(names[-1] + suffix, "xb").close()
+    assert names[1:] == [f"{names[0]}-2", f"{names[0]}-3"]
