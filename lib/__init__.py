@@ -32,9 +32,7 @@ The master (ganeti-masterd):
   query       field tables: what can be asked
   node        what is done on a node; storage, osdef, hypervisor below it
   bootstrap   creates a cluster on disk
-  backup      all of it in one file (sealing: its secrets); restore: back again
-  salvage     is the database sound, and if not, what is left? wal, walcheck, verify and
-              rebuild know how; dbfile: the database as files
+  upkeep      the database kept whole: backups, and what to do about damage
   server      masterd, luxid, cluster: wiring and command lines
 
 The two columns never import each other; test_architecture holds the floors.

@@ -16,8 +16,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganeti import (config, constants, daemon, dbfile, errors, ht, ipolicy, objects, params,
-                    pathutils, storage)
+from ganeti import (config, constants, daemon, errors, ht, ipolicy, objects, params, pathutils,
+                    storage)
+from ganeti.upkeep import dbfile
 from ganeti.constants import DiskTemplate
 from ganeti.hypervisor import DRIVERS
 from ganeti.store import Store

@@ -23,28 +23,28 @@ FLOORS: list[tuple[int, str, str]] = [
     (1, "front", "http.head http.message"),
     (2, "front", "http.reader http.tls http.pool"),
     (2, "shared", "utils.* params ipolicy qfilter"),
-    (2, "master", "locking schema wal"),
+    (2, "master", "locking schema upkeep.wal"),
     (3, "shared", "daemon objects opcodes.*"),
     (3, "front", "http.auth http.connection http.server"),
     (3, "master", "store"),
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults"),
-    (4, "master", "storage osdef hypervisor.* lookup ssconf reservations dbfile"),
+    (4, "master", "storage osdef hypervisor.* lookup ssconf reservations upkeep.dbfile"),
     (5, "front", "rapi.baserlib rapi.arguments rapi.reading rapi.submit"),
-    (5, "master", "config node jqueue.* walcheck"),
+    (5, "master", "config node jqueue.* upkeep.walcheck"),
     (6, "front", "rapi.rlib2.*"),
-    (6, "master", "cmdlib.base query.* bootstrap verify sealing"),
+    (6, "master", "cmdlib.base query.* bootstrap upkeep.verify upkeep.sealing"),
     (7, "front", "rapi.connector rapi.reference"),
-    (7, "master", "cmdlib.* backup rebuild"),
+    (7, "master", "cmdlib.* upkeep.backup upkeep.rebuild"),
     (8, "front", "server.rapi server.application server.listening"),
-    (8, "master", "mcpu server.luxid server.calls restore salvage"),
+    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage"),
     (9, "front", "server.passwd"),
     (9, "master", "server.masterd server.cluster"),
 ]
 #: Words only, which import nothing of ours: their own floor may read them as well.
 WORDS = "constants"
 #: Packages whose files live on several floors: their __init__ holds no code.
-ROOMS = {"", "http", "rapi", "server"}
+ROOMS = {"", "http", "rapi", "server", "upkeep"}
 
 #: A copied file of its own: imports nothing of ours, exempt from size and JSON rules.
 CLIENT = "rapi.client"

@@ -3,7 +3,7 @@
 import pytest
 from testutils_backup import fill, opened, submit
 
-from ganeti import verify
+from ganeti.upkeep import verify
 from ganeti.jqueue import journal, skips
 from ganeti.store import Store
 

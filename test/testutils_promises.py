@@ -123,7 +123,7 @@ class Model:
         kind = self.waiting.get(number)
         for other in [other for other, its_kind in self.waiting.items() if its_kind == kind]:
             its = self.jobs[other]
-            if (kind is not None and its.steps[its.ended].locks == locks and not its.canceled
+            if (kind is not None and its.final is None and its.steps[its.ended].locks == locks
                     and not self._has_to_wait(other)):
                 assert self.jobs[number].rank <= its.rank, f"job {number} overtakes {other}"
 

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from ganeti import backup, bootstrap, constants, pathutils, restore, verify
-from ganeti.backup import BackupError
+from ganeti import bootstrap, constants, pathutils
+from ganeti.upkeep import backup, restore, verify
+from ganeti.upkeep.backup import BackupError
 from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
 
 

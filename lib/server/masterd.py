@@ -12,8 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from ganeti import (constants, daemon, dbfile, errors, locking, mcpu, pathutils, salvage,
-                    verify)
+from ganeti import constants, daemon, errors, locking, mcpu, pathutils
+from ganeti.upkeep import dbfile, salvage, verify
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config

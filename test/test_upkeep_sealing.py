@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from testutils_backup import CANARIES, fill, opened
 
-from ganeti import sealing, verify
-from ganeti.sealing import PLACEHOLDER, WrongKey
+from ganeti.upkeep import sealing, verify
+from ganeti.upkeep.sealing import PLACEHOLDER, WrongKey
 from ganeti.store import Store
 
 SECRETS = {"u1": {"private": {"a": "canary", "b": {"deep": ["x", 1]}}, "disks": {"d": "s"}}}

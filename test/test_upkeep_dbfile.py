@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from testutils_backup import every_file, fill, opened
 
-from ganeti import dbfile
+from ganeti.upkeep import dbfile
 from ganeti.jqueue import journal
 from ganeti.store import Store
 

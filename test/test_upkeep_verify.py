@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from testutils_backup import fill
 
-from ganeti import dbfile, verify
-from ganeti.verify import ranges
+from ganeti.upkeep import dbfile, verify
+from ganeti.upkeep.verify import ranges
 
 INSTANCE = "kind = 'instance' AND name = 'web.example.com'"
 

@@ -9,8 +9,9 @@ import pytest
 from testutils import make_paths
 from testutils_backup import CANARIES, DONE, LIVE, every_file, fill
 
-from ganeti import backup, dbfile, schema, verify
-from ganeti.backup import BackupError
+from ganeti import schema
+from ganeti.upkeep import backup, dbfile, verify
+from ganeti.upkeep.backup import BackupError
 from ganeti.store import Store
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from ganeti import (backup, bootstrap, dbfile, objects, pathutils, schema, sealing, storage,
-                    verify, walcheck)
-from ganeti.backup import BackupError, Contents
+from ganeti import bootstrap, objects, pathutils, schema, storage
+from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
+from ganeti.upkeep.backup import BackupError, Contents
 from ganeti.bootstrap import Owners
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ganeti import (dbfile, errors, opcodes, pathutils, schema, sealing, serializer, verify,
-                    walcheck)
+from ganeti import errors, opcodes, pathutils, schema, serializer
+from ganeti.upkeep import dbfile, sealing, verify, walcheck
 from ganeti.constants import JOB_FINAL
 from ganeti.utils import io
 

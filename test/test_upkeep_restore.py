@@ -8,11 +8,12 @@ import pytest
 from testutils import make_cluster, make_paths
 from testutils_backup import CANARIES, DONE, LIVE, QUEUED, every_file, fill, opened, submit
 
-from ganeti import backup, dbfile, restore, schema, verify
-from ganeti.backup import BackupError
+from ganeti import schema
+from ganeti.upkeep import backup, dbfile, restore, verify
+from ganeti.upkeep.backup import BackupError
 from ganeti.config import Config
 from ganeti.jqueue import journal, records, skips
-from ganeti.restore import Secrets
+from ganeti.upkeep.restore import Secrets
 from ganeti.store import Store
 from ganeti.utils import io
 

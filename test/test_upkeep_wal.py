@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti import wal
+from ganeti.upkeep import wal
 
 ROWS = 12
 

@@ -15,11 +15,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
-from ganeti import dbfile, errors, pathutils, rebuild, schema, verify, walcheck
-from ganeti.dbfile import NotSafe
+from ganeti import errors, pathutils, schema
+from ganeti.upkeep import dbfile, rebuild, verify, walcheck
+from ganeti.upkeep.dbfile import NotSafe
 from ganeti.jqueue import journal, skips
 from ganeti.utils import io
-from ganeti.walcheck import Trouble
+from ganeti.upkeep.walcheck import Trouble
 
 
 def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:

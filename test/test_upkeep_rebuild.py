@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from testutils_backup import DONE, LIVE, QUEUED, fill
 
-from ganeti import dbfile, rebuild, verify
+from ganeti.upkeep import dbfile, rebuild, verify
 from ganeti.jqueue import journal, skips
-from ganeti.rebuild import NotSafe
+from ganeti.upkeep.rebuild import NotSafe
 
 
 @pytest.fixture

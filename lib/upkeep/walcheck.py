@@ -12,8 +12,8 @@ import logging
 import os
 from typing import NamedTuple
 
-from ganeti import dbfile, wal
-from ganeti.dbfile import NotSafe
+from ganeti.upkeep import dbfile, wal
+from ganeti.upkeep.dbfile import NotSafe
 
 
 class Trouble(NamedTuple):

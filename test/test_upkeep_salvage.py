@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from testutils_backup import every_file, fill, opened, submit
 
-from ganeti import backup, errors, salvage, verify
+from ganeti import errors
+from ganeti.upkeep import backup, salvage, verify
 from ganeti.jqueue import journal, records
 from ganeti.store import Store
 

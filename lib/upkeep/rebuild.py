@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganeti import dbfile, schema, verify
+from ganeti import schema
+from ganeti.upkeep import dbfile, verify
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
-from ganeti.dbfile import NotSafe
+from ganeti.upkeep.dbfile import NotSafe
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
 
