@@ -145,8 +145,17 @@ def test_a_wall_clock_that_jumps_archives_nothing_early_and_blocks_nothing(scene
     scene.now += step
     assert scene.queue.auto_archive(50, 10) == (0, 0)
     scene.wait(scene.submit(op(depends=[[first, ["success"]]])))
-    scene.uptime += 51
+    scene.uptime += 52
     assert scene.queue.auto_archive(50, 10) == (2, 0)
+
+
+def test_nothing_is_archived_a_fraction_of_a_second_early(scene):
+    scene.uptime += 0.8
+    scene.wait(scene.submit(op()))
+    scene.uptime += 59.5
+    assert scene.queue.auto_archive(60, 10) == (0, 0)
+    scene.uptime += 2
+    assert scene.queue.auto_archive(60, 10) == (1, 0)
 
 
 def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
@@ -158,7 +167,7 @@ def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
     scene.uptime = 3.0                          # the machine was booted anew
     scene.open()
     assert scene.queue.auto_archive(41, 10) == (0, 0)
-    scene.uptime += 1
+    scene.uptime += 2
     assert scene.queue.auto_archive(41, 10) == (1, 0) and scene.queue.job(job_id).archived
 
 

@@ -233,7 +233,8 @@ class JobQueue:
         (archived, not looked at); an ``age`` of -1 takes all final jobs. The age is
         counted in seconds of service (``clocks``): no wall clock makes it more.
         """
-        before = None if age < 0 else self._clocks.served - math.ceil(min(age, 1e15))
+        # Both moments are whole seconds, cut off: the difference may be one too much.
+        before = None if age < 0 else self._clocks.served - math.ceil(min(age, 1e15)) - 1
         with self._store.read() as connection:
             ids = records.archivable(connection, before)
         deadline = time.monotonic() + timeout
