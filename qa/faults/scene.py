@@ -175,8 +175,16 @@ class Master:
         return self
 
     def connect(self):
-        """Reach it; ``Error`` if nobody listens."""
-        luxi.connect(self.paths.query_socket, 5.0).close()
+        """Reach it; ``Error`` if nobody answers.
+
+        A connection alone says nothing: a child of the one that was killed, which is about
+        to become an OS script, may still hold the socket that nobody reads.
+        """
+        client = self.client(timeout=5.0)
+        try:
+            client.call(luxi.QueryConfigValues(["cluster_name"]))
+        finally:
+            client.close()
 
     def answers(self):
         """Is somebody listening?"""
