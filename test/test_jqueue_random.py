@@ -75,7 +75,7 @@ class Life:
         self.scene.let_go.set()
         self.scene.queue.stop(PATIENCE)             # what the disk refuses now is left undone
         self.note()
-        self.scene.store.__dict__.pop("write", None)
+        self.scene.store.__dict__.pop("enqueue", None)
         self.scene.store.write(lambda _: None).result(PATIENCE)
         self.scene.let_go = threading.Event()
         self.scene.open()
