@@ -299,12 +299,12 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
 
 
 def test_jobs_are_put_up_by_the_thread_that_numbered_them(held, monkeypatch):
-    def write(change, *done):
-        future = real(change, *done)
-        future.exception(PATIENCE)                  # the submitter is late
-        return future
-    names, real = [], held.store.write
-    monkeypatch.setattr(held.store, "write", write)
+    def enqueue(change, done):
+        told = threading.Event()
+        real(change, lambda *outcome: (done(*outcome), told.set()))
+        assert told.wait(PATIENCE)                  # the submitter is late
+    names, real = [], held.store.enqueue
+    monkeypatch.setattr(held.store, "enqueue", enqueue)
     monkeypatch.setattr(held.queue._runner, "add",
                         lambda job: names.append(threading.current_thread().name))
     held.submit(op())
