@@ -84,16 +84,25 @@ def _refined(base: Check, refinements: tuple[Any, ...]) -> Check:
     rules = [rule for rule in refinements if isinstance(rule, Refinement)]
     if not rules:
         return base
+    if len(rules) == 1:                     # most are so, and most of the time goes by here
+        fits_base, fits_rule = base.fits, rules[0].fits
+        return Check(rules[0].expects, lambda value: fits_base(value) and fits_rule(value))
     return Check(" and ".join(rule.expects for rule in rules),
                  lambda value: base.fits(value) and all(rule.fits(value) for rule in rules))
 
 
 def _either(checks: list[Check]) -> Check:
-    return Check(" or ".join(check.expects for check in checks),
-                 lambda value: any(check.fits(value) for check in checks))
+    expects = " or ".join(check.expects for check in checks)
+    if len(checks) == 2:
+        first, second = (check.fits for check in checks)
+        return Check(expects, lambda value: first(value) or second(value))
+    return Check(expects, lambda value: any(check.fits(value) for check in checks))
 
 
 def _list_of(item: Check) -> Check:
+    if item is _PLAIN[Any]:
+        return Check(f"a list, each item {item.expects}",
+                     lambda value: isinstance(value, (list, tuple)))
     return Check(f"a list, each item {item.expects}",
                  lambda value: isinstance(value, (list, tuple)) and all(map(item.fits, value)))
 

@@ -71,9 +71,7 @@ def last_id(connection: sqlite3.Connection) -> int:
 def _adopted(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
     source = "gnt:opcode:" + op.OP_ID.removeprefix("OP_").lower()
     reason = [*op.reason, [source, f"job={job_id};index={index}", nanoseconds]]
-    if not op.depends:
-        return op.replace(reason=reason)
-    return op.replace(reason=reason, depends=resolve(op.depends, job_id))
+    return op.with_trail(reason, resolve(op.depends, job_id) if op.depends else None)
 
 
 def resolve(depends: Sequence[Sequence[Any]], job_id: int) -> list[list[Any]]:

@@ -13,6 +13,8 @@ class Call:
     """Base of all calls. Fields with a default may be left out at the end."""
 
     CHECKS: ClassVar[dict[str, ht.Check]]
+    #: Names of the fields that are sent as ``args``, in their order.
+    ARGUMENTS: ClassVar[tuple[str, ...]]
     #: May the call be sent again when the connection broke before its answer?
     SAFE_TO_REPEAT: ClassVar[bool] = True
     #: Fields of ours that travel beside ``args``, where a real luxid passes them over.
@@ -24,7 +26,7 @@ class Call:
 
         ``beside``: the request's members, of which those in ``BESIDE`` count.
         """
-        names = [name for name in cls.CHECKS if name not in cls.BESIDE]
+        names = cls.ARGUMENTS
         if not isinstance(args, list) or len(args) > len(names):
             raise ValueError(f"{cls.__name__} takes {len(names)} arguments "
                              f"({', '.join(names)}), not {ht.shorten(args)}")
@@ -32,9 +34,12 @@ class Call:
             if not cls.CHECKS[name].fits(value):
                 raise ValueError(f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
                                  f"not {ht.shorten(value)}")
-        for item in _dataclass_fields(cls)[len(args):]:
-            if item.default is MISSING:
-                raise ValueError(f"{cls.__name__}: {item.name} is missing")
+        if len(args) < len(names):
+            for item in _dataclass_fields(cls)[len(args):]:
+                if item.default is MISSING:
+                    raise ValueError(f"{cls.__name__}: {item.name} is missing")
+        if not cls.BESIDE:
+            return cls(*args)
         more = {name: value for name, value in (beside or {}).items() if name in cls.BESIDE}
         for name, value in more.items():
             if not cls.CHECKS[name].fits(value):
@@ -44,7 +49,7 @@ class Call:
 
     def to_args(self) -> list[Any]:
         """The request's ``args``."""
-        return [getattr(self, name) for name in self.CHECKS if name not in self.BESIDE]
+        return [getattr(self, name) for name in self.ARGUMENTS]
 
     def beside(self) -> dict[str, Any]:
         """The request's members beside ``args``: those that say something."""
@@ -65,6 +70,7 @@ _CallClass = TypeVar("_CallClass", bound=type[Call])
 def _call(cls: _CallClass) -> _CallClass:
     hints = get_type_hints(cls, include_extras=True)
     cls.CHECKS = {item.name: ht.check_for(hints[item.name]) for item in _dataclass_fields(cls)}
+    cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.BESIDE)
     CALLS[cls.__name__] = cls
     return cls
 

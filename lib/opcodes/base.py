@@ -31,6 +31,8 @@ def _is_dependency(entry: object) -> bool:
     if not isinstance(entry, (list, tuple)) or len(entry) != 2:
         return False
     job, statuses = entry
+    if type(job) is int and not statuses and isinstance(statuses, list):
+        return True
     if isinstance(job, str):
         if not re.fullmatch("[0-9]{1,18}", job, re.ASCII):
             return False
@@ -126,6 +128,17 @@ class OpCode(_Declared):
         twin._take(values)
         return twin
 
+    def with_trail(self, reason: list[Any], depends: list[Any] | None) -> Self:
+        """As ``replace``, of what the queue itself knows to be right."""
+        twin = object.__new__(type(self))
+        own = twin.__dict__
+        own.update(self.__dict__)
+        own["reason"] = reason
+        own["given"] = self.given | {"reason"}
+        if depends is not None:
+            own["depends"] = depends
+        return twin
+
     def to_wire(self) -> dict[str, Any]:
         """OP_ID, the reason trail and the given fields: what SubmitJob sends."""
         wire: dict[str, Any] = {"OP_ID": self.OP_ID}
@@ -199,4 +212,6 @@ def load(wire: object) -> OpCode:
     cls = BY_ID.get(op_id) if isinstance(op_id, str) else None
     if cls is None:
         raise errors.OpCodeUnknown(f"unknown opcode {ht.shorten(op_id)}")
-    return cls(**{str(name): value for name, value in wire.items() if name != "OP_ID"})
+    values = dict(wire)
+    del values["OP_ID"]
+    return cls(**values)
