@@ -1,6 +1,8 @@
 """What outlived the daemon that ran it: found by its environment, and ended."""
 
+import contextlib
 import os
+import signal
 import subprocess
 
 import pytest
@@ -24,7 +26,8 @@ def script():
         return child, child.stdout.readline().split()
     yield start
     for child in children:
-        child.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)    # what it runs does not end with the shell
         child.wait()
         child.stdout.close()
 
