@@ -209,15 +209,19 @@ class Store:
     def _write_batch(self, batch: list[tuple[Change, Done]]) -> None:
         """One transaction; afterwards everybody who waits for one of its changes is told."""
         answers: list[tuple[Done, Any, BaseException | None]] = []
+        committing = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change, done in batch:
                 answers.append((done, *self._apply(change, alone=len(batch) == 1)))
+            committing = True
             self._connection.execute("COMMIT")
             self.refusing = False
         except Exception as err:                    # whatever it is, this thread goes on
             self.refusing = True
             self._start_over()
+            if committing:
+                self._overwrite()
             refusal = StoreUnavailable(f"the disk did not take a change: {err}")
             answers = [(done, None, refusal) for _, done in batch]
         with self.telling():
@@ -250,6 +254,18 @@ class Store:
         if not alone:
             execute("RELEASE one")
         return result, None
+
+    def _overwrite(self) -> None:
+        """Write over what a commit that failed left in the log.
+
+        It may stand there whole: the disk refused to sync it, and not to take it. A master
+        that is killed before the next commit would find it there, and have done what it
+        refused. This takes its place, even if it is not synced either.
+        """
+        row = ("store.refused", "true")
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute(schema.insert("cluster_value", verb="INSERT OR REPLACE"),
+                                     (*row, schema.checksum(*row)))
 
     def _start_over(self) -> None:
         """Drop the transaction and everything that the connection remembers."""

@@ -188,3 +188,21 @@ def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
     with pytest.raises(DatabaseDamaged, match="UTF-8") as caught, store.read() as connection:
         connection.execute("SELECT value FROM cluster_value").fetchall()
     assert found and "secret" not in f"{caught.value} {found} {caplog.text}"
+
+
+def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
+    class Failing:
+        """A connection whose disk takes what is written, and does not sync it."""
+
+        def __init__(self, real):
+            self.execute = lambda sql, *values: (
+                self.fail() if sql == "COMMIT" else real.execute(sql, *values))
+            self.close = real.close
+
+        def fail(self):
+            raise sqlite3.OperationalError("disk I/O error")
+    store._connection = Failing(store._connection)
+    with pytest.raises(StoreUnavailable, match="I/O error"):
+        store.write(put("a")).result(30)
+    assert names(store) == ["store.refused"]
+    assert store.write(put("b")).result(30) == 1 and not store.refusing
