@@ -80,3 +80,12 @@ def test_the_log_names_them_and_who_asked(scene, caplog):
     scene.store.write(lambda connection: None).result(PATIENCE)
     assert ("Job 1 of admin (request r) accepted: TEST_DELAY(1.0); "
             "Job 2 accepted: TEST_DELAY(1.0)") in caplog.text
+
+
+def test_a_key_whose_first_submission_was_refused_names_the_next_one(scene):
+    wrong, right = (luxi.Context("admin", "r", "k", digest) for digest in ("wrong", "right"))
+    futures = together(scene, ([[op(depends=[[-9, []]])]], wrong), ([[op()]], right),
+                       ([[op()]], right))
+    with pytest.raises(errors.GenericError):
+        futures[0].result(PATIENCE)
+    assert [future.result(PATIENCE) for future in futures[1:]] == [([1], False), ([1], True)]

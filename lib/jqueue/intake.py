@@ -114,6 +114,8 @@ class Intake:
                     one.made = _make(one, last, now)
                     last += len(one.made)
                     made += one.made
+                    if one.key is not None:
+                        names[one.key] = one
             except errors.Error as err:
                 one.error = err
         journal.insert_all(connection, made)
@@ -124,8 +126,8 @@ class Intake:
         if one.key is None:
             return None
         found = self._stored(connection, one.context)
-        other = names.setdefault(one.key, one)
-        if found is None and other is not one and other.made:
+        other = names.get(one.key)
+        if found is None and other is not None:
             return _same(one.context, other.made[0].id, other.context.request_digest)
         return found
 
