@@ -6,13 +6,13 @@ that no circle of jobs waits for itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JobStatus
-from ganeti.jqueue.job import CANCELED_RESULT, Job
-from ganeti.jqueue.task import Entry
+from ganeti.jqueue.job import CANCELED_RESULT
+from ganeti.jqueue.task import Entry, Phase
 
 
 class Verdict(NamedTuple):
@@ -28,11 +28,15 @@ class Dependents:
     def __init__(self) -> None:
         self._waiting: dict[int, set[int]] = {}
 
-    @staticmethod
-    def first_of(job: Job) -> int | None:
-        """The first job that a new one depends on."""
-        op = job.ops[job.current].op if job.current is not None else None
-        return int(op.depends[0][0]) if op is not None and op.depends else None
+    def park_new(self, entry: Entry, live: Collection[int]) -> bool:
+        """Have a new job wait, if the first one that it depends on lives; nobody looks then."""
+        op = entry.op.op
+        first = int(op.depends[0][0]) if op is not None and op.depends else None
+        if first is None or first >= entry.job.id or first not in live:
+            return False
+        entry.phase = Phase.PARKED
+        self.park(entry, first)
+        return True
 
     def park(self, entry: Entry, number: int) -> None:
         """Have a job wait for the end of another."""

@@ -197,9 +197,17 @@ class JobQueue:
         """Call ``watcher`` whenever a live job changes; returns what ends that."""
         return self._board.watch(job_id, watcher)
 
+    def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
+        """What says why jobs wait, for the rows of one query: each is found out once.
+
+        Id of a live job -> ``[{kind, name, mode, jobs}]`` (``waits``), empty if it waits
+        for nothing.
+        """
+        return self._runner.explainer()
+
     def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
-        """What a live job waits for: ``{kind, name, mode, jobs}``, empty if for nothing."""
-        return self._runner.waiting_for(job_id)
+        """Why one job waits."""
+        return self.explainer()(job_id)
 
     # -- changing -------------------------------------------------------------------------------
 

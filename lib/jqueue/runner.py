@@ -23,6 +23,7 @@ known which work may have begun, and nothing runs twice.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -92,11 +93,7 @@ class Runner:
         with self._board.mutex:
             self._board.add(job)
             entry = self._entries[job.id] = Entry(job, self._clocks.monotonic())
-            first = self._dependents.first_of(job)
-            if first is not None and first < job.id and first in self._entries:
-                entry.phase = Phase.PARKED
-                self._dependents.park(entry, first)
-            else:
+            if not self._dependents.park_new(entry, self._entries):
                 self._make_ready(entry)
 
     def bury(self, jobs: Sequence[Job]) -> None:
@@ -105,11 +102,7 @@ class Runner:
         self._burial.store_now()
 
     def cancel(self, job_id: int, answer: Callable[[bool, str], None]) -> None:
-        """Cancel a live job; ``answer`` comes once it is durable.
-
-        On a disk that refuses, the job does not begin any more, and the answer says
-        that this is not stored yet.
-        """
+        """Cancel a live job; ``answer`` comes once it is durable, or says that it is not yet."""
         def refused(_: BaseException) -> None:
             answer(True, f"Job {job_id} will be canceled as soon as the disk takes it; until "
                          "then it does not begin, unless the master is restarted")
@@ -145,18 +138,23 @@ class Runner:
             task.set_rank(place)
         return True
 
-    def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
-        """See ``JobQueue.waiting_for``."""
+    def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
+        """See ``JobQueue.explainer``: who takes all the room is found out once, if at all."""
+        @functools.cache
+        def full() -> list[int]:
+            return [job_id for job_id, entry in self._entries.items()
+                    if entry.phase in (Phase.RUNNABLE, Phase.RUNNING)]
+        return lambda job_id: self._waiting_for(job_id, full)
+
+    def _waiting_for(self, job_id: int, full: Callable[[], list[int]]) -> list[dict[str, Any]]:
         with self._board.mutex:
             entry = self._entries.get(job_id)
             if entry is None:
                 return []
-            found = waits.on_jobs(entry, self._entries)
             task = entry.task if entry.phase is Phase.PARKED else None
-            full = [other for other, item in self._entries.items() if item.phase in (
-                Phase.RUNNABLE, Phase.RUNNING)] if self._busy >= self._room else []
-            found += waits.on_turn(entry, stopping=self._stopping.is_set(),
-                                   refusing=self._store.refusing, full=full)
+            found = waits.of(entry, self._entries, stopping=self._stopping.is_set(),
+                             refusing=self._store.refusing,
+                             full=full() if self._busy >= self._room else [])
         return found or (task.waiting_for() if task is not None else [])
 
     # -- dispatcher --------------------------------------------------------------------

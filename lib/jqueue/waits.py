@@ -26,7 +26,13 @@ def wait(kind: str, name: str, jobs: Sequence[int] = (), mode: str | None = None
     return {"kind": kind, "name": name, "mode": mode, "jobs": list(jobs)}
 
 
-def on_jobs(entry: Entry, live: Collection[int]) -> list[Wait]:
+def of(entry: Entry, live: Collection[int], *, stopping: bool, refusing: bool,
+       full: Sequence[int]) -> list[Wait]:
+    """What keeps a job, but for locks; ``full``: who takes all the room there is."""
+    return _on_jobs(entry, live) or _on_turn(entry, stopping, refusing, full)
+
+
+def _on_jobs(entry: Entry, live: Collection[int]) -> list[Wait]:
     """The jobs whose end a parked job waits for."""
     op = entry.op.op
     if entry.depends_on is None or op is None:
@@ -36,8 +42,8 @@ def on_jobs(entry: Entry, live: Collection[int]) -> list[Wait]:
             if number in live or number == entry.depends_on]
 
 
-def on_turn(entry: Entry, *, stopping: bool, refusing: bool, full: Sequence[int]) -> list[Wait]:
-    """What keeps a job that could begin; ``full``: who takes all the room there is."""
+def _on_turn(entry: Entry, stopping: bool, refusing: bool, full: Sequence[int]) -> list[Wait]:
+    """What keeps a job that could begin."""
     if entry.phase not in _PENDING:
         return []
     if stopping:

@@ -100,7 +100,8 @@ def rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
     if HEAD_FIELDS.issuperset(reading.needed):
         heads, _ = queue.heads(Page(archived=archived))
         return [JobRow(head.id, head) for head in heads]
-    return [JobRow(job.id, job, queue.waiting_for) for job in queue.jobs(archived=archived)]
+    explain = queue.explainer()
+    return [JobRow(job.id, job, explain) for job in queue.jobs(archived=archived)]
 
 
 def named(reading: Reading, ids: Sequence[int]) -> list[JobRow]:
@@ -108,7 +109,8 @@ def named(reading: Reading, ids: Sequence[int]) -> list[JobRow]:
     possible = [number for number in ids if 0 <= number < ID_END]
     queue = reading.sources.queue
     found = {job.id: job for job in queue.jobs(possible)}
-    return [JobRow(number, found.get(number), queue.waiting_for) for number in dict.fromkeys(ids)]
+    explain = queue.explainer()
+    return [JobRow(number, found.get(number), explain) for number in dict.fromkeys(ids)]
 
 
 KIND = Kind("job", "Job", FIELDS, rows, key="id", key_type=int, named=named)
