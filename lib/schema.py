@@ -133,6 +133,23 @@ def seal(table: str, where: str) -> str:
     return f"UPDATE {table} SET sum = checksum({', '.join(COLUMNS[table])}) WHERE {where}"
 
 
+def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
+    """Store a row of ``cluster_value``; ``text`` is JSON."""
+    row = (name, text)
+    connection.execute(insert("cluster_value", verb="INSERT OR REPLACE"), (*row, checksum(*row)))
+
+
+def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
+    """The JSON of a row of ``cluster_value``, if there is one; ``ValueError``: it is damaged."""
+    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
+                             (name,)).fetchone()
+    if row is None:
+        return None
+    if not is_whole(row):
+        raise ValueError(f"the value {name} is damaged")
+    return str(row[1])
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Make all tables in an empty database, in one transaction."""
     connection.executescript(

@@ -262,10 +262,8 @@ class Store:
         that is killed before the next commit would find it there, and have done what it
         refused. This takes its place, even if it is not synced either.
         """
-        row = ("store.refused", "true")
         with contextlib.suppress(sqlite3.Error):
-            self._connection.execute(schema.insert("cluster_value", verb="INSERT OR REPLACE"),
-                                     (*row, schema.checksum(*row)))
+            schema.store_value(self._connection, "store.refused", "true")
 
     def _start_over(self) -> None:
         """Drop the transaction and everything that the connection remembers."""

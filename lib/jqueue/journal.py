@@ -25,7 +25,6 @@ _ROWS = 32
 
 _REPLACE_JOB = schema.insert("job_job", verb="INSERT OR REPLACE")
 _REPLACE_LOG = schema.insert("job_log", verb="INSERT OR REPLACE")
-_REPLACE_VALUE = schema.insert("cluster_value", verb="INSERT OR REPLACE")
 
 
 def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context,
@@ -167,8 +166,7 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
 
 def set_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
     """Store a switch of the queue."""
-    row = (f"queue.{name}", serializer.dumps(value))
-    connection.execute(_REPLACE_VALUE, (*row, checksum(*row)))
+    schema.store_value(connection, f"queue.{name}", serializer.dumps(value))
 
 
 def is_id(number: int) -> bool:

@@ -39,14 +39,12 @@ DAMAGED = ("the record of this job is damaged: what it was, and whether it did i
 
 def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
     """A switch of the queue."""
-    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
-                             (f"queue.{name}",)).fetchone()
-    if row is None:
+    try:
+        text = schema.stored_value(connection, f"queue.{name}")
+    except ValueError as err:
+        logging.error("In the database %s; it is taken as %r", err, default)
         return default
-    if not schema.is_whole(row):
-        logging.error("The database's value queue.%s is damaged; taken as %r", name, default)
-        return default
-    return serializer.loads(row[1])
+    return default if text is None else serializer.loads(text)
 
 
 def served(connection: sqlite3.Connection) -> int:

@@ -50,10 +50,5 @@ def set_last(connection: sqlite3.Connection, last: int) -> None:
 
 
 def _value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
-    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
-                             (name,)).fetchone()
-    if row is None:
-        return default
-    if not schema.is_whole(row):
-        raise ValueError(f"the value {name} is damaged")
-    return serializer.loads(row[1])
+    text = schema.stored_value(connection, name)
+    return default if text is None else serializer.loads(text)

@@ -92,15 +92,13 @@ def create(paths: pathutils.Paths, target: str, *, force: bool = False,
 
 def store_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
     """Put a value of a backup's own into it."""
-    row = (name, serializer.dumps(value))
-    connection.execute(schema.insert("cluster_value", verb="INSERT OR REPLACE"),
-                       (*row, schema.checksum(*row)))
+    schema.store_value(connection, name, serializer.dumps(value))
 
 
 def load_value(connection: sqlite3.Connection, name: str) -> Any:
     """A value of a backup's own; None if it has none."""
-    row = connection.execute("SELECT value FROM cluster_value WHERE name = ?", (name,)).fetchone()
-    return None if row is None else serializer.loads_lenient(row[0].encode())
+    text = schema.stored_value(connection, name)
+    return None if text is None else serializer.loads_lenient(text.encode())
 
 
 def _check_target(paths: pathutils.Paths, target: str, force: bool) -> None:
