@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from testutils import make_cluster, make_paths
-from testutils_backup import CANARIES, DONE, LIVE, QUEUED, every_file, fill, opened, submit
+from testutils_backup import (CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened,
+                              submit)
 
 from ganeti import schema
 from ganeti.upkeep import backup, dbfile, restore, verify
@@ -238,25 +239,9 @@ def test_files_of_another_kind_are_refused(paths, tmp_path, content):
 @pytest.mark.parametrize("step", range(12))
 def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, step):
     """It dies at one of the changes of names, and whoever comes next goes on."""
-    class Crash(BaseException):
-        pass
-    left = [step]
-
-    def counted(real):
-        def call(*arguments):
-            if left[0] == 0:
-                raise Crash
-            left[0] -= 1
-            return real(*arguments)
-        return call
     submit(paths)
-    with monkeypatch.context() as patch:
-        for name in ("rename", "unlink", "link"):
-            patch.setattr(os, name, counted(getattr(os, name)))
-        try:
-            restore.restore(paths, saved)
-        except Crash:
-            pass
+    with dying(monkeypatch, ("rename", "unlink", "link"), step):
+        restore.restore(paths, saved)
     dbfile.settle(paths)
     assert opened(paths, journal.last_id) == 4
     assert opened(paths, verify.full) == []

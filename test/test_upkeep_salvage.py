@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from testutils_backup import every_file, fill, opened, submit
+from testutils_backup import dying, every_file, fill, opened, submit
 
 from ganeti import errors
 from ganeti.upkeep import backup, salvage, verify
@@ -238,25 +238,9 @@ def test_what_costs_little_is_always_checked(paths, monkeypatch):
 
 @pytest.mark.parametrize("step", range(14))
 def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, step):
-    class Crash(BaseException):
-        pass
-    left = [step]
-
-    def counted(real):
-        def call(*arguments):
-            if left[0] == 0:
-                raise Crash
-            left[0] -= 1
-            return real(*arguments)
-        return call
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    with monkeypatch.context() as patch:
-        for name in ("rename", "unlink", "pwrite"):
-            patch.setattr(os, name, counted(getattr(os, name)))
-        try:
-            salvage.make_sound(killed, lambda: 1e9)
-        except Crash:
-            pass
+    with dying(monkeypatch, ("rename", "unlink", "pwrite"), step):
+        salvage.make_sound(killed, lambda: 1e9)
     salvage.make_sound(killed, lambda: 2e9)
     assert opened(killed, verify.full) == [] and numbers(killed) == list(range(9))
     assert opened(killed, lambda connection: connection.execute(

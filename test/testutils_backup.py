@@ -1,5 +1,8 @@
 """A cluster with secrets and jobs of all kinds in its database, for backups and damage."""
 
+import contextlib
+import os
+
 from testutils import make_cluster, make_instance, make_paths, save
 
 from ganeti import luxi, objects, opcodes
@@ -76,3 +79,23 @@ def submit(paths, count=1):
 def every_file(root):
     """The bytes of all files below a folder, by their paths."""
     return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@contextlib.contextmanager
+def dying(monkeypatch, names, step):
+    """What is done within dies at its call number ``step`` of these functions of ``os``."""
+    class Crash(BaseException):
+        pass
+    left = [step]
+
+    def counted(real):
+        def call(*arguments):
+            if left[0] == 0:
+                raise Crash
+            left[0] -= 1
+            return real(*arguments)
+        return call
+    with monkeypatch.context() as patch, contextlib.suppress(Crash):
+        for name in names:
+            patch.setattr(os, name, counted(getattr(os, name)))
+        yield
