@@ -189,6 +189,31 @@ def test_calls_after_the_end_do_no_harm():
     closed.call_threadsafe(lambda: None)
 
 
+def test_a_signal_that_another_thread_meets_wakes_it(monkeypatch):
+    loop, waiting, late = Loop(), threading.Event(), []
+    select = loop._selector.select
+
+    def about_to_wait(timeout):
+        waiting.set()
+        return select(timeout)
+
+    def meet():
+        assert waiting.wait(30)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    before = signal.signal(signal.SIGUSR1, lambda *_: loop.call_threadsafe(loop.stop))
+    loop.call_later(30.0, lambda: (late.append("nobody heard of it"), loop.stop()))
+    monkeypatch.setattr(loop._selector, "select", about_to_wait)
+    thread = threading.Thread(target=meet)
+    try:
+        thread.start()
+        loop.run()
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+        loop.close()
+    assert not late
+
+
 def test_what_is_called_soon_comes_after_the_sockets_of_this_round(loop):
     ours, theirs = socket.socketpair()
     seen = []

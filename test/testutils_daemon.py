@@ -46,7 +46,7 @@ class DaemonCluster:
         self.root = Path(root) / HOST
         self.paths = Paths.from_environment({"GANETI_ROOTDIR": str(self.root)})
         self.environment = {**os.environ, "GANETI_ROOTDIR": str(self.root),
-                            "GANETI_HOSTNAME": HOST}
+                            "GANETI_HOSTNAME": HOST, "PYTHONFAULTHANDLER": "1"}
         self.tls = tls
         self.port = free_port()
         self.processes = {}
@@ -60,9 +60,10 @@ class DaemonCluster:
         return self
 
     def __exit__(self, *_):
-        for name in ("rapi", "masterd"):
-            if name in self.processes:
-                self.stop(name)
+        with contextlib.ExitStack() as ends:        # one that does not end keeps no other
+            for name in ("masterd", "rapi"):
+                if name in self.processes:
+                    ends.callback(self.stop, name)
 
     def command(self, module, *arguments):
         return [sys.executable, "-P", "-m", f"ganeti.server.{module}", *arguments]
@@ -143,9 +144,10 @@ class DaemonCluster:
         try:
             return child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            child.kill()
+            child.send_signal(signal.SIGABRT)       # says where each of its threads is
             child.wait()
-            raise
+            console = (self.root / f"{name}-console.log").read_text(errors="replace")
+            raise AssertionError(f"{name} did not end: {console[-20_000:]}") from None
 
     # -- talking -------------------------------------------------------------------
 

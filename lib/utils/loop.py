@@ -16,7 +16,9 @@ import heapq
 import itertools
 import logging
 import selectors
+import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -153,7 +155,22 @@ class Loop:
     # -- running ----------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until ``stop``; a ``stop`` that came before it counts."""
+        """Work until ``stop``; a ``stop`` that came before it counts.
+
+        On the main thread a signal wakes it: Python runs a handler only between two steps
+        of that thread, so that one which arrives on the brink of waiting, or at another
+        thread, would be heard of when something else happens, or never.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            self._run()
+            return
+        before = signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        try:
+            self._run()
+        finally:
+            signal.set_wakeup_fd(before)
+
+    def _run(self) -> None:
         while not self._stopped:
             self.run_once(None)
         self._stopped = False
