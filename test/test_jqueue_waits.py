@@ -43,6 +43,22 @@ def test_for_room(scene):
     assert why(scene, scene.submit(op())) == [("limit", "max_running_jobs", None, running)]
 
 
+def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
+    running = [scene.submit(op("hold")) for _ in range(2)]
+    for job_id in running:
+        scene.reach(job_id, "running")
+    waiting = [scene.submit(op()) for _ in range(5)]
+    explain, walks = scene.queue.explainer(), []
+
+    class Counted(dict):
+        def items(self):
+            walks.append(1)
+            return super().items()
+    monkeypatch.setattr(scene.queue._runner, "_entries", Counted(scene.queue._runner._entries))
+    assert all(explain(job_id)[0]["jobs"] == running for job_id in waiting) and walks == [1]
+    monkeypatch.undo()
+
+
 def test_for_the_disk(scene):
     running = [scene.submit(op("hold")) for _ in range(2)]
     waiting = scene.submit(op())
