@@ -1,5 +1,6 @@
 """One client against the server: what it may do to itself, and how long it may take."""
 
+import gc
 import socket
 import struct
 import threading
@@ -7,8 +8,10 @@ import threading
 import pytest
 from testutils_http import PATIENCE, running
 
-from ganeti.http.connection import MAX_AHEAD, Deadlines
+from ganeti.http.connection import MAX_AHEAD, Connection
+from ganeti.http.deadlines import Deadlines
 from ganeti.http.message import Response
+from ganeti.http.room import Room
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Deadlines()
@@ -95,11 +98,37 @@ def test_what_is_no_request_gets_json_and_the_end(web):
     assert status == 400 and headers["content-type"] == "application/json"
     assert b'"code":400' in body and headers["connection"] == "close"
     assert client.ended()
-    assert web.access().status == 400
+    assert web.access().response.status == 400
+
+
+def test_bodies_that_are_held_back_give_way(web):
+    web.server.bodies = Room(100_000)
+    stuck = [web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\n" + kind + b"\r\n\r\n" + begin)
+             for kind, begin in ((b"Content-Length: 50000", b"x" * 49999),
+                                 (b"Transfer-Encoding: chunked", b"C350\r\n" + b"x" * 50000))]
+    for _ in range(2):                  # some rounds, of 16 KiB each
+        web.settle()
+    assert web.server.bodies.total > 99_000
+    body = b"y" * 40_000
+    assert web.connect().ask(method="POST", body=body)[0] == 200
+    status, headers, _ = stuck[0].answer()
+    assert status == 503 and headers["retry-after"] == "1" and stuck[0].ended()
+    assert stuck[1].send(b"\r\n0\r\n\r\n").answer()[0] == 200
+    assert web.server.bodies.total == 0
+
+
+def test_a_client_that_leaves_makes_room(web):
+    client = web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n"
+                                + b"x" * 49999)
+    web.settle()
+    assert web.server.bodies.total > 0
+    client.close()
+    web.settle()
+    assert web.server.bodies.total == 0
 
 
 def test_an_answer_arrives_although_the_rest_is_never_read():
-    with running(max_body=10) as web:
+    with running(max_body=lambda method, path: 10) as web:
         client = web.connect()
         with pytest.raises(OSError):        # it goes on sending until we have closed
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
@@ -139,13 +168,26 @@ def test_a_silent_client_is_left_after_a_while(web):
 
 @pytest.mark.parametrize(("begun", "seconds"), [
     (b"GET / HTTP/1.1\r\nHost:", LIMITS.header),
-    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.body)])
+    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.pace)])
 def test_what_trickles_in_has_a_total(web, begun, seconds):
     client = web.connect().send(begun)
     for _ in range(4):
         web.pass_time(seconds / 5)
         client.send(b"a")
     web.pass_time(seconds / 5 + 0.1)
+    assert client.answer()[0] == 408 and client.ended()
+
+
+def test_a_body_that_keeps_its_pace_has_the_whole_time(web):
+    client = web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n")
+    enough = b"x" * int(LIMITS.min_rate * LIMITS.pace)
+    for _ in range(int(LIMITS.body / LIMITS.pace) - 1):
+        web.settle()
+        client.send(enough)
+        web.pass_time(LIMITS.pace)
+    assert web.clients() == 1
+    client.send(enough)
+    web.pass_time(LIMITS.pace)
     assert client.answer()[0] == 408 and client.ended()
 
 
@@ -232,3 +274,25 @@ def test_sending_ahead_has_a_limit(slow):
         bodies = [client.answer()[2] for _ in range(count)]
         assert bodies == [b"/%d" % number for number in range(count)]
         sender.join(PATIENCE)
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                                  GET % 1, b"\r\r\n", b"GET"])
+def test_connections_that_have_ended_are_no_garbage(web, data):
+    def count():
+        return sum(isinstance(thing, Connection) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        for _ in range(5):
+            client = web.connect().send(data)
+            client.sock.shutdown(socket.SHUT_WR)
+            if client.rest():
+                web.access()            # a line of the log knows its request
+            client.close()
+        web.settle()
+        assert count() <= before + 1    # the loop may still remember the last one
+    finally:
+        gc.enable()

@@ -43,7 +43,9 @@ def test_an_answer_has_what_the_protocol_wants():
     assert status == "HTTP/1.1 200 OK" and body == b"2\n"
     assert headers == {"Server": "Ganeti-RAPI/1", "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
                        "Content-Type": "application/json", "Content-Length": "2",
-                       "X-Content-Type-Options": "nosniff"}
+                       "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
+                       "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache",
+                       "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 
 def test_head_is_get_without_the_body():

@@ -39,7 +39,7 @@ STEPS = (1 << 30, 1, 7, 1000)
     (CHUNKED + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\n", 413),
     (POST % b"Content-Length: 1025", 413)])
 def test_limits_do_not_depend_on_arrival(data, code, step):
-    assert outcome(data, step, max_body=1024) == ([], code)
+    assert outcome(data, step, max_body=lambda method, path: 1024) == ([], code)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -47,7 +47,7 @@ def test_what_is_within_the_limits_is_read(step):
     fields = b"X: " + b"a" * (head.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
     data += POST % b"Content-Length: 1024" + b"b" * 1024
-    assert outcome(data, step, max_body=1024) == (
+    assert outcome(data, step, max_body=lambda method, path: 1024) == (
         [("GET", "/", b""), ("POST", "/", b"b" * 1024)], None)
 
 
@@ -126,3 +126,26 @@ def test_mutated_streams_mean_one_thing_however_they_arrive():
         assert outcome(data, 1) == whole == outcome(data, 5), data
         refused += whole[1] is not None
     assert refused > 1000
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_body_of_very_many_chunks_is_refused(monkeypatch, step):
+    monkeypatch.setattr(reader, "MAX_CHUNKS", 3)
+    data = CHUNKED + b"1\r\na\r\n" * 2 + b"0\r\n\r\n"
+    assert outcome(data, step) == ([("POST", "/", b"aa")], None)
+    data = CHUNKED + b"1\r\na\r\n" * 3 + b"0\r\n\r\n"
+    assert outcome(data + GET, step) == ([], 400)
+
+
+def test_the_same_head_again_means_the_same():
+    found, heads = RequestReader(), [GET, POST % b"Content-Length: 2" + b"{}", GET,
+                                     GET.replace(b"/", b"/2", 1)]
+    for data in heads * 2:
+        found.feed(data)
+        request = found.next()
+        fresh = RequestReader()
+        fresh.feed(data)
+        assert request == fresh.next()
+    long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * reader.MAX_REMEMBERED + b"\r\n\r\n"
+    found.feed(long)
+    assert found.next().headers.get("x").startswith("aaa") and found._last is None

@@ -10,8 +10,10 @@ import pytest
 from testutils_http import PATIENCE, certificate, running
 
 from ganeti.http import errors
-from ganeti.http.connection import Deadlines
+from ganeti.http.deadlines import Deadlines
 from ganeti.http.message import Response
+from ganeti.http.server import Lane
+from ganeti.http.server import HANDSHAKE_BATCH
 from ganeti.http.tls import make_ssl_context
 
 LIMITS = Deadlines()
@@ -70,6 +72,16 @@ def test_answers_leave_at_once(web):
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+def test_the_kernel_does_not_keep_what_nobody_reads():
+    size = 8 * 1024 * 1024
+    with running(lambda _: Response(200, bytes(size))) as web:
+        client = web.connect().request()
+        assert client.sock.recv(1) == b"H"
+        web.settle()
+        connection, = web.call(lambda: list(web.server._connections))
+        assert len(connection._out) > size - 1024 * 1024
+
+
 # -- what handlers raise ----------------------------------------------------------------
 
 def answered(handler):
@@ -108,9 +120,66 @@ def test_what_is_no_answer_is_a_failure(result, caplog):
     assert "failed" in caplog.text
 
 
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_the_server_answers_itself_has_an_id_that_the_log_knows(sent):
+    with running(refuse(RuntimeError("x")), make_id=lambda: "r7") as web:
+        headers = web.connect().send(sent).answer()[1]
+        assert (headers["x-request-id"], web.access().response.request_id) == ("r7", "r7")
+
+
 def test_a_detail_that_is_no_json_is_a_failure(caplog):
     assert answered(refuse(errors.NotFound(detail=object())))[0] == 500
     assert "failed" in caplog.text
+
+
+def test_a_future_may_lead_to_the_next_step():
+    first, second = Future(), Future()
+    second.set_result(Response(200, b"second"))
+    threads = []
+
+    def step():
+        threads.append(threading.current_thread().name)
+        return second
+    with running(lambda _: first) as web:
+        client = web.connect().request()
+        first.set_result(step)
+        assert client.answer()[2] == b"second"
+    assert threads[0].startswith("http-")
+
+
+def test_a_step_may_fail_too():
+    def handler(_):
+        future = Future()
+        future.set_result(lambda: 1 // 0)
+        return future
+    assert answered(handler)[0] == 500
+
+
+def test_urgent_requests_have_threads_of_their_own():
+    let_go = threading.Event()
+
+    def handler(request):
+        assert request.path == "/urgent" or let_go.wait(PATIENCE)
+        return Response(200, request.path.encode())
+    with running(handler, workers=1,
+                 lane=lambda request: Lane.URGENT if request.path == "/urgent"
+                 else Lane.ORDINARY) as web:
+        slow = [web.connect().request("/slow") for _ in range(3)]
+        assert web.connect().ask("/urgent")[2] == b"/urgent"
+        let_go.set()
+        assert [client.answer()[2] for client in slow] == [b"/slow"] * 3
+
+
+def test_what_is_instant_needs_no_thread():
+    threads = []
+
+    def handler(request):
+        threads.append(threading.current_thread())
+        return Response(200, request.path.encode())
+    with running(handler, lane=lambda request: Lane.INSTANT) as web:
+        client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+        assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
+        assert set(threads) == {web.thread}
 
 
 def test_a_future_may_fail_too():
@@ -126,8 +195,9 @@ def test_a_future_may_fail_too():
 def test_every_answer_is_told(web):
     web.connect().ask("/x", method="PUT", body=b"{}")
     access = web.access()
-    assert (access.request.method, access.request.path, access.status, access.size,
-            access.peer, access.seconds) == ("PUT", "/x", 200, 19, "127.0.0.1", 0.0)
+    assert (access.request.method, access.request.path, access.response.status,
+            access.response.body, access.peer, access.seconds) == (
+                "PUT", "/x", 200, b'["PUT", "/x", "{}"]', "127.0.0.1", 0.0)
 
 
 def test_a_log_that_fails_disturbs_nobody(web, caplog):
@@ -188,6 +258,38 @@ def test_after_the_handshake_silence_is_measured_anew(secure):
     client = secure.connect_tls()
     secure.pass_time(LIMITS.header - 1)
     assert client.status() == 200
+
+
+class Handshake:
+    """One that is queued; writes down when its turn was."""
+
+    def __init__(self, name, turns):
+        self.name, self.turns = name, turns
+
+    def shake_hands(self):
+        self.turns.append(self.name)
+
+
+def test_everybody_else_has_a_turn_between_handshakes(web):
+    turns, done = [], threading.Event()
+
+    def somebody_else():
+        turns.append("else")
+        if turns.count("new") + turns.count("begun") < 2 * HANDSHAKE_BATCH + 1:
+            web.server.loop.call_soon(somebody_else)
+        else:
+            done.set()
+
+    def begin():
+        for _ in range(2 * HANDSHAKE_BATCH):
+            web.server.queue_handshake(Handshake("new", turns), False)
+        web.server.queue_handshake(Handshake("begun", turns), True)
+        somebody_else()
+    web.call(begin)
+    assert done.wait(PATIENCE)
+    rounds = "".join(turn[0] for turn in turns).split("e")
+    assert [word for word in rounds if word] == [
+        "b" + "n" * (HANDSHAKE_BATCH - 1), "n" * HANDSHAKE_BATCH, "n"]
 
 
 def test_a_certificate_is_swapped_without_dropping_anybody(secure):

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import socket
 import ssl
 import subprocess
 
 import pytest
-from testutils_http import certificate
+from testutils_http import Client, certificate, running
 
-from ganeti.http.tls import TlsError, make_ssl_context
+from ganeti.http import tls
+from ganeti.http.message import Response
+from ganeti.http.tls import TlsError, common_name, make_ssl_context, verify
 
 
 def refused(*paths):
@@ -65,8 +68,128 @@ def test_other_text_is_refused(tmp_path, text):
     assert str(path) in refused(certificate(), path)
 
 
+def test_a_weak_certificate_is_called_so(tmp_path, monkeypatch):
+    path = tmp_path / "weak.pem"
+    run("req", "-x509", "-newkey", "rsa:1024", "-nodes", "-days", "2", "-subj", "/CN=weak",
+        "-keyout", path, "-out", tmp_path / "weak.crt")
+    path.write_text(path.read_text() + (tmp_path / "weak.crt").read_text())
+    monkeypatch.setattr(tls, "CIPHERS", f"{tls.CIPHERS}:@SECLEVEL=2")
+    assert refused(path).startswith(f"The certificate in {path} is too weak for OpenSSL here: "
+                                    "its key is too short")
+
+
 def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path):
     key = tmp_path / "key.pem"
     subprocess.run(["openssl", "pkey", "-in", certificate(), "-aes128", "-passout", "pass:x",
                     "-out", str(key)], check=True, capture_output=True)
     assert "encrypted" in refused(certificate(), key)
+
+
+# -- chains, and clients that show a certificate -------------------------------------------
+
+def run(*words):
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+
+
+class Authority:
+    """Signs certificates."""
+
+    def __init__(self, folder, name="authority"):
+        self.folder, self.name = folder, name
+        self.cert, self.key = folder / f"{name}.crt", folder / f"{name}.key"
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert,
+            "-addext", "keyUsage=critical,keyCertSign")     # which Python 3.13 insists on
+
+    def sign(self, subject, *more):
+        """A certificate and its key, in one file."""
+        stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
+        run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-subj", subject, "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        run("x509", "-req", "-in", f"{stem}.csr", "-CA", self.cert, "-CAkey", self.key,
+            "-days", "2", "-out", f"{stem}.pem", *more)
+        with open(f"{stem}.pem", "a") as both, open(f"{stem}.key") as key:
+            both.write(key.read())
+        return f"{stem}.pem"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("foreign"), "foreign")
+
+
+def test_a_chain_is_shown(authority):
+    leaf = authority.sign("/CN=localhost")
+    context = make_ssl_context(leaf, chain=str(authority.cert))
+    with running(ssl_context=context) as web:
+        client = web.connect_tls(trusted=str(authority.cert))
+        assert client.status() == 200
+
+
+def test_a_chain_that_does_not_fit(authority, foreign):
+    leaf = authority.sign("/CN=localhost")
+    with pytest.raises(TlsError, match="does not lead to the certificate"):
+        make_ssl_context(leaf, chain=str(foreign.cert))
+    with pytest.raises(TlsError, match="Cannot read the chain"):
+        make_ssl_context(leaf, chain="/nowhere.pem")
+
+
+def ask(web, certificate_file):
+    """Whom the server takes a client for."""
+    context = ssl.create_default_context(cafile=certificate())
+    if certificate_file:
+        context.load_cert_chain(certificate_file)
+    sock = socket.create_connection(web.address, timeout=20)
+    client = Client(context.wrap_socket(sock, server_hostname="localhost"))
+    return client.ask()[2].decode()
+
+
+def test_clients_may_show_a_certificate(authority, foreign):
+    context = make_ssl_context(certificate(), client_ca=str(authority.cert))
+    with running(lambda request: Response(200, request.certificate.encode()),
+                 ssl_context=context) as web:
+        assert ask(web, None) == ""
+        assert ask(web, authority.sign("/CN=robot")) == "robot"
+        assert ask(web, authority.sign("/CN=robot/CN=admin")) == ""
+        assert ask(web, authority.sign("/O=robots")) == ""
+        for bad in (foreign.sign("/CN=robot"), authority.sign("/CN=late", "-days", "-1")):
+            with pytest.raises((ssl.SSLError, OSError, AssertionError)):
+                ask(web, bad)
+        assert ask(web, None) == ""             # and the next one is nobody again
+
+
+def test_a_client_whose_certificate_has_names_that_are_no_text(authority, tmp_path, caplog):
+    names = tmp_path / "names"
+    names.write_text("subjectAltName=DER:30:04:82:02:ff:fe")
+    context = make_ssl_context(certificate(), client_ca=str(authority.cert))
+    with running(lambda request: Response(200, request.certificate.encode()),
+                 ssl_context=context) as web:
+        assert ask(web, authority.sign("/CN=robot2", "-extfile", names)) == ""
+    assert not caplog.records
+
+
+def test_authorities_that_are_none():
+    with pytest.raises(TlsError, match="holds no certificates of authorities"):
+        make_ssl_context(certificate(), client_ca=__file__)
+
+
+def test_a_certificate_whose_time_is_not_now(authority):
+    assert verify(certificate(), certificate()) == ""
+    late = authority.sign("/CN=late2", "-days", "-1")
+    assert "expired" in verify(late, late)
+
+
+@pytest.mark.parametrize(("subject", "expected"), [
+    ((), ""), (((("commonName", "robot"),),), "robot"),
+    (((("commonName", "a"),), (("commonName", "b"),)), ""),
+    (((("organizationName", "x"),), (("commonName", "a@b.c"),)), "a@b.c"),
+    (((("commonName", "a b"),),), ""), (((("commonName", "a\n"),),), ""),
+    (((("commonName", ""),),), "")])
+def test_the_common_name(subject, expected):
+    assert common_name({"subject": subject}) == expected
+    assert common_name(None) == ""

@@ -57,7 +57,7 @@ def echo(request):
     """A handler that tells what it was asked."""
     text = json.dumps([request.method, request.path, request.body.decode()])
     return Response(200, text.encode(), [("Content-Type", "application/json")],
-                    authenticated="Authorization" in request.headers)
+                    user=request.headers.get("Authorization", ""))
 
 
 class Running:

@@ -1,29 +1,23 @@
-"""Who is it (HTTP Basic against the users file), and what may they do.
+"""Credentials of HTTP Basic, and the users file.
 
-A line of the file is ``name password [option,option...]``; ``#`` begins a
-comment line. A password is clear text, ``{cleartext}text`` or ``{ha1}hex``, the
-MD5 of ``name:realm:password`` (Ganeti's formats, ``lib/http/auth.py`` there).
-An option is a right: ``write`` has them all, ``read`` is reading what is not
-open anyway, any other is the right of that name.
+A line of the file is ``name password [rights]``; ``#`` begins a comment line.
+``passwords`` knows how a password may be kept, ``rights`` what the third word means.
 """
 
 from __future__ import annotations
 
 import binascii
-import hashlib
-import hmac
 import logging
 import os
-import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganeti.constants import HTTP_BASIC_REALM
 from ganeti.http.errors import Unauthorized
-
-READ, WRITE = "read", "write"
+from ganeti.http.passwords import BadPassword, Password, parse_password
+from ganeti.http.rights import UNSAID, Rights, Vocabulary, parse_rights
 
 CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
 
@@ -31,29 +25,13 @@ CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
 #: behind. What was read sooner than this after a change is read again.
 SETTLED_NS = 50_000_000
 
-_SCHEME = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
-#: Nobody's password: what an unknown user's is compared with.
-_NOBODY = "{cleartext}"
-
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who proved it, and their options, in small letters."""
+    """Somebody who proved it, and what they may do."""
 
     name: str
-    options: frozenset[str] = frozenset()
-
-
-def allows(user: User | None, access: str | None) -> bool:
-    """May this user (None: somebody unknown) do what needs ``access``?
-
-    '' or None is open to all; "read", "write" or a right such as "instances.startup".
-    """
-    if not access:
-        return True
-    if user is None:
-        return False
-    return WRITE in user.options or access in user.options
+    rights: Rights = UNSAID
 
 
 def denied(message: str | None = None) -> Unauthorized:
@@ -88,35 +66,13 @@ def parse_basic(header: str | None) -> tuple[str, str]:
     return name, password
 
 
-# -- passwords ------------------------------------------------------------------------
-
-def ha1(name: str, password: str) -> str:
-    """MD5 of name, realm and password, in hexadecimal: what ``{ha1}`` stores (RFC 7616)."""
-    text = f"{name}:{HTTP_BASIC_REALM}:{password}".encode("utf-8", "surrogateescape")
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
-
-
-def verify(name: str, password: str, stored: str) -> bool:
-    """Does the password fit what the file has? Takes the same time whatever the answer is."""
-    found = _SCHEME.fullmatch(stored)
-    scheme, secret = (found[1].lower(), found[2]) if found else ("cleartext", stored)
-    # Both are worked out for every scheme: the time tells nothing about the file.
-    digest = ha1(name, password)
-    same_text = hmac.compare_digest(_digest(password), _digest(secret))
-    same_digest = hmac.compare_digest(_digest(digest), _digest(secret.lower()))
-    return {"cleartext": same_text, "ha1": same_digest}.get(scheme, False)
-
-
-def _digest(text: str) -> bytes:
-    """Of one length, so that comparing does not tell the secret's."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-
-
 # -- the file -------------------------------------------------------------------------
 
 @dataclass(frozen=True)
-class _Entry:
-    password: str
+class Entry:
+    """One line."""
+
+    password: Password
     user: User
 
 
@@ -124,9 +80,12 @@ class BrokenFile(Exception):
     """A users file cannot be understood; the text says where."""
 
 
-def parse_users(data: bytes) -> dict[str, _Entry]:
-    """Name -> entry; of two lines for one name the last counts. Raises ``BrokenFile``."""
-    users = {}
+def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], list[str]]:
+    """Name -> entry, and complaints; of two lines for one name the last counts.
+
+    Raises ``BrokenFile``.
+    """
+    users, complaints = {}, []
     for number, raw in enumerate(data.split(b"\n"), 1):
         try:
             line = raw.decode("utf-8").strip()
@@ -136,11 +95,33 @@ def parse_users(data: bytes) -> dict[str, _Entry]:
             continue
         words = line.split(None, 2)
         if len(words) < 2:
-            raise BrokenFile(f"line {number} is not NAME PASSWORD [OPTIONS]")
-        options = words[2].split(",") if len(words) > 2 else []
-        kept = frozenset(option.strip().lower() for option in options) - {""}
-        users[words[0]] = _Entry(words[1], User(words[0], kept))
-    return users
+            raise BrokenFile(f"line {number} is not NAME PASSWORD [RIGHTS]")
+        rights, wrong = parse_rights(words[2] if len(words) > 2 else "", vocabulary)
+        complaints += [f"line {number}: {text}" for text in wrong]
+        try:
+            password = parse_password(words[1])
+        except BadPassword as err:
+            raise BrokenFile(f"line {number}: {err}") from None
+        users[words[0]] = Entry(password, User(words[0], rights))
+    return users, complaints
+
+
+def _decoys(entries: Iterable[Entry]) -> tuple[Password, ...]:
+    kinds = {entry.password.costs: entry.password for entry in entries}
+    return tuple(found.decoy() for costs, found in kinds.items() if costs is not None)
+
+
+def _dangers(mode: int, users: Mapping[str, Entry]) -> list[str]:
+    """What an administrator should know about passwords that lie open."""
+    found = []
+    if mode & 0o004:
+        found.append("every user of this machine can read it")
+    clear = sorted(name for name, entry in users.items() if entry.password.scheme == "cleartext")
+    if clear:
+        more = f" and {len(clear) - 5} more" if len(clear) > 5 else ""
+        found.append(f"passwords in clear text, of {', '.join(clear[:5])}{more}; "
+                     "rapi-passwd makes hashes")
+    return found
 
 
 #: Path, time of the last change, size, inode; None: no file at all.
@@ -151,40 +132,38 @@ class UsersFile:
     """The users, as the first of ``paths`` that exists has them at this moment.
 
     A change is noticed when somebody comes. A file that is broken, or cannot be read,
-    is logged once and changes nothing; no file at all means no users.
+    is logged once and changes nothing; no file at all means no users. Words of
+    rights that ``vocabulary`` does not have are logged once for each version of the file.
     Safe to use from several threads.
     """
 
-    def __init__(self, paths: Sequence[str],
+    def __init__(self, paths: Sequence[str], vocabulary: Vocabulary = Vocabulary(),
                  clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._paths = tuple(paths)
+        self._vocabulary = vocabulary
         self._clock_ns = clock_ns
         self._mutex = threading.Lock()
-        self._users: Mapping[str, _Entry] = {}
+        self._users: Mapping[str, Entry] = {}
+        self._decoys: tuple[Password, ...] = ()
         self._stamp: _Stamp = None
         self._settled = True
         self._complaint = ""
 
-    def authenticate(self, header: str | None) -> User:
-        """Who sent this ``Authorization`` header; raises ``Unauthorized``."""
-        name, password = parse_basic(header)
-        entry = self._current().get(name)
-        stored = _NOBODY if entry is None else entry.password
-        if not verify(name, password, stored) or entry is None:
-            raise denied("Wrong user name or password")
-        return entry.user
+    def find(self, name: str) -> tuple[Entry | None, tuple[Password, ...]]:
+        """The user's line, and a decoy of each costly kind that the file has."""
+        with self._mutex:
+            self._look_again()
+            return self._users.get(name), self._decoys
 
     def reload(self) -> None:
         """Read the file now, whether it seems to have changed or not."""
         with self._mutex:
             self._read(self._look())
 
-    def _current(self) -> Mapping[str, _Entry]:
-        with self._mutex:
-            stamp = self._look()
-            if stamp != self._stamp or not self._settled:
-                self._read(stamp)
-            return self._users
+    def _look_again(self) -> None:
+        stamp = self._look()
+        if stamp != self._stamp or not self._settled:
+            self._read(stamp)
 
     def _look(self) -> _Stamp:
         for path in self._paths:
@@ -200,13 +179,18 @@ class UsersFile:
     def _read(self, stamp: _Stamp) -> None:
         self._stamp, self._settled = stamp, True
         if stamp is None:
-            self._users = {}
+            self._users, self._decoys = {}, ()
             return
         path, changed = stamp[:2]
         self._settled = self._clock_ns() - changed > SETTLED_NS
         try:
             with open(path, "rb") as file:
-                self._users = parse_users(file.read())
+                mode = os.fstat(file.fileno()).st_mode
+                self._users, wrong = parse_users(file.read(), self._vocabulary)
+            self._decoys = _decoys(self._users.values())
+            if self._settled:
+                for text in [*wrong, *_dangers(mode, self._users)]:
+                    logging.warning("%s: %s", path, text)
             self._complaint = ""
         except FileNotFoundError:
             self._settled = False           # gone since we looked

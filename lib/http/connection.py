@@ -11,9 +11,7 @@ Theory. A connection is in one state, and a state waits for one thing:
     CLOSED
 
 Every state but WORKING has a deadline, a total: bytes that trickle in do not
-extend it (only progress in WRITING does). Deadlines that move into the future
-on every request would cost a timer each; instead a timer that fires too early
-goes to sleep again.
+extend it (only progress in WRITING does).
 
 Everything here runs on the loop's thread, except ``gone``.
 """
@@ -26,16 +24,20 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from ganeti.http.errors import HttpError, RequestTimeout
+from ganeti.http.channel import Channel
+from ganeti.http.deadlines import Countdown, Deadlines, Pace
+from ganeti.http.errors import HttpError, RequestTimeout, ServiceUnavailable
+from ganeti.http.flow import Flow
 from ganeti.http.message import CONTINUE, Request
-from ganeti.http.reader import Phase, RequestReader
-from ganeti.utils.loop import READ, WRITE, Loop, Timer
+from ganeti.http.reader import BodyLimit, Phase, RequestReader
+from ganeti.http.room import Room
+from ganeti.utils.loop import READ, WRITE, Loop
 
-#: A TLS record has 16 KiB at most, so that one call always takes all of it.
-RECEIVE_SIZE = 64 * 1024
+#: More at a time would make the others wait: 16 KiB can be 2,700 chunks of one byte, which take
+#: 5 ms. A TLS record, of which one call takes all, has no more data either.
+RECEIVE_SIZE = 16 * 1024
 SEND_SIZE = 64 * 1024
 #: So many times in a row one connection may send or receive before the others' turn.
 ROUNDS = 16
@@ -45,19 +47,8 @@ MAX_AHEAD = 64 * 1024
 _NOT_NOW = (BlockingIOError, InterruptedError)
 
 
-@dataclass(frozen=True)
-class Deadlines:
-    """Seconds that a client gets for each of its parts."""
-
-    handshake: float = 5.0
-    #: For the head of a request, from its first byte (of the first one: from the connection).
-    header: float = 10.0
-    body: float = 60.0
-    #: Between two requests. Ganeti's own client reuses connections within a few seconds.
-    idle: float = 15.0
-    #: Without the client taking a single byte of its answer.
-    write: float = 10.0
-    linger: float = 1.0
+def _nothing() -> None:
+    """What there is to do after the end."""
 
 
 class Owner(Protocol):
@@ -65,13 +56,19 @@ class Owner(Protocol):
 
     loop: Loop
     deadlines: Deadlines
+    bodies: Room
+    #: Are no connections kept for further requests? And do kept ones end after their answer?
     draining: bool
+    stopping: bool
 
     def work(self, connection: Connection, request: Request) -> None:
         """Carry the request out and, on the loop's thread, call ``connection.answer``."""
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """The bytes that answer a request which could not be read."""
+
+    def queue_handshake(self, connection: Connection, begun: bool) -> None:
+        """Call ``connection.shake_hands`` soon: it is work (a signature), which takes turns."""
 
     def waits(self, connection: Connection) -> None:
         """The connection waits for its client now: for a request, or to take an answer."""
@@ -92,29 +89,34 @@ class State(enum.Enum):
 
 
 class Connection:
-    """One accepted, non-blocking socket; an ``SSLSocket`` still has its handshake before it."""
+    """One accepted, non-blocking socket; with a ``context`` it still has its handshake before
+    it."""
 
-    def __init__(self, sock: socket.socket, peer: str, owner: Owner, *, max_body: int) -> None:
+    def __init__(self, sock: socket.socket, peer: str, port: int, owner: Owner, *,
+                 max_body: BodyLimit, context: ssl.SSLContext | None = None) -> None:
         self.peer = peer
+        self.port = port
         #: Has this client ever proved who it is?
         self.authenticated = False
         self._sock = sock
-        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._channel = None if context is None else Channel(sock, context)
         self._owner = owner
         self._loop = owner.loop
         self._reader = RequestReader(max_body=max_body, peer=peer, gone=self.gone)
         self._phase = Phase.IDLE
+        self._greeted = False               # the client has begun the handshake
         self._ended = False                 # the client sends nothing more
         self._last = False                  # close after the present answer
         self._out = memoryview(b"")
+        self._flow: Flow | None = None
         self._after: Callable[[], None] = self._answered
-        self._deadline: float | None = None
-        self._timer: Timer | None = None
+        self._countdown = Countdown(self._loop, self._expired)
+        self._pace = Pace(self._countdown, owner.deadlines, self._loop.clock)
         self._events = READ
-        self._state = State.READING if self._tls is None else State.HANDSHAKE
+        self._state = State.READING if self._channel is None else State.HANDSHAKE
         self._loop.add(sock, READ, self._ready)
         limits = owner.deadlines
-        self._expect(limits.header if self._tls is None else limits.handshake)
+        self._countdown.start(limits.header if self._channel is None else limits.handshake)
 
     @property
     def state(self) -> State:
@@ -141,19 +143,56 @@ class Connection:
         if self._state is State.CLOSED:
             return
         self._state = State.CLOSED
-        if self._timer is not None:
-            self._timer.cancel()
+        self._countdown.cancel()
+        # What refers back to the connection is dropped, so that it goes at once: thousands
+        # that came and went would otherwise wait for the garbage collector.
+        self._reader.end()
+        self._after = _nothing
+        if self._flow is not None:
+            self._flow.end()
         self._out = memoryview(b"")
+        self._owner.bodies.leave(self)
         self._loop.remove(self._sock)
         self._sock.close()
         self._owner.closed(self)
 
-    def answer(self, data: bytes, keep: bool, authenticated: bool) -> None:
-        """Send what the handler made of the request; ``keep`` the connection afterwards."""
+    def shake_hands(self) -> None:
+        """Go on with the handshake, whose turn it is now."""
+        if self._state is State.HANDSHAKE:
+            self._guarded(self._shake_hands)
+
+    def give_way(self) -> None:
+        """Too much of bodies is here: refuse this one."""
+        self._guarded(lambda: self._refuse(ServiceUnavailable(
+            "Too much is being sent at the same time", retry_after=1)))
+
+    def answer(self, data: bytes, keep: bool, authenticated: bool,
+               flow: Flow | None = None) -> None:
+        """Send what the handler made of the request, and what ``flow`` has more; ``keep`` the
+        connection afterwards."""
         if self._state is State.WORKING:
             self.authenticated = self.authenticated or authenticated
             self._last = not keep
-            self._guarded(lambda: self._send(data, self._answered))
+            self._flow = flow
+            self._guarded(lambda: self._send(data, self._next_piece))
+        elif flow is not None:
+            flow.end()
+
+    def go_on(self, data: bytes, last: bool) -> None:
+        """Send a piece of the body."""
+        if last:
+            self._flow = None
+        if self._state is State.WORKING:
+            self._guarded(lambda: self._send(data, self._next_piece))
+
+    def _next_piece(self) -> None:
+        if self._flow is None:
+            self._answered()
+            return
+        self._state = State.WORKING
+        self._countdown.pause()
+        self._await(0 if self._ended else READ)
+        self._flow.pull()
 
     # -- events -----------------------------------------------------------------------
 
@@ -168,7 +207,9 @@ class Connection:
         elif self._state is State.WORKING:
             self._receive_ahead()
         elif self._state is State.HANDSHAKE:
-            self._shake_hands()
+            self._await(0)
+            self._owner.queue_handshake(self, self._greeted)
+            self._greeted = True
         elif self._state is State.LINGERING and self._receive() == b"":
             self.close()
 
@@ -187,54 +228,38 @@ class Connection:
 
     # -- deadlines --------------------------------------------------------------------
 
-    def _expect(self, seconds: float | None) -> None:
-        """What is waited for now must come within so many seconds."""
-        if seconds is None:
-            self._deadline = None
-            return
-        self._deadline = self._loop.clock() + seconds
-        if self._timer is None or self._timer.when > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_later(seconds, self._look_at_clock)
-
-    def _look_at_clock(self) -> None:
-        self._timer = None
-        if self._deadline is None or self._state is State.CLOSED:
-            return
-        left = self._deadline - self._loop.clock()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._look_at_clock)
-        elif self._state is State.READING and self._phase is not Phase.IDLE:
-            self._guarded(lambda: self._refuse(RequestTimeout()))
-        else:
+    def _expired(self) -> None:
+        if self._state is not State.READING or self._phase is Phase.IDLE:
             self.close()
+        elif self._phase is not Phase.BODY or not self._pace.go_on():
+            self._guarded(lambda: self._refuse(RequestTimeout()))
 
     # -- in ---------------------------------------------------------------------------
 
     def _shake_hands(self) -> None:
-        assert self._tls is not None
+        assert self._channel is not None
         try:
-            self._tls.do_handshake()
+            self._channel.shake_hands()
         except ssl.SSLWantReadError:
             self._await(READ)
             return
         except ssl.SSLWantWriteError:
             self._await(WRITE)
             return
+        self._reader.certificate = self._channel.peer_name()
         self._state = State.READING
         # A client without TCP_NODELAY sends its request only once its Finished is acknowledged;
         # as we have nothing to say before (no tickets), that would take the kernel 40 ms.
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._await(READ)
-        self._expect(self._owner.deadlines.header)
+        self._countdown.start(self._owner.deadlines.header)
         self._receive_request()             # it may have come along with the handshake's end
 
     def _receive(self) -> bytes | None:
         """What is there: None for nothing yet, b'' for the end."""
         try:
-            data = self._sock.recv(RECEIVE_SIZE)
+            data = (self._channel or self._sock).recv(RECEIVE_SIZE)
         except (*_NOT_NOW, ssl.SSLWantReadError):
             self._await(READ)
             return None
@@ -242,11 +267,12 @@ class Connection:
             self._await(WRITE)
             return None
         self._ended = not data
+        self._pace.count(len(data))
         return data
 
     def _pending(self) -> bool:
-        """Has OpenSSL bytes that the kernel, and so the loop, knows nothing of?"""
-        return self._tls is not None and self._tls.pending() > 0
+        """Are there bytes that the kernel, and so the loop, knows nothing of?"""
+        return self._channel is not None and self._channel.pending
 
     def _receive_request(self) -> None:
         for _ in range(ROUNDS):
@@ -257,7 +283,7 @@ class Connection:
             self._next_request()
             if self._state is not State.READING or not self._pending():
                 return
-        self._loop.call_threadsafe(lambda: self._ready(READ))
+        self._loop.call_soon(lambda: self._ready(READ))
 
     def _receive_ahead(self) -> None:
         """Notice that the client hangs up, and keep what it sends before its turn."""
@@ -280,7 +306,8 @@ class Connection:
         if request is not None:
             self._state = State.WORKING
             self._phase = Phase.IDLE
-            self._deadline = None
+            self._owner.bodies.leave(self)
+            self._countdown.pause()
             self._await(0 if self._ended else READ)
             self._owner.work(self, request)
         elif self._ended:
@@ -288,6 +315,7 @@ class Connection:
         else:
             self._await(READ)
             self._enter(self._reader.phase)
+            self._owner.bodies.hold(self, self._reader.held)
             if self._reader.take_continue():
                 self._send(CONTINUE, self._go_on_reading)
 
@@ -295,8 +323,10 @@ class Connection:
         if phase is not self._phase:
             self._phase = phase
             limits = self._owner.deadlines
-            self._expect({Phase.IDLE: limits.idle, Phase.HEAD: limits.header,
-                          Phase.BODY: limits.body}[phase])
+            if phase is Phase.BODY:
+                self._pace.begin()
+            else:
+                self._countdown.start(limits.idle if phase is Phase.IDLE else limits.header)
 
     # -- out --------------------------------------------------------------------------
 
@@ -304,39 +334,38 @@ class Connection:
         self._state = State.WRITING
         self._out = memoryview(data)
         self._after = after
-        self._expect(self._owner.deadlines.write)
+        self._countdown.start(self._owner.deadlines.write)
         self._write()
 
     def _write(self) -> None:
         for _ in range(ROUNDS):
-            try:
-                sent = self._sock.send(self._out[:SEND_SIZE])
-            except (*_NOT_NOW, ssl.SSLWantWriteError):
-                break
-            except ssl.SSLWantReadError:
-                self._await(READ)
-                return
-            self._out = self._out[sent:]
             if not self._out:
                 self._after()
                 return
-            self._expect(self._owner.deadlines.write)
+            try:
+                sent = (self._channel or self._sock).send(self._out[:SEND_SIZE])
+            except (*_NOT_NOW, ssl.SSLWantWriteError):
+                break
+            self._out = self._out[sent:]
+            self._countdown.start(self._owner.deadlines.write)
         self._await(WRITE)
         self._owner.waits(self)
 
     def _go_on_reading(self) -> None:
         """After a 100: the body may come now."""
         self._state = State.READING
-        self._expect(self._owner.deadlines.body)
+        self._pace.begin()
         self._await(READ)
+        if self._pending():
+            self._loop.call_soon(lambda: self._ready(READ))
 
     def _answered(self) -> None:
         """The answer is out: the next request, or the end."""
-        if self._last or (self._owner.draining and not self._reader.buffered):
+        if self._last or (self._owner.stopping and not self._reader.buffered):
             self._linger()
             return
         self._state = State.READING
-        self._expect(self._owner.deadlines.idle)
+        self._countdown.start(self._owner.deadlines.idle)
         self._owner.waits(self)
         if self._reader.buffered or self._ended:
             self._next_request()
@@ -348,6 +377,8 @@ class Connection:
     def _refuse(self, error: HttpError) -> None:
         """Answer a request that cannot be read, the last one of this connection."""
         self._last = True
+        self._reader.refuse(error)
+        self._owner.bodies.leave(self)
         self._send(self._owner.refusal(self, error), self._answered)
 
     def _linger(self) -> None:
@@ -356,14 +387,13 @@ class Connection:
             self.close()
             return
         self._state = State.LINGERING
-        self._expect(self._owner.deadlines.linger)
+        self._countdown.start(self._owner.deadlines.linger)
         self._say_goodbye()
         self._sock.shutdown(socket.SHUT_WR)
         self._await(READ)
 
     def _say_goodbye(self) -> None:
         """Send TLS's close_notify; from here on the socket is a plain one."""
-        if self._tls is not None:
-            with contextlib.suppress(OSError):
-                self._tls.unwrap()          # would like to wait for the client's, too
-            self._tls = None
+        if self._channel is not None:
+            self._channel.say_goodbye()
+            self._channel = None

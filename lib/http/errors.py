@@ -38,6 +38,18 @@ class HttpError(Exception):
         return result
 
 
+class TemporaryRedirect(HttpError):
+    """The same request, method and body and all, belongs elsewhere (RFC 9110, 15.4.8)."""
+
+    code = 307
+    title = "Temporary Redirect"
+    standard = "Another server answers this at the moment; send it there"
+
+    def __init__(self, location: str | None = None) -> None:
+        super().__init__(detail=location,
+                         headers=[] if location is None else [("Location", location)])
+
+
 class BadRequest(HttpError):
     """What was sent cannot be understood, or is not allowed in this place."""
 

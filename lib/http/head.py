@@ -9,6 +9,7 @@ depend on the bytes alone, never on how they arrived.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -32,12 +33,16 @@ MAX_LENGTH_DIGITS = 12
 #: Fields of which a second line could give the request a second meaning.
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type",
                      "authorization", "expect"})
+#: Fields that say where a message ends, whom it is for or from: too late in a trailer
+#: (RFC 9110, 6.5.1), and whoever merges trailers would heed them.
+NO_TRAILERS = _SINGLE | {"connection", "te", "trailer", "upgrade"}
 
 _VERSION = re.compile(r"HTTP/([0-9]\.[0-9])", re.ASCII)
 _TARGET = re.compile(r"[!-~]+", re.ASCII)
 _ABSOLUTE = re.compile(r"(https?)://([^/?]*)(.*)", re.ASCII | re.IGNORECASE)
-_HOST = re.compile(r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])"
-                   r"(?::[0-9]{0,5})?", re.ASCII)
+_HOST = re.compile(r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])"
+                   r"(?::([0-9]{0,5}))?", re.ASCII)
+_MAX_PORT = 65535
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ENCODED_SLASH = re.compile(r"%2f", re.ASCII | re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
@@ -134,9 +139,22 @@ def _host(headers: Headers, version: str) -> str:
         if version == "1.1":
             raise errors.BadRequest("Header Host is missing")
         return ""
-    if _HOST.fullmatch(host) is None:
+    if not _is_host(host):
         raise errors.BadRequest("Header Host is not a host and port")
     return host
+
+
+def _is_host(text: str) -> bool:
+    """``uri-host [":" port]`` (RFC 9112, 3.2; RFC 3986, 3.2.2), and not empty."""
+    found = _HOST.fullmatch(text)
+    if found is None or int(found[2] or 0) > _MAX_PORT:
+        return False
+    if found[1] is not None:
+        try:
+            ipaddress.IPv6Address(found[1])
+        except ValueError:
+            return False
+    return True
 
 
 def _split_target(method: str, target: str, host: str) -> tuple[str, str, str]:
@@ -145,20 +163,25 @@ def _split_target(method: str, target: str, host: str) -> tuple[str, str, str]:
         return "*", "", host
     if not target.startswith("/"):
         target, host = _split_absolute(target, host)
+        if not target and method == "OPTIONS":
+            return "*", "", host        # RFC 9112, 3.2.4: the server as a whole
+        if not target.startswith("/"):
+            target = "/" + target
     path, _, query = target.partition("?")
     return decode_path(path), query, host
 
 
 def _split_absolute(target: str, host: str) -> tuple[str, str]:
-    """The rest and the host of ``http://host/rest``; the Host header must agree (3.2.2)."""
+    """The rest, which may be empty, and the host of ``http://host/rest``; the Host header must
+    agree (3.2.2)."""
     found = _ABSOLUTE.fullmatch(target)
-    if found is None or _HOST.fullmatch(found[2]) is None:
+    if found is None or not _is_host(found[2]):
         raise errors.BadRequest("The URI is neither a path nor an http or https URI")
     scheme, authority, rest = found[1].lower(), found[2], found[3]
     port = _DEFAULT_PORTS[scheme]
     if host and _plain(host, port) != _plain(authority, port):
         raise errors.BadRequest("Header Host contradicts the host in the URI")
-    return (rest if rest.startswith("/") else "/" + rest), authority
+    return rest, authority
 
 
 def _plain(host: str, port: str) -> str:

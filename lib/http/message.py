@@ -16,6 +16,7 @@ from dataclasses import dataclass
 #: Reason phrases (RFC 9110, section 15) of the statuses that we send.
 REASONS = {
     200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 304: "Not Modified",
+    307: "Temporary Redirect",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
     408: "Request Timeout", 409: "Conflict", 412: "Precondition Failed",
     413: "Payload Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
@@ -35,6 +36,14 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 #: What a field value must not hold (RFC 9110, 5.5); a tab may stand in it. Values travel as
 #: latin-1, so that every byte has a meaning.
 _BAD_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+
+
+#: Whatever a client sent and we quote: no browser may take it for something to run, to show
+#: in a frame, or to tell others about; and what it keeps it asks about before use.
+_FOR_BROWSERS = "\r\n".join((
+    "X-Content-Type-Options: nosniff", "X-Frame-Options: DENY", "Referrer-Policy: no-referrer",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control: no-cache"))
 
 
 class Headers:
@@ -58,6 +67,8 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """The value of each line with this name."""
         key = name.lower()
+        if key not in self._values:
+            return []
         return [value for other, value in self._items if other.lower() == key]
 
     def repeated(self) -> set[str]:
@@ -119,6 +130,8 @@ class Request:
     gone: Callable[[], bool] = never
     #: May the connection serve another request after this one?
     keep_alive: bool = True
+    #: The common name of the client's verified certificate; '' without one.
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target!r} from {self.peer or 'nobody'}>"
@@ -129,14 +142,30 @@ class Response:
     """What a handler answers.
 
     ``headers`` without Content-Length, Date, Server and Connection, which are added.
-    ``authenticated``: the client proved who it is; its connection is spared when
-    connections are scarce.
+    The rest is for the log: ``user``, the name of whoever proved it ('': nobody did), whose
+    connection is spared when connections are scarce; ``request_id``; ``job_id`` of a job that
+    the request made.
     """
 
     status: int = 200
     body: bytes = b""
     headers: Iterable[tuple[str, str]] = ()
-    authenticated: bool = False
+    user: str = ""
+    request_id: str = ""
+    job_id: int | None = None
+    #: Pieces, none empty, that are the body instead; and how many bytes of them were made.
+    stream: Iterator[bytes] | None = None
+    streamed: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body, as far as it was made."""
+        return len(self.body) if self.stream is None else self.streamed
+
+    @property
+    def authenticated(self) -> bool:
+        """Did the client prove who it is?"""
+        return bool(self.user)
 
 
 def serialize(response: Response, request: Request | None = None, *, server: str = "",
@@ -155,13 +184,14 @@ def serialize(response: Response, request: Request | None = None, *, server: str
     for name, value in response.headers:
         check_header(name, value)
         lines.append(f"{name}: {value}")
-    # Whatever a client sent and we quote: no browser may take it for something to run.
-    lines.append("X-Content-Type-Options: nosniff")
+    lines.append(_FOR_BROWSERS)
     body = response.body
     if status in BODILESS:
         body = b""
-    else:
+    elif response.stream is None:
         lines.append(f"Content-Length: {len(body)}")
+    elif request is not None and request.version == "1.1":
+        lines.append("Transfer-Encoding: chunked")
     if close or request is None or not request.keep_alive:
         lines.append("Connection: close")
     elif request.version == "1.0":

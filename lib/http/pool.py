@@ -25,7 +25,7 @@ class Pool:
         self._threads: list[threading.Thread] = []
 
     def submit(self, work: Work) -> None:
-        """Have a thread call this; always from one and the same thread."""
+        """Have a thread call this; the first time always from one and the same thread."""
         if not self._threads:
             self._threads = [threading.Thread(target=self._run, name=f"{self._name}-{number}",
                                               daemon=True)

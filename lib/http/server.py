@@ -5,8 +5,14 @@ clock; it never waits for one client. A complete request goes to the pool, and
 what comes back is sent by the loop. So neither slow clients nor silent ones
 hold a thread, and a slow handler holds up only those that need one as well.
 
-A handler may return a future instead of a response: then nothing at all is
-held until it is resolved.
+A handler that has to wait (for a job, for a password's hash) returns a future:
+then nothing at all is held until it is resolved, with the response or with the
+next step, which goes to the pool again.
+
+What is known at once the loop's thread answers itself. Requests that must get through
+while others wait for something slow are urgent, and have threads of their own. So have,
+for the opposite reason, those that are work for the processor: few, so that the others
+get their turn.
 
 Connections are limited. At the limit the connection that has waited longest,
 for a request or for its client to take an answer, without ever having
@@ -16,31 +22,61 @@ until somebody leaves (the kernel keeps a queue).
 
 from __future__ import annotations
 
+import enum
 import functools
 import logging
+import secrets
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Union
 
 from ganeti import serializer
-from ganeti.http.connection import Connection, Deadlines
+from ganeti.http.connection import Connection
+from ganeti.http.deadlines import Deadlines
 from ganeti.http.errors import HttpError, InternalServerError
+from ganeti.http.flow import Flow
 from ganeti.http.message import Request, Response, http_date, serialize
 from ganeti.http.pool import Pool
-from ganeti.http.reader import MAX_BODY
+from ganeti.http.reader import BodyLimit, ordinary
+from ganeti.http.room import Room
 from ganeti.utils.loop import READ, Loop
 
-__all__ = ["Access", "Deadlines", "Handler", "Server", "error_response"]
+__all__ = ["Access", "Deadlines", "Handler", "Lane", "Outcome", "Server", "Step", "error_response"]
 
-Handler = Callable[[Request], "Response | Future[Response]"]
+#: What a step leads to: the response, or a future of it or of the next step.
+Outcome = Union[Response, "Future[Response]", "Future[Step]"]
+Step = Callable[[], Outcome]
+Handler = Callable[[Request], Outcome]
 
 #: New connections that are taken at once, before the others' turn.
 ACCEPT_BATCH = 64
+#: Handshakes that go on in one round of the loop. Each is about a millisecond of computing,
+#: and a thousand clients may come at once.
+HANDSHAKE_BATCH = 8
+#: Bytes that the kernel keeps of an answer, beyond what is on its way to the client. It would
+#: keep megabytes, which a client that does not read has for nothing.
+UNSENT = 128 * 1024
 #: Seconds until the next try when the process or the machine is out of descriptors.
 ACCEPT_AGAIN = 1.0
+#: Threads that only urgent requests have.
+URGENT_WORKERS = 2
+#: Threads that make long lists, which is work for the processor.
+LONG_WORKERS = 2
+
+
+class Lane(enum.Enum):
+    """Which threads a request goes to."""
+
+    #: The loop's own: what is known at once, and asks nobody.
+    INSTANT = enum.auto()
+    ORDINARY = enum.auto()
+    URGENT = enum.auto()
+    LONG = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +84,36 @@ class Access:
     """One line of an access log. ``request`` is None when it could not be read."""
 
     peer: str
+    port: int
     request: Request | None
-    status: int
-    #: Bytes of the body.
-    size: int
+    response: Response
     seconds: float
 
 
-def error_response(error: HttpError) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request on its way to its answer."""
+
+    connection: Connection
+    request: Request
+    pool: Pool
+    began: float
+
+
+def error_response(error: HttpError, request_id: str) -> Response:
     """The JSON answer that a refusal is."""
     return Response(error.code, serializer.dump_bytes(error.as_object()),
-                    [("Content-Type", "application/json"), *error.headers])
+                    [("Content-Type", "application/json"), *error.headers,
+                     ("X-Request-Id", request_id)], request_id=request_id)
 
 
 class Server:
     """Serves ``listeners``, plain or (with ``ssl_context``) TLS, until ``stop``.
 
-    ``handler`` runs on one of ``workers`` threads. Its ``HttpError`` is the answer, any other
-    exception is logged and answered with 500. ``access_log`` is called after each answer, from
-    any of the threads. ``max_body`` is in bytes. The listeners are closed in the end.
+    ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``lane`` says of
+    the request. Its ``HttpError`` is the answer, any other exception is logged and answered
+    with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
+    answer, from any of the threads. The listeners are closed in the end.
     """
 
     def __init__(self, listeners: Sequence[socket.socket], handler: Handler, *,
@@ -74,11 +121,14 @@ class Server:
                  workers: int = 16, deadlines: Deadlines = Deadlines(),
                  server_name: str = "Ganeti-RAPI", loop: Loop | None = None,
                  access_log: Callable[[Access], object] | None = None,
-                 max_body: int = MAX_BODY,
+                 max_body: BodyLimit = ordinary,
+                 lane: Callable[[Request], Lane] = lambda request: Lane.ORDINARY,
+                 make_id: Callable[[], str] = lambda: secrets.token_hex(8),
                  wall_clock: Callable[[], float] = time.time) -> None:
         self.loop = loop or Loop()
         self.deadlines = deadlines
         self.draining = False
+        self.stopping = False
         self._listeners = list(listeners)
         self._handler = handler
         self._ssl_context = ssl_context
@@ -86,11 +136,17 @@ class Server:
         self._server_name = server_name
         self._access_log = access_log
         self._max_body = max_body
+        self.bodies = Room()
         self._wall_clock = wall_clock
-        self._pool = Pool(workers, "http")
+        self._lane = lane
+        self._make_id = make_id
+        self._pools = {Lane.ORDINARY: Pool(workers, "http"),
+                       Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
+                       Lane.LONG: Pool(LONG_WORKERS, "long")}
         self._connections: set[Connection] = set()
         #: Those that may have to make room, the one that has waited longest first.
         self._expendable: dict[Connection, None] = {}
+        self._handshakes: deque[Connection] = deque()
         self._accepting = True
         for listener in self._listeners:
             listener.setblocking(False)
@@ -109,12 +165,25 @@ class Server:
             for connection in list(self._connections):
                 connection.close()
             self._close_listeners()
-            self._pool.close()
+            for pool in self._pools.values():
+                pool.close()
 
     def stop(self, grace: float = 5.0) -> None:
         """End ``serve_forever``: accept nobody, answer the requests that have come, for at
         most ``grace`` seconds. From any thread, and from signal handlers."""
         self.loop.call_threadsafe(functools.partial(self._drain, grace))
+
+    def hand_over(self, grace: float = 5.0, patience: float = 60.0) -> None:
+        """Somebody else accepts from our listeners now: end ``serve_forever`` unnoticed.
+
+        For ``grace`` seconds what still comes on kept connections is answered, with
+        ``Connection: close``; what is worked on then has ``patience`` seconds more. On the
+        loop's thread.
+        """
+        self.draining = True
+        self._close_listeners()
+        self.loop.call_later(grace if self._connections else 0.0,
+                             functools.partial(self._drain, patience))
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
         """Show another certificate to those who come from now on. From any thread."""
@@ -139,22 +208,20 @@ class Server:
             if len(self._connections) >= self._max_clients:
                 self._evict()
             try:
-                self._welcome(sock, address[0] if isinstance(address, tuple) else "")
+                self._welcome(sock, *(address[:2] if isinstance(address, tuple) else ("", 0)))
             except OSError as err:
                 logging.debug("A connection was lost at once: %s", err)
                 sock.close()
 
-    def _welcome(self, sock: socket.socket, peer: str) -> None:
+    def _welcome(self, sock: socket.socket, peer: str, port: int) -> None:
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             # Before the handshake: its last part would wait 40 ms for an acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if self._ssl_context is not None:
-            sock = self._ssl_context.wrap_socket(sock, server_side=True,
-                                                 do_handshake_on_connect=False)
-        connection = Connection(sock, peer.removeprefix("::ffff:"), self,
-                                max_body=self._max_body)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        connection = Connection(sock, peer.removeprefix("::ffff:"), port, self,
+                                max_body=self._max_body, context=self._ssl_context)
         self._connections.add(connection)
         self._expendable[connection] = None
 
@@ -189,7 +256,7 @@ class Server:
         self._listeners.clear()
 
     def _drain(self, grace: float) -> None:
-        self.draining = True
+        self.draining = self.stopping = True
         if self._accepting:
             for listener in self._listeners:
                 self._accept(listener)      # they have connected: they are served
@@ -201,7 +268,25 @@ class Server:
         else:
             self.loop.stop()
 
+    def _shake_hands(self) -> None:
+        """Some handshakes' turn; between two turns everybody else has one."""
+        batch = [self._handshakes.popleft()
+                 for _ in range(min(HANDSHAKE_BATCH, len(self._handshakes)))]
+        if self._handshakes:
+            self.loop.call_soon(self._shake_hands)
+        for connection in batch:
+            connection.shake_hands()
+
     # -- what a connection asks of its owner ------------------------------------------
+
+    def queue_handshake(self, connection: Connection, begun: bool) -> None:
+        """First come, first served; what has begun is finished first, and costs little."""
+        if not self._handshakes:
+            self.loop.call_soon(self._shake_hands)
+        if begun:
+            self._handshakes.appendleft(connection)
+        else:
+            self._handshakes.append(connection)
 
     def waits(self, connection: Connection) -> None:
         """Unless it authenticated, it can make room for somebody."""
@@ -220,45 +305,75 @@ class Server:
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """An answer to what is no request."""
         self._expendable.pop(connection, None)
-        response = error_response(error)
-        self._log(Access(connection.peer, None, error.code, len(response.body), 0.0))
+        response = error_response(error, self._make_id())
+        self._log(Access(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
 
     def work(self, connection: Connection, request: Request) -> None:
-        """Hand a request to the pool."""
+        """Hand a request to the pool, or answer it."""
         self._expendable.pop(connection, None)
-        self._pool.submit(functools.partial(self._work, connection, request,
-                                            self.loop.clock()))
+        lane = self._lane(request)
+        pool = self._pools.get(lane, self._pools[Lane.ORDINARY])
+        exchange = _Exchange(connection, request, pool, self.loop.clock())
+        if lane is Lane.INSTANT:
+            self._step(exchange, lambda: self._handler(request))
+        else:
+            pool.submit(lambda: self._step(exchange, lambda: self._handler(request)))
 
-    # -- on a thread of the pool ------------------------------------------------------
+    # -- on a thread of the pool, or the loop's, or on one that resolved a future ---------
 
-    def _work(self, connection: Connection, request: Request, began: float) -> None:
-        result: Response | Future[Response]
+    def _step(self, exchange: _Exchange, step: Step) -> None:
         try:
-            result = self._handler(request)
-            if isinstance(result, Future):
-                result.add_done_callback(
-                    lambda future: self._finish(connection, request, began, future.result))
-                return
+            outcome = step()
         except Exception as err:
-            result = _failure(request, err)
-        response = result
-        self._finish(connection, request, began, lambda: response)
+            outcome = self._failure(exchange.request, err)
+        if isinstance(outcome, Future):
+            outcome.add_done_callback(lambda future: self._resolved(exchange, future))
+        else:
+            self._finish(exchange, outcome)
 
-    def _finish(self, connection: Connection, request: Request, began: float,
-                result: Callable[[], Response]) -> None:
+    def _resolved(self, exchange: _Exchange, future: Future[Response] | Future[Step]) -> None:
+        try:
+            found = future.result()
+        except Exception as err:
+            found = self._failure(exchange.request, err)
+        if isinstance(found, Response):
+            self._finish(exchange, found)
+        else:
+            step = found
+            exchange.pool.submit(lambda: self._step(exchange, step))
+
+    def _finish(self, exchange: _Exchange, response: Response) -> None:
         """Whatever happens, the connection gets its answer."""
+        request, connection = exchange.request, exchange.connection
         keep = request.keep_alive and not self.draining
         try:
-            response = result()
+            if response.stream is not None and request.version == "1.0":
+                keep = False            # only its end ends the body
             data = self._bytes(response, request, close=not keep)
         except Exception as err:
-            response = _failure(request, err)
+            response = self._failure(request, err)
             data = self._bytes(response, request, close=not keep)
+        if response.stream is not None and request.method != "HEAD":
+            self._flow(exchange, response, data, keep)
+            return
         self.loop.call_threadsafe(functools.partial(connection.answer, data, keep,
                                                     response.authenticated))
-        self._log(Access(request.peer, request, response.status, len(response.body),
-                         self.loop.clock() - began))
+        self._log(Access(connection.peer, connection.port, request, response,
+                         self.loop.clock() - exchange.began))
+
+    def _flow(self, exchange: _Exchange, response: Response, head: bytes, keep: bool) -> None:
+        """Send the head, and the body as it is made."""
+        connection, request = exchange.connection, exchange.request
+        assert response.stream is not None
+
+        def done() -> None:
+            self._log(Access(connection.peer, connection.port, request, response,
+                             self.loop.clock() - exchange.began))
+        flow = Flow(connection, response, response.stream, self.loop, self._pools[Lane.LONG],
+                    chunked=request.version == "1.1", done=done)
+        self.loop.call_threadsafe(functools.partial(
+            connection.answer, head, keep, response.authenticated, flow))
 
     def _bytes(self, response: Response, request: Request | None, *, close: bool) -> bytes:
         return serialize(response, request, server=self._server_name,
@@ -271,13 +386,14 @@ class Server:
             except Exception:
                 logging.exception("The access log failed")
 
-
-def _failure(request: Request, error: BaseException) -> Response:
-    """The answer to a handler's exception."""
-    if isinstance(error, HttpError):
-        try:
-            return error_response(error)
-        except (TypeError, ValueError):
-            pass                            # its detail is no JSON: our failure
-    logging.error("%s %s failed", request.method, request.path, exc_info=error)
-    return error_response(InternalServerError())
+    def _failure(self, request: Request, error: BaseException) -> Response:
+        """The answer to a handler's exception."""
+        request_id = self._make_id()
+        if isinstance(error, HttpError):
+            try:
+                return error_response(error, request_id)
+            except (TypeError, ValueError):
+                pass                        # its detail is no JSON: our failure
+        logging.error("Request %s: %s %s failed", request_id, request.method, request.path,
+                      exc_info=error)
+        return error_response(InternalServerError(), request_id)

@@ -9,33 +9,54 @@ as long as the process does).
 from __future__ import annotations
 
 import os
+import re
 import ssl
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 #: The suites of TLS 1.2; those of 1.3 are all fine.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+#: What we speak within TLS (ALPN).
+PROTOCOLS = ("http/1.1", "http/1.0")
+
+_VERIFY_ERROR = re.compile(r"error \d+ at \d+ depth lookup: ?(.*)")
+_NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
+#: What OpenSSL's security level forbids, in OpenSSL's words and in ours.
+_WEAK = {"EE_KEY_TOO_SMALL": "its key is too short", "CA_KEY_TOO_SMALL": "a key is too short",
+         "CA_MD_TOO_WEAK": "it was signed with a digest that is broken"}
 
 
 class TlsError(Exception):
     """Certificate or key cannot be used; the text says which file, and why."""
 
 
-def make_ssl_context(cert: str, key: str | None = None) -> ssl.SSLContext:
+def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = None,
+                     client_ca: str | None = None) -> ssl.SSLContext:
     """A server's context from PEM files; ``key`` defaults to the certificate's own file.
 
-    The certificate's file may hold the chain, too. Raises ``TlsError``.
+    The certificate's file may hold the certificates that lead to its authority, too, or
+    ``chain`` does. With ``client_ca`` clients may show a certificate, and one that these
+    authorities have not signed ends the handshake. Raises ``TlsError``.
     """
     key = key or cert
-    for path, what in ((cert, "certificate"), (key, "key")):
-        _check_readable(path, what)
+    for path, what in ((cert, "certificate"), (key, "key"), (chain, "chain"),
+                       (client_ca, "clients' authority")):
+        if path is not None:
+            _check_readable(path, what)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= (ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
                         | ssl.OP_CIPHER_SERVER_PREFERENCE)
     context.num_tickets = 0
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(PROTOCOLS)
     try:
         context.load_cert_chain(cert, key, password=_no_password)
+        if chain is not None:
+            _load_with_chain(context, cert, key, chain)
     except _Encrypted:
         raise TlsError(f"The key in {key} is encrypted; a daemon cannot be asked for its "
                        "password") from None
@@ -43,7 +64,73 @@ def make_ssl_context(cert: str, key: str | None = None) -> ssl.SSLContext:
         raise TlsError(_explain(cert, key, err)) from None
     except OSError as err:
         raise TlsError(f"Cannot read {cert} or {key}: {err.strerror}") from None
+    if client_ca is not None:
+        _ask_clients(context, client_ca)
     return context
+
+
+def _load_with_chain(context: ssl.SSLContext, cert: str, key: str, chain: str) -> None:
+    """OpenSSL takes a certificate and its chain from one file only."""
+    problem = verify(cert, chain)
+    if problem:
+        raise TlsError(f"The chain {chain} does not lead to the certificate {cert}: {problem}")
+    with tempfile.NamedTemporaryFile(prefix="ganeti-rapi-chain-") as both:
+        for path in (cert, chain):
+            with open(path, "rb") as file:
+                both.write(file.read() + b"\n")
+        both.flush()
+        context.load_cert_chain(both.name, key, password=_no_password)
+
+
+def _ask_clients(context: ssl.SSLContext, client_ca: str) -> None:
+    try:
+        context.load_verify_locations(client_ca)
+    except ssl.SSLError as err:
+        raise TlsError(f"{client_ca} holds no certificates of authorities as PEM text "
+                       f"({err.reason or err})") from None
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def verify(cert: str, trusted: str) -> str:
+    """Why ``openssl verify`` does not accept a certificate now if these are trusted: '' when it
+    does, or where that program is missing. A certificate that trusts itself is only asked
+    whether it is valid at this time."""
+    try:
+        done = subprocess.run(["openssl", "verify", "-partial_chain", "-trusted", trusted, cert],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = _VERIFY_ERROR.search(done.stderr + done.stdout)
+    return "" if done.returncode == 0 else found[1].strip() if found else "it is not accepted"
+
+
+def is_exposed(key: str) -> bool:
+    """May every user of this machine read the file, as far as its own mode says?"""
+    try:
+        return bool(os.stat(key).st_mode & stat.S_IROTH)
+    except OSError:
+        return False                    # gone since it was loaded
+
+
+def common_name(certificate: Mapping[str, Any] | None) -> str:
+    """The one common name of a verified certificate (as ``getpeercert`` gives it) that could
+    be a user's; '' for none, several, or another."""
+    pairs = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
+    names = [value for name, value in pairs if name == "commonName"]
+    return names[0] if len(names) == 1 and _NAME.fullmatch(names[0]) else ""
+
+
+def peer_name(connection: ssl.SSLObject) -> str:
+    """Whom the certificate names that a client showed, and that was verified; '' for nobody.
+
+    An authority may sign names that are no text. Python raises ``UnicodeDecodeError`` for
+    those, wherever in the certificate they stand.
+    """
+    try:
+        return common_name(connection.getpeercert())
+    except ValueError:
+        return ""
 
 
 class _Encrypted(Exception):
@@ -65,6 +152,9 @@ def _check_readable(path: str, what: str) -> None:
 def _explain(cert: str, key: str, err: ssl.SSLError) -> str:
     if err.reason == "KEY_VALUES_MISMATCH":
         return f"The key in {key} does not belong to the certificate in {cert}"
+    if err.reason in _WEAK:
+        return (f"The certificate in {cert} is too weak for OpenSSL here: {_WEAK[err.reason]} "
+                f"({err.reason})")
     if cert == key:
         return f"{cert} does not hold a certificate and its key as PEM text"
     return f"{cert} or {key} is not PEM text with a certificate or a key ({err.reason or err})"

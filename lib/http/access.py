@@ -1,0 +1,33 @@
+"""The line that an access log has for each answer.
+
+As text it is Ganeti's own (``lib/http/server.py`` of 3.0), so that what reads those
+logs reads ours; as fields it has all that is known. Either escapes what a client
+sent: ``utils.log`` makes one line of it, whatever it holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ganeti.http.server import Access
+
+
+def line(access: Access) -> str:
+    """``CLIENT:PORT METHOD TARGET HTTP/VERSION STATUS``; a dash for what was no request."""
+    request = access.request
+    asked = "-" if request is None else f"{request.method} {request.target} HTTP/{request.version}"
+    return f"{access.peer}:{access.port} {asked} {access.response.status}"
+
+
+def fields(access: Access) -> dict[str, Any]:
+    """Everything, null for what is not known. ``bytes``: of the body; ``seconds`` from the
+    request's last byte to its answer."""
+    request, response = access.request, access.response
+    return {
+        "client": access.peer, "port": access.port, "user": response.user or None,
+        "method": None if request is None else request.method,
+        "target": None if request is None else request.target,
+        "status": response.status,
+        "bytes": 0 if request is not None and request.method == "HEAD" else response.size,
+        "seconds": round(access.seconds, 6), "job": response.job_id,
+        "request_id": response.request_id or None}

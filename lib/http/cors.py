@@ -1,0 +1,88 @@
+"""Which pages of other origins may use the API (the Fetch standard's CORS protocol).
+
+A browser asks, on behalf of a page, whether the page's origin may read an answer
+or send a request that is not simple. Without configuration no page may. What is
+more, a browser sends simple requests unasked, with credentials that it
+remembers: so a request that would change something, and comes from a page of
+another origin, is refused. Programs send no ``Origin``.
+
+Where every origin is allowed, that must still hold, and the ``Origin`` tells nothing.
+But what a browser asked about first (the standard's preflight) carries no remembered
+credentials then, since our answer does not allow them. Only a POST may come unasked,
+and only with a media type of HTML's forms, or without any: such a one is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ganeti.http.message import Headers, Request
+
+ANY = "*"
+#: Seconds that a browser may remember an answer about a request.
+MAX_AGE = 600
+#: Request headers that a page may set, and answer headers that it may read.
+REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id"
+ANSWER_HEADERS = "ETag, Idempotency-Status, Link, Retry-After, X-Request-Id, X-Total-Count"
+
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Lines = list[tuple[str, str]]
+
+
+def _may_come_unasked(request: Request) -> bool:
+    """Might a browser have sent it without a preflight (Fetch, "CORS-safelisted method" and
+    "request-header")?"""
+    media_type = request.headers.get("Content-Type") or ""
+    return (request.method == "POST"
+            and not media_type.strip().lower().startswith("application/json"))
+
+
+def is_origin(text: str) -> bool:
+    """Is it ``https://host[:port]`` in small letters, as browsers send it, or ``*``?"""
+    return text == ANY or _ORIGIN.fullmatch(text) is not None
+
+
+class Cors:
+    """The origins that are allowed. ``*`` allows all, but none of them with credentials that a
+    browser remembers."""
+
+    def __init__(self, origins: Sequence[str] = ()) -> None:
+        self._origins = frozenset(origins)
+
+    def headers(self, headers: Headers) -> Lines:
+        """What an answer to a request with these headers has more."""
+        if not self._origins:
+            return []
+        lines = self._allowance(headers.get("Origin"))
+        if lines:
+            lines.append(("Access-Control-Expose-Headers", ANSWER_HEADERS))
+        return [*lines, ("Vary", "Origin")]
+
+    def preflight(self, request: Request, methods: Sequence[str]) -> Lines:
+        """The answer to an OPTIONS that asks for a page; nothing if it does not."""
+        lines = self._allowance(request.headers.get("Origin"))
+        if not lines or "Access-Control-Request-Method" not in request.headers:
+            return []
+        return [("Access-Control-Allow-Methods", ", ".join(methods)),
+                ("Access-Control-Allow-Headers", REQUEST_HEADERS),
+                ("Access-Control-Max-Age", str(MAX_AGE))]
+
+    def is_foreign(self, request: Request) -> bool:
+        """Would it change something for a page that may not?"""
+        origin = request.headers.get("Origin")
+        if origin is None or request.method in _SAFE or origin in self._origins:
+            return False
+        if ANY in self._origins and not _may_come_unasked(request):
+            return False
+        return origin.partition("://")[2].lower() != request.host.lower()
+
+    def _allowance(self, origin: str | None) -> Lines:
+        if origin is None:
+            return []
+        if origin in self._origins:
+            return [("Access-Control-Allow-Origin", origin),
+                    ("Access-Control-Allow-Credentials", "true")]
+        return [("Access-Control-Allow-Origin", ANY)] if ANY in self._origins else []

@@ -1,0 +1,72 @@
+"""A body that is made while it is sent: a piece at a time, each when the last one is out.
+
+Theory. A long list that is made as a whole costs its size in memory for each client
+that asks, and keeps the interpreter busy for as long as it takes. Here the
+connection asks for the next piece when its client has taken the one before; the
+piece is made on a thread of a small pool, and nothing is held while a slow client
+reads. A client that goes away is asked nothing more for. When a piece cannot be made,
+the connection ends without the mark that ends the body: nobody takes a part for the
+whole (RFC 9112, 8).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ganeti.http.message import Response
+from ganeti.http.pool import Pool
+from ganeti.utils.loop import Loop
+
+
+class Sink(Protocol):
+    """Who sends the pieces, on the loop's thread."""
+
+    def go_on(self, data: bytes, last: bool) -> None:
+        """Send this, and ask for more unless it is the last."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+class Flow:
+    """One body on its way. ``done`` is called once, in the end, from any thread."""
+
+    def __init__(self, sink: Sink, response: Response, pieces: Iterator[bytes], loop: Loop,
+                 pool: Pool, *, chunked: bool, done: Callable[[], None]) -> None:
+        self._sink = sink
+        self._response = response
+        self._pieces = pieces
+        self._loop = loop
+        self._pool = pool
+        self._chunked = chunked
+        self._done: Callable[[], None] | None = done
+
+    def pull(self) -> None:
+        """Have the next piece made; on the loop's thread."""
+        self._pool.submit(self._make)
+
+    def end(self) -> None:
+        """Nothing more is wanted."""
+        done, self._done = self._done, None
+        if done is not None:
+            done()
+
+    def _make(self) -> None:
+        if self._done is None:
+            return                      # the client has left while we stood in line
+        try:
+            piece = next(self._pieces, None)
+        except Exception:
+            logging.exception("A body could not be made to its end; its client gets a part")
+            self._loop.call_threadsafe(self._sink.close)
+            self.end()
+            return
+        if piece is None:
+            self.end()
+            data = b"0\r\n\r\n" if self._chunked else b""
+        else:
+            self._response.streamed += len(piece)
+            data = b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
+        self._loop.call_threadsafe(lambda: self._sink.go_on(data, piece is None))

@@ -1,0 +1,170 @@
+"""A password as the users file keeps it, in four schemes.
+
+    word  {cleartext}word                          the word itself
+    {ha1}HEX                                       MD5 of name:realm:password (RFC 7616)
+    {scrypt}n=32768,r=8,p=1$SALT$HASH              RFC 7914
+    {pbkdf2-sha256}i=600000$SALT$HASH              RFC 8018
+    !                                              none: only a certificate lets this user in
+
+The first two are Ganeti's (``lib/http/auth.py`` there). The others are slow on purpose,
+so that who reads the file cannot try many words; salt and hash are Base64. The
+parameters of a line are bounded: nobody's mistake shall eat the memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ganeti.constants import HTTP_BASIC_REALM
+
+#: What new lines have: 32 MiB and some 80 ms.
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2 ** 15, 8, 1
+#: The most that a line may ask for: 256 MiB, ten times the default's time, ten million rounds.
+MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
+MAX_SCRYPT_WORK = 10 * SCRYPT_N * SCRYPT_R * SCRYPT_P
+#: Of r and of p: beyond it a unit of work takes much longer, and other memory counts.
+MAX_SCRYPT_FACTOR = 64
+MAX_ITERATIONS = 10_000_000
+#: Characters. Longer passwords are nobody's, and would cost time.
+MAX_LENGTH = 1024
+ITERATIONS = 600_000
+
+_SCHEME = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
+_HASHED = re.compile(r"([a-z0-9=,]{1,80})\$([A-Za-z0-9+/=]{1,172})\$([A-Za-z0-9+/=]{1,172})")
+_MEMORY = 2 * MAX_SCRYPT_MEMORY
+
+
+class BadPassword(ValueError):
+    """What stands in the place of a password cannot be one; the text says why."""
+
+
+@dataclass(frozen=True)
+class Password:
+    """One stored password."""
+
+    scheme: str
+    text: str
+    numbers: tuple[int, ...] = ()
+    salt: bytes = b""
+    digest: bytes = b""
+
+    @property
+    def costs(self) -> tuple[str, tuple[int, ...], int] | None:
+        """Passwords of which this is the same cost the same; None: next to nothing."""
+        return (self.scheme, self.numbers, len(self.digest)) if self.numbers else None
+
+    def matches(self, name: str, password: str) -> bool:
+        """Is it this one? Takes the same time whatever the answer is."""
+        if self.numbers:
+            return hmac.compare_digest(_derive(self, _bytes(password)), self.digest)
+        # Both are worked out for every scheme: the time tells nothing about the file.
+        same_text = hmac.compare_digest(_sha256(password), _sha256(self.text))
+        same_ha1 = hmac.compare_digest(_sha256(ha1(name, password)), _sha256(self.text.lower()))
+        return {"cleartext": same_text, "ha1": same_ha1}.get(self.scheme, False)
+
+    def decoy(self) -> Password:
+        """One that costs the same, and is nobody's."""
+        return replace(self, salt=os.urandom(16), digest=os.urandom(len(self.digest)))
+
+
+#: Nobody's password.
+NOBODY = Password("nobody", "")
+
+
+def parse_password(stored: str) -> Password:
+    """What the second word of a line means; raises ``BadPassword``."""
+    if stored == "!":
+        return NOBODY
+    found = _SCHEME.fullmatch(stored)
+    if found is None:
+        return Password("cleartext", stored)
+    scheme, text = found[1].lower(), found[2]
+    if scheme == "cleartext" and not text:
+        raise BadPassword("a {cleartext} password is empty; ! stands for none")
+    if scheme not in ("scrypt", "pbkdf2-sha256"):
+        return Password(scheme, text)
+    hashed = _HASHED.fullmatch(text)
+    if hashed is None:
+        raise BadPassword(f"a {{{scheme}}} password is not PARAMETERS$SALT$HASH")
+    try:
+        salt, digest = (base64.b64decode(part, validate=True) for part in hashed.groups()[1:])
+    except binascii.Error:
+        raise BadPassword(f"salt or hash of a {{{scheme}}} password is not Base64") from None
+    names = ("n", "r", "p") if scheme == "scrypt" else ("i",)
+    numbers = _numbers(hashed[1], names)
+    if numbers is None or not (_scrypt_fits(*numbers) if scheme == "scrypt"
+                               else numbers[0] <= MAX_ITERATIONS) or not 16 <= len(digest) <= 128:
+        raise BadPassword(f"a {{{scheme}}} password has parameters that are not used")
+    return Password(scheme, text, numbers, salt, digest)
+
+
+def _numbers(text: str, names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """The values of ``n=1,r=2,p=3``, all positive; None if it is not that."""
+    pattern = ",".join(rf"{name}=([1-9][0-9]{{0,9}})" for name in names)
+    found = re.fullmatch(pattern, text)
+    return tuple(map(int, found.groups())) if found else None
+
+
+def _scrypt_fits(n: int, r: int, p: int) -> bool:
+    return (n > 1 and n & (n - 1) == 0 and 128 * n * r <= MAX_SCRYPT_MEMORY
+            and n < 2 ** (16 * r)       # RFC 7914, section 2
+            and max(r, p) <= MAX_SCRYPT_FACTOR
+            and n * r * p <= MAX_SCRYPT_WORK)
+
+
+def _derive(stored: Password, password: bytes) -> bytes:
+    length = len(stored.digest)
+    if stored.scheme == "scrypt":
+        n, r, p = stored.numbers
+        return hashlib.scrypt(password, salt=stored.salt, n=n, r=r, p=p, maxmem=_MEMORY,
+                              dklen=length)
+    return hashlib.pbkdf2_hmac("sha256", password, stored.salt, stored.numbers[0], length)
+
+
+# -- new ones -------------------------------------------------------------------------
+
+def ha1(name: str, password: str) -> str:
+    """MD5 of name, realm and password, in hexadecimal: what ``{ha1}`` stores (RFC 7616)."""
+    text = _bytes(f"{name}:{HTTP_BASIC_REALM}:{password}")
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def _new_ha1(name: str, password: str) -> str:
+    return f"{{ha1}}{ha1(name, password)}"
+
+
+def _new_scrypt(_: str, password: str) -> str:
+    return _new("scrypt", f"n={SCRYPT_N},r={SCRYPT_R},p={SCRYPT_P}", password,
+                (SCRYPT_N, SCRYPT_R, SCRYPT_P))
+
+
+def _new_pbkdf2(_: str, password: str) -> str:
+    return _new("pbkdf2-sha256", f"i={ITERATIONS}", password, (ITERATIONS,))
+
+
+def _new(scheme: str, parameters: str, password: str, numbers: tuple[int, ...]) -> str:
+    blank = Password(scheme, "", numbers, os.urandom(16), bytes(32))
+    salt, digest = (base64.b64encode(part).decode("ascii")
+                    for part in (blank.salt, _derive(blank, _bytes(password))))
+    return f"{{{scheme}}}{parameters}${salt}${digest}"
+
+
+#: Scheme -> the second word of a line, from name and password. The first is the best.
+SCHEMES: dict[str, Callable[[str, str], str]] = {
+    "scrypt": _new_scrypt, "pbkdf2-sha256": _new_pbkdf2, "ha1": _new_ha1}
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _sha256(text: str) -> bytes:
+    """Of one length, so that comparing does not tell the secret's."""
+    return hashlib.sha256(_bytes(text)).digest()

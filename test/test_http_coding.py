@@ -1,0 +1,49 @@
+"""Who gets gzip."""
+
+import gzip
+import json
+
+import pytest
+
+from ganeti.http import coding
+
+
+@pytest.mark.parametrize("value", [
+    "gzip", "GZIP", "x-gzip", "deflate, gzip", "gzip;q=0.5", "gzip ; q=1.000", "*", "*;q=0.1",
+    "br, *", "gzip, identity;q=0.5", "identity;q=0, gzip", "gzip, deflate, br, zstd", ",gzip,"])
+def test_gzip(value):
+    assert coding.accepts_gzip(value)
+
+
+@pytest.mark.parametrize("value", [
+    None, "", "identity", "deflate", "gzip;q=0", "gzip;q=0.000", "*;q=0", "gzip;q=0, *",
+    "gzip;q=0.5, identity", "gzip;q=2", "gzip;q=x", "gzip q=1", "gzip;level=1", "gzip;q=0.0001",
+    "gzip/1"])
+def test_plain(value):
+    assert not coding.accepts_gzip(value)
+
+
+def test_pieces():
+    parts = [b"a" * 5000, b"", b"b" * 5000]
+    packed = list(coding.gzip_pieces(parts))
+    assert all(packed) and gzip.decompress(b"".join(packed)) == b"".join(parts)
+
+
+def test_round_trip():
+    body = json.dumps([{"name": f"web{number}"} for number in range(1000)]).encode()
+    packed = coding.gzip(body)
+    assert gzip.decompress(packed) == body and len(packed) < len(body) / 5
+    assert packed == coding.gzip(body)
+
+
+@pytest.mark.parametrize("parts", [
+    [], [b""], [b"x"], [b"a" * 500_000, b"", bytes(range(256)) * 900]])
+def test_a_spool_gives_back_what_it_was_given(parts):
+    seen = []
+    for how, read in (("packed", gzip.decompress), ("plain", bytes)):
+        spool = coding.Spool(iter(parts), seen.append)
+        pieces = list(getattr(spool, how)())
+        assert all(pieces) and read(b"".join(pieces)) == b"".join(parts)
+        assert max(map(len, pieces), default=0) <= 64 * 1024
+        assert not list(spool.packed())
+    assert seen == [*parts, *parts]

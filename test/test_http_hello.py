@@ -1,0 +1,42 @@
+"""Protocols that a client offers, in hellos of OpenSSL's own and in what is none."""
+
+import contextlib
+import ssl
+
+import pytest
+
+from ganeti.http.hello import is_complete, offered_protocols
+
+
+def hello(*protocols):
+    """The first bytes of a client that offers these."""
+    context, out = ssl._create_unverified_context(), ssl.MemoryBIO()
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost").do_handshake()
+    return out.read()
+
+
+@pytest.mark.parametrize("protocols", [("h2",), ("h2", "http/1.1"), ("x" * 255, "y")])
+def test_offered(protocols):
+    assert offered_protocols(hello(*protocols)) == [name.encode() for name in protocols]
+    assert offered_protocols(hello(*protocols) + b"and more") is not None
+
+
+def test_nothing_is_offered():
+    assert offered_protocols(hello()) is None
+
+
+def test_part_of_a_hello_says_nothing():
+    data = hello("h2")
+    for length in range(len(data)):
+        assert not is_complete(data[:length]) and offered_protocols(data[:length]) is None
+    assert is_complete(data)
+
+
+@pytest.mark.parametrize("data", [
+    b"GET / HTTP/1.1\r\n\r\n", b"\x17\x03\x03\x00\x01a", b"\x16\x03\x01\x00\x04\x02\0\0\0",
+    b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\x00\x04\x01\0\0\0"])
+def test_what_is_no_hello(data):
+    assert offered_protocols(data) is None

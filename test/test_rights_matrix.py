@@ -1,0 +1,122 @@
+"""Who may do what: every verb of every resource, for every kind of user, in both modes.
+
+The expectation is a few rules of its own, which know nothing of how the front decides.
+"""
+
+import base64
+
+import pytest
+
+from ganeti.http.auth import User, denied, parse_basic
+from ganeti.http.message import Headers, Request
+from ganeti.http.rights import parse_rights
+from ganeti.rapi import permissions
+from ganeti.rapi.connector import Connector
+from ganeti.rapi.baserlib import RESOURCES
+from ganeti.server.application import Application
+
+Connector()
+VERBS = [(resource, method) for resource in RESOURCES
+         if resource.__module__.startswith("ganeti.") for method in resource.verbs()]
+SLOTS = {"instance_name": "web1.example.com", "node_name": "node1.example.com",
+         "group_name": "default", "job_id": "7", "resource": "instance", "disk": "0",
+         "filter_uuid": "26c6bea0-b226-4059-8388-d9b4f50ee654", "network_name": "net1"}
+#: What needs a user everywhere, and every reading right of Ganeti's grammar.
+CLOSED_READS = {("/2/query/{resource}", "GET"), ("/2/query/{resource}", "PUT")}
+#: What a user with ``read`` may, and Ganeti's role for readers may not.
+WITH_READ = {("/2/jobs/{job_id}/wait", "GET"), ("/2/jobs/wait", "GET"),
+             ("/2/instances/{instance_name}/console", "GET"),
+             ("/2/nodes/{node_name}/storage", "GET")}
+#: What the body names where the URI does not.
+NAMED = {("/2/instances", "POST"), ("/2/groups", "POST"), ("/2/networks", "POST")}
+BODY = b'{"__version__": 1, "name": "web1.example.com", "mode": "create"}'
+
+ANONYMOUS, EXPIRED = object(), object()
+
+
+class Anybody:
+    """Whose third field is the password."""
+
+    def authenticate(self, header, peer):
+        name, field = parse_basic(header)
+        if name == "expired":
+            raise denied()
+        return User(name, parse_rights(field, permissions.VOCABULARY)[0])
+
+
+class Master:
+    """Answers nothing: who comes so far may do it."""
+
+    def ask(self, call, context=None):
+        raise AssertionError("reached the master")
+
+    wait = ask
+
+
+def status(resource, method, field, required):
+    """What the front says before it asks its master: 401, 403, or 200 for neither."""
+    path = resource.URI.format(**SLOTS)
+    headers = []
+    if field is not ANONYMOUS:
+        name, field = ("expired", "write") if field is EXPIRED else ("user", field)
+        token = base64.b64encode(f"{name}:{field}".encode()).decode()
+        headers.append(("Authorization", f"Basic {token}"))
+    body = BODY if (resource.URI, method) in NAMED else b""
+    application = Application(Master(), Master(), Anybody(), require_authentication=required)
+    answer = application.handle(Request(method, path, path, headers=Headers(headers), body=body))
+    return answer.status if answer.status in (401, 403) else 200
+
+
+def expected(resource, method, field, required):
+    """The rules."""
+    if resource.PUBLIC:
+        return 200
+    if field is EXPIRED:
+        return 401
+    uri, right = resource.URI, resource.verbs()[method].access
+    is_open = method == "GET" and (uri, method) not in CLOSED_READS | WITH_READ
+    if is_open and not required:
+        return 200
+    if field is ANONYMOUS:
+        return 401
+    if field == "":
+        return 200 if is_open else 403
+    if field in ("write", "@admin"):
+        return 200
+    if field in ("read", "@readonly"):
+        reads = CLOSED_READS | (WITH_READ if field == "read" else set())
+        return 200 if is_open or (uri, method) in reads else 403
+    name, _, pattern = field.partition(":")
+    has_object = "{" in uri or (uri, method) in NAMED
+    fits = not pattern or (has_object and pattern == "*")
+    return 200 if name == right and fits else 403
+
+
+FIELDS = [ANONYMOUS, EXPIRED, "", "read", "write", "@readonly", "@admin", "no.such",
+          *sorted(permissions.ALL)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("required", [False, True], ids=["open", "required"])
+@pytest.mark.parametrize(("resource", "method"), VERBS,
+                         ids=[f"{method} {resource.URI}" for resource, method in VERBS])
+def test_matrix(resource, method, required):
+    right = resource.verbs()[method].access
+    for field in [*FIELDS, f"{right}:*", f"{right}:another*"]:
+        assert (status(resource, method, field, required)
+                == expected(resource, method, field, required)), field
+
+
+def test_a_script_may_start_and_stop_these_and_nothing_else():
+    field = "instances.startup:web*.example.com,instances.shutdown:web*.example.com"
+    allowed = {(resource.URI, method) for resource, method in VERBS
+               if not resource.PUBLIC and status(resource, method, field, True) == 200}
+    assert allowed == {("/2/instances/{instance_name}/startup", "PUT"),
+                       ("/2/instances/{instance_name}/shutdown", "PUT")}
+
+
+def test_creation_is_for_the_name_in_the_body():
+    resource = next(found for found, _ in VERBS if found.URI == "/2/instances")
+    assert status(resource, "POST", "instances.create:web*", True) == 200
+    assert status(resource, "POST", "instances.create:db*", True) == 403
+    assert status(resource, "POST", "@admin,-instances.create:web*", True) == 403
