@@ -14,7 +14,13 @@ A daemon is a ``Daemon`` with some steps, and ``run`` takes it through them:
 SIGTERM and SIGINT call ``stop``, on the main thread between any two of its
 instructions: it may only set a flag or wake a loop. So may ``wake``, by which
 SIGHUP has ``reload`` called at a better moment: a handler that takes a lock
-would wait for ever when a second signal interrupts it.
+would wait for ever when a second signal interrupts it. SIGUSR2 has ``hand_over``
+called so, of a daemon that has one. Signals are heard before the pid file says
+whom to send them to.
+
+A successor (``utils.succession``) is taken through the same steps. It does not
+detach, being a daemon by birth, and has the pid file, lock and all, once it is
+ready to serve.
 
 Whoever starts us as root may not be the only one who writes to the directories
 of pid file and log. So links there are not followed.
@@ -29,12 +35,13 @@ import logging
 import os
 import pwd
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ganeti import constants, errors, pathutils
-from ganeti.utils import io, log
+from ganeti.utils import io, log, succession
 
 
 class DaemonError(errors.Error):
@@ -52,6 +59,8 @@ class Options:
     foreground: bool = False
     debug: bool = False
     syslog: str = "no"
+    #: "text" or "json".
+    log_format: str = "text"
 
 
 class Daemon:
@@ -63,6 +72,8 @@ class Daemon:
     #: User and group to become when started as root.
     user: str
     group: str
+    #: The pid file that is ours and locked; None while it is not, or not any more.
+    pid_fd: int | None = None
 
     def prepare(self) -> None:
         """Check that this is the place, and make directories that are missing."""
@@ -88,6 +99,9 @@ class Daemon:
     def reload(self) -> None:
         """Read files again."""
 
+    #: Starts a process that takes this one's place; None: there is no such thing.
+    hand_over: Callable[[], None] | None = None
+
     def finish(self) -> None:
         """Close what is open."""
 
@@ -95,15 +109,16 @@ class Daemon:
 def run(daemon: Daemon, options: Options) -> int:
     """Take a daemon through its life; the process's exit code."""
     _open_standard_descriptors()
-    report = (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
-              else _detached(daemon.name))
-    with report as tell:
+    place = succession.take_place(os.environ)
+    with _teller(daemon, options, place) as tell:
+        _install_signals(daemon)
         try:
             daemon.prepare()
-            with _pid_lock(daemon):
+            with contextlib.nullcontext() if place else _pid_file(daemon, None):
                 log.setup(daemon.name, daemon.log_file, debug=options.debug,
-                          syslog=options.syslog, stderr=options.foreground)
-                return _live(daemon, tell)
+                          syslog=options.syslog, stderr=options.foreground,
+                          json_lines=options.log_format == "json")
+                return _live(daemon, tell, place)
         except DaemonError as err:
             tell(str(err), err.exit_code)
             return err.exit_code
@@ -115,6 +130,17 @@ def run(daemon: Daemon, options: Options) -> int:
 Tell = Callable[[str, int], None]
 
 
+def _teller(daemon: Daemon, options: Options, place: succession.Place | None,
+            ) -> contextlib.AbstractContextManager[Tell]:
+    """Who waits for how the start goes: a predecessor, a terminal, a parent."""
+    if place is not None:
+        if not options.foreground:
+            os.chdir("/")
+        return contextlib.nullcontext(place.tell)
+    return (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
+            else _detached(daemon.name))
+
+
 def _report_here(name: str) -> Tell:
     """Say how the start went on the terminal that we still have."""
     def tell(text: str, exit_code: int) -> None:
@@ -123,10 +149,9 @@ def _report_here(name: str) -> Tell:
     return tell
 
 
-def _live(daemon: Daemon, tell: Tell) -> int:
+def _live(daemon: Daemon, tell: Tell, place: succession.Place | None) -> int:
     logging.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
     try:
-        _install_signals(daemon)
         daemon.bind()
         become_user(daemon.user, daemon.group)
         daemon.start()
@@ -134,9 +159,15 @@ def _live(daemon: Daemon, tell: Tell) -> int:
         logging.error("Cannot start: %s", err)
         daemon.finish()
         raise
+    except Exception:
+        # A mistake of ours; a detached daemon's standard error may be nobody's.
+        logging.exception("Cannot start")
+        daemon.finish()
+        raise
     tell("", constants.EXIT_SUCCESS)
     try:
-        daemon.serve()
+        with _pid_file(daemon, place.pid_fd) if place else contextlib.nullcontext():
+            daemon.serve()
     except Exception:
         logging.exception("%s failed", daemon.name)
         return constants.EXIT_FAILURE
@@ -157,6 +188,10 @@ def _install_signals(daemon: Daemon) -> None:
 
     def on_reload(_: int, __: object) -> None:
         daemon.wake(reload)
+
+    if daemon.hand_over is not None:
+        hand_over = daemon.hand_over
+        signal.signal(signal.SIGUSR2, lambda _, __: daemon.wake(hand_over))
     signal.signal(signal.SIGTERM, on_stop)
     signal.signal(signal.SIGINT, on_stop)
     signal.signal(signal.SIGHUP, on_reload)
@@ -215,27 +250,46 @@ def _close_terminal(writer: int) -> None:
 
 
 @contextlib.contextmanager
-def _pid_lock(daemon: Daemon) -> Iterator[None]:
-    """Hold the pid file's lock: whoever has it is the daemon, whatever the number says."""
+def _pid_file(daemon: Daemon, fd: int | None) -> Iterator[None]:
+    """Hold the pid file's lock: whoever has it is the daemon, whatever the number says.
+
+    ``fd``: the file of a predecessor, who unlocks it now that we are ready.
+    """
+    if fd is None:
+        try:
+            fd = _lock_pid_file(daemon.pid_file)
+        except FileNotFoundError:
+            raise DaemonError(f"{os.path.dirname(daemon.pid_file)} does not exist; "
+                              "is there a cluster? (ganeti-cluster init NAME creates one)",
+                              constants.EXIT_NODESETUP_ERROR) from None
+    else:
+        fcntl.lockf(fd, fcntl.LOCK_EX)
+    daemon.pid_fd = fd
     try:
-        fd = _lock_pid_file(daemon.pid_file)
-    except FileNotFoundError:
-        raise DaemonError(f"{os.path.dirname(daemon.pid_file)} does not exist; "
-                          "is there a cluster? (ganeti-cluster init NAME creates one)",
-                          constants.EXIT_NODESETUP_ERROR) from None
-    try:
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode("ascii"))
+        number = f"{os.getpid()}\n".encode("ascii")
+        os.pwrite(fd, number, 0)        # never empty: a successor writes over the old number
+        os.ftruncate(fd, len(number))
         yield
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(daemon.pid_file)
+        if daemon.pid_fd is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(daemon.pid_file)
         os.close(fd)
+
+
+def give_up_pid_file(daemon: Daemon) -> None:
+    """Leave it to a successor, who waits for its lock."""
+    assert daemon.pid_fd is not None
+    fcntl.lockf(daemon.pid_fd, fcntl.LOCK_UN)
+    daemon.pid_fd = None
 
 
 def _lock_pid_file(path: str) -> int:
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise DaemonError(f"{path} is no regular file")
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

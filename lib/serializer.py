@@ -9,12 +9,15 @@ characters.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 #: Deeper than any body of this API; far from Python's own recursion limit.
 MAX_DEPTH = 32
 #: Longer numbers cost quadratic time to read and fit no field.
 MAX_DIGITS = 19
+#: Strings, also one that does not end, and whatever else is neither they nor brackets.
+_NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
 class ParseError(ValueError):
@@ -61,22 +64,12 @@ def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+    for bracket in _NO_BRACKETS.sub("", text):
+        if bracket in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise ParseError(f"nested deeper than {MAX_DEPTH} levels")
-        elif char in "]}":
+        else:
             depth -= 1
 
 

@@ -39,6 +39,8 @@ class Small(daemon.Daemon):
         self.note("start")
         if self.fail == "start":
             raise daemon.DaemonError("no cluster", 12)
+        if self.fail == "mistake":
+            raise RuntimeError("never thought of")
 
     def serve(self):
         self.note("serve")
@@ -138,6 +140,13 @@ def test_a_failed_start_is_told_on_the_terminal(tmp_path, fail, code, words, for
     assert story(tmp_path)[-1] == "finish" and words in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("foreground", ["yes", "no"])
+def test_a_start_that_fails_by_our_own_mistake_is_in_the_log(tmp_path, foreground):
+    assert run(tmp_path, "mistake", foreground).returncode == 1
+    assert story(tmp_path)[-1] == "finish"
+    assert "never thought of" in (tmp_path / "log").read_text()
+
+
 def test_a_missing_directory_means_no_cluster(tmp_path):
     done = run(tmp_path / "none")
     assert done.returncode == constants.EXIT_NODESETUP_ERROR and "ganeti-cluster" in done.stderr
@@ -168,6 +177,12 @@ def test_a_pid_file_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "pid").symlink_to(tmp_path / "other")
     assert run(tmp_path, fail="serve", foreground="yes").returncode == 1
     assert story(tmp_path) == [] and (tmp_path / "other").read_text() == "untouched"
+
+
+def test_a_pid_file_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pid")
+    done = run(tmp_path)
+    assert done.returncode == 1 and f"{tmp_path}/pid is no regular file" in done.stderr
 
 
 def test_descriptors_that_are_closed_stay_out_of_the_way(tmp_path):

@@ -1,5 +1,7 @@
 """Strict JSON for people, lenient JSON for luxid."""
 
+import random
+
 import pytest
 
 from ganeti import serializer
@@ -25,6 +27,30 @@ def test_strict_refuses_and_says_why(text, words):
 def test_brackets_in_strings_are_no_nesting():
     text = '"' + "[" * 100 + '\\""'
     assert serializer.loads(text) == "[" * 100 + '"'
+
+
+PIECES = ["[", "]", "{", "}", '"', "\\", '\\"', "a", " ", "[" * 9, "]" * 9]
+
+
+@pytest.mark.parametrize("seed", range(500))
+def test_brackets_are_counted_as_they_stand(seed):
+    chance = random.Random(seed)
+    text = "".join(chance.choices(PIECES, k=chance.randrange(40)))
+    depth, deepest, inside, escaped = 0, 0, False, False
+    for char in text:
+        if inside:
+            inside, escaped = escaped or char != '"', char == "\\" and not escaped
+        elif char == '"':
+            inside = True
+        else:
+            depth += (char in "[{") - (char in "]}")
+            deepest = max(deepest, depth)
+    try:
+        serializer._check_depth(text)
+    except serializer.ParseError:
+        assert deepest > serializer.MAX_DEPTH
+    else:
+        assert deepest <= serializer.MAX_DEPTH
 
 
 def test_deep_nesting_is_refused_quickly_however_deep():

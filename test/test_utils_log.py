@@ -1,7 +1,9 @@
 """One line per record, whatever a client put into it."""
 
+import json
 import logging
 import os
+import sys
 
 import pytest
 
@@ -68,6 +70,36 @@ def test_a_link_is_not_followed(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_a_pipe_is_no_log(tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(OSError):            # and nobody waits for a reader
+        log.setup("ganeti-test", str(tmp_path / "log"))
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="no regular file"):
+        log.setup("ganeti-test", str(tmp_path / "log"))
+    os.close(reader)
+
+
+@pytest.mark.parametrize("plant", [
+    lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/null"), os.mkfifo])
+def test_where_no_new_log_can_be_opened_the_old_one_goes_on(tmp_path, plant):
+    path, old, now = tmp_path / "log", tmp_path / "log.1", [0.0]
+    log.setup("ganeti-test", str(path))
+    logging.getLogger().handlers[0].clock = lambda: now[0]
+    path.rename(old)
+    plant(path)
+    for second in range(3):
+        now[0] = 10.0 + second
+        logging.info("line %d", second)
+    log.reopen()
+    lines = old.read_text().splitlines()
+    assert "Going on in the old log" in lines[0] and len(lines) == 4
+    path.rmdir() if path.is_dir() else path.unlink()
+    log.reopen()
+    logging.info("anew")
+    assert path.read_text().endswith("anew\n") and len(old.read_text().splitlines()) == 4
+
+
 def test_its_owner_is_changed_through_the_open_file(tmp_path, monkeypatch):
     path = tmp_path / "log"
     log.setup("ganeti-test", str(path))
@@ -95,3 +127,21 @@ def test_syslog_only_writes_no_file(tmp_path, monkeypatch):
     logging.warning("words")
     assert lines[0] == "/dev/log" and lines[1].endswith("WARNING words")
     assert not (tmp_path / "log").exists()
+
+
+def test_json_lines():
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "a\nb %s", ("c",), None)
+    record.created, record.msecs = 1700000000.5, 500.0
+    found = json.loads(log.JsonFormatter("ganeti-x").format(record))
+    assert found.pop("pid") == os.getpid()
+    assert found == {"time": "2023-11-14T22:13:20.500Z", "level": "WARNING",
+                     "program": "ganeti-x", "message": "a\nb c"}
+
+
+def test_a_traceback_in_json():
+    try:
+        1 // 0
+    except ZeroDivisionError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    line = log.JsonFormatter("ganeti-x").format(record)
+    assert "\n" not in line and "ZeroDivisionError" in json.loads(line)["traceback"]

@@ -1,4 +1,4 @@
-"""Order of names as people expect it."""
+"""Order of names as people expect it; words for one use."""
 
 import pytest
 
@@ -23,3 +23,10 @@ def test_a_very_long_number_is_only_compared():
 def test_keys_of_any_two_names_compare():
     names = ["1a", "a1", "", "é", "1", "1.1", "1-1"]
     assert sorted(text.nice_sorted(names)) == sorted(names)
+
+
+def test_words_are_used_once():
+    one, other = text.unique_words(), text.unique_words()
+    words = [make() for make in (one, other) for _ in range(1000)]
+    assert len(set(words)) == 2000 and {len(word) for word in words} == {16}
+    assert all(word.isalnum() and word.isascii() for word in words)

@@ -7,13 +7,16 @@ Control characters are escaped, so that nothing a client sends can forge a line.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import io
+import json
 import logging
 import logging.handlers
 import os
 import re
+import stat
 import time
+from typing import Any
 
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
@@ -52,15 +55,52 @@ class OneLineFormatter(logging.Formatter):
         return "\n".join("  " + escape(line) for line in text.splitlines())
 
 
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``time`` (UTC), ``level``, ``program``, ``pid``, and either the
+    record's own ``fields`` or its ``message`` (and ``traceback``). ASCII, so that no
+    character of a client's can end a line, or do anything to a terminal."""
+
+    #: Made once: the module's own function would make one for each line.
+    _encode = json.JSONEncoder(separators=(",", ":")).encode
+    _second: tuple[int, str] = (-1, "")
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self._program = program
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """ISO 8601 in UTC; the text of a second is made once."""
+        second, text = self._second
+        if int(record.created) != second:
+            second = int(record.created)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, text
+        return f"{text}.{int(record.msecs):03d}Z"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        entry: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname, "program": self._program, "pid": record.process}
+        fields = getattr(record, "fields", None)
+        entry.update({"message": record.getMessage()} if fields is None else fields)
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        # The one control character that is ASCII and that JSON leaves as it is.
+        return self._encode(entry).replace("\x7f", "\\u007f")
+
+
 class LogFile(logging.handlers.WatchedFileHandler):
     """A log file, also after a rotation; never the file that a link of this name leads to.
 
-    Root opens it, in a directory where others may lay links. Whether the file was
-    rotated away is looked at once a second, not for every line.
+    Root opens it, in a directory where others may lay links and pipes. Whether the file was
+    rotated away is looked at once a second, not for every line. Where no new one can be
+    opened, lines go to the old one, and one of them says why.
     """
 
     clock = staticmethod(time.monotonic)
     _looked = float("-inf")
+    _complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
@@ -70,24 +110,57 @@ class LogFile(logging.handlers.WatchedFileHandler):
             self.reopenIfNeeded()
         logging.FileHandler.emit(self, record)
 
+    def reopenIfNeeded(self) -> None:
+        """Go on in a new file, if ours was rotated away and there can be one."""
+        try:
+            if self._is_there():
+                return
+            stream = self._open()
+        except OSError as err:
+            if not self._complained:
+                self._complained = True
+                logging.FileHandler.emit(self, logging.LogRecord(
+                    "root", logging.WARNING, __file__, 0, "Going on in the old log, as %s cannot "
+                    "be opened: %s", (self.baseFilename, err.strerror), None))
+            return
+        self._complained = False
+        old, self.stream = self.stream, stream
+        if old is not None:
+            old.close()
+        self._statstream()
+
+    def _is_there(self) -> bool:
+        try:
+            found = os.lstat(self.baseFilename)
+        except FileNotFoundError:
+            return False
+        return (found.st_dev, found.st_ino) == (self.dev, self.ino)
+
     def _open(self) -> io.TextIOWrapper:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        return open(os.open(self.baseFilename, flags, 0o666), "a", encoding=self.encoding,
-                    errors=self.errors)
+        # A pipe that nobody reads would have us wait for ever.
+        flags = (os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                 | os.O_NONBLOCK)
+        fd = os.open(self.baseFilename, flags, 0o666)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return open(fd, "a", encoding=self.encoding, errors=self.errors)
 
 
 def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = "no",
-          stderr: bool = False) -> logging.Logger:
+          stderr: bool = False, json_lines: bool = False) -> logging.Logger:
     """Send the root logger to a file (created if need be), syslog and stderr.
 
-    ``syslog`` is "no", "yes" (too) or "only" (instead of the file).
+    ``syslog`` is "no", "yes" (too) or "only" (instead of the file). ``json_lines`` is for
+    file and stderr.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
-    formatter = OneLineFormatter((FORMAT_DEBUG if debug else FORMAT).format(program=program))
+    formatter = JsonFormatter(program) if json_lines else OneLineFormatter(
+        (FORMAT_DEBUG if debug else FORMAT).format(program=program))
     handlers: list[logging.Handler] = []
     if path is not None and syslog != "only":
         handlers.append(LogFile(path, encoding="utf-8", errors="backslashreplace"))
@@ -98,6 +171,9 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
         root.addHandler(handler)
     if syslog != "no":
         root.addHandler(_syslog(program))
+    # Whatever no format of ours shows is not looked up for each record.
+    logging.logThreads = debug
+    logging.logMultiprocessing = False
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
     return root
@@ -111,12 +187,24 @@ def _syslog(program: str) -> logging.Handler:
     return handler
 
 
+def access(line: str, fields: dict[str, Any] | None = None) -> None:
+    """A record that is made for every answer: without a search for the line of code that
+    it comes from, which would cost as much as the rest of it."""
+    record = logging.LogRecord("root", logging.INFO, "", 0, line, None, None)
+    if fields is not None:
+        record.fields = fields
+    logging.getLogger().handle(record)
+
+
 def reopen() -> None:
     """Go on in new files after a log rotation."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile):
-            with contextlib.suppress(OSError):
+            handler.acquire()               # other threads write to it
+            try:
                 handler.reopenIfNeeded()
+            finally:
+                handler.release()
 
 
 def own_files(uid: int, gid: int) -> None:

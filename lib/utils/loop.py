@@ -81,6 +81,8 @@ class Loop:
         self._calls: deque[Callback] = deque()
         self._woken = False
         self._stopped = False
+        #: The thread that runs it.
+        self._thread: int | None = None
         self._wake_out, self._wake_in = socket.socketpair()
         for end in (self._wake_out, self._wake_in):
             end.setblocking(False)
@@ -132,8 +134,10 @@ class Loop:
     def call_threadsafe(self, function: Callback) -> None:
         """Have the loop's thread call soon; from any thread, and from signal handlers."""
         self._calls.append(function)
-        if self._woken:
-            return                      # a byte is on its way already
+        # A byte is on its way already, or we are the loop: it sleeps only when nothing is to
+        # be called, and a signal, which may come in between, wakes it by itself.
+        if self._woken or threading.get_ident() == self._thread:
+            return
         self._woken = True
         try:
             self._wake_in.send(b"\0")
@@ -171,8 +175,10 @@ class Loop:
             signal.set_wakeup_fd(before)
 
     def _run(self) -> None:
+        self._thread = threading.get_ident()
         while not self._stopped:
             self.run_once(None)
+        self._thread = None
         self._stopped = False
 
     def stop(self) -> None:

@@ -1,8 +1,11 @@
-"""Text for people: order of names."""
+"""Text for people: the order of names, words that stand for one thing each."""
 
 from __future__ import annotations
 
+import itertools
 import re
+import secrets
+from collections.abc import Callable
 
 _DIGITS = re.compile(r"([0-9]+)", re.ASCII)
 
@@ -30,3 +33,10 @@ def nice_key(name: str) -> NiceKey:
 def nice_sorted(names: list[str]) -> list[str]:
     """The names in the order that people expect."""
     return sorted(names, key=nice_key)
+
+
+def unique_words() -> Callable[[], str]:
+    """Makes words of 16 letters and digits or more, each only once, in any process; from any
+    thread. They follow each other, and so are no secrets."""
+    mine, numbers = secrets.token_hex(5), itertools.count()
+    return lambda: f"{mine}{next(numbers):06x}"

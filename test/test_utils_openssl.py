@@ -1,0 +1,62 @@
+"""Which curves a server offers that was started with our configuration of OpenSSL."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from testutils_http import certificate
+
+SERVER = """
+    import os, sys
+    sys.path[:0] = {path!r}
+    from ganeti.utils import openssl
+    openssl.load()
+    import socket
+    from ganeti.http.tls import make_ssl_context
+    context = make_ssl_context({certificate!r})
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(listener.getsockname()[1], os.environ.get("OPENSSL_CONF"), flush=True)
+    for _ in range({count}):
+        sock, _ = listener.accept()
+        try:
+            context.wrap_socket(sock, server_side=True).close()
+        except OSError:
+            sock.close()
+"""
+
+
+def offered(groups, **environment):
+    """Those of the groups with which a handshake succeeds, and OPENSSL_CONF afterwards."""
+    code = SERVER.format(path=sys.path, certificate=certificate(), count=len(groups))
+    # Measuring coverage would load OpenSSL before the first line of the server.
+    words = {name: text for name, text in os.environ.items()
+             if name not in ("OPENSSL_CONF", "COVERAGE_PROCESS_START")}
+    with subprocess.Popen([sys.executable, "-c", code.replace("\n    ", "\n")], text=True,
+                          env={**words, **environment}, stdout=subprocess.PIPE) as server:
+        port, variable = server.stdout.readline().split()
+        found = []
+        for group in groups:
+            done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}",
+                                   "-groups", group, "-tls1_3"], input="", text=True,
+                                  capture_output=True, env=words)
+            if "New, TLSv1.3" in done.stdout:   # its exit code depends on who closes first
+                found.append(group)
+    return found, variable
+
+
+def test_these_curves_and_no_others_and_nothing_is_left_behind():
+    found, variable = offered(["X25519", "P-256", "P-384", "P-521", "X448"])
+    assert found == ["X25519", "P-256", "P-384"] and variable == "None"
+
+
+def test_the_administrators_own_configuration_is_left_alone(tmp_path):
+    own = tmp_path / "openssl.cnf"
+    own.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+                   "Groups = P-521\n")
+    assert offered(["P-256", "P-521"], OPENSSL_CONF=str(own)) == (["P-521"], str(own))
+
+
+def test_the_launcher_loads_it_first():
+    text = (Path(__file__).parent.parent / "daemons/ganeti-rapi.in").read_text()
+    assert text.index("openssl.load()") < text.index("from ganeti.server import rapi")
