@@ -9,6 +9,7 @@ Shared words, which both daemons use:
   pathutils   every file and socket path, under one root
   ht          does a value fit a type; serializer: strict JSON
   qfilter     the query filter language; pattern: regular expressions that end
+  jobrules    which jobs may begin, and who said so
   utils       io, process, log, loop, text: small and separate
   daemon      what the two daemons have in common as processes
   objects     Cluster, Node, Group, Instance, Disk, Nic

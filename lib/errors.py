@@ -175,6 +175,10 @@ class ProtocolError(Error):
     """The conversation with the master is broken."""
 
 
+class TooManyWaits(ProtocolError):
+    """As many requests wait for jobs as may."""
+
+
 class RequestError(ProtocolError):
     """The master answered failure in a form that is no error we know."""
 

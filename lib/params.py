@@ -355,6 +355,11 @@ HYPERVISOR: dict[str, Table] = {
     constants.HT_KVM: KVM,
 }
 
+#: Parameters that hold for a whole cluster or node; instances do not show them
+#: (Ganeti 3.0: neither as a field nor within ``hvparams``).
+GLOBAL_HYPERVISOR = frozenset({"migration_bandwidth", "migration_mode", "migration_port",
+                               "xen_cmd"})
+
 #: Parameters of Ganeti's other hypervisors: known names, but never fitting here.
 FOREIGN_HYPERVISOR = frozenset((
     "blockdev_prefix bootloader_args bootloader_path cpu_cap cpu_weight cpuid device_model devices "

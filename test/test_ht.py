@@ -1,6 +1,6 @@
 """Types of fields: what fits, what does not, and how it is said."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 
@@ -70,3 +70,15 @@ def test_os_names(name, good):
 
 def test_long_values_are_cut_in_messages():
     assert len(ht.shorten("x" * 1000)) == 80
+
+
+def test_checks_of_a_class_are_those_of_its_own_words():
+    class Base:
+        """Whose words are read for itself only."""
+        first: "str"
+
+    class Thing(Base):
+        small: "int | None"
+        BIG: "ClassVar[int]" = 1
+    found = ht.checks_of(Thing)
+    assert list(found) == ["small"] and found["small"] is ht.check_for(int | None)

@@ -1,18 +1,41 @@
 """Every opcode, by noun. ``opcodes.OpInstanceStartup``, ``opcodes.load(wire)``.
 
-An opcode that our master carries out is a class here and a logical unit in
-``cmdlib``. One that only a real Ganeti master knows stands in ``FORWARD_ONLY``:
-our master refuses it by name.
+Each is a class here, so that the front can check and forward it. One that our own master
+carries out has a logical unit in ``cmdlib``; the others stand in ``FORWARD_ONLY``, and our
+master refuses them by name.
 """
 
 from ganeti.opcodes.base import BY_ID, FieldError, OpCode, load, redact
-from ganeti.opcodes.cluster import (OpClusterVerify, OpClusterVerifyConfig,
-                                    OpClusterVerifyGroup, OpOsDiagnose)
+from ganeti.opcodes.backup import OpBackupExport, OpBackupPrepare, OpBackupRemove
+from ganeti.opcodes.cluster import (OpClusterActivateMasterIp, OpClusterConfigQuery,
+                                    OpClusterDeactivateMasterIp, OpClusterDestroy,
+                                    OpClusterPostInit, OpClusterQuery, OpClusterRedistConf,
+                                    OpClusterRename, OpClusterRenewCrypto,
+                                    OpClusterRepairDiskSizes, OpClusterSetParams, OpClusterVerify,
+                                    OpClusterVerifyConfig, OpClusterVerifyDisks,
+                                    OpClusterVerifyGroup, OpExtStorageDiagnose, OpOsDiagnose)
+from ganeti.opcodes.group import (OpGroupAdd, OpGroupAssignNodes, OpGroupEvacuate, OpGroupRemove,
+                                  OpGroupRename, OpGroupSetParams, OpGroupVerifyDisks)
 from ganeti.opcodes.instance import (OpInstanceCreate, OpInstanceQueryData, OpInstanceReboot,
                                      OpInstanceReinstall, OpInstanceRemove, OpInstanceShutdown,
                                      OpInstanceStartup)
+from ganeti.opcodes.instance_change import (OpInstanceChangeGroup, OpInstanceConsole,
+                                            OpInstanceFailover, OpInstanceMigrate, OpInstanceMove,
+                                            OpInstanceMultiAlloc, OpInstanceRename,
+                                            OpInstanceSetParams)
+from ganeti.opcodes.instance_disks import (OpInstanceActivateDisks, OpInstanceDeactivateDisks,
+                                           OpInstanceGrowDisk, OpInstanceRecreateDisks,
+                                           OpInstanceReplaceDisks)
+from ganeti.opcodes.network import (OpNetworkAdd, OpNetworkConnect, OpNetworkDisconnect,
+                                    OpNetworkRemove, OpNetworkRename, OpNetworkSetParams)
+from ganeti.opcodes.node import (OpNodeAdd, OpNodeEvacuate, OpNodeMigrate, OpNodeModifyStorage,
+                                 OpNodePowercycle, OpNodeQueryStorage, OpNodeQueryvols,
+                                 OpNodeRemove, OpNodeSetParams, OpOobCommand, OpRepairNodeStorage,
+                                 OpRestrictedCommand)
+from ganeti.opcodes.query import OpQuery, OpQueryFields
 from ganeti.opcodes.tags import OpTagsDel, OpTagsGet, OpTagsSearch, OpTagsSet
-from ganeti.opcodes.test import OpTestDelay
+from ganeti.opcodes.test import (OpTestAllocator, OpTestDelay, OpTestDummy, OpTestJqueue,
+                                 OpTestOsParams)
 
 #: OP_IDs of Ganeti 3.x that our master does not carry out.
 FORWARD_ONLY: frozenset[str] = frozenset({
@@ -30,7 +53,6 @@ FORWARD_ONLY: frozenset[str] = frozenset({
     "OP_CLUSTER_RENEW_CRYPTO",
     "OP_CLUSTER_REPAIR_DISK_SIZES",
     "OP_CLUSTER_SET_PARAMS",
-    "OP_CLUSTER_VERIFY_DISKS",
     "OP_EXT_STORAGE_DIAGNOSE",
     "OP_GROUP_ADD",
     "OP_GROUP_ASSIGN_NODES",
@@ -38,7 +60,6 @@ FORWARD_ONLY: frozenset[str] = frozenset({
     "OP_GROUP_REMOVE",
     "OP_GROUP_RENAME",
     "OP_GROUP_SET_PARAMS",
-    "OP_GROUP_VERIFY_DISKS",
     "OP_INSTANCE_ACTIVATE_DISKS",
     "OP_INSTANCE_CHANGE_GROUP",
     "OP_INSTANCE_CONSOLE",
@@ -80,8 +101,26 @@ FORWARD_ONLY: frozenset[str] = frozenset({
 
 __all__ = [
     "BY_ID", "FORWARD_ONLY", "FieldError", "OpCode", "load", "redact",
-    "OpClusterVerify", "OpClusterVerifyConfig", "OpClusterVerifyGroup", "OpOsDiagnose",
+    "OpBackupExport", "OpBackupPrepare", "OpBackupRemove",
+    "OpClusterActivateMasterIp", "OpClusterConfigQuery", "OpClusterDeactivateMasterIp",
+    "OpClusterDestroy", "OpClusterPostInit", "OpClusterQuery", "OpClusterRedistConf",
+    "OpClusterRename", "OpClusterRenewCrypto", "OpClusterRepairDiskSizes",
+    "OpClusterSetParams", "OpClusterVerify", "OpClusterVerifyConfig", "OpClusterVerifyDisks",
+    "OpClusterVerifyGroup", "OpExtStorageDiagnose", "OpOsDiagnose",
+    "OpGroupAdd", "OpGroupAssignNodes", "OpGroupEvacuate", "OpGroupRemove", "OpGroupRename",
+    "OpGroupSetParams", "OpGroupVerifyDisks",
     "OpInstanceCreate", "OpInstanceQueryData", "OpInstanceReboot", "OpInstanceReinstall",
     "OpInstanceRemove", "OpInstanceShutdown", "OpInstanceStartup",
-    "OpTagsDel", "OpTagsGet", "OpTagsSearch", "OpTagsSet", "OpTestDelay",
+    "OpInstanceChangeGroup", "OpInstanceConsole", "OpInstanceFailover", "OpInstanceMigrate",
+    "OpInstanceMove", "OpInstanceMultiAlloc", "OpInstanceRename", "OpInstanceSetParams",
+    "OpInstanceActivateDisks", "OpInstanceDeactivateDisks", "OpInstanceGrowDisk",
+    "OpInstanceRecreateDisks", "OpInstanceReplaceDisks",
+    "OpNetworkAdd", "OpNetworkConnect", "OpNetworkDisconnect", "OpNetworkRemove",
+    "OpNetworkRename", "OpNetworkSetParams",
+    "OpNodeAdd", "OpNodeEvacuate", "OpNodeMigrate", "OpNodeModifyStorage", "OpNodePowercycle",
+    "OpNodeQueryStorage", "OpNodeQueryvols", "OpNodeRemove", "OpNodeSetParams", "OpOobCommand",
+    "OpRepairNodeStorage", "OpRestrictedCommand",
+    "OpQuery", "OpQueryFields",
+    "OpTagsDel", "OpTagsGet", "OpTagsSearch", "OpTagsSet",
+    "OpTestAllocator", "OpTestDelay", "OpTestDummy", "OpTestJqueue", "OpTestOsParams",
 ]

@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from ganeti import constants, errors, ht
+
+#: What a job shows of the common fields where they were not given.
+_COMMON_VIEW = {"debug_level": 0, "priority": constants.PRIORITY_DEFAULT, "depends": None,
+                "comment": None}
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -149,8 +153,11 @@ class OpCode(_Declared):
         return wire
 
     def to_view(self) -> dict[str, Any]:
-        """All fields that have a value, secrets left out: what a job shows in ``ops``."""
-        view: dict[str, Any] = {"OP_ID": self.OP_ID}
+        """What a job shows in ``ops``: all fields that have a value, without secrets.
+
+        The common ones are there also without, but for ``dry_run`` (as luxid 3.0).
+        """
+        view: dict[str, Any] = {"OP_ID": self.OP_ID, **_COMMON_VIEW}
         for name in self.CHECKS:
             value = getattr(self, name)
             if value is None:
@@ -182,6 +189,9 @@ def redact(value: object) -> Any:
     return "<redacted>"
 
 
+_COMMON_CHECKS = {name: check for name, check in ht.checks_of(OpCode).items()
+                  if name in COMMON_FIELDS}
+
 #: OP_ID -> class.
 BY_ID: dict[str, type[OpCode]] = {}
 
@@ -191,11 +201,8 @@ _OpClass = TypeVar("_OpClass", bound=type[OpCode])
 @dataclass_transform(kw_only_default=True)
 def opcode(cls: _OpClass) -> _OpClass:
     """Make a class an opcode: read its fields, derive its OP_ID, make it known."""
-    hints = get_type_hints(cls, include_extras=True)
-    fields = [name for name in hints if name.islower() and name != "given"]
-    own = [name for name in fields if name not in COMMON_FIELDS]
     cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
-    cls.CHECKS = {name: ht.check_for(hints[name]) for name in [*own, *COMMON_FIELDS]}
+    cls.CHECKS = {**ht.checks_of(cls), **_COMMON_CHECKS}
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
     cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
     cls.FRESH = {name: default for name, default in cls.DEFAULTS.items()

@@ -47,8 +47,8 @@ class OpInstanceCreate(OpCode):
     force_variant: bool = False
     forthcoming: bool = False
     group_name: ht.NonEmptyString | None = None
-    helper_shutdown_timeout: int | None = None
-    helper_startup_timeout: int | None = None
+    helper_shutdown_timeout: int = 7200
+    helper_startup_timeout: int = 300
     hvparams: dict[str, Any] = {}
     hypervisor: Hypervisor | None = None
     iallocator: ht.NonEmptyString | None = None
@@ -120,7 +120,7 @@ class OpInstanceShutdown(OpCode):
     ignore_offline_nodes: bool = False
     timeout: ht.NonNegativeInt = 120
     no_remember: bool = False
-    admin_state_source: ht.NonEmptyString | None = None
+    admin_state_source: ht.NonEmptyString = "admin"
 
 
 @opcode

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.instance import DiskTemplate, Hypervisor, NicSpecs
 
 
 @opcode
@@ -15,7 +18,63 @@ class OpTestDelay(OpCode):
     duration: ht.NonNegativeFloat
     on_master: bool = True
     on_nodes: list[ht.NonEmptyString] = []
-    on_node_uuids: list[str] | None = None
+    on_node_uuids: list[str] = []
     repeat: ht.NonNegativeInt = 0
     interruptible: bool = False
     no_locks: bool = True
+
+
+@opcode
+class OpTestAllocator(OpCode):
+    """Ask an allocator, and change nothing."""
+
+    SUMMARY_FIELD = "iallocator"
+
+    direction: Literal["in", "out"]
+    mode: Literal["allocate", "relocate", "multi-allocate", "node-evacuate", "change-group",
+                  "allocate-secondary"]
+    name: ht.NonEmptyString
+    count: ht.NonNegativeInt = 1
+    disk_template: DiskTemplate | None = None
+    disks: list[Any] | None = None
+    evac_mode: Literal["primary-only", "secondary-only", "all"] | None = None
+    group_name: ht.NonEmptyString | None = None
+    hypervisor: Hypervisor | None = None
+    iallocator: ht.NonEmptyString | None = None
+    instances: list[ht.NonEmptyString] | None = None
+    memory: ht.NonNegativeInt | None = None
+    nics: NicSpecs | None = None
+    os: ht.NonEmptyString | None = None
+    spindle_use: ht.NonNegativeInt = 1
+    tags: list[ht.NonEmptyString] = []
+    target_groups: list[ht.NonEmptyString] | None = None
+    vcpus: ht.NonNegativeInt | None = None
+
+
+@opcode
+class OpTestJqueue(OpCode):
+    """Tell those who test a job queue when it is where."""
+
+    fail: bool = False
+    log_messages: list[str] = []
+    notify_exec: bool = False
+    notify_waitlock: bool = False
+
+
+@opcode
+class OpTestDummy(OpCode):
+    """Answer ``result``, say ``messages``, fail, submit jobs: whatever it is told."""
+
+    result: Any
+    messages: Any
+    fail: Any
+    submit_jobs: Any
+
+
+@opcode
+class OpTestOsParams(OpCode):
+    """Take an OS's secret parameters, and keep them secret."""
+
+    SECRET = frozenset({"osparams_secret"})
+
+    osparams_secret: dict[str, Any] | None = None

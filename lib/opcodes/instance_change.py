@@ -1,0 +1,182 @@
+"""Opcodes that change what an instance is, or where it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Annotated, Any
+
+from ganeti import constants, ht
+from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.instance import DiskTemplate, FileDriver
+
+#: What can be done to a disk or network card; and what the form of 2.0 knows of that.
+_ACTIONS = frozenset({"add", "attach", "modify", "remove", "detach"})
+_OLD_ACTIONS = frozenset({"add", "remove"})
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, str) or ht.check_for(int).fits(value)
+
+
+def _is_change(entry: object, keys: Set[str] | None) -> bool:
+    """``[action, number or name, {parameters}]``, or as in 2.0 ``[action or number, {...}]``."""
+    if not isinstance(entry, (list, tuple)) or len(entry) not in (2, 3):
+        return False
+    *head, parameters = entry
+    if not isinstance(parameters, dict) or not (keys is None or parameters.keys() <= keys):
+        return False
+    if len(head) == 2:
+        return head[0] in _ACTIONS and _is_index(head[1])
+    return ht.check_for(ht.NonNegativeInt).fits(head[0]) or head[0] in _OLD_ACTIONS
+
+
+def _changes(what: str, keys: Set[str] | None) -> ht.Refinement:
+    return ht.Refinement(
+        f"a list of [action, number or name, {{parameters}}] of {what}s, the action one of "
+        + ", ".join(sorted(_ACTIONS)),
+        lambda entries: (all(_is_change(entry, keys) for entry in entries)
+                         and len({len(entry) for entry in entries}) < 2))
+
+
+DiskChanges = Annotated[list[Any], _changes("disk", None)]
+NicChanges = Annotated[list[Any], _changes("network card", constants.NIC_KEYS)]
+
+
+@opcode
+class OpInstanceSetParams(OpCode):
+    """Change an instance's parameters, disks and network cards.
+
+    The job answers ``[[what, new value], ...]``.
+    """
+
+    SUMMARY_FIELD = "instance_name"
+    SECRET = frozenset({"osparams_private"})
+
+    instance_name: ht.NonEmptyString
+    beparams: dict[str, Any] = {}
+    conflicts_check: bool = True
+    disk_template: DiskTemplate | None = None
+    disks: DiskChanges = []
+    ext_params: dict[str, Any] = {}
+    file_driver: FileDriver | None = None
+    file_storage_dir: ht.NonEmptyString | None = None
+    force: bool = False
+    force_variant: bool = False
+    hotplug: bool = True
+    hotplug_if_possible: bool = False
+    hvparams: dict[str, Any] = {}
+    iallocator: ht.NonEmptyString | None = None
+    ignore_ipolicy: bool = False
+    instance_communication: bool | None = None
+    instance_uuid: ht.NonEmptyString | None = None
+    nics: NicChanges = []
+    offline: bool | None = None
+    os_name: ht.NonEmptyString | None = None
+    osparams: dict[str, Any] = {}
+    osparams_private: dict[str, Any] | None = None
+    pnode: ht.NonEmptyString | None = None
+    pnode_uuid: ht.NonEmptyString | None = None
+    remote_node: ht.NonEmptyString | None = None
+    remote_node_uuid: ht.NonEmptyString | None = None
+    runtime_mem: ht.PositiveInt | None = None
+    wait_for_sync: bool = True
+
+
+@opcode
+class OpInstanceRename(OpCode):
+    """Give a stopped instance another name. The job answers the full one."""
+
+    instance_name: ht.NonEmptyString
+    new_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None
+    ip_check: bool = False
+    name_check: bool = False
+
+
+@opcode
+class OpInstanceMigrate(OpCode):
+    """Move a running instance to another node without stopping it."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    allow_failover: bool = False
+    allow_runtime_changes: bool = True
+    cleanup: bool = False
+    iallocator: ht.NonEmptyString | None = None
+    ignore_hvversions: bool = False
+    ignore_ipolicy: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    live: bool | None = None
+    mode: ht.MigrationMode | None = None
+    target_node: ht.NonEmptyString | None = None
+    target_node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpInstanceFailover(OpCode):
+    """Stop an instance, and start it on another node that has its disks."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    cleanup: bool = False
+    iallocator: ht.NonEmptyString | None = None
+    ignore_consistency: bool = False
+    ignore_ipolicy: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    shutdown_timeout: ht.NonNegativeInt = 120
+    target_node: ht.NonEmptyString | None = None
+    target_node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpInstanceMove(OpCode):
+    """Copy a stopped instance's disks to another node, which becomes its primary one."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    target_node: ht.NonEmptyString
+    compress: str = "none"
+    ignore_consistency: bool = False
+    ignore_ipolicy: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    shutdown_timeout: ht.NonNegativeInt = 120
+    target_node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpInstanceChangeGroup(OpCode):
+    """Move an instance to nodes of another group."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    early_release: bool = False
+    iallocator: ht.NonEmptyString | None = None
+    instance_uuid: ht.NonEmptyString | None = None
+    target_groups: list[ht.NonEmptyString] | None = None
+
+
+@opcode
+class OpInstanceMultiAlloc(OpCode):
+    """Create many instances, on nodes that an allocator chooses for all of them together.
+
+    ``instances`` are creations as opcodes. The job answers ``{"jobs", "allocatable",
+    "failed"}``.
+    """
+
+    instances: list[Any] = []
+    iallocator: ht.NonEmptyString | None = None
+    opportunistic_locking: bool = False
+
+
+@opcode
+class OpInstanceConsole(OpCode):
+    """Say how to reach an instance's console."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    instance_uuid: ht.NonEmptyString | None = None

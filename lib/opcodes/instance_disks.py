@@ -1,0 +1,99 @@
+"""Opcodes about the disks of an instance."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from ganeti import constants, ht
+from ganeti.opcodes.base import OpCode, opcode
+
+DiskIndex = Annotated[int, ht.Refinement(
+    f"the number of a disk, 0 to {constants.MAX_DISKS - 1}",
+    lambda number: 0 <= number < constants.MAX_DISKS)]
+
+
+def _is_recreated(disk: object) -> bool:
+    """A disk's number, or that and what it is to have instead."""
+    if isinstance(disk, (list, tuple)) and len(disk) == 2:
+        return ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
+    return ht.check_for(ht.NonNegativeInt).fits(disk)
+
+
+#: All of one form.
+RecreatedDisks = Annotated[list[Any], ht.Refinement(
+    "a list of disks' numbers, or of [number, {parameters}]",
+    lambda disks: (all(map(_is_recreated, disks))
+                   and len({isinstance(disk, int) for disk in disks}) < 2))]
+
+
+@opcode
+class OpInstanceActivateDisks(OpCode):
+    """Make the disks of a stopped instance usable on its primary node.
+
+    The job answers ``[[node, name, path], ...]``.
+    """
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    ignore_size: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    wait_for_sync: bool = False
+
+
+@opcode
+class OpInstanceDeactivateDisks(OpCode):
+    """Undo what activate-disks did."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    force: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpInstanceGrowDisk(OpCode):
+    """Enlarge a disk by ``amount`` MiB, or with ``absolute`` to that."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    disk: DiskIndex
+    amount: ht.NonNegativeInt
+    absolute: bool = False
+    ignore_ipolicy: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    wait_for_sync: bool = True
+
+
+@opcode
+class OpInstanceRecreateDisks(OpCode):
+    """Make disks that were lost anew, without what was on them."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    disks: RecreatedDisks = []
+    iallocator: ht.NonEmptyString | None = None
+    instance_uuid: ht.NonEmptyString | None = None
+    node_uuids: list[ht.NonEmptyString] | None = None
+    nodes: list[ht.NonEmptyString] = []
+
+
+@opcode
+class OpInstanceReplaceDisks(OpCode):
+    """Make the mirror of an instance's disks anew, on the same nodes or on another one."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    mode: Literal["replace_on_primary", "replace_on_secondary", "replace_new_secondary",
+                  "replace_auto"]
+    disks: list[DiskIndex] = []
+    early_release: bool = False
+    iallocator: ht.NonEmptyString | None = None
+    ignore_ipolicy: bool = False
+    instance_uuid: ht.NonEmptyString | None = None
+    remote_node: ht.NonEmptyString | None = None
+    remote_node_uuid: ht.NonEmptyString | None = None

@@ -1,0 +1,173 @@
+"""Opcodes about nodes, and about what is stored on them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ganeti import ht
+from ganeti.opcodes.base import OpCode, opcode
+
+StorageType = Literal["blockdev", "diskless", "ext", "file", "gluster", "lvm-pv", "lvm-vg",
+                      "rados", "sharedfile"]
+EvacuationMode = Literal["primary-only", "secondary-only", "all"]
+
+
+@opcode
+class OpNodeAdd(OpCode):
+    """Make a machine a node of the cluster, or with ``readd`` make a node one again."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    disk_state: dict[str, Any] | None = None
+    group: ht.NonEmptyString | None = None
+    hv_state: dict[str, Any] | None = None
+    master_capable: bool | None = None
+    ndparams: dict[str, Any] | None = None
+    node_setup: bool = False
+    primary_ip: ht.NonEmptyString | None = None
+    readd: bool = False
+    secondary_ip: ht.NonEmptyString | None = None
+    vm_capable: bool | None = None
+
+
+@opcode
+class OpNodeRemove(OpCode):
+    """Take a node that no instance needs out of the cluster."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpNodeSetParams(OpCode):
+    """Change a node's role and parameters. The job answers ``[[what, new value], ...]``."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    auto_promote: bool = False
+    disk_state: dict[str, Any] | None = None
+    drained: bool | None = None
+    force: bool = False
+    hv_state: dict[str, Any] | None = None
+    master_candidate: bool | None = None
+    master_capable: bool | None = None
+    ndparams: dict[str, Any] | None = None
+    node_uuid: ht.NonEmptyString | None = None
+    offline: bool | None = None
+    powered: bool | None = None
+    secondary_ip: ht.NonEmptyString | None = None
+    vm_capable: bool | None = None
+
+
+@opcode
+class OpNodePowercycle(OpCode):
+    """Reboot a node at once, whatever runs on it."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    force: bool = False
+    node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpNodeEvacuate(OpCode):
+    """Move instances away from a node. The job answers the jobs that do it."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    mode: EvacuationMode
+    early_release: bool = False
+    iallocator: ht.NonEmptyString | None = None
+    ignore_soft_errors: bool | None = None
+    node_uuid: ht.NonEmptyString | None = None
+    remote_node: ht.NonEmptyString | None = None
+    remote_node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpNodeMigrate(OpCode):
+    """Migrate all instances that run on a node. The job answers the jobs that do it."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    allow_runtime_changes: bool = True
+    iallocator: ht.NonEmptyString | None = None
+    ignore_ipolicy: bool = False
+    live: bool | None = None
+    mode: ht.MigrationMode | None = None
+    node_uuid: ht.NonEmptyString | None = None
+    target_node: ht.NonEmptyString | None = None
+    target_node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpNodeQueryvols(OpCode):
+    """List the logical volumes of nodes, a row each, with the columns asked for."""
+
+    output_fields: list[ht.NonEmptyString]
+    nodes: list[ht.NonEmptyString] = []
+
+
+@opcode
+class OpNodeQueryStorage(OpCode):
+    """List units of storage on nodes, a row each, with the columns asked for."""
+
+    output_fields: list[ht.NonEmptyString]
+    name: ht.NonEmptyString | None = None
+    nodes: list[ht.NonEmptyString] = []
+    storage_type: StorageType | None = None
+
+
+@opcode
+class OpNodeModifyStorage(OpCode):
+    """Change a unit of storage on a node."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    storage_type: StorageType
+    changes: dict[str, Any]
+    name: ht.NonEmptyString | None = None
+    node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpRepairNodeStorage(OpCode):
+    """Mend a unit of storage on a node."""
+
+    SUMMARY_FIELD = "node_name"
+
+    node_name: ht.NonEmptyString
+    storage_type: StorageType
+    ignore_consistency: bool = False
+    name: ht.NonEmptyString | None = None
+    node_uuid: ht.NonEmptyString | None = None
+
+
+@opcode
+class OpOobCommand(OpCode):
+    """Have the program for that reach nodes around their operating system."""
+
+    command: Literal["health", "power-cycle", "power-off", "power-on", "power-status"]
+    ignore_status: bool = False
+    node_names: list[ht.NonEmptyString] = []
+    node_uuids: list[ht.NonEmptyString] | None = None
+    power_delay: ht.NonNegativeFloat = 2.0
+    timeout: int = 60
+
+
+@opcode
+class OpRestrictedCommand(OpCode):
+    """Run one of the programs that nodes keep for this."""
+
+    command: ht.NonEmptyString
+    nodes: list[ht.NonEmptyString]
+    node_uuids: list[ht.NonEmptyString] | None = None
+    use_locking: bool = False

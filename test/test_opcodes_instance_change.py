@@ -1,0 +1,52 @@
+"""Opcodes that change instances: the forms of 2.0 and of 3.x, and what is neither."""
+
+import pytest
+from testutils_opcodes import assert_needs, assert_refused
+
+from ganeti import opcodes
+
+NAME = {"instance_name": "web"}
+
+
+@pytest.mark.parametrize("entries", [
+    [], [["add", -1, {"size": 1}]], [["modify", "data", {"mode": "ro"}], ["remove", 0, {}]],
+    [["add", {"size": 1}]], [[0, {"mode": "ro"}], ["remove", {}]]])
+def test_changes_of_disks(entries):
+    assert opcodes.OpInstanceSetParams(**NAME, disks=entries).disks == entries
+
+
+@pytest.mark.parametrize("entries", [
+    [["move", 0, {}]], [["add", 0]], [["add", None, {}]], ["add"], [[]], [["attach", {}]],
+    [[-1, {}]], [["add", -1, {}], ["add", {}]], [[True, {}]], {"add": {}}])
+def test_what_is_no_change(entries):
+    assert_refused(opcodes.OpInstanceSetParams, NAME, disks=entries, nics=entries)
+
+
+def test_cards_have_known_keys():
+    good = [["modify", 0, {"link": "br1", "mac": None}]]
+    assert opcodes.OpInstanceSetParams(**NAME, nics=good).nics == good
+    assert_refused(opcodes.OpInstanceSetParams, NAME, nics=[["modify", 0, {"speed": "1"}]])
+
+
+def test_what_a_change_refuses():
+    assert_refused(opcodes.OpInstanceSetParams, NAME, runtime_mem=0, disk_template="floppy",
+                   offline="no", beparams=[], hotplug=1, os_name="")
+
+
+def test_secrets_are_not_shown():
+    view = opcodes.OpInstanceSetParams(**NAME, osparams_private={"password": "x"}).to_view()
+    assert view["osparams_private"] == {"password": "<redacted>"}
+
+
+@pytest.mark.parametrize("cls, good", [
+    (opcodes.OpInstanceRename, {**NAME, "new_name": "db"}), (opcodes.OpInstanceMigrate, NAME),
+    (opcodes.OpInstanceFailover, NAME), (opcodes.OpInstanceMove, {**NAME, "target_node": "n"}),
+    (opcodes.OpInstanceChangeGroup, NAME), (opcodes.OpInstanceConsole, NAME),
+    (opcodes.OpInstanceMultiAlloc, {}), (opcodes.OpInstanceSetParams, NAME)])
+def test_what_each_needs(cls, good):
+    assert_needs(cls, good)
+
+
+def test_kinds_of_migration():
+    assert opcodes.OpInstanceMigrate(**NAME, mode="non-live").mode == "non-live"
+    assert_refused(opcodes.OpInstanceMigrate, NAME, mode="dead", live="yes")

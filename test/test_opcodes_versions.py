@@ -1,0 +1,29 @@
+"""Which version knows what, and that the table names what there is."""
+
+import pytest
+
+from ganeti import opcodes
+from ganeti.opcodes import versions
+from ganeti.opcodes.versions import Span
+
+
+@pytest.mark.parametrize("text, version", [
+    ("3.0.2", (3, 0)), ("3.1", (3, 1)), ("3.1.0~rc2", (3, 1)), ("12.34.5-1", (12, 34)),
+    ("2.16.2", None), ("0.1.0", None), ("3", None), ("3.x", None), ("3.1x", None), (3.0, None),
+    (None, None)])
+def test_versions(text, version):
+    assert versions.parse(text) == version
+
+
+def test_spans():
+    assert [Span().holds(version) for version in ((3, 0), (3, 1), (4, 0))] == [True] * 3
+    assert [Span((3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [False, True]
+    assert [Span(until=(3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [True, False]
+
+
+def test_the_table_names_what_there_is():
+    assert versions.OPCODES.keys() <= opcodes.FORWARD_ONLY | opcodes.BY_ID.keys()
+    for op_id, field in versions.FIELDS:
+        assert field in opcodes.BY_ID[op_id].DEFAULTS
+    for (op_id, field), before in versions.DEFAULTS_BEFORE_3_1.items():
+        assert opcodes.BY_ID[op_id].DEFAULTS[field] != before
