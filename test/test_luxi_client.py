@@ -102,3 +102,24 @@ def test_a_path_longer_than_an_address(tmp_path):
     server.listen()
     luxi.connect(path, 5).close()
     server.close()
+
+
+def test_a_call_that_is_begun_is_answered_later(tmp_path):
+    path = str(tmp_path / "sock")
+    with master(path, [OK, None], [OK]) as requests:
+        client = luxi.Client(path)
+        assert luxi.parse_reply(client.begin(luxi.QueryClusterInfo())()).result == 7
+        assert client.begin(luxi.QueryClusterInfo())() == OK[:-1]   # on a second connection
+        client.close()
+    assert requests == ["QueryClusterInfo"] * 3
+
+
+def test_a_submission_that_is_begun_is_not_sent_again(tmp_path):
+    path = str(tmp_path / "sock")
+    with master(path, [OK, None]):
+        client = luxi.Client(path)
+        client.call(luxi.QueryConfigValues([]))
+        finish = client.begin(luxi.SubmitJob([]))
+        with pytest.raises(errors.ConnectionClosed):
+            finish()
+        client.close()

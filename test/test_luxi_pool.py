@@ -18,6 +18,10 @@ class FakeClient:
         self.enter()
         return luxi.Reply((self, call, context), {"total": 3})
 
+    def begin(self, call, context=None):
+        self.enter()
+        return lambda: (self, call, context)
+
     def close(self):
         self.closed = True
 
@@ -45,6 +49,24 @@ class TestPool(unittest.TestCase):
 
     def test_what_is_said_beside_the_result(self):
         self.assertEqual(self.pool().ask(luxi.CancelJob(3)).notes, {"total": 3})
+
+    def test_a_call_that_is_begun_keeps_its_connection(self):
+        pool = self.pool()
+        finish = pool.begin(luxi.CancelJob(3))
+        other, _, _ = pool.call(luxi.CancelJob(4))
+        mine, call, _ = finish()
+        self.assertEqual(call, luxi.CancelJob(3))
+        self.assertIsNot(mine, other)
+        self.assertIs(pool.call(luxi.CancelJob(5))[0], mine)
+
+    def test_a_call_that_cannot_be_begun_gives_its_connection_back(self):
+        def fail():
+            raise errors.NoMaster("gone")
+        pool = self.pool(fail)
+        for _ in range(2):
+            with self.assertRaises(errors.NoMaster):
+                pool.begin(luxi.QueryClusterInfo())
+        self.assertEqual(len(self.made), 1)
 
     def test_calls_at_the_same_time_have_one_each(self):
         both = threading.Barrier(2)

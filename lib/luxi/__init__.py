@@ -9,25 +9,31 @@ particular to our own master but optional members beside these (``context`` and
   calls   each call a dataclass: its name is the method, its fields the arguments
   wire    messages as bytes, and back
   client  one connection to a master
+  pool    connections that threads share
+  pulse   does the master answer anybody at all
+  waits   waiting for jobs, without threads
 """
 
 from ganeti.luxi.calls import (CALLS, ArchiveJob, AutoArchiveJobs, Call, CancelJob,
-                               ChangeJobPriority, PickupJob, Query, QueryClusterInfo,
-                               QueryConfigValues, QueryExports, QueryFields, QueryFilters,
-                               QueryGroups, QueryInstances, QueryJobs, QueryNetworks, QueryNodes,
-                               QueryTags, SetDrainFlag, SetWatcherPause, SubmitJob,
-                               SubmitJobToDrainedQueue, SubmitManyJobs, WaitForJobChange,
-                               parse_job_id)
+                               ChangeJobPriority, DeleteFilter, PickupJob, Query,
+                               QueryClusterInfo, QueryConfigValues, QueryExports, QueryFields,
+                               QueryFilters, QueryGroups, QueryInstances, QueryJobs,
+                               QueryNetworks, QueryNodes, QueryTags, ReplaceFilter, SetDrainFlag,
+                               SetWatcherPause, SubmitJob, SubmitJobToDrainedQueue, SubmitManyJobs,
+                               WaitForJobChange, parse_job_id)
 from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
+from ganeti.luxi.pulse import Pulse
+from ganeti.luxi.waits import Waits
 from ganeti.luxi.wire import (EOM, Context, Reply, Splitter, pack, parse_answer,
                               parse_reply, request)
 
 __all__ = [
     "CALLS", "CALL_TIMEOUT", "CONNECT_TIMEOUT", "EOM",
     "ArchiveJob", "AutoArchiveJobs", "Call", "CancelJob", "ChangeJobPriority", "Client",
-    "Context", "PickupJob", "Query", "QueryClusterInfo", "QueryConfigValues", "QueryExports",
-    "QueryFields", "QueryFilters", "QueryGroups", "QueryInstances", "QueryJobs",
-    "QueryNetworks", "QueryNodes", "QueryTags", "Reply", "SetDrainFlag", "SetWatcherPause",
-    "Splitter", "SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs", "WaitForJobChange",
+    "Context", "DeleteFilter", "PickupJob", "Pulse", "Query", "QueryClusterInfo",
+    "QueryConfigValues", "QueryExports", "QueryFields", "QueryFilters", "QueryGroups",
+    "QueryInstances", "QueryJobs", "QueryNetworks", "QueryNodes", "QueryTags", "ReplaceFilter",
+    "Reply", "SetDrainFlag", "SetWatcherPause", "Splitter", "SubmitJob",
+    "SubmitJobToDrainedQueue", "SubmitManyJobs", "WaitForJobChange", "Waits",
     "connect", "pack", "parse_answer", "parse_job_id", "parse_reply", "request",
 ]

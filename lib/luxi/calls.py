@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from ganeti import ht
+from ganeti import ht, jobrules
+from ganeti.opcodes.base import ReasonTrail
 
 
 class Call:
@@ -68,8 +69,7 @@ _CallClass = TypeVar("_CallClass", bound=type[Call])
 
 
 def _call(cls: _CallClass) -> _CallClass:
-    hints = get_type_hints(cls, include_extras=True)
-    cls.CHECKS = {item.name: ht.check_for(hints[item.name]) for item in _dataclass_fields(cls)}
+    cls.CHECKS = ht.checks_of(cls)
     cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.BESIDE)
     CALLS[cls.__name__] = cls
     return cls
@@ -194,14 +194,18 @@ class Query(Call):
     ``status`` (list of words), ``since`` (seconds since the epoch, compared with
     received_ts), ``after`` (job id, exclusive), ``descending`` (flag), ``archived``
     (flag: these too), ``limit``. The filter then holds within the page.
+
+    ``state`` (which a real luxid passes over) names a kind, perhaps another one, and asks
+    for the note ``state``: a word for what that kind's state was before this answer.
     """
 
-    BESIDE = frozenset({"paging"})
+    BESIDE = frozenset({"paging", "state"})
 
     what: str
     fields: list[str]
     qfilter: list[Any] | None
     paging: dict[str, Any] | None = None
+    state: str | None = None
 
 
 @_call
@@ -269,6 +273,27 @@ class QueryFilters(Call):
 
     uuids: list[str] | None
     fields: list[str]
+
+
+@_call
+@dataclass(frozen=True)
+class ReplaceFilter(Call):
+    """Store a job filter rule, under this uuid or (null) a new one -> its uuid."""
+
+    SAFE_TO_REPEAT = False
+    uuid: str | None
+    priority: ht.NonNegativeInt
+    predicates: list[jobrules.Predicate]
+    action: jobrules.Action
+    reason_trail: ReasonTrail
+
+
+@_call
+@dataclass(frozen=True)
+class DeleteFilter(Call):
+    """Remove a job filter rule -> null."""
+
+    uuid: str
 
 
 @_call

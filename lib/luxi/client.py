@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganeti import constants, errors, pathutils
 from ganeti.luxi.calls import Call
+from ganeti.luxi.pulse import Pulse
 from ganeti.luxi.wire import Context, Reply, Splitter, parse_reply, request
 from ganeti.utils import io
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
 CONNECT_TIMEOUT = 30.0
 CALL_TIMEOUT = 180.0
+#: More at a time would have its memory mapped, and unmapped, for each answer.
+RECEIVE_SIZE = 64 * 1024
 
 
 def connect(path: str, timeout: float) -> socket.socket:
@@ -43,15 +48,17 @@ class Client:
     """One connection to a master; not to be shared between threads.
 
     A call that found its connection closed is sent again once, on a new one, if
-    it may be: a submission is not, since the first may have been accepted.
+    it may be: a submission is not, since the first may have been accepted. With a
+    ``pulse`` a master that answers nobody is given up long before ``call_timeout``.
     """
 
     def __init__(self, path: str | None = None, *, connect_timeout: float = CONNECT_TIMEOUT,
-                 call_timeout: float = CALL_TIMEOUT,
+                 call_timeout: float = CALL_TIMEOUT, pulse: Pulse | None = None,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path or pathutils.Paths.from_environment().query_socket
         self._connect_timeout = connect_timeout
         self._call_timeout = call_timeout
+        self._pulse = pulse
         self._clock = clock
         self._sock: socket.socket | None = None
         self._last_use = 0.0
@@ -62,15 +69,37 @@ class Client:
 
     def ask(self, call: Call, context: Context | None = None) -> Reply:
         """As ``call``, with what the master says beside the result."""
-        data = request(call, context)
-        fresh = self._open()
         try:
-            return self._exchange(data)
+            return parse_reply(self.begin(call, context)())
+        except errors.ProtocolError:
+            # A form-2 failure is followed by the end of the connection.
+            self.close()
+            raise
+
+    def begin(self, call: Call, context: Context | None = None) -> Callable[[], bytes]:
+        """Send a call. What is returned waits for the answer, for ``wire.parse_reply``.
+
+        It is to be called once, before anything else is asked here.
+        """
+        data = request(call, context)
+        if self._pulse is not None:
+            self._pulse.require()
+        may_repeat = not self._open() and call.SAFE_TO_REPEAT
+        try:
+            self._send(data)
         except errors.ConnectionClosed:
-            if fresh or not call.SAFE_TO_REPEAT:
+            if not may_repeat:
                 raise
-        self._open()
-        return self._exchange(data)
+            return lambda: self._exchange(data)
+
+        def finish() -> bytes:
+            try:
+                return self._read()
+            except errors.ConnectionClosed:
+                if not may_repeat:
+                    raise
+            return self._exchange(data)
+        return finish
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
@@ -93,40 +122,66 @@ class Client:
     def _is_stale(self) -> bool:
         """Has the master closed this idle connection? Then a read would not block."""
         assert self._sock is not None
-        self._sock.setblocking(False)
-        try:
-            self._sock.recv(1, socket.MSG_PEEK)
-            return True
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
 
-    def _exchange(self, data: bytes) -> Reply:
+    def _exchange(self, data: bytes) -> bytes:
+        self._open()
+        self._send(data)
+        return self._read()
+
+    def _send(self, data: bytes) -> None:
         assert self._sock is not None
+        with self._broken_means_closed():
+            self._set_timeout(self._sock, self._clock() + self._call_timeout)
+            self._sock.sendall(data)
+
+    def _read(self) -> bytes:
         deadline = self._clock() + self._call_timeout
         splitter = Splitter()
-        try:
-            self._sock.settimeout(self._call_timeout)
-            self._sock.sendall(data)
+        with self._broken_means_closed():
             while True:
-                left = deadline - self._clock()
-                if left <= 0:
-                    raise TimeoutError
-                self._sock.settimeout(left)
-                chunk = self._sock.recv(256 * 1024)
+                chunk = self._receive(deadline)
                 if not chunk:
                     raise errors.ConnectionClosed("the master closed the connection unanswered")
                 for message in splitter.feed(chunk):
-                    return parse_reply(message)
+                    if self._pulse is not None:
+                        self._pulse.beat()
+                    return message
+
+    @contextlib.contextmanager
+    def _broken_means_closed(self) -> Iterator[None]:
+        """What goes wrong with a connection ends it, and has the name of a ``ProtocolError``."""
+        try:
+            yield
         except TimeoutError:
             self.close()
-            raise errors.Timeout("the master did not answer in "
-                                 f"{self._call_timeout:.0f} seconds") from None
+            raise errors.Timeout("the master did not answer in time") from None
         except OSError as err:
             self.close()
             raise errors.ConnectionClosed(f"the connection to the master broke: {err}") from None
         except errors.ProtocolError:
-            # A form-2 failure is followed by the end of the connection.
             self.close()
             raise
+
+    def _set_timeout(self, sock: socket.socket, deadline: float) -> None:
+        """The seconds of silence that are borne; raises ``TimeoutError`` when none are left."""
+        left = deadline - self._clock()
+        if left <= 0:
+            raise TimeoutError
+        if self._pulse is not None:
+            left = min(left, self._pulse.patience)
+        if sock.gettimeout() != left:       # setting it takes a system call
+            sock.settimeout(left)
+
+    def _receive(self, deadline: float) -> bytes:
+        assert self._sock is not None
+        while True:
+            self._set_timeout(self._sock, deadline)
+            since = self._clock()
+            try:
+                return self._sock.recv(RECEIVE_SIZE)
+            except TimeoutError:
+                if self._pulse is not None:
+                    self._pulse.make_sure(since)

@@ -30,14 +30,32 @@ class Pool:
 
     def ask(self, call: Call, context: Context | None = None) -> Reply:
         """As ``Client.ask``, from any thread."""
-        with self._lock:
-            client = self._idle.pop() if self._idle else None
-        if client is None:
-            client = self._make_client()
+        client = self._take()
         try:
             return client.ask(call, context)
         finally:
             self._give_back(client)
+
+    def begin(self, call: Call, context: Context | None = None) -> Callable[[], bytes]:
+        """As ``Client.begin``, from any thread; other calls go on meanwhile."""
+        client = self._take()
+        try:
+            finish = client.begin(call, context)
+        except BaseException:
+            self._give_back(client)
+            raise
+
+        def finish_and_return() -> bytes:
+            try:
+                return finish()
+            finally:
+                self._give_back(client)
+        return finish_and_return
+
+    def _take(self) -> Client:
+        with self._lock:
+            client = self._idle.pop() if self._idle else None
+        return client or self._make_client()
 
     def _give_back(self, client: Client) -> None:
         with self._lock:

@@ -36,10 +36,11 @@ class Splitter:
         self._buffer += data
         while True:
             end = self._buffer.find(EOM, self._searched)
+            # Also where its end came in the same piece: the limit does not depend on that.
+            if (len(self._buffer) if end < 0 else end) > self._limit:
+                raise errors.ProtocolError(f"message longer than {self._limit} bytes")
             if end < 0:
                 self._searched = len(self._buffer)
-                if len(self._buffer) > self._limit:
-                    raise errors.ProtocolError(f"message longer than {self._limit} bytes")
                 return
             message = bytes(self._buffer[:end])
             del self._buffer[:end + 1]
@@ -97,7 +98,7 @@ class Reply:
 
     ``notes`` has ``idempotency``: "stored" (a new job under this key) or "replayed"
     (the job that the key had already), of a submission with a key; ``total``: how
-    many rows there are beyond the page, of a Query with ``paging``.
+    many rows there are beyond the page, of a Query with ``paging``; ``state``: see ``Query``.
     """
 
     result: Any

@@ -1,0 +1,129 @@
+"""A slow master is waited for, a silent one is given up, and found again."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from ganeti import errors, luxi
+
+OK = b'{"success": true, "result": ["cluster"]}\x03'
+SOON = 0.05                             # seconds of patience; everything else waits for events
+
+
+class Master:
+    """Takes connections, and answers all that came or comes once it is told to."""
+
+    def __init__(self, path):
+        self.speaks = threading.Event()
+        self.asked = threading.Semaphore(0)
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(path)
+        self._server.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._server.accept()
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with sock, contextlib.suppress(OSError):
+            while sock.recv(4096):
+                self.asked.release()
+                assert self.speaks.wait(20)
+                sock.sendall(OK)
+
+    def close(self):
+        self.speaks.set()
+        self._server.close()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "socket")
+
+
+@pytest.fixture
+def master(path):
+    found = Master(path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def pulse(path):
+    return luxi.Pulse(lambda timeout: luxi.connect(path, timeout), patience=SOON)
+
+
+def until(condition):
+    """Another thread brings it about."""
+    tick = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("in vain")
+
+
+def lives(pulse):
+    try:
+        pulse.require()
+    except errors.Timeout:
+        return False
+    return True
+
+
+def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
+    client = luxi.Client(path, pulse=pulse)
+    with pytest.raises(errors.Timeout, match="does not answer"):
+        client.call(luxi.QueryClusterInfo())
+    assert not lives(pulse)
+    asked = master.asked
+    with pytest.raises(errors.Timeout):
+        client.call(luxi.SubmitJob([]))         # refused at once: nothing is sent
+    assert asked.acquire(timeout=20) and asked.acquire(timeout=20)
+    assert not asked.acquire(blocking=False)
+    master.speaks.set()
+    until(lambda: lives(pulse))
+    assert client.call(luxi.QueryClusterInfo()) == ["cluster"]
+
+
+def test_a_master_that_answers_others_is_only_slow(pulse):
+    pulse._connect = None                       # nobody needs to ask
+    pulse.beat()
+    pulse.make_sure(since=0.0)
+    assert lives(pulse)
+
+
+def test_a_master_that_answers_the_probe_is_only_slow(master, pulse):
+    master.speaks.set()
+    pulse.make_sure(since=float("inf"))
+    assert lives(pulse)
+
+
+def test_a_master_that_is_gone_is_not_silent(pulse):
+    pulse.make_sure(since=float("inf"))         # the caller's own connection says so
+    assert lives(pulse)
+
+
+def test_a_silent_master_that_goes_away_is_not_silent_any_more(path, pulse):
+    master = Master(path)
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    master._server.close()
+    master._serve = None
+    master.speaks.set()
+    until(lambda: lives(pulse))
+
+
+def test_a_queue_that_is_full_is_silence(pulse):
+    def connect(timeout):
+        raise errors.Timeout("full")
+    pulse._connect = connect
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    pulse._connect = lambda timeout: luxi.connect("/nowhere", timeout)
+    until(lambda: lives(pulse))
