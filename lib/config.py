@@ -25,6 +25,7 @@ from ganeti.reservations import Reservations
 from ganeti.ssconf import SsconfWriter
 from ganeti.schema import checksum
 from ganeti.store import DatabaseDamaged, Store
+from ganeti.utils.changes import Changes
 
 _INSERT = schema.insert("cluster_object")
 _Named = TypeVar("_Named", Node, Group, Instance)
@@ -57,6 +58,7 @@ class Config:
         self.clock = clock
         self.store = store
         self._mutex = threading.RLock()
+        self.changes = Changes()
         self._nodes: Table[Node] = Table(lambda node: [("group", node.group)])
         self._groups: Table[Group] = Table(lambda group: ())
         self._instances: Table[Instance] = Table(instance_links)
@@ -114,6 +116,8 @@ class Config:
                         or old.name != value.name:
                     parts.add(kind_of(value))
                 self._put(value)
+            # Last: what was read in between belongs to the state before.
+            self.changes.count()
         if parts:
             self.ssconf.mark(*parts)
 
@@ -241,9 +245,9 @@ class Config:
         return params.fill(self.default_beparams(), instance.beparams)
 
     def default_beparams(self) -> dict[str, Any]:
-        """Backend parameters of an instance that sets none."""
-        return params.fill(params.defaults(params.BACKEND),
-                           self.cluster.beparams.get("default", {}))
+        """Backend parameters of an instance that sets none; not to be changed."""
+        return self.changes.derived("beparams", lambda: params.fill(
+            params.defaults(params.BACKEND), self.cluster.beparams.get("default", {})))
 
     def hvparams(self, instance: Instance) -> dict[str, Any]:
         """Hypervisor parameters: an instance's over its OS's over the cluster's."""
@@ -251,15 +255,22 @@ class Config:
                            instance.hvparams)
 
     def default_hvparams(self, hypervisor: str, os_name: str = "") -> dict[str, Any]:
-        """Hypervisor parameters of an instance that sets none."""
-        of_os = self.cluster.os_hvp.get(os_name.partition("+")[0], {})
-        return params.fill(params.defaults(params.HYPERVISOR.get(hypervisor, {})),
-                           self.cluster.hvparams.get(hypervisor, {}), of_os.get(hypervisor, {}))
+        """Hypervisor parameters of an instance that sets none; not to be changed."""
+        os_name = os_name.partition("+")[0]
+        if os_name not in self.cluster.os_hvp:
+            os_name = ""
+        return self.changes.derived(f"hvparams {hypervisor} {os_name}", lambda: params.fill(
+            params.defaults(params.HYPERVISOR.get(hypervisor, {})),
+            self.cluster.hvparams.get(hypervisor, {}),
+            self.cluster.os_hvp.get(os_name, {}).get(hypervisor, {})))
 
     def nicparams(self, nic: Nic) -> dict[str, Any]:
         """Mode, link and VLAN of a network card."""
-        return params.fill(params.defaults(params.NIC),
-                           self.cluster.nicparams.get("default", {}), nic.nicparams)
+        return params.fill(self._default_nicparams(), nic.nicparams)
+
+    def _default_nicparams(self) -> dict[str, Any]:
+        return self.changes.derived("nicparams", lambda: params.fill(
+            params.defaults(params.NIC), self.cluster.nicparams.get("default", {})))
 
     def ndparams(self, node: Node) -> dict[str, Any]:
         """Node parameters: a node's over its group's over the cluster's."""

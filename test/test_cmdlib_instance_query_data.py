@@ -25,6 +25,7 @@ class TestInstanceQueryData(LUTestCase):
                          ("up", "up", "default"))
         self.assertEqual((found["be_instance"], found["be_actual"]["vcpus"]),
                          ({"minmem": 256, "maxmem": 256}, 1))
+        self.assertEqual(found["hv_actual"], {})   # what holds for all is not an instance's
 
     def test_all_of_them(self) -> None:
         self.create("a")

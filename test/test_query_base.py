@@ -3,7 +3,7 @@
 import pytest
 from testutils_query import QueryScene
 
-from ganeti.query.base import NODATA, OFFLINE, FieldDef, table, unknown
+from ganeti.query.base import NODATA, OFFLINE, FieldDef, once, table, unknown
 
 
 @pytest.fixture
@@ -52,3 +52,16 @@ def test_an_unknown_field_always_has_a_title():
 def test_a_table_finds_fields_by_name():
     one, two = (FieldDef(name, name, "text", "doc", len) for name in ("a", "b"))
     assert table([one], [two]) == {"a": one, "b": two}
+
+
+def test_once_is_made_once():
+    class Row:
+        made = 0
+
+        @once
+        def number(self):
+            """What it is."""
+            self.made += 1
+            return self.made
+    row, other = Row(), Row()
+    assert (row.number, row.number, other.number, row.made) == (1, 1, 1, 1)

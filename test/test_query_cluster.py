@@ -54,6 +54,12 @@ def test_facts_of_this_cluster(scene):
     assert info["hvparams"]["kvm"]["acpi"] is False and "fake" in info["hvparams"]
 
 
+def test_it_is_told_anew_after_a_change(scene):
+    assert cluster.info(scene.sources)["tags"] == []
+    scene.change(scene.config.cluster, tags=["x"])
+    assert cluster.info(scene.sources)["tags"] == ["x"]
+
+
 def values(scene, *names):
     return cluster.config_values(scene.sources, names)
 

@@ -4,7 +4,6 @@ import pytest
 from testutils_query import FACTS, QueryScene
 
 from ganeti import params
-from ganeti.query import parameters
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,8 @@ def test_a_parameter_of_another_hypervisor_is_unavailable(scene):
 
 def test_what_holds_for_a_whole_node_is_no_parameter_of_an_instance(scene):
     shown = scene.cell("instance", "real", "hvparams")[1]
-    assert "acpi" in shown and not parameters.GLOBAL_HYPERVISOR & set(shown)
-    assert parameters.GLOBAL_HYPERVISOR & set(params.KVM)
+    assert "acpi" in shown and not params.GLOBAL_HYPERVISOR & set(shown)
+    assert params.GLOBAL_HYPERVISOR & set(params.KVM)
     assert {name.removeprefix("hv/") for name, _, _ in FACTS["instance"]
             if name.startswith("hv/")} > set(shown)
 

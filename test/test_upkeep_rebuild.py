@@ -171,7 +171,8 @@ def test_switches_that_are_lost_are_named(paths):
     spoil(paths, "INSERT INTO cluster_value VALUES ('queue.drained', 'true', 1)")
     assert build(paths)[1].values == ["queue.drained"]
     wipe(paths, "cluster_value")
-    assert build(paths)[1].values == ["queue.drained", "queue.watcher_pause", "queue.served"]
+    assert build(paths)[1].values == [
+        "queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"]
 
 
 @pytest.mark.parametrize("statement, words", [

@@ -20,6 +20,7 @@ class NoJobs:
 
     drained = False
     watcher_pause = None
+    rules = ()
 
     def jobs(self, ids=None, *, archived=False):
         return []

@@ -24,14 +24,14 @@ from typing import Any
 
 from ganeti import errors
 from ganeti.cmdlib.base import LogicalUnit
-from ganeti.opcodes import BY_ID
+from ganeti.opcodes import BY_ID, FORWARD_ONLY
 
 
 @cache
 def lu_for(op_id: str) -> type[LogicalUnit[Any]]:
     """The logical unit of an OP_ID; raises ``OpCodeUnknown`` where there is none."""
     op = BY_ID.get(op_id)
-    if op is None:
+    if op is None or op_id in FORWARD_ONLY:
         raise errors.OpCodeUnknown(f"unknown opcode {op_id}")
     module = importlib.import_module(f"ganeti.cmdlib.{op_id.removeprefix('OP_').lower()}")
     found: type[LogicalUnit[Any]] = getattr(module, "LU" + op.__name__.removeprefix("Op"))

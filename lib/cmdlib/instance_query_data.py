@@ -6,7 +6,7 @@ import os.path
 from collections.abc import Sequence
 from typing import Any
 
-from ganeti import errors, locking, opcodes
+from ganeti import errors, locking, opcodes, params
 from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.cmdlib.common import instances_named
 from ganeti.constants import DiskTemplate
@@ -79,7 +79,8 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "hypervisor": instance.hypervisor,
             "network_port": instance.network_port,
             "hv_instance": instance.hvparams,
-            "hv_actual": config.hvparams(instance),
+            "hv_actual": {name: value for name, value in config.hvparams(instance).items()
+                          if name not in params.GLOBAL_HYPERVISOR},
             "be_instance": instance.beparams,
             "be_actual": config.beparams(instance),
             "os_instance": instance.osparams,

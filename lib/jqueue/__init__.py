@@ -8,6 +8,7 @@
   task     what the runner and the work say to each other
   runner   gives jobs their turn; is handed what carries opcodes out
   depends  jobs that wait for other jobs to end
+  gate     rules that keep jobs from beginning, at work; rules: stored
   waits    why a job waits, for people and programs
   work     what an opcode that runs may do to its job (run: how it sees that)
   ending   how opcodes and jobs end: stored first, then shown

@@ -10,9 +10,12 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ganeti import errors
-from ganeti.constants import JobStatus
+from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.jqueue import records
+from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import CANCELED_RESULT
 from ganeti.jqueue.task import Entry, Phase
+from ganeti.store import Store
 
 
 class Verdict(NamedTuple):
@@ -23,10 +26,41 @@ class Verdict(NamedTuple):
 
 
 class Dependents:
-    """Who waits for which job; everything here happens under the board's mutex."""
+    """Who waits for which job; all but ``met`` happens under the board's mutex."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store, board: Board) -> None:
+        self._store = store
+        self._mutex = board.mutex
         self._waiting: dict[int, set[int]] = {}
+
+    def met(self, entry: Entry, live: Collection[int]) -> bool | Verdict:
+        """True: go on. False: parked until a job ends, or moved by others. Else: how it ends.
+
+        Without the mutex: for jobs that have ended the disk is asked.
+        """
+        op = entry.op.op
+        for number, statuses in (op.depends if op is not None else None) or ():
+            status = None
+            if number < entry.job.id:
+                with self._mutex:
+                    if not entry.is_in(Phase.PARKED):
+                        return False
+                    # Before looking: what ends while we look will wake it.
+                    self.park(entry, number)
+                    if number in live:
+                        return False
+                with self._store.read() as connection:
+                    status = records.status(connection, number)
+                if status is not None and status not in JOB_FINAL:
+                    return False                    # stored just now, on the board in a moment
+                with self._mutex:
+                    if not entry.is_in(Phase.PARKED):
+                        return False                # woken, or canceled
+                    self.leave(entry)
+            verdict = judge(number, status, statuses)
+            if verdict is not None:
+                return verdict
+        return True
 
     def park_new(self, entry: Entry, live: Collection[int]) -> bool:
         """Have a new job wait, if the first one that it depends on lives; nobody looks then."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import sqlite3
+import threading
 import time
+import uuid as uuids
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ganeti import constants, errors, luxi
-from ganeti.jqueue import clocks, journal, pages, records, resume
+from ganeti.jobrules import Rule, normal
+from ganeti.jqueue import clocks, journal, pages, records, resume, rules
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
 from ganeti.jqueue.intake import Accepted, Intake, Submission, refusal
@@ -28,6 +32,9 @@ from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
+
+#: As luxid 3.0 takes them.
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Answer = tuple[bool, str]
 T = TypeVar("T")
@@ -53,8 +60,11 @@ class JobQueue:
             self._drained = bool(records.value(connection, "drained", False))
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
+            known = rules.load(connection)
         self._board = Board()
-        self._runner = Runner(store, self._board, executor, self._clocks, workers=workers)
+        self._rules_mutex = threading.Lock()
+        self._runner = Runner(store, self._board, executor, self._clocks, workers=workers,
+                              rules=known)
         self._intake = Intake(store, self._clocks, self._board.mutex, self._take_on)
 
     # -- life -----------------------------------------------------------------------
@@ -162,6 +172,40 @@ class JobQueue:
             return until
         return self._then(
             lambda connection: journal.set_value(connection, "watcher_pause", until), switch)
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Which jobs may begin (``jobrules``), in their order."""
+        return self._runner.rules
+
+    def put_rule(self, uuid: str | None, priority: int, predicates: Sequence[list[Any]],
+                 action: str | list[Any], reason_trail: Sequence[list[Any]]) -> str:
+        """Store a rule, a new one or in the place of another, and obey it; its uuid.
+
+        The values fit (``jobrules``), but for the uuid (``GenericError``). Waits for the disk.
+        """
+        if uuid is None:
+            uuid = str(uuids.uuid4())
+        elif _UUID.fullmatch(uuid) is None:
+            raise errors.GenericError(f"{uuid!r} is no UUID")
+        trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10 ** 9)]]
+        trees = [[kind, normal(tree)] for kind, tree in predicates]
+        name = uuid
+        self._change_rules(lambda connection: rules.put(
+            connection, name, priority, trees, action, trail))
+        return name
+
+    def remove_rule(self, uuid: str) -> None:
+        """Remove a rule; ``GenericError`` if there is none. Waits for the disk."""
+        self._change_rules(lambda connection: rules.remove(connection, uuid))
+
+    def _change_rules(self, change: Callable[[sqlite3.Connection], list[Rule]]) -> None:
+        with self._rules_mutex:                     # who is stored last is obeyed last
+            try:
+                found = self._store.write(change).result()
+            except StoreUnavailable as err:
+                raise refusal(err) from None
+            self._runner.set_rules(found)
 
     # -- looking ----------------------------------------------------------------------------
 

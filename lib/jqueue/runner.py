@@ -27,21 +27,22 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ganeti import errors
-from ganeti.constants import JOB_FINAL, JobStatus
-from ganeti.jqueue import ending, journal, records, waits
+from ganeti.constants import JobStatus
+from ganeti.jobrules import Rule
+from ganeti.jqueue import ending, journal, waits
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.burial import Burial
 from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.depends import Dependents, judge
+from ganeti.jqueue.depends import Dependents
+from ganeti.jqueue.gate import Gate, has_begun
 from ganeti.jqueue.job import CANCELED_RESULT, Job
 from ganeti.jqueue.line import Line, rank_of
 from ganeti.jqueue.task import Again, Entry, Executor, Failed, Outcome, Phase, Task
 from ganeti.jqueue.work import run_of
-from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
 
 
@@ -49,7 +50,7 @@ class Runner:
     """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
 
     def __init__(self, store: Store, board: Board, executor: Executor, clocks: Clocks, *,
-                 workers: int) -> None:
+                 workers: int, rules: Iterable[Rule] = ()) -> None:
         self._store = store
         self._board = board
         self._executor = executor
@@ -59,7 +60,8 @@ class Runner:
         self._ready = Line(Phase.READY)
         self._runnable = Line(Phase.RUNNABLE)
         self._busy = 0                              # RUNNABLE and RUNNING ones
-        self._dependents = Dependents()
+        self._dependents = Dependents(store, board)
+        self._gate = Gate(rules, self._make_ready)
         self._burial = Burial(store, board, self._wake_dependents)
         self._refused = False                       # the disk did not take an end
         self._stopping = threading.Event()
@@ -93,7 +95,9 @@ class Runner:
         with self._board.mutex:
             self._board.add(job)
             entry = self._entries[job.id] = Entry(job, self._clocks.monotonic())
-            if not self._dependents.park_new(entry, self._entries):
+            if self._gate.rejects(job):
+                self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
+            elif not self._dependents.park_new(entry, self._entries):
                 self._make_ready(entry)
 
     def bury(self, jobs: Sequence[Job]) -> None:
@@ -133,10 +137,29 @@ class Runner:
                 self._make_ready(entry)
             elif entry.phase is Phase.RUNNABLE:
                 self._runnable.push(entry)
+            self._gate.moved(entry)
             self._board.changed(job_id)
         if task is not None:
             task.set_rank(place)
         return True
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Which jobs may begin, in their order."""
+        return self._gate.rules
+
+    def set_rules(self, rules: Iterable[Rule]) -> None:
+        """Have other rules, for all jobs that have not begun."""
+        with self._board.mutex:
+            live = list(self._entries.values())
+            self._gate.replace(rules, live)
+            for entry in live:
+                if entry.phase is Phase.PARKED and not has_begun(entry.job):
+                    self._dependents.leave(entry)
+                    self._make_ready(entry)
+        for entry in live:                          # of many jobs this takes a while
+            if self._gate.rejects(entry.job):
+                self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
 
     def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
         """See ``JobQueue.explainer``: who takes all the room is found out once, if at all."""
@@ -155,7 +178,7 @@ class Runner:
             found = waits.of(entry, self._entries, stopping=self._stopping.is_set(),
                              refusing=self._store.refusing,
                              full=full() if self._busy >= self._room else [])
-        return found or (task.waiting_for() if task is not None else [])
+        return found or self._gate.why(entry) or (task.waiting_for() if task is not None else [])
 
     # -- dispatcher --------------------------------------------------------------------
 
@@ -197,11 +220,16 @@ class Runner:
             item, op = entry.op, entry.op.op
             place = rank_of(entry)
         assert op is not None
-        if entry.cancel.is_set():
+        if entry.cancel.is_set() or self._gate.rejects(entry.job):
             self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
             return
-        if not self._dependencies_met(entry, op):
+        met = self._dependents.met(entry, self._entries)
+        if not isinstance(met, bool):
+            self._end(entry, *met)
             return
+        with self._board.mutex:
+            if not met or not entry.is_in(Phase.PARKED) or not self._gate.admit(entry):
+                return
         task = self._executor.begin(op, entry.job.id, place)
         with self._board.mutex:
             if not entry.is_in(Phase.PARKED):
@@ -226,32 +254,6 @@ class Runner:
                 self._to_work.notify()
                 return
         task.release()                              # canceled in between
-
-    def _dependencies_met(self, entry: Entry, op: OpCode) -> bool:
-        """True: go on. False: parked until a job ends, or ended here."""
-        for number, statuses in op.depends or ():
-            status = None
-            if number < entry.job.id:
-                with self._board.mutex:
-                    if not entry.is_in(Phase.PARKED):
-                        return False
-                    # Before looking: what ends while we look will wake it.
-                    self._dependents.park(entry, number)
-                    if number in self._entries:
-                        return False
-                with self._store.read() as connection:
-                    status = records.status(connection, number)
-                if status is not None and status not in JOB_FINAL:
-                    return False                    # stored just now, on the board in a moment
-                with self._board.mutex:
-                    if not entry.is_in(Phase.PARKED):
-                        return False                # woken, or canceled
-                    self._dependents.leave(entry)
-            verdict = judge(number, status, statuses)
-            if verdict is not None:
-                self._end(entry, *verdict)
-                return False
-        return True
 
     # -- workers ------------------------------------------------------------------------
 
@@ -386,6 +388,7 @@ class Runner:
         entry.phase = Phase.ENDING
         del self._entries[entry.job.id]
         self._board.remove(entry.job)
+        self._gate.ended(entry.job)
         self._wake_dependents(entry.job.id)
 
     def _wake_dependents(self, number: int) -> None:

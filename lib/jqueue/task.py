@@ -101,6 +101,8 @@ class Entry:
     phase: Phase = Phase.READY
     task: Task | None = None
     depends_on: int | None = None
+    #: The rule, or limit, that does not let it begin (``gate``).
+    held_by: str | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
 
     def is_in(self, phase: Phase) -> bool:

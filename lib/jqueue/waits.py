@@ -4,6 +4,8 @@ kind    name                               mode                 jobs
 lock    of the lock                        shared or exclusive  who is in the way
 job     id of the job that must end first  null                 the same
 limit   max_running_jobs                   null                 who fills it
+limit   rate-limit:N:... (of its reasons)   null                who takes its N places
+filter  uuid of a rule of the queue        null                 who takes its places, if it has
 limit   disk: it takes nothing             null                 none
 drain   shutdown: the master is stopping   null                 none
 """

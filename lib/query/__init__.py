@@ -2,8 +2,8 @@
 
   base        what a field is, what a kind is, what one query has read
   engine      Query, QueryFields, the classic queries, rows of jobs
-  instance, node, group, job, lock    a table of fields each, and where rows come from
-  others      network, export, filter: asked for by tools, always empty here
+  instance, node, group, job, job_filter, lock   a table of fields each, and where rows come from
+  others      network, export: asked for by tools, always empty here
   devices     an instance's cards and disks, field by field
   parameters  fields that stand for single parameters: be/, hv/, ndp/
   cluster     QueryClusterInfo and QueryConfigValues

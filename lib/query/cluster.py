@@ -16,8 +16,9 @@ _SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
 
 def info(sources: Sources) -> dict[str, Any]:
     """Everything that QueryClusterInfo answers: the 55 keys of Ganeti 3.0."""
-    return {**_versions(), **_identity(sources), **_parameters(sources), **_limits(sources),
-            **_storage(sources), **_not_ours(), **_SSH}
+    return sources.config.changes.derived("cluster info", lambda: {
+        **_versions(), **_identity(sources), **_parameters(sources), **_limits(sources),
+        **_storage(sources), **_not_ours(), **_SSH})
 
 
 def _versions() -> dict[str, Any]:
@@ -87,13 +88,18 @@ def _storage(sources: Sources) -> dict[str, Any]:
     }
 
 
+#: What Ganeti's monitoring daemon collects; there is none here.
+_COLLECTORS = ("cpu-avg-load", "diskstats", "drbd", "inst-status-xen", "lv", "xen-cpu-avg-load")
+
+
 def _not_ours() -> dict[str, Any]:
     """What Ganeti has and we have not, said in its own form."""
     return {
         "use_external_mip_script": False, "drbd_usermode_helper": None, "uid_pool": [],
         "reserved_lvs": [], "install_image": "", "instance_communication_network": "",
         "zeroing_image": "", "compression_tools": [], "enabled_user_shutdown": False,
-        "enabled_data_collectors": {}, "data_collector_interval": {},
+        "enabled_data_collectors": dict.fromkeys(_COLLECTORS, False),
+        "data_collector_interval": dict.fromkeys(_COLLECTORS, 5_000_000),   # microseconds
     }
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from ganeti import errors, ht, qfilter
 from ganeti.constants import ErrorCode, ResultStatus
-from ganeti.query import group, instance, job, lock, node, others
+from ganeti.query import group, instance, job, job_filter, lock, node, others
 from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
 from ganeti.utils.text import nice_key, nice_sorted
 
 KINDS: dict[str, Kind[Any]] = {kind.name: kind for kind in (
     instance.KIND, node.KIND, group.KIND, job.KIND, lock.KIND,
-    others.NETWORK, others.EXPORT, others.FILTER)}
+    others.NETWORK, others.EXPORT, job_filter.KIND)}
 
 #: Kinds that Ganeti asks through opcodes only.
 _BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
@@ -50,7 +50,8 @@ def run(sources: Sources, what: str, fields: Sequence[str], filter_: object,
         rows = list(filter(test, kind.rows(reading, fields)))
     getters = [item.getter for item in chosen]
     return {"fields": [item.definition() for item in chosen],
-            "data": [[_cell(get(row)) for get in getters] for row in rows]}
+            "data": [[[int(value), None] if value.__class__ is ResultStatus else [_NORMAL, value]
+                      for value in [get(row) for get in getters]] for row in rows]}
 
 
 def field_list(what: str, names: Sequence[str] | None) -> dict[str, Any]:
@@ -89,6 +90,14 @@ def job_rows(sources: Sources, ids: Sequence[int] | None,
         return _plain(getters, job.KIND.rows(reading, fields))
     assert job.KIND.named is not None
     return _plain(getters, job.KIND.named(reading, ids))
+
+
+def filter_rows(sources: Sources, uuids: Sequence[str] | None,
+                fields: Sequence[str]) -> list[list[Any]]:
+    """QueryFilters: rows of plain values, of these rules or (none named) of all."""
+    getters = _known(job_filter.KIND, fields)
+    found = sources.queue.rules
+    return _plain(getters, [rule for rule in found if not uuids or rule.uuid in uuids])
 
 
 # -- kinds and fields ------------------------------------------------------------------
@@ -141,12 +150,6 @@ def _look_up(kind: Kind[Any], reading: Reading, keys: Sequence[Any]) -> list[Any
         if row is None:
             raise errors.OpPrereqError(f"{kind.label} name {key} not found", ErrorCode.NOENT)
     return list(found)
-
-
-def _cell(value: Any) -> list[Any]:
-    if isinstance(value, ResultStatus):
-        return [int(value), None]
-    return [_NORMAL, value]
 
 
 def _plain(getters: Sequence[Callable[[Any], Any]], rows: Iterable[Any]) -> list[list[Any]]:

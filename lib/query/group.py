@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import Any
 
 from ganeti.constants import FieldKind
 from ganeti.objects import Group, Node
 from ganeti.query import parameters
-from ganeti.query.base import FieldDef, Kind, Reading, common, table
+from ganeti.query.base import FieldDef, Kind, Reading, common, once, table
 from ganeti.utils.text import nice_sorted
 
 
@@ -20,18 +19,18 @@ class GroupRow:
         self.reading = reading
         self.group = group
 
-    @cached_property
+    @once
     def nodes(self) -> list[Node]:
         """Its nodes."""
         return self.reading.config.group_nodes(self.group.uuid)
 
-    @cached_property
+    @once
     def instances(self) -> list[str]:
         """Names of the instances that should run on its nodes."""
         return nice_sorted([instance.name for node in self.nodes
                             for instance in self.reading.config.primary_instances(node.uuid)])
 
-    @cached_property
+    @once
     def ndparams(self) -> dict[str, Any]:
         """Filled."""
         return self.reading.config.group_ndparams(self.group)

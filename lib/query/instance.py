@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import Any
 
+from ganeti import params
 from ganeti.constants import AdminState, DiskTemplate, FieldKind, InstanceStatus, ResultStatus
 from ganeti.hypervisor.hv_base import Guest
 from ganeti.objects import Instance, Node
 from ganeti.qfilter import Comparison
 from ganeti.query import devices, parameters
-from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common, table
+from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common, once, table
 
 #: What a mirrored disk takes for itself on each of its nodes (MiB).
 DRBD_METADATA = 128
@@ -29,29 +29,29 @@ class InstanceRow:
         self.reading = reading
         self.instance = instance
 
-    @cached_property
+    @once
     def primary(self) -> Node:
         """Where it should run."""
         return self.reading.node(self.instance.primary_node)
 
-    @cached_property
+    @once
     def secondaries(self) -> list[Node]:
         """Where its disks are mirrored."""
         return [self.reading.node(uuid) for uuid in self.instance.secondary_nodes]
 
-    @cached_property
+    @once
     def beparams(self) -> dict[str, Any]:
         """Filled."""
         return self.reading.config.beparams(self.instance)
 
-    @cached_property
+    @once
     def hvparams(self) -> dict[str, Any]:
         """Filled, without those that are not the instance's business."""
         return {name: value for name, value
                 in self.reading.config.hvparams(self.instance).items()
-                if name not in parameters.GLOBAL_HYPERVISOR}
+                if name not in params.GLOBAL_HYPERVISOR}
 
-    @cached_property
+    @once
     def osparams(self) -> dict[str, Any]:
         """The OS's, the variant's, the instance's own; only what may be seen."""
         cluster_wide = self.reading.config.cluster.osparams
@@ -59,13 +59,13 @@ class InstanceRow:
         return {**cluster_wide.get(name.partition("+")[0], {}), **cluster_wide.get(name, {}),
                 **self.instance.osparams}
 
-    @cached_property
+    @once
     def cards(self) -> list[devices.Card]:
         """Network cards with filled parameters."""
         return [devices.Card(nic, self.reading.config.nicparams(nic))
                 for nic in self.instance.nics]
 
-    @cached_property
+    @once
     def guest(self) -> Guest | None | ResultStatus:
         """As it runs on its primary node, or else on any other; None if nowhere.
 

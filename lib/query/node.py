@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property
 from typing import Any
 
 from ganeti import constants
@@ -11,7 +10,7 @@ from ganeti.constants import FieldKind, ResultStatus
 from ganeti.objects import Instance, Node
 from ganeti.qfilter import Comparison
 from ganeti.query import parameters
-from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, common, table
+from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, common, once, table
 
 
 class NodeRow:
@@ -39,17 +38,17 @@ class NodeRow:
             return constants.NODE_ROLE_CANDIDATE
         return constants.NODE_ROLE_REGULAR
 
-    @cached_property
+    @once
     def ndparams(self) -> dict[str, Any]:
         """Filled."""
         return self.reading.config.ndparams(self.node)
 
-    @cached_property
+    @once
     def primaries(self) -> list[Instance]:
         """Instances that should run here."""
         return self.reading.config.primary_instances(self.node.uuid)
 
-    @cached_property
+    @once
     def secondaries(self) -> list[Instance]:
         """Instances whose disks are mirrored here."""
         return self.reading.config.secondary_instances(self.node.uuid)

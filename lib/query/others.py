@@ -1,4 +1,4 @@
-"""Kinds that tools ask for and that are empty here: networks, job filters, exports."""
+"""Kinds that tools ask for and that are empty here: networks, exports."""
 
 from __future__ import annotations
 
@@ -52,15 +52,6 @@ NETWORK: Kind[Any] = Kind("network", "Network", _empty(
     ("inst_cnt", "Instances", _K.NUMBER, "Number of instances in it"),
     ("inst_list", "InstanceList", _K.OTHER, "Names of the instances in it"),
 ), _none, key="name", named=_unknown)
-
-FILTER: Kind[Any] = Kind("filter", "Filter", _empty(
-    ("uuid", "UUID", _K.OTHER, "What identifies the rule"),
-    ("priority", "Priority", _K.OTHER, "Rules with lower numbers are asked first"),
-    ("watermark", "Watermark", _K.OTHER, "The last job when the rule was made"),
-    ("predicates", "Predicates", _K.OTHER, "Which jobs it is for"),
-    ("action", "Action", _K.OTHER, "What happens to them"),
-    ("reason_trail", "ReasonTrail", _K.OTHER, "Who made the rule, and why"),
-), _none)
 
 # As Ganeti 3.0: a node without exports has one row, without a value.
 EXPORT: Kind[node.NodeRow] = Kind("export", "Node", table([

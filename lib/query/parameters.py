@@ -11,11 +11,6 @@ from ganeti.query.base import UNAVAIL, FieldDef, Row
 
 Values = Mapping[str, Any]
 
-#: Parameters that hold for a whole cluster or node; instances do not show them
-#: (Ganeti 3.0: neither as a field nor within ``hvparams``).
-GLOBAL_HYPERVISOR = frozenset({"migration_bandwidth", "migration_mode", "migration_port",
-                               "xen_cmd"})
-
 _KINDS = {params.BOOL: FieldKind.BOOL, params.INT: FieldKind.NUMBER,
           params.SIZE: FieldKind.UNIT, params.FLOAT: FieldKind.FLOAT}
 #: Kinds of other hypervisors' parameters that are not text.
@@ -54,7 +49,7 @@ def _hypervisor_kinds() -> dict[str, FieldKind]:
     kinds = {name: _FOREIGN.get(name, FieldKind.OTHER) for name in params.FOREIGN_HYPERVISOR}
     for rows in params.HYPERVISOR.values():
         kinds.update((name, _KINDS.get(row.kind, FieldKind.OTHER)) for name, row in rows.items())
-    return {name: kinds[name] for name in sorted(kinds) if name not in GLOBAL_HYPERVISOR}
+    return {name: kinds[name] for name in sorted(kinds) if name not in params.GLOBAL_HYPERVISOR}
 
 
 def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:

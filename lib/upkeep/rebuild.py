@@ -119,7 +119,7 @@ def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Loss
     with contextlib.suppress(*dbfile.UNREADABLE):
         for row in source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value"):
             found[row[0]] = row
-    for name in ("queue.drained", "queue.watcher_pause", "queue.served"):
+    for name in ("queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"):
         if name not in found:
             try:
                 row = source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value "

@@ -1,0 +1,198 @@
+"""Rules of the job queue: which jobs may begin, and who said so (Ganeti's job filters).
+
+A rule is for the jobs that match all of its predicates:
+
+    ["jobid", filter]    on ``id``; the value "watermark" is the last job's id of when the
+                         rule was made
+    ["opcode", filter]   on the fields of an opcode, ``a.b`` being b of a; any opcode will do
+    ["reason", filter]   on ``source``, ``reason`` and ``timestamp`` of an entry in a reason
+                         trail; any entry of any opcode will do
+
+Filters are those of ``qfilter``. What one cannot compare (there is no such field, it is of
+another type) does not match. Rules are asked in order: by priority, then watermark, then
+uuid. The first that a job matches applies to it, unless its action is CONTINUE:
+
+    "ACCEPT"             the job may begin
+    "PAUSE"              it stays in the queue
+    "REJECT"             it is canceled
+    ["RATE_LIMIT", n]    it may begin while fewer than n others of this rule have begun
+
+A job is one of a limit of its own, too, if an entry of its reason trails says
+``rate-limit:N:WORDS``: at most N jobs with the same entry have begun at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
+
+from ganeti import ht, qfilter
+from ganeti.errors import ParameterError
+
+ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
+    "ACCEPT", "CONTINUE", "PAUSE", "REJECT", "RATE_LIMIT")
+_WATERMARK = "watermark"
+#: Characters of a text that patterns are tried on: in short texts they are fast (``pattern``).
+TEXT_SEARCHED = 1000
+#: How the reason begins that is a limit of its own.
+RATE_WORD = "rate-limit:"
+_RATE = re.compile(RATE_WORD + "([0-9]{1,9}):")
+
+#: The opcodes of a job as they are shown: ``OP_ID``, parameters, ``reason``.
+Ops = Sequence[Mapping[str, Any]]
+_Test = Callable[[int, Ops], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule, as it is stored and shown; its parts were checked before."""
+
+    uuid: str
+    watermark: int
+    priority: int
+    predicates: list[list[Any]]
+    action: str | list[Any]
+    reason_trail: list[list[Any]]
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Where it stands among others."""
+        return self.priority, self.watermark, self.uuid
+
+    @property
+    def limit(self) -> int | None:
+        """How many jobs may have begun; None: this is not how it works."""
+        return None if isinstance(self.action, str) else int(self.action[1])
+
+    def matches(self, job_id: int, ops: Ops) -> bool:
+        """Do all its predicates hold for a job?"""
+        return all(test(job_id, ops) for test in self._tests)
+
+    @cached_property
+    def _tests(self) -> list[_Test]:
+        return [_TESTS[kind](qfilter.parse(tree), self.watermark)
+                for kind, tree in self.predicates]
+
+
+def applying(rules: Iterable[Rule], job_id: int, ops: Ops) -> Rule | None:
+    """The one of ``rules`` (in their order) that decides about a job."""
+    return next((rule for rule in rules
+                 if rule.action != CONTINUE and rule.matches(job_id, ops)), None)
+
+
+def own_limits(ops: Ops) -> dict[str, int]:
+    """The limits that a job's reason trails name: reason -> how many jobs."""
+    found = {}
+    for _, reason, _ in _entries(ops):
+        if reason.startswith(RATE_WORD):
+            match = _RATE.match(reason)
+            if match is not None and int(match[1]) > 0:
+                found[reason] = int(match[1])
+    return found
+
+
+def normal(tree: Any) -> Any:
+    """A filter as it is stored: one spelling for each meaning (as luxid 3.0)."""
+    if not isinstance(tree, list) or not tree:
+        return tree
+    if tree[0] in ("&", "|", "!"):
+        return [tree[0], *map(normal, tree[1:])]
+    if tree[0] == "!=":
+        return ["!", ["==", *tree[1:]]]
+    return ["==" if tree[0] == "=" else tree[0], *tree[1:]]
+
+
+# -- do values fit? -------------------------------------------------------------------
+
+_FIELDS = {"jobid": {"id"}, "reason": {"source", "reason", "timestamp"}, "opcode": None}
+
+
+def _is_predicate(value: list[Any]) -> bool:
+    if len(value) != 2 or not isinstance(value[0], str) or value[0] not in _FIELDS:
+        return False
+    try:
+        tree = qfilter.parse(value[1])
+    except ParameterError:
+        return False
+    allowed = _FIELDS[value[0]]
+    return tree is not None and (allowed is None or qfilter.fields(tree) <= allowed)
+
+
+def _is_action(value: str | list[Any]) -> bool:
+    if isinstance(value, str):
+        return value in (ACCEPT, CONTINUE, PAUSE, REJECT)
+    return (len(value) == 2 and value[0] == RATE_LIMIT and isinstance(value[1], int)
+            and not isinstance(value[1], bool) and value[1] > 0)
+
+
+Predicate = Annotated[list[Any], ht.Refinement(
+    '["jobid", filter on id], ["opcode", filter] or '
+    '["reason", filter on source, reason and timestamp]', _is_predicate)]
+Action = Annotated[str | list[Any], ht.Refinement(
+    '"ACCEPT", "CONTINUE", "PAUSE", "REJECT" or ["RATE_LIMIT", 1 or more]', _is_action)]
+
+
+# -- does a job match? ------------------------------------------------------------------
+
+def _holds(test: Callable[[Any], bool], row: Any) -> bool:
+    try:
+        return test(row)
+    except ParameterError:
+        return False
+
+
+def _on_id(tree: qfilter.Filter | None, watermark: int) -> _Test:
+    assert tree is not None
+    test = qfilter.make_test(_with_watermark(tree, watermark),
+                             lambda name: qfilter.Access[int](lambda job_id: job_id))
+    return lambda job_id, ops: _holds(test, job_id)
+
+
+def _with_watermark(tree: qfilter.Filter, watermark: int) -> qfilter.Filter:
+    if isinstance(tree, (qfilter.And, qfilter.Or)):
+        return replace(tree, parts=tuple(_with_watermark(part, watermark)
+                                         for part in tree.parts))
+    if isinstance(tree, qfilter.Not):
+        return qfilter.Not(_with_watermark(tree.part, watermark))
+    if isinstance(tree, qfilter.Compare) and tree.value == _WATERMARK:
+        return replace(tree, value=watermark)
+    return tree
+
+
+def _on_opcodes(tree: qfilter.Filter | None, watermark: int) -> _Test:
+    assert tree is not None
+    test = qfilter.make_test(tree, lambda name: qfilter.Access[Mapping[str, Any]](
+        lambda op: _part(op, name)))
+    return lambda job_id, ops: any(_holds(test, op) for op in ops)
+
+
+def _part(op: Mapping[str, Any], path: str) -> Any:
+    found: Any = op
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or found.get(name) is None:
+            raise ParameterError(f"The opcode has no '{path}'")
+        found = found[name]
+    return _searchable(found)
+
+
+def _on_reasons(tree: qfilter.Filter | None, watermark: int) -> _Test:
+    assert tree is not None
+    places = {"source": 0, "reason": 1, "timestamp": 2}
+    test = qfilter.make_test(tree, lambda name: qfilter.Access[Sequence[Any]](
+        lambda entry: _searchable(entry[places[name]])))
+    return lambda job_id, ops: any(_holds(test, entry) for entry in _entries(ops))
+
+
+def _entries(ops: Ops) -> Iterable[Sequence[Any]]:
+    return (entry for op in ops for entry in op.get("reason") or ())
+
+
+def _searchable(value: Any) -> Any:
+    return value[:TEXT_SEARCHED] if isinstance(value, str) else value
+
+
+_TESTS: dict[str, Callable[[qfilter.Filter | None, int], _Test]] = {
+    "jobid": _on_id, "opcode": _on_opcodes, "reason": _on_reasons}

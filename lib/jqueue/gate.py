@@ -1,0 +1,142 @@
+"""Which jobs may begin: the rules of the queue (``jobrules``) on its live jobs.
+
+Theory. A job is asked for once, when its turn comes and before it takes locks; when one has
+begun, no rule touches it any more. A rate limit has as many places as it lets jobs begin; a
+job takes one in each limit that it is of, and keeps them to its end. One that finds a limit
+full is held by it, in a line like any other (``line``). When a place gets free the next in
+that line is looked at again, and may be held by another limit then; so it hands on what it
+left free. When the rules change, everything that has not begun is looked at again.
+
+Everything here happens under the board's mutex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ganeti import jobrules
+from ganeti.constants import JobStatus
+from ganeti.jobrules import Rule
+from ganeti.jqueue.job import Job
+from ganeti.jqueue.line import Line
+from ganeti.jqueue.task import Entry, Phase
+from ganeti.jqueue.waits import wait
+
+
+def has_begun(job: Job) -> bool:
+    """Has a job passed the gate?"""
+    return bool(job.ops) and job.ops[0].status is not JobStatus.QUEUED
+
+
+class Gate:
+    """Rules, and who has begun under a limit; ``wake`` gets jobs that must be asked for again."""
+
+    def __init__(self, rules: Iterable[Rule], wake: Callable[[Entry], None]) -> None:
+        self._wake = wake
+        self._rules = sorted(rules, key=lambda rule: rule.order)
+        self._inside: dict[str, set[int]] = {}      # name of a limit -> who has a place
+        self._places: dict[int, list[str]] = {}     # and the other way round
+        self._lines: dict[str, Line] = {}           # name of a limit -> who is held
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """In their order."""
+        return self._rules
+
+    def rejects(self, job: Job) -> bool:
+        """Must this job be canceled?"""
+        rule = self._applying(job)
+        return rule is not None and rule.action == jobrules.REJECT and not has_begun(job)
+
+    def admit(self, entry: Entry) -> bool:
+        """May a job begin? If so it has its places, else it is held."""
+        entry.held_by = None
+        job = entry.job
+        if has_begun(job):
+            return True
+        rule = self._applying(job)
+        if rule is not None and rule.action == jobrules.PAUSE:
+            entry.held_by = rule.uuid
+            return False
+        self._leave(job)                            # it was admitted once, and did not begin
+        limits = self._limits(job, rule)
+        full = next((name for name in limits if self._is_full(name, limits[name])), None)
+        if full is None:
+            self._enter(job, limits)
+            return True
+        entry.held_by = full
+        self._lines.setdefault(full, Line(Phase.PARKED)).push(entry)
+        self._wake_others(limits)
+        return False
+
+    def moved(self, entry: Entry) -> None:
+        """The priority of a job changed."""
+        line = self._lines.get(entry.held_by or "")
+        if line is not None:
+            line.push(entry)
+
+    def ended(self, job: Job) -> None:
+        """A job is over: its places are free."""
+        self._leave(job)
+        if self._lines:
+            self._wake_others(self._limits(job, self._applying(job)))
+
+    def replace(self, rules: Iterable[Rule], live: Iterable[Entry]) -> None:
+        """Have other rules; who of the live jobs has begun is counted anew, none is held."""
+        self._rules = sorted(rules, key=lambda rule: rule.order)
+        self._inside.clear()
+        self._places.clear()
+        self._lines.clear()
+        for entry in live:
+            entry.held_by = None
+            if has_begun(entry.job):
+                self._enter(entry.job, self._limits(entry.job, self._applying(entry.job)))
+
+    def why(self, entry: Entry) -> list[dict[str, Any]]:
+        """Why a job is held, in the words of ``waits``."""
+        name = entry.held_by
+        if name is None or not entry.is_in(Phase.PARKED):
+            return []
+        kind = "limit" if name.startswith(jobrules.RATE_WORD) else "filter"
+        return [wait(kind, name, sorted(self._inside.get(name, ())))]
+
+    def _applying(self, job: Job) -> Rule | None:
+        if not self._rules:
+            return None
+        return jobrules.applying(self._rules, job.id, [op.view for op in job.ops])
+
+    def _limits(self, job: Job, rule: Rule | None) -> dict[str, int]:
+        limits = jobrules.own_limits([op.view for op in job.ops])
+        if rule is not None and rule.limit is not None:
+            limits[rule.uuid] = rule.limit
+        return limits
+
+    def _is_full(self, name: str, limit: int) -> bool:
+        return len(self._inside.get(name, ())) >= limit
+
+    def _enter(self, job: Job, names: Iterable[str]) -> None:
+        for name in names:
+            self._inside.setdefault(name, set()).add(job.id)
+            self._places.setdefault(job.id, []).append(name)
+
+    def _leave(self, job: Job) -> None:
+        for name in self._places.pop(job.id, ()):
+            self._inside[name].discard(job.id)
+            if not self._inside[name]:
+                del self._inside[name]
+
+    def _wake_others(self, limits: dict[str, int]) -> None:
+        """In each of these limits that has a free place: the next in its line."""
+        for name, limit in limits.items():
+            line = self._lines.get(name)
+            if line is None or self._is_full(name, limit):
+                continue
+            entry = line.pop()
+            while entry is not None and entry.held_by != name:
+                entry = line.pop()                  # was woken, and is held by another now
+            if entry is None:
+                del self._lines[name]
+            else:
+                entry.held_by = None
+                self._wake(entry)

@@ -1,0 +1,32 @@
+"""Job filters: the rules of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ganeti.constants import FieldKind
+from ganeti.jobrules import Rule
+from ganeti.query.base import FieldDef, Kind, Reading, table
+
+
+def _field(name: str, title: str, doc: str, getter: Callable[[Rule], Any]) -> FieldDef[Rule]:
+    return FieldDef(name, title, FieldKind.OTHER, doc, getter)
+
+
+def _rows(reading: Reading, fields: Collection[str]) -> list[Rule]:
+    return list(reading.sources.queue.rules)
+
+
+# As luxid 3.0, Query looks no uuid up: an unknown one does not pass, and is no error.
+KIND = Kind("filter", "Filter", table([
+    _field("uuid", "UUID", "What identifies the rule", lambda rule: rule.uuid),
+    _field("priority", "Priority", "Rules with lower numbers are asked first",
+           lambda rule: rule.priority),
+    _field("watermark", "Watermark", "The last job when the rule was made",
+           lambda rule: rule.watermark),
+    _field("predicates", "Predicates", "Which jobs it is for", lambda rule: rule.predicates),
+    _field("action", "Action", "What happens to them", lambda rule: rule.action),
+    _field("reason_trail", "ReasonTrail", "Who made the rule, and why",
+           lambda rule: rule.reason_trail),
+]), _rows)

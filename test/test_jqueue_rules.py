@@ -1,0 +1,52 @@
+"""Rules in the database."""
+
+import pytest
+
+from ganeti import errors
+from ganeti.jqueue import journal, rules
+from ganeti.store import Store
+
+UUIDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(3)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.create(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+def change(store, function, *args):
+    return store.write(lambda connection: function(connection, *args)).result()
+
+
+def put(store, uuid, priority=0):
+    return change(store, rules.put, uuid, priority, [["jobid", ["==", "id", 1]]], "PAUSE", [])
+
+
+def stored(store):
+    with store.read() as connection:
+        return rules.load(connection)
+
+
+def test_a_rule_replaces_the_one_of_its_uuid(store):
+    for uuid, priority in ((UUIDS[0], 1), (UUIDS[1], 2), (UUIDS[0], 3)):
+        found = put(store, uuid, priority)
+    assert [(rule.uuid, rule.priority) for rule in found] == [(UUIDS[1], 2), (UUIDS[0], 3)]
+    assert stored(store) == found
+
+
+def test_what_is_removed_must_be_there(store):
+    put(store, UUIDS[0])
+    with pytest.raises(errors.GenericError, match=f"{UUIDS[1]} does not exist"):
+        change(store, rules.remove, UUIDS[1])
+    assert change(store, rules.remove, UUIDS[0]) == [] == stored(store)
+
+
+def test_a_rule_that_cannot_be_read_is_left_out(store, caplog):
+    good, = put(store, UUIDS[0])
+    values = [{"uuid": "x"}, vars(good) | {"predicates": [["bogus", None]]},
+              {key: value for key, value in vars(good).items() if key != "_tests"}]
+    change(store, journal.set_value, "filters", [
+        {key: value for key, value in item.items() if key != "_tests"} for item in values])
+    assert stored(store) == [good] and caplog.text.count("cannot be read") == 2
