@@ -11,12 +11,23 @@ from ganeti.rapi.submit import Submit
 
 
 class TestDeclaration(unittest.TestCase):
-    def test_a_writing_verb_must_say_who_may(self):
-        with self.assertRaisesRegex(TypeError, "Careless.DELETE does not say who may"):
+    def test_a_verb_must_say_who_may(self):
+        with self.assertRaisesRegex(TypeError, "Careless.GET does not say who may"):
             class Careless(Resource):
-                @verb()
-                def DELETE(self):
-                    """Remove it."""
+                @verb("")
+                def GET(self):
+                    """Show it."""
+
+    def test_only_a_get_can_be_open(self):
+        class Careful(Resource):
+            @verb("tags.get")
+            def GET(self):
+                """Show it."""
+
+            @verb("tags.delete")
+            def DELETE(self):
+                """Remove it."""
+        self.assertEqual((Careful.GET.open, Careful.DELETE.open), (True, False))
 
     def test_a_submission_must_say_who_may(self):
         with self.assertRaises(TypeError):
@@ -34,13 +45,13 @@ class TestDeclaration(unittest.TestCase):
 
     def test_a_method_gets_the_exchange_and_its_arguments(self):
         class Thing(Resource):
-            @verb(bulk=flag)
+            @verb("jobs.list", bulk=flag)
             def GET(self, bulk):
                 """Answer."""
                 return self.exchange.slots, bulk
         exchange = Exchange(master=None, slots={"a": "b"}, query=baserlib.Query("bulk=1"))
         self.assertEqual(Thing.GET.answer(exchange), ({"a": "b"}, True))
-        self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", baserlib.OPEN))
+        self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", "jobs.list"))
 
     def test_resources_without_uri_are_not_found(self):
         class Hidden(Resource):
@@ -53,4 +64,4 @@ class TestChildren(unittest.TestCase):
         Connector()
         self.assertEqual(children("/"), [{"name": "2", "uri": "/2"},
                                          {"name": "version", "uri": "/version"}])
-        self.assertEqual(children("/2/jobs"), [])
+        self.assertEqual(children("/2/nodes"), [])

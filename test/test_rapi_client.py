@@ -183,7 +183,7 @@ class TestErrors(ClientTestCase):
 
     def test_a_wrong_password(self):
         with self.assertRaises(ApiError) as caught:
-            GanetiClient(self.url, "admin", "wrong").get_version()
+            GanetiClient(self.url, "admin", "wrong").get_info()
         self.assertEqual(caught.exception.code, 401)
 
     def test_nobody_there(self):

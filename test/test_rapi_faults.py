@@ -45,6 +45,16 @@ class TestStatus(unittest.TestCase):
             "Failed to parse request: SubmitJob: Can't parse value for 'hypervisor'"))
         self.assertIn("Invalid body parameters: Can't parse value", fault.message)
 
+    def test_what_another_version_does_not_know(self):
+        fault = self.assert_status(501, errors.RequestError(
+            "Failed to parse request: SubmitJob: Unknown opcode OP_NETWORK_RENAME"))
+        self.assertIn("OP_NETWORK_RENAME", fault.message)
+        fault = self.assert_status(400, errors.RequestError(
+            'Failed to parse request: SubmitJob: Superfluous dictionary keys: ["a_b","c"], but '
+            'only ["OP_ID","comment"] allowed.'))
+        self.assertEqual(fault.message,
+                         "Invalid body parameters: this master does not know 'a_b', 'c'")
+
     def test_by_name_from_the_wire(self):
         for name, status in (("JobQueueError", 503), ("JobQueueFull", 503),
                              ("JobQueueDrainError", 503), ("JobQueueUnavailable", 503),

@@ -5,7 +5,7 @@ import unittest
 from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
 from ganeti.rapi.baserlib import Exchange
-from ganeti.rapi.reading import entries, read, read_one
+from ganeti.rapi.reading import Rows, entries, read, read_one
 
 
 class Master:
@@ -47,3 +47,48 @@ class TestReading(unittest.TestCase):
         for data in ("text", [["short"]], [5], [[5, 5]], [[[0], [0]]]):
             with self.assertRaises(errors.RequestError, msg=data):
                 self.ask(read, data, "node", ["a", "b"])
+
+
+class Slow:
+    """A master that tells what it is asked, and when its answers are fetched."""
+
+    def __init__(self):
+        self.seen = []
+
+    def begin(self, call):
+        self.seen.append(f"ask {call.what}")
+
+        def finish():
+            self.seen.append(f"fetch {call.what}")
+            return luxi.pack({"success": True, "result": call.what})[:-1]
+        return finish
+
+
+class TestRows(unittest.TestCase):
+    def rows(self, words, take=None):
+        self.master = Slow()
+        take = take or (lambda _, answer: [answer().result])
+        return Rows(Exchange(master=self.master), 3, (luxi.Query(word, [], None) for word in words),
+                    take).pieces
+
+    def test_the_next_answer_is_asked_for_before_one_is_read(self):
+        pieces = self.rows("abc", lambda _, answer: [
+            self.master.seen.append("read"), answer().result][1:])
+        self.assertEqual(self.master.seen, ["ask a", "fetch a", "ask b", "read", "fetch b"])
+        self.assertEqual(next(pieces), b'["a"')
+        self.assertEqual(len(self.master.seen), 5)       # a slow client has nothing asked
+        self.assertEqual(b"".join(pieces), b',"b","c"]\n')
+        self.assertEqual(self.master.seen[5:], ["ask c", "read", "fetch c", "read"])
+
+    def test_parts_may_be_empty(self):
+        for kept, text in (("", b"[]\n"), ("b", b'["b"]\n'), ("ac", b'["a","c"]\n')):
+            pieces = self.rows("abc", lambda question, answer: [
+                answer().result for _ in range(question.what in kept)])
+            self.assertEqual(b"".join(pieces), text)
+
+    def test_what_was_asked_is_fetched_whatever_happens(self):
+        def fail(question, answer):
+            raise errors.RequestError(question.what)
+        with self.assertRaisesRegex(errors.RequestError, "a"):
+            self.rows("ab", fail)
+        self.assertEqual(self.master.seen, ["ask a", "fetch a", "ask b", "fetch b"])

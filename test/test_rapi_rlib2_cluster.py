@@ -1,8 +1,9 @@
-"""/2/info: keys of all versions."""
+"""The cluster: keys of all versions, and its changes."""
 
 from testutils_rapi import RapiTestCase
 
 from ganeti import luxi
+from ganeti.opcodes import OpClusterRedistConf, OpClusterSetParams
 
 INFO = {"name": "cluster", "software_version": "3.0.2", "architecture": ["64bits", "x86_64"],
         "protocol_version": 3000000, "config_version": 3000000, "os_api_version": 20,
@@ -46,3 +47,19 @@ class TestInfoAs20(TestInfo):
         self.assertEqual((info["architecture"], info["config_version"],
                           info["protocol_version"], info["os_api_version"]),
                          (["64bit", "x86_64"], 2000000, 20, 10))
+
+
+class TestChange(RapiTestCase):
+    def test_modify(self):
+        self.put("/2/modify", {"candidate_pool_size": 3, "beparams": {"vcpus": 2}})
+        self.assert_submitted(OpClusterSetParams(candidate_pool_size=3, beparams={"vcpus": 2}))
+
+    def test_what_the_api_must_not_set(self):
+        self.assert_refused(403, "PUT", "/2/modify", {"compression_tools": ["gzip"]},
+                            text="compression_tools cannot be set")
+
+    def test_redistribute(self):
+        self.put("/2/redistribute-config")
+        self.assert_submitted(OpClusterRedistConf())
+        self.master.calls.clear()
+        self.assert_refused(400, "PUT", "/2/redistribute-config", {"x": 1}, text="'x'")

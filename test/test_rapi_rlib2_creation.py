@@ -2,7 +2,8 @@
 
 from testutils_rapi import RapiTestCase
 
-from ganeti.opcodes import OpInstanceCreate
+from ganeti.http.reader import MAX_LARGE_BODY
+from ganeti.opcodes import OpInstanceCreate, OpInstanceMultiAlloc
 
 URI = "/2/instances"
 NESTED = {"__version__": 1, "mode": "create", "name": "web.example.com", "os": "noop",
@@ -143,3 +144,31 @@ class TestFlat(RapiTestCase):
 
     def test_a_mac_that_is_no_text(self):
         self.assert_refused(400, "POST", URI, dict(FLAT, mac=5), text="'mac'")
+
+
+class TestMany(RapiTestCase):
+    URI = "/2/instances-multi-alloc"
+
+    def setUp(self):
+        super().setUp()
+        self.one = {key: value for key, value in NESTED.items() if key != "__version__"}
+
+    def test_each_is_a_creation(self):
+        self.post(f"{self.URI}?dry-run=1", {
+            "instances": [self.one, {**self.one, "name": "db"}], "iallocator": "hail"})
+        self.assert_submitted(OpInstanceMultiAlloc(
+            instances=[nested().to_wire(), nested(instance_name="db").to_wire()],
+            iallocator="hail", dry_run=True))
+
+    def test_what_is_wrong_with_which(self):
+        for instances, text in (
+                (None, "'instances'"), ({}, "'instances'"), ([1], "'instances[0]' must be"),
+                ([self.one, {**self.one, "name": "a b"}], "'instances[1]' is no creation"),
+                ([{**self.one, "disks": [{"size": "x"}]}], "'instances[0]' is no creation"),
+                ([{**self.one, "instance_name": "x"}], "'instances[0]' is no creation"),
+                ([NESTED], "__version__")):
+            self.assert_refused(400, "POST", self.URI, {"instances": instances}, text=text)
+        self.assert_refused(400, "POST", self.URI, text="'instances'")
+
+    def test_may_be_large(self):
+        self.assertEqual(self.application.max_body("POST", self.URI), MAX_LARGE_BODY)

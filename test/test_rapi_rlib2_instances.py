@@ -4,8 +4,8 @@ from testutils_rapi import RapiTestCase
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
-from ganeti.opcodes import (OpInstanceReboot, OpInstanceRemove, OpInstanceShutdown,
-                            OpInstanceStartup)
+from ganeti.opcodes import (OpInstanceQueryData, OpInstanceReboot, OpInstanceRemove,
+                            OpInstanceShutdown, OpInstanceStartup)
 
 WEB = {"name": "web.example.com", "admin_state": "up", "oper_ram": 128,
        "beparams": {"minmem": 128, "maxmem": 256, "vcpus": 1}, "tags": []}
@@ -140,3 +140,45 @@ class TestLife(RapiTestCase):
 
     def test_body_that_is_no_object(self):
         self.assert_refused(400, "PUT", "/2/instances/web/shutdown", [1], text="object")
+
+
+class TestInfo(RapiTestCase):
+    user = None
+
+    def test_a_job_tells(self):
+        self.assert_job(self.request("GET", "/2/instances/web/info?static=1"))
+        self.assert_submitted(OpInstanceQueryData(instances=["web"], static=True))
+
+    def test_nothing_is_locked_for_reading(self):
+        self.objects(WEB)
+        for path in ("/2/instances", "/2/instances/web"):
+            self.assert_refused(400, "GET", f"{path}?lock=1", text="'lock'")
+            self.get(f"{path}?lock=0")
+
+
+class TestConsole(RapiTestCase):
+    URI = "/2/instances/web/console"
+
+    def console(self, **cells):
+        self.objects({"name": "web", **cells})
+
+    def test_of_a_running_instance(self):
+        self.console(oper_state=True, console={"instance": "web", "kind": "vnc", "host": "node1",
+                                               "port": 5901, "display": 1})
+        self.assertEqual(self.get(self.URI), {
+            "instance": "web", "kind": "vnc", "host": "node1", "port": 5901, "display": 1,
+            "message": None, "user": None, "command": None})
+
+    def test_of_one_that_does_not_run(self):
+        for cells in ({"oper_state": False, "console": {}}, {"oper_state": None},
+                      {"oper_state": True, "console": None}):
+            self.console(**cells)
+            self.assert_refused(503, "GET", self.URI, text="web")
+
+    def test_of_none(self):
+        self.objects()
+        self.assert_refused(404, "GET", self.URI)
+
+    def test_needs_a_right(self):
+        self.user = None
+        self.assert_refused(401, "GET", self.URI)

@@ -1,5 +1,7 @@
 """Jobs over the API."""
 
+import json
+
 from testutils_rapi import RapiTestCase, table
 
 from ganeti import errors, luxi
@@ -25,6 +27,22 @@ class TestJobs(RapiTestCase):
     def test_bulk_does_not_ask_for_archived_which_would_list_those(self):
         self.objects({**JOB, "archived": "never asked for"})
         self.assertIs(self.get("/2/jobs?bulk=1")[0]["archived"], False)
+
+    def test_many_are_asked_for_in_parts(self):
+        jobs = [{**JOB, "id": number} for number in range(1, 121)]
+
+        def answer(call):
+            wanted = call.qfilter and {item[2] for item in call.qfilter[1:]}
+            return table(call, [job if job["id"] != 77 or not wanted else {"id": 77, "status": None}
+                                for job in jobs if not wanted or job["id"] in wanted])
+        self.master.answers[luxi.Query] = answer
+        response = self.request("GET", "/2/jobs?bulk=1")
+        found = json.loads(b"".join(response.stream))
+        self.assertEqual([job["id"] for job in found],
+                         [number for number in range(1, 121) if number != 77])
+        self.assertEqual(set(found[0]), set(JOB) - {"oplog", "opresult"})
+        self.assertEqual([len(call.qfilter or [0]) - 1 for call in self.master.calls],
+                         [0, 50, 50, 20])
 
     def test_without_words_nothing_is_asked_beside(self):
         self.objects()
@@ -78,4 +96,4 @@ class TestCancel(RapiTestCase):
 
     def test_needs_the_right(self):
         self.user = "reader"
-        self.assert_refused(403, "DELETE", "/2/jobs/7", text="jobs.cancel")
+        self.assert_refused(403, "DELETE", "/2/jobs/7")

@@ -49,7 +49,13 @@ class TestOs(RapiTestCase):
         self.ends([["canceled", []], []])
         self.assert_bad_gateway("canceled")
         self.ends(errors.JobLost("gone"))
-        self.assert_bad_gateway("gone")
+        self.objects()
+        self.assert_status(404, self.request("GET", "/2/os"))
+
+    def test_a_job_that_was_archived_at_once(self):
+        self.ends(errors.JobLost("gone"))
+        self.objects({"status": "success", "opresult": [ROWS]})
+        self.assertEqual(self.get("/2/os"), ["bare", "noop+default", "noop+big"])
 
     def test_a_result_that_is_no_table(self):
         for result in ("text", [["a"]], None, [5]):

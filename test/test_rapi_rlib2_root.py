@@ -16,8 +16,8 @@ class TestRoot(RapiTestCase):
 
     def test_version_2(self):
         self.assertEqual([entry["name"] for entry in self.get("/2")],
-                         ["features", "groups", "info", "instances", "jobs", "nodes", "os",
-                          "tags"])
+                         ["features", "filters", "groups", "info", "instances", "jobs", "networks",
+                          "nodes", "os", "tags"])
 
     def test_features(self):
         self.assertEqual(set(self.get("/2/features")),

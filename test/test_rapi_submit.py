@@ -1,13 +1,17 @@
 """What every submission has: reasons, dry runs, job ids, who asked."""
 
 import json
+from unittest import mock
 
 from testutils_rapi import JOB_ID, RapiTestCase
 
-from ganeti import errors, luxi
+from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
-from ganeti.rapi.baserlib import RESOURCES, SLOT
+from ganeti.http.errors import BadRequest, NotImplementedMethod
+from ganeti.opcodes import versions
+from ganeti.rapi.baserlib import RESOURCES, SLOT, Exchange, Resource
 from ganeti.rapi.connector import Connector
+from ganeti.rapi.submit import check_version, reason_trail
 
 URI = "/2/instances/web/startup"
 
@@ -25,6 +29,11 @@ class TestSubmission(RapiTestCase):
         self.assertEqual([entry[:2] for entry in self.reasons()], [
             ["gnt:user", "because I can"],
             ["gnt:library:rlib2:instances_name_startup", "user=admin;request=r1"]])
+
+    def test_a_users_name_ends_no_pair(self):
+        who = luxi.Context(user="a;request=x%", request_id="r")
+        trail = reason_trail(Exchange(None, context=who), Resource)
+        self.assertEqual(trail[0][1], "user=a%3Brequest=x%25;request=r")
 
     def test_the_request_in_the_trail_is_the_one_that_is_answered(self):
         response = self.request("PUT", URI)
@@ -136,10 +145,36 @@ class TestIdempotencyKey(RapiTestCase):
 class TestWhoTakesKeys(RapiTestCase):
     """Every verb of every resource either takes a key or refuses it."""
 
-    SLOTS = {"job_id": "7", "resource": "job"}
-    BODIES = {"POST /2/instances": {
-        "__version__": 1, "name": "web", "mode": "create", "disk_template": "diskless",
-        "disks": [], "nics": []}}
+    SLOTS = {"job_id": "7", "resource": "job", "disk": "0", "filter_uuid": "0" * 8}
+    CREATION = {"name": "web", "mode": "create", "disk_template": "diskless", "disks": [],
+                "nics": []}
+    #: Bodies with what is required.
+    BODIES = {"POST /2/instances": {"__version__": 1, **CREATION},
+              "POST /2/instances-multi-alloc": {"instances": [CREATION]},
+              "PUT /2/instances/web/rename": {"new_name": "db"},
+              "PUT /2/instances/web/prepare-export": {"mode": "local"},
+              "PUT /2/instances/web/export": {"destination": "node2"},
+              "POST /2/instances/web/replace-disks": {"mode": "replace_auto"},
+              "POST /2/instances/web/disk/0/grow": {"amount": 1},
+              "PUT /2/nodes/web/role": "drained",
+              "POST /2/nodes/web/evacuate": {"mode": "all"},
+              "POST /2/groups": {"name": "g"},
+              "PUT /2/groups/web/rename": {"new_name": "g"},
+              "PUT /2/groups/web/assign-nodes": {"nodes": ["node2"]},
+              "POST /2/networks": {"name": "n", "network": "192.0.2.0/24"},
+              "PUT /2/networks/web/rename": {"new_name": "n"},
+              "PUT /2/networks/web/connect": {"group_name": "g", "network_mode": "bridged",
+                                              "network_link": "br0"},
+              "PUT /2/networks/web/disconnect": {"group_name": "g"}}
+    #: Words that are required.
+    QUERIES = {"tags": "?tag=a", "storage": "?storage_type=file&output_fields=name",
+               "storage/modify": "?storage_type=lvm-vg&name=vg",
+               "storage/repair": "?storage_type=lvm-vg&name=vg"}
+
+    def setUp(self):
+        super().setUp()
+        # One that only this version knows is asked for it.
+        self.master.answers[luxi.QueryClusterInfo] = {"software_version": "3.1.1"}
 
     def verbs(self):
         Connector()
@@ -149,10 +184,12 @@ class TestWhoTakesKeys(RapiTestCase):
                 for method, verb in resource.verbs().items():
                     yield method, path, verb
 
+    def query(self, path):
+        return next((words for end, words in self.QUERIES.items() if path.endswith("/" + end)), "")
+
     def ask(self, method, path):
         self.master.calls.clear()
-        query = "?tag=a" if path.endswith("tags") else ""
-        return self.request(method, path + query, self.BODIES.get(f"{method} {path}"),
+        return self.request(method, path + self.query(path), self.BODIES.get(f"{method} {path}"),
                             {"Idempotency-Key": "abc"})
 
     def test_those_that_answer_a_job(self):
@@ -163,7 +200,7 @@ class TestWhoTakesKeys(RapiTestCase):
                 response = self.ask(method, path)
                 self.assert_job(response)
                 self.assertEqual(self.header("Idempotency-Status", response), "not-honoured")
-                self.assertEqual([type(call) for call in self.master.calls], [luxi.SubmitJob])
+                self.assertEqual(len(self.submitted()), 1)
 
     def test_the_others(self):
         for method, path, verb in self.verbs():
@@ -177,7 +214,7 @@ class TestWhoTakesKeys(RapiTestCase):
         # Each verb without a key: one that answers what SubmitJob did must be declared.
         for method, path, verb in self.verbs():
             self.master.calls.clear()
-            response = self.request(method, path + ("?tag=a" if path.endswith("tags") else ""),
+            response = self.request(method, path + self.query(path),
                                     self.BODIES.get(f"{method} {path}"))
             answers = response.status == 200 and json.loads(response.body) == JOB_ID
             self.assertEqual(answers, verb.answers_job, f"{method} {path}")
@@ -187,3 +224,40 @@ class TestWhoTakesKeys(RapiTestCase):
             self.user = user
             for key in ("abc", '"'):
                 self.assert_refused(status, "PUT", URI, headers={"Idempotency-Key": key})
+
+
+class TestVersions(RapiTestCase):
+    """What some of Ganeti's masters do not know is not sent to them."""
+
+    def check(self, op, says):
+        self.master.answers[luxi.QueryClusterInfo] = {"software_version": says}
+        check_version(Exchange(self.application_master()), [op])
+
+    def application_master(self):
+        master = self.master
+
+        class Caller:
+            def call(self, call):
+                return master.ask(call).result
+        return Caller()
+
+    def set_params(self, **fields):
+        return opcodes.OpInstanceSetParams(instance_name="web", **fields)
+
+    def test_a_field_that_is_gone(self):
+        op = self.set_params(hotplug_if_possible=True)
+        for says in ("3.0.2", "0.1.0", "who knows", None):
+            self.check(op, says)
+        with self.assertRaisesRegex(BadRequest, "Ganeti 3.1.1 has no parameter 'hotplug_if_pos"):
+            self.check(op, "3.1.1")
+
+    def test_an_opcode_that_is_new(self):
+        op = self.set_params()
+        with mock.patch.dict(versions.OPCODES, {op.OP_ID: versions.Span((3, 1))}):
+            self.check(op, "3.1.0")
+            with self.assertRaisesRegex(NotImplementedMethod, "Ganeti 3.0.2 has no opcode OP_INS"):
+                self.check(op, "3.0.2")
+
+    def test_nothing_is_asked_where_it_does_not_matter(self):
+        self.check(self.set_params(hotplug=False), "3.1.1")
+        self.assertEqual(self.master.calls, [])

@@ -8,10 +8,11 @@ id is r1. To add one, drop in two files.
 
 import base64
 import json
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from testutils_rapi import FakeUsers
+from testutils_rapi import FakeUsers, settled
 
 from ganeti import errors, luxi
 from ganeti.http.reader import RequestReader
@@ -44,6 +45,11 @@ class Recording:
             raise errors.decode(result["error"])
         return luxi.Reply(result)
 
+    def wait(self, call, gone):
+        future = Future()
+        future.set_result(luxi.pack({"success": True, "result": self.ask(call).result})[:-1])
+        return future
+
 
 def read(name):
     """The request of a file; its line ends are made CRLF where the header is."""
@@ -59,8 +65,8 @@ def read(name):
 def test_conversation(name):
     expected = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
     master = Recording(expected["luxi"])
-    application = Application(master, FakeUsers(), make_id=lambda: "r1", clock=lambda: 0.0)
-    response = application.handle(read(name))
+    application = Application(master, master, FakeUsers(), make_id=lambda: "r1")
+    response = settled(application.handle(read(name)))
     assert not master.ahead, "the master was not asked everything"
     assert response.status == expected["status"]
     assert json.loads(response.body) == expected["body"]

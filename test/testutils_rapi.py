@@ -8,10 +8,13 @@ import base64
 import json
 import unittest
 import urllib.parse
+from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes
 from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request, Response
+from ganeti.http.rights import parse_rights
+from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server.application import Application
 
 JOB_ID = 17
@@ -41,17 +44,36 @@ class FakeMaster:
             raise answer
         return answer if isinstance(answer, luxi.Reply) else luxi.Reply(answer)
 
+    def begin(self, call, context=None):
+        """Found at once, told when asked for."""
+        try:
+            reply = self.ask(call, context)
+            answer = {"success": True, "result": reply.result, **reply.notes}
+        except errors.GenericError as err:
+            answer = {"success": False, "result": errors.encode(err)}
+        return lambda: luxi.pack(answer)[:-1]
+
+    def wait(self, call, gone):
+        future = Future()
+        try:
+            answer = None if gone() else luxi.pack(
+                {"success": True, "result": self.ask(call).result})[:-1]
+        except errors.GenericError as err:
+            answer = luxi.pack({"success": False, "result": errors.encode(err)})[:-1]
+        future.set_result(answer)
+        return future
+
 
 class FakeUsers:
     """admin may everything, reader read, each with the password ``secret``."""
 
-    USERS = {"admin": {"write"}, "reader": {"read"}}
+    USERS = {"admin": "write", "reader": "read"}
 
-    def authenticate(self, header):
+    def authenticate(self, header, peer=""):
         name, password = parse_basic(header)
         if name not in self.USERS or password != "secret":
             raise denied()
-        return User(name, frozenset(self.USERS[name]))
+        return User(name, parse_rights(self.USERS[name], VOCABULARY)[0])
 
 
 def table(call, objects):
@@ -60,6 +82,15 @@ def table(call, objects):
         return [0, item[field]] if field in item else [1, None]
     return {"fields": [], "data": [[cell(item, field) for field in call.fields]
                                    for item in objects]}
+
+
+def settled(outcome, timeout=20):
+    """The response that a handler's outcome leads to, as the server would find it."""
+    while isinstance(outcome, Future):
+        outcome = outcome.result(timeout)
+        if callable(outcome):
+            outcome = outcome()
+    return outcome
 
 
 class RapiTestCase(unittest.TestCase):
@@ -71,8 +102,8 @@ class RapiTestCase(unittest.TestCase):
     def setUp(self):
         self.master = FakeMaster()
         self.gone = lambda: False
-        self.application = Application(self.master, FakeUsers(), make_id=lambda: "r1",
-                                       clock=lambda: 0.0, **self.options)
+        self.application = Application(self.master, self.master, FakeUsers(), make_id=lambda: "r1",
+                                       **self.options)
 
     def objects(self, *items):
         """What the master's Query finds."""
@@ -95,10 +126,10 @@ class RapiTestCase(unittest.TestCase):
         more = list(headers.items() if isinstance(headers, dict) else headers or [])
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
-        response = self.application.handle(Request(
+        response = settled(self.application.handle(Request(
             method=method, target=target, path=urllib.parse.unquote(path), query=query,
             headers=Headers(fields), body=body or b"", host="localhost",
-            peer="192.0.2.1", gone=lambda: self.gone()))
+            peer="192.0.2.1", gone=lambda: self.gone())))
         assert isinstance(response, Response)
         return response
 

@@ -38,7 +38,7 @@ class Query:
     def __init__(self, raw: str) -> None:
         try:
             self._words: Mapping[str, list[str]] = urllib.parse.parse_qs(
-                raw, max_num_fields=MAX_WORDS)
+                raw, max_num_fields=MAX_WORDS) if raw else {}
         except ValueError:
             raise http_errors.BadRequest(
                 f"The query has more than {MAX_WORDS} words") from None
@@ -122,6 +122,17 @@ class Flag(Argument):
         return found
 
 
+class Unlocked(Flag):
+    """2.0's ``lock``: reading while nobody changes anything, which Ganeti refuses since 2.0."""
+
+    kind = "flag, which can only be no: nothing is locked for reading"
+
+    def parse(self, values: list[str]) -> bool:
+        if super().parse(values):
+            raise ValueError("nothing can be locked for reading; leave it out")
+        return False
+
+
 class Integer(Argument):
     """Any integer, or one from ``least`` to ``most``."""
 
@@ -149,8 +160,9 @@ class Text(Argument):
 
 
 class Choice(Argument):
-    def __init__(self, choices: tuple[str, ...], word: str, default: str | None) -> None:
-        super().__init__(word=word, default=default)
+    def __init__(self, choices: tuple[str, ...], word: str, default: str | None,
+                 shared: bool) -> None:
+        super().__init__(word=word, default=default, shared=shared)
         self.choices = choices
         self.kind = "one of " + ", ".join(choices)
 
@@ -197,12 +209,29 @@ class Fixed(Argument):
         return self.default
 
 
+class Required(Argument):
+    """Another kind of word, which must be there."""
+
+    def __init__(self, wanted: Argument) -> None:
+        super().__init__(word=wanted.word)
+        self.wanted = wanted
+        self.kind = f"{wanted.kind}; required"
+
+    def read(self, name: str, query: Query) -> Any:
+        value = self.wanted.read(name, query)
+        if value is None:
+            raise http_errors.BadRequest(f"Parameter '{self.word or name}' is missing")
+        return value
+
+
 flag = Flag()
+unlocked = Unlocked()
 integer = Integer()
 text = Text()
 tags = Tags(word="tag")
 
 
-def choice(*choices: str, word: str = "", default: str | None = None) -> Argument:
+def choice(*choices: str, word: str = "", default: str | None = None,
+           shared: bool = False) -> Argument:
     """One of some words."""
-    return Choice(choices, word, default)
+    return Choice(choices, word, default, shared)

@@ -9,9 +9,10 @@ A resource is a class that says its URI and its verbs::
 
 Routes, index pages, access checks and the reference are read from these
 classes. A verb is a ``Submit`` or a method with ``@verb``; either way it is a
-``Verb``, which knows its access, its arguments and how to answer an
-``Exchange``. Reading is open unless said otherwise; a verb that changes
-something must say who may (there is no default), or the import fails.
+``Verb``, which knows the right that it needs (``permissions`` has the names), its
+arguments and how to answer an ``Exchange``. There is no default for the right:
+without one the import fails. Reading is open to all, unless said otherwise or
+where authentication is required.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -27,8 +29,6 @@ from ganeti import luxi
 from ganeti.rapi.arguments import Argument, Query
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
-#: Access of a verb that needs no user.
-OPEN = ""
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)
 
 
@@ -40,6 +40,26 @@ class Master(Protocol):
 
     def ask(self, call: luxi.Call) -> luxi.Reply:
         """The result, and what the master says beside it; raises ``errors.Error``."""
+
+    def begin(self, call: luxi.Call) -> Callable[[], bytes]:
+        """Send a call; what is returned waits for the answer, for ``luxi.parse_reply``, and
+        is to be called."""
+
+    def wait(self, call: luxi.WaitForJobChange,
+             gone: Callable[[], bool]) -> Future[bytes | None]:
+        """As ``luxi.Waits.wait``."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """An answer that is not there yet.
+
+    Once the future is resolved ``go_on()`` has the value, or is ``Later`` again. It may
+    raise what ``Verb.answer`` may.
+    """
+
+    future: Future[Any]
+    go_on: Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,8 @@ class Exchange:
     headers: list[tuple[str, str]] = field(default_factory=list)
     #: Answer as the page of the 2.0 API prints it, where living clients differ.
     like_2_0: bool = False
+    #: The lines of ``If-None-Match``: which answers the client has already.
+    if_none_match: Sequence[str] = ()
     #: Has the client hung up?
     gone: Callable[[], bool] = lambda: False
     clock_ns: Callable[[], int] = time.time_ns
@@ -70,6 +92,16 @@ class Verb:
 
     #: Does it submit one job and answer its id? Then it takes an ``Idempotency-Key``.
     answers_job: bool = False
+    #: Is it what people reach for when something hangs? It has threads of its own.
+    urgent: bool = False
+    #: Can it be long, with ``bulk``? Then few threads do such work.
+    long: bool = False
+    #: May it name thousands of objects? Then its body may have ten times as much.
+    large_body: bool = False
+    #: Does it need no user, unless authentication is required? Said of a GET.
+    open: bool = False
+    #: Keys of the body of which the first that is there names the object, if no slot does.
+    names_object: tuple[str, ...] = ()
 
     def __init__(self, access: str, doc: str, arguments: Mapping[str, Argument]) -> None:
         self.access = access
@@ -77,9 +109,20 @@ class Verb:
         self.arguments = arguments
         self.resource: type[Resource] = Resource
 
-    def bind(self, resource: type[Resource]) -> None:
+    def bind(self, resource: type[Resource], method: str) -> None:
         """Learn whose verb this is; called once the class is there."""
         self.resource = resource
+        self.open = self.open and method == "GET"
+
+    def object_name(self, slots: Mapping[str, str], body: Any) -> str | None:
+        """The name of what the request is about: None when it is about nothing that has one."""
+        for value in slots.values():
+            return value
+        if isinstance(body, dict):
+            for key in self.names_object:
+                if key in body:
+                    return body[key] if isinstance(body[key], str) else None
+        return None
 
     def read_arguments(self, exchange: Exchange) -> dict[str, Any]:
         """Values of the declared words; raises ``BadRequest``."""
@@ -87,7 +130,7 @@ class Verb:
                 for name, argument in self.arguments.items()}
 
     def answer(self, exchange: Exchange) -> Any:
-        """The JSON value that answers; raises ``HttpError`` or ``errors.Error``."""
+        """The JSON value that answers, or ``Later``; raises ``HttpError`` or ``errors.Error``."""
         raise NotImplementedError
 
     def body_reference(self) -> list[str]:
@@ -99,19 +142,27 @@ class Method(Verb):
     """A verb that is a method of its resource, which gets the arguments by keyword."""
 
     def __init__(self, function: Callable[..., Any], access: str,
-                 arguments: Mapping[str, Argument], answers_job: bool = False) -> None:
+                 arguments: Mapping[str, Argument], *, answers_job: bool = False,
+                 urgent: bool = False, long: bool = False, large_body: bool = False,
+                 open: bool = True) -> None:
         super().__init__(access, inspect.getdoc(function) or "", arguments)
         self._function = function
         self.answers_job = answers_job
+        self.urgent = urgent
+        self.long = long
+        self.large_body = large_body
+        self.open = open
 
     def answer(self, exchange: Exchange) -> Any:
         return self._function(self.resource(exchange), **self.read_arguments(exchange))
 
 
-def verb(*, access: str = OPEN, answers_job: bool = False,
+def verb(access: str, *, answers_job: bool = False, urgent: bool = False, long: bool = False,
+         large_body: bool = False, open: bool = True,
          **arguments: Argument) -> Callable[[Callable[..., Any]], Method]:
-    """Make a method a verb: ``@verb(bulk=flag)`` above ``def GET(self, bulk)``."""
-    return lambda function: Method(function, access, arguments, answers_job)
+    """Make a method a verb: ``@verb("jobs.list", bulk=flag)`` above ``def GET(self, bulk)``."""
+    return lambda function: Method(function, access, arguments, answers_job=answers_job,
+                                   urgent=urgent, long=long, large_body=large_body, open=open)
 
 
 #: Every resource with a URI, in the order of their definition.
@@ -131,30 +182,33 @@ class Resource:
     POST: ClassVar[Verb | None] = None
     PUT: ClassVar[Verb | None] = None
     DELETE: ClassVar[Verb | None] = None
+    _verbs: ClassVar[dict[str, Verb]] = {}
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
 
     def __init_subclass__(cls) -> None:
-        for name, found in cls.verbs().items():
+        cls._verbs = {name: getattr(cls, name) for name in VERBS
+                      if getattr(cls, name) is not None}
+        for name, found in cls._verbs.items():
             if not isinstance(found, Verb):
                 raise TypeError(f"{cls.__name__}.{name} is no verb: {found!r}")
-            if name != "GET" and found.access == OPEN:
+            if not found.access and not cls.PUBLIC:
                 raise TypeError(f"{cls.__name__}.{name} does not say who may")
-            found.bind(cls)
+            found.bind(cls, name)
         if cls.URI:
             RESOURCES.append(cls)
 
     @classmethod
     def verbs(cls) -> dict[str, Verb]:
         """The methods that it takes, in the order of ``VERBS``."""
-        return {name: getattr(cls, name) for name in VERBS if getattr(cls, name) is not None}
+        return cls._verbs
 
 
 def children(parent: str) -> list[dict[str, str]]:
-    """The resources right below a path: ``[{"name", "uri"}]``, sorted."""
+    """The resources right below a path that can be read: ``[{"name", "uri"}]``, sorted."""
     prefix = parent.rstrip("/") + "/"
     names = {resource.URI.removeprefix(prefix) for resource in RESOURCES
-             if resource.URI.startswith(prefix)}
+             if resource.URI.startswith(prefix) and resource.GET is not None}
     return [{"name": name, "uri": prefix + name} for name in sorted(names)
             if name and "/" not in name and not SLOT.search(name)]

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
-from ganeti.rapi.rlib2 import cluster, groups, instances, jobs, nodes, os, query, root, tags
+from ganeti.rapi.rlib2 import (cluster, filters, groups, instance_change, instance_disks,
+                               instances, jobs, networks, node_change, nodes, os, query, root, tags,
+                               waits)
 
 #: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
 _NAME = r"[\w.-]+"
-_SLOTS = {"job_id": r"[0-9]+", "resource": "|".join(query.KINDS)}
+_SLOTS = {"job_id": r"[0-9]+", "disk": r"[0-9]{1,9}", "resource": "|".join(query.KINDS)}
 
-_MODULES = (cluster, groups, instances, jobs, nodes, os, query, root, tags)
+_MODULES = (cluster, filters, groups, instance_change, instance_disks, instances, jobs, networks,
+            node_change, nodes, os, query, root, tags, waits)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Connector:
     """Finds resources; built once, from all that were imported unless told otherwise."""
 
     def __init__(self, resources: Iterable[type[Resource]] = RESOURCES) -> None:
+        #: Those without slots, which most requests are for, and the others.
+        self._fixed: dict[str, Match] = {}
         self._table: list[tuple[re.Pattern[str], type[Resource], bool]] = []
         seen: set[str] = set()
         for resource in resources:
@@ -59,10 +64,16 @@ class Connector:
                 if regex.pattern in seen:
                     raise ValueError(f"two resources have the URI {uri}")
                 seen.add(regex.pattern)
-                self._table.append((regex, resource, uri != resource.URI))
+                if SLOT.search(uri):
+                    self._table.append((regex, resource, uri != resource.URI))
+                else:
+                    self._fixed[uri] = Match(resource, {}, uri != resource.URI)
 
     def find(self, path: str) -> Match:
         """The resource of a percent-decoded path; raises ``NotFound``."""
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed
         for regex, resource, alias in self._table:
             found = regex.fullmatch(path)
             if found is not None:

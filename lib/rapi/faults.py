@@ -8,6 +8,7 @@ the same errors: mostly 500, which tells a client nothing).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ganeti import errors
@@ -23,6 +24,9 @@ _DRAINED = "Queue drained"
 #: What it says, in a form that names no class, of an opcode's value that it cannot read:
 #: its lists of words (hypervisors, disk templates ...) are longer than ours.
 _BAD_OPCODE = "Failed to parse request: SubmitJob: "
+#: What it says of one, and of a key, that it does not know.
+_UNKNOWN_OPCODE = re.compile(r"Unknown opcode (OP_[A-Z0-9_]+)", re.ASCII)
+_UNKNOWN_KEYS = re.compile(r'Superfluous dictionary keys: \["([a-z0-9_", ]+)"\]', re.ASCII)
 
 Maker = Callable[[str], HttpError]
 
@@ -67,6 +71,7 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
     errors.JobLost: _not_found,
     # A master whose disk cannot keep jobs says JobQueueError.
     errors.JobQueueError: _try_later,
+    errors.TooManyWaits: _try_later,
     errors.IdempotencyConflict: _key_conflict,
     errors.LuxiError: http_errors.BadGateway,
     errors.ProtocolError: http_errors.BadGateway,
@@ -74,6 +79,18 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
     # The administrator's mistake, and nothing that a client could wait out.
     errors.NoPermission: http_errors.InternalServerError,
 }
+
+
+def _unreadable(words: str) -> HttpError:
+    """What a real luxid cannot read of a submission that we could: its version differs."""
+    unknown = _UNKNOWN_OPCODE.match(words)
+    if unknown is not None:
+        return http_errors.NotImplementedMethod(f"This master does not know {unknown[1]}")
+    keys = _UNKNOWN_KEYS.match(words)
+    if keys is not None:
+        names = ", ".join(f"'{name}'" for name in keys[1].split('","'))
+        words = f"this master does not know {names}"
+    return http_errors.BadRequest(f"Invalid body parameters: {words}")
 
 
 def translate(error: errors.Error) -> HttpError:
@@ -84,6 +101,5 @@ def translate(error: errors.Error) -> HttpError:
     if type(error) is errors.GenericError and words == _DRAINED:
         return _try_later("The job queue is drained and takes no jobs")
     if isinstance(error, errors.RequestError) and words.startswith(_BAD_OPCODE):
-        return http_errors.BadRequest(
-            "Invalid body parameters: " + words.removeprefix(_BAD_OPCODE))
+        return _unreadable(words.removeprefix(_BAD_OPCODE))
     return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)

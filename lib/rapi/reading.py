@@ -6,14 +6,25 @@ master does not know fails everything, here it is a cell without a value.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import urllib.parse
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ganeti import errors, ht, luxi
-from ganeti.constants import ResultStatus
+from ganeti import constants, errors, ht, luxi, serializer
+from ganeti.constants import ErrorCode, ResultStatus
+from ganeti.http import conditional
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Exchange
+from ganeti.rapi.baserlib import Exchange, Master
+
+
+_NORMAL = int(ResultStatus.NORMAL)
+#: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
+BATCH = 50
 
 
 def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any]]:
@@ -23,22 +34,138 @@ def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any
             isinstance(row, list) and len(row) == len(fields) for row in rows):
         raise errors.RequestError(f"the master's answer about {what} is no table: "
                                   + ht.shorten(answer))
-    return [dict(zip(fields, map(_value, row))) for row in rows]
-
-
-def _value(cell: Any) -> Any:
     try:
-        status, value = cell
+        # In one place, as long lists have hundreds of thousands of cells.
+        return [dict(zip(fields, [value if status == _NORMAL else None
+                                  for status, value in row])) for row in rows]
     except (TypeError, ValueError):
-        raise errors.RequestError(f"the master answered {ht.shorten(cell)} "
-                                  "in the place of a cell") from None
-    return value if status == ResultStatus.NORMAL else None
+        raise errors.RequestError(f"the master answered {ht.shorten(rows)} "
+                                  "in the place of cells") from None
 
 
 def read(exchange: Exchange, what: str, fields: Sequence[str],
          qfilter: list[Any] | None = None) -> list[dict[str, Any]]:
     """Objects with these fields; null for what has no value."""
     return objects(what, fields, exchange.master.call(luxi.Query(what, list(fields), qfilter)))
+
+
+#: Raises what the master answered, if that is an error.
+Answer = Callable[[], luxi.Reply]
+#: One of many questions, and the answer to it -> what is to be shown of it.
+Take = Callable[[luxi.Query, Answer], list[dict[str, Any]]]
+
+
+class Rows:
+    """A list that is too long to be made at once: its text, piece by piece, and its tag.
+
+    ``count`` says how long it will be, about. Of each of ``questions``, at least one,
+    ``take`` shows what was answered. The master works on the next one while the answer to
+    the last becomes text. Nothing is asked while a slow client reads; what is kept for it
+    are two answers, as bytes.
+    """
+
+    def __init__(self, exchange: Exchange, count: int, questions: Iterable[luxi.Query],
+                 take: Take, tag: str | None = None) -> None:
+        self.count = count
+        pieces = self._make(exchange.master, iter(questions), take)
+        # What fails at once still becomes an answer of its own.
+        self.pieces: Iterator[bytes] = itertools.chain([next(pieces)], pieces)
+        self.tag = tag
+
+    @staticmethod
+    def _make(master: Master, questions: Iterator[luxi.Query], take: Take) -> Iterator[bytes]:
+        question = next(questions)
+        answer = master.begin(question)()
+        mark = b"["
+        while True:
+            following = next(questions, None)
+            pending = None if following is None else master.begin(following)
+            try:
+                rows = take(question, functools.partial(luxi.parse_reply, answer))
+                # In a list, as a name here would keep it while it is sent.
+                ready = [mark + serializer.dump_bytes(rows)[1:-2]] if rows else []
+                del rows
+            finally:
+                answer = b"" if pending is None else pending()
+            if ready:
+                yield ready.pop()
+                mark = b","
+            if following is None:
+                break
+            question = following
+        yield b"]\n" if mark == b"," else b"[]\n"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The client has the answer already; this is its tag."""
+
+    tag: str
+
+
+def read_all(exchange: Exchange, what: str, fields: Sequence[str],
+             shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
+             ) -> list[dict[str, Any]] | Rows | Unchanged:
+    """All objects with these fields, each as ``shape`` makes it.
+
+    More than ``BATCH`` of them are asked for in parts, by name: that is what a real master
+    can do, and the name is the key of all kinds that have many. What vanishes meanwhile is
+    left out. Our own master says what state it is in, so that an answer has a tag before
+    it is made, and need not be made for a client that has it.
+    """
+    if conditional.has_state_tag(exchange.if_none_match):
+        with contextlib.suppress(errors.GenericError, errors.RequestError):
+            # Groups are what there are fewest of.
+            _, tag = _names(exchange, "group", what, fields)
+            if tag is not None and conditional.matches(tag, exchange.if_none_match):
+                return Unchanged(tag)
+    names, tag = _names(exchange, what, what, fields)
+    if len(names) <= BATCH:
+        return [shape(row) for row in read(exchange, what, fields)] if names else []
+    # Names that are much alike take a tenth of the memory so, while a slow client reads.
+    batches = [zlib.compress("\n".join(names[start:start + BATCH]).encode(), 1)
+               for start in range(0, len(names), BATCH)]
+    questions = (_question(what, fields, zlib.decompress(batch).decode().split("\n"))
+                 for batch in batches)
+
+    def take(question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
+        return [shape(row) for row in _named(exchange, question, answer)]
+    return Rows(exchange, len(names), questions, take, tag)
+
+
+def _names(exchange: Exchange, named: str, what: str,
+           fields: Sequence[str]) -> tuple[list[str], str | None]:
+    """Names of one kind, and the tag of an answer with these fields of a kind just before."""
+    reply = exchange.master.ask(luxi.Query(named, ["name"], None, state=what))
+    state = reply.notes.get("state")
+    form = f"{constants.RELEASE_VERSION} {exchange.like_2_0}"
+    tag = (conditional.state_tag(form, what, *fields, state)
+           if isinstance(state, str) else None)
+    return [row["name"] for row in objects(named, ["name"], reply.result)], tag
+
+
+def _question(what: str, fields: Sequence[str], names: Sequence[str]) -> luxi.Query:
+    return luxi.Query(what, list(fields), ["|", *(["==", "name", name] for name in names)])
+
+
+def _named(exchange: Exchange, question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
+    """The objects that a question names, without those that are not there any more."""
+    what, fields = question.what, question.fields
+    try:
+        return objects(what, fields, answer().result)
+    except errors.OpPrereqError as err:
+        if err.code != ErrorCode.NOENT:
+            raise
+    # One of them has vanished since; a master refuses the whole question then.
+    names = [name for _, _, name in (question.qfilter or ())[1:]]
+    if len(names) == 1:
+        return []
+    half = len(names) // 2
+    found = []
+    for part in (names[:half], names[half:]):
+        smaller = _question(what, fields, part)
+        found += _named(exchange, smaller, functools.partial(exchange.master.ask, smaller))
+    return found
 
 
 def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) -> dict[str, Any]:

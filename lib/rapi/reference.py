@@ -10,7 +10,7 @@ import inspect
 import textwrap
 
 from ganeti.rapi.arguments import Argument, Fixed
-from ganeti.rapi.baserlib import OPEN, RESOURCES, SLOT, Resource, Verb
+from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
 from ganeti.rapi.connector import Connector
 
 BEGIN = ".. -- resources, written by autotools/rapi-reference --\n"
@@ -55,14 +55,17 @@ def _resource(resource: type[Resource]) -> str:
 
 def _verb(name: str, verb: Verb) -> str:
     parts = [_heading(name, "~").rstrip("\n"), inspect.cleandoc(verb.doc)]
-    if verb.access != OPEN:
-        parts.append(f"Needs the right ``{verb.access}``, or ``write``.")
+    if verb.access:
+        parts.append(f"Right: ``{verb.access}``"
+                     + (", where authentication is required." if verb.open else "."))
     words = [f"- ``{argument.word or field}``: {argument.kind}{_default(argument)}"
              for field, argument in verb.arguments.items() if not isinstance(argument, Fixed)]
     if words:
         parts += ["Query:", "\n".join(words)]
     parts += [part if part.startswith("- ") else textwrap.fill(part, 90)
               for part in verb.body_reference()]
+    if verb.large_body:
+        parts.append("Takes a body of up to 10 MiB.")
     if verb.answers_job:
         parts.append("Answers the number of a job; takes an ``Idempotency-Key``.")
     return "\n\n".join(parts)

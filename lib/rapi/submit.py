@@ -14,6 +14,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi, opcodes, serializer
 from ganeti.http import errors as http_errors
+from ganeti.opcodes import versions
 from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi import arguments
 from ganeti.rapi.arguments import Argument
@@ -68,14 +69,20 @@ def reason_trail(exchange: Exchange, resource: type[Resource],
     """
     now = exchange.clock_ns()
     words = (("user", exchange.context.user), ("request", exchange.context.request_id))
-    who = ";".join(f"{word}={value}" for word, value in words if value)
+    who = ";".join(f"{word}={_escaped(value)}" for word, value in words if value)
     trail: list[list[Any]] = [["gnt:user", reason, now]] if reason else []
     trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", who, now])
     return trail
 
 
+def _escaped(value: str) -> str:
+    """A user's name may hold what ends a pair here."""
+    return value.replace("%", "%25").replace(";", "%3B")
+
+
 def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
     """Submit one job, or find the one that has the request's key already; its id."""
+    check_version(exchange, ops)
     reply = exchange.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
     job_id = luxi.parse_job_id(reply.result)
     if job_id is None:
@@ -88,6 +95,27 @@ def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
     return job_id
 
 
+def check_version(exchange: Exchange, ops: list[opcodes.OpCode]) -> None:
+    """Raise ``NotImplementedMethod`` for an opcode, ``BadRequest`` for a field, that the
+    master's version does not know. It is asked for its version only where that matters."""
+    wanted = [(versions.OPCODES[op.OP_ID], op.OP_ID, "") for op in ops
+              if op.OP_ID in versions.OPCODES]
+    wanted += [(versions.FIELDS[op.OP_ID, name], op.OP_ID, name) for op in ops
+               for name in op.given if (op.OP_ID, name) in versions.FIELDS]
+    if not wanted:
+        return
+    info = exchange.master.call(luxi.QueryClusterInfo())
+    says = info.get("software_version") if isinstance(info, dict) else None
+    version = versions.parse(says)
+    for span, op_id, name in wanted:
+        if version is None or span.holds(version):
+            continue
+        if name:
+            raise http_errors.BadRequest(f"Invalid body parameters: {op_id}: Ganeti {says} has "
+                                         f"no parameter '{name}'")
+        raise http_errors.NotImplementedMethod(f"Ganeti {says} has no opcode {op_id}")
+
+
 class Submit(Verb):
     """Submits one opcode; answers the job's id.
 
@@ -98,8 +126,11 @@ class Submit(Verb):
     answers_job = True
 
     def __init__(self, op: type[opcodes.OpCode], *, access: str, doc: str = "",
-                 renames: Mapping[str, str] | None = None, **words: Argument) -> None:
+                 renames: Mapping[str, str] | None = None, urgent: bool = False,
+                 names_object: tuple[str, ...] = (), **words: Argument) -> None:
         super().__init__(access, doc or (op.__doc__ or ""), {**words, **COMMON})
+        self.urgent = urgent
+        self.names_object = names_object
         unknown = [name for name in words if name not in op.CHECKS]
         if unknown:
             raise TypeError(f"{op.__name__} has no field {unknown[0]}")

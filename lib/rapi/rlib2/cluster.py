@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti import errors, ht, luxi
-from ganeti.rapi.baserlib import Resource, verb
+from ganeti import errors, ht, luxi, opcodes
+from ganeti.http import errors as http_errors
+from ganeti.rapi.baserlib import Exchange, Resource, verb
+from ganeti.rapi.submit import Submit
 
 #: Versions as the page of the 2.0 API prints them.
 _VERSIONS_2_0 = {"protocol_version": 20, "config_version": 2000000, "os_api_version": 10}
@@ -17,7 +19,7 @@ class R_2_info(Resource):
     URI = "/2/info"
     ALIASES = ("/info",)
 
-    @verb()
+    @verb("cluster.info")
     def GET(self) -> dict[str, Any]:
         """Everything about the cluster, in one object with the keys of 2.0 and of 3.x."""
         info = self.exchange.master.call(luxi.QueryClusterInfo())
@@ -52,3 +54,43 @@ def _as_2_0(info: dict[str, Any]) -> dict[str, Any]:
     if isinstance(architecture, list):
         info["architecture"] = ["64bit" if word == "64bits" else word for word in architecture]
     return {**info, **_VERSIONS_2_0}
+
+
+#: Names of programs that run as root on every node: not by way of the network (Ganeti 2.16).
+FORBIDDEN = frozenset({"compression_tools"})
+
+
+class SubmitModify(Submit):
+    """All parameters but those that the API must not set."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(opcodes.OpClusterSetParams, access=access)
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().body_fields(exchange)
+        forbidden = sorted(FORBIDDEN.intersection(fields))
+        if forbidden:
+            raise http_errors.Forbidden(
+                f"The parameter {forbidden[0]} cannot be set by way of the API",
+                explain="It names programs that run as root on every node")
+        return fields
+
+    def body_reference(self) -> list[str]:
+        """Without those."""
+        first, fields = super().body_reference()
+        return [first, "\n".join(line for line in fields.split("\n")
+                                 if not any(f"``{name}``" in line for name in FORBIDDEN))]
+
+
+class R_2_cluster_modify(Resource):
+    """Change the cluster's parameters."""
+
+    URI = "/2/modify"
+    PUT = SubmitModify(access="cluster.modify")
+
+
+class R_2_redist_config(Resource):
+    """Send the cluster's files to all nodes again."""
+
+    URI = "/2/redistribute-config"
+    PUT = Submit(opcodes.OpClusterRedistConf, access="cluster.redistribute_config")

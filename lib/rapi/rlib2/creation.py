@@ -17,7 +17,7 @@ from ganeti import constants, ht, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi.baserlib import Exchange
-from ganeti.rapi.submit import Submit, rename
+from ganeti.rapi.submit import Submit, build, rename
 
 _RENAMES = {"name": "instance_name", "os": "os_type"}
 _REQUIRED_FLAT = {"instance_name": "name", "disk_template": "disk_template", "os_type": "os",
@@ -40,7 +40,8 @@ class SubmitCreate(Submit):
     """Reads either body."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpInstanceCreate, access=access, renames=_RENAMES)
+        super().__init__(opcodes.OpInstanceCreate, access=access, renames=_RENAMES,
+                         names_object=("instance_name", "name"))
 
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         if not isinstance(exchange.body, dict):
@@ -68,6 +69,41 @@ class SubmitCreate(Submit):
                 "Or the flat object of version 2.0, without ``__version__``: ``name``, ``os``, "
                 "``disk_template`` and ``disks`` (a list of sizes) are required, and these can "
                 f"be given besides: {plain}."]
+
+
+class SubmitMany(Submit):
+    """Creations within one opcode, each as the body of a single one with version 1."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(opcodes.OpInstanceMultiAlloc, access=access)
+        self.large_body = True
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().body_fields(exchange)
+        instances = fields.get("instances")
+        if not isinstance(instances, list):
+            raise http_errors.BadRequest("Parameter 'instances' must be a list of objects that "
+                                         f"describe instances, not {ht.shorten(instances)}")
+        fields["instances"] = [self._creation(number, one) for number, one in enumerate(instances)]
+        return fields
+
+    @staticmethod
+    def _creation(number: int, given: Any) -> dict[str, Any]:
+        where = f"instances[{number}]"
+        if not isinstance(given, dict):
+            raise _invalid(where, f"must be an object, not {ht.shorten(given)}")
+        try:
+            fields = _with_checks(_with_sizes(rename(dict(given), _RENAMES)))
+            return build(opcodes.OpInstanceCreate, fields).to_wire()
+        except http_errors.BadRequest as err:
+            problem = err.message.removeprefix("Invalid body parameters: ")
+            raise _invalid(where, f"is no creation: {problem}") from None
+
+    def body_reference(self) -> list[str]:
+        """What an instance is stands elsewhere."""
+        first, fields = super().body_reference()
+        return [first + " ``instances`` is required; each is what ``POST /2/instances`` takes "
+                "with ``__version__``, but without that.", fields]
 
 
 def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti.rapi.arguments import flag
+from ganeti import opcodes
+from ganeti.rapi.arguments import flag, unlocked
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.reading import entries, read, read_one
+from ganeti.rapi.submit import Submit
 
 FIELDS = (
     "alloc_policy", "name", "node_cnt", "node_list", "ipolicy", "custom_ipolicy",
@@ -20,12 +22,15 @@ class R_2_groups(Resource):
 
     URI = "/2/groups"
 
-    @verb(bulk=flag)
+    @verb("groups.list", bulk=flag)
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
         """List the groups: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
             return read(self.exchange, "group", FIELDS)
         return entries(self.exchange, "group", "/2/groups")
+
+    POST = Submit(opcodes.OpGroupAdd, access="groups.create", renames={"name": "group_name"},
+                  names_object=("group_name", "name"))
 
 
 class R_2_groups_name(Resource):
@@ -33,7 +38,32 @@ class R_2_groups_name(Resource):
 
     URI = "/2/groups/{group_name}"
 
-    @verb()
-    def GET(self) -> dict[str, Any]:
+    @verb("groups.query", lock=unlocked)
+    def GET(self, lock: None) -> dict[str, Any]:
         """Everything about a group: its nodes, its policy, its parameters."""
         return read_one(self.exchange, "group", FIELDS, self.exchange.slots["group_name"])
+
+    DELETE = Submit(opcodes.OpGroupRemove, access="groups.delete")
+
+
+class R_2_groups_name_modify(Resource):
+    """Change a group's parameters."""
+
+    URI = "/2/groups/{group_name}/modify"
+    PUT = Submit(opcodes.OpGroupSetParams, access="groups.modify", renames={
+        "custom_ndparams": "ndparams", "custom_ipolicy": "ipolicy",
+        "custom_diskparams": "diskparams"})
+
+
+class R_2_groups_name_rename(Resource):
+    """Give a group another name."""
+
+    URI = "/2/groups/{group_name}/rename"
+    PUT = Submit(opcodes.OpGroupRename, access="groups.rename")
+
+
+class R_2_groups_name_assign_nodes(Resource):
+    """Put nodes into a group."""
+
+    URI = "/2/groups/{group_name}/assign-nodes"
+    PUT = Submit(opcodes.OpGroupAssignNodes, access="groups.assign_nodes", force=flag)

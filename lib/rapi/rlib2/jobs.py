@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import array
+from collections.abc import Iterable
 from typing import Any
 
 from ganeti import luxi
 from ganeti.http import errors as http_errors
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Exchange, Resource, verb
-from ganeti.rapi.reading import read
+from ganeti.rapi.reading import BATCH, Rows, objects, read
 from ganeti.rapi.rlib2 import paging
 
 #: Ganeti's keys, and then ours, which a real master answers with cells that have no value.
@@ -31,6 +33,17 @@ def _shape(job: dict[str, Any]) -> dict[str, Any]:
     return {**job, "waiting_for": job["waiting_for"] or []}
 
 
+def _living(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Jobs of which nobody asked whether they are archived, as a master would list those
+    that are as well."""
+    return [{**_shape(job), "archived": False} for job in jobs if job["status"] is not None]
+
+
+def _these(ids: Iterable[int]) -> list[Any]:
+    """A filter for these jobs."""
+    return ["|", *(["==", "id", number] for number in ids)]
+
+
 def _entry(job_id: Any) -> dict[str, Any]:
     return {"id": job_id, "uri": f"/2/jobs/{job_id}"}
 
@@ -40,9 +53,10 @@ class R_2_jobs(Resource):
 
     URI = "/2/jobs"
 
-    @verb(bulk=flag, status=paging.STATUS, since=paging.SINCE, after=paging.AFTER,
-          order=paging.ORDER, limit=paging.LIMIT, archived=paging.ARCHIVED)
-    def GET(self, bulk: bool | None, **words: Any) -> list[dict[str, Any]]:
+    @verb("jobs.list", long=True, bulk=flag, status=paging.STATUS, since=paging.SINCE,
+          after=paging.AFTER, order=paging.ORDER, limit=paging.LIMIT,
+          archived=paging.ARCHIVED)
+    def GET(self, bulk: bool | None, **words: Any) -> list[dict[str, Any]] | Rows:
         """List the jobs by rising number.
 
         ``{"id", "uri"}`` each, or with ``bulk=1`` all their keys but log and results.
@@ -58,18 +72,24 @@ class R_2_jobs(Resource):
         if page:
             ids = paging.find(self.exchange, page, self.URI)
             return self._named(ids) if bulk else [_entry(number) for number in ids]
-        if bulk:
-            # Without asking whether they are archived: then a master lists those as well.
-            return [{**_shape(job), "archived": False}
-                    for job in read(self.exchange, "job", FIELDS_LIVE)]
-        return [_entry(job["id"]) for job in read(self.exchange, "job", ["id"])]
+        ids = [paging.number_of(job) for job in read(self.exchange, "job", ["id"])]
+        if not bulk:
+            return [_entry(number) for number in ids]
+        if len(ids) <= BATCH:
+            return _living(read(self.exchange, "job", FIELDS_LIVE)) if ids else []
+        # Numbers in one piece take a quarter of the memory, which slow clients hold on to.
+        numbers = array.array("Q", ids)
+        return Rows(self.exchange, len(ids),
+                    (luxi.Query("job", list(FIELDS_LIVE), _these(numbers[start:start + BATCH]))
+                     for start in range(0, len(numbers), BATCH)),
+                    lambda _, answer: _living(objects("job", FIELDS_LIVE, answer().result)))
 
     def _named(self, ids: list[int]) -> list[dict[str, Any]]:
         """All about these jobs, in their order; what vanished meanwhile is left out."""
         if not ids:
             return []
-        wanted = ["|", *(["==", "id", number] for number in ids)]
-        found = {job["id"]: _shape(job) for job in read(self.exchange, "job", FIELDS_BULK, wanted)
+        found = {job["id"]: _shape(job)
+                 for job in read(self.exchange, "job", FIELDS_BULK, _these(ids))
                  if job["status"] is not None}
         return [found[number] for number in ids if number in found]
 
@@ -79,7 +99,7 @@ class R_2_jobs_id(Resource):
 
     URI = "/2/jobs/{job_id}"
 
-    @verb()
+    @verb("jobs.query")
     def GET(self) -> dict[str, Any]:
         """Everything about a job, archived or not; 404 when there was none of this number.
 
@@ -89,10 +109,10 @@ class R_2_jobs_id(Resource):
         ``["OpPrereqError", [text, code]]`` or the like.
 
         ``waiting_for`` says why a job does not run yet, as a list of ``{"kind", "name",
-        "mode", "jobs"}``, where ``kind`` is ``lock``, ``job``, ``limit`` or ``drain``, and ``jobs``
-        are those that stand in the way. ``user`` and ``request_id`` are those of the request
-        that submitted it. In front of a real Ganeti master the list is empty, and these
-        two are null.
+        "mode", "jobs"}``; ``kind`` is ``lock``, ``job``, ``filter``, ``limit`` or ``drain``,
+        and ``jobs`` are those that stand in the way. ``user`` and ``request_id`` are those of
+        the request that submitted it. In front of a real Ganeti master the list is empty, and
+        these two are null.
         """
         number = _job_id(self.exchange)
         # A number that no job has gives a row with nothing but itself.
@@ -102,7 +122,7 @@ class R_2_jobs_id(Resource):
             raise http_errors.NotFound(detail=f"there is no job {number}")
         return _shape(found[0])
 
-    @verb(access="jobs.cancel")
+    @verb("jobs.cancel", urgent=True)
     def DELETE(self) -> Any:
         """Cancel a job: answers ``[done, text]``, whether it could or not.
 

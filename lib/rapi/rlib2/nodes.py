@@ -1,12 +1,12 @@
-"""Nodes."""
+"""Nodes: what they have; ``node_change`` is about changing that."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ganeti.rapi.arguments import flag
+from ganeti.rapi.arguments import flag, unlocked
 from ganeti.rapi.baserlib import Resource, verb
-from ganeti.rapi.reading import entries, read, read_one
+from ganeti.rapi.reading import Rows, Unchanged, entries, read_all, read_one
 
 #: Keys of 2.0.6 and of 3.x, which has all of the former.
 FIELDS = (
@@ -30,11 +30,11 @@ class R_2_nodes(Resource):
     URI = "/2/nodes"
     ALIASES = ("/nodes",)
 
-    @verb(bulk=flag)
-    def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
+    @verb("nodes.list", long=True, bulk=flag, lock=unlocked)
+    def GET(self, bulk: bool | None, lock: None) -> list[dict[str, Any]] | Rows | Unchanged:
         """List the nodes: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return [_shape(node) for node in read(self.exchange, "node", FIELDS)]
+            return read_all(self.exchange, "node", FIELDS, _shape)
         return entries(self.exchange, "node", "/2/nodes")
 
 
@@ -44,7 +44,7 @@ class R_2_nodes_name(Resource):
     URI = "/2/nodes/{node_name}"
     ALIASES = ("/nodes/{node_name}",)
 
-    @verb()
-    def GET(self) -> dict[str, Any]:
+    @verb("nodes.query", lock=unlocked)
+    def GET(self, lock: None) -> dict[str, Any]:
         """Everything about a node; figures that it did not give are null."""
         return _shape(read_one(self.exchange, "node", FIELDS, self.exchange.slots["node_name"]))

@@ -106,7 +106,8 @@ def _microseconds(timestamp: Any) -> int:
         return -1
 
 
-def _id(job: Mapping[str, Any]) -> int:
+def number_of(job: Mapping[str, Any]) -> int:
+    """The id of a row; raises ``errors.RequestError`` when it is none."""
     number = luxi.parse_job_id(job["id"])
     if number is None:
         raise errors.RequestError(f"the master's answer has a job {ht.shorten(job['id'])}")
@@ -118,7 +119,8 @@ def find(exchange: Exchange, page: Page, uri: str) -> list[int]:
     # A real master lists archived jobs only to those who ask for this field.
     columns = ["id", "status", "received_ts", *(["archived"] if page.archived else [])]
     reply = exchange.master.ask(luxi.Query("job", columns, None, page.to_wire()))
-    matching = [_id(job) for job in objects("job", columns, reply.result) if page.matches(job)]
+    matching = [number_of(job) for job in objects("job", columns, reply.result)
+                if page.matches(job)]
     total = reply.notes.get("total")
     exchange.headers.append(
         ("X-Total-Count", str(total if type(total) is int else len(matching))))

@@ -6,7 +6,6 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
-from ganeti.http.auth import READ
 from ganeti.rapi.arguments import Words
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.submit import body_object
@@ -28,7 +27,7 @@ def _table(answer: Any, *keys: str) -> dict[str, Any]:
     return answer
 
 
-class R_2_query_resource(Resource):
+class R_2_query(Resource):
     """Any fields of instances, nodes, groups, jobs, locks, networks, exports or filters.
 
     ``[resource]`` is one of ``instance``, ``node``, ``group``, ``job``, ``lock``, ``network``,
@@ -37,7 +36,7 @@ class R_2_query_resource(Resource):
 
     URI = "/2/query/{resource}"
 
-    @verb(access=READ, fields=Words())
+    @verb("query.all", open=False, fields=Words())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:
         """The named fields of everything of this kind; ``fields`` is required.
 
@@ -49,7 +48,7 @@ class R_2_query_resource(Resource):
         """
         return self._query(fields, None)
 
-    @verb(access=READ, fields=Words())
+    @verb("query.all", open=False, large_body=True, fields=Words())
     def PUT(self, fields: list[str] | None) -> dict[str, Any]:
         """As ``GET``, with a filter: nothing is changed.
 
@@ -92,12 +91,12 @@ class R_2_query_resource(Resource):
         return _table(answer, "fields", "data")
 
 
-class R_2_query_resource_fields(Resource):
+class R_2_query_fields(Resource):
     """What can be asked about a kind of thing."""
 
     URI = "/2/query/{resource}/fields"
 
-    @verb(fields=Words())
+    @verb("query.all", fields=Words())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:
         """Describe the named fields, or all: ``{"fields": [{"name", "title", "kind", "doc"}]}``.
 

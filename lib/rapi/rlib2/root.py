@@ -12,7 +12,7 @@ class R_root(Resource):
     URI = "/"
     PUBLIC = True
 
-    @verb()
+    @verb("")
     def GET(self) -> list[dict[str, str]]:
         """List the resources at the root: a list of ``{"name", "uri"}``."""
         return children("/")
@@ -24,7 +24,7 @@ class R_version(Resource):
     URI = "/version"
     PUBLIC = True
 
-    @verb()
+    @verb("")
     def GET(self) -> int:
         """Answers the number 2, also while the master is away."""
         return constants.RAPI_VERSION
@@ -36,7 +36,7 @@ class R_2(Resource):
     URI = "/2"
     PUBLIC = True
 
-    @verb()
+    @verb("")
     def GET(self) -> list[dict[str, str]]:
         """List the resources of version 2: a list of ``{"name", "uri"}``."""
         return children("/2")
@@ -48,7 +48,7 @@ class R_2_features(Resource):
     URI = "/2/features"
     PUBLIC = True
 
-    @verb()
+    @verb("")
     def GET(self) -> list[str]:
         """List the names of features, as Ganeti's clients know them since 2.1.3."""
         return list(constants.RAPI_FEATURES)

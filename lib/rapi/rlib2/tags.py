@@ -1,4 +1,4 @@
-"""Tags of the cluster, of nodes and of instances."""
+"""Tags: of the cluster, of nodes, instances, groups and networks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from ganeti import constants, errors, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.rapi import arguments
-from ganeti.rapi.baserlib import OPEN, Exchange, Resource, Verb
+from ganeti.rapi.baserlib import Exchange, Resource, Verb
 from ganeti.rapi.submit import Submit, body_object
 
 
@@ -59,8 +59,10 @@ class SubmitTags(Submit):
 class ReadTags(Verb):
     """Reads the tags of one object; 404 when there is none of its name."""
 
+    open = True
+
     def __init__(self, kind: ht.TagKind) -> None:
-        super().__init__(OPEN, "List the tags: a sorted list of strings.", {})
+        super().__init__("tags.get", "List the tags: a sorted list of strings.", {})
         self._kind = kind
 
     def answer(self, exchange: Exchange) -> list[str]:
@@ -77,8 +79,8 @@ class R_2_tags(Resource):
 
     URI = "/2/tags"
     GET = ReadTags("cluster")
-    PUT = SubmitTags(opcodes.OpTagsSet, "cluster", "cluster.tags")
-    DELETE = SubmitTags(opcodes.OpTagsDel, "cluster", "cluster.tags")
+    PUT = SubmitTags(opcodes.OpTagsSet, "cluster", "tags.set")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "cluster", "tags.delete")
 
 
 class R_2_nodes_name_tags(Resource):
@@ -86,8 +88,8 @@ class R_2_nodes_name_tags(Resource):
 
     URI = "/2/nodes/{node_name}/tags"
     GET = ReadTags("node")
-    PUT = SubmitTags(opcodes.OpTagsSet, "node", "nodes.tags")
-    DELETE = SubmitTags(opcodes.OpTagsDel, "node", "nodes.tags")
+    PUT = SubmitTags(opcodes.OpTagsSet, "node", "tags.set")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "node", "tags.delete")
 
 
 class R_2_instances_name_tags(Resource):
@@ -95,5 +97,23 @@ class R_2_instances_name_tags(Resource):
 
     URI = "/2/instances/{instance_name}/tags"
     GET = ReadTags("instance")
-    PUT = SubmitTags(opcodes.OpTagsSet, "instance", "instances.tags")
-    DELETE = SubmitTags(opcodes.OpTagsDel, "instance", "instances.tags")
+    PUT = SubmitTags(opcodes.OpTagsSet, "instance", "tags.set")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "instance", "tags.delete")
+
+
+class R_2_groups_name_tags(Resource):
+    """Tags of one node group."""
+
+    URI = "/2/groups/{group_name}/tags"
+    GET = ReadTags("nodegroup")
+    PUT = SubmitTags(opcodes.OpTagsSet, "nodegroup", "tags.set")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "nodegroup", "tags.delete")
+
+
+class R_2_networks_name_tags(Resource):
+    """Tags of one network."""
+
+    URI = "/2/networks/{network_name}/tags"
+    GET = ReadTags("network")
+    PUT = SubmitTags(opcodes.OpTagsSet, "network", "tags.set")
+    DELETE = SubmitTags(opcodes.OpTagsDel, "network", "tags.delete")

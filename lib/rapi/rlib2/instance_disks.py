@@ -1,0 +1,83 @@
+"""The disks of an instance."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ganeti import opcodes
+from ganeti.rapi.arguments import Text, flag
+from ganeti.rapi.baserlib import Exchange, Resource
+from ganeti.rapi.submit import Submit
+
+_NUMBERS = re.compile(r"[ ]*[0-9]{1,9}[ ]*(?:,[ ]*[0-9]{1,9}[ ]*)*", re.ASCII)
+#: Words that were in the query until 2.5, and still may be.
+_ELSEWHERE = Text(shared=True)
+
+
+class R_2_instances_name_activate_disks(Resource):
+    """Make the disks of a stopped instance usable."""
+
+    URI = "/2/instances/{instance_name}/activate-disks"
+    PUT = Submit(opcodes.OpInstanceActivateDisks, access="instances.activate_disks",
+                 ignore_size=flag)
+
+
+class R_2_instances_name_deactivate_disks(Resource):
+    """Undo activate-disks."""
+
+    URI = "/2/instances/{instance_name}/deactivate-disks"
+    PUT = Submit(opcodes.OpInstanceDeactivateDisks, access="instances.deactivate_disks",
+                 force=flag)
+
+
+class R_2_instances_name_recreate_disks(Resource):
+    """Make disks that were lost anew."""
+
+    URI = "/2/instances/{instance_name}/recreate-disks"
+    POST = Submit(opcodes.OpInstanceRecreateDisks, access="instances.recreate_disks")
+
+
+class SubmitReplace(Submit):
+    """Disks may come as ``"0,1"`` as well, in the query or in the body."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(opcodes.OpInstanceReplaceDisks, access=access, mode=_ELSEWHERE,
+                         disks=_ELSEWHERE, remote_node=_ELSEWHERE, iallocator=_ELSEWHERE)
+
+    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().uri_fields(exchange)
+        return {**fields, "disks": _numbers(fields["disks"])}
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().body_fields(exchange)
+        return {**fields, "disks": _numbers(fields["disks"])} if "disks" in fields else fields
+
+
+def _numbers(disks: Any) -> Any:
+    """[0, 1] of "0, 1"; anything else is left to the opcode's own check."""
+    if isinstance(disks, str) and _NUMBERS.fullmatch(disks):
+        return [int(number) for number in disks.split(",")]
+    return disks
+
+
+class R_2_instances_name_replace_disks(Resource):
+    """Make the mirror of an instance's disks anew."""
+
+    URI = "/2/instances/{instance_name}/replace-disks"
+    POST = SubmitReplace(access="instances.replace_disks")
+
+
+class SubmitGrow(Submit):
+    """The disk's number is text in the URI."""
+
+    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().uri_fields(exchange)
+        return {**fields, "disk": int(fields["disk"])}
+
+
+class R_2_instances_name_disk_grow(Resource):
+    """Enlarge a disk."""
+
+    URI = "/2/instances/{instance_name}/disk/{disk}/grow"
+    POST = SubmitGrow(opcodes.OpInstanceGrowDisk, access="instances.grow_disk")

@@ -1,0 +1,29 @@
+"""The names of rights: those of Ganeti, and those that our verbs need."""
+
+from ganeti.rapi import connector, permissions
+from ganeti.rapi.baserlib import RESOURCES
+
+OURS = [resource for resource in RESOURCES if resource.__module__.startswith("ganeti.")]
+
+
+def test_as_many_as_ganeti_has():
+    assert len(permissions.ALL) == 66 and len(permissions.READONLY) == 18
+
+
+def test_every_verb_needs_one_of_them():
+    assert connector.Connector()
+    needed = {verb.access for resource in OURS for verb in resource.verbs().values()
+              if not resource.PUBLIC}
+    assert len(needed) > 15 and needed <= permissions.ALL
+
+
+def test_what_needs_no_user_is_a_reading_right():
+    for resource in OURS:
+        for name, verb in resource.verbs().items():
+            if verb.open and not resource.PUBLIC:
+                assert name == "GET" and verb.access in permissions.READONLY, resource
+
+
+def test_roles():
+    roles = permissions.VOCABULARY.roles
+    assert roles["@readonly"] < roles["read"] < roles["@admin"] == roles["write"]
