@@ -57,6 +57,16 @@ def test_draining(scene):
     scene.wait(scene.call(luxi.SubmitJob([DELAY])))
 
 
+def test_job_filters(scene):
+    tree = ["==", "OP_ID", "OP_X"]
+    uuid = scene.call(luxi.ReplaceFilter(None, 3, [["opcode", tree]], "REJECT", []))
+    row, = scene.call(luxi.QueryFilters([uuid], ["uuid", "priority", "predicates", "action"]))
+    assert row == [uuid, 3, [["opcode", tree]], "REJECT"]
+    assert scene.call(luxi.QueryFilters(["x"], ["uuid"])) == []
+    assert scene.call(luxi.DeleteFilter(uuid)) is None
+    assert scene.call(luxi.QueryFilters(None, ["uuid"])) == []
+
+
 def test_the_watcher_pause(scene):
     until = float(int(time.time()) + 3600)
     assert scene.call(luxi.SetWatcherPause(until)) == until
@@ -97,7 +107,8 @@ def test_queries(scene):
 
 @pytest.mark.parametrize("call", [
     luxi.QueryNodes([], ["name"], True), luxi.QueryExports([], True),
-    luxi.QueryExports(["nosuch"], False), luxi.QueryFilters(["x"], ["uuid"]),
+    luxi.QueryExports(["nosuch"], False), luxi.QueryFilters(["x"], ["bogus"]),
+    luxi.DeleteFilter("x"), luxi.ReplaceFilter("x", 0, [], "PAUSE", []),
     luxi.QueryTags("node", "nosuch"), luxi.QueryNodes([], ["nosuch"], False),
     luxi.ChangeJobPriority(1, 100)])
 def test_refusals(scene, call):

@@ -82,11 +82,11 @@ class TestDescriptors(unittest.TestCase):
 
     def test_raised_as_far_as_needed(self):
         self.assertEqual(self.limit(1024, 8192, 2000),
-                         (2000, 2000 + listening.SPARE_DESCRIPTORS))
+                         (2000, 3000 + listening.SPARE_DESCRIPTORS))
 
     def test_raised_as_far_as_possible(self):
-        self.assertEqual(self.limit(256, 1128, 2000), (1000, 1128))
+        self.assertEqual(self.limit(256, 1628, 2000), (1000, 1628))
 
     def test_root_raises_the_hard_limit_too(self):
-        self.assertEqual(self.limit(256, 1128, 2000, root=True),
-                         (2000, 2000 + listening.SPARE_DESCRIPTORS))
+        self.assertEqual(self.limit(256, 1628, 2000, root=True),
+                         (2000, 3000 + listening.SPARE_DESCRIPTORS))

@@ -1,5 +1,8 @@
 """Options that both daemons have."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ganeti import constants, daemon
@@ -13,11 +16,13 @@ def parse(*words):
 
 
 def test_defaults():
-    assert parse() == daemon.Options(foreground=False, debug=False, syslog="no")
+    assert parse() == daemon.Options(foreground=False, debug=False, syslog="no",
+                                     log_format="text")
 
 
 def test_all_given():
-    assert parse("-f", "-d", "--syslog=only") == daemon.Options(True, True, "only")
+    assert parse("-f", "-d", "--syslog=only", "--log-format=json") == daemon.Options(
+        True, True, "only", "json")
     assert parse("--foreground", "--debug").foreground
 
 
@@ -31,3 +36,18 @@ def test_a_wrong_word_is_refused():
     with pytest.raises(SystemExit) as caught:
         parse("--syslog=maybe")
     assert caught.value.code == constants.EXIT_FAILURE
+
+
+def test_a_program_that_the_interpreter_was_told_to_run(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python3", "-m", "x", "-f"])
+    assert options.own_command() == [sys.executable, "-m", "x", "-f"]
+
+
+def test_a_program_that_was_run_by_its_name(tmp_path):
+    path = tmp_path / "own-command"
+    path.write_text(f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\n"
+                    "from ganeti.server import options\nprint(*options.own_command())\n")
+    path.chmod(0o755)
+    done = subprocess.run(["./own-command", "-f"], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert done.stdout == "./own-command -f\n"

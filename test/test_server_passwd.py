@@ -4,12 +4,16 @@ import base64
 import io
 import os
 import stat
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from testutils import make_paths
 
 from ganeti.http.auth import UsersFile
+from ganeti.http.guard import Guard
+from ganeti.http.passwords import ha1
+from ganeti.rapi.permissions import ALL, READONLY, VOCABULARY
 from ganeti.server import passwd
 
 
@@ -45,21 +49,28 @@ def users(tmp_path):
 
 def login(users, name, password):
     token = base64.b64encode(f"{name}:{password}".encode()).decode()
-    return UsersFile([str(users)]).authenticate(f"Basic {token}")
+    found = Guard(UsersFile([str(users)], VOCABULARY)).authenticate(f"Basic {token}")
+    return found.result(60) if isinstance(found, Future) else found
 
 
 def test_a_new_user_can_log_in_and_write(command, users):
     assert command("admin")[0] == 0
-    assert login(users, "admin", "word").options == {"write"}
+    assert login(users, "admin", "word").rights.whole == ALL
     assert "word" not in users.read_text()
     assert stat.S_IMODE(users.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("options, expected", [
-    ("read", {"read"}), ("", set()), ("instances.startup, read", {"instances.startup", "read"})])
+    ("@readonly,+jobs.cancel", {*READONLY, "jobs.cancel"}), ("", set()),
+    ("instances.startup, jobs.list", {"instances.startup", "jobs.list"})])
 def test_rights_are_chosen(command, users, options, expected):
     command("admin", "--options", options)
-    assert login(users, "admin", "word").options == expected
+    assert login(users, "admin", "word").rights.whole == expected
+
+
+def test_a_user_for_some_time(command, users):
+    command("admin", "--expires", "2999-01-31")
+    assert users.read_text().endswith(" write,expires=2999-01-31\n")
 
 
 def test_a_changed_password_leaves_the_rest_alone(command, users):
@@ -86,8 +97,8 @@ def test_a_user_is_removed(command, users):
 
 
 def test_a_line_is_printed_and_nothing_changed(command, users):
-    code, out, _ = command("admin", "--print")
-    assert (code, out) == (0, "admin {ha1}" + passwd.auth.ha1("admin", "word") + " write\n")
+    code, out, _ = command("admin", "--print", "--scheme", "ha1")
+    assert (code, out) == (0, "admin {ha1}" + ha1("admin", "word") + " write\n")
     assert not users.exists()
 
 
@@ -105,8 +116,9 @@ def test_the_file_of_ganeti_2_0_is_edited_where_it_is_the_one_in_use(command, tm
 
 @pytest.mark.parametrize("arguments, password, words", [
     (["a b"], "word", "user's name"), (["a\nb"], "word", "user's name"), (["#a"], "w", "name"),
-    (["admin", "--options", "write all"], "word", "option"),
-    (["admin"], "", "empty"), (["nobody", "--delete"], "", "no user nobody"),
+    (["admin", "--options", "write all"], "word", "no right or role"),
+    (["admin"], "", "empty"), (["admin"], 1025 * "x", "more than 1024 characters"),
+    (["nobody", "--delete"], "", "no user nobody"),
     (["admin", "--file", "/nonexistent/users"], "word", "No such file"),
 ])
 def test_a_refusal_is_one_clear_line(command, users, arguments, password, words):

@@ -3,17 +3,23 @@
 import contextlib
 import io
 import os
+import shutil
+import socket
+import subprocess
 import tempfile
 import threading
 import unittest
 from pathlib import Path
 from unittest import mock
 
+from testutils_http import certificate
+
 from ganeti import constants
 from ganeti.daemon import DaemonError
 from ganeti.pathutils import Paths
 from ganeti.rapi.client import ApiError, GanetiClient
 from ganeti.server import rapi
+from ganeti.utils.succession import Successor
 
 
 class RootTestCase(unittest.TestCase):
@@ -36,35 +42,6 @@ class RootTestCase(unittest.TestCase):
 
     def write_users(self, text):
         Path(self.paths.users_files[0]).write_text(text)
-
-
-class TestMaster(RootTestCase):
-    def test_this_is_the_master(self):
-        self.write_master("node1.example.com")
-        rapi.check_master(self.paths)
-
-    def assert_exits(self, code, **options):
-        with self.assertRaises(DaemonError) as caught:
-            rapi.check_master(self.paths, **options)
-        self.assertEqual(caught.exception.exit_code, code)
-
-    def test_another_is(self):
-        self.write_master("node2.example.com")
-        self.assert_exits(constants.EXIT_NOTMASTER)
-        self.assert_exits(constants.EXIT_NOTMASTER, socket_given=True)
-
-    def test_no_cluster(self):
-        self.assert_exits(constants.EXIT_NODESETUP_ERROR)
-
-    def test_a_socket_from_elsewhere_needs_no_cluster(self):
-        rapi.check_master(self.paths, socket_given=True)
-
-    def test_names_of_this_machine(self):
-        self.assertEqual(rapi.own_names(), {"node1.example.com"})
-        del os.environ["GANETI_HOSTNAME"]
-        with mock.patch("socket.gethostname", return_value="n"), \
-                mock.patch("socket.getfqdn", return_value="n.example.com"):
-            self.assertEqual(rapi.own_names(), {"n", "n.example.com"})
 
 
 class TestCommandLine(unittest.TestCase):
@@ -119,10 +96,15 @@ class TestLife(RootTestCase):
     def test_reload_takes_up_new_users(self):
         url = self.start("--require-authentication")
         client = GanetiClient(url, "late", "secret")
-        self.assertRaises(ApiError, client.get_version)
+
+        def code():
+            with self.assertRaises(ApiError) as caught:
+                client.get_info()
+            return caught.exception.code
+        self.assertEqual(code(), 401)
         self.write_users("late secret\n")
         self.daemon.reload()
-        self.assertEqual(client.get_version(), 2)
+        self.assertEqual(code(), 502)       # let in, and no master is there
 
     def test_what_a_signal_asks_for_is_done_by_the_thread_that_serves(self):
         self.start()
@@ -130,6 +112,22 @@ class TestLife(RootTestCase):
         self.daemon.wake(lambda: threads.append(threading.current_thread()) or done.set())
         self.assertTrue(done.wait(60))
         self.assertIsNot(threads[0], threading.current_thread())
+
+    def test_a_successor_that_takes_too_long_is_ended(self):
+        self.start()
+        ear, voice = socket.socketpair()
+        self.addCleanup(voice.close)
+        child = subprocess.Popen(["sleep", "600"])
+        said, done = [], threading.Event()
+        self.enter(mock.patch.object(rapi, "SUCCESSION_TIMEOUT", 0.0))
+        self.enter(mock.patch.object(rapi.succession, "start", return_value=Successor(
+            child.pid, ear)))
+        self.enter(mock.patch("logging.error", lambda *words: said.append(words) or done.set()))
+        self.daemon.pid_fd = 0
+        self.daemon.wake(self.daemon.hand_over)
+        self.assertTrue(done.wait(60))
+        self.assertEqual(said[0][1], "it is not ready after 0 s")
+        self.assertIn(child.wait(60), (-9, 0))  # 0: the daemon has waited for it, not we
 
     def test_stopped_before_it_served(self):
         self.write_master("node1.example.com")
@@ -159,8 +157,28 @@ class TestLife(RootTestCase):
         with self.assertRaisesRegex(DaemonError, "rapi.pem"):
             daemon.bind()
 
+    def test_a_key_that_all_can_read_is_a_warning(self):
+        self.write_master("node1.example.com")
+        path = os.path.join(self.paths.root, "own.pem")
+        shutil.copyfile(certificate(), path)
+        for mode, expected in ((0o640, False), (0o644, True)):
+            os.chmod(path, mode)
+            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
+                ["-p", "0", "-b", "127.0.0.1", "-C", path]))
+            with mock.patch("logging.warning") as warning:
+                daemon.bind()
+            daemon.finish()
+            self.assertEqual(any("read the key" in call.args[0]
+                                 for call in warning.call_args_list), expected)
+
 
 class TestMain(RootTestCase):
+    def test_sockets_that_are_none(self):
+        with mock.patch.object(rapi.succession, "take_sockets", side_effect=OSError(9, "no")), \
+                contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(rapi.main(["-f"]), 1)
+        self.assertEqual(said.getvalue(), "ganeti-rapi: no\n")
+
     def test_exit_code_without_a_cluster(self):
         self.enter(mock.patch.dict(os.environ, GANETI_ROOTDIR=self.paths.root))
         run = self.enter(mock.patch("ganeti.daemon.run", return_value=12))

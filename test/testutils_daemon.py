@@ -130,6 +130,16 @@ class DaemonCluster:
         except Exception:
             return False
 
+    @staticmethod
+    def until(condition):
+        """Wait for what another process brings about."""
+        tick = threading.Event()
+        for _ in range(int(PATIENCE / 0.02)):
+            if condition():
+                return
+            tick.wait(0.02)
+        raise AssertionError("in vain")
+
     def stop(self, name):
         """SIGTERM; the exit code."""
         return self._end(name, signal.SIGTERM)

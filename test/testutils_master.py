@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from testutils import make_cluster, make_paths
+from testutils import NODES, make_cluster, make_paths
 
 from ganeti import locking, luxi, mcpu
 from ganeti.cmdlib.base import Environment
@@ -18,12 +18,12 @@ PATIENCE = 30
 class MasterScene:
     """``call`` goes over the socket; ``connect`` gives a raw one."""
 
-    def __init__(self, root):
+    def __init__(self, root, *, nodes=NODES, executor=lambda processor: processor, **settings):
         self.paths = make_paths(root)
-        self.store, self.config, nodes = make_cluster(root)
+        self.store, self.config, nodes = make_cluster(root, nodes, **settings)
         locks = locking.LockManager()
         environment = Environment(self.config, nodes)
-        self.queue = JobQueue(self.store, mcpu.Processor(environment, locks),
+        self.queue = JobQueue(self.store, executor(mcpu.Processor(environment, locks)),
                               rerun_safe=mcpu.rerun_safe)
         self.queue.start()
         self.master = calls.Master(Sources(self.config, nodes, self.queue, locks), self.queue)

@@ -1,12 +1,16 @@
 """The steps from a request to its answer.
 
+    0 is it asked for here        307, 503 where another node is the master (``--redirect``)
     1 find the resource           404 no such URI
     2 find the method             501 with Allow; HEAD is GET, OPTIONS ends here
-    3 who is it, may he           401, 403; credentials on an open resource are checked too
+    3 who is it, may he           403 for a page of another origin that may not (``http.cors``);
+                                  401, 403; credentials on what is open are checked too, but
+                                  not on the few that are open to all always
     4 read the Idempotency-Key    400 malformed, or a verb that answers no job
-    5 read the body               415 another media type, 400 no JSON
+    5 read the body               415 another media type, 400 no JSON; 403 if it names an
+                                  object that step 3 could not know
     6 ask the resource            whatever it raises, translated by ``faults``
-    7 answer in JSON
+    7 answer in JSON              304 if the client has it already; in gzip if it asks so
 
 So a stranger learns which URIs there are (which the documentation says as well)
 and nothing else, and the body of one who may not send it is never parsed.
@@ -18,29 +22,45 @@ import dataclasses
 import hashlib
 import logging
 import re
-import secrets
-import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ganeti import errors, luxi, serializer
+from ganeti.http import coding, conditional
 from ganeti.http import errors as http_errors
-from ganeti.http.auth import User, allows, denied
+from ganeti.http.auth import User, denied
+from ganeti.http.cors import Cors
 from ganeti.http.message import Request, Response
-from ganeti.rapi import baserlib, faults
+from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
+from ganeti.http.server import Lane, Outcome, Step
+from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
-from ganeti.rapi.baserlib import Exchange, Verb
+from ganeti.rapi.baserlib import Exchange, Later, Verb
 from ganeti.rapi.connector import Connector, Match
+from ganeti.rapi.reading import Rows, Unchanged
+from ganeti.utils.text import unique_words
 
 JSON = "application/json"
 _JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
 
 
-class Users(Protocol):
-    """Who may come in."""
+#: Objects of a list that is kept as a whole, packed, until its client has taken it: some 200
+#: KiB, as much as a slow client costs anyway.
+MAX_SPOOLED = 1000
 
-    def authenticate(self, header: str | None) -> User:
-        """The user of an ``Authorization`` header; raises ``Unauthorized``."""
+#: What a client may call its request; anything else has no place in logs and headers.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+
+
+class Users(Protocol):
+    """Who may come in; ``http.guard.Guard`` is one."""
+
+    def authenticate(self, header: str, peer: str) -> User | Future[User]:
+        """The user of an ``Authorization`` header, now or later; raises ``HttpError``."""
+
+    def certified(self, name: str) -> User | None:
+        """The user whom a verified client certificate names."""
 
 
 class Caller(Protocol):
@@ -49,13 +69,25 @@ class Caller(Protocol):
     def ask(self, call: luxi.Call, context: luxi.Context | None = None) -> luxi.Reply:
         """The result, and what the master says beside it; raises ``errors.Error``."""
 
+    def begin(self, call: luxi.Call, context: luxi.Context | None = None) -> Callable[[], bytes]:
+        """As ``luxi.pool.Pool.begin``."""
+
+
+class Waits(Protocol):
+    """Whoever waits for jobs; ``luxi.Waits`` is one."""
+
+    def wait(self, call: luxi.WaitForJobChange,
+             gone: Callable[[], bool]) -> Future[bytes | None]:
+        """As ``luxi.Waits.wait``."""
+
 
 class _MasterOf:
     """The master as one request talks to it: it says who asks."""
 
-    def __init__(self, caller: Caller, context: luxi.Context) -> None:
+    def __init__(self, caller: Caller, waits: Waits, context: luxi.Context) -> None:
         self._caller = caller
         self._context = context
+        self.wait = waits.wait
 
     def call(self, call: luxi.Call) -> Any:
         """The result alone."""
@@ -65,50 +97,90 @@ class _MasterOf:
         """As ``Caller.ask``."""
         return self._caller.ask(call, self._context)
 
+    def begin(self, call: luxi.Call) -> Callable[[], bytes]:
+        """As ``Caller.begin``."""
+        return self._caller.begin(call, self._context)
+
 
 class Application:
     """Answers requests; from any thread, many at a time."""
 
-    def __init__(self, caller: Caller, users: Users, *, require_authentication: bool = False,
-                 like_2_0: bool = False, connector: Connector | None = None,
-                 make_id: Callable[[], str] = lambda: secrets.token_hex(8),
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, caller: Caller, waits: Waits, users: Users, *,
+                 require_authentication: bool = False, like_2_0: bool = False, cors: Cors = Cors(),
+                 connector: Connector | None = None,
+                 check_place: Callable[[Request], None] | None = None,
+                 make_id: Callable[[], str] | None = None) -> None:
         self._caller = caller
+        self._waits = waits
         self._users = users
         self._require_authentication = require_authentication
         self._like_2_0 = like_2_0
+        self.cors = cors
         self._connector = connector or Connector()
-        self._make_id = make_id
-        self._clock = clock
+        self._check_place = check_place
+        self._make_id = make_id or unique_words()
 
-    def handle(self, request: Request) -> Response:
-        """The answer, whatever happens; one line of the log says what it was."""
-        begun = self._clock()
-        request_id = self._make_id()
-        visit = _Visit(self, request, request_id)
-        response = visit.respond()
-        logging.info("%d %s %s peer=%s user=%s request=%s bytes=%d seconds=%.3f",
-                     response.status, request.method, request.target, request.peer,
-                     visit.user.name if visit.user else "-", request_id, len(response.body),
-                     self._clock() - begun)
-        return response
+    def handle(self, request: Request) -> Outcome:
+        """The answer, whatever happens, or what leads to it."""
+        given = request.headers.get_all("X-Request-Id")
+        known = len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) is not None
+        return _Visit(self, request, given[0] if known else self._make_id()).respond()
+
+    def lane(self, request: Request) -> Lane:
+        """Is it known at once? Must it get through while others wait? Is it slow?"""
+        try:
+            match = self.find(request.path)
+        except http_errors.NotFound:
+            return Lane.ORDINARY
+        if match.resource.PUBLIC:
+            return Lane.URGENT if request.body else Lane.INSTANT
+        verb = match.verbs().get(request.method)
+        if verb is not None and verb.urgent:
+            return Lane.URGENT
+        return (Lane.LONG if verb is not None and verb.long and "bulk" in request.query
+                else Lane.ORDINARY)
+
+    def check_place(self, request: Request) -> None:
+        """Step 0: raises ``HttpError`` where this node does not serve the API now."""
+        # A browser follows no redirect of a preflight.
+        if self._check_place is not None and request.method != "OPTIONS":
+            self._check_place(request)
+
+    def max_body(self, method: str, path: str) -> int:
+        """Bytes that a request's body may have."""
+        try:
+            verb = self.find(path).verbs().get(method)
+        except http_errors.NotFound:
+            verb = None
+        return MAX_LARGE_BODY if verb is not None and verb.large_body else MAX_BODY
 
     def find(self, path: str) -> Match:
         """Step 1."""
         return self._connector.find(path)
 
-    def admit(self, request: Request, match: Match, verb: Verb) -> User | None:
-        """Step 3: the user, if one said who he is."""
+    def identify(self, request: Request, match: Match) -> User | None | Future[User]:
+        """Step 3, first half: the user, if one said who he is."""
         header = request.headers.get("Authorization")
-        user = None if header is None else self._users.authenticate(header)
+        if match.resource.PUBLIC:
+            return None
+        if header is None:
+            return self._users.certified(request.certificate) if request.certificate else None
+        return self._users.authenticate(header, request.peer)
+
+    def admit(self, user: User | None, match: Match, verb: Verb) -> None:
+        """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may."""
+        if match.resource.PUBLIC:
+            return
+        if verb.open and not self._require_authentication:
+            return
         if user is None:
-            closed = self._require_authentication and not match.resource.PUBLIC
-            if closed or verb.access != baserlib.OPEN:
-                raise denied()
-        elif verb.access != baserlib.OPEN and not allows(user, verb.access):
-            raise http_errors.Forbidden(
-                f"User {user.name} does not have the right '{verb.access}'")
-        return user
+            raise denied()
+        if verb.open and user.rights.unsaid:
+            return
+        name = verb.object_name(match.slots, None)
+        if not (user.rights.may_allow(verb.access) if verb.names_object
+                else user.rights.allow(verb.access, name)):
+            raise forbidden(user, verb, name)
 
     def exchange(self, request: Request, match: Match, verb: Verb,
                  who: luxi.Context) -> Exchange:
@@ -118,9 +190,9 @@ class Application:
         context = who if key is None else dataclasses.replace(
             who, idempotency_key=key, request_digest=digest(request, body))
         return Exchange(
-            master=_MasterOf(self._caller, context), slots=match.slots,
+            master=_MasterOf(self._caller, self._waits, context), slots=match.slots,
             query=Query(request.query), body=body, context=context, like_2_0=self._like_2_0,
-            gone=request.gone)
+            if_none_match=request.headers.get_all("If-None-Match"), gone=request.gone)
 
 
 class _Visit:
@@ -132,10 +204,13 @@ class _Visit:
         self._request_id = request_id
         self.user: User | None = None
 
-    def respond(self) -> Response:
-        """The response, also when something raises."""
+    def respond(self) -> Outcome:
+        """The response, also when something raises, or a future of what leads to it."""
+        return self._guarded(self._begin)
+
+    def _guarded(self, step: Step) -> Outcome:
         try:
-            return self._steps()
+            return step()
         except http_errors.HttpError as err:
             return self._failure(err)
         except errors.Error as err:
@@ -149,31 +224,126 @@ class _Visit:
             return self._failure(http_errors.InternalServerError(
                 f"Internal error; the log says more about request {self._request_id}"))
 
-    def _steps(self) -> Response:
+    def _begin(self) -> Outcome:
         request = self._request
+        self._application.check_place(request)
         match = self._application.find(request.path)
         if request.method == "OPTIONS":
-            return self._make(204, b"", [("Allow", ", ".join(match.allow()))])
+            allow = match.allow()
+            return self._make(204, b"", [
+                ("Allow", ", ".join(allow)), *self._application.cors.preflight(request, allow)])
         verb = match.verbs().get("GET" if request.method == "HEAD" else request.method)
         if verb is None:
             raise http_errors.NotImplementedMethod(
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow())
-        self.user = self._application.admit(request, match, verb)
+        if self._application.cors.is_foreign(request):
+            raise http_errors.Forbidden("A page of another origin may not do that")
+        found = self._application.identify(request, match)
+        if not isinstance(found, Future):
+            self.user = found
+            return self._go_on(match, verb)
+
+        def identified(future: Future[User]) -> None:
+            later.set_result(lambda: self._guarded(lambda: self._with(future, match, verb)))
+        later: Future[Step] = Future()
+        found.add_done_callback(identified)
+        return later
+
+    def _with(self, future: Future[User], match: Match, verb: Verb) -> Outcome:
+        """Go on where the password had to be checked first."""
+        self.user = future.result()
+        return self._go_on(match, verb)
+
+    def _go_on(self, match: Match, verb: Verb) -> Outcome:
+        request = self._request
+        self._application.admit(self.user, match, verb)
         who = luxi.Context(user=self.user.name if self.user else None,
                            request_id=self._request_id)
         exchange = self._application.exchange(request, match, verb, who)
-        value = verb.answer(exchange)
-        return self._make(200, serializer.dump_bytes(value),
-                          [("Content-Type", JSON), *exchange.headers])
+        if verb.names_object and self.user is not None:
+            name = verb.object_name(exchange.slots, exchange.body)
+            if not self.user.rights.allow(verb.access, name):
+                raise forbidden(self.user, verb, name)
+        return self._answer(verb, exchange, verb.answer(exchange))
+
+    def _answer(self, verb: Verb, exchange: Exchange, value: Any) -> Outcome:
+        """The response, now or later."""
+        request = self._request
+        if isinstance(value, Later):
+            waits = value
+            later: Future[Step] = Future()
+            waits.future.add_done_callback(lambda _: later.set_result(lambda: self._guarded(
+                lambda: self._answer(verb, exchange, waits.go_on()))))
+            return later
+        if isinstance(value, Unchanged):
+            return self._make(304, b"", [*exchange.headers, ("ETag", value.tag),
+                                         ("Vary", "Accept-Encoding")])
+        if isinstance(value, Rows):
+            return self._stream(value, exchange.headers)
+        body = serializer.dump_bytes(value)
+        if request.method in ("GET", "HEAD"):
+            return self._conditional(body, exchange.headers)
+        response = self._make(200, body, [("Content-Type", JSON), *exchange.headers])
+        if verb.answers_job:
+            response.job_id = value
+        return response
+
+    def _stream(self, rows: Rows, headers: list[tuple[str, str]]) -> Response:
+        """A long list, made while it is sent. Its tag, which stands before it, is the state's;
+        where there is none, a list that is not that long is made first, and has its own."""
+        asked, tag = self._request.headers, rows.tag
+        headers = [*headers, ("Vary", "Accept-Encoding")]
+        packed = coding.accepts_gzip(asked.get("Accept-Encoding"))
+        if tag is not None or rows.count > MAX_SPOOLED:
+            pieces = coding.gzip_pieces(rows.pieces) if packed else rows.pieces
+        else:
+            made = conditional.BodyTag()
+            spool = coding.Spool(rows.pieces, made.add)
+            pieces, tag = spool.packed() if packed else spool.plain(), str(made)
+        if tag is not None:
+            headers.append(("ETag", tag))
+            if conditional.matches(tag, asked.get_all("If-None-Match")):
+                return self._make(304, b"", headers)
+        headers.append(("Content-Type", JSON))
+        if packed:
+            headers.append(("Content-Encoding", "gzip"))
+        response = self._make(200, b"", headers)
+        response.stream = pieces
+        return response
+
+    def _conditional(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
+        """The answer to a GET, or 304; both have the same tag."""
+        asked = self._request.headers
+        tag = conditional.body_tag(body)
+        headers = [*headers, ("ETag", tag)]
+        large = len(body) >= coding.LEAST
+        if large:
+            headers.append(("Vary", "Accept-Encoding"))
+        if conditional.matches(tag, asked.get_all("If-None-Match")):
+            return self._make(304, b"", headers)
+        headers.append(("Content-Type", JSON))
+        if large and coding.accepts_gzip(asked.get("Accept-Encoding")):
+            body = coding.gzip(body)
+            headers.append(("Content-Encoding", "gzip"))
+        return self._make(200, body, headers)
 
     def _failure(self, err: http_errors.HttpError) -> Response:
         return self._make(err.code, serializer.dump_bytes(err.as_object()),
                           [("Content-Type", JSON), *err.headers])
 
     def _make(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        return Response(status, body, [*headers, ("X-Request-Id", self._request_id)],
-                        authenticated=self.user is not None)
+        more = self._application.cors.headers(self._request.headers)
+        return Response(status, body, [*headers, ("X-Request-Id", self._request_id), *more],
+                        user=self.user.name if self.user else "",
+                        request_id=self._request_id)
+
+
+def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden:
+    """A 403. It does not say which right was missing, as Ganeti's does not; the log does."""
+    logging.info("User %s has no right %s%s", user.name, verb.access,
+                 "" if name is None else f":{name}")
+    return http_errors.Forbidden()
 
 
 def read_key(request: Request, verb: Verb) -> str | None:

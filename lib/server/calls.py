@@ -19,7 +19,7 @@ from ganeti import errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.intake import Accepted
 from ganeti.jqueue.queue import JobQueue
-from ganeti.query import cluster, engine, job_page, tags
+from ganeti.query import cluster, engine, job_page, state, tags
 from ganeti.query.base import Sources
 
 Answer = Any
@@ -112,7 +112,10 @@ def _query_jobs(master: Master, call: luxi.QueryJobs, context: luxi.Context) -> 
 def _query(master: Master, call: luxi.Query, context: luxi.Context) -> Answer:
     if call.paging is not None and call.what == "job":
         return job_page.run(master.sources, call.fields, call.qfilter, call.paging)
-    return engine.run(master.sources, call.what, call.fields, call.qfilter)
+    # First: what changes meanwhile makes another state, and not another answer to this one.
+    known = None if call.state is None else state.of(master.sources, call.state)
+    answer = engine.run(master.sources, call.what, call.fields, call.qfilter)
+    return answer if known is None else luxi.Reply(answer, {"state": known})
 
 
 def _query_fields(master: Master, call: luxi.QueryFields, context: luxi.Context) -> Answer:
@@ -136,9 +139,16 @@ def _query_exports(master: Master, call: luxi.QueryExports, context: luxi.Contex
 
 
 def _query_filters(master: Master, call: luxi.QueryFilters, context: luxi.Context) -> Answer:
-    if call.uuids:
-        raise errors.GenericError(f"Job filter {call.uuids[0]} does not exist")
-    return engine.classic(master.sources, "filter", [], call.fields)
+    return engine.filter_rows(master.sources, call.uuids, call.fields)
+
+
+def _replace_filter(master: Master, call: luxi.ReplaceFilter, context: luxi.Context) -> Answer:
+    return master.queue.put_rule(call.uuid, call.priority, call.predicates, call.action,
+                                 call.reason_trail)
+
+
+def _delete_filter(master: Master, call: luxi.DeleteFilter, context: luxi.Context) -> Answer:
+    return master.queue.remove_rule(call.uuid)
 
 
 def _config_values(master: Master, call: luxi.QueryConfigValues,
@@ -147,7 +157,9 @@ def _config_values(master: Master, call: luxi.QueryConfigValues,
 
 
 def _cluster_info(master: Master, call: luxi.QueryClusterInfo, context: luxi.Context) -> Answer:
-    return cluster.info(master.sources)
+    # What asks most often asks for this; it is written anew when something has changed.
+    return master.sources.config.changes.derived(
+        "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources)))
 
 
 def _tags(master: Master, call: luxi.QueryTags, context: luxi.Context) -> Answer:
@@ -181,6 +193,8 @@ ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, luxi.Context], Answer]] = 
     luxi.QueryNetworks: _classic("network"),
     luxi.QueryExports: _query_exports,
     luxi.QueryFilters: _query_filters,
+    luxi.ReplaceFilter: _replace_filter,
+    luxi.DeleteFilter: _delete_filter,
     luxi.QueryConfigValues: _config_values,
     luxi.QueryClusterInfo: _cluster_info,
     luxi.QueryTags: _tags,
@@ -189,12 +203,16 @@ ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, luxi.Context], Answer]] = 
 }
 
 
-#: Calls that only hand something over, and wait for nothing.
-QUICK = (luxi.SubmitJob, luxi.SubmitJobToDrainedQueue, luxi.CancelJob, luxi.ArchiveJob)
+#: Calls that only hand something over or read a few words, and wait for nothing.
+QUICK = (luxi.SubmitJob, luxi.SubmitJobToDrainedQueue, luxi.CancelJob, luxi.ArchiveJob,
+         luxi.QueryConfigValues, luxi.QueryClusterInfo)
 
 
 def success(result: Any) -> bytes:
-    """An answer as it goes out; a ``luxi.Reply`` has notes beside its result."""
+    """An answer as it goes out, which bytes are already; a ``luxi.Reply`` has notes beside
+    its result."""
+    if isinstance(result, bytes):
+        return result
     try:
         if isinstance(result, luxi.Reply):
             return luxi.pack({"success": True, "result": result.result, **result.notes})
@@ -202,6 +220,11 @@ def success(result: Any) -> bytes:
     except (TypeError, ValueError) as err:
         logging.exception("An answer could not be written as JSON")
         return failure(errors.ProgrammerError(str(err)))
+
+
+def unreadable(why: str) -> bytes:
+    """The answer to what is no request: words, as luxid has it, where errors are lists."""
+    return luxi.pack({"success": False, "result": f"Failed to parse request: {why}"})
 
 
 def failure(error: BaseException) -> bytes:

@@ -78,15 +78,25 @@ def listen(address: str, port: int) -> socket.socket:
         raise DaemonError(f"cannot listen on {address} port {port}: {err}") from None
 
 
+def describe(sock: socket.socket) -> str:
+    """Where it listens, for people."""
+    if sock.family == socket.AF_UNIX:
+        return str(sock.getsockname())
+    host, port = sock.getsockname()[:2]
+    return f"{host} port {port}"
+
+
 def is_public(sock: socket.socket) -> bool:
     """Can others than this machine connect?"""
+    if sock.family == socket.AF_UNIX:
+        return False
     address = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
     return not address.is_loopback
 
 
 def raise_descriptor_limit(max_clients: int) -> int:
-    """Let this many clients have a descriptor each; how many fit after all."""
-    wanted = max_clients + SPARE_DESCRIPTORS
+    """Let this many clients have a descriptor each, and their waits; how many fit after all."""
+    wanted = max_clients + room_for_waits(max_clients) + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         with contextlib.suppress(ValueError, OSError):      # root may
@@ -97,4 +107,12 @@ def raise_descriptor_limit(max_clients: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         soft = limit
     return max_clients if soft == resource.RLIM_INFINITY else min(
-        max_clients, max(1, soft - SPARE_DESCRIPTORS))
+        max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
+
+
+def room_for_waits(max_clients: int) -> int:
+    """How many of so many clients may wait for jobs at the same time.
+
+    Half: so the others have room to come in. Each wait is a connection to the master, too.
+    """
+    return max(1, max_clients // 2)

@@ -41,7 +41,7 @@ SHORT = 16 * 1024
 POOL = 8
 #: Bytes of requests that may wait on one connection before it is read no further.
 MAX_PENDING = 4 * 1024 * 1024
-RECEIVE_SIZE = 256 * 1024
+RECEIVE_SIZE = 64 * 1024
 BACKLOG = 1024
 #: Clients at the same time; the next ones wait in the backlog. Guests, disks and
 #: the database need descriptors too, however many clients there are.
@@ -287,7 +287,7 @@ class _Connection:
         """Answer what could not be read, and end the connection."""
         self._failed = True
         self._requests.clear()
-        self.answer(calls.failure(errors.LuxiError(f"Failed to parse request: {text}")))
+        self.answer(calls.unreadable(text))
 
     def _flush(self) -> None:
         """Send what the client takes; then the next request may have its turn."""

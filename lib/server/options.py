@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import NoReturn
 
@@ -42,10 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", "--debug", action="store_true", help="log more")
     parser.add_argument("--syslog", choices=("no", "yes", "only"), default="no",
                         help="log to syslog: not, too, or instead of the file (default: no)")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text",
+                        help="lines as Ganeti's, or a JSON object each (default: text)")
     parser.add_argument("--version", action="version",
                         version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
 
 
 def read_arguments(arguments: argparse.Namespace) -> Options:
     """What ``add_arguments`` parsed."""
-    return Options(arguments.foreground, arguments.debug, arguments.syslog)
+    return Options(arguments.foreground, arguments.debug, arguments.syslog,
+                   arguments.log_format)
+
+
+def own_command() -> list[str]:
+    """What started this process. A script that was run by its name is run so again: then the
+    new process has the script's name, too, which init scripts look for."""
+    script = sys.argv[0]
+    with open("/proc/self/comm", encoding="utf-8", errors="replace") as file:
+        name = file.read().rstrip("\n")
+    if name == os.path.basename(script)[:15]:
+        return [script if "/" in script else f"./{script}", *sys.argv[1:]]
+    return [sys.executable, *sys.orig_argv[1:]]

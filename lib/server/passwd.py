@@ -15,13 +15,15 @@ import sys
 from collections.abc import Sequence
 
 from ganeti import constants, errors, pathutils
-from ganeti.http import auth
+from ganeti.http import auth, passwords
+from ganeti.http.rights import parse_rights
+from ganeti.rapi.permissions import VOCABULARY
 from ganeti.utils import io
 
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
-_OPTION = re.compile(r"[a-z0-9_.*-]{1,64}", re.ASCII)
 
 NEW_FILE_MODE = 0o640
+BEST = next(iter(passwords.SCHEMES))
 
 
 class PasswdError(errors.Error):
@@ -34,9 +36,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="rapi-passwd", description="Add or change a user of the remote API: the password "
         "is asked for, or read as one line from standard input, and kept as a hash.")
     parser.add_argument("name", metavar="NAME", help="the user")
-    parser.add_argument("--options", metavar="LIST", default=auth.WRITE,
-                        help="what the user may do: write, read, or single rights, comma "
-                             "separated; empty for none (default: write)")
+    parser.add_argument("--options", metavar="LIST", default="write",
+                        help="what the user may do: a role (@admin, @readonly, read, write), "
+                             "single rights, or a role with changes, comma separated; empty "
+                             "for none (default: write)")
+    parser.add_argument("--scheme", choices=tuple(passwords.SCHEMES), default=BEST,
+                        help="how the password is kept; Ganeti itself only reads ha1 "
+                             f"(default: {BEST})")
+    parser.add_argument("--expires", metavar="DATE",
+                        help="the user's last day (UTC), like 2027-01-31")
     parser.add_argument("--file", metavar="FILE", help="users file (default: the daemon's)")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--print", action="store_true", dest="only_print",
@@ -47,17 +55,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def user_line(name: str, password: str, options: str) -> str:
-    """``name {ha1}hash options``; ``PasswdError`` for what cannot stand in the file."""
+def user_line(name: str, password: str, options: str, scheme: str) -> str:
+    """``name {scheme}hash options``; ``PasswdError`` for what cannot stand in the file."""
     words = [word.strip() for word in options.split(",") if word.strip()]
     if _NAME.fullmatch(name) is None:
         raise PasswdError(f"{name!r} cannot be a user's name")
-    for word in words:
-        if _OPTION.fullmatch(word) is None:
-            raise PasswdError(f"{word!r} cannot be an option")
+    _, complaints = parse_rights(options, VOCABULARY)
+    if complaints:
+        raise PasswdError(complaints[0])
     if not password:
         raise PasswdError("the password is empty")
-    return f"{name} {{ha1}}{auth.ha1(name, password)} {','.join(words)}".rstrip()
+    if len(password) > passwords.MAX_LENGTH:
+        raise PasswdError(f"the password has more than {passwords.MAX_LENGTH} characters")
+    return f"{name} {passwords.SCHEMES[scheme](name, password)} {','.join(words)}".rstrip()
 
 
 def replace_line(text: str, name: str, line: str | None) -> str:
@@ -86,7 +96,7 @@ def edit(path: str, name: str, line: str | None) -> None:
             old = file.read()
     new = replace_line(old, name, line)
     try:
-        auth.parse_users(new.encode("utf-8"))
+        auth.parse_users(new.encode("utf-8"), VOCABULARY)
     except auth.BrokenFile as err:
         raise PasswdError(f"{path} would not be read by the daemon: {err}") from None
     ids = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (-1, -1)
@@ -115,7 +125,10 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     if arguments.delete:
         edit(path, arguments.name, None)
         return f"User {arguments.name} is removed from {path}"
-    line = user_line(arguments.name, read_password(), arguments.options)
+    options = arguments.options
+    if arguments.expires:
+        options += f",expires={arguments.expires}"
+    line = user_line(arguments.name, read_password(), options, arguments.scheme)
     if arguments.only_print:
         return line
     edit(path, arguments.name, line)

@@ -3,59 +3,49 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
-import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, luxi, pathutils
+from ganeti.http import access as access_log
+from ganeti.http import tls
 from ganeti.http.auth import UsersFile
+from ganeti.http.cors import Cors, is_origin
+from ganeti.http.guard import Guard
 from ganeti.http.server import Access, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.pool import Pool
+from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening, options
 from ganeti.server.application import Application
+from ganeti.server.mastership import Signpost, check_master
+from ganeti.utils import log, succession
+from ganeti.utils.loop import READ, Loop, Timer
 
 MAX_CLIENTS = 2000
+#: Seconds until a successor must be ready.
+SUCCESSION_TIMEOUT = 30.0
 
 
-def own_names() -> set[str]:
-    """What this machine may be called in the cluster's files."""
-    given = os.environ.get("GANETI_HOSTNAME")
-    if given:
-        return {given}
-    name = socket.gethostname()
-    # Asking the resolver may take long; a name with a dot needs no asking.
-    return {name} if "." in name else {name, socket.getfqdn()}
+def log_line(access: Access) -> None:
+    """One line for each answer."""
+    log.access(access_log.line(access))
 
 
-def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
-    """Raise ``DaemonError`` unless this machine is the master of a cluster.
-
-    Without the cluster's files, a socket named by the administrator will do.
-    """
-    try:
-        with open(paths.ssconf("master_node"), encoding="utf-8") as file:
-            master = file.read().strip()
-    except FileNotFoundError:
-        if socket_given:
-            return
-        raise daemon.DaemonError(
-            f"there is no cluster on this machine ({paths.ssconf('master_node')} is missing); "
-            "create one with: ganeti-cluster init NAME",
-            constants.EXIT_NODESETUP_ERROR) from None
-    if master not in own_names():
-        raise daemon.DaemonError(f"this is not the master, {master} is",
-                                 constants.EXIT_NOTMASTER)
+def log_fields(access: Access) -> None:
+    """The same as an object."""
+    log.access("", access_log.fields(access))
 
 
-def log_refusal(access: Access) -> None:
-    """Log what never became a request; the application logs its own."""
-    if access.request is None:
-        logging.info("%d - - peer=%s user=- request=- bytes=%d seconds=%.3f", access.status,
-                     access.peer, access.size, access.seconds)
+def origin(text: str) -> str:
+    """An origin of web pages; argparse names this function when it is none."""
+    if not is_origin(text):
+        raise ValueError
+    return text
 
 
 class RapiDaemon(daemon.Daemon):
@@ -70,17 +60,26 @@ class RapiDaemon(daemon.Daemon):
         self.user = paths.user(pathutils.RAPI_USER)
         self.group = pathutils.DAEMONS_GROUP
         self._arguments = arguments
-        self._listener: socket.socket | None = None
+        self._folder = os.getcwd()
+        #: Taken before detaching makes another process of us.
+        self._listeners = succession.take_sockets(os.environ)
+        self._successor: succession.Successor | None = None
         self._server: Server | None = None
         self._ssl_context: ssl.SSLContext | None = None
-        self._pool = Pool(lambda: luxi.Client(arguments.luxi_socket or paths.query_socket))
-        self._users = UsersFile(paths.users_files)
+        path = arguments.luxi_socket or paths.query_socket
+        self._connect = functools.partial(luxi.connect, path)
+        self._pulse = pulse = luxi.Pulse(self._connect)
+        self._pool = Pool(lambda: luxi.Client(path, connect_timeout=pulse.patience, pulse=pulse))
+        self._users = UsersFile(paths.users_files, VOCABULARY)
         self._clients = MAX_CLIENTS
+        self._waits: luxi.Waits | None = None
         self._stopped = False
+        self._patience: Timer
 
     def prepare(self) -> None:
         """Check that we are wanted here."""
-        check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
+        if not self._arguments.redirect:
+            check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
         daemon.make_directories(self.paths)
 
     def bind(self) -> None:
@@ -91,32 +90,49 @@ class RapiDaemon(daemon.Daemon):
             logging.warning("The limit on open files leaves room for %d clients", self._clients)
         if not arguments.no_ssl:
             self._ssl_context = self._read_certificate()
-        address = arguments.bind or (
-            listening.interface_address(arguments.interface) if arguments.interface
-            else listening.any_address(self.paths))
-        self._listener = listening.listen(address, arguments.port)
-        if listening.is_public(self._listener) and not arguments.require_authentication:
+        if not self._listeners:
+            self._listeners = [listening.listen(self._address(), arguments.port)]
+        public = [sock for sock in self._listeners if listening.is_public(sock)]
+        if public and not arguments.require_authentication:
             logging.warning("Open to everybody who can reach %s: reading needs no password "
-                            "(see --require-authentication and --bind)", address)
+                            "(see --require-authentication and --bind)",
+                            public[0].getsockname()[0])
+
+    def _address(self) -> str:
+        arguments = self._arguments
+        if arguments.bind:
+            return str(arguments.bind)
+        return (listening.interface_address(arguments.interface) if arguments.interface
+                else listening.any_address(self.paths))
 
     def start(self) -> None:
         """Put the server together; the socket listens already."""
-        assert self._listener is not None
         arguments = self._arguments
+        loop = Loop()
+        self._waits = luxi.Waits(loop, self._connect, self._pulse,
+                                 limit=listening.room_for_waits(self._clients))
         application = Application(
-            self._pool, self._users, require_authentication=arguments.require_authentication,
-            like_2_0=arguments.compat == "2.0")
-        self._server = Server([self._listener], application.handle, max_clients=self._clients,
-                              ssl_context=self._ssl_context, access_log=log_refusal)
-        host, port = self._listener.getsockname()[:2]
-        logging.info("Serving %s on %s port %d", "HTTP" if arguments.no_ssl else "HTTPS", host,
-                     port)
+            self._pool, self._waits, Guard(self._users),
+            require_authentication=arguments.require_authentication,
+            like_2_0=arguments.compat == "2.0", cors=Cors(arguments.cors_origin),
+            check_place=self._signpost().check if arguments.redirect else None)
+        self._server = Server(
+            self._listeners, application.handle, max_clients=self._clients,
+            ssl_context=self._ssl_context, lane=application.lane, loop=loop,
+            max_body=application.max_body,
+            access_log=log_fields if arguments.log_format == "json" else log_line)
+        for listener in self._listeners:
+            logging.info("Serving %s on %s", "HTTP" if arguments.no_ssl else "HTTPS",
+                         listening.describe(listener))
+
+    def _signpost(self) -> Signpost:
+        scheme = "http" if self._arguments.no_ssl else "https"
+        return Signpost(self.paths.ssconf("master_node"), f"{scheme}://{{}}:{self.port}")
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        assert self._listener is not None
-        return int(self._listener.getsockname()[1])
+        return int(self._listeners[0].getsockname()[1])
 
     def serve(self) -> None:
         """Answer requests until told to stop."""
@@ -128,7 +144,13 @@ class RapiDaemon(daemon.Daemon):
         """Take no more connections, finish what has begun."""
         self._stopped = True
         if self._server is not None:
+            self._end_waits()
             self._server.stop()
+
+    def _end_waits(self) -> None:
+        """Whoever waits for a job hears how it stands now."""
+        assert self._waits is not None
+        self._waits.end()
 
     def wake(self, function: Callable[[], None]) -> None:
         """Have the loop call it; before there is one, nothing is in anybody's way."""
@@ -146,16 +168,69 @@ class RapiDaemon(daemon.Daemon):
             except daemon.DaemonError as err:
                 logging.error("Keeping the old certificate: %s", err)
 
+    def hand_over(self) -> None:
+        """Start a successor on our sockets; leave when it is ready, go on if it never is."""
+        if self._server is None or self._successor is not None or self._stopped:
+            logging.warning("No hand-over now: this process is starting, or leaving already")
+            return
+        assert self.pid_fd is not None
+        try:
+            self._successor = succession.start(
+                options.own_command(), self._folder, self._listeners, self.pid_fd, os.environ)
+        except OSError as err:
+            logging.error("Cannot start a successor: %s", err)
+            return
+        logging.info("Process %d will take over", self._successor.pid)
+        loop, successor = self._server.loop, self._successor
+        loop.add(successor.ear, READ, lambda _: self._settle(successor, successor.hear))
+        self._patience = loop.call_later(SUCCESSION_TIMEOUT, lambda: self._settle(
+            successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"))
+
+    def _settle(self, successor: succession.Successor, hear: Callable[[], str]) -> None:
+        """``hear`` says why it did not start, if it did not."""
+        server = self._server
+        assert server is not None
+        self._patience.cancel()
+        server.loop.remove(successor.ear)
+        if self._stopped:
+            return                      # ``finish`` ends it: whoever says stop means both
+        trouble = hear()
+        self._successor = None
+        if trouble:
+            logging.error("Going on, as the successor did not start: %s", trouble)
+            successor.end()
+            return
+        logging.info("Process %d has taken over; finishing what has begun", successor.pid)
+        daemon.give_up_pid_file(self)
+        self._stopped = True
+        self._end_waits()
+        server.hand_over()
+
     def finish(self) -> None:
-        """Close what is open."""
-        if self._listener is not None:
-            self._listener.close()
+        """Close what is open, and end a successor that was not ready yet."""
+        if self._successor is not None:
+            logging.info("Ending process %d, which was to take over", self._successor.pid)
+            self._successor.end()
+        for listener in self._listeners:
+            listener.close()
         self._pool.close()
 
     def _read_certificate(self) -> ssl.SSLContext:
-        certificate = self._arguments.ssl_cert or self.paths.rapi_cert
+        arguments = self._arguments
+        certificate = arguments.ssl_cert or self.paths.rapi_cert
         try:
-            return make_ssl_context(certificate, self._arguments.ssl_key)
+            context = make_ssl_context(certificate, arguments.ssl_key, chain=arguments.ssl_chain,
+                                       client_ca=arguments.ssl_client_ca)
+            key = arguments.ssl_key or certificate
+            if tls.is_exposed(key):
+                logging.warning("Every user of this machine can read the key in %s", key)
+            problem = tls.verify(certificate, certificate)
+            if problem and self._ssl_context is not None:
+                raise TlsError(f"{certificate}: {problem}")
+            if problem:
+                # Ganeti's starts, too: an API that is not there would be worse at a reboot.
+                logging.warning("Clients that look will refuse %s: %s", certificate, problem)
+            return context
         except TlsError as err:
             raise daemon.DaemonError(str(err)) from None
 
@@ -174,6 +249,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-ssl", action="store_true", help="speak HTTP instead of HTTPS")
     parser.add_argument("-K", "--ssl-key", metavar="FILE",
                         help="private key (default: in the certificate's file)")
+    parser.add_argument("--ssl-chain", metavar="FILE",
+                        help="certificates that lead from ours to its authority")
+    parser.add_argument("--ssl-client-ca", metavar="FILE",
+                        help="authorities of clients' certificates, which name users")
     parser.add_argument("-C", "--ssl-cert", metavar="FILE",
                         help="certificate (default: the cluster's rapi.pem)")
     parser.add_argument("--require-authentication", action="store_true",
@@ -181,11 +260,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--compat", choices=("2.0",),
                         help="answer as the documentation of this version prints it, where "
                              "later clients expect something else")
+    parser.add_argument("--cors-origin", metavar="ORIGIN", type=origin, action="append",
+                        default=[], help="let web pages of this origin (https://host[:port], or "
+                                         "* for all) use the API; may be repeated")
     parser.add_argument("--max-clients", metavar="N", type=options.count,
                         default=MAX_CLIENTS,
                         help=f"connections at the same time (default: {MAX_CLIENTS})")
     parser.add_argument("--luxi-socket", metavar="PATH",
                         help="the master's socket (default: the cluster's)")
+    parser.add_argument("--redirect", action="store_true",
+                        help="run on a node that is not the master, too, and send clients to "
+                             "the master")
     options.add_arguments(parser)
     return parser.parse_args(argv)
 
@@ -193,8 +278,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
-    return daemon.run(RapiDaemon(pathutils.Paths.from_environment(), arguments),
-                      options.read_arguments(arguments))
+    try:
+        front = RapiDaemon(pathutils.Paths.from_environment(), arguments)
+    except OSError as err:
+        print(f"{RapiDaemon.name}: {err.strerror}", file=sys.stderr)
+        return constants.EXIT_FAILURE
+    return daemon.run(front, options.read_arguments(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""Is this node the master, and which one is?
+
+``ssconf_master_node`` says it: Ganeti writes it on every node when the master changes, and
+ours writes it on the one that there is. A front runs on the master only, or (``--redirect``)
+on any node that may become it: there it sends clients to the master meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Collection
+
+from ganeti import constants, daemon, pathutils
+from ganeti.http.errors import ServiceUnavailable, TemporaryRedirect
+from ganeti.http.message import Request
+
+#: Seconds for which an answer of the file's holds.
+FRESH = 1.0
+#: Seconds after which a client may ask for a master again: an election takes about as long.
+RETRY_AFTER = 10
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?", re.ASCII)
+_AUTHORITY = re.compile(r"https?://[^/?]*", re.ASCII | re.IGNORECASE)
+
+
+def own_names() -> set[str]:
+    """What this machine may be called in the cluster's files."""
+    given = os.environ.get("GANETI_HOSTNAME")
+    if given:
+        return {given}
+    name = socket.gethostname()
+    # Asking the resolver may take long; a name with a dot needs no asking.
+    return {name} if "." in name else {name, socket.getfqdn()}
+
+
+def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
+    """Raise ``DaemonError`` unless this machine is the master of a cluster.
+
+    Without the cluster's files, a socket named by the administrator will do.
+    """
+    try:
+        with open(paths.ssconf("master_node"), encoding="utf-8") as file:
+            master = file.read().strip()
+    except FileNotFoundError:
+        if socket_given:
+            return
+        raise daemon.DaemonError(
+            f"there is no cluster on this machine ({paths.ssconf('master_node')} is missing); "
+            "create one with: ganeti-cluster init NAME",
+            constants.EXIT_NODESETUP_ERROR) from None
+    if master not in own_names():
+        raise daemon.DaemonError(f"this is not the master, {master} is",
+                                 constants.EXIT_NOTMASTER)
+
+
+class Signpost:
+    """Sends clients to the master while this node is not it. From any thread.
+
+    ``path`` is the file that names the master, ``base`` what begins a URL of the API with
+    a name in it: ``https://{}:5080``.
+    """
+
+    def __init__(self, path: str, base: str, *, names: Collection[str] | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._base = base
+        self._names = own_names() if names is None else names
+        self._clock = clock
+        self._looked = float("-inf")
+        #: None: nobody is the master.
+        self._master: str | None = None
+        self._told: object = self
+
+    def check(self, request: Request) -> None:
+        """Raise ``TemporaryRedirect``, or 503 where nobody is the master, unless this node is."""
+        master = self._look()
+        if master in self._names:
+            return
+        if master is None:
+            raise ServiceUnavailable("The cluster has no master at the moment",
+                                     retry_after=RETRY_AFTER)
+        raise TemporaryRedirect(self._base.format(master) + _rest(request.target))
+
+    def _look(self) -> str | None:
+        now = self._clock()
+        if now - self._looked >= FRESH:
+            self._master = self._read()
+            self._looked = now
+            if self._master != self._told:
+                self._told = self._master
+                logging.info("This node is the master" if self._master in self._names else
+                             "No node is the master" if self._master is None else
+                             f"The master is {self._master}; clients are sent there")
+        return self._master
+
+    def _read(self) -> str | None:
+        try:
+            with open(self._path, encoding="ascii", errors="replace") as file:
+                name = file.read(300).strip()
+        except OSError:
+            return None
+        return name if _NAME.fullmatch(name) else None
+
+
+def _rest(target: str) -> str:
+    """Path and query of a request's target, as they were sent."""
+    found = _AUTHORITY.match(target)
+    rest = target if found is None else target[found.end():]
+    return rest if rest.startswith("/") else "/" + rest
