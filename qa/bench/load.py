@@ -67,13 +67,30 @@ class Api:
         while b"\r\n\r\n" not in answer:
             answer = self._receive(answer)
         head, _, rest = answer.partition(b"\r\n\r\n")
-        length = int(_LENGTH.search(head)[1])
-        while len(rest) < length:
-            rest = self._receive(rest)
+        if length := _LENGTH.search(head):
+            while len(rest) < int(length[1]):
+                rest = self._receive(rest)
+        else:
+            rest = self._chunks(rest)
         if _CLOSE.search(head):
             self.close()
         self.used = time.monotonic()
         return int(head.split(None, 2)[1]), rest
+
+    def _chunks(self, rest):
+        """The body of a list that was made while it was sent."""
+        parts = []
+        while True:
+            while b"\r\n" not in rest:
+                rest = self._receive(rest)
+            size, _, rest = rest.partition(b"\r\n")
+            size = int(size, 16)
+            while len(rest) < size + 2:
+                rest = self._receive(rest)
+            parts.append(rest[:size])
+            rest = rest[size + 2:]
+            if not size:
+                return b"".join(parts)
 
     def _receive(self, before):
         data = self.sock.recv(1 << 18)

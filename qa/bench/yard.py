@@ -20,9 +20,10 @@ import uuid
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(TOP / "qa/faults"))
+sys.path[:0] = [str(TOP / "qa/faults"), str(TOP / "qa/interop")]
 
-import scene  # noqa: E402 (its folder has just been put on the path)
+import clusters  # noqa: E402 (its folder has just been put on the path)
+import scene  # noqa: E402
 
 from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the path)
 from ganeti.config import Config  # noqa: E402
@@ -101,12 +102,34 @@ def front(master, *options):
         child.wait(scene.PATIENCE)
 
 
+def why_no_ganeti():
+    """Why no real Ganeti can be brought up on this machine; None if it can."""
+    if os.geteuid():
+        return "it needs root"
+    return None if shutil.which("apt-get") else "it needs apt-get"
+
+
+def real_cluster():
+    """A real Ganeti 3.0 (``clusters.real_cluster``): the words that run a command inside."""
+    return clusters.real_cluster(str(FOLDER / "real"))
+
+
 def resident(pid):
     """MiB of memory that a process has."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise AssertionError("no VmRSS")
+
+
+def bare_python():
+    """MiB that an interpreter has which does nothing."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        time.sleep(0.5)
+        return resident(child.pid)
+    finally:
+        child.communicate(b"\n")
 
 
 def processor(pid):

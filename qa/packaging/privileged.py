@@ -129,7 +129,7 @@ def every_line_of_the_log_has_ganetis_form() -> None:
     for name in ("rapi-daemon.log", "master-daemon.log"):
         for line in last_log(name).splitlines():
             assert LINE.fullmatch(line), line
-    assert " INFO 200 GET /version peer=127.0.0.1 " in last_log()
+    assert re.search(r" INFO 127\.0\.0\.1:[0-9]+ GET /version HTTP/1\.1 200$", last_log(), re.M)
 
 
 @check
@@ -327,7 +327,8 @@ def the_limit_on_open_files_is_raised_as_root_can() -> None:
                   preexec_fn=lower) as pid:
             limits = Path(f"/proc/{pid}/limits").read_text()
         if ceiling == 256 and not may_raise_limits():
-            assert "leaves room for 128 clients" in last_log()
+            # 128 are not clients', and for every second client there is a wait for jobs.
+            assert "leaves room for 85 clients" in last_log()
         else:
             assert int(re.findall(r"Max open files +(\d+)", limits)[0]) > clients, limits
 

@@ -1,0 +1,224 @@
+"""What the suites that attack a running front share: the front, bad clients, a good one.
+
+Every suite is a program of its own: ``qa/front/NAME [--full]`` prints lines of ``name |
+target | measured`` and exits with 1 if a target was missed, with 3 if all that was missed
+is a time, with 77 if this machine lacks what it needs. Whoever loads the front and
+whoever measures it are processes of their own (``crowd.py``, ``prober.py``), so that they
+do not hold each other up.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import select
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(TOP / "qa/bench"))
+
+import yard  # noqa: E402 (its folder has just been put on the path)
+
+scene, report = yard.scene, yard.report
+TRANSPORTS = ("plain", "TLS")
+#: Seconds that 99 of 100 good requests may take during an attack.
+GOALS = {"plain": 0.050, "TLS": 0.150}
+#: Seconds until everything must be as before.
+RECOVERY = 30.0
+#: Descriptors of the biggest crowd, and some.
+DESCRIPTORS = 4000
+
+
+def require_descriptors(name):
+    """The crowd and the front need many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        scene.skip(name, f"the limit on open files is {hard}, {DESCRIPTORS} are needed")
+    if soft != resource.RLIM_INFINITY and soft < DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+
+
+class Front:
+    """A front that runs: what /proc knows of it, and what it logged."""
+
+    def __init__(self, master, port, pid, transport):
+        self.master, self.port, self.pid, self.transport = master, port, pid, transport
+        self.goal = GOALS[transport]
+        self._log = Path(master.paths.rapi_log)
+        self._console = master.root / "rapi-console.log"
+        self._tracebacks = self._count_tracebacks()
+
+    def descriptors(self):
+        """Open ones; but not connections to the master, of which a pool keeps some."""
+        unix = {line.split()[6] for line in
+                Path("/proc/net/unix").read_text().splitlines()[1:]}
+        total = 0
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                name = os.readlink(link)
+                total += not (name.startswith("socket:[") and name[8:-1] in unix)
+        return total
+
+    def threads(self):
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def resident(self):
+        """MiB."""
+        return yard.resident(self.pid)
+
+    def processor(self):
+        """Seconds of the processor so far."""
+        return yard.processor(self.pid)
+
+    def switches(self):
+        """Ends of a sleep so far, of all threads."""
+        total = 0
+        for status in Path(f"/proc/{self.pid}/task").glob("*/status"):
+            total += int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+        return total
+
+    def tracebacks(self):
+        """In the log, since this front was started."""
+        return self._count_tracebacks() - self._tracebacks
+
+    def _count_tracebacks(self):
+        return sum(path.read_bytes().count(b"Traceback") for path in (self._log, self._console)
+                   if path.exists())
+
+    def state(self):
+        """(descriptors, threads)."""
+        return self.descriptors(), self.threads()
+
+    def seconds_until(self, state):
+        """Wait until descriptors and threads are as before, or fewer; None: they never were."""
+        begin = time.monotonic()
+        while time.monotonic() < begin + RECOVERY:
+            if all(now <= before for now, before in zip(self.state(), state)):
+                return time.monotonic() - begin
+            time.sleep(0.1)
+        return None
+
+
+@contextlib.contextmanager
+def front(master, transport, *options):
+    """ganeti-rapi for a master that runs, warmed up: its threads are there."""
+    plain = ("--no-ssl",) if transport == "plain" else ()
+    with yard.front(master, *plain, *options) as (url, child):
+        found = Front(master, int(url.rpartition(":")[2]), child.pid, transport)
+        with probe(found):
+            time.sleep(1.0)
+        yield found
+
+
+# -- other processes ---------------------------------------------------------------------
+
+class Helper:
+    """A program beside this one, which works until its standard input ends."""
+
+    def __init__(self, program, *words):
+        self.child = subprocess.Popen(
+            [sys.executable, str(HERE / program), *map(str, words)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        scene.children.append(self.child)
+
+    def end(self):
+        """The value that it prints in the end."""
+        output, _ = self.child.communicate(timeout=scene.PATIENCE)
+        return json.loads(output.rpartition("\n")[2])
+
+
+class Probe:
+    """What a good client saw, once it has ended."""
+
+    def __init__(self):
+        self.samples = []
+
+    def seconds(self, kind=None, since=0.0, until=float("inf")):
+        """Of the requests that were due in a span, on connections of a kind."""
+        return [took for its_kind, _, due, took, _ in self.samples
+                if kind in (None, its_kind) and since <= due < until]
+
+    def faults(self):
+        """What went wrong, and how often."""
+        return Counter(f"{kind} {path}: {fault}" for kind, path, _, _, fault in self.samples
+                       if fault)
+
+
+@contextlib.contextmanager
+def probe(target, *paths):
+    """Good requests to a front, or whatever has a ``port`` and a ``transport``, meanwhile."""
+    found = Probe()
+    helper = Helper("prober.py", target.port, target.transport.lower(), *paths)
+    try:
+        yield found
+    finally:
+        found.samples = helper.end()
+
+
+class Crowd:
+    """What bad clients met, once they have ended."""
+
+    def __init__(self):
+        self.all_came = False
+        self.counts = Counter()
+        self.order = []
+
+    def refused(self):
+        """Connections that could not be made."""
+        return sum(count for word, count in self.counts.items() if word.startswith("no conn"))
+
+    def __str__(self):
+        return ", ".join(f"{count} {word}" for word, count in sorted(self.counts.items()))
+
+
+@contextlib.contextmanager
+def crowd(target, kind, count, rate, patience=scene.PATIENCE):
+    """Bad clients, which have all come when this yields, or whose time to come is over."""
+    found = Crowd()
+    helper = Helper("crowd.py", target.port, target.transport.lower(), kind, count, rate)
+    try:
+        ready, _, _ = select.select([helper.child.stdout], [], [], patience)
+        found.all_came = bool(ready) and helper.child.stdout.readline() == "all\n"
+        yield found
+    finally:
+        counts = helper.end()
+        found.order = counts.pop("order")
+        found.counts = Counter(counts)
+
+
+# -- figures -------------------------------------------------------------------------------
+
+def judge(name, seconds, faults, goal):
+    """A line about good requests."""
+    p99 = yard.percentile(seconds, 0.99)
+    for text, count in faults.items():
+        scene.progress(f"{name}: {count} times {text}")
+    report.line(f"{name}: good requests, p99", f"under {yard.milliseconds(goal)}, 0 fail",
+                f"{yard.milliseconds(p99)} of {len(seconds)} (median "
+                f"{yard.milliseconds(yard.percentile(seconds, 0.5))}, worst "
+                f"{yard.milliseconds(max(seconds))}), {sum(faults.values())} fail",
+                not faults, p99 < goal)
+
+
+def judge_crowd(name, bad, count):
+    """Lines about whether bad clients could come: else nothing was measured."""
+    scene.progress(f"{name}: {bad}")
+    report.line(f"{name}: came", f"{count}, 0 refused",
+                f"{'all' if bad.all_came else bad.counts['came']}, {bad.refused()} refused",
+                not bad.refused(), bad.all_came)
+
+
+def judge_recovery(name, target, before):
+    """A line about what an attack leaves behind."""
+    took = target.seconds_until(before)
+    now, tracebacks = target.state(), target.tracebacks()
+    report.line(f"{name}: descriptors and threads afterwards",
+                f"as before within {RECOVERY:.0f} s, 0 tracebacks",
+                ("never: {} and {}, before {} and {}".format(*now, *before) if took is None
+                 else f"after {took:.1f} s") + f", {tracebacks} tracebacks",
+                took is not None and not tracebacks)
