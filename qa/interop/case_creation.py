@@ -1,77 +1,6 @@
-"""Ask one API server many wrong things, and print what it says, as JSON.
+"""Creation, life and end of one instance, and the forms that a request can have."""
 
-    ask.py URL USER PASSWORD NODE OS     ->  {"case": [status, error], ...}
-
-``error`` is the error class and code of the job that the request started, if it
-started one, else null. Runs with any Python 3; needs nothing of ours.
-"""
-
-import base64
-import itertools
-import json
-import ssl
-import sys
-import time
-import urllib.error
-import urllib.request
-
-NUMBER = itertools.count(1)
-URL, USER, PASSWORD, NODE, OS = sys.argv[1:6]
-CREATE = {"__version__": 1, "mode": "create", "name": "ask.example.com", "os_type": OS,
-          "disk_template": "diskless", "disks": [], "nics": [], "pnode": NODE,
-          "name_check": False, "ip_check": False, "start": False, "ignore_ipolicy": True}
-
-
-def request(method, path, body=None, user=USER, password=PASSWORD, kind="application/json"):
-    asked = urllib.request.Request(URL + path, method=method)
-    if body is not None:
-        asked.data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        if kind:
-            asked.add_header("Content-Type", kind)
-    if user:
-        token = base64.b64encode(f"{user}:{password}".encode()).decode()
-        asked.add_header("Authorization", f"Basic {token}")
-    context = ssl._create_unverified_context()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
-                                         urllib.request.HTTPSHandler(context=context))
-    try:
-        with opener.open(asked, timeout=60) as answer:
-            return answer.status, json.loads(answer.read() or b"null")
-    except urllib.error.HTTPError as err:
-        with err:
-            text = err.read()
-            try:
-                return err.code, json.loads(text)
-            except ValueError:
-                return err.code, None
-    except OSError as err:
-        return str(type(err).__name__), None
-
-
-def follow(job_id):
-    """The error of a job: class and code, or its status when it has none."""
-    for _ in range(600):
-        _, job = request("GET", f"/2/jobs/{job_id}")
-        if job["status"] in ("success", "error", "canceled"):
-            break
-        time.sleep(0.05)
-    for result in job["opresult"]:
-        if isinstance(result, list) and len(result) == 2 and isinstance(result[0], str):
-            code = result[1][1] if len(result[1]) > 1 else None
-            return [result[0], code]
-    return job["status"]
-
-
-def create(**change):
-    body = {**CREATE, **change}
-    return "POST", "/2/instances", {key: value for key, value in body.items()
-                                    if value != "absent"}
-
-
-def other(**change):
-    """A creation of something that nobody else creates; gone when all is over."""
-    return create(name=f"other{next(NUMBER)}.example.com", **change)
-
+from basics import CREATE, NODE, OS, PASSWORD, USER, create, other
 
 DISK = {"disk_template": "file", "disks": [{"size": 16}]}
 CASES = {
@@ -272,22 +201,3 @@ CASES = {
     "remove it": ("DELETE", "/2/instances/ask.example.com"),
     "remove it again": ("DELETE", "/2/instances/ask.example.com"),
 }
-
-
-def main():
-    found = {}
-    for name, case in CASES.items():
-        status, answer = request(*case)
-        error = None
-        if status == 200 and case[0] != "GET" and isinstance(answer, int):
-            error = follow(answer)
-        found[name] = [status, error]
-    for entry in request("GET", "/2/instances")[1]:
-        if entry["id"].startswith(("other", "-")):
-            follow(request("DELETE", f"/2/instances/{entry['id']}")[1])
-    json.dump(found, sys.stdout, indent=1)
-    print()
-
-
-if __name__ == "__main__":
-    main()
