@@ -1,0 +1,62 @@
+"""The page about compatibility: its table of resources is complete, its tables are fresh."""
+
+import importlib.machinery
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from ganeti import opcodes
+from ganeti.rapi.baserlib import RESOURCES
+from ganeti.rapi.connector import Connector
+
+TOP = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def writer():
+    """The program that writes the table."""
+    loader = importlib.machinery.SourceFileLoader("compatibility",
+                                                  str(TOP / "autotools/compatibility"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_every_verb_has_a_history(writer):
+    Connector()
+    ours = {resource.URI: set(resource.verbs()) for resource in RESOURCES
+            if resource.__module__.startswith("ganeti.")}
+    assert {uri: set(verbs) for uri, verbs in writer.HISTORY.items()} == ours
+
+
+def test_as_many_resources_as_ganeti_3_1_has(writer):
+    released = [uri for uri, verbs in writer.HISTORY.items()
+                if any(since[0].isdigit() for since in verbs.values())]
+    assert len(released) == 61
+
+
+def test_words_exist(writer):
+    for (uri, method), words in writer.WORDS.items():
+        resource = next(one for one in RESOURCES if one.URI == uri)
+        known = {argument.word or name
+                 for name, argument in resource.verbs()[method].arguments.items()}
+        assert words.keys() <= known, uri
+
+
+def test_what_our_master_does_not_carry_out_is_said(writer):
+    table = writer.table()
+    assert "| `/2/instances/[instance_name]/migrate` | PUT |" in table
+    assert "501 (OP_INSTANCE_MIGRATE)" in table and "501 (OP_INSTANCE_STARTUP)" not in table
+
+
+def test_the_copy_is_fresh(writer):
+    text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
+    assert writer.replace(text) == text, "run autotools/compatibility"
+
+
+def test_what_gnt_tools_were_refused_is_not_carried_out_by_now():
+    text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
+    refused = set(re.findall(r"\| refused: (OP_\w+) \|", text))
+    assert refused <= opcodes.FORWARD_ONLY, "run qa/interop/tools --table"
