@@ -56,6 +56,13 @@ def test_the_copy_is_fresh(writer):
     assert writer.replace(text) == text, "run autotools/compatibility"
 
 
+def test_the_list_of_differences_is_fresh(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOP / "qa/interop"))
+    differences = importlib.import_module("differences")
+    text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
+    assert differences.text() in text, "run qa/interop/differences.py"
+
+
 def test_what_gnt_tools_were_refused_is_not_carried_out_by_now():
     text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
     refused = set(re.findall(r"\| refused: (OP_\w+) \|", text))

@@ -44,7 +44,7 @@ class TestReaders(unittest.TestCase):
 
     def test_words_repeated_or_with_commas(self):
         kind = Words(("a", "b", "c"))
-        self.assertEqual(self.read(kind, "word=b,a&word=a&word=+c+,"), ["b", "a", "c"])
+        self.assertEqual(self.read(kind, "word=b,a&word=a&word=+c+,"), ["b", "a", "a", "c"])
         for query, wrong in (("word=a,x", "'x'"), ("word=,", "','"), ("word=A", "'A'")):
             with self.assertRaises(BadRequest) as caught:
                 self.read(kind, query)

@@ -24,6 +24,11 @@ class TestQuery(RapiTestCase):
         self.assertEqual(self.master.calls,
                          [luxi.Query("lock", ["name", "mode", "owner", "pending"], None)])
 
+    def test_a_field_that_is_named_twice_is_two_columns(self):
+        self.get(URI + "?fields=name,%20name%09,mode&fields=name")
+        self.assertEqual(self.master.calls,
+                         [luxi.Query("lock", ["name", "name", "mode", "name"], None)])
+
     def test_fields_are_required(self):
         for method in ("GET", "PUT"):
             for query in ("", "?fields="):

@@ -173,7 +173,10 @@ class Choice(Argument):
 
 
 class Words(Argument):
-    """Words with commas between; those of ``choices``, if there are such."""
+    """Words with commas between; those of ``choices``, if there are such.
+
+    What is there twice stays twice: words can name the columns of a table.
+    """
 
     def __init__(self, choices: Sequence[str] = ()) -> None:
         super().__init__()
@@ -183,7 +186,7 @@ class Words(Argument):
 
     def parse(self, values: list[str]) -> list[str]:
         words = [word.strip() for value in values for word in value.split(",")]
-        found = list(dict.fromkeys(word for word in words if word))
+        found = [word for word in words if word]
         strange = [word for word in found if self.choices and word not in self.choices]
         if strange or not found:
             raise ValueError(f"give {self.kind}, not {ht.shorten((strange or values)[0])}")

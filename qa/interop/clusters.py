@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,12 +25,17 @@ def need_root(suite):
 
 
 def install(program, package):
-    """Have a program of Debian's."""
-    if not shutil.which(program):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run(["apt-get", "-qq", *words], env=environment, check=True,
-                           stdout=subprocess.DEVNULL)
+    """Have a program, or the file of that path, of Debian's."""
+    if not shutil.which(program) and not os.path.exists(program):
+        apt_install(package)
+
+
+def apt_install(*packages):
+    """Have Debian's packages, quietly; CalledProcessError when they cannot be had."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        subprocess.run(["apt-get", "-qq", *words], env=environment, check=True,
+                       stdout=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager
@@ -43,6 +47,27 @@ def real_cluster(folder):
         yield [script, "in", folder]
     finally:
         subprocess.run([script, "down", folder], check=False)
+
+
+def open_api(inside, folder):
+    """Have a real one's API reached, read and verified like ours; its certificate and key.
+
+    Debian's listens on loopback, asks readers for a password, and has a certificate for no
+    name at all.
+    """
+    folder = Path(folder)
+    defaults, pem = folder / "defaults", folder / "lib/rapi.pem"
+    defaults.write_text("RAPI_ARGS='-b 0.0.0.0'\n")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", f"/CN={NODE}", "-addext", f"subjectAltName=DNS:{NODE},IP:127.0.0.1",
+                    "-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"], check=True,
+                   stderr=subprocess.DEVNULL)
+    pem.write_text((folder / "key.pem").read_text() + (folder / "ca.pem").read_text())
+    for command in (f"mount --bind {defaults} /etc/default/ganeti",
+                    "/usr/lib/ganeti/daemon-util stop ganeti-rapi",
+                    "/usr/lib/ganeti/daemon-util start ganeti-rapi"):
+        subprocess.run([*inside, *command.split()], check=True)
+    return pem
 
 
 @contextlib.contextmanager
@@ -66,12 +91,16 @@ def our_cluster(folder, *options):
     finally:
         child.send_signal(signal.SIGTERM)
         child.stdout.close()
-        child.wait(60)
+        if child.wait(60) != 0:
+            print(f"FAILED: devel/run ended with {child.returncode}", flush=True)
 
 
 @contextlib.contextmanager
-def our_front(folder, luxi_socket):
-    """Our front alone, on somebody else's master; yields its URL."""
+def our_front(folder, luxi_socket, pem=None):
+    """Our front alone, on somebody else's master; yields its URL.
+
+    ``pem``: certificate and key, where it is to speak TLS.
+    """
     root = Path(folder)
     for part in ("var/run/ganeti", "var/log/ganeti", "var/lib/ganeti/rapi"):
         (root / part).mkdir(parents=True)
@@ -83,14 +112,15 @@ def our_front(folder, luxi_socket):
         port = probe.getsockname()[1]
     environment = {**os.environ, "GANETI_ROOTDIR": str(root),
                    "PYTHONPATH": str(root / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    speech = ["--ssl-cert", str(pem), "--ssl-key", str(pem)] if pem else ["--no-ssl"]
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "ganeti.server.rapi", "-f", "--no-ssl", "-b", "127.0.0.1",
+        [sys.executable, "-P", "-m", "ganeti.server.rapi", "-f", *speech, "-b", "127.0.0.1",
          "-p", str(port), "--luxi-socket", luxi_socket], env=environment,
         stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http{'s' if pem else ''}://127.0.0.1:{port}"
     try:
         for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/version"):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
             assert child.poll() is None, "the front ended"
             time.sleep(0.1)

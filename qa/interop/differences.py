@@ -1,8 +1,12 @@
+#!/usr/bin/env python3
 """Where ours answers otherwise than Ganeti's own ganeti-rapi, and why.
 
 ``differential`` takes these tables at their word: a difference that is not listed fails,
-and so does one that is listed and is no more.
+and so does one that is listed and is no more. Run as a program, this puts them into
+doc/compatibility.md; test_compatibility fails until then.
 """
+
+import document
 
 #: What is wrong with a request by itself is said at once, before there is a job.
 _AT_ONCE = [400, None]
@@ -146,10 +150,11 @@ BOTH_KEYS = {
     "+custom_osparams": "3.1's",
     "+secondary_ip": "3.1's name of sip",
     "+detail": "what was not found",
-    **dict.fromkeys(("+archived", "+priority", "+request_id", "+user", "+waiting_for"),
+    **dict.fromkeys(("+archived", "+priority", "+request_id", "+waiting_for"),
                     "what else there is to know of a job"),
-    **dict.fromkeys(("+command", "+display", "+host", "+port", "+user"),
+    **dict.fromkeys(("+command", "+display", "+host", "+port"),
                     "a console has all its keys; those of another kind are null"),
+    "+user": "of a job, who submitted it; of a console, one of all its keys",
 }
 MASTER_KEYS = {
     **dict.fromkeys((f"-hvparams.{name}" for name in ("chroot", "kvm", "lxc", "xen-hvm",
@@ -162,3 +167,46 @@ LUXID_KEYS = {}
 MESSAGES = {
     "OP_TAGS_SET tags": "a tag that is given twice is one tag",
 }
+
+
+def _answer(status, error):
+    """How we answer, for people."""
+    if isinstance(error, list):
+        return f"a job that fails: {error[1] or error[0]}"
+    return {None: str(status), "success": "a job that succeeds"}[error]
+
+
+def _cases(title, cases):
+    """The cases of a table that have one answer for one reason, a row."""
+    rows = {}
+    for case, (answer, why) in cases.items():
+        rows.setdefault((why, _answer(*answer)), []).append(case)
+    return f"{title}\n\n" + document.table(
+        ("requests (cases of `ask.py`)", "ours", "why"),
+        [("; ".join(names), answer, why) for (why, answer), names in rows.items()])
+
+
+def _keys(title, keys):
+    """What answers of 200 have more, less or otherwise."""
+    rows = {}
+    for key, why in keys.items():
+        rows.setdefault(why, []).append(f"`{key}`" if key[0] != ":" else f"the answer{key}")
+    return f"{title}\n\n" + document.table(("keys", "why"), [(", ".join(names), why)
+                                                           for why, names in rows.items()])
+
+
+def text():
+    """The part of doc/compatibility.md."""
+    return "\n".join([
+        _cases("On Ganeti's master and on ours:", BOTH),
+        _cases("On ours alone:", MASTER),
+        _cases("On Ganeti's master alone:", LUXID),
+        _keys("Keys of answers that only ours (+) or only Ganeti's (-) have, and types that "
+              "differ:", BOTH_KEYS),
+        _keys("On ours alone:", MASTER_KEYS),
+        _keys("What a master is sent, beside names and times in the reasons and the defaults "
+              "that Ganeti's front fills in:", MESSAGES)])
+
+
+if __name__ == "__main__":
+    document.write("differences", text())

@@ -1,7 +1,9 @@
-"""A whole life of an instance through Ganeti's own client library, unmodified.
+"""Ganeti's own client library, unmodified: the life of an instance, or what is refused.
 
-Run by the system's Python, which has the package python3-ganeti-rapi; RAPI_URL
-and the rest come from the ready line of devel/run.
+    ganeti_client.py life|refusals
+
+Run by the system's Python, which has the package python3-ganeti-rapi. RAPI_URL and the rest
+are as ``clients`` has them.
 """
 
 import os
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 from ganeti.rapi import client
 
 NAME = "life.example.com"
+NODE = "node1.example.com"
 URL = urlsplit(os.environ["RAPI_URL"])
 
 
@@ -32,7 +35,7 @@ def refused(code, function, *arguments, **options):
         raise AssertionError(f"{function} was not refused with {code}")
 
 
-def main():
+def life():
     rapi = connect()
 
     def done(job_id):
@@ -43,15 +46,15 @@ def main():
     assert rapi.GetVersion() == 2
     assert "instance-create-reqv1" in rapi.GetFeatures()
     assert rapi.GetInfo()["name"] == "cluster.example.com"
-    assert "noop+default" in rapi.GetOperatingSystems() or "noop" in rapi.GetOperatingSystems()
-    os_name = rapi.GetOperatingSystems()[0]
+    os_name = os.environ["RAPI_OS"]
+    assert os_name in rapi.GetOperatingSystems()
 
     job = done(rapi.CreateInstance("create", NAME, "file", [{"size": 1024}], [{}], os=os_name,
-                                   pnode="node1.example.com", name_check=False, ip_check=False,
+                                   pnode=NODE, name_check=False, ip_check=False,
                                    beparams={"memory": 128}))
     assert job["summary"] == [f"INSTANCE_CREATE({NAME})"], job["summary"]
     instance = rapi.GetInstance(NAME)
-    assert instance["status"] == "running" and instance["beparams"]["memory"] == 128
+    assert instance["status"] == "running" and instance["beparams"]["maxmem"] == 128
     assert NAME in rapi.GetInstances()
     assert NAME in [one["name"] for one in rapi.GetInstances(bulk=True)]
 
@@ -60,8 +63,9 @@ def main():
     assert rapi.GetInstanceTags(NAME) == ["b"]
     done(rapi.AddClusterTags(["x"]))
     assert "x" in rapi.GetClusterTags()
-    done(rapi.AddNodeTags("node2.example.com", ["y"]))
-    assert rapi.GetNodeTags("node2.example.com") == ["y"]
+    done(rapi.AddNodeTags(NODE, ["y"]))
+    assert rapi.GetNodeTags(NODE) == ["y"]
+    done(rapi.DeleteNodeTags(NODE, ["y"]))
 
     done(rapi.ShutdownInstance(NAME))
     assert rapi.GetInstance(NAME)["status"] == "ADMIN_down"
@@ -71,21 +75,31 @@ def main():
         done(rapi.RebootInstance(NAME, reboot_type=kind))
     assert rapi.GetInstance(NAME)["oper_state"] is True
 
-    assert "node1.example.com" in rapi.GetNodes()
-    assert rapi.GetNode("node1.example.com")["role"] == "M"
+    nodes = int(os.environ["RAPI_NODES"])
+    assert NODE in rapi.GetNodes() and len(rapi.GetNodes()) == nodes
+    assert rapi.GetNode(NODE)["role"] == "M"
     assert all(node["mtotal"] for node in rapi.GetNodes(bulk=True))
-    assert rapi.GetGroups() == ["default"] and rapi.GetGroup("default")["node_cnt"] == 3
+    assert rapi.GetGroups() == ["default"] and rapi.GetGroup("default")["node_cnt"] == nodes
     assert job["id"] in rapi.GetJobs()
     assert {"id", "status"} <= rapi.GetJobs(bulk=True)[0].keys()
     assert rapi.CancelJob(job["id"])[0] is False
-
     done(rapi.DeleteInstance(NAME))
+
+
+def refusals():
+    rapi = connect()
     refused(404, rapi.GetInstance, NAME)
     refused(404, rapi.GetJobStatus, 10 ** 9)
+    refused(404, rapi.GetInstanceTags, NAME)
     refused(401, connect(password="wrong").GetInfo)
     refused(400, rapi.AddInstanceTags, "instance1.example.com", ["a b"])
+    refused(501, rapi._SendRequest, "PUT", "/version", None, None)
+
+
+def main():
+    {"life": life, "refusals": refusals}[sys.argv[1]]()
     print("passed")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,7 +2,7 @@
 // (NODE_EXTRA_CA_CERTS), credentials sent unasked.
 import assert from "node:assert/strict";
 
-const { RAPI_URL, RAPI_USER, RAPI_PASSWORD } = process.env;
+const { RAPI_URL, RAPI_USER, RAPI_PASSWORD, RAPI_OS } = process.env;
 const basic = "Basic " + Buffer.from(`${RAPI_USER}:${RAPI_PASSWORD}`).toString("base64");
 
 async function ask(method, path, body, authorization = basic) {
@@ -26,8 +26,9 @@ async function follow([status, id]) {
 }
 
 const NAME = "node-js.example.com";
-const body = { __version__: 1, mode: "create", name: NAME, os_type: "noop",
-               disk_template: "file", disks: [{ size: "1G" }], nics: [{}], pnode: null };
+const body = { __version__: 1, mode: "create", name: NAME, os_type: RAPI_OS,
+               disk_template: "file", disks: [{ size: "1G" }], nics: [{}],
+               pnode: "node1.example.com" };
 assert.equal((await follow(await ask("POST", "/2/instances", body))).status, "success");
 assert.deepEqual((await follow(await ask("POST", "/2/instances", body))).opresult[0][1][1],
                  "already_exists");

@@ -29,7 +29,8 @@ end
 raise "version" unless ask(Net::HTTP::Get, "/version")[1] == 2
 raise "name" unless ask(Net::HTTP::Get, "/2/info")[1]["name"] == "cluster.example.com"
 body = { "__version__" => 1, "mode" => "create", "instance_name" => "ruby.example.com",
-         "os_type" => "noop", "disk_template" => "file", "disks" => [{ "size" => "1024" }],
+         "os_type" => ENV["RAPI_OS"], "pnode" => "node1.example.com",
+         "disk_template" => "file", "disks" => [{ "size" => "1024" }],
          "nics" => [{}], "start" => false }
 raise "create" unless follow(ask(Net::HTTP::Post, "/2/instances", body))["status"] == "success"
 again = follow(ask(Net::HTTP::Post, "/2/instances", body))

@@ -34,7 +34,8 @@ function follow($answer) {
 }
 
 follow(ask("POST", "/2/instances", ["__version__" => 1, "mode" => "create",
-    "name" => "php.example.com", "os_type" => "noop", "disk_template" => "file",
+    "name" => "php.example.com", "os_type" => getenv("RAPI_OS"), "pnode" => "node1.example.com",
+    "disk_template" => "file",
     "beparams" => ["memory" => "128", "vcpus" => "1"], "disks" => [["size" => "1024"]],
     "nics" => [["link" => "br0"]]]));
 follow(ask("PUT", "/2/instances/php.example.com/shutdown"));

@@ -9,8 +9,9 @@ rapi = GanetiRAPI(os.environ["RAPI_URL"], os.environ["RAPI_USER"], os.environ["R
 assert rapi.master == "node1.example.com", rapi.master
 assert rapi.fetch_instance_mac("instance1.example.com").count(":") == 5
 assert [group["name"] for group in rapi.groups()] == ["default"]
-assert rapi.groups(bulk=True)[0]["node_cnt"] == 3
-assert len(rapi.nodes()) == len(rapi.nodes(bulk=True)) == 3
+NODES = int(os.environ["RAPI_NODES"])
+assert rapi.groups(bulk=True)[0]["node_cnt"] == NODES
+assert len(rapi.nodes()) == len(rapi.nodes(bulk=True)) == NODES
 try:
     rapi.fetch_instance("nosuch.example.com")
 except GanetiError as err:
