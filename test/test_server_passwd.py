@@ -11,6 +11,7 @@ import pytest
 from testutils import make_paths
 
 from ganeti.http.auth import UsersFile
+from ganeti.http.errors import Unauthorized
 from ganeti.http.guard import Guard
 from ganeti.http.passwords import ha1
 from ganeti.rapi.permissions import ALL, READONLY, VOCABULARY
@@ -71,6 +72,15 @@ def test_rights_are_chosen(command, users, options, expected):
 def test_a_user_for_some_time(command, users):
     command("admin", "--expires", "2999-01-31")
     assert users.read_text().endswith(" write,expires=2999-01-31\n")
+
+
+def test_a_user_without_a_password(command, users, monkeypatch):
+    monkeypatch.setattr(passwd, "read_password", lambda: pytest.fail("it was asked for"))
+    assert command("backup", "--scheme", "none", "--options", "read")[0] == 0
+    assert users.read_text() == "backup ! read\n"
+    with pytest.raises(Unauthorized):
+        login(users, "backup", "!")
+    assert Guard(UsersFile([str(users)], VOCABULARY)).certified("backup").name == "backup"
 
 
 def test_a_changed_password_leaves_the_rest_alone(command, users):

@@ -125,7 +125,11 @@ def test_syslog_only_writes_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(logging.handlers, "SysLogHandler", Fake)
     log.setup("ganeti-test", str(tmp_path / "log"), syslog="only")
     logging.warning("words")
-    assert lines[0] == "/dev/log" and lines[1].endswith("WARNING words")
+    assert lines == ["/dev/log", f"ganeti-test[{os.getpid()}]: WARNING words"]
+    log.setup("ganeti-test", str(tmp_path / "log"), syslog="only", json_lines=True)
+    logging.warning("words\n")
+    tag, found = lines[-1].split(": ", 1)
+    assert tag == f"ganeti-test[{os.getpid()}]" and json.loads(found)["message"] == "words\n"
     assert not (tmp_path / "log").exists()
 
 

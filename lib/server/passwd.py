@@ -24,6 +24,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
 
 NEW_FILE_MODE = 0o640
 BEST = next(iter(passwords.SCHEMES))
+#: No password at all: for whom a certificate tells.
+NONE = "none"
 
 
 class PasswdError(errors.Error):
@@ -40,8 +42,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="what the user may do: a role (@admin, @readonly, read, write), "
                              "single rights, or a role with changes, comma separated; empty "
                              "for none (default: write)")
-    parser.add_argument("--scheme", choices=tuple(passwords.SCHEMES), default=BEST,
-                        help="how the password is kept; Ganeti itself only reads ha1 "
+    parser.add_argument("--scheme", choices=(*passwords.SCHEMES, NONE), default=BEST,
+                        help="how the password is kept; Ganeti itself only reads ha1; none is "
+                             "for a user who has a certificate and no password "
                              f"(default: {BEST})")
     parser.add_argument("--expires", metavar="DATE",
                         help="the user's last day (UTC), like 2027-01-31")
@@ -55,14 +58,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def user_line(name: str, password: str, options: str, scheme: str) -> str:
-    """``name {scheme}hash options``; ``PasswdError`` for what cannot stand in the file."""
+def user_line(name: str, password: str | None, options: str, scheme: str) -> str:
+    """``name {scheme}hash options``, with ``!`` for no password (None).
+
+    ``PasswdError`` for what cannot stand in the file.
+    """
     words = [word.strip() for word in options.split(",") if word.strip()]
     if _NAME.fullmatch(name) is None:
         raise PasswdError(f"{name!r} cannot be a user's name")
     _, complaints = parse_rights(options, VOCABULARY)
     if complaints:
         raise PasswdError(complaints[0])
+    if password is None:
+        return f"{name} ! {','.join(words)}".rstrip()
     if not password:
         raise PasswdError("the password is empty")
     if len(password) > passwords.MAX_LENGTH:
@@ -128,7 +136,8 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     options = arguments.options
     if arguments.expires:
         options += f",expires={arguments.expires}"
-    line = user_line(arguments.name, read_password(), options, arguments.scheme)
+    password = None if arguments.scheme == NONE else read_password()
+    line = user_line(arguments.name, password, options, arguments.scheme)
     if arguments.only_print:
         return line
     edit(path, arguments.name, line)

@@ -151,8 +151,8 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
           stderr: bool = False, json_lines: bool = False) -> logging.Logger:
     """Send the root logger to a file (created if need be), syslog and stderr.
 
-    ``syslog`` is "no", "yes" (too) or "only" (instead of the file). ``json_lines`` is for
-    file and stderr.
+    ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With ``json_lines`` each
+    line is an object; to syslog, after the tag that every line has there.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -170,7 +170,7 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
         handler.setFormatter(formatter)
         root.addHandler(handler)
     if syslog != "no":
-        root.addHandler(_syslog(program))
+        root.addHandler(_syslog(program, formatter if json_lines else None))
     # Whatever no format of ours shows is not looked up for each record.
     logging.logThreads = debug
     logging.logMultiprocessing = False
@@ -179,11 +179,23 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     return root
 
 
-def _syslog(program: str) -> logging.Handler:
+class _Tagged(logging.Formatter):
+    """Lines of another format, with the tag of syslog before them (RFC 3164 section 4.1.3)."""
+
+    def __init__(self, program: str, lines: logging.Formatter) -> None:
+        super().__init__()
+        self._program = program
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{self._program}[{record.process}]: {self._lines.format(record)}"
+
+
+def _syslog(program: str, lines: logging.Formatter | None) -> logging.Handler:
     # Where nobody listens yet it goes on all the same, as openlog(3) does, and tries again.
     handler = logging.handlers.SysLogHandler(
         address="/dev/log", facility=logging.handlers.SysLogHandler.LOG_DAEMON)
-    handler.setFormatter(OneLineFormatter(f"{program}[%(process)d]: %(levelname)s %(message)s"))
+    handler.setFormatter(_Tagged(program, lines or OneLineFormatter("%(levelname)s %(message)s")))
     return handler
 
 

@@ -191,8 +191,8 @@ def _keys(title, keys):
     rows = {}
     for key, why in keys.items():
         rows.setdefault(why, []).append(f"`{key}`" if key[0] != ":" else f"the answer{key}")
-    return f"{title}\n\n" + document.table(("keys", "why"), [(", ".join(names), why)
-                                                           for why, names in rows.items()])
+    return f"{title}\n\n" + document.table(
+        ("keys", "why"), [(", ".join(names), why) for why, names in rows.items()])
 
 
 def text():
