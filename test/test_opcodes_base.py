@@ -1,5 +1,7 @@
 """Opcodes: valid once built, the same after a journey over the wire."""
 
+import itertools
+
 import pytest
 
 from ganeti import errors, opcodes
@@ -57,6 +59,16 @@ def test_a_wrong_field_is_named(change, words):
     with pytest.raises(opcodes.FieldError, match=words) as caught:
         opcodes.load({**CREATE, **change})
     assert caught.value.field in change
+
+
+def test_no_value_is_too_odd_to_be_checked():
+    atoms = [None, True, -1, 0, 1.5, "", "x", "add", [], {}, [{}], {"x": []}]
+    rows = [list(row) for size in (1, 2, 3) for row in itertools.product(atoms, repeat=size)]
+    values = [*atoms, *rows, *([row] for row in rows), *([1, row] for row in rows),
+              *([[1, row]] for row in rows), *({"x": row} for row in rows)]
+    checks = {check for cls in opcodes.BY_ID.values() for check in cls.CHECKS.values()}
+    for check, value in itertools.product(checks, values):
+        assert check.fits(value) in (True, False), (check.expects, value)
 
 
 def test_a_missing_field_is_named():

@@ -43,7 +43,8 @@ def _is_dependency(entry: object) -> bool:
     elif not ht.check_for(int).fits(job):
         return False
     return (isinstance(statuses, (list, tuple))
-            and all(status in constants.JOB_FINAL for status in statuses))
+            and all(isinstance(status, str) and status in constants.JOB_FINAL
+                    for status in statuses))
 
 
 Dependencies = Annotated[list[Any], ht.Refinement(

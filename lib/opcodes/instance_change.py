@@ -10,8 +10,9 @@ from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import DiskTemplate, FileDriver
 
 #: What can be done to a disk or network card; and what the form of 2.0 knows of that.
-_ACTIONS = frozenset({"add", "attach", "modify", "remove", "detach"})
-_OLD_ACTIONS = frozenset({"add", "remove"})
+#: (No sets: what is looked for in them can be a list.)
+_ACTIONS = ("add", "attach", "detach", "modify", "remove")
+_OLD_ACTIONS = ("add", "remove")
 
 
 def _is_index(value: object) -> bool:
@@ -33,7 +34,7 @@ def _is_change(entry: object, keys: Set[str] | None) -> bool:
 def _changes(what: str, keys: Set[str] | None) -> ht.Refinement:
     return ht.Refinement(
         f"a list of [action, number or name, {{parameters}}] of {what}s, the action one of "
-        + ", ".join(sorted(_ACTIONS)),
+        + ", ".join(_ACTIONS),
         lambda entries: (all(_is_change(entry, keys) for entry in entries)
                          and len({len(entry) for entry in entries}) < 2))
 
