@@ -76,10 +76,15 @@ class Life:
         self.scene.queue.stop(PATIENCE)             # what the disk refuses now is left undone
         self.note()
         self.scene.store.__dict__.pop("enqueue", None)
-        self.scene.store.write(lambda _: None).result(PATIENCE)
+        self.settle()
         self.scene.let_go = threading.Event()
         self.scene.open()
         self.scene.queue.start()
+
+    def settle(self):
+        """Until all that was in line is written, or refused with what shared its transaction."""
+        while self.scene.store.write(lambda _: None).exception(PATIENCE) is not None:
+            pass
 
     def note(self):
         """A job that has ended stays as it is."""

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -102,6 +103,21 @@ def test_a_path_longer_than_an_address(tmp_path):
     server.listen()
     luxi.connect(path, 5).close()
     server.close()
+
+
+def test_a_master_that_others_wait_to_reach(tmp_path):
+    path = str(tmp_path / "sock")
+    with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as threads:
+        server.bind(path)
+        server.listen(0)
+        first = luxi.connect(path, 5)       # there is room for one who is not accepted
+        with pytest.raises(errors.Timeout):
+            luxi.connect(path, 0.01)
+        second = threads.submit(luxi.connect, path, 60.0)
+        for _ in range(2):
+            server.accept()[0].close()
+        second.result(60).close()
+        first.close()
 
 
 def test_a_call_that_is_begun_is_answered_later(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,12 +24,18 @@ RECEIVE_SIZE = 64 * 1024
 
 
 def connect(path: str, timeout: float) -> socket.socket:
-    """A connected stream socket; raises the ``ProtocolError`` that says what is wrong."""
+    """A connected stream socket; raises the ``ProtocolError`` that says what is wrong.
+
+    Five connections at most wait for a real luxid to accept them. Who comes then waits in
+    line before that, but only on a socket that blocks: others are told EAGAIN at once.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        sock.settimeout(timeout)
+        _limit_sending(sock, timeout)
         with io.short_socket_path(path) as short:
             sock.connect(short)
+        _limit_sending(sock, 0.0)
+        sock.settimeout(timeout)
         return sock
     except PermissionError:
         sock.close()
@@ -36,12 +43,19 @@ def connect(path: str, timeout: float) -> socket.socket:
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         raise errors.NoMaster(f"cannot connect to the master at {path}") from None
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         sock.close()
         raise errors.Timeout(f"connecting to the master at {path} took too long") from None
     except OSError as err:
         sock.close()
         raise errors.NoMaster(f"cannot connect to the master at {path}: {err}") from None
+
+
+def _limit_sending(sock: socket.socket, seconds: float) -> None:
+    """How long the kernel waits to connect, or to send, on a socket that blocks; 0 is for ever."""
+    whole = int(seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                    struct.pack("@ll", whole, int((seconds - whole) * 1_000_000)))
 
 
 class Client:

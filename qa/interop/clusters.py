@@ -58,8 +58,9 @@ def open_api(inside, folder):
     folder = Path(folder)
     defaults, pem = folder / "defaults", folder / "lib/rapi.pem"
     defaults.write_text("RAPI_ARGS='-b 0.0.0.0'\n")
+    names = f"DNS:{NODE},IP:127.0.0.1,DNS:127.0.0.1"       # the last one for Python 2
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", f"/CN={NODE}", "-addext", f"subjectAltName=DNS:{NODE},IP:127.0.0.1",
+                    "-subj", f"/CN={NODE}", "-addext", f"subjectAltName={names}",
                     "-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"], check=True,
                    stderr=subprocess.DEVNULL)
     pem.write_text((folder / "key.pem").read_text() + (folder / "ca.pem").read_text())
