@@ -29,6 +29,11 @@ class TestNics(LUTestCase):
         self.assertEqual(self.read({"bridge": "br1"}).nicparams, {"link": "br1"})
         self.assertEqual(self.read({"bridge": "br1", "link": "br2"}).nicparams, {"link": "br2"})
 
+    def test_vlans(self) -> None:
+        for given, kept in (("5", ".5"), (".5", ".5"), (".5:6:7", ".5:6:7"), (":6", ":6")):
+            self.assertEqual(self.read({"vlan": given}).nicparams, {"vlan": kept})
+        self.assertEqual(self.read({"vlan": None}).nicparams, {})
+
     def test_default_stores_nothing(self) -> None:
         self.assertEqual(self.read({"mode": "default", "link": "default"}).nicparams, {})
 
@@ -36,7 +41,8 @@ class TestNics(LUTestCase):
         self.assertEqual(self.read({"ip": "auto"}, "192.0.2.7").ip, "192.0.2.7")
 
     def test_wrong_input(self) -> None:
-        for nic in ({"mac": "xx"}, {"mac": "01:00:00:00:00:00"}, {"mac": "aa:00:00:00:00:00\n"},
+        for nic in ({"vlan": "x"}, {"vlan": "."}, {"vlan": ".5:"}, {"vlan": "5:6"},
+                    {"mac": "xx"}, {"mac": "01:00:00:00:00:00"}, {"mac": "aa:00:00:00:00:00\n"},
                     {"ip": "bogus"}, {"ip": "auto"}, {"ip": "pool"}, {"name": "3"}):
             with self.subTest(nic), self.refused("wrong_input"):
                 nics.read([nic], None)

@@ -18,7 +18,7 @@ def test_a_creation_needs_little():
     {"instance_name": "../etc"}, {"mode": "copy"}, {"disk_template": "floppy"},
     {"hypervisor": "vmware"}, {"file_driver": "nosuch"}, {"disks": [{"size": 1, "mode": "x"}]},
     {"disks": [{"mode": []}]},
-    {"disks": [1]}, {"nics": [{"speed": 1}]}, {"tags": [1]},
+    {"disks": [1]}, {"nics": [{"speed": "1"}]}, {"nics": [{"vlan": 5}]}, {"tags": [1]},
     {"start": 1}, {"pnode": ""}, {"osparams": []}])
 def test_a_creation_refuses(change):
     with pytest.raises(opcodes.FieldError, match=next(iter(change))):

@@ -26,6 +26,12 @@ def test_cards_have_known_keys():
     good = [["modify", 0, {"link": "br1", "mac": None}]]
     assert opcodes.OpInstanceSetParams(**NAME, nics=good).nics == good
     assert_refused(opcodes.OpInstanceSetParams, NAME, nics=[["modify", 0, {"speed": "1"}]])
+    assert_refused(opcodes.OpInstanceSetParams, NAME, nics=[["modify", 0, {"vlan": 5}]])
+
+
+def test_disks_have_texts_and_numbers():
+    for value in (None, "", True, 1.5, []):
+        assert_refused(opcodes.OpInstanceSetParams, NAME, disks=[["add", 0, {"size": value}]])
 
 
 def test_what_a_change_refuses():

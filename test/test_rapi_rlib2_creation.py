@@ -70,6 +70,14 @@ class TestNested(RapiTestCase):
         self.assert_refused(400, "POST", URI, dict(NESTED, instance_name="x"),
                             text="'instance_name'")
 
+    def test_null_for_one_of_them(self):
+        given = {key: value for key, value in NESTED.items() if key != "name"}
+        for names in ({"name": NESTED["name"], "instance_name": None},
+                      {"name": None, "instance_name": NESTED["name"]}):
+            self.master.calls.clear()
+            self.post(URI, {**given, **names})
+            self.assert_submitted(nested(instance_name=NESTED["name"]))
+
     def test_dry_run_belongs_to_the_query(self):
         self.assert_refused(400, "POST", URI, dict(NESTED, dry_run=True), text="dry_run")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from ganeti.constants import ErrorCode
 from ganeti.objects import Nic
 from ganeti.reservations import read_mac
 
+_VLAN = re.compile(r"[0-9]+|[.:][0-9]+(:[0-9]+)*", re.ASCII)
 #: A MAC address that is still to be made.
 _NEW_MAC = frozenset({constants.VALUE_AUTO, constants.VALUE_GENERATE})
 
@@ -102,10 +104,21 @@ def _ip(value: str | None, resolved_ip: str | None) -> str | None:
                                    ErrorCode.INVAL) from None
 
 
+def _vlan(value: str | None) -> str | None:
+    """``5`` and ``.5`` are an access port, ``.5:6:7`` a trunk as well, ``:6:7`` a trunk alone."""
+    if not value or value == constants.VALUE_DEFAULT:
+        return value
+    found = _VLAN.fullmatch(value)
+    if found is None:
+        raise errors.OpPrereqError(f"Specified VLAN parameter is invalid : {ht.shorten(value)}",
+                                   ErrorCode.INVAL)
+    return value if value[0] in ".:" else f".{value}"
+
+
 def _nicparams(nic: dict[str, Any]) -> dict[str, Any]:
     """Mode, link, VLAN: only what was given. ``bridge`` is 2.0's word for ``link``."""
     given = {"mode": nic.get("mode"), "link": nic.get("link") or nic.get("bridge"),
-             "vlan": nic.get("vlan")}
+             "vlan": _vlan(nic.get("vlan"))}
     given = {key: value for key, value in given.items() if value is not None}
     mode = given.get("mode")
     if mode is not None and mode not in constants.NIC_MODES | {constants.VALUE_DEFAULT}:

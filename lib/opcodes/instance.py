@@ -11,9 +11,17 @@ from ganeti.opcodes.base import OpCode, opcode
 DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     "a list of objects whose mode, if any, is ro or rw",
     lambda disks: all(disk.get("mode") in (None, *constants.DISK_ACCESS) for disk in disks))]
+
+
+def is_nic(parameters: dict[str, Any]) -> bool:
+    """A network card's known keys, each with a text or null, as luxid reads them."""
+    return (parameters.keys() <= constants.NIC_KEYS
+            and all(value is None or isinstance(value, str) for value in parameters.values()))
+
+
 NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
-    "a list of objects with keys among " + ", ".join(sorted(constants.NIC_KEYS)),
-    lambda nics: all(nic.keys() <= constants.NIC_KEYS for nic in nics))]
+    "a list of objects with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+    lambda nics: all(map(is_nic, nics)))]
 
 
 def _one_of(words: frozenset[str]) -> ht.Refinement:

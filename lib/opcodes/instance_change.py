@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskTemplate, FileDriver
+from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_nic
 
 #: What can be done to a disk or network card; and what the form of 2.0 knows of that.
 #: (No sets: what is looked for in them can be a list.)
@@ -19,28 +19,35 @@ def _is_index(value: object) -> bool:
     return isinstance(value, str) or ht.check_for(int).fits(value)
 
 
-def _is_change(entry: object, keys: Set[str] | None) -> bool:
+def _is_disk(parameters: dict[str, Any]) -> bool:
+    """Any keys, each with a text or a number, as Ganeti's own front takes them."""
+    return all(value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
+               for value in parameters.values())
+
+
+def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
     """``[action, number or name, {parameters}]``, or as in 2.0 ``[action or number, {...}]``."""
     if not isinstance(entry, (list, tuple)) or len(entry) not in (2, 3):
         return False
     *head, parameters = entry
-    if not isinstance(parameters, dict) or not (keys is None or parameters.keys() <= keys):
+    if not isinstance(parameters, dict) or not fits(parameters):
         return False
     if len(head) == 2:
         return head[0] in _ACTIONS and _is_index(head[1])
     return ht.check_for(ht.NonNegativeInt).fits(head[0]) or head[0] in _OLD_ACTIONS
 
 
-def _changes(what: str, keys: Set[str] | None) -> ht.Refinement:
+def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement:
     return ht.Refinement(
-        f"a list of [action, number or name, {{parameters}}] of {what}s, the action one of "
+        f"a list of [action, number or name, {{parameters}}] of {what}, the action one of "
         + ", ".join(_ACTIONS),
-        lambda entries: (all(_is_change(entry, keys) for entry in entries)
+        lambda entries: (all(_is_change(entry, fits) for entry in entries)
                          and len({len(entry) for entry in entries}) < 2))
 
 
-DiskChanges = Annotated[list[Any], _changes("disk", None)]
-NicChanges = Annotated[list[Any], _changes("network card", constants.NIC_KEYS)]
+DiskChanges = Annotated[list[Any], _changes("disks, with texts or numbers", _is_disk)]
+NicChanges = Annotated[list[Any], _changes(
+    "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
 
 
 @opcode

@@ -43,13 +43,16 @@ def body_object(exchange: Exchange) -> dict[str, Any]:
 
 
 def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Move values to the names that opcodes use; both names at once are refused."""
+    """Move values to the names that opcodes use; two values are refused, null is none."""
     for old, new in names.items():
-        if old in body:
-            if new in body:
-                raise http_errors.BadRequest(
-                    f"Parameters '{old}' and '{new}' mean the same; give one of them")
-            body[new] = body.pop(old)
+        if old not in body:
+            continue
+        value = body.pop(old)
+        if body.get(new) is None:
+            body[new] = value
+        elif value is not None:
+            raise http_errors.BadRequest(
+                f"Parameters '{old}' and '{new}' mean the same; give one of them")
     return body
 
 
