@@ -40,8 +40,9 @@ def _no_constant(word: str) -> NoReturn:
 
 
 def _short_int(digits: str) -> int:
-    if len(digits) > MAX_DIGITS + 1:
-        raise ParseError(f"number of {len(digits)} digits; at most {MAX_DIGITS} are read")
+    count = len(digits.lstrip("-"))
+    if count > MAX_DIGITS:
+        raise ParseError(f"number of {count} digits; at most {MAX_DIGITS} are read")
     return int(digits)
 
 

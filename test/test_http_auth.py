@@ -72,7 +72,7 @@ def test_basic_holds_name_and_password(header, expected):
 @pytest.mark.parametrize("header", [
     None, "", "Basic", "Basic ", "Basic !!!", "Basic YTpi=", "Basic YTp", "Basic YT pi",
     "Basic YWJj", "YTpi", "Digest username=a", "Bearer YTpi", "Basic YTpi, Basic YTpi",
-    "Basic \xff", "Basic\tYTpi"])
+    "Basic \xff", "Basic\tYTpi", "Basic YTpi====", basic("a", "b\0"), basic("a\n", "b")])
 def test_anything_else_is_nobody(header):
     with pytest.raises(Unauthorized) as caught:
         parse_basic(header)

@@ -154,6 +154,12 @@ def test_who_failed_before_stands_behind(costly):
     assert costly.checked == [b"x", b"abc", b"again"]
 
 
+def test_who_has_expired_fails_like_a_wrong_password(scene):
+    scene.path.write_text("jack abc read,expires=2020-01-31\n")
+    assert [scene.ask() for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
+    assert scene.ask() == 429
+
+
 def test_guessing_gets_slower_but_only_from_there(scene):
     assert [scene.ask(password="x") for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
     assert scene.ask(password="x") == 429 == scene.ask()

@@ -42,6 +42,18 @@ def test_what_is_unknown_gives_nothing_and_is_told(word):
     assert parse_rights(f"{word},jobs.list", WORDS)[0].whole == {"jobs.list"}
 
 
+def test_what_takes_away_by_no_pattern_takes_all():
+    found, complaints = parse_rights("@admin,-instances.startup:[bad", WORDS)
+    assert len(complaints) == 1 and not found.may_allow("instances.startup")
+
+
+def test_who_is_asked_for_names():
+    for field, asked in (("instances.startup", False), ("instances.startup:web*", True),
+                         ("@admin,instances.startup:web*", False),
+                         ("@admin,-instances.startup:web*", True), ("jobs.list", False)):
+        assert rights(field).ask_for_names("instances.startup") is asked, field
+
+
 def test_no_field_at_all_is_unsaid():
     for field in ("", " , ", "expires=2027-01-31"):
         assert rights(field).unsaid and not rights(field).whole

@@ -7,6 +7,7 @@ import base64
 
 import pytest
 
+from ganeti import errors, luxi
 from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request
 from ganeti.http.rights import parse_rights
@@ -45,9 +46,11 @@ class Anybody:
 
 
 class Master:
-    """Answers nothing: who comes so far may do it."""
+    """Knows nobody by another name, and answers nothing: who comes so far may do it."""
 
     def ask(self, call, context=None):
+        if isinstance(call, luxi.Query) and call.fields == ["name"]:
+            raise errors.OpPrereqError("there is none", "unknown_entity")
         raise AssertionError("reached the master")
 
     wait = ask

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,9 @@ CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
 #: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp
 #: behind. What was read sooner than this after a change is read again.
 SETTLED_NS = 50_000_000
+
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,11 @@ def parse_basic(header: str | None) -> tuple[str, str]:
         data = binascii.a2b_base64(rest, strict_mode=True)
     except ValueError:                  # binascii.Error is one
         data = b""
-    if not data or len(rest) % 4:       # strict as it is, it takes padding too many
-        raise denied("Header Authorization is not Base64") from None
+    # Strict as it is, it takes padding too many.
+    if not data or binascii.b2a_base64(data, newline=False) != rest.encode("latin-1"):
+        raise denied("Header Authorization is not Base64")
+    if _CONTROL.search(data):
+        raise denied("Header Authorization holds control characters (RFC 7617, 2)")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -79,8 +79,8 @@ class Guard:
             raise denied(_WRONG)
         entry, decoys = self._users.find(name)
         mark = self._mark(name, password, entry)
-        if entry is not None and self._remembers(mark):
-            return self._admit(entry)
+        if entry is not None and not self._is_over(entry) and self._remembers(mark):
+            return entry.user
         here, peer = _is_here(peer), _network(peer)
         with self._mutex:
             running = self._checks.get((mark, peer))
@@ -89,12 +89,13 @@ class Guard:
         suspicious = self._slow_down(peer, name, here)
 
         def check() -> User:
+            # Who has expired fails like any other: a guesser does not learn what was right.
             right = _check(name, password, entry, decoys)
-            if not right or entry is None:
+            if not right or entry is None or self._is_over(entry):
                 self._failed(peer, name)
                 raise denied(_WRONG)
             self._succeeded(peer, name, mark)
-            return self._admit(entry)
+            return entry.user
         if not decoys:
             return check()
         return self._shared(mark, peer, self._line.add(
@@ -114,13 +115,15 @@ class Guard:
     def certified(self, name: str) -> User | None:
         """The user whom a verified client certificate names; None when there is none."""
         entry, _ = self._users.find(name)
-        return None if entry is None else self._admit(entry)
-
-    def _admit(self, entry: Entry) -> User:
-        if entry.user.rights.has_expired(self._today()):
-            logging.warning("User %s has expired", entry.user.name)
+        if entry is not None and self._is_over(entry):
             raise denied(_WRONG)
-        return entry.user
+        return None if entry is None else entry.user
+
+    def _is_over(self, entry: Entry) -> bool:
+        expired = entry.user.rights.has_expired(self._today())
+        if expired:
+            logging.warning("User %s has expired", entry.user.name)
+        return expired
 
     # -- what was right -----------------------------------------------------------------
 

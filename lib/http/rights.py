@@ -11,9 +11,10 @@ That is the grammar of Ganeti's release after 3.1. Ours are:
     expires=2027-01-31                 a user until the end of that day (UTC)
 
 What is taken away counts, wherever it stands. A word that is not known gives
-nothing. A right with a pattern gives nothing where the request is about no
-object. A pattern is compared with the name that the request gives, in any case
-of letters: ``*`` stands for any characters, points too, ``?`` for one.
+nothing; what takes away a known right by a pattern that is none takes it as a whole.
+A right with a pattern gives nothing where the request is about no object. A
+pattern is compared with the object's full name, in any case of letters: ``*``
+stands for any characters, points too, ``?`` for one.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class Rights:
         return right in self.whole or (name is not None and any(
             given == right and matches(pattern, name) for given, pattern in self.given))
 
+    def ask_for_names(self, right: str) -> bool:
+        """Does it depend on the object's name?"""
+        return any(word == right for word, _ in self.taken) or (
+            right not in self.whole and any(word == right for word, _ in self.given))
+
     def may_allow(self, right: str) -> bool:
         """Is there any object that it may be done to?"""
         return right in self.whole or any(given == right for given, _ in self.given)
@@ -96,6 +102,8 @@ def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]
             complaints.append(f"there is no right or role '{word}'")
         elif colon and (len(pattern) > MAX_PATTERN or _PATTERN.fullmatch(pattern) is None):
             complaints.append(f"'{pattern}' is no pattern for names")
+            if word[0] == "-":
+                removed.add(name)
         elif colon:
             (taken if word[0] == "-" else given).add((name, pattern))
         else:

@@ -38,6 +38,7 @@ from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
 from ganeti.rapi.baserlib import Exchange, Later, Verb
 from ganeti.rapi.connector import Connector, Match
+from ganeti.rapi.naming import full_name
 from ganeti.rapi.reading import Rows, Unchanged
 from ganeti.utils.text import unique_words
 
@@ -167,8 +168,11 @@ class Application:
             return self._users.certified(request.certificate) if request.certificate else None
         return self._users.authenticate(header, request.peer)
 
-    def admit(self, user: User | None, match: Match, verb: Verb) -> None:
-        """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may."""
+    def admit(self, user: User | None, match: Match, verb: Verb, who: luxi.Context) -> None:
+        """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
+
+        Where that depends on the object's name, the master is asked for it.
+        """
         if match.resource.PUBLIC:
             return
         if verb.open and not self._require_authentication:
@@ -178,6 +182,8 @@ class Application:
         if verb.open and user.rights.unsaid:
             return
         name = verb.object_name(match.slots, None)
+        if user.rights.ask_for_names(verb.access):
+            name = full_name(_MasterOf(self._caller, self._waits, who), match.slots)
         if not (user.rights.may_allow(verb.access) if verb.names_object
                 else user.rights.allow(verb.access, name)):
             raise forbidden(user, verb, name)
@@ -257,9 +263,9 @@ class _Visit:
 
     def _go_on(self, match: Match, verb: Verb) -> Outcome:
         request = self._request
-        self._application.admit(self.user, match, verb)
         who = luxi.Context(user=self.user.name if self.user else None,
                            request_id=self._request_id)
+        self._application.admit(self.user, match, verb, who)
         exchange = self._application.exchange(request, match, verb, who)
         if verb.names_object and self.user is not None:
             name = verb.object_name(exchange.slots, exchange.body)
