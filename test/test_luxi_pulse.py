@@ -91,6 +91,40 @@ def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
     assert client.call(luxi.QueryClusterInfo()) == ["cluster"]
 
 
+def test_patience_counts_from_the_last_answer_to_anybody(path):
+    now, waited = [100.0], []
+    pulse = luxi.Pulse(lambda timeout: None, patience=4.0, clock=lambda: now[0])
+
+    class Sock:
+        """Nothing ever comes; another is answered after three seconds, and nobody since."""
+
+        timeout = None
+
+        def gettimeout(self):
+            return self.timeout
+
+        def settimeout(self, seconds):
+            self.timeout = seconds
+
+        def recv(self, size):
+            if not waited:
+                now[0] += 3.0
+                pulse.beat()
+                now[0] -= 3.0
+            now[0] += self.timeout
+            waited.append(self.timeout)
+            raise TimeoutError
+
+    def make_sure(since):
+        raise errors.Timeout(f"after {now[0] - 100.0} s")
+    pulse.make_sure = make_sure
+    client = luxi.Client(path, pulse=pulse, clock=lambda: now[0])
+    client._sock = Sock()
+    with pytest.raises(errors.Timeout, match="after 7.0 s"):
+        client._receive(1000.0)
+    assert waited == [4.0, 3.0]
+
+
 def test_a_master_that_answers_others_is_only_slow(pulse):
     pulse._connect = None                       # nobody needs to ask
     pulse.beat()

@@ -33,7 +33,7 @@ _SUBMITS = ("SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs")
 # -- the scene ---------------------------------------------------------------------------
 
 class HeldTask:
-    """A delay that ends when it is let go, or told to stop."""
+    """A delay that ends when it is let go. Told to stop, it does so then: Ganeti's go on."""
 
     def __init__(self, task):
         self._task = task
@@ -43,8 +43,7 @@ class HeldTask:
         return getattr(self._task, name)
 
     def execute(self, run):
-        while not self.let_go.is_set() and not run.cancelled():
-            run.pause(0.01)
+        assert self.let_go.wait(PATIENCE)
         return self._task.execute(run)
 
 
@@ -236,15 +235,21 @@ class Replay:
             self.scene.wait(ours)
 
     def _begin(self, job_id):
-        """Wait until a job runs, or waits for something."""
+        """Wait until a job runs, or waits for something that does not pass by itself."""
         queue, changed = self.scene.queue, threading.Event()
         # Whoever comes later is asked for later: by then this one waits, or may run.
         self.scene.wait(self.scene.submit(opcodes.OpTestDelay(duration=0.001)))
         unwatch = queue.watch(job_id, changed.set)
-        while queue.job(job_id).status != "running" and not queue.waiting_for(job_id):
+        while queue.job(job_id).status != "running" and not self._is_kept(job_id):
             assert changed.wait(PATIENCE), f"job {job_id} does not begin"
             changed.clear()
         unwatch()
+
+    def _is_kept(self, job_id):
+        """Does it wait for a rule, for another job, or for what one that is held has?"""
+        held = {self.jobs[theirs] for theirs in self.held} - {job_id}
+        return any(wait["kind"] in ("job", "filter") or held.intersection(wait["jobs"])
+                   for wait in self.scene.queue.waiting_for(job_id))
 
     def _pair(self, theirs, ours):
         if isinstance(theirs, str) and isinstance(ours, str):

@@ -19,6 +19,8 @@ from ganeti.utils import io
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
 CONNECT_TIMEOUT = 30.0
 CALL_TIMEOUT = 180.0
+#: Seconds until the master is looked at again, at least.
+LEAST = 0.01
 #: More at a time would have its memory mapped, and unmapped, for each answer.
 RECEIVE_SIZE = 64 * 1024
 
@@ -148,7 +150,7 @@ class Client:
     def _send(self, data: bytes) -> None:
         assert self._sock is not None
         with self._broken_means_closed():
-            self._set_timeout(self._sock, self._clock() + self._call_timeout)
+            self._set_timeout(self._sock, self._call_timeout)
             self._sock.sendall(data)
 
     def _read(self) -> bytes:
@@ -179,23 +181,27 @@ class Client:
             self.close()
             raise
 
-    def _set_timeout(self, sock: socket.socket, deadline: float) -> None:
-        """The seconds of silence that are borne; raises ``TimeoutError`` when none are left."""
-        left = deadline - self._clock()
-        if left <= 0:
+    def _set_timeout(self, sock: socket.socket, seconds: float) -> None:
+        """The seconds of silence that are borne; raises ``TimeoutError`` when there are none."""
+        if seconds <= 0:
             raise TimeoutError
         if self._pulse is not None:
-            left = min(left, self._pulse.patience)
-        if sock.gettimeout() != left:       # setting it takes a system call
-            sock.settimeout(left)
+            seconds = min(seconds, self._pulse.patience)
+        if sock.gettimeout() != seconds:    # setting it takes a system call
+            sock.settimeout(seconds)
 
     def _receive(self, deadline: float) -> bytes:
+        """Some bytes of the answer, in time, and while the master answers anybody."""
         assert self._sock is not None
+        since = self._clock()
+        seconds = deadline - since
         while True:
-            self._set_timeout(self._sock, deadline)
-            since = self._clock()
+            self._set_timeout(self._sock, seconds)
             try:
                 return self._sock.recv(RECEIVE_SIZE)
             except TimeoutError:
+                seconds = deadline - self._clock()
                 if self._pulse is not None:
-                    self._pulse.make_sure(since)
+                    if self._pulse.left(since) <= 0:
+                        self._pulse.make_sure(self._clock() - self._pulse.patience)
+                    seconds = min(seconds, max(self._pulse.left(since), LEAST))

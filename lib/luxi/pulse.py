@@ -2,9 +2,9 @@
 
 Theory. A call may take long, and a master that was stopped takes calls as well:
 its kernel accepts and buffers for it. From the silence on one connection the two
-cannot be told apart. So whoever has waited ``patience`` seconds in silence makes
-sure: has anybody been answered meanwhile? If not, a call that every master answers
-at once is sent on a connection of its own. Without an answer to that the master is
+cannot be told apart. So whoever waits while nobody at all has been answered for
+``patience`` seconds makes sure: a call that every master answers at once is sent on a
+connection of its own. Without an answer to that, as many seconds later, the master is
 silent: all who wait give up, those who come are refused at once, and one thread
 waits for the answer to come after all. With it everybody is served again.
 """
@@ -54,6 +54,10 @@ class Pulse:
     def heard(self, since: float) -> bool:
         """Was anybody answered after that moment?"""
         return self._last > since
+
+    def left(self, since: float) -> float:
+        """Seconds that a silence ``since`` then is still borne."""
+        return max(self._last, since) + self.patience - self._clock()
 
     def require(self) -> None:
         """Raise ``errors.Timeout`` if the master is known to be silent."""
