@@ -27,7 +27,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (2, "master", "locking schema upkeep.wal"),
     (3, "shared", "daemon objects opcodes.* jobrules"),
     (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
-                 " http.connection http.server http.access"),
+                 " http.seats http.connection http.server http.access"),
     (3, "master", "store"),
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults rapi.permissions"),

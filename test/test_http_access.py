@@ -24,11 +24,17 @@ def test_ganetis_line():
 def test_fields():
     assert access.fields(SEEN) == {
         "client": "192.0.2.1", "port": 4242, "user": "admin", "method": "PUT",
-        "target": "/2/tags?tag=x", "status": 200, "bytes": 3, "seconds": 0.012346, "job": 17,
-        "request_id": "r1"}
+        "target": "/2/tags?tag=x", "status": 200, "bytes": 3, "whole": True,
+        "seconds": 0.012346, "job": 17, "request_id": "r1"}
     assert access.fields(UNREAD) == {
         "client": "::1", "port": 7, "user": None, "method": None, "target": None, "status": 400,
-        "bytes": 2, "seconds": 0.0, "job": None, "request_id": None}
+        "bytes": 2, "whole": True, "seconds": 0.0, "job": None, "request_id": None}
+
+
+def test_what_broke_off_is_marked():
+    part = Access("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
+    assert access.line(part) == "::1:7 GET /2 HTTP/1.1 200 (a part)"
+    assert access.fields(part)["whole"] is False
 
 
 def test_what_was_not_sent_has_no_bytes():

@@ -166,6 +166,16 @@ def test_a_silent_client_is_left_after_a_while(web):
     assert client.ended() and web.clients() == 0
 
 
+def test_the_first_header_has_its_time_from_the_connection(web):
+    client = web.connect()
+    web.settle()
+    web.pass_time(LIMITS.header - 1)
+    client.send(b"GET / HTTP/1.1\r\nHost:")
+    web.settle()
+    web.pass_time(1)
+    assert client.answer()[0] == 408 and client.ended()
+
+
 @pytest.mark.parametrize(("begun", "seconds"), [
     (b"GET / HTTP/1.1\r\nHost:", LIMITS.header),
     (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.pace)])
@@ -265,7 +275,7 @@ def test_sending_ahead_has_a_limit(slow):
         sender = threading.Thread(target=client.send, daemon=True, args=(
             b"".join(padded % number for number in range(count)),))
         sender.start()
-        connection, = web.call(lambda: list(web.server._connections))
+        connection, = web.call(lambda: list(web.server._seats.taken))
         for _ in range(20):
             web.settle()
             assert connection._reader.buffered <= 2 * MAX_AHEAD

@@ -65,6 +65,13 @@ def test_what_would_change_something_for_a_foreign_page(method, origin, expected
     assert Cors(["https://ours"]).is_foreign(request(method, origin)) is expected
 
 
+def test_a_page_without_tls_is_not_ours_where_we_have_it():
+    for secure in (True, False):
+        cors = Cors([], secure=secure)
+        assert cors.is_foreign(request("POST", "http://rapi.example.com:5080")) is secure
+        assert cors.is_foreign(request("POST", "https://rapi.example.com:5080")) is False
+
+
 @pytest.mark.parametrize(("method", "media_type", "expected"), [
     ("POST", None, True), ("POST", "text/plain", True), ("POST", "application/json", False),
     ("POST", "Application/JSON; charset=utf-8", False), ("PUT", None, False),

@@ -7,6 +7,7 @@ import threading
 import pytest
 from testutils_http import PATIENCE, running
 
+from ganeti import errors
 from ganeti.http.message import Response
 
 
@@ -37,7 +38,8 @@ def test_pieces_are_chunks_and_the_connection_goes_on():
             assert status == 200 and headers["transfer-encoding"] == "chunked"
             assert "content-length" not in headers
             assert chunks(client) == [b"ab", b"c" * 100_000]
-            assert web.access().response.size == 100_002
+            response = web.access().response
+            assert response.size == 100_002 and response.whole
 
 
 def test_pipelined_requests_are_answered_in_order():
@@ -72,8 +74,23 @@ def test_what_fails_in_the_middle_has_no_end(caplog):
         client = web.connect()
         client.ask()
         assert chunks(client) is None
-        assert web.access().response.size == 4
-    assert "could not be made to its end" in caplog.text
+        response = web.access().response
+        assert response.size == 4 and not response.whole
+    assert "gets a part of its list: ZeroDivisionError" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+def test_a_master_that_goes_away_is_one_line(caplog):
+    def pieces():
+        yield b"part"
+        raise errors.NoMaster("it is gone")
+    with streaming(pieces) as web:
+        client = web.connect()
+        client.ask()
+        assert chunks(client) is None
+        web.access()
+    assert "gets a part of its list: NoMaster: it is gone" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 @pytest.fixture

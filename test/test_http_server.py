@@ -68,7 +68,7 @@ def test_a_future_holds_no_worker():
 def test_answers_leave_at_once(web):
     client = web.connect()
     assert client.status() == 200
-    connection, = web.call(lambda: list(web.server._connections))
+    connection, = web.call(lambda: list(web.server._seats.taken))
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -78,7 +78,7 @@ def test_the_kernel_does_not_keep_what_nobody_reads():
         client = web.connect().request()
         assert client.sock.recv(1) == b"H"
         web.settle()
-        connection, = web.call(lambda: list(web.server._connections))
+        connection, = web.call(lambda: list(web.server._seats.taken))
         assert len(connection._out) > size - 1024 * 1024
 
 
@@ -322,16 +322,13 @@ def test_half_a_request_is_idle_enough():
         assert slow[0].ended()
 
 
-def test_when_nobody_can_make_room_the_next_one_waits():
+def test_where_all_are_known_the_one_that_is_idle_longest_makes_room():
     with running(max_clients=2) as web:
         known = [web.connect() for _ in range(2)]
         for client in known:
-            client.status(fields="Authorization: Basic eA==\r\n")
-        late = web.connect().request()
-        assert web.clients() == 2
-        assert [client.status() for client in known] == [200, 200]
-        known[0].close()
-        assert late.answer()[0] == 200
+            assert client.status(fields="Authorization: Basic eA==\r\n") == 200
+        assert web.connect().status() == 200
+        assert known[0].ended() and known[1].status() == 200
 
 
 def test_who_does_not_take_the_answer_makes_room():
@@ -361,6 +358,23 @@ def test_a_request_in_flight_is_not_evicted():
         go_on.set()
         assert busy.answer()[2] == b"done"
         assert late.answer()[2] == b"done"
+
+
+def test_what_is_cut_off_by_a_stop_is_logged(caplog):
+    go_on, began = threading.Event(), threading.Event()
+
+    def handler(request):
+        began.set()
+        go_on.wait(PATIENCE)
+        return Response(200, b"done")
+
+    with running(handler) as web:
+        client = web.connect().request()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=0.0)
+        assert client.ended()
+        go_on.set()
+    assert "1 requests were cut off" in caplog.text
 
 
 class Full:

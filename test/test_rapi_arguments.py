@@ -73,6 +73,11 @@ class TestReaders(unittest.TestCase):
     def test_a_flood_of_words(self):
         self.assertRaises(BadRequest, Query, "a=1&" * MAX_WORDS + "b=1")
 
+    def test_what_is_no_text_is_refused(self):
+        with self.assertRaisesRegex(BadRequest, "not UTF-8"):
+            Query("tag=ok&reason=%ff%fe")
+        self.assertEqual(Query("reason=%zz").values("reason"), ["%zz"])
+
 
 class TestIdempotencyKey(unittest.TestCase):
     def assert_refused(self, lines, text):

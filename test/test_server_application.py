@@ -142,6 +142,9 @@ class TestPlace(RapiTestCase):
 
     def test_a_browser_may_ask_what_it_may_do(self):
         self.assertEqual(self.request("OPTIONS", "/2/info").status, 204)
+        response = self.request("OPTIONS", "*")
+        self.assertEqual((response.status, self.header("Allow", response)),
+                         (204, "DELETE, GET, HEAD, OPTIONS, POST, PUT"))
 
 
 class TestBodies(RapiTestCase):

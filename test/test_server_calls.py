@@ -57,6 +57,15 @@ def test_draining(scene):
     scene.wait(scene.call(luxi.SubmitJob([DELAY])))
 
 
+def test_the_log_says_who_asked_for_what_no_job_does(scene, caplog):
+    caplog.set_level("INFO")
+    who = luxi.Context("jane", "r7")
+    job = scene.call(luxi.SubmitJob([DELAY]))
+    scene.wait(job)
+    calls.ANSWERS[luxi.CancelJob](scene.master, luxi.CancelJob(job), who)
+    assert f"Call of jane (request r7): cancel job {job}" in caplog.text
+
+
 def test_job_filters(scene):
     tree = ["==", "OP_ID", "OP_X"]
     uuid = scene.call(luxi.ReplaceFilter(None, 3, [["opcode", tree]], "REJECT", []))

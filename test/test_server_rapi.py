@@ -86,6 +86,21 @@ class TestLife(RootTestCase):
         self.addCleanup(self.daemon.stop)
         return f"http://127.0.0.1:{self.daemon.port}"
 
+    def test_what_is_wrong_with_the_users_is_said_at_the_start(self):
+        os.makedirs(self.paths.rapi_dir, exist_ok=True)
+        with open(self.paths.users_files[0], "w") as file:
+            file.write("jack word write\n")
+        os.utime(self.paths.users_files[0], (1, 1))     # nobody writes to it at this moment
+        with self.assertLogs(level="WARNING") as logs:
+            self.start()
+        self.assertIn("passwords in clear text, of jack", "\n".join(logs.output))
+
+    def test_files_are_found_after_detaching(self):
+        arguments = rapi.parse_arguments(["--ssl-cert", "c.pem", "--luxi-socket", "/x/y"])
+        rapi.RapiDaemon(self.paths, arguments)
+        self.assertEqual((arguments.ssl_cert, arguments.luxi_socket, arguments.ssl_key),
+                         (os.path.abspath("c.pem"), "/x/y", None))
+
     def test_answers_without_a_master(self):
         client = GanetiClient(self.start())
         self.assertEqual(client.get_version(), 2)

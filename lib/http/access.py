@@ -13,15 +13,19 @@ from ganeti.http.server import Access
 
 
 def line(access: Access) -> str:
-    """``CLIENT:PORT METHOD TARGET HTTP/VERSION STATUS``; a dash for what was no request."""
+    """``CLIENT:PORT METHOD TARGET HTTP/VERSION STATUS``; a dash for what was no request.
+
+    A list that did not come to its end is marked.
+    """
     request = access.request
     asked = "-" if request is None else f"{request.method} {request.target} HTTP/{request.version}"
-    return f"{access.peer}:{access.port} {asked} {access.response.status}"
+    part = "" if access.response.whole else " (a part)"
+    return f"{access.peer}:{access.port} {asked} {access.response.status}{part}"
 
 
 def fields(access: Access) -> dict[str, Any]:
-    """Everything, null for what is not known. ``bytes``: of the body; ``seconds`` from the
-    request's last byte to its answer."""
+    """Everything, null for what is not known. ``bytes``: of the body, ``whole`` unless a list
+    broke off; ``seconds`` from the request's last byte to its answer."""
     request, response = access.request, access.response
     return {
         "client": access.peer, "port": access.port, "user": response.user or None,
@@ -29,5 +33,5 @@ def fields(access: Access) -> dict[str, Any]:
         "target": None if request is None else request.target,
         "status": response.status,
         "bytes": 0 if request is not None and request.method == "HEAD" else response.size,
-        "seconds": round(access.seconds, 6), "job": response.job_id,
+        "whole": response.whole, "seconds": round(access.seconds, 6), "job": response.job_id,
         "request_id": response.request_id or None}

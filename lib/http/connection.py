@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ganeti.http.channel import Channel
-from ganeti.http.deadlines import Countdown, Deadlines, Pace
+from ganeti.http.deadlines import Countdown, Deadlines, Pace, nothing
 from ganeti.http.errors import HttpError, RequestTimeout, ServiceUnavailable
 from ganeti.http.flow import Flow
 from ganeti.http.message import CONTINUE, Request
@@ -45,10 +45,6 @@ ROUNDS = 16
 MAX_AHEAD = 64 * 1024
 
 _NOT_NOW = (BlockingIOError, InterruptedError)
-
-
-def _nothing() -> None:
-    """What there is to do after the end."""
 
 
 class Owner(Protocol):
@@ -107,6 +103,7 @@ class Connection:
         self._greeted = False               # the client has begun the handshake
         self._ended = False                 # the client sends nothing more
         self._last = False                  # close after the present answer
+        self._fresh = True                  # no request has come yet
         self._out = memoryview(b"")
         self._flow: Flow | None = None
         self._after: Callable[[], None] = self._answered
@@ -147,7 +144,7 @@ class Connection:
         # What refers back to the connection is dropped, so that it goes at once: thousands
         # that came and went would otherwise wait for the garbage collector.
         self._reader.end()
-        self._after = _nothing
+        self._after = nothing
         if self._flow is not None:
             self._flow.end()
         self._out = memoryview(b"")
@@ -304,6 +301,7 @@ class Connection:
             self._refuse(err)
             return
         if request is not None:
+            self._fresh = False
             self._state = State.WORKING
             self._phase = Phase.IDLE
             self._owner.bodies.leave(self)
@@ -325,7 +323,7 @@ class Connection:
             limits = self._owner.deadlines
             if phase is Phase.BODY:
                 self._pace.begin()
-            else:
+            elif not (self._fresh and phase is Phase.HEAD):     # that began with the connection
                 self._countdown.start(limits.idle if phase is Phase.IDLE else limits.header)
 
     # -- out --------------------------------------------------------------------------

@@ -49,8 +49,11 @@ class Cors:
     """The origins that are allowed. ``*`` allows all, but none of them with credentials that a
     browser remembers."""
 
-    def __init__(self, origins: Sequence[str] = ()) -> None:
+    def __init__(self, origins: Sequence[str] = (), *, secure: bool = False) -> None:
         self._origins = frozenset(origins)
+        #: Ours speaks TLS: a page that came without is not ours. (Where it does not itself, a
+        #: proxy may.)
+        self._schemes = ("https",) if secure else ("https", "http")
 
     def headers(self, headers: Headers) -> Lines:
         """What an answer to a request with these headers has more."""
@@ -77,7 +80,8 @@ class Cors:
             return False
         if ANY in self._origins and not _may_come_unasked(request):
             return False
-        return origin.partition("://")[2].lower() != request.host.lower()
+        scheme, _, host = origin.partition("://")
+        return scheme.lower() not in self._schemes or host.lower() != request.host.lower()
 
     def _allowance(self, origin: str | None) -> Lines:
         if origin is None:

@@ -27,8 +27,8 @@ class Deadlines:
     linger: float = 1.0
 
 
-def _nothing() -> None:
-    """What a countdown calls that will never end."""
+def nothing() -> None:
+    """What there is to do when all is over."""
 
 
 class Countdown:
@@ -59,7 +59,7 @@ class Countdown:
     def cancel(self) -> None:
         """Never again; whoever waited is forgotten."""
         self._end = None
-        self._expired = _nothing
+        self._expired = nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

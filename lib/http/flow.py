@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from ganeti import errors
 from ganeti.http.message import Response
 from ganeti.http.pool import Pool
 from ganeti.utils.loop import Loop
@@ -37,6 +38,7 @@ class Flow:
                  pool: Pool, *, chunked: bool, done: Callable[[], None]) -> None:
         self._sink = sink
         self._response = response
+        response.whole = False
         self._pieces = pieces
         self._loop = loop
         self._pool = pool
@@ -58,12 +60,17 @@ class Flow:
             return                      # the client has left while we stood in line
         try:
             piece = next(self._pieces, None)
-        except Exception:
-            logging.exception("A body could not be made to its end; its client gets a part")
+        except Exception as err:
+            known = isinstance(err, errors.Error)       # the master, say, went away
+            logging.log(logging.WARNING if known else logging.ERROR,
+                        "Request %s: the client gets a part of its list: %s: %s",
+                        self._response.request_id, type(err).__name__, err,
+                        exc_info=None if known else err)
             self._loop.call_threadsafe(self._sink.close)
             self.end()
             return
         if piece is None:
+            self._response.whole = True
             self.end()
             data = b"0\r\n\r\n" if self._chunked else b""
         else:

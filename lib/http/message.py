@@ -156,6 +156,8 @@ class Response:
     #: Pieces, none empty, that are the body instead; and how many bytes of them were made.
     stream: Iterator[bytes] | None = None
     streamed: int = 0
+    #: Did they come to their end?
+    whole: bool = True
 
     @property
     def size(self) -> int:

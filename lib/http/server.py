@@ -14,10 +14,8 @@ while others wait for something slow are urgent, and have threads of their own. 
 for the opposite reason, those that are work for the processor: few, so that the others
 get their turn.
 
-Connections are limited. At the limit the connection that has waited longest,
-for a request or for its client to take an answer, without ever having
-authenticated makes room for a new one; when there is none, nobody is accepted
-until somebody leaves (the kernel keeps a queue).
+Connections are limited. At the limit another one makes room (``seats``); when none
+can, nobody is accepted until somebody leaves (the kernel keeps a queue).
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from ganeti import serializer
-from ganeti.http.connection import Connection
+from ganeti.http.connection import Connection, State
 from ganeti.http.deadlines import Deadlines
 from ganeti.http.errors import HttpError, InternalServerError
 from ganeti.http.flow import Flow
@@ -44,6 +42,7 @@ from ganeti.http.message import Request, Response, http_date, serialize
 from ganeti.http.pool import Pool
 from ganeti.http.reader import BodyLimit, ordinary
 from ganeti.http.room import Room
+from ganeti.http.seats import Seats
 from ganeti.utils.loop import READ, Loop
 
 __all__ = ["Access", "Deadlines", "Handler", "Lane", "Outcome", "Server", "Step", "error_response"]
@@ -67,6 +66,12 @@ ACCEPT_AGAIN = 1.0
 URGENT_WORKERS = 2
 #: Threads that make long lists, which is work for the processor.
 LONG_WORKERS = 2
+
+
+#: Seconds that requests get to end when the server stops: a master that does not answer is
+#: given up in less.
+STOP_GRACE = 10.0
+_BUSY = (State.WORKING, State.WRITING)
 
 
 class Lane(enum.Enum):
@@ -132,7 +137,6 @@ class Server:
         self._listeners = list(listeners)
         self._handler = handler
         self._ssl_context = ssl_context
-        self._max_clients = max_clients
         self._server_name = server_name
         self._access_log = access_log
         self._max_body = max_body
@@ -143,9 +147,7 @@ class Server:
         self._pools = {Lane.ORDINARY: Pool(workers, "http"),
                        Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
                        Lane.LONG: Pool(LONG_WORKERS, "long")}
-        self._connections: set[Connection] = set()
-        #: Those that may have to make room, the one that has waited longest first.
-        self._expendable: dict[Connection, None] = {}
+        self._seats: Seats[Connection] = Seats(max_clients)
         self._handshakes: deque[Connection] = deque()
         self._accepting = True
         for listener in self._listeners:
@@ -155,20 +157,23 @@ class Server:
     @property
     def clients(self) -> int:
         """Connections at this moment."""
-        return len(self._connections)
+        return len(self._seats)
 
     def serve_forever(self) -> None:
         """Work until ``stop``, on the calling thread."""
         try:
             self.loop.run()
         finally:
-            for connection in list(self._connections):
+            cut = sum(connection.state in _BUSY for connection in self._seats.taken)
+            if cut:
+                logging.warning("%d requests were cut off: their time was over", cut)
+            for connection in list(self._seats.taken):
                 connection.close()
             self._close_listeners()
             for pool in self._pools.values():
                 pool.close()
 
-    def stop(self, grace: float = 5.0) -> None:
+    def stop(self, grace: float = STOP_GRACE) -> None:
         """End ``serve_forever``: accept nobody, answer the requests that have come, for at
         most ``grace`` seconds. From any thread, and from signal handlers."""
         self.loop.call_threadsafe(functools.partial(self._drain, grace))
@@ -182,7 +187,7 @@ class Server:
         """
         self.draining = True
         self._close_listeners()
-        self.loop.call_later(grace if self._connections else 0.0,
+        self.loop.call_later(grace if self._seats.taken else 0.0,
                              functools.partial(self._drain, patience))
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
@@ -193,7 +198,7 @@ class Server:
 
     def _accept(self, listener: socket.socket, _events: int = READ) -> None:
         for _ in range(ACCEPT_BATCH):
-            if len(self._connections) >= self._max_clients and not self._expendable:
+            if self._seats.full:
                 self._pause()
                 return
             try:
@@ -205,8 +210,7 @@ class Server:
             except OSError as err:
                 self._out_of_sockets(err)
                 return
-            if len(self._connections) >= self._max_clients:
-                self._evict()
+            self._seats.make_room()
             try:
                 self._welcome(sock, *(address[:2] if isinstance(address, tuple) else ("", 0)))
             except OSError as err:
@@ -222,17 +226,11 @@ class Server:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         connection = Connection(sock, peer.removeprefix("::ffff:"), port, self,
                                 max_body=self._max_body, context=self._ssl_context)
-        self._connections.add(connection)
-        self._expendable[connection] = None
-
-    def _evict(self) -> None:
-        """The connection that has waited longest makes room."""
-        next(iter(self._expendable)).close()
+        self._seats.take(connection)
 
     def _out_of_sockets(self, error: OSError) -> None:
         """No descriptor is left. Were we to go on, the loop would spin."""
-        if self._expendable:
-            self._evict()
+        if self._seats.evict():
             return
         logging.warning("Cannot accept a connection: %s", error)
         self._pause()
@@ -261,9 +259,9 @@ class Server:
             for listener in self._listeners:
                 self._accept(listener)      # they have connected: they are served
         self._close_listeners()
-        for connection in list(self._connections):
+        for connection in list(self._seats.taken):
             connection.drain()
-        if self._connections:
+        if self._seats.taken:
             self.loop.call_later(grace, self.loop.stop)
         else:
             self.loop.stop()
@@ -289,29 +287,27 @@ class Server:
             self._handshakes.append(connection)
 
     def waits(self, connection: Connection) -> None:
-        """Unless it authenticated, it can make room for somebody."""
-        if not connection.authenticated:
-            self._expendable[connection] = None
+        """It can make room for somebody."""
+        if self._seats.waits(connection, connection.state is State.READING):
             self._resume()
 
     def closed(self, connection: Connection) -> None:
         """There is room again."""
-        self._connections.discard(connection)
-        self._expendable.pop(connection, None)
+        self._seats.leave(connection)
         self._resume()
-        if self.draining and not self._connections:
+        if self.draining and not self._seats.taken:
             self.loop.stop()
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """An answer to what is no request."""
-        self._expendable.pop(connection, None)
+        self._seats.works(connection)
         response = error_response(error, self._make_id())
         self._log(Access(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
 
     def work(self, connection: Connection, request: Request) -> None:
         """Hand a request to the pool, or answer it."""
-        self._expendable.pop(connection, None)
+        self._seats.works(connection)
         lane = self._lane(request)
         pool = self._pools.get(lane, self._pools[Lane.ORDINARY])
         exchange = _Exchange(connection, request, pool, self.loop.clock())

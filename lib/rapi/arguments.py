@@ -38,7 +38,9 @@ class Query:
     def __init__(self, raw: str) -> None:
         try:
             self._words: Mapping[str, list[str]] = urllib.parse.parse_qs(
-                raw, max_num_fields=MAX_WORDS) if raw else {}
+                raw, max_num_fields=MAX_WORDS, errors="strict") if raw else {}
+        except UnicodeDecodeError:
+            raise http_errors.BadRequest("The query is not UTF-8") from None
         except ValueError:
             raise http_errors.BadRequest(
                 f"The query has more than {MAX_WORDS} words") from None

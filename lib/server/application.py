@@ -43,6 +43,8 @@ from ganeti.rapi.reading import Rows, Unchanged
 from ganeti.utils.text import unique_words
 
 JSON = "application/json"
+#: What ``OPTIONS *`` says of the server as a whole (RFC 9110, 9.3.7).
+METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
 
 
@@ -233,6 +235,8 @@ class _Visit:
     def _begin(self) -> Outcome:
         request = self._request
         self._application.check_place(request)
+        if request.method == "OPTIONS" and request.path == "*":
+            return self._make(204, b"", [("Allow", METHODS)])
         match = self._application.find(request.path)
         if request.method == "OPTIONS":
             allow = match.allow()

@@ -86,16 +86,24 @@ def _pickup(master: Master, call: luxi.PickupJob, context: luxi.Context) -> Answ
     raise errors.GenericError("PickupJob is internal to another kind of master")
 
 
+def _note(context: luxi.Context, what: str) -> None:
+    """The log says who asked for what no job does."""
+    logging.info("Call%s: %s", context.who, what)
+
+
 def _cancel(master: Master, call: luxi.CancelJob, context: luxi.Context) -> Answer:
+    _note(context, f"cancel job {call.job_id}")
     return master.queue.cancel(job_id(call.job_id))
 
 
 def _change_priority(master: Master, call: luxi.ChangeJobPriority,
                      context: luxi.Context) -> Answer:
+    _note(context, f"priority {call.priority} for job {call.job_id}")
     return master.queue.change_priority(job_id(call.job_id), call.priority)
 
 
 def _archive(master: Master, call: luxi.ArchiveJob, context: luxi.Context) -> Answer:
+    _note(context, f"archive job {call.job_id}")
     return master.queue.archive(job_id(call.job_id))
 
 
@@ -143,11 +151,13 @@ def _query_filters(master: Master, call: luxi.QueryFilters, context: luxi.Contex
 
 
 def _replace_filter(master: Master, call: luxi.ReplaceFilter, context: luxi.Context) -> Answer:
+    _note(context, f"put filter {call.uuid or 'of a new uuid'}")
     return master.queue.put_rule(call.uuid, call.priority, call.predicates, call.action,
                                  call.reason_trail)
 
 
 def _delete_filter(master: Master, call: luxi.DeleteFilter, context: luxi.Context) -> Answer:
+    _note(context, f"remove filter {call.uuid}")
     return master.queue.remove_rule(call.uuid)
 
 
@@ -167,6 +177,7 @@ def _tags(master: Master, call: luxi.QueryTags, context: luxi.Context) -> Answer
 
 
 def _drain(master: Master, call: luxi.SetDrainFlag, context: luxi.Context) -> Answer:
+    _note(context, f"drain flag {call.flag}")
     return master.queue.set_drained(call.flag)
 
 

@@ -29,6 +29,8 @@ from ganeti.utils.loop import READ, Loop, Timer
 MAX_CLIENTS = 2000
 #: Seconds until a successor must be ready.
 SUCCESSION_TIMEOUT = 30.0
+#: Options that name files.
+_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "luxi_socket")
 
 
 def log_line(access: Access) -> None:
@@ -60,6 +62,9 @@ class RapiDaemon(daemon.Daemon):
         self.user = paths.user(pathutils.RAPI_USER)
         self.group = pathutils.DAEMONS_GROUP
         self._arguments = arguments
+        for name in _FILES:                 # detaching changes the directory
+            if getattr(arguments, name):
+                setattr(arguments, name, os.path.abspath(getattr(arguments, name)))
         self._folder = os.getcwd()
         #: Taken before detaching makes another process of us.
         self._listeners = succession.take_sockets(os.environ)
@@ -108,13 +113,15 @@ class RapiDaemon(daemon.Daemon):
     def start(self) -> None:
         """Put the server together; the socket listens already."""
         arguments = self._arguments
+        self._users.reload()                # what is wrong with it is said now
         loop = Loop()
         self._waits = luxi.Waits(loop, self._connect, self._pulse,
                                  limit=listening.room_for_waits(self._clients))
         application = Application(
             self._pool, self._waits, Guard(self._users),
             require_authentication=arguments.require_authentication,
-            like_2_0=arguments.compat == "2.0", cors=Cors(arguments.cors_origin),
+            like_2_0=arguments.compat == "2.0",
+            cors=Cors(arguments.cors_origin, secure=not arguments.no_ssl),
             check_place=self._signpost().check if arguments.redirect else None)
         self._server = Server(
             self._listeners, application.handle, max_clients=self._clients,

@@ -432,6 +432,8 @@ def the_init_script_does_what_it_says() -> None:
     init("start")
     init("reload")
     assert [pid_of(program) for program in ("ganeti-masterd", "ganeti-rapi")] == pids
+    init("upgrade")
+    assert pid_of("ganeti-masterd") == pids[0] and pid_of("ganeti-rapi") != pids[1]
     init("restart")
     assert pid_of("ganeti-rapi") != pids[1] and get(connection(port=7443), "/version") == 2
     init("stop")
