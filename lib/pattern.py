@@ -10,7 +10,13 @@ there is, to a fraction of a second. Choices within something that is repeated
 without end have no such bound, nor have references back to a group.
 
     allowed    ^(web|db)[0-9]{2}\\.     inst[^.]*(\\..*)?$     (?i)a.*b.*c
-    refused    (a+)+    (a|b)*    (.)\\1    .*a.*b.*c.*    [[:digit:]]
+    refused    (a+)+    (a|b)*    (.)\\1    .*a.*b.*c.*
+
+What ``gnt-*`` make of a name with ``*`` in it may have any number of these: there the first
+place that fits is as good as any, so that none of them but the last is tried again.
+
+A real luxid reads PCRE. Of what that writes otherwise, named classes within brackets,
+``(?<name>...)`` and ``\\Q...\\E`` are understood.
 """
 
 from __future__ import annotations
@@ -25,6 +31,17 @@ LENGTH_MAX = 256
 _GROUP = re.compile(r"\((?:\?(?:P<\w+>|[aimsu-]*:|=|!|<=|<!|>))?", re.ASCII)
 _FLAGS = re.compile(r"\(\?[aims]+\)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.ASCII | re.DOTALL)
+#: Names of classes within brackets -> what stands there in Python.
+_NAMED = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
+          "space": r"\s", "blank": r" \t", "xdigit": "0-9A-Fa-f", "word": r"\w",
+          "punct": r"!-/:-@\[-`{-~"}
+_BRACKETS = re.compile(r"\[\^?\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*\]", re.ASCII | re.DOTALL)
+_NAME = re.compile(r"\[:([a-z]+):\]", re.ASCII)
+_QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.ASCII | re.DOTALL)
+_NAMED_GROUP = re.compile(r"\(\?<(?![=!])", re.ASCII)
+#: What Ganeti's ``utils.DnsNameGlobPattern`` makes: ``*`` and ``?`` stand for no dot.
+_GLOB = re.compile(r"\^((?:\[\^\.\]\*?|\\[^\w]|[\w-])*)\(\\\.\.\*\)\?\$", re.ASCII)
+_STAR = "[^.]*"
 _TIMES = re.compile(r"(?:[*+?]|\{(?!\})([0-9]*)(,?)([0-9]*)\})[?+]?", re.ASCII)
 
 
@@ -134,17 +151,38 @@ def _bounds(times: re.Match[str]) -> tuple[int, int | None]:
     return low, int(times[3]) if times[3] else None
 
 
+def _without_trying(parts: list[str]) -> str:
+    """A pattern of these parts with stars between, each but the last before the first place
+    at which its part fits."""
+    first, *others = parts
+    ways = [f"(?>{_STAR}?{part})" for part in others[:-1]] + [_STAR + part for part in others[-1:]]
+    return f"^{first}{''.join(ways)}(\\..*)?$"
+
+
+def _from_pcre(text: str) -> str:
+    """The same in Python's words; ``ValueError`` for a class that has no such name."""
+    def named(found: re.Match[str]) -> str:
+        if found[1] not in _NAMED:
+            raise ValueError(f"Pattern '{text}' has a class of an unknown name, {found[1]}")
+        return _NAMED[found[1]]
+    text = _QUOTED.sub(lambda found: re.escape(found[1]), text)
+    text = _BRACKETS.sub(lambda found: _NAME.sub(named, found[0]), text)
+    return _NAMED_GROUP.sub("(?P<", text)
+
+
 def read(text: str) -> re.Pattern[str]:
     """A pattern ready to search with, its classes ASCII; ``ValueError`` in words."""
     if len(text) > LENGTH_MAX:
         raise ValueError(f"A pattern must not be longer than {LENGTH_MAX} characters")
-    if "[[:" in text:                       # means something else to Python
-        raise ValueError(f"Pattern '{text}' has a named class: write [0-9] or the like")
+    glob = _GLOB.fullmatch(text)
+    if glob is not None:
+        return re.compile(_without_trying(glob[1].split(_STAR)), re.ASCII)
+    ours = _from_pcre(text)
     try:
-        compiled = re.compile(text, re.ASCII)
+        compiled = re.compile(ours, re.ASCII)
     except (re.error, OverflowError, RecursionError) as err:
         raise ValueError(f"Pattern '{text}' cannot be read: {err}") from None
-    problem = _Ways().problem(text)
+    problem = _Ways().problem(ours)
     if problem:
         raise ValueError(f"Pattern '{text}' {problem}")
     return compiled

@@ -52,5 +52,3 @@ class TestInstanceShutdown(LUTestCase):
         self.kill_guest()
         self.stop(admin_state_source="user")
         self.assertEqual(self.instance().admin_state_source, "user")
-        with self.refused("wrong_input"):
-            self.stop(admin_state_source="bogus")

@@ -91,6 +91,22 @@ def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
     assert client.call(luxi.QueryClusterInfo()) == ["cluster"]
 
 
+def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
+    master = Master(path)
+    serve, asked = master._serve, threading.Event()
+
+    def lose_the_first(sock):
+        master._serve = serve
+        asked.wait(20)                  # it is never answered, and never closed
+    master._serve = lose_the_first
+    master.speaks.set()
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    until(lambda: lives(pulse))
+    asked.set()
+    master.close()
+
+
 def test_patience_counts_from_the_last_answer_to_anybody(path):
     now, waited = [100.0], []
     pulse = luxi.Pulse(lambda timeout: None, patience=4.0, clock=lambda: now[0])

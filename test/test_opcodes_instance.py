@@ -17,7 +17,8 @@ def test_a_creation_needs_little():
 @pytest.mark.parametrize("change", [
     {"instance_name": "../etc"}, {"mode": "copy"}, {"disk_template": "floppy"},
     {"hypervisor": "vmware"}, {"file_driver": "nosuch"}, {"disks": [{"size": 1, "mode": "x"}]},
-    {"disks": [{"mode": []}]},
+    {"disks": [{"mode": []}]}, {"disks": [{"size": 1, "name": 5}]}, {"disks": [{"vg": ""}]},
+    {"disks": [{"size": 1, "spindles": "x"}]}, {"nics": [{"mac": ""}]}, {"tags": [""]},
     {"disks": [1]}, {"nics": [{"speed": "1"}]}, {"nics": [{"vlan": 5}]}, {"tags": [1]},
     {"start": 1}, {"pnode": ""}, {"osparams": []}])
 def test_a_creation_refuses(change):

@@ -32,6 +32,11 @@ def test_cards_have_known_keys():
 def test_disks_have_texts_and_numbers():
     for value in (None, "", True, 1.5, []):
         assert_refused(opcodes.OpInstanceSetParams, NAME, disks=[["add", 0, {"size": value}]])
+    for odd in ({"size": "1g"}, {"mode": "zz"}, {"name": 5}, {"spindles": "x"}):
+        assert_refused(opcodes.OpInstanceSetParams, NAME, disks=[["add", 0, odd]])
+        assert_refused(opcodes.OpInstanceRecreateDisks, NAME, disks=[[0, odd]])
+    good = [["add", 0, {"size": 1, "name": "data", "provider": "x", "own": "y"}]]
+    assert opcodes.OpInstanceSetParams(**NAME, disks=good).disks == good
 
 
 def test_what_a_change_refuses():

@@ -1,5 +1,7 @@
 """Patterns of strangers: which are taken, which could run for minutes."""
 
+import re
+
 import pytest
 
 from ganeti import pattern
@@ -40,9 +42,39 @@ def test_what_is_no_pattern_is_refused_in_words(text):
         pattern.read(text)
 
 
-def test_named_classes_are_refused_with_a_hint():
-    with pytest.raises(ValueError, match="write"):
-        pattern.read("^web[[:digit:]]")
+def test_what_pcre_writes_otherwise():
+    for text, good, bad in (
+            ("^web[[:digit:]]+$", "web17", "webx"), ("^[^[:alpha:]_]$", "1", "a"),
+            (r"^[\][:upper:]]$", "]", "a"), (r"^\Qa.b*\E+$", "a.b**", "axb"),
+            (r"^\Qa.", "a.", "ab"),
+            ("^(?<kind>web|db)[[:punct:]]", "web-1", "web1"), ("(?<=a)b", "ab", "b")):
+        found = pattern.read(text)
+        assert found.search(good) and not found.search(bad), text
+    with pytest.raises(ValueError, match="unknown name, nosuch"):
+        pattern.read("[[:nosuch:]]")
+
+
+def glob(text):
+    """As ``utils.DnsNameGlobPattern``."""
+    return "^" + "".join({"*": "[^.]*", "?": "[^.]"}.get(char, re.escape(char))
+                         for char in text) + r"(\..*)?$"
+
+
+@pytest.mark.parametrize("text, good, bad", [
+    ("*ance*1*", "instance1.example.com", "instance2"), ("in*1.*am*", "inst1.example.com", "in1"),
+    ("*a*a*a*a*a*b", "aaaaaab.c", "aaaa.b"), ("*", "web.example.com", None), ("w?b", "web", "wb"),
+    ("**b**", "ab", "a.b"), ("*.ex*.c*", "n.example.com", "n.com"), ("web-1", "web-1.x", "web-10"),
+    ("*ab", "aab", "aba"), ("*a*ab", "aaab", "ab")])
+def test_names_with_stars(text, good, bad):
+    found = pattern.read(glob(text))
+    assert found.search(good) and (bad is None or not found.search(bad))
+    assert re.search(glob(text), good) and (bad is None or not re.search(glob(text), bad))
+
+
+def test_many_stars_are_not_tried_again_and_again():
+    found = pattern.read(glob("*a" * 40 + "*b"))
+    assert not found.search("a" * 250)
+    assert found.search("a" * 249 + "b")
 
 
 def test_a_long_pattern_is_refused():

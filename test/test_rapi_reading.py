@@ -34,6 +34,19 @@ class TestReading(unittest.TestCase):
                          {"name": "n1"})
         self.assertEqual(self.master.asked, luxi.Query("node", ["name"], ["==", "name", "n"]))
 
+    def test_a_uuid_is_asked_for_as_one_where_no_name_is(self):
+        uuid = "DA4B9D1F-2b31-4059-8388-d9b4f50ee654"
+        asked = []
+
+        def answer(call):
+            asked.append(call.qfilter)
+            return {"fields": [], "data": [[[0, "n1"]]] if call.qfilter[1] == "uuid" else []}
+        master = Master(None)
+        master.call = answer
+        found = read_one(Exchange(master=master), "node", ["name"], uuid)
+        self.assertEqual(found, {"name": "n1"})
+        self.assertEqual(asked, [["==", "name", uuid], ["==", "uuid", uuid.lower()]])
+
     def test_nothing_found(self):
         with self.assertRaises(NotFound) as caught:
             self.ask(read_one, [], "node", ["name"], "n")

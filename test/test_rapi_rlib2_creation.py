@@ -70,6 +70,10 @@ class TestNested(RapiTestCase):
         self.assert_refused(400, "POST", URI, dict(NESTED, instance_name="x"),
                             text="'instance_name'")
 
+    def test_null_is_no_size(self):
+        self.assert_refused(400, "POST", URI, dict(NESTED, disks=[{"size": None}]),
+                            text="disks[0].size")
+
     def test_null_for_one_of_them(self):
         given = {key: value for key, value in NESTED.items() if key != "name"}
         for names in ({"name": NESTED["name"], "instance_name": None},

@@ -67,7 +67,8 @@ class TestChange(RapiTestCase):
     def test_what_is_no_rule(self):
         for key, value in (("priority", -1), ("priority", "1"), ("predicates", [["bogus"]]),
                            ("predicates", [["jobid", ["=", "name", 1]]]), ("action", "STOP"),
-                           ("action", ["RATE_LIMIT", 0]), ("reason", "because"), ("uuid", UUID)):
+                           ("action", ["RATE_LIMIT", 0]), ("reason", "because"),
+                           ("reason", ["x"]), ("reason", [["a", "b", "c"]]), ("uuid", UUID)):
             self.assert_refused(400, "POST", "/2/filters", {key: value}, text=f"'{key}'")
         self.assert_refused(400, "POST", "/2/filters", [1], text="object")
 

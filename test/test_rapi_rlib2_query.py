@@ -60,6 +60,13 @@ class TestQuery(RapiTestCase):
                            ({"fields": [], "qfilter": FILTER, "filter": ["&"]}, "qfilter")):
             self.assert_refused(400, "PUT", URI, body, text=text)
 
+    def test_a_value_of_another_kind_than_its_field(self):
+        for words in ("Cannot convert value '\"n\"', error: Unable to read list",
+                      "parsing job id: cannot parse string 'x'"):
+            self.master.answers[luxi.Query] = errors.GenericError(words)
+            self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": FILTER}, text="qfilter")
+        self.assert_refused(500, "GET", URI + "?fields=name")
+
     def test_a_filter_that_does_not_fit(self):
         self.master.answers[luxi.Query] = errors.ParameterError("There is no field 'x'")
         self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": FILTER}, text="field 'x'")

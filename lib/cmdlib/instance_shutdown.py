@@ -26,10 +26,7 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
     def check(self) -> None:
         """The node answers, and the instance is one that may be stopped."""
         super().check()
-        source = self.op.admin_state_source or SOURCE_ADMIN
-        if source not in (SOURCE_ADMIN, SOURCE_USER):
-            raise errors.OpPrereqError("admin_state_source is 'admin' or 'user'",
-                                       ErrorCode.INVAL)
+        source = self.op.admin_state_source
         if not self.op.force:
             check_admin_state(self.instance, ONLINE, "cannot shut it down")
         self._mark_only = self.primary.offline and self.op.ignore_offline_nodes

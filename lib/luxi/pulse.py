@@ -110,7 +110,8 @@ class Pulse:
     def _listen(self, sock: socket.socket) -> None:
         """Until the master answers, or is gone."""
         pause = threading.Event()
-        while not self._is_answered(sock, None):
+        # A master that went on may have lost this one: then another is asked.
+        while not self._is_answered(sock, self.patience):
             sock.close()
             pause.wait(AGAIN)
             another = self._ask()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskTemplate, Hypervisor
+from ganeti.opcodes.instance import DiskParams, DiskTemplate, Hypervisor, NicParams
 
 
 @opcode
@@ -166,7 +166,7 @@ class OpClusterSetParams(OpCode):
     default_iallocator: str | None = None
     default_iallocator_params: dict[str, Any] | None = None
     disk_state: dict[str, Any] | None = None
-    diskparams: dict[str, dict[str, Any]] | None = None
+    diskparams: DiskParams | None = None
     drbd_helper: str | None = None
     enabled_data_collectors: dict[str, bool] | None = None
     enabled_disk_templates: list[DiskTemplate] | None = None
@@ -189,7 +189,7 @@ class OpClusterSetParams(OpCode):
     max_tracked_jobs: ht.PositiveInt | None = None
     modify_etc_hosts: bool | None = None
     ndparams: dict[str, Any] | None = None
-    nicparams: dict[str, Any] | None = None
+    nicparams: NicParams | None = None
     os_hvp: dict[str, dict[str, Any]] | None = None
     osparams: dict[str, dict[str, Any]] | None = None
     osparams_private_cluster: dict[str, dict[str, Any]] | None = None

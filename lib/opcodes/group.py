@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.instance import DiskParams
 
 #: Whether an allocator may choose a group's nodes: yes, if nothing else is left, no.
 AllocPolicy = Literal["preferred", "last_resort", "unallocable"]
@@ -20,7 +21,7 @@ class OpGroupAdd(OpCode):
     group_name: ht.NonEmptyString
     alloc_policy: AllocPolicy | None = None
     disk_state: dict[str, Any] | None = None
-    diskparams: dict[str, dict[str, Any]] | None = None
+    diskparams: DiskParams | None = None
     hv_state: dict[str, Any] | None = None
     ipolicy: dict[str, Any] | None = None
     ndparams: dict[str, Any] | None = None
@@ -35,7 +36,7 @@ class OpGroupSetParams(OpCode):
     group_name: ht.NonEmptyString
     alloc_policy: AllocPolicy | None = None
     disk_state: dict[str, Any] | None = None
-    diskparams: dict[str, dict[str, Any]] | None = None
+    diskparams: DiskParams | None = None
     hv_state: dict[str, Any] | None = None
     ipolicy: dict[str, Any] | None = None
     ndparams: dict[str, Any] | None = None

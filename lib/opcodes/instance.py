@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
 
-#: Disks and NICs as the caller wrote them; the work reads them further.
-DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
-    "a list of objects whose mode, if any, is ro or rw",
-    lambda disks: all(disk.get("mode") in (None, *constants.DISK_ACCESS) for disk in disks))]
+_DISK_TEXTS = ("name", "vg", "metavg", "adopt", "access", "provider")
+#: Keys of a network card that luxid reads as texts that may be empty.
+_MAY_BE_EMPTY = ("ip", "vlan")
+
+
+def is_disk(parameters: dict[str, Any]) -> bool:
+    """Can luxid read a disk's keys, whatever its size? Null is what is not given."""
+    return (parameters.get("mode") in (None, *constants.DISK_ACCESS)
+            and all(value is None or (isinstance(value, str) and value != "")
+                    for value in map(parameters.get, _DISK_TEXTS))
+            and (parameters.get("spindles") is None
+                 or ht.check_for(int).fits(parameters["spindles"])))
 
 
 def is_nic(parameters: dict[str, Any]) -> bool:
     """A network card's known keys, each with a text or null, as luxid reads them."""
     return (parameters.keys() <= constants.NIC_KEYS
-            and all(value is None or isinstance(value, str) for value in parameters.values()))
+            and all(value is None or (isinstance(value, str)
+                                      and (value != "" or key in _MAY_BE_EMPTY))
+                    for key, value in parameters.items()))
 
 
+#: Disks and NICs as the caller wrote them; the work reads them further.
+DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
+    "a list of objects whose mode, if any, is ro or rw, their spindles a number, and "
+    + ", ".join(_DISK_TEXTS) + " texts", lambda disks: all(map(is_disk, disks)))]
 NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     "a list of objects with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
     lambda nics: all(map(is_nic, nics)))]
@@ -28,8 +42,16 @@ def _one_of(words: frozenset[str]) -> ht.Refinement:
     return ht.Refinement("one of " + ", ".join(sorted(words)), lambda word: word in words)
 
 
+def _has_templates(parameters: dict[str, Any]) -> bool:
+    return parameters.keys() <= frozenset(constants.DISK_TEMPLATES)
+
+
 # luxid refuses other words when it reads the opcode, before there is a job.
 DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
+DiskParams = Annotated[dict[str, dict[str, Any]], ht.Refinement(
+    "an object with keys among " + ", ".join(sorted(constants.DISK_TEMPLATES)), _has_templates)]
+NicParams = Annotated[dict[str, Any], ht.Refinement(
+    "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
 FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
 Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
 
@@ -83,7 +105,7 @@ class OpInstanceCreate(OpCode):
     src_node_uuid: ht.NonEmptyString | None = None
     src_path: ht.NonEmptyString | None = None
     start: bool = True
-    tags: list[str] = []
+    tags: list[ht.NonEmptyString] = []
     wait_for_sync: bool = True
 
 
@@ -128,7 +150,7 @@ class OpInstanceShutdown(OpCode):
     ignore_offline_nodes: bool = False
     timeout: ht.NonNegativeInt = 120
     no_remember: bool = False
-    admin_state_source: ht.NonEmptyString = "admin"
+    admin_state_source: Literal["admin", "user"] = "admin"
 
 
 @opcode

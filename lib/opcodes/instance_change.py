@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_nic
+from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_disk, is_nic
 
 #: What can be done to a disk or network card; and what the form of 2.0 knows of that.
 #: (No sets: what is looked for in them can be a list.)
@@ -20,9 +20,11 @@ def _is_index(value: object) -> bool:
 
 
 def _is_disk(parameters: dict[str, Any]) -> bool:
-    """Any keys, each with a text or a number, as Ganeti's own front takes them."""
-    return all(value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
-               for value in parameters.values())
+    """Any keys, each with a text or a number, as Ganeti's own front takes them, the size in
+    MiB."""
+    return is_disk(parameters) and all(
+        value != "" if isinstance(value, str) and key != "size" else ht.check_for(int).fits(value)
+        for key, value in parameters.items())
 
 
 def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
@@ -45,7 +47,8 @@ def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement
                          and len({len(entry) for entry in entries}) < 2))
 
 
-DiskChanges = Annotated[list[Any], _changes("disks, with texts or numbers", _is_disk)]
+DiskChanges = Annotated[list[Any], _changes(
+    "disks, with texts or numbers, the size in MiB", _is_disk)]
 NicChanges = Annotated[list[Any], _changes(
     "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
 

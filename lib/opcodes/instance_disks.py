@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.instance import is_disk
 
 DiskIndex = Annotated[int, ht.Refinement(
     f"the number of a disk, 0 to {constants.MAX_DISKS - 1}",
@@ -15,7 +16,9 @@ DiskIndex = Annotated[int, ht.Refinement(
 def _is_recreated(disk: object) -> bool:
     """A disk's number, or that and what it is to have instead."""
     if isinstance(disk, (list, tuple)) and len(disk) == 2:
-        return ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
+        return (ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
+                and is_disk(disk[1]) and ("size" not in disk[1]
+                                          or ht.check_for(int).fits(disk[1]["size"])))
     return ht.check_for(ht.NonNegativeInt).fits(disk)
 
 

@@ -7,11 +7,13 @@ miss what it does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
 from ganeti import errors, luxi
 
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 #: Slot of a URI -> what it names.
 _KINDS = {"instance_name": "instance", "node_name": "node", "group_name": "group",
           "network_name": "network"}

@@ -20,6 +20,7 @@ from ganeti.constants import ErrorCode, ResultStatus
 from ganeti.http import conditional
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Exchange, Master
+from ganeti.rapi.naming import UUID
 
 
 _NORMAL = int(ResultStatus.NORMAL)
@@ -169,8 +170,10 @@ def _named(exchange: Exchange, question: luxi.Query, answer: Answer) -> list[dic
 
 
 def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) -> dict[str, Any]:
-    """The object of this name (a short one, if it is the only one); else ``NotFound``."""
+    """The object of this name (a short one, if it is the only one) or uuid; else ``NotFound``."""
     found = read(exchange, what, fields, ["==", "name", name])
+    if not found and UUID.fullmatch(name):      # which a real luxid finds, and then compares
+        found = read(exchange, what, fields, ["==", "uuid", name.lower()])
     if not found:
         raise http_errors.NotFound(detail=f"there is no {what} '{name}'")
     return found[0]

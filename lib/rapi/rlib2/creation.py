@@ -127,7 +127,7 @@ def _with_sizes(fields: dict[str, Any]) -> dict[str, Any]:
     if isinstance(disks, list):
         fields["disks"] = [
             {**disk, "size": _size(f"disks[{index}].size", disk["size"])}
-            if isinstance(disk, dict) and disk.get("size") is not None else disk
+            if isinstance(disk, dict) and "size" in disk else disk
             for index, disk in enumerate(disks)]
     return fields
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ganeti import errors, ht, jobrules, luxi
 from ganeti.http import errors as http_errors
+from ganeti.opcodes.base import ReasonTrail
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Resource, verb
+from ganeti.rapi.naming import UUID
 from ganeti.rapi.reading import read
 from ganeti.rapi.submit import body_object
 
@@ -19,9 +20,8 @@ _KEYS: dict[str, tuple[Any, ht.Check]] = {
     "priority": (0, ht.check_for(ht.NonNegativeInt)),
     "predicates": ([], ht.check_for(list[jobrules.Predicate])),
     "action": (jobrules.CONTINUE, ht.check_for(jobrules.Action)),
-    "reason": ([], ht.check_for(list[Any])),
+    "reason": ([], ht.check_for(ReasonTrail)),
 }
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 #: How a master's word about a rule that there is not ends.
 _UNKNOWN = "does not exist"
 
@@ -91,7 +91,7 @@ class R_2_filters_uuid(_Filters):
     def PUT(self) -> str:
         """Replace a rule, or make one with this uuid; body and answer as for a new one."""
         uuid = self.exchange.slots["filter_uuid"]
-        if _UUID.fullmatch(uuid) is None:
+        if UUID.fullmatch(uuid) is None:
             raise http_errors.BadRequest(f"{ht.shorten(uuid)} is no uuid")
         return self.replace(uuid)
 

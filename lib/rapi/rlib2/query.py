@@ -14,8 +14,16 @@ from ganeti.rapi.submit import body_object
 #: names there as well, but only jobs read them.
 KINDS = ("instance", "node", "group", "job", "lock", "network", "export", "filter")
 
-#: How a real master refuses a filter that it cannot read: not as an error with a name.
+#: How a real master refuses a filter that it cannot read: not as an error with a name. And one
+#: whose value is of another kind than its field: as a plain one.
 _UNREADABLE = "Failed to parse request: "
+_UNLIKE = ("Cannot convert value ", "parsing job id: ")
+
+
+def _is_about_filter(err: errors.Error) -> bool:
+    if isinstance(err, errors.RequestError):
+        return str(err).startswith(_UNREADABLE)
+    return type(err) is errors.GenericError and str(err).startswith(_UNLIKE)
 
 
 def _table(answer: Any, *keys: str) -> dict[str, Any]:
@@ -82,9 +90,9 @@ class R_2_query(Resource):
         call = luxi.Query(self.exchange.slots["resource"], fields, qfilter)
         try:
             answer = self.exchange.master.call(call)
-        except errors.RequestError as err:
+        except errors.Error as err:
             # Kind and fields are what they must be; so it is the filter.
-            if qfilter is None or not str(err).startswith(_UNREADABLE):
+            if qfilter is None or not _is_about_filter(err):
                 raise
             raise http_errors.BadRequest("Invalid body parameters: qfilter: "
                                          + str(err).rpartition("error: ")[2]) from None
