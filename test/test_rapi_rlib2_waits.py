@@ -79,8 +79,14 @@ class TestGanetisWait(RapiTestCase):
         self.assertEqual(len(self.master.calls), 1)
 
     def test_no_such_job(self):
+        self.objects()
         for answer in (None, errors.JobLost("gone")):
             self.assert_status(404, self.wait(answer))
+
+    def test_a_job_that_was_put_away(self):
+        self.objects({"status": "success"})
+        answer = self.assert_status(200, self.wait(errors.JobLost("gone")))
+        self.assertEqual(answer, {"job_info": ["success"], "log_entries": []})
 
     def test_bodies_that_are_none(self):
         for body, text in (({}, "fields"), ({"fields": "status"}, "fields"),

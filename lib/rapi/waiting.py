@@ -115,7 +115,7 @@ class Vigil:
                     raise errors.RequestError(f"the master answered {ht.shorten(values)} "
                                               f"in the place of {len(self._fields)} values")
             except errors.JobLost:
-                values, entries = self._archived(number), []
+                values, entries = archived(self._exchange, number, self._fields), []
             except errors.ConnectionClosed:
                 self._retries -= 1
                 if self._retries < 0:
@@ -130,12 +130,14 @@ class Vigil:
                 again.append(number)
         return again
 
-    def _archived(self, number: int) -> list[Any]:
-        """The values of a job that the queue has put away."""
-        for row in read(self._exchange, "job", self._fields, ["==", "id", number]):
-            if row["status"] is not None:
-                return [row[name] for name in self._fields]
-        raise http_errors.NotFound(detail=f"there is no job {number}")
+
+def archived(exchange: Exchange, number: int, fields: Sequence[str]) -> list[Any]:
+    """The values of a job that the queue has put away; ``NotFound`` when there is none."""
+    for row in read(exchange, "job", list(dict.fromkeys([*fields, "status"])),
+                    ["==", "id", number]):
+        if row["status"] is not None:
+            return [row[name] for name in fields]
+    raise http_errors.NotFound(detail=f"there is no job {number}")
 
 
 def first_of(futures: Iterable[Future[Any]]) -> Future[None]:

@@ -10,7 +10,7 @@ from ganeti.http import errors as http_errors
 from ganeti.rapi.arguments import Integer, Words, choice
 from ganeti.rapi.baserlib import Later, Resource, verb
 from ganeti.rapi.submit import body_object
-from ganeti.rapi.waiting import Vigil, parse_change
+from ganeti.rapi.waiting import Vigil, archived, parse_change
 
 #: Seconds: as long as Ganeti's waits, for those who send its body; ours; and at most.
 GANETI_TIMEOUT = 10
@@ -64,15 +64,18 @@ class R_2_jobs_id_wait(Resource):
     def _as_ganeti(self, number: int, timeout: int) -> Later:
         call = self._read(number, timeout)
         future = self.exchange.master.wait(call, self.exchange.gone)
-        return Later(future, lambda: self._answer(call, future))
+        return Later(future, lambda: self._answer(number, call, future))
 
-    @staticmethod
-    def _answer(call: luxi.WaitForJobChange, future: Future[bytes | None]) -> Any:
+    def _answer(self, number: int, call: luxi.WaitForJobChange,
+                future: Future[bytes | None]) -> Any:
         """As the master says it: also that nothing has changed, as of a job that has ended."""
         data = future.result()
-        change = [call.previous or [], []] if data is None else luxi.parse_answer(data)
+        try:
+            change = [call.previous or [], []] if data is None else luxi.parse_answer(data)
+        except errors.JobLost:
+            change = None
         if change is None:
-            raise errors.JobLost(f"there is no job {call.job_id}")
+            return {"job_info": archived(self.exchange, number, call.fields), "log_entries": []}
         if change == "nochange":
             return None
         values, entries = parse_change(change)
