@@ -92,6 +92,85 @@ class TestRead(ClientTestCase):
                          + self.client.get_instance_tags("i"), ["cluster", "node", "instance"])
 
 
+class TestWholeApi(ClientTestCase):
+    def test_what_only_a_real_master_does(self):
+        client, web = self.client, {"instance_name": "web"}
+        for job, op_id, fields in (
+                (client.create_instances([]), "INSTANCE_MULTI_ALLOC", {"instances": []}),
+                (client.modify_instance("web", beparams={"vcpus": 2}), "INSTANCE_SET_PARAMS",
+                 {**web, "beparams": {"vcpus": 2}}),
+                (client.rename_instance("web", "db", reason="r", dry_run=True), "INSTANCE_RENAME",
+                 {**web, "new_name": "db", "dry_run": True}),
+                (client.migrate_instance("web", mode="live"), "INSTANCE_MIGRATE",
+                 {**web, "mode": "live"}),
+                (client.failover_instance("web"), "INSTANCE_FAILOVER", web),
+                (client.activate_disks("web"), "INSTANCE_ACTIVATE_DISKS", web),
+                (client.deactivate_disks("web"), "INSTANCE_DEACTIVATE_DISKS", web),
+                (client.grow_disk("web", 1, 512), "INSTANCE_GROW_DISK",
+                 {**web, "disk": 1, "amount": 512}),
+                (client.replace_disks("web", "replace_auto", disks=[0]), "INSTANCE_REPLACE_DISKS",
+                 {**web, "mode": "replace_auto", "disks": [0]}),
+                (client.recreate_disks("web"), "INSTANCE_RECREATE_DISKS", web),
+                (client.prepare_export("web", "remote"), "BACKUP_PREPARE",
+                 {**web, "mode": "remote"}),
+                (client.export_instance("web", "n"), "BACKUP_EXPORT", {**web, "target_node": "n"}),
+                (client.get_instance_details("web", static=True), "INSTANCE_QUERY_DATA",
+                 {"instances": ["web"], "static": True}),
+                (client.set_node_role("n", "drained", force=True), "NODE_SET_PARAMS",
+                 {"node_name": "n", "drained": True, "force": True}),
+                (client.modify_node("n", offline=True), "NODE_SET_PARAMS",
+                 {"node_name": "n", "offline": True}),
+                (client.evacuate_node("n", "all"), "NODE_EVACUATE",
+                 {"node_name": "n", "mode": "all"}),
+                (client.migrate_node("n", mode="live"), "NODE_MIGRATE",
+                 {"node_name": "n", "mode": "live"}),
+                (client.powercycle_node("n", force=True), "NODE_POWERCYCLE",
+                 {"node_name": "n", "force": True}),
+                (client.create_group("g"), "GROUP_ADD", {"group_name": "g"}),
+                (client.modify_group("g", alloc_policy="preferred"), "GROUP_SET_PARAMS",
+                 {"group_name": "g", "alloc_policy": "preferred"}),
+                (client.rename_group("g", "h"), "GROUP_RENAME",
+                 {"group_name": "g", "new_name": "h"}),
+                (client.delete_group("g"), "GROUP_REMOVE", {"group_name": "g"}),
+                (client.assign_nodes("g", ["n"], force=True), "GROUP_ASSIGN_NODES",
+                 {"group_name": "g", "nodes": ["n"], "force": True}),
+                (client.create_network("lan", "192.0.2.0/24"), "NETWORK_ADD",
+                 {"network_name": "lan", "network": "192.0.2.0/24"}),
+                (client.modify_network("lan", gateway="192.0.2.1"), "NETWORK_SET_PARAMS",
+                 {"network_name": "lan", "gateway": "192.0.2.1"}),
+                (client.connect_network("lan", "g", "bridged", "br0"), "NETWORK_CONNECT",
+                 {"network_name": "lan", "group_name": "g", "network_mode": "bridged",
+                  "network_link": "br0"}),
+                (client.disconnect_network("lan", "g"), "NETWORK_DISCONNECT",
+                 {"network_name": "lan", "group_name": "g"}),
+                (client.delete_network("lan"), "NETWORK_REMOVE", {"network_name": "lan"}),
+                (client.modify_cluster(candidate_pool_size=3), "CLUSTER_SET_PARAMS",
+                 {"candidate_pool_size": 3}),
+                (client.redistribute_config(), "CLUSTER_REDIST_CONF", {})):
+            self.assertEqual(job, JOB_ID)
+            op = next(call for call in self.master.calls if isinstance(call, luxi.SubmitJob)).ops[0]
+            self.master.calls.remove(luxi.SubmitJob([op]))
+            del op["reason"]
+            self.assertLessEqual({"OP_ID": f"OP_{op_id}", **fields}.items(), op.items())
+
+    def test_networks_consoles_and_roles(self):
+        self.objects({"name": "x", "role": "M", "console": {"kind": "msg"}, "oper_state": True})
+        self.assertEqual(self.client.get_networks(), ["x"])
+        self.assertEqual(self.client.get_network("x")["name"], "x")
+        self.assertEqual(self.client.get_node_role("x"), "master")
+        self.assertEqual(self.client.get_console("x")["kind"], "msg")
+
+    def test_filters(self):
+        self.objects({"uuid": "u", "priority": 1})
+        self.master.answers[luxi.ReplaceFilter] = lambda call: call.uuid or "new"
+        self.master.answers[luxi.DeleteFilter] = None
+        uuid = "da4b9d1f-2b31-4059-8388-d9b4f50ee654"
+        self.assertEqual(self.client.get_filters()[0]["priority"], 1)
+        self.assertEqual(self.client.put_filter(priority=2, action="PAUSE"), "new")
+        self.assertEqual(self.client.put_filter(uuid, priority=2), uuid)
+        self.client.delete_filter(uuid)
+
+
 class TestChange(ClientTestCase):
     def assert_job_of(self, job, *ops):
         self.assertEqual(job, JOB_ID)

@@ -264,6 +264,177 @@ class GanetiClient:
         return self._change("POST", "instances", instance, "reinstall", body=body,
                             reason=reason)
 
+    def create_instances(self, instances: List[Dict[str, Any]], **parameters: Any) -> int:
+        """Create many: each as the body of one, without ``__version__``."""
+        return self._do("POST", "instances-multi-alloc", body=dict(
+            parameters, instances=instances))
+
+    def modify_instance(self, instance: str, **parameters: Any) -> int:
+        """Change an instance; ``parameters`` are fields of OP_INSTANCE_SET_PARAMS."""
+        return self._do("PUT", "instances", instance, "modify", body=parameters)
+
+    def rename_instance(self, instance: str, new_name: str, **parameters: Any) -> int:
+        """Give an instance another name."""
+        return self._do("PUT", "instances", instance, "rename", body=dict(
+            parameters, new_name=new_name))
+
+    def migrate_instance(self, instance: str, **parameters: Any) -> int:
+        """Move an instance, which may run, to another of its nodes."""
+        return self._do("PUT", "instances", instance, "migrate", body=parameters)
+
+    def failover_instance(self, instance: str, **parameters: Any) -> int:
+        """Stop an instance and start it on another of its nodes."""
+        return self._do("PUT", "instances", instance, "failover", body=parameters)
+
+    def get_console(self, instance: str) -> Dict[str, Any]:
+        """How to reach the console of an instance that runs."""
+        return dict(self._get("instances", instance, "console"))
+
+    def get_instance_details(self, instance: str, static: Optional[bool] = None) -> int:
+        """A job whose result has all about an instance; ``static`` asks no node."""
+        return int(self._get("instances", instance, "info", static=static))
+
+    def activate_disks(self, instance: str, **parameters: Any) -> int:
+        """Make the disks of a stopped instance usable on its node."""
+        return self._do("PUT", "instances", instance, "activate-disks", body=parameters)
+
+    def deactivate_disks(self, instance: str, **parameters: Any) -> int:
+        """Undo ``activate_disks``."""
+        return self._do("PUT", "instances", instance, "deactivate-disks", body=parameters)
+
+    def grow_disk(self, instance: str, disk: int, amount: int, **parameters: Any) -> int:
+        """Make a disk ``amount`` MiB longer."""
+        return self._do("POST", "instances", instance, "disk", str(disk), "grow", body=dict(
+            parameters, amount=amount))
+
+    def replace_disks(self, instance: str, mode: str, **parameters: Any) -> int:
+        """Make disks anew that are kept on two nodes, or one of their two places."""
+        return self._do("POST", "instances", instance, "replace-disks", body=dict(
+            parameters, mode=mode))
+
+    def recreate_disks(self, instance: str, **parameters: Any) -> int:
+        """Make the disks of an instance that has lost them anew, empty."""
+        return self._do("POST", "instances", instance, "recreate-disks", body=parameters)
+
+    def prepare_export(self, instance: str, mode: str) -> int:
+        """A job whose result is what ``export_instance`` needs."""
+        return self._do("PUT", "instances", instance, "prepare-export", body={"mode": mode})
+
+    def export_instance(self, instance: str, destination: Any, **parameters: Any) -> int:
+        """Write the disks of an instance to a node, or to another cluster."""
+        return self._do("PUT", "instances", instance, "export", body=dict(
+            parameters, destination=destination))
+
+    # -- changes of nodes, groups, networks and the cluster -------------------------------
+
+    def get_node_role(self, node: str) -> str:
+        """master, master-candidate, regular, drained or offline."""
+        return str(self._get("nodes", node, "role"))
+
+    def set_node_role(self, node: str, role: str, force: Optional[bool] = None) -> int:
+        """Give a node another role, but for master."""
+        return int(self.request("PUT", _path(("nodes", node, "role")), [("force", force)], role))
+
+    def modify_node(self, node: str, **parameters: Any) -> int:
+        """Change a node; ``parameters`` are fields of OP_NODE_SET_PARAMS."""
+        return self._do("POST", "nodes", node, "modify", body=parameters)
+
+    def evacuate_node(self, node: str, mode: str, **parameters: Any) -> int:
+        """Move instances off a node: primary-only, secondary-only or all."""
+        return self._do("POST", "nodes", node, "evacuate", body=dict(parameters, mode=mode))
+
+    def migrate_node(self, node: str, **parameters: Any) -> int:
+        """Migrate every instance whose primary node it is."""
+        return self._do("POST", "nodes", node, "migrate", body=parameters)
+
+    def powercycle_node(self, node: str, force: Optional[bool] = None) -> int:
+        """Switch a node off and on again."""
+        return self._change("POST", "nodes", node, "powercycle", force=force)
+
+    def create_group(self, group: str, **parameters: Any) -> int:
+        """Make a group of nodes, without nodes."""
+        return self._do("POST", "groups", body=dict(parameters, group_name=group))
+
+    def modify_group(self, group: str, **parameters: Any) -> int:
+        """Change a group."""
+        return self._do("PUT", "groups", group, "modify", body=parameters)
+
+    def rename_group(self, group: str, new_name: str) -> int:
+        """Give a group another name."""
+        return self._do("PUT", "groups", group, "rename", body={"new_name": new_name})
+
+    def delete_group(self, group: str) -> int:
+        """Remove a group that has no nodes."""
+        return self._do("DELETE", "groups", group)
+
+    def assign_nodes(self, group: str, nodes: List[str], force: Optional[bool] = None) -> int:
+        """Put nodes into a group."""
+        return self._change("PUT", "groups", group, "assign-nodes", body={"nodes": nodes},
+                            force=force)
+
+    def get_networks(self, bulk: bool = False) -> List[Any]:
+        """Names of the networks, or with ``bulk`` all about each."""
+        return _listed(self._get("networks", bulk=bulk or None), bulk)
+
+    def get_network(self, network: str) -> Dict[str, Any]:
+        """All about one network."""
+        return dict(self._get("networks", network))
+
+    def create_network(self, network: str, addresses: str, **parameters: Any) -> int:
+        """Make a network of IPv4 addresses such as ``192.0.2.0/24``."""
+        return self._do("POST", "networks", body=dict(
+            parameters, network_name=network, network=addresses))
+
+    def modify_network(self, network: str, **parameters: Any) -> int:
+        """Change a network."""
+        return self._do("PUT", "networks", network, "modify", body=parameters)
+
+    def delete_network(self, network: str) -> int:
+        """Remove a network that no group is connected to."""
+        return self._do("DELETE", "networks", network)
+
+    def connect_network(self, network: str, group: str, mode: str, link: str,
+                        **parameters: Any) -> int:
+        """Have the nodes of a group reach a network."""
+        return self._do("PUT", "networks", network, "connect", body=dict(
+            parameters, group_name=group, network_mode=mode, network_link=link))
+
+    def disconnect_network(self, network: str, group: str) -> int:
+        """Undo ``connect_network``."""
+        return self._do("PUT", "networks", network, "disconnect", body={"group_name": group})
+
+    def modify_cluster(self, **parameters: Any) -> int:
+        """Change the cluster; ``parameters`` are fields of OP_CLUSTER_SET_PARAMS."""
+        return self._do("PUT", "modify", body=parameters)
+
+    def redistribute_config(self) -> int:
+        """Write the configuration to all nodes again."""
+        return self._do("PUT", "redistribute-config")
+
+    def _do(self, method: str, *names: str, body: Optional[Dict[str, Any]] = None) -> int:
+        """A change whose words of the query are the common ones."""
+        parameters = dict(body or {})
+        words = {name: parameters.pop(name, None) for name in ("dry_run", "reason")}
+        return self._change(method, *names, body=parameters, **words)
+
+    # -- job filters ------------------------------------------------------------------
+
+    def get_filters(self) -> List[Dict[str, Any]]:
+        """All rules, with all about each."""
+        return list(self._get("filters", bulk=True))
+
+    def put_filter(self, uuid: Optional[str] = None, **rule: Any) -> str:
+        """Store a rule, or replace the one of this uuid; its uuid.
+
+        ``rule``: priority, predicates, action and reason.
+        """
+        return str(self.request("POST", _path(("filters",)), body=rule) if uuid is None
+                   else self.request("PUT", _path(("filters", uuid)), body=rule))
+
+    def delete_filter(self, uuid: str) -> None:
+        """Remove a rule."""
+        self.request("DELETE", _path(("filters", uuid)))
+
     # -- tags ------------------------------------------------------------------------
 
     def get_tags(self) -> List[str]:
