@@ -4,6 +4,7 @@ To be used in namespaces of one's own only (see `run`): `prepare` mounts over th
 machine's directories and changes its host name.
 """
 
+import base64
 import contextlib
 import grp
 import http.client
@@ -25,9 +26,19 @@ PROGRAMS = Path("/mnt/usr/sbin")
 USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
 GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
 PATIENCE = 30.0
+EXAMPLES = Path("/mnt/usr/share/doc/ganeti-rapi/examples")
+SECRET = "six words"
+
+CHECKS: list[Callable[[], None]] = []
 
 
 # -- the machine ----------------------------------------------------------------------
+
+def check(function: Callable[[], None]) -> Callable[[], None]:
+    """A step; they run in the order in which they stand."""
+    CHECKS.append(function)
+    return function
+
 
 def mount(*words: str) -> None:
     """mount(8)."""
@@ -162,3 +173,20 @@ def shown_certificate(port: int = 5080) -> str:
 def last_log(name: str = "rapi-daemon.log") -> str:
     """The whole log."""
     return (LOG / name).read_text()
+
+
+def ask(method: str, path: str, body: object = None, password: str = SECRET) -> tuple[int, Any]:
+    """Status and JSON value of a request by admin."""
+    client = connection()
+    word = base64.b64encode(f"admin:{password}".encode()).decode()
+    client.request(method, path, None if body is None else json.dumps(body),
+                   {"Authorization": f"Basic {word}", "Content-Type": "application/json"})
+    answer = client.getresponse()
+    return answer.status, json.load(answer)
+
+
+def listens(port: int) -> bool:
+    """Does somebody accept connections there?"""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
