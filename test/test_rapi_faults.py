@@ -79,3 +79,9 @@ class TestStatus(unittest.TestCase):
     def test_words_of_the_master_are_the_message(self):
         self.assertEqual(translate(errors.OpPrereqError("taken", ErrorCode.EXISTS)).message,
                          "taken")
+
+
+def test_no_path_goes_to_a_client():
+    for error in (errors.NoMaster("cannot connect to the master at /run/x"),
+                  errors.NoPermission("no permission to connect to the master at /run/x")):
+        assert "/run" not in translate(error).message

@@ -47,7 +47,7 @@ def connect(path: str, timeout: float) -> socket.socket:
         raise errors.NoMaster(f"cannot connect to the master at {path}") from None
     except (TimeoutError, BlockingIOError):
         sock.close()
-        raise errors.Timeout(f"connecting to the master at {path} took too long") from None
+        raise errors.Timeout("connecting to the master took too long") from None
     except OSError as err:
         sock.close()
         raise errors.NoMaster(f"cannot connect to the master at {path}: {err}") from None

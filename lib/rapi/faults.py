@@ -76,8 +76,11 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
     errors.LuxiError: http_errors.BadGateway,
     errors.ProtocolError: http_errors.BadGateway,
     errors.Timeout: http_errors.GatewayTimeout,
+    # Paths are for the log, not for strangers.
+    errors.NoMaster: lambda _: http_errors.BadGateway("The master cannot be reached"),
     # The administrator's mistake, and nothing that a client could wait out.
-    errors.NoPermission: http_errors.InternalServerError,
+    errors.NoPermission: lambda _: http_errors.InternalServerError(
+        "The daemon has no permission to reach the master"),
 }
 
 
