@@ -41,9 +41,10 @@ def test_a_wrong_opcode_rejects_the_whole_submission(scene, op, code):
     assert len(scene.queue.jobs()) == before
 
 
-def test_an_unknown_opcode(scene):
-    with pytest.raises(errors.OpCodeUnknown, match="OP_NOSUCH"):
-        scene.call(luxi.SubmitJob([{"OP_ID": "OP_NOSUCH"}]))
+@pytest.mark.parametrize("op_id", ["OP_NOSUCH", ["OP_NOSUCH"], {"OP_NOSUCH": 1}, 3, None])
+def test_an_unknown_opcode(scene, op_id):
+    with pytest.raises(errors.OpCodeUnknown, match="unknown opcode"):
+        scene.call(luxi.SubmitJob([{"OP_ID": op_id}]))
 
 
 def test_draining(scene):

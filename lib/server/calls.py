@@ -45,8 +45,9 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
     """The opcodes of a submission; ``OpPrereqError`` names what is wrong with them."""
     ops = []
     for wire in wires:
-        if wire.get("OP_ID") in opcodes.FORWARD_ONLY:
-            raise errors.OpPrereqError(f"This master does not carry out {wire['OP_ID']}",
+        op_id = wire.get("OP_ID")           # or whatever else stands there
+        if isinstance(op_id, str) and op_id in opcodes.FORWARD_ONLY:
+            raise errors.OpPrereqError(f"This master does not carry out {op_id}",
                                        ErrorCode.ENVIRON)
         try:
             ops.append(opcodes.load(wire))
