@@ -79,7 +79,7 @@ class Guard:
             raise denied(_WRONG)
         entry, decoys = self._users.find(name)
         mark = self._mark(name, password, entry)
-        if entry is not None and not self._is_over(entry) and self._remembers(mark):
+        if entry is not None and self._remembers(mark) and not self._is_over(entry):
             return entry.user
         here, peer = _is_here(peer), _network(peer)
         with self._mutex:
