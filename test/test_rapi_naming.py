@@ -50,7 +50,7 @@ def test_what_has_one_name_only():
 def test_groups_have_cases():
     master = Names()
     full_name(master, {"group_name": "Default"})
-    assert [call.qfilter[2] for call in master.calls] == ["Default", "Default"]
+    assert [call.qfilter[2] for call in master.calls] == ["Default"]
 
 
 class TestPatterns(RapiTestCase):

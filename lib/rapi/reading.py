@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import re
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,9 +21,9 @@ from ganeti.constants import ErrorCode, ResultStatus
 from ganeti.http import conditional
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Exchange, Master
-from ganeti.rapi.naming import UUID
 
 
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NORMAL = int(ResultStatus.NORMAL)
 #: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
 BATCH = 50

@@ -9,8 +9,7 @@ from ganeti.http import errors as http_errors
 from ganeti.opcodes.base import ReasonTrail
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Resource, verb
-from ganeti.rapi.naming import UUID
-from ganeti.rapi.reading import read
+from ganeti.rapi.reading import UUID, read
 from ganeti.rapi.submit import body_object
 
 FIELDS = ("watermark", "priority", "predicates", "action", "reason_trail", "uuid")
