@@ -93,7 +93,7 @@ def our_cluster(folder, *options):
         child.send_signal(signal.SIGTERM)
         child.stdout.close()
         if child.wait(60) != 0:
-            print(f"FAILED: devel/run ended with {child.returncode}", flush=True)
+            raise SystemExit(f"devel/run ended with {child.returncode} when it was told to stop")
 
 
 @contextlib.contextmanager
