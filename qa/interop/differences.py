@@ -7,6 +7,7 @@ doc/compatibility.md; test_compatibility fails until then.
 """
 
 import document
+from cases import CASES
 
 #: What is wrong with a request by itself is said at once, before there is a job.
 _AT_ONCE = [400, None]
@@ -198,6 +199,7 @@ def _keys(title, keys):
 def text():
     """The part of doc/compatibility.md."""
     return "\n".join([
+        f"{len(CASES)} cases are asked.\n",
         _cases("On Ganeti's master and on ours:", BOTH),
         _cases("On ours alone:", MASTER),
         _cases("On Ganeti's master alone:", LUXID),
