@@ -51,7 +51,7 @@ ROOMS = {"", "http", "rapi", "server", "upkeep"}
 #: A copied file of its own: imports nothing of ours, exempt from size and JSON rules.
 CLIENT = "rapi.client"
 
-MAX_LINES = 400
+MAX_LINES = 600
 
 #: Files of cmdlib that hold no logical unit, and what they are for.
 CMDLIB_SHARED = {

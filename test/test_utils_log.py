@@ -14,7 +14,9 @@ from ganeti.utils import log
 def put_back():
     root = logging.getLogger()
     handlers, level, raising = list(root.handlers), root.level, logging.raiseExceptions
+    factory = logging.getLogRecordFactory()
     yield
+    logging.setLogRecordFactory(factory)
     for handler in list(root.handlers):
         if handler not in handlers:
             root.removeHandler(handler)
@@ -32,6 +34,16 @@ def test_every_byte_stays_on_its_line(tmp_path):
     first, second = path.read_text().splitlines()
     assert "ganeti-test pid=" in first and "\\x0a" in first and "\\x1b" in first
     assert second.endswith("INFO second")
+
+
+def test_an_os_error_is_logged_without_its_number(tmp_path):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path))
+    for err in (FileNotFoundError(2, "No such file or directory", "/gone"), OSError(28, "Full")):
+        logging.warning("Cannot go on: %s", err)
+    first, second = path.read_text().splitlines()
+    assert first.endswith("Cannot go on: /gone: No such file or directory")
+    assert second.endswith("Cannot go on: Full")
 
 
 def test_a_traceback_cannot_be_taken_for_a_record(tmp_path):

@@ -1,5 +1,9 @@
 """Order of names as people expect it; words for one use."""
 
+import errno
+import os
+import socket
+
 import pytest
 
 from ganeti.utils import text
@@ -30,3 +34,26 @@ def test_words_are_used_once():
     words = [make() for make in (one, other) for _ in range(1000)]
     assert len(set(words)) == 2000 and {len(word) for word in words} == {16}
     assert all(word.isalnum() and word.isascii() for word in words)
+
+
+def raised_by(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as err:
+        return err
+    raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize("err, words", [
+    (raised_by(open, "/nonexistent/file"), "/nonexistent/file: No such file or directory"),
+    (raised_by(open, b"/nonexistent/file"), "/nonexistent/file: No such file or directory"),
+    (raised_by(os.rename, "/nonexistent/a", "/b"),
+     "/nonexistent/a -> /b: No such file or directory"),
+    (OSError(errno.EADDRINUSE, "Address already in use"), "Address already in use"),
+    (socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+     "Name or service not known"),
+    (TimeoutError("timed out"), "timed out"),
+    (OSError(), "OSError"),
+])
+def test_an_os_error_is_told_without_its_number(err, words):
+    assert text.describe_os_error(err) == words

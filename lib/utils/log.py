@@ -18,6 +18,8 @@ import stat
 import time
 from typing import Any
 
+from ganeti.utils.text import describe_os_error
+
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
                 "%(module)s:%(lineno)d %(levelname)s %(message)s")
@@ -28,6 +30,20 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def escape(text: str) -> str:
     """Text on one line: control characters become ``\\x0a`` and the like."""
     return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _words(arg: object) -> object:
+    return describe_os_error(arg) if isinstance(arg, OSError) else arg
+
+
+class _Record(logging.LogRecord):
+    """A record whose arguments are put into words for people."""
+
+    def getMessage(self) -> str:
+        """The message; an ``OSError`` in it as ``FILE: reason``, without its number."""
+        if isinstance(self.args, tuple) and any(isinstance(arg, OSError) for arg in self.args):
+            self.args = tuple(map(_words, self.args))
+        return super().getMessage()
 
 
 class OneLineFormatter(logging.Formatter):
@@ -159,6 +175,7 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
         root.removeHandler(handler)
         handler.close()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.setLogRecordFactory(_Record)
     formatter = JsonFormatter(program) if json_lines else OneLineFormatter(
         (FORMAT_DEBUG if debug else FORMAT).format(program=program))
     handlers: list[logging.Handler] = []

@@ -1,8 +1,9 @@
-"""Text for people: the order of names, words that stand for one thing each."""
+"""Text for people: the order of names, words for an ``OSError``, words for one use."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -33,6 +34,17 @@ def nice_key(name: str) -> NiceKey:
 def nice_sorted(names: list[str]) -> list[str]:
     """The names in the order that people expect."""
     return sorted(names, key=nice_key)
+
+
+def describe_os_error(err: OSError) -> str:
+    """The words of an ``OSError`` for people: ``FILE: reason``, without the number.
+
+    ``str(err)`` would begin with "[Errno 13]", which tells an administrator nothing.
+    """
+    reason = err.strerror or str(err) or type(err).__name__
+    files = [os.fsdecode(name) for name in (err.filename, err.filename2)
+             if isinstance(name, (str, bytes))]
+    return ": ".join([" -> ".join(files), reason] if files else [reason])
 
 
 def unique_words() -> Callable[[], str]:
