@@ -25,7 +25,7 @@ FLOORS: list[tuple[int, str, str]] = [
                  " http.conditional http.coding"),
     (2, "shared", "utils.* params ipolicy qfilter"),
     (2, "master", "locking schema upkeep.wal"),
-    (3, "shared", "daemon objects opcodes.* jobrules"),
+    (3, "shared", "daemon.* objects opcodes.* jobrules"),
     (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
                  " http.seats http.connection http.server http.access"),
     (3, "master", "store"),
@@ -71,6 +71,7 @@ CMDLIB_SHARED = {
 UNTESTED = {
     "constants": "words only; whoever uses them tests them",
     "_autoconf": "generated",
+    "daemon.base": "a class of empty steps; every test of a daemon goes through it",
     "jqueue.task": "types only; every test of the queue goes through them",
 }
 

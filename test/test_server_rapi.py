@@ -19,7 +19,7 @@ from ganeti.daemon import DaemonError
 from ganeti.pathutils import Paths
 from ganeti.rapi.client import ApiError, GanetiClient
 from ganeti.server import rapi
-from ganeti.utils.succession import Successor
+from ganeti.daemon.handover import Successor
 
 
 class RootTestCase(unittest.TestCase):
@@ -135,7 +135,7 @@ class TestLife(RootTestCase):
         child = subprocess.Popen(["sleep", "600"])
         said, done = [], threading.Event()
         self.enter(mock.patch.object(rapi, "SUCCESSION_TIMEOUT", 0.0))
-        self.enter(mock.patch.object(rapi.succession, "start", return_value=Successor(
+        self.enter(mock.patch.object(rapi.handover, "start", return_value=Successor(
             child.pid, ear)))
         self.enter(mock.patch("logging.error", lambda *words: said.append(words) or done.set()))
         self.daemon.pid_fd = 0
@@ -189,7 +189,7 @@ class TestLife(RootTestCase):
 
 class TestMain(RootTestCase):
     def test_sockets_that_are_none(self):
-        with mock.patch.object(rapi.succession, "take_sockets", side_effect=OSError(9, "no")), \
+        with mock.patch.object(rapi.handover, "take_sockets", side_effect=OSError(9, "no")), \
                 contextlib.redirect_stderr(io.StringIO()) as said:
             self.assertEqual(rapi.main(["-f"]), 1)
         self.assertEqual(said.getvalue(), "ganeti-rapi: no\n")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, luxi, pathutils
+from ganeti.daemon import handover, pid_file
 from ganeti.http import access as access_log
 from ganeti.http import tls
 from ganeti.http.auth import UsersFile
@@ -23,7 +24,7 @@ from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening, options
 from ganeti.server.application import Application
 from ganeti.server.mastership import Signpost, check_master
-from ganeti.utils import log, succession
+from ganeti.utils import log
 from ganeti.utils.loop import READ, Loop, Timer
 
 MAX_CLIENTS = 2000
@@ -67,8 +68,8 @@ class RapiDaemon(daemon.Daemon):
                 setattr(arguments, name, os.path.abspath(getattr(arguments, name)))
         self._folder = os.getcwd()
         #: Taken before detaching makes another process of us.
-        self._listeners = succession.take_sockets(os.environ)
-        self._successor: succession.Successor | None = None
+        self._listeners = handover.take_sockets(os.environ)
+        self._successor: handover.Successor | None = None
         self._server: Server | None = None
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
@@ -182,7 +183,7 @@ class RapiDaemon(daemon.Daemon):
             return
         assert self.pid_fd is not None
         try:
-            self._successor = succession.start(
+            self._successor = handover.start(
                 options.own_command(), self._folder, self._listeners, self.pid_fd, os.environ)
         except OSError as err:
             logging.error("Cannot start a successor: %s", err)
@@ -193,7 +194,7 @@ class RapiDaemon(daemon.Daemon):
         self._patience = loop.call_later(SUCCESSION_TIMEOUT, lambda: self._settle(
             successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"))
 
-    def _settle(self, successor: succession.Successor, hear: Callable[[], str]) -> None:
+    def _settle(self, successor: handover.Successor, hear: Callable[[], str]) -> None:
         """``hear`` says why it did not start, if it did not."""
         server = self._server
         assert server is not None
@@ -208,7 +209,7 @@ class RapiDaemon(daemon.Daemon):
             successor.end()
             return
         logging.info("Process %d has taken over; finishing what has begun", successor.pid)
-        daemon.give_up_pid_file(self)
+        pid_file.give_up_pid_file(self)
         self._stopped = True
         self._end_waits()
         server.hand_over()

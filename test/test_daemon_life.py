@@ -2,16 +2,13 @@
 
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from testutils import make_paths
-
-from ganeti import constants, daemon
+from ganeti import constants
 
 SCRIPT = """
 import os, sys, threading
@@ -157,21 +154,6 @@ def test_a_failure_while_serving_is_logged_and_ends_with_1(tmp_path):
     assert "RuntimeError: broken" in (tmp_path / "log").read_text()
 
 
-def test_only_root_changes_user(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    daemon.become_user("nosuchuser", "nosuchgroup")
-
-
-def test_root_takes_the_users_groups(monkeypatch):
-    calls = []
-    for name in ("initgroups", "setgid", "setuid"):
-        monkeypatch.setattr(os, name, lambda *args, name=name: calls.append((name, args[-1])))
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(daemon.log, "own_files", lambda *ids: calls.append(("log", ids)))
-    daemon.become_user("daemon", "daemon")
-    assert [name for name, _ in calls] == ["log", "initgroups", "setgid", "setuid"]
-
-
 def test_a_pid_file_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "other").write_text("untouched")
     (tmp_path / "pid").symlink_to(tmp_path / "other")
@@ -193,12 +175,3 @@ def test_descriptors_that_are_closed_stay_out_of_the_way(tmp_path):
     finally:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
         until(lambda: not (tmp_path / "pid").exists())
-
-
-def test_directories_that_a_reboot_took_are_made_again(tmp_path):
-    paths = make_paths(tmp_path)
-    daemon.make_directories(paths)
-    os.chmod(paths.socket_dir, 0o700)
-    daemon.make_directories(paths)
-    assert stat.S_IMODE(os.stat(paths.run_dir).st_mode) == 0o775
-    assert stat.S_IMODE(os.stat(paths.socket_dir).st_mode) == 0o700, "it was there already"

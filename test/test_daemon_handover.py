@@ -7,14 +7,14 @@ import sys
 import textwrap
 import unittest
 
-from ganeti.utils import succession
+from ganeti.daemon import handover
 
 SUCCESSOR = """
     import os, sys
     sys.path[:0] = PATH
-    from ganeti.utils import succession
-    place = succession.take_place(os.environ)
-    sockets = succession.take_sockets(os.environ)
+    from ganeti.daemon import handover
+    place = handover.take_place(os.environ)
+    sockets = handover.take_sockets(os.environ)
     left = [name for name in os.environ if name.startswith(("LISTEN", "GANETI_SUCC"))]
     os.pwrite(place.pid_fd, b"seen", 0)
     place.tell(f"{[sock.getsockname()[1] for sock in sockets]} {os.getcwd()} {left}", 3)
@@ -23,11 +23,11 @@ SUCCESSOR = """
 GIVEN = """
     import contextlib, os, socket, sys
     sys.path[:0] = PATH
-    from ganeti.utils import succession
+    from ganeti.daemon import handover
     with contextlib.suppress(OSError):
         CODE
     try:
-        succession.take_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+        handover.take_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
     except OSError as err:
         print(err.strerror)
 """
@@ -38,8 +38,8 @@ def start(script, listeners, folder="/"):
     code = textwrap.dedent(script).replace("PATH", repr(sys.path))
     file = os.memfd_create("pid")
     try:
-        return succession.start([sys.executable, "-c", code], folder, listeners, file,
-                                os.environ), os.dup(file)
+        return handover.start([sys.executable, "-c", code], folder, listeners, file,
+                              os.environ), os.dup(file)
     finally:
         os.close(file)
 
@@ -87,13 +87,13 @@ class TestSuccession(unittest.TestCase):
 class TestTaking(unittest.TestCase):
     def test_what_is_for_another_process_is_not_for_us(self):
         environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "A": "b"}
-        self.assertEqual(succession.take_sockets(environment), [])
+        self.assertEqual(handover.take_sockets(environment), [])
         self.assertEqual(environment, {"A": "b"})
 
     def test_nonsense(self):
         for count in ("", "x", "-1"):
             environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count}
-            self.assertEqual(succession.take_sockets(environment), [])
+            self.assertEqual(handover.take_sockets(environment), [])
 
     def test_descriptors_that_are_no_listening_sockets(self):
         for code, words in (("os.close(3)", "descriptor 3 is no socket"),
@@ -104,5 +104,5 @@ class TestTaking(unittest.TestCase):
             self.assertIn(words, done.stdout)
 
     def test_no_predecessor(self):
-        self.assertIsNone(succession.take_place({}))
-        self.assertIsNone(succession.take_place({"GANETI_SUCCESSION": "3"}))
+        self.assertIsNone(handover.take_place({}))
+        self.assertIsNone(handover.take_place({"GANETI_SUCCESSION": "3"}))
