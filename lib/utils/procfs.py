@@ -1,0 +1,69 @@
+"""Other processes as /proc shows them (proc_pid_comm(5), proc_net(5))."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+
+from ganeti.pathutils import inside
+
+_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
+#: TCP_LISTEN in the column ``st``.
+_LISTEN = "0A"
+
+
+def name_of(pid: int) -> str | None:
+    """The name of a process, at most 15 characters of it; None when it does not live."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return None
+    name, state = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:][:1]
+    return None if state in ("Z", "X") else name
+
+
+def describe(pid: int) -> str:
+    """``ganeti-rapi (pid 99)``, or only the number when the name is not known."""
+    name = name_of(pid)
+    return f"{name} (pid {pid})" if name else f"pid {pid}"
+
+
+def flock_holder(fd: int) -> int | None:
+    """The process that took the flock(2) of an open file; None when that cannot be told."""
+    found = os.fstat(fd)
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if words[1:2] == ["FLOCK"] and words[5:6] == [place] and words[4].isdecimal():
+                return int(words[4]) or None
+    return None
+
+
+def listeners_on(port: int) -> list[int]:
+    """The processes that listen on a TCP port of this machine, as far as we may see them."""
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
+            rows = [line.split() for line in file][1:]
+            inodes |= {row[9] for row in rows
+                       if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+    return sorted(pid for pid in _pids() if inodes and _has_socket(pid, inodes))
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def _has_socket(pid: int, inodes: set[str]) -> bool:
+    folder = f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(folder):
+            found = _SOCKET.fullmatch(os.readlink(inside(folder, name)))
+            if found is not None and found[1] in inodes:
+                return True
+    except OSError:             # another user's, or it has ended
+        pass
+    return False
