@@ -4,20 +4,23 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
 import unittest
 
 from ganeti.daemon import handover
+from ganeti.daemon.pid_file import PidFile
 
 SUCCESSOR = """
     import os, sys
     sys.path[:0] = PATH
     from ganeti.daemon import handover
-    place = handover.take_place(os.environ)
+    place = handover.inherit(os.environ)
     sockets = handover.take_sockets(os.environ)
     left = [name for name in os.environ if name.startswith(("LISTEN", "GANETI_SUCC"))]
     os.pwrite(place.pid_fd, b"seen", 0)
-    place.tell(f"{[sock.getsockname()[1] for sock in sockets]} {os.getcwd()} {left}", 3)
+    place.report(f"{[sock.getsockname()[1] for sock in sockets]} {os.getcwd()} {left}", 3)
 """
 
 GIVEN = """
@@ -33,13 +36,13 @@ GIVEN = """
 """
 
 
-def start(script, listeners, folder="/"):
+def start(script, listeners, folder="/", **options):
     """A successor that runs a script, and a file in the place of its pid file."""
     code = textwrap.dedent(script).replace("PATH", repr(sys.path))
     file = os.memfd_create("pid")
     try:
         return handover.start([sys.executable, "-c", code], folder, listeners, file,
-                              os.environ), os.dup(file)
+                              os.environ, **options), os.dup(file)
     finally:
         os.close(file)
 
@@ -58,25 +61,38 @@ class TestSuccession(unittest.TestCase):
     def test_it_has_the_sockets_the_file_and_the_folder(self):
         found = self.start(SUCCESSOR, folder="/tmp")
         ports = [sock.getsockname()[1] for sock in self.listeners]
-        self.assertEqual(found.hear(), f"{ports} {os.path.realpath('/tmp')} []")
+        self.assertEqual(found.problem(), f"{ports} {os.path.realpath('/tmp')} []")
         self.assertEqual(os.pread(self.pid_file, 10, 0), b"seen")
         found.end()
 
     def test_ready(self):
         found = self.start(SUCCESSOR.replace(", 3)", ", 0)"))
-        self.assertEqual(found.hear(), "")
+        self.assertEqual(found.problem(), "")
         found.end()
 
     def test_a_folder_that_only_root_can_enter(self):
         found = self.start(SUCCESSOR, folder="/nowhere")
-        self.assertIn("] / []", found.hear())
+        self.assertIn("] / []", found.problem())
         found.end()
 
     def test_one_that_dies(self):
         found = self.start("raise SystemExit(1)")
-        self.assertEqual(found.hear(), "it said nothing")
+        self.assertEqual(found.problem(), "it ended without a word")
         found.end()
         found.end()                     # gone long ago
+
+    def test_the_last_words_of_one_that_dies_are_heard(self):
+        found = self.start("import nosuchmodule", keep_stderr=False)
+        self.assertIn("ModuleNotFoundError: No module named 'nosuchmodule'", found.problem())
+        found.end()
+
+    def test_a_program_that_is_gone_is_heard_of(self):
+        file = os.memfd_create("pid")
+        self.addCleanup(os.close, file)
+        found = handover.start(["/nowhere/ganeti-rapi"], "/", self.listeners, file, os.environ,
+                               keep_stderr=False)
+        self.assertIn("/nowhere/ganeti-rapi", found.problem())
+        found.end()
 
     def test_one_that_hangs_is_ended(self):
         found = self.start("import time; time.sleep(600)")
@@ -104,5 +120,52 @@ class TestTaking(unittest.TestCase):
             self.assertIn(words, done.stdout)
 
     def test_no_predecessor(self):
-        self.assertIsNone(handover.take_place({}))
-        self.assertIsNone(handover.take_place({"GANETI_SUCCESSION": "3"}))
+        self.assertIsNone(handover.inherit({}))
+        self.assertIsNone(handover.inherit({"GANETI_SUCCESSION": "3"}))
+
+
+class TestFollowing(unittest.TestCase):
+    """The process that was started stays until the last successor has ended."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.pid_file = PidFile.create(folder.name + "/pid", "ganeti-test")
+        self.addCleanup(self.pid_file.close)
+
+    def child(self, script):
+        """A child that runs some shell once it was written into the pid file."""
+        child = subprocess.Popen(["sh", "-c", "read go; " + script, self.pid_file.path],
+                                 stdin=subprocess.PIPE, text=True)
+        self.addCleanup(child.wait)
+        return child
+
+    def follow(self, child):
+        with open(self.pid_file.path, "w") as file:
+            file.write(f"{child.pid}\n")
+        child.stdin.write("go\n")
+        child.stdin.close()
+        return handover.follow(self.pid_file, child.pid)
+
+    def test_one_that_removes_its_pid_file_has_ended_well(self):
+        self.assertIsNone(self.follow(self.child('rm "$0"')))
+
+    def test_one_that_leaves_its_pid_file_has_crashed(self):
+        child = self.child("kill -9 $$")
+        self.assertEqual(self.follow(child), child.pid)
+
+    def test_a_successor_of_the_successor_is_followed(self):
+        next_one = self.child('rm "$0"')
+        first = self.child(f'echo {next_one.pid} > "$0"')
+        timer = threading.Timer(0.1, next_one.stdin.close)      # its "read" ends then
+        timer.start()
+        self.addCleanup(timer.join)
+        self.assertIsNone(self.follow(first))
+        next_one.wait()
+
+    def test_one_that_is_gone_already(self):
+        child = self.child("exit 0")
+        child.communicate("go\n")
+        with open(self.pid_file.path, "w") as file:
+            file.write(f"{child.pid}\n")
+        self.assertEqual(handover.follow(self.pid_file, child.pid), child.pid)

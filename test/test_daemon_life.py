@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import pytest
 
-from ganeti import constants
+from ganeti import daemon
+
 
 SCRIPT = """
 import os, sys, threading
@@ -144,9 +147,75 @@ def test_a_start_that_fails_by_our_own_mistake_is_in_the_log(tmp_path, foregroun
     assert "never thought of" in (tmp_path / "log").read_text()
 
 
-def test_a_missing_directory_means_no_cluster(tmp_path):
+def test_a_missing_directory_is_named(tmp_path):
     done = run(tmp_path / "none")
-    assert done.returncode == constants.EXIT_NODESETUP_ERROR and "ganeti-cluster" in done.stderr
+    assert done.returncode == 1 and done.stderr == (
+        f"ganeti-small: {tmp_path}/none does not exist, where the pid file should be\n")
+
+
+def test_a_reload_and_a_stop_are_told_to_the_service_manager(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        child = subprocess.Popen(command(tmp_path, foreground="yes"), env={
+            **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert manager.recv(100) == b"READY=1"
+        child.send_signal(signal.SIGHUP)
+        assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert manager.recv(100) == b"READY=1"
+        child.send_signal(signal.SIGTERM)
+        assert manager.recv(100) == b"STOPPING=1"
+        assert child.wait(PATIENCE) == 0
+
+
+def test_signals_without_a_meaning_are_logged_and_ignored(tmp_path):
+    assert run(tmp_path).returncode == 0
+    pid = int((tmp_path / "pid").read_text())
+    odd = ["SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR",
+           "SIGRTMIN", "SIGRTMAX", "SIGSTKFLT"]
+    try:
+        for name in odd:
+            os.kill(pid, getattr(signal, name))
+        os.kill(pid, signal.SIGRTMIN + 1)
+        until(lambda: all(name in (tmp_path / "log").read_text() for name in odd))
+        until(lambda: f"Received signal {signal.SIGRTMIN + 1}, which means nothing to ganeti-small"
+              in (tmp_path / "log").read_text())
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not (tmp_path / "pid").exists())
+    assert story(tmp_path)[-2:] == ["stop", "finish"]
+
+
+def test_warnings_about_the_start_are_shown_on_the_terminal(tmp_path):
+    script = SCRIPT.replace('self.note("start")', 'self.warn("mind the gap")')
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), "", "no"], text=True,
+                          stderr=subprocess.PIPE, timeout=PATIENCE)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+    assert (done.returncode, done.stderr) == (0, "ganeti-small: warning: mind the gap\n")
+    assert "WARNING mind the gap" in (tmp_path / "log").read_text()
+    until(lambda: not (tmp_path / "pid").exists())
+
+
+class TestCheckRole:
+    """What systemd's ExecCondition= is told."""
+
+    @pytest.mark.parametrize("code, expected", [(11, 11), (12, 12), (1, 255)])
+    def test_reasons_not_to_start(self, code, expected, capsys):
+        small = daemon.Daemon()
+        small.name = "ganeti-small"
+        small.check_role = mock.Mock(side_effect=daemon.DaemonError("not here", code))
+        assert daemon.check_role(small) == expected
+        assert capsys.readouterr().err == "ganeti-small: not here\n"
+
+    def test_a_file_that_cannot_be_read_fails_the_unit(self, capsys):
+        small = daemon.Daemon()
+        small.name = "ganeti-small"
+        small.check_role = mock.Mock(side_effect=PermissionError(13, "Permission denied", "/x"))
+        assert daemon.check_role(small) == 255
+        assert capsys.readouterr().err == "ganeti-small: /x: Permission denied\n"
+
+    def test_the_place_for_a_daemon(self):
+        assert daemon.check_role(daemon.Daemon()) == 0
 
 
 def test_a_failure_while_serving_is_logged_and_ends_with_1(tmp_path):

@@ -1,10 +1,7 @@
 """Both daemons, for real: a whole life over HTTP, and what survives SIGKILL."""
 
-import contextlib
-import http.client
 import json
 import os
-import signal
 import socket
 import ssl
 import threading
@@ -154,86 +151,6 @@ def test_a_detached_front_returns_when_it_listens(tmp_path):
                     break
                 with_end.wait(0.02)
         assert not os.path.exists(made.paths.pid_file("ganeti-rapi"))
-
-
-def pid_of(cluster):
-    """The process that the front's pid file names."""
-    return int(Path(cluster.paths.pid_file("ganeti-rapi")).read_text())
-
-
-def version(connection):
-    """Ask for it; does the connection end then?"""
-    connection.request("GET", "/version")
-    response = connection.getresponse()
-    assert (response.status, response.read()) == (200, b"2\n")
-    return response.getheader("Connection") == "close"
-
-
-def test_a_successor_takes_over_and_no_client_notices(cluster):
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as kept:
-        assert not version(kept)
-        first = pid_of(cluster)
-        for round_ in range(2):             # a successor can have one as well
-            before = pid_of(cluster)
-            os.kill(before, signal.SIGUSR2)
-            cluster.until(lambda: pid_of(cluster) != before)
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as new:
-            assert not version(new)
-        assert version(kept)                # served by the old process, for the last time
-    assert cluster.processes["rapi"].wait(60) == 0
-    os.kill(pid_of(cluster), signal.SIGTERM)
-    cluster.until(lambda: not Path(cluster.paths.pid_file("ganeti-rapi")).exists())
-    assert first != before
-    cluster.start_front()
-
-
-@pytest.fixture
-def changing(tmp_path):
-    """A cluster whose front has a certificate's file of the test's own, and that file."""
-    with DaemonCluster(tmp_path, nodes=(HOST,), tls=True) as made:
-        own = tmp_path / "own.pem"
-        own.write_bytes(Path(made.paths.rapi_cert).read_bytes())
-        made.start(f"--ssl-cert={own}")
-        made.get("/version")            # while it starts it takes no signals
-        yield made, own
-
-
-def front_said(cluster, words):
-    """The first line of the front's log with these words, once it is there."""
-    log = Path(cluster.paths.rapi_log)
-    cluster.until(lambda: words in log.read_text())
-    return next(line for line in log.read_text().splitlines() if words in line)
-
-
-def test_a_successor_that_cannot_start_changes_nothing(changing):
-    cluster, own = changing
-    context = ssl.create_default_context(cafile=cluster.paths.rapi_cert)
-    with contextlib.closing(http.client.HTTPSConnection(
-            "localhost", cluster.port, context=context)) as kept:
-        assert not version(kept)
-        first, good = pid_of(cluster), own.read_bytes()
-        own.write_bytes(b"no certificate")
-        os.kill(first, signal.SIGUSR2)
-        assert str(own) in front_said(cluster, "Going on, as the successor did not start: ")
-        assert not version(kept) and pid_of(cluster) == first
-    assert cluster.get("/2/info").status == 200
-    own.write_bytes(good)                   # and the next one may
-    os.kill(first, signal.SIGUSR2)
-    cluster.until(lambda: pid_of(cluster) != first)
-    os.kill(pid_of(cluster), signal.SIGTERM)
-    cluster.until(lambda: not Path(cluster.paths.pid_file("ganeti-rapi")).exists())
-
-
-def test_whoever_is_stopped_takes_a_successor_along_that_is_not_ready(changing):
-    cluster, own = changing
-    own.unlink()
-    os.mkfifo(own)                          # reading it waits for ever
-    os.kill(pid_of(cluster), signal.SIGUSR2)
-    successor = int(front_said(cluster, " will take over").split()[-4])
-    assert cluster.stop("rapi") == 0
-    with pytest.raises(ProcessLookupError):
-        os.kill(successor, 0)
-    assert not Path(cluster.paths.pid_file("ganeti-rapi")).exists()
 
 
 def test_a_request_is_known_everywhere_by_the_id_that_its_client_gave(tmp_path):

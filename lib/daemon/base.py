@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ganeti import constants, errors
+from ganeti.daemon.pid_file import PidFile
 
 
 class DaemonError(errors.Error):
@@ -36,11 +38,24 @@ class Daemon:
     #: User and group to become when started as root.
     user: str
     group: str
-    #: The pid file that is ours and locked; None while it is not, or not any more.
-    pid_fd: int | None = None
+    #: The open pid file; set by ``life`` before ``bind``.
+    pid: PidFile | None = None
+    #: The process that has taken over from this one; None as long as this one is the daemon.
+    successor: int | None = None
+
+    #: What the administrator who starts the daemon should know, a line each.
+    warnings: tuple[str, ...] = ()
+
+    def warn(self, text: str) -> None:
+        """Log a warning about this start, and show it where the daemon was started."""
+        logging.warning("%s", text)
+        self.warnings += (text,)
+
+    def check_role(self) -> None:
+        """Raise ``DaemonError`` unless this machine is the place for this daemon."""
 
     def prepare(self) -> None:
-        """Check that this is the place, and make directories that are missing."""
+        """Make directories that are missing."""
 
     def bind(self) -> None:
         """Open what may need root's rights."""
@@ -63,7 +78,7 @@ class Daemon:
     def reload(self) -> None:
         """Read files again."""
 
-    #: Starts a process that takes this one's place; None: there is no such thing.
+    #: Starts a process that takes this one's place; None: this daemon cannot be succeeded.
     hand_over: Callable[[], None] | None = None
 
     def finish(self) -> None:

@@ -1,10 +1,22 @@
-"""A process hands its listening sockets to one that takes its place, and no client notices.
+"""A process hands its listening sockets to a successor, and no client notices.
 
-The sockets are given as systemd gives them (sd_listen_fds(3)): descriptors from 3
-on, ``LISTEN_FDS`` of them, for the process ``LISTEN_PID``. Our own successor gets
-two more: a socket by which it says that it is ready, or why it never will be, and
-the predecessor's pid file, which it could not open itself without root's rights.
-``GANETI_SUCCESSION`` has the numbers of these.
+Theory. The sockets are given as systemd gives them (sd_listen_fds(3)): descriptors from 3
+on, ``LISTEN_FDS`` of them, for the process ``LISTEN_PID``. Our own successor gets two
+more, whose numbers are in ``GANETI_SUCCESSION``: a socket by which it says that it is
+ready, or why it never will be, and the open pid file, whose lock it shares from its birth.
+
+    predecessor                           successor
+    start() ............................. inherit(): has the sockets and the lock
+    serves on                             reads its files, becomes ready
+                                          writes its number into the pid file
+    hears "0" <-------------------------- report("", 0)
+    stops accepting, finishes, leaves     serves
+    (or: hears why not, ends it,
+     writes its own number again)
+
+From then on a signal that still reaches the predecessor is meant for the daemon, and it
+passes it on. Where the process that was started must not end as long as the service runs
+(``daemon.life`` knows), it stays for that alone: see ``follow``.
 """
 
 from __future__ import annotations
@@ -13,10 +25,13 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import signal
 import socket
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+
+from ganeti.daemon.pid_file import PidFile
 
 Environment = MutableMapping[str, str]
 
@@ -26,6 +41,9 @@ FIRST = 3
 MAX_SOCKETS = 16
 #: Descriptors from here on are in nobody's way.
 _ASIDE = 64
+#: Bytes of the end of what a failed successor wrote to standard error.
+_LAST_WORDS = 2000
+_VARIABLE = "GANETI_SUCCESSION"
 #: Only the new process knows its number before it becomes the program. The folder may be
 #: root's, and whoever starts the successor is root no more.
 _SCRIPT = '{ cd "$0" 2>/dev/null || cd /; } && LISTEN_PID=$$ && export LISTEN_PID && exec "$@"'
@@ -34,7 +52,7 @@ _SCRIPT = '{ cd "$0" 2>/dev/null || cd /; } && LISTEN_PID=$$ && export LISTEN_PI
 def take_sockets(environment: Environment) -> list[socket.socket]:
     """The listening sockets that this process was started with; children do not get them.
 
-    Raises ``OSError`` that names the descriptor which is none.
+    Raises ``OSError`` that names the descriptor which is not one.
     """
     pid, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
     environment.pop("LISTEN_FDNAMES", None)
@@ -54,76 +72,148 @@ def take_sockets(environment: Environment) -> list[socket.socket]:
     return found
 
 
-class Place:
-    """What a successor has of its predecessor."""
+class Inherited:
+    """What a successor has of its predecessor, besides the sockets."""
 
-    def __init__(self, voice: socket.socket, pid_fd: int) -> None:
-        self._voice = voice
+    def __init__(self, ready_writer: socket.socket, pid_fd: int) -> None:
+        self._ready_writer = ready_writer
         self.pid_fd = pid_fd
 
-    def tell(self, text: str, exit_code: int) -> None:
-        """Say to the predecessor how the start went."""
-        with contextlib.suppress(OSError), self._voice:
-            self._voice.sendall(f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
+    def report(self, text: str, exit_code: int) -> None:
+        """Tell the predecessor how the start went, and leave its standard error alone.
+
+        That is a file of the predecessor's for the words of a start that fails.
+        """
+        with contextlib.suppress(OSError), self._ready_writer:
+            self._ready_writer.sendall(f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
 
 
-def take_place(environment: Environment) -> Place | None:
+def inherit(environment: Environment) -> Inherited | None:
     """None unless this process was started to succeed another."""
-    numbers = environment.pop("GANETI_SUCCESSION", "").split()
-    if len(numbers) != 2:
+    numbers = environment.pop(_VARIABLE, "").split()
+    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
         return None
-    voice, pid_fd = map(int, numbers)
-    for fd in (voice, pid_fd):
+    ready_writer, pid_fd = map(int, numbers)
+    for fd in (ready_writer, pid_fd):
         os.set_inheritable(fd, False)
-    return Place(socket.socket(fileno=voice), pid_fd)
+    return Inherited(socket.socket(fileno=ready_writer), pid_fd)
 
 
 @dataclass(frozen=True)
 class Successor:
-    """A process that was started to take our place; ``ear`` hears how its start went."""
+    """A process that was started to take over; ``ready_reader`` is readable once it says so."""
 
     pid: int
-    ear: socket.socket
+    ready_reader: socket.socket
+    #: What it writes to standard error while it starts; -1: that is our own.
+    stderr: int = -1
 
-    def hear(self) -> str:
-        """Why it cannot take our place; '' when it is ready. Call it once ``ear`` is readable."""
-        self.ear.setblocking(True)
+    def problem(self) -> str:
+        """Why it cannot take over; '' when it is ready. Call once ``ready_reader`` is readable."""
+        self.ready_reader.setblocking(True)
         try:
-            said = self.ear.recv(4096).decode("utf-8", "replace")
+            said = self.ready_reader.recv(4096).decode("utf-8", "replace")
         except OSError:
             said = ""
-        self.ear.close()
+        self.ready_reader.close()
         code, _, text = said.partition(" ")
-        return "" if code == "0" else text or "it said nothing"
+        if code == "0":
+            self._close_stderr()
+            return ""
+        return text or self._last_words() or "it ended without a word"
 
     def end(self) -> None:
-        """It is not wanted any more; it may have ended already."""
-        self.ear.close()
+        """Kill it; it may have ended already."""
+        self.ready_reader.close()
+        self._close_stderr()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
+    def _last_words(self) -> str:
+        """The end of what it wrote, lines joined; '' for nothing."""
+        if self.stderr < 0:
+            return ""
+        size = os.fstat(self.stderr).st_size
+        start = max(0, size - _LAST_WORDS)
+        text = os.pread(self.stderr, _LAST_WORDS, start).decode("utf-8", "replace")
+        lines = [line.strip() for line in text.splitlines()]
+        return " / ".join(line for line in lines if line)
+
+    def _close_stderr(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.stderr)
+
 
 def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], pid_fd: int,
-          environment: Environment) -> Successor:
-    """Start a successor: ``argv``, in ``folder``. Raises ``OSError``."""
-    ear, voice = socket.socketpair()
-    given = [*(listener.fileno() for listener in listeners), voice.fileno(), pid_fd]
+          environment: Environment, *, keep_stderr: bool = True) -> Successor:
+    """Start a successor: ``argv``, in ``folder``. Raises ``OSError``.
+
+    Without ``keep_stderr`` (ours leads nowhere) its standard error is kept for
+    ``Successor.problem``: a program that is half installed dies before it can say why.
+    """
+    ready_reader, ready_writer = socket.socketpair()
+    given = [*(listener.fileno() for listener in listeners), ready_writer.fileno(), pid_fd]
     last = FIRST + len(given) - 1
     aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ASIDE) for fd in given]
+    stderr = -1 if keep_stderr else os.memfd_create("stderr", os.MFD_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, fd, FIRST + index) for index, fd in enumerate(aside)]
+    if stderr >= 0:
+        actions.append((os.POSIX_SPAWN_DUP2, stderr, 2))
     try:
         pid = os.posix_spawn(
             "/bin/sh", ["sh", "-c", _SCRIPT, folder, *argv],
             {**environment, "LISTEN_FDS": str(len(listeners)),
-             "GANETI_SUCCESSION": f"{last - 1} {last}"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, fd, FIRST + index)
-                          for index, fd in enumerate(aside)])
+             _VARIABLE: f"{last - 1} {last}"}, file_actions=actions)
     except OSError:
-        ear.close()
+        ready_reader.close()
+        if stderr >= 0:
+            os.close(stderr)
         raise
     finally:
-        voice.close()
+        ready_writer.close()
         for fd in aside:
             os.close(fd)
-    return Successor(pid, ear)
+    return Successor(pid, ready_reader, stderr)
+
+
+def can_follow() -> bool:
+    """Does the kernel let us wait for a process that is not our child (Linux 5.3)?"""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+        return True
+    except OSError:
+        return False
+
+
+def follow(pid_file: PidFile, pid: int) -> int | None:
+    """Wait until the daemon has ended, however often it is succeeded.
+
+    ``pid`` is our own successor. When that one leaves to a successor of its own, the pid
+    file names the next. A daemon that ends as it was told removes the file: then None is
+    returned. One that crashed leaves it behind: its pid is returned.
+    """
+    while True:
+        _await_end(pid)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        following = pid_file.read()
+        if not pid_file.is_in_place():
+            return None
+        if following is None or following == pid:
+            return pid
+        pid = following
+
+
+def _await_end(pid: int) -> None:
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.poll()
+    finally:
+        os.close(fd)

@@ -1,26 +1,34 @@
-"""What the two daemons have in common as processes.
+"""Takes a daemon through its life as a process.
 
 A daemon is a ``Daemon`` with some steps, and ``run`` takes it through them:
 
-    prepare  is this machine the place, are the directories there
+    check_role  is this machine the place for it
+    prepare     are the directories there
     (here the pid file is locked and the log opened)
-    bind     with the privileges of whoever started us: sockets, keys
+    bind        with the privileges of whoever started us: sockets, keys
     (here root becomes the configured user)
-    start    opens the rest; when it returns, clients are answered
-    (here a detached daemon's parent exits with 0)
-    serve    works until told to stop
-    finish   always, in the end
+    start       opens the rest; when it returns, clients are answered
+    (here a detached daemon's parent exits with 0, and the service manager is told)
+    serve       works until told to stop
+    finish      always, in the end
 
 SIGTERM and SIGINT call ``stop``, on the main thread between any two of its
 instructions: it may only set a flag or wake a loop. So may ``wake``, by which
 SIGHUP has ``reload`` called at a better moment: a handler that takes a lock
 would wait for ever when a second signal interrupts it. SIGUSR2 has ``hand_over``
 called so, of a daemon that has one. Signals are heard before the pid file says
-whom to send them to.
+whom to send them to. A signal that has no meaning is logged, and nothing else:
+most of them would end the process, and with it the service, by default.
 
 A successor (``daemon.handover``) is taken through the same steps. It does not
-detach, being a daemon by birth, and has the pid file, lock and all, once it is
-ready to serve.
+detach, being a daemon by birth, and has the pid file, lock and all, from its birth.
+When it has taken over, its predecessor passes on every signal that it still gets.
+
+A predecessor ends when its last connections have. But where it is the process that
+some service manager started in the foreground and watches, its end would be taken for
+the end of the service, and its successor be killed. systemd is told of the new main
+process where it wants to be (``daemon.sd_notify``); otherwise the predecessor stays,
+passes signals on, and ends with its successor.
 
 Whoever starts us as root may not be the only one who writes to the directories
 of pid file and log. So links there are not followed.
@@ -36,56 +44,107 @@ import sys
 from collections.abc import Callable, Iterator
 
 from ganeti import constants, errors
-from ganeti.daemon import handover, pid_file
+from ganeti.daemon import handover, sd_notify
 from ganeti.daemon.base import Daemon, DaemonError, Options
+from ganeti.daemon.pid_file import PidFile
 from ganeti.daemon.privileges import become_user
 from ganeti.utils import log
+from ganeti.utils.text import describe_os_error
+
+#: What ExecCondition= of systemd takes for a failure; 1 to 254 skip the unit.
+EXIT_CONDITION_FAILED = 255
+#: Signals that stay as they are: faults of the program itself (their default leaves a core
+#: or a traceback), what cannot be caught, and job control, children and windows.
+_LEFT_ALONE = frozenset({
+    signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
+    signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP, signal.SIGXCPU, signal.SIGXFSZ,
+    signal.SIGPIPE, signal.SIGCHLD, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN,
+    signal.SIGTTOU, signal.SIGURG, signal.SIGWINCH})
+
+
+Report = Callable[[str, int], None]
 
 
 def run(daemon: Daemon, options: Options) -> int:
     """Take a daemon through its life; the process's exit code."""
     _open_standard_descriptors()
-    place = handover.take_place(os.environ)
-    with _teller(daemon, options, place) as tell:
+    inherited = handover.inherit(os.environ)
+    with _reporter(daemon, options, inherited) as report:
         _install_signals(daemon)
         try:
+            daemon.check_role()
             daemon.prepare()
-            with contextlib.nullcontext() if place else pid_file.held(daemon, None):
+            with _pid_file(daemon, inherited):
                 log.setup(daemon.name, daemon.log_file, debug=options.debug,
                           syslog=options.syslog, stderr=options.foreground,
                           json_lines=options.log_format == "json")
-                return _live(daemon, tell, place)
+                return _live(daemon, report, options, inherited)
         except DaemonError as err:
-            tell(str(err), err.exit_code)
+            report(str(err), err.exit_code)
             return err.exit_code
-        except (errors.Error, OSError) as err:
-            tell(str(err), constants.EXIT_FAILURE)
-            return constants.EXIT_FAILURE
+        except errors.Error as err:
+            report(str(err), constants.EXIT_FAILURE)
+        except OSError as err:
+            report(describe_os_error(err), constants.EXIT_FAILURE)
+        return constants.EXIT_FAILURE
 
 
-Tell = Callable[[str, int], None]
+def check_role(daemon: Daemon) -> int:
+    """Print why a start makes no sense here, if it does not; an exit code.
+
+    0: it does. 11 and 12 as a start would exit: another node is the master, there is no
+    cluster. 255 for everything else: systemd skips a unit whose ExecCondition= exits with
+    1 to 254, and lets it fail with 255.
+    """
+    try:
+        daemon.check_role()
+    except (errors.Error, OSError) as err:
+        text = describe_os_error(err) if isinstance(err, OSError) else str(err)
+        print(f"{daemon.name}: {text}", file=sys.stderr)
+        code = getattr(err, "exit_code", constants.EXIT_FAILURE)
+        harmless = (constants.EXIT_NOTMASTER, constants.EXIT_NODESETUP_ERROR)
+        return code if code in harmless else EXIT_CONDITION_FAILED
+    return constants.EXIT_SUCCESS
 
 
-def _teller(daemon: Daemon, options: Options, place: handover.Place | None,
-            ) -> contextlib.AbstractContextManager[Tell]:
-    """Who waits for how the start goes: a predecessor, a terminal, a parent."""
-    if place is not None:
+def _reporter(daemon: Daemon, options: Options, inherited: handover.Inherited | None,
+              ) -> contextlib.AbstractContextManager[Report]:
+    """How to tell whoever waits for it how the start went: predecessor, terminal or parent."""
+    if inherited is not None:
         if not options.foreground:
             os.chdir("/")
-        return contextlib.nullcontext(place.tell)
+        return contextlib.nullcontext(inherited.report)
     return (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
             else _detached(daemon.name))
 
 
-def _report_here(name: str) -> Tell:
+def _report_here(name: str) -> Report:
     """Say how the start went on the terminal that we still have."""
-    def tell(text: str, exit_code: int) -> None:
-        if text:
-            print(f"{name}: {text}", file=sys.stderr)
-    return tell
+    def report(text: str, exit_code: int) -> None:
+        for line in text.splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+    return report
 
 
-def _live(daemon: Daemon, tell: Tell, place: handover.Place | None) -> int:
+@contextlib.contextmanager
+def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[None]:
+    """Hold the pid file, and remove it at the end unless it is a successor's by then."""
+    if inherited is None:
+        daemon.pid = PidFile.create(daemon.pid_file, daemon.name)
+    else:
+        daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
+        daemon.pid.lock()           # ours already, as the open file is the predecessor's
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            daemon.pid.remove()
+        daemon.pid.close()
+
+
+def _live(daemon: Daemon, report: Report, options: Options,
+          inherited: handover.Inherited | None) -> int:
+    assert daemon.pid is not None
     logging.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
     try:
         daemon.bind()
@@ -100,38 +159,99 @@ def _live(daemon: Daemon, tell: Tell, place: handover.Place | None) -> int:
         logging.exception("Cannot start")
         daemon.finish()
         raise
-    tell("", constants.EXIT_SUCCESS)
+    if inherited is not None:
+        daemon.pid.write()
+        if not options.foreground:
+            _to_null(2)             # the predecessor's file for the words of a failed start
+    report("\n".join(f"warning: {text}" for text in daemon.warnings), constants.EXIT_SUCCESS)
+    if inherited is None:
+        sd_notify.ready()           # of a successor the predecessor tells
     try:
-        with pid_file.held(daemon, place.pid_fd) if place else contextlib.nullcontext():
-            daemon.serve()
+        daemon.serve()
     except Exception:
         logging.exception("%s failed", daemon.name)
         return constants.EXIT_FAILURE
     finally:
         daemon.finish()
-        logging.info("%s stopped", daemon.name)
-    return constants.EXIT_SUCCESS
+        if daemon.successor is None:
+            logging.info("%s stopped", daemon.name)
+    return _stay(daemon, options, inherited)
+
+
+def _stay(daemon: Daemon, options: Options, inherited: handover.Inherited | None) -> int:
+    """End now, or with the successor where a service manager waits for this process."""
+    if daemon.successor is None:
+        return constants.EXIT_SUCCESS
+    assert daemon.pid is not None
+    if not must_stay(options) or inherited is not None:
+        # Whom a predecessor of ours stays for is told by the pid file.
+        logging.info("Process %d is gone, having handed over", os.getpid())
+        return constants.EXIT_SUCCESS
+    logging.info("Nothing is left to do here but to pass on signals to process %d, as "
+                 "process %d is the one that was started", daemon.successor, os.getpid())
+    crashed = handover.follow(daemon.pid, daemon.successor)
+    if crashed is None:
+        return constants.EXIT_SUCCESS
+    logging.error("Process %d, which had taken over, has crashed", crashed)
+    return constants.EXIT_FAILURE
+
+
+def must_stay(options: Options) -> bool:
+    """Would the end of the process that was started be taken for the end of the service?
+
+    A container ends with its first process, whatever anybody is told.
+    """
+    return options.foreground and (os.getpid() == 1 or not sd_notify.is_listening())
 
 
 def _install_signals(daemon: Daemon) -> None:
+    def passed_on(number: int) -> bool:
+        if daemon.successor is None or daemon.pid is None:
+            return False
+        # By now our successor may have one, too: the pid file tells who is the daemon.
+        pid = daemon.pid.read()
+        if pid is not None and pid != os.getpid():
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        return True
+
     def on_stop(number: int, _: object) -> None:
         logging.info("Received %s, stopping", signal.Signals(number).name)
+        if not passed_on(number):
+            sd_notify.stopping()
         daemon.stop()
 
     def reload() -> None:
+        sd_notify.reloading()
         log.reopen()
         daemon.reload()
+        sd_notify.ready()
 
-    def on_reload(_: int, __: object) -> None:
-        daemon.wake(reload)
+    def on_reload(number: int, _: object) -> None:
+        if not passed_on(number):
+            daemon.wake(reload)
 
+    def on_hand_over(number: int, _: object) -> None:
+        if daemon.hand_over is not None and not passed_on(number):
+            daemon.wake(daemon.hand_over)
+
+    def on_other(number: int, _: object) -> None:
+        daemon.wake(lambda: logging.warning("Received %s, which means nothing to %s",
+                                            _signal_name(number), daemon.name))
+
+    handlers = {signal.SIGTERM: on_stop, signal.SIGINT: on_stop, signal.SIGHUP: on_reload}
     if daemon.hand_over is not None:
-        hand_over = daemon.hand_over
-        signal.signal(signal.SIGUSR2, lambda _, __: daemon.wake(hand_over))
-    signal.signal(signal.SIGTERM, on_stop)
-    signal.signal(signal.SIGINT, on_stop)
-    signal.signal(signal.SIGHUP, on_reload)
+        handlers[signal.SIGUSR2] = on_hand_over
+    for number in signal.valid_signals() - _LEFT_ALONE:
+        signal.signal(number, handlers.get(number, on_other))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"       # a real-time one between the first and the last
 
 
 def _open_standard_descriptors() -> None:
@@ -142,10 +262,10 @@ def _open_standard_descriptors() -> None:
 
 
 @contextlib.contextmanager
-def _detached(name: str) -> Iterator[Tell]:
+def _detached(name: str) -> Iterator[Report]:
     """Go on as a process without terminal; the parent waits for how the start went.
 
-    The parent exits here, with the code and after the words that the child tells.
+    The parent exits here, with the code and after the words that the child reports.
     """
     reader, writer = os.pipe()
     if os.fork():
@@ -158,11 +278,11 @@ def _detached(name: str) -> Iterator[Tell]:
     os.chdir("/")
     os.umask(0o077)
 
-    def tell(text: str, exit_code: int) -> None:
+    def report(text: str, exit_code: int) -> None:
         with contextlib.suppress(OSError):
             os.write(writer, f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
         _close_terminal(writer)
-    yield tell
+    yield report
 
 
 def _await_child(name: str, reader: int) -> None:
@@ -175,11 +295,15 @@ def _await_child(name: str, reader: int) -> None:
 
 
 def _close_terminal(writer: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
+    _to_null(0, 1, 2, writer)
+    os.close(writer)
+
+
+def _to_null(*descriptors: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:              # it is where the descriptor was closed
             stream.flush()
-    for fd in (0, 1, 2, writer):
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in descriptors:
         os.dup2(null, fd)
     os.close(null)
-    os.close(writer)

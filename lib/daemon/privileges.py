@@ -53,3 +53,13 @@ def become_user(user: str, group: str) -> None:
     os.setgid(gid)
     os.setuid(entry.pw_uid)
     logging.info("Now running as %s", user)
+
+
+def stays_root(user: str) -> bool:
+    """Does a daemon that root starts go on as root, as there is no such user?"""
+    if os.geteuid() != 0 or not user:
+        return False
+    try:
+        return pwd.getpwnam(user) is None
+    except KeyError:
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import ipaddress
 import resource
@@ -11,6 +12,8 @@ import struct
 
 from ganeti import constants, pathutils
 from ganeti.daemon import DaemonError
+from ganeti.utils import procfs
+from ganeti.utils.text import describe_os_error
 
 #: Descriptors that are not clients: listener, log, connections to the master, files.
 SPARE_DESCRIPTORS = 128
@@ -58,13 +61,13 @@ def interface_address(name: str) -> str:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A listening socket; raises ``DaemonError`` that says which address failed."""
+    """A listening socket; raises ``DaemonError`` that says which address failed, and why."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
             address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sock = socket.socket(family, kind, protocol)
     except OSError as err:
-        raise DaemonError(f"cannot listen on {address} port {port}: {err}") from None
+        raise _cannot_listen(address, port, err) from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -75,7 +78,21 @@ def listen(address: str, port: int) -> socket.socket:
         return sock
     except OSError as err:
         sock.close()
-        raise DaemonError(f"cannot listen on {address} port {port}: {err}") from None
+        raise _cannot_listen(address, port, err) from None
+
+
+def _cannot_listen(address: str, port: int, err: OSError) -> DaemonError:
+    """The words for a socket that could not be opened, and for who is in the way."""
+    where = f"cannot listen on {address} port {port}: "
+    if err.errno == errno.EADDRINUSE:
+        holders = [procfs.describe(pid) for pid in procfs.listeners_on(port)]
+        if holders:
+            return DaemonError(f"{where}{', '.join(holders)} does already")
+    if err.errno == errno.EADDRNOTAVAIL:
+        return DaemonError(f"{where}this machine does not have that address")
+    if err.errno == errno.EACCES:
+        return DaemonError(f"{where}ports below 1024 need root's rights to start")
+    return DaemonError(where + describe_os_error(err))
 
 
 def describe(sock: socket.socket) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from ganeti import constants
+from ganeti import constants, daemon
 from ganeti.daemon import Options
 
 
@@ -15,9 +15,10 @@ class Parser(argparse.ArgumentParser):
     """Of a daemon: its exit codes mean something, and argparse's 2 is none of them."""
 
     def error(self, message: str) -> NoReturn:
-        """A wrong command line is a failure like any other."""
+        """A wrong command line is a failure like any other, also of a unit's condition."""
         self.print_usage(sys.stderr)
-        self.exit(constants.EXIT_FAILURE, f"{self.prog}: {message}\n")
+        self.exit(daemon.EXIT_CONDITION_FAILED if "--check-role" in sys.argv[1:]
+                  else constants.EXIT_FAILURE, f"{self.prog}: {message}\n")
 
 
 def port(text: str) -> int:
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="log to syslog: not, too, or instead of the file (default: no)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text",
                         help="lines as Ganeti's, or a JSON object each (default: text)")
+    parser.add_argument("--check-role", action="store_true",
+                        help="only say whether a start makes sense on this machine: exit with 0, "
+                             "11 (another node is the master), 12 (no cluster) or 255")
     parser.add_argument("--version", action="version",
                         version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
 
@@ -53,6 +57,13 @@ def read_arguments(arguments: argparse.Namespace) -> Options:
     """What ``add_arguments`` parsed."""
     return Options(arguments.foreground, arguments.debug, arguments.syslog,
                    arguments.log_format)
+
+
+def run(program: daemon.Daemon, arguments: argparse.Namespace) -> int:
+    """Do with a daemon what its command line says; the exit code."""
+    if arguments.check_role:
+        return daemon.check_role(program)
+    return daemon.run(program, read_arguments(arguments))
 
 
 def own_command() -> list[str]:

@@ -10,8 +10,9 @@ import ssl
 import sys
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, daemon, luxi, pathutils
-from ganeti.daemon import handover, pid_file
+from ganeti import constants, daemon, errors, luxi, pathutils
+from ganeti.daemon import handover, sd_notify
+from ganeti.daemon.pid_file import running
 from ganeti.http import access as access_log
 from ganeti.http import tls
 from ganeti.http.auth import UsersFile
@@ -25,13 +26,17 @@ from ganeti.server import listening, options
 from ganeti.server.application import Application
 from ganeti.server.mastership import Signpost, check_master
 from ganeti.utils import log
+from ganeti.utils.text import describe_os_error
 from ganeti.utils.loop import READ, Loop, Timer
 
 MAX_CLIENTS = 2000
 #: Seconds until a successor must be ready.
 SUCCESSION_TIMEOUT = 30.0
+#: Seconds to look for the master at the start.
+_LOOK_TIMEOUT = 0.5
 #: Options that name files.
-_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "luxi_socket")
+_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "luxi_socket", "pid_file",
+          "log_file")
 
 
 def log_line(access: Access) -> None:
@@ -58,18 +63,20 @@ class RapiDaemon(daemon.Daemon):
 
     def __init__(self, paths: pathutils.Paths, arguments: argparse.Namespace) -> None:
         self.paths = paths
-        self.pid_file = paths.pid_file(self.name)
-        self.log_file = paths.rapi_log
         self.user = paths.user(pathutils.RAPI_USER)
         self.group = pathutils.DAEMONS_GROUP
+        self.options = options.read_arguments(arguments)
         self._arguments = arguments
         for name in _FILES:                 # detaching changes the directory
             if getattr(arguments, name):
                 setattr(arguments, name, os.path.abspath(getattr(arguments, name)))
+        self.pid_file = arguments.pid_file or paths.pid_file(self.name)
+        self.log_file = arguments.log_file or paths.rapi_log
         self._folder = os.getcwd()
         #: Taken before detaching makes another process of us.
         self._listeners = handover.take_sockets(os.environ)
-        self._successor: handover.Successor | None = None
+        #: Started, and not ready yet.
+        self._starting: handover.Successor | None = None
         self._server: Server | None = None
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
@@ -80,12 +87,27 @@ class RapiDaemon(daemon.Daemon):
         self._clients = MAX_CLIENTS
         self._waits: luxi.Waits | None = None
         self._stopped = False
-        self._patience: Timer
+        self._deadline: Timer
 
-    def prepare(self) -> None:
-        """Check that we are wanted here."""
+    def check_role(self) -> None:
+        """Check that we are wanted here, and that no other daemon's files would be ours."""
         if not self._arguments.redirect:
             check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
+        self._check_companion()
+
+    def _check_companion(self) -> None:
+        """Beside another ganeti-rapi there must be a log of our own, too."""
+        usual = self.paths.pid_file(self.name)
+        if self.pid_file == usual or self.log_file != self.paths.rapi_log:
+            return
+        pid = running(usual, self.name)
+        if pid is not None:
+            raise daemon.DaemonError(
+                f"{self.name} runs already with pid {pid or 'unknown'} and writes to "
+                f"{self.log_file}; to run beside it, give --log-file as well as --pid-file")
+
+    def prepare(self) -> None:
+        """Make directories that a reboot has removed."""
         daemon.make_directories(self.paths)
 
     def bind(self) -> None:
@@ -99,10 +121,19 @@ class RapiDaemon(daemon.Daemon):
         if not self._listeners:
             self._listeners = [listening.listen(self._address(), arguments.port)]
         public = [sock for sock in self._listeners if listening.is_public(sock)]
-        if public and not arguments.require_authentication:
-            logging.warning("Open to everybody who can reach %s: reading needs no password "
-                            "(see --require-authentication and --bind)",
-                            public[0].getsockname()[0])
+        if public:
+            self._check_exposure(public[0].getsockname()[0])
+
+    def _check_exposure(self, address: str) -> None:
+        """Say what an address that others can reach means; refuse to serve it as root."""
+        arguments = self._arguments
+        if daemon.stays_root(self.user) and not arguments.as_root and not self.paths.root:
+            raise daemon.DaemonError(
+                f"there is no user {self.user} to run as, and root does not listen on {address}: "
+                f"make the user, bind to 127.0.0.1, or give --as-root")
+        if not arguments.require_authentication:
+            self.warn(f"open to everybody who can reach {address}: reading needs no password "
+                      "(see --require-authentication and --bind)")
 
     def _address(self) -> str:
         arguments = self._arguments
@@ -132,6 +163,19 @@ class RapiDaemon(daemon.Daemon):
         for listener in self._listeners:
             logging.info("Serving %s on %s", "HTTP" if arguments.no_ssl else "HTTPS",
                          listening.describe(listener))
+        self._look_for_master()
+
+    def _look_for_master(self) -> None:
+        """Warn when nobody answers on the master's socket; the master may still come."""
+        path = self._arguments.luxi_socket or self.paths.query_socket
+        try:
+            luxi.connect(path, _LOOK_TIMEOUT).close()
+        except errors.NoPermission:
+            self.warn(f"{self.user or 'this user'} may not connect to the master at {path}; "
+                      f"is it in the group {self.group}? (ganeti-cluster ensure-dirs sets owners)")
+        except errors.Error:
+            self.warn(f"no master answers at {path}; until one does (ganeti-masterd, or Ganeti's "
+                      "luxid), most requests are answered with 502")
 
     def _signpost(self) -> Signpost:
         scheme = "http" if self._arguments.no_ssl else "https"
@@ -178,47 +222,57 @@ class RapiDaemon(daemon.Daemon):
 
     def hand_over(self) -> None:
         """Start a successor on our sockets; leave when it is ready, go on if it never is."""
-        if self._server is None or self._successor is not None or self._stopped:
+        if self._server is None or self._starting is not None or self._stopped:
             logging.warning("No hand-over now: this process is starting, or leaving already")
             return
-        assert self.pid_fd is not None
+        if daemon.must_stay(self.options) and not handover.can_follow():
+            logging.error("No hand-over: this process must stay, and this kernel does not let it "
+                          "wait for its successors")
+            return
+        assert self.pid is not None
         try:
-            self._successor = handover.start(
-                options.own_command(), self._folder, self._listeners, self.pid_fd, os.environ)
+            self._starting = handover.start(
+                options.own_command(), self._folder, self._listeners, self.pid.fd, os.environ,
+                keep_stderr=self.options.foreground)
         except OSError as err:
             logging.error("Cannot start a successor: %s", err)
             return
-        logging.info("Process %d will take over", self._successor.pid)
-        loop, successor = self._server.loop, self._successor
-        loop.add(successor.ear, READ, lambda _: self._settle(successor, successor.hear))
-        self._patience = loop.call_later(SUCCESSION_TIMEOUT, lambda: self._settle(
+        logging.info("Process %d will take over", self._starting.pid)
+        loop, successor = self._server.loop, self._starting
+        loop.add(successor.ready_reader, READ,
+                 lambda _: self._conclude(successor, successor.problem))
+        self._deadline = loop.call_later(SUCCESSION_TIMEOUT, lambda: self._conclude(
             successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"))
 
-    def _settle(self, successor: handover.Successor, hear: Callable[[], str]) -> None:
-        """``hear`` says why it did not start, if it did not."""
+    def _conclude(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
+        """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""
         server = self._server
-        assert server is not None
-        self._patience.cancel()
-        server.loop.remove(successor.ear)
+        assert server is not None and self.pid is not None
+        self._deadline.cancel()
+        server.loop.remove(successor.ready_reader)
         if self._stopped:
             return                      # ``finish`` ends it: whoever says stop means both
-        trouble = hear()
-        self._successor = None
-        if trouble:
-            logging.error("Going on, as the successor did not start: %s", trouble)
+        words = problem()
+        self._starting = None
+        if words:
             successor.end()
+            self.pid.write()            # it may have been written over just before the end
+            logging.error("Going on, as the successor did not start: %s", words)
             return
         logging.info("Process %d has taken over; finishing what has begun", successor.pid)
-        pid_file.give_up_pid_file(self)
+        self.successor = successor.pid
+        sd_notify.main_pid(successor.pid)
         self._stopped = True
         self._end_waits()
         server.hand_over()
 
     def finish(self) -> None:
         """Close what is open, and end a successor that was not ready yet."""
-        if self._successor is not None:
-            logging.info("Ending process %d, which was to take over", self._successor.pid)
-            self._successor.end()
+        if self._starting is not None:
+            logging.info("Ending process %d, which was to take over", self._starting.pid)
+            self._starting.end()
+            self._starting = None
+        self._server = None             # signals that come from now on find nothing to stop
         for listener in self._listeners:
             listener.close()
         self._pool.close()
@@ -279,6 +333,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--redirect", action="store_true",
                         help="run on a node that is not the master, too, and send clients to "
                              "the master")
+    parser.add_argument("--pid-file", metavar="FILE",
+                        help="pid file (default: the cluster's); to run beside another "
+                             "ganeti-rapi, with --log-file and another --port")
+    parser.add_argument("--as-root", action="store_true",
+                        help="serve a public address as root where there is no user to run as")
+    parser.add_argument("--log-file", metavar="FILE", help="log (default: the cluster's)")
     options.add_arguments(parser)
     return parser.parse_args(argv)
 
@@ -289,9 +349,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         front = RapiDaemon(pathutils.Paths.from_environment(), arguments)
     except OSError as err:
-        print(f"{RapiDaemon.name}: {err.strerror}", file=sys.stderr)
+        print(f"{RapiDaemon.name}: {describe_os_error(err)}", file=sys.stderr)
         return constants.EXIT_FAILURE
-    return daemon.run(front, options.read_arguments(arguments))
+    return options.run(front, arguments)
 
 
 if __name__ == "__main__":
