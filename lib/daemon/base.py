@@ -38,6 +38,8 @@ class Daemon:
     #: User and group to become when started as root.
     user: str
     group: str
+    #: How to run beside another one of this name, for the message that refuses it; may be ''.
+    beside: str = ""
     #: The open pid file; set by ``life`` before ``bind``.
     pid: PidFile | None = None
     #: The process that has taken over from this one; None as long as this one is the daemon.

@@ -46,7 +46,7 @@ from collections.abc import Callable, Iterator
 from ganeti import constants, errors
 from ganeti.daemon import handover, sd_notify
 from ganeti.daemon.base import Daemon, DaemonError, Options
-from ganeti.daemon.pid_file import PidFile
+from ganeti.daemon.pid_file import AlreadyRunning, PidFile
 from ganeti.daemon.privileges import become_user
 from ganeti.utils import log
 from ganeti.utils.text import describe_os_error
@@ -130,7 +130,10 @@ def _report_here(name: str) -> Report:
 def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[None]:
     """Hold the pid file, and remove it at the end unless it is a successor's by then."""
     if inherited is None:
-        daemon.pid = PidFile.create(daemon.pid_file, daemon.name)
+        try:
+            daemon.pid = PidFile.create(daemon.pid_file, daemon.name)
+        except AlreadyRunning as err:
+            raise DaemonError(str(err) + daemon.beside) from None
     else:
         daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
         daemon.pid.lock()           # ours already, as the open file is the predecessor's

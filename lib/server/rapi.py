@@ -60,6 +60,7 @@ class RapiDaemon(daemon.Daemon):
     """The front: HTTP on one side, LUXI on the other."""
 
     name = "ganeti-rapi"
+    beside = "; to run beside it, give --pid-file, --log-file and another --port"
 
     def __init__(self, paths: pathutils.Paths, arguments: argparse.Namespace) -> None:
         self.paths = paths
