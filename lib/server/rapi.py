@@ -165,6 +165,7 @@ class RapiDaemon(daemon.Daemon):
             logging.info("Serving %s on %s", "HTTP" if arguments.no_ssl else "HTTPS",
                          listening.describe(listener))
         self._look_for_master()
+        self._check_own_access()
 
     def _look_for_master(self) -> None:
         """Warn when nobody answers on the master's socket; the master may still come."""
@@ -177,6 +178,18 @@ class RapiDaemon(daemon.Daemon):
         except errors.Error:
             self.warn(f"no master answers at {path}; until one does (ganeti-masterd, or Ganeti's "
                       "luxid), most requests are answered with 502")
+
+    def _check_own_access(self) -> None:
+        """Warn about files that root could read at the start, and this user cannot again."""
+        arguments = self._arguments
+        if arguments.no_ssl:
+            return
+        certificate = arguments.ssl_cert or self.paths.rapi_cert
+        for path in dict.fromkeys((certificate, arguments.ssl_key, arguments.ssl_chain,
+                                   arguments.ssl_client_ca)):
+            if path is not None and not os.access(path, os.R_OK):
+                self.warn(f"{self.user} cannot read {path}: every reload will keep the old "
+                          f"certificate, and no hand-over succeed (chown {self.user} {path})")
 
     def _signpost(self) -> Signpost:
         scheme = "http" if self._arguments.no_ssl else "https"
