@@ -2,7 +2,8 @@
 
     2026-11-24 02:03:04,005: ganeti-rapi pid=123 INFO 200 GET /version
 
-Control characters are escaped, so that nothing a client sends can forge a line.
+Control characters are escaped, so that nothing a client sends can forge a line, and so are
+the characters that change how a terminal shows the rest of it (bidirectional overrides).
 """
 
 from __future__ import annotations
@@ -14,22 +15,48 @@ import logging
 import logging.handlers
 import os
 import re
+import socket
 import stat
+import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from ganeti.errors import Error
 from ganeti.utils.text import describe_os_error
 
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
                 "%(module)s:%(lineno)d %(levelname)s %(message)s")
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: Where a syslog daemon listens.
+SYSLOG_SOCKET = "/dev/log"
+#: Of a log file, whatever the umask: it tells who asks for what.
+MODE = 0o600
+
+#: The categories Cc, Cf, Zl and Zp of Unicode 15: what ends a line, cannot be seen, or changes
+#: the direction of what follows.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
+    "\U000e0020-\U000e007f]")
+
+
+class LogError(Error):
+    """The log cannot be written; the text says why, and what to do."""
 
 
 def escape(text: str) -> str:
-    """Text on one line: control characters become ``\\x0a`` and the like."""
-    return _UNSAFE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    """Text on one line: what must not stand there becomes ``\\x0a``, ``\\u202e`` and the like."""
+    return _UNSAFE.sub(_escape_character, text)
+
+
+def _escape_character(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if number > 0xffff:
+        return f"\\U{number:08x}"
+    return f"\\u{number:04x}" if number > 0xff else f"\\x{number:02x}"
 
 
 def _words(arg: object) -> object:
@@ -132,12 +159,13 @@ class LogFile(logging.handlers.WatchedFileHandler):
             if self._is_there():
                 return
             stream = self._open()
-        except OSError as err:
+        except (LogError, OSError) as err:
             if not self._complained:
                 self._complained = True
+                words = describe_os_error(err) if isinstance(err, OSError) else str(err)
                 logging.FileHandler.emit(self, logging.LogRecord(
-                    "root", logging.WARNING, __file__, 0, "Going on in the old log, as %s cannot "
-                    "be opened: %s", (self.baseFilename, err.strerror), None))
+                    "root", logging.WARNING, __file__, 0, "Going on in the old log: %s",
+                    (words,), None))
             return
         self._complained = False
         old, self.stream = self.stream, stream
@@ -156,11 +184,40 @@ class LogFile(logging.handlers.WatchedFileHandler):
         # A pipe that nobody reads would have us wait for ever.
         flags = (os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
                  | os.O_NONBLOCK)
-        fd = os.open(self.baseFilename, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        try:
+            fd = os.open(self.baseFilename, flags, MODE)
+        except OSError as err:
+            raise LogError(_why_not(self.baseFilename, err)) from None
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
             os.close(fd)
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise LogError(_no_file(self.baseFilename))
+        # A second link may be a trap: the name of a file that is not a log at all.
+        may_change = os.geteuid() in (0, found.st_uid) and found.st_nlink == 1
+        if may_change and stat.S_IMODE(found.st_mode) != MODE:
+            os.fchmod(fd, MODE)
         return open(fd, "a", encoding=self.encoding, errors=self.errors)
+
+
+def _no_file(path: str) -> str:
+    return f"the log {path} is not a regular file; move it away: mv {path} {path}.old"
+
+
+def _why_not(path: str, err: OSError) -> str:
+    """Why a log cannot be opened, and the cure."""
+    directory = os.path.dirname(path)
+    if err.errno == errno.ELOOP and os.path.islink(path):
+        return (f"the log {path} is a symbolic link, and is not followed (whoever made it could "
+                f"have us write elsewhere); remove it: rm {path}")
+    if err.errno in (errno.EISDIR, errno.ENXIO):        # ENXIO: a pipe that nobody reads
+        return _no_file(path)
+    if err.errno == errno.ENOENT:
+        return (f"the log {path} cannot be opened: there is no directory {directory}; "
+                f"create it: mkdir -p -m 0770 {directory}")
+    if err.errno in (errno.EACCES, errno.EPERM):
+        return (f"the log {path} cannot be opened by user {os.geteuid()}: {err.strerror}; "
+                f"start the daemon as root, or as the owner of that file and of {directory}")
+    return f"the log {path} cannot be opened: {err.strerror}"
 
 
 def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = "no",
@@ -168,7 +225,9 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     """Send the root logger to a file (created if need be), syslog and stderr.
 
     ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With ``json_lines`` each
-    line is an object; to syslog, after the tag that every line has there.
+    line is an object; to syslog, after the tag that every line has there. Where stderr is
+    the journal, it gets warnings and errors only, as the file has the rest. Raises
+    ``LogError`` where the lines would be lost.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -176,13 +235,20 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
         handler.close()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     logging.setLogRecordFactory(_Record)
+    trouble = "" if syslog == "no" else _syslog_trouble()
+    if syslog == "only" and trouble:
+        raise LogError(f"--syslog=only, but {trouble}, so that every line would be lost; start a "
+                       "syslog daemon, or omit --syslog=only")
     formatter = JsonFormatter(program) if json_lines else OneLineFormatter(
         (FORMAT_DEBUG if debug else FORMAT).format(program=program))
     handlers: list[logging.Handler] = []
     if path is not None and syslog != "only":
         handlers.append(LogFile(path, encoding="utf-8", errors="backslashreplace"))
     if stderr:
-        handlers.append(logging.StreamHandler())
+        console = logging.StreamHandler()
+        if (handlers or syslog != "no") and stderr_is_journal(os.environ):
+            console.setLevel(logging.WARNING)
+        handlers.append(console)
     for handler in handlers:
         handler.setFormatter(formatter)
         root.addHandler(handler)
@@ -193,7 +259,35 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     logging.logMultiprocessing = False
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
+    if trouble:
+        logging.warning("Syslog gets no lines for now: %s; it is tried again with each line",
+                        trouble)
     return root
+
+
+def stderr_is_journal(environ: Mapping[str, str]) -> bool:
+    """Whether systemd's journal reads our standard error: it names the device and inode of
+    that stream (systemd.exec(5)), which a child with another stderr inherits as well."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (AttributeError, OSError, ValueError):       # None, closed, or not a real file
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _syslog_trouble() -> str:
+    """Why a line would not reach syslog now; '' if it would."""
+    err: OSError | None = None
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_UNIX, kind) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(SYSLOG_SOCKET)
+                return ""
+            except OSError as failed:
+                err = err or failed
+    assert err is not None
+    return f"no syslog daemon listens on {SYSLOG_SOCKET} ({err.strerror})"
 
 
 class _Tagged(logging.Formatter):
@@ -211,7 +305,7 @@ class _Tagged(logging.Formatter):
 def _syslog(program: str, lines: logging.Formatter | None) -> logging.Handler:
     # Where nobody listens yet it goes on all the same, as openlog(3) does, and tries again.
     handler = logging.handlers.SysLogHandler(
-        address="/dev/log", facility=logging.handlers.SysLogHandler.LOG_DAEMON)
+        address=SYSLOG_SOCKET, facility=logging.handlers.SysLogHandler.LOG_DAEMON)
     handler.setFormatter(_Tagged(program, lines or OneLineFormatter("%(levelname)s %(message)s")))
     return handler
 
