@@ -21,13 +21,14 @@ FLOORS: list[tuple[int, str, str]] = [
     (0, "front", "http.errors rapi.client"),
     (1, "shared", "pathutils ht serializer pattern"),
     (1, "front", "http.head http.message http.hello"),
-    (2, "front", "http.reader http.tls http.pool http.rights http.passwords http.cors"
+    (2, "front", "http.reader http.pool http.rights http.passwords http.cors"
                  " http.conditional http.coding"),
     (2, "shared", "utils.* params ipolicy qfilter"),
     (2, "master", "locking schema upkeep.wal"),
     (3, "shared", "daemon.* objects opcodes.* jobrules"),
     (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
                  " http.seats http.connection http.server http.access"),
+    (3, "front", "http.tls http.certificate http.log_budget"),
     (3, "master", "store"),
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults rapi.permissions"),

@@ -2,14 +2,17 @@
 
 import errno
 import json
+import logging
 import socket
+import ssl
+import struct
 import threading
 from concurrent.futures import Future
 
 import pytest
 from testutils_http import PATIENCE, certificate, running
 
-from ganeti.http import errors
+from ganeti.http import errors, log_budget
 from ganeti.http.deadlines import Deadlines
 from ganeti.http.message import Response
 from ganeti.http.server import Lane
@@ -239,19 +242,126 @@ def test_tls_ends_with_a_goodbye(secure):
     assert client.ended()                   # without close_notify this would raise
 
 
-def test_plain_http_on_a_tls_port_gets_nothing(secure, caplog):
-    plain = secure.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert plain.rest()[:4] != b"HTTP"
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_plain_http_on_a_tls_port_is_told_so(secure, caplog, method, step):
+    caplog.set_level(logging.INFO)
+    data = f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    plain = secure.connect()
+    for start in range(0, len(data), step):
+        plain.send(data[start:start + step])
+    status, _, body = plain.answer()
+    assert status == 400 and b"https://" in body and plain.ended()
+    line, = refusals(caplog, "Refused a request")
+    assert line.startswith("Refused a request from 127.0.0.1 port ") and "plain HTTP" in line
+
+
+def refusals(caplog, beginning):
+    """The lines of the log that begin so."""
+    return [text for record in caplog.records
+            if (text := record.getMessage()).startswith(beginning)]
+
+
+def test_other_noise_on_a_tls_port_gets_no_answer(secure, caplog):
+    caplog.set_level(logging.INFO)
+    noise = secure.connect().send(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+    assert noise.rest()[:4] != b"HTTP"
     client = secure.connect_tls()
-    assert client.status() == 200
-    assert secure.clients() == 1 and not caplog.records
+    assert client.status() == 200 and secure.clients() == 1
+    line, = refusals(caplog, "TLS handshake with 127.0.0.1 port ")
+    assert line.endswith(" failed: unknown protocol (not TLS)")
 
 
-def test_a_handshake_has_a_deadline(secure):
+def shake(web, **options):
+    """Fail to shake hands as such a client; nothing of it is left when this returns."""
+    context = ssl.create_default_context(cafile=options.pop("cafile", certificate()))
+    context.check_hostname = False
+    for name, value in options.items():
+        getattr(context, name)(value) if hasattr(context, name) and callable(
+            getattr(context, name)) else setattr(context, name, value)
+    with socket.create_connection(web.address, timeout=PATIENCE) as sock, \
+            pytest.raises((ssl.SSLError, ConnectionError)):
+        context.wrap_socket(sock)
+    assert web.clients() == 0
+
+
+@pytest.mark.parametrize(("options", "reason"), [
+    ({"cafile": None}, "the client rejected our certificate: unknown authority"),
+    ({"maximum_version": ssl.TLSVersion.TLSv1_2, "set_ciphers": "AES128-GCM-SHA256"},
+     "no shared cipher"),
+    ({"set_alpn_protocols": ["h2"]}, "no shared protocol (ALPN); http/1.1 is offered"),
+    ({"maximum_version": ssl.TLSVersion.TLSv1_1, "set_ciphers": "DEFAULT:@SECLEVEL=0",
+      "minimum_version": ssl.TLSVersion.TLSv1},
+     "no shared TLS version (1.2 and 1.3 are offered)")])
+@pytest.mark.filterwarnings("ignore:.*TLSv1:DeprecationWarning")
+def test_a_failed_handshake_is_logged_with_its_reason(secure, caplog, options, reason):
+    caplog.set_level(logging.INFO)
+    shake(secure, **options)
+    line, = refusals(caplog, "TLS handshake")
+    assert line.startswith("TLS handshake with 127.0.0.1 port ")
+    assert line.endswith(f" failed: {reason}")
+
+
+def test_a_client_that_leaves_in_the_handshake_is_logged(secure, caplog):
+    caplog.set_level(logging.INFO)
+    secure.connect().send(b"\x16\x03\x01\x00\xc8\x01").close()
+    assert secure.clients() == 0
+    line, = refusals(caplog, "TLS handshake")
+    assert line.endswith(" failed: closed in the handshake")
+
+
+@pytest.mark.parametrize("end", [b"", struct.pack("ii", 1, 0)])
+def test_a_health_check_that_only_connects_is_not_logged(secure, caplog, end):
+    caplog.set_level(logging.INFO)
+    client = secure.connect()
+    if end:                                 # a reset instead of an orderly end
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end)
+    client.close()
+    assert secure.clients() == 0
+    assert not caplog.records
+
+
+def test_a_stranger_cannot_fill_the_log_with_handshakes(secure, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in range(30):
+        secure.connect().send(b"noise, no TLS").rest()
+    assert secure.clients() == 0
+    assert len(refusals(caplog, "TLS handshake")) == log_budget.PER_ADDRESS
+    secure.pass_time(log_budget.PERIOD)
+    assert refusals(caplog, "20 more lines about failed handshakes suppressed")
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    (b"x\r\n\r\n", "400 "), (b"GET / HTTP/1.1\r\n\r\n", "400 "),
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", "414 "),
+    (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413 "),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", "431 "),
+    (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", "505 ")])
+def test_a_request_that_cannot_be_read_is_logged_with_its_reason(web, caplog, data, words):
+    caplog.set_level(logging.INFO)
+    client = web.connect().send(data)
+    client.answer()
+    line, = refusals(caplog, "Refused a request from 127.0.0.1 port ")
+    assert f": {words}" in line and len(line) < 200
+
+
+def test_half_a_request_is_logged_once_its_time_is_over(web, caplog):
+    caplog.set_level(logging.INFO)
+    client = web.connect().send(b"GET / HT")
+    web.pass_time(LIMITS.header)
+    assert client.answer()[0] == 408
+    assert refusals(caplog, "Refused a request from 127.0.0.1 port ")[0].endswith(
+        ": 408 Request Timeout")
+
+
+def test_a_handshake_has_a_deadline(secure, caplog):
+    caplog.set_level(logging.INFO)
     secure.connect()
     client = secure.connect().send(b"\x16\x03\x01\x00\xc8\x01")
     secure.pass_time(LIMITS.handshake)
     assert client.ended() and secure.clients() == 0
+    line, = refusals(caplog, "TLS handshake")       # of the one that had begun
+    assert line.endswith(" failed: not finished after 5 s")
 
 
 def test_after_the_handshake_silence_is_measured_anew(secure):

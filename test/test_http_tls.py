@@ -193,3 +193,27 @@ def test_a_certificate_whose_time_is_not_now(authority):
 def test_the_common_name(subject, expected):
     assert common_name({"subject": subject}) == expected
     assert common_name(None) == ""
+
+
+def ssl_error(reason, kind=ssl.SSLError):
+    """An error as OpenSSL makes it."""
+    err = kind(1, f"[SSL: {reason}] words (_ssl.c:1006)")
+    err.reason = reason
+    return err
+
+
+@pytest.mark.parametrize(("err", "expected"), [
+    (ssl_error("NO_SHARED_CIPHER"), "no shared cipher"),
+    (ssl_error("WRONG_VERSION_NUMBER"), "unknown protocol (not TLS)"),
+    (ssl_error("TLSV1_ALERT_UNKNOWN_CA"), "the client rejected our certificate: unknown authority"),
+    (ssl_error("SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+     "the client rejected our certificate: certificate expired"),
+    (ssl_error("TLSV1_ALERT_PROTOCOL_VERSION"), "the client rejected the handshake: "
+     "protocol version"),
+    (ssl_error("BAD_SIGNATURE"), "bad signature"),
+    (ssl_error("UNEXPECTED_EOF_WHILE_READING", ssl.SSLEOFError), "closed in the handshake"),
+    (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), "closed in the handshake"),
+    (ssl.SSLError("words of ours"), "words of ours"),
+    (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host")])
+def test_a_failed_handshake_is_told_in_words(err, expected):
+    assert tls.handshake_problem(err) == expected

@@ -33,9 +33,17 @@ RECORD = 8 * 1024
 NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 _PROTOCOLS = frozenset(name.encode("ascii") for name in tls.PROTOCOLS)
 
+#: How requests begin; a TLS record never does. OpenSSL judges the first five bytes.
+_HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELET", b"OPTIO", b"PATCH", b"CONNE", b"TRACE",
+         b"PRI *")
+
 _NOT_NOW = (BlockingIOError, InterruptedError)
 
 T = TypeVar("T")
+
+
+class PlainHttp(ssl.SSLError):
+    """The client speaks HTTP without TLS; nothing has been sent to it yet."""
 
 
 class Channel:
@@ -46,6 +54,8 @@ class Channel:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaken = False
+        #: Has the client sent anything at all?
+        self.heard = False
         #: The client's first record, until all of it is here.
         self._first: bytes | None = b""
         self._silent = 0                # bytes since there was data
@@ -117,6 +127,7 @@ class Channel:
         if not piece:
             self._incoming.write_eof()
             return
+        self.heard = True
         self._silent += len(piece)
         if self._shaken and self._silent > MAX_SILENT:
             raise ssl.SSLError(f"{self._silent} bytes have come, and no data in them")
@@ -126,6 +137,8 @@ class Channel:
 
     def _look_at(self, first: bytes) -> None:
         """End the handshake with a client that speaks nothing that we do."""
+        if first.startswith(_HTTP):
+            raise PlainHttp("plain HTTP on a port for HTTPS")
         if not hello.is_complete(first):
             self._first = first
             return
@@ -135,7 +148,7 @@ class Channel:
             self._left += NO_PROTOCOL
             with contextlib.suppress(OSError):
                 self._push()
-            raise ssl.SSLError("The client speaks no protocol of ours")
+            raise ssl.SSLError("no shared protocol (ALPN); http/1.1 is offered")
 
     def _push(self) -> None:
         data = self._left + self._outgoing.read() if self._outgoing.pending else self._left

@@ -26,9 +26,10 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from ganeti.http.channel import Channel
+from ganeti.http import tls
+from ganeti.http.channel import Channel, PlainHttp
 from ganeti.http.deadlines import Countdown, Deadlines, Pace, nothing
-from ganeti.http.errors import HttpError, RequestTimeout, ServiceUnavailable
+from ganeti.http.errors import BadRequest, HttpError, RequestTimeout, ServiceUnavailable
 from ganeti.http.flow import Flow
 from ganeti.http.message import CONTINUE, Request
 from ganeti.http.reader import BodyLimit, Phase, RequestReader
@@ -62,6 +63,9 @@ class Owner(Protocol):
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """The bytes that answer a request which could not be read."""
+
+    def handshake_failed(self, connection: Connection, reason: str) -> None:
+        """Note that a client did not get through its handshake, and why."""
 
     def queue_handshake(self, connection: Connection, begun: bool) -> None:
         """Call ``connection.shake_hands`` soon: it is work (a signature), which takes turns."""
@@ -114,6 +118,11 @@ class Connection:
         self._loop.add(sock, READ, self._ready)
         limits = owner.deadlines
         self._countdown.start(limits.header if self._channel is None else limits.handshake)
+
+    @property
+    def client(self) -> str:
+        """Address and port, for a log line."""
+        return f"{self.peer} port {self.port}" if self.peer else "a local socket"
 
     @property
     def state(self) -> State:
@@ -216,7 +225,14 @@ class Connection:
             step()
         except OSError as err:              # ssl.SSLError is one
             logging.debug("Connection of %s ends: %s", self.peer, err)
+            if self._state is State.HANDSHAKE:
+                self._tell_failure(tls.handshake_problem(err))
             self.close()
+
+    def _tell_failure(self, reason: str) -> None:
+        """Report a failed handshake, unless the client only connected (a health check)."""
+        if self._channel is not None and self._channel.heard:
+            self._owner.handshake_failed(self, reason)
 
     def _await(self, events: int) -> None:
         if events != self._events and self._state is not State.CLOSED:
@@ -226,6 +242,8 @@ class Connection:
     # -- deadlines --------------------------------------------------------------------
 
     def _expired(self) -> None:
+        if self._state is State.HANDSHAKE:
+            self._tell_failure(f"not finished after {self._owner.deadlines.handshake:g} s")
         if self._state is not State.READING or self._phase is Phase.IDLE:
             self.close()
         elif self._phase is not Phase.BODY or not self._pace.go_on():
@@ -242,6 +260,11 @@ class Connection:
             return
         except ssl.SSLWantWriteError:
             self._await(WRITE)
+            return
+        except PlainHttp:
+            self._channel = None
+            self._refuse(BadRequest("This port is for HTTPS, and this is plain HTTP; use a URL "
+                                    "that begins with https://"))
             return
         self._reader.certificate = self._channel.peer_name()
         self._state = State.READING

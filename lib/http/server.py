@@ -38,6 +38,7 @@ from ganeti.http.connection import Connection, State
 from ganeti.http.deadlines import Deadlines
 from ganeti.http.errors import HttpError, InternalServerError
 from ganeti.http.flow import Flow
+from ganeti.http.log_budget import LogBudget
 from ganeti.http.message import Request, Response, http_date, serialize
 from ganeti.http.pool import Pool
 from ganeti.http.reader import BodyLimit, ordinary
@@ -144,6 +145,9 @@ class Server:
         self._wall_clock = wall_clock
         self._lane = lane
         self._make_id = make_id
+        # Whoever connects can cause these lines, so that they are limited.
+        self._handshake_lines = self._limited("failed handshakes")
+        self._refusal_lines = self._limited("refused requests")
         self._pools = {Lane.ORDINARY: Pool(workers, "http"),
                        Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
                        Lane.LONG: Pool(LONG_WORKERS, "long")}
@@ -153,6 +157,9 @@ class Server:
         for listener in self._listeners:
             listener.setblocking(False)
             self.loop.add(listener, READ, functools.partial(self._accept, listener))
+
+    def _limited(self, subject: str) -> LogBudget:
+        return LogBudget(subject, clock=self.loop.clock, call_later=self.loop.call_later)
 
     @property
     def clients(self) -> int:
@@ -302,8 +309,20 @@ class Server:
         """An answer to what is no request."""
         self._seats.works(connection)
         response = error_response(error, self._make_id())
+        self._tell(self._refusal_lines, connection, f"Refused a request from {connection.client}: "
+                   f"{error.code} {error.message}")
         self._log(Access(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
+
+    def handshake_failed(self, connection: Connection, reason: str) -> None:
+        """Log why, within what a client may cause."""
+        self._tell(self._handshake_lines, connection,
+                   f"TLS handshake with {connection.client} failed: {reason}")
+
+    @staticmethod
+    def _tell(budget: LogBudget, connection: Connection, text: str) -> None:
+        budget.log(logging.INFO, connection.peer, text,
+                   {"client": connection.peer, "port": connection.port})
 
     def work(self, connection: Connection, request: Request) -> None:
         """Hand a request to the pool, or answer it."""

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from ganeti.utils.text import describe_os_error
+
 #: The suites of TLS 1.2; those of 1.3 are all fine.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 #: What we speak within TLS (ALPN).
@@ -27,6 +29,23 @@ _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
 #: What OpenSSL's security level forbids, in OpenSSL's words and in ours.
 _WEAK = {"EE_KEY_TOO_SMALL": "its key is too short", "CA_KEY_TOO_SMALL": "a key is too short",
          "CA_MD_TOO_WEAK": "it was signed with a digest that is broken"}
+#: Why a handshake fails, in OpenSSL's words and in ours.
+_FAILED = {
+    "WRONG_VERSION_NUMBER": "unknown protocol (not TLS)",
+    "UNKNOWN_PROTOCOL": "unknown protocol (not TLS)",
+    "NO_SHARED_CIPHER": "no shared cipher",
+    "NO_SHARED_GROUPS": "no shared key exchange group",
+    "NO_SUITABLE_KEY_SHARE": "no shared key exchange group",
+    "NO_SHARED_SIGNATURE_ALGORITHMS": "no shared signature algorithm",
+    "UNSUPPORTED_PROTOCOL": "no shared TLS version (1.2 and 1.3 are offered)",
+    "VERSION_TOO_LOW": "no shared TLS version (1.2 and 1.3 are offered)",
+    "UNEXPECTED_EOF_WHILE_READING": "closed in the handshake",
+}
+#: OpenSSL's names of the alerts by which a client refuses.
+_ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_ALERT_([A-Z0-9_]+)")
+#: Those that are about our certificate.
+_ABOUT_US = frozenset({"BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
+                       "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE"})
 
 
 class TlsError(Exception):
@@ -103,6 +122,27 @@ def verify(cert: str, trusted: str) -> str:
         return ""
     found = _VERIFY_ERROR.search(done.stderr + done.stdout)
     return "" if done.returncode == 0 else found[1].strip() if found else "it is not accepted"
+
+
+def handshake_problem(err: OSError) -> str:
+    """Why a handshake failed, for a log line."""
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {err.verify_message}"
+    if isinstance(err, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
+        return "closed in the handshake"
+    reason = getattr(err, "reason", None)
+    if not isinstance(err, ssl.SSLError) or not reason:
+        # One that we raise ourselves has nothing but its text.
+        return str(err.args[-1]) if isinstance(err, ssl.SSLError) else describe_os_error(err)
+    alert = _ALERT.fullmatch(reason)
+    if alert is None:
+        return _FAILED.get(reason, _words(reason))
+    about = "our certificate" if alert[1] in _ABOUT_US else "the handshake"
+    return f"the client rejected {about}: {_words(alert[1])}"
+
+
+def _words(reason: str) -> str:
+    return reason.lower().replace("_", " ").replace("unknown ca", "unknown authority")
 
 
 def is_exposed(key: str) -> bool:

@@ -1,0 +1,108 @@
+"""Log lines that strangers cause: the first ones always, and not too many."""
+
+import logging
+
+import pytest
+
+from ganeti.http import log_budget
+from ganeti.http.log_budget import LogBudget, network
+
+
+class Scene:
+    """A budget, its clock, and what it was asked to call later."""
+
+    def __init__(self, **options):
+        self.now = 0.0
+        self.later = []
+        self.budget = LogBudget("knocks", clock=lambda: self.now, **options)
+
+    def knock(self, peer="192.0.2.1", times=1):
+        for _ in range(times):
+            self.budget.log(logging.INFO, peer, f"{peer} knocks 100%")
+
+
+@pytest.fixture(autouse=True)
+def every_level(caplog):
+    caplog.set_level(logging.INFO)
+
+
+def lines(caplog):
+    """What was logged since the last look."""
+    found = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return found
+
+
+def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
+    scene = Scene(per_address=3)
+    scene.knock(times=10)
+    assert lines(caplog) == ["192.0.2.1 knocks 100%"] * 3
+    scene.now = 60.0
+    scene.knock()
+    assert lines(caplog) == ["7 more lines about knocks suppressed in the last 60 s",
+                             "192.0.2.1 knocks 100%"]
+
+
+def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
+    scene = Scene(per_address=2)
+    scene.knock(times=3)
+    scene.now = 30.0
+    scene.knock(times=3)
+    assert len(lines(caplog)) == 3
+    scene.now = 3000.0
+    scene.knock(times=3)
+    assert len(lines(caplog)) == 3          # the summary, and two
+
+
+def test_another_address_is_heard_while_one_is_not(caplog):
+    scene = Scene(per_address=1)
+    scene.knock(times=5)
+    scene.knock("192.0.2.2")
+    assert lines(caplog) == ["192.0.2.1 knocks 100%", "192.0.2.2 knocks 100%"]
+
+
+def test_all_together_are_bounded(caplog):
+    scene = Scene(together=50)
+    for number in range(200):
+        scene.knock(f"192.0.2.{number}")
+    assert len(lines(caplog)) == 50
+
+
+def test_without_that_bound_each_address_is_heard(caplog):
+    scene = Scene(together=None)
+    for number in range(500):
+        scene.knock(f"2001:db8:{number:x}::1", times=2)
+    assert len(lines(caplog)) == 1000
+
+
+def test_many_addresses_cost_no_memory(monkeypatch):
+    monkeypatch.setattr(log_budget, "MAX_ADDRESSES", 10)
+    scene = Scene()
+    for number in range(100):
+        scene.knock(f"192.0.2.{number}")
+    assert len(scene.budget._addresses) == 10
+
+
+def test_the_count_is_told_when_no_more_come(caplog):
+    scene = Scene(per_address=1)
+    scene.budget._call_later = lambda seconds, function: scene.later.append((seconds, function))
+    scene.knock(times=4)
+    caplog.clear()
+    (seconds, summarize), = scene.later
+    scene.now += seconds
+    summarize()
+    assert lines(caplog) == ["3 more lines about knocks suppressed in the last 60 s"]
+    scene.budget.summarize()
+    assert lines(caplog) == []
+
+
+def test_fields_stand_beside_the_message(caplog):
+    Scene().budget.log(logging.INFO, "::1", "words", {"client": "::1"})
+    assert caplog.records[0].fields == {"message": "words", "client": "::1"}
+
+
+@pytest.mark.parametrize(("peer", "expected"), [
+    ("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::/64"), ("", ""),
+    ("2001:db8:0:0:1:2:3:4", "2001:db8::/64"), ("fe80::1%eth0", "fe80::/64"), ("x", "x")])
+def test_what_a_client_is_counted_by(peer, expected):
+    assert network(peer) == expected
