@@ -3,10 +3,13 @@
 import base64
 import datetime
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from ganeti.http.auth import UsersFile, parse_basic
+from ganeti.http import auth
+from ganeti.http.auth import BrokenFile, UsersFile, parse_basic
 from ganeti.http.errors import Unauthorized
 from ganeti.http.guard import Guard
 from ganeti.http.rights import Vocabulary
@@ -175,6 +178,202 @@ def test_a_file_that_cannot_be_read_changes_nothing(place, caplog):
     place.path.mkdir()
     assert place.options() == ["write"]
     assert "Is a directory" in caplog.text
+
+
+def test_a_time_stamp_in_the_future_is_read_twice_at_most(place, monkeypatch):
+    reads = []
+    content = auth._content
+    monkeypatch.setattr(auth, "_content", lambda path: reads.append(path) or content(path))
+    place.write("jack abc\n")
+    place.now = place.stamp - 3600 * 10 ** 9        # the clock was set back
+    assert place.options() == place.options() == []
+    place.now += 10 ** 9
+    for _ in range(5):
+        assert place.options() == []
+    assert len(reads) == 3
+
+
+def test_complaints_about_a_file_from_the_future_are_logged(place, caplog):
+    place.write("jack abc fly\n")
+    place.now = place.stamp - 3600 * 10 ** 9
+    place.options()
+    place.now += 10 ** 9
+    place.options()
+    place.options()
+    assert caplog.text.count("no right or role 'fly'") == 1
+
+
+# -- what is wrong with a file, in words ------------------------------------------------
+
+BCRYPT = "$2y$05$" + "a" * 53
+
+
+def complaints(place, caplog, text):
+    """What is logged when the file is read, but for its dangers."""
+    place.write(text)
+    place.path.chmod(0o600)
+    caplog.clear()
+    for _ in range(3):
+        place.options()
+    return [record.getMessage().removeprefix(f"{place.path}: ") for record in caplog.records
+            if "clear text" not in record.getMessage()]
+
+
+@pytest.mark.parametrize("stored", [
+    BCRYPT, BCRYPT.replace("2y", "2b"), "$6$salt$" + "a" * 86, "$5$rounds=1000$salt$" + "a" * 43,
+    "$1$$" + "a" * 22, "$apr1$abcdefgh$" + "a" * 22, "$y$j9T$abcdefgh$" + "a" * 43,
+    "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43, "$P$B" + "a" * 30,
+    "$pbkdf2-sha256$29000$c2FsdA$" + "a" * 43])
+def test_a_hash_of_htpasswd_lets_nobody_in(place, caplog, stored):
+    found, = complaints(place, caplog, f"jack {stored} write\n")
+    assert found.startswith("line 1: nobody can log in as jack: the password is a hash")
+    assert found.endswith("rapi-passwd jack") and "aaaa" not in found
+    assert place.options(password=stored) is None
+
+
+@pytest.mark.parametrize("stored", ["$ecret", "$2y$short", "pa$$word", "$1$abc", "5" * 40,
+                                    "$unknown$" + "a" * 40, "{cleartext}" + BCRYPT])
+def test_words_that_only_look_a_little_like_a_hash_are_passwords(place, stored):
+    place.write(f"jack {stored} write\n")
+    assert place.options(password=stored.removeprefix("{cleartext}")) == ["write"]
+
+
+@pytest.mark.parametrize("stored", ["{bcrypt}abc", "{SSHA}YWJj", "{sha256}" + "a" * 64, "{}abc",
+                                    "{SHA}YWJj", "{crypt hash}".replace(" ", "")])
+def test_an_unknown_scheme_is_told_once(place, caplog, stored):
+    found, = complaints(place, caplog, f"# users\njack {stored} write\n")
+    assert found.startswith("line 2: nobody can log in as jack: the password has the unknown")
+    assert "YWJj" not in found and "abc" not in found
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("jack {ha1}abc write", "line 1: nobody can log in as jack: a {ha1} password is 32"),
+    ("jack {HA1}" + "g" * 32, "32 hexadecimal digits"), ("jack {ha1}", "32 hexadecimal digits"),
+    ("ja:ck abc write", "line 1: nobody can log in as ja:ck: a name that holds a colon"),
+    ("jack a\x01c", "the password contains control characters"),
+    ("jack " + "x" * 1025, "the password has more than 1024 characters"),
+    ("ja\u200bck abc", "'ja\\u200bck' contains characters that cannot be seen"),
+    ("jack abc\rjill def", "line 1: a carriage return (CR) is within the line")])
+def test_a_line_that_lets_nobody_in_is_told(place, caplog, line, words):
+    assert any(words in text for text in complaints(place, caplog, line + "\n"))
+
+
+@pytest.mark.parametrize("line", [
+    "jack {ha1}" + "aB" * 16, "jack !", "jack abc", "jack {cleartext}abc write",
+    "j\xf6rg p\xe4\u20ac"])
+def test_a_line_in_order_is_not_told(place, caplog, line):
+    assert complaints(place, caplog, line + "\n") == []
+
+
+def test_a_name_on_two_lines_is_told_with_both(place, caplog):
+    found = complaints(place, caplog, "jack one\n# x\njack two\njill x\njack abc\n")
+    assert found == [f"line {line}: the user jack is on line {other} too; this line counts, and "
+                     "that one does not" for line, other in ((3, 1), (5, 3))]
+
+
+def test_a_byte_order_mark_is_skipped_and_told(place, caplog):
+    found, = complaints(place, caplog, b"\xef\xbb\xbfjack abc write\n")
+    assert "byte order mark" in found and place.options() == ["write"]
+
+
+def test_a_byte_order_mark_elsewhere_is_part_of_the_name_and_told(place, caplog):
+    found, = complaints(place, caplog, b"jack abc\n\xef\xbb\xbfjill abc\n")
+    assert found.startswith("line 2: the user name '\\ufeffjill'")
+
+
+def test_line_ends_of_dos_are_told(place, caplog):
+    found, = complaints(place, caplog, "jack abc\r\njill abc\r\n")
+    assert "CR LF" in found
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_called_so(place, caplog, coding):
+    found, = complaints(place, caplog, "\ufeffjack abc\n".encode(coding))
+    assert "save it as UTF-8" in found
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# jack abc\n"])
+def test_a_file_without_users_is_told(place, caplog, text):
+    found, = complaints(place, caplog, text)
+    assert "add one with: rapi-passwd NAME" in found
+
+
+def test_a_file_of_another_program_does_not_fill_the_log(place, caplog):
+    found = complaints(place, caplog, "".join(f"u{n} {BCRYPT}\n" for n in range(100)))
+    assert len(found) == auth.MAX_COMPLAINTS + 1 and found[-1] == "and 80 more"
+
+
+def test_each_version_is_told_anew(place, caplog):
+    for _ in range(2):
+        assert len(complaints(place, caplog, "jack {bcrypt}abc\n")) == 1
+
+
+def test_where_the_users_come_from_another_file_that_is_told(place, caplog):
+    place.write("jack old\n", place.old)
+    place.write("jack abc\n")
+    place.options()
+    place.path.unlink()
+    assert place.options("jack", "old") == []
+    assert f"{place.path} is gone: the users are those of {place.old} now" in caplog.text
+
+
+def test_a_file_that_goes_away_is_told(place, caplog):
+    place.write("jack abc\n")
+    place.options()
+    place.path.unlink()
+    place.options()
+    assert caplog.text.count(f"There is no users file ({place.path}), and nobody can log in") == 1
+
+
+# -- the start, and reload --------------------------------------------------------------
+
+def test_a_missing_file_at_the_start_is_a_warning(place, caplog):
+    place.users.load()
+    place.options()
+    record, = caplog.records
+    assert record.levelname == "WARNING" and str(place.path) in record.getMessage()
+    assert "rapi-passwd NAME" in record.getMessage()
+
+
+@pytest.mark.parametrize(("plant", "words"), [
+    (lambda path: path.mkdir(), "Is a directory"), (os.mkfifo, "Not a regular file"),
+    (lambda path: path.symlink_to(path), "symbolic links"),
+    (lambda path: path.write_text("lonely\n"), "line 1 is not NAME PASSWORD"),
+    (lambda path: path.write_bytes(b"jack \xff\n"), "line 1 is not UTF-8")])
+def test_a_file_that_cannot_be_used_ends_the_start(place, plant, words):
+    plant(place.path)
+    with pytest.raises(BrokenFile) as caught:
+        place.users.load()
+    text = str(caught.value)
+    assert words in text and str(place.path) in text and "[Errno" not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(("closed", "cure"), [("users", "chown nobody"), (".", "chgrp ")])
+def test_a_file_without_permission_ends_the_start_with_the_cure(closed, cure):
+    with tempfile.TemporaryDirectory() as folder:       # others may not enter tmp_path
+        os.chmod(folder, 0o755)
+        place = Place(Path(folder))
+        place.write("jack abc\n")
+        os.chmod(f"{folder}/{closed}", 0o700)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(BrokenFile, match=f"Permission denied; let user nobody .*: {cure}"):
+                place.users.load()
+        finally:
+            os.seteuid(0)
+
+
+def test_a_reload_counts_the_users(place, caplog):
+    place.write("jack abc\njill def\n")
+    assert place.users.reload() == 2
+    place.write("lonely\n")
+    assert place.users.reload() is None
+    assert "Users file not reloaded, keeping previous users: " in caplog.text
+    caplog.clear()
+    assert place.users.reload() is None and "line 1" in caplog.text     # asked again, told again
+    place.path.unlink()
+    assert place.users.reload() == 0
 
 
 # -- rights -----------------------------------------------------------------------------

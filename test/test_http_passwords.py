@@ -93,3 +93,18 @@ def test_cheap_ones_cost_the_same_whatever_they_are(monkeypatch):
         assert len(calls) == 4
     calls.clear()
     assert not passwords.NOBODY.matches("jack", "") and len(calls) == 4
+
+
+@pytest.mark.parametrize("scheme", [*passwords.SCHEMES])
+def test_what_we_write_can_match(scheme):
+    assert parse_password(passwords.SCHEMES[scheme]("jack", "abc")).never_matches() == ""
+
+
+@pytest.mark.parametrize(("stored", "words"), [
+    ("abc", ""), ("!", ""), ("{cleartext}$6$salt$" + "a" * 86, ""), ("{ha1}" + "0" * 32, ""),
+    ("{ha1}" + "0" * 31, "32 hexadecimal digits"), ("{md5}abc", "unknown scheme {md5}"),
+    ("{nobody}x", "unknown scheme {nobody}"),
+    ("$6$salt$" + "a" * 86, "a hash of crypt or htpasswd"), ("a\x7f", "control characters")])
+def test_why_a_password_never_matches(stored, words):
+    found = parse_password(stored).never_matches()
+    assert words in found and bool(found) == bool(words)

@@ -58,7 +58,7 @@ class Certificate:
         return not self.names
 
     def describe(self, now: datetime.datetime) -> str:
-        """Names and end, for a log line: ``a.example.com, valid until 2027-01-31 (9 days left)``."""
+        """Names and end for a log line: ``example.com, valid until 2027-01-31 (9 days left)``."""
         more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
         names = ", ".join(self.names[:_SHOWN]) + more or "unknown names"
         days = self.days_left(now)

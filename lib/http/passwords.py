@@ -37,6 +37,13 @@ MAX_LENGTH = 1024
 ITERATIONS = 600_000
 
 _SCHEME = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
+#: What htpasswd and crypt(3) write: an identifier, then parameters, salt and hash. The shortest
+#: is MD5's without a salt.
+_CRYPT = re.compile(r"\$(?:1|2[abxy]?|3|5|6|7|y|gy|sm3|md5|sha1|apr1|P|H|argon2(?:i|d|id)"
+                    r"|scrypt|bcrypt-sha256|pbkdf2[a-z0-9-]*)[$,][./A-Za-z0-9$=,+_-]{22,}")
+_HA1 = re.compile(r"[0-9a-fA-F]{32}")
+#: What RFC 7617 forbids in a name or password; we answer it with 401.
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HASHED = re.compile(r"([a-z0-9=,]{1,80})\$([A-Za-z0-9+/=]{1,172})\$([A-Za-z0-9+/=]{1,172})")
 _MEMORY = 2 * MAX_SCRYPT_MEMORY
 
@@ -69,6 +76,21 @@ class Password:
         same_ha1 = hmac.compare_digest(_sha256(ha1(name, password)), _sha256(self.text.lower()))
         return {"cleartext": same_text, "ha1": same_ha1}.get(self.scheme, False)
 
+    def never_matches(self) -> str:
+        """Why no password can be this one, without anything of it; '' if one can, or if that
+        is on purpose."""
+        if self.scheme == CRYPT:
+            return "the password is a hash of crypt or htpasswd, which are not understood"
+        if self.scheme == "ha1" and _HA1.fullmatch(self.text) is None:
+            return "a {ha1} password is 32 hexadecimal digits, and this one is not"
+        if self.scheme == "cleartext" and CONTROL.search(self.text):
+            return "the password contains control characters"
+        if self.scheme == "cleartext" and len(self.text) > MAX_LENGTH:
+            return f"the password has more than {MAX_LENGTH} characters"
+        if self.numbers or self.scheme in ("cleartext", "ha1") or self == NOBODY:
+            return ""
+        return f"the password has the unknown scheme {{{self.scheme[:20]}}}"
+
     def decoy(self) -> Password:
         """One that costs the same, and is nobody's."""
         return replace(self, salt=os.urandom(16), digest=os.urandom(len(self.digest)))
@@ -76,6 +98,9 @@ class Password:
 
 #: Nobody's password.
 NOBODY = Password("nobody", "")
+#: The scheme of what is evidently a hash, though of a kind that we cannot check. As clear text
+#: it would let in whoever has read the file. No {scheme} of a file is called so.
+CRYPT = "crypt hash"
 
 
 def parse_password(stored: str) -> Password:
@@ -84,7 +109,7 @@ def parse_password(stored: str) -> Password:
         return NOBODY
     found = _SCHEME.fullmatch(stored)
     if found is None:
-        return Password("cleartext", stored)
+        return Password("cleartext" if _CRYPT.fullmatch(stored) is None else CRYPT, stored)
     scheme, text = found[1].lower(), found[2]
     if scheme == "cleartext" and not text:
         raise BadPassword("a {cleartext} password is empty; ! stands for none")
