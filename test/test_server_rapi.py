@@ -71,7 +71,7 @@ class TestCommandLine(unittest.TestCase):
         self.assertIn(constants.RELEASE_VERSION, said.getvalue())
 
 
-class TestLife(RootTestCase):
+class LifeTestCase(RootTestCase):
     def start(self, *words):
         """The daemon, listening; the port is free, the address this machine's own."""
         self.write_master("node1.example.com")
@@ -86,6 +86,8 @@ class TestLife(RootTestCase):
         self.addCleanup(self.daemon.stop)
         return f"http://127.0.0.1:{self.daemon.port}"
 
+
+class TestLife(LifeTestCase):
     def test_what_is_wrong_with_the_users_is_said_at_the_start(self):
         os.makedirs(self.paths.rapi_dir, exist_ok=True)
         with open(self.paths.users_files[0], "w") as file:
@@ -184,6 +186,73 @@ class TestLife(RootTestCase):
             daemon.finish()
             self.assertEqual(any("read the key" in call.args[0]
                                  for call in warning.call_args_list), expected)
+
+
+class TestReload(LifeTestCase):
+    """What SIGHUP leaves in the log."""
+
+    def setUp(self):
+        super().setUp()
+        self.own = os.path.join(self.paths.root, "own.pem")
+        shutil.copyfile(certificate(), self.own)
+        os.chmod(self.own, 0o600)
+        self.write_users("jack {ha1}" + 32 * "0" + "\n")
+
+    def reloaded(self):
+        """The lines of a reload."""
+        with self.assertLogs(level="INFO") as logs:
+            self.daemon.reload()
+        return [f"{record.levelname} {record.getMessage()}" for record in logs.records]
+
+    def start_tls(self):
+        self.write_master("node1.example.com")
+        arguments = rapi.parse_arguments(["-p", "0", "-b", "127.0.0.1", "-C", self.own])
+        self.daemon = rapi.RapiDaemon(self.paths, arguments)
+        with self.assertLogs(level="INFO") as logs:
+            self.daemon.bind()
+            self.addCleanup(self.daemon.finish)
+            self.daemon.start()
+        return "\n".join(logs.output)
+
+    def test_the_start_and_a_reload_name_the_certificate_and_its_end(self):
+        said = self.start_tls()
+        self.assertRegex(said, r"INFO:root:The certificate is for localhost, 127.0.0.1, valid "
+                               r"until 20..-..-.. \([12] days? left\)")
+        self.assertRegex(said, r"WARNING:root:The certificate in .*/own.pem ends on 20..-..-..")
+        *_, line = self.reloaded()
+        self.assertRegex(line, r"^INFO Reloaded: 1 user; certificate for localhost, 127.0.0.1, "
+                               r"valid until 20..-..-.. \([12] days? left\)$")
+
+    def test_a_certificate_for_others_is_a_warning(self):
+        self.start_tls()                    # for 127.0.0.1, where it listens
+        with mock.patch.object(self.daemon._arguments, "bind", None):
+            self.assertIn("is for localhost, 127.0.0.1, and not for ", self.reloaded()[-2])
+
+    def test_what_is_kept_is_not_called_reloaded(self):
+        self.start_tls()
+        self.write_users("lonely\n")
+        Path(self.own).write_text("no certificate")
+        lines = self.reloaded()
+        self.assertEqual([line.split()[0] for line in lines], ["ERROR", "ERROR"])
+        self.assertIn("Users file not reloaded, keeping previous users: ", lines[0])
+        self.assertIn("Keeping the old certificate: ", lines[1])
+
+    def test_without_tls_the_users_are_counted(self):
+        self.start()
+        self.write_users("jack a\njill b\n")
+        self.assertEqual(self.reloaded()[-1], "INFO Reloaded: 2 users")
+
+    def test_a_users_file_that_cannot_be_used_ends_the_start(self):
+        for text, words in (("lonely\n", "line 1 is not NAME"), (None, "Is a directory")):
+            if text is None:
+                os.unlink(self.paths.users_files[0])
+                os.mkdir(self.paths.users_files[0])
+            else:
+                self.write_users(text)
+            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(["--no-ssl", "-p", "0"]))
+            with self.assertRaisesRegex(DaemonError, words):
+                daemon.start()
+            daemon.finish()
 
 
 class TestMain(RootTestCase):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
 import functools
 import logging
 import os
+import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +18,8 @@ from ganeti.daemon import handover, sd_notify
 from ganeti.daemon.pid_file import running
 from ganeti.http import access as access_log
 from ganeti.http import tls
-from ganeti.http.auth import UsersFile
+from ganeti.http.auth import BrokenFile, UsersFile
+from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
 from ganeti.http.guard import Guard
 from ganeti.http.server import Access, Server
@@ -61,6 +65,8 @@ class RapiDaemon(daemon.Daemon):
 
     name = "ganeti-rapi"
     beside = "; to run beside it, give --pid-file, --log-file and another --port"
+    #: Names and end of the certificate that was read last, for a line of the log.
+    _described_certificate = ""
 
     def __init__(self, paths: pathutils.Paths, arguments: argparse.Namespace) -> None:
         self.paths = paths
@@ -146,7 +152,7 @@ class RapiDaemon(daemon.Daemon):
     def start(self) -> None:
         """Put the server together; the socket listens already."""
         arguments = self._arguments
-        self._users.reload()                # what is wrong with it is said now
+        self._load_users()
         loop = Loop()
         self._waits = luxi.Waits(loop, self._connect, self._pulse,
                                  limit=listening.room_for_waits(self._clients))
@@ -227,12 +233,23 @@ class RapiDaemon(daemon.Daemon):
 
     def reload(self) -> None:
         """Take up a new certificate and new users; the old ones stay if they are broken."""
-        self._users.reload()
+        count = self._users.reload()
+        done = [] if count is None else [f"{count} {'user' if count == 1 else 'users'}"]
         if self._server is not None and self._ssl_context is not None:
             try:
                 self._server.set_ssl_context(self._read_certificate())
+                done.append(f"certificate for {self._described_certificate}")
             except daemon.DaemonError as err:
                 logging.error("Keeping the old certificate: %s", err)
+        if done:
+            logging.info("Reloaded: %s", "; ".join(done))
+
+    def _load_users(self) -> None:
+        """Read the users file; with one that cannot be used nobody could log in."""
+        try:
+            self._users.load()
+        except BrokenFile as err:
+            raise daemon.DaemonError(str(err)) from None
 
     def hand_over(self) -> None:
         """Start a successor on our sockets; leave when it is ready, go on if it never is."""
@@ -300,15 +317,29 @@ class RapiDaemon(daemon.Daemon):
             key = arguments.ssl_key or certificate
             if tls.is_exposed(key):
                 logging.warning("Every user of this machine can read the key in %s", key)
-            problem = tls.verify(certificate, certificate)
-            if problem and self._ssl_context is not None:
-                raise TlsError(f"{certificate}: {problem}")
-            if problem:
-                # Ganeti's starts, too: an API that is not there would be worse at a reboot.
-                logging.warning("Clients that look will refuse %s: %s", certificate, problem)
+            found = inspect(context, certificate)
+            if found.problem and self._ssl_context is not None:
+                raise TlsError(f"{certificate}: {found.problem}")
+            # One with a problem does not end the start: an API that is not there would be
+            # worse at a reboot, and Ganeti's own daemon starts as well.
+            now = datetime.datetime.now(datetime.timezone.utc)
+            for text in found.warnings(self._hosts(), now):
+                logging.warning("%s", text)
+            self._described_certificate = found.describe(now)
+            if self._ssl_context is None:
+                logging.info("The certificate is for %s", self._described_certificate)
             return context
         except TlsError as err:
             raise daemon.DaemonError(str(err)) from None
+
+    def _hosts(self) -> set[str]:
+        """What clients may reach this daemon by, as far as that is known without a resolver."""
+        hosts = {socket.gethostname(), self._arguments.bind or ""}
+        for key in ("cluster_name", "master_node"):
+            with contextlib.suppress(OSError), \
+                    open(self.paths.ssconf(key), encoding="utf-8", errors="replace") as file:
+                hosts.add(file.read().strip())
+        return hosts - {"0.0.0.0", "::"}
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
