@@ -214,7 +214,7 @@ def complaints(place, caplog, text):
     place.path.chmod(0o600)
     caplog.clear()
     for _ in range(3):
-        place.options()
+        place.users.find("jack")
     return [record.getMessage().removeprefix(f"{place.path}: ") for record in caplog.records
             if "clear text" not in record.getMessage()]
 
@@ -329,7 +329,7 @@ def test_a_file_that_goes_away_is_told(place, caplog):
 
 def test_a_missing_file_at_the_start_is_a_warning(place, caplog):
     place.users.load()
-    place.options()
+    place.users.find("jack")
     record, = caplog.records
     assert record.levelname == "WARNING" and str(place.path) in record.getMessage()
     assert "rapi-passwd NAME" in record.getMessage()

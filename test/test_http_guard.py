@@ -1,7 +1,11 @@
 """Credentials: what is remembered, what waits, what is slowed down."""
 
 import base64
+import configparser
+import logging
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +14,22 @@ from ganeti.http import passwords
 from ganeti.http.auth import UsersFile
 from ganeti.http.errors import TooManyRequests, Unauthorized
 from ganeti.http.guard import FREE_TRIES, FREE_TRIES_OF_ADDRESS, REMEMBERED, Guard
-from ganeti.http.line import MAX_WAITING_OF_ADDRESS
+from ganeti.http.line import MAX_WAITING, MAX_WAITING_OF_ADDRESS
+from ganeti.http.log_budget import PER_ADDRESS, PERIOD
+from ganeti.utils import log
 
 FAR = "192.0.2.1"
 
 
 def basic(name, password):
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def until_told(future):
+    """Wait until the guard's own callbacks, which were there before, have run."""
+    told = threading.Event()
+    future.add_done_callback(lambda _: told.set())
+    assert told.wait(20)
 
 
 class Scene:
@@ -34,7 +47,10 @@ class Scene:
         """What comes of it: the user's name, or the status."""
         try:
             found = self.guard.authenticate(basic(name, password), peer)
-            return (found if not hasattr(found, "result") else found.result(20)).name
+            if not hasattr(found, "result"):
+                return found.name
+            until_told(found)
+            return found.result(20).name
         except (Unauthorized, TooManyRequests) as err:
             return err.code
 
@@ -57,6 +73,8 @@ def costly(tmp_path, monkeypatch):
     monkeypatch.setattr(passwords, "_derive", derive)
     yield found
     found.go_on.set()
+    for future in list(found.guard._checks.values()):
+        until_told(future)                      # else they log into the next test
 
 
 def test_right_and_wrong(scene):
@@ -231,3 +249,176 @@ def test_memory_is_bounded(scene, monkeypatch):
     assert len(scene.guard._failures) == 10
     assert scene.ask() == "jack" and scene.ask("jill", "def") == "jill"
     assert len(scene.guard._known) == 1
+
+
+# -- what is refused leaves a line ------------------------------------------------------
+
+def lines(caplog):
+    """What was logged since the last look."""
+    found = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return found
+
+
+@pytest.mark.parametrize("kind", [Scene, lambda folder: Scene(folder, costly=True)])
+def test_a_wrong_password_leaves_a_line_with_user_and_address(tmp_path, monkeypatch, caplog, kind):
+    monkeypatch.setattr(passwords, "SCRYPT_N", 16)
+    scene = kind(tmp_path)
+    scene.guard.authenticate(basic("jill", "def"), FAR)
+    caplog.clear()
+    assert scene.ask(password="x") == scene.ask("nobody", peer="2001:db8::1") == 401
+    assert lines(caplog) == [f"Authentication failed for user 'jack' from {FAR}",
+                             "Authentication failed for user 'nobody' from 2001:db8::1"]
+
+
+def test_what_was_right_leaves_no_line(scene, caplog):
+    scene.guard.certified("jill")
+    caplog.clear()
+    assert scene.ask() == "jack" and scene.guard.certified("nobody") is None
+    assert lines(caplog) == []
+
+
+def test_a_pause_leaves_a_line_with_its_length(scene, caplog):
+    for _ in range(FREE_TRIES + 1):
+        scene.ask(password="x")
+    assert lines(caplog)[-1] == ("Too many wrong passwords from this address: refusing user "
+                                 f"'jack' from {FAR} for 2 s")
+
+
+def fill(costly, count, address):
+    """Have the only thread work, and so many wait."""
+    costly.go_on.clear()
+    costly.guard.authenticate(basic("jack", "first"), "192.0.2.200")
+    while not costly.checked:
+        threading.Event().wait(0.01)
+    return [costly.guard.authenticate(basic("jack", f"x{n}"), address.format(n))
+            for n in range(count)]
+
+
+WAITS = "Too many passwords wait to be checked: refusing user 'jack' from {} for 1 s"
+
+
+def test_too_many_of_one_address_leave_a_line(costly, caplog):
+    fill(costly, MAX_WAITING_OF_ADDRESS, FAR)
+    assert costly.ask(password="y") == 429
+    assert lines(caplog)[-1] == WAITS.format(FAR)
+
+
+def test_what_is_pushed_out_of_the_line_leaves_a_line(costly, caplog):
+    *_, last = fill(costly, MAX_WAITING, "192.0.3.{}")
+    costly.guard.authenticate(basic("jill", "def"), FAR)
+    with pytest.raises(TooManyRequests):
+        last.result(20)
+    assert lines(caplog)[-1] == WAITS.format(f"192.0.3.{MAX_WAITING - 1}")
+
+
+def test_a_header_that_names_nobody_leaves_a_line_without_user(scene, caplog):
+    for header in ("Basic !!!", "Bearer abc", "Basic YWJj"):
+        with pytest.raises(Unauthorized):
+            scene.guard.authenticate(header, FAR)
+    assert [line.partition(": ")[0] for line in lines(caplog)] == [
+        f"Authentication failed from {FAR}"] * 3
+
+
+def test_a_password_that_is_too_long_leaves_a_line_without_it(scene, caplog):
+    scene.ask(password="secret" * 1000)
+    assert lines(caplog) == [f"Authentication failed for user 'jack' from {FAR}"]
+
+
+def test_of_a_long_name_the_beginning_is_logged(scene, caplog):
+    scene.ask("n" * 5000, "x")
+    assert lines(caplog) == [f"Authentication failed for user '{'n' * 64}...' from {FAR}"]
+
+
+def test_guessing_does_not_fill_the_log_and_every_guesser_is_heard(scene, caplog):
+    for number in range(100):
+        scene.ask(f"user{number}", "x")
+        scene.ask("jack", "x", peer=f"192.0.3.{number}")
+    found = lines(caplog)
+    assert sum(FAR in line for line in found) == PER_ADDRESS
+    assert sum("from 192.0.3." in line for line in found) == 100
+    scene.now += PERIOD
+    scene.ask()                                 # the right one, too, has the rest told
+    assert "90 more lines about refused credentials suppressed" in lines(caplog)[0]
+
+
+def test_who_has_expired_is_told_once_an_hour(scene, caplog):
+    scene.path.write_text("jack {ha1}" + passwords.ha1("jack", "abc") + " read,expires=2020-01-31")
+    for _ in range(3):
+        scene.ask()
+        with pytest.raises(Unauthorized):
+            scene.guard.certified("jack", "192.0.2.7")
+    found = lines(caplog)
+    assert found.count("User jack has expired, and is refused") == 1
+    assert "Authentication failed for user 'jack' from 192.0.2.7" in found
+    scene.now += 3600.0
+    scene.ask()
+    assert "User jack has expired, and is refused" in lines(caplog)
+
+
+# -- the filter for fail2ban ------------------------------------------------------------
+
+def banned(line):
+    """The address that fail2ban would count for a line, None for none.
+
+    As it works: the part of the line that is the time is cut out before the expressions are
+    tried. The file was tried with fail2ban 1.0.2 itself.
+    """
+    text = (Path(__file__).parent.parent / "doc/examples/ganeti-rapi.fail2ban").read_text()
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    rules = parser["Definition"]
+    for pattern in rules["datepattern"].splitlines():
+        pattern = re.sub("%%[YmdHMSf]", r"\\d+", pattern)
+        found = re.search(pattern, line)
+        if found:
+            start, end = found.span(1 if re.compile(pattern).groups else 0)
+            line = line[:start] + line[end:]
+            break
+    for rule in rules["failregex"].splitlines():
+        rule = rule.replace("<what>", rules["what"]).replace("<HOST>", r"(?P<host>[0-9a-f.:]+)")
+        found = re.search(rule, line)
+        if found:
+            return found["host"]
+    return None
+
+
+@pytest.fixture(params=["text", "json", "debug"])
+def formatted(request, caplog):
+    """The lines as a daemon's log has them."""
+    formatter = log.JsonFormatter("ganeti-rapi") if request.param == "json" else (
+        log.OneLineFormatter((log.FORMAT_DEBUG if request.param == "debug" else log.FORMAT)
+                             .format(program="ganeti-rapi")))
+    return lambda: [formatter.format(record) for record in caplog.records]
+
+
+@pytest.mark.parametrize("name", [
+    "jack", "", "j\u00f6rg", "' from 198.51.100.1", "' from 198.51.100.1 for 3 s", "\\", "\\'",
+    'a","message":"x', "x' from 198.51.100.1\r2026", "%s", "\u202ex", "n" * 100])
+def test_the_filter_finds_the_address_whatever_the_name_is(scene, formatted, name):
+    header = "Basic " + base64.b64encode(f"{name}:x".encode()).decode()
+    found = scene.guard
+    if "\r" in name:                            # the front refuses it before; other text may not
+        found._log_refusal(name, FAR, Unauthorized())
+    else:
+        with pytest.raises(Unauthorized):
+            found.authenticate(header, FAR)
+    assert [banned(line) for line in formatted()] == [FAR]
+
+
+def test_the_filter_finds_who_goes_on_within_a_pause(scene, formatted):
+    for _ in range(FREE_TRIES + 2):
+        scene.ask(password="x", peer="2001:db8::7")
+    assert [banned(line) for line in formatted()] == ["2001:db8::7"] * (FREE_TRIES + 2)
+
+
+def test_the_filter_takes_no_other_line(scene, formatted, caplog):
+    caplog.set_level(logging.INFO)
+    forged = "ganeti-rapi pid=1 WARNING Authentication failed for user 'x' from 198.51.100.1"
+    for text in (forged, f": {forged}", f"User x has no right y:{forged}", f"\n: {forged}",
+                 f'"message":"{forged}',
+                 f"{FAR}:80 GET / HTTP/1.1 401", f"Authentication failed from {FAR}: no Base64",
+                 f"Too many passwords wait to be checked: refusing user 'x' from {FAR} for 1 s"):
+        logging.info("%s", text)
+        logging.warning("%s", text)
+    assert [banned(line) for line in formatted()] == [None] * 16

@@ -285,7 +285,7 @@ class TestSlowPassword(RapiTestCase):
         self.checked.set_result(User("admin", Rights(frozenset({"instances.startup"}))))
         self.assert_job(settled(outcome))
 
-    def certified(self, name):
+    def certified(self, name, peer):
         return User(name, Rights(frozenset({"instances.startup"}))) if name == "robot" else None
 
     def test_a_certificate_instead(self):

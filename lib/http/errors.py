@@ -146,7 +146,7 @@ class UnprocessableContent(HttpError):
 
 
 class TooManyRequests(HttpError):
-    """This client asks too often."""
+    """This client asks too often; ``retry_after`` are the seconds until it may ask again."""
 
     code = 429
     title = "Too Many Requests"
@@ -155,6 +155,7 @@ class TooManyRequests(HttpError):
     def __init__(self, message: str | None = None, *, retry_after: int | None = None,
                  detail: Any = None) -> None:
         super().__init__(message, detail=detail, headers=_retry_after(retry_after))
+        self.retry_after = retry_after
 
 
 class HeaderFieldsTooLarge(HttpError):

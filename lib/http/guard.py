@@ -14,6 +14,10 @@ down: it may be a proxy, which speaks for everybody.
 
 Every check of a password works out one hash of each costly kind that the file has, be
 it the user's or a decoy: the time does not tell which names there are.
+
+Refused credentials leave a line with the user's name and the address, for fail2ban and for
+people: the first ones of each address always (``http.log_budget``). A request without
+credentials is not a failure, as clients try without them first.
 """
 
 from __future__ import annotations
@@ -31,8 +35,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ganeti.http.auth import Entry, User, UsersFile, denied, parse_basic
-from ganeti.http.errors import TooManyRequests
+from ganeti.http.errors import HttpError, TooManyRequests, Unauthorized
 from ganeti.http.line import Line
+from ganeti.http.log_budget import LogBudget, network
 from ganeti.http.passwords import MAX_LENGTH, NOBODY, Password
 
 #: Seconds since its last use that a right password is remembered.
@@ -44,6 +49,10 @@ MAX_FAILURES = 8192
 FREE_TRIES, FREE_TRIES_OF_ADDRESS = 5, 50
 #: Seconds: the longest pause after a failure, and the time in which one is forgiven.
 MAX_PAUSE, FORGIVEN = 60.0, 60.0
+#: Characters of a name that are logged; it may be as long as a header.
+MAX_LOGGED = 64
+#: Seconds until the log tells again that the same user has expired.
+EXPIRED_AGAIN = 3600.0
 
 
 @dataclass
@@ -70,36 +79,74 @@ class Guard:
         #: Checks that wait or run, by what is asked and from where.
         self._checks: dict[tuple[bytes, str], Future[User]] = {}
         self._line: Line[User] = Line(threads or max(1, (os.cpu_count() or 1) - 1))
+        #: Each of these stands beside a line of the access log, so that their sum needs no bound.
+        self._lines = LogBudget("refused credentials", together=None, clock=clock)
+        #: When the log told last that a user has expired.
+        self._told_expired: dict[str, float] = {}
 
     def authenticate(self, header: str, peer: str = "") -> User | Future[User]:
         """Who sent this header from there; raises, or later fails with, ``Unauthorized`` or
-        ``TooManyRequests``."""
-        name, password = parse_basic(header)
+        ``TooManyRequests``, which are logged."""
+        self._lines.summarize()
+        name = None
+        try:
+            name, password = parse_basic(header)
+            found = self._find(name, password, peer)
+        except HttpError as err:
+            self._log_refusal(name, peer, err)
+            raise
+        return found
+
+    def _log_refusal(self, name: str | None, peer: str, err: BaseException) -> None:
+        """Log what fail2ban looks for; ``name`` is None where the header holds none."""
+        tried = None if name is None else _shortened(name)
+        user = "" if tried is None else f"user '{_quoted(tried)}' "
+        where = f"from {peer or 'a local socket'}"
+        if isinstance(err, TooManyRequests):
+            text = f"{err.message}: refusing {user}{where} for {err.retry_after} s"
+        elif not isinstance(err, Unauthorized):
+            return
+        elif tried is None:
+            text = f"Authentication failed {where}: {err.message}"
+        else:
+            text = f"Authentication failed for {user}{where}"
+        self._lines.log(logging.WARNING, peer, text, {"client": peer, "tried": tried})
+
+    def _find(self, name: str, password: str, peer: str) -> User | Future[User]:
+        """As ``authenticate``, without the lines for what is refused at once."""
         if len(password) > MAX_LENGTH:
             raise denied(_WRONG)
         entry, decoys = self._users.find(name)
         mark = self._mark(name, password, entry)
         if entry is not None and self._remembers(mark) and not self._is_over(entry):
             return entry.user
-        here, peer = _is_here(peer), _network(peer)
+        here, source = _is_here(peer), network(peer)
         with self._mutex:
-            running = self._checks.get((mark, peer))
+            running = self._checks.get((mark, source))
         if running is not None:
             return running
-        suspicious = self._slow_down(peer, name, here)
+        suspicious = self._slow_down(source, name, here)
 
         def check() -> User:
             # Who has expired fails like any other: a guesser does not learn what was right.
             right = _check(name, password, entry, decoys)
             if not right or entry is None or self._is_over(entry):
-                self._failed(peer, name)
+                self._failed(source, name)
                 raise denied(_WRONG)
-            self._succeeded(peer, name, mark)
+            self._succeeded(source, name, mark)
             return entry.user
         if not decoys:
             return check()
-        return self._shared(mark, peer, self._line.add(
-            check, suspicious=suspicious, address="" if here else peer, name=name))
+        found = self._line.add(check, suspicious=suspicious, address="" if here else source,
+                               name=name)
+        found.add_done_callback(lambda future: self._log_later(name, peer, future))
+        return self._shared(mark, source, found)
+
+    def _log_later(self, name: str, peer: str, future: Future[User]) -> None:
+        """Log the refusal that a check ended with, if it did."""
+        err = future.exception()
+        if err is not None:
+            self._log_refusal(name, peer, err)
 
     def _shared(self, mark: bytes, peer: str, found: Future[User]) -> Future[User]:
         """For who sends the same from there before it is known."""
@@ -112,18 +159,27 @@ class Guard:
         found.add_done_callback(forget)
         return found
 
-    def certified(self, name: str) -> User | None:
+    def certified(self, name: str, peer: str = "") -> User | None:
         """The user whom a verified client certificate names; None when there is none."""
         entry, _ = self._users.find(name)
         if entry is not None and self._is_over(entry):
-            raise denied(_WRONG)
+            refusal = denied(_WRONG)
+            self._log_refusal(name, peer, refusal)
+            raise refusal
         return None if entry is None else entry.user
 
     def _is_over(self, entry: Entry) -> bool:
-        expired = entry.user.rights.has_expired(self._today())
-        if expired:
-            logging.warning("User %s has expired", entry.user.name)
-        return expired
+        if not entry.user.rights.has_expired(self._today()):
+            return False
+        name, now = entry.user.name, self._clock()
+        with self._mutex:
+            told = self._told_expired.get(name)
+            again = told is None or now - told >= EXPIRED_AGAIN
+            if again:
+                self._told_expired[name] = now
+        if again:
+            logging.warning("User %s has expired, and is refused", name)
+        return True
 
     # -- what was right -----------------------------------------------------------------
 
@@ -188,6 +244,15 @@ class Guard:
 _WRONG = "Wrong user name or password"
 
 
+def _shortened(name: str) -> str:
+    return name if len(name) <= MAX_LOGGED else f"{name[:MAX_LOGGED]}..."
+
+
+def _quoted(name: str) -> str:
+    """A name for between quotes: none within it can end it, and forge an address."""
+    return name.replace("\\", "\\\\").replace("'", "\\x27")
+
+
 def _check(name: str, password: str, entry: Entry | None, decoys: Sequence[Password]) -> bool:
     """At the same cost for every name."""
     stored = entry.password if entry is not None else NOBODY
@@ -204,16 +269,6 @@ def _matches(stored: Password, name: str, password: str) -> bool:
     except ValueError as err:           # OpenSSL does not like the parameters after all
         logging.error("A {%s} password cannot be checked: %s", stored.scheme, err)
         return False
-
-
-def _network(peer: str) -> str:
-    """Whom failures are counted for: of an IPv6 address its /64, which one machine has whole."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    return peer if address.version == 4 else str(
-        ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def _is_here(peer: str) -> bool:

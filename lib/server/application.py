@@ -62,8 +62,8 @@ class Users(Protocol):
     def authenticate(self, header: str, peer: str) -> User | Future[User]:
         """The user of an ``Authorization`` header, now or later; raises ``HttpError``."""
 
-    def certified(self, name: str) -> User | None:
-        """The user whom a verified client certificate names."""
+    def certified(self, name: str, peer: str) -> User | None:
+        """The user whom a verified client certificate from there names."""
 
 
 class Caller(Protocol):
@@ -167,7 +167,8 @@ class Application:
         if match.resource.PUBLIC:
             return None
         if header is None:
-            return self._users.certified(request.certificate) if request.certificate else None
+            return (self._users.certified(request.certificate, request.peer)
+                    if request.certificate else None)
         return self._users.authenticate(header, request.peer)
 
     def admit(self, user: User | None, match: Match, verb: Verb, who: luxi.Context) -> None:
