@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 from ganeti import errors, schema
 from ganeti.utils import io
+from ganeti.utils.text import describe_os_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
@@ -61,6 +62,8 @@ class Store:
         self.on_damage: Callable[[str], object] = lambda words: None
         #: Did the disk refuse the last change?
         self.refusing = False
+        #: Changes that were refused since it took the last one.
+        self._refused = 0
         #: Held while those who wait for one transaction are told, so that what they set
         #: going sees all of it. Whoever holds it must not wait for a change.
         self.telling: Callable[[], contextlib.AbstractContextManager[Any]] = (
@@ -166,7 +169,7 @@ class Store:
 
     def _complain(self, what: str, err: Exception) -> str:
         """Say what is wrong; the words, without what a row holds."""
-        words, quoted, _ = str(err).partition(" with text ")    # of bytes that are no UTF-8
+        words, quoted, _ = str(err).partition(_QUOTED)
         logging.error("Cannot %s the database %s: %s", what, self._path, words)
         if quoted or type(err) in (sqlite3.DatabaseError, UnicodeDecodeError):
             self.on_damage(f"cannot {what} it: {words}")
@@ -216,13 +219,14 @@ class Store:
                 answers.append((done, *self._apply(change, alone=len(batch) == 1)))
             committing = True
             self._connection.execute("COMMIT")
-            self.refusing = False
+            self._note_success()
         except Exception as err:                    # whatever it is, this thread goes on
-            self.refusing = True
+            words = _words(err)
+            self._note_refusal(len(batch), words)
             self._start_over()
             if committing:
                 self._overwrite()
-            refusal = StoreUnavailable(f"the disk did not take a change: {err}")
+            refusal = StoreUnavailable(f"the disk did not take a change: {words}")
             answers = [(done, None, refusal) for _, done in batch]
         with self.telling():
             for done, result, error in answers:
@@ -230,6 +234,21 @@ class Store:
                     done(result, error)
                 except Exception:                   # the others are to be told as well
                     logging.exception("Whoever waited for a change failed")
+
+    def _note_refusal(self, changes: int, words: str) -> None:
+        """Log the first of a row of refusals: of many writers each would cause a line."""
+        if not self.refusing:
+            logging.error("Cannot write to the database %s, and refuse every change until that "
+                          "works again: %s", self._path, words)
+        self.refusing = True
+        self._refused += changes
+
+    def _note_success(self) -> None:
+        """Log that changes are written again, if they were not."""
+        if self.refusing:
+            logging.info("Writing to the database %s works again; changes that were refused "
+                         "meanwhile: %d", self._path, self._refused)
+        self.refusing, self._refused = False, 0
 
     def _apply(self, change: Change, *, alone: bool) -> tuple[Any, BaseException | None]:
         """Make one change; its own failure is its own: it has a savepoint, or is alone."""
@@ -272,6 +291,16 @@ class Store:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
             self._connection = _connect(self._path)
+
+
+#: Before what a row holds, in an error about bytes that are not UTF-8.
+_QUOTED = " with text "
+
+
+def _words(err: Exception) -> str:
+    """The words of an error, without what a row holds."""
+    text = describe_os_error(err) if isinstance(err, OSError) else str(err)
+    return text.partition(_QUOTED)[0]
 
 
 def _connect(path: str) -> sqlite3.Connection:

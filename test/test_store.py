@@ -1,5 +1,7 @@
 """The database: durable answers, changes that do not hurt each other."""
 
+import errno
+import logging
 import sqlite3
 import threading
 
@@ -206,3 +208,68 @@ def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
         store.write(put("a")).result(30)
     assert names(store) == ["store.refused"]
     assert store.write(put("b")).result(30) == 1 and not store.refusing
+
+
+class Full:
+    """A connection to a disk that takes nothing, with this error; others pass."""
+
+    def __init__(self, real, error):
+        self.error = error
+        self.execute = lambda sql, *values: (
+            self.fail() if sql.startswith("BEGIN") else real.execute(sql, *values))
+        self.close = real.close
+
+    def fail(self):
+        raise self.error
+
+
+@pytest.fixture
+def disk(store, monkeypatch):
+    """Makes the store's disk refuse with an error, or (None) take changes again."""
+    real, connection = store._start_over, store._connection
+
+    def become(error):
+        store._connection = connection if error is None else Full(connection, error)
+    monkeypatch.setattr(store, "_start_over", lambda: None)
+    yield become
+    monkeypatch.setattr(store, "_start_over", real)
+    become(None)
+
+
+def refused(store, name):
+    """The words with which a change is refused."""
+    with pytest.raises(StoreUnavailable) as caught:
+        store.write(put(name)).result(30)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (sqlite3.OperationalError("database or disk is full"), "database or disk is full"),
+    (sqlite3.OperationalError("attempt to write a readonly database"),
+     "attempt to write a readonly database"),
+    (OSError(errno.ENOSPC, "No space left on device"), "No space left on device")])
+def test_a_full_disk_and_its_end_are_a_line_each(store, disk, caplog, tmp_path, error, words):
+    caplog.set_level(logging.INFO)
+    disk(error)
+    for name in "abc":
+        assert refused(store, name).endswith(words)
+    disk(None)
+    for name in "de":
+        store.write(put(name)).result(30)
+    path = tmp_path / "master.db"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", f"Cannot write to the database {path}, and refuse every change until that "
+                  f"works again: {words}"),
+        ("INFO", f"Writing to the database {path} works again; changes that were refused "
+                 "meanwhile: 3")]
+    disk(error)
+    refused(store, "f")
+    assert len(caplog.records) == 3         # the next row of refusals has its own
+
+
+def test_a_disk_that_takes_everything_is_not_worth_a_line(store, caplog):
+    caplog.set_level(logging.INFO)
+    store.write(put("a")).result(30)
+    with pytest.raises(sqlite3.IntegrityError):
+        store.write(put("a")).result(30)
+    assert not caplog.records
