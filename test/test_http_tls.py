@@ -55,6 +55,14 @@ def test_an_unreadable_file_is_named(tmp_path):
     assert str(tmp_path) in refused(tmp_path)
 
 
+@pytest.mark.parametrize(("option", "what"), [
+    ("key", "key"), ("chain", "chain"), ("client_ca", "clients' authority")])
+def test_a_directory_is_not_a_file(tmp_path, option, what):
+    with pytest.raises(TlsError) as caught:
+        make_ssl_context(certificate(), **{option: str(tmp_path)})
+    assert str(caught.value) == f"Cannot read the {what} {tmp_path}: Is a directory"
+
+
 def test_a_key_must_belong_to_its_certificate():
     text = refused(certificate(), certificate("other"))
     assert text.startswith("The key in ") and "does not belong to the certificate" in text

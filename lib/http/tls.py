@@ -82,7 +82,7 @@ def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = N
     except ssl.SSLError as err:
         raise TlsError(_explain(cert, key, err)) from None
     except OSError as err:
-        raise TlsError(f"Cannot read {cert} or {key}: {err.strerror}") from None
+        raise TlsError(f"Cannot load {cert} and {key}: {describe_os_error(err)}") from None
     if client_ca is not None:
         _ask_clients(context, client_ca)
     return context
@@ -107,6 +107,9 @@ def _ask_clients(context: ssl.SSLContext, client_ca: str) -> None:
     except ssl.SSLError as err:
         raise TlsError(f"{client_ca} holds no certificates of authorities as PEM text "
                        f"({err.reason or err})") from None
+    except OSError as err:
+        raise TlsError(f"Cannot read the clients' authority {client_ca}: "
+                       f"{describe_os_error(err)}") from None
     context.verify_mode = ssl.CERT_OPTIONAL
 
 
@@ -184,9 +187,13 @@ def _no_password() -> str:
 
 def _check_readable(path: str, what: str) -> None:
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as err:
         raise TlsError(f"Cannot read the {what} {path}: {err.strerror}") from None
+    is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+    os.close(fd)
+    if is_directory:
+        raise TlsError(f"Cannot read the {what} {path}: Is a directory")
 
 
 def _explain(cert: str, key: str, err: ssl.SSLError) -> str:
