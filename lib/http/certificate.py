@@ -129,7 +129,8 @@ def _step(end: ssl.SSLObject) -> bool:
 
 
 def _facts(path: str, found: dict[str, Any], problem: str = "") -> Certificate:
-    alternative = tuple(str(value) for kind, value in found.get("subjectAltName", ())
+    alternative = tuple(_short_address(str(value)) if kind == "IP Address" else str(value)
+                        for kind, value in found.get("subjectAltName", ())
                         if kind in ("DNS", "IP Address"))
     common = tuple(str(value) for part in found.get("subject", ()) for kind, value in part
                    if kind == "commonName")
@@ -143,6 +144,14 @@ def _moment(text: str | None) -> datetime.datetime | None:
             ssl.cert_time_to_seconds(text), datetime.timezone.utc)
     except (ValueError, OverflowError):
         return None
+
+
+def _short_address(text: str) -> str:
+    """An address as people write it; OpenSSL writes ``0:0:0:0:0:0:0:1``."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        return text
 
 
 def _same_address(name: str, host: str) -> bool:
