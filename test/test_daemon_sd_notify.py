@@ -38,9 +38,10 @@ def test_states_of_a_daemon(manager):
 
 
 def test_a_new_main_process_is_told_and_the_manager_waited_for(manager):
-    told = threading.Thread(target=sd_notify.main_pid, args=(1234,))
-    told.start()
+    sd_notify.main_pid(1234)
     assert said(manager) == {"MAINPID": "1234"}
+    told = threading.Thread(target=sd_notify.barrier)
+    told.start()
     message, ancillary, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(4))
     assert message == b"BARRIER=1" and told.is_alive()
     (_, _, data), = ancillary
@@ -51,7 +52,7 @@ def test_a_new_main_process_is_told_and_the_manager_waited_for(manager):
 
 def test_a_manager_that_does_not_read_holds_nobody_up(manager, monkeypatch):
     monkeypatch.setattr(sd_notify, "BARRIER_TIMEOUT", 0.01)
-    sd_notify.main_pid(1)
+    sd_notify.barrier()
 
 
 @pytest.mark.parametrize("name", ["", "vsock:2:1", "relative/path"])
@@ -59,6 +60,7 @@ def test_nobody_listens(monkeypatch, name):
     monkeypatch.setenv("NOTIFY_SOCKET", name)
     assert not sd_notify.is_listening()
     sd_notify.ready()
+    sd_notify.barrier()
 
 
 def test_a_socket_that_is_gone_is_no_reason_to_fail(monkeypatch, caplog, tmp_path):

@@ -166,7 +166,9 @@ def _live(daemon: Daemon, report: Report, options: Options,
         daemon.pid.write()
         if not options.foreground:
             _to_null(2)             # the predecessor's file for the words of a failed start
-    report("\n".join(f"warning: {text}" for text in daemon.warnings), constants.EXIT_SUCCESS)
+    # In the foreground the log is on the terminal as well.
+    warnings = () if options.foreground else daemon.warnings
+    report("\n".join(f"warning: {text}" for text in warnings), constants.EXIT_SUCCESS)
     if inherited is None:
         sd_notify.ready()           # of a successor the predecessor tells
     try:
@@ -188,7 +190,8 @@ def _stay(daemon: Daemon, options: Options, inherited: handover.Inherited | None
     assert daemon.pid is not None
     if not must_stay(options) or inherited is not None:
         # Whom a predecessor of ours stays for is told by the pid file.
-        logging.info("Process %d is gone, having handed over", os.getpid())
+        sd_notify.barrier()
+        logging.info("Process %d has handed over and ends", os.getpid())
         return constants.EXIT_SUCCESS
     logging.info("Nothing is left to do here but to pass on signals to process %d, as "
                  "process %d is the one that was started", daemon.successor, os.getpid())

@@ -41,25 +41,27 @@ def stopping() -> None:
 
 
 def main_pid(pid: int) -> None:
-    """Another process is the daemon from now on. Returns once the manager knows.
-
-    The manager finds a sender's unit by its process: a message from one that has ended
-    meanwhile would be lost. So a pipe goes along (``BARRIER=1``), which the manager closes
-    when it has read whatever was sent before.
-    """
+    """Another process is the daemon from now on; ``barrier`` before this one ends."""
     _send(f"MAINPID={pid}")
+
+
+def barrier() -> None:
+    """Wait until the manager has read whatever was sent before.
+
+    It finds a sender's unit by its process: a message from one that has ended meanwhile
+    would be lost. So a pipe goes along, which the manager closes when its turn comes.
+    """
+    if not is_listening():
+        return
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         _send("BARRIER=1", writer)
-        os.close(writer)
-        writer = -1
-        poll = select.poll()
-        poll.register(reader, 0)                # the hang-up is always told
-        poll.poll(BARRIER_TIMEOUT * 1000)
     finally:
-        os.close(reader)
-        if writer != -1:
-            os.close(writer)
+        os.close(writer)
+    poll = select.poll()
+    poll.register(reader, 0)                # the hang-up is always told
+    poll.poll(BARRIER_TIMEOUT * 1000)
+    os.close(reader)
 
 
 def _address() -> str:

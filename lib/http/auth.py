@@ -220,8 +220,8 @@ class UsersFile:
             self._look_again()
             return self._users.get(name), self._decoys
 
-    def load(self) -> None:
-        """Read the file for the first time.
+    def load(self) -> list[str]:
+        """Read the file for the first time; complaints about it, which are not logged.
 
         Raises ``BrokenFile``, whose text names the file and the cure, if it is there and
         cannot be used: nobody could log in.
@@ -239,7 +239,8 @@ class UsersFile:
             except BrokenFile as err:
                 raise BrokenFile(f"the users file {path} is broken, and nobody could log in: "
                                  f"{err}; correct or remove that line") from None
-            self._log_complaints()
+            self._logged = self._complaints
+            return list(self._complaints[1])
 
     def reload(self) -> int | None:
         """Read the file now, whether it seems to have changed or not; how many users it has.

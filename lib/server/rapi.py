@@ -247,7 +247,8 @@ class RapiDaemon(daemon.Daemon):
     def _load_users(self) -> None:
         """Read the users file; with one that cannot be used nobody could log in."""
         try:
-            self._users.load()
+            for complaint in self._users.load():
+                self.warn(complaint)
         except BrokenFile as err:
             raise daemon.DaemonError(str(err)) from None
 
