@@ -169,8 +169,9 @@ def test_a_new_file_belongs_to_the_owner_of_its_directory(command, users):
 
 # -- errors, and people who change their mind --------------------------------------------
 
-def test_before_there_is_a_cluster_the_cure_is_named(command, users):
+def test_before_there_is_a_cluster_the_cure_is_named(command, users, monkeypatch):
     shutil.rmtree(users.parent)
+    monkeypatch.setattr(passwd, "read_password", lambda: pytest.fail("it was asked for"))
     code, _, err = command("admin")
     assert (code, err) == (1, f"rapi-passwd: there is no directory {users.parent}; create the "
                               "cluster first, with: ganeti-cluster init NAME\n")

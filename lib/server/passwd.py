@@ -131,6 +131,15 @@ def edit(path: str, name: str, line: str | None) -> None:
         raise PasswdError(_why_not(path, err)) from None
 
 
+def check_directory(path: str) -> None:
+    """Raise ``PasswdError`` unless the users file's directory is there."""
+    path = os.path.abspath(path)
+    try:
+        os.stat(os.path.dirname(path))
+    except OSError as err:
+        raise PasswdError(_why_not(path, err)) from None
+
+
 def _read(path: str) -> str:
     """The text of a users file, without a byte order mark, which the daemon skips."""
     try:
@@ -233,6 +242,8 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     if arguments.delete:
         edit(path, arguments.name, None)
         return f"User {arguments.name} is removed from {path}"
+    if not arguments.only_print:
+        check_directory(path)               # before anybody types a password in vain
     beside = ganeti_is_installed(paths)
     scheme, remark = choose_scheme(arguments.scheme, beside)
     _warn(remark)
