@@ -327,12 +327,11 @@ def test_a_file_that_goes_away_is_told(place, caplog):
 
 # -- the start, and reload --------------------------------------------------------------
 
-def test_a_missing_file_at_the_start_is_a_warning(place, caplog):
-    place.users.load()
+def test_a_missing_file_at_the_start_is_a_complaint(place, caplog):
+    complaint, = place.users.load()
+    assert str(place.path) in complaint and "rapi-passwd NAME" in complaint
     place.users.find("jack")
-    record, = caplog.records
-    assert record.levelname == "WARNING" and str(place.path) in record.getMessage()
-    assert "rapi-passwd NAME" in record.getMessage()
+    assert not caplog.records, "the daemon tells it, at its start"
 
 
 @pytest.mark.parametrize(("plant", "words"), [
