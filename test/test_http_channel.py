@@ -184,9 +184,15 @@ def test_no_hello_at_all():
             pair.server.shake_hands()
 
 
-@pytest.mark.parametrize("step", [1, 1 << 20])
+#: As long as the hello of a browser that offers X25519MLKEM768, and longer than a piece.
+LONG, LONGER = ("x" * 255,) * 6, ("x" * 255,) * 40
+
+
+@pytest.mark.parametrize("step", [1, 1400, channel.PIECE])
 @pytest.mark.parametrize(("offer", "chosen"), [
-    ((), None), (("h2", "http/1.1"), "http/1.1"), (("http/1.0",), "http/1.0"), (("h2",), "")])
+    ((), None), (("h2", "http/1.1"), "http/1.1"), (("http/1.0",), "http/1.0"), (("h2",), ""),
+    ((*LONG, "http/1.1"), "http/1.1"), (LONG, ""), ((*LONGER, "http/1.1"), "http/1.1"),
+    (LONGER, "")])
 def test_protocols(step, offer, chosen):
     pair = Pair(offer)
     with pair.sock, pair.wire:
@@ -204,3 +210,12 @@ def test_protocols(step, offer, chosen):
         else:
             pair.client.do_handshake()
             assert pair.client.selected_alpn_protocol() == chosen
+
+
+@pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="OpenSSL has no X25519MLKEM768")
+def test_the_hybrid_key_exchange_is_no_silence(monkeypatch):
+    monkeypatch.setattr(channel, "MAX_SILENT", 1000)    # less than the client's hello
+    pair = Pair()
+    with pair.sock, pair.wire:
+        pair.shake().to_server(b"question")
+        assert pair.received() == [b"question"]

@@ -1,11 +1,20 @@
 """Which curves a server offers that was started with our configuration of OpenSSL."""
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from testutils_http import certificate
+
+from ganeti.utils import openssl
+
+#: Groups that OpenSSL 3.5 offers by itself, and others that it knows.
+OTHERS = ["P-521", "X448", "ffdhe2048", "ffdhe3072", "SecP256r1MLKEM768", "SecP384r1MLKEM1024",
+          "MLKEM768"]
+CLASSIC = ["X25519", "P-256", "P-384"]
 
 SERVER = """
     import os, sys
@@ -40,14 +49,33 @@ def offered(groups, **environment):
             done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}",
                                    "-groups", group, "-tls1_3"], input="", text=True,
                                   capture_output=True, env=words)
-            if "New, TLSv1.3" in done.stdout:   # its exit code depends on who closes first
+            if "New, TLSv1.3" in done.stdout:    # its exit code depends on who closes first
                 found.append(group)
+        server.kill()       # it still waits for the groups that s_client does not know
     return found, variable
 
 
-def test_these_curves_and_no_others_and_nothing_is_left_behind():
-    found, variable = offered(["X25519", "P-256", "P-384", "P-521", "X448"])
-    assert found == ["X25519", "P-256", "P-384"] and variable == "None"
+@pytest.fixture(scope="module")
+def hybrid():
+    """The hybrid group where both OpenSSL in Python and the program have it."""
+    listed = subprocess.run(["openssl", "list", "-kem-algorithms"], text=True,
+                            capture_output=True).stdout
+    has_it = ssl.OPENSSL_VERSION_INFO >= (3, 5) and "X25519MLKEM768" in listed
+    return ["X25519MLKEM768"] if has_it else []
+
+
+def test_these_groups_and_no_others_and_nothing_is_left_behind(hybrid):
+    found, variable = offered(["X25519MLKEM768", *CLASSIC, *OTHERS])
+    assert found == [*hybrid, *CLASSIC] and variable == "None"
+
+
+@pytest.mark.parametrize(("version", "first"), [
+    ((1, 1, 1, 23, 15), "X25519"), ((3, 0, 0, 20, 0), "X25519"), ((3, 4, 0, 9, 0), "X25519"),
+    ((3, 5, 0, 0, 0), "?X25519MLKEM768"), ((3, 6, 0, 1, 0), "?X25519MLKEM768"),
+    ((4, 0, 0, 0, 0), "?X25519MLKEM768")])
+def test_releases_get_the_names_that_they_know(version, first):
+    names = openssl.groups(version).split(":")
+    assert names[0] == first and names[-3:] == CLASSIC
 
 
 def test_the_administrators_own_configuration_is_left_alone(tmp_path):
