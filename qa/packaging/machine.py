@@ -22,11 +22,13 @@ from typing import Any
 
 HOST, CLUSTER = "node1.example.com", "cluster.example.com"
 LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
-PROGRAMS = Path("/mnt/usr/sbin")
+#: Where the tree is installed: below /mnt where the rest of the system is somebody's.
+PREFIX = Path(os.environ.get("GANETI_PREFIX", "/mnt/usr"))
+PROGRAMS = PREFIX / "sbin"
 USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
 GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
 PATIENCE = 30.0
-EXAMPLES = Path("/mnt/usr/share/doc/ganeti-rapi/examples")
+EXAMPLES = PREFIX / "share/doc/ganeti-rapi/examples"
 SECRET = "six words"
 
 CHECKS: list[Callable[[], None]] = []
@@ -38,6 +40,25 @@ def check(function: Callable[[], None]) -> Callable[[], None]:
     """A step; they run in the order in which they stand."""
     CHECKS.append(function)
     return function
+
+
+def run_checks() -> int:
+    """Run every check. What failed is told by name, and the others run all the same; the
+    last line counts both. Returns an exit code."""
+    failed = 0
+    for function in CHECKS:
+        title = function.__name__.replace("_", " ")
+        begin = time.monotonic()
+        try:
+            function()
+        except (AssertionError, OSError, subprocess.SubprocessError,
+                http.client.HTTPException) as err:
+            failed += 1
+            print(f"FAILED: {title}\n    {type(err).__name__}: {err}", flush=True)
+        else:
+            print(f"  {title} ({time.monotonic() - begin:.1f} s)", flush=True)
+    print(f"{len(CHECKS) - failed} passed, {failed} failed", flush=True)
+    return int(failed > 0)
 
 
 def mount(*words: str) -> None:
