@@ -1,8 +1,9 @@
 """An installed system as root sees it: users, groups, modes, ports, signals, exit codes.
 
-Usage: privileged.py BUILD, where BUILD was configured with --prefix=/mnt/usr (or with what
-GANETI_PREFIX says), in namespaces of its own (mount, network, process, host name; see `run`): what is mounted, installed and
-started here is gone when this process ends, and no process outside can be seen or ended.
+Usage: privileged.py BUILD, in namespaces of its own (mount, network, process, host name; see
+`run'). BUILD was configured with --prefix=/mnt/usr, or what GANETI_PREFIX says. What is
+mounted, installed and started here is gone when this process ends, and no process outside can
+be seen or ended.
 """
 
 import sys

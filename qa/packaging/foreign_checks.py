@@ -1,0 +1,152 @@
+"""Units that are not ours: the process that was started stays the main one, or is followed.
+
+Ganeti's upstream unit is of Type=simple, and passes -f. Debian's init script, daemon-util and
+older units of ours have the daemon detach.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from machine import RUN, check, until
+from services import (FRONT, MASTER, UNITS, Load, file_with, hand_over, is_active, kill, lines,
+                      main_pid, processes, show, start, stop, systemctl, told)
+
+UNIT = UNITS / "ganeti-rapi.service"
+SIMPLE = """\
+[Unit]
+ConditionPathExists=/var/lib/ganeti/rapi.pem
+
+[Service]
+Type=simple
+{more}
+ExecStart=/usr/sbin/ganeti-rapi -f -b 127.0.0.1
+Restart=on-failure
+SuccessExitStatus=0 11
+"""
+FORKING = """\
+[Service]
+Type=forking
+PIDFile=/run/ganeti/ganeti-rapi.pid
+ExecStart=/usr/sbin/ganeti-rapi -b 127.0.0.1
+ExecReload=kill -HUP $MAINPID
+Restart=on-failure
+"""
+AS_USER = "User=gnt-rapi\nGroup=gnt-daemons"
+
+
+@contextlib.contextmanager
+def unit(text: str) -> Iterator[None]:
+    """This unit instead of ours, with the front running; afterwards it is ours again."""
+    systemctl("start", MASTER)
+    stop(FRONT)
+    with file_with(UNIT, text):
+        try:
+            systemctl("start", FRONT)
+            until(lambda: (RUN / "ganeti-rapi.pid").exists(), "the front")
+            yield
+        finally:
+            systemctl("kill", "--signal=SIGKILL", FRONT, code=0 if processes(FRONT) else 1)
+            systemctl("stop", FRONT)
+    (RUN / "ganeti-rapi.pid").unlink(missing_ok=True)
+    systemctl("reset-failed")
+    start(FRONT)
+
+
+def daemon_pid() -> int:
+    """The process that answers, as its pid file says."""
+    return int((RUN / "ganeti-rapi.pid").read_text())
+
+
+def hand_over_under_load(times: int) -> None:
+    """Nothing is lost, and the main process stays the same."""
+    first = main_pid(FRONT)
+    with Load() as load:
+        for _ in range(times):
+            before = daemon_pid()
+            pid = hand_over()
+            load.go_on()
+            assert pid not in (first, before) and daemon_pid() == pid
+            until(lambda: processes(FRONT) == {first, pid}, "the end of whoever is in between")
+            assert is_active(FRONT) and main_pid(FRONT) == first, told(FRONT)
+            load.go_on()
+    assert not load.failures, load.failures
+    assert show(FRONT, "NRestarts") == "0"
+
+
+@check
+def under_type_simple_a_hand_over_is_no_outage() -> None:
+    for more in ("", AS_USER):
+        with unit(SIMPLE.format(more=more)):
+            hand_over_under_load(3)
+
+
+@check
+def under_type_simple_a_stop_ends_both() -> None:
+    for more in ("", AS_USER):
+        with unit(SIMPLE.format(more=more)):
+            hand_over_under_load(2)
+            stop(FRONT)
+            assert show(FRONT, "Result") == "success"
+
+
+@check
+def under_type_simple_signals_reach_the_successor() -> None:
+    with unit(SIMPLE.format(more="")):
+        first = main_pid(FRONT)
+        pid = hand_over()
+        log = Path("/var/log/ganeti/rapi-daemon.log")
+        log.rename(log.with_suffix(".old"))
+        os.kill(first, signal.SIGHUP)
+        until(lambda: log.exists(), "a new log after SIGHUP to the main process")
+        for number in (signal.SIGUSR1, signal.SIGQUIT, signal.SIGRTMIN):
+            os.kill(first, number)
+        until(lambda: lines(FRONT, "means nothing") >= 3, "three lines about signals")
+        assert processes(FRONT) == {first, pid}
+
+
+@check
+def under_type_simple_a_killed_successor_is_a_failure_and_is_restarted() -> None:
+    with unit(SIMPLE.format(more="")):
+        first, pid = main_pid(FRONT), hand_over()
+        kill(pid)
+        until(lambda: is_active(FRONT) and main_pid(FRONT) not in (0, first), "the restart")
+        assert show(FRONT, "NRestarts") == "1"
+        until(lambda: (RUN / "ganeti-rapi.pid").exists() and daemon_pid() == main_pid(FRONT),
+              "the pid file of the new one")
+        hand_over_under_load(1)
+
+
+@check
+def under_type_simple_a_killed_main_process_is_restarted() -> None:
+    with unit(SIMPLE.format(more="")):
+        first = main_pid(FRONT)
+        hand_over()
+        kill(first)
+        until(lambda: is_active(FRONT) and main_pid(FRONT) not in (0, first), "the restart")
+        until(lambda: processes(FRONT) == {main_pid(FRONT)}, "only the new one")
+
+
+@check
+def under_type_forking_systemd_follows() -> None:
+    with unit(FORKING), Load() as load:
+        for _ in range(3):
+            pid = hand_over()
+            load.go_on()
+            until(lambda: main_pid(FRONT) == pid and processes(FRONT) == {pid},
+                  "systemd to follow")
+            assert is_active(FRONT)
+            load.go_on()
+        assert show(FRONT, "NRestarts") == "0"
+        systemctl("reload", FRONT)
+        load.go_on()
+    assert not load.failures, load.failures
+
+
+@check
+def under_type_forking_a_stop_ends_it() -> None:
+    with unit(FORKING):
+        hand_over()
+        stop(FRONT)

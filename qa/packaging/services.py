@@ -1,0 +1,181 @@
+"""systemd as the checks of a booted system see it, and clients that notice each lost request."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from machine import HOST, LIB, LOG, PATIENCE, ask, connection, get, until
+
+FRONT, MASTER = "ganeti-rapi", "ganeti-masterd"
+BOTH = (MASTER, FRONT)
+LOGS = {FRONT: "rapi-daemon.log", MASTER: "master-daemon.log"}
+UNITS = Path("/etc/systemd/system")
+#: Clients at a time, and requests that must have been answered before and after an event.
+CLIENTS, REQUESTS = 3, 15
+
+
+def command(*words: str, code: int = 0) -> str:
+    """What a program prints; its exit code must be ``code``."""
+    done = subprocess.run(words, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=PATIENCE * 4)
+    assert done.returncode == code, f"{' '.join(words)}: {done.returncode}: {done.stdout}"
+    return done.stdout
+
+
+def systemctl(*words: str, code: int = 0) -> str:
+    """What systemctl prints."""
+    return command("systemctl", *words, code=code)
+
+
+def show(unit: str, name: str) -> str:
+    """A property of a unit."""
+    return systemctl("show", "--value", f"--property={name}", unit).strip()
+
+
+def main_pid(unit: str) -> int:
+    """Whom systemd takes for the daemon; 0 for nobody."""
+    return int(show(unit, "MainPID"))
+
+
+def is_active(unit: str) -> bool:
+    """Does systemd say so?"""
+    return show(unit, "ActiveState") == "active"
+
+
+def processes(name: str) -> set[int]:
+    """The pids of all processes of this name that have not ended."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if (folder / "comm").read_text().strip() == name and state != "Z":
+                found.add(int(folder.name))
+    return found
+
+
+def told(unit: str) -> str:
+    """Everything that the journal has of a unit, and the daemon's log."""
+    log = LOG / LOGS[unit]
+    return (command("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
+            + (log.read_text() if log.exists() else ""))
+
+
+def lines(unit: str, pattern: str) -> int:
+    """How many lines of a daemon's log match."""
+    return len(re.findall(pattern, (LOG / LOGS[unit]).read_text(), re.M))
+
+
+def start(*units: str) -> None:
+    """Start units that must become active."""
+    systemctl("reset-failed")
+    systemctl("start", *units)
+    for unit in units:
+        assert is_active(unit), told(unit)
+
+
+def stop(*units: str) -> None:
+    """Stop units, after which there is neither process nor pid file."""
+    systemctl("stop", *units)
+    for unit in units:
+        state = show(unit, "ActiveState")
+        assert state == "inactive", (state, told(unit))
+        until(lambda unit=unit: not processes(unit), f"the end of {unit}")
+        assert not Path(f"/run/ganeti/{unit}.pid").exists()
+
+
+@contextlib.contextmanager
+def file_with(path: Path, text: str) -> Iterator[None]:
+    """A file of /etc/systemd for a while."""
+    before = path.read_text() if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        path.unlink()
+        if before is not None:
+            path.write_text(before)
+        systemctl("daemon-reload")
+
+
+@contextlib.contextmanager
+def another_master() -> Iterator[None]:
+    """Another node is the master for a while."""
+    file = LIB / "ssconf_master_node"
+    assert file.read_text() == f"{HOST}\n"
+    file.write_text("node2.example.com\n")
+    try:
+        yield
+    finally:
+        file.write_text(f"{HOST}\n")
+
+
+class Load:
+    """Clients that ask all the time, on a new connection each; one read and one write each
+    time, so that a request that is lost is a failure and not a retry."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(number,))
+                         for number in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        self.go_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self) -> None:
+        """Wait until more requests were answered; none may have failed."""
+        goal = self.answered + REQUESTS
+        until(lambda: self.answered >= goal or self.failures, "answers")
+        assert not self.failures, self.failures[:3]
+
+    def _ask(self, number: int) -> None:
+        while not self._ending.is_set():
+            try:
+                assert get(connection(), "/version") == 2
+                status, answer = ask("PUT", f"/2/tags?tag=client{number}&dry-run=1")
+                assert status == 200, answer
+            except (AssertionError, OSError, http.client.HTTPException) as err:
+                with self._lock:
+                    self.failures.append(f"{type(err).__name__}: {err}")
+            else:
+                with self._lock:
+                    self.answered += 1
+
+
+def hand_over(unit: str = FRONT) -> int:
+    """Have the front replaced; the pid of the process that answers now."""
+    file = Path("/run/ganeti/ganeti-rapi.pid")
+    before = file.read_text()
+    systemctl("kill", "--signal=SIGUSR2", "--kill-who=main", unit)
+    until(lambda: file.read_text() not in ("", before), "the successor")
+    return int(file.read_text())
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, and the process is gone."""
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: pid not in processes(FRONT) | processes(MASTER), f"the end of {pid}")
+
+
+def settle(seconds: float) -> None:
+    """Let a time pass in which something would happen that must not."""
+    time.sleep(seconds)
