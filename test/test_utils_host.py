@@ -1,6 +1,7 @@
 """What this machine is, from files of the kernel's kind."""
 
 import os
+from unittest import mock
 
 from ganeti.utils import host
 
@@ -52,3 +53,16 @@ def test_own_addresses_are_found_without_asking_anybody(tmp_path):
     assert host.addresses(str(tmp_path / "fib"), str(tmp_path / "inet6")) \
         == ["192.0.2.7", "2001:0db8:0000:0000:0000:0000:0000:0005"]
     assert host.addresses(str(tmp_path / "x"), str(tmp_path / "x")) == []
+
+
+def test_the_name_is_the_kernels_unless_it_is_given():
+    assert host.name({}) == os.uname().nodename
+    assert host.name({"GANETI_HOSTNAME": "other"}) == "other"
+
+
+def test_a_short_name_may_have_a_long_one(monkeypatch):
+    monkeypatch.delenv("GANETI_HOSTNAME", raising=False)
+    with mock.patch("socket.gethostname", return_value="n"), \
+            mock.patch("socket.getfqdn", return_value="n.example.com"):
+        assert host.own_names() == {"n", "n.example.com"}
+    assert host.renamed("old", {"b", "a"}).startswith("this machine is called a or b now")

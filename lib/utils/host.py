@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
@@ -24,6 +26,28 @@ class Cpus:
     total: int
     nodes: int
     sockets: int
+
+
+def name(environ: Mapping[str, str] = os.environ) -> str:
+    """Return this machine's name: GANETI_HOSTNAME, or what the kernel says."""
+    return environ.get("GANETI_HOSTNAME") or socket.gethostname()
+
+
+def own_names() -> set[str]:
+    """Return what this machine may be called in a cluster's files."""
+    given = os.environ.get("GANETI_HOSTNAME")
+    if given:
+        return {given}
+    short = socket.gethostname()
+    # Asking the resolver may take long; a name with a dot needs no asking.
+    return {short} if "." in short else {short, socket.getfqdn()}
+
+
+def renamed(master: str, names: set[str]) -> str:
+    """Return the line for a machine that has the master's database under another name."""
+    return (f"this machine is called {' or '.join(sorted(names))} now, but its cluster knows it "
+            f"as {master}: give it that name, or set GANETI_HOSTNAME={master} in the "
+            "environment of ganeti-masterd and ganeti-rapi")
 
 
 def memory(path: str = "/proc/meminfo") -> Memory:

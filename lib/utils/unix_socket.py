@@ -1,0 +1,45 @@
+"""Who serves a Unix socket, found out without a byte sent and without waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass
+
+from ganeti.utils import io, running
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A process that serves a socket; ``pid`` is 0 where the kernel does not tell it."""
+
+    pid: int = 0
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return its name and pid, for a message."""
+        if not self.pid:
+            return "another process"
+        return f"{self.name or 'a process'} (pid {self.pid})"
+
+
+def find_listener(path: str) -> Listener | None:
+    """Return the process that serves the socket ``path``; None when it is certain that none does.
+
+    A full backlog or a missing permission says that somebody may be there, which counts
+    as somebody: the socket of a live master must never be taken for a stale one.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with contextlib.closing(sock):
+        try:
+            with io.short_socket_path(path) as short:
+                sock.connect(short)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            return None
+        except OSError:
+            return Listener()
+        # The credentials are those of the process that called listen(2).
+        pid, _, _ = struct.unpack("3i", sock.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return Listener(pid, running.name_of(pid)) if pid > 0 else Listener()
