@@ -125,6 +125,16 @@ class Paths:
         """What simulated nodes of a fake cluster remember."""
         return f"{self.run_dir}/simulated-nodes"
 
+    @property
+    def disks_dir(self) -> str:
+        """Entries of the disks of simulated nodes, a folder for each node."""
+        return f"{self.lib_dir}/disks"
+
+    @property
+    def ganeti_queue_dir(self) -> str:
+        """Where a real Ganeti keeps its jobs; ours are in ``master_db``."""
+        return f"{self.lib_dir}/queue"
+
     # -- files ---------------------------------------------------------------
 
     @property
@@ -170,6 +180,10 @@ class Paths:
     def rapi_cert(self) -> str:
         """Certificate and key of the API."""
         return f"{self.lib_dir}/rapi.pem"
+
+    def kept_certificate(self, stamp: str) -> str:
+        """A certificate, with its key, that was replaced."""
+        return f"{self.rapi_cert}.before-{stamp}"
 
     @property
     def users_files(self) -> tuple[str, str]:
@@ -226,7 +240,7 @@ class Paths:
 
     def counted_disks(self, node: str) -> str:
         """Folder with an entry for each disk of a node whose space is a given figure."""
-        return f"{self.lib_dir}/disks/{node}"
+        return f"{self.disks_dir}/{node}"
 
     def os_definition(self, base: str, name: str) -> str:
         """Folder of an OS definition below a search directory."""
