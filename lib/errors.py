@@ -218,7 +218,16 @@ def encode(error: BaseException) -> list[Any]:
     if isinstance(error, GenericError):
         name = type(error).__name__
         return [_WIRE_NAMES.get(name, name), [_plain(arg) for arg in error.args]]
-    return ["OpExecError", [f"{type(error).__name__}: {error}"]]
+    return ["OpExecError", [f"{type(error).__name__}: {_words(error)}"]]
+
+
+def _words(error: BaseException) -> str:
+    """Return an exception's words, without the number that an ``OSError`` begins with."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    names = [name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+             for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([" -> ".join(names)] * bool(names) + [error.strerror])
 
 
 def _plain(value: object) -> Any:

@@ -139,7 +139,9 @@ def _lines(path: str, name: str, *, required: bool) -> list[str]:
         if required:
             raise _Broken(f"{name} is missing") from None
         return []
-    except (OSError, UnicodeDecodeError) as err:
+    except OSError as err:
+        raise _Broken(f"{name} cannot be read: {err.strerror}") from None
+    except UnicodeDecodeError as err:
         raise _Broken(f"{name} cannot be read: {err}") from None
     return [line for line in stripped if line and not line.startswith("#")]
 

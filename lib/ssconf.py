@@ -167,4 +167,4 @@ class SsconfWriter:
                 io.write_file(self._paths.ssconf(name), content, mode=MODE, durable=False)
                 self._written[name] = content
             except OSError as err:
-                logging.warning("Cannot write %s: %s", self._paths.ssconf(name), err)
+                logging.warning("Cannot write %s: %s", self._paths.ssconf(name), err.strerror)

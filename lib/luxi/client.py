@@ -15,6 +15,7 @@ from ganeti.luxi.calls import Call
 from ganeti.luxi.pulse import Pulse
 from ganeti.luxi.wire import Context, Reply, Splitter, parse_reply, request
 from ganeti.utils import io
+from ganeti.utils.text import describe_os_error
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
 CONNECT_TIMEOUT = 30.0
@@ -50,7 +51,8 @@ def connect(path: str, timeout: float) -> socket.socket:
         raise errors.Timeout("connecting to the master took too long") from None
     except OSError as err:
         sock.close()
-        raise errors.NoMaster(f"cannot connect to the master at {path}: {err}") from None
+        raise errors.NoMaster(f"cannot connect to the master at {path}: "
+                              f"{err.strerror or err}") from None
 
 
 def _limit_sending(sock: socket.socket, seconds: float) -> None:
@@ -176,7 +178,8 @@ class Client:
             raise errors.Timeout("the master did not answer in time") from None
         except OSError as err:
             self.close()
-            raise errors.ConnectionClosed(f"the connection to the master broke: {err}") from None
+            raise errors.ConnectionClosed("the connection to the master broke: "
+                                          f"{describe_os_error(err)}") from None
         except errors.ProtocolError:
             self.close()
             raise

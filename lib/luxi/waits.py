@@ -27,6 +27,7 @@ from ganeti.luxi.calls import WaitForJobChange
 from ganeti.luxi.pulse import Connect, Pulse
 from ganeti.luxi.wire import Splitter, request
 from ganeti.utils.loop import READ, Loop, Timer
+from ganeti.utils.text import describe_os_error
 
 MAX_WATCHES = 100
 #: Seconds of a call; both masters end it then, with what was known before.
@@ -261,4 +262,4 @@ class Waits:
 
 
 def _broken(err: OSError) -> errors.ConnectionClosed:
-    return errors.ConnectionClosed(f"the connection to the master broke: {err}")
+    return errors.ConnectionClosed(f"the connection to the master broke: {describe_os_error(err)}")

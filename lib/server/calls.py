@@ -21,6 +21,7 @@ from ganeti.jqueue.intake import Accepted
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, job_page, state, tags
 from ganeti.query.base import Sources
+from ganeti.utils.text import describe_os_error
 
 Answer = Any
 
@@ -243,7 +244,8 @@ def failure(error: BaseException) -> bytes:
     """A refusal as it goes out; an error that is not ours is our mistake."""
     if not isinstance(error, errors.Error):
         logging.error("A LUXI call failed", exc_info=error)
-        error = errors.ProgrammerError(f"{type(error).__name__}: {error}")
+        words = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        error = errors.ProgrammerError(f"{type(error).__name__}: {words}")
     with contextlib.suppress(TypeError, ValueError):
         return luxi.pack({"success": False, "result": errors.encode(error)})
     return luxi.pack({"success": False, "result": ["GenericError", [str(error)]]})

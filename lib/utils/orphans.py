@@ -109,7 +109,7 @@ def _signal(processes: Collection[_Process], number: signal.Signals,
             except ProcessLookupError:
                 continue
             except OSError as err:
-                logging.warning("Cannot end process %d: %s", process.pid, err)
+                logging.warning("Cannot end process %d: %s", process.pid, err.strerror)
         deadline = time.monotonic() + grace_seconds
         while left and (seconds := deadline - time.monotonic()) > 0:
             for handle, _ in waiting.poll(seconds * 1000):

@@ -101,8 +101,10 @@ def output_of(argv: Sequence[str], *, data: bytes = b"", timeout: float = 60.0) 
                               stderr=subprocess.PIPE, timeout=timeout, check=False)
     except FileNotFoundError:
         raise errors.CommandError(f"the program {argv[0]} is missing") from None
-    except (OSError, subprocess.TimeoutExpired) as err:
-        raise errors.CommandError(f"cannot run {argv[0]}: {err}") from None
+    except OSError as err:
+        raise errors.CommandError(f"cannot run {argv[0]}: {err.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise errors.CommandError(f"{argv[0]} did not end within {timeout:g} s") from None
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
         raise errors.CommandError(f"{argv[0]} failed ({Ended(done.returncode)})"
