@@ -1,0 +1,100 @@
+"""Directories and files of a cluster on this machine, with their owners and modes.
+
+The one table of them, with Ganeti 3.0's modes: creating or restoring a cluster makes the
+directories, and ``ganeti-cluster ensure-dirs`` sets all of it again.
+
+Paths, modes and owners only; ``utils.ownership`` applies them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ganeti import daemon, objects, pathutils, ssconf
+from ganeti.utils.ownership import Entry
+
+#: What a database and its log begin with (SQLite's file format, sections 1.3 and 4.1).
+SQLITE = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+
+#: A database that was kept, with its log: master.db.damaged-20260131-120000.
+_KEPT = re.compile(r"master\.db\.[a-z-]+-[0-9]{8}-[0-9]{6}(?:-[0-9]+)?(?:-wal)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Uids of both daemons' users, and the gid of their group; -1: whoever makes a file."""
+
+    master: int = -1
+    rapi: int = -1
+    group: int = -1
+
+
+def directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
+                nodes: Sequence[objects.Node] = ()) -> Iterator[Entry]:
+    """Directories that a cluster cannot do without; they are made where they are missing.
+
+    A directory for disks that is the administrator's own keeps its owner and mode.
+    """
+    def directory(path: str, mode: int, uid: int = owners.master, distrusted: int = owners.rapi,
+                  ) -> Entry:
+        return Entry(path, mode, uid, owners.group, directory=True, make=True,
+                     distrusted=distrusted)
+    yield directory(paths.lib_dir, 0o755)
+    yield directory(paths.rapi_dir, 0o750, owners.rapi, -1)
+    yield directory(paths.log_dir, 0o770)
+    yield directory(paths.os_log_dir, 0o750)
+    for path, mode in daemon.run_directories(paths):
+        yield directory(path, mode)
+    yield directory(paths.fake_hypervisor_dir, 0o750)
+    yield directory(paths.simulated_nodes_dir, 0o750)
+    for node in nodes:
+        if node.simulated:
+            yield directory(paths.simulated_node(node.name), 0o750)
+    if file_storage_dir == paths.file_storage_dir or not os.path.isdir(file_storage_dir):
+        yield directory(file_storage_dir, 0o750)
+
+
+def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
+    """Files of a cluster, and what is in its directories, as far as they are there."""
+    group = owners.group
+
+    def of_master(path: str, mode: int = 0o600, *, private: bool = True,
+                  magic: tuple[bytes, ...] = ()) -> Entry:
+        return Entry(path, mode, owners.master, group, private=private, magic=magic,
+                     distrusted=owners.rapi)
+
+    def tree(path: str, mode: int, *, links: bool = False) -> Entry:
+        return Entry(path, 0o750, owners.master, group, directory=True, files=mode, links=links,
+                     distrusted=owners.rapi)
+    for path in (paths.master_db, paths.next_db, paths.unfinished_db, paths.work_db):
+        for suffix in ("", "-wal", "-shm"):
+            yield of_master(path + suffix)
+    for name in _names(paths.lib_dir):
+        if _KEPT.fullmatch(name):
+            yield of_master(pathutils.inside(paths.lib_dir, name), magic=SQLITE)
+        elif name.startswith("ssconf_"):
+            yield of_master(pathutils.inside(paths.lib_dir, name), ssconf.MODE, private=False)
+    for path in (paths.master_lock, paths.backup_key, paths.suspicion):
+        yield of_master(path)
+    yield Entry(paths.rapi_cert, 0o600, owners.rapi, group, private=True)
+    for path in paths.users_files:
+        yield Entry(path, 0o640, owners.rapi, group, private=True)
+    yield of_master(paths.master_log, 0o640)
+    # In a directory where either daemon may exchange the other's files.
+    yield Entry(paths.rapi_log, 0o640, owners.rapi, group, private=True,
+                distrusted=owners.master)
+    yield tree(paths.fake_hypervisor_dir, 0o644)
+    yield tree(paths.simulated_nodes_dir, 0o644)
+    # A link there counts a disk of a file template, which is elsewhere.
+    yield tree(paths.disks_dir, 0o600, links=True)
+    yield tree(paths.file_storage_dir, 0o600)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
