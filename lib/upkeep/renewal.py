@@ -1,0 +1,120 @@
+"""A new certificate for the API in the place of rapi.pem, which is kept under another name."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from ganeti import certificate, errors, objects, other_ganeti, pathutils
+from ganeti.layout import Owners
+from ganeti.upkeep import dbfile, verify
+from ganeti.utils import host, io
+from ganeti.utils.text import describe_os_error
+
+
+class RenewalError(errors.Error):
+    """The certificate cannot be renewed, in words."""
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """The new certificate, for people; ``kept`` is where the old one is, if there was one."""
+
+    names: Sequence[str]
+    end: str
+    fingerprint: str
+    kept: str | None = None
+
+
+def renew(paths: pathutils.Paths, owners: Owners = Owners(), *, force: bool = False,
+          clock: Callable[[], float] = time.time) -> Renewed:
+    """Make a new key and self-signed certificate for today's names and addresses.
+
+    ``RenewalError`` on a real Ganeti, without a cluster, and, unless ``force``, where the
+    present certificate is somebody else's work.
+    """
+    found = other_ganeti.evidence(paths)
+    if found:
+        raise RenewalError(other_ganeti.refusal(
+            found, "gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate"))
+    if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
+        raise RenewalError(f"there is no cluster on this machine ({paths.master_db} is missing)")
+    try:
+        old = _present(paths, force)
+        names = _names(paths)
+        content = certificate.generate(names)
+        kept = None if old is None else _keep(paths, clock())
+        mode = 0o600 if old is None else stat.S_IMODE(old.st_mode) & 0o640 | 0o600
+        if old is not None and owners.rapi == -1 and os.geteuid() == 0:
+            owners = Owners(rapi=old.st_uid, group=old.st_gid)
+        io.write_file(paths.rapi_cert, content, mode=mode, uid=owners.rapi, gid=owners.group)
+        facts = certificate.facts(content)
+    except OSError as err:
+        raise RenewalError(f"the certificate is not renewed: {describe_os_error(err)}") from None
+    except errors.CommandError as err:
+        raise RenewalError(f"the certificate is not renewed: {err}") from None
+    return Renewed(names, facts.get("end", ""), facts.get("fingerprint", ""), kept)
+
+
+def _present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
+    """Return the present file's owner and mode, None without one, if it may be replaced."""
+    try:
+        found = os.lstat(paths.rapi_cert)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        if not force:
+            raise RenewalError(f"{paths.rapi_cert} is a symbolic link to "
+                               f"{os.readlink(paths.rapi_cert)}; --force replaces it")
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        raise RenewalError(f"{paths.rapi_cert} is no regular file; move it away")
+    # It may be exchanged meanwhile by a user who owns the directory.
+    fd = os.open(paths.rapi_cert, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if not force and not certificate.is_replaceable(file.read()):
+            raise RenewalError(f"the certificate in {paths.rapi_cert} comes from an authority, "
+                               "which has to renew it; --force puts a self-signed one in its place")
+        return os.fstat(fd)
+
+
+def _names(paths: pathutils.Paths) -> list[str]:
+    """Return the names of the cluster, of its master and of this machine, in this order."""
+    return list(dict.fromkeys([*(_of_database(paths) or _of_ssconf(paths)),
+                               *sorted(host.own_names())]))
+
+
+def _of_database(paths: pathutils.Paths) -> list[str]:
+    with contextlib.suppress(*dbfile.UNREADABLE, LookupError):
+        with contextlib.closing(dbfile.connect(paths.master_db)) as connection:
+            found = verify.load_objects(connection)
+        cluster = cast(objects.Cluster, found["cluster"][0])
+        return [cluster.name, *(node.name for node in cast(list[objects.Node], found["node"])
+                                if node.uuid == cluster.master_node)]
+    return []
+
+
+def _of_ssconf(paths: pathutils.Paths) -> list[str]:
+    """Return the names that scripts see, where the database cannot be read."""
+    names = []
+    for key in ("cluster_name", "master_node"):
+        with open(paths.ssconf(key), encoding="utf-8", errors="replace") as file:
+            names.append(file.read().strip())
+    return names
+
+
+def _keep(paths: pathutils.Paths, now: float) -> str:
+    """Copy the present file, key and all, to a name of its own, closed to everybody else."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    for number in itertools.count(1):
+        kept = paths.kept_certificate(stamp if number == 1 else f"{stamp}-{number}")
+        with contextlib.suppress(FileExistsError):
+            io.copy_file(paths.rapi_cert, kept)
+            break
+    return kept
