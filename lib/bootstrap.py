@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganeti import (config, constants, daemon, errors, ht, ipolicy, objects, params, pathutils,
-                    storage)
+from ganeti import (certificate, config, constants, errors, ht, ipolicy, layout, objects,
+                    other_ganeti, params, pathutils, storage)
 from ganeti.upkeep import dbfile
 from ganeti.constants import DiskTemplate
 from ganeti.hypervisor import DRIVERS
+from ganeti.layout import Owners
 from ganeti.store import Store
-from ganeti.utils import host, io, process
-
-#: Days that a certificate of ours holds (Ganeti: five years).
-CERTIFICATE_DAYS = 1825
-#: Longest common name that X.509 has room for (RFC 5280, ub-common-name).
-_COMMON_NAME_MAX = 64
+from ganeti.utils import io, ownership
+from ganeti.utils.text import describe_os_error
 
 #: Addresses for nodes that are not there (RFC 5737, TEST-NET-1), then 2 and 3.
 _DOCUMENTATION_NETS = ("192.0.2", "198.51.100", "203.0.113")
@@ -66,15 +62,6 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
-class Owners:
-    """Whom files belong to; -1 leaves them to whoever creates the cluster."""
-
-    master: int = -1
-    rapi: int = -1
-    group: int = -1
-
-
-@dataclass(frozen=True)
 class Settings:
     """What can be chosen for a new cluster; ``None`` is the default."""
 
@@ -89,8 +76,12 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
            settings: Settings = Settings(), owners: Owners = Owners()) -> None:
     """Create the cluster ``name``; the first node is this machine and the master.
 
-    ``BootstrapError`` when there is one already, or when something does not fit.
+    ``BootstrapError`` when there is one already, ours or a real Ganeti's, or when something
+    does not fit.
     """
+    found = other_ganeti.evidence(paths)
+    if found:
+        raise BootstrapError(other_ganeti.refusal(found, other_ganeti.SERVE_IT))
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
     if dbfile.is_lost(paths):
@@ -101,10 +92,12 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
     try:
         storage.check_directory(cluster.file_storage_dir, paths)
         make_directories(paths, owners, cluster.file_storage_dir, members)
-        make_certificate(paths, name, members[0].name, owners)
+        if not os.path.lexists(paths.rapi_cert):
+            certificate.make(paths, [name, members[0].name], owners)
         _write_database(paths, [cluster, group, *members], owners)
     except OSError as err:
-        raise BootstrapError(f"cannot create the cluster: {err}") from None
+        raise BootstrapError(f"cannot create the cluster: {describe_os_error(err)}") \
+            from None
     except errors.GenericError as err:
         raise BootstrapError(str(err)) from None
 
@@ -207,7 +200,9 @@ def _write_database(paths: pathutils.Paths, created: Sequence[objects.ConfigObje
         config.Config(store, paths).ssconf.flush()
     finally:
         store.close()                   # the last connection folds the log into the file
-    os.chown(unfinished, owners.master, owners.group)
+    report = ownership.apply(list(layout.files(paths, owners)))
+    if report.odd:
+        raise BootstrapError(f"cannot create the cluster: {report.odd[0]}")
     os.rename(unfinished, paths.master_db)
     io.fsync_directory(paths.lib_dir)
 
@@ -216,62 +211,7 @@ def _write_database(paths: pathutils.Paths, created: Sequence[objects.ConfigObje
 
 def make_directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
                      nodes: Sequence[objects.Node]) -> None:
-    """Every directory of a cluster, with modes and owners as Ganeti 3.0 has them."""
-    master, rapi, group = owners.master, owners.rapi, owners.group
-    for path, mode, uid in (
-            (paths.lib_dir, 0o755, master), (paths.rapi_dir, 0o750, rapi),
-            (paths.log_dir, 0o770, master), (paths.os_log_dir, 0o750, master),
-            *((path, mode, master) for path, mode in daemon.run_directories(paths)),
-            (paths.fake_hypervisor_dir, 0o750, master),
-            (paths.simulated_nodes_dir, 0o750, master),
-            *((paths.simulated_node(node.name), 0o750, master)
-              for node in nodes if node.simulated)):
-        io.ensure_dir(path, mode, uid, group)
-    if not os.path.isdir(file_storage_dir):     # an administrator's own keeps its owner
-        io.ensure_dir(file_storage_dir, 0o750, master, group)
-
-
-def make_certificate(paths: pathutils.Paths, cluster: str, node: str, owners: Owners) -> None:
-    """Key and self-signed certificate in one file, the front's alone; one that is there is kept.
-
-    On the curve P-256, as a signature with it takes less work than one with RSA.
-    """
-    if os.path.exists(paths.rapi_cert):
-        return
-    with tempfile.TemporaryDirectory() as folder:       # 0700: the key is nobody's business
-        request, key, certificate = (pathutils.inside(folder, name)
-                                     for name in ("request.cnf", "key.pem", "cert.pem"))
-        io.write_file(request, certificate_request(cluster, node, host.addresses()),
-                      durable=False)
-        process.output_of([
-            "openssl", "req", "-x509", "-new", "-nodes", "-sha256", "-config", request,
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-pkeyopt", "ec_param_enc:named_curve",
-            "-days", str(CERTIFICATE_DAYS), "-keyout", key, "-out", certificate])
-        content = b"".join(_read(path) for path in (key, certificate))
-    io.write_file(paths.rapi_cert, content, mode=0o600, uid=owners.rapi, gid=owners.group)
-
-
-def certificate_request(cluster: str, node: str, addresses: Sequence[str]) -> str:
-    """What openssl is told: X.509 v3, its own authority, for names and addresses.
-
-    It may sign, so that a client can trust it as an authority, and says so in
-    full: Python 3.13 insists on the key's usage and identifier (RFC 5280, 4.2.1).
-    """
-    names = list(dict.fromkeys((cluster, node, "localhost")))
-    all_addresses = list(dict.fromkeys(("127.0.0.1", "::1", *addresses)))
-    lines = ["[req]", "prompt = no", "distinguished_name = name", "x509_extensions = v3",
-             "string_mask = utf8only",
-             "[name]", f"CN = {cluster[:_COMMON_NAME_MAX]}",
-             "[v3]", "basicConstraints = critical, CA:TRUE",
-             "keyUsage = critical, digitalSignature, keyCertSign",
-             "extendedKeyUsage = serverAuth", "subjectKeyIdentifier = hash",
-             "authorityKeyIdentifier = keyid:always", "subjectAltName = @names", "[names]"]
-    lines += [f"DNS.{index} = {name}" for index, name in enumerate(names)]
-    lines += [f"IP.{index} = {address}" for index, address in enumerate(all_addresses)]
-    return "\n".join(lines) + "\n"
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    """Make every directory of a cluster, and set owners and modes of those that are there."""
+    report = ownership.apply(list(layout.directories(paths, owners, file_storage_dir, nodes)))
+    if report.odd:
+        raise BootstrapError(f"cannot create the cluster: {report.odd[0]}")

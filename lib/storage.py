@@ -15,6 +15,7 @@ from ganeti import errors, pathutils
 from ganeti.constants import DiskTemplate
 from ganeti.objects import Cluster, Disk
 from ganeti.utils import io
+from ganeti.utils.text import describe_os_error
 from ganeti.utils.watched import WatchedDirectory
 
 MIB = 1024 * 1024
@@ -89,7 +90,9 @@ def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
             lines = [line.strip() for line in file]
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as err:
+    except OSError as err:
+        raise errors.FileStoragePathError(f"Cannot read {describe_os_error(err)}") from None
+    except UnicodeDecodeError as err:
         raise errors.FileStoragePathError(
             f"Cannot read {paths.file_storage_paths_file}: {err}") from None
     return [os.path.normpath(line) for line in lines if line.startswith("/")]
@@ -141,7 +144,7 @@ class FileDisks:
         path = self.path(disk)
         check_directory(self._base(path), self._paths)
         try:
-            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+            io.make_directory(os.path.dirname(path), 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
                 f"Cannot make the folder of {path}: {err.strerror}") from None
@@ -188,8 +191,7 @@ class CountedDisks:
     def create(self, disk: Disk) -> None:
         """Make a disk; what was made of it is gone again when that fails."""
         try:
-            if not os.path.isdir(self._directory):
-                io.ensure_dir(self._directory, 0o750)
+            io.make_directory(self._directory, 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
                 f"Cannot make {self._directory}: {err.strerror}") from None

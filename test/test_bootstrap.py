@@ -1,20 +1,17 @@
 """Creating a cluster: what is there afterwards, and what is refused."""
 
 import os
-import ssl
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 from testutils import CLUSTER, make_paths
 
-from ganeti import bootstrap, errors
+from ganeti import bootstrap, errors, layout
 from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
 from ganeti.config import Config
 from ganeti.store import Store
-
-LONG = ".".join(["a" * 60] * 4)
+from ganeti.utils import ownership
 
 
 @pytest.fixture
@@ -196,52 +193,33 @@ def test_a_failure_of_the_system_is_told(paths):
     assert not os.path.exists(paths.master_db)
 
 
-# -- the certificate --------------------------------------------------------------------------
-
-def names_of(certificate):
-    """What a client that trusts a certificate would find in it."""
-    context = ssl.create_default_context(cafile=certificate)
-    return context, context.get_ca_certs()[0]
-
-
-def test_the_certificate_is_for_all_names_and_addresses(paths):
-    create(paths, "node1.example.com", certificate=True)
-    _, found = names_of(paths.rapi_cert)
-    names = found["subjectAltName"]
-    for entry in (("DNS", CLUSTER), ("DNS", "node1.example.com"), ("DNS", "localhost"),
-                  ("IP Address", "127.0.0.1"), ("IP Address", "0:0:0:0:0:0:0:1")):
-        assert entry in names
-    assert found["version"] == 3
+def test_parents_are_open_whatever_the_umask_is(paths):
+    before = os.umask(0o077)
+    try:
+        create(paths)
+    finally:
+        os.umask(before)
+    for path in (Path(paths.file_storage_dir).parent, Path(paths.lib_dir)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o755, path
 
 
-def test_the_key_belongs_to_it_and_is_closed_to_strangers(paths):
+def test_ensuring_the_directories_afterwards_finds_nothing_to_do(paths):
     create(paths, certificate=True)
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(paths.rapi_cert)
-    assert stat.S_IMODE(os.stat(paths.rapi_cert).st_mode) == 0o600
+    entries = [*layout.directories(paths, Owners(), paths.file_storage_dir),
+               *layout.files(paths, Owners())]
+    assert ownership.apply(entries) == ownership.Report()
 
 
-def test_a_strict_client_accepts_it(paths):
-    create(paths, certificate=True)
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(paths.rapi_cert)
-    client_side, _ = names_of(paths.rapi_cert)
-    client_side.verify_flags |= ssl.VERIFY_X509_STRICT
-    pipes = [ssl.MemoryBIO() for _ in range(4)]
-    client = client_side.wrap_bio(pipes[0], pipes[1], server_hostname="localhost")
-    server = server_side.wrap_bio(pipes[2], pipes[3], server_side=True)
-    for _ in range(4):
-        for side, out, into in ((client, pipes[1], pipes[2]), (server, pipes[3], pipes[0])):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            into.write(out.read())
-    assert client.getpeercert()["subject"] == ((("commonName", CLUSTER),),)
-
-
-def test_a_very_long_name_has_a_certificate_too(paths):
-    create(paths, LONG, name=LONG, certificate=True)
-    assert ("DNS", LONG) in names_of(paths.rapi_cert)[1]["subjectAltName"]
+@pytest.mark.parametrize("name", ["config.data", "server.pem", "queue/serial"])
+def test_a_machine_of_a_real_ganeti_is_left_alone(paths, name):
+    sign = Path(paths.lib_dir, name)
+    sign.parent.mkdir(parents=True, mode=0o711)
+    sign.touch()
+    before = sorted(Path(paths.root).rglob("*"))
+    with pytest.raises(BootstrapError, match=f"belongs to a Ganeti cluster .*{name} exists"):
+        bootstrap.create(paths, CLUSTER, [NodeSpec("node1")])
+    assert sorted(Path(paths.root).rglob("*")) == before
+    assert stat.S_IMODE(sign.parent.stat().st_mode) == 0o711
 
 
 def test_a_certificate_that_is_there_is_kept(paths):
@@ -254,18 +232,6 @@ def test_without_openssl_the_words_say_so(paths, monkeypatch):
     with pytest.raises(BootstrapError, match="openssl is missing"):
         create(paths, certificate=True)
     assert not os.path.exists(paths.master_db)
-
-
-def test_openssl_reads_the_request_in_full(tmp_path):
-    request = tmp_path / "request"
-    request.write_text(bootstrap.certificate_request("c", "n", ["192.0.2.9", "2001:db8::5"]))
-    text = subprocess.run(
-        ["openssl", "req", "-x509", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-config", str(request), "-keyout", "/dev/null", "-text"],
-        check=True, capture_output=True, text=True).stdout
-    for words in ("IP Address:192.0.2.9", "2001:DB8:0:0:0:0:0:5", "CA:TRUE", "Certificate Sign",
-                  "TLS Web Server Authentication", "Subject Key Identifier"):
-        assert words in text, words
 
 
 def test_its_errors_are_told_apart_from_ours():

@@ -1,6 +1,8 @@
 """Files are replaced in one step, or stay as they were."""
 
+import fcntl
 import os
+import signal
 import stat
 
 import pytest
@@ -34,10 +36,29 @@ def test_remove_says_whether_there_was_one(tmp_path):
     assert io.remove_file(str(tmp_path / "x")) is False
 
 
-def test_ensure_dir_makes_parents_and_mends_the_mode(tmp_path):
-    for mode in (0o750, 0o700):
-        io.ensure_dir(str(tmp_path / "a/b"), mode)
-        assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == mode
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o177])
+def test_a_directory_has_its_mode_and_open_parents_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        io.make_directory(str(tmp_path / "a/b/c"), 0o750)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")]
+    assert modes == [0o755, 0o755, 0o750]
+
+
+def test_a_directory_that_is_there_keeps_its_mode(tmp_path):
+    os.chmod(tmp_path, 0o711)
+    io.make_directory(str(tmp_path), 0o750)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o711
+
+
+@pytest.mark.parametrize("target", ["/nonexistent", "file"])
+def test_what_is_no_directory_is_in_the_way(tmp_path, target):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(FileExistsError):
+        io.make_directory(str(tmp_path / "link"), 0o750)
 
 
 def test_short_paths_stay_as_they_are(tmp_path):
@@ -80,17 +101,41 @@ def test_patches_change_only_their_bytes(tmp_path):
 
 def test_a_lock_is_held_as_long_as_its_descriptor_is_open(tmp_path):
     path = str(tmp_path / "lock")
-
-    def taken():
-        child = os.fork()
-        if child == 0:                              # locks are a process's own
-            try:
-                io.lock_file(path)
-            except BlockingIOError:
-                os._exit(1)
-            os._exit(0)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     fd = io.lock_file(path)
-    assert taken()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with pytest.raises(BlockingIOError) as caught:
+        io.lock_file(path)
+    assert caught.value.filename == path
     os.close(fd)
-    assert not taken()
+    os.close(io.lock_file(path))
+
+
+def test_another_descriptor_of_the_file_does_not_give_the_lock_up(tmp_path):
+    path = str(tmp_path / "lock")
+    fd = io.lock_file(path)
+    os.close(os.open(path, os.O_RDONLY))
+    with pytest.raises(BlockingIOError):
+        io.lock_file(path)
+    os.close(fd)
+
+
+def test_a_lock_of_the_version_before_is_respected(tmp_path):
+    path = str(tmp_path / "lock")
+    ready, child = os.pipe(), os.fork()
+    if child == 0:
+        fcntl.lockf(os.open(path, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+        os.write(ready[1], b"x")
+        signal.pause()
+    os.read(ready[0], 1)
+    with pytest.raises(BlockingIOError):
+        io.lock_file(path)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(io.lock_file(path))
+
+
+def test_a_link_is_no_lock(tmp_path):
+    (tmp_path / "lock").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic link"):
+        io.lock_file(str(tmp_path / "lock"))
+    assert not (tmp_path / "other").exists()

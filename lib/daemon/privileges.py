@@ -1,15 +1,27 @@
-"""Whom a daemon runs as, and the directories that it makes while it is root."""
+"""Whom a daemon runs as, whom its files belong to, and what to say where that does not fit.
+
+One decision, which ``ganeti-cluster`` and both daemons share, for root without GANETI_ROOTDIR:
+
+    users and group are all there   the daemons become their users, who own their files
+    none of them is on the machine  everything stays root's, as in a container made for this
+    some are there                  ``DaemonError``: half of them serve nobody
+
+A daemon needs its own user and the group; creating or restoring a cluster needs both users.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import logging
 import os
 import pwd
+import stat
+from collections.abc import Sequence
 
 from ganeti import pathutils
+from ganeti.daemon.base import DaemonError
 from ganeti.utils import io, log
+from ganeti.utils.text import describe_os_error
 
 
 def run_directories(paths: pathutils.Paths) -> tuple[tuple[str, int], ...]:
@@ -19,47 +31,141 @@ def run_directories(paths: pathutils.Paths) -> tuple[tuple[str, int], ...]:
 
 def make_directories(paths: pathutils.Paths) -> None:
     """Make what is missing: where /run is in memory, a reboot has removed it."""
-    missing = [(path, mode) for path, mode in run_directories(paths)
-               if not os.path.isdir(path)]
     uid, gid = -1, -1
     user = paths.user(pathutils.MASTERD_USER)
     if os.geteuid() == 0 and user:
-        with contextlib.suppress(KeyError):
-            uid, gid = pwd.getpwnam(user).pw_uid, grp.getgrnam(pathutils.DAEMONS_GROUP).gr_gid
-    for path, mode in missing:
-        io.ensure_dir(path, mode, uid, gid)
+        # The front may run on a machine that has no user of the master.
+        uid, gid = (-1 if found is None else found
+                    for found in (_uid(user), _gid(pathutils.DAEMONS_GROUP)))
+    for path, mode in run_directories(paths):
+        io.make_directory(path, mode, uid, gid)
+
+
+# -- users and group ----------------------------------------------------------------
+
+def find_accounts(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP,
+                  ) -> tuple[tuple[int, ...], int] | None:
+    """Return the uids of ``users`` and the gid of ``group``; None where root stays root.
+
+    Raises ``DaemonError`` where only some of the daemons' users and their group exist.
+    """
+    known = _all_of_them(users)
+    uids = {user: _uid(user) for user in known}
+    gid = _gid(group)
+    if gid is None and all(uid is None for uid in uids.values()):
+        return None
+    missing = [user for user in users if uids[user] is None]
+    if gid is None or missing:
+        there = [f"user {user}" for user in known if uids[user] is not None]
+        there += [] if gid is None else [f"group {group}"]
+        lacking = [f"user {user}" for user in missing]
+        lacking += [f"group {group}"] if gid is None else []
+        raise DaemonError(
+            f"this machine has the {_listed(there)}, but not the {_listed(lacking)}; as root: "
+            + commands_to_make(users, group))
+    return tuple(uid for user in users if (uid := uids[user]) is not None), gid
+
+
+def commands_to_make(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP) -> str:
+    """Return the commands, in one line, that make what is missing of users and group."""
+    commands = [f"groupadd --system {group}"] if _gid(group) is None else []
+    commands += [f"useradd --system --user-group --groups {group} {user}"
+                 for user in users if _uid(user) is None]
+    commands += [f"usermod --append --groups {group} {user}"
+                 for user in users if _uid(user) is not None and _gid(group) is None]
+    return " && ".join(commands)
+
+
+def stays_root(user: str) -> bool:
+    """Tell whether a daemon that is to become ``user`` keeps root's rights.
+
+    So does one without a user to become (below GANETI_ROOTDIR). Where only some of the
+    users and their group exist, it would not start at all.
+    """
+    if os.geteuid() != 0:
+        return False
+    return not user or (_gid(pathutils.DAEMONS_GROUP) is None
+                        and all(_uid(name) is None for name in _all_of_them([user])))
 
 
 def become_user(user: str, group: str) -> None:
     """Root becomes the configured user, with all of that user's groups.
 
-    Whoever is not root stays who he is, and so does root where no user is named
-    (below a root directory of its own). Where the user does not exist, as in a
-    container made for this alone, root stays root and the log says so.
+    Another user stays the same, and so does root where no user is named (below
+    GANETI_ROOTDIR), or where neither the users nor the group exist: the log says so then.
+    ``DaemonError`` where only some of them do.
     """
     if os.geteuid() != 0 or not user:
         return
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
+    found = find_accounts([user], group)
+    if found is None:
         logging.warning("There is no user %s on this machine; going on as root", user)
         return
-    try:
-        gid = grp.getgrnam(group).gr_gid
-    except KeyError:
-        gid = entry.pw_gid
-    log.own_files(entry.pw_uid, gid)
+    (uid,), gid = found
+    log.own_files(uid, gid)
     os.initgroups(user, gid)
     os.setgid(gid)
-    os.setuid(entry.pw_uid)
+    os.setuid(uid)
     logging.info("Now running as %s", user)
 
 
-def stays_root(user: str) -> bool:
-    """Does a daemon that root starts go on as root, as there is no such user?"""
-    if os.geteuid() != 0 or not user:
-        return False
+def _all_of_them(users: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys((*users, pathutils.MASTERD_USER, pathutils.RAPI_USER)))
+
+
+def _uid(user: str) -> int | None:
     try:
-        return pwd.getpwnam(user) is None
+        return pwd.getpwnam(user).pw_uid
     except KeyError:
-        return True
+        return None
+
+
+def _gid(group: str) -> int | None:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# -- permissions --------------------------------------------------------------------
+
+def explain_permission(err: OSError, user: str) -> str:
+    """Return the line for a daemon that must not use a file: which one, who it is, the cure.
+
+    ``user`` is the one that root would become; '' below GANETI_ROOTDIR.
+    """
+    me = _user_name(os.geteuid())
+    what = describe_os_error(err)
+    if os.geteuid() == 0:
+        return f"{what}, although this is root: a security module or the file system forbids it"
+    if user and me != user:
+        return f"must be started by root or {user}, not by {me} ({what})"
+    owner = _owner_of(err)
+    if user:
+        return f"{what} for {me}{owner}; as root: ganeti-cluster ensure-dirs"
+    return f"{what} for {me}{owner}; start it as the user who made the cluster"
+
+
+def _owner_of(err: OSError) -> str:
+    """Return the owner and mode of the first thing on the way to the file that bars it."""
+    path = os.fsdecode(err.filename) if isinstance(err.filename, (str, bytes)) else ""
+    while path and path != "/":
+        try:
+            found = os.stat(path)
+        except OSError:
+            path = os.path.dirname(path)
+            continue
+        return (f" ({path} belongs to {_user_name(found.st_uid)}, mode "
+                f"{stat.S_IMODE(found.st_mode):04o})")
+    return ""
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -16,6 +16,7 @@ import stat
 from ganeti import constants, errors, ht, pathutils
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, Start
 from ganeti.utils import io
+from ganeti.utils.text import describe_os_error
 from ganeti.utils.watched import WatchedDirectory
 
 
@@ -36,7 +37,7 @@ class FakeHypervisor(Hypervisor):
         try:
             return dict(self._all.value())
         except OSError as err:
-            raise errors.HypervisorError(f"Cannot read {self.directory}: {err}") from None
+            raise errors.HypervisorError(f"Cannot read {self.directory}: {err.strerror}") from None
 
     def guest(self, name: str) -> Guest | None:
         """One guest, or None."""
@@ -47,7 +48,8 @@ class FakeHypervisor(Hypervisor):
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise errors.HypervisorError(f"Cannot read the state of {name}: {err}") from None
+            raise errors.HypervisorError(
+                f"Cannot read the state of {name}: {err.strerror}") from None
         memory, vcpus = (int(word) if word.isdecimal() else 0
                          for word in (words + ["0"] * 3)[1:3])
         return Guest(name, memory, vcpus or 1)
@@ -64,7 +66,7 @@ class FakeHypervisor(Hypervisor):
         try:
             io.remove_file(pathutils.inside(self.directory, name))
         except OSError as err:
-            raise errors.HypervisorError(f"Cannot stop {name}: {err}") from None
+            raise errors.HypervisorError(f"Cannot stop {name}: {describe_os_error(err)}") from None
 
     def reboot(self, name: str) -> None:
         """Write the guest's file anew, so that its time says when it booted."""
@@ -81,13 +83,12 @@ class FakeHypervisor(Hypervisor):
 
     def _write(self, guest: Guest) -> None:
         try:
-            if not os.path.isdir(self.directory):
-                io.ensure_dir(self.directory, 0o750)
+            io.make_directory(self.directory, 0o750)
             io.write_file(pathutils.inside(self.directory, guest.name),
                           f"0\n{guest.memory}\n{guest.vcpus}\n", durable=False)
         except OSError as err:
-            raise errors.HypervisorError(f"Cannot write the state of {guest.name}: {err}") \
-                from None
+            raise errors.HypervisorError(f"Cannot write the state of {guest.name}: "
+                                         f"{describe_os_error(err)}") from None
 
     def _read(self, names: list[str]) -> dict[str, Guest]:
         if not names:

@@ -23,6 +23,7 @@ from ganeti import errors, opcodes, pathutils, schema, serializer
 from ganeti.upkeep import dbfile, sealing, verify, walcheck
 from ganeti.constants import JOB_FINAL
 from ganeti.utils import io
+from ganeti.utils.text import describe_os_error
 
 #: "gntb": a backup is not a database, and no master opens it.
 APPLICATION_ID = 0x676E7462
@@ -71,7 +72,9 @@ def create(paths: pathutils.Paths, target: str, *, force: bool = False,
            clock: Callable[[], float] = time.time) -> Contents:
     """Make a backup; ``BackupError`` when there is nothing to back up, or it cannot be written."""
     _check_target(paths, target, force)
-    with telling(target), contextlib.closing(_copy(paths)) as connection:
+    with telling(paths.master_db):
+        copy = _copy(paths)
+    with telling(target), contextlib.closing(copy) as connection:
         sealed = _scrub(connection, paths, clock())
         unfinished = pathutils.beside(target, "unfinished")
         try:
@@ -118,7 +121,8 @@ def telling(path: str) -> Iterator[None]:
     except dbfile.UNREADABLE as err:
         raise BackupError(f"{path}: {err}") from None
     except OSError as err:
-        raise BackupError(f"{err.filename or path}: {err.strerror or err}") from None
+        words = describe_os_error(err)
+        raise BackupError(words if err.filename else f"{path}: {words}") from None
     except errors.GenericError as err:
         raise BackupError(str(err)) from None
 
@@ -129,6 +133,7 @@ def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
         raise BackupError("a restoration broke off; ganeti-masterd finishes it when it starts")
     if not os.path.exists(paths.master_db):
         raise BackupError(f"there is no cluster on this machine ({paths.master_db} is missing)")
+    dbfile.check_readable(paths.master_db)
     _check_log(paths)
     copy = sqlite3.connect("", isolation_level=None)
     with contextlib.closing(dbfile.connect(paths.master_db)) as source:

@@ -27,6 +27,11 @@ class NotSafe(errors.ConfigurationError):
     """Of a damaged database too much is lost to go on with the rest."""
 
 
+def check_readable(path: str) -> None:
+    """Raise the ``OSError`` that tells why a database cannot be read; SQLite's words do not."""
+    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+
+
 def connect(path: str) -> sqlite3.Connection:
     """A connection that changes nothing: log and file stay as they are, also when it closes."""
     connection = sqlite3.connect(f"file:{urllib.parse.quote(path)}?mode=ro", uri=True,
@@ -43,6 +48,11 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     schema.prepare(connection)
+
+
+def parts(path: str) -> tuple[str, ...]:
+    """Return the names of a database, of its log and of the log's index."""
+    return path, path + LOG, path + INDEX
 
 
 def size(path: str) -> int:

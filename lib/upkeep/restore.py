@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from ganeti import bootstrap, objects, pathutils, schema, storage
+from ganeti import bootstrap, certificate, objects, other_ganeti, pathutils, schema, storage
 from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
 from ganeti.upkeep.backup import BackupError, Contents
-from ganeti.bootstrap import Owners
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
+from ganeti.layout import Owners
 from ganeti.store import Store
 from ganeti.utils import io
 
@@ -51,6 +51,7 @@ class Restored:
     last: int = 0                           # ids go on above this one
     guessed: bool = False                   # it is not known which ids were given since
     lacking: Sequence[str] = ()             # instances without their private parameters
+    master: str = ""                        # name of the master's node
 
 
 class _Before(NamedTuple):
@@ -64,11 +65,14 @@ class _Before(NamedTuple):
 def restore(paths: pathutils.Paths, source: str, *, secrets: Secrets = Secrets(),
             owners: Owners = Owners(), clock: Callable[[], float] = time.time) -> Restored:
     """Make the backup ``source`` this machine's database; ``BackupError`` says why not."""
+    found = other_ganeti.evidence(paths)
+    if found:
+        raise BackupError(other_ganeti.refusal(found, other_ganeti.SERVE_IT))
     if not os.path.isfile(source):
         raise BackupError(f"there is no file {source}")
     with backup.telling(source):
         owners = _owners(paths, owners)
-        os.makedirs(paths.lib_dir, exist_ok=True)
+        io.make_directory(paths.lib_dir, 0o755, owners.master, owners.group)
         with _lock(paths, owners):
             dbfile.settle(paths)
             dbfile.discard(paths.unfinished_db)
@@ -121,8 +125,16 @@ def _prepare(paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owne
         _settle_jobs(store, _present(paths), cluster.uuid, now, result)
     finally:
         store.close()
-    _make_places(paths, cluster, cast(list[objects.Node], found["node"]), owners)
+    result.master = _master(found)
+    _make_places(paths, cluster, result.master, cast(list[objects.Node], found["node"]), owners)
     return result
+
+
+def _master(found: dict[str, list[objects.ConfigObject]]) -> str:
+    """Return the name of the master's node."""
+    cluster = cast(objects.Cluster, found["cluster"][0])
+    return next(node.name for node in cast(list[objects.Node], found["node"])
+                if node.uuid == cluster.master_node)
 
 
 def _check(copy: sqlite3.Connection, source: str, secrets: Secrets,
@@ -203,16 +215,16 @@ def _settle_jobs(store: Store, before: _Before | None, cluster: str, now: float,
     store.write(change).result()
 
 
-def _make_places(paths: pathutils.Paths, cluster: objects.Cluster, nodes: list[objects.Node],
-                 owners: Owners) -> None:
+def _make_places(paths: pathutils.Paths, cluster: objects.Cluster, master: str,
+                 nodes: list[objects.Node], owners: Owners) -> None:
     """What a cluster has besides its database: on a machine that has none yet, all of it."""
     storage.check_directory(cluster.file_storage_dir, paths)
     if not os.path.exists(paths.master_db):
         bootstrap.make_directories(paths, owners, cluster.file_storage_dir, nodes)
-        master = next(node.name for node in nodes if node.uuid == cluster.master_node)
-        bootstrap.make_certificate(paths, cluster.name, master, owners)
-    elif not os.path.isdir(cluster.file_storage_dir):
-        io.ensure_dir(cluster.file_storage_dir, 0o750, owners.master, owners.group)
+        if not os.path.lexists(paths.rapi_cert):
+            certificate.make(paths, [cluster.name, master], owners)
+    else:
+        io.make_directory(cluster.file_storage_dir, 0o750, owners.master, owners.group)
 
 
 def _keep(paths: pathutils.Paths, now: float) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -91,13 +92,27 @@ def patch_file(path: str, patches: Mapping[int, bytes]) -> None:
 
 
 def lock_file(path: str) -> int:
-    """Hold a file's lock as long as the descriptor is open; ``BlockingIOError`` if another does."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold a file's lock while the returned descriptor is open.
+
+    ``BlockingIOError`` when another holds it.
+
+    It is flock(2), as Ganeti's locks are: closing another descriptor of the file keeps it.
+    """
     try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as err:
+        if err.errno != errno.ELOOP:
+            raise
+        raise OSError(err.errno, "a symbolic link, which is not followed here", path) from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Up to version 0.1 it was fcntl's lock: a master from before an upgrade has that one.
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as err:
         os.close(fd)
-        raise BlockingIOError(err.errno, err.strerror, path) from None
+        if err.errno in (errno.EAGAIN, errno.EACCES):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path) from None
+        raise OSError(err.errno, err.strerror, path) from None
     return fd
 
 
@@ -110,12 +125,31 @@ def remove_file(path: str) -> bool:
         return False
 
 
-def ensure_dir(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
-    """A directory with this mode and owner, with its parents made if need be."""
-    os.makedirs(path, exist_ok=True)
-    os.chmod(path, mode)
-    if (uid, gid) != (-1, -1):
-        os.chown(path, uid, gid)
+def make_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Make a directory that is missing; one that is there keeps its mode and owner.
+
+    Parents that are missing are made 0755: a daemon must get through them, whatever the
+    umask of the administrator is.
+    """
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        make_directory(parent, 0o755)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if os.path.isdir(path):         # another process was faster
+            return
+        raise
+    # By descriptor: who may write to the parent could lay a link here meanwhile.
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if (uid, gid) != (-1, -1):
+            os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager
