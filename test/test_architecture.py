@@ -25,7 +25,7 @@ FLOORS: list[tuple[int, str, str]] = [
                  " http.conditional http.coding"),
     (2, "shared", "utils.* params ipolicy qfilter"),
     (2, "master", "locking schema upkeep.wal"),
-    (3, "shared", "daemon.* objects opcodes.* jobrules"),
+    (3, "shared", "daemon.* objects opcodes.* jobrules other_ganeti"),
     (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
                  " http.seats http.connection http.server http.access"),
     (3, "front", "http.tls http.certificate http.log_budget"),
@@ -34,13 +34,14 @@ FLOORS: list[tuple[int, str, str]] = [
     (4, "front", "rapi.faults rapi.permissions"),
     (4, "master", "storage osdef hypervisor.* lookup ssconf reservations upkeep.dbfile"),
     (5, "front", "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"),
-    (5, "master", "config node jqueue.* upkeep.walcheck"),
+    (5, "master", "config node jqueue.* upkeep.walcheck layout"),
     (6, "front", "rapi.rlib2.*"),
-    (6, "master", "cmdlib.base query.* bootstrap upkeep.verify upkeep.sealing"),
+    (6, "master", "cmdlib.base query.* certificate upkeep.verify upkeep.sealing"),
     (7, "front", "rapi.connector rapi.reference"),
-    (7, "master", "cmdlib.* upkeep.backup upkeep.rebuild"),
+    (7, "master", "cmdlib.* bootstrap upkeep.backup upkeep.rebuild"),
     (8, "front", "server.rapi server.application server.listening server.mastership"),
-    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage"),
+    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage"
+                  " upkeep.renewal upkeep.ensure_dirs"),
     (9, "front", "server.passwd"),
     (9, "master", "server.masterd server.cluster"),
 ]

@@ -15,7 +15,8 @@ TOP = Path(__file__).resolve().parent.parent
 EXAMPLES = TOP / "doc/examples"
 PROGRAMS = {"ganeti-rapi": [(rapi, [])], "ganeti-masterd": [(masterd, [])],
             "ganeti-cluster": [(cluster, [word] if word else [])
-                               for word in ("", "init", "backup", "restore")],
+                               for word in ("", "init", "backup", "restore", "ensure-dirs",
+                                            "renew-certificate")],
             "rapi-passwd": [(passwd, [])]}
 SAFE = "-b 127.0.0.1 --require-authentication"
 

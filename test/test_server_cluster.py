@@ -7,8 +7,9 @@ import pytest
 from testutils import make_paths
 from testutils_backup import fill
 
-from ganeti.bootstrap import Owners
 from ganeti.config import Config
+from ganeti.daemon import DaemonError
+from ganeti.layout import Owners
 from ganeti.pathutils import Paths
 from ganeti.server import cluster
 from ganeti.store import Store
@@ -49,11 +50,6 @@ def test_a_cluster_is_created_and_the_next_steps_are_told(command, tmp_path):
 def test_the_first_node_is_this_machine_by_its_name(command, tmp_path):
     command("init", "cluster.example.com")
     assert [node.name for node in configuration(tmp_path).nodes()] == ["this.example.com"]
-
-
-def test_without_a_given_name_the_kernel_tells_it():
-    assert cluster.host_name({}) == os.uname().nodename
-    assert cluster.host_name({"GANETI_HOSTNAME": "other"}) == "other"
 
 
 def test_options_reach_the_configuration(command, tmp_path):
@@ -156,15 +152,73 @@ def test_below_a_root_of_its_own_root_keeps_everything(monkeypatch, tmp_path):
     assert cluster.find_owners(make_paths(tmp_path)) == (Owners(), "")
 
 
+def accounts(monkeypatch, found):
+    """Have the look for users and group end so; an error is raised."""
+    def find(users):
+        if isinstance(found, Exception):
+            raise found
+        return found
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(cluster.privileges, "find_accounts", find)
+
+
 def test_root_gives_the_files_to_the_configured_users(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(cluster.pathutils, "MASTERD_USER", "root")
-    monkeypatch.setattr(cluster.pathutils, "RAPI_USER", "root")
-    assert cluster.find_owners(Paths(), "root") == (Owners(0, 0, 0), "")
+    accounts(monkeypatch, ((101, 102), 103))
+    assert cluster.find_owners(Paths()) == (Owners(101, 102, 103), "")
 
 
-def test_without_these_users_root_says_that_it_keeps_them(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    owners, remark = cluster.find_owners(Paths(), "no-such-group")
-    assert owners == Owners()
-    assert "no-such-group" in remark and "everything belongs to root" in remark
+def test_without_these_users_the_remark_says_how_to_make_them(monkeypatch):
+    accounts(monkeypatch, None)
+    owners, remark = cluster.find_owners(Paths())
+    assert owners == Owners() and "everything belongs to root" in remark
+    assert "ganeti-cluster ensure-dirs" in remark
+
+
+def test_half_of_the_users_is_an_error(command, monkeypatch):
+    accounts(monkeypatch, DaemonError("as root: useradd"))
+    monkeypatch.setattr(Paths, "user", lambda _, user: user)
+    assert command("init", "c") == (1, "", "ganeti-cluster: as root: useradd\n")
+
+
+# -- files and certificate ---------------------------------------------------------------
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set owners")
+
+
+@needs_root
+def test_modes_are_mended_and_told(command, tmp_path):
+    paths = make_paths(tmp_path)
+    command("init", "c")
+    assert command("ensure-dirs") == (0, "nothing to do\n", "")
+    os.chmod(paths.socket_dir, 0o777)
+    os.rmdir(paths.os_log_dir)
+    expected = (f"{paths.os_log_dir}: made, mode 0750\n"
+                f"{paths.socket_dir}: mode 0777 -> 0750\n")
+    assert command("ensure-dirs", "--dry-run") == (0, "Would change:\n" + expected, "")
+    assert command("ensure-dirs") == (0, expected, "")
+    assert command("ensure-dirs") == (0, "nothing to do\n", "")
+
+
+@needs_root
+def test_what_is_left_alone_is_an_error(command, tmp_path):
+    command("init", "c")
+    paths = make_paths(tmp_path)
+    os.symlink("/etc/passwd", paths.backup_key)
+    code, out, err = command("ensure-dirs")
+    assert (code, out) == (1, "")
+    assert err == f"ganeti-cluster: {paths.backup_key}: a symbolic link, so left alone\n"
+
+
+def test_a_new_certificate_is_told(command, tmp_path):
+    command("init", "cluster.example.com")
+    code, out, err = command("renew-certificate")
+    assert (code, err) == (0, "")
+    for words in ("for cluster.example.com, this.example.com", "GMT", "fingerprint",
+                  "rapi.pem.before-", "systemctl reload ganeti-rapi", "kill -HUP"):
+        assert words in out
+
+
+def test_another_first_node_is_remarked(command):
+    _, out, _ = command("init", "--node", "node9", "c")
+    assert "this machine is called this.example.com now" in out
+    assert "GANETI_HOSTNAME=node9" in out

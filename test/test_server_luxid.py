@@ -1,11 +1,14 @@
 """The master's socket: every request gets an answer, in order, however it comes."""
 
+import os
 import socket
+import stat
 
 import pytest
 from testutils_master import PATIENCE, MasterScene
 
 from ganeti import luxi, opcodes, serializer
+from ganeti.server import luxid
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +86,30 @@ def test_members_beside_the_call_are_passed_over(raw):
     raw.sendall(b'{"method": "QueryConfigValues", "args": [["cluster_name"]], "version": "x", '
                 b'"more": 1, "context": {"user": "admin"}}\n' + luxi.EOM)
     assert answers(raw, 1)[0]["success"]
+
+
+# -- the socket ----------------------------------------------------------------------------
+
+def test_a_socket_that_somebody_serves_is_left_alone(scene, tmp_path):
+    path = str(tmp_path / "s")
+    with luxid.listen(path) as sock:
+        inode = os.stat(path).st_ino
+        with pytest.raises(luxid.LuxiSocketError, match=rf"\(pid {os.getpid()}\) serves {path}"):
+            luxid.listen(path)
+        assert os.stat(path).st_ino == inode
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o660 and sock.getblocking() is False
+    luxid.listen(path).close()
+
+
+@pytest.mark.parametrize("make", [
+    lambda path: path.touch(), lambda path: path.mkdir(), os.mkfifo,
+    lambda path: path.symlink_to("/nonexistent")])
+def test_what_is_no_socket_is_not_removed(tmp_path, make):
+    make(tmp_path / "s")
+    before = os.lstat(tmp_path / "s")
+    with pytest.raises(luxid.LuxiSocketError, match="is not a socket; move it away"):
+        luxid.listen(str(tmp_path / "s"))
+    assert os.lstat(tmp_path / "s") == before
 
 
 # -- waiting for a job -------------------------------------------------------------------

@@ -12,7 +12,8 @@ from ganeti.server import masterd
 
 
 @pytest.fixture
-def paths(tmp_path):
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANETI_HOSTNAME", "node1.example.com")
     store, config, _ = make_cluster(tmp_path)
     config.ssconf.flush()
     store.close()
@@ -52,6 +53,29 @@ def test_without_a_cluster_it_says_what_to_type(tmp_path):
     with pytest.raises(daemon.DaemonError, match="ganeti-cluster init") as caught:
         masterd.MasterDaemon(make_paths(tmp_path)).prepare()
     assert caught.value.exit_code == 12
+
+
+def test_a_real_ganeti_is_left_alone(paths):
+    open(f"{paths.lib_dir}/config.data", "w").close()
+    with pytest.raises(daemon.DaemonError, match="belongs to a Ganeti cluster") as caught:
+        masterd.MasterDaemon(paths).prepare()
+    assert caught.value.exit_code == 1 and not os.path.exists(paths.master_lock)
+
+
+def test_a_renamed_machine_is_told_both_names(paths, monkeypatch):
+    monkeypatch.setenv("GANETI_HOSTNAME", "new.example.com")
+    with pytest.raises(daemon.DaemonError, match="new.example.com.*node1.example.com") as caught:
+        run(paths)
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+@pytest.mark.parametrize("name", ["lib_dir", "master_db"])
+def test_a_database_of_another_user_is_named(paths, name):
+    open(paths.master_lock, "a").close()
+    os.chmod(getattr(paths, name), 0o500 if name == "lib_dir" else 0o400)
+    with pytest.raises(PermissionError, match=getattr(paths, name)):
+        masterd.MasterDaemon(paths)._check_access()
 
 
 def test_a_database_of_another_schema_is_refused(paths):

@@ -12,6 +12,7 @@ from ganeti import constants
 from ganeti.daemon import DaemonError
 from ganeti.http.errors import ServiceUnavailable, TemporaryRedirect
 from ganeti.http.message import Request
+from ganeti.other_ganeti import Sign
 from ganeti.pathutils import Paths
 from ganeti.server import mastership
 from ganeti.server.mastership import FRESH, Signpost
@@ -54,6 +55,50 @@ def test_another_is(paths):
 def test_no_cluster(paths):
     assert exit_code(paths) == constants.EXIT_NODESETUP_ERROR
     mastership.check_master(paths, socket_given=True)
+
+
+def message(paths):
+    with pytest.raises(DaemonError) as caught:
+        mastership.check_master(paths)
+    return str(caught.value)
+
+
+def test_a_master_under_another_name_is_told_both(paths):
+    Path(paths.master_db).touch()
+    write_master(paths, "old.example.com")
+    assert exit_code(paths) == constants.EXIT_FAILURE
+    for words in (HERE, "old.example.com", "GANETI_HOSTNAME=old.example.com"):
+        assert words in message(paths)
+
+
+def test_a_node_of_a_real_ganeti_is_just_not_the_master(paths):
+    for path in (paths.master_db, f"{paths.lib_dir}/config.data"):
+        Path(path).touch()
+    write_master(paths, "node2.example.com")
+    assert exit_code(paths) == constants.EXIT_NOTMASTER
+    assert "node2.example.com" in message(paths) and HERE in message(paths)
+
+
+def test_beside_a_real_ganeti_nothing_proposes_init(paths):
+    Path(paths.lib_dir, "config.data").touch()
+    assert "init" not in message(paths) and "redist-conf" in message(paths)
+    assert exit_code(paths) == constants.EXIT_NODESETUP_ERROR
+
+
+def test_a_ganeti_elsewhere_is_pointed_at(paths, monkeypatch):
+    sign = Sign(Paths("", "/elsewhere"), "/elsewhere/lib/ganeti/config.data exists")
+    monkeypatch.setattr(mastership.other_ganeti, "find", lambda _: sign)
+    assert exit_code(paths) == constants.EXIT_FAILURE
+    assert "--localstatedir=/elsewhere" in message(paths) and "init" not in message(paths)
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda path: path.mkdir(), lambda path: path.write_text("\n"),
+    lambda path: path.symlink_to(path)])
+def test_a_file_that_names_nobody_is_told(paths, spoil):
+    spoil(Path(paths.ssconf("master_node")))
+    assert "cannot tell which node is the master" in message(paths)
+    assert "[Errno" not in message(paths)
 
 
 def test_names_of_this_machine(monkeypatch):

@@ -1,27 +1,27 @@
-"""ganeti-cluster: creates the cluster that ganeti-masterd serves; backs it up, restores it."""
+"""ganeti-cluster: creates the cluster that ganeti-masterd serves, and looks after its files."""
 
 from __future__ import annotations
 
 import argparse
-import grp
 import os
-import pwd
-import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from ganeti import bootstrap, constants, pathutils
-from ganeti.upkeep import backup, restore, verify
-from ganeti.upkeep.backup import BackupError
-from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
+from ganeti import bootstrap, constants, errors, pathutils
+from ganeti.bootstrap import NodeSpec, Settings
+from ganeti.daemon import privileges
+from ganeti.layout import Owners
+from ganeti.upkeep import backup, ensure_dirs, renewal, restore, verify
+from ganeti.utils import host
+from ganeti.utils.text import describe_os_error
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="ganeti-cluster",
-        description="Create a cluster on this machine, back it up, restore it.")
+        description="Create a cluster on this machine, back it up, restore it, mend its files.")
     parser.add_argument("--version", action="version",
                         version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -56,6 +56,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                       help="copy of the key that sealed the secrets (default: this machine's)")
     load.add_argument("--without-secrets", action="store_true",
                       help="without private OS parameters, and with new secrets of DRBD disks")
+    owners = commands.add_parser(
+        "ensure-dirs", help="set owners and modes of the cluster's files",
+        description="Make directories that are missing; set owners and modes of all that a "
+                    "cluster has, as for users that were made after it.")
+    owners.add_argument("--dry-run", action="store_true", help="change nothing, only say what")
+    renew = commands.add_parser(
+        "renew-certificate", help="make a new certificate for the API",
+        description="Replace rapi.pem by a new self-signed certificate for today's names and "
+                    "addresses. The old one is kept.")
+    renew.add_argument("--force", action="store_true",
+                       help="replace a certificate that is not our own, too")
     return parser.parse_args(argv)
 
 
@@ -63,32 +74,28 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def host_name(environ: Mapping[str, str]) -> str:
-    """This machine's name: GANETI_HOSTNAME, or what the kernel says."""
-    return environ.get("GANETI_HOSTNAME") or socket.gethostname()
+def find_owners(paths: pathutils.Paths) -> tuple[Owners, str]:
+    """Return whom files shall belong to, and what there is to say about it.
 
-
-def find_owners(paths: pathutils.Paths, group: str = pathutils.DAEMONS_GROUP,
-                ) -> tuple[Owners, str]:
-    """Whom files shall belong to, and what there is to say about it.
-
-    Only root can give files away, and does when both users and the group are
-    there; else the daemons will run as whoever creates the cluster.
+    Only root can give files away, and does where both users and the group exist. Where none
+    of them does, the daemons will run as root; ``DaemonError`` where only some do.
     """
-    master, rapi = paths.user(pathutils.MASTERD_USER), paths.user(pathutils.RAPI_USER)
-    if os.geteuid() != 0 or not master:
+    users = [paths.user(user) for user in (pathutils.MASTERD_USER, pathutils.RAPI_USER)]
+    if os.geteuid() != 0 or not all(users):
         return Owners(), ""
-    try:
-        return Owners(pwd.getpwnam(master).pw_uid, pwd.getpwnam(rapi).pw_uid,
-                      grp.getgrnam(group).gr_gid), ""
-    except KeyError:
-        return Owners(), (f"There are no users {master} and {rapi} with a group {group} on this "
-                          "machine: everything belongs to root, and so do the daemons.")
+    found = privileges.find_accounts(users)
+    if found is None:
+        return Owners(), (
+            "The daemons' users do not exist, so everything belongs to root, and the daemons "
+            f"run as root. To make them: {privileges.commands_to_make(users)} && "
+            "ganeti-cluster ensure-dirs")
+    (master, rapi), group = found
+    return Owners(master, rapi, group), ""
 
 
 def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
-    """Create the cluster and say what to type next; ``BootstrapError`` if it cannot be."""
-    nodes = [NodeSpec.parse(text) for text in arguments.node or [host_name(os.environ)]]
+    """Create the cluster and say what to type next."""
+    nodes = [NodeSpec.parse(text) for text in arguments.node or [host.name()]]
     owners, remark = find_owners(paths)
     settings = Settings(
         enabled_hypervisors=arguments.enabled_hypervisors,
@@ -98,7 +105,15 @@ def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     bootstrap.create(paths, arguments.name, nodes, settings, owners)
     if remark:
         print(remark)
+    _warn_of_name(nodes[0].name)
     print(next_steps(arguments.name, paths))
+
+
+def _warn_of_name(master: str) -> None:
+    """Say now what both daemons would say when they start."""
+    names = host.own_names()
+    if master not in names:
+        print(f"Note: {host.renamed(master, names)}.")
 
 
 def next_steps(name: str, paths: pathutils.Paths) -> str:
@@ -130,6 +145,7 @@ def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     if remark:
         print(remark)
     print("\n".join(describe(arguments.file, done)))
+    _warn_of_name(done.master)
 
 
 def describe(source: str, done: restore.Restored) -> list[str]:
@@ -150,22 +166,54 @@ def describe(source: str, done: restore.Restored) -> list[str]:
             "Next:", "  ganeti-masterd"]
 
 
+def mend(arguments: argparse.Namespace, paths: pathutils.Paths) -> int:
+    """Set owners and modes, and say of what; 1 when something was left alone."""
+    owners, remark = find_owners(paths)
+    done = ensure_dirs.ensure(paths, owners, dry_run=arguments.dry_run)
+    if done.changed:
+        print("\n".join((["Would change:"] if arguments.dry_run else []) + done.changed))
+    elif not done.odd:
+        print("nothing to do")
+    for words in ([remark] if remark else []) + done.running:
+        print(words)
+    for words in done.odd:
+        print(f"ganeti-cluster: {words}", file=sys.stderr)
+    return constants.EXIT_FAILURE if done.odd else constants.EXIT_SUCCESS
+
+
+def renew(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
+    """Make a new certificate, and say how it comes into use."""
+    owners, _ = find_owners(paths)
+    done = renewal.renew(paths, owners, force=arguments.force)
+    print(f"{paths.rapi_cert} is new, for {', '.join(done.names)}.\n"
+          f"It holds until {done.end}. Its SHA-256 fingerprint is\n  {done.fingerprint}")
+    if done.kept is not None:
+        print(f"The old one, with its key, is kept as {done.kept}.")
+    print("Clients that verify the certificate need a copy of the new one. Next, one of:\n"
+          "  systemctl reload ganeti-rapi\n"
+          f"  kill -HUP $(cat {paths.pid_file('ganeti-rapi')})")
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-COMMANDS = {"init": init, "backup": save, "restore": load}
+COMMANDS = {"init": init, "backup": save, "restore": load, "ensure-dirs": mend,
+            "renew-certificate": renew}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     arguments = parse_arguments(argv)
     try:
-        COMMANDS[arguments.command](arguments, pathutils.Paths.from_environment())
-    except (BootstrapError, BackupError) as err:
+        code = COMMANDS[arguments.command](arguments, pathutils.Paths.from_environment())
+    except errors.Error as err:
         print(f"ganeti-cluster: {err}", file=sys.stderr)
         return constants.EXIT_FAILURE
-    return constants.EXIT_SUCCESS
+    except OSError as err:
+        print(f"ganeti-cluster: {describe_os_error(err)}", file=sys.stderr)
+        return constants.EXIT_FAILURE
+    return constants.EXIT_SUCCESS if code is None else code
 
 
 if __name__ == "__main__":

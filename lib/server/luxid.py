@@ -21,6 +21,7 @@ import os
 import resource
 import selectors
 import socket
+import stat
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,7 @@ from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job
 from ganeti.query import job as job_query
 from ganeti.server import calls
-from ganeti.utils import io
+from ganeti.utils import io, unix_socket
 from ganeti.utils.loop import Loop
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -49,6 +50,10 @@ MAX_CLIENTS = 4000
 SPARE_DESCRIPTORS = 256
 
 
+class LuxiSocketError(errors.Error):
+    """The socket cannot be served, in words."""
+
+
 def room_for_clients() -> int:
     """How many clients may have a descriptor each, with the limit raised as far as may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -61,8 +66,11 @@ def room_for_clients() -> int:
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:
-    """The listening socket, mode 0660; a stale one of a dead master is replaced."""
-    io.remove_file(path)
+    """Return the listening socket, mode 0660; a stale one of a dead master is replaced.
+
+    ``LuxiSocketError`` where a process serves it, or where the path is no socket.
+    """
+    _make_room(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with io.short_socket_path(path) as short:
         sock.bind(short)
@@ -71,6 +79,20 @@ def listen(path: str, gid: int = -1) -> socket.socket:
         os.chown(path, -1, gid)
     sock.listen(BACKLOG)
     return sock
+
+
+def _make_room(path: str) -> None:
+    """Remove a socket that nobody serves; two masters would share its clients by chance."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise LuxiSocketError(f"{path} is not a socket; move it away")
+    listener = unix_socket.find_listener(path)
+    if listener is not None:
+        raise LuxiSocketError(f"{listener} serves {path}; it was left alone")
+    io.remove_file(path)
 
 
 class LuxiServer:
@@ -120,7 +142,7 @@ class LuxiServer:
                 return
             except OSError as err:
                 # Out of descriptors: look again later instead of spinning.
-                logging.warning("Cannot accept a LUXI connection: %s", err)
+                logging.warning("Cannot accept a LUXI connection: %s", err.strerror)
                 self.loop.modify(self._sock, 0)
                 self.loop.call_later(1.0, lambda: self.loop.modify(self._sock, READ))
                 return

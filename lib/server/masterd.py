@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import grp
 import logging
@@ -12,18 +13,20 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, daemon, errors, locking, mcpu, pathutils
+from ganeti import constants, daemon, errors, locking, mcpu, other_ganeti, pathutils
 from ganeti.upkeep import dbfile, salvage, verify
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
+from ganeti.daemon import privileges
 from ganeti.jqueue.queue import JobQueue
 from ganeti.node import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid, options
 from ganeti.store import Store
-from ganeti.utils import io
+from ganeti.utils import host, io
 from ganeti.utils.loop import Loop
+from ganeti.utils.text import describe_os_error
 
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
@@ -57,7 +60,11 @@ class MasterDaemon(daemon.Daemon):
         self._lock: int | None = None
 
     def prepare(self) -> None:
-        """Check that there is a cluster."""
+        """Check that there is a cluster, and that it is ours."""
+        found = other_ganeti.evidence(self.paths)
+        if found:
+            raise daemon.DaemonError(other_ganeti.refusal(
+                found, f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}"))
         if dbfile.is_lost(self.paths):
             raise daemon.DaemonError(
                 f"the database {self.paths.master_db} is gone, but not its log; nothing was "
@@ -78,19 +85,27 @@ class MasterDaemon(daemon.Daemon):
         except dbfile.UNREADABLE as err:
             raise errors.ConfigurationError(
                 f"the database {self.paths.master_db} is damaged: {err}") from None
+        except PermissionError as err:
+            raise daemon.DaemonError(privileges.explain_permission(err, self.user)) from None
+        except OSError as err:
+            raise daemon.DaemonError(describe_os_error(err)) from None
         finally:
             gc.enable()
 
     def _start(self) -> None:
         self._lock = self._take_lock()
+        self._check_access()
         checked = salvage.make_sound(self.paths)
         store = self._store = Store.open(self.paths.master_db)
         store.on_damage = lambda words: salvage.suspect(self.paths, [words])
         config = self._config = Config(store, self.paths)
+        names = host.own_names()
+        if config.master.name not in names:
+            raise daemon.DaemonError(host.renamed(config.master.name, names))
         locks = locking.LockManager()
         for node in config.nodes():
             if node.simulated:                  # a reboot takes these with it
-                io.ensure_dir(self.paths.simulated_node(node.name), 0o750)
+                io.make_directory(self.paths.simulated_node(node.name), 0o750)
         environment = Environment(config, Nodes(config, self.paths))
         queue = self._queue = JobQueue(
             store, mcpu.Processor(environment, locks), rerun_safe=mcpu.rerun_safe,
@@ -177,6 +192,14 @@ class MasterDaemon(daemon.Daemon):
         except BlockingIOError:
             raise daemon.DaemonError(
                 f"another process works on {self.paths.master_db}") from None
+
+    def _check_access(self) -> None:
+        """Raise ``PermissionError`` that names the file: SQLite's words would not."""
+        if not os.access(self.paths.lib_dir, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.paths.lib_dir)
+        for path in dbfile.parts(self.paths.master_db):
+            if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     def _listen(self) -> socket.socket:
         gid = -1

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-import socket
 import time
 from collections.abc import Callable, Collection
 
-from ganeti import constants, daemon, pathutils
+from ganeti import constants, daemon, other_ganeti, pathutils
 from ganeti.http.errors import ServiceUnavailable, TemporaryRedirect
 from ganeti.http.message import Request
+from ganeti.utils import host
+from ganeti.utils.host import own_names
+from ganeti.utils.text import describe_os_error
 
 #: Seconds for which an answer of the file's holds.
 FRESH = 1.0
@@ -27,34 +29,51 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?", re.ASCII
 _AUTHORITY = re.compile(r"https?://[^/?]*", re.ASCII | re.IGNORECASE)
 
 
-def own_names() -> set[str]:
-    """What this machine may be called in the cluster's files."""
-    given = os.environ.get("GANETI_HOSTNAME")
-    if given:
-        return {given}
-    name = socket.gethostname()
-    # Asking the resolver may take long; a name with a dot needs no asking.
-    return {name} if "." in name else {name, socket.getfqdn()}
-
-
 def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
     """Raise ``DaemonError`` unless this machine is the master of a cluster.
 
     Without the cluster's files, a socket named by the administrator will do.
     """
+    file = paths.ssconf("master_node")
     try:
-        with open(paths.ssconf("master_node"), encoding="utf-8") as file:
-            master = file.read().strip()
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            master = lines.read(1000).strip()
     except FileNotFoundError:
         if socket_given:
             return
+        raise _no_cluster(paths) from None
+    except OSError as err:
         raise daemon.DaemonError(
-            f"there is no cluster on this machine ({paths.ssconf('master_node')} is missing); "
-            "create one with: ganeti-cluster init NAME",
-            constants.EXIT_NODESETUP_ERROR) from None
-    if master not in own_names():
-        raise daemon.DaemonError(f"this is not the master, {master} is",
-                                 constants.EXIT_NOTMASTER)
+            f"cannot tell which node is the master: {describe_os_error(err)}") from None
+    names = own_names()
+    if master in names:
+        return
+    if not master:
+        raise daemon.DaemonError(f"cannot tell which node is the master: {file} is empty")
+    if os.path.exists(paths.master_db) and not other_ganeti.evidence(paths):
+        raise daemon.DaemonError(host.renamed(master, names))
+    raise daemon.DaemonError(
+        f"this is not the master, {master} is (this machine is {' or '.join(sorted(names))})",
+        constants.EXIT_NOTMASTER)
+
+
+def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
+    """Return what is wrong where no file names a master; never a cure that harms a Ganeti."""
+    file = paths.ssconf("master_node")
+    sign = other_ganeti.find(paths)
+    if sign is None:
+        return daemon.DaemonError(
+            f"there is no cluster on this machine ({file} is missing); "
+            "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+    if sign.place is paths:
+        return daemon.DaemonError(
+            f"{file} is missing, although this machine belongs to a Ganeti cluster "
+            f"({sign.words}); on its master: gnt-cluster redist-conf",
+            constants.EXIT_NODESETUP_ERROR)
+    return daemon.DaemonError(
+        f"there is no cluster below {paths.localstatedir}, but one of Ganeti below "
+        f"{sign.place.localstatedir} ({sign.words}); configure ganeti-rapi with "
+        f"--localstatedir={sign.place.localstatedir} to serve that one")
 
 
 class Signpost:
