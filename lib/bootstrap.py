@@ -79,9 +79,9 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
     ``BootstrapError`` when there is one already, ours or a real Ganeti's, or when something
     does not fit.
     """
-    found = other_ganeti.evidence(paths)
-    if found:
-        raise BootstrapError(other_ganeti.refusal(found, other_ganeti.SERVE_IT))
+    sign = other_ganeti.find(paths)
+    if sign is not None:
+        raise BootstrapError(sign.refusal(other_ganeti.SERVE_IT))
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
     if dbfile.is_lost(paths):

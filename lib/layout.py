@@ -57,6 +57,13 @@ def directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
         yield directory(file_storage_dir, 0o750)
 
 
+def database(path: str, owners: Owners) -> Iterator[Entry]:
+    """Yield a database, its log and the log's index."""
+    for suffix in ("", "-wal", "-shm"):
+        yield Entry(path + suffix, 0o600, owners.master, owners.group, private=True,
+                    distrusted=owners.rapi)
+
+
 def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
     """Files of a cluster, and what is in its directories, as far as they are there."""
     group = owners.group
@@ -70,8 +77,7 @@ def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
         return Entry(path, 0o750, owners.master, group, directory=True, files=mode, links=links,
                      distrusted=owners.rapi)
     for path in (paths.master_db, paths.next_db, paths.unfinished_db, paths.work_db):
-        for suffix in ("", "-wal", "-shm"):
-            yield of_master(path + suffix)
+        yield from database(path, owners)
     for name in _names(paths.lib_dir):
         if _KEPT.fullmatch(name):
             yield of_master(pathutils.inside(paths.lib_dir, name), magic=SQLITE)

@@ -9,8 +9,8 @@ programs ask here first, and stop at the first sign:
     a daemon of Ganeti that runs, by its pid file
     a process that serves one of Ganeti's sockets, other than our own master
 
-A sign that cannot be examined counts as one. Looking changes nothing: no file is opened
-for writing, no lock is taken, and nothing is sent to a socket.
+Where it cannot be seen whether a sign is there, that counts as one. Looking changes nothing:
+no file is opened for writing, no lock is taken, and nothing is sent to a socket.
 
 Below GANETI_ROOTDIR only that tree counts, so that ``devel/run`` and the tests work on a
 machine that belongs to Ganeti. Otherwise the usual places of Ganeti are looked at as well,
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -53,10 +54,22 @@ _CERTIFICATES = "master_candidates_certs"
 
 
 class Sign(NamedTuple):
-    """The first sign of a real Ganeti, and the paths under which it was found."""
+    """A sign of a real Ganeti, and the paths under which it was found.
+
+    With an ``error`` it is not known whether the sign is there.
+    """
 
     place: pathutils.Paths
     words: str
+    error: OSError | None = None
+
+    def refusal(self, reason: str) -> str:
+        """Return the line of a program that changed nothing, with the reason why not."""
+        if self.error is not None:
+            return (f"cannot tell whether this machine belongs to a Ganeti cluster ({self.words}), "
+                    "so nothing was changed: run it as root")
+        return (f"this machine belongs to a Ganeti cluster ({self.words}), so nothing was "
+                f"changed: {reason}")
 
 
 def evidence(paths: pathutils.Paths) -> str:
@@ -66,19 +79,42 @@ def evidence(paths: pathutils.Paths) -> str:
 
 
 def find(paths: pathutils.Paths) -> Sign | None:
-    """Return the first sign that this machine belongs to a real Ganeti, or None."""
+    """Return the first sign that this machine belongs to a real Ganeti, or None.
+
+    One that is certain comes before one that could not be examined.
+    """
+    unclear = None
     for place in _places(paths):
-        for look in (_made_by_ganeti, _foreign_ssconf, _live_daemon, _served_socket):
-            words = look(place)
+        for path, look in _looks(place):
+            try:
+                words = look()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as err:
+                error = OSError(err.errno, err.strerror, path)
+                unclear = unclear or Sign(place, f"{path} cannot be examined: {err.strerror}",
+                                          error)
+                continue
             if words:
                 return Sign(place, words)
-    return None
+    return unclear
 
 
-def refusal(found: str, reason: str) -> str:
-    """Return the line of a program that changed nothing: the sign ``found``, then why not."""
-    return (f"this machine belongs to a Ganeti cluster ({found}), so nothing was changed: "
-            f"{reason}")
+def _looks(paths: pathutils.Paths) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield each place to look at, and what looks: it returns the sign's words or ''."""
+    for name in FILES:
+        path = pathutils.inside(paths.lib_dir, name)
+        yield path, functools.partial(_exists, path)
+    for name in QUEUE_FILES:
+        path = pathutils.inside(paths.ganeti_queue_dir, name)
+        yield path, functools.partial(_exists, path)
+    yield paths.lib_dir, functools.partial(_foreign_ssconf, paths)
+    for name in DAEMONS:
+        path = paths.pid_file(name)
+        yield path, functools.partial(_live_daemon, name, path)
+    for name in SOCKETS:
+        path = pathutils.inside(paths.socket_dir, name)
+        yield path, functools.partial(_served_socket, paths, path)
 
 
 def _places(paths: pathutils.Paths) -> Iterator[pathutils.Paths]:
@@ -89,16 +125,9 @@ def _places(paths: pathutils.Paths) -> Iterator[pathutils.Paths]:
                 yield pathutils.Paths("", directory, paths.sysconfdir)
 
 
-def _made_by_ganeti(paths: pathutils.Paths) -> str:
-    for name in FILES:
-        words = _exists(pathutils.inside(paths.lib_dir, name))
-        if words:
-            return words
-    for name in QUEUE_FILES:
-        words = _exists(pathutils.inside(paths.ganeti_queue_dir, name))
-        if words:
-            return words
-    return ""
+def _exists(path: str) -> str:
+    os.lstat(path)                      # a dangling link is a sign, too
+    return f"{path} exists"
 
 
 def _foreign_ssconf(paths: pathutils.Paths) -> str:
@@ -110,10 +139,6 @@ def _foreign_ssconf(paths: pathutils.Paths) -> str:
     if any(os.path.lexists(path) for path in (paths.master_db, paths.next_db,
                                               paths.unfinished_db)):
         return ""
-    return _examine(paths.lib_dir, lambda: _first_foreign(paths))
-
-
-def _first_foreign(paths: pathutils.Paths) -> str:
     names = sorted(name for name in os.listdir(paths.lib_dir) if name.startswith("ssconf_"))
     if not names:
         return ""
@@ -125,17 +150,8 @@ def _first_foreign(paths: pathutils.Paths) -> str:
     return f"{pathutils.inside(paths.lib_dir, names[0])} exists"
 
 
-def _live_daemon(paths: pathutils.Paths) -> str:
-    for name in DAEMONS:
-        path = paths.pid_file(name)
-        words = _examine(path, lambda: _runs(name, path))
-        if words:
-            return words
-    return ""
-
-
-def _runs(name: str, path: str) -> str:
-    with open(path, "rb") as file:
+def _live_daemon(name: str, path: str) -> str:
+    with open(path, "rb", opener=running.open_at_once) as file:
         text = file.read(20).decode("ascii", "replace").strip()
         # Ganeti's Haskell daemons lock their pid files in fcntl's way. Its Python daemons use
         # flock, which can be probed only by taking it: that would fail one that starts just now.
@@ -148,13 +164,11 @@ def _runs(name: str, path: str) -> str:
     return ""
 
 
-def _served_socket(paths: pathutils.Paths) -> str:
-    for name in SOCKETS:
-        path = pathutils.inside(paths.socket_dir, name)
-        listener = unix_socket.find_listener(path)
-        if listener is not None and not _is_own_master(paths, path, listener):
-            return f"{listener} serves {path}"
-    return ""
+def _served_socket(paths: pathutils.Paths, path: str) -> str:
+    listener = unix_socket.find_listener(path)
+    if listener is None or _is_own_master(paths, path, listener):
+        return ""
+    return f"{listener} serves {path}"
 
 
 def _is_own_master(paths: pathutils.Paths, path: str, listener: unix_socket.Listener) -> bool:
@@ -163,20 +177,3 @@ def _is_own_master(paths: pathutils.Paths, path: str, listener: unix_socket.List
         return False
     return (running.has_open(listener.pid, paths.master_lock)
             or running.pid_in(paths.pid_file("ganeti-masterd")) == listener.pid)
-
-
-def _exists(path: str) -> str:
-    def look() -> str:
-        os.lstat(path)                  # a dangling link is a sign, too
-        return f"{path} exists"
-    return _examine(path, look)
-
-
-def _examine(path: str, look: Callable[[], str]) -> str:
-    """Return what ``look`` finds: '' for what is not there; what cannot be seen is a sign."""
-    try:
-        return look()
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except OSError as err:
-        return f"{path} cannot be examined: {err.strerror}"

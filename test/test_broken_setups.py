@@ -174,6 +174,7 @@ def test_a_broken_cluster_is_told_in_one_line(cluster, spoil, command, code, wor
 
 @pytest.mark.skipif(ROOT, reason="root may open everything")
 @pytest.mark.parametrize("spoil, command, words", [
+    (lambda paths: os.chmod(paths.socket_dir, 0), MASTERD, ["ganeti-query: Permission denied"]),
     (close("master.db"), MASTERD, ["master.db: Permission denied for"]),
     (close(""), INIT, ["Permission denied"]),
     (close("master.db"), BACKUP, ["master.db: Permission denied"]),
@@ -182,7 +183,8 @@ def test_a_broken_cluster_is_told_in_one_line(cluster, spoil, command, code, wor
 def test_a_missing_permission_is_told_in_one_line(cluster, spoil, command, words):
     spoil(cluster)
     done = run(cluster, *command)
-    os.chmod(cluster.lib_dir, 0o755)
+    for path in (cluster.lib_dir, cluster.socket_dir):
+        os.chmod(path, 0o755)
     assert_one_line(done, 1, *words)
 
 

@@ -99,8 +99,16 @@ def test_it_counts_beside_a_cluster_of_ours_too(paths):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
 def test_what_may_not_be_looked_at_is_a_sign(paths):
-    os.chmod(paths.ganeti_queue_dir, 0)
-    assert "cannot be examined: Permission denied" in evidence(paths)
+    for path in (paths.ganeti_queue_dir, paths.socket_dir):
+        os.chmod(path, 0)
+    sign = other_ganeti.find(paths)
+    assert isinstance(sign.error, PermissionError) and sign.error.filename in sign.words
+    assert "cannot be examined: Permission denied" in sign.words
+    assert sign.refusal("") == (f"cannot tell whether this machine belongs to a Ganeti cluster "
+                                f"({sign.words}), so nothing was changed: run it as root")
+    write(paths.pid_file("ganeti-mond"), "1\n")
+    write(paths.ssconf("cluster_name"), "c\n")
+    assert "ssconf_cluster_name exists" in evidence(paths), "what is certain comes first"
 
 
 @pytest.mark.parametrize("files, sign", [
@@ -192,6 +200,6 @@ def test_looking_changes_nothing(paths):
         == {path: (found.st_mtime_ns, found.st_mode) for path, found in after.items()}
 
 
-def test_a_refusal_is_one_line():
-    assert other_ganeti.refusal("X exists", "do Y") \
+def test_a_refusal_is_one_line(paths):
+    assert other_ganeti.Sign(paths, "X exists").refusal("do Y") \
         == "this machine belongs to a Ganeti cluster (X exists), so nothing was changed: do Y"

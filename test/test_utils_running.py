@@ -34,3 +34,8 @@ def test_a_pid_file_names_a_process_or_none(tmp_path, text, pid):
     if text is not None:
         (tmp_path / "pid").write_text(text, encoding="latin-1")
     assert running.pid_in(str(tmp_path / "pid")) == pid
+
+
+def test_a_pipe_is_no_pid_file_and_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / "pid")
+    assert running.pid_in(str(tmp_path / "pid")) == 0

@@ -49,9 +49,11 @@ def test_a_socket_of_another_type_is_somebody(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may connect to every socket")
-def test_a_socket_that_may_not_be_tried_is_somebody(served):
+def test_a_socket_that_may_not_be_tried_is_an_error_with_its_name(served):
     os.chmod(served[1], 0)
-    assert unix_socket.find_listener(served[1]) == Listener()
+    with pytest.raises(PermissionError) as caught:
+        unix_socket.find_listener(served[1])
+    assert caught.value.filename == served[1]
 
 
 def test_nobody_serves_what_a_dead_process_left(served):

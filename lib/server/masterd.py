@@ -61,10 +61,12 @@ class MasterDaemon(daemon.Daemon):
 
     def prepare(self) -> None:
         """Check that there is a cluster, and that it is ours."""
-        found = other_ganeti.evidence(self.paths)
-        if found:
-            raise daemon.DaemonError(other_ganeti.refusal(
-                found, f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}"))
+        sign = other_ganeti.find(self.paths)
+        if sign is not None and isinstance(sign.error, PermissionError):
+            raise daemon.DaemonError(privileges.explain_permission(sign.error, self.user))
+        if sign is not None:
+            raise daemon.DaemonError(sign.refusal(
+                f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}"))
         if dbfile.is_lost(self.paths):
             raise daemon.DaemonError(
                 f"the database {self.paths.master_db} is gone, but not its log; nothing was "

@@ -50,8 +50,10 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
         return
     if not master:
         raise daemon.DaemonError(f"cannot tell which node is the master: {file} is empty")
-    if os.path.exists(paths.master_db) and not other_ganeti.evidence(paths):
-        raise daemon.DaemonError(host.renamed(master, names))
+    if os.path.exists(paths.master_db):
+        sign = other_ganeti.find(paths)
+        if sign is None or sign.error is not None:
+            raise daemon.DaemonError(host.renamed(master, names))
     raise daemon.DaemonError(
         f"this is not the master, {master} is (this machine is {' or '.join(sorted(names))})",
         constants.EXIT_NOTMASTER)
@@ -65,6 +67,9 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
         return daemon.DaemonError(
             f"there is no cluster on this machine ({file} is missing); "
             "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+    if sign.error is not None:
+        return daemon.DaemonError(f"{file} is missing, and {sign.words}",
+                                  constants.EXIT_NODESETUP_ERROR)
     if sign.place is paths:
         return daemon.DaemonError(
             f"{file} is missing, although this machine belongs to a Ganeti cluster "

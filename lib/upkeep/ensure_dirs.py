@@ -31,9 +31,9 @@ def ensure(paths: pathutils.Paths, owners: Owners, *, dry_run: bool = False) -> 
     """
     if os.geteuid() != 0:
         raise EnsureDirsError("only root can set owners; run it as root")
-    found = other_ganeti.evidence(paths)
-    if found:
-        raise EnsureDirsError(other_ganeti.refusal(found, _THEIRS))
+    sign = other_ganeti.find(paths)
+    if sign is not None:
+        raise EnsureDirsError(sign.refusal(_THEIRS))
     if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
         raise EnsureDirsError(f"there is no cluster on this machine ({paths.master_db} is missing)")
     if owners == Owners() and not paths.root:

@@ -39,10 +39,10 @@ def renew(paths: pathutils.Paths, owners: Owners = Owners(), *, force: bool = Fa
     ``RenewalError`` on a real Ganeti, without a cluster, and, unless ``force``, where the
     present certificate is somebody else's work.
     """
-    found = other_ganeti.evidence(paths)
-    if found:
-        raise RenewalError(other_ganeti.refusal(
-            found, "gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate"))
+    sign = other_ganeti.find(paths)
+    if sign is not None:
+        raise RenewalError(sign.refusal(
+            "gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate"))
     if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
         raise RenewalError(f"there is no cluster on this machine ({paths.master_db} is missing)")
     try:

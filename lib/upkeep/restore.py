@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from ganeti import bootstrap, certificate, objects, other_ganeti, pathutils, schema, storage
+from ganeti import (bootstrap, certificate, layout, objects, other_ganeti, pathutils, schema,
+                    storage)
 from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
 from ganeti.upkeep.backup import BackupError, Contents
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
 from ganeti.layout import Owners
 from ganeti.store import Store
-from ganeti.utils import io
+from ganeti.utils import io, ownership
 
 #: How far ids are raised when it is not known which ones were given since the backup.
 AHEAD = 1_000_000
@@ -65,9 +66,9 @@ class _Before(NamedTuple):
 def restore(paths: pathutils.Paths, source: str, *, secrets: Secrets = Secrets(),
             owners: Owners = Owners(), clock: Callable[[], float] = time.time) -> Restored:
     """Make the backup ``source`` this machine's database; ``BackupError`` says why not."""
-    found = other_ganeti.evidence(paths)
-    if found:
-        raise BackupError(other_ganeti.refusal(found, other_ganeti.SERVE_IT))
+    sign = other_ganeti.find(paths)
+    if sign is not None:
+        raise BackupError(sign.refusal(other_ganeti.SERVE_IT))
     if not os.path.isfile(source):
         raise BackupError(f"there is no file {source}")
     with backup.telling(source):
@@ -79,8 +80,8 @@ def restore(paths: pathutils.Paths, source: str, *, secrets: Secrets = Secrets()
             try:
                 dbfile.copy(source, paths.unfinished_db)
                 result = _prepare(paths, source, secrets, owners, clock())
-                os.chown(paths.unfinished_db, owners.master, owners.group)
                 result.kept = _keep(paths, clock())
+                _give(owners, paths.unfinished_db, result.kept)
                 dbfile.install(paths)
             finally:
                 dbfile.discard(paths.unfinished_db)
@@ -93,6 +94,14 @@ def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
         return owners
     found = os.stat(paths.master_db)
     return Owners(found.st_uid, owners.rapi, found.st_gid)
+
+
+def _give(owners: Owners, *databases: str | None) -> None:
+    """Set owners of new databases, safely: the directory may belong to the master's user."""
+    report = ownership.apply([entry for path in databases if path is not None
+                              for entry in layout.database(path, owners)])
+    if report.odd:
+        raise BackupError(report.odd[0])
 
 
 @contextlib.contextmanager

@@ -6,10 +6,15 @@ import contextlib
 import os
 
 
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file for ``open``; a pipe in its place does not have us wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def pid_in(path: str) -> int:
     """Return the pid in a pid file, whether it runs or not; 0 without one."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_at_once) as file:
             text = file.read(20).strip()
     except OSError:
         return 0

@@ -27,8 +27,9 @@ class Listener:
 def find_listener(path: str) -> Listener | None:
     """Return the process that serves the socket ``path``; None when it is certain that none does.
 
-    A full backlog or a missing permission says that somebody may be there, which counts
-    as somebody: the socket of a live master must never be taken for a stale one.
+    A full backlog says that somebody is there, and whatever else is unclear counts so, too:
+    the socket of a live master must never be taken for a stale one. ``PermissionError`` where
+    it may not be tried.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with contextlib.closing(sock):
@@ -37,6 +38,8 @@ def find_listener(path: str) -> Listener | None:
                 sock.connect(short)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
+        except PermissionError as err:
+            raise PermissionError(err.errno, err.strerror, path) from None
         except OSError:
             return Listener()
         # The credentials are those of the process that called listen(2).
