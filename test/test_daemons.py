@@ -172,6 +172,10 @@ def test_exit_codes_tell_why_a_daemon_does_not_start(tmp_path):
     made = DaemonCluster(tmp_path, nodes=(HOST,))
     elsewhere = {**made.environment, "GANETI_HOSTNAME": "other.example.com"}
     made.environment, before = elsewhere, made.environment
+    for program in (["rapi", "-f", "--no-ssl"], ["masterd", "-f"]):     # it was renamed
+        done = made.run(*program)
+        assert done.returncode == 1 and f"GANETI_HOSTNAME={HOST}" in done.stdout
+    os.unlink(made.paths.master_db)
     assert made.run("rapi", "-f", "--no-ssl").returncode == 11
     made.environment = {**before, "GANETI_ROOTDIR": str(tmp_path / "empty")}
     assert made.run("rapi", "-f", "--no-ssl").returncode == 12

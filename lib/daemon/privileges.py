@@ -84,6 +84,7 @@ def stays_root(user: str) -> bool:
     """
     if os.geteuid() != 0:
         return False
+    # Where some of them exist ``become_user`` raises, so that nothing stays root by accident.
     return not user or (_gid(pathutils.DAEMONS_GROUP) is None
                         and all(_uid(name) is None for name in _all_of_them([user])))
 
@@ -110,7 +111,9 @@ def become_user(user: str, group: str) -> None:
 
 
 def _all_of_them(users: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys((*users, pathutils.MASTERD_USER, pathutils.RAPI_USER)))
+    """Return the users that are there together; one that is none of ours is there by itself."""
+    ours = (pathutils.MASTERD_USER, pathutils.RAPI_USER)
+    return list(dict.fromkeys((*users, *ours) if set(users) & set(ours) else users))
 
 
 def _uid(user: str) -> int | None:
