@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ganeti import pathutils
-from ganeti.utils import running, unix_socket
+from ganeti.utils import procfs, unix_socket
 
 #: Local state directories of Ganeti: Debian's, and the default of its own configure.
 USUAL_PLACES = ("/var", "/usr/local/var")
@@ -151,7 +151,7 @@ def _foreign_ssconf(paths: pathutils.Paths) -> str:
 
 
 def _live_daemon(name: str, path: str) -> str:
-    with open(path, "rb", opener=running.open_at_once) as file:
+    with open(path, "rb", opener=procfs.open_at_once) as file:
         text = file.read(20).decode("ascii", "replace").strip()
         # Ganeti's Haskell daemons lock their pid files in fcntl's way. Its Python daemons use
         # flock, which can be probed only by taking it: that would fail one that starts just now.
@@ -159,7 +159,7 @@ def _live_daemon(name: str, path: str) -> str:
             "hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     locked = struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
     pid = int(text) if text.isdecimal() else 0
-    if locked or pid and running.name_of(pid) == name[:15]:
+    if locked or pid and procfs.name_of(pid) == name[:15]:
         return f"{name} (pid {text or 'unknown'}) runs"
     return ""
 
@@ -175,5 +175,5 @@ def _is_own_master(paths: pathutils.Paths, path: str, listener: unix_socket.List
     """Tell whether our own master serves the socket: it has our database's lock file open."""
     if path != paths.query_socket or not listener.pid or not os.path.exists(paths.master_db):
         return False
-    return (running.has_open(listener.pid, paths.master_lock)
-            or running.pid_in(paths.pid_file("ganeti-masterd")) == listener.pid)
+    return (procfs.has_open(listener.pid, paths.master_lock)
+            or procfs.pid_in(paths.pid_file("ganeti-masterd")) == listener.pid)

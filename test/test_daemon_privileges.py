@@ -39,9 +39,17 @@ def test_root_takes_the_users_groups(machine, monkeypatch):
     for name in ("initgroups", "setgid", "setuid"):
         monkeypatch.setattr(os, name, lambda *args, name=name: calls.append((name, args[-1])))
     machine(MASTER, RAPI, GROUP)
-    monkeypatch.setattr(privileges.log, "own_files", lambda *ids: calls.append(("log", ids)))
     privileges.become_user(MASTER, GROUP)
-    assert calls == [("log", (101, 103)), ("initgroups", 103), ("setgid", 103), ("setuid", 101)]
+    assert calls == [("initgroups", 103), ("setgid", 103), ("setuid", 101)]
+
+
+def test_log_and_pid_file_are_the_daemons_before_anything_can_fail(machine, monkeypatch):
+    calls = []
+    machine(MASTER, RAPI, GROUP)
+    monkeypatch.setattr(privileges.log, "own_files", lambda *ids: calls.append(("log", ids)))
+    monkeypatch.setattr(os, "fchown", lambda fd, *ids: calls.append((fd, ids)))
+    privileges.give_files(MASTER, GROUP, [7])
+    assert calls == [("log", (101, 103)), (7, (101, 103))]
 
 
 def test_without_any_of_the_accounts_root_stays_root(machine, caplog):

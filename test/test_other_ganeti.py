@@ -13,7 +13,7 @@ from testutils_daemon import DaemonCluster
 
 from ganeti import other_ganeti, pathutils
 from ganeti.other_ganeti import evidence
-from ganeti.utils import running
+from ganeti.utils import procfs
 
 
 @pytest.fixture
@@ -157,9 +157,9 @@ def test_a_daemon_of_ganeti_that_holds_its_lock_is_a_sign(paths, name):
 
 def test_a_daemon_that_has_its_name_is_a_sign(paths, monkeypatch):
     write(paths.pid_file("ganeti-noded"), "54\n")
-    monkeypatch.setattr(running, "name_of", {54: "ganeti-noded"}.__getitem__)
+    monkeypatch.setattr(procfs, "name_of", {54: "ganeti-noded"}.__getitem__)
     assert evidence(paths) == "ganeti-noded (pid 54) runs"
-    monkeypatch.setattr(running, "name_of", {54: "bash"}.__getitem__)
+    monkeypatch.setattr(procfs, "name_of", {54: "bash"}.__getitem__)
     assert evidence(paths) == ""
 
 

@@ -51,14 +51,14 @@ def test_two_masters_on_one_database_cannot_be(paths):
 
 def test_without_a_cluster_it_says_what_to_type(tmp_path):
     with pytest.raises(daemon.DaemonError, match="ganeti-cluster init") as caught:
-        masterd.MasterDaemon(make_paths(tmp_path)).prepare()
+        masterd.MasterDaemon(make_paths(tmp_path)).check_role()
     assert caught.value.exit_code == 12
 
 
 def test_a_real_ganeti_is_left_alone(paths):
     open(f"{paths.lib_dir}/config.data", "w").close()
     with pytest.raises(daemon.DaemonError, match="belongs to a Ganeti cluster") as caught:
-        masterd.MasterDaemon(paths).prepare()
+        masterd.MasterDaemon(paths).check_role()
     assert caught.value.exit_code == 1 and not os.path.exists(paths.master_lock)
 
 
@@ -139,13 +139,13 @@ def test_a_large_database_is_checked_while_it_works(paths, monkeypatch, caplog):
 def test_a_log_without_its_database_is_no_place_for_a_new_one(paths):
     os.rename(paths.master_db, paths.master_db + "-wal")
     with pytest.raises(daemon.DaemonError, match="but not its log.*restore FILE") as caught:
-        masterd.MasterDaemon(paths).prepare()
+        masterd.MasterDaemon(paths).check_role()
     assert caught.value.exit_code == 1
 
 
 def test_a_database_that_waits_for_its_place_gets_it(paths):
     os.rename(paths.master_db, paths.next_db)
-    masterd.MasterDaemon(paths).prepare()
+    masterd.MasterDaemon(paths).check_role()
     run(paths)
     assert os.path.exists(paths.master_db) and not os.path.exists(paths.next_db)
 

@@ -1,8 +1,6 @@
 """Files are replaced in one step, or stay as they were."""
 
-import fcntl
 import os
-import signal
 import stat
 
 import pytest
@@ -117,21 +115,6 @@ def test_another_descriptor_of_the_file_does_not_give_the_lock_up(tmp_path):
     with pytest.raises(BlockingIOError):
         io.lock_file(path)
     os.close(fd)
-
-
-def test_a_lock_of_the_version_before_is_respected(tmp_path):
-    path = str(tmp_path / "lock")
-    ready, child = os.pipe(), os.fork()
-    if child == 0:
-        fcntl.lockf(os.open(path, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
-        os.write(ready[1], b"x")
-        signal.pause()
-    os.read(ready[0], 1)
-    with pytest.raises(BlockingIOError):
-        io.lock_file(path)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(io.lock_file(path))
 
 
 def test_a_link_is_no_lock(tmp_path):

@@ -5,7 +5,12 @@ import os
 import socket
 import subprocess
 
+import pytest
+
 from ganeti.utils import procfs
+
+#: No process has a pid above the kernel's largest.
+NOBODY = 2 ** 30
 
 
 def test_the_name_of_a_process():
@@ -40,3 +45,29 @@ def test_who_holds_a_lock(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         # some file systems show another device in /proc/locks
         assert procfs.flock_holder(file.fileno()) in (os.getpid(), None)
+
+
+def test_a_process_that_is_gone_has_neither():
+    assert procfs.name_of(NOBODY) is None and procfs.user_of(NOBODY) is None
+    assert not procfs.has_open(NOBODY, "/dev/null")
+
+
+def test_open_files_are_seen(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    assert not procfs.has_open(os.getpid(), str(path))
+    with open(path):
+        assert procfs.has_open(os.getpid(), str(path))
+
+
+@pytest.mark.parametrize("text, pid", [
+    ("12\n", 12), ("", 0), ("x", 0), ("-1", 0), ("1 2", 0), ("\xb2", 0), (None, 0)])
+def test_a_pid_file_names_a_process_or_none(tmp_path, text, pid):
+    if text is not None:
+        (tmp_path / "pid").write_text(text, encoding="latin-1")
+    assert procfs.pid_in(str(tmp_path / "pid")) == pid
+
+
+def test_a_pipe_is_no_pid_file_and_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / "pid")
+    assert procfs.pid_in(str(tmp_path / "pid")) == 0

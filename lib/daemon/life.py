@@ -47,7 +47,7 @@ from ganeti import constants, errors
 from ganeti.daemon import handover, sd_notify
 from ganeti.daemon.base import Daemon, DaemonError, Options
 from ganeti.daemon.pid_file import AlreadyRunning, PidFile
-from ganeti.daemon.privileges import become_user
+from ganeti.daemon.privileges import become_user, explain_permission, give_files
 from ganeti.utils import log
 from ganeti.utils.text import describe_os_error
 
@@ -78,12 +78,16 @@ def run(daemon: Daemon, options: Options) -> int:
                 log.setup(daemon.name, daemon.log_file, debug=options.debug,
                           syslog=options.syslog, stderr=options.foreground,
                           json_lines=options.log_format == "json")
+                assert daemon.pid is not None
+                give_files(daemon.user, daemon.group, [daemon.pid.fd])
                 return _live(daemon, report, options, inherited)
         except DaemonError as err:
             report(str(err), err.exit_code)
             return err.exit_code
         except errors.Error as err:
             report(str(err), constants.EXIT_FAILURE)
+        except PermissionError as err:
+            report(explain_permission(err, daemon.user), constants.EXIT_FAILURE)
         except OSError as err:
             report(describe_os_error(err), constants.EXIT_FAILURE)
         return constants.EXIT_FAILURE

@@ -89,6 +89,21 @@ def stays_root(user: str) -> bool:
                         and all(_uid(name) is None for name in _all_of_them([user])))
 
 
+def give_files(user: str, group: str, descriptors: Sequence[int]) -> None:
+    """Give the log and these open files to the user that root is going to become.
+
+    It happens before anything can fail: a log of root's, left behind by a start that did,
+    would keep a daemon out that its user starts (as Ganeti's ``daemon-util`` does).
+    """
+    found = find_accounts([user], group) if os.geteuid() == 0 and user else None
+    if found is None:
+        return
+    (uid,), gid = found
+    log.own_files(uid, gid)
+    for fd in descriptors:
+        os.fchown(fd, uid, gid)
+
+
 def become_user(user: str, group: str) -> None:
     """Root becomes the configured user, with all of that user's groups.
 
@@ -103,7 +118,6 @@ def become_user(user: str, group: str) -> None:
         logging.warning("There is no user %s on this machine; going on as root", user)
         return
     (uid,), gid = found
-    log.own_files(uid, gid)
     os.initgroups(user, gid)
     os.setgid(gid)
     os.setuid(uid)

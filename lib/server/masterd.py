@@ -59,7 +59,7 @@ class MasterDaemon(daemon.Daemon):
         self._patrol: verify.Patrol | None = None
         self._lock: int | None = None
 
-    def prepare(self) -> None:
+    def check_role(self) -> None:
         """Check that there is a cluster, and that it is ours."""
         sign = other_ganeti.find(self.paths)
         if sign is not None and isinstance(sign.error, PermissionError):
@@ -75,6 +75,9 @@ class MasterDaemon(daemon.Daemon):
             raise daemon.DaemonError(
                 f"there is no cluster on this machine ({self.paths.master_db} is missing); "
                 "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+
+    def prepare(self) -> None:
+        """Make directories that a reboot has removed."""
         daemon.make_directories(self.paths)
 
     def start(self) -> None:
@@ -236,9 +239,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
-    return daemon.run(MasterDaemon(pathutils.Paths.from_environment(),
-                                   archive_days=arguments.archive_days),
-                      options.read_arguments(arguments))
+    return options.run(MasterDaemon(pathutils.Paths.from_environment(),
+                                    archive_days=arguments.archive_days), arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ganeti import errors, layout, other_ganeti, pathutils
 from ganeti.layout import Owners
-from ganeti.utils import ownership, running
+from ganeti.utils import ownership, procfs
 
 #: Where Ganeti's own program of this purpose is.
 _THEIRS = "Ganeti's own ensure-dirs looks after its files: /usr/lib/ganeti/ensure-dirs --full-run"
@@ -49,8 +49,8 @@ def _running(paths: pathutils.Paths, owners: Owners) -> list[str]:
     """Return a line for each daemon that runs as another user than its files belong to."""
     lines = []
     for name, uid in (("ganeti-masterd", owners.master), ("ganeti-rapi", owners.rapi)):
-        pid = running.pid_in(paths.pid_file(name))
-        user = running.user_of(pid) if pid else None
+        pid = procfs.pid_in(paths.pid_file(name))
+        user = procfs.user_of(pid) if pid else None
         if uid != -1 and user is not None and user != uid:
             lines.append(f"{name} (pid {pid}) still runs as another user: restart it")
     return lines

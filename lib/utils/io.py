@@ -106,8 +106,6 @@ def lock_file(path: str) -> int:
         raise OSError(err.errno, "a symbolic link, which is not followed here", path) from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Up to version 0.1 it was fcntl's lock: a master from before an upgrade has that one.
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as err:
         os.close(fd)
         if err.errno in (errno.EAGAIN, errno.EACCES):

@@ -1,4 +1,4 @@
-"""Other processes as /proc shows them (proc_pid_comm(5), proc_net(5))."""
+"""Other processes as proc(5) shows them, and the pid files that name them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,40 @@ def name_of(pid: int) -> str | None:
         return None
     name, state = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:][:1]
     return None if state in ("Z", "X") else name
+
+
+def user_of(pid: int) -> int | None:
+    """Return the effective uid of a process; None when there is no such process."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def has_open(pid: int, path: str) -> bool:
+    """Tell whether a process has the file ``path`` open; False where that cannot be seen."""
+    with contextlib.suppress(OSError):
+        file = os.stat(path)
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file):
+                    return True
+    return False
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file for ``open``; a pipe of that name does not have us wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def pid_in(path: str) -> int:
+    """Return the pid in a pid file, whether it runs or not; 0 without one."""
+    try:
+        with open(path, "rb", opener=open_at_once) as file:
+            text = file.read(20).strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdigit() else 0
 
 
 def describe(pid: int) -> str:

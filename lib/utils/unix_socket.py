@@ -7,7 +7,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from ganeti.utils import io, running
+from ganeti.utils import io, procfs
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ def find_listener(path: str) -> Listener | None:
         # The credentials are those of the process that called listen(2).
         pid, _, _ = struct.unpack("3i", sock.getsockopt(
             socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return Listener(pid, running.name_of(pid)) if pid > 0 else Listener()
+    return Listener(pid, procfs.name_of(pid) or "") if pid > 0 else Listener()
