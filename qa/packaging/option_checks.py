@@ -10,10 +10,11 @@ import shutil
 import socket
 import ssl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
-from machine import (EXAMPLES, HOST, LOG, PATIENCE, PROGRAMS, RUN, check, connection, get,
-                     last_log, owned, pid_of, rapi, run, shown_certificate, status, stop)
+from machine import (EXAMPLES, HOST, LIB, LOG, PATIENCE, PROGRAMS, RUN, check, connection, get,
+                     last_log, listens, owned, pid_of, rapi, run, shown_certificate, status, stop)
 
 
 # -- options of ganeti-rapi -----------------------------------------------------------
@@ -29,7 +30,7 @@ def a_low_port_is_bound_by_root_and_kept_by_the_user() -> None:
 def the_service_names_the_port_and_an_open_start_is_warned_about() -> None:
     with rapi():
         assert get(connection(port=7443), "/version") == 2
-    assert "WARNING Open to everybody" in last_log()
+    assert "WARNING open to everybody" in last_log()
 
 
 @check
@@ -48,7 +49,7 @@ def addresses_families_and_interfaces() -> None:
 def what_cannot_be_listened_on_is_said() -> None:
     with socket.create_server(("127.0.0.1", 5999)):
         said = run("ganeti-rapi", "-b", "127.0.0.1", "-p", "5999", code=1)
-        assert "port 5999" in said and "in use" in said, said
+        assert "port 5999" in said and f"(pid {os.getpid()}) does already" in said, said
     assert "nosuch0" in run("ganeti-rapi", "-i", "nosuch0", code=1)
     assert "192.0.2.1" in run("ganeti-rapi", "-b", "192.0.2.1", code=1)
     assert "nosuch.invalid" in run("ganeti-rapi", "-b", "nosuch.invalid", code=1)
@@ -141,12 +142,34 @@ def syslog_is_told_as_asked() -> None:
             sink.settimeout(PATIENCE)
 
 
+@contextlib.contextmanager
+def renamed(name: str) -> Iterator[None]:
+    """The machine has another name for a while."""
+    socket.sethostname(name)
+    try:
+        yield
+    finally:
+        socket.sethostname(HOST)
+
+
 @check
 def on_another_node_it_ends_with_11() -> None:
-    socket.sethostname("node2.example.com")
-    said = run("ganeti-rapi", "-p", "5080", code=11)
-    socket.sethostname(HOST)
-    assert f"{HOST} is" in said, said
+    (LIB / "master.db").rename(LIB / "elsewhere.db")    # other nodes have only ssconf files
+    try:
+        with renamed("node2.example.com"):
+            said = run("ganeti-rapi", "-p", "5080", code=11)
+            assert run("ganeti-rapi", "--check-role", code=11) == said
+    finally:
+        (LIB / "elsewhere.db").rename(LIB / "master.db")
+    assert f"{HOST} is" in said and "node2.example.com" in said, said
+
+
+@check
+def a_renamed_master_is_told_both_names_and_the_cure() -> None:
+    with renamed("node2.example.com"):
+        said = run("ganeti-rapi", "-p", "5080", code=1)
+        assert run("ganeti-rapi", "--check-role", code=255) == said
+    assert f"GANETI_HOSTNAME={HOST}" in said and "node2.example.com" in said, said
 
 
 @check
@@ -233,11 +256,32 @@ def the_systemd_units_and_manual_pages_are_clean() -> None:
             assert not done.stderr, done.stderr
 
 
+def forget(database: str, *names: str) -> None:
+    """Take users or groups out of this namespace's /etc/passwd or /etc/group."""
+    path = Path("/etc", database)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True)
+                            if line.partition(":")[0] not in names))
+
+
 @check
-def without_the_users_root_goes_on_and_says_so() -> None:
-    text = Path("/mnt/passwd").read_text()
-    Path("/mnt/passwd").write_text("".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith("gnt-")))
+def with_some_of_the_users_nothing_starts() -> None:
+    forget("passwd", "gnt-rapi")
+    said = run("ganeti-rapi", "-p", "5080", "-b", "127.0.0.1", code=1)
+    assert "but not the user gnt-rapi" in said and "useradd --system" in said, said
+    forget("passwd", "gnt-masterd")
+    for program in ("ganeti-rapi", "ganeti-masterd"):
+        said = run(program, code=1)
+        assert "has the group gnt-daemons" in said and "useradd --system" in said, said
+    assert not (RUN / "ganeti-rapi.pid").exists() and not listens(5080)
+
+
+@check
+def without_the_users_root_serves_this_machine_only() -> None:
+    forget("group", "gnt-daemons")
     with rapi("-p", "5080", "-b", "127.0.0.1") as pid:
         assert status(pid)["Uid"][0] == "0"
     assert "There is no user gnt-rapi" in last_log()
+    said = run("ganeti-rapi", "-p", "5080", "--require-authentication", code=1)
+    assert "root does not listen on 0.0.0.0" in said and "--as-root" in said, said
+    with rapi("-p", "5080", "--require-authentication", "--as-root") as pid:
+        assert status(pid)["Uid"][0] == "0"

@@ -9,6 +9,7 @@ be seen or ended.
 import sys
 
 import daemon_checks  # noqa: F401 (its checks come first)
+import hostile_checks  # noqa: F401
 import option_checks  # noqa: F401
 from machine import prepare, run_checks
 
