@@ -40,6 +40,11 @@ def test_how_the_other_ended_decides(status, wanted, words):
     assert verdict is None or words in verdict.result[1][0]
 
 
-def test_a_canceled_one_cancels_those_that_wanted_something_else():
-    assert judge(7, JobStatus.CANCELED, ["success"]) == ("canceled", "Job canceled by request")
-    assert judge(7, JobStatus.CANCELED, ["canceled"]) is None
+@pytest.mark.parametrize("wanted", [[], ["success"], ["error"], ["success", "error"]])
+def test_a_canceled_one_cancels_those_that_do_not_list_it(wanted):
+    assert judge(7, JobStatus.CANCELED, wanted) == ("canceled", "Job canceled by request")
+
+
+@pytest.mark.parametrize("wanted", [["canceled"], ["success", "canceled"]])
+def test_those_that_list_canceled_go_on_after_a_canceled_one(wanted):
+    assert judge(7, JobStatus.CANCELED, wanted) is None

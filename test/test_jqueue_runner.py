@@ -124,6 +124,60 @@ def test_a_dependency_on_a_canceled_job_cancels(held):
     assert held.wait(second).status == "canceled"
 
 
+@pytest.mark.parametrize("word, canceled", [("hold", "running"), ("lock:web", "waiting")])
+def test_a_job_without_statuses_is_canceled_with_the_one_that_had_begun(scene, word, canceled):
+    scene.submit(op("hold:web"))
+    parent = scene.submit(op(word))
+    child = scene.submit(op(depends=[[parent, []]]))
+    grandchild = scene.submit(op(depends=[[-1, []]]))
+    scene.reach(parent, canceled)
+    assert scene.queue.cancel(parent).result(PATIENCE)[0]
+    assert {str(scene.wait(job).status) for job in (parent, child, grandchild)} == {"canceled"}
+    assert child not in scene.began and grandchild not in scene.began
+
+
+def test_a_job_that_depends_on_an_archived_canceled_one_is_canceled(held):
+    parent = held.submit(op())
+    held.queue.cancel(parent).result(PATIENCE)
+    assert held.queue.archive(parent).result(PATIENCE)
+    held.queue.start()
+    assert held.wait(held.submit(op(depends=[[parent, []]]))).status == "canceled"
+    assert held.wait(held.submit(op(depends=[[parent, ["canceled"]]]))).status == "success"
+
+
+def test_one_canceled_dependency_of_two_is_enough(held):
+    parent, other = held.submit(op()), held.submit(op())
+    child = held.submit(op(depends=[[other, []], [parent, []]]))
+    held.queue.cancel(parent).result(PATIENCE)
+    held.queue.start()
+    assert held.wait(child).status == "canceled" and child not in held.began
+
+
+def test_jobs_of_one_submission_are_canceled_with_the_first(held):
+    parent = held.submit(op())
+    ids = held.queue.submit([[op(depends=[[parent, []]])], [op(depends=[[-1, []]])]]).result(
+        PATIENCE)
+    held.queue.cancel(ids[0]).result(PATIENCE)
+    held.queue.start()
+    assert held.wait(ids[1]).status == "canceled" and held.wait(parent).status == "success"
+
+
+def test_a_job_that_depends_on_a_rejected_one_is_canceled(scene):
+    scene.queue.put_rule(None, 1, [["reason", ["=", "reason", "no"]]], "REJECT", [])
+    rejected = scene.submit(op(reason=[["gnt:user", "no", 1]]))
+    assert scene.wait(rejected).status == "canceled"
+    assert scene.wait(scene.submit(op(depends=[[rejected, []]]))).status == "canceled"
+
+
+def test_a_dependency_holds_over_a_restart(held):
+    parent = held.submit(op())
+    child = held.submit(op(depends=[[parent, []]]))
+    held.queue.cancel(parent).result(PATIENCE)
+    held.open()
+    held.queue.start()
+    assert held.wait(child).status == "canceled"
+
+
 @pytest.mark.parametrize("target", [999, 1])
 def test_a_dependency_on_no_job_or_itself_is_an_error(scene, target):
     job = scene.wait(scene.submit(op(depends=[[target, []]])))

@@ -25,7 +25,7 @@ steps = st.lists(st.builds(Step, st.sampled_from(["ok", "ok", "ok", "fail", "saf
 #: (how many ids back, statuses); 0 is the job itself, which it cannot wait for.
 depends = st.one_of(st.just([]), st.just([]), st.lists(st.tuples(
     st.sampled_from([1, 2, 3, 5, 8, 0]),
-    st.sampled_from([(), ("success",), ("error", "canceled")])), min_size=1, max_size=2))
+    st.sampled_from([(), (), ("success",), ("error", "canceled")])), min_size=1, max_size=2))
 jobs = st.tuples(steps, depends, st.sampled_from([0, 0, -10, 10]))
 #: What clients do in the moment in which the master is killed.
 actions = st.lists(st.one_of(

@@ -185,5 +185,5 @@ class Model:
 
 
 def meets(status, wanted):
-    """May a job begin that wants another to end so?"""
-    return status not in (None, "missing") and (not wanted or status in wanted)
+    """May a job begin that wants another to end so? No list means success or error."""
+    return status in (wanted or ("success", "error"))

@@ -93,13 +93,19 @@ class Dependents:
 
 
 def judge(number: int, status: JobStatus | None, wanted: Sequence[str]) -> Verdict | None:
-    """None: a job that depends on ``number`` may go on (the words are Ganeti's)."""
+    """Return None if a job that depends on ``number`` may go on, else how that job ends.
+
+    ``status`` is that of job ``number``, or None if there is no such job; ``wanted`` are the
+    statuses that the dependency lists. Rule and words are those of Ganeti's own queue.
+    """
     if status is None:
         return _error(f"Dependency error: Job {number} not found")
+    # Before the empty list, which means every final status but this one: who cancels the
+    # first step of a chain does not want the second.
+    if status is JobStatus.CANCELED and status not in wanted:
+        return Verdict(JobStatus.CANCELED, CANCELED_RESULT)
     if not wanted or status in wanted:
         return None
-    if status is JobStatus.CANCELED:
-        return Verdict(JobStatus.CANCELED, CANCELED_RESULT)
     words = ", ".join(repr(str(word)) for word in wanted)
     return _error(f"Dependency job {number} finished with status {str(status)!r}, "
                   f"not one of {words} as required")
