@@ -26,3 +26,17 @@ def test_wrong_arguments_are_named(call, args, words):
     (True, None), ("٣", None), (None, None), ("9" * 19, None)])
 def test_job_ids_come_in_several_forms(value, number):
     assert luxi.parse_job_id(value) == number
+
+
+@pytest.mark.parametrize("value, number", [
+    (" 25", 25), ("25 ", 25), ("\t25\r\n", 25), ("\u300025", 25), ("25", 25), (25, 25), (25.0, 25),
+    ("2 5", None), (" ", None), ("", None), (" -1", None), ("- 1", None), (" 9" * 19, None),
+    (None, None)])
+def test_a_job_id_of_a_call_may_have_blanks_around_it(value, number):
+    assert luxi.read_job_id(value) == number
+    for call in (luxi.CancelJob, luxi.ArchiveJob):
+        if number is None:
+            with pytest.raises(ValueError, match="job_id must be a job id"):
+                call.from_args([value])
+        else:
+            call.from_args([value])

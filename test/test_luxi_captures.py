@@ -81,6 +81,8 @@ DIFFERENT = [
     ("no job below 0 exists, and none that does not exist is an error", "succeeds", [294]),
     ("a queue that is not drained can be undrained; luxid dies of it without an answer",
      "does not hang up|no answer", [586]),
+    ("a blank after a job's id is read as one before it is; luxid takes only the latter",
+     "does not hang up|succeeds", [322]),
     ("an opcode without reason comes from clients of 2.0", "does not hang up|succeeds",
      [333, 346]),
     ("the record has lost what was wrong: a leading blank (which we take), a key that was there "

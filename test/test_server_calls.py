@@ -47,6 +47,15 @@ def test_an_unknown_opcode(scene, op_id):
         scene.call(luxi.SubmitJob([{"OP_ID": op_id}]))
 
 
+def test_a_job_id_with_blanks_is_that_job(scene):
+    job = scene.call(luxi.SubmitJob([DELAY]))
+    scene.wait(job)
+    assert scene.call(luxi.QueryJobs([f" {job}"], ["id"])) == [[job]]
+    assert scene.call(luxi.CancelJob(f"\t{job} ")) == [
+        False, f"Job {job} not found in queue"]
+    assert scene.call(luxi.ArchiveJob(f"{job}\n")) is True
+
+
 def test_draining(scene):
     assert scene.call(luxi.SetDrainFlag(True)) is True
     assert scene.call(luxi.QueryConfigValues(["drain_flag"])) == [True]

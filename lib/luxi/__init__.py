@@ -20,7 +20,7 @@ from ganeti.luxi.calls import (CALLS, ArchiveJob, AutoArchiveJobs, Call, CancelJ
                                QueryFilters, QueryGroups, QueryInstances, QueryJobs,
                                QueryNetworks, QueryNodes, QueryTags, ReplaceFilter, SetDrainFlag,
                                SetWatcherPause, SubmitJob, SubmitJobToDrainedQueue, SubmitManyJobs,
-                               WaitForJobChange, parse_job_id)
+                               WaitForJobChange, parse_job_id, read_job_id)
 from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
 from ganeti.luxi.pulse import Pulse
 from ganeti.luxi.waits import Waits
@@ -35,5 +35,6 @@ __all__ = [
     "QueryInstances", "QueryJobs", "QueryNetworks", "QueryNodes", "QueryTags", "ReplaceFilter",
     "Reply", "SetDrainFlag", "SetWatcherPause", "Splitter", "SubmitJob",
     "SubmitJobToDrainedQueue", "SubmitManyJobs", "WaitForJobChange", "Waits",
-    "connect", "pack", "parse_answer", "parse_job_id", "parse_reply", "request",
+    "connect", "pack", "parse_answer", "parse_job_id", "parse_reply", "read_job_id",
+    "request",
 ]

@@ -77,12 +77,13 @@ def _call(cls: _CallClass) -> _CallClass:
 
 #: A job id may come as a number or as a decimal string.
 JobId = Annotated[int | str | float, ht.Refinement(
-    "a job id", lambda value: parse_job_id(value) is not None)]
+    "a job id", lambda value: read_job_id(value) is not None)]
 OpList = list[dict[str, Any]]
 
 
 def parse_job_id(value: object) -> int | None:
-    """25, "25" and 25.0 are job ids; "abc", "25 ", 25.5 and -1 are none."""
+    """Return a job id as a number, or None: 25, "25" and 25.0 are job ids, but not "abc",
+    "25 ", 25.5 or -1."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -92,6 +93,15 @@ def parse_job_id(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
         return int(value)
     return None
+
+
+def read_job_id(value: object) -> int | None:
+    """Return a call's job id as a number, or None if it is not one.
+
+    As ``parse_job_id``, but text may have blanks around it: luxid skips those before the
+    number. In a URI they would be a second name of the same job.
+    """
+    return parse_job_id(value.strip() if isinstance(value, str) else value)
 
 
 @_call

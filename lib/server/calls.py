@@ -36,8 +36,8 @@ class Master:
 
 
 def job_id(value: object) -> int:
-    """A job id in any of its forms; the call's own check let it in."""
-    number = luxi.parse_job_id(value)
+    """Return the number of a job id in any of its forms; the call's own check let it in."""
+    number = luxi.read_job_id(value)
     assert number is not None
     return number
 
