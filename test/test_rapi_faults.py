@@ -4,6 +4,7 @@ import unittest
 
 from ganeti import errors
 from ganeti.constants import ErrorCode
+from ganeti.jqueue import journal
 from ganeti.rapi.faults import translate
 
 
@@ -39,6 +40,13 @@ class TestStatus(unittest.TestCase):
 
     def test_a_drained_queue_of_a_real_master(self):
         self.assert_status(503, errors.GenericError("Queue drained"))
+
+    def test_a_relative_dependency_that_leads_to_no_job(self):
+        with self.assertRaises(errors.GenericError) as ours:
+            journal.resolve([[-7986, []]], 12)
+        for error in (ours.exception, errors.GenericError("Invalid value for job ID ' -7953'"),
+                      errors.GenericError("Invalid value for job ID '0'")):
+            self.assertIn("'depends'", self.assert_status(400, error).message)
 
     def test_an_opcode_that_a_real_master_cannot_read(self):
         fault = self.assert_status(400, errors.RequestError(

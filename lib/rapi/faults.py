@@ -28,6 +28,11 @@ _BAD_OPCODE = "Failed to parse request: SubmitJob: "
 _UNKNOWN_OPCODE = re.compile(r"Unknown opcode (OP_[A-Z0-9_]+)", re.ASCII)
 _UNKNOWN_KEYS = re.compile(r'Superfluous dictionary keys: \["([a-z0-9_", ]+)"\]', re.ASCII)
 
+#: What our master, and a real luxid, say of a relative dependency that leads below job 1: a
+#: plain GenericError, too.
+_NO_SUCH_DEPENDENCY = re.compile(r"relative dependency -\d+ of job \d+ leads to no job"
+                                 r"|Invalid value for job ID ' ?-?\d+'", re.ASCII)
+
 Maker = Callable[[str], HttpError]
 
 
@@ -103,6 +108,10 @@ def translate(error: errors.Error) -> HttpError:
         return BY_CODE.get(error.code, http_errors.InternalServerError)(words)
     if type(error) is errors.GenericError and words == _DRAINED:
         return _try_later("The job queue is drained and takes no jobs")
+    if type(error) is errors.GenericError and _NO_SUCH_DEPENDENCY.fullmatch(words):
+        return http_errors.BadRequest(
+            "Invalid body parameters: 'depends' has a negative number that leads to no job; give "
+            "the number of the job, or -1 for the job before this one")
     if isinstance(error, errors.RequestError) and words.startswith(_BAD_OPCODE):
         return _unreadable(words.removeprefix(_BAD_OPCODE))
     return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)
