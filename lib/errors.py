@@ -245,9 +245,19 @@ def is_encoded(value: object) -> TypeGuard[Sequence[Any]]:
             and isinstance(value[1], (list, tuple)))
 
 
+def _has_words(name: str, args: Sequence[Any]) -> bool:
+    if BY_NAME[name] is OpPrereqError:
+        return all(isinstance(arg, str) for arg in args[:2])
+    # Lists of what each hook printed.
+    return name in ("HooksAbort", "HooksFailure") or any(isinstance(arg, str) for arg in args)
+
+
 def decode(value: object) -> Error:
-    """The error that ``value`` stands for; ``RequestError`` when it has no known form."""
-    if not is_encoded(value):
+    """The error that ``value`` stands for; ``RequestError`` when it has no known form.
+
+    Arguments without any text are no known form either: they would tell people nothing.
+    """
+    if not is_encoded(value) or value[1] and not _has_words(value[0], value[1]):
         return RequestError(value if isinstance(value, str) else repr(value))
     cls = BY_NAME[value[0]]
     args = list(value[1])

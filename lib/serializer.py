@@ -3,7 +3,8 @@
 What people send is read strictly: duplicate keys, NaN and deep nesting are
 refused (RFC 8259, sections 4, 6 and 9 leave that to us). What a real luxid
 sends is read leniently, since it is known to send broken bytes and control
-characters.
+characters; NaN and infinite numbers, which could not be written out again, are
+refused there as well.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _finite(digits: str) -> float:
 
 _STRICT = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant,
                            parse_int=_short_int, parse_float=_finite)
-_LENIENT = json.JSONDecoder(strict=False)
+_LENIENT = json.JSONDecoder(strict=False, parse_constant=_no_constant, parse_float=_finite)
 _COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)
 

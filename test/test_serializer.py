@@ -62,6 +62,13 @@ def test_deep_nesting_is_refused_quickly_however_deep():
 
 def test_lenient_lives_with_bad_bytes_and_control_characters():
     assert serializer.loads_lenient(b'{"a": "\xe9\x01"}') == {"a": "\ufffd\x01"}
+
+
+@pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b'{"a": -Infinity}', b"[1e999]",
+                                  b"[-1E400]", b"9" * 5000, b"[" * 100_000])
+def test_a_peer_cannot_send_what_could_not_be_written_again(text):
+    with pytest.raises(serializer.ParseError):
+        serializer.loads_lenient(text)
     with pytest.raises(serializer.ParseError):
         serializer.loads_lenient(b"nonsense")
 
