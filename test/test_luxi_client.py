@@ -11,6 +11,7 @@ from ganeti import errors, luxi, serializer
 from ganeti.utils import io
 
 OK = b'{"success": true, "result": 7}\x03'
+STALE = b'{"success": true, "result": "stale"}\x03'
 
 
 @contextlib.contextmanager
@@ -76,6 +77,46 @@ def test_a_query_is_sent_again_a_submission_is_not(tmp_path):
                     client.call(call)
             client.close()
         assert requests.count(type(call).__name__) == (2 if expected else 1)
+
+
+@pytest.mark.parametrize("more", [STALE, b" ", STALE[:5], STALE * 2])
+def test_an_answer_too_many_is_not_taken_for_that_of_the_next_call(tmp_path, more):
+    path = str(tmp_path / "sock")
+    with master(path, [OK], [OK]) as requests:
+        client = luxi.Client(path)
+        assert client.call(luxi.QueryClusterInfo()) == 7
+        client._sock.close()
+        client._sock, other = socket.socketpair()
+        other.sendall(more)             # late: after the answer was read
+        assert client.call(luxi.QueryClusterInfo()) == 7
+        client.close()
+        other.close()
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize("more", [STALE, STALE[:5], STALE * 2])
+@pytest.mark.parametrize("call, repeated", [
+    (luxi.QueryClusterInfo(), True), (luxi.SubmitJob([]), False)])
+def test_an_answer_that_another_follows_may_be_anybodys(tmp_path, more, call, repeated):
+    path = str(tmp_path / "sock")
+    with master(path, [OK, STALE + more], *[[OK]] * repeated) as requests:
+        client = luxi.Client(path)
+        assert client.call(luxi.QueryConfigValues([])) == 7
+        if repeated:
+            assert client.call(call) == 7
+        else:
+            with pytest.raises(errors.ConnectionClosed, match="more answers"):
+                client.call(call)
+        client.close()
+    assert requests.count(type(call).__name__) == 1 + repeated
+
+
+def test_a_master_that_hangs_up_after_its_answer_has_answered(tmp_path):
+    path = str(tmp_path / "sock")
+    with master(path, [OK], [OK]):
+        client = luxi.Client(path)
+        assert [client.call(luxi.QueryClusterInfo()) for _ in range(2)] == [7, 7]
+        client.close()
 
 
 def test_a_silent_master_is_a_timeout(tmp_path):

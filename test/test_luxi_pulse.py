@@ -154,6 +154,29 @@ def test_a_master_that_answers_the_probe_is_only_slow(master, pulse):
     assert lives(pulse)
 
 
+def send_pieces(sock):
+    """The first half of an answer; the second when the test is over, or never."""
+    sock.recv(4096)
+    sock.sendall(OK[:9])
+    sock.recv(4096)
+
+
+def hang_up(sock):
+    sock.recv(4096)
+    sock.close()
+
+
+def reset(sock):
+    sock.close()                        # with the request unread
+
+
+@pytest.mark.parametrize("serve", [send_pieces, hang_up, reset])
+def test_a_master_that_does_anything_is_not_silent(master, pulse, serve):
+    master._serve = serve
+    pulse.make_sure(since=float("inf"))
+    assert lives(pulse)
+
+
 def test_a_master_that_is_gone_is_not_silent(pulse):
     pulse.make_sure(since=float("inf"))         # the caller's own connection says so
     assert lives(pulse)

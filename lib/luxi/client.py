@@ -129,7 +129,7 @@ class Client:
         """Make sure of a connection that the master has not closed for idleness."""
         now = self._clock()
         if self._sock is not None and (now - self._last_use > constants.LUXI_IDLE_TIMEOUT / 2
-                                       or self._is_stale()):
+                                       or self._is_readable()):
             self.close()
         self._last_use = now
         if self._sock is not None:
@@ -137,8 +137,9 @@ class Client:
         self._sock = connect(self._path, self._connect_timeout)
         return True
 
-    def _is_stale(self) -> bool:
-        """Has the master closed this idle connection? Then a read would not block."""
+    def _is_readable(self) -> bool:
+        """Would a read not block? Between two calls that means that the master has closed the
+        connection, or has sent what nobody asked for: it cannot be used any more."""
         assert self._sock is not None
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
@@ -166,7 +167,18 @@ class Client:
                 for message in splitter.feed(chunk):
                     if self._pulse is not None:
                         self._pulse.beat()
+                    self._require_nothing_more(splitter)
                     return message
+
+    def _require_nothing_more(self, splitter: Splitter) -> None:
+        """Raise ``ConnectionClosed`` if anything follows an answer.
+
+        Answers carry no number: they belong to calls by their order alone. If there are more of
+        them than calls, the one that was just read may be that of an earlier call.
+        """
+        assert self._sock is not None
+        if splitter.pending or self._is_readable() and self._sock.recv(1, socket.MSG_PEEK):
+            raise errors.ConnectionClosed("the master sent more answers than it was asked for")
 
     @contextlib.contextmanager
     def _broken_means_closed(self) -> Iterator[None]:
@@ -178,8 +190,8 @@ class Client:
             raise errors.Timeout("the master did not answer in time") from None
         except OSError as err:
             self.close()
-            raise errors.ConnectionClosed("the connection to the master broke: "
-                                          f"{describe_os_error(err)}") from None
+            raise errors.ConnectionClosed(
+                f"the connection to the master broke: {describe_os_error(err)}") from None
         except errors.ProtocolError:
             self.close()
             raise

@@ -20,12 +20,13 @@ from typing import NoReturn
 
 from ganeti import errors
 from ganeti.luxi.calls import QueryConfigValues
-from ganeti.luxi.wire import EOM, request
+from ganeti.luxi.wire import request
 
 #: Seconds in silence before making sure, and seconds that a master gets to answer then.
 PATIENCE = 4.0
 #: Seconds between tries to ask a master that cannot be reached.
 AGAIN = 0.25
+RECEIVE_SIZE = 4096
 
 _PROBE = request(QueryConfigValues(["cluster_name"]))
 
@@ -100,12 +101,20 @@ class Pulse:
 
     @staticmethod
     def _is_answered(sock: socket.socket, timeout: float | None) -> bool:
-        """Whatever comes, somebody is there. False when nothing does in time."""
+        """Return True once the first byte of an answer comes, False if none does in time.
+
+        Only a master that runs can have sent it; the rest may take longer, like any answer. Nor
+        does a master that stands still close a connection: a caller whose own was closed, too,
+        is told so.
+        """
         sock.settimeout(timeout)
         try:
-            return EOM in sock.recv(64 * 1024)
-        except OSError:
+            sock.recv(RECEIVE_SIZE)
+        except ConnectionError:
+            return True
+        except OSError:                 # in time nothing came, or there was no place in its queue
             return False
+        return True
 
     def _listen(self, sock: socket.socket) -> None:
         """Until the master answers, or is gone."""

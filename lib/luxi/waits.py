@@ -262,4 +262,5 @@ class Waits:
 
 
 def _broken(err: OSError) -> errors.ConnectionClosed:
-    return errors.ConnectionClosed(f"the connection to the master broke: {describe_os_error(err)}")
+    return errors.ConnectionClosed(
+        f"the connection to the master broke: {describe_os_error(err)}")
