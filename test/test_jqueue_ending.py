@@ -1,5 +1,6 @@
 """Ends happen on a draft, which is stored before it is shown."""
 
+import logging
 import threading
 from concurrent.futures import Future
 
@@ -44,6 +45,53 @@ def test_what_the_work_found_out_is_shown():
     assert draft.summary == ["INSTANCE_STARTUP(web.example.com)"]
 
 
+def failed(error, op=None, count=1):
+    """A job that failed in its first opcode."""
+    ops = [JobOp.of(op or opcodes.OpTestDelay(duration=1.0)) for _ in range(count)]
+    ops[0].status = ending.JobStatus.RUNNING
+    job = Job(id=7, ops=ops, received_ts=(0, 0))
+    ending.mark_failure(job, 0, Failed(error), NOW)
+    return job
+
+
+def told(caplog, job):
+    caplog.set_level(logging.INFO)
+    ending.tell(job)
+    line, = (record.getMessage() for record in caplog.records)
+    return line
+
+
+@pytest.mark.parametrize("secrets", [
+    {"osparams_secret": {"password": "hunter2"}}, {"osparams_private": {"a": "hunter2", "b": "no"}},
+    {"osparams_secret": {"password": ["x", "hunter2"]}}])
+def test_the_log_hides_secrets_in_the_words_of_an_error(caplog, secrets):
+    op = opcodes.OpInstanceCreate(instance_name="web", mode="create", disks=[], nics=[], **secrets)
+    line = told(caplog, failed(errors.OpExecError("script: hunter2 is no good"), op))
+    assert line.endswith("OpExecError: script: <redacted> is no good")
+
+
+@pytest.mark.parametrize("error, words", [
+    (RuntimeError("our mistake"), "OpExecError: RuntimeError: our mistake"),
+    (errors.OpPrereqError("no room", "insufficient_resources"), "OpPrereqError: no room"),
+    (errors.GenericError(), "GenericError: GenericError"),
+    (errors.HooksAbort([["node1", "check", "no"]]), "HooksAbort: [['node1', 'check', 'no']]")])
+def test_the_log_has_words_for_any_error(caplog, error, words):
+    assert told(caplog, failed(error)).endswith(f"error (TEST_DELAY(1.0)): {words}")
+
+
+def test_a_job_that_was_canceled_needs_no_reason(caplog):
+    job = failed(errors.JobCanceled("x"))
+    assert told(caplog, job) == "Job 7 ended: canceled (TEST_DELAY(1.0))"
+
+
+def test_a_line_of_the_log_has_an_end(caplog):
+    op = opcodes.OpInstanceStartup(instance_name="x" * 2_000_000)
+    for count in (1, 3000):
+        caplog.clear()
+        line = told(caplog, failed(errors.OpExecError("y" * 2_000_000), op, count))
+        assert "xxx..." in line and line.endswith("yyy...") and len(line) < 1000
+
+
 class Disk:
     """A store that refuses a few times."""
 
@@ -62,14 +110,23 @@ class Disk:
 
 def test_what_must_be_stored_is_tried_until_it_is(monkeypatch):
     monkeypatch.setattr(ending, "STORE_RETRY", 0)
-    assert ending.commit(Disk(3), lambda _: "done", threading.Event()) == "done"
+    assert ending.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5") == "done"
+
+
+def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog):
+    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    caplog.set_level(logging.INFO)
+    ending.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Job 5 of admin: waiting for the disk: full",
+        "Job 5 of admin: the disk takes changes again"]
 
 
 def test_a_daemon_that_stops_gives_up():
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoreUnavailable):
-        ending.commit(Disk(1), lambda _: "done", stop)
+        ending.commit(Disk(1), lambda _: "done", stop, title="Job 5")
 
 
 @pytest.mark.parametrize("statuses, after", [

@@ -290,7 +290,7 @@ def test_a_priority_that_the_disk_refuses_is_not_changed(held):
 def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monkeypatch):
     def adopt(job, draft, first):
         if not moved:
-            moved.append(scene.queue._runner.change_priority(job.id, -7))
+            moved.append(scene.queue._runner.change_priority(job.id, -7)[0])
         real(job, draft, first)
     moved, real = [], ending.adopt
     monkeypatch.setattr(ending, "adopt", adopt)

@@ -1,5 +1,7 @@
 """Jobs get their turn: running, locks, priorities, dependencies, cancellation."""
 
+import logging
+
 import pytest
 from testutils_jqueue import PATIENCE, QueueScene, op
 
@@ -93,6 +95,81 @@ def test_priority_decides_who_is_next(tmp_path):
     scene.wait(low)
     assert scene.began == [moved, high, middle, low]
     scene.close()
+
+
+def test_the_priority_of_an_opcode_that_runs_stays(scene):
+    job_id = scene.submit(op("hold"), op(), op())
+    scene.reach(job_id, "running")
+    assert scene.queue.change_priority(job_id, -7).result(PATIENCE)[0]
+    assert [item.priority for item in scene.queue.job(job_id).ops] == [0, -7, -7]
+    with scene.store.read() as connection:
+        assert connection.execute("SELECT priority FROM job_op ORDER BY idx").fetchall() == [
+            (0,), (-7,), (-7,)]
+    scene.let_go.set()
+    assert [item.priority for item in scene.wait(job_id).ops] == [0, -7, -7]
+
+
+def test_a_job_whose_last_opcode_runs_cannot_be_moved(scene):
+    job_id = scene.submit(op("hold"))
+    scene.reach(job_id, "running")
+    assert scene.queue.change_priority(job_id, -7).result(PATIENCE) == (
+        False, f"Job {job_id} has no pending opcodes")
+
+
+def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
+    job_id = scene.submit(op("hold"), op())
+    scene.reach(job_id, "running")
+    scene.queue._runner._entries[job_id].cancel.set()
+    done, text = scene.queue._runner.change_priority(job_id, -7)
+    assert not done and text == f"Job {job_id} is being canceled"
+
+
+def test_a_job_that_waits_for_a_lock_is_moved_as_a_whole(scene):
+    scene.submit(op("hold:web"))
+    job_id = scene.submit(op("lock:web"), op())
+    scene.reach(job_id, "waiting")
+    assert scene.queue.change_priority(job_id, -7).result(PATIENCE)[0]
+    assert [item.priority for item in scene.queue.job(job_id).ops] == [-7, -7]
+
+
+# -- the log -------------------------------------------------------------------------
+
+def lines(caplog, *words):
+    return [record.getMessage() for record in caplog.records
+            if all(word in record.getMessage() for word in words)]
+
+
+def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
+    caplog.set_level(logging.INFO)
+    job_id = scene.submit(op(), op("fail"), op())
+    scene.wait(job_id)
+    scene.queue.stop(PATIENCE)
+    summary = ", ".join(["TEST_DELAY(1.0)"] * 3)
+    assert lines(caplog, "started") == [f"Job {job_id} of admin started: {summary}"]
+    assert lines(caplog, "ended") == [f"Job {job_id} of admin ended: error ({summary}): "
+                                      "opcode 2 of 3, OpExecError: as planned"]
+
+
+@pytest.mark.parametrize("opcode, words", [
+    (op("refused"), "): OpCodeUnknown: nobody does this"), (op(), "success (TEST_DELAY(1.0))"),
+    (op("clash"), "): OpPrereqError: taken"),
+    (op(depends=[[99, []]]), "): OpExecError: Dependency error: Job 99 not found")])
+def test_the_log_has_the_words_of_any_failure(scene, caplog, opcode, words):
+    caplog.set_level(logging.INFO)
+    scene.wait(scene.submit(opcode))
+    scene.queue.stop(PATIENCE)
+    line, = lines(caplog, "ended")
+    assert line.endswith(words)
+
+
+@pytest.mark.parametrize("word", ["refused", "ok", "fail"])
+def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypatch, word):
+    monkeypatch.setattr(held.queue._runner._stopping, "wait", lambda seconds: None)
+    job_id = held.submit(op(word))
+    held.refuse(9)
+    held.queue.start()
+    held.wait(job_id)
+    assert len(lines(caplog, f"Job {job_id} of admin: waiting for the disk")) == 1
 
 
 # -- dependencies --------------------------------------------------------------------

@@ -47,7 +47,8 @@ def test_answers():
 
 
 @pytest.mark.parametrize("result", [
-    b'["OpPrereqError", [["x"], {}]]', b'["OpPrereqError", ["x", {}]]', b'["OpPrereqError", [null]]',
+    b'["OpPrereqError", [["x"], {}]]', b'["OpPrereqError", ["x", {}]]',
+    b'["OpPrereqError", [null]]',
     b'["GenericError", [{"a": 1}]]', b'["JobLost", [5]]', b'["TagError", [[]]]'])
 def test_an_error_without_words_is_none_that_we_know(result):
     with pytest.raises(errors.RequestError):

@@ -1,5 +1,6 @@
 """What the master answers to each call."""
 
+import logging
 import time
 
 import pytest
@@ -54,6 +55,24 @@ def test_a_job_id_with_blanks_is_that_job(scene):
     assert scene.call(luxi.CancelJob(f"\t{job} ")) == [
         False, f"Job {job} not found in queue"]
     assert scene.call(luxi.ArchiveJob(f"{job}\n")) is True
+
+
+def test_a_kill_is_a_cancellation(scene, caplog):
+    caplog.set_level(logging.INFO)
+    waiting = {**DELAY, "duration": 600.0}
+    job = scene.call(luxi.SubmitJob([waiting]))
+    done, text = scene.call(luxi.CancelJob(f" {job}", True))
+    assert done and "cancel" in text
+    assert scene.queue.job(job).status in ("canceling", "canceled")
+    assert f"kill job {job}" in caplog.text
+
+
+def test_the_log_shows_the_beginning_of_what_a_client_sent(scene, caplog):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(errors.GenericError):
+        scene.call(luxi.DeleteFilter("x" * 2_000_000))
+    scene.call(luxi.ArchiveJob(" " * 2_000_000 + "1"))
+    assert "archive job 1" in caplog.text and len(caplog.text) < 2000
 
 
 def test_draining(scene):

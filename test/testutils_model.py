@@ -172,7 +172,9 @@ class QueueMachine(RuleBasedStateMachine):
         with self.step():
             number = self.pick(pick)
             done, text = self.life.queue.change_priority(number, priority).result(PATIENCE)
-            assert done == (number in self.model.live()), text
+            job = self.model.jobs.get(number)
+            assert done == (job is not None and job.final is None
+                            and job.begun < len(job.steps)), text
             if done:
                 self.model.jobs[number].priority = priority
 

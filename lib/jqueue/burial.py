@@ -48,7 +48,8 @@ class Burial:
         """Try until the disk takes them; false if ``stop`` came first."""
         if self._jobs:
             try:
-                ending.commit(self._store, self._replace, stop)
+                ending.commit(self._store, self._replace, stop,
+                              title=f"Jobs of the previous master ({len(self._jobs)})")
             except StoreUnavailable:
                 return False
             self._stored()

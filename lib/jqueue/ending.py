@@ -14,7 +14,7 @@ from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue import journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks, Moment
-from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, end_rest
+from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, cut, end_rest
 from ganeti.jqueue.task import Done, Failed
 from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
@@ -22,20 +22,35 @@ from ganeti.store import Store, StoreUnavailable
 
 #: Seconds between tries to store something on a disk that refuses.
 STORE_RETRY = 1.0
+#: Characters of an error's words that the log shows at most.
+REASON_SHOWN = 500
+#: Shorter secrets would be found in any text.
+SECRET_LENGTH = 3
 
 T = TypeVar("T")
 
 
-def commit(store: Store, change: Callable[[sqlite3.Connection], T],
-           stop: threading.Event) -> T:
-    """Store what must be stored: on a disk that refuses, try until it does, or ``stop``."""
+def commit(store: Store, change: Callable[[sqlite3.Connection], T], stop: threading.Event, *,
+           title: str) -> T:
+    """Store what must be stored and return what ``change`` returns.
+
+    A disk that refuses is tried again each second until it takes the change, or until ``stop``;
+    then ``StoreUnavailable`` is raised. The log says once that ``title`` waits for the disk.
+    """
+    told = False
     while True:
         try:
-            return store.write(change).result()
+            made = store.write(change).result()
+            break
         except StoreUnavailable as err:
-            logging.error("Waiting for the disk: %s", err)
+            if not told:
+                told = True
+                logging.error("%s: waiting for the disk: %s", title, err)
             if stop.wait(STORE_RETRY):
                 raise
+    if told:
+        logging.info("%s: the disk takes changes again", title)
+    return made
 
 
 def draft_of(job: Job, first: int) -> Job:
@@ -65,7 +80,8 @@ def store_end(store: Store, board: Board, job: Job, index: int, outcome: Done | 
     if isinstance(outcome, Done):
         ended = draft()
         try:
-            children = commit(store, store_success(ended, index, outcome, clocks.now()), stop)
+            children = commit(store, store_success(ended, index, outcome, clocks.now()), stop,
+                              title=job.title)
         except Exception as err:
             outcome.undo()
             if isinstance(err, StoreUnavailable):
@@ -77,7 +93,7 @@ def store_end(store: Store, board: Board, job: Job, index: int, outcome: Done | 
     ended = draft()
     mark_failure(ended, index, outcome, clocks.now())
     commit(store, lambda connection: journal.save(
-        connection, ended, range(index, len(ended.ops))), stop)
+        connection, ended, range(index, len(ended.ops))), stop, title=job.title)
     return ended, []
 
 
@@ -133,10 +149,41 @@ def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment
 
 
 def tell(job: Job) -> None:
-    """Have the log say how a job ended, once it is durable."""
+    """Have the log say how a job ended and, if it failed, why; called once that is durable."""
     if job.final:
-        logging.info("Job %d%s ended: %s (%s)", job.id, job.context.who, job.status,
-                     ", ".join(job.summary))
+        logging.info("%s ended: %s (%s)%s", job.title, job.status, job.outline, _reason(job))
+
+
+def _reason(job: Job) -> str:
+    """Return the words of the opcode that failed, behind a colon; nothing if none did.
+
+    Secret parameters in them are hidden, and a long text is cut.
+    """
+    failed = next((index for index, op in enumerate(job.ops)
+                   if op.status is JobStatus.ERROR), None)
+    if failed is None:
+        return ""
+    op = job.ops[failed]
+    text = f"{op.result[0]}: {errors.decode(op.result)}" if errors.is_encoded(
+        op.result) else str(op.result)
+    for secret in sorted(_secrets(op.op), key=len, reverse=True):
+        text = text.replace(secret, "<redacted>")
+    place = f" opcode {failed + 1} of {len(job.ops)}," if len(job.ops) > 1 else ""
+    return f":{place} {cut(text, REASON_SHOWN)}"
+
+
+def _secrets(op: OpCode | None) -> set[str]:
+    """Return the texts in the secret fields of an opcode; very short ones hide nothing."""
+    found, ahead = set(), [getattr(op, name) for name in (op.SECRET if op is not None else ())]
+    while ahead:
+        value = ahead.pop()
+        if isinstance(value, dict):
+            ahead += value.values()
+        elif isinstance(value, (list, tuple)):
+            ahead += value
+        elif value is not None and len(str(value)) >= SECRET_LENGTH:
+            found.add(str(value))
+    return found
 
 
 def _show(op: JobOp, effective: OpCode | None) -> None:

@@ -156,7 +156,7 @@ class Intake:
         accepted, self._accepted = self._accepted, []
         for start in range(0, len(accepted), LOGGED_TOGETHER):
             logging.info("%s", "; ".join(
-                f"Job {job.id}{job.context.who} accepted: {', '.join(job.summary)}"
+                f"{job.title} accepted: {job.outline}"
                 for job in accepted[start:start + LOGGED_TOGETHER]))
 
 

@@ -38,9 +38,17 @@ Timestamp = tuple[int, int]
 #: ``[serial, (seconds, microseconds), kind, text]``
 LogEntry = list[Any]
 
+#: Characters of one job that a line of the log shows at most; a summary may have millions.
+SHOWN = 200
+
 #: Results of opcodes that never had their turn (the words are Ganeti's: clients show them).
 CANCELED_RESULT = "Job canceled by request"
 PRECEDING_FAILED = ["OpExecError", ["Preceding opcode failed"]]
+
+
+def cut(text: str, limit: int = SHOWN) -> str:
+    """Return a text as a line of the log shows it: ``limit`` characters at most."""
+    return text if len(text) <= limit else text[:limit - 3] + "..."
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -139,6 +147,16 @@ class Job:
     def summary(self) -> list[str]:
         """One line an opcode."""
         return [op.summary for op in self.ops]
+
+    @property
+    def title(self) -> str:
+        """Number and user, as a line of the log begins: ``Job 7 of admin (request r)``."""
+        return f"Job {self.id}{cut(self.context.who)}"
+
+    @property
+    def outline(self) -> str:
+        """Its opcodes, as a line of the log shows them: the beginning of a long list."""
+        return cut(", ".join(cut(op.summary) for op in self.ops[:SHOWN]))
 
     @property
     def current(self) -> int | None:

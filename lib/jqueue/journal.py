@@ -11,13 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ganeti import errors, luxi, schema, serializer
-from ganeti.constants import JOB_FINAL
+from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, to_us
 from ganeti.opcodes import OpCode
 from ganeti.schema import checksum
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
+_PENDING = (str(JobStatus.QUEUED), str(JobStatus.WAITING))
 
 #: Rows that one statement takes at most; each number of them is a statement of its own,
 #: which SQLite keeps prepared.
@@ -144,9 +145,12 @@ def add_log(connection: sqlite3.Connection, job_id: int, index: int, entry: LogE
 
 
 def set_priority(connection: sqlite3.Connection, job_id: int, priority: int) -> None:
-    """Store the priority of what a job has not ended."""
+    """Store the priority of the opcodes that are not known to have begun.
+
+    One that may be run again is stored as begun only when it ends: after a crash it is pending.
+    """
     if is_id(job_id):
-        where = f"job_id = {job_id:d} AND status NOT IN {_FINAL}"
+        where = f"job_id = {job_id:d} AND status IN {_PENDING}"
         connection.execute(f"UPDATE job_op SET priority = ? WHERE {where}", (priority,))
         connection.execute(schema.seal("job_op", where))
 

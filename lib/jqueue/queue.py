@@ -262,18 +262,15 @@ class JobQueue:
         return answer
 
     def change_priority(self, job_id: int, priority: int) -> Future[Answer]:
-        """Move an unfinished job -> (was it moved; a sentence)."""
+        """Give the opcodes of a job that have not begun a priority -> (done; a sentence)."""
         if not constants.PRIORITY_HIGHEST <= priority <= constants.PRIORITY_LOWEST:
             raise errors.OpPrereqError(
                 f"Priority {priority} is not between {constants.PRIORITY_HIGHEST} "
                 f"and {constants.PRIORITY_LOWEST}")
 
-        def move(_: object) -> Answer:
-            if not self._runner.change_priority(job_id, priority):
-                return False, f"Job {job_id} not found in queue"
-            return True, f"Priorities of pending opcodes of job {job_id} are now {priority}"
         return self._then(
-            lambda connection: journal.set_priority(connection, job_id, priority), move)
+            lambda connection: journal.set_priority(connection, job_id, priority),
+            lambda _: self._runner.change_priority(job_id, priority))
 
     def archive(self, job_id: int) -> Future[bool]:
         """Put a final job away; false if there is none, or it is away already."""

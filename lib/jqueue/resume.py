@@ -45,12 +45,11 @@ def take_up(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> 
             found.over.append(job)
         elif started and not _may_go_on(job, rerun_safe):
             found.dead.extend((job.id, op.op) for op in started if op.op is not None)
-            logging.warning("Job %d (%s) was running when the master stopped; it ends in error",
-                            job.id, ", ".join(job.summary))
+            logging.warning("%s (%s) was running when the master stopped; it ends in error",
+                            job.title, job.outline)
             found.over.append(_ended(job, DIED, now))
         elif any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
-            logging.error("Job %d (%s) cannot be read; it ends in error",
-                          job.id, ", ".join(job.summary))
+            logging.error("%s (%s) cannot be read; it ends in error", job.title, job.outline)
             found.over.append(_ended(job, UNREADABLE, now))
         else:
             found.living.append(_as_new(job))

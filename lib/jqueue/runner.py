@@ -123,13 +123,17 @@ class Runner:
                          lambda: answer(True, f"Job {job_id} canceled"), refused):
                 return                              # otherwise it moved on: look again
 
-    def change_priority(self, job_id: int, priority: int) -> bool:
-        """Move a live job; False if there is none."""
+    def change_priority(self, job_id: int, priority: int) -> tuple[bool, str]:
+        """Move a live job -> (was it moved; a sentence). An opcode that runs keeps its priority."""
         with self._board.mutex:
             entry = self._entries.get(job_id)
             if entry is None or entry.phase is Phase.ENDING:
-                return False
-            for op in entry.job.ops[entry.index:]:
+                return False, f"Job {job_id} not found in queue"
+            pending = entry.job.ops[entry.index + (entry.phase is Phase.RUNNING):]
+            if entry.cancel.is_set() or not pending:
+                return False, (f"Job {job_id} is being canceled" if entry.cancel.is_set()
+                               else f"Job {job_id} has no pending opcodes")
+            for op in pending:
                 op.priority = priority
             task = entry.task
             place = rank_of(entry)
@@ -141,7 +145,7 @@ class Runner:
             self._board.changed(job_id)
         if task is not None:
             task.set_rank(place)
-        return True
+        return True, f"Priorities of pending opcodes of job {job_id} are now {priority}"
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -272,6 +276,9 @@ class Runner:
 
     def _work(self) -> None:
         while (entry := self._next_runnable()) is not None:
+            if not entry.told_start:
+                entry.told_start = True
+                logging.info("%s started: %s", entry.job.title, entry.job.outline)
             try:
                 self._carry_out(entry)
             except StoreUnavailable:
@@ -352,7 +359,7 @@ class Runner:
             error = future.exception()
             with self._board.mutex:
                 if error is not None:
-                    logging.error("Job %d could not be ended: %s", entry.job.id, error)
+                    self._tell_refusal(entry, error)
                     self._refused = True
                     if refuse is not None:
                         entry.cancel.set()          # it does not begin any more
@@ -367,6 +374,13 @@ class Runner:
                 refuse(error)
         future.add_done_callback(stored)
         return True
+
+    @staticmethod
+    def _tell_refusal(entry: Entry, error: BaseException) -> None:
+        """Have the log say once that the end of a job waits for the disk."""
+        if not entry.told_refusal:
+            entry.told_refusal = True
+            logging.error("%s: waiting for the disk: %s", entry.job.title, error)
 
     def _cancel_running(self, entry: Entry) -> tuple[bool, str]:
         job_id = entry.job.id

@@ -104,6 +104,9 @@ class Entry:
     #: The rule, or limit, that does not let it begin (``gate``).
     held_by: str | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
+    #: Has the log said that its work began, and that its end waits for the disk?
+    told_start: bool = False
+    told_refusal: bool = False
 
     def is_in(self, phase: Phase) -> bool:
         """Is the job in this phase now? Others move it, whenever the mutex is free."""

@@ -25,7 +25,8 @@ def run_of(entry: Entry, board: Board, store: Store, clock: Callable[[], float],
         with board.mutex:
             index = entry.index
             draft = ending.draft_of(entry.job, index)
-        ending.commit(store, lambda connection: journal.save(connection, draft, [index]), stop)
+        ending.commit(store, lambda connection: journal.save(connection, draft, [index]), stop,
+                      title=entry.job.title)
 
     def log(text: str, kind: str) -> None:
         """Show a line at once, and have it stored with the next commit."""

@@ -18,6 +18,7 @@ from typing import Any
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.intake import Accepted
+from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query import cluster, engine, job_page, state, tags
 from ganeti.query.base import Sources
@@ -89,24 +90,29 @@ def _pickup(master: Master, call: luxi.PickupJob, context: luxi.Context) -> Answ
 
 
 def _note(context: luxi.Context, what: str) -> None:
-    """The log says who asked for what no job does."""
-    logging.info("Call%s: %s", context.who, what)
+    """Have the log say who asked for what no job does."""
+    logging.info("Call%s: %s", cut(context.who), cut(what))
 
 
 def _cancel(master: Master, call: luxi.CancelJob, context: luxi.Context) -> Answer:
-    _note(context, f"cancel job {call.job_id}")
-    return master.queue.cancel(job_id(call.job_id))
+    # luxid sends the job's process a signal, SIGKILL for ``kill``, which leaves locks, disks and
+    # guests behind. Here work is no process of its own: ``kill`` is a cancellation like any other.
+    number = job_id(call.job_id)
+    _note(context, f"{'kill' if call.kill else 'cancel'} job {number}")
+    return master.queue.cancel(number)
 
 
 def _change_priority(master: Master, call: luxi.ChangeJobPriority,
                      context: luxi.Context) -> Answer:
-    _note(context, f"priority {call.priority} for job {call.job_id}")
-    return master.queue.change_priority(job_id(call.job_id), call.priority)
+    number = job_id(call.job_id)
+    _note(context, f"priority {call.priority} for job {number}")
+    return master.queue.change_priority(number, call.priority)
 
 
 def _archive(master: Master, call: luxi.ArchiveJob, context: luxi.Context) -> Answer:
-    _note(context, f"archive job {call.job_id}")
-    return master.queue.archive(job_id(call.job_id))
+    number = job_id(call.job_id)
+    _note(context, f"archive job {number}")
+    return master.queue.archive(number)
 
 
 def _auto_archive(master: Master, call: luxi.AutoArchiveJobs, context: luxi.Context) -> Answer:
