@@ -14,22 +14,35 @@ Python 3.6 or later. ::
     for instance in client.get_instances(bulk=True):
         print(instance["name"], instance["status"])
 
-Methods that change something answer the number of a job, and take these words:
+Methods that change something return the number of a job, and take these words:
 ``dry_run`` (check, change nothing), ``reason`` (a text that the job shows),
-``idempotency_key`` (a text of your own, new for each change: the same call with the same
-key again, after ``NoAnswer`` say, answers the job that the first one made), and
-where there is a body ``depends`` (``[[job, ["success"]], ...]``), ``priority`` (-10, 0
-or 10) and ``comment``. One client may be used by many threads; each request has a
-connection of its own.
+``idempotency_key``, ``depends`` (``[[job, ["success"]], ...]``), ``priority`` (-10, 0 or 10),
+``comment``, and the fields of the opcode. One client may be used by many threads; each request
+has a connection of its own.
+
+A call ends within ``timeout`` seconds: with its result, with ``ApiError`` if the API refused, or
+with ``NoAnswer`` for whatever else came or did not come. Redirects are not followed, proxies are
+not used, and no text of an exception has the password in it.
+
+A request whose connection breaks is sent again where that cannot do anything twice: a read, or a
+change whose idempotency key the server honours (our front on our own master does). If you give
+the key, a text of 1 to 255 characters that is new for each change, the server is taken to honour
+it; else each change has a key of the client's, which counts once an answer has said so.
+``safe_to_repeat`` of an exception says whether you may make the same call again, with ``key`` of
+the exception as its ``idempotency_key``.
 """
 
 import base64
+import functools
+import http.client
+import io
 import json
+import re
+import socket
 import ssl
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
+import uuid
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 __all__ = ["ApiError", "GanetiClient", "JobError", "NoAnswer", "FINAL"]
@@ -37,476 +50,499 @@ __all__ = ["ApiError", "GanetiClient", "JobError", "NoAnswer", "FINAL"]
 #: Statuses of a job that has ended.
 FINAL = frozenset({"success", "error", "canceled"})
 
+#: Bytes of an answer that are read at most, and of what comes before its body.
+MAX_ANSWER = 64 * 1024 * 1024
+MAX_HEAD = 256 * 1024
+#: Answers of status 1xx that may come before the one that counts.
+MAX_INTERIM = 10
+#: Seconds before the first retry; each later one waits twice as long.
+PAUSE = 0.2
+#: Digits of a number that are read, and characters of a text that an exception quotes.
+MAX_DIGITS, MAX_TEXT = 400, 2000
 
-class NoAnswer(Exception):
-    """The API cannot be reached, or what answers is no Ganeti."""
+_Words = Iterable[Tuple[str, Any]]
 
 
-class ApiError(Exception):
-    """The API refused: ``code`` is the HTTP status, ``message`` what was wrong."""
+class _Failure(Exception):
+    """What ``ApiError`` and ``NoAnswer`` know beside their text."""
 
-    def __init__(self, code: int, message: str, explain: str = "", detail: str = "") -> None:
-        super().__init__("%d %s%s" % (code, message, ": " + detail if detail else ""))
-        self.code = code
-        self.message = message
-        self.explain = explain
-        self.detail = detail
+    #: The idempotency key that the request had.
+    key = None                              # type: Optional[str]
+    #: Is it certain that the same call, with this key, does nothing twice?
+    safe_to_repeat = False
+
+    def __init__(self, text: str, harmless: bool = False, unclear: bool = False) -> None:
+        super().__init__(text)
+        #: Is it certain that the request did nothing? Is it worth finding out by another try?
+        self._harmless, self._unclear = harmless, unclear
+
+
+class NoAnswer(_Failure):
+    """The API cannot be reached, or what answers does not answer as the API would."""
+
+
+class ApiError(_Failure):
+    """The API refused: ``code`` is the HTTP status, ``message`` what was wrong.
+
+    ``retry_after`` is in seconds, if the API said when to try again.
+    """
+
+    def __init__(self, code: int, message: str, explain: str = "", detail: str = "",
+                 retry_after: Optional[int] = None) -> None:
+        super().__init__("%d %s%s" % (code, message, ": " + detail if detail else ""),
+                         code < 500 or code in (501, 503), code in (502, 504))
+        self.code, self.message, self.explain, self.detail = code, message, explain, detail
+        self.retry_after = retry_after
 
 
 class JobError(Exception):
     """A job did not succeed; ``job`` is what ``get_job`` showed in the end."""
 
-    def __init__(self, job: Dict[str, Any]) -> None:
+    def __init__(self, job: Dict[str, Any], clean: Callable[[str], str] = str) -> None:
         self.job = job
-        super().__init__("job %s ended in %s: %s" % (
-            job.get("id"), job.get("status"), self._reason(job)))
+        super().__init__(clean("job %s ended in %s: %s" % (
+            job.get("id"), job.get("status"), self._reason(job))))
 
     @staticmethod
     def _reason(job: Dict[str, Any]) -> str:
-        for status, result in zip(job.get("opstatus") or [], job.get("opresult") or []):
-            if status != "success":
-                try:
-                    return str(result[1][0]) if isinstance(result, list) else str(result)
-                except (LookupError, TypeError):
-                    return str(result)
-        return ""
+        statuses, results = job.get("opstatus"), job.get("opresult")
+        if not isinstance(statuses, list) or not isinstance(results, list):
+            return ""
+        failed = next((result for status, result in zip(statuses, results)
+                       if status != "success"), "")
+        if _misfit(failed, (str, [object])) or not failed[1]:
+            return str(failed)
+        return str(failed[1][0])
+
+
+class _Wrong(Exception):
+    """An answer that makes no sense; the text is ours."""
+
+
+class _Wire(io.RawIOBase):
+    """What ``http.client`` needs of a socket. The deadline is that of the whole call, however
+    little comes at a time; ``room`` is how many bytes may still come."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._deadline = deadline
+        self._reader = io.BufferedReader(self)
+        self.room = MAX_HEAD
+
+    def makefile(self, *_: Any) -> Any:
+        """Return the one reader: answers of status 1xx come before another."""
+        return self._reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_left(self._deadline))
+        count = self._sock.recv_into(buffer)
+        self.room -= count
+        if self.room < 0:
+            raise _Wrong("its answer is too long")
+        return count
+
+    def sendall(self, data: bytes) -> None:
+        """Send everything before the deadline."""
+        while data:
+            self._sock.settimeout(_left(self._deadline))
+            data = data[self._sock.send(data):]
+
+
+def _left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise socket.timeout()
+    return seconds
+
+
+def _method(kind: Any, verb: str, path: str, doc: str, *fields: str, query: Tuple[str, ...] = (),
+            optional: Tuple[str, ...] = ()) -> Callable[..., Any]:
+    """Make a method of the client, whose result fits ``kind`` (see ``_misfit``).
+
+    It takes the names in ``path``, then the ``fields`` of the body, then words of the ``query``
+    and ``optional`` fields; whatever else it is given goes into the body. ``name:key``: it is
+    ``key`` on the wire.
+    """
+    slots = re.findall(r"{(\w+)}", path)
+    known = {name.split(":")[0]: name.split(":")[-1] for name in
+             (*slots, *fields, *query, *optional)}
+    needed = len(slots) + len(fields)
+    asked = [name.split(":")[0] for name in query] + ["dry_run", "reason"] * (verb != "GET")
+
+    def call(self: "GanetiClient", *values: Any, **words: Any) -> Any:
+        given = dict(zip(known, values))
+        if (len(values) > len(known) or set(given) & set(words)
+                or not set(list(known)[:needed]) <= {*given, *words}
+                or verb == "GET" and not set(words) <= set(known)):
+            raise TypeError("the method is %s" % (call.__doc__ or "").partition("\n")[0])
+        given.update(words)
+        target = path.format(**{slot: _quote(given.pop(slot)) for slot in slots})
+        # Tags go into the query, where every version of Ganeti reads them.
+        pairs = [("tag", tag) for tag in (given.pop("tags") if "tags" in fields else ())]
+        pairs += [(known.get(name, name.replace("dry_", "dry-")), given.pop(name, None))
+                  for name in asked]
+        if verb == "GET":
+            return self._send(kind, verb, target, pairs)
+        key = given.pop("idempotency_key", None)
+        return self._change(verb, target, pairs, {
+            known.get(name, name): value for name, value in given.items()
+            if value is not None or name not in optional} or None, key)
+    call.__doc__ = "(%s)\n\n%s" % (", ".join(
+        [name if index < needed else name + "=None" for index, name in enumerate(known)]
+        + ["**words"] * (verb != "GET")), doc)
+    return call
+
+
+def _get(kind: Any, path: str, doc: str, *query: str) -> Callable[..., Any]:
+    return _method(kind, "GET", path, doc, query=query)
+
+
+def _names(path: str, member: str, doc: str) -> Callable[..., List[Any]]:
+    """Make a method that lists things: all about each, or only the name, their ``member``."""
+    def call(self: "GanetiClient", bulk: bool = False) -> List[Any]:
+        found = self._send([dict] if bulk else [{member: str}], "GET", path,
+                           [("bulk", bulk or None)])
+        return list(found) if bulk else [entry[member] for entry in found]
+    call.__doc__ = "(bulk=False)\n\n" + doc
+    return call
+
+
+_put, _post, _delete = (functools.partial(_method, int, verb)
+                        for verb in ("PUT", "POST", "DELETE"))
+_INSTANCE, _NODE = "/2/instances/{instance}", "/2/nodes/{node}"
+_GROUP, _NETWORK = "/2/groups/{group}", "/2/networks/{network}"
 
 
 class GanetiClient:
     """Talks to one cluster.
 
-    ``url`` is where the API is (``https://cluster.example.com:5080``); ``ca_file``
-    holds the certificate to trust, instead of those of the system. ``timeout`` is
-    in seconds, for each request.
+    ``url`` is where the API is (``https://cluster.example.com:5080``; a user and a password in it
+    count as if they were given beside it); ``ca_file`` holds the certificate to trust, instead of
+    those of the system. ``timeout`` is in seconds, for each call with all its tries: one, and
+    ``retries`` more. Raises ``ValueError`` for arguments that make no sense.
     """
 
     def __init__(self, url: str, user: str = "", password: str = "", *,
-                 ca_file: Optional[str] = None, timeout: float = 60.0) -> None:
-        self._url = url.rstrip("/")
-        self._timeout = timeout
-        self._headers = {"Accept": "application/json"}
-        if user:
-            token = base64.b64encode(("%s:%s" % (user, password)).encode("utf-8"))
-            self._headers["Authorization"] = "Basic " + token.decode("ascii")
-        handlers: List[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
-        if self._url.startswith("https:"):
-            handlers.append(urllib.request.HTTPSHandler(
-                context=ssl.create_default_context(cafile=ca_file)))
-        self._opener = urllib.request.build_opener(*handlers)
+                 ca_file: Optional[str] = None, timeout: float = 60.0, retries: int = 2) -> None:
+        parts = _read_url(url)
+        if parts is None:                   # the text does not quote what may hold a password
+            raise ValueError("the URL must be like https://cluster.example.com:5080, and a user "
+                             "and a password in it percent-encoded")
+        self._host, self._port = parts.hostname or "", parts.port
+        self._base = parts.path.rstrip("/")
+        self._url = "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], self._base)
+        self._timeout, self._retries = timeout, retries
+        self._pause = time.sleep            # type: Callable[[float], object]
+        #: Does the server honour idempotency keys? None: not known yet.
+        self._honours_keys = None           # type: Optional[bool]
+        if not user and parts.username:
+            user = urllib.parse.unquote(parts.username)
+            password = urllib.parse.unquote(parts.password or "")
+        if ":" in user:
+            raise ValueError("the name of a user cannot have a colon")
+        token = base64.b64encode(("%s:%s" % (user, password)).encode("utf-8")).decode("ascii")
+        self._authorization = "Basic " + token if user else ""
+        #: Texts that no exception may have in it; shorter ones would be found everywhere.
+        self._secrets = [text for text in (token.rstrip("="), _quote(password), password,
+                                           urllib.parse.quote_plus(password))
+                         if user and len(text) > 2]
+        self._tls = None                    # type: Optional[ssl.SSLContext]
+        if parts.scheme == "https":
+            self._tls = ssl.create_default_context(cafile=ca_file)
+
+    def __repr__(self) -> str:
+        return "<GanetiClient %s>" % self._url
 
     # -- requests --------------------------------------------------------------
 
-    def request(self, method: str, path: str, query: Iterable[Tuple[str, Any]] = (),
-                body: Any = None, idempotency_key: Optional[str] = None) -> Any:
-        """One request; the JSON that answers it.
+    def request(self, method: str, path: str, query: _Words = (), body: Any = None,
+                idempotency_key: Optional[str] = None) -> Any:
+        """Send one request and return the JSON that answers it.
 
-        Words of the query that are None are left out; True and False become 1
-        and 0. Raises ``ApiError`` or ``NoAnswer``.
+        ``path`` is quoted already. Words of the query that are None are left out; True and False
+        become 1 and 0. Raises ``ApiError`` or ``NoAnswer``.
+        """
+        return self._send(object, method, path, query, body, idempotency_key)
+
+    def _change(self, method: str, target: str, query: _Words = (), body: Any = None,
+                key: Optional[str] = None) -> int:
+        """Submit a job and return its number."""
+        return int(self._send(int, method, target, query, body, key or uuid.uuid4().hex,
+                              own_key=not key))
+
+    def _send(self, kind: Any, method: str, path: str, query: _Words = (), body: Any = None,
+              key: Optional[str] = None, own_key: bool = False, reads: bool = False) -> Any:
+        """Send a request, again if need be, and return the result, which fits ``kind``.
+
+        ``own_key``: the key is not the caller's; ``reads``: nothing is changed.
         """
         words = [(name, int(value) if isinstance(value, bool) else value)
                  for name, value in query if value is not None]
-        url = self._url + path + ("?" + urllib.parse.urlencode(words) if words else "")
-        request = urllib.request.Request(url, method=method, headers=self._headers)
-        if body is not None:
-            request.data = json.dumps(body).encode("ascii")
-            request.add_header("Content-Type", "application/json")
-        if idempotency_key is not None:
-            quoted = idempotency_key.replace("\\", "\\\\").replace('"', '\\"')
-            request.add_header("Idempotency-Key", '"%s"' % quoted)
-        try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as err:
-            with err:
-                raise self._refusal(err.code, err.reason, err.read()) from None
-        except OSError as err:
-            raise NoAnswer("%s does not answer: %s" % (self._url, err)) from err
-        try:
-            return json.loads(text.decode("utf-8"))
-        except ValueError:
-            raise NoAnswer("%s answered something that is no JSON" % url) from None
+        target = self._base + path + ("?" + urllib.parse.urlencode(words) if words else "")
+        data = None if body is None else json.dumps(body).encode("ascii")
+        if not re.match(r"[A-Z]+ /[!-~]*\Z", "%s %s" % (method, target)):
+            raise ValueError("the method must be in capitals, and the path quoted")
+        if key is not None and not re.match(r"[ -~]{1,255}\Z", key):
+            raise ValueError("an idempotency key has 1 to 255 characters of ASCII")
+        reads = reads or method in ("GET", "HEAD", "OPTIONS")
+        deadline = time.monotonic() + self._timeout
+        pause, left = PAUSE, self._retries
+        while True:
+            value, failure = self._try(kind, method, target, data, key, deadline)
+            if failure is None:
+                return value
+            known = self._honours_keys
+            failure.key = key
+            failure.safe_to_repeat = bool(reads or failure._harmless or key is not None and (
+                known or known is None and not own_key))
+            again = failure._unclear and not (reads and isinstance(failure, ApiError))
+            if (not again or not failure.safe_to_repeat or left <= 0
+                    or time.monotonic() + pause >= deadline):
+                # Not in an except clause, so that nothing of a foreign answer is its context.
+                raise failure
+            self._pause(pause)
+            left, pause = left - 1, 2 * pause
 
-    @staticmethod
-    def _refusal(code: int, reason: str, text: bytes) -> ApiError:
+    def _try(self, kind: Any, method: str, target: str, data: Optional[bytes],
+             key: Optional[str], deadline: float) -> Tuple[Any, Optional[_Failure]]:
+        """Send a request once and return (result, what went wrong)."""
+        sock, sent, broken = None, False, False     # type: Optional[socket.socket], bool, bool
         try:
-            body = json.loads(text.decode("utf-8"))
-            return ApiError(code, str(body["message"]), str(body["explain"]),
-                            str(body.get("detail", "")))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return ApiError(code, str(reason))
+            sock = self._connect(deadline)
+            wire, sent = _Wire(sock, deadline), True
+            connection = http.client.HTTPConnection(self._host, self._port)
+            connection.sock = wire
+            try:
+                connection.request(method, target, data, self._headers(data, key))
+            except ConnectionError:
+                pass                        # it may have answered before it hung up
+            response, body = _receive(wire, method)
+            refusal = self._refusal(response, body)
+            if refusal is not None:
+                return None, refusal
+            value = _result(kind, response.status, body)
+            if key is not None:
+                self._honours_keys = response.headers.get("Idempotency-Status") in (
+                    "stored", "replayed")
+            return value, None
+        except Exception as err:            # whatever a foreign answer makes of the parser
+            problem = _explain(err, self._timeout)
+            broken = sent and isinstance(err, (OSError, http.client.IncompleteRead))
+        finally:
+            if sock is not None:
+                sock.close()
+        return None, NoAnswer("%s: %s" % (self._url, problem), not sent, broken)
 
-    def _get(self, *names: str, **query: Any) -> Any:
-        return self.request("GET", _path(names), query.items())
+    def _headers(self, data: Optional[bytes], key: Optional[str]) -> Dict[str, str]:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        if key is not None:
+            headers["Idempotency-Key"] = '"%s"' % key.replace("\\", "\\\\").replace('"', '\\"')
+        return headers
 
-    def _change(self, method: str, *names: str, body: Optional[Dict[str, Any]] = None,
-                **query: Any) -> int:
-        if "dry_run" in query:
-            query["dry-run"] = query.pop("dry_run")
-        key = body.pop("idempotency_key", None) if body else None
-        return int(self.request(method, _path(names), query.items(), body or None, key))
+    def _connect(self, deadline: float) -> socket.socket:
+        """Return a connection to the first address that accepts one, with TLS if wanted."""
+        problem = OSError("no address")     # type: Exception
+        port = self._port or (80 if self._tls is None else 443)
+        for family, kind, number, _, address in socket.getaddrinfo(
+                self._host, port, 0, socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, number)
+            try:
+                sock.settimeout(_left(deadline))
+                sock.connect(address)
+                if self._tls is None:
+                    return sock
+                sock.settimeout(_left(deadline))
+                return self._tls.wrap_socket(sock, server_hostname=self._host)
+            except (OSError, ValueError) as err:    # of Python 3.6: a certificate's ValueError
+                sock.close()
+                problem = err
+        raise problem
+
+    def _refusal(self, response: http.client.HTTPResponse, text: bytes) -> Optional[ApiError]:
+        """Return the error that the API answered, or None if it is not one of the API."""
+        if not 400 <= response.status < 600:
+            return None
+        body = _load(text)
+        if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+            return None
+        message, explain, detail = (
+            self._clean(body[name]) if isinstance(body.get(name), str) else ""
+            for name in ("message", "explain", "detail"))
+        later = response.headers.get("Retry-After") or ""
+        return ApiError(response.status, message, explain, detail,
+                        int(later) if re.match(r"[0-9]{1,6}\Z", later) else None)
+
+    def _clean(self, text: str) -> str:
+        """Return a foreign text without secrets and control characters, for an exception."""
+        for secret in self._secrets:
+            text = text.replace(secret, "<redacted>")
+        return "".join(char if char.isprintable() else " " for char in text[:MAX_TEXT])
 
     # -- the cluster -------------------------------------------------------------
 
-    def get_version(self) -> int:
-        """Version of the API: 2."""
-        return int(self.request("GET", "/version"))
-
-    def get_resources(self) -> List[Dict[str, str]]:
-        """What there is: ``[{"name", "uri"}]``."""
-        return list(self.request("GET", "/2"))
+    get_version = _get(int, "/version", "Version of the API: 2.")
+    get_resources = _get([dict], "/2", "What there is: ``[{name, uri}]``.")
+    get_info = _get(dict, "/2/info", "Everything about the cluster.")
+    get_operating_systems = _get([str], "/2/os", "What can be installed: ``name+variant``.")
+    modify_cluster = _put("/2/modify", "Change fields of OP_CLUSTER_SET_PARAMS.")
+    redistribute_config = _put("/2/redistribute-config", "Write the configuration to all nodes.")
+    get_tags = _get([str], "/2/tags", "Tags of the cluster.")
+    add_tags = _put("/2/tags", "Tag the cluster.", "tags")
+    delete_tags = _delete("/2/tags", "Remove tags of the cluster.", "tags")
 
     def get_features(self) -> List[str]:
         """What this API can do; nothing for one that is too old to be asked."""
         try:
-            return list(self._get("features"))
+            return list(self._send([str], "GET", "/2/features"))
         except ApiError as err:
             if err.code == 404:
                 return []
             raise
 
-    def get_info(self) -> Dict[str, Any]:
-        """Everything about the cluster."""
-        return dict(self._get("info"))
-
-    def get_operating_systems(self) -> List[str]:
-        """Names of what can be installed, ``name+variant``."""
-        return list(self._get("os"))
-
     def query(self, kind: str, fields: Iterable[str],
               qfilter: Optional[List[Any]] = None) -> Dict[str, Any]:
         """Any fields of all things of a kind: ``{"fields", "data"}``, cells ``[status, value]``."""
-        body = {"fields": list(fields), "qfilter": qfilter}
-        return dict(self.request("PUT", _path(("query", kind)), body=body))
+        return dict(self._send({"fields": list, "data": list}, "PUT", "/2/query/" + _quote(kind),
+                               body={"fields": list(fields), "qfilter": qfilter}, reads=True))
 
     def query_fields(self, kind: str, fields: Optional[Iterable[str]] = None) -> Dict[str, Any]:
         """Which fields there are of a kind: ``{"fields": [{"name", "title", ...}]}``."""
-        return dict(self._get("query", kind, "fields",
-                              fields=None if fields is None else ",".join(fields)))
+        words = None if fields is None else ",".join(fields)
+        return dict(self._send({"fields": list}, "GET", "/2/query/%s/fields" % _quote(kind),
+                               [("fields", words)]))
 
-    # -- nodes and groups ----------------------------------------------------------
+    # -- nodes, groups and networks ------------------------------------------------
 
-    def get_nodes(self, bulk: bool = False) -> List[Any]:
-        """Names of the nodes, or with ``bulk`` all about each."""
-        return _listed(self._get("nodes", bulk=bulk or None), bulk)
+    get_nodes = _names("/2/nodes", "id", "Names of the nodes; with ``bulk`` all about each.")
+    get_node = _get(dict, _NODE, "All about one node.")
+    get_node_role = _get(str, _NODE + "/role", "Role: master, master-candidate, regular, ...")
+    modify_node = _post(_NODE + "/modify", "Change fields of OP_NODE_SET_PARAMS.")
+    evacuate_node = _post(_NODE + "/evacuate", "Move instances off a node: primary-only, "
+                          "secondary-only or all.", "mode")
+    migrate_node = _post(_NODE + "/migrate", "Migrate every instance whose primary node it is.")
+    powercycle_node = _post(_NODE + "/powercycle", "Switch it off and on again.", query=("force",))
+    get_node_tags = _get([str], _NODE + "/tags", "Tags of a node.")
+    add_node_tags = _put(_NODE + "/tags", "Tag a node.", "tags")
+    delete_node_tags = _delete(_NODE + "/tags", "Remove tags of a node.", "tags")
 
-    def get_node(self, node: str) -> Dict[str, Any]:
-        """All about one node."""
-        return dict(self._get("nodes", node))
+    def set_node_role(self, node: str, role: str, force: Optional[bool] = None) -> int:
+        """Give a node another role, but for master."""
+        return self._change("PUT", "/2/nodes/%s/role" % _quote(node), [("force", force)], role)
 
-    def get_groups(self, bulk: bool = False) -> List[Any]:
-        """Names of the node groups, or with ``bulk`` all about each."""
-        return _listed(self._get("groups", bulk=bulk or None), bulk)
+    get_groups = _names("/2/groups", "name", "Names of the groups; with ``bulk`` all about each.")
+    get_group = _get(dict, _GROUP, "All about one node group.")
+    create_group = _post("/2/groups", "Make a group without nodes.", "group:group_name")
+    modify_group = _put(_GROUP + "/modify", "Change a group.")
+    rename_group = _put(_GROUP + "/rename", "Give a group another name.", "new_name")
+    delete_group = _delete(_GROUP, "Remove a group that has no nodes.")
+    assign_nodes = _put(_GROUP + "/assign-nodes", "Put nodes there.", "nodes", query=("force",))
 
-    def get_group(self, group: str) -> Dict[str, Any]:
-        """All about one node group."""
-        return dict(self._get("groups", group))
+    get_networks = _names("/2/networks", "name", "Names of the networks; or all about each.")
+    get_network = _get(dict, _NETWORK, "All about one network.")
+    create_network = _post("/2/networks", "Make a network of IPv4 addresses: ``192.0.2.0/24``.",
+                           "network:network_name", "addresses:network")
+    modify_network = _put(_NETWORK + "/modify", "Change a network.")
+    delete_network = _delete(_NETWORK, "Remove a network that no group is connected to.")
+    connect_network = _put(_NETWORK + "/connect", "Have the nodes of a group reach a network.",
+                           "group:group_name", "mode:network_mode", "link:network_link")
+    disconnect_network = _put(_NETWORK + "/disconnect", "Undo that.", "group:group_name")
 
     # -- instances -----------------------------------------------------------------
 
-    def get_instances(self, bulk: bool = False) -> List[Any]:
-        """Names of the instances, or with ``bulk`` all about each."""
-        return _listed(self._get("instances", bulk=bulk or None), bulk)
-
-    def get_instance(self, instance: str) -> Dict[str, Any]:
-        """All about one instance."""
-        return dict(self._get("instances", instance))
+    get_instances = _names("/2/instances", "id", "Names of the instances; or all about each.")
+    get_instance = _get(dict, _INSTANCE, "All about one instance.")
+    get_instance_details = _get(int, _INSTANCE + "/info", "A job whose result has all about an "
+                                "instance; ``static`` asks no node.", "static")
+    get_console = _get(dict, _INSTANCE + "/console", "How to reach a running one's console.")
+    get_instance_tags = _get([str], _INSTANCE + "/tags", "Tags of an instance.")
+    add_instance_tags = _put(_INSTANCE + "/tags", "Tag an instance.", "tags")
+    delete_instance_tags = _delete(_INSTANCE + "/tags", "Remove tags of an instance.", "tags")
 
     def create_instance(self, name: str, disk_template: str, disks: List[Dict[str, Any]],
                         nics: List[Dict[str, Any]], *, mode: str = "create",
-                        dry_run: Optional[bool] = None, reason: Optional[str] = None,
-                        **parameters: Any) -> int:
-        """Create an instance; ``parameters`` are fields of OP_INSTANCE_CREATE.
+                        **words: Any) -> int:
+        """Create an instance; ``words`` are fields of OP_INSTANCE_CREATE.
 
         Disks are ``{"size": MiB or "1G"}``, NICs ``{"mac", "ip", "mode", "link"}``, all
         of which may be left out.
         """
-        body = dict(parameters, __version__=1, instance_name=name, mode=mode,
-                    disk_template=disk_template, disks=disks, nics=nics)
-        return self._change("POST", "instances", body=body, dry_run=dry_run, reason=reason)
+        return int(self._create(__version__=1, instance_name=name, mode=mode, disks=disks,
+                                disk_template=disk_template, nics=nics, **words))
 
-    def delete_instance(self, instance: str, *, dry_run: Optional[bool] = None,
-                        reason: Optional[str] = None, **parameters: Any) -> int:
-        """Stop an instance and remove it with its disks."""
-        return self._change("DELETE", "instances", instance, body=parameters, dry_run=dry_run,
-                            reason=reason)
-
-    def start_instance(self, instance: str, *, force: Optional[bool] = None,
-                       no_remember: Optional[bool] = None, dry_run: Optional[bool] = None,
-                       reason: Optional[str] = None, **parameters: Any) -> int:
-        """Start an instance."""
-        return self._change("PUT", "instances", instance, "startup", body=parameters,
-                            force=force, no_remember=no_remember, dry_run=dry_run,
-                            reason=reason)
-
-    def stop_instance(self, instance: str, *, no_remember: Optional[bool] = None,
-                      dry_run: Optional[bool] = None, reason: Optional[str] = None,
-                      **parameters: Any) -> int:
-        """Stop an instance; ``timeout`` is how many seconds it may take by itself."""
-        return self._change("PUT", "instances", instance, "shutdown", body=parameters,
-                            no_remember=no_remember, dry_run=dry_run, reason=reason)
-
-    def reboot_instance(self, instance: str, kind: str = "hard", *,
-                        ignore_secondaries: Optional[bool] = None,
-                        dry_run: Optional[bool] = None, reason: Optional[str] = None,
-                        **parameters: Any) -> int:
-        """Reboot an instance: hard, soft or full."""
-        return self._change("POST", "instances", instance, "reboot", body=parameters,
-                            type=kind, ignore_secondaries=ignore_secondaries,
-                            dry_run=dry_run, reason=reason)
-
-    def reinstall_instance(self, instance: str, os: Optional[str] = None, *, start: bool = True,
-                           osparams: Optional[Dict[str, Any]] = None,
-                           reason: Optional[str] = None, **parameters: Any) -> int:
-        """Stop an instance, install its OS again (or another), and start it."""
-        body = dict(parameters, start=start)
-        body.update((key, value) for key, value in (("os", os), ("osparams", osparams))
-                    if value is not None)
-        return self._change("POST", "instances", instance, "reinstall", body=body,
-                            reason=reason)
-
-    def create_instances(self, instances: List[Dict[str, Any]], **parameters: Any) -> int:
-        """Create many: each as the body of one, without ``__version__``."""
-        return self._do("POST", "instances-multi-alloc", body=dict(
-            parameters, instances=instances))
-
-    def modify_instance(self, instance: str, **parameters: Any) -> int:
-        """Change an instance; ``parameters`` are fields of OP_INSTANCE_SET_PARAMS."""
-        return self._do("PUT", "instances", instance, "modify", body=parameters)
-
-    def rename_instance(self, instance: str, new_name: str, **parameters: Any) -> int:
-        """Give an instance another name."""
-        return self._do("PUT", "instances", instance, "rename", body=dict(
-            parameters, new_name=new_name))
-
-    def migrate_instance(self, instance: str, **parameters: Any) -> int:
-        """Move an instance, which may run, to another of its nodes."""
-        return self._do("PUT", "instances", instance, "migrate", body=parameters)
-
-    def failover_instance(self, instance: str, **parameters: Any) -> int:
-        """Stop an instance and start it on another of its nodes."""
-        return self._do("PUT", "instances", instance, "failover", body=parameters)
-
-    def get_console(self, instance: str) -> Dict[str, Any]:
-        """How to reach the console of an instance that runs."""
-        return dict(self._get("instances", instance, "console"))
-
-    def get_instance_details(self, instance: str, static: Optional[bool] = None) -> int:
-        """A job whose result has all about an instance; ``static`` asks no node."""
-        return int(self._get("instances", instance, "info", static=static))
-
-    def activate_disks(self, instance: str, **parameters: Any) -> int:
-        """Make the disks of a stopped instance usable on its node."""
-        return self._do("PUT", "instances", instance, "activate-disks", body=parameters)
-
-    def deactivate_disks(self, instance: str, **parameters: Any) -> int:
-        """Undo ``activate_disks``."""
-        return self._do("PUT", "instances", instance, "deactivate-disks", body=parameters)
-
-    def grow_disk(self, instance: str, disk: int, amount: int, **parameters: Any) -> int:
-        """Make a disk ``amount`` MiB longer."""
-        return self._do("POST", "instances", instance, "disk", str(disk), "grow", body=dict(
-            parameters, amount=amount))
-
-    def replace_disks(self, instance: str, mode: str, **parameters: Any) -> int:
-        """Make disks anew that are kept on two nodes, or one of their two places."""
-        return self._do("POST", "instances", instance, "replace-disks", body=dict(
-            parameters, mode=mode))
-
-    def recreate_disks(self, instance: str, **parameters: Any) -> int:
-        """Make the disks of an instance that has lost them anew, empty."""
-        return self._do("POST", "instances", instance, "recreate-disks", body=parameters)
-
-    def prepare_export(self, instance: str, mode: str) -> int:
-        """A job whose result is what ``export_instance`` needs."""
-        return self._do("PUT", "instances", instance, "prepare-export", body={"mode": mode})
-
-    def export_instance(self, instance: str, destination: Any, **parameters: Any) -> int:
-        """Write the disks of an instance to a node, or to another cluster."""
-        return self._do("PUT", "instances", instance, "export", body=dict(
-            parameters, destination=destination))
-
-    # -- changes of nodes, groups, networks and the cluster -------------------------------
-
-    def get_node_role(self, node: str) -> str:
-        """master, master-candidate, regular, drained or offline."""
-        return str(self._get("nodes", node, "role"))
-
-    def set_node_role(self, node: str, role: str, force: Optional[bool] = None) -> int:
-        """Give a node another role, but for master."""
-        return int(self.request("PUT", _path(("nodes", node, "role")), [("force", force)], role))
-
-    def modify_node(self, node: str, **parameters: Any) -> int:
-        """Change a node; ``parameters`` are fields of OP_NODE_SET_PARAMS."""
-        return self._do("POST", "nodes", node, "modify", body=parameters)
-
-    def evacuate_node(self, node: str, mode: str, **parameters: Any) -> int:
-        """Move instances off a node: primary-only, secondary-only or all."""
-        return self._do("POST", "nodes", node, "evacuate", body=dict(parameters, mode=mode))
-
-    def migrate_node(self, node: str, **parameters: Any) -> int:
-        """Migrate every instance whose primary node it is."""
-        return self._do("POST", "nodes", node, "migrate", body=parameters)
-
-    def powercycle_node(self, node: str, force: Optional[bool] = None) -> int:
-        """Switch a node off and on again."""
-        return self._change("POST", "nodes", node, "powercycle", force=force)
-
-    def create_group(self, group: str, **parameters: Any) -> int:
-        """Make a group of nodes, without nodes."""
-        return self._do("POST", "groups", body=dict(parameters, group_name=group))
-
-    def modify_group(self, group: str, **parameters: Any) -> int:
-        """Change a group."""
-        return self._do("PUT", "groups", group, "modify", body=parameters)
-
-    def rename_group(self, group: str, new_name: str) -> int:
-        """Give a group another name."""
-        return self._do("PUT", "groups", group, "rename", body={"new_name": new_name})
-
-    def delete_group(self, group: str) -> int:
-        """Remove a group that has no nodes."""
-        return self._do("DELETE", "groups", group)
-
-    def assign_nodes(self, group: str, nodes: List[str], force: Optional[bool] = None) -> int:
-        """Put nodes into a group."""
-        return self._change("PUT", "groups", group, "assign-nodes", body={"nodes": nodes},
-                            force=force)
-
-    def get_networks(self, bulk: bool = False) -> List[Any]:
-        """Names of the networks, or with ``bulk`` all about each."""
-        return _listed(self._get("networks", bulk=bulk or None), bulk)
-
-    def get_network(self, network: str) -> Dict[str, Any]:
-        """All about one network."""
-        return dict(self._get("networks", network))
-
-    def create_network(self, network: str, addresses: str, **parameters: Any) -> int:
-        """Make a network of IPv4 addresses such as ``192.0.2.0/24``."""
-        return self._do("POST", "networks", body=dict(
-            parameters, network_name=network, network=addresses))
-
-    def modify_network(self, network: str, **parameters: Any) -> int:
-        """Change a network."""
-        return self._do("PUT", "networks", network, "modify", body=parameters)
-
-    def delete_network(self, network: str) -> int:
-        """Remove a network that no group is connected to."""
-        return self._do("DELETE", "networks", network)
-
-    def connect_network(self, network: str, group: str, mode: str, link: str,
-                        **parameters: Any) -> int:
-        """Have the nodes of a group reach a network."""
-        return self._do("PUT", "networks", network, "connect", body=dict(
-            parameters, group_name=group, network_mode=mode, network_link=link))
-
-    def disconnect_network(self, network: str, group: str) -> int:
-        """Undo ``connect_network``."""
-        return self._do("PUT", "networks", network, "disconnect", body={"group_name": group})
-
-    def modify_cluster(self, **parameters: Any) -> int:
-        """Change the cluster; ``parameters`` are fields of OP_CLUSTER_SET_PARAMS."""
-        return self._do("PUT", "modify", body=parameters)
-
-    def redistribute_config(self) -> int:
-        """Write the configuration to all nodes again."""
-        return self._do("PUT", "redistribute-config")
-
-    def _do(self, method: str, *names: str, body: Optional[Dict[str, Any]] = None) -> int:
-        """A change whose words of the query are the common ones."""
-        parameters = dict(body or {})
-        words = {name: parameters.pop(name, None) for name in ("dry_run", "reason")}
-        return self._change(method, *names, body=parameters, **words)
+    _create = _post("/2/instances", "")
+    create_instances = _post("/2/instances-multi-alloc", "Create many: each as the body of one, "
+                             "without ``__version__``.", "instances")
+    delete_instance = _delete(_INSTANCE, "Stop an instance and remove it with its disks.")
+    start_instance = _put(_INSTANCE + "/startup", "Start an instance.",
+                          query=("force", "no_remember"))
+    stop_instance = _put(_INSTANCE + "/shutdown", "Stop an instance; ``timeout`` is how many "
+                         "seconds it may take by itself.", query=("no_remember",))
+    reboot_instance = _post(_INSTANCE + "/reboot", "Reboot an instance: hard, soft or full.",
+                            query=("kind:type", "ignore_secondaries"))
+    reinstall_instance = _post(_INSTANCE + "/reinstall", "Stop an instance, install its OS again "
+                               "(or another), and start it, unless ``start`` is false.",
+                               optional=("os", "start", "osparams"))
+    modify_instance = _put(_INSTANCE + "/modify", "Change fields of OP_INSTANCE_SET_PARAMS.")
+    rename_instance = _put(_INSTANCE + "/rename", "Give an instance another name.", "new_name")
+    migrate_instance = _put(_INSTANCE + "/migrate", "Move one, which may run, to its other node.")
+    failover_instance = _put(_INSTANCE + "/failover", "Stop it and start it on its other node.")
+    activate_disks = _put(_INSTANCE + "/activate-disks", "Make a stopped one's disks usable.")
+    deactivate_disks = _put(_INSTANCE + "/deactivate-disks", "Undo ``activate_disks``.")
+    grow_disk = _post(_INSTANCE + "/disk/{disk}/grow", "Add ``amount`` MiB to a disk.", "amount")
+    replace_disks = _post(_INSTANCE + "/replace-disks", "Make mirrored disks anew.", "mode")
+    recreate_disks = _post(_INSTANCE + "/recreate-disks", "Make lost disks anew, empty.")
+    prepare_export = _put(_INSTANCE + "/prepare-export", "A job whose result is what "
+                          "``export_instance`` needs.", "mode")
+    export_instance = _put(_INSTANCE + "/export", "Write the disks of an instance to a node, or "
+                           "to another cluster.", "destination")
 
     # -- job filters ------------------------------------------------------------------
 
-    def get_filters(self) -> List[Dict[str, Any]]:
-        """All rules, with all about each."""
-        return list(self._get("filters", bulk=True))
+    get_filters = _get([dict], "/2/filters?bulk=1", "All rules, with all about each.")
 
     def put_filter(self, uuid: Optional[str] = None, **rule: Any) -> str:
         """Store a rule, or replace the one of this uuid; its uuid.
 
         ``rule``: priority, predicates, action and reason.
         """
-        return str(self.request("POST", _path(("filters",)), body=rule) if uuid is None
-                   else self.request("PUT", _path(("filters", uuid)), body=rule))
+        method, path = ("POST", "") if uuid is None else ("PUT", "/" + _quote(uuid))
+        return str(self._send(str, method, "/2/filters" + path, body=rule))
 
     def delete_filter(self, uuid: str) -> None:
         """Remove a rule."""
-        self.request("DELETE", _path(("filters", uuid)))
-
-    # -- tags ------------------------------------------------------------------------
-
-    def get_tags(self) -> List[str]:
-        """Tags of the cluster."""
-        return list(self._get("tags"))
-
-    def add_tags(self, tags: Iterable[str], **words: Any) -> int:
-        """Tag the cluster."""
-        return self._tags("PUT", tags, words)
-
-    def delete_tags(self, tags: Iterable[str], **words: Any) -> int:
-        """Remove tags of the cluster."""
-        return self._tags("DELETE", tags, words)
-
-    def get_node_tags(self, node: str) -> List[str]:
-        """Tags of a node."""
-        return list(self._get("nodes", node, "tags"))
-
-    def add_node_tags(self, node: str, tags: Iterable[str], **words: Any) -> int:
-        """Tag a node."""
-        return self._tags("PUT", tags, words, "nodes", node)
-
-    def delete_node_tags(self, node: str, tags: Iterable[str], **words: Any) -> int:
-        """Remove tags of a node."""
-        return self._tags("DELETE", tags, words, "nodes", node)
-
-    def get_instance_tags(self, instance: str) -> List[str]:
-        """Tags of an instance."""
-        return list(self._get("instances", instance, "tags"))
-
-    def add_instance_tags(self, instance: str, tags: Iterable[str], **words: Any) -> int:
-        """Tag an instance."""
-        return self._tags("PUT", tags, words, "instances", instance)
-
-    def delete_instance_tags(self, instance: str, tags: Iterable[str], **words: Any) -> int:
-        """Remove tags of an instance."""
-        return self._tags("DELETE", tags, words, "instances", instance)
-
-    def _tags(self, method: str, tags: Iterable[str], words: Dict[str, Any],
-              *names: str) -> int:
-        # In the query, where every version of Ganeti reads them.
-        query = [("tag", tag) for tag in tags]
-        query += [(name.replace("_", "-"), value) for name, value in words.items()
-                  if name != "idempotency_key"]
-        return int(self.request(method, _path((*names, "tags")), query,
-                                idempotency_key=words.get("idempotency_key")))
+        self.request("DELETE", "/2/filters/" + _quote(uuid))
 
     # -- jobs ------------------------------------------------------------------------
 
     def get_jobs(self, bulk: bool = False, *, status: Optional[Iterable[str]] = None,
-                 since: Optional[float] = None, after: Optional[int] = None,
-                 order: Optional[str] = None, limit: Optional[int] = None,
-                 archived: Optional[bool] = None) -> List[Any]:
+                 since: Optional[float] = None, **words: Any) -> List[Any]:
         """Numbers of the jobs, or with ``bulk`` all about each but log and results.
 
         Of those with any of these statuses, received at ``since`` (seconds since 1970) or
-        later, beyond the number ``after``, in the order "asc" or "desc", at most ``limit``.
+        later, beyond the number ``after``, in the ``order`` "asc" or "desc", at most ``limit``,
+        and ``archived`` ones as well or not.
         """
-        words = None if status is None else ",".join(status)
-        jobs = self._get("jobs", bulk=bulk or None, status=words, after=after, order=order,
-                         since=None if since is None else "%.6f" % since, limit=limit,
-                         archived=archived)
+        query = dict(words, bulk=bulk or None, status=None if status is None else ",".join(status),
+                     since=None if since is None else "%.6f" % since)
+        jobs = self._send([{"id": int}], "GET", "/2/jobs", query.items())
         return list(jobs) if bulk else [int(job["id"]) for job in jobs]
 
     def get_job(self, job: int) -> Dict[str, Any]:
         """All about one job."""
-        return dict(self._get("jobs", str(job)))
+        return dict(self._send({"status": str}, "GET", "/2/jobs/" + _quote(job)))
 
     def cancel_job(self, job: int) -> Tuple[bool, str]:
         """Cancel a job: whether that was possible, and what becomes of it."""
-        done, text = self.request("DELETE", _path(("jobs", str(job))))
-        return bool(done), str(text)
+        done, text = self._send((bool, str), "DELETE", "/2/jobs/" + _quote(job))
+        return done, text
 
     def wait_for_job(self, job: int, timeout: Optional[float] = None,
                      pause: Callable[[float], object] = time.sleep) -> Dict[str, Any]:
@@ -522,18 +558,136 @@ class GanetiClient:
             if found["status"] == "success":
                 return found
             if found["status"] in FINAL:
-                raise JobError(found)
+                raise JobError(found, self._clean)
             if timeout is not None and waited >= timeout:
-                raise TimeoutError("job %d is still %s" % (job, found["status"]))
+                raise TimeoutError(self._clean("job %d is still %s" % (job, found["status"])))
             pause(step)
             waited += step
             step = min(step * 1.5, 2.0)
 
 
-def _path(names: Iterable[str]) -> str:
-    return "/2/" + "/".join(urllib.parse.quote(name, safe="") for name in names)
+def _quote(name: Any) -> str:
+    return urllib.parse.quote(str(name), safe="")
 
 
-def _listed(entries: List[Dict[str, Any]], bulk: bool) -> List[Any]:
-    """Objects as they are, or only their names: ``id`` in Ganeti, for groups ``name``."""
-    return list(entries) if bulk else [entry.get("name", entry.get("id")) for entry in entries]
+def _read_url(url: str) -> Optional[urllib.parse.SplitResult]:
+    """Return the parts of the API's URL, or None if it cannot be one."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = bool((parts.hostname or "").encode("idna")) and (parts.port or 1) > 0
+    except ValueError:
+        return None
+    # In a path or a query, these may come from a password that is not quoted.
+    strange = parts.query or parts.fragment or re.search("[@?#]", parts.path)
+    return (parts if usable and not strange and parts.scheme in ("http", "https")
+            and re.match(r"[!-~]*\Z", url) else None)
+
+
+def _receive(wire: _Wire, method: str) -> Tuple[http.client.HTTPResponse, bytes]:
+    """Read an answer and return it with its whole body."""
+    for _ in range(MAX_INTERIM):
+        response = http.client.HTTPResponse(wire, method=method)    # type: ignore[arg-type]
+        response.begin()
+        if response.status >= 200:
+            break
+        response.fp = None                  # type: ignore[assignment]  # it would close the reader
+    else:
+        raise _Wrong("it gives no final answer")
+    lengths = set(response.headers.get_all("Content-Length") or [])
+    codings = ",".join(response.headers.get_all("Transfer-Encoding") or ["chunked"])
+    if (codings.lower() != "chunked" or len(lengths) > 1
+            or not all(re.match(r"[0-9]{1,18}\Z", length) for length in lengths)):
+        raise _Wrong("it does not say clearly how long its answer is")
+    if (response.headers.get("Content-Encoding") or "identity").lower() != "identity":
+        raise _Wrong("its answer is compressed, which nobody asked for")
+    wire.room += MAX_ANSWER
+    parts = []                              # type: List[bytes]
+    while not parts or parts[-1]:
+        parts.append(response.read(64 * 1024))
+    if response.length:                     # so much of what was announced did not come
+        raise http.client.IncompleteRead(b"")
+    return response, b"".join(parts)
+
+
+def _result(kind: Any, status: int, body: bytes) -> Any:
+    """Return the value of an answer; raise ``_Wrong`` if it is not what was promised."""
+    if 300 <= status < 400:
+        raise _Wrong("it answers with a redirect (HTTP status %d), which is not followed: give "
+                     "the URL of the API itself" % status)
+    if not 200 <= status < 300:
+        raise _Wrong("it answers HTTP status %d, and not as the API would" % status)
+    if status == 204 and kind is object:
+        return None
+    value = _load(body)
+    if value is _JUNK:
+        raise _Wrong("its answer is not JSON")
+    problem = _misfit(value, kind)
+    if problem:
+        raise _Wrong(problem)
+    return value
+
+
+def _explain(err: Exception, timeout: float) -> str:
+    """Say what went wrong in words of our own: those of the answer may hold anything."""
+    if isinstance(err, _Wrong):
+        return str(err)
+    if isinstance(err, socket.timeout):
+        return "there was no whole answer within %g seconds" % timeout
+    reason = getattr(err, "reason", None)
+    if isinstance(err, ssl.CertificateError) or reason == "CERTIFICATE_VERIFY_FAILED":
+        return ("its certificate is not trusted (%s): give the right one as ca_file"
+                % getattr(err, "verify_message", "it is for another host, or unknown"))
+    if isinstance(err, ssl.SSLError):
+        return "TLS failed (%s)" % str(reason or "no reason given").replace("_", " ").lower()
+    if isinstance(err, http.client.IncompleteRead):
+        return "its answer is cut off"
+    if isinstance(err, OSError):            # also RemoteDisconnected, which has no words
+        return err.strerror or "it closed the connection without an answer"
+    return "it does not answer in HTTP"
+
+
+def _number(make: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(digits: str) -> Any:
+        value = make(digits) if len(digits) <= MAX_DIGITS else None
+        if value in (None, float("inf"), float("-inf")):
+            raise ValueError
+        return value
+    return read
+
+
+_JSON = json.JSONDecoder(parse_int=_number(int), parse_float=_number(float),
+                         parse_constant=_number(lambda name: None))
+_JUNK = object()
+_KINDS = {dict: "an object", list: "a list", str: "a text", int: "an integer",
+          bool: "true or false", float: "a number", type(None): "null"}
+
+
+def _load(body: bytes) -> Any:
+    """Return the value of a JSON text, or ``_JUNK`` if it is not JSON."""
+    try:
+        return _JSON.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError, MemoryError):
+        return _JUNK
+
+
+def _misfit(value: Any, kind: Any) -> str:
+    """Say what is wrong with a value; return "" if it fits its kind.
+
+    A kind is a type; ``[kind]`` for a list of these; ``(kind, kind)`` for a list of two; or
+    ``{name: kind}`` for an object that has these members.
+    """
+    wanted = kind                           # type: Any
+    if not isinstance(kind, type):
+        wanted = dict if isinstance(kind, dict) else list
+    if wanted is int and isinstance(value, str) and re.match(r"[0-9]{1,18}\Z", value):
+        return ""                           # a job's number, before Ganeti 2.7
+    if not isinstance(value, wanted) or wanted is int and isinstance(value, bool):
+        return "it answers %s instead of %s" % (_KINDS[type(value)], _KINDS[wanted])
+    parts = []                              # type: List[Tuple[Any, Any]]
+    if isinstance(kind, list):
+        parts = [(part, kind[0]) for part in value]
+    elif isinstance(kind, tuple):
+        parts = list(zip(value, kind)) if len(value) == len(kind) else [(None, list)]
+    elif isinstance(kind, dict):
+        parts = [(value.get(name), its_kind) for name, its_kind in kind.items()]
+    return next((problem for problem in (_misfit(*part) for part in parts) if problem), "")
