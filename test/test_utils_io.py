@@ -16,6 +16,12 @@ def test_write_replaces_and_sets_the_mode(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.parametrize("name", ["a" * 255, "\N{EURO SIGN}" * 85])
+def test_a_name_may_be_as_long_as_a_directory_takes(tmp_path, name):
+    io.write_file(str(tmp_path / name), "text")
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_a_failed_write_leaves_everything_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")

@@ -30,7 +30,8 @@ def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool
     ``replace`` there must be none yet (``FileExistsError``).
     """
     directory, name = os.path.split(path)
-    temporary = pathutils.inside(directory, f".{name}.{secrets.token_hex(4)}")
+    # Cut short: with what is added, a long name would not fit into a directory.
+    temporary = pathutils.inside(directory, f".{name[:60]}.{secrets.token_hex(4)}")
     content = data.encode("utf-8") if isinstance(data, str) else data
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
