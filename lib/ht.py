@@ -175,6 +175,21 @@ def is_os_name(value: object) -> bool:
     return isinstance(value, str) and _OS_NAME.fullmatch(value) is not None
 
 
+def fits_environment(text: str) -> bool:
+    """Can a program be given this text as (part of) an argument or a variable?
+
+    Not with a NUL, which would end it, nor with half of a surrogate pair, which JSON can say
+    and UTF-8 cannot.
+    """
+    if "\0" in text:
+        return False
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 _TAG = re.compile(r"[A-Za-z0-9_.+*/:@-]+", re.ASCII)
 
 

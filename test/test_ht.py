@@ -68,6 +68,13 @@ def test_os_names(name, good):
     assert ht.is_os_name(name) is good
 
 
+@pytest.mark.parametrize("text, good", [
+    ("", True), ("a=b\n", True), ("\u00e9\N{EURO SIGN}", True), ("a\0b", False), ("\0", False),
+    ("\ud800", False), ("\udc80", False)])
+def test_what_a_program_can_be_given(text, good):
+    assert ht.fits_environment(text) == good
+
+
 def test_long_values_are_cut_in_messages():
     assert len(ht.shorten("x" * 1000)) == 80
 

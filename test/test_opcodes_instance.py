@@ -20,7 +20,8 @@ def test_a_creation_needs_little():
     {"disks": [{"mode": []}]}, {"disks": [{"size": 1, "name": 5}]}, {"disks": [{"vg": ""}]},
     {"disks": [{"size": 1, "spindles": "x"}]}, {"nics": [{"mac": ""}]}, {"tags": [""]},
     {"disks": [1]}, {"nics": [{"speed": "1"}]}, {"nics": [{"vlan": 5}]}, {"tags": [1]},
-    {"start": 1}, {"pnode": ""}, {"osparams": []}])
+    {"start": 1}, {"pnode": ""}, {"osparams": []}, {"disks": [{"name": "a\0b"}]},
+    {"nics": [{"name": "a\0b"}]}, {"nics": [{"link": "\ud800"}]}, {"disks": [{"vg": "\0"}]}])
 def test_a_creation_refuses(change):
     with pytest.raises(opcodes.FieldError, match=next(iter(change))):
         opcodes.OpInstanceCreate(**{**CREATE, **change})
@@ -55,3 +56,15 @@ def test_secret_os_parameters_are_never_shown(cls):
     fields = CREATE if cls is opcodes.OpInstanceCreate else NAME
     op = cls(**fields, osparams_secret={"key": "s3cret"}, osparams_private={"x": "pr1vate"})
     assert "s3cret" not in str(op.to_view()) and "pr1vate" not in str(op.to_view())
+
+
+@pytest.mark.parametrize("field", ["osparams", "osparams_private", "osparams_secret"])
+@pytest.mark.parametrize("cls, values", [
+    (opcodes.OpInstanceCreate, CREATE), (opcodes.OpInstanceReinstall, NAME)])
+def test_os_parameters_are_what_a_variable_can_hold(cls, values, field):
+    good = {"dhcp": "yes", "size": 8, "none": "", "ü": "é\n"}
+    assert getattr(cls(**values, **{field: good}), field) == good
+    for bad in ({"x": {"a": 1}}, {"x": None}, {"x": True}, {"x": ["a"]}, {"x": 1.5},
+                {"x": "a\0b"}, {"x": "\ud800"}, {"a=b": "x"}, {"a\0b": "x"}):
+        with pytest.raises(opcodes.FieldError, match=f"'{field}' must be"):
+            cls(**values, **{field: bad})

@@ -15,7 +15,8 @@ _MAY_BE_EMPTY = ("ip", "vlan")
 def is_disk(parameters: dict[str, Any]) -> bool:
     """Can luxid read a disk's keys, whatever its size? Null is what is not given."""
     return (parameters.get("mode") in (None, *constants.DISK_ACCESS)
-            and all(value is None or (isinstance(value, str) and value != "")
+            and all(value is None or (isinstance(value, str) and value != ""
+                                      and ht.fits_environment(value))
                     for value in map(parameters.get, _DISK_TEXTS))
             and (parameters.get("spindles") is None
                  or ht.check_for(int).fits(parameters["spindles"])))
@@ -24,7 +25,7 @@ def is_disk(parameters: dict[str, Any]) -> bool:
 def is_nic(parameters: dict[str, Any]) -> bool:
     """A network card's known keys, each with a text or null, as luxid reads them."""
     return (parameters.keys() <= constants.NIC_KEYS
-            and all(value is None or (isinstance(value, str)
+            and all(value is None or (isinstance(value, str) and ht.fits_environment(value)
                                       and (value != "" or key in _MAY_BE_EMPTY))
                     for key, value in parameters.items()))
 
@@ -36,6 +37,19 @@ DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
 NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     "a list of objects with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
     lambda nics: all(map(is_nic, nics)))]
+
+
+def _are_os_params(parameters: dict[str, Any]) -> bool:
+    """Can each become a variable of a script? A whole number is as good as its digits."""
+    return (all("=" not in name and ht.fits_environment(name) for name in parameters)
+            and all(ht.fits_environment(value) if isinstance(value, str)
+                    else ht.check_for(int).fits(value) for value in parameters.values()))
+
+
+#: Parameters of an OS. Ganeti takes any value here, and its job then fails on all others.
+OsParams = Annotated[dict[str, Any], ht.Refinement(
+    "an object with texts (or whole numbers) for values, none with NUL, and no = in its keys",
+    _are_os_params)]
 
 
 def _one_of(words: frozenset[str]) -> ht.Refinement:
@@ -90,9 +104,9 @@ class OpInstanceCreate(OpCode):
     no_install: bool | None = None
     opportunistic_locking: bool = False
     os_type: ht.NonEmptyString | None = None
-    osparams: dict[str, Any] = {}
-    osparams_private: dict[str, Any] | None = None
-    osparams_secret: dict[str, Any] | None = None
+    osparams: OsParams = {}
+    osparams_private: OsParams | None = None
+    osparams_secret: OsParams | None = None
     pnode: ht.NonEmptyString | None = None
     pnode_uuid: ht.NonEmptyString | None = None
     snode: ht.NonEmptyString | None = None
@@ -177,9 +191,9 @@ class OpInstanceReinstall(OpCode):
     instance_uuid: ht.NonEmptyString | None = None
     force_variant: bool = False
     os_type: ht.NonEmptyString | None = None
-    osparams: dict[str, Any] | None = None
-    osparams_private: dict[str, Any] | None = None
-    osparams_secret: dict[str, Any] | None = None
+    osparams: OsParams | None = None
+    osparams_private: OsParams | None = None
+    osparams_secret: OsParams | None = None
 
 
 @opcode
