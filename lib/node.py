@@ -191,7 +191,7 @@ class NodeAgent(ABC):
         return found
 
     def run_os_create(self, instance: Instance, *, reinstall: bool, run: osdef.Run,
-                      secrets: Mapping[str, Any] | None = None) -> None:
+                      secrets: Mapping[str, Any] | None = None, debug_level: int = 0) -> None:
         """Run the create script of an instance's OS.
 
         ``secrets`` are OS parameters that must not be seen anywhere. ``OpExecError``
@@ -200,21 +200,34 @@ class NodeAgent(ABC):
         """
         hidden = {**instance.osparams_private, **(secrets or {})}
         definition = self.os_definition(instance.os)
-        osdef.run_create(definition, self._subject(instance, hidden), self._paths, run,
-                         reinstall=reinstall, hidden=hidden)
+        osdef.run_create(definition, self._subject(instance, hidden, debug_level), self._paths,
+                         run, reinstall=reinstall, hidden=hidden)
 
-    def _subject(self, instance: Instance, hidden: Mapping[str, Any]) -> osdef.Subject:
-        name, _ = osdef.split_name(instance.os)
-        cluster_wide = self._facts.cluster.osparams
+    def run_os_verify(self, os_name: str, osparams: Mapping[str, Any],
+                      hidden: Mapping[str, Any], run: osdef.Run | None) -> None:
+        """Have an OS check the values of its parameters; ``hidden`` ones are private or secret.
+
+        ``OpExecError`` quotes what its script says; a canceled job ends the script and raises
+        ``JobCanceled``.
+        """
+        osdef.run_verify(self.os_definition(os_name), os_name,
+                         {**self._cluster_osparams(os_name), **osparams, **hidden}, run,
+                         hidden=hidden)
+
+    def _subject(self, instance: Instance, hidden: Mapping[str, Any],
+                 debug_level: int) -> osdef.Subject:
         return osdef.Subject(
-            instance=instance, primary_node=self.node.name,
-            secondary_nodes=[self._facts.node_by_uuid(uuid).name
-                             for uuid in instance.secondary_nodes],
-            beparams=self._facts.beparams(instance), hvparams=self._facts.hvparams(instance),
-            osparams={**cluster_wide.get(name, {}), **cluster_wide.get(instance.os, {}),
-                      **instance.osparams, **hidden},
+            instance=instance, beparams=self._facts.beparams(instance),
+            hvparams=self._facts.hvparams(instance),
+            osparams={**self._cluster_osparams(instance.os), **instance.osparams, **hidden},
             disk_paths=[*map(self.disk_path, instance.disks)],
-            nicparams=[*map(self._facts.nicparams, instance.nics)])
+            nicparams=[*map(self._facts.nicparams, instance.nics)], debug_level=debug_level)
+
+    def _cluster_osparams(self, os_name: str) -> dict[str, Any]:
+        """The cluster's parameters of an OS, those of its variant before those of all."""
+        cluster_wide = self._facts.cluster.osparams
+        return {**cluster_wide.get(osdef.split_name(os_name)[0], {}),
+                **cluster_wide.get(os_name, {})}
 
 
 class LocalNode(NodeAgent):

@@ -2,13 +2,19 @@
 
 Layout, files and environment are those of ganeti-os-interface(7), API versions
 10, 15 and 20. A definition with variants is named ``name+variant``.
+
+A script gets its environment and nothing else. When it fails or its job is canceled,
+whatever it started is ended too. Its last words become part of an error that others read,
+without the values of private and secret parameters.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,21 +22,30 @@ from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.objects import Instance
 from ganeti.utils import process
+from ganeti.utils.redaction import redact
 from ganeti.utils.text import nice_key
 
 SCRIPTS = ("create", "export", "import", "rename")
 VERIFY_SCRIPT = "verify"                # from version 20 on
+#: A create script that Ganeti 3.0 runs in a virtual machine made for that.
+UNTRUSTED_SCRIPT = "create_untrusted"
 VERSION_FILE = "ganeti_api_version"
 VARIANTS_FILE = "variants.list"         # from version 15 on, may be missing
 PARAMETERS_FILE = "parameters.list"     # from version 20 on
 
-#: Lines of a failed script's log that its error quotes.
+#: Lines of a failed script's output that its error quotes.
 QUOTED_LINES = 10
+#: What a verify script may take (Ganeti's nodes have as long to answer).
+VERIFY_SECONDS = 300.0
+#: The checks that a verify script is told to make: all that there are in version 20.
+VERIFY_CHECKS = ("parameters",)
 
-#: What stands for a secret in words that others may read.
-REDACTED = "<redacted>"
-#: Shorter secrets would hide half of any text.
-_REDACTED_MIN = 3
+#: Bytes that the name of a file may have.
+_NAME_MAX = 255
+#: Of these, for the name of an OS in the name of a log.
+_OS_NAME_MAX = 64
+#: The first version whose definitions name their parameters and check their values.
+_VERSION_WITH_PARAMETERS = 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,7 @@ class OsDefinition:
     api_versions: tuple[int, ...] = ()
     variants: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()       # name, description
+    untrusted: bool = False
 
     @property
     def valid(self) -> bool:
@@ -53,6 +69,11 @@ class OsDefinition:
     def api_version(self) -> int:
         """The newest version that it and we know."""
         return max(set(self.api_versions) & constants.OS_API_VERSIONS)
+
+    @property
+    def names_parameters(self) -> bool:
+        """Does it say which parameters it has? Older ones are given any."""
+        return self.api_version >= _VERSION_WITH_PARAMETERS
 
     @property
     def full_names(self) -> list[str]:
@@ -106,16 +127,24 @@ def find(search_path: Sequence[str], os_name: str) -> OsDefinition | None:
 def load(name: str, path: str) -> OsDefinition:
     """Read one definition; a defect makes it invalid, never an exception."""
     versions: tuple[int, ...] = ()
+    untrusted = os.path.exists(pathutils.inside(path, UNTRUSTED_SCRIPT))
     try:
         versions = _versions(path)
         newest = max(versions)
-        scripts = SCRIPTS + ((VERIFY_SCRIPT,) if newest >= 20 else ())
+        if untrusted:
+            raise _Broken(f"its script {UNTRUSTED_SCRIPT} is to run in a virtual machine of its "
+                          "own, which this version does not support; remove that script and "
+                          "have a script create, if it may run on the node")
+        scripts = [*SCRIPTS]
+        if newest >= _VERSION_WITH_PARAMETERS:
+            scripts.append(VERIFY_SCRIPT)
         for script in scripts:
             _check_script(pathutils.inside(path, script))
         variants = _lines(path, VARIANTS_FILE, required=False) if newest >= 15 else []
-        parameters = _lines(path, PARAMETERS_FILE, required=True) if newest >= 20 else []
+        parameters = (_lines(path, PARAMETERS_FILE, required=True)
+                      if newest >= _VERSION_WITH_PARAMETERS else [])
     except _Broken as err:
-        return OsDefinition(name, path, str(err), versions)
+        return OsDefinition(name, path, str(err), versions, untrusted=untrusted)
     return OsDefinition(name, path, "", versions, tuple(variants),
                         tuple(_parameter(line) for line in parameters))
 
@@ -156,7 +185,7 @@ def _check_script(path: str) -> None:
 
 def _parameter(line: str) -> tuple[str, str]:
     name, *words = line.split(maxsplit=1)
-    return name.lower(), words[0] if words else ""
+    return name, words[0] if words else ""
 
 
 # -- may it be used ---------------------------------------------------------------
@@ -164,9 +193,15 @@ def _parameter(line: str) -> tuple[str, str]:
 def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False) -> None:
     """``OpPrereqError`` when an OS name's variant does not fit its definition.
 
-    ``force`` takes a variant that the definition does not list: it may know more.
+    ``force`` takes any name of a variant, and none: the definition may know more than it
+    lists.
     """
     _, variant = split_name(os_name)
+    if variant and not ht.is_os_name(f"{definition.name}+{variant}"):
+        raise errors.OpPrereqError(f"Invalid variant {ht.shorten(variant)} of OS "
+                                   f"'{definition.name}'", ErrorCode.INVAL)
+    if force:
+        return
     if not definition.variants:
         if variant:
             raise errors.OpPrereqError(
@@ -176,19 +211,67 @@ def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False
     if not variant:
         raise errors.OpPrereqError(f"OS name '{os_name}' must include a variant, one of "
                                    + ", ".join(definition.full_names), ErrorCode.INVAL)
-    if variant not in definition.variants and not force:
+    if variant not in definition.variants:
         raise errors.OpPrereqError(f"Unknown variant '{variant}' of OS '{definition.name}'",
                                    ErrorCode.INVAL)
 
 
-def check_parameters(definition: OsDefinition, given: Mapping[str, Any]) -> None:
+def check_parameters(definition: OsDefinition, given: Iterable[str]) -> None:
     """``OpPrereqError`` for a parameter that the definition does not have."""
-    known = {name for name, _ in definition.parameters}
-    unknown = sorted(set(map(str.lower, given)) - known)
+    unknown = unknown_parameters(definition, given)
     if unknown:
         raise errors.OpPrereqError(
             f"OS '{definition.name}' has no parameter named " + ", ".join(unknown),
             ErrorCode.INVAL)
+
+
+def unknown_parameters(definition: OsDefinition, names: Iterable[str]) -> list[str]:
+    """The names that are no parameters of a definition, sorted; none of one without a list.
+
+    The case of letters counts, as in Ganeti.
+    """
+    if not definition.names_parameters:
+        return []
+    return sorted(set(names).difference(name for name, _ in definition.parameters))
+
+
+def variable_of(parameter: str) -> str:
+    """Name of the variable in which scripts find a parameter."""
+    return "OSP_" + parameter.upper().replace("-", "_")
+
+
+def check_variables(*kinds: Collection[str]) -> None:
+    """``OpPrereqError`` when two parameters, of one kind or of two, have the same variable.
+
+    A kind is the names of all public, private or secret parameters.
+    """
+    seen: dict[str, str] = {}
+    for name in (name for kind in kinds for name in kind):
+        variable = variable_of(name)
+        other = seen.get(variable)
+        if other == name:
+            raise errors.OpPrereqError(f"The OS parameter '{name}' has more than one value: it "
+                                       "can be only one of public, private and secret",
+                                       ErrorCode.INVAL)
+        if other is not None:
+            raise errors.OpPrereqError(f"The OS parameters '{other}' and '{name}' exclude each "
+                                       f"other: scripts find both in {variable}",
+                                       ErrorCode.INVAL)
+        seen[variable] = name
+
+
+def text_of(name: str, value: object) -> str:
+    """What a script sees of a parameter; ``OpPrereqError`` for what is no text.
+
+    Opcodes let only texts and whole numbers through, but what was stored before they did may
+    hold anything.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str) and ht.fits_environment(value):
+        return value
+    raise errors.OpPrereqError(f"The value of the OS parameter '{name}' must be a text without "
+                               "NUL; give it anew", ErrorCode.INVAL)
 
 
 # -- what its scripts see ---------------------------------------------------------
@@ -198,43 +281,60 @@ class Subject:
     """An instance as a script sees it; lists are in the order of its disks and NICs."""
 
     instance: Instance
-    primary_node: str                               # name
-    secondary_nodes: Sequence[str] = ()
     beparams: Mapping[str, Any] = field(default_factory=dict)
     hvparams: Mapping[str, Any] = field(default_factory=dict)
     osparams: Mapping[str, Any] = field(default_factory=dict)
     disk_paths: Sequence[str] = ()
     nicparams: Sequence[Mapping[str, Any]] = ()
+    debug_level: int = 0
 
 
-def environment(definition: OsDefinition, subject: Subject) -> dict[str, str]:
-    """The whole environment of a script run for an instance; nothing else is passed on."""
-    instance = subject.instance
+def core_environment(definition: OsDefinition, os_name: str, parameters: Mapping[str, Any], *,
+                     debug_level: int = 0) -> dict[str, str]:
+    """What every script sees, and all that a verify script does."""
     result = {
         "PATH": process.SAFE_PATH,
         "OS_API_VERSION": str(definition.api_version),
         "OS_NAME": definition.name,
-        "DEBUG_LEVEL": "0",
+        "OS_VARIANT": _variant(definition, os_name),
+        "DEBUG_LEVEL": str(debug_level),
+    }
+    result.update({variable_of(name): text_of(name, value)
+                   for name, value in parameters.items()})
+    return result
+
+
+def _variant(definition: OsDefinition, os_name: str) -> str:
+    """Empty without variants, even if one was forced (as Ganeti 3.0)."""
+    if not definition.variants:
+        return ""
+    return split_name(os_name)[1] or definition.variants[0]
+
+
+def environment(definition: OsDefinition, subject: Subject) -> dict[str, str]:
+    """The whole environment of a script run for an instance; nothing else is passed on.
+
+    Nodes are told by their uuids, as by Ganeti 3.0.
+    """
+    instance = subject.instance
+    result = {
+        **core_environment(definition, instance.os, subject.osparams,
+                           debug_level=subject.debug_level),
         "INSTANCE_NAME": instance.name,
         "INSTANCE_OS": instance.os,
         "INSTANCE_UUID": instance.uuid,
         "INSTANCE_CTIME": str(instance.ctime),
         "INSTANCE_MTIME": str(instance.mtime),
-        "INSTANCE_PRIMARY_NODE": subject.primary_node,
-        "INSTANCE_SECONDARY_NODES": " ".join(subject.secondary_nodes),
+        "INSTANCE_PRIMARY_NODE": instance.primary_node,
+        "INSTANCE_SECONDARY_NODES": " ".join(instance.secondary_nodes),
         "HYPERVISOR": instance.hypervisor,
         "DISK_COUNT": str(len(instance.disks)),
         "NIC_COUNT": str(len(instance.nics)),
     }
-    if definition.api_version >= 15:
-        # Without variants the name stands here too (Ganeti 3.0).
-        result["OS_VARIANT"] = split_name(instance.os)[1] or definition.name
     result.update(_disks(subject))
     result.update(_nics(subject))
     for kind, values in (("BE", subject.beparams), ("HV", subject.hvparams)):
         result.update({f"INSTANCE_{kind}_{name}": str(value) for name, value in values.items()})
-    result.update({f"OSP_{name.upper().replace('-', '_')}": str(value)
-                   for name, value in subject.osparams.items()})
     return result
 
 
@@ -294,26 +394,76 @@ def run_create(definition: OsDefinition, subject: Subject, paths: pathutils.Path
     variables = environment(definition, subject)
     if reinstall:
         variables["INSTANCE_REINSTALL"] = "1"
-    stamp = f"{time.strftime('%Y-%m-%d_%H_%M_%S')}-job{run.job_id}"
-    log = paths.os_log("reinstall" if reinstall else "add", instance.os, instance.name, stamp)
-    ended = process.run_logged([definition.script("create")], environment=variables, log=log,
-                               directory=definition.path, cancelled=run.cancelled)
+    log = log_of("reinstall" if reinstall else "add", instance.os, instance.name, paths,
+                 run.job_id)
+    with _as_execution_error():
+        ended = process.run_logged(process.Program(
+            [definition.script("create")], variables, definition.path, mark="INSTANCE_UUID",
+            limits=process.Limits(cancelled=run.cancelled)), log)
     if ended.cancelled:
         run.stop_if_cancelled()
     if ended.status != 0:
-        lines = redact(process.last_lines(log, QUOTED_LINES), hidden)
+        quoted = _quote(process.tail(log), hidden)
         raise errors.OpExecError(
             f"The create script of OS '{instance.os}' failed for '{instance.name}' ({ended}); "
-            f"its log is {log}" + (", last lines:\n" + "\n".join(lines) if lines else " (empty)"))
+            f"its log is {log}" + (f", last lines:\n{quoted}" if quoted else " (empty)"))
 
 
-def redact(lines: Sequence[str], secrets: Mapping[str, Any]) -> list[str]:
-    """Lines of a script's output without the values of secret parameters."""
-    values = sorted((str(value) for value in secrets.values()
-                     if len(str(value)) >= _REDACTED_MIN), key=len, reverse=True)
-    result = []
-    for line in lines:
-        for value in values:
-            line = line.replace(value, REDACTED)
-        result.append(line)
-    return result
+def run_verify(definition: OsDefinition, os_name: str, parameters: Mapping[str, Any],
+               run: Run | None, *, hidden: Mapping[str, Any]) -> None:
+    """Have a definition check the values of its parameters; older ones cannot.
+
+    ``OpExecError`` quotes the end of what its verify script said, without the values in
+    ``hidden``. When the job is canceled the script is ended and ``JobCanceled`` raised.
+    """
+    if not definition.names_parameters:
+        return
+    limits = process.Limits(seconds=VERIFY_SECONDS)
+    if run is not None:
+        limits = process.Limits(seconds=VERIFY_SECONDS, cancelled=run.cancelled)
+    with _as_execution_error():
+        ended, output = process.run_captured(process.Program(
+            [definition.script(VERIFY_SCRIPT), *VERIFY_CHECKS],
+            core_environment(definition, os_name, parameters), definition.path,
+            limits=limits))
+    if run is not None and ended.cancelled:
+        run.stop_if_cancelled()
+    if ended.status != 0:
+        quoted = _quote(output, hidden)
+        raise errors.OpExecError(
+            f"The script verify of OS '{os_name}', which checks its parameters, failed ({ended})"
+            + (f", last lines:\n{quoted}" if quoted else " and says nothing"))
+
+
+@contextmanager
+def _as_execution_error() -> Iterator[None]:
+    """What keeps a node from running a script is an ``OpExecError``, as in Ganeti."""
+    try:
+        yield
+    except errors.CommandError as err:
+        raise errors.OpExecError(str(err)) from err
+
+
+def _quote(output: str, hidden: Mapping[str, Any]) -> str:
+    lines = redact(output, map(str, hidden.values())).splitlines()
+    return "\n".join(lines[-QUOTED_LINES:])
+
+
+def log_of(action: str, os_name: str, instance: str, paths: pathutils.Paths,
+           job_id: int) -> str:
+    """Path of a run's log: ``ACTION-OS-INSTANCE-TIME-jobID.log``, long names shortened.
+
+    Each of the two names may be as long as a file's, and together they are to fit into one.
+    """
+    stamp = f"{time.strftime('%Y-%m-%d_%H_%M_%S')}-job{job_id}"
+    os_name = _shorten(os_name, _OS_NAME_MAX)
+    others = len(f"{action}-{os_name}--{stamp}.log")
+    return paths.os_log(action, os_name, _shorten(instance, _NAME_MAX - others), stamp)
+
+
+def _shorten(name: str, length: int) -> str:
+    """A name of at most so many characters, still different from others that begin alike."""
+    if len(name) <= length:
+        return name
+    tail = "~" + hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name[:length - len(tail)] + tail

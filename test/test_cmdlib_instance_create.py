@@ -5,7 +5,7 @@ from typing import Any
 
 from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
 
-from ganeti import errors, objects
+from ganeti import errors, objects, opcodes
 
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
 
@@ -77,6 +77,42 @@ class TestCreated(LUTestCase):
             self.assertIn("hush", file.read())
         self.assertNotIn("hush", str(self.instance().to_dict()))
         self.assertNotIn("hush", str(self.effective.to_view()))
+
+    def test_an_os_checks_its_parameters_before_disks_are_made(self) -> None:
+        self.make_os("picky", parameters="size words\n",
+                     verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }')
+        for values in ({"osparams": {"size": "8"}, **DISK}, {"osparams_private": {"size": "8"}},
+                       {"osparams_secret": {"size": "8"}}, {"no_install": True, **DISK},
+                       {"dry_run": True}, {}):
+            with self.subTest(values), self.assertRaisesRegex(errors.OpExecError,
+                                                              "(?s)3.*size must be 7"):
+                self.create(os_type="picky", **values)
+            self.assertFalse([line for line in self.run_.lines if "Making" in line])
+        self.assertEqual(self.create(os_type="picky", osparams={"size": 7}).osparams,
+                         {"size": "7"})
+
+    def test_a_value_default_is_a_value_like_others(self) -> None:
+        self.make_os("other", parameters="image words\n")
+        self.assertEqual(self.create(os_type="other", osparams={"image": "default"}).osparams,
+                         {"image": "default"})
+
+    def test_parameters_that_exclude_each_other(self) -> None:
+        self.make_os("other", parameters="size words\n")
+        with self.refused("wrong_input"):
+            self.create(os_type="other", osparams={"size": "7"}, osparams_secret={"size": "7"})
+
+    def test_scripts_see_the_times_and_the_debug_level(self) -> None:
+        self.os_does("echo $DEBUG_LEVEL $INSTANCE_CTIME $INSTANCE_MTIME >> runs")
+        made = self.create(debug_level=2, **DISK)
+        level, ctime, mtime = self.os_runs()[-1].split()
+        self.assertEqual((level, float(ctime), float(mtime) <= made.mtime), ("2", made.ctime, True))
+
+    def test_the_longest_name_is_installed_and_started(self) -> None:
+        name = ".".join(["a" * 63] * 3 + ["b" * 61])
+        self.assertEqual(self.create(name, start=True, **DISK).name, name)
+        self.assertEqual(self.guests(), [name])
+        self.run_op(opcodes.OpInstanceRemove(instance_name=name, shutdown_timeout=0))
+        self.assertEqual((self.files(), self.guests()), ([], []))
 
 
 class TestPlaces(LUTestCase):

@@ -43,11 +43,68 @@ class TestInstanceReinstall(LUTestCase):
     def test_variants_and_parameters_are_checked(self) -> None:
         self.make_os("other", variants="small\n")
         for values in ({"os_type": "other"}, {"os_type": "other+big"},
-                       {"os_type": "noop", "osparams": {"x": "y"}}):
+                       {"os_type": "noop", "osparams": {"x": "y"}}, {"osparams": {"x": "y"}}):
             with self.assertRaises(errors.OpExecError):
                 self.reinstall(**values)
         self.reinstall(os_type="other+big", force_variant=True)
         self.assertEqual(self.instance().os, "other+big")
+
+    def test_parameters_that_another_os_lacks_are_dropped(self) -> None:
+        self.make_os("other", parameters="size words\ntoken words\n")
+        self.make_os("twin", parameters="size words\n")
+        self.reinstall(os_type="other", osparams={"size": "7"}, osparams_private={"token": "x"})
+        self.reinstall(os_type="twin")
+        self.assertEqual((self.instance().osparams, self.instance().osparams_private),
+                         ({"size": "7"}, {}))
+        self.log_has("Dropping the stored parameters that the OS 'twin' does not have: token")
+        self.reinstall(os_type="noop")
+        self.assertEqual((self.instance().os, self.instance().osparams), ("noop", {}))
+
+    def test_parameters_that_the_os_has_lost_are_dropped(self) -> None:
+        folder = self.make_os("other", parameters="size words\nold words\n")
+        self.reinstall(os_type="other", osparams={"size": "7", "old": "x"})
+        with open(f"{folder}/parameters.list", "w", encoding="ascii") as file:
+            file.write("size words\n")
+        self.reinstall()
+        self.assertEqual(self.instance().osparams, {"size": "7"})
+
+    def test_an_older_os_is_given_all_parameters(self) -> None:
+        self.make_os("other", parameters="size words\n")
+        old = self.make_os("old", version=10)
+        self.os_does("echo \"$OSP_SIZE\" >> runs", old)
+        self.reinstall(os_type="other", osparams={"size": "7"})
+        self.reinstall(os_type="old")
+        self.assertEqual((self.os_runs(old), self.instance().osparams),
+                         ([f"{WEB} 1", "7"], {"size": "7"}))
+
+    def test_parameters_that_exclude_each_other(self) -> None:
+        self.make_os("other", parameters="size words\n")
+        self.reinstall(os_type="other", osparams={"size": "7"})
+        for values in ({"osparams_private": {"size": "8"}}, {"osparams_secret": {"size": "8"}}):
+            with self.refused("wrong_input"):
+                self.reinstall(**values)
+        self.reinstall(osparams={"size": "default"}, osparams_private={"size": "8"})
+        self.assertEqual((self.instance().osparams, self.instance().osparams_private),
+                         ({}, {"size": "8"}))
+
+    def test_values_are_checked_before_anything_is_done(self) -> None:
+        picky = self.make_os("picky", parameters="size words\n",
+                             verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }')
+        before = self.instance()
+        for values in ({"osparams": {"size": "8"}}, {"osparams_secret": {"size": "8"}}, {},
+                       {"dry_run": True}):
+            with self.assertRaisesRegex(errors.OpExecError, "(?s)exit code 3.*size must be 7"):
+                self.reinstall(os_type="picky", **values)
+        self.assertIs(self.instance(), before)
+        self.reinstall(os_type="picky", osparams={"size": 7}, dry_run=True)
+        self.assertEqual(self.os_runs(picky), [])
+        self.reinstall(os_type="picky", osparams={"size": 7})
+        self.assertEqual(self.instance().osparams, {"size": "7"})
+
+    def test_the_script_is_told_the_debug_level(self) -> None:
+        self.os_does("echo $DEBUG_LEVEL >> runs")
+        self.reinstall(debug_level=3)
+        self.assertEqual(self.os_runs()[-1], "3")
 
     def test_it_must_be_down(self) -> None:
         self.change(self.instance(), admin_state="up")

@@ -1,6 +1,7 @@
 """Listing OS definitions."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
@@ -53,6 +54,23 @@ class TestOsDiagnose(LUTestCase):
             self.change(self.config.node(name), offline=True)
         (status,), = self.rows("node_status")
         self.assertEqual(list(status), [self.config.node(MASTER).uuid])
+
+    def test_a_node_that_does_not_answer_is_left_out(self) -> None:
+        Path(self.paths.simulated_failure(NODE3)).touch()
+        self.assertEqual(self.rows("name", "valid"), [["noop", True]])
+        self.log_has(f"Left out node '{NODE3}'")
+        (status,), = self.rows("node_status")
+        self.assertEqual(sorted(status),
+                         sorted(self.config.node(name).uuid for name in (MASTER, NODE2)))
+
+    def test_those_for_a_machine_of_their_own_are_told_and_not_offered(self) -> None:
+        os.rename(f"{self.os_dir}/create", f"{self.os_dir}/create_untrusted")
+        self.assertEqual(self.rows("name"), [])
+        self.assertEqual(self.rows("name", "valid", "trusted"), [["noop", False, False]])
+        (status,), = self.rows("node_status", "valid", names=["noop"])[0][:1],
+        (_, _, problem, *_, trusted), = status[self.config.master.uuid]
+        self.assertIn("create_untrusted", problem)
+        self.assertFalse(trusted)
 
     def test_unknown_columns(self) -> None:
         with self.refused("wrong_input"):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -76,3 +77,42 @@ def test_what_cannot_be_ended_is_told(script, monkeypatch, caplog):
 
 def _refuse(handle, number):
     raise PermissionError("not yours")
+
+
+# -- the family of a program ------------------------------------------------------------------
+
+def family(root, **values):
+    return orphans.end_family(root, **{"output": "", "grace_seconds": 0.2, **values})
+
+
+def test_where_a_descriptor_leads_is_told_in_the_kernels_words(tmp_path):
+    with open(tmp_path / "log", "w") as file:
+        assert orphans.where(file.fileno()) == str(tmp_path / "log")
+    assert orphans.where(0, pid=0) == ""
+
+
+def test_a_family_is_what_descends_from_its_head(script):
+    child, (other,) = script("setsid env -i sh -c 'echo $$; exec sleep 1000' & wait")
+    assert family(child.pid) == 2 and ended(other) and child.wait(10) == -15
+
+
+def test_others_are_no_family(script):
+    older, _ = script("echo; sleep 1000")
+    child, _ = script("echo; exec sleep 1000", mark=f"{MARK}b")
+    assert family(child.pid) == 1
+    assert older.poll() is None
+
+
+def test_what_was_there_before_is_spared_whatever_it_has(script):
+    older, _ = script("echo; exec sleep 1000")
+    _wait_a_tick()
+    child, _ = script("echo; exec sleep 1000")
+    assert family(child.pid, variable=MARK) == 1
+    assert older.poll() is None
+
+
+def _wait_a_tick():
+    """Until a process that starts now is younger than those before, to the kernel's clock."""
+    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    while time.clock_gettime(time.CLOCK_BOOTTIME) < begun + 2 / os.sysconf("SC_CLK_TCK"):
+        pass

@@ -1,6 +1,8 @@
 """Programs that we run: what they get, what is kept, how they end."""
 
+import contextlib
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -15,10 +17,15 @@ PATH = {"PATH": process.SAFE_PATH}
 @pytest.fixture
 def shell(tmp_path):
     """Runs a line of shell; answers how it ended, and keeps its log in ``log``."""
-    def run(line, environment=PATH, **values):
-        return process.run_logged(["/bin/sh", "-c", line], environment=environment,
-                                  log=str(tmp_path / "log"), **values)
+    def run(line, environment=PATH, mark="", **limits):
+        return process.run_logged(program(line, environment, mark, **limits),
+                                  str(tmp_path / "log"))
     return run
+
+
+def program(line, environment=PATH, mark="", **limits):
+    return process.Program(["/bin/sh", "-c", line], environment, mark=mark,
+                           limits=process.Limits(**limits))
 
 
 def test_output_and_errors_are_appended_to_the_log(shell, tmp_path):
@@ -83,17 +90,103 @@ def test_what_does_not_listen_is_killed(shell, tmp_path):
 
 
 def test_what_cannot_be_started_is_told(tmp_path):
+    missing = process.Program(["/nonexistent"], PATH)
     with pytest.raises(errors.CommandError, match="cannot run /nonexistent: No such file"):
-        process.run_logged(["/nonexistent"], environment=PATH, log=str(tmp_path / "log"))
+        process.run_logged(missing, str(tmp_path / "log"))
+    with pytest.raises(errors.CommandError, match="cannot run /nonexistent: No such file"):
+        process.run_captured(missing)
     with pytest.raises(errors.CommandError, match="cannot write"):
-        process.run_logged(["/bin/true"], environment=PATH, log=str(tmp_path / "no/log"))
+        process.run_logged(program("true"), str(tmp_path / "no/log"))
 
 
-def test_the_last_lines_of_a_log_are_read_from_its_end(tmp_path):
+# -- what a program leaves behind ------------------------------------------------------------
+
+@pytest.mark.parametrize("child", [
+    "sleep 1000", "setsid sleep 1000", "setsid sleep 1000 >/dev/null 2>&1",
+    "setsid env -i sleep 1000", "env -i sleep 1000 >/dev/null 2>&1"])
+def test_what_a_failed_program_started_ends_with_it(shell, alive, child):
+    ended = shell(f"{alive.begin}; {child} & {alive.wait}; exit 3", {**PATH, "MARK": "a-run"},
+                  mark="MARK")
+    assert ended.status == 3 and alive.over()
+
+
+@pytest.mark.parametrize("child", [
+    "setsid sh -c 'sleep 1000 & wait' >/dev/null 2>&1",
+    "setsid env -i sleep 1000 >/dev/null 2>&1"])
+def test_what_a_canceled_program_started_ends_with_it(shell, alive, child):
+    ended = shell(f"{alive.begin}; {child} & {alive.wait}; sleep 1000",
+                  cancelled=alive.begun, poll_seconds=0.01)
+    assert ended.cancelled and alive.over()
+
+
+def test_what_a_program_that_succeeded_started_goes_on(shell, alive, tmp_path):
+    assert shell(f"{alive.begin}; setsid sleep 1000 & {alive.wait}; echo $!").status == 0
+    goes_on = not alive.over()
+    os.kill(int((tmp_path / "log").read_text()), signal.SIGKILL)
+    assert goes_on
+
+
+@pytest.fixture
+def alive(tmp_path):
+    """A fifo whose write end is held by a program and its children: who reads sees them go."""
+    found = _Alive(tmp_path / "fifo")
+    yield found
+    found.close()
+
+
+class _Alive:
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.begin = f"exec 9>{path}"
+        self.wait = "echo >&9"
+        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def begun(self):
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(self._fd, 1))
+        return False
+
+    def over(self):
+        """Has everybody closed it? Called once the program is over: nobody may be left."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._fd, 1):
+                pass
+            return True
+        return False
+
+    def close(self):
+        os.close(self._fd)
+
+
+# -- output ----------------------------------------------------------------------------------
+
+def test_captured_output_comes_with_the_end():
+    ended, output = process.run_captured(program("echo one; echo two >&2; exit 3"))
+    assert (str(ended), output) == ("exit code 3", "one\ntwo\n")
+
+
+def test_of_much_output_the_end_is_kept():
+    ended, output = process.run_captured(program("yes | head -c 3000000; echo; echo last"))
+    assert ended.status == 0 and output.endswith("\nlast\n") and len(output) <= 16384
+
+
+def test_a_program_has_its_time():
+    ended, output = process.run_captured(
+        program("trap '' TERM; echo begun; while :; do sleep 1000; done", seconds=0.1,
+                poll_seconds=0.01, grace_seconds=0.01))
+    assert (str(ended), ended.status, output) == ("not done after 0.1 seconds", -9, "begun\n")
+
+
+def test_a_child_that_goes_on_holds_nobody_up():
+    ended, output = process.run_captured(program("setsid yes & exit 0"))
+    assert ended.status == 0 and len(output) <= 16384
+
+
+def test_the_end_of_a_log_begins_with_a_whole_line(tmp_path):
     log = Path(tmp_path / "log")
     log.write_bytes(b"x" * 100_000 + b"\nlast but one\nla\xffst\n")
-    assert process.last_lines(str(log), 2) == ["last but one", "la\N{REPLACEMENT CHARACTER}st"]
-    assert process.last_lines(str(tmp_path / "none"), 2) == []
+    assert process.tail(str(log)) == "last but one\nla\N{REPLACEMENT CHARACTER}st\n"
+    assert process.tail(str(tmp_path / "none")) == ""
 
 
 def test_output_is_returned_and_failure_told_with_its_last_words():

@@ -72,28 +72,30 @@ class LUTestCase(unittest.TestCase):
 
     # -- the scene ---------------------------------------------------------------
 
-    def make_os(self, name: str, *, variants: str = "", parameters: str = "") -> str:
+    def make_os(self, name: str, *, variants: str = "", parameters: str = "",
+                verify: str = "", version: int = 20) -> str:
         """An OS definition whose create script can be told more with ``os_does``."""
         folder = f"{self.paths.os_search_path[0]}/{name}"
         os.makedirs(folder)
-        files = {"ganeti_api_version": "20\n", "parameters.list": parameters,
+        files = {"ganeti_api_version": f"{version}\n", "parameters.list": parameters,
                  "variants.list": variants, "more": "", "create": SCRIPT}
-        files |= {script: "#!/bin/sh\n" for script in ("import", "export", "rename", "verify")}
+        files |= {script: "#!/bin/sh\n" for script in ("import", "export", "rename")}
+        files["verify"] = f"#!/bin/sh\n{verify}\n"
         for file, text in files.items():
             with open(f"{folder}/{file}", "w", encoding="ascii") as handle:
                 handle.write(text)
             os.chmod(f"{folder}/{file}", 0o755)
         return folder
 
-    def os_does(self, commands: str) -> None:
+    def os_does(self, commands: str, folder: str = "") -> None:
         """What the create script does after it noted its run."""
-        with open(f"{self.os_dir}/more", "w", encoding="ascii") as file:
+        with open(f"{folder or self.os_dir}/more", "w", encoding="ascii") as file:
             file.write(commands + "\n")
 
-    def os_runs(self) -> list[str]:
+    def os_runs(self, folder: str = "") -> list[str]:
         """Instances that the create script ran for, with 1 behind the name at a reinstall."""
         with contextlib.suppress(FileNotFoundError), \
-                open(f"{self.os_dir}/runs", encoding="ascii") as file:
+                open(f"{folder or self.os_dir}/runs", encoding="ascii") as file:
             return [line.strip() for line in file]
         return []
 

@@ -121,8 +121,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         instance = Instance(
             uuid=disks.instance_uuid(cluster, self.job_id, name), name=name, primary_node="",
             os=op.os_type or "", hypervisor=hypervisor, disk_template=self._template,
-            beparams=beparams, hvparams=hvparams, osparams=installation.updated({}, op.osparams),
-            osparams_private=installation.updated({}, op.osparams_private),
+            beparams=beparams, hvparams=hvparams, osparams=installation.as_text(op.osparams),
+            osparams_private=installation.as_text(op.osparams_private),
             tags=sorted(set(op.tags)))
         params.check_memory_bounds(self.config.beparams(instance))
         return instance
@@ -196,10 +196,12 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             instance.network_port = config.reservations.reserve_port(self.job_id)
         instance.admin_state = AdminState.UP if self._starts else AdminState.DOWN
         instance.disks_active = self._starts
-        choice = installation.OsChoice(instance.os, instance.osparams, instance.osparams_private,
-                                       op.osparams_secret or {})
-        installation.check(config, self.nodes, self._members[0], choice,
+        self._choice = installation.OsChoice(
+            instance.os, instance.osparams, instance.osparams_private,
+            installation.as_text(op.osparams_secret))
+        installation.check(config, self.nodes, self._members, self._choice,
                            force_variant=op.force_variant)
+        instance.ctime = instance.mtime = config.clock()       # the OS's scripts see them
         self._instance = instance
 
     def _make_nics(self, instance: Instance) -> list[Nic]:
@@ -228,7 +230,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     # -- answers -------------------------------------------------------------------
 
     def dry_run_result(self) -> Any:
-        """List of the nodes' uuids, as Ganeti 3.0 answers it."""
+        """List of the nodes' uuids, as Ganeti 3.0 answers it, once the OS has accepted its
+        parameters."""
+        installation.verify(self.nodes, self._members, self._choice, None)
         return [node.uuid for node in self._members]
 
     def effective_op(self) -> opcodes.OpInstanceCreate:
@@ -251,6 +255,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     def execute(self, run: Run) -> Any:
         """List of the names of the instance's nodes."""
         self._say_what_is_ignored(run)
+        installation.verify(self.nodes, self._members, self._choice, run)
         instance, agent = self._instance, self.nodes.agent(self._members[0])
         if instance.disks:
             self.on_failure(lambda: agent.remove_disks(instance))
@@ -278,7 +283,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             return
         run.log(f"Running the create script of the OS '{self._instance.os}'")
         self.nodes.agent(self._members[0]).run_os_create(
-            self._instance, reinstall=False, run=run, secrets=self.op.osparams_secret or {})
+            self._instance, reinstall=False, run=run, secrets=self._choice.secret,
+            debug_level=self.op.debug_level or 0)
         run.stop_if_cancelled()
 
     def _say_what_is_ignored(self, run: Run) -> None:

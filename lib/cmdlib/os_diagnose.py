@@ -41,7 +41,8 @@ class _Os:
 
 def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
     return {uuid: [[one.path, one.valid, one.problem, list(one.variants),
-                    [list(pair) for pair in one.parameters], list(one.api_versions), True]
+                    [list(pair) for pair in one.parameters], list(one.api_versions),
+                    not one.untrusted]
                    for one in definitions]
             for uuid, definitions in os.on_nodes.items()}
 
@@ -59,8 +60,7 @@ COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
     "blacklisted": lambda os, cluster: os.name in cluster.blacklisted_os,
     "os_hvp": lambda os, cluster: cluster.os_hvp.get(os.name, {}),
     "osparams": lambda os, cluster: cluster.osparams.get(os.name, {}),
-    # Scripts always run on the node itself, never in a guest made for that.
-    "trusted": lambda os, cluster: True,
+    "trusted": lambda os, cluster: not any(one.untrusted for one in os.found),
 }
 
 
@@ -84,7 +84,7 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
         """A row for each OS, by name."""
         cluster, fields = self.config.cluster, self.op.output_fields
         return [[COLUMNS[name](os, cluster) for name in fields]
-                for _, os in sorted(self._collect().items()) if self._shown(os)]
+                for _, os in sorted(self._collect(run).items()) if self._shown(os)]
 
     def _shown(self, os: _Os) -> bool:
         if self.op.names and os.name not in self.op.names:
@@ -94,13 +94,22 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
                 and ("hidden" in fields or os.name not in cluster.hidden_os)
                 and ("blacklisted" in fields or os.name not in cluster.blacklisted_os))
 
-    def _collect(self) -> dict[str, _Os]:
+    def _collect(self, run: Run) -> dict[str, _Os]:
         found: dict[str, _Os] = {}
-        asked = [node for node in self.config.nodes() if not node.offline and node.vm_capable]
-        for node in asked:
-            for definition in self.nodes.agent(node).os_definitions():
+        answered = 0
+        for node in self.config.nodes():
+            if node.offline or not node.vm_capable:
+                continue
+            try:
+                definitions = self.nodes.agent(node).os_definitions()
+            except errors.GenericError as err:
+                # It would make every OS invalid (Ganeti 3.0 leaves it out, too).
+                run.log(f"Left out node '{node.name}': {err}")
+                continue
+            answered += 1
+            for definition in definitions:
                 os = found.setdefault(definition.name, _Os(definition.name))
                 os.on_nodes.setdefault(node.uuid, []).append(definition)
         for os in found.values():
-            os.node_count = len(asked)
+            os.node_count = answered
         return found

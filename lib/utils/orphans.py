@@ -1,10 +1,17 @@
-"""Programs that outlived the daemon that ran them: found by their environment, and ended.
+"""What programs leave running: found by what they cannot easily lose, and ended.
 
-Whoever was killed cannot have noted what it ran, but what it ran carries a
-mark: a variable that no other program has. A process may have dropped its
-environment on the way (``env -i``), so what shares a session with a marked one
-counts too; programs are run in sessions of their own (``process.run_logged``),
-and none can join a session that is there.
+A daemon that was killed cannot have noted what it ran, and a script that failed or
+was stopped may leave children that have moved out of its process group. What
+belongs to a run is known by any of these:
+
+* a variable that no other program has (``NAME=value`` in its environment);
+* the file that its output goes to;
+* a parent of its own kind, as long as that lives;
+* a session with one of them: programs are run in sessions of their own
+  (``process.run_logged``), and none can join a session that is there.
+
+So a child gets away only if it drops its environment (``env -i``), its output
+and its session, and loses its parent before we look.
 
 A pid says nothing by itself, since it may be another's a moment later. So a
 process is held by a descriptor (pidfd_open(2)) and looked at once more before
@@ -19,11 +26,11 @@ import os
 import select
 import signal
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 
-from ganeti.utils.process import TERM_GRACE_SECONDS
-
+#: How long programs have, from the polite request to end until they are killed.
+TERM_GRACE_SECONDS = 5.0
 #: How often processes are killed that keep making others.
 _ROUNDS = 10
 
@@ -34,7 +41,8 @@ class _Process:
 
     pid: int
     session: int
-    started: int
+    started: int                            # clock ticks since the machine's start
+    parent: int = field(compare=False)      # changes when a parent ends
 
 
 def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -> int:
@@ -43,9 +51,36 @@ def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -
     Only processes that this one may look into are found. What cannot be ended is logged.
     """
     marks = {variable.encode() for variable in variables}
+    if not marks:
+        return 0
+    return _end(lambda process: not marks.isdisjoint(_environment(process.pid)), grace_seconds)
+
+
+def end_family(root: int, *, output: str, variable: str = "",
+               grace_seconds: float = TERM_GRACE_SECONDS) -> int:
+    """End what belongs to a program that we started, also if it ended; returns their number.
+
+    ``root`` is its pid, the head of a session, which nobody has waited for yet (so that the
+    number is not another's); ``output`` is ``where`` its output goes; ``variable`` is a
+    ``NAME=value`` that only it and its children have. Processes that were there before the
+    program began are spared, whatever they have: an administrator may follow its log.
+    """
+    first = _read(root)
+    since = first.started if first is not None else 0
+    mark = variable.encode()
+
+    def belongs(process: _Process) -> bool:
+        return process.started >= since and (
+            root in (process.pid, process.session)
+            or (output != "" and output in (where(1, process.pid), where(2, process.pid)))
+            or (variable != "" and mark in _environment(process.pid)))
+    return _end(belongs, grace_seconds)
+
+
+def _end(belongs: Callable[[_Process], bool], grace_seconds: float) -> int:
     found: set[_Process] = set()
     for number in (signal.SIGTERM, *[signal.SIGKILL] * _ROUNDS):
-        living = _find(marks)
+        living = _find(belongs, found)
         if not living:
             return len(found)
         found.update(living)
@@ -55,12 +90,20 @@ def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -
     return len(found)
 
 
-def _find(marks: set[bytes]) -> list[_Process]:
-    """Those that have a mark, and those in a session with one of them."""
-    processes = list(_all()) if marks else []
-    sessions = {process.session for process in processes
-                if not marks.isdisjoint(_environment(process.pid))}
-    return [process for process in processes if process.session in sessions]
+def _find(belongs: Callable[[_Process], bool], known: Collection[_Process]) -> list[_Process]:
+    """Those that belong to a run or are known already, what they started, and what shares a
+    session with one of them."""
+    processes = list(_all())
+    found = {process for process in processes if process in known or belongs(process)}
+    while True:
+        pids = {process.pid for process in found}
+        sessions = {process.session for process in found}
+        more = {process for process in processes
+                if process.parent in pids or process.session in sessions} - found
+        if not more:
+            # Parents first: one that outlived its child would end as if by itself.
+            return sorted(found, key=lambda process: (process.started, process.pid))
+        found |= more
 
 
 def _all() -> Iterator[_Process]:
@@ -73,15 +116,31 @@ def _all() -> Iterator[_Process]:
 
 
 def _look(pid: int) -> _Process | None:
+    """A process that lives."""
+    return _read(pid, ended=(b"Z", b"X"))
+
+
+def _read(pid: int, ended: Collection[bytes] = ()) -> _Process | None:
     """proc(5), ``stat``; a program's name, which comes second, may hold anything."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             words = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    if len(words) < 20 or words[0] in (b"Z", b"X"):
+    if len(words) < 20 or words[0] in ended:
         return None
-    return _Process(pid, session=int(words[3]), started=int(words[19]))
+    return _Process(pid, session=int(words[3]), started=int(words[19]), parent=int(words[1]))
+
+
+def where(fd: int, pid: int | str = "self") -> str:
+    """Where a file descriptor leads, in the kernel's words; empty when that cannot be told.
+
+    The file itself is not touched: it may be another program's, on a server that hangs.
+    """
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except OSError:
+        return ""
 
 
 def _environment(pid: int) -> set[bytes]:
