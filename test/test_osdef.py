@@ -33,6 +33,7 @@ def make_os(folder, create="exit 0", **files):
 def test_the_example_is_valid():
     found = osdef.load("noop", str(EXAMPLE))
     assert (found.problem, found.full_names, found.parameters) == ("", ["noop"], ())
+    assert (EXAMPLE / "parameters.list").read_text() == "", "Ganeti knows no comments in it"
 
 
 def test_variants_make_full_names(tmp_path):
