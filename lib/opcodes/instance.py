@@ -48,7 +48,8 @@ def _are_os_params(parameters: dict[str, Any]) -> bool:
 
 #: Parameters of an OS. Ganeti takes any value here, and its job then fails on all others.
 OsParams = Annotated[dict[str, Any], ht.Refinement(
-    "an object with texts (or whole numbers) for values, none with NUL, and no = in its keys",
+    "an object with keys without = and NUL, and values that are text without NUL (or whole "
+    "numbers)",
     _are_os_params)]
 
 
