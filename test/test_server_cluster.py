@@ -47,6 +47,15 @@ def test_a_cluster_is_created_and_the_next_steps_are_told(command, tmp_path):
     assert configuration(tmp_path).cluster.name == "cluster.example.com"
 
 
+def test_hooks_that_are_there_are_told_to_be_of_no_effect(command, tmp_path):
+    script = tmp_path / "etc/ganeti/hooks/instance-add-post.d/firewall"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    _, out, _ = command("init", "cluster.example.com")
+    assert "holds 1 script (instance-add-post.d/firewall)" in out and "runs no hooks" in out
+
+
 def test_the_first_node_is_this_machine_by_its_name(command, tmp_path):
     command("init", "cluster.example.com")
     assert [node.name for node in configuration(tmp_path).nodes()] == ["this.example.com"]

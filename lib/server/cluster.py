@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from ganeti import bootstrap, constants, errors, pathutils
+from ganeti import bootstrap, constants, errors, hooks, pathutils
 from ganeti.bootstrap import NodeSpec, Settings
 from ganeti.daemon import privileges
 from ganeti.layout import Owners
@@ -106,6 +106,9 @@ def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     if remark:
         print(remark)
     _warn_of_name(nodes[0].name)
+    words = hooks.notice(paths)
+    if words:
+        print(f"Note: {words}.")
     print(next_steps(arguments.name, paths))
 
 

@@ -13,7 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, daemon, errors, locking, mcpu, other_ganeti, pathutils
+from ganeti import (
+    constants, daemon, errors, hooks, locking, mcpu, other_ganeti, pathutils)
 from ganeti.upkeep import dbfile, salvage, verify
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
@@ -125,6 +126,9 @@ class MasterDaemon(daemon.Daemon):
             self._patrol.start()
         self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
         logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
+        words = hooks.notice(self.paths)
+        if words:
+            self.warn(words)
 
     def serve(self) -> None:
         """Answer calls until told to stop."""
