@@ -62,8 +62,8 @@ def told(caplog, job):
 
 
 @pytest.mark.parametrize("secrets", [
-    {"osparams_secret": {"password": "hunter2"}}, {"osparams_private": {"a": "hunter2", "b": "no"}},
-    {"osparams_secret": {"password": ["x", "hunter2"]}}])
+    {"osparams_secret": {"password": "hunter2"}}, {"osparams_private": {"a": "hunter2", "b": "zz"}},
+    {"osparams_secret": {"password": "one line\nhunter2"}}])
 def test_the_log_hides_secrets_in_the_words_of_an_error(caplog, secrets):
     op = opcodes.OpInstanceCreate(instance_name="web", mode="create", disks=[], nics=[], **secrets)
     line = told(caplog, failed(errors.OpExecError("script: hunter2 is no good"), op))

@@ -18,14 +18,13 @@ from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, cut, end_rest
 from ganeti.jqueue.task import Done, Failed
 from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
+from ganeti.utils.redaction import redact
 
 
 #: Seconds between tries to store something on a disk that refuses.
 STORE_RETRY = 1.0
 #: Characters of an error's words that the log shows at most.
 REASON_SHOWN = 500
-#: Shorter secrets would be found in any text.
-SECRET_LENGTH = 3
 
 T = TypeVar("T")
 
@@ -166,14 +165,13 @@ def _reason(job: Job) -> str:
     op = job.ops[failed]
     text = f"{op.result[0]}: {errors.decode(op.result)}" if errors.is_encoded(
         op.result) else str(op.result)
-    for secret in sorted(_secrets(op.op), key=len, reverse=True):
-        text = text.replace(secret, "<redacted>")
+    text = redact(text, _secrets(op.op))
     place = f" opcode {failed + 1} of {len(job.ops)}," if len(job.ops) > 1 else ""
     return f":{place} {cut(text, REASON_SHOWN)}"
 
 
 def _secrets(op: OpCode | None) -> set[str]:
-    """Return the texts in the secret fields of an opcode; very short ones hide nothing."""
+    """Return the texts in the secret fields of an opcode."""
     found, ahead = set(), [getattr(op, name) for name in (op.SECRET if op is not None else ())]
     while ahead:
         value = ahead.pop()
@@ -181,7 +179,7 @@ def _secrets(op: OpCode | None) -> set[str]:
             ahead += value.values()
         elif isinstance(value, (list, tuple)):
             ahead += value
-        elif value is not None and len(str(value)) >= SECRET_LENGTH:
+        elif value is not None:
             found.add(str(value))
     return found
 
