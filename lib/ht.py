@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import math
 import re
 import sys
 import types
@@ -24,18 +26,32 @@ from ganeti import constants
 
 @dataclass(frozen=True)
 class Check:
-    """A test with its name: ``fits(value)``, and ``expects`` for people."""
+    """A test with its name: ``fits(value)``, and ``expects`` for people.
+
+    ``problem`` says what exactly is wrong within a value that does not fit, or
+    None; it is there for values with parts, of which one is to be named.
+    """
 
     expects: str
     fits: Callable[[Any], bool]
+    problem: Callable[[Any], str | None] | None = None
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """A narrower type: goes into ``Annotated`` and is tested after the base."""
+    """A narrower type: goes into ``Annotated`` and is tested after the base.
+
+    ``problem`` as in ``Check``; it is only asked about what fits the base.
+    """
 
     expects: str
     fits: Callable[[Any], bool]
+    problem: Callable[[Any], str | None] | None = None
+
+
+def without_problem(expects: str, problem: Callable[[Any], str | None]) -> Refinement:
+    """The refinement of values in which ``problem`` finds nothing to name."""
+    return Refinement(expects, lambda value: problem(value) is None, problem)
 
 
 def _is_int(value: object) -> bool:
@@ -103,8 +119,9 @@ def _refined(base: Check, refinements: tuple[Any, ...]) -> Check:
     if not rules:
         return base
     if len(rules) == 1:                     # most are so, and most of the time goes by here
-        fits_base, fits_rule = base.fits, rules[0].fits
-        return Check(rules[0].expects, lambda value: fits_base(value) and fits_rule(value))
+        fits_base, fits_rule, problem = base.fits, rules[0].fits, rules[0].problem
+        return Check(rules[0].expects, lambda value: fits_base(value) and fits_rule(value),
+                     problem and (lambda value: problem(value) if fits_base(value) else None))
     return Check(" and ".join(rule.expects for rule in rules),
                  lambda value: base.fits(value) and all(rule.fits(value) for rule in rules))
 
@@ -113,7 +130,7 @@ def _either(checks: list[Check]) -> Check:
     expects = " or ".join(check.expects for check in checks)
     if len(checks) == 2:
         first, second = (check.fits for check in checks)
-        return Check(expects, lambda value: first(value) or second(value))
+        return Check(expects, lambda value: first(value) or second(value), checks[0].problem)
     return Check(expects, lambda value: any(check.fits(value) for check in checks))
 
 
@@ -135,9 +152,20 @@ def _dict_of(item: Check) -> Check:
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """A value as it may stand in an error message."""
-    text = repr(value)
-    return text if len(text) <= limit else text[:limit - 3] + "..."
+    """A value as it may stand in an error message: a text in quotes, all else as JSON.
+
+    Readers of messages know what they sent, which was JSON; they need not know Python.
+    """
+    text = repr(str(value)) if isinstance(value, str) else _as_json(value)
+    text = text if len(text) <= limit else text[:limit - 3] + "..."
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
 
 
 # -- named refinements ----------------------------------------------------------
@@ -165,7 +193,15 @@ def is_host_name(value: object) -> bool:
             and _HOST_NAME.fullmatch(value) is not None)
 
 
+def stored_name(name: str) -> str:
+    """A host name as it is stored: in small letters, without the dot of the DNS root."""
+    return name.lower().removesuffix(".")
+
+
 HostName = Annotated[str, Refinement("a host name", is_host_name)]
+#: The name of what is to be made; ``stored_name`` reads it.
+NewHostName = Annotated[str, Refinement(
+    "a host name", lambda name: is_host_name(name.removesuffix(".")))]
 
 _OS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(?:\+[A-Za-z0-9_.-]{1,128})?", re.ASCII)
 
@@ -206,26 +242,43 @@ def tag_problem(tag: str) -> str | None:
 
 # -- sizes ------------------------------------------------------------------------
 
-_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3}))?\s*([a-zA-Z]*)", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})\s*([a-zA-Z]*)", re.ASCII)
 _UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024,
           "t": 1024 ** 2, "tb": 1024 ** 2, "tib": 1024 ** 2}
+#: MiB; 19 digits are read, and some are added to others.
+_MAX_SIZE = 10 ** 18
+#: MiB; Ganeti's sizes of disks and of memory are multiples of it (LVM's are anyway).
+_SIZE_STEP = 4
 
 
 def parse_size(value: object) -> int:
-    """MiB from 512, "512", "512M", "1G" or "1.5t"; raises ``ValueError``.
+    """MiB from 512, 512.0, "512", "512M", "1G" or "1.5t"; raises ``ValueError``.
 
     Fractions of a MiB are rounded up, as Ganeti does it: no smaller than asked.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise ValueError(f"size {value} is negative")
-        return value
-    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None or found[3].lower() not in _UNITS:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not 0 <= value < _MAX_SIZE:
+            raise ValueError(f"size {shorten(value)} is {'negative' if value < 0 else 'too large'}")
+        return math.ceil(value)
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found[2].lower() not in _UNITS:
         raise ValueError(f"{shorten(value)} is not a size: "
                          "give MiB as a number, or a string such as \"512M\" or \"1G\"")
-    factor = _UNITS[found[3].lower()]
-    fraction = found[2] or ""
-    scale = 10 ** len(fraction)
-    whole: int = -(-(int(found[1] + fraction) * factor) // scale)
-    return whole
+    size = math.ceil(float(found[1]) * _UNITS[found[2].lower()])
+    if size >= _MAX_SIZE:
+        raise ValueError(f"size {shorten(value)} is too large")
+    return size
+
+
+def parse_guest_size(value: object) -> int:
+    """As ``parse_size``, rounded up to a multiple of 4 MiB: what Ganeti gives an instance."""
+    return -(-parse_size(value) // _SIZE_STEP) * _SIZE_STEP
+
+
+def is_size(value: object) -> bool:
+    """Can ``parse_size`` read it?"""
+    try:
+        parse_size(value)
+    except ValueError:
+        return False
+    return True

@@ -1,10 +1,13 @@
 """Backend, hypervisor, NIC, node and disk parameters: name, type, default, check.
 
-A table for each kind, and two verbs: ``fill`` lays what was set over the
-defaults, ``check_*`` reads what somebody wants to set. Names, types and
-defaults are Ganeti 3.0's, measured on its ``/2/info``; the classes of the
-errors are those of its jobs (``TypeEnforcementError`` for an unknown name or a
-wrong type, ``HypervisorError`` for a hypervisor's parameter with a bad value).
+A table for each kind, and three verbs: ``fill`` lays what was set over the
+defaults, ``check_*`` reads the values that a job is to set, and ``*_problem``
+tells before there is a job which value has a type that no job takes. Names,
+types and defaults are Ganeti 3.0's, measured on its ``/2/info``; a type takes
+the values that Ganeti's ``ForceDictType`` takes (2.0 is an integer, 1 a
+boolean); the classes of the errors are those of its jobs
+(``TypeEnforcementError`` for an unknown name or a wrong type,
+``HypervisorError`` for a hypervisor's parameter with a bad value).
 """
 
 from __future__ import annotations
@@ -19,8 +22,18 @@ from ganeti.constants import ErrorCode
 
 Values = dict[str, Any]
 
-#: Words that ask for the cluster's own value (``auto`` at creation, in Ganeti).
-UNSET = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
+#: What asks for the cluster's own value instead of setting one: when an instance is
+#: created; when something is modified; and then for backend parameters, where null does too.
+AT_CREATION: tuple[object, ...] = (constants.VALUE_AUTO,)
+AT_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT,)
+AT_BACKEND_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT, None)
+#: The same for network cards, where both words have always been taken.
+_OF_NIC: tuple[object, ...] = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
+
+#: 2.0's name of ``minmem`` and ``maxmem``; where it is given, these two mean nothing.
+MEMORY = "memory"
+#: Larger integers fit neither the database nor luxid.
+_MAX_INT = 2 ** 63 - 1
 
 
 @dataclass(frozen=True)
@@ -62,23 +75,26 @@ BOOL, INT, FLOAT, SIZE, STRING, MAYBE_STRING = (
 
 
 def _read_bool(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false"):
+    """A text must be a word for it; of everything else Python's truth counts, as in Ganeti."""
+    if isinstance(value, str) and value:
+        if value.lower() not in ("true", "false"):
+            raise ValueError
         return value.lower() == "true"
-    if value in (0, 1):
-        return bool(value)
-    raise ValueError
+    return bool(value)
 
 
 def _read_int(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+    """2.0 is 2; what follows the point is cut off, as in Ganeti."""
+    if not isinstance(value, (int, float, str)):
         raise ValueError
-    return int(value)
+    number = int(value)
+    if abs(number) > _MAX_INT:
+        raise ValueError
+    return number
 
 
 def _read_float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if not isinstance(value, (int, float, str)):
         raise ValueError
     number = float(value)
     if number != number or number in (float("inf"), float("-inf")):
@@ -89,36 +105,60 @@ def _read_float(value: object) -> float:
 def _read_string(value: object) -> str:
     if value is False:              # Ganeti's clients say false for "nothing here"
         return ""
-    if not isinstance(value, str) or "\0" in value or "\n" in value:
+    if not isinstance(value, str):
         raise ValueError
     return value
 
 
 _READERS: dict[str, Callable[[object], Any]] = {
-    BOOL: _read_bool, INT: _read_int, FLOAT: _read_float, SIZE: ht.parse_size,
-    STRING: _read_string,
+    BOOL: _read_bool, INT: _read_int, FLOAT: _read_float,
+    SIZE: ht.parse_guest_size, STRING: _read_string,
     MAYBE_STRING: lambda value: None if value is None else _read_string(value),
 }
 
 
+def _type_problem(name: str, kind: str, value: object) -> str | None:
+    """What is wrong with the type of a value, in words, or None."""
+    try:
+        _READERS[kind](value)
+    except (ValueError, TypeError, OverflowError):
+        return f"'{name}' (value {ht.shorten(value)}) is not a valid {kind}"
+    return None
+
+
+def _first_problem(kinds: Mapping[str, str], given: Mapping[str, Any],
+                   unset: tuple[object, ...]) -> str | None:
+    """The first value of a wrong type, in words; a later Ganeti may know further names."""
+    for name, value in given.items():
+        if name in kinds and value not in unset:
+            problem = _type_problem(name, kinds[name], value)
+            if problem:
+                return problem
+    return None
+
+
 def read(row: Parameter, value: object) -> Any:
     """The value with its parameter's type; ``TypeEnforcementError`` names the parameter."""
-    try:
-        return _READERS[row.kind](value)
-    except (ValueError, TypeError):
-        raise errors.TypeEnforcementError(
-            f"'{row.name}' (value {ht.shorten(value)}) is not a valid {row.kind}") from None
+    problem = _type_problem(row.name, row.kind, value)
+    if problem:
+        raise errors.TypeEnforcementError(problem)
+    typed = _READERS[row.kind](value)
+    if isinstance(typed, str) and ("\0" in typed or "\n" in typed):
+        # They end up in files of lines and in environments.
+        raise errors.TypeEnforcementError(f"'{row.name}' (value {ht.shorten(value)}) must be "
+                                          "one line without NUL characters")
+    return typed
 
 
-def _read_all(table: Table, given: Mapping[str, Any]) -> Values:
-    """What is set, typed; words that ask for the default are left out."""
+def _read_all(table: Table, given: Mapping[str, Any], unset: tuple[object, ...]) -> Values:
+    """What is set, typed; values that ask for the default are left out."""
     result: Values = {}
     for name, value in given.items():
         row = table.get(name)
         if row is None:
             raise errors.TypeEnforcementError(f"Unknown parameter {ht.shorten(name)}")
         choices = row.rule.choices if row.rule else frozenset()
-        if value not in UNSET or value in choices:
+        if value not in unset or value in choices:
             result[name] = read(row, value)
     return result
 
@@ -130,8 +170,8 @@ def _broken(row: Parameter, value: Any) -> str | None:
     return f"'{row.name}' must be {row.rule.expects}, not {ht.shorten(value)}"
 
 
-def _check(table: Table, given: Mapping[str, Any]) -> Values:
-    values = _read_all(table, given)
+def _check(table: Table, given: Mapping[str, Any], unset: tuple[object, ...] = ()) -> Values:
+    values = _read_all(table, given, unset)
     for name, value in values.items():
         problem = _broken(table[name], value)
         if problem:
@@ -235,17 +275,36 @@ DISK: dict[str, Table] = {
 }
 
 
+def _without_memory(given: Mapping[str, Any], unset: tuple[object, ...] = ()) -> Values:
+    """``minmem`` and ``maxmem`` instead of ``memory``, which is the stronger one.
+
+    A ``memory`` that sets nothing leaves the other two alone.
+    """
+    if MEMORY not in given or given[MEMORY] in unset:
+        return {name: value for name, value in given.items() if name != MEMORY}
+    rest = {name: value for name, value in given.items()
+            if name not in (MEMORY, "minmem", "maxmem")}
+    return {"minmem": given[MEMORY], "maxmem": given[MEMORY], **rest}
+
+
+def beparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
+    """Which backend parameter has a value of a wrong type, in words, or None."""
+    kinds = {row.name: row.kind for row in BACKEND.values()}
+    if MEMORY in given and given[MEMORY] not in unset:
+        problem = _type_problem(MEMORY, SIZE, given[MEMORY])
+        if problem:
+            return problem
+    return _first_problem(kinds, _without_memory(given, unset), unset)
+
+
 def check_beparams(given: Mapping[str, Any]) -> Values:
     """Backend parameters to set; ``memory`` stands for ``minmem`` and ``maxmem``.
 
-    Memory in MiB or as "1G". ``TypeEnforcementError`` for unknown names and
-    wrong types, ``OpPrereqError`` for values out of range.
+    Memory in MiB or as "1G", rounded up to a multiple of 4; "auto" is the
+    cluster's own value. ``TypeEnforcementError`` for unknown names and wrong
+    types, ``OpPrereqError`` for values out of range.
     """
-    given = dict(given)
-    if "memory" in given:
-        memory = given.pop("memory")
-        given = {"minmem": memory, "maxmem": memory, **given}
-    return _check(BACKEND, given)
+    return _check(BACKEND, _without_memory(given, AT_CREATION), AT_CREATION)
 
 
 def check_memory_bounds(filled: Mapping[str, Any]) -> None:
@@ -258,7 +317,12 @@ def check_memory_bounds(filled: Mapping[str, Any]) -> None:
 
 def check_nicparams(given: Mapping[str, Any]) -> Values:
     """Mode, link and VLAN of a network card."""
-    return _check(NIC, given)
+    return _check(NIC, given, _OF_NIC)
+
+
+def ndparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
+    """Which node parameter has a value of a wrong type, in words, or None."""
+    return _first_problem({row.name: row.kind for row in NODE.values()}, given, unset)
 
 
 def check_ndparams(given: Mapping[str, Any]) -> Values:
@@ -360,11 +424,32 @@ HYPERVISOR: dict[str, Table] = {
 GLOBAL_HYPERVISOR = frozenset({"migration_bandwidth", "migration_mode", "migration_port",
                                "xen_cmd"})
 
-#: Parameters of Ganeti's other hypervisors: known names, but never fitting here.
-FOREIGN_HYPERVISOR = frozenset((
-    "blockdev_prefix bootloader_args bootloader_path cpu_cap cpu_weight cpuid device_model devices "
-    "drop_capabilities extra_cgroups extra_config init_script num_ttys pae pci_pass "
-    "startup_timeout use_bootloader vif_script vif_type viridian xen_cmd").split())
+#: Parameters of Ganeti's other hypervisors and their types: known, but never fitting here.
+FOREIGN_HYPERVISOR: dict[str, str] = {
+    **dict.fromkeys(("pae", "use_bootloader", "viridian"), BOOL),
+    **dict.fromkeys(("cpu_cap", "cpu_weight", "num_ttys", "startup_timeout"), INT),
+    **dict.fromkeys((
+        "blockdev_prefix", "bootloader_args", "bootloader_path", "cpuid", "device_model",
+        "devices", "drop_capabilities", "extra_cgroups", "extra_config", "init_script",
+        "pci_pass", "vif_script", "vif_type", "xen_cmd"), STRING)}
+
+#: The types of all; a name has the same one in every hypervisor that has it.
+_HYPERVISOR_KINDS: dict[str, str] = FOREIGN_HYPERVISOR | {
+    row.name: row.kind for table in HYPERVISOR.values() for row in table.values()}
+
+
+def hvparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
+    """Which parameter of whatever hypervisor has a value of a wrong type, in words, or None."""
+    return _first_problem(_HYPERVISOR_KINDS, given, unset)
+
+
+def check_not_global(given: Mapping[str, Any]) -> None:
+    """Raise ``OpPrereqError`` for a hypervisor's parameter that an instance cannot have alone."""
+    found = sorted(GLOBAL_HYPERVISOR.intersection(given))
+    if found:
+        raise errors.OpPrereqError("These hypervisor parameters hold for the whole cluster and "
+                                   "cannot be set for one instance: " + ", ".join(found),
+                                   ErrorCode.INVAL)
 
 
 def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
@@ -374,12 +459,14 @@ def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
     types, ``HypervisorError`` for another hypervisor's and for bad values.
     """
     table = HYPERVISOR[hypervisor]
-    elsewhere = set(FOREIGN_HYPERVISOR).union(*HYPERVISOR.values())
+    problem = hvparams_problem(given, ())
+    if problem:
+        raise errors.TypeEnforcementError(problem)
     for name in given:
-        if name not in table and name in elsewhere:
+        if name not in table and name in _HYPERVISOR_KINDS:
             raise errors.HypervisorError(
                 f"Parameter '{name}' is not supported by the hypervisor {hypervisor}")
-    values = _read_all(table, given)
+    values = _read_all(table, given, ())
     for name, value in values.items():
         problem = _broken(table[name], value)
         if problem:

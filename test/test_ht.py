@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 
 from ganeti import ht
+from ganeti.constants import JobStatus
 
 
 @pytest.mark.parametrize("annotation, good, bad", [
@@ -42,16 +43,48 @@ def test_annotated_without_refinement_is_its_base():
 
 
 @pytest.mark.parametrize("text, size", [(512, 512), ("512", 512), ("512M", 512), ("1G", 1024),
-                                        ("1.5g", 1536), ("2 TiB", 2097152), ("0.1M", 1)])
+                                        ("1.5g", 1536), ("2 TiB", 2097152), ("0.1M", 1),
+                                        (256.0, 256), (256.5, 257), ("1.2345M", 2),
+                                        ("1.0001g", 1025), (".5g", 512), ("1.", 1)])
 def test_sizes(text, size):
     assert ht.parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "G", "1X", "-1", -1, True, None, 1.5, "1_0", "٣", "1.2345M",
-                                  "9" * 20])
+@pytest.mark.parametrize("text", ["", "G", "1X", "-1", -1, True, None, "1_0", "٣", "1g ", "1.2.3",
+                                  ".", "1e3", -0.5, 1e20, 1e400, float("nan"), 10 ** 18,
+                                  "9" * 15 + "t", "9" * 20, [1], {}])
 def test_what_is_no_size(text):
     with pytest.raises(ValueError):
         ht.parse_size(text)
+    assert not ht.is_size(text)
+
+
+@pytest.mark.parametrize("value, size", [(1024, 1024), (1025, 1028), ("129", 132), (1, 4), (0, 0),
+                                         ("0.2g", 208), (256.5, 260), ("1.5001G", 1540)])
+def test_guests_get_multiples_of_4_mib(value, size):
+    assert ht.parse_guest_size(value) == size
+
+
+@pytest.mark.parametrize("name, stored", [("web", "web"), ("Web.Example.com", "web.example.com"),
+                                          ("web.example.com.", "web.example.com"), ("a..", "a.")])
+def test_names_are_stored_in_small_letters_without_the_last_dot(name, stored):
+    assert ht.stored_name(name) == stored
+
+
+@pytest.mark.parametrize("name, good", [("web.", True), ("web", True), ("web..", False),
+                                        (".", False), ("", False), (".web", False),
+                                        ("web. ", False), (7, False)])
+def test_a_new_name_may_end_with_a_dot(name, good):
+    assert ht.check_for(ht.NewHostName).fits(name) is good
+
+
+@pytest.mark.parametrize("value, text", [
+    (None, "null"), (True, "true"), ("soft", "'soft'"), (["add", {"size": "1G"}, None],
+                                                         '["add", {"size": "1G"}, null]'),
+    (("a", 1), '["a", 1]'), ([JobStatus.SUCCESS], '["success"]'), (JobStatus.ERROR, "'error'"),
+    ("a\nb", r"'a\nb'"), (["a\nb"], r'["a\nb"]'), (["\u202e"], r'["\u202e"]')])
+def test_messages_show_json_and_no_python(value, text):
+    assert ht.shorten(value) == text
 
 
 @pytest.mark.parametrize("tag, problem", [

@@ -92,3 +92,11 @@ def test_each_opcode_has_lists_of_its_own():
     first.tags.append("x")
     assert second.tags == []
     assert first != second and hash(first) == hash(second)
+
+
+@pytest.mark.parametrize("reason, index", [
+    ([], 0), ([["gnt:user", "because", 1]], 0),
+    ([["gnt:opcode:tags_get", "job=7;index=3", 1]], 3),
+    ([["gnt:user", "job=7;index=9", 1], ["gnt:opcode:tags_get", "job=7;index=1", 2]], 1)])
+def test_an_opcode_knows_its_place_in_its_job(reason, index):
+    assert opcodes.OpTagsGet(kind="cluster", reason=reason).index == index

@@ -21,6 +21,9 @@ from ganeti import constants, errors, ht
 _COMMON_VIEW = {"debug_level": 0, "priority": constants.PRIORITY_DEFAULT, "depends": None,
                 "comment": None}
 
+#: What the queue adds to the reasons of an opcode.
+_OF_JOB = re.compile(r"job=[0-9]+;index=([0-9]{1,9})", re.ASCII)
+
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 ReasonTrail = Annotated[list[Any], ht.Refinement(
@@ -62,6 +65,14 @@ class FieldError(ValueError):
         super().__init__(f"{op_id}: {problem}")
         self.field = field
         self.problem = problem
+
+
+def _misfit(name: str, check: ht.Check, value: object) -> str:
+    """What is wrong with the value of a field: a part of it if that can be told."""
+    problem = check.problem(value) if check.problem else None
+    if problem:
+        return f"parameter '{name}': {problem}"
+    return f"parameter '{name}' must be {check.expects}, not {ht.shorten(value)}"
 
 
 #: Fields of every opcode; they come after its own on the wire.
@@ -114,8 +125,7 @@ class OpCode(_Declared):
                 continue
             check = self.CHECKS[name]
             if not check.fits(value):
-                raise FieldError(self.OP_ID, name, f"parameter '{name}' must be {check.expects}, "
-                                                   f"not {ht.shorten(value)}")
+                raise FieldError(self.OP_ID, name, _misfit(name, check, value))
             own[name] = value
             given.append(name)
         for name, default in self.FRESH.items():
@@ -143,6 +153,15 @@ class OpCode(_Declared):
         if depends is not None:
             own["depends"] = depends
         return twin
+
+    @property
+    def index(self) -> int:
+        """Its place among its job's opcodes, counted from 0: 0 where it is in no job.
+
+        The queue notes it at the end of the trail, where nothing follows.
+        """
+        found = _OF_JOB.fullmatch(self.reason[-1][1]) if self.reason else None
+        return int(found[1]) if found else 0
 
     def to_wire(self) -> dict[str, Any]:
         """OP_ID, the reason trail and the given fields: what SubmitJob sends."""
