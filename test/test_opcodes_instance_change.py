@@ -10,13 +10,14 @@ NAME = {"instance_name": "web"}
 
 @pytest.mark.parametrize("entries", [
     [], [["add", -1, {"size": 1}]], [["modify", "data", {"mode": "ro"}], ["remove", 0, {}]],
+    [["attach", {}]], [["detach", {}]], [["attach", {"uuid": "x"}]],
     [["add", {"size": 1}]], [[0, {"mode": "ro"}], ["remove", {}]]])
 def test_changes_of_disks(entries):
     assert opcodes.OpInstanceSetParams(**NAME, disks=entries).disks == entries
 
 
 @pytest.mark.parametrize("entries", [
-    [["move", 0, {}]], [["add", 0]], [["add", None, {}]], ["add"], [[]], [["attach", {}]],
+    [["move", 0, {}]], [["add", 0]], [["add", None, {}]], ["add"], [[]], [["modify", {}]],
     [[-1, {}]], [["add", -1, {}], ["add", {}]], [[True, {}]], {"add": {}}])
 def test_what_is_no_change(entries):
     assert_refused(opcodes.OpInstanceSetParams, NAME, disks=entries, nics=entries)
@@ -30,13 +31,30 @@ def test_cards_have_known_keys():
 
 
 def test_disks_have_texts_and_numbers():
-    for value in (None, "", True, 1.5, []):
+    for value in (None, "", "x", "-1", -1, True, 1.5, []):
         assert_refused(opcodes.OpInstanceSetParams, NAME, disks=[["add", 0, {"size": value}]])
-    for odd in ({"size": "1g"}, {"mode": "zz"}, {"name": 5}, {"spindles": "x"}):
+    for odd in ({"size": "1 yard"}, {"mode": "zz"}, {"name": 5}, {"spindles": "x"}):
         assert_refused(opcodes.OpInstanceSetParams, NAME, disks=[["add", 0, odd]])
         assert_refused(opcodes.OpInstanceRecreateDisks, NAME, disks=[[0, odd]])
     good = [["add", 0, {"size": 1, "name": "data", "provider": "x", "own": "y"}]]
     assert opcodes.OpInstanceSetParams(**NAME, disks=good).disks == good
+
+
+@pytest.mark.parametrize("size", ["1G", "1024", "1024m", "1 GB", "1.5g"])
+def test_sizes_of_disks_may_have_units(size):
+    change = [["add", {"size": size}]]
+    assert opcodes.OpInstanceSetParams(**NAME, disks=change).disks == change
+    change = [[0, {"size": size}]]
+    assert opcodes.OpInstanceRecreateDisks(**NAME, disks=change).disks == change
+
+
+def test_a_value_that_no_job_takes_for_its_type_is_named():
+    for name, value in (("beparams", {"vcpus": "x"}), ("hvparams", {"acpi": "x"})):
+        with pytest.raises(opcodes.FieldError, match=f"'{name}': '{next(iter(value))}'"):
+            opcodes.OpInstanceSetParams(**NAME, **{name: value})
+    good = {"beparams": {"memory": None, "vcpus": "default", "bogus": []},
+            "hvparams": {"acpi": "default"}}
+    assert opcodes.OpInstanceSetParams(**NAME, **good).beparams == good["beparams"]
 
 
 def test_what_a_change_refuses():

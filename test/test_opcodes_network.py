@@ -24,9 +24,14 @@ def test_addresses():
     good = {**ADD, "gateway": "192.0.2.1", "network6": "2001:db8::/64", "gateway6": "2001:db8::1",
             "add_reserved_ips": ["192.0.2.9"]}
     assert opcodes.OpNetworkAdd(**good).gateway6 == "2001:db8::1"
-    assert_refused(opcodes.OpNetworkAdd, good, network="192.0.2.0", gateway="192.0.2.256",
-                   network6="2001:db8::", gateway6="192.0.2.1", add_reserved_ips=["x"])
+    assert_refused(opcodes.OpNetworkAdd, good, network="192.0.2.0/", gateway="192.0.2.256",
+                   network6="192.0.2.0/24", gateway6="192.0.2.1", add_reserved_ips=["x"])
     assert_refused(opcodes.OpNetworkAdd, good, network="192.0.2.0/33")
+
+
+def test_networks_need_no_length():
+    alone = {**ADD, "network": "192.0.2.0", "network6": "2001:db8::"}
+    assert opcodes.OpNetworkAdd(**alone).network == "192.0.2.0"
 
 
 def test_modes():

@@ -9,6 +9,6 @@ def test_delay():
     op = opcodes.OpTestDelay(duration=2.5)
     assert (op.on_master, op.no_locks, op.repeat) == (True, True, 0)
     assert op.summary() == "TEST_DELAY(2.5)"
-    for wrong in (-1, "1", True, None):
+    for wrong in (-1, 1e10, "1", True, None):
         with pytest.raises(opcodes.FieldError, match="duration"):
             opcodes.OpTestDelay(duration=wrong)

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskParams, DiskTemplate, Hypervisor, NicParams
+from ganeti.opcodes.instance import (BeParams, DiskParams, DiskTemplate, Hypervisor, HvParams,
+                                     NicParams)
+from ganeti.opcodes.node import NdParams
 
 
 @opcode
@@ -158,7 +160,7 @@ class OpClusterSetParams(OpCode):
     SECRET = frozenset({"osparams_private_cluster"})
 
     add_uids: UserIds | None = None
-    beparams: dict[str, Any] | None = None
+    beparams: BeParams | None = None
     blacklisted_os: OsChanges | None = None
     candidate_pool_size: ht.PositiveInt | None = None
     compression_tools: list[ht.NonEmptyString] | None = None
@@ -177,7 +179,7 @@ class OpClusterSetParams(OpCode):
     gluster_storage_dir: str | None = None
     hidden_os: OsChanges | None = None
     hv_state: dict[str, Any] | None = None
-    hvparams: dict[str, dict[str, Any]] | None = None
+    hvparams: dict[str, HvParams] | None = None
     install_image: str | None = None
     instance_communication_network: str | None = None
     ipolicy: dict[str, Any] | None = None
@@ -188,7 +190,7 @@ class OpClusterSetParams(OpCode):
     max_running_jobs: ht.PositiveInt | None = None
     max_tracked_jobs: ht.PositiveInt | None = None
     modify_etc_hosts: bool | None = None
-    ndparams: dict[str, Any] | None = None
+    ndparams: NdParams | None = None
     nicparams: NicParams | None = None
     os_hvp: dict[str, dict[str, Any]] | None = None
     osparams: dict[str, dict[str, Any]] | None = None

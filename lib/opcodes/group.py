@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import DiskParams
+from ganeti.opcodes.node import NdParamChanges, NdParams
 
 #: Whether an allocator may choose a group's nodes: yes, if nothing else is left, no.
 AllocPolicy = Literal["preferred", "last_resort", "unallocable"]
@@ -24,7 +25,7 @@ class OpGroupAdd(OpCode):
     diskparams: DiskParams | None = None
     hv_state: dict[str, Any] | None = None
     ipolicy: dict[str, Any] | None = None
-    ndparams: dict[str, Any] | None = None
+    ndparams: NdParams | None = None
 
 
 @opcode
@@ -39,7 +40,7 @@ class OpGroupSetParams(OpCode):
     diskparams: DiskParams | None = None
     hv_state: dict[str, Any] | None = None
     ipolicy: dict[str, Any] | None = None
-    ndparams: dict[str, Any] | None = None
+    ndparams: NdParamChanges | None = None
 
 
 @opcode

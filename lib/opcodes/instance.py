@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from ganeti import constants, ht
+from ganeti import constants, ht, params
 from ganeti.opcodes.base import OpCode, opcode
 
 _DISK_TEXTS = ("name", "vg", "metavg", "adopt", "access", "provider")
@@ -13,8 +14,9 @@ _MAY_BE_EMPTY = ("ip", "vlan")
 
 
 def is_disk(parameters: dict[str, Any]) -> bool:
-    """Can luxid read a disk's keys, whatever its size? Null is what is not given."""
-    return (parameters.get("mode") in (None, *constants.DISK_ACCESS)
+    """Can luxid read a disk's keys? Null is what is not given."""
+    return ((parameters.get("size") is None or ht.is_size(parameters["size"]))
+            and parameters.get("mode") in (None, *constants.DISK_ACCESS)
             and all(value is None or (isinstance(value, str) and value != ""
                                       and ht.fits_environment(value))
                     for value in map(parameters.get, _DISK_TEXTS))
@@ -32,7 +34,8 @@ def is_nic(parameters: dict[str, Any]) -> bool:
 
 #: Disks and NICs as the caller wrote them; the work reads them further.
 DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
-    "a list of objects whose mode, if any, is ro or rw, their spindles a number, and "
+    "a list of objects whose size is in MiB or as \"1G\", whose mode, if any, is ro or rw, "
+    "their spindles a number, and "
     + ", ".join(_DISK_TEXTS) + " texts", lambda disks: all(map(is_disk, disks)))]
 NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
     "a list of objects with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
@@ -51,6 +54,22 @@ OsParams = Annotated[dict[str, Any], ht.Refinement(
     "an object with keys without = and NUL, and values that are text without NUL (or whole "
     "numbers)",
     _are_os_params)]
+
+
+def parameters(what: str, problem: Callable[[dict[str, Any], tuple[object, ...]], str | None],
+               unset: tuple[object, ...]) -> ht.Refinement:
+    """Values of types that Ganeti's jobs take, or ``unset``; names are the job's business.
+
+    A job that meets another type ends in ``TypeEnforcementError``, whatever else there is.
+    """
+    return ht.without_problem(f"an object with {what} parameters",
+                              lambda given: problem(given, unset))
+
+
+BeParams = Annotated[dict[str, Any], parameters("backend", params.beparams_problem, ())]
+HvParams = Annotated[dict[str, Any], parameters("hypervisor", params.hvparams_problem, ())]
+NewBeParams = Annotated[dict[str, Any], parameters(
+    "backend", params.beparams_problem, params.AT_CREATION)]
 
 
 def _one_of(words: frozenset[str]) -> ht.Refinement:
@@ -78,11 +97,11 @@ class OpInstanceCreate(OpCode):
     SUMMARY_FIELD = "instance_name"
     SECRET = frozenset({"osparams_private", "osparams_secret"})
 
-    instance_name: ht.HostName
+    instance_name: ht.NewHostName
     disks: DiskSpecs
     nics: NicSpecs
     mode: ht.CreateMode
-    beparams: dict[str, Any] = {}
+    beparams: NewBeParams = {}
     commit: bool = False
     compress: str = "none"
     conflicts_check: bool = True
@@ -94,7 +113,7 @@ class OpInstanceCreate(OpCode):
     group_name: ht.NonEmptyString | None = None
     helper_shutdown_timeout: int = 7200
     helper_startup_timeout: int = 300
-    hvparams: dict[str, Any] = {}
+    hvparams: HvParams = {}
     hypervisor: Hypervisor | None = None
     iallocator: ht.NonEmptyString | None = None
     identify_defaults: bool = False
@@ -146,8 +165,8 @@ class OpInstanceStartup(OpCode):
     instance_uuid: ht.NonEmptyString | None = None
     force: bool = False
     ignore_offline_nodes: bool = False
-    hvparams: dict[str, Any] = {}
-    beparams: dict[str, Any] = {}
+    hvparams: HvParams = {}
+    beparams: BeParams = {}
     no_remember: bool = False
     startup_paused: bool = False
     shutdown_timeout: ht.NonNegativeInt = 120

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from ganeti import constants, ht
+from ganeti import constants, ht, params
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_disk, is_nic
+from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_disk, is_nic, parameters
 
-#: What can be done to a disk or network card; and what the form of 2.0 knows of that.
-#: (No sets: what is looked for in them can be a list.)
+#: What can be done to a disk or network card; and what of that the form of 2.0 takes, which
+#: modifies by number alone. (No sets: what is looked for in them can be a list.)
 _ACTIONS = ("add", "attach", "detach", "modify", "remove")
-_OLD_ACTIONS = ("add", "remove")
+_OLD_ACTIONS = ("add", "attach", "detach", "remove")
 
 
 def _is_index(value: object) -> bool:
@@ -20,11 +20,10 @@ def _is_index(value: object) -> bool:
 
 
 def _is_disk(parameters: dict[str, Any]) -> bool:
-    """Any keys, each with a text or a number, as Ganeti's own front takes them, the size in
-    MiB."""
+    """Any keys, each with a text or a number, as Ganeti's own front takes them."""
     return is_disk(parameters) and all(
-        value != "" if isinstance(value, str) and key != "size" else ht.check_for(int).fits(value)
-        for key, value in parameters.items())
+        value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
+        for value in parameters.values())
 
 
 def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
@@ -48,9 +47,14 @@ def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement
 
 
 DiskChanges = Annotated[list[Any], _changes(
-    "disks, with texts or numbers, the size in MiB", _is_disk)]
+    "disks, with texts or numbers, the size in MiB or as \"1G\"", _is_disk)]
 NicChanges = Annotated[list[Any], _changes(
     "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
+
+BeParamChanges = Annotated[dict[str, Any], parameters(
+    "backend", params.beparams_problem, params.AT_BACKEND_CHANGE)]
+HvParamChanges = Annotated[dict[str, Any], parameters(
+    "hypervisor", params.hvparams_problem, params.AT_CHANGE)]
 
 
 @opcode
@@ -64,7 +68,7 @@ class OpInstanceSetParams(OpCode):
     SECRET = frozenset({"osparams_private"})
 
     instance_name: ht.NonEmptyString
-    beparams: dict[str, Any] = {}
+    beparams: BeParamChanges = {}
     conflicts_check: bool = True
     disk_template: DiskTemplate | None = None
     disks: DiskChanges = []
@@ -75,7 +79,7 @@ class OpInstanceSetParams(OpCode):
     force_variant: bool = False
     hotplug: bool = True
     hotplug_if_possible: bool = False
-    hvparams: dict[str, Any] = {}
+    hvparams: HvParamChanges = {}
     iallocator: ht.NonEmptyString | None = None
     ignore_ipolicy: bool = False
     instance_communication: bool | None = None

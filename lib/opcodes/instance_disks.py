@@ -17,8 +17,7 @@ def _is_recreated(disk: object) -> bool:
     """A disk's number, or that and what it is to have instead."""
     if isinstance(disk, (list, tuple)) and len(disk) == 2:
         return (ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
-                and is_disk(disk[1]) and ("size" not in disk[1]
-                                          or ht.check_for(int).fits(disk[1]["size"])))
+                and is_disk(disk[1]) and disk[1].get("size", 0) is not None)
     return ht.check_for(ht.NonNegativeInt).fits(disk)
 
 

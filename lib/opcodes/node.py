@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from ganeti import ht
+from ganeti import ht, params
 from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.instance import parameters
+
+NdParams = Annotated[dict[str, Any], parameters("node", params.ndparams_problem, ())]
+NdParamChanges = Annotated[dict[str, Any], parameters(
+    "node", params.ndparams_problem, params.AT_CHANGE)]
 
 StorageType = Literal["blockdev", "diskless", "ext", "file", "gluster", "lvm-pv", "lvm-vg",
                       "rados", "sharedfile"]
@@ -23,7 +28,7 @@ class OpNodeAdd(OpCode):
     group: ht.NonEmptyString | None = None
     hv_state: dict[str, Any] | None = None
     master_capable: bool | None = None
-    ndparams: dict[str, Any] | None = None
+    ndparams: NdParams | None = None
     node_setup: bool = False
     primary_ip: ht.NonEmptyString | None = None
     readd: bool = False
@@ -55,7 +60,7 @@ class OpNodeSetParams(OpCode):
     hv_state: dict[str, Any] | None = None
     master_candidate: bool | None = None
     master_capable: bool | None = None
-    ndparams: dict[str, Any] | None = None
+    ndparams: NdParamChanges | None = None
     node_uuid: ht.NonEmptyString | None = None
     offline: bool | None = None
     powered: bool | None = None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import DiskTemplate, Hypervisor, NicSpecs
+
+#: Seconds; the clocks of some systems overflow at ten times as many.
+MAX_DURATION = 1e9
+
+Duration = Annotated[float, ht.Refinement(
+    f"a number of seconds, 0 to {MAX_DURATION:.0f}", lambda number: 0 <= number <= MAX_DURATION)]
 
 
 @opcode
@@ -15,7 +21,7 @@ class OpTestDelay(OpCode):
 
     SUMMARY_FIELD = "duration"
 
-    duration: ht.NonNegativeFloat
+    duration: Duration
     on_master: bool = True
     on_nodes: list[ht.NonEmptyString] = []
     on_node_uuids: list[str] = []
