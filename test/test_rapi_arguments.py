@@ -3,8 +3,9 @@
 import unittest
 
 from ganeti.http.errors import BadRequest
-from ganeti.rapi.arguments import (MAX_KEY, MAX_WORDS, Fixed, Integer, Query, Words, choice,
-                                   flag, integer, read_idempotency_key, tags, text)
+from ganeti.rapi.arguments import (MAX_FIELDS, MAX_KEY, MAX_WORDS, DryRun, Fields, Fixed,
+                                   Integer, Query, Words, check_fields, choice, flag, integer,
+                                   read_idempotency_key, tags, text)
 
 
 class TestReaders(unittest.TestCase):
@@ -49,6 +50,22 @@ class TestReaders(unittest.TestCase):
             with self.assertRaises(BadRequest) as caught:
                 self.read(kind, query)
             self.assertIn(f"not {wrong}", caught.exception.message)
+
+    def test_columns_have_a_limit(self):
+        self.assertEqual(len(self.read(Fields(), "word=" + ",".join("a" * MAX_FIELDS))), MAX_FIELDS)
+        with self.assertRaises(BadRequest) as caught:
+            self.read(Fields(), "word=" + ",".join("a" * (MAX_FIELDS + 1)))
+        self.assertIn(f"at most {MAX_FIELDS}", caught.exception.message)
+        check_fields(["a"] * MAX_FIELDS)
+        self.assertRaises(BadRequest, check_fields, ["a"] * (MAX_FIELDS + 1))
+
+    def test_other_spellings_of_dry_run_are_refused(self):
+        self.assertIs(self.read(DryRun(), "dry-run=1&tag=dryrun"), True)
+        self.assertIsNone(self.read(DryRun(), "dry_run="))
+        for word in ("dry_run=1", "dryrun=1", "dryRun=0", "DRY-RUN=1", "dry-run=1&dry_run=1"):
+            with self.assertRaises(BadRequest) as caught:
+                self.read(DryRun(), word)
+            self.assertIn("write 'dry-run'", caught.exception.message)
 
     def test_a_word_set_anew(self):
         query = Query("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")

@@ -4,6 +4,7 @@ from testutils_rapi import RapiTestCase
 
 from ganeti.http.reader import MAX_LARGE_BODY
 from ganeti.opcodes import OpInstanceCreate, OpInstanceMultiAlloc
+from ganeti.rapi.rlib2.instances import R_2_instances
 
 URI = "/2/instances"
 NESTED = {"__version__": 1, "mode": "create", "name": "web.example.com", "os": "noop",
@@ -44,6 +45,32 @@ class TestNested(RapiTestCase):
                                            name_check=True, depends=[[4, []]], priority=-10))
         self.assert_submitted(nested(dry_run=True, beparams={"memory": "128M"}, start=False,
                                      name_check=True, depends=[[4, []]], priority=-10))
+
+    def test_sizes_are_sent_in_mib(self):
+        for size, mib in ((1024.0, 1024), (1025, 1025), ("1.5g", 1536), ("0.2g", 205)):
+            self.master.calls.clear()
+            self.post(URI, dict(NESTED, disks=[{"size": size}]))
+            self.assert_submitted(nested(disks=[{"size": mib}]))
+
+    def test_a_name_may_end_with_a_dot(self):
+        self.post(URI, dict(NESTED, name="web.example.com."))
+        self.assert_submitted(nested(instance_name="web.example.com."))
+
+    def test_rights_are_about_the_name_as_it_will_be_stored(self):
+        verb = R_2_instances.POST
+        for key in ("name", "instance_name"):
+            self.assertEqual(verb.object_name({}, {key: "WEB.example.com."}), "web.example.com")
+        self.assertIsNone(verb.object_name({}, {"name": 5}))
+
+    def test_a_value_of_a_type_that_no_job_takes(self):
+        for key, value, text in (("beparams", {"vcpus": "x"}, "'vcpus' (value 'x')"),
+                                 ("beparams", {"memory": None}, "'memory' (value null)"),
+                                 ("beparams", {"minmem": "default"}, "'minmem'"),
+                                 ("hvparams", {"acpi": "maybe"}, "'acpi'"),
+                                 ("hvparams", {"num_ttys": []}, "'num_ttys'"),
+                                 ("nics", [{"vlan": 5}], "'nics'"),
+                                 ("disks", [{"size": 1, "spindles": "x"}], "'disks'")):
+            self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}), text=text)
 
     def test_a_size_that_is_none(self):
         for size in ("big", -1, True, []):
@@ -102,6 +129,15 @@ class TestVersion(RapiTestCase):
 
 
 class TestFlat(RapiTestCase):
+    def test_a_value_of_a_type_that_no_job_takes(self):
+        for key, value in (("vcpus", "x"), ("auto_balance", "maybe"), ("acpi", "maybe"),
+                           ("kernel_path", 5), ("memory", True), ("disks", [None])):
+            self.assert_refused(400, "POST", URI, dict(FLAT, **{key: value}), text=f"'{key}")
+
+    def test_whole_numbers_may_have_a_point(self):
+        self.post(URI, dict(FLAT, memory=256.0, vcpus=2.0))
+        self.assert_submitted(flat(beparams={"memory": 256, "vcpus": 2.0}))
+
     def test_least(self):
         self.post(URI, FLAT)
         self.assert_submitted(flat())

@@ -37,6 +37,26 @@ class TestModify(RapiTestCase):
                             text="'disks'")
         self.assert_refused(400, "PUT", f"{WEB}/modify", {"hostname": "x"}, text="'hostname'")
 
+    def test_sizes_of_disks_are_sent_in_mib(self):
+        for size in ("1G", "1024", "1024m", "1 GB", 1024.0):
+            for change in (["add"], ["add", -1], ["modify", 0]):
+                self.master.calls.clear()
+                self.put(f"{WEB}/modify", {"disks": [[*change, {"size": size}]]})
+                self.assert_submitted(OpInstanceSetParams(
+                    **NAME, disks=[[*change, {"size": 1024}]]))
+        self.master.calls.clear()
+        for size in ("1 yard", "", None, -1, "-1", True, [1]):
+            self.assert_refused(400, "PUT", f"{WEB}/modify", {"disks": [["add", {"size": size}]]},
+                                text="'disks[0].size'")
+
+    def test_what_can_be_reset_is_no_wrong_type(self):
+        body = {"beparams": {"memory": None, "vcpus": "default"}, "hvparams": {"acpi": "default"}}
+        self.put(f"{WEB}/modify", body)
+        self.assert_submitted(OpInstanceSetParams(**NAME, **body))
+        self.master.calls.clear()
+        for wrong in ({"beparams": {"vcpus": "x"}}, {"hvparams": {"kernel_path": None}}):
+            self.assert_refused(400, "PUT", f"{WEB}/modify", wrong, text="is not a valid")
+
 
 class TestPlace(RapiTestCase):
     def test_rename(self):

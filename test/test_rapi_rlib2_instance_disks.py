@@ -22,6 +22,16 @@ class TestDisks(RapiTestCase):
         self.post(f"{WEB}/recreate-disks", {"disks": [0, 1], "nodes": ["node2"]})
         self.assert_submitted(OpInstanceRecreateDisks(**NAME, disks=[0, 1], nodes=["node2"]))
 
+    def test_recreate_with_other_sizes(self):
+        for size in ("1g", "1 GB", "1024", 1024.0):
+            self.master.calls.clear()
+            self.post(f"{WEB}/recreate-disks", {"disks": [[0, {"size": size}]]})
+            self.assert_submitted(OpInstanceRecreateDisks(**NAME, disks=[[0, {"size": 1024}]]))
+        self.master.calls.clear()
+        for size in ("x", None, -1):
+            self.assert_refused(400, "POST", f"{WEB}/recreate-disks",
+                                {"disks": [[0, {"size": size}]]}, text="'disks[0].size'")
+
     def test_grow(self):
         self.post(f"{WEB}/disk/1/grow", {"amount": 512})
         self.assert_submitted(OpInstanceGrowDisk(**NAME, disk=1, amount=512))

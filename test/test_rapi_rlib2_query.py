@@ -29,6 +29,11 @@ class TestQuery(RapiTestCase):
         self.assertEqual(self.master.calls,
                          [luxi.Query("lock", ["name", "name", "mode", "name"], None)])
 
+    def test_fields_have_a_limit(self):
+        many = ["name"] * 501
+        self.assert_refused(400, "PUT", URI, {"fields": many}, text="at most 500")
+        self.assert_refused(400, "GET", f"{URI}?fields={','.join(many)}", text="at most 500")
+
     def test_fields_are_required(self):
         for method in ("GET", "PUT"):
             for query in ("", "?fields="):

@@ -63,6 +63,16 @@ class TestWrite(RapiTestCase):
         for tags in (["a b"], [""], ["x" * (MAX_TAG_LENGTH + 1)], ["b\u00fccher"], ["a\n"]):
             self.assert_refused(400, "PUT", "/2/tags", tags, text="'tag'")
 
+    def test_what_was_let_in_can_be_removed(self):
+        odd = ["a\n", "a b", "b\u00fccher", "x" * (MAX_TAG_LENGTH + 1)]
+        self.delete("/2/tags", odd)
+        self.assert_submitted(OpTagsDel(kind="cluster", tags=odd))
+        self.master.calls.clear()
+        self.delete("/2/instances/web/tags?tag=a%0A&tag=%00")
+        self.assert_submitted(OpTagsDel(kind="instance", name="web", tags=["a\n", "\0"]))
+        self.master.calls.clear()
+        self.assert_refused(400, "DELETE", "/2/tags", [""], text="empty")
+
     def test_bodies_that_are_no_tags(self):
         for body in ("a", 5, [5], [["a"]], {"tags": "a"}):
             self.assert_refused(400, "PUT", "/2/tags", body, text="tags must be a list")

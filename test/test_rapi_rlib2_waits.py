@@ -88,6 +88,10 @@ class TestGanetisWait(RapiTestCase):
         answer = self.assert_status(200, self.wait(errors.JobLost("gone")))
         self.assertEqual(answer, {"job_info": ["success"], "log_entries": []})
 
+    def test_fields_have_a_limit(self):
+        self.assert_refused(400, "GET", "/2/jobs/5/wait", {"fields": ["ops"] * 501},
+                            text="at most 500")
+
     def test_bodies_that_are_none(self):
         for body, text in (({}, "fields"), ({"fields": "status"}, "fields"),
                            ([1], "object"), ({**self.BODY, "field": []}, "'field'"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ganeti import ht
@@ -21,6 +21,10 @@ MAX_WORDS = 1000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _FLAG_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
+#: More columns than anything has. A row repeats what is asked twice, so that a short request
+#: for many of them would have a huge answer.
+MAX_FIELDS = 500
 
 #: The header that makes a submission one that can be sent again (an IETF draft of this name).
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -47,6 +51,10 @@ class Query:
 
     def __contains__(self, word: str) -> bool:
         return word in self._words
+
+    def words(self) -> Collection[str]:
+        """Those that have a value that is not blank."""
+        return self._words.keys()
 
     def values(self, word: str) -> list[str]:
         """All values of a word that are not blank, in the order of the query."""
@@ -124,6 +132,24 @@ class Flag(Argument):
         return found
 
 
+class DryRun(Flag):
+    """``dry-run``, which no other spelling may stand in for.
+
+    Ganeti passes ``dry_run=1`` over and does the work, which whoever sends that does not expect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(word="dry-run")
+
+    def read(self, name: str, query: Query) -> Any:
+        """As any flag; raises ``BadRequest`` for a word that only looks like this one."""
+        for word in query.words():
+            if word != self.word and word.lower().replace("_", "").replace("-", "") == "dryrun":
+                raise http_errors.BadRequest(
+                    f"Parameter {ht.shorten(word)} is unknown: write '{self.word}'")
+        return super().read(name, query)
+
+
 class Unlocked(Flag):
     """2.0's ``lock``: reading while nobody changes anything, which Ganeti refuses since 2.0."""
 
@@ -177,12 +203,14 @@ class Choice(Argument):
 class Words(Argument):
     """Words with commas between; those of ``choices``, if there are such.
 
-    What is there twice stays twice: words can name the columns of a table.
+    What is there twice stays twice: words can name the columns of a table. ``most`` is how many
+    there may be.
     """
 
-    def __init__(self, choices: Sequence[str] = ()) -> None:
+    def __init__(self, choices: Sequence[str] = (), *, most: int | None = None) -> None:
         super().__init__()
         self.choices = choices
+        self.most = most
         self.kind = ("any of " + ", ".join(choices) if choices else "words"
                      ) + ", repeated or with commas between"
 
@@ -192,7 +220,23 @@ class Words(Argument):
         strange = [word for word in found if self.choices and word not in self.choices]
         if strange or not found:
             raise ValueError(f"give {self.kind}, not {ht.shorten((strange or values)[0])}")
+        if self.most is not None and len(found) > self.most:
+            raise ValueError(f"give at most {self.most}, not {len(found)}")
         return found
+
+
+class Fields(Words):
+    """Names of columns."""
+
+    def __init__(self, choices: Sequence[str] = ()) -> None:
+        super().__init__(choices, most=MAX_FIELDS)
+
+
+def check_fields(names: Sequence[object]) -> None:
+    """Raise ``BadRequest`` when a body names more columns than ``MAX_FIELDS``."""
+    if len(names) > MAX_FIELDS:
+        raise http_errors.BadRequest("Invalid body parameters: fields must name at most "
+                                     f"{MAX_FIELDS} columns, not {len(names)}")
 
 
 class Tags(Argument):

@@ -22,7 +22,7 @@ from ganeti.rapi.baserlib import SLOT, Exchange, Resource, Verb
 
 #: Words that every submission takes.
 COMMON: Mapping[str, Argument] = {
-    "dry_run": arguments.Flag(word="dry-run"),
+    "dry_run": arguments.DryRun(),
     "reason": arguments.text,
 }
 

@@ -11,6 +11,7 @@ master there is: Ganeti's default was true until 3.0 and is false since 3.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ganeti import constants, ht, opcodes
@@ -58,6 +59,11 @@ class SubmitCreate(Submit):
             raise http_errors.BadRequest("Parameter '__version__' must be 1 (or be left out, "
                                          f"for a body as of 2.0), not {ht.shorten(version)}")
         return _with_checks(fields)
+
+    def object_name(self, slots: Mapping[str, str], body: Any) -> str | None:
+        """The name as the master will store it, which rights are about."""
+        name = super().object_name(slots, body)
+        return None if name is None else ht.stored_name(name)
 
     def body_reference(self) -> list[str]:
         """Both forms."""
@@ -119,17 +125,22 @@ def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_sizes(fields: dict[str, Any]) -> dict[str, Any]:
-    """Disk sizes as MiB, whether they came as numbers or as "1G".
-
-    A real master that finds a size it cannot read closes the connection.
-    """
+    """The fields, with the sizes of all disks in MiB."""
     disks = fields.get("disks")
     if isinstance(disks, list):
-        fields["disks"] = [
-            {**disk, "size": _size(f"disks[{index}].size", disk["size"])}
-            if isinstance(disk, dict) and "size" in disk else disk
-            for index, disk in enumerate(disks)]
+        fields["disks"] = [with_size(f"disks[{index}].size", disk)
+                           for index, disk in enumerate(disks)]
     return fields
+
+
+def with_size(where: str, disk: Any) -> Any:
+    """A disk with its size in MiB, whether that came as a number or as "1G"; all else as it is.
+
+    A real master reads "1G" as well, but closes the connection on "1.5G".
+    """
+    if not isinstance(disk, dict) or "size" not in disk:
+        return disk
+    return {**disk, "size": _size(where, disk["size"])}
 
 
 def _invalid(name: str, problem: str) -> http_errors.BadRequest:
@@ -171,7 +182,7 @@ def _size(name: str, value: Any) -> int:
     try:
         return ht.parse_size(value)
     except ValueError as err:
-        raise _invalid(name, f"is no size: {err}") from None
+        raise _invalid(name, f"is not a size: {err}") from None
 
 
 def _disks(sizes: Any) -> list[dict[str, Any]]:

@@ -7,11 +7,13 @@ from typing import Any
 from ganeti import opcodes
 from ganeti.rapi.arguments import choice
 from ganeti.rapi.baserlib import Exchange, Resource
+from ganeti.rapi.rlib2.creation import with_size
 from ganeti.rapi.submit import Submit
 
 
 class SubmitModify(Submit):
-    """Takes the names that reading has (2.10.3), and USB devices with blanks between."""
+    """Takes the names that reading has (2.10.3), USB devices with blanks between, and sizes of
+    disks as texts."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(opcodes.OpInstanceSetParams, access=access, renames={
@@ -19,12 +21,22 @@ class SubmitModify(Submit):
 
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().body_fields(exchange)
+        if isinstance(fields.get("disks"), list):
+            fields["disks"] = [_with_size(index, change)
+                               for index, change in enumerate(fields["disks"])]
         hvparams = fields.get("hvparams")
         if isinstance(hvparams, dict) and isinstance(hvparams.get("usb_devices"), str):
             # Commas separate parameters on Ganeti's command line, and so are blanks there.
             fields["hvparams"] = {
                 **hvparams, "usb_devices": hvparams["usb_devices"].replace(" ", ",")}
         return fields
+
+
+def _with_size(index: int, change: Any) -> Any:
+    """A change of a disk, its last part what the disk is to be like."""
+    if not isinstance(change, list) or not change:
+        return change
+    return [*change[:-1], with_size(f"disks[{index}].size", change[-1])]
 
 
 class R_2_instances_name_modify(Resource):

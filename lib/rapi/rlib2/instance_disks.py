@@ -8,6 +8,7 @@ from typing import Any
 from ganeti import opcodes
 from ganeti.rapi.arguments import Text, flag
 from ganeti.rapi.baserlib import Exchange, Resource
+from ganeti.rapi.rlib2.creation import with_size
 from ganeti.rapi.submit import Submit
 
 _NUMBERS = re.compile(r"[ ]*[0-9]{1,9}[ ]*(?:,[ ]*[0-9]{1,9}[ ]*)*", re.ASCII)
@@ -31,11 +32,29 @@ class R_2_instances_name_deactivate_disks(Resource):
                  force=flag)
 
 
+class SubmitRecreate(Submit):
+    """Sizes may come as texts."""
+
+    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+        fields = super().body_fields(exchange)
+        if isinstance(fields.get("disks"), list):
+            fields["disks"] = [_with_size(index, disk)
+                               for index, disk in enumerate(fields["disks"])]
+        return fields
+
+
+def _with_size(index: int, disk: Any) -> Any:
+    """A disk's number, or that and what it is to have instead."""
+    if not isinstance(disk, list) or len(disk) != 2:
+        return disk
+    return [disk[0], with_size(f"disks[{index}].size", disk[1])]
+
+
 class R_2_instances_name_recreate_disks(Resource):
     """Make disks that were lost anew."""
 
     URI = "/2/instances/{instance_name}/recreate-disks"
-    POST = Submit(opcodes.OpInstanceRecreateDisks, access="instances.recreate_disks")
+    POST = SubmitRecreate(opcodes.OpInstanceRecreateDisks, access="instances.recreate_disks")
 
 
 class SubmitReplace(Submit):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.arguments import Words
+from ganeti.rapi.arguments import Fields, check_fields
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.submit import body_object
 
@@ -44,7 +44,7 @@ class R_2_query(Resource):
 
     URI = "/2/query/{resource}"
 
-    @verb("query.all", open=False, fields=Words())
+    @verb("query.all", open=False, fields=Fields())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:
         """The named fields of everything of this kind; ``fields`` is required.
 
@@ -56,7 +56,7 @@ class R_2_query(Resource):
         """
         return self._query(fields, None)
 
-    @verb("query.all", open=False, large_body=True, fields=Words())
+    @verb("query.all", open=False, large_body=True, fields=Fields())
     def PUT(self, fields: list[str] | None) -> dict[str, Any]:
         """As ``GET``, with a filter: nothing is changed.
 
@@ -75,6 +75,8 @@ class R_2_query(Resource):
         elif not isinstance(named, list) or not all(isinstance(name, str) for name in named):
             raise http_errors.BadRequest("Invalid body parameters: fields must be a list of "
                                          f"strings, not {ht.shorten(named)}")
+        else:
+            check_fields(named)
         # Ganeti's own client sends the filter under both names.
         filters = [body[name] for name in ("qfilter", "filter") if body.get(name) is not None]
         for qfilter in filters:
@@ -104,7 +106,7 @@ class R_2_query_fields(Resource):
 
     URI = "/2/query/{resource}/fields"
 
-    @verb("query.all", fields=Words())
+    @verb("query.all", fields=Fields())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:
         """Describe the named fields, or all: ``{"fields": [{"name", "title", "kind", "doc"}]}``.
 

@@ -12,7 +12,10 @@ from ganeti.rapi.submit import Submit, body_object
 
 
 class SubmitTags(Submit):
-    """Tags come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON list (2.0's page), or both."""
+    """Tags come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON list (2.0's page), or both.
+
+    Only new tags are looked at: what a master has let in can be removed, whatever it is.
+    """
 
     def __init__(self, op: type[opcodes.OpCode], kind: ht.TagKind, access: str) -> None:
         super().__init__(op, access=access, kind=arguments.Fixed(kind), tags=arguments.tags)
@@ -34,11 +37,10 @@ class SubmitTags(Submit):
     def body_reference(self) -> list[str]:
         """A list, which no field of the opcode says."""
         return ["Body: nothing when the query has the tags, else a list of strings. At least one "
-                "tag must be given, by either way; a tag is at most "
+                "tag must be given, by either way; a new tag is at most "
                 f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."]
 
-    @staticmethod
-    def _tags(exchange: Exchange, from_query: list[str]) -> list[str]:
+    def _tags(self, exchange: Exchange, from_query: list[str]) -> list[str]:
         """All tags, each once; ``BadRequest`` when there is none or one cannot be."""
         body = exchange.body
         from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
@@ -50,7 +52,7 @@ class SubmitTags(Submit):
             raise http_errors.BadRequest("Parameter 'tag' is missing: give tags as ?tag=A&tag=B "
                                          "or as a list in the body")
         for tag in tags:
-            problem = ht.tag_problem(tag)
+            problem = ht.tag_problem(tag) if self.op is opcodes.OpTagsSet or not tag else None
             if problem is not None:
                 raise http_errors.BadRequest(f"Invalid value for the 'tag' parameter: {problem}")
         return tags

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.arguments import Integer, Words, choice
+from ganeti.rapi.arguments import Fields, Integer, Words, check_fields, choice
 from ganeti.rapi.baserlib import Later, Resource, verb
 from ganeti.rapi.submit import body_object
 from ganeti.rapi.waiting import Vigil, archived, parse_change
@@ -33,7 +33,7 @@ class R_2_jobs_id_wait(Resource):
 
     URI = "/2/jobs/{job_id}/wait"
 
-    @verb("jobs.wait", open=False, fields=Words(FIELDS), serial=Integer(least=0),
+    @verb("jobs.wait", open=False, fields=Fields(FIELDS), serial=Integer(least=0),
           timeout=Integer(least=0, most=MAX_TIMEOUT))
     def GET(self, fields: list[str] | None, serial: int | None, timeout: int | None) -> Any:
         """Answer when the job has ended, or after ``timeout`` seconds (60, at most 300).
@@ -89,6 +89,7 @@ class R_2_jobs_id_wait(Resource):
         fields, previous, serial = map(body.get, _BODY)
         if not isinstance(fields, list) or not all(isinstance(name, str) for name in fields):
             raise _bad(f"fields must be a list of strings, not {ht.shorten(fields)}")
+        check_fields(fields)
         if previous is not None and not isinstance(previous, list):
             raise _bad(f"previous_job_info must be a list or null, not {ht.shorten(previous)}")
         if serial is not None and type(serial) is not int:
@@ -102,7 +103,7 @@ class R_2_jobs_wait(Resource):
     URI = "/2/jobs/wait"
 
     @verb("jobs.wait", open=False, ids=Words(),
-          enough=choice("any", "all", word="for", default="any"), fields=Words(FIELDS),
+          enough=choice("any", "all", word="for", default="any"), fields=Fields(FIELDS),
           timeout=Integer(least=0, most=MAX_TIMEOUT))
     def GET(self, ids: list[str] | None, enough: str, fields: list[str] | None,
             timeout: int | None) -> Later:
