@@ -40,9 +40,12 @@ def violations(policy: Mapping[str, Any], spec: Mapping[str, int | list[int]],
     """How an instance breaks a policy, in words; empty when it fits.
 
     ``spec`` has the keys of ``SPECS``, with a list of sizes for ``disk-size``.
-    It fits when one of the policy's ranges holds all of it.
+    It fits when one of the policy's ranges holds all of it. An instance without
+    disks counts as a diskless one, whatever its template.
     """
     words: list[str] = []
+    if not spec.get("disk-count"):
+        disk_template = constants.DiskTemplate.DISKLESS
     if disk_template not in policy["disk-templates"]:
         words.append(f"Disk template {disk_template} is not allowed (allowed templates: "
                      + ", ".join(policy["disk-templates"]) + ")")

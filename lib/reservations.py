@@ -1,4 +1,4 @@
-"""What running jobs have claimed and not yet written: MACs, ports, minors, room.
+"""What running jobs have claimed and not yet written: names, MACs, ports, minors, room.
 
 A job that makes an instance chooses a MAC address long before the instance is
 in the configuration. Until its opcode ends the choice is kept here, so that no
@@ -43,6 +43,9 @@ class _Claims:
     ports: set[int] = field(default_factory=set)
     minors: set[tuple[str, int]] = field(default_factory=set)
     room: dict[str, tuple[int, int]] = field(default_factory=dict)
+    #: The instance that the job is to create; and may the resolver complete its name?
+    name: str = ""
+    incomplete: bool = False
 
 
 class Reservations:
@@ -118,6 +121,25 @@ class Reservations:
             claims = [job.room[node_uuid] for job_id, job in self._jobs.items()
                       if job_id != but and node_uuid in job.room]
         return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
+
+    def expect_name(self, job_id: int, name: str, *, incomplete: bool) -> None:
+        """Tell that a job is to create an instance of this name (as it is stored).
+
+        ``incomplete``: the resolver will say how the name goes on.
+        """
+        with self._mutex:
+            claims = self._claims(job_id)
+            claims.name, claims.incomplete = name, incomplete
+
+    def expected_name(self, name: str) -> str | None:
+        """The expected name that this one may mean; None where there is none, or several."""
+        with self._mutex:
+            found = {claims.name for claims in self._jobs.values() if claims.name and (
+                f"{claims.name}.".startswith(f"{name}.")
+                or (claims.incomplete and name.startswith(f"{claims.name}.")))}
+        if name in found:
+            return name
+        return found.pop() if len(found) == 1 else None
 
     def release(self, job_id: int) -> None:
         """Forget a job's claims: its opcode ended, and what it used is written."""

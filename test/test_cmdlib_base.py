@@ -5,6 +5,7 @@ from typing import Any
 from testutils_lu import WEB, LUTestCase
 
 from ganeti import errors, opcodes
+from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import LogicalUnit, Run, big_lock
 from ganeti.locking import BIG_LOCK
 
@@ -56,6 +57,16 @@ class TestLogicalUnit(LUTestCase):
         self.assertEqual(unit.instance_lock("web").full_name, f"instance/{WEB}")
         self.assertEqual(unit.instance_lock("new").full_name, "instance/new")
         self.assertTrue(unit.instance_lock("new").exclusive)
+
+    def test_an_instance_that_is_being_created_is_waited_for_by_any_name_of_it(self) -> None:
+        op = self.create_op("C4.Example.com.")
+        creation = lu_for(op.OP_ID)(op, self.environment, 9)
+        own = [want for want in creation.locks() if want.exclusive]
+        for name in ("c4.example.com", "C4.Example.com", "c4.example.com.", "c4", "C4.example"):
+            self.assertEqual([self.unit().instance_lock(name)], own, name)
+        self.assertNotIn(self.unit().instance_lock("c5"), own)
+        self.config.reservations.release(9)
+        self.assertNotIn(self.unit().instance_lock("c4"), own)
 
     def test_the_clusters_own_lock(self) -> None:
         self.assertEqual((big_lock().name, big_lock().exclusive, big_lock(True).exclusive),

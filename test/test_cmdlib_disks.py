@@ -12,22 +12,23 @@ from ganeti.cmdlib.disks import DiskSpec, DrbdLink, Place
 class TestRead(LUTestCase):
     def test_sizes_modes_names(self) -> None:
         self.assertEqual(
-            disks.read([{"size": 5}, {"size": "1G", "mode": "ro", "name": "root", "vg": "x"},
+            disks.read([{"size": 1025}, {"size": "1G", "mode": "ro", "name": "root", "vg": "x"},
                         {"size": 0, "name": "none", "mode": None}], "file"),
-            [DiskSpec(5), DiskSpec(1024, "ro", "root", "x"), DiskSpec(0)])
+            [DiskSpec(1028), DiskSpec(1024, "ro", "root", "x"), DiskSpec(0)])
 
     def test_diskless_has_none(self) -> None:
         self.assertEqual(disks.read([{"size": 5}], "diskless"), [])
 
     def test_wrong_types_and_unknown_keys(self) -> None:
-        for disk in ({"size": -5}, {"size": "x"}, {"size": True}, {"size": 1.5},
+        for disk in ({"size": -5}, {"size": "x"}, {"size": True}, {"size": [1]},
                      {"size": 5, "bogus": 1}, {"size": 5, "name": 7}):
             with self.subTest(disk), self.assertRaises(errors.TypeEnforcementError):
                 disks.read([disk], "file")
 
     def test_wrong_input(self) -> None:
         for given in ([{}], [{"size": None}], [{"size": 5, "adopt": "lv"}],
-                      [{"size": 5, "spindles": 1}], [{"size": 5, "name": "7"}],
+                      [{"size": 5, "spindles": 1}], [{"size": 5, "provider": "x"}],
+                      [{"size": 5, "name": "a\0b"}], [{"size": 5, "name": "7"}],
                       [{"size": 5}] * 17):
             with self.subTest(given), self.refused("wrong_input"):
                 disks.read(given, "file")
@@ -68,6 +69,13 @@ class TestLayOut(LUTestCase):
             self.assertTrue(all(logical_id[1].startswith(folder) for logical_id in found), found)
             self.assertTrue(found[1][1].endswith(".file.disk1"))
 
+    def test_storage_directories_may_be_whole_paths(self) -> None:
+        base = self.paths.file_storage_dir
+        for below, folder in ((base, base), (f"{base}/a/b", f"{base}/a/b"), (None, base)):
+            self.assertEqual(disks.storage_dir(self.config.cluster, "file", below), folder)
+        with self.assertRaises(errors.OpExecError):
+            disks.storage_dir(self.config.cluster, "file", f"{base}/../x")
+
     def test_storage_directories_stay_inside(self) -> None:
         for below in ("/abs", "..", "a/../..", "a//b", "./a", "a\0b"):
             with self.subTest(below), self.assertRaises(errors.OpExecError):
@@ -85,13 +93,14 @@ class TestLayOut(LUTestCase):
         nodes = [self.config.node(name).uuid for name in (NODE2, NODE3)]
         self.assertEqual(first, [*nodes, 11000, 1, 2, "secret"])
 
-    def test_identifiers_follow_from_job_and_name(self) -> None:
+    def test_identifiers_follow_from_job_opcode_and_name(self) -> None:
         cluster = self.config.cluster
-        self.assertEqual(disks.instance_uuid(cluster, 7, "web"),
-                         disks.instance_uuid(cluster, 7, "web"))
-        different = {disks.instance_uuid(cluster, 7, "web"),
-                     disks.instance_uuid(cluster, 8, "web"),
-                     disks.instance_uuid(cluster, 7, "db"),
+        self.assertEqual(disks.instance_uuid(cluster, 7, 2, "web"),
+                         disks.instance_uuid(cluster, 7, 2, "web"))
+        different = {disks.instance_uuid(cluster, 7, 0, "web"),
+                     disks.instance_uuid(cluster, 7, 1, "web"),
+                     disks.instance_uuid(cluster, 8, 0, "web"),
+                     disks.instance_uuid(cluster, 7, 0, "db"),
                      disks.part_uuid("u", "disk", 0), disks.part_uuid("u", "disk", 1),
                      disks.part_uuid("u", "nic", 0)}
-        self.assertEqual(len(different), 6)
+        self.assertEqual(len(different), 7)

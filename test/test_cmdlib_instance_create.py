@@ -36,11 +36,33 @@ class TestCreated(LUTestCase):
         self.assertEqual(self.instance().name, WEB)
 
     def test_parameters_and_tags(self) -> None:
-        instance = self.create(beparams={"memory": "1G", "vcpus": 2}, tags=["b", "a", "b"],
-                               hvparams={"migration_mode": "non-live"})
+        instance = self.create(beparams={"memory": "1G", "vcpus": 2}, tags=["b", "a", "b"])
         self.assertEqual(instance.beparams, {"minmem": 1024, "maxmem": 1024, "vcpus": 2})
-        self.assertEqual((instance.tags, instance.hvparams),
-                         (["a", "b"], {"migration_mode": "non-live"}))
+        self.assertEqual(instance.tags, ["a", "b"])
+
+    def test_sizes_are_multiples_of_4_mib(self) -> None:
+        instance = self.create(beparams={"memory": 129}, disk_template="file",
+                               disks=[{"size": 1025}])
+        self.assertEqual((instance.beparams["maxmem"], instance.disks[0].size), (132, 1028))
+        self.assertEqual((self.effective.beparams["maxmem"], self.effective.disks),
+                         (132, [{"size": 1028}]))
+
+    def test_a_dot_at_the_end_of_the_name_is_no_part_of_it(self) -> None:
+        self.run_op(self.create_op("Web.example.com."))
+        self.assertEqual(self.effective.instance_name, WEB)
+        self.assertEqual(self.instance().name, WEB)
+
+    def test_a_file_instance_without_disks_is_within_the_policy(self) -> None:
+        self.assertEqual(self.create(disk_template="file", disks=[]).disks, [])
+
+    def test_two_creations_of_one_job_make_two_instances(self) -> None:
+        uuids = set()
+        for index in range(3):
+            self.job_id = 6                 # one less than the job that runs
+            self.create(reason=[["gnt:opcode:instance_create", f"job=7;index={index}", 1]])
+            uuids.add(self.instance().uuid)
+            self.run_op(opcodes.OpInstanceRemove(instance_name="web"))
+        self.assertEqual(len(uuids), 3)
 
     def test_defaults_can_be_left_out(self) -> None:
         instance = self.create(beparams={"memory": 128, "vcpus": 2}, identify_defaults=True)
@@ -160,9 +182,9 @@ class TestPlaces(LUTestCase):
         self.create()
 
     def test_two_of_one_name_wait_for_each_other(self) -> None:
-        wants = [set(filter(lambda want: want.exclusive, self.wants(self.create_op(name))))
-                 for name in ("web", "WEB")]
-        self.assertEqual(*wants)
+        wants = {tuple(filter(lambda want: want.exclusive, self.wants(self.create_op(name))))
+                 for name in ("web", "WEB", "Web.")}
+        self.assertEqual(len(wants), 1)
 
 
 class TestRefused(LUTestCase):
@@ -197,7 +219,8 @@ class TestRefused(LUTestCase):
                        {"opportunistic_locking": True}, {"mode": "import"},
                        {"forthcoming": True}, {"commit": True},
                        {"instance_communication": True}, {"disk_template": "rbd"},
-                       {"nics": [{"mode": "routed"}]}, {"beparams": {"maxmem": 64}}):
+                       {"nics": [{"mode": "routed"}]}, {"nics": [{"ip": ""}]},
+                       {"hvparams": {"migration_mode": "live"}}, {"beparams": {"maxmem": 64}}):
             with self.subTest(values):
                 self.refuse("wrong_input", **values)
 
@@ -221,6 +244,7 @@ class TestRefused(LUTestCase):
         for error, values in ((errors.TypeEnforcementError, {"beparams": {"bogus": 1}}),
                               (errors.TypeEnforcementError, {"disks": [{"bogus": 1}]}),
                               (errors.TagError, {"tags": ["a b"]}),
+                              (errors.TagError, {"tags": [f"t{n}" for n in range(4097)]}),
                               (errors.HypervisorError, {"hvparams": {"migration_mode": "x"}}),
                               (errors.OpExecError, {"os_type": "nope"}),
                               (errors.OpExecError, {"os_type": "noop+variant"}),

@@ -77,7 +77,7 @@ class TestRecovery(LUTestCase):
         self.assertEqual(self.left(), (1, [WEB]))
 
     def test_what_never_began_leaves_nothing_to_clean(self) -> None:
-        self.clean_up(self.create_op(disks=[{"size": "x"}], disk_template="file"),
+        self.clean_up(self.create_op(disks=[{"bogus": 1}], disk_template="file"),
                       self.create_op(dry_run=True), self.create_op(pnode="nope"),
                       self.create_op(**DISK, file_storage_dir="../x"),
                       self.create_op("nobody.invalid", name_check=True),
@@ -99,11 +99,15 @@ class TestRecovery(LUTestCase):
         self.addCleanup(child.kill)
         return child
 
+    def uuid_of(self, job_id: int) -> str:
+        """Of the instance that a job's only opcode creates."""
+        return disks.instance_uuid(self.config.cluster, job_id, 0, "new.example.com")
+
     def test_scripts_of_dead_jobs_are_ended_and_no_others(self) -> None:
         self.create(WEB)
-        creating = self.script(disks.instance_uuid(self.config.cluster, JOB, "new.example.com"))
+        creating = self.script(self.uuid_of(JOB))
         installing = self.script(self.config.instance(WEB).uuid)
-        other = self.script(disks.instance_uuid(self.config.cluster, JOB + 1, "new.example.com"))
+        other = self.script(self.uuid_of(JOB + 1))
         with self.assertLogs(level="INFO"):
             self.clean_up(self.create_op("new.example.com", **DISK),
                           opcodes.OpInstanceReinstall(instance_name="web"),

@@ -14,8 +14,13 @@ class TestTagsDel(LUTestCase):
         self.run_op(opcodes.OpTagsDel(kind="instance", name=WEB, tags=list(tags)))
 
     def test_tags_are_removed(self) -> None:
-        self.untag("a", "c", "a")
+        self.untag("a", "c")
         self.assertEqual(self.instance().tags, ["b"])
+
+    def test_none_can_be_removed_twice(self) -> None:
+        with self.assertRaisesRegex(errors.TagError, "'c'"):
+            self.untag("a", "c", "c")
+        self.assertEqual(self.instance().tags, ["a", "b", "c"])
 
     def test_all_of_them_must_be_there(self) -> None:
         with self.assertRaises(errors.OpPrereqError) as caught:
@@ -27,6 +32,8 @@ class TestTagsDel(LUTestCase):
     def test_a_bad_tag_is_no_missing_one(self) -> None:
         with self.assertRaises(errors.TagError):
             self.untag("a b")
+        with self.assertRaisesRegex(errors.OpPrereqError, "nope"):
+            self.run_op(opcodes.OpTagsDel(kind="instance", name="nope", tags=["a b"]))
 
     def test_no_tags_change_nothing(self) -> None:
         before = self.instance().serial_no

@@ -1,5 +1,7 @@
 """Letting time pass."""
 
+from pathlib import Path
+
 from testutils_lu import MASTER, NODE2, LUTestCase, Run
 
 from ganeti import errors, opcodes
@@ -25,6 +27,12 @@ class TestTestDelay(LUTestCase):
         self.change(self.config.node(NODE2), offline=True)
         with self.refused("wrong_state"):
             self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))
+
+    def test_a_node_that_does_not_answer_is_an_error(self) -> None:
+        Path(self.paths.simulated_failure(NODE2)).touch()
+        with self.assertRaisesRegex(errors.OpExecError, NODE2):
+            self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))
+        self.assertEqual(self.run_.pauses, [])
 
     def test_the_job_shows_which_nodes(self) -> None:
         self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))

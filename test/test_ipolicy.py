@@ -31,7 +31,8 @@ def test_a_template_must_be_allowed():
 def test_bounds_of_disks_do_not_hold_for_diskless_instances():
     spec = {**FITS, "disk-size": [], "disk-count": 0}
     assert ipolicy.violations(POLICY, spec, "diskless") == []
-    assert ipolicy.violations(POLICY, spec, "file")
+    assert ipolicy.violations(POLICY, spec, "file") == []
+    assert ipolicy.violations(POLICY, {**spec, "disk-size": [1], "disk-count": 1}, "file")
 
 
 def test_one_range_that_fits_is_enough():

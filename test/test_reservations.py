@@ -103,3 +103,23 @@ def test_what_is_no_address_of_a_card_is_refused(text):
     with pytest.raises(errors.OpPrereqError) as caught:
         read_mac(text)
     assert caught.value.code == "wrong_input"
+
+
+def test_a_name_that_is_expected_is_found_by_its_beginning():
+    reservations = make()
+    reservations.expect_name(1, "c4.example.com", incomplete=False)
+    for name in ("c4.example.com", "c4", "c4.example"):
+        assert reservations.expected_name(name) == "c4.example.com"
+    for name in ("c", "c4.example.com.x", "example.com"):
+        assert reservations.expected_name(name) is None
+    reservations.expect_name(2, "c4.example.org", incomplete=False)
+    assert reservations.expected_name("c4") is None          # which of the two?
+    reservations.release(1)
+    assert reservations.expected_name("c4") == "c4.example.org"
+
+
+def test_a_name_that_the_resolver_completes_is_expected_as_any_completion():
+    reservations = make()
+    reservations.expect_name(1, "web", incomplete=True)
+    assert reservations.expected_name("web.example.com") == "web"
+    assert reservations.expected_name("website") is None

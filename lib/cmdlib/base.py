@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from ganeti import locking, opcodes
+from ganeti import ht, locking, opcodes
 from ganeti.config import Config, Transaction
 from ganeti.locking import BIG_LOCK, Level, Want
 from ganeti.node import Nodes
@@ -113,11 +113,15 @@ class LogicalUnit(Generic[OpT]):
     def instance_lock(self, name: str) -> Want:
         """Exclusive lock of an instance, by its full name if it is known.
 
-        An unknown name is locked as it was given: its creation may be under
-        way, and once the lock is held it is looked up again.
+        The creation of an unknown one may be under way: then its name is locked
+        as that does it, and once the lock is held it is looked up again.
         """
         found = self.config.find_instance(name)
-        return locking.exclusive(Level.INSTANCE, found.name if found else name)
+        if found:
+            return locking.exclusive(Level.INSTANCE, found.name)
+        stored = ht.stored_name(name)
+        return locking.exclusive(Level.INSTANCE,
+                                 self.config.reservations.expected_name(stored) or stored)
 
 
 def big_lock(exclusive: bool = False) -> Want:

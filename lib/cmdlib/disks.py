@@ -1,9 +1,9 @@
 """An instance's disks, from what the caller wrote.
 
 Two steps: ``read`` checks the words of the request, ``lay_out`` gives each
-disk its place once the nodes are known. Identifiers come from the job and the
-instance's name (``uuid5``), never from chance: after a crash the same job's
-disks can be named again, and so removed.
+disk its place once the nodes are known. Identifiers come from the job, the
+opcode's place in it and the instance's name (``uuid5``), never from chance:
+after a crash the same job's disks can be named again, and so removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ganeti.storage import DRBD_META_SIZE, FILE_BASED, VOLUMES
 
 #: What a disk of the request may say; more is an error (as in Ganeti 3.0).
 KEYS = frozenset({"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles",
-                  "access"})
+                  "access", "dev_type"})
 
 CARRIED_OUT = FILE_BASED | VOLUMES | {DiskTemplate.DISKLESS}
 
@@ -72,11 +72,17 @@ def read(given: Sequence[dict[str, Any]], template: str) -> list[DiskSpec]:
 
 
 def check_names(kind: str, names: Sequence[str | None]) -> None:
-    """Names of an instance's disks or NICs are unique and no numbers (those mean positions)."""
+    """Names of an instance's disks or NICs are unique and no numbers (those mean positions).
+
+    Nor do they hold NUL: OS scripts are told them in their environment.
+    """
     seen: set[str] = set()
     for name in names:
         if name is None:
             continue
+        if "\0" in name:
+            raise errors.OpPrereqError(f"The name {ht.shorten(name)} of a {kind} holds a NUL "
+                                       "character", ErrorCode.INVAL)
         if name.isdecimal():
             raise errors.OpPrereqError(f"A {kind} cannot be named '{name}', a number",
                                        ErrorCode.INVAL)
@@ -93,13 +99,16 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
     if disk.get("adopt") is not None:
         raise errors.OpPrereqError(f"Disks of the template '{template}' cannot be adopted",
                                    ErrorCode.INVAL)
+    if disk.get("provider") is not None:
+        raise errors.OpPrereqError("The 'provider' of a disk is only for the template 'ext', "
+                                   f"not '{template}'", ErrorCode.INVAL)
     if disk.get("spindles") is not None:
         raise errors.OpPrereqError("Spindles are for nodes with exclusive storage, "
                                    "which this cluster has not", ErrorCode.INVAL)
     if disk.get("size") is None:
         raise errors.OpPrereqError("A disk has no size", ErrorCode.INVAL)
     try:
-        size = ht.parse_size(disk["size"])
+        size = ht.parse_guest_size(disk["size"])
     except ValueError as err:
         raise errors.TypeEnforcementError(f"'size' of a disk: {err}") from err
     return DiskSpec(size, disk.get("mode") or "rw", _text(disk, "name"), _text(disk, "vg"))
@@ -146,13 +155,14 @@ def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
     if not base:
         raise errors.OpPrereqError(f"The cluster has no directory for the disk template "
                                    f"'{template}'", ErrorCode.STATE)
-    if not below:
+    if not below or below == base:
         return base
-    parts = below.split("/")
+    # The whole path will do as well, as in Ganeti.
+    parts = below.removeprefix(f"{base}/").split("/")
     if "" in parts or "." in parts or ".." in parts or "\0" in below:
         # Ganeti 3.0 finds this out while it joins the path, hence this class.
         raise errors.OpExecError(f"The file storage directory {ht.shorten(below)} must be "
-                                 f"relative, and lie below {base}")
+                                 f"{base}, or a folder below it")
     for part in parts:
         base = pathutils.inside(base, part)
     return base
@@ -164,9 +174,13 @@ def lay_out(specs: Sequence[DiskSpec], template: str, place: Place,
     return [_disk(spec, template, place, index, new_link) for index, spec in enumerate(specs)]
 
 
-def instance_uuid(cluster: Cluster, job_id: int, name: str) -> str:
-    """The identifier of the instance that a job creates under this name."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.uuid}/{job_id}/{name}"))
+def instance_uuid(cluster: Cluster, job_id: int, index: int, name: str) -> str:
+    """The identifier of the instance that opcode ``index`` of a job creates under this name.
+
+    One job may create, remove and create again: these are two instances.
+    """
+    job = f"{job_id}/{index}" if index else str(job_id)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.uuid}/{job}/{name}"))
 
 
 def part_uuid(owner: str, kind: str, index: int) -> str:

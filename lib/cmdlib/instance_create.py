@@ -5,7 +5,7 @@ with the job's result, as the last thing: first everything is checked and
 reserved, then disks are made, the OS is installed and the guest started. Until
 then nobody sees the instance. When a step fails, what came before is undone;
 when the master dies, ``recovery`` undoes it at the next start, for which the
-identifiers follow from job and name. So there is a whole instance or none.
+identifiers follow from job, opcode and name. So there is a whole instance or none.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from ganeti import constants, errors, locking, opcodes, params
+from ganeti import constants, errors, ht, locking, opcodes, params
 from ganeti.cmdlib import allocation, disks, installation, names, nics
 from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.cmdlib.common import check_node_usable, check_uuid, policy_violations
-from ganeti.cmdlib.tagging import check_tags
+from ganeti.cmdlib.tagging import check_count, check_tags
 from ganeti.constants import AdminState, DiskTemplate, ErrorCode
 from ganeti.locking import Level, Want
 from ganeti.objects import Disk, Instance, Nic, Node
@@ -39,12 +39,14 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     def locks(self) -> Sequence[Want]:
         """The name alone; its nodes, or all when one is to be chosen, with others."""
         op = self.op
+        name = ht.stored_name(op.instance_name)
+        self.config.reservations.expect_name(self.job_id, name, incomplete=op.name_check)
         if op.pnode is None:
             nodes = self.config.nodes()
         else:
             found = [self.config.find_node(name) for name in (op.pnode, op.snode) if name]
             nodes = [node for node in found if node is not None]
-        return [locking.exclusive(Level.INSTANCE, op.instance_name.lower()),
+        return [locking.exclusive(Level.INSTANCE, name),
                 *(locking.shared(Level.NODE, node.name) for node in nodes)]
 
     # -- checks ------------------------------------------------------------------
@@ -62,6 +64,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             raise errors.OpPrereqError("No OS is given", ErrorCode.INVAL)
         installation.check_allowed(self.config, op.os_type)
         check_tags(op.tags)
+        check_count(set(op.tags))
         self._check_name_is_free(name, address)
         instance = self._plan_instance(name)
         self._members = self._place(instance)
@@ -115,13 +118,15 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
                                        f"cluster ({enabled})", ErrorCode.STATE)
         beparams = params.check_beparams(op.beparams)
         hvparams = params.check_hvparams(hypervisor, op.hvparams)
+        params.check_not_global(hvparams)
         if op.identify_defaults:
             beparams = _without(beparams, self.config.default_beparams())
             hvparams = _without(hvparams, self.config.default_hvparams(hypervisor))
         instance = Instance(
-            uuid=disks.instance_uuid(cluster, self.job_id, name), name=name, primary_node="",
-            os=op.os_type or "", hypervisor=hypervisor, disk_template=self._template,
-            beparams=beparams, hvparams=hvparams, osparams=installation.as_text(op.osparams),
+            uuid=disks.instance_uuid(cluster, self.job_id, op.index, name), name=name,
+            primary_node="", os=op.os_type or "", hypervisor=hypervisor,
+            disk_template=self._template, beparams=beparams, hvparams=hvparams,
+            osparams=installation.as_text(op.osparams),
             osparams_private=installation.as_text(op.osparams_private),
             tags=sorted(set(op.tags)))
         params.check_memory_bounds(self.config.beparams(instance))
@@ -241,7 +246,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             return self.op
         found: dict[str, Any] = {
             "instance_name": self._instance.name, "hypervisor": self._instance.hypervisor,
-            "disk_template": self._template, "beparams": self._instance.beparams,
+            "disk_template": self._template, "disks": self._disks_as_read(),
+            "beparams": self._instance.beparams,
             "pnode": self._members[0].name, "pnode_uuid": self._members[0].uuid,
             "start": self._starts}
         if self._template in FILE_BASED:
@@ -249,6 +255,13 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if len(self._members) > 1:
             found |= {"snode": self._members[1].name, "snode_uuid": self._members[1].uuid}
         return self.op.replace(**found)
+
+    def _disks_as_read(self) -> list[dict[str, Any]]:
+        """The disks of the request, with the sizes that they get."""
+        sizes = [spec.size for spec in self._specs]
+        if not sizes:                       # of a diskless one nothing was read
+            return self.op.disks
+        return [{**disk, "size": size} for disk, size in zip(self.op.disks, sizes, strict=True)]
 
     # -- work ------------------------------------------------------------------------
 

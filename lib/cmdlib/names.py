@@ -14,11 +14,12 @@ PROBE_TIMEOUT = 10.0
 
 
 def normalize(name: str) -> str:
-    """A name as it is stored: in lower case; ``OpPrereqError`` if it is none."""
-    lowered = name.lower()
-    if not ht.is_host_name(lowered):
-        raise errors.OpPrereqError(f"{ht.shorten(name)} is no host name", ErrorCode.INVAL)
-    return lowered
+    """A name as it is stored (``ht.stored_name``); ``OpPrereqError`` for an invalid one."""
+    stored = ht.stored_name(name)
+    if not ht.is_host_name(stored):
+        raise errors.OpPrereqError(f"{ht.shorten(name)} is not a valid host name",
+                                   ErrorCode.INVAL)
+    return stored
 
 
 def resolve(name: str) -> tuple[str, str]:

@@ -86,9 +86,9 @@ def _mac(value: str | None) -> str | None:
     return read_mac(value)
 
 
-def _ip(value: str | None, resolved_ip: str | None) -> str | None:
-    text = _unless_none(value)
-    if text is None:
+def _ip(text: str | None, resolved_ip: str | None) -> str | None:
+    """The address in its shortest form; None for null and "none", but not for an empty text."""
+    if text is None or text.lower() == constants.VALUE_NONE:
         return None
     if text.lower() == constants.VALUE_AUTO:
         if resolved_ip is None:
@@ -100,7 +100,7 @@ def _ip(value: str | None, resolved_ip: str | None) -> str | None:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise errors.OpPrereqError(f"{ht.shorten(text)} is no IP address",
+        raise errors.OpPrereqError(f"{ht.shorten(text)} is not an IP address",
                                    ErrorCode.INVAL) from None
 
 

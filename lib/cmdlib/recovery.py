@@ -6,7 +6,7 @@ find itself beside the next. The instance's uuid in their environment gives them
 away.
 
 An instance that was being created has no record, but may have disks and a guest
-that runs. Its identifiers follow from the job and its name, so they can be
+that runs. Its identifiers follow from job, opcode and name, so they can be
 computed again from the opcode; where it was to go may not be known any more, so
 every node it could have been on is looked at.
 """
@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from ganeti import errors, opcodes
+from ganeti import errors, ht, opcodes
 from ganeti.cmdlib import disks, names
 from ganeti.cmdlib.base import Environment
 from ganeti.constants import DiskTemplate
@@ -38,8 +38,8 @@ def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpC
             uuids |= {found.uuid} if found else set()
         if isinstance(op, opcodes.OpInstanceCreate) and not op.dry_run:
             creations += [(job_id, op, name) for name in _possible_names(op)]
-    uuids |= {disks.instance_uuid(environment.config.cluster, job_id, name)
-              for job_id, _, name in creations}
+    uuids |= {disks.instance_uuid(environment.config.cluster, job_id, op.index, name)
+              for job_id, op, name in creations}
     ended = orphans.end({f"INSTANCE_UUID={uuid}" for uuid in uuids})
     if ended:
         logging.info("Ended %d processes of OS scripts that had lost their master", ended)
@@ -49,7 +49,7 @@ def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpC
 
 def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:
     """As it was given, and as the resolver may have completed it."""
-    name = op.instance_name.lower()
+    name = ht.stored_name(op.instance_name)
     if op.name_check:
         try:
             return sorted({name, names.resolve(name)[0]})
@@ -84,7 +84,7 @@ def _candidates(environment: Environment, job_id: int, op: opcodes.OpInstanceCre
     template = op.disk_template or config.cluster.enabled_disk_templates[0]
     given = [config.find_node(member) for member in (op.pnode, op.snode) if member]
     members = [node for node in given if node is not None] if op.pnode else config.nodes()
-    uuid = disks.instance_uuid(config.cluster, job_id, name)
+    uuid = disks.instance_uuid(config.cluster, job_id, op.index, name)
     try:
         specs = disks.read(op.disks, template)
     except errors.GenericError:

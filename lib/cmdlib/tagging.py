@@ -7,7 +7,7 @@ every one of them. The other kinds take the lock of their object.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 from ganeti import constants, errors, ht, locking, opcodes
@@ -59,6 +59,13 @@ def find_target(config: Config, kind: str, name: str | None) -> ConfigObject:
     if kind == constants.TAG_NODEGROUP:
         return config.group(name)
     raise errors.OpPrereqError(f"Network '{name}' not known", ErrorCode.NOENT)
+
+
+def check_count(tags: Collection[str]) -> None:
+    """Raise ``TagError`` for more tags than one object can have."""
+    if len(tags) > constants.MAX_TAGS_PER_OBJECT:
+        raise errors.TagError(f"Too many tags: {len(tags)}, where an object can have "
+                              f"{constants.MAX_TAGS_PER_OBJECT}")
 
 
 def check_tags(tags: Sequence[str]) -> None:

@@ -17,13 +17,17 @@ class LUTagsDel(TagUnit[opcodes.OpTagsDel]):
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """Every tag must be there."""
-        check_tags(self.op.tags)
+        """Every tag must be there, and be given once."""
         super().check()
+        check_tags(self.op.tags)
         missing = sorted(set(self.op.tags) - set(self.target.tags))
         if missing:
             words = ", ".join(f"'{tag}'" for tag in missing)
             raise errors.OpPrereqError(f"Tag(s) {words} not found", ErrorCode.NOENT)
+        if len(set(self.op.tags)) < len(self.op.tags):
+            # Ganeti 3.0 removes them one by one, hence this class.
+            twice = next(tag for tag in self.op.tags if self.op.tags.count(tag) > 1)
+            raise errors.TagError(f"Tag '{twice}' is to be removed twice")
 
     def execute(self, run: Run) -> Any:
         """An empty list changes nothing."""

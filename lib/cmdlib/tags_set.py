@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti import constants, errors, opcodes
+from ganeti import errors, opcodes
 from ganeti.cmdlib.base import Run
-from ganeti.cmdlib.tagging import TagUnit, check_tags
+from ganeti.cmdlib.tagging import TagUnit, check_count, check_tags
 from ganeti.objects import copy_of
 
 
@@ -16,17 +16,18 @@ class LUTagsSet(TagUnit[opcodes.OpTagsSet]):
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """Are the tags well formed, and is the object there?"""
-        check_tags(self.op.tags)
+        """Is the object there, and are the tags well formed?"""
         super().check()
+        check_tags(self.op.tags)
 
     def execute(self, run: Run) -> Any:
         """Nothing is written when all tags are there."""
         tags = set(self.target.tags) | set(self.op.tags)
-        if len(tags) > constants.MAX_TAGS_PER_OBJECT:
+        try:
+            check_count(tags)
+        except errors.TagError as err:
             # Ganeti 3.0 finds this out while it works, hence this class.
-            raise errors.OpExecError(f"More than {constants.MAX_TAGS_PER_OBJECT} tags on one "
-                                     f"object are too many, this would make {len(tags)}")
+            raise errors.OpExecError(f"Error while setting tags: {err}") from err
         if tags != set(self.target.tags):
             changed = copy_of(self.target)
             changed.tags = sorted(tags)

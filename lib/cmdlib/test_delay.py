@@ -49,9 +49,19 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
             if self.op.repeat:
                 run.log(f"Delay {number + 1} of {count}")
             run.stop_if_cancelled()
+            self._ask_nodes()
             run.pause(self.op.duration)
             run.stop_if_cancelled()
         return None
+
+    def _ask_nodes(self) -> None:
+        """Raise ``OpExecError`` if a node does not answer: time passes on the nodes, too."""
+        for name in self.op.on_nodes:
+            node = self.config.node(name)
+            try:
+                self.nodes.agent(node).answer()
+            except errors.GenericError as err:
+                raise errors.OpExecError(f"Node '{node.name}' does not answer: {err}") from err
 
     def _nodes(self) -> list[Node]:
         found = [self.config.find_node(name) for name in self.op.on_nodes]
