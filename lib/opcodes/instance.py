@@ -13,33 +13,53 @@ _DISK_TEXTS = ("name", "vg", "metavg", "adopt", "access", "provider")
 _MAY_BE_EMPTY = ("ip", "vlan")
 
 
-def is_disk(parameters: dict[str, Any]) -> bool:
-    """Can luxid read a disk's keys? Null is what is not given."""
-    return ((parameters.get("size") is None or ht.is_size(parameters["size"]))
-            and parameters.get("mode") in (None, *constants.DISK_ACCESS)
-            and all(value is None or (isinstance(value, str) and value != ""
-                                      and ht.fits_environment(value))
-                    for value in map(parameters.get, _DISK_TEXTS))
-            and (parameters.get("spindles") is None
-                 or ht.check_for(int).fits(parameters["spindles"])))
+def disk_problem(disk: dict[str, Any]) -> str | None:
+    """Which key of a disk luxid cannot read, in words, or None. Null is what is not given."""
+    size, mode, spindles = map(disk.get, ("size", "mode", "spindles"))
+    if size is not None and not ht.is_size(size):
+        return f"'size' must be in MiB or a text such as \"1G\", not {ht.shorten(size)}"
+    if mode not in (None, *constants.DISK_ACCESS):
+        return f"'mode' must be one of {', '.join(sorted(constants.DISK_ACCESS))}, " \
+               f"not {ht.shorten(mode)}"
+    if spindles is not None and not ht.check_for(int).fits(spindles):
+        return f"'spindles' must be an integer, not {ht.shorten(spindles)}"
+    for key in _DISK_TEXTS:
+        value = disk.get(key)
+        if value is not None and not ht.check_for(ht.NonEmptyString).fits(value):
+            return f"'{key}' must be a non-empty string, not {ht.shorten(value)}"
+        if value is not None and not ht.fits_environment(value):
+            return f"'{key}' holds characters that no script can be told: {ht.shorten(value)}"
+    return None
 
 
-def is_nic(parameters: dict[str, Any]) -> bool:
-    """A network card's known keys, each with a text or null, as luxid reads them."""
-    return (parameters.keys() <= constants.NIC_KEYS
-            and all(value is None or (isinstance(value, str) and ht.fits_environment(value)
-                                      and (value != "" or key in _MAY_BE_EMPTY))
-                    for key, value in parameters.items()))
+def nic_problem(nic: dict[str, Any]) -> str | None:
+    """Which key of a network card luxid cannot read, in words, or None."""
+    for key, value in nic.items():
+        if key not in constants.NIC_KEYS:
+            return f"{ht.shorten(key)} is none of {', '.join(sorted(constants.NIC_KEYS))}"
+        text = ht.check_for(str if key in _MAY_BE_EMPTY else ht.NonEmptyString)
+        if value is not None and not text.fits(value):
+            return f"'{key}' must be {text.expects}, not {ht.shorten(value)}"
+        if value is not None and not ht.fits_environment(value):
+            return f"'{key}' holds characters that no script can be told: {ht.shorten(value)}"
+    return None
+
+
+def _listed(what: str, expects: str,
+            problem: Callable[[dict[str, Any]], str | None]) -> ht.Refinement:
+    """A list of objects in each of which ``problem`` finds nothing to name."""
+    def first(entries: list[dict[str, Any]]) -> str | None:
+        found = ((index, problem(entry)) for index, entry in enumerate(entries))
+        return next((f"{what} {index}: {words}" for index, words in found if words), None)
+    return ht.without_problem(f"a list of objects {expects}", first)
 
 
 #: Disks and NICs as the caller wrote them; the work reads them further.
-DiskSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
-    "a list of objects whose size is in MiB or as \"1G\", whose mode, if any, is ro or rw, "
-    "their spindles a number, and "
-    + ", ".join(_DISK_TEXTS) + " texts", lambda disks: all(map(is_disk, disks)))]
-NicSpecs = Annotated[list[dict[str, Any]], ht.Refinement(
-    "a list of objects with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
-    lambda nics: all(map(is_nic, nics)))]
+DiskSpecs = Annotated[list[dict[str, Any]], _listed(
+    "disk", "whose size is in MiB or a text such as \"1G\", whose mode, if any, is ro or rw, "
+    "their spindles a number, and " + ", ".join(_DISK_TEXTS) + " texts", disk_problem)]
+NicSpecs = Annotated[list[dict[str, Any]], _listed(
+    "NIC", "with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem)]
 
 
 def _are_os_params(parameters: dict[str, Any]) -> bool:
@@ -84,8 +104,9 @@ def _has_templates(parameters: dict[str, Any]) -> bool:
 DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
 DiskParams = Annotated[dict[str, dict[str, Any]], ht.Refinement(
     "an object with keys among " + ", ".join(sorted(constants.DISK_TEMPLATES)), _has_templates)]
-NicParams = Annotated[dict[str, Any], ht.Refinement(
-    "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
+NicParams = Annotated[dict[str, Any], ht.without_problem(
+    "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+    nic_problem)]
 FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
 Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from ganeti import constants, ht, params
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import DiskTemplate, FileDriver, is_disk, is_nic, parameters
+from ganeti.opcodes.instance import (DiskTemplate, FileDriver, disk_problem, nic_problem,
+                                     parameters)
 
 #: What can be done to a disk or network card; and what of that the form of 2.0 takes, which
 #: modifies by number alone. (No sets: what is looked for in them can be a list.)
@@ -21,7 +22,7 @@ def _is_index(value: object) -> bool:
 
 def _is_disk(parameters: dict[str, Any]) -> bool:
     """Any keys, each with a text or a number, as Ganeti's own front takes them."""
-    return is_disk(parameters) and all(
+    return disk_problem(parameters) is None and all(
         value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
         for value in parameters.values())
 
@@ -49,7 +50,8 @@ def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement
 DiskChanges = Annotated[list[Any], _changes(
     "disks, with texts or numbers, the size in MiB or as \"1G\"", _is_disk)]
 NicChanges = Annotated[list[Any], _changes(
-    "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), is_nic)]
+    "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+    lambda nic: nic_problem(nic) is None)]
 
 BeParamChanges = Annotated[dict[str, Any], parameters(
     "backend", params.beparams_problem, params.AT_BACKEND_CHANGE)]

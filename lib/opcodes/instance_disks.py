@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import is_disk
+from ganeti.opcodes.instance import disk_problem
 
 DiskIndex = Annotated[int, ht.Refinement(
     f"the number of a disk, 0 to {constants.MAX_DISKS - 1}",
@@ -17,7 +17,7 @@ def _is_recreated(disk: object) -> bool:
     """A disk's number, or that and what it is to have instead."""
     if isinstance(disk, (list, tuple)) and len(disk) == 2:
         return (ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
-                and is_disk(disk[1]) and disk[1].get("size", 0) is not None)
+                and disk_problem(disk[1]) is None and disk[1].get("size", 0) is not None)
     return ht.check_for(ht.NonNegativeInt).fits(disk)
 
 

@@ -182,7 +182,8 @@ def _size(name: str, value: Any) -> int:
     try:
         return ht.parse_size(value)
     except ValueError as err:
-        raise _invalid(name, f"is not a size: {err}") from None
+        raise http_errors.BadRequest(
+            f"Invalid body parameters: parameter '{name}': {err}") from None
 
 
 def _disks(sizes: Any) -> list[dict[str, Any]]:
