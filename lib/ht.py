@@ -28,8 +28,8 @@ from ganeti import constants
 class Check:
     """A test with its name: ``fits(value)``, and ``expects`` for people.
 
-    ``problem`` says what exactly is wrong within a value that does not fit, or
-    None; it is there for values with parts, of which one is to be named.
+    ``problem``, for values with parts, names the part of a value that does not
+    fit, or answers None.
     """
 
     expects: str
@@ -50,7 +50,7 @@ class Refinement:
 
 
 def without_problem(expects: str, problem: Callable[[Any], str | None]) -> Refinement:
-    """The refinement of values in which ``problem`` finds nothing to name."""
+    """The refinement of values for which ``problem`` answers None."""
     return Refinement(expects, lambda value: problem(value) is None, problem)
 
 
@@ -152,9 +152,9 @@ def _dict_of(item: Check) -> Check:
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """A value as it may stand in an error message: a text in quotes, all else as JSON.
+    """A value for an error message: a text in single quotes, anything else as JSON.
 
-    Readers of messages know what they sent, which was JSON; they need not know Python.
+    Clients sent JSON, so that is what they recognise.
     """
     text = repr(str(value)) if isinstance(value, str) else _as_json(value)
     text = text if len(text) <= limit else text[:limit - 3] + "..."

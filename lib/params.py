@@ -22,15 +22,15 @@ from ganeti.constants import ErrorCode
 
 Values = dict[str, Any]
 
-#: What asks for the cluster's own value instead of setting one: when an instance is
-#: created; when something is modified; and then for backend parameters, where null does too.
+#: Values that ask for the cluster's own value: when an instance is created, when parameters
+#: are modified, and when backend parameters are modified.
 AT_CREATION: tuple[object, ...] = (constants.VALUE_AUTO,)
 AT_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT,)
 AT_BACKEND_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT, None)
-#: The same for network cards, where both words have always been taken.
+#: The same for network cards, in both cases.
 _OF_NIC: tuple[object, ...] = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
 
-#: 2.0's name of ``minmem`` and ``maxmem``; where it is given, these two mean nothing.
+#: Sets both ``minmem`` and ``maxmem``; values given for these two are then ignored.
 MEMORY = "memory"
 #: Larger integers fit neither the database nor luxid.
 _MAX_INT = 2 ** 63 - 1

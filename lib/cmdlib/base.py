@@ -113,8 +113,8 @@ class LogicalUnit(Generic[OpT]):
     def instance_lock(self, name: str) -> Want:
         """Exclusive lock of an instance, by its full name if it is known.
 
-        The creation of an unknown one may be under way: then its name is locked
-        as that does it, and once the lock is held it is looked up again.
+        The creation of an unknown instance may be under way: then this is the
+        lock that the creation holds, and the instance is looked up again later.
         """
         found = self.config.find_instance(name)
         if found:

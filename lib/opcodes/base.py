@@ -21,7 +21,7 @@ from ganeti import constants, errors, ht
 _COMMON_VIEW = {"debug_level": 0, "priority": constants.PRIORITY_DEFAULT, "depends": None,
                 "comment": None}
 
-#: What the queue adds to the reasons of an opcode.
+#: The words of the entry that the queue appends to the reason trail.
 _OF_JOB = re.compile(r"job=[0-9]+;index=([0-9]{1,9})", re.ASCII)
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
@@ -156,9 +156,9 @@ class OpCode(_Declared):
 
     @property
     def index(self) -> int:
-        """Its place among its job's opcodes, counted from 0: 0 where it is in no job.
+        """Its position in its job, counted from 0; 0 outside of a job.
 
-        The queue notes it at the end of the trail, where nothing follows.
+        The queue records it in the last entry of the reason trail.
         """
         found = _OF_JOB.fullmatch(self.reason[-1][1]) if self.reason else None
         return int(found[1]) if found else 0

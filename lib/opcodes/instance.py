@@ -36,7 +36,7 @@ def nic_problem(nic: dict[str, Any]) -> str | None:
     """Which key of a network card luxid cannot read, in words, or None."""
     for key, value in nic.items():
         if key not in constants.NIC_KEYS:
-            return f"{ht.shorten(key)} is none of {', '.join(sorted(constants.NIC_KEYS))}"
+            return f"{ht.shorten(key)} is not one of {', '.join(sorted(constants.NIC_KEYS))}"
         text = ht.check_for(str if key in _MAY_BE_EMPTY else ht.NonEmptyString)
         if value is not None and not text.fits(value):
             return f"'{key}' must be {text.expects}, not {ht.shorten(value)}"

@@ -22,8 +22,8 @@ MAX_WORDS = 1000
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _FLAG_WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
-#: More columns than anything has. A row repeats what is asked twice, so that a short request
-#: for many of them would have a huge answer.
+#: More columns than any object has. Each row repeats a column that is named twice, so a short
+#: request that repeats a name many times would have a huge answer.
 MAX_FIELDS = 500
 
 #: The header that makes a submission one that can be sent again (an IETF draft of this name).
@@ -133,16 +133,16 @@ class Flag(Argument):
 
 
 class DryRun(Flag):
-    """``dry-run``, which no other spelling may stand in for.
+    """``dry-run``; similar words are refused.
 
-    Ganeti passes ``dry_run=1`` over and does the work, which whoever sends that does not expect.
+    Ganeti ignores ``dry_run=1`` and does the work, which is not what its sender expects.
     """
 
     def __init__(self) -> None:
         super().__init__(word="dry-run")
 
     def read(self, name: str, query: Query) -> Any:
-        """As any flag; raises ``BadRequest`` for a word that only looks like this one."""
+        """As any flag; raises ``BadRequest`` for a word that differs only in its spelling."""
         for word in query.words():
             if word != self.word and word.lower().replace("_", "").replace("-", "") == "dryrun":
                 raise http_errors.BadRequest(

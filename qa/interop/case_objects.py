@@ -32,6 +32,8 @@ MADE = {
         "network_name": "asknet", "network": "192.0.2.0/28"}),
     "add network with tags of null": ("POST", "/2/networks?dry-run=1", {
         "network_name": "other", "network": "192.0.2.0/28", "tags": None}),
+    "add network without a length": ("POST", "/2/networks?dry-run=1", {
+        "network_name": "other", "network": "192.0.2.0", "network6": "2001:db8::"}),
     "add network that is none": ("POST", "/2/networks", {
         "network_name": "other", "network": "192.0.2.0/99"}),
     "add network with a gateway outside": ("POST", "/2/networks?dry-run=1", {
@@ -193,6 +195,19 @@ CHANGED = {
     "modify instance by both names": ("PUT", f"{RICH}/modify", {
         "custom_beparams": {"vcpus": 4}, "beparams": {}}),
     "modify instance by an odd parameter": ("PUT", f"{RICH}/modify", {"beparams": {"nosuch": 1}}),
+    "modify instance by a wrong type": ("PUT", f"{RICH}/modify", {"beparams": {"vcpus": "x"}}),
+    "modify instance by a hypervisor's wrong type": ("PUT", f"{RICH}/modify", {
+        "hvparams": {"kernel_path": None}}),
+    "modify instance back to defaults": ("PUT", f"{RICH}/modify", {
+        "beparams": {"memory": None, "vcpus": "default"}}),
+    "modify instance: disk of a size with a unit": ("PUT", f"{RICH}/modify", {
+        "disks": [["add", {"size": "1G"}]]}),
+    "modify instance: another size of a disk": ("PUT", f"{RICH}/modify", {
+        "disks": [["modify", 0, {"size": "2g"}]]}),
+    "modify instance: attach nothing": ("PUT", f"{RICH}/modify", {"disks": [["attach", {}]]}),
+    "modify instance: detach a card": ("PUT", f"{RICH}/modify", {"nics": [["detach", {}]]}),
+    "recreate disks by a size with a unit": ("POST", f"{RICH}/recreate-disks", {
+        "disks": [[0, {"size": "1g"}]]}),
     "modify instance without anything": ("PUT", f"{RICH}/modify", {}),
     "modify instance without a body": ("PUT", f"{RICH}/modify"),
     "modify the cluster": ("PUT", "/2/modify", {"maintain_node_health": False}),

@@ -20,6 +20,9 @@ _NOBODY = ([404, None], "what is not there is 404; Ganeti answers 500")
 _NO_KIND = ([404, None], "there is no such resource; Ganeti's master hangs up: 502")
 _UNREAD = (_AT_ONCE, "what is asked for and means nothing is refused; Ganeti drops this body")
 
+_TYPE = (_AT_ONCE, "no job takes a value of this type; Ganeti's job finds out")
+_POINT = ([200, "success"], "a whole number with a point is a number, of MiB too")
+
 #: case -> (our [status, error], why). The second table is for our own master alone.
 BOTH = {
     "get unknown job": ([404, None], "a row of nulls is no job"),
@@ -35,6 +38,18 @@ BOTH = {
     "start with a list": _UNREAD,
     "start with an odd key": _UNREAD,
     "reinstall with an odd key": _UNREAD,
+    "create with bad memory": _TYPE,
+    "create with memory of null": _TYPE,
+    "create with vcpus in words": _TYPE,
+    "create with vcpus by default": _TYPE,
+    "create with auto_balance in words": _TYPE,
+    "create with an hvparam of a wrong type": _TYPE,
+    "modify instance by a wrong type": _TYPE,
+    "modify instance by a hypervisor's wrong type": _TYPE,
+    "create with a size that has a point": _POINT,
+    "create with two dots at the end": _NAME,
+    "dry_run with an underscore": (_AT_ONCE, "a word that only looks like dry-run does no work; "
+                                             "Ganeti passes it over and does it"),
     "create with an empty name": _NAME,
     "create with a slash in the name": _NAME,
     "create with a blank in the name": _NAME,
@@ -106,6 +121,10 @@ _REFUSED = (
     "modify network without a body", "remove a network in use", "disconnect network",
     "disconnect network again", "remove network", "modify instance",
     "modify instance by custom names", "modify instance by an odd parameter",
+    "modify instance back to defaults", "modify instance: disk of a size with a unit",
+    "modify instance: another size of a disk", "modify instance: attach nothing",
+    "modify instance: detach a card", "recreate disks by a size with a unit",
+    "add network without a length",
     "modify instance without anything", "modify instance without a body", "modify the cluster",
     "modify the cluster without a body", "redistribute", "migrate", "failover", "replace disks",
     "activate disks", "grow disk", "grow disk that is not", "prepare export",
@@ -121,6 +140,8 @@ MASTER = {
     "create without node": ([200, "success"], "hail, on Ganeti, finds no place on one node"),
     "create with a group that is not there": ([200, ["OpPrereqError", "unknown_entity"]],
                                               "Ganeti asks hail, which says what it always says"),
+    "create with a multicast mac": ([200, ["OpPrereqError", "wrong_input"]],
+                                    "no card can have the address of a group of cards"),
     "create with no vcpus": ([200, ["OpPrereqError", "wrong_input"]],
                              "a guest has a CPU; Ganeti leaves it to the policy"),
     "create with minmem over maxmem": ([200, ["OpPrereqError", "wrong_input"]],
@@ -167,6 +188,9 @@ LUXID_KEYS = {}
 #: What a master is sent, beside what ``messages`` says of every message: opcode and key -> why.
 MESSAGES = {
     "OP_TAGS_SET tags": "a tag that is given twice is one tag",
+    **dict.fromkeys(("OP_INSTANCE_CREATE disks", "OP_INSTANCE_SET_PARAMS disks",
+                     "OP_INSTANCE_RECREATE_DISKS disks"),
+                    "sizes are told in MiB, whole ones; a real master reads no \"1.5G\""),
 }
 
 

@@ -14,7 +14,7 @@ from ganeti.rapi.submit import Submit, body_object
 class SubmitTags(Submit):
     """Tags come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON list (2.0's page), or both.
 
-    Only new tags are looked at: what a master has let in can be removed, whatever it is.
+    Only new tags are checked: any tag that a master has accepted can be removed.
     """
 
     def __init__(self, op: type[opcodes.OpCode], kind: ht.TagKind, access: str) -> None:
