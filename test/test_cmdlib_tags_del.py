@@ -32,6 +32,8 @@ class TestTagsDel(LUTestCase):
     def test_a_bad_tag_is_no_missing_one(self) -> None:
         with self.assertRaises(errors.TagError):
             self.untag("a b")
+        with self.refused("unknown_entity"):
+            self.untag("a\n")
         with self.assertRaisesRegex(errors.OpPrereqError, "nope"):
             self.run_op(opcodes.OpTagsDel(kind="instance", name="nope", tags=["a b"]))
 
