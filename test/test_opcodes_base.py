@@ -103,3 +103,15 @@ def test_each_opcode_has_lists_of_its_own():
     ([["gnt:user", "job=7;index=9", 1], ["gnt:opcode:tags_get", "job=7;index=1", 2]], 1)])
 def test_an_opcode_knows_its_place_in_its_job(reason, index):
     assert opcodes.OpTagsGet(kind="cluster", reason=reason).index == index
+
+
+def test_a_secret_is_not_quoted_in_what_is_wrong_with_it():
+    with pytest.raises(opcodes.base.FieldError) as caught:
+        opcodes.OpInstanceCreate(instance_name="web", mode="create", disks=[], nics=[],
+                                 osparams_secret={"password": ["hunter2"]})
+    assert "'osparams_secret' must be" in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("job", ["7", " 7", "7 ", "\t7\n"])
+def test_a_dependency_may_be_a_number_with_blanks_around_it(job):
+    assert opcodes.OpTestDelay(duration=1.0, depends=[[job, []]]).depends == [[job, []]]

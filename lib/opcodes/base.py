@@ -34,14 +34,14 @@ ReasonTrail = Annotated[list[Any], ht.Refinement(
 
 
 def _is_dependency(entry: object) -> bool:
-    """``[job, [status, ...]]``: job an id, a digit string, or negative = relative."""
+    """``[job, [status, ...]]``: job an id, its digits (blanks around them), or relative."""
     if not isinstance(entry, (list, tuple)) or len(entry) != 2:
         return False
     job, statuses = entry
     if type(job) is int and not statuses and isinstance(statuses, list):
         return True
     if isinstance(job, str):
-        if not re.fullmatch("[0-9]{1,18}", job, re.ASCII):
+        if not re.fullmatch(r"\s*[0-9]{1,18}\s*", job, re.ASCII):
             return False
     elif not ht.check_for(int).fits(job):
         return False
@@ -125,7 +125,9 @@ class OpCode(_Declared):
                 continue
             check = self.CHECKS[name]
             if not check.fits(value):
-                raise FieldError(self.OP_ID, name, _misfit(name, check, value))
+                problem = (f"parameter '{name}' must be {check.expects}" if name in self.SECRET
+                           else _misfit(name, check, value))
+                raise FieldError(self.OP_ID, name, problem)
             own[name] = value
             given.append(name)
         for name, default in self.FRESH.items():

@@ -74,6 +74,12 @@ OsParams = Annotated[dict[str, Any], ht.Refinement(
     "an object with keys without = and NUL, and values that are text without NUL (or whole "
     "numbers)",
     _are_os_params)]
+#: Changes of them: null takes a parameter away.
+OsParamChanges = Annotated[dict[str, Any], ht.Refinement(
+    "an object with keys without = and NUL, and values that are null, text without NUL (or "
+    "whole numbers)",
+    lambda given: _are_os_params({name: value for name, value in given.items()
+                                  if value is not None}))]
 
 
 def parameters(what: str, problem: Callable[[dict[str, Any], tuple[object, ...]], str | None],

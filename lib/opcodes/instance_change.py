@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from ganeti import constants, ht, params
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import (DiskTemplate, FileDriver, disk_problem, nic_problem,
-                                     parameters)
+from ganeti.opcodes.instance import (DiskTemplate, FileDriver, OsParamChanges, disk_problem,
+                                     nic_problem, parameters)
 
 #: What can be done to a disk or network card; and what of that the form of 2.0 takes, which
 #: modifies by number alone. (No sets: what is looked for in them can be a list.)
@@ -89,8 +89,8 @@ class OpInstanceSetParams(OpCode):
     nics: NicChanges = []
     offline: bool | None = None
     os_name: ht.NonEmptyString | None = None
-    osparams: dict[str, Any] = {}
-    osparams_private: dict[str, Any] | None = None
+    osparams: OsParamChanges = {}
+    osparams_private: OsParamChanges | None = None
     pnode: ht.NonEmptyString | None = None
     pnode_uuid: ht.NonEmptyString | None = None
     remote_node: ht.NonEmptyString | None = None
