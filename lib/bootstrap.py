@@ -32,6 +32,11 @@ _MAC_PREFIX = re.compile("[0-9a-f][02468ace](?::[0-9a-f]{2}){2}", re.ASCII | re.
 _NETDEV = re.compile("[A-Za-z0-9_.@:-]{1,15}", re.ASCII)
 
 
+#: CPUs of a simulated node at most: some hundred times what a machine has.
+MAX_CPUS = 65536
+_DIGITS = len(str(MAX_CPUS))
+
+
 class BootstrapError(errors.Error):
     """The cluster cannot be created, in words."""
 
@@ -47,17 +52,20 @@ class NodeSpec:
     def parse(cls, text: str) -> NodeSpec:
         """``NAME[:MEMORY:DISK:CPUS]``, sizes in MiB or with a unit; ``BootstrapError``."""
         name, *sizes = text.split(":")
+        name = name.lower()             # as Ganeti has names; two spellings would be two nodes
         if not ht.is_host_name(name):
             raise BootstrapError(f"{name!r} cannot be the name of a node")
         if len(sizes) not in (0, 3):
             raise BootstrapError(f"node {text!r}: give NAME, or NAME:MEMORY:DISK:CPUS")
         try:
             figures = [ht.parse_size(size) for size in sizes[:2]]
-            figures += [int(cpus) for cpus in sizes[2:]]
+            figures += [int(cpus) for cpus in sizes[2:] if len(cpus) <= _DIGITS]
         except ValueError as err:
             raise BootstrapError(f"node {text!r}: {err}") from None
         if not all(figure > 0 for figure in figures):
             raise BootstrapError(f"node {text!r}: sizes must be more than nothing")
+        if len(figures) < len(sizes) or figures[2:] and figures[2] > MAX_CPUS:
+            raise BootstrapError(f"node {text!r}: a node has at most {MAX_CPUS} CPUs")
         return cls(name, dict(zip(("memory", "disk", "cpus"), figures)))
 
 
@@ -87,6 +95,7 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
     if dbfile.is_lost(paths):
         raise BootstrapError(f"there is the log of a cluster whose database {paths.master_db} is "
                              "gone; restore a backup, or move its files away")
+    name = name.lower()
     _check(name, nodes, settings)
     cluster, group, members = describe(paths, name, nodes, settings)
     try:
@@ -107,6 +116,7 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
     unknown = sorted(set(settings.enabled_hypervisors) - DRIVERS.keys())
     templates = set(settings.enabled_disk_templates or ())
     makes = storage.FILE_BASED | storage.VOLUMES | {DiskTemplate.DISKLESS}
+    twice = _twice(settings.enabled_hypervisors) or _twice(settings.enabled_disk_templates or ())
     problems = [
         (not ht.is_host_name(name), f"{name!r} cannot be the name of a cluster"),
         (not nodes, "a cluster has at least one node"),
@@ -120,6 +130,10 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
                                  f"{', '.join(sorted(templates - makes))}"),
         (settings.enabled_disk_templates is not None and not templates,
          "a cluster has at least one disk template"),
+        (bool(twice), f"{twice} is named twice"),
+        (bool(templates) and not any(len(nodes) > _nodes_needed(word) for word in templates),
+         "no instance could be made with the disk templates "
+         f"{', '.join(sorted(templates))}: they need more simulated nodes"),
         (_MAC_PREFIX.fullmatch(settings.mac_prefix) is None,
          f"{settings.mac_prefix!r} cannot begin a MAC address; give three bytes such as aa:00:00"),
         (_NETDEV.fullmatch(settings.master_netdev) is None,
@@ -128,6 +142,18 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
     for wrong, words in problems:
         if wrong:
             raise BootstrapError(words)
+
+
+def _twice(words: Sequence[str]) -> str:
+    """The first word that stands in a list more than once; '' for none."""
+    return next((word for index, word in enumerate(words) if word in words[:index]), "")
+
+
+def _nodes_needed(template: str) -> int:
+    """How many simulated nodes an instance of a disk template needs, the master aside."""
+    if template not in storage.VOLUMES:
+        return 0
+    return 2 if template == DiskTemplate.DRBD else 1
 
 
 # -- the configuration ------------------------------------------------------------

@@ -97,6 +97,22 @@ def test_settings_are_kept(paths, tmp_path):
     assert (tmp_path / "disks").is_dir()
 
 
+def test_names_are_in_small_letters(paths):
+    create(paths, "Node1.Example.COM", "node2")
+    assert [node.name for node in opened(paths).nodes()] == ["node1.example.com", "node2"]
+
+
+def test_two_spellings_of_a_name_are_one_node(paths):
+    with pytest.raises(BootstrapError, match="two nodes have the same name"):
+        create(paths, "node1", "NODE1")
+
+
+@pytest.mark.parametrize("cpus", ["65537", "1" * 23])
+def test_a_node_has_no_more_cpus_than_can_be(cpus):
+    with pytest.raises(BootstrapError, match="at most 65536 CPUs"):
+        bootstrap.NodeSpec.parse(f"node2:1G:1G:{cpus}")
+
+
 def test_three_hundred_nodes_have_different_addresses(paths):
     create(paths, *(f"node{number}" for number in range(300)))
     addresses = {node.primary_ip for node in opened(paths).nodes()}
@@ -106,6 +122,10 @@ def test_three_hundred_nodes_have_different_addresses(paths):
 @pytest.mark.parametrize("settings, words", [
     ({"enabled_hypervisors": ["xen-pvm"]}, "no such hypervisor here: xen-pvm"),
     ({"enabled_hypervisors": []}, "at least one hypervisor"),
+    ({"enabled_hypervisors": ["fake", "fake"]}, "fake is named twice"),
+    ({"enabled_disk_templates": ["file", "diskless", "file"]}, "file is named twice"),
+    ({"enabled_disk_templates": ["drbd"]}, "need more simulated nodes"),
+    ({"enabled_disk_templates": ["plain", "drbd"]}, "need more simulated nodes"),
     ({"enabled_disk_templates": ["tape"]}, "no such disk template here: tape"),
     ({"enabled_disk_templates": []}, "at least one disk template"),
     ({"mac_prefix": "aa:00"}, "cannot begin a MAC"),

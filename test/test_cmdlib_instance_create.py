@@ -85,6 +85,17 @@ class TestCreated(LUTestCase):
                          ("diskless", MASTER, "fake"))
         self.assertEqual(view["beparams"], {"minmem": 512, "maxmem": 512})
 
+    def test_a_guest_that_belongs_to_nobody_is_not_adopted(self) -> None:
+        self.create(start=True, **DISK)
+        with open(self.paths.fake_guest(WEB), encoding="ascii") as file:
+            guest = file.read()
+        self.run_op(opcodes.OpInstanceRemove(instance_name=WEB))
+        with open(self.paths.fake_guest(WEB), "w", encoding="ascii") as file:
+            file.write(guest)
+        with self.refused("wrong_state"):
+            self.create(**DISK)
+        self.assertEqual((self.config.instances(), self.files(), self.guests()), ([], [], [WEB]))
+
     def test_dry_run_makes_nothing(self) -> None:
         result = self.run_op(self.create_op(dry_run=True, start=True, **DISK))
         self.assertEqual(result, [self.config.master.uuid])

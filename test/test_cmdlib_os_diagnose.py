@@ -16,7 +16,7 @@ class TestOsDiagnose(LUTestCase):
     def test_names_and_variants(self) -> None:
         self.make_os("linux", variants="small\nlarge\n")
         self.assertEqual(self.rows("name", "variants"),
-                         [["linux", ["small", "large"]], ["noop", []]])
+                         [["linux", ["large", "small"]], ["noop", []]])
 
     def test_every_column(self) -> None:
         self.make_os("linux", variants="small\n", parameters="dhcp Use DHCP\n")

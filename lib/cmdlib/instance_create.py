@@ -68,6 +68,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         self._check_name_is_free(name, address)
         instance = self._plan_instance(name)
         self._members = self._place(instance)
+        self._check_no_stray_guest(name)
         self._finish_plan(instance)
 
     def _check_request(self) -> None:
@@ -105,6 +106,17 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if self.op.ip_check and address is not None and names.is_taken(address):
             raise errors.OpPrereqError(f"The address {address} of '{name}' is in use already",
                                        ErrorCode.NOTUNIQUE)
+
+    def _check_no_stray_guest(self, name: str) -> None:
+        """Refuse to make somebody's instance of a guest that runs and belongs to no instance.
+
+        Its memory, and what is on its disks, would be another's. (Ganeti adopts it.)
+        """
+        node = self._members[0]
+        if self.nodes.agent(node).guest(name) is not None:
+            raise errors.OpPrereqError(
+                f"A guest called '{name}' runs on node '{node.name}' already and belongs to no "
+                "instance; stop it first", ErrorCode.STATE)
 
     def _plan_instance(self, name: str) -> Instance:
         """The instance with its parameters; disks and NICs come once its nodes are known."""

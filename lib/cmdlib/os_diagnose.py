@@ -11,6 +11,7 @@ from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.constants import ErrorCode
 from ganeti.objects import Cluster
 from ganeti.osdef import OsDefinition
+from ganeti.utils.text import nice_sorted
 
 
 @dataclass
@@ -51,7 +52,7 @@ def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
 COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
     "name": lambda os, cluster: os.name,
     "valid": lambda os, cluster: os.valid,
-    "variants": lambda os, cluster: os.common(lambda one: list(one.variants)),
+    "variants": lambda os, cluster: nice_sorted(os.common(lambda one: list(one.variants))),
     "node_status": lambda os, cluster: _node_status(os),
     "parameters": lambda os, cluster: os.common(
         lambda one: [list(pair) for pair in one.parameters]),

@@ -37,7 +37,7 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
     file = paths.ssconf("master_node")
     try:
         with open(file, encoding="utf-8", errors="replace") as lines:
-            master = lines.read(1000).strip()
+            master = lines.read(1000).strip().lower()
     except FileNotFoundError:
         if socket_given:
             return
@@ -124,7 +124,7 @@ class Signpost:
     def _read(self) -> str | None:
         try:
             with open(self._path, encoding="ascii", errors="replace") as file:
-                name = file.read(300).strip()
+                name = file.read(300).strip().lower()
         except OSError:
             return None
         return name if _NAME.fullmatch(name) else None

@@ -29,18 +29,17 @@ class Cpus:
 
 
 def name(environ: Mapping[str, str] = os.environ) -> str:
-    """Return this machine's name: GANETI_HOSTNAME, or what the kernel says."""
-    return environ.get("GANETI_HOSTNAME") or socket.gethostname()
+    """Return this machine's name: GANETI_HOSTNAME, or what the kernel says, in small letters."""
+    return (environ.get("GANETI_HOSTNAME") or socket.gethostname()).lower()
 
 
 def own_names() -> set[str]:
-    """Return what this machine may be called in a cluster's files."""
-    given = os.environ.get("GANETI_HOSTNAME")
-    if given:
-        return {given}
-    short = socket.gethostname()
-    # Asking the resolver may take long; a name with a dot needs no asking.
-    return {short} if "." in short else {short, socket.getfqdn()}
+    """Return what this machine may be called in a cluster's files, in small letters."""
+    own = name()
+    # Asking the resolver may take long; a name with a dot, or one that is given, needs no asking.
+    if "." in own or os.environ.get("GANETI_HOSTNAME"):
+        return {own}
+    return {own, socket.getfqdn().lower()}
 
 
 def renamed(master: str, names: set[str]) -> str:
