@@ -86,7 +86,7 @@ def test_a_job_that_was_canceled_needs_no_reason(caplog):
 
 def test_a_line_of_the_log_has_an_end(caplog):
     op = opcodes.OpInstanceStartup(instance_name="x" * 2_000_000)
-    for count in (1, 3000):
+    for count in (1, 30):
         caplog.clear()
         line = told(caplog, failed(errors.OpExecError("y" * 2_000_000), op, count))
         assert "xxx..." in line and line.endswith("yyy...") and len(line) < 1000
