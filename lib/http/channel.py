@@ -33,7 +33,7 @@ RECORD = 8 * 1024
 NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 _PROTOCOLS = frozenset(name.encode("ascii") for name in tls.PROTOCOLS)
 
-#: How requests begin; a TLS record never does. OpenSSL judges the first five bytes.
+#: How requests begin, in any case; a TLS record never does. OpenSSL judges the first five bytes.
 _HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELET", b"OPTIO", b"PATCH", b"CONNE", b"TRACE",
          b"PRI *")
 
@@ -137,7 +137,7 @@ class Channel:
 
     def _look_at(self, first: bytes) -> None:
         """End the handshake with a client that speaks nothing that we do."""
-        if first.startswith(_HTTP):
+        if first[:5].upper().startswith(_HTTP):
             raise PlainHttp("plain HTTP on a port for HTTPS")
         if not hello.is_complete(first):
             self._first = first

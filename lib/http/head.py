@@ -5,6 +5,10 @@ same bytes; where two readers may differ, a request can be smuggled past one of
 them. So nothing is repaired and nothing guessed: a head that RFC 9112 does not
 allow is refused, also where it lets us be lenient. The checks and their order
 depend on the bytes alone, never on how they arrived.
+
+One liberty is Ganeti's: a method counts in any case of letters, as its own daemon
+upper-cases it. Only HEAD changes where an answer ends, and a proxy may know no
+``head``; so the connection ends after the answer to one that is not in capitals.
 """
 
 from __future__ import annotations
@@ -55,7 +59,8 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 class Head:
     """A request but for its body.
 
-    ``length``: bytes of the body, None when it comes in chunks.
+    ``method`` is in capitals. ``version`` is "1.0" or "1.1". ``length``: bytes of the body, None
+    when it comes in chunks.
     """
 
     method: str
@@ -85,33 +90,36 @@ def parse_head(block: bytes) -> Head:
     if _CONTROL.search(block) is not None:
         raise errors.BadRequest("The header holds a control character")
     lines = block.decode("latin-1").split("\r\n")
-    method, target, version = _request_line(lines[0])
+    sent, target, version = _request_line(lines[0])
+    method = sent.upper()
     headers = parse_fields(lines[1:])
     host = _host(headers, version)
     path, query, host = _split_target(method, target, host)
     length = _body_length(headers, version)
-    return Head(method, target, path, query, version, headers, host,
-                _keep_alive(headers, version), length, _expects_continue(headers, version))
+    keep_alive = _keep_alive(headers, version) and (method != "HEAD" or sent == method)
+    return Head(method, target, path, query, version, headers, host, keep_alive, length,
+                _expects_continue(headers, version))
 
 
 def _request_line(line: str) -> tuple[str, str, str]:
-    """RFC 9112, 3: method SP target SP version, and nothing else."""
+    """RFC 9112, 3: method SP target SP version, and nothing else; the method as it was sent."""
     words = line.split(" ")
     version = _VERSION.fullmatch(words[-1])
     if len(words) != 3 or version is None:
         raise errors.BadRequest("The request line is not METHOD TARGET HTTP/VERSION")
-    if version[1] not in ("1.0", "1.1"):
+    if not version[1].startswith("1."):
         raise errors.HttpVersionNotSupported(f"HTTP/{version[1]} is not supported")
     method, target, _ = words
     if TOKEN.fullmatch(method) is None:
         raise errors.BadRequest("The method is not a word of letters")
-    if len(method) > MAX_METHOD or method == "CONNECT":
+    if len(method) > MAX_METHOD or method.upper() == "CONNECT":
         raise errors.NotImplementedMethod(f"Method {method[:MAX_METHOD]} is not supported")
     if len(target) > MAX_TARGET:
         raise errors.UriTooLong(f"The URI is longer than {MAX_TARGET} bytes")
     if _TARGET.fullmatch(target) is None or "#" in target:
         raise errors.BadRequest("The URI holds a character that must be percent-encoded")
-    return method, target, version[1]
+    # RFC 9110, 2.5: a later minor version is as the highest that we know.
+    return method, target, "1.0" if version[1] == "1.0" else "1.1"
 
 
 def parse_fields(lines: list[str]) -> Headers:
