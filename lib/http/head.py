@@ -90,9 +90,10 @@ def parse_head(block: bytes) -> Head:
     if _CONTROL.search(block) is not None:
         raise errors.BadRequest("The header holds a control character")
     lines = block.decode("latin-1").split("\r\n")
-    sent, target, version = _request_line(lines[0])
+    sent, target, minor = _request_line(lines[0])
     method = sent.upper()
     headers = parse_fields(lines[1:])
+    version = _known_version(minor, headers)
     host = _host(headers, version)
     path, query, host = _split_target(method, target, host)
     length = _body_length(headers, version)
@@ -118,8 +119,17 @@ def _request_line(line: str) -> tuple[str, str, str]:
         raise errors.UriTooLong(f"The URI is longer than {MAX_TARGET} bytes")
     if _TARGET.fullmatch(target) is None or "#" in target:
         raise errors.BadRequest("The URI holds a character that must be percent-encoded")
-    # RFC 9110, 2.5: a later minor version is as the highest that we know.
-    return method, target, "1.0" if version[1] == "1.0" else "1.1"
+    return method, target, version[1]
+
+
+def _known_version(version: str, headers: Headers) -> str:
+    """RFC 9110, 2.5: a later minor version is as the highest that we know."""
+    if version in ("1.0", "1.1"):
+        return version
+    if "transfer-encoding" in headers:
+        # Readers that know chunks in 1.1 alone take the first one for another request.
+        raise errors.HttpVersionNotSupported(f"A body in chunks is for HTTP/1.1, not for {version}")
+    return "1.1"
 
 
 def parse_fields(lines: list[str]) -> Headers:
