@@ -33,7 +33,8 @@ FLOORS: list[tuple[int, str, str]] = [
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults rapi.permissions"),
     (4, "master", "storage osdef hypervisor.* lookup ssconf reservations upkeep.dbfile"),
-    (5, "front", "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"),
+    (5, "front", "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"
+                 " rapi.precondition"),
     (5, "master", "config node jqueue.* upkeep.walcheck layout"),
     (6, "front", "rapi.rlib2.*"),
     (6, "master", "cmdlib.base query.* certificate upkeep.verify upkeep.sealing"),

@@ -6,7 +6,7 @@ import json
 import logging
 from concurrent.futures import Future
 
-from testutils_rapi import JOB_ID, RapiTestCase, settled, table
+from testutils_rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
@@ -17,7 +17,7 @@ from ganeti.http.errors import TemporaryRedirect, Unauthorized
 from ganeti.http.message import Headers, Request
 from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.rights import Rights
-from ganeti.server.application import MAX_SPOOLED
+from ganeti.server.application import MAX_SPOOLED, Application
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
 STARTUP = "/2/instances/web/startup"
@@ -40,7 +40,7 @@ class TestOrder(RapiTestCase):
 
 class TestMethods(RapiTestCase):
     def test_a_method_that_the_path_lacks(self):
-        for method in ("POST", "PATCH", "TRACE", "get"):
+        for method in ("POST", "PATCH", "TRACE"):
             response = self.request(method, "/2/info")
             self.assertIn(f"Method {method} is unsupported for path /2/info",
                           self.assert_status(501, response)["message"])
@@ -103,10 +103,28 @@ class TestConditional(RapiTestCase):
         self.assertEqual(response.status, 200)
         self.assertNotEqual(self.header("ETag", response), tag)
 
-    def test_refusals_and_changes_heed_no_condition(self):
-        always = {"If-None-Match": "*"}
-        self.assert_status(404, self.request("GET", "/nowhere", headers=always))
-        self.assert_job(self.request("PUT", STARTUP, headers=always))
+    def test_refusals_heed_no_condition(self):
+        for condition in ({"If-None-Match": "*"}, {"If-Match": '"x"'}, {"If-Match": "junk"}):
+            self.assert_status(404, self.request("GET", "/nowhere", headers=condition))
+            self.objects()
+            self.assert_status(404, self.request("GET", "/2/instances/none", headers=condition))
+            self.assert_status(400, self.request("PUT", STARTUP + "?force=x", headers=condition))
+            self.assert_status(501, self.request("POST", STARTUP, headers=condition))
+
+    def test_if_match_of_a_reading(self):
+        self.objects({"name": "web"})
+        tag = self.header("ETag", self.request("GET", "/2/instances"))
+        self.get("/2/instances", headers={"If-Match": "*"})
+        for value, status in ((tag, 412), ('"x"', 412), ("x", 400)):
+            self.assert_refused(status, "GET", "/2/instances", headers={"If-Match": value},
+                                text="If-Match")
+
+    def test_what_submits_has_no_tag_and_no_condition(self):
+        for headers in ({}, {"If-None-Match": "*"}, {"If-Match": '"x"'}):
+            response = self.request("GET", "/2/instances/web/info", headers=headers)
+            self.assert_job(response)
+            self.assertIsNone(self.header("ETag", response))
+            self.assertEqual(response.job_id, JOB_ID)
 
     def test_gzip_for_those_who_ask(self):
         self.objects(*({"name": f"web{number}"} for number in range(100)))
@@ -120,6 +138,78 @@ class TestConditional(RapiTestCase):
         self.assertEqual(self.header("ETag", plain), self.header("ETag", packed))
         short = self.request("GET", "/version", headers={"Accept-Encoding": "gzip"})
         self.assertIsNone(self.header("Content-Encoding", short))
+
+
+class TestConditions(RapiTestCase):
+    """Of changes; ``web`` is there."""
+
+    def setUp(self):
+        super().setUp()
+        self.master.answers[luxi.Query] = lambda call: table(
+            call, [{"name": "web", "mtime": 1.5, "status": "queued", "id": 5}]
+            if call.qfilter in (None, ["==", "name", "web"], ["==", "id", 5]) else [])
+        self.master.answers[luxi.QueryTags] = ["a"]
+        self.master.answers[luxi.CancelJob] = [True, "done"]
+
+    def assert_prevented(self, method, target, name, value, body=None):
+        self.master.calls.clear()
+        self.assert_refused(412, method, target, body, headers={name: value}, text=name)
+        self.assertFalse({luxi.CancelJob, luxi.ReplaceFilter} & set(map(type, self.master.calls)))
+
+    def test_every_method_that_changes(self):
+        for method, target in (
+                ("DELETE", "/2/instances/web"), ("PUT", STARTUP), ("POST", "/2/instances"),
+                ("PUT", "/2/instances/web/tags?tag=x"), ("DELETE", "/2/jobs/5"),
+                ("PUT", "/2/tags?tag=x"), ("POST", "/2/filters"), ("PUT", "/2/modify"),
+                ("PUT", "/2/redistribute-config"), ("PUT", "/2/query/instance?fields=name")):
+            body = ({"__version__": 1, "mode": "create", "name": "new", "os_type": "noop",
+                     "disk_template": "diskless", "disks": [], "nics": []}
+                    if target == "/2/instances" else None)
+            with self.subTest(target=target):
+                self.assert_prevented(method, target, "If-None-Match", "*", body)
+                self.assert_prevented(method, target, "If-Match", 'W/"x"', body)
+
+    def test_asterisk_asks_for_the_object(self):
+        self.assert_job(self.request("PUT", STARTUP, headers={"If-Match": "*"}))
+        none = "/2/instances/none"
+        self.assert_prevented("DELETE", none, "If-Match", "*")
+        self.assert_prevented("PUT", none + "/startup", "If-Match", "*")
+        self.assert_job(self.request("PUT", none + "/startup", headers={"If-None-Match": "*"}))
+
+    def test_a_tag_is_that_of_a_reading(self):
+        tags = "/2/instances/web/tags"
+        tag = self.header("ETag", self.request("GET", tags))
+        self.assert_prevented("PUT", tags + "?tag=x", "If-None-Match", f'"x", {tag}')
+        self.assert_job(self.request("PUT", tags + "?tag=x", headers={"If-None-Match": '"x"'}))
+        # Nothing can be read there.
+        self.assert_job(self.request("PUT", STARTUP, headers={"If-None-Match": tag}))
+
+    def test_the_date_is_that_of_the_configuration(self):
+        name = "If-Unmodified-Since"
+        self.assert_prevented("DELETE", "/2/instances/web", name, "Thu, 01 Jan 1970 00:00:00 GMT")
+        for value in ("Thu, 01 Jan 1970 00:00:01 GMT", "junk"):
+            self.assert_job(self.request("PUT", STARTUP, headers={name: value}))
+
+    def test_a_tag_is_compared_for_those_who_may_read_it(self):
+        class Users(FakeUsers):
+            USERS = {"admin": "tags.set"}
+        self.application = Application(self.master, self.master, Users(),
+                                       require_authentication=True)
+        tags = "/2/instances/web/tags?tag=x"
+        self.assert_refused(403, "PUT", tags, headers={"If-None-Match": '"x"'})
+        self.assert_prevented("PUT", tags, "If-None-Match", "*")
+
+    def test_malformed_tags_prevent_too(self):
+        for name in ("If-Match", "If-None-Match"):
+            self.assert_refused(400, "PUT", STARTUP, headers={name: "abc"}, text=name)
+
+    def test_a_master_that_cannot_be_asked(self):
+        del self.master.answers[luxi.Query]
+        self.assert_refused(502, "PUT", STARTUP, headers={"If-Match": "*"})
+
+    def test_without_conditions_nothing_more_is_asked(self):
+        self.put(STARTUP)
+        self.assertEqual(list(map(type, self.master.calls)), [luxi.SubmitJob])
 
 
 class TestPlace(RapiTestCase):
@@ -148,6 +238,24 @@ class TestPlace(RapiTestCase):
 
 
 class TestBodies(RapiTestCase):
+    def test_a_packed_body_is_refused(self):
+        for value in ("gzip", "GZIP", "identity, br", "x-gzip", "deflate , ,", "\xe9"):
+            response = self.request("PUT", STARTUP, b"{}", headers={"Content-Encoding": value})
+            self.assertIn("Content-Encoding", self.assert_status(415, response)["message"])
+            self.assertEqual(self.header("Accept-Encoding", response), "identity")
+        self.assertEqual(self.submitted(), [])
+
+    def test_what_is_not_packed(self):
+        for value in ("identity", "Identity", "", " , identity"):
+            self.assert_job(self.request("PUT", STARTUP, b"{}",
+                                         headers={"Content-Encoding": value}))
+        self.assert_job(self.request("PUT", STARTUP, headers={"Content-Encoding": "gzip"}))
+
+    def test_a_byte_order_mark(self):
+        self.assert_job(self.request("PUT", STARTUP, b"\xef\xbb\xbf{}"))
+        for body in ("{}".encode("utf-16"), b"\xef\xbb\xbf" * 2 + b"{}", b"\xef\xbb\xbf"):
+            self.assert_status(400, self.request("PUT", STARTUP, body))
+
     def test_few_may_be_large(self):
         for method, path, limit in (("PUT", "/2/query/instance", MAX_LARGE_BODY),
                                     ("POST", "/2/query/instance", MAX_BODY),

@@ -19,7 +19,8 @@ _ITEM = re.compile(r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,
 def accepts_gzip(value: str | None) -> bool:
     """Does an ``Accept-Encoding`` allow gzip, and not prefer the plain body?
 
-    Nothing said, or something that cannot be read, means plain.
+    Nothing said, or something that cannot be read, means plain. So does ``*`` without a word
+    about gzip (RFC 9110, 12.5.3: any will do): who says that may be able to unpack nothing.
     """
     if value is None:
         return False
@@ -31,8 +32,9 @@ def accepts_gzip(value: str | None) -> bool:
                 return False
             continue
         quality[found[1].removeprefix("x-")] = float(found[2] or 1)
-    wanted = quality.get("gzip", quality.get("*", 0.0))
-    return wanted > 0 and wanted >= quality.get("identity", 0.0)
+    others = quality.get("*", 0.0)
+    wanted, plain = quality.get("gzip", others), quality.get("identity", others)
+    return wanted > plain or "gzip" in quality and wanted == plain > 0
 
 
 def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:

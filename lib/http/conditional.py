@@ -1,13 +1,23 @@
-"""Conditional GET: a client that has the answer already gets 304 (RFC 9110, 13).
+"""Conditional requests (RFC 9110, 13): 304 for an answer that the client has, 412 for a change
+whose condition does not hold.
 
-Tags are weak: they say that two answers mean the same, whatever their coding.
+Tags are weak: they say that two answers mean the same, whatever their coding. So
+``If-Match``, which compares strongly (13.1.1), holds for ``*`` alone. Answers have no
+``Last-Modified``: what a node measures has no date. So ``If-Modified-Since`` never counts
+(13.1.3), and ``If-Unmodified-Since`` only on changes, of objects that have a date.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ganeti.http.errors import BadRequest
+from ganeti.http.message import Headers
 
 #: Begins a tag of a state; no tag of a body begins so.
 STATE = "state-"
@@ -55,3 +65,116 @@ def matches(tag: str, lines: Sequence[str]) -> bool:
     if not lines or _LIST.fullmatch(value) is None:
         return False
     return tag.removeprefix("W/") in _OPAQUE.findall(value)
+
+
+# -- preconditions of a change ---------------------------------------------------------
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+#: The three forms that every recipient must read (RFC 9110, 5.6.7).
+_DATES = tuple(re.compile(form, re.ASCII) for form in (
+    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) "
+    rf"{_TIME} GMT",
+    rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-"
+    rf"(?P<year>[0-9]{{2}}) {_TIME} GMT",
+    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} "
+    r"(?P<year>[0-9]{4})"))
+
+
+def parse_date(text: str, this_year: int | None = None) -> int | None:
+    """Seconds since 1970 of an HTTP-date; None for anything else."""
+    for form in _DATES:
+        found = form.fullmatch(text)
+        if found is not None:
+            break
+    else:
+        return None
+    year = int(found["year"])
+    if len(found["year"]) == 2:
+        # More than 50 years ahead is the past.
+        now = this_year or datetime.datetime.now(datetime.timezone.utc).year
+        year += now // 100 * 100
+        year -= 100 if year > now + 50 else 0
+    try:
+        # A leap second is the moment before.
+        moment = datetime.datetime(
+            year, _MONTHS.index(found["month"]) + 1, int(found["day"]), int(found["hour"]),
+            int(found["minute"]), min(59, int(found["second"])), tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return None
+    return int(moment.timestamp())
+
+
+class Target(Protocol):
+    """What a request is to change, as it is now."""
+
+    def exists(self) -> bool:
+        """Is it there?"""
+
+    def modified(self) -> float | None:
+        """When it was changed last, in seconds since 1970; None if that is not known."""
+
+    def tag(self) -> str | None:
+        """The tag that a GET would show; None if it would show none."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The preconditions of a request. ``match`` and ``none_match`` are the values of their
+    headers, well-formed, or None without one; ``unmodified_since`` is in seconds since 1970."""
+
+    match: str | None = None
+    none_match: str | None = None
+    unmodified_since: int | None = None
+
+    def problem(self, target: Target) -> str:
+        """Which condition of a change does not hold, in words; '' if all do (13.2.2)."""
+        if self.match is not None:
+            if self.match != "*":
+                return NEVER_MATCHES
+            if not target.exists():
+                return "If-Match: * asks for something that exists, and this does not"
+        elif self.unmodified_since is not None:
+            modified = target.modified()
+            # The header's dates are whole seconds.
+            if modified is not None and int(modified) > self.unmodified_since:
+                return "It was changed after the date of If-Unmodified-Since"
+        if self.none_match == "*":
+            if target.exists():
+                return "If-None-Match: * asks for something that does not exist, and this does"
+        elif self.none_match is not None:
+            tag = target.tag()
+            if tag is not None and matches(tag, [self.none_match]):
+                return "If-None-Match names the present ETag"
+        return ""
+
+
+NEVER_MATCHES = ("If-Match holds for * alone: each ETag of this server is weak (W/), which this "
+                 "header does not compare")
+
+
+def read_match(headers: Headers) -> str | None:
+    """The value of ``If-Match``, None without one; raises ``BadRequest``."""
+    return _tags(headers, "If-Match")
+
+
+def read_conditions(headers: Headers) -> Conditions:
+    """The preconditions of a change; raises ``BadRequest`` for what is no list of tags.
+
+    A date that is none is passed over (13.1.4). A tag that is none is not: the client meant
+    to prevent something.
+    """
+    since = headers.get("If-Unmodified-Since")
+    return Conditions(read_match(headers), _tags(headers, "If-None-Match"),
+                      None if since is None else parse_date(since))
+
+
+def _tags(headers: Headers, name: str) -> str | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    value = value.strip(" \t")
+    if value != "*" and _LIST.fullmatch(value) is None:
+        raise BadRequest(f"Header {name} is neither * nor a list of ETags in double quotes")
+    return value

@@ -105,6 +105,14 @@ class Conflict(HttpError):
     standard = "The present state of the resource does not allow it"
 
 
+class PreconditionFailed(HttpError):
+    """A condition in the request's header does not hold (RFC 9110, 13)."""
+
+    code = 412
+    title = "Precondition Failed"
+    standard = "A condition in the header does not hold, so nothing was done"
+
+
 class PayloadTooLarge(HttpError):
     """The body is longer than we read."""
 
@@ -122,11 +130,11 @@ class UriTooLong(HttpError):
 
 
 class UnsupportedMediaType(HttpError):
-    """The body is of a kind that we do not read."""
+    """The body is of a kind, or in a coding, that we do not read."""
 
     code = 415
     title = "Unsupported Media Type"
-    standard = "Bodies must be application/json"
+    standard = "Bodies must be application/json, in no coding"
 
 
 class ExpectationFailed(HttpError):
@@ -215,7 +223,7 @@ class GatewayTimeout(HttpError):
 
 
 class HttpVersionNotSupported(HttpError):
-    """Neither HTTP/1.0 nor HTTP/1.1."""
+    """Not HTTP/1."""
 
     code = 505
     title = "HTTP Version Not Supported"

@@ -7,10 +7,13 @@
                                   401, 403; credentials on what is open are checked too, but
                                   not on the few that are open to all always
     4 read the Idempotency-Key    400 malformed, or a verb that answers no job
-    5 read the body               415 another media type, 400 no JSON; 403 if it names an
-                                  object that step 3 could not know
-    6 ask the resource            whatever it raises, translated by ``faults``
+    5 read the body               415 another media type or coding, 400 no JSON; 403 if it names
+                                  an object that step 3 could not know
+    6 ask the resource            whatever it raises, translated by ``faults``; 412 just before
+                                  it changes anything, unless the client's conditions hold
     7 answer in JSON              304 if the client has it already; in gzip if it asks so
+
+Conditions come last, as RFC 9110 (13.2.1) wants it: a request that fails anyway fails so.
 
 So a stranger learns which URIs there are (which the documentation says as well)
 and nothing else, and the body of one who may not send it is never parsed.
@@ -18,6 +21,7 @@ and nothing else, and the body of one who may not send it is never parsed.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import hashlib
 import logging
@@ -31,7 +35,7 @@ from ganeti.http import coding, conditional
 from ganeti.http import errors as http_errors
 from ganeti.http.auth import User, denied
 from ganeti.http.cors import Cors
-from ganeti.http.message import Request, Response
+from ganeti.http.message import Headers, Request, Response
 from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.server import Lane, Outcome, Step
 from ganeti.rapi import faults
@@ -39,12 +43,14 @@ from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
 from ganeti.rapi.baserlib import Exchange, Later, Verb
 from ganeti.rapi.connector import Connector, Match
 from ganeti.rapi.naming import full_name
+from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import Rows, Unchanged
 from ganeti.utils.text import unique_words
 
 JSON = "application/json"
 #: What ``OPTIONS *`` says of the server as a whole (RFC 9110, 9.3.7).
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
+_SAFE = ("GET", "HEAD")
 _JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
 
 
@@ -84,12 +90,22 @@ class Waits(Protocol):
         """As ``luxi.Waits.wait``."""
 
 
-class _MasterOf:
-    """The master as one request talks to it: it says who asks."""
+#: Calls that change nothing. Whatever else is asked for may.
+_READING = (luxi.Query, luxi.QueryFields, luxi.QueryClusterInfo, luxi.QueryTags, luxi.QueryJobs,
+            luxi.WaitForJobChange)
 
-    def __init__(self, caller: Caller, waits: Waits, context: luxi.Context) -> None:
+
+class _MasterOf:
+    """The master as one request talks to it: it says who asks.
+
+    ``before_change`` is called before what may change something, and may raise to prevent it.
+    """
+
+    def __init__(self, caller: Caller, waits: Waits, context: luxi.Context,
+                 before_change: Callable[[], None] = lambda: None) -> None:
         self._caller = caller
         self._context = context
+        self._before_change = before_change
         self.wait = waits.wait
 
     def call(self, call: luxi.Call) -> Any:
@@ -98,6 +114,8 @@ class _MasterOf:
 
     def ask(self, call: luxi.Call) -> luxi.Reply:
         """As ``Caller.ask``."""
+        if not isinstance(call, _READING):
+            self._before_change()
         return self._caller.ask(call, self._context)
 
     def begin(self, call: luxi.Call) -> Callable[[], bytes]:
@@ -191,17 +209,35 @@ class Application:
                 else user.rights.allow(verb.access, name)):
             raise forbidden(user, verb, name)
 
-    def exchange(self, request: Request, match: Match, verb: Verb,
-                 who: luxi.Context) -> Exchange:
+    def exchange(self, request: Request, match: Match, verb: Verb, who: luxi.Context,
+                 before_change: Callable[[], None]) -> Exchange:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
         body = read_body(request)
         context = who if key is None else dataclasses.replace(
             who, idempotency_key=key, request_digest=digest(request, body))
         return Exchange(
-            master=_MasterOf(self._caller, self._waits, context), slots=match.slots,
-            query=Query(request.query), body=body, context=context, like_2_0=self._like_2_0,
-            if_none_match=request.headers.get_all("If-None-Match"), gone=request.gone)
+            master=_MasterOf(self._caller, self._waits, context, before_change),
+            slots=match.slots, query=Query(request.query), body=body, context=context,
+            like_2_0=self._like_2_0, gone=request.gone,
+            if_none_match=request.headers.get_all("If-None-Match"))
+
+    def present(self, request: Request, match: Match, user: User | None,
+                who: luxi.Context) -> Object:
+        """What the URI names, as it is now. Its tag is for those only who may read it."""
+        exchange = Exchange(master=_MasterOf(self._caller, self._waits, who), slots=match.slots,
+                            query=Query(request.query), context=who, like_2_0=self._like_2_0)
+
+        def tag() -> str | None:
+            reading = match.verbs().get("GET")
+            if reading is None or reading.answers_job:
+                return None
+            self.admit(user, match, reading, who)
+            try:
+                return _tag_of(reading.answer(exchange))
+            except http_errors.HttpError:
+                return None             # there is nothing to see
+        return Object(exchange, match.resource.URI, tag)
 
 
 class _Visit:
@@ -212,6 +248,8 @@ class _Visit:
         self._request = request
         self._request_id = request_id
         self.user: User | None = None
+        #: Has the master been asked to change something? Then the answer tells of that.
+        self._changes = False
 
     def respond(self) -> Outcome:
         """The response, also when something raises, or a future of what leads to it."""
@@ -271,12 +309,30 @@ class _Visit:
         who = luxi.Context(user=self.user.name if self.user else None,
                            request_id=self._request_id)
         self._application.admit(self.user, match, verb, who)
-        exchange = self._application.exchange(request, match, verb, who)
+
+        def before_change() -> None:
+            if not self._changes and request.method not in _SAFE:
+                self._check_conditions(match, who)
+            self._changes = True
+        exchange = self._application.exchange(request, match, verb, who, before_change)
         if verb.names_object and self.user is not None:
             name = verb.object_name(exchange.slots, exchange.body)
             if not self.user.rights.allow(verb.access, name):
                 raise forbidden(self.user, verb, name)
-        return self._answer(verb, exchange, verb.answer(exchange))
+        value = verb.answer(exchange)
+        if request.method not in _SAFE:
+            before_change()             # of a query by PUT, say, which changes nothing
+        return self._answer(verb, exchange, value)
+
+    def _check_conditions(self, match: Match, who: luxi.Context) -> None:
+        """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
+        conditions = conditional.read_conditions(self._request.headers)
+        if conditions == conditional.Conditions():
+            return
+        problem = conditions.problem(
+            self._application.present(self._request, match, self.user, who))
+        if problem:
+            raise http_errors.PreconditionFailed(problem)
 
     def _answer(self, verb: Verb, exchange: Exchange, value: Any) -> Outcome:
         """The response, now or later."""
@@ -287,15 +343,20 @@ class _Visit:
             waits.future.add_done_callback(lambda _: later.set_result(lambda: self._guarded(
                 lambda: self._answer(verb, exchange, waits.go_on()))))
             return later
+        # An answer that tells of a change is new each time: it has no tag, and no condition.
+        reads = request.method in _SAFE and not self._changes
+        if reads and (conditional.read_match(request.headers) or "*") != "*":
+            raise http_errors.PreconditionFailed(conditional.NEVER_MATCHES)
         if isinstance(value, Unchanged):
             return self._make(304, b"", [*exchange.headers, ("ETag", value.tag),
                                          ("Vary", "Accept-Encoding")])
         if isinstance(value, Rows):
             return self._stream(value, exchange.headers)
         body = serializer.dump_bytes(value)
-        if request.method in ("GET", "HEAD"):
+        if reads:
             return self._conditional(body, exchange.headers)
-        response = self._make(200, body, [("Content-Type", JSON), *exchange.headers])
+        response = (self._plain_or_packed(body, exchange.headers) if request.method in _SAFE
+                    else self._make(200, body, [("Content-Type", JSON), *exchange.headers]))
         if verb.answers_job:
             response.job_id = value
         return response
@@ -325,16 +386,17 @@ class _Visit:
 
     def _conditional(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The answer to a GET, or 304; both have the same tag."""
-        asked = self._request.headers
         tag = conditional.body_tag(body)
         headers = [*headers, ("ETag", tag)]
-        large = len(body) >= coding.LEAST
-        if large:
-            headers.append(("Vary", "Accept-Encoding"))
-        if conditional.matches(tag, asked.get_all("If-None-Match")):
-            return self._make(304, b"", headers)
-        headers.append(("Content-Type", JSON))
-        if large and coding.accepts_gzip(asked.get("Accept-Encoding")):
+        if conditional.matches(tag, self._request.headers.get_all("If-None-Match")):
+            return self._make(304, b"", [*headers, *_varies(body)])
+        return self._plain_or_packed(body, headers)
+
+    def _plain_or_packed(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
+        """The body as JSON, in gzip for a client that asks for it."""
+        headers = [*headers, *_varies(body), ("Content-Type", JSON)]
+        asked = self._request.headers.get("Accept-Encoding")
+        if len(body) >= coding.LEAST and coding.accepts_gzip(asked):
             body = coding.gzip(body)
             headers.append(("Content-Encoding", "gzip"))
         return self._make(200, body, headers)
@@ -348,6 +410,23 @@ class _Visit:
         return Response(status, body, [*headers, ("X-Request-Id", self._request_id), *more],
                         user=self.user.name if self.user else "",
                         request_id=self._request_id)
+
+
+def _varies(body: bytes) -> list[tuple[str, str]]:
+    """The header of what is packed for some and plain for others."""
+    return [("Vary", "Accept-Encoding")] if len(body) >= coding.LEAST else []
+
+
+def _tag_of(value: Any) -> str | None:
+    """The tag that an answer of this value has, as ``_Visit`` makes it."""
+    if not isinstance(value, Rows):
+        return conditional.body_tag(serializer.dump_bytes(value))
+    if value.tag is not None or value.count > MAX_SPOOLED:
+        return value.tag
+    made = conditional.BodyTag()
+    for piece in value.pieces:
+        made.add(piece)
+    return str(made)
 
 
 def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden:
@@ -377,11 +456,23 @@ def read_body(request: Request) -> Any:
     """The body's JSON value, None when it is empty; 415 and 400 as they come."""
     if not request.body:
         return None
-    media_type = request.headers.get("Content-Type")
+    check_body_kind(request.headers)
+    try:
+        # Windows' programs begin a text so; RFC 8259 (8.1) lets us pass over it.
+        return serializer.loads(request.body.removeprefix(codecs.BOM_UTF8))
+    except serializer.ParseError as err:
+        raise http_errors.BadRequest(f"Unable to parse JSON data: {err}") from None
+
+
+def check_body_kind(headers: Headers) -> None:
+    """Raise ``UnsupportedMediaType`` for a body that is no JSON, or is packed."""
+    media_type = headers.get("Content-Type")
     if media_type is not None and _JSON_TYPE.fullmatch(media_type.strip()) is None:
         raise http_errors.UnsupportedMediaType(
             f"A body must be {JSON}, not {media_type[:80]}")
-    try:
-        return serializer.loads(request.body)
-    except serializer.ParseError as err:
-        raise http_errors.BadRequest(f"Unable to parse JSON data: {err}") from None
+    codings = {word.strip(" \t").lower()
+               for word in (headers.get("Content-Encoding") or "").split(",")} - {"", "identity"}
+    if codings:
+        raise http_errors.UnsupportedMediaType(
+            f"A body must not be packed (Content-Encoding: {min(codings)[:80]})",
+            headers=[("Accept-Encoding", "identity")])
