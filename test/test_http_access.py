@@ -12,7 +12,8 @@ from ganeti.http.server import Access
 from ganeti.utils import log
 
 SEEN = Access("192.0.2.1", 4242, Request("PUT", "/2/tags?tag=x", "/2/tags"),
-              Response(200, b"17\n", user="admin", request_id="r1", job_id=17), 0.0123456)
+              Response(200, b"17\n", user="admin", request_id="r1", log_id="n1", job_id=17),
+              0.0123456)
 UNREAD = Access("::1", 7, None, Response(400, b"{}"), 0.0)
 
 
@@ -25,10 +26,24 @@ def test_fields():
     assert access.fields(SEEN) == {
         "client": "192.0.2.1", "port": 4242, "user": "admin", "method": "PUT",
         "target": "/2/tags?tag=x", "status": 200, "bytes": 3, "whole": True,
-        "seconds": 0.012346, "job": 17, "request_id": "r1"}
+        "seconds": 0.012346, "job": 17, "request_id": "r1", "id": "n1"}
     assert access.fields(UNREAD) == {
         "client": "::1", "port": 7, "user": None, "method": None, "target": None, "status": 400,
-        "bytes": 2, "whole": True, "seconds": 0.0, "job": None, "request_id": None}
+        "bytes": 2, "whole": True, "seconds": 0.0, "job": None, "request_id": None, "id": None}
+
+
+def test_a_long_target_is_cut_and_marked():
+    for size, shown in ((512, 512), (513, 512 + len("...[+1]")), (8192, 512 + len("...[+7680]"))):
+        found = Access("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
+        assert len(access.fields(found)["target"]) == shown
+        assert access.line(found).split(" ")[1:] == [
+            "GET", access.fields(found)["target"], "HTTP/1.1", "404"]
+    assert access.fields(found)["target"].endswith("//...[+7680]")
+
+
+def test_an_id_of_ours_is_the_only_one_there_is():
+    found = Access("::1", 7, None, Response(400, request_id="r1"), 0.0)
+    assert access.fields(found)["id"] == access.fields(found)["request_id"] == "r1"
 
 
 def test_what_broke_off_is_marked():
@@ -64,7 +79,7 @@ def test_one_line_whatever_is_in_it(where):
         line, record = lines_of(found)
         assert len(line.splitlines()) == 1 and "\x1b" not in line
         assert record.isascii() and record.isprintable() and len(record.splitlines()) == 1
-        assert json.loads(record)[where] == text
+        assert json.loads(record)[where] == (access.cut(text) if where == "target" else text)
 
 
 def test_every_byte_sent_makes_one_line():

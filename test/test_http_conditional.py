@@ -93,7 +93,8 @@ def test_conditions_that_hold(target, fields):
 @pytest.mark.parametrize("target, fields, words", [
     (THERE, {"If_Match": '"x"'}, "weak"), (THERE, {"If_Match": 'W/"abc"'}, "weak"),
     (THERE, {"If_Match": '"abc", "x"'}, "weak"), (THERE, {"If_Match": '""'}, "weak"),
-    (MISSING, {"If_Match": "*"}, "If-Match: *"), (THERE, {"If_None_Match": "*"}, "If-None-Match: *"),
+    (MISSING, {"If_Match": "*"}, "If-Match: *"),
+    (THERE, {"If_None_Match": "*"}, "If-None-Match: *"),
     (THERE, {"If_None_Match": '"x", W/"abc"'}, "ETag"), (THERE, {"If_None_Match": '"abc"'}, "ETag"),
     (THERE, {"If_Unmodified_Since": BEFORE}, "If-Unmodified-Since"),
     (THERE, {"If_Unmodified_Since": AFTER, "If_None_Match": "*"}, "If-None-Match"),

@@ -54,6 +54,40 @@ def test_head_has_no_body_and_disturbs_nothing(web):
     assert client.ask()[2] == b'["GET", "/", ""]'
 
 
+WAITING = b"PUT %b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+
+def test_a_body_that_does_not_matter_is_not_asked_for():
+    def foresee(request):
+        assert (request.method, request.body, request.keep_alive) == ("PUT", b"", False)
+        return {"/bad": Response(404, b"{}"), "/broken": 1}.get(request.path)
+    with running(foresee=foresee) as web:
+        client = web.connect().send(WAITING % b"/bad")
+        status, headers, body = client.answer()
+        assert (status, body, headers["connection"]) == (404, b"{}", "close")
+        access = web.access()
+        assert (access.request.path, access.response.status) == ("/bad", 404)
+        client.send(b"{}")              # all the same
+        assert client.ended()
+        client = web.connect().send(WAITING % b"/good")
+        assert client.answer()[0] == 100
+        assert client.send(b"{}").answer()[2] == b'["PUT", "/good", "{}"]'
+
+
+def test_a_failure_to_foresee_is_an_answer():
+    def foresee(request):
+        raise ZeroDivisionError
+    with running(foresee=foresee) as web:
+        assert web.connect().send(WAITING % b"/").answer()[0] == 500
+        assert web.connect().ask()[0] == 200
+
+
+def test_a_head_in_small_letters_ends_its_connection(web):
+    # A proxy that does not know the word waits for a body, and must not take another answer.
+    client = web.connect().send(b"head / HTTP/1.1\r\nHost: a\r\n\r\n" + GET % 1)
+    assert client.rest().endswith(b"Connection: close\r\n\r\n")
+
+
 @pytest.mark.parametrize("request_bytes", [
     b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
 def test_the_connection_ends_when_the_client_wants(web, request_bytes):

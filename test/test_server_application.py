@@ -38,6 +38,30 @@ class TestOrder(RapiTestCase):
         self.assert_refused(400, "PUT", STARTUP, body=b"{")
 
 
+class TestForesight(RapiTestCase):
+    """What a client hears that waits with its body."""
+
+    def foresee(self, method, path, **headers):
+        fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        response = self.application.foresee(Request(method, path, path, headers=Headers(fields)))
+        return response.status if response else None
+
+    def test_what_needs_no_body(self):
+        right = {"Authorization": "Basic x"}
+        self.assertEqual(self.foresee("PUT", "/nowhere"), 404)
+        self.assertEqual(self.foresee("POST", STARTUP), 501)
+        self.assertEqual(self.foresee("PUT", STARTUP), 401)
+        self.assertEqual(self.foresee("PUT", STARTUP, Origin="https://evil"), 403)
+        self.assertEqual(self.foresee("PUT", STARTUP, **right, Content_Type="text/xml"), 415)
+        self.assertEqual(self.foresee("PUT", STARTUP, **right, Content_Encoding="gzip"), 415)
+
+    def test_what_depends_on_a_password_or_the_body(self):
+        self.assertIsNone(self.foresee("PUT", STARTUP, Authorization="Basic x"))
+        self.assertIsNone(self.foresee("OPTIONS", "/nowhere"))
+        self.assertIsNone(self.foresee("GET", "/2/info"))
+        self.assertEqual(self.master.calls, [])
+
+
 class TestMethods(RapiTestCase):
     def test_a_method_that_the_path_lacks(self):
         for method in ("POST", "PATCH", "TRACE"):
@@ -450,7 +474,7 @@ class TestAnswer(RapiTestCase):
             response = self.request("GET", "/version", headers={"X-Request-Id": given})
             self.assertEqual(self.header("X-Request-Id", response), given)
         response = self.request("PUT", STARTUP, headers={"X-Request-Id": "mine-7"})
-        self.assertEqual(response.request_id, "mine-7")
+        self.assertEqual((response.request_id, response.log_id), ("mine-7", "r1"))
         self.assertEqual(self.master.contexts[-1].request_id, "mine-7")
         self.assertIn("request=mine-7", str(self.master.calls[-1].ops))
 

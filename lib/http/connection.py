@@ -61,6 +61,9 @@ class Owner(Protocol):
     def work(self, connection: Connection, request: Request) -> None:
         """Carry the request out and, on the loop's thread, call ``connection.answer``."""
 
+    def early_answer(self, connection: Connection, request: Request) -> bytes | None:
+        """The bytes that answer a request, if its body does not matter to that."""
+
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """The bytes that answer a request which could not be read."""
 
@@ -338,7 +341,18 @@ class Connection:
             self._enter(self._reader.phase)
             self._owner.bodies.hold(self, self._reader.held)
             if self._reader.take_continue():
-                self._send(CONTINUE, self._go_on_reading)
+                self._answer_expectation()
+
+    def _answer_expectation(self) -> None:
+        """The client waits with its body: ask for it, unless it would be in vain (RFC 9110,
+        10.1.1)."""
+        early = self._owner.early_answer(self, self._reader.without_body())
+        if early is None:
+            self._send(CONTINUE, self._go_on_reading)
+            return
+        self._last = True               # the body may come all the same
+        self._owner.bodies.leave(self)
+        self._send(early, self._answered)
 
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase:

@@ -64,7 +64,7 @@ class Flow:
             known = isinstance(err, errors.Error)       # the master, say, went away
             logging.log(logging.WARNING if known else logging.ERROR,
                         "Request %s: the client gets a part of its list: %s: %s",
-                        self._response.request_id, type(err).__name__, err,
+                        self._response.log_id or self._response.request_id, type(err).__name__, err,
                         exc_info=None if known else err)
             self._loop.call_threadsafe(self._sink.close)
             self.end()

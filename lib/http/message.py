@@ -143,8 +143,9 @@ class Response:
 
     ``headers`` without Content-Length, Date, Server and Connection, which are added.
     The rest is for the log: ``user``, the name of whoever proved it ('': nobody did), whose
-    connection is spared when connections are scarce; ``request_id``; ``job_id`` of a job that
-    the request made.
+    connection is spared when connections are scarce; ``request_id``, which is the client's if it
+    sent one, and ``log_id``, which is no other answer's ('': ``request_id`` is none other's);
+    ``job_id`` of a job that the request made.
     """
 
     status: int = 200
@@ -152,6 +153,7 @@ class Response:
     headers: Iterable[tuple[str, str]] = ()
     user: str = ""
     request_id: str = ""
+    log_id: str = ""
     job_id: int | None = None
     #: Pieces, none empty, that are the body instead; and how many bytes of them were made.
     stream: Iterator[bytes] | None = None

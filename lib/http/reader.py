@@ -136,6 +136,11 @@ class RequestReader:
         owed, self._owes_continue = self._owes_continue, False
         return owed and self._head is not None and not self._buffer
 
+    def without_body(self) -> Request:
+        """The request whose body is still to come, as the last one of its connection."""
+        assert self._head is not None
+        return self._request(self._head, b"", keep_alive=False)
+
     def _next(self) -> Request | None:
         if self._head is None:
             if not self._read_head():
@@ -147,9 +152,12 @@ class RequestReader:
             return None
         self._head = self._chunks = None
         self._skipped = self._owes_continue = False
+        return self._request(found, body, found.keep_alive)
+
+    def _request(self, found: head.Head, body: bytes, keep_alive: bool) -> Request:
         return Request(found.method, found.target, found.path, found.query, found.version,
-                       found.headers, body, found.host, self._peer, self._gone,
-                       found.keep_alive, self.certificate)
+                       found.headers, body, found.host, self._peer, self._gone, keep_alive,
+                       self.certificate)
 
     # -- the head ---------------------------------------------------------------------
 

@@ -119,7 +119,9 @@ class Server:
     ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``lane`` says of
     the request. Its ``HttpError`` is the answer, any other exception is logged and answered
     with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
-    answer, from any of the threads. The listeners are closed in the end.
+    answer, from any of the threads. ``foresee`` is asked, on the loop's thread, of a request
+    whose client waits with the body: a response that it has is the answer. The listeners are
+    closed in the end.
     """
 
     def __init__(self, listeners: Sequence[socket.socket], handler: Handler, *,
@@ -128,6 +130,7 @@ class Server:
                  server_name: str = "Ganeti-RAPI", loop: Loop | None = None,
                  access_log: Callable[[Access], object] | None = None,
                  max_body: BodyLimit = ordinary,
+                 foresee: Callable[[Request], Response | None] = lambda request: None,
                  lane: Callable[[Request], Lane] = lambda request: Lane.ORDINARY,
                  make_id: Callable[[], str] = lambda: secrets.token_hex(8),
                  wall_clock: Callable[[], float] = time.time) -> None:
@@ -141,6 +144,7 @@ class Server:
         self._server_name = server_name
         self._access_log = access_log
         self._max_body = max_body
+        self._foresee = foresee
         self.bodies = Room()
         self._wall_clock = wall_clock
         self._lane = lane
@@ -313,6 +317,18 @@ class Server:
                    f"{error.code} {error.message}")
         self._log(Access(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
+
+    def early_answer(self, connection: Connection, request: Request) -> bytes | None:
+        """What the head alone leads to."""
+        try:
+            response = self._foresee(request)
+        except Exception as err:
+            response = self._failure(request, err)
+        if response is None:
+            return None
+        self._seats.works(connection)
+        self._log(Access(connection.peer, connection.port, request, response, 0.0))
+        return self._bytes(response, request, close=True)
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
         """Log why, within what a client may cause."""

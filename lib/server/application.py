@@ -143,9 +143,18 @@ class Application:
 
     def handle(self, request: Request) -> Outcome:
         """The answer, whatever happens, or what leads to it."""
+        return self._visit(request).respond()
+
+    def foresee(self, request: Request) -> Response | None:
+        """The refusal that the head of a request leads to, whatever its body and password are;
+        None where it leads to none. Asks nobody."""
+        return self._visit(request).foresee()
+
+    def _visit(self, request: Request) -> _Visit:
         given = request.headers.get_all("X-Request-Id")
         known = len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) is not None
-        return _Visit(self, request, given[0] if known else self._make_id()).respond()
+        log_id = self._make_id()
+        return _Visit(self, request, given[0] if known else log_id, log_id)
 
     def lane(self, request: Request) -> Lane:
         """Is it known at once? Must it get through while others wait? Is it slow?"""
@@ -243,10 +252,14 @@ class Application:
 class _Visit:
     """One request on its way through the steps; remembers who it was."""
 
-    def __init__(self, application: Application, request: Request, request_id: str) -> None:
+    def __init__(self, application: Application, request: Request, request_id: str,
+                 log_id: str) -> None:
         self._application = application
         self._request = request
+        #: The client's, if it sent one; clients may use one again, or somebody else's.
         self._request_id = request_id
+        #: Ours: of this request alone, by which the log names it.
+        self._log_id = log_id
         self.user: User | None = None
         #: Has the master been asked to change something? Then the answer tells of that.
         self._changes = False
@@ -263,31 +276,45 @@ class _Visit:
         except errors.Error as err:
             fault = faults.translate(err)
             if fault.code >= 500:
-                logging.warning("Request %s: %s: %s", self._request_id, type(err).__name__, err)
+                logging.warning("Request %s: %s: %s", self._named, type(err).__name__, err)
             return self._failure(fault)
         except Exception:
             # A mistake of ours; the client gets a number to tell us.
-            logging.exception("Request %s failed", self._request_id)
+            logging.exception("Request %s failed", self._named)
             return self._failure(http_errors.InternalServerError(
-                f"Internal error; the log says more about request {self._request_id}"))
+                f"Internal error; the log says more about request {self._log_id}"))
+
+    @property
+    def _named(self) -> str:
+        """How lines of the log name the request."""
+        return (self._log_id if self._request_id == self._log_id
+                else f"{self._log_id} (X-Request-Id {self._request_id})")
+
+    def foresee(self) -> Response | None:
+        """As ``Application.foresee``."""
+        request = self._request
+        try:
+            self._application.check_place(request)
+            if request.method == "OPTIONS":
+                return None
+            match, verb = self._find()
+            if "Authorization" not in request.headers and not request.certificate:
+                self._application.admit(None, match, verb, luxi.Context())
+            check_body_kind(request.headers)
+        except http_errors.HttpError as err:
+            return self._failure(err)
+        return None
 
     def _begin(self) -> Outcome:
         request = self._request
         self._application.check_place(request)
         if request.method == "OPTIONS" and request.path == "*":
             return self._make(204, b"", [("Allow", METHODS)])
-        match = self._application.find(request.path)
         if request.method == "OPTIONS":
-            allow = match.allow()
+            allow = self._application.find(request.path).allow()
             return self._make(204, b"", [
                 ("Allow", ", ".join(allow)), *self._application.cors.preflight(request, allow)])
-        verb = match.verbs().get("GET" if request.method == "HEAD" else request.method)
-        if verb is None:
-            raise http_errors.NotImplementedMethod(
-                f"Method {request.method} is unsupported for path {request.path}",
-                allow=match.allow())
-        if self._application.cors.is_foreign(request):
-            raise http_errors.Forbidden("A page of another origin may not do that")
+        match, verb = self._find()
         found = self._application.identify(request, match)
         if not isinstance(found, Future):
             self.user = found
@@ -298,6 +325,19 @@ class _Visit:
         later: Future[Step] = Future()
         found.add_done_callback(identified)
         return later
+
+    def _find(self) -> tuple[Match, Verb]:
+        """Steps 1 and 2, and what needs no user of step 3."""
+        request = self._request
+        match = self._application.find(request.path)
+        verb = match.verbs().get("GET" if request.method == "HEAD" else request.method)
+        if verb is None:
+            raise http_errors.NotImplementedMethod(
+                f"Method {request.method} is unsupported for path {request.path}",
+                allow=match.allow())
+        if self._application.cors.is_foreign(request):
+            raise http_errors.Forbidden("A page of another origin may not do that")
+        return match, verb
 
     def _with(self, future: Future[User], match: Match, verb: Verb) -> Outcome:
         """Go on where the password had to be checked first."""
@@ -409,7 +449,7 @@ class _Visit:
         more = self._application.cors.headers(self._request.headers)
         return Response(status, body, [*headers, ("X-Request-Id", self._request_id), *more],
                         user=self.user.name if self.user else "",
-                        request_id=self._request_id)
+                        request_id=self._request_id, log_id=self._log_id)
 
 
 def _varies(body: bytes) -> list[tuple[str, str]]:

@@ -165,7 +165,7 @@ class RapiDaemon(daemon.Daemon):
         self._server = Server(
             self._listeners, application.handle, max_clients=self._clients,
             ssl_context=self._ssl_context, lane=application.lane, loop=loop,
-            max_body=application.max_body,
+            max_body=application.max_body, foresee=application.foresee,
             access_log=log_fields if arguments.log_format == "json" else log_line)
         for listener in self._listeners:
             logging.info("Serving %s on %s", "HTTP" if arguments.no_ssl else "HTTPS",
