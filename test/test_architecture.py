@@ -28,7 +28,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (3, "shared", "daemon.* objects opcodes.* jobrules other_ganeti"),
     (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
                  " http.seats http.connection http.server http.access"),
-    (3, "front", "http.tls http.certificate http.log_budget"),
+    (3, "front", "http.tls http.certificate http.revocation http.log_budget"),
     (3, "master", "store hooks"),
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults rapi.permissions"),

@@ -7,7 +7,8 @@ import ssl
 import subprocess
 
 import pytest
-from testutils_http import Client, certificate, running
+from testutils_http import Authority, Client, certificate, running
+from testutils_http import openssl as run
 
 from ganeti.http import tls
 from ganeti.http.message import Response
@@ -95,55 +96,6 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path):
 
 # -- chains, and clients that show a certificate -------------------------------------------
 
-def run(*words):
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
-
-
-class Authority:
-    """Signs certificates."""
-
-    def __init__(self, folder, name="authority"):
-        self.folder, self.name = folder, name
-        self.cert, self.key = folder / f"{name}.crt", folder / f"{name}.key"
-        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.cert,
-            "-addext", "keyUsage=critical,keyCertSign")     # which Python 3.13 insists on
-
-    def sign(self, subject, *more):
-        """A certificate and its key, in one file."""
-        stem = self._request(subject)
-        run("x509", "-req", "-in", f"{stem}.csr", "-CA", self.cert, "-CAkey", self.key,
-            "-days", "2", "-out", f"{stem}.pem", *more)
-        return self._with_key(stem)
-
-    def sign_expired(self, subject):
-        """A certificate whose time is over, and its key, in one file."""
-        stem = self._request(subject)
-        config = self.folder / f"{self.name}.cnf"
-        config.write_text(f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
-                          f"new_certs_dir = {self.folder}\ndefault_md = sha256\npolicy = p\n"
-                          "rand_serial = yes\n"
-                          "[p]\ncommonName = supplied\n")
-        (self.folder / "index").touch()
-        # `openssl x509` of 3.0 has no option for the day, and that of 3.5 takes no -days -1.
-        run("ca", "-config", config, "-batch", "-notext", "-in", f"{stem}.csr",
-            "-cert", self.cert, "-keyfile", self.key, "-startdate", "20250101000000Z",
-            "-enddate", "20250102000000Z", "-out", f"{stem}.pem")
-        return self._with_key(stem)
-
-    def _request(self, subject):
-        """The path of a new key and a request for its certificate, but for .key and .csr."""
-        stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
-        run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-subj", subject, "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
-        return stem
-
-    def _with_key(self, stem):
-        with open(f"{stem}.pem", "a") as both, open(f"{stem}.key") as key:
-            both.write(key.read())
-        return f"{stem}.pem"
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -172,12 +124,16 @@ def test_a_chain_that_does_not_fit(authority, foreign):
 
 def ask(web, certificate_file):
     """Whom the server takes a client for."""
+    return connect(web, certificate_file).ask()[2].decode()
+
+
+def connect(web, certificate_file):
+    """A connection of a client with this certificate, or None."""
     context = ssl.create_default_context(cafile=certificate())
     if certificate_file:
         context.load_cert_chain(certificate_file)
     sock = socket.create_connection(web.address, timeout=20)
-    client = Client(context.wrap_socket(sock, server_hostname="localhost"))
-    return client.ask()[2].decode()
+    return Client(context.wrap_socket(sock, server_hostname="localhost"))
 
 
 def test_clients_may_show_a_certificate(authority, foreign):
@@ -207,6 +163,99 @@ def test_a_client_whose_certificate_has_names_that_are_no_text(authority, tmp_pa
 def test_authorities_that_are_none():
     with pytest.raises(TlsError, match="holds no certificates of authorities"):
         make_ssl_context(certificate(), client_ca=__file__)
+
+
+# -- revoked certificates --------------------------------------------------------------------
+
+def refuses(web, certificate_file):
+    """Does the handshake with this certificate fail?"""
+    try:
+        ask(web, certificate_file)
+    except (OSError, AssertionError):       # ssl.SSLError is an OSError
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def robots(authority):
+    """A certificate that counts, and one that is revoked."""
+    return authority.sign("/CN=good"), authority.sign("/CN=bad")
+
+
+def file_of(path, *parts):
+    """A file that holds these files."""
+    path.write_text("".join(open(part).read() for part in parts))
+    return str(path)
+
+
+def name_of(request):
+    return Response(200, request.certificate.encode())
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_revoked_certificate_is_refused(authority, robots, tmp_path, apart):
+    good, bad = robots
+    crl = authority.crl(bad)
+    both = file_of(tmp_path / "both.pem", authority.cert, crl)
+    context = (make_ssl_context(certificate(), client_ca=str(authority.cert), client_crl=crl)
+               if apart else make_ssl_context(certificate(), client_ca=both))
+    with running(name_of, ssl_context=context) as web:
+        assert ask(web, good) == "good" and ask(web, None) == ""
+        assert refuses(web, bad)
+
+
+def test_a_list_whose_time_is_over_refuses_everybody_with_a_certificate(authority, robots):
+    context = make_ssl_context(certificate(), client_ca=str(authority.cert),
+                               client_crl=authority.crl(ends="20250102000000Z"))
+    with running(name_of, ssl_context=context) as web:
+        assert refuses(web, robots[0])
+        assert ask(web, None) == ""
+
+
+def test_without_its_list_an_authority_has_no_clients(authority, foreign, robots, tmp_path):
+    both = file_of(tmp_path / "both.pem", authority.cert, foreign.cert, foreign.crl())
+    context = make_ssl_context(certificate(), client_ca=both)
+    with running(name_of, ssl_context=context) as web:
+        assert refuses(web, robots[0])
+        assert ask(web, foreign.sign("/CN=other")) == "other"
+
+
+def test_a_list_that_the_authority_did_not_sign_counts_for_nothing(authority, robots, tmp_path):
+    forger = Authority(tmp_path, "authority")       # of the same name
+    context = make_ssl_context(certificate(), client_ca=str(authority.cert),
+                               client_crl=forger.crl())
+    with running(name_of, ssl_context=context) as web:
+        assert refuses(web, robots[0])
+
+
+def test_files_that_are_no_lists(authority, foreign, tmp_path):
+    crl, ca = authority.crl(), str(authority.cert)
+    run("crl", "-in", crl, "-outform", "DER", "-out", tmp_path / "der")
+    for path, words in ((__file__, "holds no CRL as PEM text"), (tmp_path / "der", "holds no CRL"),
+                        ("/nowhere", "Cannot read the clients' CRL /nowhere"),
+                        (foreign.cert, "holds certificates")):
+        with pytest.raises(TlsError, match=words):
+            make_ssl_context(certificate(), client_ca=ca, client_crl=str(path))
+    with pytest.raises(TlsError, match="no certificates of authorities"):
+        make_ssl_context(certificate(), client_ca=crl)
+
+
+def test_who_is_revoked_at_a_reload_has_no_connection_left(authority, robots):
+    def context(*revoked):
+        return make_ssl_context(certificate(), client_ca=str(authority.cert),
+                                client_crl=authority.crl(*revoked))
+    good, bad = robots
+    with running(name_of, ssl_context=context()) as web:
+        clients = [connect(web, path) for path in (good, bad, None)]
+        assert [client.ask()[2] for client in clients] == [b"good", b"bad", b""]
+        clients[1].send(b"GET / HTTP/1.1\r\n")          # on its way: served, as the last one
+        web.settle()
+        web.call(lambda: web.server.set_ssl_context(context(bad)))
+        assert clients[0].ended()                       # idle; it comes again
+        _, headers, body = clients[1].send(b"Host: a\r\n\r\n").answer()
+        assert (headers["connection"], body) == ("close", b"bad")
+        assert clients[2].ask()[2] == b""
+        assert ask(web, good) == "good" and refuses(web, bad)
 
 
 def test_a_certificate_whose_time_is_not_now(authority):

@@ -55,6 +55,19 @@ class TestListen(unittest.TestCase):
         with sock, socket.create_connection(("127.0.0.1", sock.getsockname()[1]), 60):
             self.assertTrue(listening.is_public(sock))
 
+    def test_sockets_of_this_machine(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, shown in ((f"{folder}/sock", f"{folder}/sock"), ("\0hidden", "@hidden"),
+                                ("", "@[0-9a-f]+")):
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.bind(name)
+                    self.assertRegex(listening.describe(sock), f"^{shown}$")
+                    self.assertFalse(listening.is_public(sock))
+                    self.assertEqual(listening.tcp_port([sock], 5080), 5080)
+                    with listening.listen("127.0.0.1", 0) as other:
+                        self.assertEqual(listening.tcp_port([sock, other], 5080),
+                                         other.getsockname()[1])
+
     def test_what_fails_is_named(self):
         with listening.listen("127.0.0.1", 0) as sock:
             port = sock.getsockname()[1]

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from testutils_http import certificate
+from testutils_http import Authority, certificate
 
 from ganeti import constants
 from ganeti.daemon import DaemonError
@@ -64,6 +64,29 @@ class TestCommandLine(unittest.TestCase):
                 rapi.parse_arguments(words)
             self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
             self.assertIn("ganeti-rapi: ", said.getvalue())
+
+    def refused(self, *words):
+        """The last line of what is said."""
+        with self.assertRaises(SystemExit) as caught, \
+                contextlib.redirect_stderr(io.StringIO()) as said:
+            rapi.parse_arguments(words)
+        self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
+        return said.getvalue().splitlines()[-1]
+
+    def test_options_that_would_have_no_effect(self):
+        for name in ("chain", "client-ca", "client-crl"):
+            self.assertEqual(
+                self.refused("--no-ssl", f"--ssl-{name}=x"),
+                f"ganeti-rapi: --ssl-{name} has no effect with --no-ssl; leave one of them out")
+        self.assertIn("needs --ssl-client-ca", self.refused("--ssl-client-crl=x"))
+        # Ganeti's own daemon passes these over.
+        rapi.parse_arguments(["--no-ssl", "-K", "k", "-C", "c"])
+
+    def test_a_variable_of_a_script_that_is_not_set(self):
+        for name in ("--bind", "--interface", "--pid-file", "--ssl-client-ca", "--ssl-cert",
+                     "--luxi-socket"):
+            self.assertIn(f"argument {name}: its value is empty", self.refused(f"{name}="))
+        self.assertIn("--bind", self.refused("-b", ""))
 
     def test_version(self):
         with self.assertRaises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
@@ -167,6 +190,36 @@ class TestLife(LifeTestCase):
             self.assertEqual(any("open to everybody" in line for line in daemon.warnings),
                              expected, words)
 
+    def test_passwords_in_clear_text_are_a_warning(self):
+        self.write_master("node1.example.com")
+        for words, expected in (
+                (["--no-ssl", "--require-authentication"], True), (["--no-ssl"], True),
+                (["--no-ssl", "-b", "127.0.0.1"], False), (["-C", certificate()], False)):
+            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
+                ["-p", "0", "-b", "0.0.0.0", *words] if "-b" not in words else ["-p0", *words]))
+            daemon.bind()
+            daemon.finish()
+            self.assertEqual(any("clear text" in line for line in daemon.warnings), expected,
+                             words)
+
+    def test_redirection_behind_a_unix_socket(self):
+        self.write_master("node1.example.com")
+        for port, expected in (("5081", None), ("0", "give the master's --port")):
+            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
+                ["--no-ssl", "--redirect", "-p", port]))
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(os.path.join(self.paths.root, "sock" + port))
+            sock.listen()
+            daemon._listeners = [sock]
+            daemon.bind()
+            self.addCleanup(daemon.finish)
+            if expected is None:
+                daemon.start()
+                self.assertEqual(daemon.port, 5081)
+            else:
+                with self.assertRaisesRegex(DaemonError, expected):
+                    daemon.start()
+
     def test_a_certificate_that_is_not_there(self):
         self.write_master("node1.example.com")
         daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(["-p", "0"]))
@@ -204,9 +257,9 @@ class TestReload(LifeTestCase):
             self.daemon.reload()
         return [f"{record.levelname} {record.getMessage()}" for record in logs.records]
 
-    def start_tls(self):
+    def start_tls(self, *words):
         self.write_master("node1.example.com")
-        arguments = rapi.parse_arguments(["-p", "0", "-b", "127.0.0.1", "-C", self.own])
+        arguments = rapi.parse_arguments(["-p", "0", "-b", "127.0.0.1", "-C", self.own, *words])
         self.daemon = rapi.RapiDaemon(self.paths, arguments)
         with self.assertLogs(level="INFO") as logs:
             self.daemon.bind()
@@ -222,6 +275,18 @@ class TestReload(LifeTestCase):
         *_, line = self.reloaded()
         self.assertRegex(line, r"^INFO Reloaded: 1 user; certificate for localhost, 127.0.0.1, "
                                r"valid until 20..-..-.. \([12] days? left\)$")
+
+    def test_a_list_of_revoked_certificates_whose_time_is_over(self):
+        authority = Authority(Path(self.paths.root))
+        crl = Path(authority.crl())
+        self.assertNotIn("CRL", self.start_tls("--ssl-client-ca", str(authority.cert),
+                                               "--ssl-client-crl", str(crl)))
+        os.rename(authority.crl(ends="20250102000000Z"), crl)
+        self.assertTrue(any(line.startswith("WARNING The CRL of 'authority' ended on 2025-01-02")
+                            for line in self.reloaded()))
+        crl.write_text("")
+        self.assertTrue(any("Keeping the old certificate: " in line and "holds no CRL" in line
+                            for line in self.reloaded()))
 
     def test_a_certificate_for_others_is_a_warning(self):
         self.start_tls()                    # for 127.0.0.1, where it listens

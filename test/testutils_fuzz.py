@@ -118,7 +118,9 @@ def _check_dead(found, error):
 
 def _plainly(request):
     """The request in the plainest form that says the same."""
-    lines = [f"{request.method} {request.target} HTTP/{request.version}"]
+    # In small letters a HEAD ends its connection.
+    method = "head" if request.method == "HEAD" and not request.keep_alive else request.method
+    lines = [f"{method} {request.target} HTTP/{request.version}"]
     lines += [f"{name}: {value}" for name, value in request.headers
               if name.lower() not in ("content-length", "transfer-encoding", "expect")]
     # What came in chunks had a field for that.

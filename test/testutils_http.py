@@ -186,3 +186,73 @@ def running(handler=echo, **options):
     finally:
         found.stop()
         found.server.loop.close()
+
+
+def openssl(*words):
+    """Run the program."""
+    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+
+
+class Authority:
+    """Signs certificates."""
+
+    def __init__(self, folder, name="authority"):
+        self.folder, self.name = folder, name
+        self._lists = 0
+        self.cert, self.key = folder / f"{name}.crt", folder / f"{name}.key"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key,
+                # Python 3.13 insists on the one, OpenSSL for lists on the other.
+                "-out", self.cert, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+    def sign(self, subject, *more):
+        """A certificate and its key, in one file."""
+        stem = self._request(subject)
+        openssl("x509", "-req", "-in", f"{stem}.csr", "-CA", self.cert, "-CAkey", self.key,
+                "-days", "2", "-out", f"{stem}.pem", *more)
+        return self._with_key(stem)
+
+    def sign_expired(self, subject):
+        """A certificate whose time is over, and its key, in one file."""
+        stem = self._request(subject)
+        # `openssl x509` of 3.0 has no option for the day, and that of 3.5 takes no -days -1.
+        openssl("ca", "-config", self._config(), "-batch", "-notext", "-in", f"{stem}.csr",
+                "-cert", self.cert, "-keyfile", self.key, "-startdate", "20250101000000Z",
+                "-enddate", "20250102000000Z", "-out", f"{stem}.pem")
+        return self._with_key(stem)
+
+    def crl(self, *revoked, begins="20250101000000Z", ends="20990101000000Z"):
+        """A new file with the list that revokes these files' certificates."""
+        self._lists += 1
+        path = self.folder / f"{self.name}-{self._lists}.crl"
+        index = self.folder / "index"
+        index.unlink(missing_ok=True)
+        config = self._config()
+        for certificate_file in revoked:
+            openssl("ca", "-config", config, "-cert", self.cert, "-keyfile", self.key,
+                    "-revoke", certificate_file)
+        openssl("ca", "-config", config, "-cert", self.cert, "-keyfile", self.key, "-gencrl",
+                "-crl_lastupdate", begins, "-crl_nextupdate", ends, "-out", path)
+        return str(path)
+
+    def _config(self):
+        """What `openssl ca` needs; returns the path."""
+        config = self.folder / f"{self.name}.cnf"
+        config.write_text(f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
+                          f"new_certs_dir = {self.folder}\ndefault_md = sha256\npolicy = p\n"
+                          "rand_serial = yes\n"
+                          "[p]\ncommonName = supplied\n")
+        (self.folder / "index").touch()
+        return config
+
+    def _request(self, subject):
+        """The path of a new key and a request for its certificate, but for .key and .csr."""
+        stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-subj", subject, "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        return stem
+
+    def _with_key(self, stem):
+        with open(f"{stem}.pem", "a") as both, open(f"{stem}.key") as key:
+            both.write(key.read())
+        return f"{stem}.pem"

@@ -101,6 +101,8 @@ class Connection:
         self.port = port
         #: Has this client ever proved who it is?
         self.authenticated = False
+        #: Was its client's certificate, if it has one, judged by what does not count any more?
+        self.retired = False
         self._sock = sock
         self._channel = None if context is None else Channel(sock, context)
         self._owner = owner
@@ -146,6 +148,12 @@ class Connection:
             if self._state is State.READING and self._phase is Phase.IDLE:
                 self._say_goodbye()
                 self.close()
+
+    def retire(self) -> None:
+        """End the connection, if its client has shown a certificate, after the next answer."""
+        self.retired = True
+        if self._reader.certificate:
+            self.drain()
 
     def close(self) -> None:
         """Drop the connection at once."""

@@ -23,7 +23,8 @@ ANY = "*"
 #: Seconds that a browser may remember an answer about a request.
 MAX_AGE = 600
 #: Request headers that a page may set, and answer headers that it may read.
-REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-Id"
+REQUEST_HEADERS = ("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+                   "If-Unmodified-Since, X-Request-Id")
 ANSWER_HEADERS = "ETag, Idempotency-Status, Link, Retry-After, X-Request-Id, X-Total-Count"
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)

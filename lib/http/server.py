@@ -202,8 +202,14 @@ class Server:
                              functools.partial(self._drain, patience))
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
-        """Show another certificate to those who come from now on. From any thread."""
+        """Show another certificate to those who come from now on; those who have shown one of
+        theirs must show it again, as it may be revoked. From any thread."""
         self._ssl_context = context
+        self.loop.call_threadsafe(self._retire)
+
+    def _retire(self) -> None:
+        for connection in list(self._seats.taken):
+            connection.retire()
 
     # -- coming and going -------------------------------------------------------------
 
@@ -377,7 +383,8 @@ class Server:
     def _finish(self, exchange: _Exchange, response: Response) -> None:
         """Whatever happens, the connection gets its answer."""
         request, connection = exchange.request, exchange.connection
-        keep = request.keep_alive and not self.draining
+        judged_again = connection.retired and request.certificate
+        keep = request.keep_alive and not self.draining and not judged_again
         try:
             if response.stream is not None and request.version == "1.0":
                 keep = False            # only its end ends the body

@@ -53,16 +53,18 @@ class TlsError(Exception):
 
 
 def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = None,
-                     client_ca: str | None = None) -> ssl.SSLContext:
+                     client_ca: str | None = None,
+                     client_crl: str | None = None) -> ssl.SSLContext:
     """A server's context from PEM files; ``key`` defaults to the certificate's own file.
 
     The certificate's file may hold the certificates that lead to its authority, too, or
     ``chain`` does. With ``client_ca`` clients may show a certificate, and one that these
-    authorities have not signed ends the handshake. Raises ``TlsError``.
+    authorities have not signed, or have revoked, ends the handshake: CRLs may stand in the same
+    file or in ``client_crl``. Raises ``TlsError``.
     """
     key = key or cert
     for path, what in ((cert, "certificate"), (key, "key"), (chain, "chain"),
-                       (client_ca, "clients' authority")):
+                       (client_ca, "clients' authority"), (client_crl, "clients' CRL")):
         if path is not None:
             _check_readable(path, what)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -84,7 +86,7 @@ def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = N
     except OSError as err:
         raise TlsError(f"Cannot load {cert} and {key}: {describe_os_error(err)}") from None
     if client_ca is not None:
-        _ask_clients(context, client_ca)
+        _ask_clients(context, client_ca, client_crl)
     return context
 
 
@@ -101,16 +103,32 @@ def _load_with_chain(context: ssl.SSLContext, cert: str, key: str, chain: str) -
         context.load_cert_chain(both.name, key, password=_no_password)
 
 
-def _ask_clients(context: ssl.SSLContext, client_ca: str) -> None:
-    try:
-        context.load_verify_locations(client_ca)
-    except ssl.SSLError as err:
-        raise TlsError(f"{client_ca} holds no certificates of authorities as PEM text "
-                       f"({err.reason or err})") from None
-    except OSError as err:
-        raise TlsError(f"Cannot read the clients' authority {client_ca}: "
-                       f"{describe_os_error(err)}") from None
+def _ask_clients(context: ssl.SSLContext, client_ca: str, client_crl: str | None) -> None:
+    """Ask for certificates of these authorities. As soon as there is any CRL, OpenSSL wants the
+    one of each certificate's own authority."""
+    _load_trusted(context, client_ca, "certificates of authorities")
+    if not context.cert_store_stats()["x509"]:
+        raise TlsError(f"{client_ca} holds a CRL, and no certificates of authorities")
+    if client_crl is not None:
+        before = context.cert_store_stats()
+        _load_trusted(context, client_crl, "CRL", " (openssl crl -inform DER makes it of another)")
+        after = context.cert_store_stats()
+        if after["x509"] > before["x509"]:
+            raise TlsError(f"{client_crl} holds certificates, which --ssl-client-crl must not "
+                           "add: authorities belong into the file of --ssl-client-ca")
+    if context.cert_store_stats()["crl"]:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def _load_trusted(context: ssl.SSLContext, path: str, what: str, cure: str = "") -> None:
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError as err:
+        raise TlsError(f"{path} holds no {what} as PEM text{cure} ({err.reason or err})"
+                       ) from None
+    except OSError as err:
+        raise TlsError(f"Cannot read {path}: {describe_os_error(err)}") from None
 
 
 def verify(cert: str, trusted: str) -> str:

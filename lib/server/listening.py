@@ -9,6 +9,7 @@ import ipaddress
 import resource
 import socket
 import struct
+from collections.abc import Sequence
 
 from ganeti import constants, pathutils
 from ganeti.daemon import DaemonError
@@ -98,9 +99,20 @@ def _cannot_listen(address: str, port: int, err: OSError) -> DaemonError:
 def describe(sock: socket.socket) -> str:
     """Where it listens, for people."""
     if sock.family == socket.AF_UNIX:
-        return str(sock.getsockname())
+        name = sock.getsockname()
+        # Bytes are a name that is in no folder (unix(7)).
+        return name or "a socket without a name" if isinstance(name, str) else (
+            "@" + name.removeprefix(b"\0").decode("utf-8", errors="replace"))
     host, port = sock.getsockname()[:2]
     return f"{host} port {port}"
+
+
+def tcp_port(listeners: Sequence[socket.socket], otherwise: int) -> int:
+    """The port of the first socket that has one."""
+    for sock in listeners:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            return int(sock.getsockname()[1])
+    return otherwise
 
 
 def is_public(sock: socket.socket) -> bool:

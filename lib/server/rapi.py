@@ -17,7 +17,7 @@ from ganeti import constants, daemon, errors, luxi, pathutils
 from ganeti.daemon import handover, sd_notify
 from ganeti.daemon.pid_file import running
 from ganeti.http import access as access_log
-from ganeti.http import tls
+from ganeti.http import revocation, tls
 from ganeti.http.auth import BrokenFile, UsersFile
 from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
@@ -39,8 +39,8 @@ SUCCESSION_TIMEOUT = 30.0
 #: Seconds to look for the master at the start.
 _LOOK_TIMEOUT = 0.5
 #: Options that name files.
-_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "luxi_socket", "pid_file",
-          "log_file")
+_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "ssl_client_crl",
+          "luxi_socket", "pid_file", "log_file")
 
 
 def log_line(access: Access) -> None:
@@ -138,6 +138,9 @@ class RapiDaemon(daemon.Daemon):
             raise daemon.DaemonError(
                 f"there is no user {self.user} to run as, and root does not listen on {address}: "
                 f"make the user, bind to 127.0.0.1, or give --as-root")
+        if arguments.no_ssl:
+            self.warn(f"without TLS on {address}: passwords go over the network in clear text (see "
+                      "--no-ssl and --bind)")
         if not arguments.require_authentication:
             self.warn(f"open to everybody who can reach {address}: reading needs no password "
                       "(see --require-authentication and --bind)")
@@ -192,19 +195,21 @@ class RapiDaemon(daemon.Daemon):
             return
         certificate = arguments.ssl_cert or self.paths.rapi_cert
         for path in dict.fromkeys((certificate, arguments.ssl_key, arguments.ssl_chain,
-                                   arguments.ssl_client_ca)):
+                                   arguments.ssl_client_ca, arguments.ssl_client_crl)):
             if path is not None and not os.access(path, os.R_OK):
                 self.warn(f"{self.user} cannot read {path}: every reload will keep the old "
                           f"certificate, and no hand-over succeed (chown {self.user} {path})")
 
     def _signpost(self) -> Signpost:
         scheme = "http" if self._arguments.no_ssl else "https"
+        if not self.port:
+            raise daemon.DaemonError("--redirect on a Unix socket: give the master's --port")
         return Signpost(self.paths.ssconf("master_node"), f"{scheme}://{{}}:{self.port}")
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._listeners[0].getsockname()[1])
+        """The port that it listens on, or of Unix sockets alone that of the command line."""
+        return listening.tcp_port(self._listeners, self._arguments.port)
 
     def serve(self) -> None:
         """Answer requests until told to stop."""
@@ -314,7 +319,8 @@ class RapiDaemon(daemon.Daemon):
         certificate = arguments.ssl_cert or self.paths.rapi_cert
         try:
             context = make_ssl_context(certificate, arguments.ssl_key, chain=arguments.ssl_chain,
-                                       client_ca=arguments.ssl_client_ca)
+                                       client_ca=arguments.ssl_client_ca,
+                                       client_crl=arguments.ssl_client_crl)
             key = arguments.ssl_key or certificate
             if tls.is_exposed(key):
                 logging.warning("Every user of this machine can read the key in %s", key)
@@ -324,7 +330,7 @@ class RapiDaemon(daemon.Daemon):
             # One with a problem does not end the start: an API that is not there would be
             # worse at a reboot, and Ganeti's own daemon starts as well.
             now = datetime.datetime.now(datetime.timezone.utc)
-            for text in found.warnings(self._hosts(), now):
+            for text in [*found.warnings(self._hosts(), now), *self._crl_warnings(context, now)]:
                 logging.warning("%s", text)
             self._described_certificate = found.describe(now)
             if self._ssl_context is None:
@@ -332,6 +338,15 @@ class RapiDaemon(daemon.Daemon):
             return context
         except TlsError as err:
             raise daemon.DaemonError(str(err)) from None
+
+    def _crl_warnings(self, context: ssl.SSLContext, now: datetime.datetime) -> list[str]:
+        """Why clients with certificates are refused by the lists of revoked ones."""
+        paths = [path for path in (self._arguments.ssl_client_ca, self._arguments.ssl_client_crl)
+                 if path is not None]
+        try:
+            return revocation.warnings(context, revocation.read(paths), now)
+        except OSError:                 # it has been read this moment
+            return []
 
     def _hosts(self) -> set[str]:
         """What clients may reach this daemon by, as far as that is known without a resolver."""
@@ -361,6 +376,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="certificates that lead from ours to its authority")
     parser.add_argument("--ssl-client-ca", metavar="FILE",
                         help="authorities of clients' certificates, which name users")
+    parser.add_argument("--ssl-client-crl", metavar="FILE",
+                        help="clients' certificates that are revoked (CRLs; they may stand in the "
+                             "file of --ssl-client-ca, too)")
     parser.add_argument("-C", "--ssl-cert", metavar="FILE",
                         help="certificate (default: the cluster's rapi.pem)")
     parser.add_argument("--require-authentication", action="store_true",
@@ -386,7 +404,25 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="serve a public address as root where there is no user to run as")
     parser.add_argument("--log-file", metavar="FILE", help="log (default: the cluster's)")
     options.add_arguments(parser)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    _check_options(parser, arguments)
+    return arguments
+
+
+def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> None:
+    """End the process for options that would not do what they say."""
+    for name in (*_FILES, "bind", "interface"):
+        if getattr(arguments, name) == "":
+            # A script's variable that is not set: the default may be what must not be.
+            parser.error(f"argument --{name.replace('_', '-')}: its value is empty")
+    if arguments.no_ssl:
+        # Of Ganeti's own --ssl-key and --ssl-cert this is no fault: its daemon passes them over.
+        for name in ("ssl_chain", "ssl_client_ca", "ssl_client_crl"):
+            if getattr(arguments, name) is not None:
+                parser.error(f"--{name.replace('_', '-')} has no effect with --no-ssl; "
+                             "leave one of them out")
+    if arguments.ssl_client_crl is not None and arguments.ssl_client_ca is None:
+        parser.error("--ssl-client-crl needs --ssl-client-ca")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
