@@ -205,6 +205,8 @@ class TestConditions(RapiTestCase):
         tag = self.header("ETag", self.request("GET", tags))
         self.assert_prevented("PUT", tags + "?tag=x", "If-None-Match", f'"x", {tag}')
         self.assert_job(self.request("PUT", tags + "?tag=x", headers={"If-None-Match": '"x"'}))
+        self.master.answers[luxi.QueryTags] = errors.OpPrereqError("none", ErrorCode.NOENT)
+        self.assert_job(self.request("PUT", tags + "?tag=x", headers={"If-None-Match": tag}))
         # Nothing can be read there.
         self.assert_job(self.request("PUT", STARTUP, headers={"If-None-Match": tag}))
 

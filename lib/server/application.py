@@ -246,6 +246,10 @@ class Application:
                 return _tag_of(reading.answer(exchange))
             except http_errors.HttpError:
                 return None             # there is nothing to see
+            except errors.Error as err:
+                if faults.translate(err).code != http_errors.NotFound.code:
+                    raise
+                return None
         return Object(exchange, match.resource.URI, tag)
 
 
