@@ -19,8 +19,9 @@ _ITEM = re.compile(r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,
 def accepts_gzip(value: str | None) -> bool:
     """Does an ``Accept-Encoding`` allow gzip, and not prefer the plain body?
 
-    Nothing said, or something that cannot be read, means plain. So does ``*`` without a word
-    about gzip (RFC 9110, 12.5.3: any will do): who says that may be able to unpack nothing.
+    Nothing said, or something that cannot be read, means plain. So does ``*`` that does not
+    name gzip beside it (RFC 9110, 12.5.3): such a client takes any coding, plain included, and
+    may be unable to unpack gzip.
     """
     if value is None:
         return False

@@ -160,10 +160,10 @@ def read_match(headers: Headers) -> str | None:
 
 
 def read_conditions(headers: Headers) -> Conditions:
-    """The preconditions of a change; raises ``BadRequest`` for what is no list of tags.
+    """The preconditions of a change; raises ``BadRequest`` for a malformed list of tags.
 
-    A date that is none is passed over (13.1.4). A tag that is none is not: the client meant
-    to prevent something.
+    A malformed date is ignored, as 13.1.4 demands. A malformed list of tags is not: the client
+    meant to prevent something.
     """
     since = headers.get("If-Unmodified-Since")
     return Conditions(read_match(headers), _tags(headers, "If-None-Match"),

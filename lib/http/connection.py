@@ -101,7 +101,8 @@ class Connection:
         self.port = port
         #: Has this client ever proved who it is?
         self.authenticated = False
-        #: Was its client's certificate, if it has one, judged by what does not count any more?
+        #: Was its client's certificate, if it has one, checked against authorities and CRLs that
+        #: have been replaced since?
         self.retired = False
         self._sock = sock
         self._channel = None if context is None else Channel(sock, context)

@@ -144,7 +144,7 @@ class Response:
     ``headers`` without Content-Length, Date, Server and Connection, which are added.
     The rest is for the log: ``user``, the name of whoever proved it ('': nobody did), whose
     connection is spared when connections are scarce; ``request_id``, which is the client's if it
-    sent one, and ``log_id``, which is no other answer's ('': ``request_id`` is none other's);
+    sent one, and ``log_id``, which is unique ('': ``request_id`` is, too);
     ``job_id`` of a job that the request made.
     """
 

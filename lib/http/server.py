@@ -202,8 +202,8 @@ class Server:
                              functools.partial(self._drain, patience))
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
-        """Show another certificate to those who come from now on; those who have shown one of
-        theirs must show it again, as it may be revoked. From any thread."""
+        """Show another certificate to clients that come from now on. Clients that have shown one
+        must show it again, as it may be revoked. From any thread."""
         self._ssl_context = context
         self.loop.call_threadsafe(self._retire)
 
