@@ -5,14 +5,13 @@ older units of ours have the daemon detach.
 """
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 from machine import RUN, check, until
 from services import (FRONT, MASTER, UNITS, Load, file_with, hand_over, is_active, kill, lines,
-                      main_pid, processes, show, start, stop, systemctl, told)
+                      main_pid, processes, send, show, start, stop, systemctl, told)
 
 UNIT = UNITS / "ganeti-rapi.service"
 SIMPLE = """\
@@ -48,7 +47,8 @@ def unit(text: str) -> Iterator[None]:
             until(lambda: (RUN / "ganeti-rapi.pid").exists(), "the front")
             yield
         finally:
-            systemctl("kill", "--signal=SIGKILL", FRONT, code=0 if processes(FRONT) else 1)
+            for pid in processes(FRONT):
+                kill(pid)
             systemctl("stop", FRONT)
     (RUN / "ganeti-rapi.pid").unlink(missing_ok=True)
     systemctl("reset-failed")
@@ -99,12 +99,15 @@ def under_type_simple_signals_reach_the_successor() -> None:
         pid = hand_over()
         log = Path("/var/log/ganeti/rapi-daemon.log")
         log.rename(log.with_suffix(".old"))
-        os.kill(first, signal.SIGHUP)
+        send(first, signal.SIGHUP)
         until(lambda: log.exists(), "a new log after SIGHUP to the main process")
         for number in (signal.SIGUSR1, signal.SIGQUIT, signal.SIGRTMIN):
-            os.kill(first, number)
-        until(lambda: lines(FRONT, "means nothing") >= 3, "three lines about signals")
-        assert processes(FRONT) == {first, pid}
+            for receiver in (first, pid):
+                send(receiver, number)
+        until(lambda: lines(FRONT, f"pid={pid} .*means nothing") >= 3, "three lines")
+        assert processes(FRONT) == {first, pid} and main_pid(FRONT) == first
+        successor = hand_over()             # to the main process, which passes it on
+        until(lambda: processes(FRONT) == {first, successor}, "the end of the one in between")
 
 
 @check

@@ -3,14 +3,13 @@
 import contextlib
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import EXAMPLES, LIB, LOG, PATIENCE, RUN, check, connection, get, until
+from machine import EXAMPLES, LOG, PATIENCE, RUN, check, connection, get, until
 from services import (BOTH, FRONT, LOGS, MASTER, UNITS, another_master, is_active, main_pid,
-                      processes, start, stop, systemctl)
+                      processes, start, state, stop, systemctl)
 
 SCRIPT = Path("/etc/init.d/ganeti-rapi")
 LSB = Path("/lib/lsb/init-functions")
@@ -153,12 +152,8 @@ def where_there_is_nothing_to_do_the_init_script_says_so() -> None:
     with plain():
         with another_master():
             assert "not the master, nothing to do" in init("start", FRONT)
-        LIB.rename("/var/lib/ganeti.away")
-        try:
+        with state():
             assert init("start").count("incomplete configuration, will not run") == 2
-        finally:
-            shutil.rmtree(LIB, ignore_errors=True)
-            Path("/var/lib/ganeti.away").rename(LIB)
         assert not processes(FRONT) and not processes(MASTER)
     start(*BOTH)
 

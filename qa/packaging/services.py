@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -84,10 +85,10 @@ def stop(*units: str) -> None:
     """Stop units, after which there is neither process nor pid file."""
     systemctl("stop", *units)
     for unit in units:
-        state = show(unit, "ActiveState")
-        assert state == "inactive", (state, told(unit))
+        found = show(unit, "ActiveState")
+        assert found == "inactive", (found, told(unit)[-3000:])
         until(lambda unit=unit: not processes(unit), f"the end of {unit}")
-        assert not Path(f"/run/ganeti/{unit}.pid").exists()
+        assert not Path(f"/run/ganeti/{unit}.pid").exists(), "its pid file was left"
 
 
 @contextlib.contextmanager
@@ -107,15 +108,25 @@ def file_with(path: Path, text: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def another_master() -> Iterator[None]:
-    """Another node is the master for a while."""
-    file = LIB / "ssconf_master_node"
-    assert file.read_text() == f"{HOST}\n"
-    file.write_text("node2.example.com\n")
+def state(**files: str) -> Iterator[None]:
+    """Nothing but these files in the directory of the cluster's state, for a while."""
+    assert not processes(FRONT) and not processes(MASTER)
+    away = LIB.with_name("ganeti.away")
+    LIB.rename(away)
+    LIB.mkdir()
+    for name, text in files.items():
+        (LIB / name).write_text(text)
     try:
         yield
     finally:
-        file.write_text(f"{HOST}\n")
+        shutil.rmtree(LIB)
+        away.rename(LIB)
+
+
+def another_master() -> contextlib.AbstractContextManager[None]:
+    """This is a node of a cluster whose master is another one, for a while."""
+    return state(ssconf_master_node="node2.example.com\n", ssconf_cluster_name="cluster\n",
+                 ssconf_node_list=f"{HOST}\nnode2.example.com\n")
 
 
 class Load:
@@ -133,7 +144,11 @@ class Load:
     def __enter__(self) -> "Load":
         for thread in self._threads:
             thread.start()
-        self.go_on()
+        try:
+            self.go_on()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,9 +185,15 @@ def hand_over(unit: str = FRONT) -> int:
     return int(file.read_text())
 
 
+def send(pid: int, number: int) -> None:
+    """Send a signal to one process; 0 would be all of ours."""
+    assert pid > 1, "there is no such process"
+    os.kill(pid, number)
+
+
 def kill(pid: int) -> None:
     """SIGKILL, and the process is gone."""
-    os.kill(pid, signal.SIGKILL)
+    send(pid, signal.SIGKILL)
     until(lambda: pid not in processes(FRONT) | processes(MASTER), f"the end of {pid}")
 
 

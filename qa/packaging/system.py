@@ -14,8 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 HOST = "node1.example.com"
 #: What the project needs to build and run itself, and what its checks use.
-PACKAGES = ("python3", "python3-pytest", "openssl", "make", "procps", "logrotate", "systemd",
-            "systemd-sysv")
+PACKAGES = ("python3", "python3-pytest", "openssl", "make", "procps", "netbase", "logrotate",
+            "systemd", "systemd-sysv")
 BOOT_PATIENCE = 60.0
 _NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child")
 
@@ -88,8 +88,8 @@ class System:
             (group / "cgroup.procs").write_text(str(os.getpid()))
         self._holder = subprocess.Popen(
             ["unshare", *_NAMESPACES, "--cgroup", sys.executable, str(HERE / "enter.py"),
-             "--boot", str(self.root)], preexec_fn=join, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             "--boot", str(self.root)], preexec_fn=join, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_PATIENCE
         while not self._has_booted():
             if time.monotonic() > deadline:
@@ -138,8 +138,10 @@ class System:
 
     @staticmethod
     def _call(command: Sequence[str]) -> str:
-        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
+        # A session of its own: what a check does to its process group stays there.
+        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              start_new_session=True,
                               env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
         return done.stdout
 
