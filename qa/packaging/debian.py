@@ -108,9 +108,9 @@ def set_up(machine: system.System) -> None:
     """Install everything as root, as INSTALL says, and enable it."""
     examples = "/usr/share/doc/ganeti-rapi/examples"
     script = [f"make -s -C {SOURCE} install",
-              f"cp {examples}/*.service /etc/systemd/system/",
-              f"cp {examples}/ganeti-rapi.default /etc/default/ganeti-rapi",
-              f"cp {examples}/ganeti-rapi.initd /etc/init.d/ganeti-rapi",
+              f"install -m 644 {examples}/*.service /etc/systemd/system/",
+              f"install -m 644 {examples}/ganeti-rapi.default /etc/default/ganeti-rapi",
+              f"install {examples}/ganeti-rapi.initd /etc/init.d/ganeti-rapi",
               "systemctl enable ganeti-masterd ganeti-rapi"]
     machine.run(["sh", "-e", "-c", "\n".join(script)])
 

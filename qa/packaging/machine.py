@@ -16,6 +16,7 @@ import socket
 import ssl
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,9 @@ def run_checks() -> int:
             function()
         except Exception as err:        # whatever it is, the next one is another matter
             failed += 1
-            print(f"FAILED: {title}\n    {type(err).__name__}: {err}", flush=True)
+            place = traceback.extract_tb(err.__traceback__)[-1]
+            print(f"FAILED: {title}\n    {os.path.basename(place.filename)}:{place.lineno}: "
+                  f"{type(err).__name__}: {err or place.line}", flush=True)
         else:
             print(f"  {title} ({time.monotonic() - begin:.1f} s)", flush=True)
     print(f"{len(CHECKS) - failed} passed, {failed} failed", flush=True)

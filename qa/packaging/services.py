@@ -19,7 +19,7 @@ BOTH = (MASTER, FRONT)
 LOGS = {FRONT: "rapi-daemon.log", MASTER: "master-daemon.log"}
 UNITS = Path("/etc/systemd/system")
 #: Clients at a time, and requests that must have been answered before and after an event.
-CLIENTS, REQUESTS = 3, 15
+CLIENTS, REQUESTS = 3, 8
 
 
 def command(*words: str, code: int = 0) -> str:
@@ -51,12 +51,13 @@ def is_active(unit: str) -> bool:
 
 
 def processes(name: str) -> set[int]:
-    """The pids of all processes of this name that have not ended."""
+    """The pids of all processes of this name that have not ended; the init script's name may
+    be the same."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            if (folder / "comm").read_text().strip() == name and state != "Z":
+            words = (folder / "cmdline").read_bytes().split(b"\0")     # none of a zombie
+            if (folder / "comm").read_text().strip() == name and b"python" in words[0]:
                 found.add(int(folder.name))
     return found
 
@@ -83,12 +84,13 @@ def start(*units: str) -> None:
 
 def stop(*units: str) -> None:
     """Stop units, after which there is neither process nor pid file."""
-    systemctl("stop", *units)
     for unit in units:
+        ran = bool(processes(unit))
+        systemctl("stop", unit)
         found = show(unit, "ActiveState")
         assert found == "inactive", (found, told(unit)[-3000:])
         until(lambda unit=unit: not processes(unit), f"the end of {unit}")
-        assert not Path(f"/run/ganeti/{unit}.pid").exists(), "its pid file was left"
+        assert not ran or not Path(f"/run/ganeti/{unit}.pid").exists(), "its pid file was left"
 
 
 @contextlib.contextmanager
@@ -110,7 +112,7 @@ def file_with(path: Path, text: str) -> Iterator[None]:
 @contextlib.contextmanager
 def state(**files: str) -> Iterator[None]:
     """Nothing but these files in the directory of the cluster's state, for a while."""
-    assert not processes(FRONT) and not processes(MASTER)
+    until(lambda: not processes(FRONT) and not processes(MASTER), "the end of both")
     away = LIB.with_name("ganeti.away")
     LIB.rename(away)
     LIB.mkdir()
