@@ -115,13 +115,9 @@ def set_up(machine: system.System) -> None:
     machine.run(["sh", "-e", "-c", "\n".join(script)])
 
 
-def life(report: Report, machine: system.System, tarball: Path, tests: str) -> None:
-    """All the steps in one system."""
+def life(report: Report, machine: system.System) -> None:
+    """The steps after the build."""
     plain = as_nobody(machine)
-    with report.step("configure, make"):
-        prepare(machine, tarball)
-        plain(["./configure", "--quiet", *CONFIGURE])
-        plain(["make", "-s", "-j2"])
     with report.step("the installed daemons answer /2/info over TLS"):
         plain(["make", "-s", "install", f"DESTDIR={STAGE}"])
         plain(["python3", f"{CHECKS}/installed.py", STAGE])
@@ -132,25 +128,37 @@ def life(report: Report, machine: system.System, tarball: Path, tests: str) -> N
         machine.boot()
     report.count("units, hand-over, init script", machine.inside,
                  ["env", "GANETI_PREFIX=/usr", "python3", f"{CHECKS}/booted.py"])
-    machine.halt()
-    with report.step(f"make check ({'a part' if tests else 'all'})"):
-        plain(["make", "-s", "check", f"PYTESTFLAGS={tests and f'-k {shlex.quote(tests)}'}"])
 
 
-def try_out(report: Report, tarball: Path, umask: int, tests: str, scratch: Path) -> None:
-    """Make a system, and take the release through its life there."""
+def suite(report: Report, machine: system.System, tests: str) -> None:
+    """The project's own tests."""
+    with (contextlib.suppress(subprocess.SubprocessError, OSError),
+          report.step(f"make check ({'a part' if tests else 'all'})")):
+        as_nobody(machine)(["make", "-s", "check",
+                            f"PYTESTFLAGS={tests and f'-k {shlex.quote(tests)}'}"])
+
+
+def try_out(reports: list[Report], tarball: Path, umask: int, tests: str, scratch: Path) -> None:
+    """Make a system, and take the release through its life there, and through its tests."""
+    report, machine = reports[0], None
     cache = Path(os.environ.get("GANETI_MACHINES") or scratch)
-    machine = None
     try:
         with report.step(f"the system, with umask {umask:03o}"):
             fresh = system.debootstrap(report.suite, cache)
             machine = system.System(fresh, scratch / f"{report.suite}-copy", umask)
-        life(report, machine, tarball, tests)
+        with report.step("configure, make"):
+            prepare(machine, tarball)
+            as_nobody(machine)(["./configure", "--quiet", *CONFIGURE])
+            as_nobody(machine)(["make", "-s", "-j2"])
+        tester = threading.Thread(target=suite, args=(reports[1], machine, tests))
+        tester.start()                  # it computes while the checks mostly wait
+        try:
+            life(report, machine)
+        finally:
+            machine.halt()
+            tester.join()
     except (subprocess.SubprocessError, OSError):
         pass                            # counted and told by the step
-    finally:
-        if machine is not None:
-            machine.halt()
 
 
 def main() -> int:
@@ -162,14 +170,15 @@ def main() -> int:
         return 77
     system.get_debootstrap()
     tarball = Path(sys.argv[1]).resolve()
-    reports = [Report(suite) for suite in SYSTEMS]
+    reports, threads = [], []
     with tempfile.TemporaryDirectory(prefix="ganeti-debian-") as scratch:
         os.chmod(scratch, 0o755)
-        threads = [threading.Thread(target=try_out, args=(
-            report, tarball, umask, "" if full else tests, Path(scratch)))
-            for report, (umask, tests) in zip(reports, SYSTEMS.values())]
-        for thread in threads:
-            thread.start()
+        for name, (umask, tests) in SYSTEMS.items():
+            pair = [Report(name), Report(name)]
+            reports += pair
+            threads.append(threading.Thread(target=try_out, args=(
+                pair, tarball, umask, "" if full else tests, Path(scratch))))
+            threads[-1].start()
         for thread in threads:
             thread.join()
     passed, failed = sum(r.passed for r in reports), sum(r.failed for r in reports)

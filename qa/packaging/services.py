@@ -1,6 +1,7 @@
 """systemd as the checks of a booted system see it, and clients that notice each lost request."""
 
 import contextlib
+import functools
 import http.client
 import os
 import re
@@ -62,6 +63,11 @@ def processes(name: str) -> set[int]:
     return found
 
 
+def has_ended(name: str) -> bool:
+    """Is there no process of this name?"""
+    return not processes(name)
+
+
 def told(unit: str) -> str:
     """Everything that the journal has of a unit, and the daemon's log."""
     log = LOG / LOGS[unit]
@@ -89,7 +95,7 @@ def stop(*units: str) -> None:
         systemctl("stop", unit)
         found = show(unit, "ActiveState")
         assert found == "inactive", (found, told(unit)[-3000:])
-        until(lambda unit=unit: not processes(unit), f"the end of {unit}")
+        until(functools.partial(has_ended, unit), f"the end of {unit}")
         assert not ran or not Path(f"/run/ganeti/{unit}.pid").exists(), "its pid file was left"
 
 

@@ -17,6 +17,8 @@ HOST = "node1.example.com"
 PACKAGES = ("python3", "python3-pytest", "openssl", "make", "procps", "netbase", "logrotate",
             "systemd", "systemd-sysv")
 BOOT_PATIENCE = 60.0
+#: Everything ends with the thread of ours that started it, however that ends.
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child")
 
 
@@ -87,7 +89,7 @@ class System:
         def join() -> None:
             (group / "cgroup.procs").write_text(str(os.getpid()))
         self._holder = subprocess.Popen(
-            ["unshare", *_NAMESPACES, "--cgroup", sys.executable, str(HERE / "enter.py"),
+            [*_WITH_US, "unshare", *_NAMESPACES, "--cgroup", sys.executable, str(HERE / "enter.py"),
              "--boot", str(self.root)], preexec_fn=join, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + BOOT_PATIENCE
@@ -139,7 +141,7 @@ class System:
     @staticmethod
     def _call(command: Sequence[str]) -> str:
         # A session of its own: what a check does to its process group stays there.
-        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, check=True,
+        done = subprocess.run([*_WITH_US, *command], text=True, stdin=subprocess.DEVNULL, check=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               start_new_session=True,
                               env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
