@@ -58,8 +58,9 @@ class Report:
         except (subprocess.SubprocessError, OSError) as err:
             self.failed += 1
             output = (getattr(err, "stdout", None) or "").splitlines()[-QUOTED:]
-            print("\n".join([*output, f"FAILED: {self.suite}: {title}: {str(err)[:300]}"]),
-                  flush=True)
+            words = (f"exit code {err.returncode}"
+                     if isinstance(err, subprocess.CalledProcessError) else str(err))
+            print("\n".join([*output, f"FAILED: {self.suite}: {title}: {words}"]), flush=True)
             raise
         self.passed += 1
         self._tell(title, begin)

@@ -35,8 +35,8 @@ def fill(root: Path, boot: bool) -> None:
     mount("--bind", root, root)                 # pivot_root(8) wants a mount point
     mount("-t", "proc", "proc", root / "proc")
     mount("-t", "sysfs", "sysfs", root / "sys")
-    for folder, mode in (("dev", "755"), ("run", "755"), ("tmp", "1777")):
-        mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", root / folder)
+    for folder in ("dev", "run"):
+        mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root / folder)
     for name in DEVICES:
         (root / "dev" / name).touch()
         mount("--bind", f"/dev/{name}", root / "dev" / name)

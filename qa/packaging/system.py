@@ -141,7 +141,8 @@ class System:
     @staticmethod
     def _call(command: Sequence[str]) -> str:
         # A session of its own: what a check does to its process group stays there.
-        done = subprocess.run([*_WITH_US, *command], text=True, stdin=subprocess.DEVNULL, check=True,
+        done = subprocess.run([*_WITH_US, *command], text=True, check=True,
+                              stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               start_new_session=True,
                               env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
