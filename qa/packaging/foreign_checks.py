@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from machine import RUN, check, listens, until
-from services import (FRONT, MASTER, UNITS, Load, file_with, hand_over, is_active, kill, lines,
-                      main_pid, processes, send, show, start, stop, systemctl, told)
+from services import (FRONT, UNITS, Load, file_with, hand_over, is_active, kill, lines,
+                      main_pid, processes, running, send, show, start, stop, systemctl, told)
 
 UNIT = UNITS / "ganeti-rapi.service"
 SIMPLE = """\
@@ -39,7 +39,7 @@ AS_USER = "User=gnt-rapi\nGroup=gnt-daemons"
 @contextlib.contextmanager
 def unit(text: str) -> Iterator[None]:
     """This unit instead of ours, with the front running; afterwards it is ours again."""
-    systemctl("start", MASTER)
+    running()
     stop(FRONT)
     try:
         with file_with(UNIT, text):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from machine import CLUSTER, EXAMPLES, LIB, LOG, RUN, SECRET, ask, check, connection, get, until
 from services import (BOTH, FRONT, MASTER, Load, another_master, file_with, hand_over, is_active,
-                      kill, lines, main_pid, processes, send, settle, show, start, stop,
+                      kill, lines, main_pid, processes, running, send, settle, show, start, stop,
                       systemctl, told)
 
 #: Seconds that `systemctl start` may take where there is nothing to do.
@@ -134,6 +134,7 @@ def a_host_without_our_master_says_so_in_the_file_of_defaults() -> None:
 
 @check
 def a_reload_is_over_when_systemctl_returns() -> None:
+    running()
     for unit in BOTH:
         pid = main_pid(unit)
         for number in range(5):
@@ -147,6 +148,7 @@ def a_reload_is_over_when_systemctl_returns() -> None:
 
 @check
 def a_hand_over_loses_no_request_and_systemd_follows() -> None:
+    running()
     with Load() as load:
         for _ in range(3):
             before = main_pid(FRONT)
@@ -162,6 +164,7 @@ def a_hand_over_loses_no_request_and_systemd_follows() -> None:
 
 @check
 def after_a_hand_over_everything_is_as_before() -> None:
+    running()
     hand_over()
     until(lambda: len(processes(FRONT)) == 1, "the predecessor's end")
     systemctl("reload", FRONT)
@@ -172,6 +175,7 @@ def after_a_hand_over_everything_is_as_before() -> None:
 
 @check
 def signals_without_a_meaning_are_logged_and_ignored() -> None:
+    running()
     for unit in BOTH:
         pid = main_pid(unit)
         for number in MEANINGLESS + ((signal.SIGUSR2,) if unit == MASTER else ()):
@@ -187,6 +191,7 @@ def signals_without_a_meaning_are_logged_and_ignored() -> None:
 
 @check
 def what_was_killed_is_started_again() -> None:
+    running()
     for unit in BOTH:
         before = main_pid(unit)
         kill(before)
@@ -197,6 +202,7 @@ def what_was_killed_is_started_again() -> None:
 
 @check
 def a_start_that_always_fails_comes_to_an_end_and_is_told() -> None:
+    running()
     stop(FRONT)
     drop_in = Path("/etc/systemd/system/ganeti-rapi.service.d/wrong.conf")
     for words in ("-b 192.0.2.1", "--nonsense", "-C /nowhere.pem"):
@@ -213,6 +219,7 @@ def a_start_that_always_fails_comes_to_an_end_and_is_told() -> None:
 
 @check
 def guests_go_on_when_the_master_stops() -> None:
+    running()
     marker = next(Path("/run/ganeti").rglob("web.example.com*"), None)
     stop(MASTER)
     assert marker is None or marker.exists()
@@ -223,6 +230,7 @@ def guests_go_on_when_the_master_stops() -> None:
 
 @check
 def a_stop_ends_both_and_leaves_no_pid_file() -> None:
+    running()
     stop(FRONT, MASTER)
     for log in ("rapi-daemon.log", "master-daemon.log"):
         assert re.search("stopped$", (LOG / log).read_text().splitlines()[-1])
@@ -230,6 +238,7 @@ def a_stop_ends_both_and_leaves_no_pid_file() -> None:
 
 @check
 def a_reader_needs_a_password_as_the_defaults_say() -> None:
+    running()
     start(*BOTH)
     client = connection()
     assert get(client, "/version") == 2
