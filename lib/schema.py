@@ -135,19 +135,32 @@ def seal(table: str, where: str) -> str:
 
 def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
     """Store a row of ``cluster_value``; ``text`` is JSON."""
-    row = (name, text)
-    connection.execute(insert("cluster_value", verb="INSERT OR REPLACE"), (*row, checksum(*row)))
+    row: tuple[Any, ...] = (name, text)
+    if _has_sums(connection):
+        statement, row = insert("cluster_value", verb="INSERT OR REPLACE"), (*row, checksum(*row))
+    else:
+        statement = "INSERT OR REPLACE INTO cluster_value (name, value) VALUES (?, ?)"
+    connection.execute(statement, row)
 
 
 def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
     """The JSON of a row of ``cluster_value``, if there is one; ``ValueError``: it is damaged."""
-    row = connection.execute("SELECT name, value, sum FROM cluster_value WHERE name = ?",
-                             (name,)).fetchone()
+    sums = _has_sums(connection)
+    row = connection.execute(f"SELECT name, value{', sum' if sums else ''} FROM cluster_value "
+                             "WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None
-    if not is_whole(row):
+    if sums and not is_whole(row):
         raise ValueError(f"the value {name} is damaged")
     return str(row[1])
+
+
+def _has_sums(connection: sqlite3.Connection) -> bool:
+    """Return whether rows are vouched for: not before schema 2.
+
+    An upgrade from schema 1 that was killed is cleaned up on the database as it was.
+    """
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -166,7 +179,8 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:               # a full disk may have ended it already
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -83,11 +83,12 @@ class Store:
         return cls(path)
 
     @classmethod
-    def open(cls, path: str) -> Store:
+    def open(cls, path: str, *, upgrade: bool = False) -> Store:
         """Open an existing database; ``ConfigurationError`` says what is wrong with it.
 
-        One of an older version is brought to this one. ``DatabaseDamaged`` when it
-        cannot be read, though it is ours.
+        One of an older schema is refused, or with ``upgrade`` brought to this one: older
+        programs cannot open it any more, so keep a copy before (``upkeep.upgrade``).
+        ``DatabaseDamaged`` when it cannot be read, though it is ours.
         """
         if not os.path.exists(path):
             raise errors.ConfigurationError(f"there is no database at {path}")
@@ -103,8 +104,11 @@ class Store:
                     f"{path} has schema {version}, this program reads schemas 1 to "
                     f"{schema.VERSION}; nothing was changed")
             if version != schema.VERSION:
-                logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
-                schema.upgrade(connection, version)
+                if not upgrade:
+                    raise errors.ConfigurationError(
+                        f"{path} has schema {version}, not {schema.VERSION}; nothing was "
+                        "changed; ganeti-masterd upgrades it when it starts")
+                _upgrade(connection, path, version)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
             raise DatabaseDamaged(f"cannot read the database {path}: {err}") from None
         finally:
@@ -301,6 +305,17 @@ def _words(err: Exception) -> str:
     """The words of an error, without what a row holds."""
     text = describe_os_error(err) if isinstance(err, OSError) else str(err)
     return text.partition(_QUOTED)[0]
+
+
+def _upgrade(connection: sqlite3.Connection, path: str, version: int) -> None:
+    """Bring a database to this program's schema, or leave it as it is."""
+    logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
+    try:
+        schema.upgrade(connection, version)
+    except sqlite3.OperationalError as err:         # a full disk, say: no damage
+        raise errors.ConfigurationError(
+            f"cannot bring {path} from schema {version} to {schema.VERSION}: {err}; "
+            "nothing was changed") from None
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -41,7 +41,7 @@ FLOORS: list[tuple[int, str, str]] = [
     (7, "front", "rapi.connector rapi.reference"),
     (7, "master", "cmdlib.* bootstrap upkeep.backup upkeep.rebuild"),
     (8, "front", "server.rapi server.application server.listening server.mastership"),
-    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage"
+    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage upkeep.upgrade"
                   " upkeep.renewal upkeep.ensure_dirs"),
     (9, "front", "server.passwd"),
     (9, "master", "server.masterd server.cluster"),

@@ -50,7 +50,7 @@ def old(tmp_path):
 
 
 def test_an_older_database_is_brought_to_this_version(old):
-    store = Store.open(old)
+    store = Store.open(old, upgrade=True)
     ended, queued = records.load(store, [1, 2], archived=True)
     assert (ended.status, ended.ops[0].result, ended.end_served) == ("success", 7, 0)
     assert ended.ops[0].log == [[1, (1, 500000), "message", "hello"]]
@@ -68,7 +68,7 @@ def columns(path):
 
 
 def test_it_has_then_what_a_new_one_has(old, tmp_path):
-    Store.open(old).close()
+    Store.open(old, upgrade=True).close()
     Store.create(str(tmp_path / "new.db")).close()
     assert columns(old) == columns(str(tmp_path / "new.db"))
 
@@ -79,9 +79,9 @@ def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
         raise sqlite3.OperationalError("disk full")
     monkeypatch.setitem(schema._STEPS, 1, fail)
     with pytest.raises(errors.ConfigurationError, match="disk full"):
-        Store.open(old)
+        Store.open(old, upgrade=True)
     monkeypatch.undo()
-    store = Store.open(old)
+    store = Store.open(old, upgrade=True)
     assert len(records.load(store, [1, 2], archived=True)) == 2
     store.close()
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 from testutils import make_cluster, make_paths
 
-from ganeti import daemon, errors, luxi, opcodes
+from ganeti import daemon, errors, luxi, opcodes, schema
 from ganeti.server import masterd
 
 
@@ -86,6 +86,14 @@ def test_a_database_of_another_schema_is_refused(paths):
     with pytest.raises(errors.ConfigurationError, match="schema 99"):
         master.start()
     master.finish()
+
+
+def test_an_upgrade_of_the_database_is_said_at_the_start_with_the_way_back(paths, monkeypatch):
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    monkeypatch.setitem(schema._STEPS, schema.VERSION - 1, lambda connection: None)
+    warning, = [words for words in run(paths).warnings if "upgraded" in words]
+    assert f"ganeti-cluster restore {paths.master_db}.before-upgrade-" in warning
+    assert run(paths).warnings == ()
 
 
 def test_a_damaged_database_is_refused_in_one_line(paths):

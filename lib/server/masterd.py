@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from ganeti import (
     constants, daemon, errors, hooks, locking, mcpu, other_ganeti, pathutils)
-from ganeti.upkeep import dbfile, salvage, verify
+from ganeti.upkeep import dbfile, salvage, upgrade, verify
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
@@ -102,7 +102,10 @@ class MasterDaemon(daemon.Daemon):
         self._lock = self._take_lock()
         self._check_access()
         checked = salvage.make_sound(self.paths)
-        store = self._store = Store.open(self.paths.master_db)
+        store, notice = upgrade.open_store(self.paths)
+        self._store = store
+        if notice is not None:
+            self.warn(notice)
         store.on_damage = lambda words: salvage.suspect(self.paths, [words])
         config = self._config = Config(store, self.paths)
         names = host.own_names()

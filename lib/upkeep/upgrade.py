@@ -1,0 +1,126 @@
+"""Opens the master's database; one of an older schema is copied, and then upgraded.
+
+Programs of the older version refuse the upgraded database, so the copy is the way back.
+It is complete and on the disk before the upgrade begins, under a name that nothing
+removes. An upgrade is one transaction: a start that is killed leaves the old database or
+the new one, and the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+
+from ganeti import errors, layout, pathutils, schema
+from ganeti.layout import Owners
+from ganeti.store import Store
+from ganeti.upkeep import dbfile
+from ganeti.utils import io, ownership
+from ganeti.utils.text import describe_os_error
+
+#: Why a copy is kept, as a word of its name.
+WHY = "before-upgrade"
+#: Sizes of the database that must be free: the copy, the log of the upgrade (which may
+#: rewrite every row), and what the rows grow by.
+ROOM = 3
+#: The first schema whose programs have ``ganeti-cluster restore``.
+_FIRST_TO_RESTORE = 2
+
+
+def _free(directory: str) -> int:
+    """Return the bytes that this process may still write there."""
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize
+
+
+def open_store(paths: pathutils.Paths, *, clock: Callable[[], float] = time.time,
+               free: Callable[[str], int] = _free) -> tuple[Store, str | None]:
+    """Return the open database, and if it was upgraded a sentence with the way back.
+
+    ``ConfigurationError`` when there is no room for copy and upgrade; nothing was changed then.
+    """
+    version = _older_version(paths.master_db)
+    if version is None:
+        return Store.open(paths.master_db), None
+    kept = _keep(paths, version, clock(), free)
+    logging.info("Copied %s, which has schema %d, to %s", paths.master_db, version, kept)
+    return Store.open(paths.master_db, upgrade=True), _notice(paths, version, kept)
+
+
+def _older_version(path: str) -> int | None:
+    """Return the schema of a database that is to be upgraded.
+
+    None for any other one: ``Store.open`` says what is wrong with it, if anything.
+    """
+    if not os.path.exists(path):
+        return None
+    try:
+        with contextlib.closing(dbfile.connect(path)) as connection:
+            mark, = connection.execute("PRAGMA application_id").fetchone()
+            version, = connection.execute("PRAGMA user_version").fetchone()
+    except dbfile.UNREADABLE:
+        return None
+    older = mark == schema.APPLICATION_ID and 1 <= version < schema.VERSION
+    return int(version) if older else None
+
+
+def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str], int]) -> str:
+    """Return the name of a copy in one file, log included, that is on the disk."""
+    refusal = f"{paths.master_db} has schema {version} and must be upgraded to {schema.VERSION}"
+    needed, there = ROOM * dbfile.size(paths.master_db), free(paths.lib_dir)
+    if there < needed:
+        raise errors.ConfigurationError(
+            f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, and {_mib(there)} "
+            "are free; nothing was changed; make room there, and start ganeti-masterd again")
+    copy = paths.unfinished_db
+    try:
+        dbfile.discard(copy)
+        dbfile.copy(paths.master_db, copy)
+        with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")        # applies the log
+        _give(paths, copy)
+        for name in _copies(paths):                 # of a start that was killed
+            if filecmp.cmp(name, copy, shallow=False):
+                return name
+        kept = dbfile.name_to_keep(paths, WHY, now)
+        io.replace_file(copy, kept)
+        return kept
+    except OSError as err:
+        words = describe_os_error(err)
+    except sqlite3.Error as err:
+        words = f"{copy}: {err}"
+    finally:
+        dbfile.discard(copy)
+    raise errors.ConfigurationError(
+        f"{refusal}, and cannot be copied before: {words}; nothing was changed")
+
+
+def _mib(size: int) -> int:
+    return -(-size // (1 << 20))
+
+
+def _give(paths: pathutils.Paths, copy: str) -> None:
+    """Have a copy belong to the database's owner: root may have started this program."""
+    found = os.stat(paths.master_db)
+    if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
+        ownership.apply(list(layout.database(copy, Owners(found.st_uid, -1, found.st_gid))))
+
+
+def _copies(paths: pathutils.Paths) -> list[str]:
+    """Return the copies that were kept before upgrades, the newest first."""
+    start = os.path.basename(paths.kept_db(WHY, ""))
+    return [pathutils.inside(paths.lib_dir, name)
+            for name in sorted(os.listdir(paths.lib_dir), reverse=True) if name.startswith(start)]
+
+
+def _notice(paths: pathutils.Paths, version: int, kept: str) -> str:
+    way = (f"run: ganeti-cluster restore {kept}" if version >= _FIRST_TO_RESTORE
+           else f"copy that file to {paths.master_db}")
+    return (f"the database was upgraded from schema {version} to {schema.VERSION}, which older "
+            f"versions cannot open; to go back to the version before, stop ganeti-masterd, install "
+            f"that version and {way}")
