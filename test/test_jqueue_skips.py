@@ -39,6 +39,16 @@ def test_ids_never_go_back(paths):
     assert opened(paths, journal.last_id) == 3 and opened(paths, skips.count) == 0
 
 
+def test_gaps_that_touch_are_one():
+    assert skips.joined([(9, 9), (1, 2), (3, 3), (8, 12), (5, 5)]) == [(1, 3), (5, 5), (8, 12)]
+    assert skips.words([(1, 3), (5, 5)]) == "1-3, 5"
+
+
+@pytest.mark.parametrize("most, taken", [(1, [3, 4]), (2, [3, 4, 7, 8]), (3, [3, 4, 7, 8, 20])])
+def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
+    assert skips.fitting([(1, 2)], [3, 4, 7, 8, 20], most) == taken
+
+
 @pytest.mark.parametrize("damage", ["UPDATE cluster_value SET value = '8'",
                                     "DELETE FROM cluster_value WHERE name = 'queue.gaps'"])
 def test_what_cannot_be_believed_is_not(paths, damage):

@@ -221,8 +221,32 @@ def test_what_ended_long_ago_is_archived_unless_told_otherwise(paths, monkeypatc
     master.finish()
 
 
-@pytest.mark.parametrize("text", ["-1", "x", "nan"])
-def test_days_are_a_length_of_time(text, capsys):
+@pytest.mark.parametrize("given, deleted", [(21.0, [21 * 86400.0]), (masterd.PURGE_DAYS, [])])
+def test_archived_jobs_are_deleted_if_that_is_asked_for(paths, monkeypatch, caplog, given,
+                                                        deleted):
+    caplog.set_level("INFO")
+    master = masterd.MasterDaemon(paths, purge_days=given)
+    master.start()
+    asked = []
+    monkeypatch.setattr(master._queue, "purge", lambda age, timeout: asked.append(age) or 7)
+    master._archive()
+    assert asked == deleted
+    assert ("Deleted 7 archived jobs that ended 21 days ago" in caplog.text) == bool(deleted)
+    assert ("--purge-days" in caplog.text) == bool(deleted)
+    master.finish()
+
+
+@pytest.mark.parametrize("option", ["--archive-days", "--purge-days"])
+@pytest.mark.parametrize("text", ["-1", "x", "nan", "inf", ""])
+def test_days_are_a_length_of_time(option, text, capsys):
     with pytest.raises(SystemExit):
-        masterd.parse_arguments(["--archive-days", text])
-    assert "--archive-days" in capsys.readouterr().err
+        masterd.parse_arguments([option, text])
+    assert option in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text, days", [("0", 0), ("1", 1), ("21.5", 21.5)])
+def test_jobs_are_kept_for_a_day_at_least(text, days, capsys):
+    assert masterd.parse_arguments(["--purge-days", text]).purge_days == days
+    with pytest.raises(SystemExit):
+        masterd.parse_arguments(["--purge-days", "0.5"])
+    assert "0.5 is neither 0 (never) nor at least 1 day" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from testutils_backup import DONE, LIVE, QUEUED, fill
 
 from ganeti.upkeep import dbfile, rebuild, verify
-from ganeti.jqueue import journal, skips
+from ganeti.jqueue import journal, purge, skips
 from ganeti.upkeep.rebuild import NotSafe
 
 
@@ -98,6 +98,29 @@ def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
     target, losses = build(paths)
     assert losses.values == ["queue.gaps"] and losses.jobs == []
     assert skips.gaps(target) == [(13, 5000)]
+
+
+def purged(paths, damage):
+    with sqlite3.connect(paths.master_db, isolation_level=None) as connection:
+        verify.schema.prepare(connection)
+        for number in (4, 5, 7, 11):
+            purge.delete(connection, [number])
+        assert verify.full(connection) == []
+        connection.execute(f"UPDATE cluster_value SET value = '9' WHERE name = '{damage}'")
+
+
+def test_purged_jobs_are_not_lost_though_the_gaps_are(paths):
+    purged(paths, "queue.gaps")
+    target, losses = build(paths)
+    assert losses.jobs == [] and losses.last == 12
+    assert skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
+
+
+def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
+    purged(paths, "none")
+    spoil(paths, "DELETE FROM job_job WHERE id = 9")
+    target, losses = build(paths)
+    assert losses.jobs == [9] and skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
 
 
 @pytest.mark.parametrize("statement, last", [

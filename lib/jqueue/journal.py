@@ -168,6 +168,14 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
     return done
 
 
+def delete(connection: sqlite3.Connection, job_id: int) -> int:
+    """Delete a job with its log; how many opcodes it had. Its id is then a gap (``skips``)."""
+    connection.execute("DELETE FROM job_log WHERE job_id = ?", (job_id,))
+    ops = connection.execute("DELETE FROM job_op WHERE job_id = ?", (job_id,)).rowcount
+    connection.execute("DELETE FROM job_job WHERE id = ?", (job_id,))
+    return ops
+
+
 def set_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
     """Store a switch of the queue."""
     schema.store_value(connection, f"queue.{name}", serializer.dumps(value))

@@ -1,4 +1,4 @@
-"""What clients ask of the job queue: submit, query, cancel, wait, archive.
+"""What clients ask of the job queue: submit, query, cancel, wait, archive, purge.
 
 Everything that changes answers with a future, which resolves once the change
 is durable; nobody waits for the disk with a thread of his own.
@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 from ganeti import constants, errors, luxi
 from ganeti.jobrules import Rule, normal
-from ganeti.jqueue import clocks, journal, pages, records, resume, rules
+from ganeti.jqueue import clocks, journal, pages, purge, records, resume, rules
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.intake import Accepted, Intake, Submission, refusal
+from ganeti.jqueue.intake import KEY_SECONDS, Accepted, Intake, Submission, refusal
 from ganeti.jqueue.job import Job
 from ganeti.jqueue.pages import Head, Page
 from ganeti.jqueue.runner import Runner
@@ -61,6 +61,7 @@ class JobQueue:
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
             known = rules.load(connection)
+        self._stopping = threading.Event()          # ends what goes on for long
         self._board = Board()
         self._rules_mutex = threading.Lock()
         self._runner = Runner(store, self._board, executor, self._clocks, workers=workers,
@@ -91,6 +92,7 @@ class JobQueue:
 
     def stop(self, grace: float) -> list[int]:
         """Begin nothing new; ids of the jobs that still run after ``grace`` seconds."""
+        self._stopping.set()
         left = self._runner.stop(grace)
         self.note_service()
         return left
@@ -288,11 +290,31 @@ class JobQueue:
             ids = records.archivable(connection, before)
         deadline = time.monotonic() + timeout
         done = looked_at = 0
-        while looked_at < len(ids) and time.monotonic() < deadline:
+        while (looked_at < len(ids) and time.monotonic() < deadline
+               and not self._stopping.is_set()):
             batch = ids[looked_at:looked_at + ARCHIVE_BATCH]
             done += self._archive_batch(batch)
             looked_at += len(batch)
         return done, len(ids) - looked_at
+
+    def purge(self, age: float, timeout: float) -> int:
+        """Delete archived jobs that ended ``age`` seconds ago, for ``timeout`` seconds at most.
+
+        How many; their ids are logged. Seconds are those of service, and a day of them at
+        least: as long as a key names a job, the job must be there.
+        """
+        deadline = time.monotonic() + timeout
+
+        def go_on(took: float) -> bool:
+            # As long as it took: others have at least half of the disk.
+            return not self._stopping.wait(took) and time.monotonic() < deadline
+        before = self._clocks.served - math.ceil(max(KEY_SECONDS, min(age, 1e15))) - 1
+        try:
+            return len(purge.purge(self._store, before, go_on))
+        except StoreUnavailable as err:
+            raise refusal(err) from None
+        except ValueError as err:
+            raise errors.JobQueueError(f"the database is damaged: {err}") from None
 
     def _archive_batch(self, batch: list[int]) -> int:
         try:

@@ -7,6 +7,7 @@ so: its id still names a job, and nobody takes for true what is not.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -49,11 +50,14 @@ def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
 
 def served(connection: sqlite3.Connection) -> int:
     """What ``Clocks.served`` had come to, as far as it is known."""
-    last = connection.execute(
-        "SELECT received_served FROM job_job ORDER BY id DESC LIMIT 1").fetchone()
-    ended = connection.execute(
-        f"SELECT max(end_served) FROM job_job WHERE archived = 0 AND {IS_FINAL}").fetchone()
-    found = [value(connection, "served", 0), *(last or ()), *ended]
+    found = [value(connection, "served", 0)]
+    for column, order in (("received_served", "ORDER BY id DESC"), (
+            "end_served", f"WHERE archived = 0 AND {IS_FINAL} ORDER BY end_served DESC")):
+        for row in connection.execute(f"SELECT {column}, {_JOB_COLUMNS} FROM job_job {order} "
+                                      f"LIMIT {_CHUNK}"):
+            if schema.is_whole(row[1:]):        # one that is not may be years ahead: all jobs
+                found.append(row[0])            # would be old at once
+                break
     return max(number for number in found if isinstance(number, int))
 
 
@@ -87,6 +91,29 @@ def archivable(connection: sqlite3.Connection, before: int | None) -> list[int]:
     if before is not None:
         sql += f" AND end_served <= {before:d}"
     return [row[0] for row in connection.execute(sql + " ORDER BY id")]
+
+
+def purgeable(connection: sqlite3.Connection, before: int, after: int, limit: int) -> list[int]:
+    """Ids above ``after`` of archived jobs that ended at that second of service or before.
+
+    The newest job is not among them. One without opcodes ended when it was received.
+    """
+    return [row[0] for row in connection.execute(
+        f"SELECT id FROM job_job WHERE id > ? AND archived = 1 AND {IS_FINAL} "
+        "AND CASE WHEN ops = 0 THEN received_served ELSE end_served END <= ? "
+        "AND id < (SELECT max(id) FROM job_job) ORDER BY id LIMIT ?", (after, before, limit))]
+
+
+def depended_on(connection: sqlite3.Connection) -> set[int]:
+    """Ids of jobs on which jobs depend that have not ended."""
+    found: set[int] = set()
+    for text, in connection.execute(
+            "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
+            f"(SELECT id FROM job_job WHERE status NOT IN {_FINAL})"):
+        with contextlib.suppress(serializer.ParseError, TypeError, ValueError, AttributeError):
+            found.update(int(job) for job, _ in
+                         serializer.loads_lenient(text.encode()).get("depends") or ())
+    return found
 
 
 def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job]:

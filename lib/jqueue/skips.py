@@ -1,4 +1,4 @@
-"""Ids of jobs that were passed over on purpose, so that none is given twice.
+"""Ids that name no job, on purpose: passed over, so that none is given twice, or purged.
 
 Ids have no other gaps: a job that is missing, and not among these, was lost.
 """
@@ -6,6 +6,7 @@ Ids have no other gaps: a job that is missing, and not among these, was lost.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ganeti import schema, serializer
@@ -34,6 +35,37 @@ def skip_to(connection: sqlite3.Connection, last: int) -> None:
     if last > before:
         set_gaps(connection, [*gaps(connection), (before + 1, last)])
         set_last(connection, last)
+
+
+def joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Gaps in ascending order, those that touch as one."""
+    gaps: list[tuple[int, int]] = []
+    for first, last in sorted(found):
+        if gaps and first <= gaps[-1][1] + 1:
+            gaps[-1] = gaps[-1][0], max(last, gaps[-1][1])
+        else:
+            gaps.append((first, last))
+    return gaps
+
+
+def fitting(found: Sequence[tuple[int, int]], ids: Iterable[int], most: int) -> list[int]:
+    """Those of ascending ids that can be added to the gaps so that there are ``most``."""
+    edges = {edge for first, last in found for edge in (first - 1, last + 1)}
+    room, taken = most - len(found), []
+    for number in ids:
+        if number not in edges:
+            if room <= 0:
+                continue
+            room -= 1
+        edges.add(number + 1)
+        taken.append(number)
+    return taken
+
+
+def words(found: Iterable[tuple[int, int]]) -> str:
+    """Gaps for people: ``3, 7-12``."""
+    return ", ".join(str(first) if first == last else f"{first}-{last}"
+                     for first, last in found)
 
 
 def set_gaps(connection: sqlite3.Connection, found: list[tuple[int, int]]) -> None:

@@ -37,6 +37,8 @@ GC_THRESHOLDS = 20_000, 20, 20
 #: Days after which a job that has ended is put away, and how often that is looked at.
 ARCHIVE_DAYS = 30.0
 ARCHIVE_EVERY = 3600.0
+#: Days after which an archived job is deleted. Never: on Ganeti an administrator's cron does it.
+PURGE_DAYS = 0.0
 
 
 class MasterDaemon(daemon.Daemon):
@@ -44,8 +46,10 @@ class MasterDaemon(daemon.Daemon):
 
     name = "ganeti-masterd"
 
-    def __init__(self, paths: pathutils.Paths, *, archive_days: float = ARCHIVE_DAYS) -> None:
+    def __init__(self, paths: pathutils.Paths, *, archive_days: float = ARCHIVE_DAYS,
+                 purge_days: float = PURGE_DAYS) -> None:
         self.paths = paths
+        self._purge_days = purge_days
         self._archive_days = archive_days
         self._ending: threading.Thread | None = None
         self.pid_file = paths.pid_file(self.name)
@@ -128,6 +132,9 @@ class MasterDaemon(daemon.Daemon):
                                          lambda damage: salvage.suspect(self.paths, damage))
             self._patrol.start()
         self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
+        if self._purge_days > 0:
+            logging.info("Archived jobs are deleted %g days after they ended (--purge-days)",
+                         self._purge_days)
         logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
         words = hooks.notice(self.paths)
         if words:
@@ -163,17 +170,25 @@ class MasterDaemon(daemon.Daemon):
         self._server.pool.submit(self._archive)
 
     def _archive(self) -> None:
-        """Put away what ended long ago; on a thread of the pool."""
+        """Delete and put away what ended long ago; on a thread of the pool.
+
+        In this order, so that a job which is put away now can be read until the next time.
+        """
         assert self._queue is not None
         try:
             self._queue.note_service()
+            if self._purge_days > 0:
+                done = self._queue.purge(self._purge_days * 86400, ARCHIVE_EVERY)
+                if done:
+                    logging.info("Deleted %d archived jobs that ended %g days ago", done,
+                                 self._purge_days)
             if self._archive_days > 0:
                 done, _ = self._queue.auto_archive(self._archive_days * 86400, ARCHIVE_EVERY)
                 if done:
                     logging.info("Archived %d jobs that ended %g days ago", done,
                                  self._archive_days)
         except errors.Error as err:
-            logging.warning("Jobs could not be archived: %s", err)
+            logging.warning("Old jobs could not be archived or deleted: %s", err)
 
     def wake(self, function: Callable[[], None]) -> None:
         """Have the loop call it."""
@@ -231,6 +246,14 @@ def days(text: str) -> float:
     return number
 
 
+def purge_days(text: str) -> float:
+    """A length of time of a day at least, or 0; argparse names this function when it is none."""
+    number = days(text)
+    if 0 < number < 1:                              # jobs are needed as long as their keys hold
+        raise argparse.ArgumentTypeError(f"{text} is neither 0 (never) nor at least 1 day")
+    return number
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = options.Parser(
@@ -240,6 +263,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--archive-days", metavar="DAYS", type=days, default=ARCHIVE_DAYS,
                         help="put jobs away that ended so many days ago; 0: never "
                              f"(default: {ARCHIVE_DAYS:g})")
+    parser.add_argument("--purge-days", metavar="DAYS", type=purge_days, default=PURGE_DAYS,
+                        help="delete archived jobs that ended so many days ago; 0: never "
+                             f"(default: {PURGE_DAYS:g})")
     return parser.parse_args(argv)
 
 
@@ -247,7 +273,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
     return options.run(MasterDaemon(pathutils.Paths.from_environment(),
-                                    archive_days=arguments.archive_days), arguments)
+                                    archive_days=arguments.archive_days,
+                                    purge_days=arguments.purge_days), arguments)
 
 
 if __name__ == "__main__":

@@ -215,19 +215,27 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
     last = counter
     losses.last = last + (AHEAD if losses.ahead else 0)
     if gaps is None:
-        gaps = _long_runs(jobs, last)
-    passed_over: set[int] = set()
-    for first, end in gaps:
-        passed_over.update(range(first, end + 1))
-    return [number for number in range(1, last + 1)
-            if number not in passed_over or number in jobs.rows]
+        gaps = _guess_gaps(source, jobs, last)
+    given, before = set(jobs.rows), 0
+    for first, end in [*gaps, (last + 1, last)]:
+        given.update(range(before + 1, first))
+        before = end
+    return sorted(given)
 
 
-def _long_runs(jobs: _Jobs, last: int) -> list[tuple[int, int]]:
-    """Gaps that are so long that they are no losses."""
+def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tuple[int, int]]:
+    """Gaps, as far as they can be told from what is there.
+
+    All that is missing, if so many ids were passed over or purged; otherwise some jobs were
+    lost, and only what is too long for a loss is a gap.
+    """
     there = sorted({0, *jobs.rows, *jobs.ops, last + 1})
-    return [(before + 1, after - 1) for before, after in zip(there, there[1:])
-            if after - before > _RUN]
+    runs = [(before + 1, after - 1) for before, after in zip(there, there[1:])
+            if after - before > 1]
+    with contextlib.suppress(*verify.UNREADABLE):
+        if skips.count(source) == sum(end - first + 1 for first, end in runs):
+            return runs
+    return [(first, end) for first, end in runs if end - first + 2 > _RUN]
 
 
 def _jobs(jobs: _Jobs, target: sqlite3.Connection, ids: Iterable[int], losses: Losses,
