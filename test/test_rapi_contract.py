@@ -26,7 +26,7 @@ KEYS = {
         status tags""",
         """nic.modes nic.uuids nic.names nic.links nic.networks nic.networks.names disk.spindles
         disk.uuids disk.names oper_vcpus custom_hvparams custom_beparams custom_nicparams
-        custom_osparams ctime mtime uuid serial_no"""),
+        custom_osparams hypervisor ctime mtime uuid serial_no"""),
     "/2/nodes": (
         """name offline master_candidate drained dtotal dfree mtotal mnode mfree
         pinst_cnt sinst_cnt tags ctotal cnodes csockets pip sip serial_no role pinst_list

@@ -35,6 +35,11 @@ class TestRead(RapiTestCase):
         self.assertEqual(self.get("/2/instances/web")["name"], "web.example.com")
         self.assertEqual(self.master.calls[0].qfilter, ["==", "name", "web"])
 
+    def test_the_hypervisor_is_the_instances_own(self):
+        self.objects({**WEB, "hypervisor": "kvm"})
+        self.assertEqual(self.get("/2/instances/web")["hypervisor"], "kvm")
+        self.assertEqual(self.get("/2/instances?bulk=1")[0]["hypervisor"], "kvm")
+
     def test_unknown_is_not_found(self):
         self.master.answers[luxi.Query] = errors.OpPrereqError("Instance x not found",
                                                                ErrorCode.NOENT)

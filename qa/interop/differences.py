@@ -170,6 +170,7 @@ BOTH_KEYS = {
     "+name": "lists have both names of what is in them, id and name",
     "+id": "lists have both names of what is in them, id and name",
     "+custom_osparams": "3.1's",
+    "+hypervisor": "of an instance, from the release after 3.1",
     "+secondary_ip": "3.1's name of sip",
     "+detail": "what was not found",
     **dict.fromkeys(("+archived", "+priority", "+request_id", "+waiting_for"),

@@ -14,9 +14,9 @@ from ganeti.rapi.rlib2.creation import SubmitCreate, SubmitMany
 from ganeti.rapi.rlib2.reinstall import SubmitReinstall
 from ganeti.rapi.submit import Submit
 
-#: Keys of 2.0.6 and of 3.x, which has all of the former.
+#: Keys of 2.0.6 and of 3.x, which has all of the former; ``hypervisor`` comes after 3.1.
 FIELDS = (
-    "name", "admin_state", "os", "pnode", "snodes", "disk_template",
+    "name", "admin_state", "os", "pnode", "snodes", "disk_template", "hypervisor",
     "nic.ips", "nic.macs", "nic.modes", "nic.uuids", "nic.names", "nic.links",
     "nic.networks", "nic.networks.names", "nic.bridges",
     "network_port", "disk.sizes", "disk.spindles", "disk_usage", "disk.uuids", "disk.names",
