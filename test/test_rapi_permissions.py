@@ -26,4 +26,13 @@ def test_what_needs_no_user_is_a_reading_right():
 
 def test_roles():
     roles = permissions.VOCABULARY.roles
-    assert roles["@readonly"] < roles["read"] < roles["@admin"] == roles["write"]
+    assert (roles["@readonly"] < roles["read"] < roles["@operator"] < roles["@admin"]
+            == roles["write"] == roles["all"] == permissions.ALL)
+
+
+def test_what_roles_give_beside_reading():
+    roles = permissions.VOCABULARY.roles
+    assert roles["read"] - roles["@readonly"] == {"instances.query.console"}
+    assert {right.removeprefix("instances.") for right in roles["@operator"] - roles["read"]} == {
+        "startup", "shutdown", "reboot", "migrate", "failover", "replace_disks",
+        "export.prepare", "export.create", "export.remove"}

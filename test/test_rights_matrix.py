@@ -25,9 +25,15 @@ SLOTS = {"instance_name": "web1.example.com", "node_name": "node1.example.com",
 #: What needs a user everywhere, and every reading right of Ganeti's grammar.
 CLOSED_READS = {("/2/query/{resource}", "GET"), ("/2/query/{resource}", "PUT")}
 #: What a user with ``read`` may, and Ganeti's role for readers may not.
-WITH_READ = {("/2/jobs/{job_id}/wait", "GET"), ("/2/jobs/wait", "GET"),
-             ("/2/instances/{instance_name}/console", "GET"),
-             ("/2/nodes/{node_name}/storage", "GET")}
+WITH_READ = {("/2/instances/{instance_name}/console", "GET")}
+#: What Ganeti 3.0.2 gives to writers only, though it changes nothing.
+WRITERS_READ = {("/2/jobs/{job_id}/wait", "GET"), ("/2/jobs/wait", "GET"),
+                ("/2/nodes/{node_name}/storage", "GET")}
+#: What Ganeti's role for operators may do beside what ``read`` gives.
+OPERATING = {(f"/2/instances/{{instance_name}}/{verb}", method) for verb, method in (
+    ("startup", "PUT"), ("shutdown", "PUT"), ("reboot", "POST"), ("migrate", "PUT"),
+    ("failover", "PUT"), ("replace-disks", "POST"), ("prepare-export", "PUT"),
+    ("export", "PUT"), ("export", "DELETE"))}
 #: What the body names where the URI does not.
 NAMED = {("/2/instances", "POST"), ("/2/groups", "POST"), ("/2/networks", "POST")}
 BODY = b'{"__version__": 1, "name": "web1.example.com", "mode": "create"}'
@@ -77,26 +83,26 @@ def expected(resource, method, field, required):
     if field is EXPIRED:
         return 401
     uri, right = resource.URI, resource.verbs()[method].access
-    is_open = method == "GET" and (uri, method) not in CLOSED_READS | WITH_READ
+    is_open = method == "GET" and (uri, method) not in CLOSED_READS | WITH_READ | WRITERS_READ
     if is_open and not required:
         return 200
     if field is ANONYMOUS:
         return 401
     if field == "":
         return 200 if is_open else 403
-    if field in ("write", "@admin"):
+    if field in ("write", "all", "@admin"):
         return 200
-    if field in ("read", "@readonly"):
-        reads = CLOSED_READS | (WITH_READ if field == "read" else set())
-        return 200 if is_open or (uri, method) in reads else 403
+    if field in ("read", "@readonly", "@operator"):
+        also = {"read": WITH_READ, "@readonly": set(), "@operator": WITH_READ | OPERATING}[field]
+        return 200 if is_open or (uri, method) in CLOSED_READS | also else 403
     name, _, pattern = field.partition(":")
     has_object = "{" in uri or (uri, method) in NAMED
     fits = not pattern or (has_object and pattern == "*")
     return 200 if name == right and fits else 403
 
 
-FIELDS = [ANONYMOUS, EXPIRED, "", "read", "write", "@readonly", "@admin", "no.such",
-          *sorted(permissions.ALL)]
+FIELDS = [ANONYMOUS, EXPIRED, "", "read", "write", "all", "@readonly", "@operator", "@admin",
+          "no.such", *sorted(permissions.ALL)]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -116,6 +122,17 @@ def test_a_script_may_start_and_stop_these_and_nothing_else():
                if not resource.PUBLIC and status(resource, method, field, True) == 200}
     assert allowed == {("/2/instances/{instance_name}/startup", "PUT"),
                        ("/2/instances/{instance_name}/shutdown", "PUT")}
+
+
+def test_a_role_without_one_of_its_rights():
+    migrate, startup = (next(found for found, _ in VERBS if found.URI.endswith(verb)
+                             and "instance_name" in found.URI) for verb in ("migrate", "startup"))
+    for field, expected in (("@operator,-instances.migrate", 403), ("@operator", 200),
+                            ("-instances.migrate,@operator", 403),
+                            ("@operator,-instances.migrate:web*", 403),
+                            ("@operator,-instances.migrate:db*", 200)):
+        assert status(migrate, "PUT", field, False) == expected, field
+        assert status(startup, "PUT", field, False) == 200, field
 
 
 def test_creation_is_for_the_name_in_the_body():

@@ -3,7 +3,7 @@
     jobs.list,instances.query          named rights, and nothing else
     @readonly                          a role: all rights of its list
     @readonly,+jobs.cancel,-tags.get   a role with changes, in any order
-    read    write                      words of Ganeti 2.x, which are roles here
+    read    write    all               options of Ganeti 2.x, which are roles here
 
 That is the grammar of Ganeti's release after 3.1. Ours are:
 

@@ -21,19 +21,28 @@ READONLY = frozenset(
     | _names("cluster", "info") | _names("tags", "get") | _names("query", "all")
     | _names("os", "list"))
 
-#: What the word ``read`` gave since Ganeti 2.7: these as well.
-READ = READONLY | {"jobs.wait", "instances.query.console", "nodes.storage.query"}
+#: What the word ``read`` gives since Ganeti 2.7. A job's wait and the storage of nodes are for
+#: writers there: they show what is secret, and hold resources of the master.
+READ = READONLY | {"instances.query.console"}
+
+#: What the role ``@operator`` may do besides: keep instances running, wherever, but neither make
+#: nor change them.
+OPERATOR = READ | _names(
+    "instances", "startup shutdown reboot migrate failover replace_disks export.prepare "
+    "export.create export.remove")
 
 ALL = frozenset(
-    READ | _names("jobs", "cancel")
-    | _names("instances", "create multi_alloc modify remove rename reinstall startup shutdown "
-             "reboot migrate failover grow_disk replace_disks recreate_disks activate_disks "
-             "deactivate_disks export.prepare export.create export.remove")
-    | _names("nodes", "powercycle role.modify evacuate migrate modify storage.modify "
-             "storage.repair")
+    OPERATOR | _names("jobs", "cancel wait")
+    | _names("instances", "create multi_alloc modify remove rename reinstall grow_disk "
+             "recreate_disks activate_disks deactivate_disks")
+    | _names("nodes", "powercycle role.modify evacuate migrate modify storage.query "
+             "storage.modify storage.repair")
     | _names("networks", "create remove connect disconnect modify rename")
     | _names("groups", "create delete modify rename assign_nodes")
     | _names("filter", "create modify remove")
     | _names("cluster", "modify redistribute_config") | _names("tags", "set delete"))
 
-VOCABULARY = Vocabulary(ALL, {"@admin": ALL, "@readonly": READONLY, "read": READ, "write": ALL})
+VOCABULARY = Vocabulary(ALL, {
+    "@admin": ALL, "@operator": OPERATOR, "@readonly": READONLY,
+    # Options of Ganeti 2.x, and a word for all of them.
+    "read": READ, "write": ALL, "all": ALL})
