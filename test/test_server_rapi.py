@@ -295,7 +295,7 @@ class TestReload(LifeTestCase):
 
     def test_what_is_kept_is_not_called_reloaded(self):
         self.start_tls()
-        self.write_users("lonely\n")
+        self.write_users("\0\0\n")
         Path(self.own).write_text("no certificate")
         lines = self.reloaded()
         self.assertEqual([line.split()[0] for line in lines], ["ERROR", "ERROR"])
@@ -308,7 +308,7 @@ class TestReload(LifeTestCase):
         self.assertEqual(self.reloaded()[-1], "INFO Reloaded: 2 users")
 
     def test_a_users_file_that_cannot_be_used_ends_the_start(self):
-        for text, words in (("lonely\n", "line 1 is not NAME"), (None, "Is a directory")):
+        for text, words in (("\0\0\n", "it is no text"), (None, "Is a directory")):
             if text is None:
                 os.unlink(self.paths.users_files[0])
                 os.mkdir(self.paths.users_files[0])

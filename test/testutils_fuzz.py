@@ -6,6 +6,7 @@ is well; the errors that the code under it documents are, anything else is a fin
 """
 
 import base64
+import codecs
 import contextlib
 import json
 import logging
@@ -249,9 +250,10 @@ def opcode(data):
 
 
 def users(data):
-    """A users file is broken, or gives what its lines name and nothing else.
+    """A users file is no text, or gives what its lines name and nothing else.
 
-    The same bytes are tried as credentials.
+    Whom the last line that may be theirs does not serve is out. The same bytes are tried as
+    credentials.
     """
     for text in (data.decode("latin-1"), "Basic " + base64.b64encode(data).decode()):
         with contextlib.suppress(HttpError):
@@ -262,12 +264,16 @@ def users(data):
         str(err).encode("utf-8")
         return
     "".join(complaints).encode("utf-8")
-    lines = {line.split()[0]: line for line in map(str.strip, data.decode("utf-8").split("\n"))
-             if line and not line.startswith("#")}
-    assert lines.keys() == entries.keys()
+    last = {name: raw for raw in data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+            for name in auth.named_users(raw)}
+    assert entries.keys() <= last.keys()
     for name, entry in entries.items():
-        words = ("".join(lines[name].split(None, 2)[2:])).lower().split(",")
+        line = last[name].decode("utf-8").strip()
+        assert line.split()[0] == name and not line.startswith("#")
+        words = ("".join(line.split(None, 2)[2:])).lower().split(",")
         _check_rights(entry.user.rights, {word.strip() for word in words} - {""})
+    told = "".join(complaints)
+    assert last.keys() == entries.keys() or " is out" in told or "cannot be seen" in told, told
 
 
 def _check_rights(rights, words):
@@ -400,7 +406,8 @@ def _users_seeds():
         f"a b {every}\n", f"a b {roles}\n", "a b @readonly,+jobs.cancel,-cluster.info\n",
         "a b instances.startup:web*,-instances.startup:web?,expires=2027-01-31\n",
         "a {cleartext}b\na {HA1}0123456789abcdef0123456789abcdef @admin\n",
-        "a {scrypt}15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAA\na {pbkdf2-sha256}1000$AAAA$AAAA\n")]
+        "a {scrypt}15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAA\na {pbkdf2-sha256}1000$AAAA$AAAA\n",
+        "a b write\na\nj\xf6 b read\nj\x01\xf6 b\n\0a b\n# \x7f\nc {cleartext}\nc b all\n")]
 
 
 def _frame_seeds():

@@ -3,6 +3,10 @@
 A line of the file is ``name password [rights]``; ``#`` begins a comment line.
 ``passwords`` knows how a password may be kept, ``rights`` what the third word means.
 
+An edit that revokes must revoke, even where it is clumsy: a line that cannot be used takes
+its own user out, whatever earlier lines say, and nobody else. Only a file that cannot be
+read as a whole leaves the previous users in force.
+
 Whatever in the file keeps a user out, or may not mean what its author thinks, is logged:
 once for each version of the file, since the file is looked at with every request.
 """
@@ -33,8 +37,11 @@ from ganeti.utils.text import describe_os_error
 CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
 
 #: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp
-#: behind. What was read sooner than this after a change is read again.
+#: behind, and a program that writes in place is seen half way. What was read sooner than this
+#: after a change is read again.
 SETTLED_NS = 50_000_000
+#: Seconds after which a file that was changed a moment ago has settled.
+SETTLING = 1.2 * SETTLED_NS / 1e9
 
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -94,46 +101,112 @@ class Entry:
 
 
 class BrokenFile(Exception):
-    """A users file cannot be read or understood; the text says where, and why."""
+    """A users file cannot be read as a whole; the text says why."""
+
+
+class _BadLine(Exception):
+    """One line cannot be used: why, as it follows the line's number, and the cure."""
+
+    def __init__(self, why: str, cure: str) -> None:
+        super().__init__(why)
+        self.cure = cure
 
 
 #: Lines about one file at most; a file of another program's would have one for each user.
 MAX_COMPLAINTS = 20
+#: Characters of a name that the log shows.
+MAX_SHOWN = 64
 
 
 def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], list[str]]:
-    """Name -> entry, and complaints; of two lines for one name the last counts.
+    """Name -> entry, and complaints.
 
-    Raises ``BrokenFile``.
+    The last line of a name counts. If that one cannot be used, the user is not in the result.
+    Raises ``BrokenFile`` if this is no text at all.
     """
     users: dict[str, Entry] = {}
     places: dict[str, int] = {}
     data, complaints = _look_at_encoding(data)
     for number, raw in enumerate(data.split(b"\n"), 1):
-        try:
-            line = raw.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise BrokenFile(f"line {number} is not UTF-8") from None
-        if not line or line.startswith("#"):
+        names = named_users(raw)
+        if not names:
             continue
-        words = line.split(None, 2)
-        if len(words) < 2:
-            raise BrokenFile(f"line {number} is not NAME PASSWORD [RIGHTS]")
-        name = words[0]
-        rights, wrong = parse_rights(words[2] if len(words) > 2 else "", vocabulary)
+        earlier = next((places[name] for name in names if name in users), 0)
+        entry: Entry | None
         try:
-            password = parse_password(words[1])
-        except BadPassword as err:
-            raise BrokenFile(f"line {number}: {err}") from None
-        wrong += _why_nobody_logs_in(name, password)
-        if "\r" in line:
-            wrong.append("a carriage return (CR) is within the line, and does not end it")
-        if name in places:
-            wrong.append(f"the user {name} is on line {places[name]} too; this line counts, "
+            entry, wrong = _parse_line(raw, vocabulary)
+        except _BadLine as err:
+            complaints.append(f"line {number}{err}; {_who_is_out(raw, names, earlier)}; "
+                              f"{err.cure}")
+            entry, wrong = None, []
+        for name in names:
+            users.pop(name, None)
+        if entry is None:
+            continue
+        name = entry.user.name
+        if earlier:
+            wrong.append(f"the user {name} is on line {earlier} too; this line counts, "
                          "and that one does not")
         complaints += [f"line {number}: {text}" for text in wrong]
-        users[name], places[name] = Entry(password, User(name, rights)), number
+        users[name], places[name] = entry, number
     return users, complaints
+
+
+def named_users(raw: bytes) -> list[str]:
+    """Names that one line of the file gives: none for a comment or a blank line.
+
+    The first is the likeliest. A damaged line may mean one of several: where the name has
+    characters in or behind it that cannot be seen, or is latin-1.
+    """
+    line = raw.decode("utf-8", "surrogateescape").strip()
+    if not line or line.startswith("#"):
+        return []
+    word = line.split(None, 1)[0]
+    if word.isprintable():              # neither control characters nor surrogates
+        return [word]
+    visible = "".join(filter(str.isprintable, word))
+    found = [word, visible, next(filter(None, CONTROL.split(word)), "")]
+    data = word.encode("utf-8", "surrogateescape")
+    if not _is_utf_8(data):
+        found = [*data.decode("latin-1").split()[:1], *found]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[Entry, list[str]]:
+    """One line that is neither blank nor a comment, and complaints; raises ``_BadLine``."""
+    correct = "correct the line or remove it"
+    if not _is_utf_8(raw):
+        raise _BadLine(" is not UTF-8", "save the file as UTF-8")
+    line = raw.decode("utf-8").strip()
+    if CONTROL.search(line.replace("\t", " ")):
+        raise _BadLine(" contains control characters", correct)
+    words = line.split(None, 2)
+    if len(words) < 2:
+        raise _BadLine(" is not NAME PASSWORD [RIGHTS]", correct)
+    name = words[0]
+    rights, wrong = parse_rights(words[2] if len(words) > 2 else "", vocabulary)
+    try:
+        password = parse_password(words[1])
+    except BadPassword as err:
+        raise _BadLine(f": {err}", f"set a new password with: rapi-passwd {name}") from None
+    return Entry(password, User(name, rights)), wrong + _why_nobody_logs_in(name, password)
+
+
+def _who_is_out(raw: bytes, names: Sequence[str], earlier: int) -> str:
+    """The consequence of a line that cannot be used, for the log."""
+    # A single word may be a password that an editor wrapped into a line of its own.
+    alone = len(raw.split(None, 1)) < 2
+    shown = names[0] if names[0].isprintable() else ascii(names[0])
+    who = "the user that it names" if alone else f"the user {shown[:MAX_SHOWN]}"
+    return f"{who} is out" + (f", and line {earlier} does not count" if earlier else "")
 
 
 def _look_at_encoding(data: bytes) -> tuple[bytes, list[str]]:
@@ -141,6 +214,9 @@ def _look_at_encoding(data: bytes) -> tuple[bytes, list[str]]:
     complaints = []
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BrokenFile("line 1 is not UTF-8: the file is UTF-16; save it as UTF-8")
+    if data.count(0) * 3 > len(data):
+        raise BrokenFile("it is no text, as it is NUL bytes for the most part: UTF-16 or UTF-32, "
+                         "which should be saved as UTF-8, or what a crash has left")
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
         complaints.append("the file begins with a byte order mark, which is skipped; save it "
@@ -191,19 +267,35 @@ _Stamp = tuple[str, int, int, int] | None
 class UsersFile:
     """The users, as the first of ``paths`` that exists has them at this moment.
 
-    A change is noticed when a user is looked for. A file that is broken, or cannot be read,
-    is logged once and changes nothing; no file at all means no users. Complaints are logged
+    A change is noticed when a user is looked for. A file that cannot be read as a whole is
+    logged once and changes nothing; no file at all means no users. Complaints are logged
     once for each version of the file. Safe to use from several threads.
+
+    A later path counts at the start and at a reload. In between it does not take over from an
+    earlier one that goes away: a file that everybody has forgotten would bring back its users,
+    be it for the moment that an editor needs to replace the other.
+
+    The last line of a file that was changed a moment ago, and does not end with a newline, is
+    perhaps half written. Cut, it might give more rights or a shorter password than in
+    full, so that its user has to wait until the file has settled.
     """
 
     def __init__(self, paths: Sequence[str], vocabulary: Vocabulary = Vocabulary(),
-                 clock_ns: Callable[[], int] = time.time_ns) -> None:
+                 clock_ns: Callable[[], int] = time.time_ns,
+                 sleep: Callable[[float], None] = time.sleep) -> None:
         self._paths = tuple(paths)
+        #: How many of them are looked at now.
+        self._candidates = len(self._paths)
         self._vocabulary = vocabulary
         self._clock_ns = clock_ns
+        self._sleep = sleep
         self._mutex = threading.Lock()
         self._users: Mapping[str, Entry] = {}
         self._decoys: tuple[Password, ...] = ()
+        #: Names on the line that is perhaps half written.
+        self._doubtful: Sequence[str] = ()
+        #: What followed the last newline when it was believed; b"" if nothing did.
+        self._last_line = b""
         self._stamp: _Stamp = None
         #: When the file was first seen with this stamp.
         self._first_seen = 0
@@ -215,7 +307,15 @@ class UsersFile:
         self._logged: tuple[_Stamp, list[str]] = (None, [])
 
     def find(self, name: str) -> tuple[Entry | None, tuple[Password, ...]]:
-        """The user's line, and a decoy of each costly kind that the file has."""
+        """The user's line, and a decoy of each costly kind that the file has.
+
+        Waits ``SETTLING`` seconds if that line is perhaps half written.
+        """
+        with self._mutex:
+            self._look_again()
+            if name not in self._doubtful:
+                return self._users.get(name), self._decoys
+        self._sleep(SETTLING)
         with self._mutex:
             self._look_again()
             return self._users.get(name), self._decoys
@@ -227,10 +327,11 @@ class UsersFile:
         cannot be used: nobody could log in.
         """
         with self._mutex:
+            self._candidates = len(self._paths)
             stamp = self._look()
             path = self._paths[0] if stamp is None else stamp[0]
             try:
-                self._take(stamp)
+                self._take(stamp, asked=True)
             except FileNotFoundError:       # gone since we looked; the next look will see it
                 self._settled = False
             except OSError as err:
@@ -238,7 +339,7 @@ class UsersFile:
                                  f"{_cure(path, err)}") from None
             except BrokenFile as err:
                 raise BrokenFile(f"the users file {path} is broken, and nobody could log in: "
-                                 f"{err}; correct or remove that line") from None
+                                 f"{err}") from None
             self._logged = self._complaints
             return list(self._complaints[1])
 
@@ -249,7 +350,8 @@ class UsersFile:
         """
         with self._mutex:
             self._error = ""                # whoever asks for it hears of it again
-            self._read(self._look())
+            self._candidates = len(self._paths)
+            self._read(self._look(), asked=True)
             self._log_complaints()
             return None if self._error else len(self._users)
 
@@ -261,21 +363,20 @@ class UsersFile:
             self._log_complaints()
 
     def _look(self) -> _Stamp:
-        for path in self._paths:
+        for path in self._paths[:self._candidates]:
             try:
-                found = os.stat(path)
+                return _stamp(path, os.stat(path))
             except FileNotFoundError:
                 continue
             except OSError:
                 return path, 0, 0, 0        # it is there, and reading it will say why not
-            return path, found.st_mtime_ns, found.st_size, found.st_ino
         return None
 
-    def _read(self, stamp: _Stamp) -> None:
+    def _read(self, stamp: _Stamp, asked: bool = False) -> None:
         """Take up what the file holds now, if it can be used."""
         path = "" if stamp is None else stamp[0]
         try:
-            self._take(stamp)
+            self._take(stamp, asked)
             self._error = ""
         except FileNotFoundError:
             self._settled = False           # gone since we looked
@@ -283,28 +384,55 @@ class UsersFile:
             reason = _reason(err) if isinstance(err, OSError) else str(err)
             self._complain(f"{path}: {reason}")
 
-    def _take(self, stamp: _Stamp) -> None:
-        """Have the users of this version; raises ``OSError`` and ``BrokenFile``."""
+    def _take(self, stamp: _Stamp, asked: bool = False) -> None:
+        """Have the users of this version; raises ``OSError`` and ``BrokenFile``.
+
+        Somebody who has ``asked`` for it says that the file is finished.
+        """
         self._note(stamp)
         if stamp is None:
-            self._users, self._decoys = {}, ()
-            self._complaints = stamp, [f"There is no users file ({self._paths[0]}), and nobody "
-                                       "can log in; make one with: rapi-passwd NAME"]
+            self._users, self._decoys, self._doubtful = {}, (), ()
+            self._complaints = stamp, [self._why_no_file()]
             return
         path = stamp[0]
-        data, mode = _content(path)
-        self._users, found = parse_users(data, self._vocabulary)
+        data, found = _content(path)
+        if _stamp(path, found) != stamp:
+            self._settled = False           # it was written to after we had looked
+        users, complaints = parse_users(data, self._vocabulary)
+        self._users = self._without_half_a_line(users, data, asked)
         self._decoys = _decoys(self._users.values())
         if not self._users:
-            found.append("there is no user in it, and nobody can log in; add one with: "
-                         "rapi-passwd NAME")
-        found += _dangers(mode, self._users)
-        more = [f"and {len(found) - MAX_COMPLAINTS} more"] if len(found) > MAX_COMPLAINTS else []
-        complaints = [f"{path}: {text}" for text in [*found[:MAX_COMPLAINTS], *more]]
-        before = self._complaints[0]
-        if before is not None and self._paths.index(path) > self._paths.index(before[0]):
-            complaints.insert(0, f"{before[0]} is gone: the users are those of {path} now")
-        self._complaints = stamp, complaints
+            complaints.append("there is no user in it, and nobody can log in; add one with: "
+                              "rapi-passwd NAME")
+        complaints += _dangers(found.st_mode, self._users)
+        over = len(complaints) - MAX_COMPLAINTS
+        more = [f"and {over} more"] if over > 0 else []
+        texts = [f"{path}: {text}" for text in [*complaints[:MAX_COMPLAINTS], *more]]
+        if path != self._paths[0]:
+            texts.insert(0, f"the users are those of {path}, as there is no {self._paths[0]}")
+        self._complaints = stamp, texts
+        self._candidates = self._paths.index(path) + 1
+
+    def _without_half_a_line(self, users: Mapping[str, Entry], data: bytes,
+                             asked: bool) -> Mapping[str, Entry]:
+        """The users without those of a last line that is perhaps half written."""
+        last = data.rpartition(b"\n")[2]
+        # A line that counted before gives nobody more than they had.
+        if self._settled or asked or last == self._last_line:
+            self._last_line, self._doubtful = last, ()
+        else:
+            self._doubtful = named_users(last)
+        return {name: entry for name, entry in users.items() if name not in self._doubtful}
+
+    def _why_no_file(self) -> str:
+        """The complaint where no file counts."""
+        first = self._paths[0]
+        text = f"There is no users file ({first}), and nobody can log in; make one with: "
+        others = [path for path in self._paths[self._candidates:] if os.path.exists(path)]
+        if not others:
+            return text + "rapi-passwd NAME"
+        return (f"{text}rapi-passwd --file {first} NAME; the users of {others[0]} would count "
+                "after a reload (SIGHUP) or restart")
 
     def _note(self, stamp: _Stamp) -> None:
         """Remember the version that is read, and whether it may change unnoticed.
@@ -330,8 +458,12 @@ class UsersFile:
             self._logged = self._complaints
 
 
-def _content(path: str) -> tuple[bytes, int]:
-    """What a file holds, and its mode; ``OSError`` for what is not a file."""
+def _stamp(path: str, found: os.stat_result) -> _Stamp:
+    return path, found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _content(path: str) -> tuple[bytes, os.stat_result]:
+    """What a file holds, and its state just afterwards; ``OSError`` for what is not a file."""
     # A pipe would have us wait for its writer.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -340,7 +472,7 @@ def _content(path: str) -> tuple[bytes, int]:
             raise OSError(errno.EINVAL, "Is a directory" if stat.S_ISDIR(mode) else
                           "Not a regular file", path)
         with open(fd, "rb", closefd=False) as file:
-            return file.read(), mode
+            return file.read(), os.fstat(fd)
     finally:
         os.close(fd)
 
