@@ -128,3 +128,9 @@ def test_a_link_is_no_lock(tmp_path):
     with pytest.raises(OSError, match="symbolic link"):
         io.lock_file(str(tmp_path / "lock"))
     assert not (tmp_path / "other").exists()
+
+
+def test_a_bare_name_is_written_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    io.write_file("file", "new")
+    assert (tmp_path / "file").read_text() == "new" and os.listdir(tmp_path) == ["file"]

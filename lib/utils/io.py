@@ -53,7 +53,7 @@ def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool
             os.unlink(temporary)
         raise
     if durable:
-        fsync_directory(directory)
+        fsync_directory(directory or ".")
 
 
 def replace_file(finished: str, path: str) -> None:
