@@ -5,6 +5,7 @@ import io
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -40,12 +41,14 @@ def command(tmp_path, monkeypatch, capfd):
     """Runs a command with a password on its standard input; answers code, output, errors."""
     monkeypatch.setenv("GANETI_ROOTDIR", str(tmp_path))
     Path(make_paths(tmp_path).rapi_dir).mkdir(parents=True)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    def run(*arguments, password="word"):
-        monkeypatch.setattr("sys.stdin", Terminal(password + "\n", tty=False))
+    def run(*arguments, password="word\n"):
+        monkeypatch.setattr("sys.stdin", Terminal(password, tty=False))
         code = passwd.main(arguments)
         return code, *capfd.readouterr()
-    return run
+    yield run
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_a_user_without_a_password(command, users, monkeypatch):
 def test_a_changed_password_leaves_the_rest_alone(command, users):
     users.write_text("# ours\nother x read\nadmin old write\n\n# end\n")
     users.chmod(0o600)
-    command("admin", password="new")
+    command("admin", password="new\n")
     lines = users.read_text().splitlines()
     assert [lines[0], lines[1], *lines[3:]] == ["# ours", "other x read", "", "# end"]
     assert login(users, "admin", "new").name == "admin"
@@ -101,7 +104,7 @@ def test_a_changed_password_leaves_the_rest_alone(command, users):
 
 def test_of_two_lines_for_a_user_one_stays(command, users):
     users.write_text("admin one write\nother x\nadmin two write")
-    command("admin", password="new")
+    command("admin", password="new\n")
     assert len(users.read_text().splitlines()) == 2
     assert login(users, "admin", "new").name == "admin"
 
@@ -133,7 +136,16 @@ def test_the_file_of_ganeti_2_0_is_edited_where_it_is_the_one_in_use(command, tm
 @pytest.mark.parametrize("arguments, password, words", [
     (["a b"], "word", "user's name"), (["a\nb"], "word", "user's name"), (["#a"], "w", "name"),
     (["admin", "--options", "write all"], "word", "no right or role"),
-    (["admin"], "", "empty"), (["admin"], 1025 * "x", "more than 1024 characters"),
+    (["admin", "--expires", "soon"], "word", "no date"),
+    (["admin", "--expires", ""], "word", "no date"),
+    (["admin", "--expires", "2999-01-31,write"], "word", "no date"),
+    (["admin"], "", "empty"), (["admin"], "\n", "empty"), (["admin"], "\r\n", "empty"),
+    (["admin"], 1025 * "x", "more than 1024 characters"),
+    (["admin"], 10 ** 6 * "x", "more than 1024 characters"),
+    (["admin"], "se\tcret\n", "control characters"), (["admin"], "word\r", "control characters"),
+    (["admin"], "word\r\r\n", "control characters"), (["admin"], "\0\n", "control characters"),
+    (["admin"], "\x7f", "control characters"), (["admin"], "w\udcffrd\n", "not UTF-8"),
+    (["admin", "--file", ""], "word", "--file is empty"),
     (["nobody", "--delete"], "", "no user nobody"),
     (["admin", "--file", "/nonexistent/users"], "word", "create it with: mkdir -p /nonexistent"),
     (["admin", "--file", "/dev/null/users"], "word", "Not a directory"),
@@ -145,11 +157,50 @@ def test_a_refusal_is_one_clear_line(command, users, arguments, password, words)
     assert not users.exists()
 
 
-def test_a_file_that_the_daemon_could_not_read_is_not_made_worse(command, users):
-    users.write_text("broken\n")
+@pytest.mark.parametrize("text", ["admin x\n".encode("utf-16"), bytes(100)])
+def test_a_file_that_the_daemon_could_not_read_is_not_made_worse(command, users, text):
+    users.write_bytes(text)
     code, _, err = command("admin")
-    assert (code, users.read_text()) == (1, "broken\n")
-    assert "line 1" in err
+    assert (code, users.read_bytes(), err.count("\n")) == (1, text, 1)
+    assert "would not be read by the daemon" in err
+
+
+def test_every_line_that_is_not_the_users_stays_as_it_is(command, users):
+    other = b"# M\xfcller\r\njill\n\x00\x01\n#admin\njack \xff write\n"
+    users.write_bytes(other)
+    assert command("admin")[0] == 0 and users.read_bytes().startswith(other)
+    assert login(users, "admin", "word").name == "admin"
+    assert command("admin", "--delete")[0] == 0 and users.read_bytes() == other
+
+
+@pytest.mark.parametrize("line", [b"admin", b"admin \xff write", b"admin\0 x", b"\0admin x",
+                                  b"admin {cleartext}", b"\xef\xbb\xbfadmin x"])
+def test_a_broken_line_of_the_user_is_replaced(command, users, line):
+    users.write_bytes(b"jill x\n" + line + b"\njack x\n" + line)
+    assert command("admin")[0] == 0
+    assert login(users, "admin", "word").name == "admin"
+    assert len(users.read_bytes().splitlines()) == 3
+
+
+def test_comments_are_nobodys_lines(command, users):
+    users.write_text("# x\n#admin y\n")
+    for name in ("#", "#admin", ""):
+        assert command("--delete", name)[0] == 1
+    assert users.read_text() == "# x\n#admin y\n"
+
+
+@pytest.mark.parametrize("given", ["word", "word\n", "word\r\n", "word\r\nnext\n"])
+def test_the_end_of_a_line_is_not_part_of_the_password(command, users, given):
+    assert command("admin", password=given)[0] == 0
+    assert login(users, "admin", "word").name == "admin"
+
+
+@pytest.mark.parametrize("words", [["--expires", "2020-01-31"],
+                                   ["--options", "read,expires=2020-01-31"]])
+def test_a_last_day_that_is_over_is_warned_of(command, users, words):
+    code, _, err = command("admin", *words)
+    assert code == 0 and "the last day of admin is over already" in err
+    assert "expires=2020-01-31" in users.read_text()
 
 
 @pytest.mark.parametrize("answers, code", [(["word", "word"], 0), (["word", "other"], 1)])
@@ -189,10 +240,10 @@ def test_beside_a_ganeti_nobody_is_sent_to_init(command, users, tmp_path, progra
     assert "init" not in err
 
 
-@pytest.mark.parametrize("plant_it", [
-    lambda path: path.mkdir(), lambda path: path.write_bytes(b"admin \xff write\n")])
-def test_a_users_file_that_is_none_is_called_so(command, users, plant_it):
+@pytest.mark.parametrize("plant_it", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_a_users_file_that_is_none_is_called_so(command, users, monkeypatch, plant_it):
     plant_it(users)
+    monkeypatch.setattr(passwd, "read_password", lambda: pytest.fail("it was asked for"))
     code, out, err = command("admin")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert str(users) in err and "[Errno" not in err and "codec" not in err
@@ -303,3 +354,120 @@ def test_beside_a_ganeti_removing_a_user_is_silent(command, users, tmp_path):
     plant(tmp_path / SIGNS[0])
     users.write_text("admin x\n")
     assert command("admin", "--delete")[::2] == (0, "")
+
+
+# -- links, names and other writers -------------------------------------------------------
+
+def test_a_link_stays_and_what_it_leads_to_is_changed(command, users, tmp_path):
+    real = tmp_path / "etc/rapi_users"
+    real.parent.mkdir()
+    real.write_text("other x\n")
+    real.chmod(0o600)
+    (tmp_path / "etc/link").symlink_to("rapi_users")
+    users.symlink_to("../../../../etc/link")
+    code, out, _ = command("admin")
+    assert code == 0 and str(users) in out and users.is_symlink()
+    assert login(real, "admin", "word").name == "admin"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert command("admin", "--delete")[0] == 0 and real.read_text() == "other x\n"
+
+
+def test_a_link_to_nothing_yet_is_written_through(command, users, tmp_path):
+    users.symlink_to(tmp_path / "real")
+    assert command("admin", "--file", str(users))[0] == 0
+    assert users.is_symlink() and login(tmp_path / "real", "admin", "word").name == "admin"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
+@pytest.mark.parametrize("words", [[], ["--delete"]])
+def test_root_does_not_write_through_another_users_link(command, users, tmp_path, words):
+    target = tmp_path / "shadow"
+    target.write_text("admin x\n")
+    users.symlink_to(target)
+    os.lchown(users, 65534, 65534)
+    code, _, err = command("admin", *words)
+    assert (code, err.count("\n"), target.read_text()) == (1, 1, "admin x\n")
+    assert f"{users} is a symbolic link of user nobody" in err and f"rm {users}" in err
+
+
+def test_a_bare_file_name_is_in_the_current_folder(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("users", "./more", "../" + tmp_path.name + "/third"):
+        assert command("admin", "--file", path)[::2] == (0, "")
+    assert command("admin", "--file", "users", "--delete")[::2] == (0, "")
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"users", "more",
+                                                                            "third"}
+
+
+def start(tmp_path, *arguments, **streams):
+    """rapi-passwd in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "ganeti.server.passwd", *arguments], text=True, cwd=SOURCE,
+        stderr=subprocess.PIPE, env={**os.environ, "GANETI_ROOTDIR": str(tmp_path)}, **streams)
+
+
+def test_of_many_at_once_nobody_is_lost(command, users, tmp_path):
+    users.write_text("".join(f"old{n} x\n" for n in range(4)))
+    running = [start(tmp_path, f"new{n}", "--scheme", "none", stdout=subprocess.DEVNULL)
+               for n in range(8)]
+    running += [start(tmp_path, f"old{n}", "--delete", stdout=subprocess.DEVNULL)
+                for n in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in running] == 12 * [("", 0)]
+    assert sorted(users.read_text().split()[::3]) == [f"new{n}" for n in range(8)]
+    assert os.listdir(users.parent) == ["users"]
+
+
+def test_a_change_that_cannot_be_told_is_made_all_the_same(command, users, tmp_path):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = start(tmp_path, "admin", "--scheme", "none", stdout=full)
+    assert "cannot write to standard output" in process.communicate()[1]
+    assert process.returncode == 0 and users.read_text() == "admin ! write\n"
+
+
+def test_no_standard_input_at_all_is_no_password(command, users, monkeypatch, capfd):
+    monkeypatch.setattr("sys.stdin", None)
+    assert passwd.main(["admin"]) == 1
+    assert capfd.readouterr().err == "rapi-passwd: no password was given\n"
+
+
+def test_an_interrupt_before_the_change_leaves_the_file_as_it_was(command, users, monkeypatch):
+    users.write_text("admin x\n")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(passwd, "_hold_signals", interrupt)
+    assert command("admin")[0] == 130
+    assert users.read_text() == "admin x\n" and os.listdir(users.parent) == ["users"]
+
+
+def test_an_interrupt_during_the_change_comes_too_late(command, users, monkeypatch):
+    write_file = passwd.io.write_file
+
+    def late(*arguments, **words):
+        os.kill(os.getpid(), signal.SIGINT)
+        write_file(*arguments, **words)
+    monkeypatch.setattr(passwd.io, "write_file", late)
+    assert command("admin")[0] == 0
+    assert signal.SIGINT in signal.sigpending() and signal.sigwait({signal.SIGINT})
+    assert login(users, "admin", "word").name == "admin"
+
+
+def fail_to(monkeypatch, what):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(*what, refuse)
+
+
+def test_a_failure_before_the_change_is_one(command, users, monkeypatch):
+    users.write_text("admin x\n")
+    fail_to(monkeypatch, (os, "rename"))
+    code, _, err = command("admin")
+    assert (code, users.read_text()) == (1, "admin x\n") and "No space left" in err
+    assert os.listdir(users.parent) == ["users"]
+
+
+def test_a_failure_after_the_change_is_a_warning(command, users, monkeypatch):
+    fail_to(monkeypatch, (passwd.io, "fsync_directory"))
+    code, _, err = command("admin")
+    assert code == 0 and "is changed, but a power cut may undo that" in err
+    assert login(users, "admin", "word").name == "admin"

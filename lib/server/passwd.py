@@ -4,6 +4,9 @@ The password is asked for on a terminal, else read as one line from standard
 input; it never stands on a command line, where every user of the machine could
 read it.
 
+An exit code other than 0 means that the file is as it was: until the new file is in place
+everything may fail or be broken off, and from then on nothing is.
+
 Where Ganeti is installed as well, its own ganeti-rapi may have to read the same file one
 day. It understands clear text and {ha1} only, so that the latter is the default there.
 """
@@ -11,18 +14,21 @@ day. It understands clear text and {ha1} only, so that the latter is the default
 from __future__ import annotations
 
 import argparse
+import codecs
+import datetime
 import getpass
 import os
 import pwd
 import re
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ganeti import constants, errors, pathutils
 from ganeti.http import auth, passwords
 from ganeti.http.rights import parse_rights
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.utils import io
+from ganeti.utils import edit, io
 from ganeti.utils.text import describe_os_error
 
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
@@ -31,6 +37,8 @@ NEW_FILE_MODE = 0o640
 BEST = next(iter(passwords.SCHEMES))
 #: Exit code after SIGINT, as a shell has it.
 INTERRUPTED = 130
+#: What ends a process politely.
+HELD_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
 #: No password at all: for whom a certificate tells.
 NONE = "none"
 
@@ -58,9 +66,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "is asked for, or read as one line from standard input, and kept as a hash.")
     parser.add_argument("name", metavar="NAME", help="the user")
     parser.add_argument("--options", metavar="LIST", default="write",
-                        help="what the user may do: a role (@admin, @readonly, read, write), "
-                             "single rights, or a role with changes, comma separated; empty "
-                             "for none (default: write)")
+                        help="what the user may do: a role (@admin, @operator, @readonly, read, "
+                             "write), single rights, or a role with changes, comma separated; "
+                             "empty for none (default: write)")
     parser.add_argument("--scheme", choices=(*passwords.SCHEMES, NONE),
                         help="how the password is kept; Ganeti itself only reads ha1; none is "
                              "for a user who has a certificate and no password "
@@ -80,73 +88,129 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def user_line(name: str, password: str | None, options: str, scheme: str) -> str:
     """``name {scheme}hash options``, with ``!`` for no password (None).
 
-    ``PasswdError`` for what cannot stand in the file.
+    ``PasswdError`` for what cannot stand in the file, or lets nobody in.
     """
     words = [word.strip() for word in options.split(",") if word.strip()]
-    if _NAME.fullmatch(name) is None:
-        raise PasswdError(f"{name!r} cannot be a user's name")
-    _, complaints = parse_rights(options, VOCABULARY)
-    if complaints:
-        raise PasswdError(complaints[0])
     if password is None:
         return f"{name} ! {','.join(words)}".rstrip()
     if not password:
         raise PasswdError("the password is empty")
     if len(password) > passwords.MAX_LENGTH:
         raise PasswdError(f"the password has more than {passwords.MAX_LENGTH} characters")
+    if passwords.CONTROL.search(password):
+        raise PasswdError("the password contains control characters, which no client can send "
+                          "(RFC 7617)")
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        raise PasswdError("the password is not UTF-8 text")
     return f"{name} {passwords.SCHEMES[scheme](name, password)} {','.join(words)}".rstrip()
 
 
-def replace_line(text: str, name: str, line: str | None) -> str:
+def check_name(name: str) -> None:
+    """Raise ``PasswdError`` unless a user may be called so."""
+    if _NAME.fullmatch(name) is None:
+        raise PasswdError(f"{name!r} cannot be a user's name: that has up to 128 letters, digits "
+                          "and _ . @ + -")
+
+
+def chosen_rights(options: str, expires: str | None) -> tuple[str, bool]:
+    """The third field of the line, and whether its last day is over; or ``PasswdError``."""
+    if expires is not None:
+        if not expires.strip() or "," in expires:
+            raise PasswdError(f"--expires {expires!r} is no date like 2027-01-31")
+        options += f",expires={expires.strip()}"
+    rights, complaints = parse_rights(options, VOCABULARY)
+    if complaints:
+        raise PasswdError(complaints[0])
+    return options, rights.has_expired(datetime.datetime.now(datetime.timezone.utc).date())
+
+
+def replace_line(data: bytes, name: str, line: str | None) -> bytes:
     """The file with the user's line replaced, added or (None) removed; the rest untouched.
 
-    A second line of the same user goes: the daemon heeds the last one.
+    Every other line that names the user goes too, be it unreadable: the daemon heeds the last
+    one.
     """
-    lines = text.removesuffix("\n").split("\n") if text else []
-    places = [index for index, old in enumerate(lines) if old.split()[:1] == [name]]
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    places = [index for index, old in enumerate(lines) if name in auth.named_users(old)]
     if line is None and not places:
         raise PasswdError(f"there is no user {name}")
     kept = [old for index, old in enumerate(lines) if index not in places]
     if line is not None:
-        kept.insert(places[0] if places else len(kept), line)
-    return "".join(f"{each}\n" for each in kept)
+        kept.insert(places[0] if places else len(kept), line.encode("utf-8"))
+    return b"".join(each + b"\n" for each in kept)
 
 
-def edit(path: str, name: str, line: str | None) -> None:
-    """Change the users file in one step; mode and owner stay, a new one is the directory's."""
-    path = os.path.abspath(path)
+def change(path: str, name: str, line: str | None) -> None:
+    """Change the users file in one step; mode and owner stay, a new one is the directory's.
+
+    A symbolic link stays, and what it leads to is changed.
+    """
+    path = _real_path(path)
     try:
-        found = os.stat(path if os.path.exists(path) else os.path.dirname(path))
-        mode, old = NEW_FILE_MODE, ""
-        if os.path.exists(path):
-            mode, old = found.st_mode & 0o777, _read(path)
-        new = replace_line(old, name, line)
-        try:
-            auth.parse_users(new.encode("utf-8"), VOCABULARY)
-        except auth.BrokenFile as err:
-            raise PasswdError(f"{path} would not be read by the daemon: {err}") from None
-        ids = (found.st_uid, found.st_gid) if os.geteuid() == 0 else (-1, -1)
-        io.write_file(path, new, mode=mode, uid=ids[0], gid=ids[1])
+        with edit.locked(path):
+            old = edit.read_file(path)
+            if old is None:
+                data, found = b"", os.stat(os.path.dirname(path))
+                mode = NEW_FILE_MODE
+            else:
+                data, found = old
+                mode = found.st_mode & 0o777
+            _users(path, data)
+            new = replace_line(data.removeprefix(codecs.BOM_UTF8), name, line)
+            if (name in _users(path, new)) is (line is None):
+                raise PasswdError(f"{path} would not be understood by the daemon")
+            ids = (found.st_uid, found.st_gid) if os.geteuid() == 0 else (-1, -1)
+            _hold_signals()
+            _write(path, new, mode, *ids)
+    except edit.EditError as err:
+        raise PasswdError(str(err)) from None
     except OSError as err:
         raise PasswdError(_why_not(path, err)) from None
 
 
-def check_directory(path: str) -> None:
-    """Raise ``PasswdError`` unless the users file's directory is there."""
-    path = os.path.abspath(path)
+def _users(path: str, data: bytes) -> Collection[str]:
+    """Names of those whom the daemon would serve; ``PasswdError`` if it would not read this."""
+    try:
+        return auth.parse_users(data, VOCABULARY)[0]
+    except auth.BrokenFile as err:
+        raise PasswdError(f"{path} would not be read by the daemon: {err}") from None
+
+
+def _hold_signals() -> None:
+    """Have nothing break this process off any more: it will end in a moment anyway."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+
+
+def _write(path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
+    """Replace the file; raises ``OSError`` only if it was not replaced."""
+    try:
+        io.write_file(path, data, mode=mode, uid=uid, gid=gid)
+    except OSError as err:
+        now = edit.read_file(path)
+        if now is None or now[0] != data:
+            raise
+        _warn(f"{path} is changed, but a power cut may undo that: {describe_os_error(err)}")
+
+
+def _real_path(path: str) -> str:
+    """Where the file is, behind links that may be followed; ``PasswdError`` if there is no way."""
+    try:
+        return edit.follow_links(path)
+    except edit.EditError as err:
+        raise PasswdError(str(err)) from None
+    except OSError as err:
+        raise PasswdError(_why_not(os.path.abspath(path), err)) from None
+
+
+def check_place(path: str) -> None:
+    """Raise ``PasswdError`` if the file cannot be read, or its directory is not there."""
+    path = _real_path(path)
     try:
         os.stat(os.path.dirname(path))
+        found = edit.read_file(path)
+        _users(path, b"" if found is None else found[0])
     except OSError as err:
         raise PasswdError(_why_not(path, err)) from None
-
-
-def _read(path: str) -> str:
-    """The text of a users file, without a byte order mark, which the daemon skips."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
-    except UnicodeDecodeError:
-        raise PasswdError(f"{path} is not UTF-8 text; save it as UTF-8") from None
 
 
 def _why_not(path: str, err: OSError) -> str:
@@ -183,9 +247,13 @@ def _owner(directory: str) -> str:
 
 def read_password() -> str:
     """Twice from the terminal, or a line of standard input."""
+    if sys.stdin is None:                   # the shell's <&-
+        raise PasswdError("no password was given")
     try:
         if not sys.stdin.isatty():
-            return sys.stdin.readline().rstrip("\n")
+            # No more than it takes to see that it is too long.
+            line = sys.stdin.readline(passwords.MAX_LENGTH + 3)
+            return line.removesuffix("\r\n" if line.endswith("\r\n") else "\n")
         password = getpass.getpass("Password: ")
         again = getpass.getpass("Again: ")
     except EOFError:
@@ -238,25 +306,29 @@ def users_file(paths: pathutils.Paths) -> str:
 
 def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     """Do it; what to print."""
+    if arguments.file == "":
+        raise PasswdError("--file is empty")
     path = arguments.file or users_file(paths)
     if arguments.delete:
-        edit(path, arguments.name, None)
+        change(path, arguments.name, None)
         return f"User {arguments.name} is removed from {path}"
+    check_name(arguments.name)
+    options, is_over = chosen_rights(arguments.options, arguments.expires)
     if not arguments.only_print:
-        check_directory(path)               # before anybody types a password in vain
+        check_place(path)                   # before anybody types a password in vain
     beside = ganeti_is_installed(paths)
     scheme, remark = choose_scheme(arguments.scheme, beside)
     _warn(remark)
-    options = arguments.options
-    if arguments.expires:
-        options += f",expires={arguments.expires}"
+    if arguments.expires and beside:
         _warn("Ganeti's own ganeti-rapi, which is installed here too, knows no last day: with it "
-              "this user would never expire" if beside else "")
+              "this user would never expire")
+    if is_over:
+        _warn(f"the last day of {arguments.name} is over already: this user cannot log in")
     password = None if scheme == NONE else read_password()
     line = user_line(arguments.name, password, options, scheme)
     if arguments.only_print:
         return line
-    edit(path, arguments.name, line)
+    change(path, arguments.name, line)
     return f"User {arguments.name} is in {path}"
 
 
@@ -264,7 +336,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     arguments = parse_arguments(argv)
     try:
-        found = run(arguments, pathutils.Paths.from_environment())
+        code = _say(run(arguments, pathutils.Paths.from_environment()))
+        # What is changed is changed, whether somebody can read that or not.
+        return code if arguments.only_print else constants.EXIT_SUCCESS
     except PasswdError as err:
         _warn(str(err))
         return constants.EXIT_FAILURE
@@ -274,13 +348,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)              # the prompt's line
         return INTERRUPTED
-    return _say(found)
 
 
 def _say(text: str) -> int:
     """Print a line; the exit code."""
     try:
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except UnicodeEncodeError:          # a name or path that this terminal cannot show
+            print(ascii(text), flush=True)
         return constants.EXIT_SUCCESS
     except OSError as err:
         # Python would try to print it again at its end, and show a traceback.
