@@ -240,7 +240,7 @@ def test_files_that_are_no_lists(authority, foreign, tmp_path):
         make_ssl_context(certificate(), client_ca=crl)
 
 
-def test_who_is_revoked_at_a_reload_has_no_connection_left(authority, robots):
+def test_a_reload_that_revokes_a_certificate_ends_its_connections(authority, robots):
     def context(*revoked):
         return make_ssl_context(certificate(), client_ca=str(authority.cert),
                                 client_crl=authority.crl(*revoked))
