@@ -114,6 +114,7 @@ def test_a_file_in_the_place_of_a_directory_is_left_alone(tmp_path):
 def test_a_file_with_another_beginning_is_left_alone(tmp_path):
     for name in ("SQLite", "notes"):
         (tmp_path / name).write_text(name)
+        (tmp_path / name).chmod(0o644)
         apply([Entry(f"{tmp_path}/{name}", 0o600, magic=(b"SQL", b"\x37"))])
     assert (mode(tmp_path / "SQLite"), mode(tmp_path / "notes")) == (0o600, 0o644)
 

@@ -14,6 +14,7 @@ import pwd
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from loopback import raise_loopback
@@ -48,6 +49,12 @@ def fill(root: Path, boot: bool) -> None:
     mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / "dev/shm")
     if boot:
         mount("-t", "cgroup2", "cgroup2", root / "sys/fs/cgroup")
+        mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / "tmp")
+        return
+    # A /tmp of its own, and on disk: tests make files that are too large for one.
+    folder = tempfile.mkdtemp(prefix="tmp-", dir=root / "var/tmp")
+    os.chmod(folder, 0o1777)
+    mount("--bind", folder, root / "tmp")
 
 
 def move_in(root: Path) -> None:
