@@ -100,24 +100,27 @@ def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
     assert skips.gaps(target) == [(13, 5000)]
 
 
-def purged(paths, damage):
+def purged(paths, *damaged):
     with sqlite3.connect(paths.master_db, isolation_level=None) as connection:
         verify.schema.prepare(connection)
         for number in (4, 5, 7, 11):
             purge.delete(connection, [number])
         assert verify.full(connection) == []
-        connection.execute(f"UPDATE cluster_value SET value = '9' WHERE name = '{damage}'")
+        for name in damaged:
+            connection.execute("UPDATE cluster_value SET value = '9' WHERE name = ?", (name,))
 
 
-def test_purged_jobs_are_not_lost_though_the_gaps_are(paths):
-    purged(paths, "queue.gaps")
+@pytest.mark.parametrize("damaged", [["queue.gaps"], ["queue.skipped"],
+                                     ["queue.gaps", "queue.skipped"]])
+def test_purged_jobs_are_not_lost_though_the_gaps_are(paths, damaged):
+    purged(paths, *damaged)
     target, losses = build(paths)
     assert losses.jobs == [] and losses.last == 12
     assert skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
 
 
 def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
-    purged(paths, "none")
+    purged(paths)
     spoil(paths, "DELETE FROM job_job WHERE id = 9")
     target, losses = build(paths)
     assert losses.jobs == [9] and skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]

@@ -226,15 +226,19 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
 def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tuple[int, int]]:
     """Gaps, as far as they can be told from what is there.
 
-    All that is missing, if so many ids were passed over or purged; otherwise some jobs were
-    lost, and only what is too long for a loss is a gap.
+    All that is missing, if so many ids were passed over or purged, or if that is not known
+    either but no trace of those jobs is left in tables that are whole. Otherwise some jobs
+    were lost, and only what is too long for a loss is a gap.
     """
     there = sorted({0, *jobs.rows, *jobs.ops, last + 1})
     runs = [(before + 1, after - 1) for before, after in zip(there, there[1:])
             if after - before > 1]
-    with contextlib.suppress(*verify.UNREADABLE):
-        if skips.count(source) == sum(end - first + 1 for first, end in runs):
-            return runs
+    try:
+        explained = skips.count(source) == sum(end - first + 1 for first, end in runs)
+    except verify.UNREADABLE:
+        explained = not jobs.broken("job_job", "job_op")
+    if explained:
+        return runs
     return [(first, end) for first, end in runs if end - first + 2 > _RUN]
 
 
