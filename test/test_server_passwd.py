@@ -444,7 +444,7 @@ def test_an_interrupt_during_the_change_comes_too_late(command, users, monkeypat
     write_file = passwd.io.write_file
 
     def late(*arguments, **words):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)      # to this thread, which is all of the program
         write_file(*arguments, **words)
     monkeypatch.setattr(passwd.io, "write_file", late)
     assert command("admin")[0] == 0
