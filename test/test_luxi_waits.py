@@ -75,6 +75,9 @@ def test_answers_reach_those_who_wait(scene, master):
 def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
     scene = Scene(loop, str(tmp_path / "socket"))
     futures = [scene.wait() for _ in range(3)]
+    joined = threading.Event()
+    loop.call_threadsafe(joined.set)        # it is called after what was asked for before
+    assert joined.wait(20)
     with server.accept()[0] as other:
         assert other.recv(4096).count(b"\x03") == 1
         other.sendall(OK + b"\x03")
