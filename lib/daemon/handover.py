@@ -43,10 +43,16 @@ MAX_SOCKETS = 16
 _ASIDE = 64
 #: Bytes of the end of what a failed successor wrote to standard error.
 _LAST_WORDS = 2000
+#: Seconds that a killed process may take to be gone; init collects it, not we.
+_KILL_TIMEOUT = 5.0
 _VARIABLE = "GANETI_SUCCESSION"
 #: Only the new process knows its number before it becomes the program. The folder may be
 #: root's, and whoever starts the successor is root no more.
 _SCRIPT = '{ cd "$0" 2>/dev/null || cd /; } && LISTEN_PID=$$ && export LISTEN_PID && exec "$@"'
+#: The successor must be a child of init's, and of ours no more, before the service manager is
+#: told of it: systemd decides at that moment whether it will hear of the end of its new main
+#: process, and kills one at a stop, without SIGTERM's grace, of which it will not.
+_ORPHAN = 'sh -c "$@" >&2 & echo $!'
 
 
 def take_sockets(environment: Environment) -> list[socket.socket]:
@@ -126,10 +132,9 @@ class Successor:
         """Kill it; it may have ended already."""
         self.ready_reader.close()
         self._close_stderr()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):
             os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            _await_end(self.pid, _KILL_TIMEOUT)
 
     def _last_words(self) -> str:
         """The end of what it wrote, lines joined; '' for nothing."""
@@ -161,9 +166,11 @@ def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], 
     actions = [(os.POSIX_SPAWN_DUP2, fd, FIRST + index) for index, fd in enumerate(aside)]
     if stderr >= 0:
         actions.append((os.POSIX_SPAWN_DUP2, stderr, 2))
+    number, number_writer = os.pipe2(os.O_CLOEXEC)
+    actions.append((os.POSIX_SPAWN_DUP2, number_writer, 1))
     try:
-        pid = os.posix_spawn(
-            "/bin/sh", ["sh", "-c", _SCRIPT, folder, *argv],
+        shell = os.posix_spawn(
+            "/bin/sh", ["sh", "-c", _ORPHAN, "sh", _SCRIPT, folder, *argv],
             {**environment, "LISTEN_FDS": str(len(listeners)),
              _VARIABLE: f"{last - 1} {last}"}, file_actions=actions)
     except OSError:
@@ -173,9 +180,15 @@ def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], 
         raise
     finally:
         ready_writer.close()
-        for fd in aside:
+        for fd in (*aside, number_writer):
             os.close(fd)
-    return Successor(pid, ready_reader, stderr)
+    with open(number, "rb") as file:
+        pid = file.read().strip()
+    os.waitpid(shell, 0)
+    if not pid.isdigit():
+        ready_reader.close()
+        raise OSError(errno.EAGAIN, "the shell could not start it")
+    return Successor(int(pid), ready_reader, stderr)
 
 
 def can_follow() -> bool:
@@ -197,7 +210,7 @@ def follow(pid_file: PidFile, pid: int) -> int | None:
     while True:
         _await_end(pid)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+            os.waitpid(pid, os.WNOHANG)     # ours after all where we are a container's init
         following = pid_file.read()
         if not pid_file.is_in_place():
             return None
@@ -206,7 +219,7 @@ def follow(pid_file: PidFile, pid: int) -> int | None:
         pid = following
 
 
-def _await_end(pid: int) -> None:
+def _await_end(pid: int, timeout: float | None = None) -> None:
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -214,6 +227,6 @@ def _await_end(pid: int) -> None:
     try:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
-        poll.poll()
+        poll.poll(None if timeout is None else timeout * 1000)
     finally:
         os.close(fd)

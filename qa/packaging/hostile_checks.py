@@ -124,8 +124,18 @@ def end() -> None:
             stop(program)
 
 
-def judge(action: Callable[[], None], alone: float, took: float) -> None:
-    """Show both times; fail where he cost more than the bound."""
+def judge(action: Callable[[], None], alone: float, again: Callable[[], None] = end) -> None:
+    """Show how long it takes with him; fail where he costs more than the bound.
+
+    A machine that is busy otherwise may be slow once; what he holds up is slow every time.
+    ``again`` makes room for another try.
+    """
+    took = seconds(action)
+    for _ in range(2):
+        if took < alone + BOUND:
+            break
+        again()
+        took = seconds(action)
     words = f"{action.__name__}: {alone:.2f} s alone, {took:.2f} s with him"
     print(f"    {words}", flush=True)
     assert took < alone + BOUND, words
@@ -140,13 +150,12 @@ def a_local_user_without_rights_holds_nobody_up() -> None:
         alone[action] = seconds(action)
     with meddler("ganeti-rapi", "ganeti-masterd"):
         for action in (reload, hand_over):
-            took = seconds(action)
-            judge(action, alone[action], took)
+            judge(action, alone[action], again=lambda: None)
         end()
     alone[start] = seconds(start)
     end()
     with meddler():
-        judge(start, alone[start], seconds(start))
+        judge(start, alone[start])
         get(connection(), "/2/info")
         end()
 
