@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -11,15 +13,19 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give li
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A directory with a file, links to it, and a directory with its link."""
-    (tmp_path / "file").write_text("text")
-    (tmp_path / "link").symlink_to("file")
-    (tmp_path / "far").symlink_to(tmp_path / "link")
-    (tmp_path / "rooms").mkdir()
-    (tmp_path / "rooms/up").symlink_to("../file")
-    (tmp_path / "door").symlink_to("rooms")
-    return tmp_path
+def folder():
+    """A directory that everybody may enter, with a file, links to it, and a directory with its
+    link."""
+    with tempfile.TemporaryDirectory() as name:     # others may not enter tmp_path
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "file").write_text("text")
+        (place / "link").symlink_to("file")
+        (place / "far").symlink_to(place / "link")
+        (place / "rooms").mkdir()
+        (place / "rooms/up").symlink_to("../file")
+        (place / "door").symlink_to("rooms")
+        yield place
 
 
 # -- links ------------------------------------------------------------------------------
@@ -60,8 +66,6 @@ def test_a_link_of_somebody_else_is_not_followed(folder, strange):
 @needs_root
 def test_users_may_follow_their_own_links(folder):
     os.lchown(folder / "link", 65534, -1)
-    for place in (folder, *folder.parents[:3]):
-        os.chmod(place, 0o755)
     os.seteuid(65534)
     try:
         assert edit.follow_links(str(folder / "link")) == os.path.realpath(folder / "file")
@@ -168,8 +172,6 @@ def test_what_cannot_be_a_lock_is_named(folder, plant):
 
 @needs_root
 def test_where_nobody_may_write_there_is_no_waiting(folder):
-    for place in (folder, *folder.parents[:3]):
-        os.chmod(place, 0o755)
     clock = Clock()
     os.seteuid(65534)
     try:
