@@ -72,6 +72,7 @@ def test_a_process_that_stays_passes_on_signals(cluster):
     cluster.until(lambda: not Path(f"/proc/{second}").exists())
     assert cluster.get("/2/info").status == 200 and third != stays
     os.kill(stays, signal.SIGUSR1)          # means nothing to the one that stays, either
+    front_said(cluster, f"pid={stays} WARNING Received SIGUSR1, which means nothing")
     os.kill(stays, signal.SIGHUP)
     assert cluster.get("/2/info").status == 200
     assert cluster.stop("rapi") == 0
