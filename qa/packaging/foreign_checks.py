@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import RUN, check, listens, until
+from machine import RUN, check, connection, get, listens, until
 from services import (FRONT, UNITS, Load, file_with, hand_over, is_active, kill, lines,
                       main_pid, processes, running, send, show, start, stop, systemctl, told)
 
@@ -45,6 +45,7 @@ def unit(text: str) -> Iterator[None]:
         with file_with(UNIT, text):
             systemctl("start", FRONT)
             until(lambda: listens(5080), "the front")
+            get(connection(), "/version")       # while it starts it takes no SIGUSR2
             yield
             systemctl("stop", FRONT)
     finally:
