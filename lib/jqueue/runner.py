@@ -130,9 +130,10 @@ class Runner:
             if entry is None or entry.phase is Phase.ENDING:
                 return False, f"Job {job_id} not found in queue"
             pending = entry.job.ops[entry.index + (entry.phase is Phase.RUNNING):]
-            if entry.cancel.is_set() or not pending:
-                return False, (f"Job {job_id} is being canceled" if entry.cancel.is_set()
-                               else f"Job {job_id} has no pending opcodes")
+            if entry.cancel.is_set():
+                return False, f"Job {job_id} is being canceled"
+            if not pending:             # luxid signals such a job's process, and says so: true
+                return True, f"Job {job_id} has no pending opcodes; the one that runs goes on"
             for op in pending:
                 op.priority = priority
             task = entry.task
