@@ -109,7 +109,7 @@ def test_the_priority_of_an_opcode_that_runs_stays(scene):
     assert [item.priority for item in scene.wait(job_id).ops] == [0, -7, -7]
 
 
-def test_a_job_whose_last_opcode_runs_cannot_be_moved(scene):
+def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
     job_id = scene.submit(op("hold"))
     scene.reach(job_id, "running")
     assert scene.queue.change_priority(job_id, -7).result(PATIENCE) == (
