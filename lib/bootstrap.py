@@ -150,7 +150,7 @@ def _twice(words: Sequence[str]) -> str:
 
 
 def _nodes_needed(template: str) -> int:
-    """How many simulated nodes an instance of a disk template needs, the master aside."""
+    """Return how many simulated nodes an instance of a disk template needs."""
     if template not in storage.VOLUMES:
         return 0
     return 2 if template == DiskTemplate.DRBD else 1

@@ -20,7 +20,7 @@ class DaemonError(errors.Error):
 
 @dataclass(frozen=True)
 class Options:
-    """What every daemon's command line can say."""
+    """Options that every daemon's command line has."""
 
     foreground: bool = False
     debug: bool = False

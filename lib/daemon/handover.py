@@ -47,7 +47,7 @@ _LAST_WORDS = 2000
 _KILL_TIMEOUT = 5.0
 _VARIABLE = "GANETI_SUCCESSION"
 #: Only the new process knows its number before it becomes the program. The folder may be
-#: root's, and whoever starts the successor is root no more.
+#: root's, and the predecessor has given up root's rights.
 _SCRIPT = '{ cd "$0" 2>/dev/null || cd /; } && LISTEN_PID=$$ && export LISTEN_PID && exec "$@"'
 #: The successor must be a child of init's, and of ours no more, before the service manager is
 #: told of it: systemd decides at that moment whether it will hear of the end of its new main
@@ -79,7 +79,7 @@ def take_sockets(environment: Environment) -> list[socket.socket]:
 
 
 class Inherited:
-    """What a successor has of its predecessor, besides the sockets."""
+    """The things that a successor inherits from its predecessor, besides the sockets."""
 
     def __init__(self, ready_writer: socket.socket, pid_fd: int) -> None:
         self._ready_writer = ready_writer
@@ -187,6 +187,8 @@ def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], 
     os.waitpid(shell, 0)
     if not pid.isdigit():
         ready_reader.close()
+        if stderr >= 0:
+            os.close(stderr)
         raise OSError(errno.EAGAIN, "the shell could not start it")
     return Successor(int(pid), ready_reader, stderr)
 
