@@ -1,9 +1,7 @@
 """The package under the tests, for this process and for every child that a test starts.
 
-The modules lie in lib/ and are imported as ``ganeti``: a folder of the test
-run's own holds a link of that name, and only this folder is on the path (lib/
-itself never is, its ``http`` would hide the standard library's).
-GANETI_TEST_LIB names another copy to test: the build tree's or an installed one.
+GANETI_TEST_LIB names the folders to find it in, if not lib/ of this checkout: those of a
+build outside the source tree, or an installed copy's.
 """
 
 import atexit
@@ -14,28 +12,25 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
-LIB = Path(os.environ.get("GANETI_TEST_LIB") or SOURCE / "lib").resolve()
+LIB = os.environ.get("GANETI_TEST_LIB") or str(SOURCE / "lib")
 
 
-def _folder() -> Path:
-    """A folder that lives as long as this process, with ``ganeti`` in it."""
-    folder = Path(tempfile.mkdtemp(prefix="ganeti-test-"))
-    owner = os.getpid()
+def _scratch() -> str:
+    """A folder that lives as long as this process."""
+    folder, owner = tempfile.mkdtemp(prefix="ganeti-test-"), os.getpid()
 
     def remove() -> None:
         if os.getpid() == owner:  # a forked child of a test leaves it alone
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
-    (folder / "ganeti").symlink_to(LIB)
     return folder
 
 
-FOLDER = _folder()
-sys.path.insert(0, str(FOLDER))
-os.environ["PYTHONPATH"] = str(FOLDER)
+sys.path[:0] = LIB.split(os.pathsep)
+os.environ["PYTHONPATH"] = LIB
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(FOLDER / "hypothesis"))
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", _scratch())
 for name in ("GANETI_ROOTDIR", "GANETI_HOSTNAME"):
     os.environ.pop(name, None)
 

@@ -7,17 +7,19 @@ own (lower numbers), or from its own package; front and master never meet.
 import ast
 import functools
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 TOP = Path(__file__).resolve().parent.parent
-LIB = TOP / "lib"
+LIB = TOP / "lib/ganeti"
 
 #: (floor, column, the modules of it). ``x.*``: whatever else package x holds.
 FLOORS: list[tuple[int, str, str]] = [
-    (0, "shared", "constants errors _autoconf"),
+    (0, "shared", "constants errors"),
     (0, "front", "http.errors rapi.client"),
     (1, "shared", "pathutils ht serializer pattern"),
     (1, "front", "http.head http.message http.hello"),
@@ -73,7 +75,6 @@ CMDLIB_SHARED = {
 #: Modules without a test file of their own, and why.
 UNTESTED = {
     "constants": "words only; whoever uses them tests them",
-    "_autoconf": "generated",
     "daemon.base": "a class of empty steps; every test of a daemon goes through it",
     "jqueue.task": "types only; every test of the queue goes through them",
 }
@@ -82,7 +83,7 @@ UNTESTED = {
 # -- reading the sources ---------------------------------------------------------
 
 def module_name(path: Path) -> str:
-    """lib/http/message.py -> http.message; lib/http/__init__.py -> http; lib/__init__.py -> ''."""
+    """http/message.py -> http.message; http/__init__.py -> http; __init__.py -> ''."""
     parts = path.relative_to(LIB).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -90,8 +91,7 @@ def module_name(path: Path) -> str:
 @functools.cache
 def modules() -> dict[str, Path]:
     """Every module of the package by its name below ``ganeti``."""
-    return {module_name(path): path for path in sorted(LIB.rglob("*.py"))
-            if path.name != "_autoconf.py"}
+    return {module_name(path): path for path in sorted(LIB.rglob("*.py"))}
 
 
 @functools.cache
@@ -172,7 +172,7 @@ everywhere = pytest.mark.parametrize("name", sorted(set(modules()) - ROOMS))
 
 # -- floors and columns ----------------------------------------------------------
 
-@pytest.mark.parametrize("row", sorted(set(plan()) - {"_autoconf"}))
+@pytest.mark.parametrize("row", sorted(plan()))
 def test_every_room_of_the_plan_exists(row: str) -> None:
     name = row.removesuffix(".*")
     assert name in modules(), f"lib/{name.replace('.', '/')} is missing"
@@ -260,7 +260,7 @@ def test_http_knows_nothing_of_rapi(name: str) -> None:
 
 
 def test_messages_know_nothing_of_sockets() -> None:
-    assert "http.message" in modules(), "lib/http/message.py is missing"
+    assert "http.message" in modules(), "lib/ganeti/http/message.py is missing"
     assert_never_imports("http.message", "socket", "ssl", "selectors", "http", "socketserver")
 
 
@@ -293,7 +293,7 @@ def test_the_queue_knows_no_opcode_by_name(name: str) -> None:
 
 
 def test_the_client_is_a_file_of_its_own() -> None:
-    assert CLIENT in modules(), "lib/rapi/client.py is missing"
+    assert CLIENT in modules(), "lib/ganeti/rapi/client.py is missing"
     assert not our_imports(CLIENT)
 
 
@@ -344,7 +344,7 @@ def test_only_the_store_speaks_sql() -> None:
 
 
 def test_one_table_translates_errors_to_statuses() -> None:
-    assert "rapi.faults" in modules(), "lib/rapi/faults.py is missing"
+    assert "rapi.faults" in modules(), "lib/ganeti/rapi/faults.py is missing"
     assert "errors" in our_imports("rapi.faults")
 
 
@@ -390,7 +390,7 @@ def test_every_opcode_has_its_logical_unit(word: str) -> None:
         assert f"cmdlib.{snake(word)}" not in modules(), f"{word} is carried out and forwarded"
         return
     unit = f"cmdlib.{snake(word)}"
-    assert unit in modules(), f"lib/cmdlib/{snake(word)}.py is missing"
+    assert unit in modules(), f"lib/ganeti/cmdlib/{snake(word)}.py is missing"
     assert f"LU{word}" in classes(unit), f"{unit} has no class LU{word}"
 
 
@@ -421,7 +421,14 @@ def test_every_module_has_its_test_file(name: str) -> None:
 
 
 def test_untested_modules_exist() -> None:
-    assert set(UNTESTED) - {"_autoconf"} <= set(modules())
+    assert set(UNTESTED) <= set(modules())
+
+
+def test_lib_is_an_ordinary_entry_of_the_path() -> None:
+    assert [path.name for path in (TOP / "lib").iterdir()
+            if path.name not in ("__pycache__", "_ganeti_build.py")] == ["ganeti"]
+    subprocess.run([sys.executable, "-P", "-c", "import http.client, ganeti.server.rapi"],
+                   env={"PYTHONPATH": str(TOP / "lib")}, check=True)
 
 
 def test_no_test_hides_a_standard_module() -> None:

@@ -15,7 +15,7 @@ MAKEFILE = (TOP / "Makefile.am").read_text(encoding="utf-8")
 SOURCE_FOLDERS = ("autotools", "daemons", "devel", "doc", "lib", "man", "qa", "test", "tools")
 #: Generated into a source folder when one builds inside the source tree.
 GENERATED = {"autotools/install-sh", "autotools/missing", "autotools/py-compile",
-             "lib/_autoconf.py", "daemons/ganeti-rapi", "daemons/ganeti-masterd",
+             "lib/_ganeti_build.py", "daemons/ganeti-rapi", "daemons/ganeti-masterd",
              "tools/ganeti-cluster", "tools/rapi-passwd",
              *(str(path.relative_to(TOP)).removesuffix(".in")
                for path in (TOP / "doc/examples").glob("*.in"))}
@@ -71,8 +71,8 @@ def test_every_module_is_installed_below_the_private_directory() -> None:
     folders = {name[len("dist_"):-len("_PYTHON")]: values
                for name, values in file_lists().items() if name.endswith("_PYTHON")}
     for word, values in folders.items():
-        folder = values[0].rpartition("/")[0].removeprefix("lib").strip("/")
-        target = f"{word}dir = $(pkgdatadir)/ganeti/{folder}".rstrip("/")
+        folder = values[0].rpartition("/")[0].removeprefix("lib/")
+        target = f"{word}dir = $(pkgdatadir)/{folder}"
         assert f"\n{target}\n" in MAKEFILE, f"no line {target!r} in Makefile.am"
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_a_symbolic_link() -> None:
 
 
 def test_what_pathutils_asks_of_configure_is_generated() -> None:
-    asked = set(re.findall(r'\bconfigured\("(\w+)"', (TOP / "lib/pathutils.py").read_text()))
+    asked = set(re.findall(r'\bconfigured\("(\w+)"', (TOP / "lib/ganeti/pathutils.py").read_text()))
     generated = set(re.findall(r"^\t  echo '(\w+) = ", MAKEFILE, re.M))
     assert asked and asked <= generated
 
@@ -97,7 +97,7 @@ def test_what_pathutils_asks_of_configure_is_generated() -> None:
 def test_defaults_are_the_same_with_and_without_configure() -> None:
     configure = (TOP / "configure.ac").read_text(encoding="utf-8")
     defaults = dict(re.findall(r"\[with_(\w+)=(\S+)\]\)$", configure, re.M))
-    said = (TOP / "lib/pathutils.py").read_text(encoding="utf-8")
+    said = (TOP / "lib/ganeti/pathutils.py").read_text(encoding="utf-8")
     assert sorted(defaults) == ["daemons_group", "masterd_user", "os_search_path", "rapi_user"]
     for text in ",".join(defaults.values()).split(","):
         assert f'"{text}"' in said

@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-#: The package; another copy can be named, as for the tests.
-LIB = Path(os.environ.get("GANETI_TEST_LIB") or TOP / "lib").resolve()
+#: The folder with the package; another one can be named, as for the tests.
+LIB = os.environ.get("GANETI_TEST_LIB") or str(TOP / "lib")
 HOST = "node1.example.com"
 PATIENCE = 60.0
 #: Exit codes of a suite that could not be run, and of one that missed nothing but figures
@@ -45,17 +45,15 @@ def _make_folder():
                     child.wait()
             shutil.rmtree(folder, ignore_errors=True)
     atexit.register(remove)
-    (Path(folder) / "python").mkdir()
-    (Path(folder) / "python/ganeti").symlink_to(LIB)
     return folder
 
 
 _folder = _make_folder()
-sys.path.insert(0, f"{_folder}/python")
+sys.path.insert(0, LIB)
 #: For daemons: the package, and compiled files, which make a restart twice as fast.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
                if name not in ("PYTHONDONTWRITEBYTECODE", "GANETI_ROOTDIR", "GANETI_HOSTNAME")}
-ENVIRONMENT.update(PYTHONPATH=f"{_folder}/python", PYTHONPYCACHEPREFIX=f"{_folder}/cache")
+ENVIRONMENT.update(PYTHONPATH=LIB, PYTHONPYCACHEPREFIX=f"{_folder}/cache")
 
 from ganeti import luxi  # noqa: E402 (the package has just been put on the path)
 from ganeti.pathutils import Paths  # noqa: E402

@@ -106,13 +106,11 @@ def our_front(folder, luxi_socket, pem=None):
     for part in ("var/run/ganeti", "var/log/ganeti", "var/lib/ganeti/rapi"):
         (root / part).mkdir(parents=True)
     (root / "var/lib/ganeti/rapi/users").write_text("admin secret write\n")
-    (root / "python").mkdir()
-    (root / "python/ganeti").symlink_to(TOP / "lib")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "GANETI_ROOTDIR": str(root),
-                   "PYTHONPATH": str(root / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+                   "PYTHONPATH": str(TOP / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
     speech = ["--ssl-cert", str(pem), "--ssl-key", str(pem)] if pem else ["--no-ssl"]
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", "ganeti.server.rapi", "-f", *speech, "-b", "127.0.0.1",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 try:
-    _CONFIGURED: dict[str, Any] = vars(importlib.import_module("ganeti._autoconf"))
+    _CONFIGURED: dict[str, Any] = vars(importlib.import_module("_ganeti_build"))
 except ModuleNotFoundError:
     _CONFIGURED = {}
 
