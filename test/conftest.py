@@ -39,6 +39,5 @@ try:
 except ImportError:
     pass
 else:  # the same examples on every run, and no verdict by the clock
-    hypothesis.settings.register_profile(
-        "ganeti", derandomize=True, deadline=None, database=None)
+    hypothesis.settings.register_profile("ganeti", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("ganeti")

@@ -23,28 +23,43 @@ FLOORS: list[tuple[int, str, str]] = [
     (0, "front", "http.errors rapi.client"),
     (1, "shared", "pathutils ht serializer pattern"),
     (1, "front", "http.head http.message http.hello"),
-    (2, "front", "http.reader http.pool http.rights http.passwords http.cors"
-                 " http.conditional http.coding"),
+    (
+        2,
+        "front",
+        "http.reader http.pool http.rights http.passwords http.cors http.conditional http.coding",
+    ),
     (2, "shared", "utils.* params ipolicy qfilter"),
     (2, "master", "locking schema upkeep.wal"),
     (3, "shared", "daemon.* objects opcodes.* jobrules other_ganeti"),
-    (3, "front", "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
-                 " http.seats http.connection http.server http.access"),
+    (
+        3,
+        "front",
+        "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
+        " http.seats http.connection http.server http.access",
+    ),
     (3, "front", "http.tls http.certificate http.revocation http.log_budget"),
     (3, "master", "store hooks"),
     (4, "shared", "luxi.* server.options"),
     (4, "front", "rapi.faults rapi.permissions"),
     (4, "master", "storage osdef hypervisor.* lookup ssconf reservations upkeep.dbfile"),
-    (5, "front", "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"
-                 " rapi.precondition"),
+    (
+        5,
+        "front",
+        "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"
+        " rapi.precondition",
+    ),
     (5, "master", "config node jqueue.* upkeep.walcheck layout"),
     (6, "front", "rapi.rlib2.*"),
     (6, "master", "cmdlib.base query.* certificate upkeep.verify upkeep.sealing"),
     (7, "front", "rapi.connector rapi.reference"),
     (7, "master", "cmdlib.* bootstrap upkeep.backup upkeep.rebuild"),
     (8, "front", "server.rapi server.application server.listening server.mastership"),
-    (8, "master", "mcpu server.luxid server.calls upkeep.restore upkeep.salvage upkeep.upgrade"
-                  " upkeep.renewal upkeep.ensure_dirs"),
+    (
+        8,
+        "master",
+        "mcpu server.luxid server.calls upkeep.restore upkeep.salvage upkeep.upgrade"
+        " upkeep.renewal upkeep.ensure_dirs",
+    ),
     (9, "front", "server.passwd"),
     (9, "master", "server.masterd server.cluster"),
 ]
@@ -81,6 +96,7 @@ UNTESTED = {
 
 
 # -- reading the sources ---------------------------------------------------------
+
 
 def module_name(path: Path) -> str:
     """http/message.py -> http.message; http/__init__.py -> http; __init__.py -> ''."""
@@ -172,6 +188,7 @@ everywhere = pytest.mark.parametrize("name", sorted(set(modules()) - ROOMS))
 
 # -- floors and columns ----------------------------------------------------------
 
+
 @pytest.mark.parametrize("row", sorted(plan()))
 def test_every_room_of_the_plan_exists(row: str) -> None:
     name = row.removesuffix(".*")
@@ -211,13 +228,15 @@ def test_words_import_nothing_of_ours() -> None:
 def test_the_columns_never_meet(name: str) -> None:
     _, column = place(name) or pytest.fail(f"{name} stands on no floor")
     allowed = {"shared", column}
-    strangers = [other for other in sorted(our_imports(name))
-                 if (place(other) or (0, ""))[1] not in allowed]
+    strangers = [
+        other for other in sorted(our_imports(name)) if (place(other) or (0, ""))[1] not in allowed
+    ]
     assert not strangers, f"{name} ({column}) imports {strangers}"
 
 
 def circles() -> list[str]:
     """Modules that reach themselves by following imports."""
+
     def reaches(start: str) -> set[str]:
         seen: set[str] = set()
         ahead = set(our_imports(start))
@@ -227,6 +246,7 @@ def circles() -> list[str]:
                 seen.add(name)
                 ahead |= our_imports(name)
         return seen
+
     return [name for name in sorted(modules()) if name in reaches(name)]
 
 
@@ -236,17 +256,23 @@ def test_no_imports_run_in_a_circle() -> None:
 
 # -- what a room must not know ----------------------------------------------------
 
+
 def inside(*packages: str) -> list[str]:
     """Modules of some packages, themselves included, without the copied client."""
-    return [name for name in sorted(modules()) if name != CLIENT
-            and any(name == package or name.startswith(package + ".") for package in packages)]
+    return [
+        name
+        for name in sorted(modules())
+        if name != CLIENT
+        and any(name == package or name.startswith(package + ".") for package in packages)
+    ]
 
 
 def assert_never_imports(name: str, *forbidden: str) -> None:
     """Fail when a module imports one of these or what is inside of them."""
     for dotted in sorted(imported_names(name)):
-        assert not any(dotted == word or dotted.startswith(word + ".") for word in forbidden), \
+        assert not any(dotted == word or dotted.startswith(word + ".") for word in forbidden), (
             f"{name} imports {dotted}"
+        )
 
 
 def test_the_rooms_of_these_rules_are_there() -> None:
@@ -266,30 +292,47 @@ def test_messages_know_nothing_of_sockets() -> None:
 
 @pytest.mark.parametrize("name", inside("rapi"))
 def test_rapi_knows_nothing_of_sockets(name: str) -> None:
-    assert_never_imports(name, "socket", "ssl", "selectors", "socketserver", "http.server",
-                         "ganeti.http.server")
+    assert_never_imports(
+        name, "socket", "ssl", "selectors", "socketserver", "http.server", "ganeti.http.server"
+    )
 
 
 def test_errors_know_nothing_of_http() -> None:
     assert_never_imports("errors", "http", "ganeti.http", "urllib")
-    statuses = [node.value for node in ast.walk(tree("errors"))
-                if isinstance(node, ast.Constant) and type(node.value) is int
-                and 400 <= node.value <= 599]
+    statuses = [
+        node.value
+        for node in ast.walk(tree("errors"))
+        if isinstance(node, ast.Constant) and type(node.value) is int and 400 <= node.value <= 599
+    ]
     assert not statuses, f"errors.py holds HTTP statuses: {statuses}"
 
 
 @pytest.mark.parametrize("name", inside("opcodes"))
 def test_opcodes_know_nothing_of_execution(name: str) -> None:
-    assert_never_imports(name, "os", "subprocess", "threading", "socket", "sqlite3", "time",
-                         "shutil", "ganeti.daemon", "ganeti.utils", "ganeti.pathutils")
+    assert_never_imports(
+        name,
+        "os",
+        "subprocess",
+        "threading",
+        "socket",
+        "sqlite3",
+        "time",
+        "shutil",
+        "ganeti.daemon",
+        "ganeti.utils",
+        "ganeti.pathutils",
+    )
 
 
 @pytest.mark.parametrize("name", inside("jqueue"))
 def test_the_queue_knows_no_opcode_by_name(name: str) -> None:
     text = modules()[name].read_text(encoding="utf-8")
     named = re.findall(r"\bOp[A-Z][a-z]+[A-Z]\w+|\bOP_(?!ID)[A-Z]+_[A-Z_]+", text)
-    assert not [word for word in named if not word.startswith(("OP_STATUS", "OpPrereq", "OpExec",
-                                                               "OpCode", "OpRetry"))], named
+    assert not [
+        word
+        for word in named
+        if not word.startswith(("OP_STATUS", "OpPrereq", "OpExec", "OpCode", "OpRetry"))
+    ], named
 
 
 def test_the_client_is_a_file_of_its_own() -> None:
@@ -299,6 +342,7 @@ def test_the_client_is_a_file_of_its_own() -> None:
 
 # -- what only one room does --------------------------------------------------------
 
+
 def users_of(found: Callable[[str], bool]) -> set[str]:
     """Modules for which something holds."""
     return {name for name in modules() if found(name)}
@@ -307,28 +351,43 @@ def users_of(found: Callable[[str], bool]) -> set[str]:
 def names(name: str, *suffixes: str) -> bool:
     """Does a module use or import one of these dotted names, in whole or at its end?"""
     used = {dotted for dotted, _ in dotted_names(name)} | set(imported_names(name))
-    return any(dotted == suffix or dotted.endswith("." + suffix)
-               for dotted in used for suffix in suffixes)
+    return any(
+        dotted == suffix or dotted.endswith("." + suffix) for dotted in used for suffix in suffixes
+    )
 
 
 def test_only_servers_read_a_command_line() -> None:
     readers = users_of(lambda name: names(name, "argparse", "optparse", "getopt", "sys.argv"))
-    readers |= users_of(lambda name: any(
-        dotted.startswith(("argparse.", "optparse.", "getopt.")) for dotted in
-        imported_names(name)))
+    readers |= users_of(
+        lambda name: any(
+            dotted.startswith(("argparse.", "optparse.", "getopt."))
+            for dotted in imported_names(name)
+        )
+    )
     assert readers, "no program reads its command line"
     assert all(name.startswith("server.") for name in readers), sorted(readers)
 
 
 def test_only_pathutils_joins_paths() -> None:
-    joiners = users_of(lambda name: names(name, "path.join", "posixpath", "posixpath.join",
-                                          "pathlib", "pathlib.Path", "pathlib.PurePath"))
+    joiners = users_of(
+        lambda name: names(
+            name,
+            "path.join",
+            "posixpath",
+            "posixpath.join",
+            "pathlib",
+            "pathlib.Path",
+            "pathlib.PurePath",
+        )
+    )
     assert joiners == {"pathutils"}
 
 
 def test_only_store_and_io_sync_to_disk() -> None:
-    assert users_of(lambda name: names(name, "fsync", "fdatasync", "os.sync")) <= \
-        {"store", "utils.io"}
+    assert users_of(lambda name: names(name, "fsync", "fdatasync", "os.sync")) <= {
+        "store",
+        "utils.io",
+    }
     assert names("utils.io", "fsync")
 
 
@@ -356,6 +415,7 @@ def test_no_module_is_two_modules(name: str) -> None:
 
 # -- names predict each other ---------------------------------------------------------
 
+
 def snake(camel: str) -> str:
     """InstanceStartup -> instance_startup."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower()
@@ -367,8 +427,8 @@ def opcode_classes() -> dict[str, str]:
     for name in inside("opcodes"):
         for node in tree(name).body:
             if isinstance(node, ast.ClassDef) and any(
-                    ast.unparse(decorator).startswith("opcode")
-                    for decorator in node.decorator_list):
+                ast.unparse(decorator).startswith("opcode") for decorator in node.decorator_list
+            ):
                 found[node.name] = node.name.removeprefix("Op")
     return found
 
@@ -376,6 +436,7 @@ def opcode_classes() -> dict[str, str]:
 def forwarded() -> set[str]:
     """OP_IDs of FORWARD_ONLY, which our master does not carry out."""
     from ganeti import opcodes
+
     return set(opcodes.FORWARD_ONLY)
 
 
@@ -408,13 +469,20 @@ def test_opcodes_were_found() -> None:
 
 # -- tests beside modules ---------------------------------------------------------------
 
+
 def has_code(name: str) -> bool:
     """Does a module define anything? A package's __init__ often only collects names."""
     return any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) for node in tree(name).body)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in modules() if name not in UNTESTED
-                                        and (has_code(name) or not is_package(name))))
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name
+        for name in modules()
+        if name not in UNTESTED and (has_code(name) or not is_package(name))
+    ),
+)
 def test_every_module_has_its_test_file(name: str) -> None:
     expected = f"test_{name.replace('.', '_')}.py"
     assert (TOP / "test" / expected).is_file(), f"test/{expected} is missing"
@@ -425,10 +493,16 @@ def test_untested_modules_exist() -> None:
 
 
 def test_lib_is_an_ordinary_entry_of_the_path() -> None:
-    assert [path.name for path in (TOP / "lib").iterdir()
-            if path.name not in ("__pycache__", "_ganeti_build.py")] == ["ganeti"]
-    subprocess.run([sys.executable, "-P", "-c", "import http.client, ganeti.server.rapi"],
-                   env={"PYTHONPATH": str(TOP / "lib")}, check=True)
+    assert [
+        path.name
+        for path in (TOP / "lib").iterdir()
+        if path.name not in ("__pycache__", "_ganeti_build.py")
+    ] == ["ganeti"]
+    subprocess.run(
+        [sys.executable, "-P", "-c", "import http.client, ganeti.server.rapi"],
+        env={"PYTHONPATH": str(TOP / "lib")},
+        check=True,
+    )
 
 
 def test_no_test_hides_a_standard_module() -> None:

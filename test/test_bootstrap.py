@@ -5,13 +5,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from testutils import CLUSTER, make_paths
 
 from ganeti import bootstrap, errors, layout
 from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
 from ganeti.config import Config
 from ganeti.store import Store
 from ganeti.utils import ownership
+from testutils import CLUSTER, make_paths
 
 
 @pytest.fixture
@@ -23,8 +23,13 @@ def create(paths, *nodes, name=CLUSTER, certificate=False, owners=Owners(), **se
     if not certificate:
         os.makedirs(paths.lib_dir, exist_ok=True)
         Path(paths.rapi_cert).write_text("kept\n")
-    bootstrap.create(paths, name, [NodeSpec.parse(node) for node in nodes or ("node1",)],
-                     Settings(**settings), owners)
+    bootstrap.create(
+        paths,
+        name,
+        [NodeSpec.parse(node) for node in nodes or ("node1",)],
+        Settings(**settings),
+        owners,
+    )
 
 
 def opened(paths):
@@ -40,17 +45,34 @@ def opened(paths):
 
 # -- nodes on the command line -----------------------------------------------------------
 
-@pytest.mark.parametrize("text, spec", [
-    ("node1.example.com", NodeSpec("node1.example.com")),
-    ("n:1024:2048:4", NodeSpec("n", {"memory": 1024, "disk": 2048, "cpus": 4})),
-    ("n:64G:2T:16", NodeSpec("n", {"memory": 65536, "disk": 2097152, "cpus": 16})),
-])
+
+@pytest.mark.parametrize(
+    "text, spec",
+    [
+        ("node1.example.com", NodeSpec("node1.example.com")),
+        ("n:1024:2048:4", NodeSpec("n", {"memory": 1024, "disk": 2048, "cpus": 4})),
+        ("n:64G:2T:16", NodeSpec("n", {"memory": 65536, "disk": 2097152, "cpus": 16})),
+    ],
+)
 def test_a_node_has_a_name_and_perhaps_figures(text, spec):
     assert NodeSpec.parse(text) == spec
 
 
-@pytest.mark.parametrize("text", ["", "n:1G", "n:1G:1G:1:1", "n:x:1G:1", "n:1G:1G:1.5", "n:0:1:1",
-                                  "n:1:1:-1", "a b", "../x", "n:1G:1G:"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "n:1G",
+        "n:1G:1G:1:1",
+        "n:x:1G:1",
+        "n:1G:1G:1.5",
+        "n:0:1:1",
+        "n:1:1:-1",
+        "a b",
+        "../x",
+        "n:1G:1G:",
+    ],
+)
 def test_a_node_that_cannot_be_read_is_refused(text):
     with pytest.raises(BootstrapError):
         NodeSpec.parse(text)
@@ -58,14 +80,17 @@ def test_a_node_that_cannot_be_read_is_refused(text):
 
 # -- the configuration ----------------------------------------------------------------------
 
+
 def test_a_cluster_has_its_nodes_and_one_group(paths):
     create(paths, "node1:1G:2G:3", "node2")
     config = opened(paths)
     assert (config.cluster.name, config.master.name) == (CLUSTER, "node1")
-    assert [(node.name, node.simulated, node.primary_ip, node.capacity)
-            for node in config.nodes()] \
-        == [("node1", False, "127.0.0.1", {"memory": 1024, "disk": 2048, "cpus": 3}),
-            ("node2", True, "192.0.2.2", {})]
+    assert [
+        (node.name, node.simulated, node.primary_ip, node.capacity) for node in config.nodes()
+    ] == [
+        ("node1", False, "127.0.0.1", {"memory": 1024, "disk": 2048, "cpus": 3}),
+        ("node2", True, "192.0.2.2", {}),
+    ]
     assert [group.name for group in config.groups()] == ["default"]
     assert config.cluster.ctime > 0 and config.cluster.serial_no == 1
 
@@ -73,8 +98,9 @@ def test_a_cluster_has_its_nodes_and_one_group(paths):
 def test_defaults_are_those_of_ganeti(paths):
     create(paths)
     cluster = opened(paths).cluster
-    assert cluster.enabled_disk_templates == cluster.ipolicy["disk-templates"] \
-        == ["file", "diskless"]
+    assert (
+        cluster.enabled_disk_templates == cluster.ipolicy["disk-templates"] == ["file", "diskless"]
+    )
     assert cluster.beparams["default"]["maxmem"] == 128
     assert cluster.ndparams["ssh_port"] == 22
     assert (cluster.mac_prefix, cluster.master_netdev) == ("aa:00:00", "lo")
@@ -89,8 +115,13 @@ def test_simulated_nodes_bring_volumes_along(paths):
 
 
 def test_settings_are_kept(paths, tmp_path):
-    create(paths, enabled_disk_templates=["diskless"], mac_prefix="02:AB:00",
-           master_netdev="eth0", file_storage_dir=str(tmp_path / "disks"))
+    create(
+        paths,
+        enabled_disk_templates=["diskless"],
+        mac_prefix="02:AB:00",
+        master_netdev="eth0",
+        file_storage_dir=str(tmp_path / "disks"),
+    )
     cluster = opened(paths).cluster
     assert (cluster.enabled_disk_templates, cluster.mac_prefix) == (["diskless"], "02:ab:00")
     assert (cluster.master_netdev, cluster.file_storage_dir) == ("eth0", str(tmp_path / "disks"))
@@ -119,37 +150,45 @@ def test_three_hundred_nodes_have_different_addresses(paths):
     assert len(addresses) == 300 and "198.51.100.46" in addresses
 
 
-@pytest.mark.parametrize("settings, words", [
-    ({"enabled_hypervisors": ["xen-pvm"]}, "no such hypervisor here: xen-pvm"),
-    ({"enabled_hypervisors": []}, "at least one hypervisor"),
-    ({"enabled_hypervisors": ["fake", "fake"]}, "fake is named twice"),
-    ({"enabled_disk_templates": ["file", "diskless", "file"]}, "file is named twice"),
-    ({"enabled_disk_templates": ["drbd"]}, "need more simulated nodes"),
-    ({"enabled_disk_templates": ["plain", "drbd"]}, "need more simulated nodes"),
-    ({"enabled_disk_templates": ["tape"]}, "no such disk template here: tape"),
-    ({"enabled_disk_templates": []}, "at least one disk template"),
-    ({"mac_prefix": "aa:00"}, "cannot begin a MAC"),
-    ({"mac_prefix": "01:00:00"}, "cannot begin a MAC"),
-    ({"master_netdev": "a b"}, "network device"),
-    ({"file_storage_dir": "/etc"}, "no place for file storage"),
-    ({"file_storage_dir": "disks"}, "absolute"),
-    ({"name": "a b"}, "name of a cluster"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"enabled_hypervisors": ["xen-pvm"]}, "no such hypervisor here: xen-pvm"),
+        ({"enabled_hypervisors": []}, "at least one hypervisor"),
+        ({"enabled_hypervisors": ["fake", "fake"]}, "fake is named twice"),
+        ({"enabled_disk_templates": ["file", "diskless", "file"]}, "file is named twice"),
+        ({"enabled_disk_templates": ["drbd"]}, "need more simulated nodes"),
+        ({"enabled_disk_templates": ["plain", "drbd"]}, "need more simulated nodes"),
+        ({"enabled_disk_templates": ["tape"]}, "no such disk template here: tape"),
+        ({"enabled_disk_templates": []}, "at least one disk template"),
+        ({"mac_prefix": "aa:00"}, "cannot begin a MAC"),
+        ({"mac_prefix": "01:00:00"}, "cannot begin a MAC"),
+        ({"master_netdev": "a b"}, "network device"),
+        ({"file_storage_dir": "/etc"}, "no place for file storage"),
+        ({"file_storage_dir": "disks"}, "absolute"),
+        ({"name": "a b"}, "name of a cluster"),
+    ],
+)
 def test_what_does_not_fit_is_refused_before_anything_is_made(paths, settings, words):
     with pytest.raises(BootstrapError, match=words):
         create(paths, certificate=True, **settings)
     assert not os.path.exists(paths.root + "/var")
 
 
-@pytest.mark.parametrize("nodes, words", [
-    (["a", "a"], "the same name"), ([f"n{number}" for number in range(800)], "at most 762 nodes"),
-])
+@pytest.mark.parametrize(
+    "nodes, words",
+    [
+        (["a", "a"], "the same name"),
+        ([f"n{number}" for number in range(800)], "at most 762 nodes"),
+    ],
+)
 def test_nodes_that_do_not_fit_are_refused(paths, nodes, words):
     with pytest.raises(BootstrapError, match=words):
         create(paths, *nodes)
 
 
 # -- files ----------------------------------------------------------------------------------
+
 
 def test_a_second_cluster_is_refused_and_the_first_left_alone(paths):
     create(paths)
@@ -175,11 +214,20 @@ def test_an_unfinished_creation_can_be_repeated(paths):
     assert not os.path.exists(paths.master_db + ".new")
 
 
-@pytest.mark.parametrize("name, mode", [
-    ("lib_dir", 0o755), ("rapi_dir", 0o750), ("log_dir", 0o770), ("os_log_dir", 0o750),
-    ("run_dir", 0o775), ("socket_dir", 0o750), ("fake_hypervisor_dir", 0o750),
-    ("file_storage_dir", 0o750), ("master_db", 0o600),
-])
+@pytest.mark.parametrize(
+    "name, mode",
+    [
+        ("lib_dir", 0o755),
+        ("rapi_dir", 0o750),
+        ("log_dir", 0o770),
+        ("os_log_dir", 0o750),
+        ("run_dir", 0o775),
+        ("socket_dir", 0o750),
+        ("fake_hypervisor_dir", 0o750),
+        ("file_storage_dir", 0o750),
+        ("master_db", 0o600),
+    ],
+)
 def test_modes_are_closed_to_strangers(paths, name, mode):
     create(paths)
     assert stat.S_IMODE(os.stat(getattr(paths, name)).st_mode) == mode
@@ -187,7 +235,7 @@ def test_modes_are_closed_to_strangers(paths, name, mode):
 
 def test_a_storage_directory_that_is_there_keeps_its_mode(paths, tmp_path):
     (tmp_path / "disks").mkdir()
-    (tmp_path / "disks").chmod(0o711)       # whatever the umask is
+    (tmp_path / "disks").chmod(0o711)  # whatever the umask is
     create(paths, file_storage_dir=str(tmp_path / "disks"))
     assert stat.S_IMODE(os.stat(tmp_path / "disks").st_mode) == 0o711
 
@@ -195,10 +243,16 @@ def test_a_storage_directory_that_is_there_keeps_its_mode(paths, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_files_belong_to_the_daemons(paths):
     create(paths, certificate=True, owners=Owners(1001, 1002, 1003))
-    owners = {name: (os.stat(getattr(paths, name)).st_uid, os.stat(getattr(paths, name)).st_gid)
-              for name in ("master_db", "lib_dir", "rapi_dir", "rapi_cert")}
-    assert owners == {"master_db": (1001, 1003), "lib_dir": (1001, 1003),
-                      "rapi_dir": (1002, 1003), "rapi_cert": (1002, 1003)}
+    owners = {
+        name: (os.stat(getattr(paths, name)).st_uid, os.stat(getattr(paths, name)).st_gid)
+        for name in ("master_db", "lib_dir", "rapi_dir", "rapi_cert")
+    }
+    assert owners == {
+        "master_db": (1001, 1003),
+        "lib_dir": (1001, 1003),
+        "rapi_dir": (1002, 1003),
+        "rapi_cert": (1002, 1003),
+    }
 
 
 def test_ssconf_files_are_there_at_once(paths):
@@ -226,8 +280,10 @@ def test_parents_are_open_whatever_the_umask_is(paths):
 
 def test_ensuring_the_directories_afterwards_finds_nothing_to_do(paths):
     create(paths, certificate=True)
-    entries = [*layout.directories(paths, Owners(), paths.file_storage_dir),
-               *layout.files(paths, Owners())]
+    entries = [
+        *layout.directories(paths, Owners(), paths.file_storage_dir),
+        *layout.files(paths, Owners()),
+    ]
     assert ownership.apply(entries) == ownership.Report()
 
 
@@ -235,7 +291,7 @@ def test_ensuring_the_directories_afterwards_finds_nothing_to_do(paths):
 def test_a_machine_of_a_real_ganeti_is_left_alone(paths, name):
     sign = Path(paths.lib_dir, name)
     sign.parent.mkdir(parents=True)
-    sign.parent.chmod(0o711)                # whatever the umask is
+    sign.parent.chmod(0o711)  # whatever the umask is
     sign.touch()
     before = sorted(Path(paths.root).rglob("*"))
     with pytest.raises(BootstrapError, match=f"belongs to a Ganeti cluster .*{name} exists"):

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from testutils import make_cluster, make_paths
 
 from ganeti.utils import io
+from testutils import make_cluster, make_paths
 
 HOST = "node1.example.com"
 ROOT = os.geteuid() == 0
@@ -53,8 +53,14 @@ def run(paths, module, *arguments, host=HOST, path=None):
     if path is not None:
         environment["PATH"] = path
     done = subprocess.run(
-        [sys.executable, "-P", "-m", f"ganeti.server.{module}", *arguments], env=environment,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, cwd=paths.root)
+        [sys.executable, "-P", "-m", f"ganeti.server.{module}", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=paths.root,
+    )
     return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
@@ -67,10 +73,12 @@ def assert_one_line(done, code, *words):
 
 def touch(name):
     """Break a cluster by a file in lib/ganeti."""
+
     def spoil(paths):
         path = Path(paths.lib_dir, name)
         path.parent.mkdir(exist_ok=True)
         path.touch()
+
     return spoil
 
 
@@ -88,6 +96,7 @@ def close(name):
 
 def in_the_way(name):
     """A directory has the name of a file, or a file that of a directory."""
+
     def spoil(paths):
         path = Path(getattr(paths, name))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +106,7 @@ def in_the_way(name):
         else:
             path.unlink(missing_ok=True)
             path.mkdir()
+
     return spoil
 
 
@@ -128,8 +138,11 @@ def chain(paths):
 
 GANETI = "belongs to a Ganeti cluster"
 MASTERD, FRONT = ["masterd"], ["rapi", "-p", "1", "-b", "127.0.0.1", "--no-ssl"]
-INIT, RESTORE, BACKUP = (["cluster", "init", "c"], ["cluster", "restore", "saved"],
-                         ["cluster", "backup", "copy"])
+INIT, RESTORE, BACKUP = (
+    ["cluster", "init", "c"],
+    ["cluster", "restore", "saved"],
+    ["cluster", "backup", "copy"],
+)
 RENEW, ENSURE = ["cluster", "renew-certificate"], ["cluster", "ensure-dirs"]
 
 #: What breaks a cluster, what is run then, its exit code, words.
@@ -160,8 +173,12 @@ ROWS = [
     (touch("saved"), ["cluster", "restore", "var/lib/ganeti/saved"], 1, ["saved"]),
     (remove("master_db"), MASTERD, 12, ["there is no cluster", "ganeti-cluster init NAME"]),
     (another_master, FRONT, 1, ["is called node1.example.com", "GANETI_HOSTNAME=node2"]),
-    (lambda paths: (another_master(paths), touch("config.data")(paths)), FRONT, 11,
-     ["node2.example.com is", "node1.example.com"]),
+    (
+        lambda paths: (another_master(paths), touch("config.data")(paths)),
+        FRONT,
+        11,
+        ["node2.example.com is", "node1.example.com"],
+    ),
     (lambda paths: os.unlink(paths.ssconf("master_node")), FRONT, 12, ["init NAME"]),
 ]
 
@@ -173,13 +190,17 @@ def test_a_broken_cluster_is_told_in_one_line(cluster, spoil, command, code, wor
 
 
 @pytest.mark.skipif(ROOT, reason="root may open everything")
-@pytest.mark.parametrize("spoil, command, words", [
-    (lambda paths: os.chmod(paths.socket_dir, 0), MASTERD, ["ganeti-query: Permission denied"]),
-    (close("master.db"), MASTERD, ["master.db: Permission denied for"]),
-    (close(""), INIT, ["Permission denied"]),
-    (close("master.db"), BACKUP, ["master.db: Permission denied"]),
-    (close("ssconf_master_node"), FRONT, ["cannot tell which node is the master"]),
-    (lambda paths: None, ENSURE, ["run it as root"])])
+@pytest.mark.parametrize(
+    "spoil, command, words",
+    [
+        (lambda paths: os.chmod(paths.socket_dir, 0), MASTERD, ["ganeti-query: Permission denied"]),
+        (close("master.db"), MASTERD, ["master.db: Permission denied for"]),
+        (close(""), INIT, ["Permission denied"]),
+        (close("master.db"), BACKUP, ["master.db: Permission denied"]),
+        (close("ssconf_master_node"), FRONT, ["cannot tell which node is the master"]),
+        (lambda paths: None, ENSURE, ["run it as root"]),
+    ],
+)
 def test_a_missing_permission_is_told_in_one_line(cluster, spoil, command, words):
     spoil(cluster)
     done = run(cluster, *command)
@@ -188,16 +209,25 @@ def test_a_missing_permission_is_told_in_one_line(cluster, spoil, command, words
     assert_one_line(done, 1, *words)
 
 
-@pytest.mark.parametrize("spoil, command, code, words", [
-    (touch("known_hosts"), FRONT, 12, ["gnt-cluster redist-conf"]),
-    (touch("ssconf_node_list"), INIT, 1, [GANETI, "ssconf_node_list"]),
-    (lambda paths: os.mkdir(paths.ssconf("master_node")), FRONT, 1, ["Is a directory"]),
-    (touch("ssconf_master_node"), FRONT, 1, ["is empty"]),
-    (in_the_way("lib_dir"), INIT, 1, ["lib/ganeti/rapi: Not a directory"]),
-    (touch("rapi"), INIT, 1, ["rapi: not a directory"]),
-    (lambda paths: None, [*INIT, "--file-storage-dir", "/etc"], 1, ["no place for file storage"]),
-    (lambda paths: None, FRONT, 12, ["there is no cluster on this machine"]),
-    (lambda paths: None, RENEW, 1, ["there is no cluster on this machine"])])
+@pytest.mark.parametrize(
+    "spoil, command, code, words",
+    [
+        (touch("known_hosts"), FRONT, 12, ["gnt-cluster redist-conf"]),
+        (touch("ssconf_node_list"), INIT, 1, [GANETI, "ssconf_node_list"]),
+        (lambda paths: os.mkdir(paths.ssconf("master_node")), FRONT, 1, ["Is a directory"]),
+        (touch("ssconf_master_node"), FRONT, 1, ["is empty"]),
+        (in_the_way("lib_dir"), INIT, 1, ["lib/ganeti/rapi: Not a directory"]),
+        (touch("rapi"), INIT, 1, ["rapi: not a directory"]),
+        (
+            lambda paths: None,
+            [*INIT, "--file-storage-dir", "/etc"],
+            1,
+            ["no place for file storage"],
+        ),
+        (lambda paths: None, FRONT, 12, ["there is no cluster on this machine"]),
+        (lambda paths: None, RENEW, 1, ["there is no cluster on this machine"]),
+    ],
+)
 def test_a_machine_without_a_cluster_is_told_in_one_line(nothing, spoil, command, code, words):
     spoil(nothing)
     done = run(nothing, *command)
@@ -221,8 +251,10 @@ def test_a_socket_that_somebody_serves_is_told_in_one_line(cluster):
         assert os.path.exists(cluster.query_socket)
 
 
-@pytest.mark.parametrize("command, words", [
-    (MASTERD, "another process works on"), (RESTORE, "ganeti-masterd is running; stop it first")])
+@pytest.mark.parametrize(
+    "command, words",
+    [(MASTERD, "another process works on"), (RESTORE, "ganeti-masterd is running; stop it first")],
+)
 def test_a_database_at_work_is_told_in_one_line(cluster, command, words):
     Path(cluster.root, "saved").touch()
     fd = io.lock_file(cluster.master_lock)
@@ -231,5 +263,9 @@ def test_a_database_at_work_is_told_in_one_line(cluster, command, words):
 
 
 def test_a_renamed_machine_is_told_in_one_line(cluster):
-    assert_one_line(run(cluster, *MASTERD, host="new.example.com"), 1,
-                    "is called new.example.com", f"GANETI_HOSTNAME={HOST}")
+    assert_one_line(
+        run(cluster, *MASTERD, host="new.example.com"),
+        1,
+        "is called new.example.com",
+        f"GANETI_HOSTNAME={HOST}",
+    )

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from testutils import make_paths
 
 from ganeti import certificate
 from ganeti.layout import Owners
+from testutils import make_paths
 
 NAMES = ["cluster.example.com", "node1.example.com"]
 LONG = ".".join(["a" * 60] * 4)
@@ -34,8 +34,13 @@ def names_of(path):
 def test_it_is_for_all_names_and_addresses(path):
     _, found = names_of(path)
     names = found["subjectAltName"]
-    for entry in (("DNS", NAMES[0]), ("DNS", NAMES[1]), ("DNS", "localhost"),
-                  ("IP Address", "127.0.0.1"), ("IP Address", "0:0:0:0:0:0:0:1")):
+    for entry in (
+        ("DNS", NAMES[0]),
+        ("DNS", NAMES[1]),
+        ("DNS", "localhost"),
+        ("IP Address", "127.0.0.1"),
+        ("IP Address", "0:0:0:0:0:0:0:1"),
+    ):
         assert entry in names
     assert found["version"] == 3
 
@@ -74,11 +79,34 @@ def test_openssl_reads_the_request_in_full(tmp_path):
     request = tmp_path / "request"
     request.write_text(certificate.request(["c", "n"], ["192.0.2.9", "2001:db8::5"]))
     text = subprocess.run(
-        ["openssl", "req", "-x509", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-config", str(request), "-keyout", "/dev/null", "-text"],
-        check=True, capture_output=True, text=True).stdout
-    for words in ("IP Address:192.0.2.9", "2001:DB8:0:0:0:0:0:5", "CA:TRUE", "Certificate Sign",
-                  "TLS Web Server Authentication", "Subject Key Identifier"):
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-new",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-config",
+            str(request),
+            "-keyout",
+            "/dev/null",
+            "-text",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for words in (
+        "IP Address:192.0.2.9",
+        "2001:DB8:0:0:0:0:0:5",
+        "CA:TRUE",
+        "Certificate Sign",
+        "TLS Web Server Authentication",
+        "Subject Key Identifier",
+    ):
         assert words in text, words
 
 

@@ -20,8 +20,12 @@ def test_what_is_no_opcode_of_ours_has_none(op_id: str) -> None:
 
 
 def test_units_whose_work_is_not_repeatable_say_so() -> None:
-    for op_id in ("OP_INSTANCE_CREATE", "OP_INSTANCE_REINSTALL", "OP_INSTANCE_REBOOT",
-                  "OP_TEST_DELAY"):
+    for op_id in (
+        "OP_INSTANCE_CREATE",
+        "OP_INSTANCE_REINSTALL",
+        "OP_INSTANCE_REBOOT",
+        "OP_TEST_DELAY",
+    ):
         assert not cmdlib.lu_for(op_id).RERUN_SAFE
     for op_id in ("OP_TAGS_SET", "OP_TAGS_DEL", "OP_CLUSTER_VERIFY"):
         assert cmdlib.lu_for(op_id).RERUN_SAFE

@@ -1,23 +1,34 @@
 """Room on nodes, and finding a place."""
 
-from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
-
 from ganeti import errors, objects
 from ganeti.cmdlib import allocation
 from ganeti.cmdlib.allocation import Need
 from ganeti.objects import Node
+from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
 
 
 class TestAllocation(LUTestCase):
-    def choose(self, memory: int = 512, disk: int = 0, count: int = 1, job_id: int = 1
-               ) -> list[str]:
-        found = allocation.choose(self.config, self.environment.nodes, job_id,
-                                  Need(memory, disk, "it"), count, lambda node: True)
+    def choose(
+        self, memory: int = 512, disk: int = 0, count: int = 1, job_id: int = 1
+    ) -> list[str]:
+        found = allocation.choose(
+            self.config,
+            self.environment.nodes,
+            job_id,
+            Need(memory, disk, "it"),
+            count,
+            lambda node: True,
+        )
         return [node.name for node in found]
 
     def reserve(self, node: str, memory: int, disk: int = 0, job_id: int = 9) -> None:
-        allocation.reserve(self.config, self.environment.nodes, job_id, [self.config.node(node)],
-                           Need(memory, disk, "it"))
+        allocation.reserve(
+            self.config,
+            self.environment.nodes,
+            job_id,
+            [self.config.node(node)],
+            Need(memory, disk, "it"),
+        )
 
     def test_the_first_by_name_among_equals(self) -> None:
         self.assertEqual(self.choose(), [MASTER])
@@ -32,8 +43,9 @@ class TestAllocation(LUTestCase):
         self.assertEqual(self.choose(disk=5000), [NODE2])
 
     def test_what_was_chosen_is_reserved(self) -> None:
-        self.assertEqual([self.choose(3000, job_id=job) for job in (1, 2, 3)],
-                         [[MASTER], [NODE2], [NODE3]])
+        self.assertEqual(
+            [self.choose(3000, job_id=job) for job in (1, 2, 3)], [[MASTER], [NODE2], [NODE3]]
+        )
         with self.refused("insufficient_resources"):
             self.choose(3000, job_id=4)
         self.config.reservations.release(2)
@@ -81,5 +93,6 @@ class TestAllocation(LUTestCase):
         need = Need(0, 1000, "it")
         allocation.reserve(self.config, self.environment.nodes, 7, nodes, need)
         allocation.give_back_disk(self.config, 7, nodes, need)
-        self.assertEqual([self.config.reservations.reserved(node.uuid) for node in nodes],
-                         [(0, 0), (0, 1000)])
+        self.assertEqual(
+            [self.config.reservations.reserved(node.uuid) for node in nodes], [(0, 0), (0, 1000)]
+        )

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from testutils_lu import WEB, LUTestCase
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import LogicalUnit, Run, big_lock
 from ganeti.locking import BIG_LOCK
+from testutils_lu import WEB, LUTestCase
 
 
 class Failing(LogicalUnit[opcodes.OpTagsSet]):
@@ -23,6 +22,7 @@ class Failing(LogicalUnit[opcodes.OpTagsSet]):
 
     def _tagged(self, tag: str) -> Any:
         from ganeti.objects import copy_of
+
         cluster = copy_of(self.config.cluster)
         cluster.tags = [tag]
         return cluster
@@ -69,5 +69,7 @@ class TestLogicalUnit(LUTestCase):
         self.assertNotIn(self.unit().instance_lock("c4"), own)
 
     def test_the_clusters_own_lock(self) -> None:
-        self.assertEqual((big_lock().name, big_lock().exclusive, big_lock(True).exclusive),
-                         (BIG_LOCK, False, True))
+        self.assertEqual(
+            (big_lock().name, big_lock().exclusive, big_lock(True).exclusive),
+            (BIG_LOCK, False, True),
+        )

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
-
 from ganeti import objects, opcodes
+from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
 
 
 class TestClusterVerifyConfig(LUTestCase):
@@ -25,8 +24,9 @@ class TestClusterVerifyConfig(LUTestCase):
 
     def test_a_sound_cluster(self) -> None:
         self.create(disk_template="file", disks=[{"size": 1024}])
-        self.create("mirrored", disk_template="drbd", disks=[{"size": 1024}] * 2, pnode=NODE2,
-                    snode=NODE3)
+        self.create(
+            "mirrored", disk_template="drbd", disks=[{"size": 1024}] * 2, pnode=NODE2, snode=NODE3
+        )
         self.assertTrue(self.verify(verbose=True))
         self.assertFalse([line for line in self.run_.lines if "ERROR" in line])
 
@@ -42,8 +42,11 @@ class TestClusterVerifyConfig(LUTestCase):
     def test_instances_on_no_node(self) -> None:
         self.change(self.create(), primary_node="gone")
         self.finds("gone")
-        self.change(self.instance(), primary_node=self.config.master.uuid,
-                    secondary_nodes=[self.config.master.uuid])
+        self.change(
+            self.instance(),
+            primary_node=self.config.master.uuid,
+            secondary_nodes=[self.config.master.uuid],
+        )
         self.finds("secondary")
 
     def test_the_master_is_a_member(self) -> None:
@@ -54,11 +57,13 @@ class TestClusterVerifyConfig(LUTestCase):
         self.log_has("master node")
 
     def test_parameters(self) -> None:
-        for values, words in (({"beparams": {"bogus": 1}}, "bogus"),
-                              ({"beparams": {"maxmem": 1}}, "maxmem"),
-                              ({"hvparams": {"bogus": 1}}, "bogus"),
-                              ({"hypervisor": "kvm"}, "kvm"),
-                              ({"disk_template": "rbd"}, "rbd")):
+        for values, words in (
+            ({"beparams": {"bogus": 1}}, "bogus"),
+            ({"beparams": {"maxmem": 1}}, "maxmem"),
+            ({"hvparams": {"bogus": 1}}, "bogus"),
+            ({"hypervisor": "kvm"}, "kvm"),
+            ({"disk_template": "rbd"}, "rbd"),
+        ):
             with self.subTest(values):
                 instance = self.create(f"{words}.example.com")
                 self.change(instance, **values)
@@ -67,10 +72,11 @@ class TestClusterVerifyConfig(LUTestCase):
         self.assertTrue(self.verify())
 
     def test_the_clusters_own_parameters(self) -> None:
-        for values, words in (({"enabled_hypervisors": []}, "no hypervisor"),
-                              ({"enabled_hypervisors": ["lxc"]}, "lxc"),
-                              ({"enabled_hypervisors": ["fake"],
-                                "beparams": {"default": {"bogus": 1}}}, "bogus")):
+        for values, words in (
+            ({"enabled_hypervisors": []}, "no hypervisor"),
+            ({"enabled_hypervisors": ["lxc"]}, "lxc"),
+            ({"enabled_hypervisors": ["fake"], "beparams": {"default": {"bogus": 1}}}, "bogus"),
+        ):
             self.change(self.config.cluster, **values)
             self.finds(words)
 

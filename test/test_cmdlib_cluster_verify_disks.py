@@ -1,8 +1,7 @@
 """The jobs that look for lost disks."""
 
-from testutils_lu import LUTestCase
-
 from ganeti import objects, opcodes
+from testutils_lu import LUTestCase
 
 
 class TestClusterVerifyDisks(LUTestCase):
@@ -12,8 +11,10 @@ class TestClusterVerifyDisks(LUTestCase):
 
     def test_a_job_for_each_group(self) -> None:
         self.assertEqual(self.run_op(opcodes.OpClusterVerifyDisks(priority=10)), {})
-        self.assertEqual([[op.summary() for op in job] for job in self.follow_ups],
-                         [["GROUP_VERIFY_DISKS(default)"], ["GROUP_VERIFY_DISKS(other)"]])
+        self.assertEqual(
+            [[op.summary() for op in job] for job in self.follow_ups],
+            [["GROUP_VERIFY_DISKS(default)"], ["GROUP_VERIFY_DISKS(other)"]],
+        )
         self.assertEqual(self.follow_ups[0][0].priority, 10)
 
     def test_one_group_alone(self) -> None:

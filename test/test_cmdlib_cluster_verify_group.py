@@ -3,9 +3,8 @@
 import os
 from typing import Any
 
-from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase
-
 from ganeti import objects, opcodes
+from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase
 
 
 class TestClusterVerifyGroup(LUTestCase):
@@ -21,12 +20,17 @@ class TestClusterVerifyGroup(LUTestCase):
 
     def test_a_sound_group(self) -> None:
         self.create(start=True, disk_template="file", disks=[{"size": 1024}])
-        self.create("mirrored", disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2,
-                    snode=NODE3, start=True)
+        self.create(
+            "mirrored",
+            disk_template="drbd",
+            disks=[{"size": 1024}],
+            pnode=NODE2,
+            snode=NODE3,
+            start=True,
+        )
         self.create("stopped")
         self.assertTrue(self.verify())
-        self.assertFalse([line for line in self.run_.lines
-                          if "ERROR" in line or "WARNING" in line])
+        self.assertFalse([line for line in self.run_.lines if "ERROR" in line or "WARNING" in line])
 
     def test_unknown_group(self) -> None:
         with self.refused("unknown_entity"):
@@ -71,14 +75,19 @@ class TestClusterVerifyGroup(LUTestCase):
         self.finds("EINSTANCEDOWN", WEB)
 
     def test_memory_for_a_failover(self) -> None:
-        self.create(disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2, snode=NODE3,
-                    start=True, beparams={"memory": 3000})
+        self.create(
+            disk_template="drbd",
+            disks=[{"size": 1024}],
+            pnode=NODE2,
+            snode=NODE3,
+            start=True,
+            beparams={"memory": 3000},
+        )
         self.assertTrue(self.verify())
         self.create("fat", pnode=NODE3, start=True, beparams={"memory": 2000})
         self.finds("ENODEN1", NODE3)
         self.assertTrue(self.verify(skip_checks=["nplusone_mem"]))
-        self.change(self.instance(), beparams={**self.instance().beparams,
-                                               "auto_balance": False})
+        self.change(self.instance(), beparams={**self.instance().beparams, "auto_balance": False})
         self.assertTrue(self.verify())
 
     def test_sizes_outside_the_policy_are_worth_a_warning(self) -> None:

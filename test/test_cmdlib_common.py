@@ -2,9 +2,8 @@
 
 import os
 
-from testutils_lu import MASTER, NODE2, WEB, LUTestCase
-
 from ganeti.cmdlib import common
+from testutils_lu import MASTER, NODE2, WEB, LUTestCase
 
 
 class TestCommon(LUTestCase):
@@ -18,8 +17,10 @@ class TestCommon(LUTestCase):
     def test_nodes_that_can_be_used(self) -> None:
         common.check_node_usable(self.config.node(MASTER))
         for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
-            self.change(self.config.node(MASTER),
-                        **{"offline": False, "drained": False, "vm_capable": True, **values})
+            self.change(
+                self.config.node(MASTER),
+                **{"offline": False, "drained": False, "vm_capable": True, **values},
+            )
             with self.refused("wrong_state"):
                 common.check_node_usable(self.config.node(MASTER))
 
@@ -50,6 +51,7 @@ class TestCommon(LUTestCase):
 
         def named(*names: str) -> list[str]:
             return [one.name for one in common.instances_named(self.config, names)]
+
         self.assertEqual(named("b", "b.example.com"), ["b.example.com"])
         self.assertEqual(named(), ["a.example.com", "b.example.com"])
         with self.refused("unknown_entity"):
@@ -57,9 +59,11 @@ class TestCommon(LUTestCase):
 
     def test_a_policy_counts_what_is_planned(self) -> None:
         instance, group = self.create(), self.config.group("default")
-        self.assertEqual(common.policy_violations(self.config, group, instance, nic_count=1,
-                                                  disk_sizes=[]), [])
+        self.assertEqual(
+            common.policy_violations(self.config, group, instance, nic_count=1, disk_sizes=[]), []
+        )
         instance = self.create(f"file.{WEB}", disk_template="file", disks=[{"size": 1024}])
-        words = common.policy_violations(self.config, group, instance, nic_count=0,
-                                         disk_sizes=[1, 2])
+        words = common.policy_violations(
+            self.config, group, instance, nic_count=0, disk_sizes=[1, 2]
+        )
         self.assertEqual(len(words), 3, words)

@@ -2,34 +2,52 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
-
 from ganeti import errors
 from ganeti.cmdlib import disks
 from ganeti.cmdlib.disks import DiskSpec, DrbdLink, Place
+from testutils_lu import MASTER, NODE2, NODE3, LUTestCase
 
 
 class TestRead(LUTestCase):
     def test_sizes_modes_names(self) -> None:
         self.assertEqual(
-            disks.read([{"size": 1025}, {"size": "1G", "mode": "ro", "name": "root", "vg": "x"},
-                        {"size": 0, "name": "none", "mode": None}], "file"),
-            [DiskSpec(1028), DiskSpec(1024, "ro", "root", "x"), DiskSpec(0)])
+            disks.read(
+                [
+                    {"size": 1025},
+                    {"size": "1G", "mode": "ro", "name": "root", "vg": "x"},
+                    {"size": 0, "name": "none", "mode": None},
+                ],
+                "file",
+            ),
+            [DiskSpec(1028), DiskSpec(1024, "ro", "root", "x"), DiskSpec(0)],
+        )
 
     def test_diskless_has_none(self) -> None:
         self.assertEqual(disks.read([{"size": 5}], "diskless"), [])
 
     def test_wrong_types_and_unknown_keys(self) -> None:
-        for disk in ({"size": -5}, {"size": "x"}, {"size": True}, {"size": [1]},
-                     {"size": 5, "bogus": 1}, {"size": 5, "name": 7}):
+        for disk in (
+            {"size": -5},
+            {"size": "x"},
+            {"size": True},
+            {"size": [1]},
+            {"size": 5, "bogus": 1},
+            {"size": 5, "name": 7},
+        ):
             with self.subTest(disk), self.assertRaises(errors.TypeEnforcementError):
                 disks.read([disk], "file")
 
     def test_wrong_input(self) -> None:
-        for given in ([{}], [{"size": None}], [{"size": 5, "adopt": "lv"}],
-                      [{"size": 5, "spindles": 1}], [{"size": 5, "provider": "x"}],
-                      [{"size": 5, "name": "a\0b"}], [{"size": 5, "name": "7"}],
-                      [{"size": 5}] * 17):
+        for given in (
+            [{}],
+            [{"size": None}],
+            [{"size": 5, "adopt": "lv"}],
+            [{"size": 5, "spindles": 1}],
+            [{"size": 5, "provider": "x"}],
+            [{"size": 5, "name": "a\0b"}],
+            [{"size": 5, "name": "7"}],
+            [{"size": 5}] * 17,
+        ):
             with self.subTest(given), self.refused("wrong_input"):
                 disks.read(given, "file")
 
@@ -53,17 +71,19 @@ class TestRead(LUTestCase):
 
 class TestLayOut(LUTestCase):
     def lay_out(self, template: str, nodes: list[str], **values: Any) -> list[list[Any]]:
-        place = Place(self.config.cluster, "web", "uuid", [*map(self.config.node, nodes)],
-                      **values)
-        made = disks.lay_out([DiskSpec(5), DiskSpec(6)], template, place,
-                             lambda: DrbdLink(11000, (1, 2), "secret"))
+        place = Place(self.config.cluster, "web", "uuid", [*map(self.config.node, nodes)], **values)
+        made = disks.lay_out(
+            [DiskSpec(5), DiskSpec(6)], template, place, lambda: DrbdLink(11000, (1, 2), "secret")
+        )
         self.assertEqual([disk.size for disk in made], [5, 6])
         return [disk.logical_id for disk in made]
 
     def test_files(self) -> None:
         base = self.paths.file_storage_dir
-        for values, folder in (({}, f"{base}/web/"), ({"file_storage_dir": "a/b"},
-                                                      f"{base}/a/b/web/")):
+        for values, folder in (
+            ({}, f"{base}/web/"),
+            ({"file_storage_dir": "a/b"}, f"{base}/a/b/web/"),
+        ):
             found = self.lay_out("file", [MASTER], file_driver="blktap", **values)
             self.assertEqual([logical_id[0] for logical_id in found], ["blktap"] * 2)
             self.assertTrue(all(logical_id[1].startswith(folder) for logical_id in found), found)
@@ -95,12 +115,16 @@ class TestLayOut(LUTestCase):
 
     def test_identifiers_follow_from_job_opcode_and_name(self) -> None:
         cluster = self.config.cluster
-        self.assertEqual(disks.instance_uuid(cluster, 7, 2, "web"),
-                         disks.instance_uuid(cluster, 7, 2, "web"))
-        different = {disks.instance_uuid(cluster, 7, 0, "web"),
-                     disks.instance_uuid(cluster, 7, 1, "web"),
-                     disks.instance_uuid(cluster, 8, 0, "web"),
-                     disks.instance_uuid(cluster, 7, 0, "db"),
-                     disks.part_uuid("u", "disk", 0), disks.part_uuid("u", "disk", 1),
-                     disks.part_uuid("u", "nic", 0)}
+        self.assertEqual(
+            disks.instance_uuid(cluster, 7, 2, "web"), disks.instance_uuid(cluster, 7, 2, "web")
+        )
+        different = {
+            disks.instance_uuid(cluster, 7, 0, "web"),
+            disks.instance_uuid(cluster, 7, 1, "web"),
+            disks.instance_uuid(cluster, 8, 0, "web"),
+            disks.instance_uuid(cluster, 7, 0, "db"),
+            disks.part_uuid("u", "disk", 0),
+            disks.part_uuid("u", "disk", 1),
+            disks.part_uuid("u", "nic", 0),
+        }
         self.assertEqual(len(different), 7)

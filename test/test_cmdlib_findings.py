@@ -2,9 +2,8 @@
 
 import unittest
 
-from testutils_lu import Run
-
 from ganeti.cmdlib.findings import Code, Findings
+from testutils_lu import Run
 
 
 class TestFindings(unittest.TestCase):
@@ -18,9 +17,15 @@ class TestFindings(unittest.TestCase):
         found.error(Code.NODE_DOWN, "node1", "is dead")
         found.warning(Code.INSTANCE_POLICY, "web", "is small")
         found.note("that is all")
-        self.assertEqual(self.run_.lines, [
-            "* Looking", "  - ERROR: node node1: is dead",
-            "  - WARNING: instance web: is small", "  - NOTICE: that is all"])
+        self.assertEqual(
+            self.run_.lines,
+            [
+                "* Looking",
+                "  - ERROR: node node1: is dead",
+                "  - WARNING: instance web: is small",
+                "  - NOTICE: that is all",
+            ],
+        )
 
     def test_programs_read_codes(self) -> None:
         found = self.findings(error_codes=True)

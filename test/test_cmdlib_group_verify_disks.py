@@ -3,9 +3,8 @@
 import os
 from typing import Any
 
-from testutils_lu import MASTER, NODE2, WEB, LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import MASTER, NODE2, WEB, LUTestCase
 
 
 class TestGroupVerifyDisks(LUTestCase):

@@ -3,9 +3,8 @@
 import os
 from typing import Any
 
-from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
-
 from ganeti import errors, objects, opcodes
+from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
 
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
 
@@ -14,8 +13,9 @@ class TestCreated(LUTestCase):
     def test_it_is_there_and_runs(self) -> None:
         result = self.run_op(self.create_op(start=True, **DISK))
         self.assertEqual((result, self.guests()), ([MASTER], [WEB]))
-        self.assertEqual((self.instance().admin_state, self.instance().os, self.os_runs()),
-                         ("up", "noop", [WEB]))
+        self.assertEqual(
+            (self.instance().admin_state, self.instance().os, self.os_runs()), ("up", "noop", [WEB])
+        )
 
     def test_disks_are_sparse_files_of_their_size(self) -> None:
         self.create(disk_template="file", disks=[{"size": "2G", "name": "root"}, {"size": 1024}])
@@ -41,11 +41,13 @@ class TestCreated(LUTestCase):
         self.assertEqual(instance.tags, ["a", "b"])
 
     def test_sizes_are_multiples_of_4_mib(self) -> None:
-        instance = self.create(beparams={"memory": 129}, disk_template="file",
-                               disks=[{"size": 1025}])
+        instance = self.create(
+            beparams={"memory": 129}, disk_template="file", disks=[{"size": 1025}]
+        )
         self.assertEqual((instance.beparams["maxmem"], instance.disks[0].size), (132, 1028))
-        self.assertEqual((self.effective.beparams["maxmem"], self.effective.disks),
-                         (132, [{"size": 1028}]))
+        self.assertEqual(
+            (self.effective.beparams["maxmem"], self.effective.disks), (132, [{"size": 1028}])
+        )
 
     def test_a_dot_at_the_end_of_the_name_is_no_part_of_it(self) -> None:
         self.run_op(self.create_op("Web.example.com."))
@@ -58,7 +60,7 @@ class TestCreated(LUTestCase):
     def test_two_creations_of_one_job_make_two_instances(self) -> None:
         uuids = set()
         for index in range(3):
-            self.job_id = 6                 # one less than the job that runs
+            self.job_id = 6  # one less than the job that runs
             self.create(reason=[["gnt:opcode:instance_create", f"job=7;index={index}", 1]])
             uuids.add(self.instance().uuid)
             self.run_op(opcodes.OpInstanceRemove(instance_name="web"))
@@ -81,8 +83,9 @@ class TestCreated(LUTestCase):
     def test_the_job_shows_what_was_chosen(self) -> None:
         self.create(disk_template=None, pnode=None, beparams={"memory": 512})
         view = self.effective.to_view()
-        self.assertEqual((view["disk_template"], view["pnode"], view["hypervisor"]),
-                         ("diskless", MASTER, "fake"))
+        self.assertEqual(
+            (view["disk_template"], view["pnode"], view["hypervisor"]), ("diskless", MASTER, "fake")
+        )
         self.assertEqual(view["beparams"], {"minmem": 512, "maxmem": 512})
 
     def test_a_guest_that_belongs_to_nobody_is_not_adopted(self) -> None:
@@ -112,22 +115,33 @@ class TestCreated(LUTestCase):
         self.assertNotIn("hush", str(self.effective.to_view()))
 
     def test_an_os_checks_its_parameters_before_disks_are_made(self) -> None:
-        self.make_os("picky", parameters="size words\n",
-                     verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }')
-        for values in ({"osparams": {"size": "8"}, **DISK}, {"osparams_private": {"size": "8"}},
-                       {"osparams_secret": {"size": "8"}}, {"no_install": True, **DISK},
-                       {"dry_run": True}, {}):
-            with self.subTest(values), self.assertRaisesRegex(errors.OpExecError,
-                                                              "(?s)3.*size must be 7"):
+        self.make_os(
+            "picky",
+            parameters="size words\n",
+            verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }',
+        )
+        for values in (
+            {"osparams": {"size": "8"}, **DISK},
+            {"osparams_private": {"size": "8"}},
+            {"osparams_secret": {"size": "8"}},
+            {"no_install": True, **DISK},
+            {"dry_run": True},
+            {},
+        ):
+            with (
+                self.subTest(values),
+                self.assertRaisesRegex(errors.OpExecError, "(?s)3.*size must be 7"),
+            ):
                 self.create(os_type="picky", **values)
             self.assertFalse([line for line in self.run_.lines if "Making" in line])
-        self.assertEqual(self.create(os_type="picky", osparams={"size": 7}).osparams,
-                         {"size": "7"})
+        self.assertEqual(self.create(os_type="picky", osparams={"size": 7}).osparams, {"size": "7"})
 
     def test_a_value_default_is_a_value_like_others(self) -> None:
         self.make_os("other", parameters="image words\n")
-        self.assertEqual(self.create(os_type="other", osparams={"image": "default"}).osparams,
-                         {"image": "default"})
+        self.assertEqual(
+            self.create(os_type="other", osparams={"image": "default"}).osparams,
+            {"image": "default"},
+        )
 
     def test_parameters_that_exclude_each_other(self) -> None:
         self.make_os("other", parameters="size words\n")
@@ -153,8 +167,11 @@ class TestPlaces(LUTestCase):
         drbd = {"disk_template": "drbd", "disks": [{"size": 1024}]}
         result = self.run_op(self.create_op(pnode=NODE2, snode=NODE3, **drbd))
         self.assertEqual(result, [NODE2, NODE3])
-        for values in ({"pnode": NODE2}, {"pnode": NODE2, "snode": NODE2},
-                       {"pnode": MASTER, "snode": NODE2}):
+        for values in (
+            {"pnode": NODE2},
+            {"pnode": NODE2, "snode": NODE2},
+            {"pnode": MASTER, "snode": NODE2},
+        ):
             with self.refused("wrong_input"):
                 self.create("other", **drbd, **values)
 
@@ -177,8 +194,9 @@ class TestPlaces(LUTestCase):
             self.assertEqual(self.effective.pnode, NODE2)
 
     def test_mirrored_disks_choose_two(self) -> None:
-        result = self.run_op(self.create_op(
-            pnode=None, disk_template="drbd", disks=[{"size": 1024}]))
+        result = self.run_op(
+            self.create_op(pnode=None, disk_template="drbd", disks=[{"size": 1024}])
+        )
         self.assertEqual(result, [NODE2, NODE3])
 
     def test_nodes_that_take_nothing(self) -> None:
@@ -193,8 +211,10 @@ class TestPlaces(LUTestCase):
         self.create()
 
     def test_two_of_one_name_wait_for_each_other(self) -> None:
-        wants = {tuple(filter(lambda want: want.exclusive, self.wants(self.create_op(name))))
-                 for name in ("web", "WEB", "Web.")}
+        wants = {
+            tuple(filter(lambda want: want.exclusive, self.wants(self.create_op(name))))
+            for name in ("web", "WEB", "Web.")
+        }
         self.assertEqual(len(wants), 1)
 
 
@@ -226,12 +246,21 @@ class TestRefused(LUTestCase):
         self.assertEqual(self.create(beparams={"memory": "5G"}).beparams["maxmem"], 5120)
 
     def test_what_does_not_fit_together(self) -> None:
-        for values in ({"iallocator": "hail"}, {"ip_check": True}, {"os_type": None},
-                       {"opportunistic_locking": True}, {"mode": "import"},
-                       {"forthcoming": True}, {"commit": True},
-                       {"instance_communication": True}, {"disk_template": "rbd"},
-                       {"nics": [{"mode": "routed"}]}, {"nics": [{"ip": ""}]},
-                       {"hvparams": {"migration_mode": "live"}}, {"beparams": {"maxmem": 64}}):
+        for values in (
+            {"iallocator": "hail"},
+            {"ip_check": True},
+            {"os_type": None},
+            {"opportunistic_locking": True},
+            {"mode": "import"},
+            {"forthcoming": True},
+            {"commit": True},
+            {"instance_communication": True},
+            {"disk_template": "rbd"},
+            {"nics": [{"mode": "routed"}]},
+            {"nics": [{"ip": ""}]},
+            {"hvparams": {"migration_mode": "live"}},
+            {"beparams": {"maxmem": 64}},
+        ):
             with self.subTest(values):
                 self.refuse("wrong_input", **values)
 
@@ -252,16 +281,18 @@ class TestRefused(LUTestCase):
         self.refuse("resource_not_unique", nics=[{"mac": "aa:00:00:00:00:01"}] * 2)
 
     def test_other_classes_of_error(self) -> None:
-        for error, values in ((errors.TypeEnforcementError, {"beparams": {"bogus": 1}}),
-                              (errors.TypeEnforcementError, {"disks": [{"bogus": 1}]}),
-                              (errors.TagError, {"tags": ["a b"]}),
-                              (errors.TagError, {"tags": [f"t{n}" for n in range(4097)]}),
-                              (errors.HypervisorError, {"hvparams": {"migration_mode": "x"}}),
-                              (errors.OpExecError, {"os_type": "nope"}),
-                              (errors.OpExecError, {"os_type": "noop+variant"}),
-                              (errors.OpExecError, {"osparams": {"x": "y"}}),
-                              (errors.OpExecError, {"file_storage_dir": "../x"}),
-                              (errors.OpExecError, {"iallocator": "nope", "pnode": None})):
+        for error, values in (
+            (errors.TypeEnforcementError, {"beparams": {"bogus": 1}}),
+            (errors.TypeEnforcementError, {"disks": [{"bogus": 1}]}),
+            (errors.TagError, {"tags": ["a b"]}),
+            (errors.TagError, {"tags": [f"t{n}" for n in range(4097)]}),
+            (errors.HypervisorError, {"hvparams": {"migration_mode": "x"}}),
+            (errors.OpExecError, {"os_type": "nope"}),
+            (errors.OpExecError, {"os_type": "noop+variant"}),
+            (errors.OpExecError, {"osparams": {"x": "y"}}),
+            (errors.OpExecError, {"file_storage_dir": "../x"}),
+            (errors.OpExecError, {"iallocator": "nope", "pnode": None}),
+        ):
             with self.subTest(values), self.assertRaises(error):
                 self.create(**{**DISK, **values})
         self.assertEqual((self.config.instances(), self.files()), ([], []))
@@ -300,18 +331,19 @@ class TestUndone(LUTestCase):
 
     def break_at_start(self, run: Run) -> None:
         """There is no place for guests when it comes to starting one."""
+
         def break_it(text: str) -> None:
             if "Starting" in text:
                 os.rmdir(self.paths.fake_hypervisor_dir)
                 os.symlink("/dev/null", self.paths.fake_hypervisor_dir)
+
         run.on_log = break_it
 
     def test_a_job_that_is_canceled_on_the_way(self) -> None:
         self.os_does("exec sleep 60")
         for words in ("Making", "create script"):
             with self.assertRaises(errors.JobCanceled):
-                self.run_op(self.create_op(start=True, **DISK),
-                            lambda run: run.cancel_at(words))
+                self.run_op(self.create_op(start=True, **DISK), lambda run: run.cancel_at(words))
             self.log_has(words)
             self.assert_nothing_is_left()
 
@@ -321,15 +353,22 @@ class TestUndone(LUTestCase):
         def somebody_takes_the_name(run: Run) -> None:
             run.on_log = lambda text: self.change(other) if "Starting" in text else None
 
-        other = objects.Instance(uuid="other", name=WEB, primary_node=self.config.master.uuid,
-                                 hypervisor="fake", disk_template="diskless")
+        other = objects.Instance(
+            uuid="other",
+            name=WEB,
+            primary_node=self.config.master.uuid,
+            hypervisor="fake",
+            disk_template="diskless",
+        )
         with self.refused("already_exists"):
             self.run_op(op, somebody_takes_the_name)
         self.assertEqual((self.files(), self.instance().uuid), ([], "other"))
 
     def test_a_job_that_is_canceled_between_two_disks(self) -> None:
         with self.assertRaises(errors.JobCanceled):
-            self.run_op(self.create_op(disk_template="file", disks=[{"size": 1024}] * 3),
-                        lambda run: run.cancel_at("Creating disk 1"))
+            self.run_op(
+                self.create_op(disk_template="file", disks=[{"size": 1024}] * 3),
+                lambda run: run.cancel_at("Creating disk 1"),
+            )
         self.assertFalse([line for line in self.run_.lines if "Creating disk 2" in line])
         self.assert_nothing_is_left()

@@ -3,9 +3,8 @@
 import os
 from typing import Any
 
-from testutils_lu import NODE2, NODE3, WEB, LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import NODE2, NODE3, WEB, LUTestCase
 
 KEYS = """name config_state run_state pnode pnode_group_uuid pnode_group_name snodes
     snodes_group_uuids snodes_group_names os nics disk_template disks hypervisor network_port
@@ -21,11 +20,14 @@ class TestInstanceQueryData(LUTestCase):
         self.create(start=True, beparams={"memory": 256})
         found = self.data("web")[WEB]
         self.assertEqual(sorted(found), sorted(KEYS))
-        self.assertEqual((found["config_state"], found["run_state"], found["pnode_group_name"]),
-                         ("up", "up", "default"))
-        self.assertEqual((found["be_instance"], found["be_actual"]["vcpus"]),
-                         ({"minmem": 256, "maxmem": 256}, 1))
-        self.assertEqual(found["hv_actual"], {})   # what holds for all is not an instance's
+        self.assertEqual(
+            (found["config_state"], found["run_state"], found["pnode_group_name"]),
+            ("up", "up", "default"),
+        )
+        self.assertEqual(
+            (found["be_instance"], found["be_actual"]["vcpus"]), ({"minmem": 256, "maxmem": 256}, 1)
+        )
+        self.assertEqual(found["hv_actual"], {})  # what holds for all is not an instance's
 
     def test_all_of_them(self) -> None:
         self.create("a")
@@ -48,25 +50,33 @@ class TestInstanceQueryData(LUTestCase):
         self.assertEqual((found["config_state"], found["run_state"]), ("up", "down"))
 
     def test_disks_and_cards(self) -> None:
-        self.create(disk_template="file", disks=[{"size": 1024, "name": "root"}],
-                    nics=[{"mac": "aa:00:00:00:00:01", "ip": "192.0.2.1"}])
+        self.create(
+            disk_template="file",
+            disks=[{"size": 1024, "name": "root"}],
+            nics=[{"mac": "aa:00:00:00:00:01", "ip": "192.0.2.1"}],
+        )
         found = self.data()[WEB]
-        disk, = found["disks"]
+        (disk,) = found["disks"]
         path = disk["logical_id"][1]
-        self.assertEqual((disk["iv_name"], disk["size"], disk["name"], disk["pstatus"]),
-                         ("disk/0", 1024, "root", [path, None, None, None, None, False, 1]))
-        self.assertEqual(found["nics"][0][2:], ["192.0.2.1", "aa:00:00:00:00:01", "bridged",
-                                                "br0", "", None, None])
+        self.assertEqual(
+            (disk["iv_name"], disk["size"], disk["name"], disk["pstatus"]),
+            ("disk/0", 1024, "root", [path, None, None, None, None, False, 1]),
+        )
+        self.assertEqual(
+            found["nics"][0][2:],
+            ["192.0.2.1", "aa:00:00:00:00:01", "bridged", "br0", "", None, None],
+        )
         os.unlink(path)
         self.assertIsNone(self.data()[WEB]["disks"][0]["pstatus"])
 
     def test_mirrored_disks_without_their_secret(self) -> None:
         self.create(disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2, snode=NODE3)
         found = self.data()[WEB]
-        disk, = found["disks"]
+        (disk,) = found["disks"]
         self.assertEqual((found["snodes"], disk["logical_id"][5]), ([NODE3], None))
-        self.assertEqual((disk["drbd_info"]["primary_node"], disk["drbd_info"]["port"]),
-                         (NODE2, 11000))
+        self.assertEqual(
+            (disk["drbd_info"]["primary_node"], disk["drbd_info"]["port"]), (NODE2, 11000)
+        )
         self.assertTrue(disk["pstatus"] and disk["sstatus"])
         self.assertNotIn(self.instance().disks[0].logical_id[5], str(found))
 
@@ -82,8 +92,11 @@ class TestInstanceQueryData(LUTestCase):
 
     def test_locks_only_if_wanted(self) -> None:
         self.create()
-        wants = [self.wants(opcodes.OpInstanceQueryData(instances=["web"], use_locking=locking))
-                 for locking in (False, True)]
-        self.assertEqual([[want.full_name for want in some if not want.exclusive]
-                          for some in wants],
-                         [["cluster/BGL"], ["cluster/BGL", f"instance/{WEB}"]])
+        wants = [
+            self.wants(opcodes.OpInstanceQueryData(instances=["web"], use_locking=locking))
+            for locking in (False, True)
+        ]
+        self.assertEqual(
+            [[want.full_name for want in some if not want.exclusive] for some in wants],
+            [["cluster/BGL"], ["cluster/BGL", f"instance/{WEB}"]],
+        )

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, WEB, LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import MASTER, WEB, LUTestCase
 
 
 class TestInstanceReboot(LUTestCase):
     def reboot(self, how: str, **values: Any) -> None:
-        self.assertIsNone(self.run_op(opcodes.OpInstanceReboot(
-            instance_name="web", reboot_type=how, **values)))
+        self.assertIsNone(
+            self.run_op(opcodes.OpInstanceReboot(instance_name="web", reboot_type=how, **values))
+        )
 
     def test_it_runs_afterwards(self) -> None:
         self.create(start=True)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, WEB, LUTestCase
-
 from ganeti import errors, opcodes
+from testutils_lu import MASTER, WEB, LUTestCase
 
 
 class TestInstanceReinstall(LUTestCase):
@@ -13,8 +12,7 @@ class TestInstanceReinstall(LUTestCase):
         self.create(disk_template="file", disks=[{"size": 1024}])
 
     def reinstall(self, **values: Any) -> None:
-        self.assertIsNone(self.run_op(opcodes.OpInstanceReinstall(
-            instance_name="web", **values)))
+        self.assertIsNone(self.run_op(opcodes.OpInstanceReinstall(instance_name="web", **values)))
 
     def test_the_script_runs_again_and_knows_it(self) -> None:
         before = self.instance().serial_no
@@ -25,8 +23,9 @@ class TestInstanceReinstall(LUTestCase):
     def test_another_os_is_recorded(self) -> None:
         self.make_os("other", variants="small\nlarge\n", parameters="size words\n")
         self.reinstall(os_type="other+large", osparams={"size": "7"})
-        self.assertEqual((self.instance().os, self.instance().osparams),
-                         ("other+large", {"size": "7"}))
+        self.assertEqual(
+            (self.instance().os, self.instance().osparams), ("other+large", {"size": "7"})
+        )
         self.reinstall(osparams={"size": "default"})
         self.assertEqual(self.instance().osparams, {})
 
@@ -42,8 +41,12 @@ class TestInstanceReinstall(LUTestCase):
 
     def test_variants_and_parameters_are_checked(self) -> None:
         self.make_os("other", variants="small\n")
-        for values in ({"os_type": "other"}, {"os_type": "other+big"},
-                       {"os_type": "noop", "osparams": {"x": "y"}}, {"osparams": {"x": "y"}}):
+        for values in (
+            {"os_type": "other"},
+            {"os_type": "other+big"},
+            {"os_type": "noop", "osparams": {"x": "y"}},
+            {"osparams": {"x": "y"}},
+        ):
             with self.assertRaises(errors.OpExecError):
                 self.reinstall(**values)
         self.reinstall(os_type="other+big", force_variant=True)
@@ -54,8 +57,9 @@ class TestInstanceReinstall(LUTestCase):
         self.make_os("twin", parameters="size words\n")
         self.reinstall(os_type="other", osparams={"size": "7"}, osparams_private={"token": "x"})
         self.reinstall(os_type="twin")
-        self.assertEqual((self.instance().osparams, self.instance().osparams_private),
-                         ({"size": "7"}, {}))
+        self.assertEqual(
+            (self.instance().osparams, self.instance().osparams_private), ({"size": "7"}, {})
+        )
         self.log_has("Dropping the stored parameters that the OS 'twin' does not have: token")
         self.reinstall(os_type="noop")
         self.assertEqual((self.instance().os, self.instance().osparams), ("noop", {}))
@@ -71,11 +75,12 @@ class TestInstanceReinstall(LUTestCase):
     def test_an_older_os_is_given_all_parameters(self) -> None:
         self.make_os("other", parameters="size words\n")
         old = self.make_os("old", version=10)
-        self.os_does("echo \"$OSP_SIZE\" >> runs", old)
+        self.os_does('echo "$OSP_SIZE" >> runs', old)
         self.reinstall(os_type="other", osparams={"size": "7"})
         self.reinstall(os_type="old")
-        self.assertEqual((self.os_runs(old), self.instance().osparams),
-                         ([f"{WEB} 1", "7"], {"size": "7"}))
+        self.assertEqual(
+            (self.os_runs(old), self.instance().osparams), ([f"{WEB} 1", "7"], {"size": "7"})
+        )
 
     def test_parameters_that_exclude_each_other(self) -> None:
         self.make_os("other", parameters="size words\n")
@@ -84,15 +89,23 @@ class TestInstanceReinstall(LUTestCase):
             with self.refused("wrong_input"):
                 self.reinstall(**values)
         self.reinstall(osparams={"size": "default"}, osparams_private={"size": "8"})
-        self.assertEqual((self.instance().osparams, self.instance().osparams_private),
-                         ({}, {"size": "8"}))
+        self.assertEqual(
+            (self.instance().osparams, self.instance().osparams_private), ({}, {"size": "8"})
+        )
 
     def test_values_are_checked_before_anything_is_done(self) -> None:
-        picky = self.make_os("picky", parameters="size words\n",
-                             verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }')
+        picky = self.make_os(
+            "picky",
+            parameters="size words\n",
+            verify='[ "$OSP_SIZE" = 7 ] || { echo "size must be 7"; exit 3; }',
+        )
         before = self.instance()
-        for values in ({"osparams": {"size": "8"}}, {"osparams_secret": {"size": "8"}}, {},
-                       {"dry_run": True}):
+        for values in (
+            {"osparams": {"size": "8"}},
+            {"osparams_secret": {"size": "8"}},
+            {},
+            {"dry_run": True},
+        ):
             with self.assertRaisesRegex(errors.OpExecError, "(?s)exit code 3.*size must be 7"):
                 self.reinstall(os_type="picky", **values)
         self.assertIs(self.instance(), before)
@@ -131,6 +144,8 @@ class TestInstanceReinstall(LUTestCase):
     def test_cancelling_stops_the_script(self) -> None:
         self.os_does("exec sleep 60")
         with self.assertRaises(errors.JobCanceled):
-            self.run_op(opcodes.OpInstanceReinstall(instance_name="web"),
-                        lambda run: run.cancel_at("create script"))
+            self.run_op(
+                opcodes.OpInstanceReinstall(instance_name="web"),
+                lambda run: run.cancel_at("create script"),
+            )
         self.log_has("create script")

@@ -3,10 +3,9 @@
 import os
 from typing import Any
 
-from testutils_lu import NODE2, NODE3, WEB, LUTestCase
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib import lu_for
+from testutils_lu import NODE2, NODE3, WEB, LUTestCase
 
 
 class TestInstanceRemove(LUTestCase):
@@ -24,8 +23,10 @@ class TestInstanceRemove(LUTestCase):
     def test_both_halves_of_mirrored_disks_are_gone(self) -> None:
         before = [self.disk_free(node) for node in (NODE2, NODE3)]
         self.create(disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2, snode=NODE3)
-        self.assertEqual([self.disk_free(node) for node in (NODE2, NODE3)],
-                         [free - 1024 - 128 for free in before])
+        self.assertEqual(
+            [self.disk_free(node) for node in (NODE2, NODE3)],
+            [free - 1024 - 128 for free in before],
+        )
         self.remove()
         self.assertEqual([self.disk_free(node) for node in (NODE2, NODE3)], before)
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, WEB, LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import MASTER, WEB, LUTestCase
 
 
 class TestInstanceShutdown(LUTestCase):
@@ -19,8 +18,9 @@ class TestInstanceShutdown(LUTestCase):
         self.assertEqual(self.guests(), [WEB])
         self.stop()
         self.assertEqual(self.guests(), [])
-        self.assertEqual((self.instance().admin_state, self.instance().disks_active),
-                         ("down", False))
+        self.assertEqual(
+            (self.instance().admin_state, self.instance().disks_active), ("down", False)
+        )
 
     def test_one_that_stands_is_fine(self) -> None:
         self.kill_guest()
@@ -49,7 +49,7 @@ class TestInstanceShutdown(LUTestCase):
     def test_its_user_must_have_shut_it_down(self) -> None:
         with self.refused("wrong_state"):
             self.stop(admin_state_source="user")
-        self.kill_guest()                   # it may have crashed: nobody can tell
+        self.kill_guest()  # it may have crashed: nobody can tell
         with self.refused("wrong_state"):
             self.stop(admin_state_source="user")
         self.stop()

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from testutils_lu import MASTER, WEB, LUTestCase
-
 from ganeti import errors, opcodes
+from testutils_lu import MASTER, WEB, LUTestCase
 
 
 class TestInstanceStartup(LUTestCase):
@@ -23,8 +22,7 @@ class TestInstanceStartup(LUTestCase):
     def test_it_runs_and_is_marked_up(self) -> None:
         self.start()
         self.assertEqual(self.guests(), [WEB])
-        self.assertEqual((self.instance().admin_state, self.instance().disks_active),
-                         ("up", True))
+        self.assertEqual((self.instance().admin_state, self.instance().disks_active), ("up", True))
 
     def test_one_that_runs_is_left_alone(self) -> None:
         self.start()
@@ -91,5 +89,7 @@ class TestInstanceStartup(LUTestCase):
 
     def test_the_job_shows_the_full_name(self) -> None:
         self.start()
-        self.assertEqual((self.effective.instance_name, self.effective.instance_uuid),
-                         (WEB, self.instance().uuid))
+        self.assertEqual(
+            (self.effective.instance_name, self.effective.instance_uuid),
+            (WEB, self.instance().uuid),
+        )

@@ -2,9 +2,8 @@
 
 import socket
 
-from testutils_lu import LUTestCase
-
 from ganeti.cmdlib import names
+from testutils_lu import LUTestCase
 
 
 class TestNames(LUTestCase):

@@ -2,28 +2,41 @@
 
 from typing import Any
 
-from testutils_lu import WEB, LUTestCase
-
 from ganeti import errors
 from ganeti.cmdlib import nics
 from ganeti.cmdlib.nics import NicSpec
+from testutils_lu import WEB, LUTestCase
 
 
 class TestNics(LUTestCase):
     def read(self, nic: dict[str, Any], resolved: str | None = None) -> NicSpec:
-        spec, = nics.read([nic], resolved)
+        (spec,) = nics.read([nic], resolved)
         return spec
 
     def test_nothing_given(self) -> None:
-        self.assertEqual(self.read({"mac": "auto", "ip": "none", "name": None}),
-                         NicSpec(None, None, None, {}))
+        self.assertEqual(
+            self.read({"mac": "auto", "ip": "none", "name": None}), NicSpec(None, None, None, {})
+        )
 
     def test_everything_given(self) -> None:
         self.assertEqual(
-            self.read({"mac": "AA:00:00:12:34:56", "ip": "2001:DB8::1", "name": "lan",
-                       "mode": "routed", "link": "br1", "vlan": ""}),
-            NicSpec("aa:00:00:12:34:56", "2001:db8::1", "lan",
-                    {"mode": "routed", "link": "br1", "vlan": ""}))
+            self.read(
+                {
+                    "mac": "AA:00:00:12:34:56",
+                    "ip": "2001:DB8::1",
+                    "name": "lan",
+                    "mode": "routed",
+                    "link": "br1",
+                    "vlan": "",
+                }
+            ),
+            NicSpec(
+                "aa:00:00:12:34:56",
+                "2001:db8::1",
+                "lan",
+                {"mode": "routed", "link": "br1", "vlan": ""},
+            ),
+        )
 
     def test_bridge_is_an_older_word_for_link(self) -> None:
         self.assertEqual(self.read({"bridge": "br1"}).nicparams, {"link": "br1"})
@@ -41,9 +54,19 @@ class TestNics(LUTestCase):
         self.assertEqual(self.read({"ip": "auto"}, "192.0.2.7").ip, "192.0.2.7")
 
     def test_wrong_input(self) -> None:
-        for nic in ({"vlan": "x"}, {"vlan": "."}, {"vlan": ".5:"}, {"vlan": "5:6"},
-                    {"mac": "xx"}, {"mac": "01:00:00:00:00:00"}, {"mac": "aa:00:00:00:00:00\n"},
-                    {"ip": "bogus"}, {"ip": "auto"}, {"ip": "pool"}, {"name": "3"}):
+        for nic in (
+            {"vlan": "x"},
+            {"vlan": "."},
+            {"vlan": ".5:"},
+            {"vlan": "5:6"},
+            {"mac": "xx"},
+            {"mac": "01:00:00:00:00:00"},
+            {"mac": "aa:00:00:00:00:00\n"},
+            {"ip": "bogus"},
+            {"ip": "auto"},
+            {"ip": "pool"},
+            {"name": "3"},
+        ):
             with self.subTest(nic), self.refused("wrong_input"):
                 nics.read([nic], None)
         with self.refused("wrong_input"):

@@ -5,14 +5,13 @@ import subprocess
 import threading
 from typing import Any
 
-from testutils_daemon import HOST, PATIENCE, DaemonCluster
-from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
-
 from ganeti import opcodes
 from ganeti.cmdlib import disks, recovery
 from ganeti.jqueue.task import Done
 from ganeti.mcpu import Processor
 from ganeti.utils import orphans
+from testutils_daemon import HOST, PATIENCE, DaemonCluster
+from testutils_lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
 
 JOB = 77
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
@@ -57,8 +56,11 @@ class TestRecovery(LUTestCase):
 
     def test_both_halves_of_mirrored_disks(self) -> None:
         def free() -> list[int]:
-            return [self.environment.nodes.agent(self.config.node(node)).figures().disk_free
-                    for node in (NODE2, NODE3)]
+            return [
+                self.environment.nodes.agent(self.config.node(node)).figures().disk_free
+                for node in (NODE2, NODE3)
+            ]
+
         before = free()
         op = self.die_creating(disk_template="drbd", pnode=NODE3, snode=NODE2)
         self.assertNotEqual(free(), before)
@@ -77,11 +79,14 @@ class TestRecovery(LUTestCase):
         self.assertEqual(self.left(), (1, [WEB]))
 
     def test_what_never_began_leaves_nothing_to_clean(self) -> None:
-        self.clean_up(self.create_op(disks=[{"bogus": 1}], disk_template="file"),
-                      self.create_op(dry_run=True), self.create_op(pnode="nope"),
-                      self.create_op(**DISK, file_storage_dir="../x"),
-                      self.create_op("nobody.invalid", name_check=True),
-                      opcodes.OpTestDelay(duration=1))
+        self.clean_up(
+            self.create_op(disks=[{"bogus": 1}], disk_template="file"),
+            self.create_op(dry_run=True),
+            self.create_op(pnode="nope"),
+            self.create_op(**DISK, file_storage_dir="../x"),
+            self.create_op("nobody.invalid", name_check=True),
+            opcodes.OpTestDelay(duration=1),
+        )
         self.assertEqual(self.left(), (0, []))
 
     def test_a_node_that_fails_does_not_keep_the_master_from_starting(self) -> None:
@@ -93,8 +98,9 @@ class TestRecovery(LUTestCase):
 
     def script(self, uuid: str) -> subprocess.Popen[bytes]:
         """Something that runs as an OS script of an instance does."""
-        child = subprocess.Popen(["/bin/sleep", "1000"], env={"INSTANCE_UUID": uuid},
-                                 start_new_session=True)
+        child = subprocess.Popen(
+            ["/bin/sleep", "1000"], env={"INSTANCE_UUID": uuid}, start_new_session=True
+        )
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         return child
@@ -109,11 +115,14 @@ class TestRecovery(LUTestCase):
         installing = self.script(self.config.instance(WEB).uuid)
         other = self.script(self.uuid_of(JOB + 1))
         with self.assertLogs(level="INFO"):
-            self.clean_up(self.create_op("new.example.com", **DISK),
-                          opcodes.OpInstanceReinstall(instance_name="web"),
-                          opcodes.OpInstanceReinstall(instance_name="nope"))
-        self.assertEqual([creating.wait(PATIENCE), installing.wait(PATIENCE), other.poll()],
-                         [-15, -15, None])
+            self.clean_up(
+                self.create_op("new.example.com", **DISK),
+                opcodes.OpInstanceReinstall(instance_name="web"),
+                opcodes.OpInstanceReinstall(instance_name="nope"),
+            )
+        self.assertEqual(
+            [creating.wait(PATIENCE), installing.wait(PATIENCE), other.poll()], [-15, -15, None]
+        )
 
 
 def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
@@ -123,9 +132,18 @@ def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
         made.add_os("slow", create=f"echo $$ > {trace}; sleep 1000; echo late >> {trace}")
         made.start_master()
         made.start_front()
-        job = made.submit("POST", "/2/instances", {
-            "__version__": 1, "mode": "create", "name": WEB, "os_type": "slow", "nics": [{}],
-            **DISK})
+        job = made.submit(
+            "POST",
+            "/2/instances",
+            {
+                "__version__": 1,
+                "mode": "create",
+                "name": WEB,
+                "os_type": "slow",
+                "nics": [{}],
+                **DISK,
+            },
+        )
         tick = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):
             if trace.exists() and trace.read_text():
@@ -133,7 +151,7 @@ def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
             tick.wait(0.02)
         made.kill("masterd")
         with open(f"/proc/{int(trace.read_text())}/environ", "rb") as file:
-            mark, = [word for word in file.read().split(b"\0") if b"INSTANCE_UUID" in word]
+            (mark,) = [word for word in file.read().split(b"\0") if b"INSTANCE_UUID" in word]
         made.start_master()
         assert made.wait(job)["status"] == "error"
         assert orphans.end({mark.decode()}) == 0

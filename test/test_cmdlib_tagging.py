@@ -1,9 +1,8 @@
 """Finding and locking the objects that carry tags."""
 
-from testutils_lu import NODE2, WEB, LUTestCase
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib import tagging
+from testutils_lu import NODE2, WEB, LUTestCase
 
 
 class TestTagging(LUTestCase):

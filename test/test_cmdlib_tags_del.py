@@ -1,8 +1,7 @@
 """Removing tags from objects."""
 
-from testutils_lu import WEB, LUTestCase
-
 from ganeti import errors, opcodes
+from testutils_lu import WEB, LUTestCase
 
 
 class TestTagsDel(LUTestCase):
@@ -25,8 +24,7 @@ class TestTagsDel(LUTestCase):
     def test_all_of_them_must_be_there(self) -> None:
         with self.assertRaises(errors.OpPrereqError) as caught:
             self.untag("zzz", "a", "yyy")
-        self.assertEqual(caught.exception.args,
-                         ("Tag(s) 'yyy', 'zzz' not found", "unknown_entity"))
+        self.assertEqual(caught.exception.args, ("Tag(s) 'yyy', 'zzz' not found", "unknown_entity"))
         self.assertEqual(self.instance().tags, ["a", "b", "c"])
 
     def test_a_bad_tag_is_no_missing_one(self) -> None:

@@ -1,8 +1,7 @@
 """Reading the tags of one object."""
 
-from testutils_lu import WEB, LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import WEB, LUTestCase
 
 
 class TestTagsGet(LUTestCase):

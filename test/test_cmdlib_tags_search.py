@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from testutils_lu import LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import LUTestCase
 
 
 class TestTagsSearch(LUTestCase):
@@ -16,9 +15,15 @@ class TestTagsSearch(LUTestCase):
         self.change(self.config.cluster, tags=["x:c"])
         self.change(self.config.node("node2"), tags=["x:n"])
         self.change(self.config.group("default"), tags=["x:g"])
-        self.assertEqual(self.search("^x:"), [
-            ["/cluster", "x:c"], ["/instances/web.example.com", "x:i"],
-            ["/nodes/node2.example.com", "x:n"], ["/nodegroup/default", "x:g"]])
+        self.assertEqual(
+            self.search("^x:"),
+            [
+                ["/cluster", "x:c"],
+                ["/instances/web.example.com", "x:i"],
+                ["/nodes/node2.example.com", "x:n"],
+                ["/nodegroup/default", "x:g"],
+            ],
+        )
 
     def test_nothing_found(self) -> None:
         self.assertEqual(self.search("^x"), [])

@@ -1,8 +1,7 @@
 """Adding tags to objects."""
 
-from testutils_lu import NODE2, WEB, LUTestCase
-
 from ganeti import constants, errors, opcodes
+from testutils_lu import NODE2, WEB, LUTestCase
 
 
 class TestTagsSet(LUTestCase):
@@ -58,5 +57,8 @@ class TestTagsSet(LUTestCase):
     def test_two_that_change_the_same_tags_wait_for_each_other(self) -> None:
         for kind, name in (("cluster", None), ("node", "node2"), ("instance", "web")):
             op = opcodes.OpTagsSet(kind=kind, name=name, tags=["x"])
-            self.assertFalse({want for want in self.wants(op) if want.exclusive}.isdisjoint(
-                self.wants(opcodes.OpTagsDel(kind=kind, name=name, tags=["x"]))))
+            self.assertFalse(
+                {want for want in self.wants(op) if want.exclusive}.isdisjoint(
+                    self.wants(opcodes.OpTagsDel(kind=kind, name=name, tags=["x"]))
+                )
+            )

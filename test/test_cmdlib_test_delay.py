@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from testutils_lu import MASTER, NODE2, LUTestCase, Run
-
 from ganeti import errors, opcodes
+from testutils_lu import MASTER, NODE2, LUTestCase, Run
 
 
 class TestTestDelay(LUTestCase):
@@ -42,6 +41,7 @@ class TestTestDelay(LUTestCase):
         def locked(**values: object) -> list[str]:
             op = opcodes.OpTestDelay(duration=1, on_nodes=["node2"], **values)
             return [want.full_name for want in self.wants(op) if want.exclusive]
+
         self.assertEqual(locked(), [])
         self.assertEqual(locked(no_locks=False), [f"node/{NODE2}", f"node/{MASTER}"])
         self.assertEqual(locked(no_locks=False, on_master=False), [f"node/{NODE2}"])
@@ -49,6 +49,7 @@ class TestTestDelay(LUTestCase):
     def test_cancelling_ends_it_between_two_pauses(self) -> None:
         def cancel_in_the_pause(run: Run) -> None:
             run.on_pause = run.cancel.set
+
         with self.assertRaises(errors.JobCanceled):
             self.run_op(opcodes.OpTestDelay(duration=1, repeat=9), cancel_in_the_pause)
         self.assertEqual(self.run_.pauses, [1])

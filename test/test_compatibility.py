@@ -17,8 +17,9 @@ TOP = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def writer():
     """The program that writes the table."""
-    loader = importlib.machinery.SourceFileLoader("compatibility",
-                                                  str(TOP / "autotools/compatibility"))
+    loader = importlib.machinery.SourceFileLoader(
+        "compatibility", str(TOP / "autotools/compatibility")
+    )
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
@@ -26,22 +27,29 @@ def writer():
 
 def test_every_verb_has_a_history(writer):
     Connector()
-    ours = {resource.URI: set(resource.verbs()) for resource in RESOURCES
-            if resource.__module__.startswith("ganeti.")}
+    ours = {
+        resource.URI: set(resource.verbs())
+        for resource in RESOURCES
+        if resource.__module__.startswith("ganeti.")
+    }
     assert {uri: set(verbs) for uri, verbs in writer.HISTORY.items()} == ours
 
 
 def test_as_many_resources_as_ganeti_3_1_has(writer):
-    released = [uri for uri, verbs in writer.HISTORY.items()
-                if any(since[0].isdigit() for since in verbs.values())]
+    released = [
+        uri
+        for uri, verbs in writer.HISTORY.items()
+        if any(since[0].isdigit() for since in verbs.values())
+    ]
     assert len(released) == 61
 
 
 def test_words_exist(writer):
     for (uri, method), words in writer.WORDS.items():
         resource = next(one for one in RESOURCES if one.URI == uri)
-        known = {argument.word or name
-                 for name, argument in resource.verbs()[method].arguments.items()}
+        known = {
+            argument.word or name for name, argument in resource.verbs()[method].arguments.items()
+        }
         assert words.keys() <= known, uri
 
 

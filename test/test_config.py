@@ -4,12 +4,12 @@ import sqlite3
 from concurrent.futures import Future
 
 import pytest
-from testutils import make_cluster, make_instance, save
 
 from ganeti import errors, schema
 from ganeti.config import Config
 from ganeti.objects import Disk, Nic, copy_of
 from ganeti.store import DatabaseDamaged
+from testutils import make_cluster, make_instance, save
 
 NODE1, NODE2 = "node1.example.com", "node2.example.com"
 
@@ -29,17 +29,23 @@ def reopened(config):
 
 # -- finding -----------------------------------------------------------------------
 
+
 def test_objects_are_listed_in_the_order_of_their_names(config):
     save(config, *(make_instance(config, f"web{number}.example.com") for number in (10, 9, 1)))
-    assert [instance.name for instance in config.instances()] \
-        == ["web1.example.com", "web9.example.com", "web10.example.com"]
+    assert [instance.name for instance in config.instances()] == [
+        "web1.example.com",
+        "web9.example.com",
+        "web10.example.com",
+    ]
 
 
-@pytest.mark.parametrize("name", ["web.example.com", "web", "web.example", "WEB",
-                                  "Web.Example.com"])
+@pytest.mark.parametrize(
+    "name", ["web.example.com", "web", "web.example", "WEB", "Web.Example.com"]
+)
 def test_an_instance_is_found_by_its_short_name(config, name):
-    save(config, make_instance(config, "web.example.com"),
-         make_instance(config, "web2.example.com"))
+    save(
+        config, make_instance(config, "web.example.com"), make_instance(config, "web2.example.com")
+    )
     assert config.instance(name).name == "web.example.com"
 
 
@@ -53,12 +59,17 @@ def test_a_short_name_of_two_is_none(config):
     assert config.instance("web.a").name == "web.a.example"
 
 
-@pytest.mark.parametrize("find, words", [
-    (Config.instance, "Instance 'x' not known"), (Config.node, "Node 'x' not known"),
-    (Config.group, "Group 'x' not known"), (Config.node_by_uuid, "Node 'x' not known"),
-    (Config.group_by_uuid, "Group 'x' not known"),
-    (Config.instance_by_uuid, "Instance 'x' not known"),
-])
+@pytest.mark.parametrize(
+    "find, words",
+    [
+        (Config.instance, "Instance 'x' not known"),
+        (Config.node, "Node 'x' not known"),
+        (Config.group, "Group 'x' not known"),
+        (Config.node_by_uuid, "Node 'x' not known"),
+        (Config.group_by_uuid, "Group 'x' not known"),
+        (Config.instance_by_uuid, "Instance 'x' not known"),
+    ],
+)
 def test_an_unknown_name_is_an_unknown_entity(config, find, words):
     with pytest.raises(errors.OpPrereqError, match=words) as caught:
         find(config, "x")
@@ -67,12 +78,17 @@ def test_an_unknown_name_is_an_unknown_entity(config, find, words):
 
 def test_nodes_know_their_instances_and_groups_their_nodes(config):
     node1, node2 = config.node(NODE1), config.node(NODE2)
-    save(config, make_instance(config, "b", secondary_nodes=[node2.uuid]),
-         make_instance(config, "a"), make_instance(config, "c", NODE2))
+    save(
+        config,
+        make_instance(config, "b", secondary_nodes=[node2.uuid]),
+        make_instance(config, "a"),
+        make_instance(config, "c", NODE2),
+    )
     assert [i.name for i in config.primary_instances(node1.uuid)] == ["a", "b"]
     assert [i.name for i in config.secondary_instances(node2.uuid)] == ["b"]
-    assert [n.name for n in config.group_nodes(node1.group)] \
-        == [node.name for node in config.nodes()]
+    assert [n.name for n in config.group_nodes(node1.group)] == [
+        node.name for node in config.nodes()
+    ]
 
 
 def test_a_moved_instance_is_found_on_its_new_node_only(config):
@@ -85,6 +101,7 @@ def test_a_moved_instance_is_found_on_its_new_node_only(config):
 
 
 # -- changing ------------------------------------------------------------------------
+
 
 def test_a_new_object_gets_its_times_and_serial_number(config):
     config.clock = lambda: 1000.5
@@ -198,32 +215,47 @@ def test_a_transaction_that_fails_in_part_writes_nothing(config):
 
 # -- reading what is wrong -------------------------------------------------------------
 
+
 def spoil(config, statement, *values):
     """Write something else, as a program would that vouches for it."""
     config.store.write(lambda connection: connection.execute(statement, values)).result()
-    config.store.write(lambda connection: connection.execute(
-        schema.seal("cluster_object", "1"))).result()
+    config.store.write(
+        lambda connection: connection.execute(schema.seal("cluster_object", "1"))
+    ).result()
 
 
 def test_a_record_that_nobody_vouches_for_is_not_believed(config):
-    config.store.write(lambda connection: connection.execute(
-        "UPDATE cluster_object SET data = json_set(data, '$.serial_no', 77) "
-        "WHERE kind = 'node'")).result()
+    config.store.write(
+        lambda connection: connection.execute(
+            "UPDATE cluster_object SET data = json_set(data, '$.serial_no', 77) WHERE kind = 'node'"
+        )
+    ).result()
     with pytest.raises(DatabaseDamaged, match="the record of the node node"):
         reopened(config)
 
 
-@pytest.mark.parametrize("statement, words", [
-    ("DELETE FROM cluster_object WHERE kind = 'cluster'", "there is no cluster"),
-    ("UPDATE cluster_object SET data = '{' WHERE kind = 'node'", "cannot read the node"),
-    ("UPDATE cluster_object SET data = json_set(data, '$.x', 1) WHERE kind = 'group'",
-     "cannot read the group default.*'x'"),
-    ("UPDATE cluster_object SET kind = 'tape' WHERE kind = 'group'", "cannot read the tape"),
-    ("DELETE FROM cluster_object WHERE name = 'node1.example.com'", "master node is not known"),
-    ("DELETE FROM cluster_object WHERE kind = 'group'", "node1.example.com is in no known group"),
-    ("UPDATE cluster_object SET data = json_set(data, '$.primary_node', 'x') "
-     "WHERE kind = 'instance'", "instance web is on no known node"),
-])
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("DELETE FROM cluster_object WHERE kind = 'cluster'", "there is no cluster"),
+        ("UPDATE cluster_object SET data = '{' WHERE kind = 'node'", "cannot read the node"),
+        (
+            "UPDATE cluster_object SET data = json_set(data, '$.x', 1) WHERE kind = 'group'",
+            "cannot read the group default.*'x'",
+        ),
+        ("UPDATE cluster_object SET kind = 'tape' WHERE kind = 'group'", "cannot read the tape"),
+        ("DELETE FROM cluster_object WHERE name = 'node1.example.com'", "master node is not known"),
+        (
+            "DELETE FROM cluster_object WHERE kind = 'group'",
+            "node1.example.com is in no known group",
+        ),
+        (
+            "UPDATE cluster_object SET data = json_set(data, '$.primary_node', 'x') "
+            "WHERE kind = 'instance'",
+            "instance web is on no known node",
+        ),
+    ],
+)
 def test_a_configuration_that_cannot_be_is_refused_in_clear_words(config, statement, words):
     save(config, make_instance(config, "web"))
     spoil(config, statement)
@@ -240,12 +272,24 @@ def test_the_database_is_what_the_words_say(config):
 
 # -- what is in use, and filled parameters -----------------------------------------------
 
+
 def test_macs_and_ports_of_instances_are_in_use(config):
-    mirrored = Disk(uuid="d", dev_type="drbd", size=1,
-                    logical_id=[config.node(NODE1).uuid, config.node(NODE2).uuid,
-                                11001, 0, 3, "secret"])
-    save(config, make_instance(config, "web", network_port=11000, disks=[mirrored],
-                               nics=[Nic(uuid="n", mac="aa:00:00:00:00:01")]))
+    mirrored = Disk(
+        uuid="d",
+        dev_type="drbd",
+        size=1,
+        logical_id=[config.node(NODE1).uuid, config.node(NODE2).uuid, 11001, 0, 3, "secret"],
+    )
+    save(
+        config,
+        make_instance(
+            config,
+            "web",
+            network_port=11000,
+            disks=[mirrored],
+            nics=[Nic(uuid="n", mac="aa:00:00:00:00:01")],
+        ),
+    )
     assert config.mac_in_use("aa:00:00:00:00:01") and not config.mac_in_use("aa:00:00:00:00:02")
     assert [port for port in range(11000, 11004) if config.port_in_use(port)] == [11000, 11001]
     assert config.minors_in_use(config.node(NODE1).uuid) == {0}
@@ -259,8 +303,12 @@ def test_minors_are_counted_on_each_of_the_two_nodes(config):
 
 
 def test_what_an_instance_sets_is_stronger_than_the_cluster(config):
-    web = make_instance(config, "web", beparams={"maxmem": 512},
-                        nics=[Nic(uuid="n", mac="m", nicparams={"link": "br7"})])
+    web = make_instance(
+        config,
+        "web",
+        beparams={"maxmem": 512},
+        nics=[Nic(uuid="n", mac="m", nicparams={"link": "br7"})],
+    )
     assert config.beparams(web) == {**config.default_beparams(), "maxmem": 512}
     assert config.nicparams(web.nics[0]) == {"mode": "bridged", "link": "br7", "vlan": ""}
     assert config.hvparams(web) == {"migration_mode": "live"}
@@ -270,8 +318,9 @@ def test_parameters_of_an_os_stand_between_cluster_and_instance(config):
     cluster = copy_of(config.cluster)
     cluster.os_hvp = {"noop": {"kvm": {"acpi": False, "kernel_args": "os"}}}
     save(config, cluster)
-    web = make_instance(config, "web", hypervisor="kvm", os="noop+big",
-                        hvparams={"kernel_args": "own"})
+    web = make_instance(
+        config, "web", hypervisor="kvm", os="noop+big", hvparams={"kernel_args": "own"}
+    )
     filled = config.hvparams(web)
     assert (filled["acpi"], filled["kernel_args"], filled["boot_order"]) == (False, "own", "disk")
 

@@ -42,8 +42,9 @@ def start(script, listeners, folder="/", **options):
     code = textwrap.dedent(script).replace("PATH", repr(sys.path))
     file = os.memfd_create("pid")
     try:
-        return handover.start([sys.executable, "-c", code], folder, listeners, file,
-                              os.environ, **options), os.dup(file)
+        return handover.start(
+            [sys.executable, "-c", code], folder, listeners, file, os.environ, **options
+        ), os.dup(file)
     finally:
         os.close(file)
 
@@ -80,7 +81,7 @@ class TestSuccession(unittest.TestCase):
         found = self.start("raise SystemExit(1)")
         self.assertEqual(found.problem(), "it ended without a word")
         found.end()
-        found.end()                     # gone long ago
+        found.end()  # gone long ago
 
     def test_the_last_words_of_one_that_dies_are_heard(self):
         found = self.start("import nosuchmodule", keep_stderr=False)
@@ -90,15 +91,16 @@ class TestSuccession(unittest.TestCase):
     def test_a_program_that_is_gone_is_heard_of(self):
         file = os.memfd_create("pid")
         self.addCleanup(os.close, file)
-        found = handover.start(["/nowhere/ganeti-rapi"], "/", self.listeners, file, os.environ,
-                               keep_stderr=False)
+        found = handover.start(
+            ["/nowhere/ganeti-rapi"], "/", self.listeners, file, os.environ, keep_stderr=False
+        )
         self.assertIn("/nowhere/ganeti-rapi", found.problem())
         found.end()
 
     def test_one_that_hangs_is_ended(self):
         found = self.start("import time; time.sleep(600)")
         found.end()
-        self.assertIsNone(procfs.name_of(found.pid))    # perhaps init has not collected it yet
+        self.assertIsNone(procfs.name_of(found.pid))  # perhaps init has not collected it yet
 
     def test_it_is_no_child_of_the_one_that_started_it(self):
         found = self.start("import time; time.sleep(600)")
@@ -118,11 +120,20 @@ class TestTaking(unittest.TestCase):
             self.assertEqual(handover.take_sockets(environment), [])
 
     def test_descriptors_that_are_no_listening_sockets(self):
-        for code, words in (("os.close(3)", "descriptor 3 is no socket"),
-                            ("os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "is no socket"),
-                            ("os.dup2(socket.socket().detach(), 3)", "does not listen")):
-            done = subprocess.run([sys.executable, "-c", textwrap.dedent(GIVEN).replace(
-                "PATH", repr(sys.path)).replace("CODE", code)], stdout=subprocess.PIPE, text=True)
+        for code, words in (
+            ("os.close(3)", "descriptor 3 is no socket"),
+            ("os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "is no socket"),
+            ("os.dup2(socket.socket().detach(), 3)", "does not listen"),
+        ):
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    textwrap.dedent(GIVEN).replace("PATH", repr(sys.path)).replace("CODE", code),
+                ],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             self.assertIn(words, done.stdout)
 
     def test_no_predecessor(self):
@@ -141,8 +152,9 @@ class TestFollowing(unittest.TestCase):
 
     def child(self, script):
         """A child that runs some shell once it was written into the pid file."""
-        child = subprocess.Popen(["sh", "-c", "read go; " + script, self.pid_file.path],
-                                 stdin=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            ["sh", "-c", "read go; " + script, self.pid_file.path], stdin=subprocess.PIPE, text=True
+        )
         self.addCleanup(child.wait)
         return child
 
@@ -163,7 +175,7 @@ class TestFollowing(unittest.TestCase):
     def test_a_successor_of_the_successor_is_followed(self):
         next_one = self.child('rm "$0"')
         first = self.child(f'echo {next_one.pid} > "$0"')
-        timer = threading.Timer(0.1, next_one.stdin.close)      # its "read" ends then
+        timer = threading.Timer(0.1, next_one.stdin.close)  # its "read" ends then
         timer.start()
         self.addCleanup(timer.join)
         self.assertIsNone(self.follow(first))

@@ -12,7 +12,6 @@ import pytest
 
 from ganeti import daemon
 
-
 SCRIPT = """
 import os, sys, threading
 from ganeti import daemon, errors
@@ -71,8 +70,13 @@ def command(folder, fail="", foreground="no"):
 
 
 def run(folder, fail="", foreground="no"):
-    return subprocess.run(command(folder, fail, foreground), text=True, timeout=PATIENCE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.run(
+        command(folder, fail, foreground),
+        text=True,
+        timeout=PATIENCE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def until(condition):
@@ -132,8 +136,9 @@ def test_a_pid_file_that_nobody_locks_means_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("foreground", ["yes", "no"])
-@pytest.mark.parametrize("fail, code, words", [
-    ("bind", 1, "the key is missing"), ("start", 12, "no cluster")])
+@pytest.mark.parametrize(
+    "fail, code, words", [("bind", 1, "the key is missing"), ("start", 12, "no cluster")]
+)
 def test_a_failed_start_is_told_on_the_terminal(tmp_path, fail, code, words, foreground):
     done = run(tmp_path, fail, foreground)
     assert done.returncode == code and words in done.stderr
@@ -150,15 +155,18 @@ def test_a_start_that_fails_by_our_own_mistake_is_in_the_log(tmp_path, foregroun
 def test_a_missing_directory_is_named(tmp_path):
     done = run(tmp_path / "none")
     assert done.returncode == 1 and done.stderr == (
-        f"ganeti-small: {tmp_path}/none does not exist, where the pid file should be\n")
+        f"ganeti-small: {tmp_path}/none does not exist, where the pid file should be\n"
+    )
 
 
 def test_a_reload_and_a_stop_are_told_to_the_service_manager(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
-        child = subprocess.Popen(command(tmp_path, foreground="yes"), env={
-            **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        child = subprocess.Popen(
+            command(tmp_path, foreground="yes"),
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
+        )
         assert manager.recv(100) == b"READY=1"
         child.send_signal(signal.SIGHUP)
         assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
@@ -171,15 +179,30 @@ def test_a_reload_and_a_stop_are_told_to_the_service_manager(tmp_path):
 def test_signals_without_a_meaning_are_logged_and_ignored(tmp_path):
     assert run(tmp_path).returncode == 0
     pid = int((tmp_path / "pid").read_text())
-    odd = ["SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR",
-           "SIGRTMIN", "SIGRTMAX", "SIGSTKFLT"]
+    odd = [
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGQUIT",
+        "SIGALRM",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGIO",
+        "SIGPWR",
+        "SIGRTMIN",
+        "SIGRTMAX",
+        "SIGSTKFLT",
+    ]
     try:
         for name in odd:
             os.kill(pid, getattr(signal, name))
         os.kill(pid, signal.SIGRTMIN + 1)
         until(lambda: all(name in (tmp_path / "log").read_text() for name in odd))
-        until(lambda: f"Received signal {signal.SIGRTMIN + 1}, which means nothing to ganeti-small"
-              in (tmp_path / "log").read_text())
+        until(
+            lambda: (
+                f"Received signal {signal.SIGRTMIN + 1}, which means nothing to ganeti-small"
+                in (tmp_path / "log").read_text()
+            )
+        )
     finally:
         os.kill(pid, signal.SIGTERM)
         until(lambda: not (tmp_path / "pid").exists())
@@ -188,8 +211,12 @@ def test_signals_without_a_meaning_are_logged_and_ignored(tmp_path):
 
 def test_warnings_about_the_start_are_shown_on_the_terminal(tmp_path):
     script = SCRIPT.replace('self.note("start")', 'self.warn("mind the gap")')
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path), "", "no"], text=True,
-                          stderr=subprocess.PIPE, timeout=PATIENCE)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), "", "no"],
+        text=True,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+    )
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
     assert (done.returncode, done.stderr) == (0, "ganeti-small: warning: mind the gap\n")
     assert "WARNING mind the gap" in (tmp_path / "log").read_text()

@@ -93,8 +93,9 @@ def test_a_living_daemon_without_a_lock_is_respected(path):
     assert read(path) == f"{os.getppid()}\n"
 
 
-@pytest.mark.parametrize("content", ["", "\n", "nonsense\n", "-1\n", "0\n", "1 2\n",
-                                     "999999999\n", "9" * 30])
+@pytest.mark.parametrize(
+    "content", ["", "\n", "nonsense\n", "-1\n", "0\n", "1 2\n", "999999999\n", "9" * 30]
+)
 def test_a_number_that_a_crash_left_behind_does_not_matter(path, content):
     with open(path, "w") as file:
         file.write(content)
@@ -196,8 +197,7 @@ def test_the_number_of_another_process_is_written_whole(path):
     found = create(path)
     with open(path, "w") as file:
         file.write("9999999999999999\n")
-    script = (f"from ganeti.daemon.pid_file import PidFile\n"
-              f"PidFile({path!r}, {found.fd}).write()")
+    script = f"from ganeti.daemon.pid_file import PidFile\nPidFile({path!r}, {found.fd}).write()"
     child = subprocess.Popen([sys.executable, "-P", "-c", script], pass_fds=[found.fd])
     assert child.wait() == 0
     assert read(path) == f"{child.pid}\n"

@@ -6,9 +6,9 @@ import stat
 from types import SimpleNamespace
 
 import pytest
-from testutils import make_paths
 
 from ganeti.daemon import DaemonError, privileges
+from testutils import make_paths
 
 MASTER, RAPI, GROUP = "gnt-masterd", "gnt-rapi", "gnt-daemons"
 UIDS = {MASTER: 101, RAPI: 102}
@@ -17,14 +17,25 @@ UIDS = {MASTER: 101, RAPI: 102}
 @pytest.fixture
 def machine(monkeypatch):
     """Has root start things on a machine with these users and groups only."""
+
     def make(*names, me=0):
         def look(table):
             return lambda name: table[name]
-        monkeypatch.setattr(privileges.pwd, "getpwnam", look(
-            {name: SimpleNamespace(pw_uid=uid) for name, uid in UIDS.items() if name in names}))
-        monkeypatch.setattr(privileges.grp, "getgrnam", look(
-            {GROUP: SimpleNamespace(gr_gid=103)} if GROUP in names else {}))
+
+        monkeypatch.setattr(
+            privileges.pwd,
+            "getpwnam",
+            look(
+                {name: SimpleNamespace(pw_uid=uid) for name, uid in UIDS.items() if name in names}
+            ),
+        )
+        monkeypatch.setattr(
+            privileges.grp,
+            "getgrnam",
+            look({GROUP: SimpleNamespace(gr_gid=103)} if GROUP in names else {}),
+        )
         monkeypatch.setattr(os, "geteuid", lambda: me)
+
     return make
 
 
@@ -59,21 +70,26 @@ def test_without_any_of_the_accounts_root_stays_root(machine, caplog):
     assert privileges.find_accounts([MASTER, RAPI]) is None
 
 
-@pytest.mark.parametrize("names, wanted, lacking", [
-    ((MASTER, GROUP), [MASTER, RAPI], f"user {RAPI}"),
-    ((MASTER, GROUP), [RAPI], f"user {RAPI}"),
-    ((RAPI, GROUP), [MASTER], f"user {MASTER}"),
-    ((GROUP,), [MASTER, RAPI], f"user {MASTER} and user {RAPI}"),
-    ((MASTER, RAPI), [MASTER, RAPI], f"group {GROUP}"),
-    ((MASTER,), [RAPI], f"user {RAPI} and group {GROUP}")])
+@pytest.mark.parametrize(
+    "names, wanted, lacking",
+    [
+        ((MASTER, GROUP), [MASTER, RAPI], f"user {RAPI}"),
+        ((MASTER, GROUP), [RAPI], f"user {RAPI}"),
+        ((RAPI, GROUP), [MASTER], f"user {MASTER}"),
+        ((GROUP,), [MASTER, RAPI], f"user {MASTER} and user {RAPI}"),
+        ((MASTER, RAPI), [MASTER, RAPI], f"group {GROUP}"),
+        ((MASTER,), [RAPI], f"user {RAPI} and group {GROUP}"),
+    ],
+)
 def test_half_of_the_accounts_is_an_error_with_its_cure(machine, names, wanted, lacking):
     machine(*names)
     with pytest.raises(DaemonError) as caught:
         privileges.find_accounts(wanted)
     words, _, commands = str(caught.value).partition("; as root: ")
     assert f"but not the {lacking}" in words and "\n" not in str(caught.value)
-    assert [f"useradd --system --user-group --groups {GROUP} {user}" in commands
-            for user in wanted] == [user not in names for user in wanted]
+    assert [
+        f"useradd --system --user-group --groups {GROUP} {user}" in commands for user in wanted
+    ] == [user not in names for user in wanted]
     assert (f"groupadd --system {GROUP}" in commands) == (GROUP not in names)
     assert not privileges.stays_root(wanted[0])
 
@@ -92,6 +108,7 @@ def test_below_a_root_of_its_own_root_stays_root(machine):
 
 # -- permissions -----------------------------------------------------------------------------
 
+
 def denied(path):
     return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
@@ -99,14 +116,14 @@ def denied(path):
 def explain(monkeypatch, path, *, me, user):
     monkeypatch.setattr(os, "geteuid", lambda: me)
     names = {0: "root", 1000: "joe", **{uid: name for name, uid in UIDS.items()}}
-    monkeypatch.setattr(privileges.pwd, "getpwuid", lambda uid: SimpleNamespace(
-        pw_name=names[uid]))
+    monkeypatch.setattr(privileges.pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name=names[uid]))
     return privileges.explain_permission(denied(path), user)
 
 
 def test_a_daemon_started_by_somebody_else_says_by_whom(monkeypatch):
     assert explain(monkeypatch, "/x/y", me=1000, user=MASTER) == (
-        "must be started by root or gnt-masterd, not by joe (/x/y: Permission denied)")
+        "must be started by root or gnt-masterd, not by joe (/x/y: Permission denied)"
+    )
 
 
 def test_files_of_another_user_have_a_cure(monkeypatch, tmp_path):
@@ -133,6 +150,7 @@ def test_an_error_without_a_file_is_told_too(monkeypatch):
 
 
 # -- directories -----------------------------------------------------------------------------
+
 
 def test_directories_that_a_reboot_took_are_made_again(tmp_path):
     paths = make_paths(tmp_path)

@@ -44,8 +44,8 @@ def test_a_new_main_process_is_told_and_the_manager_waited_for(manager):
     told.start()
     message, ancillary, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(4))
     assert message == b"BARRIER=1" and told.is_alive()
-    (_, _, data), = ancillary
-    os.close(array.array("i", data)[0])         # as the manager does once it has read
+    ((_, _, data),) = ancillary
+    os.close(array.array("i", data)[0])  # as the manager does once it has read
     told.join(30)
     assert not told.is_alive()
 

@@ -9,9 +9,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from testutils_daemon import HOST, PATIENCE, DaemonCluster
 
 from ganeti import luxi
+from testutils_daemon import HOST, PATIENCE, DaemonCluster
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,16 @@ def test_a_whole_life(cluster):
 
 
 def test_creating_and_tagging_at_once(cluster):
-    body = {"__version__": 1, "mode": "create", "name": "quick.example.com", "os_type": "noop",
-            "disk_template": "diskless", "disks": [], "nics": [{}], "ignore_ipolicy": True}
+    body = {
+        "__version__": 1,
+        "mode": "create",
+        "name": "quick.example.com",
+        "os_type": "noop",
+        "disk_template": "diskless",
+        "disks": [],
+        "nics": [{}],
+        "ignore_ipolicy": True,
+    }
     first = cluster.submit("POST", "/2/instances", body)
     second = cluster.submit("PUT", "/2/instances/quick.example.com/tags?tag=now")
     third = cluster.submit("PUT", "/2/instances/quick.example.com/shutdown")
@@ -55,13 +63,23 @@ def test_creating_and_tagging_at_once(cluster):
 
 
 def test_parallel_creations_have_different_addresses(cluster):
-    body = {"__version__": 1, "mode": "create", "os_type": "noop", "disk_template": "diskless",
-            "disks": [], "nics": [{}], "ignore_ipolicy": True}
-    ids = [cluster.submit("POST", "/2/instances", {**body, "name": f"many{number}.example.com"})
-           for number in range(20)]
+    body = {
+        "__version__": 1,
+        "mode": "create",
+        "os_type": "noop",
+        "disk_template": "diskless",
+        "disks": [],
+        "nics": [{}],
+        "ignore_ipolicy": True,
+    }
+    ids = [
+        cluster.submit("POST", "/2/instances", {**body, "name": f"many{number}.example.com"})
+        for number in range(20)
+    ]
     assert {cluster.wait(job_id)["status"] for job_id in ids} == {"success"}
-    found = [one for one in cluster.get("/2/instances?bulk=1").json
-             if one["name"].startswith("many")]
+    found = [
+        one for one in cluster.get("/2/instances?bulk=1").json if one["name"].startswith("many")
+    ]
     assert len({mac for one in found for mac in one["nic.macs"]}) == 20
     ports = [one["network_port"] for one in found if one["network_port"]]
     assert len(set(ports)) == len(ports)
@@ -69,20 +87,38 @@ def test_parallel_creations_have_different_addresses(cluster):
 
 def test_errors_are_told_in_ganetis_words(cluster):
     cluster.create("taken.example.com")
-    body = {"__version__": 1, "mode": "create", "name": "taken.example.com", "os_type": "noop",
-            "disk_template": "diskless", "disks": [], "nics": []}
+    body = {
+        "__version__": 1,
+        "mode": "create",
+        "name": "taken.example.com",
+        "os_type": "noop",
+        "disk_template": "diskless",
+        "disks": [],
+        "nics": [],
+    }
     job = cluster.wait(cluster.submit("POST", "/2/instances", body))
     assert job["status"] == "error"
     assert job["opresult"][0][0] == "OpPrereqError"
     assert job["opresult"][0][1][1] == "already_exists"
     assert cluster.get("/2/nodes/nosuch").json == {
-        "code": 404, "message": "Not Found", "explain": "Nothing matches the given URI",
-        "detail": cluster.get("/2/nodes/nosuch").json["detail"]}
+        "code": 404,
+        "message": "Not Found",
+        "explain": "Nothing matches the given URI",
+        "detail": cluster.get("/2/nodes/nosuch").json["detail"],
+    }
 
 
-@pytest.mark.parametrize("user, password, status", [
-    (None, "", 401), ("admin", "wrong", 401), ("reader", "secret", 403),
-    ("nobody", "secret", 403), ("stranger", "secret", 401), ("admin", "secret", 200)])
+@pytest.mark.parametrize(
+    "user, password, status",
+    [
+        (None, "", 401),
+        ("admin", "wrong", 401),
+        ("reader", "secret", 403),
+        ("nobody", "secret", 403),
+        ("stranger", "secret", 401),
+        ("admin", "secret", 200),
+    ],
+)
 def test_who_may_write(cluster, user, password, status):
     answer = cluster.request("PUT", "/2/tags?tag=x", user=user, password=password)
     assert answer.status == status
@@ -91,8 +127,7 @@ def test_who_may_write(cluster, user, password, status):
 
 
 def test_a_job_is_canceled_over_http(cluster):
-    with_delay = {"OP_ID": "OP_TEST_DELAY", "duration": 3600.0, "reason": [],
-                  "interruptible": True}
+    with_delay = {"OP_ID": "OP_TEST_DELAY", "duration": 3600.0, "reason": [], "interruptible": True}
     job_id = cluster.master(luxi.SubmitJob([with_delay]))
     waiting = cluster.master(luxi.SubmitJob([{**with_delay, "depends": [[job_id, []]]}]))
     assert cluster.request("DELETE", f"/2/jobs/{waiting}").json[0] is True
@@ -104,8 +139,12 @@ def test_a_job_is_canceled_over_http(cluster):
 
 def test_bad_requests_change_nothing(cluster):
     before = len(cluster.get("/2/jobs").json)
-    for path, body in (("/2/instances", b"{"), ("/2/instances", [1]), ("/2/instances", {}),
-                       ("/2/instances", {"__version__": 7})):
+    for path, body in (
+        ("/2/instances", b"{"),
+        ("/2/instances", [1]),
+        ("/2/instances", {}),
+        ("/2/instances", {"__version__": 7}),
+    ):
         answer = cluster.request("POST", path, body)
         assert answer.status == 400 and answer.json["code"] == 400, answer.text
     assert cluster.request("PATCH", "/2/info").status == 501
@@ -161,18 +200,19 @@ def test_a_request_is_known_everywhere_by_the_id_that_its_client_gave(tmp_path):
         reason = made.wait(answer.json)["ops"][0]["reason"][0][1]
         assert reason == "user=admin;request=mine:7.a-B"
         assert "request mine:7.a-B" in Path(made.paths.master_log).read_text()
-        assert made.stop("rapi") == 0       # its lines are all written then
+        assert made.stop("rapi") == 0  # its lines are all written then
     records = map(json.loads, Path(made.paths.rapi_log).read_text().splitlines())
     found = [one for one in records if one.get("request_id") == "mine:7.a-B"]
     assert [(one["job"], one["user"], one["method"]) for one in found] == [
-        (answer.json, "admin", "PUT")]
+        (answer.json, "admin", "PUT")
+    ]
 
 
 def test_exit_codes_tell_why_a_daemon_does_not_start(tmp_path):
     made = DaemonCluster(tmp_path, nodes=(HOST,))
     elsewhere = {**made.environment, "GANETI_HOSTNAME": "other.example.com"}
     made.environment, before = elsewhere, made.environment
-    for program in (["rapi", "-f", "--no-ssl"], ["masterd", "-f"]):     # it was renamed
+    for program in (["rapi", "-f", "--no-ssl"], ["masterd", "-f"]):  # it was renamed
         done = made.run(*program)
         assert done.returncode == 1 and f"GANETI_HOSTNAME={HOST}" in done.stdout
     os.unlink(made.paths.master_db)
@@ -191,7 +231,7 @@ def test_tls_with_our_own_certificate(tmp_path):
         assert made.get("/2/info").json["name"] == "cluster.example.com"
         context = ssl._create_unverified_context()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)     # that is the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is the point
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         with socket.create_connection(("127.0.0.1", made.port), PATIENCE) as plain:
@@ -203,15 +243,33 @@ def test_ten_running_jobs_killed_in_the_middle(tmp_path):
     """Nothing acknowledged is lost, nothing runs twice: each OS script appends to a file."""
     with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
         trace, gate = tmp_path / "trace", tmp_path / "gate"
-        made.add_os("slow", create=f'echo "$INSTANCE_NAME" >> {trace}\n'
-                                   f"while ! test -e {gate}; do sleep 0.05; done")
+        made.add_os(
+            "slow",
+            create=f'echo "$INSTANCE_NAME" >> {trace}\nwhile ! test -e {gate}; do sleep 0.05; done',
+        )
         made.start()
-        body = {"__version__": 1, "mode": "create", "os_type": "slow", "disk_template": "file",
-                "disks": [{"size": 1024}], "nics": [{}]}
+        body = {
+            "__version__": 1,
+            "mode": "create",
+            "os_type": "slow",
+            "disk_template": "file",
+            "disks": [{"size": 1024}],
+            "nics": [{}],
+        }
         names = [f"slow{number}.example.com" for number in range(10)]
         ids = [made.submit("POST", "/2/instances", {**body, "name": name}) for name in names]
-        queued = made.master(luxi.SubmitJob([{"OP_ID": "OP_TEST_DELAY", "duration": 0.01,
-                                              "reason": [], "depends": [[ids[0], []]]}]))
+        queued = made.master(
+            luxi.SubmitJob(
+                [
+                    {
+                        "OP_ID": "OP_TEST_DELAY",
+                        "duration": 0.01,
+                        "reason": [],
+                        "depends": [[ids[0], []]],
+                    }
+                ]
+            )
+        )
         tick = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):
             if trace.exists() and len(trace.read_text().split()) == 10:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from testutils_daemon import HOST, PATIENCE, DaemonCluster, free_port
 
 from ganeti.utils import procfs
+from testutils_daemon import HOST, PATIENCE, DaemonCluster, free_port
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def test_a_successor_takes_over_and_no_client_notices(cluster):
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as kept:
         assert not version(kept)
         first = pid_of(cluster)
-        for _ in range(2):                    # a successor can have one as well
+        for _ in range(2):  # a successor can have one as well
             before = pid_of(cluster)
             os.kill(before, signal.SIGUSR2)
             cluster.until(lambda: pid_of(cluster) != before)
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as new:
             assert not version(new)
-        assert version(kept)                # served by the old process, for the last time
+        assert version(kept)  # served by the old process, for the last time
     assert first != before
     # Nobody has promised to take another process for the service: the first one stays.
     assert cluster.stop("rapi") == 0
@@ -56,7 +56,7 @@ def test_a_successor_takes_over_and_no_client_notices(cluster):
 
 def hand_over(cluster):
     """Have the front succeeded; the pids before and after."""
-    cluster.get("/version")             # while it starts there is no hand-over
+    cluster.get("/version")  # while it starts there is no hand-over
     before = pid_of(cluster)
     os.kill(before, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != before)
@@ -71,7 +71,7 @@ def test_a_process_that_stays_passes_on_signals(cluster):
     third = pid_of(cluster)
     cluster.until(lambda: not Path(f"/proc/{second}").exists())
     assert cluster.get("/2/info").status == 200 and third != stays
-    os.kill(stays, signal.SIGUSR1)          # means nothing to the one that stays, either
+    os.kill(stays, signal.SIGUSR1)  # means nothing to the one that stays, either
     front_said(cluster, f"pid={stays} WARNING Received SIGUSR1, which means nothing")
     os.kill(stays, signal.SIGHUP)
     assert cluster.get("/2/info").status == 200
@@ -86,12 +86,12 @@ def test_a_process_that_stays_fails_with_a_successor_that_crashed(cluster):
     assert child.pid == stays
     os.kill(second, signal.SIGKILL)
     assert child.wait(PATIENCE) == 1
-    cluster.start_front()                   # what is left behind keeps nobody from starting
+    cluster.start_front()  # what is left behind keeps nobody from starting
 
 
 def test_a_signal_that_comes_too_late_is_meant_for_the_successor(cluster):
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as kept:
-        assert not version(kept)            # keeps the old process for a while
+        assert not version(kept)  # keeps the old process for a while
         before, after = hand_over(cluster)
         front_said(cluster, f"Process {after} has taken over")
         os.kill(before, signal.SIGTERM)
@@ -101,8 +101,10 @@ def test_a_signal_that_comes_too_late_is_meant_for_the_successor(cluster):
 
 
 def test_a_service_manager_is_told_of_the_new_main_process(tmp_path):
-    with DaemonCluster(tmp_path, nodes=(HOST,)) as made, \
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with (
+        DaemonCluster(tmp_path, nodes=(HOST,)) as made,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(PATIENCE)
         made.start_master()
@@ -126,11 +128,22 @@ def test_a_second_front_is_refused_and_serves_with_files_of_its_own(cluster, tmp
     for words in ([], ["--log-file", f"{tmp_path}/log"]):
         done = cluster.run("rapi", "--no-ssl", "-b", "127.0.0.1", "-p", port, *words)
         assert done.returncode == 1 and f"already running with pid {first} " in done.stdout
-    done = cluster.run("rapi", "--no-ssl", "-b", "127.0.0.1", "-p", port, "--pid-file",
-                       f"{tmp_path}/pid")
+    done = cluster.run(
+        "rapi", "--no-ssl", "-b", "127.0.0.1", "-p", port, "--pid-file", f"{tmp_path}/pid"
+    )
     assert done.returncode == 1 and f"runs already with pid {first} " in done.stdout
-    done = cluster.run("rapi", "--no-ssl", "-b", "127.0.0.1", "-p", port, "--pid-file",
-                       f"{tmp_path}/pid", "--log-file", f"{tmp_path}/log")
+    done = cluster.run(
+        "rapi",
+        "--no-ssl",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        port,
+        "--pid-file",
+        f"{tmp_path}/pid",
+        "--log-file",
+        f"{tmp_path}/log",
+    )
     assert done.returncode == 0 and "warning: " in done.stdout, done.stdout
     second = int((tmp_path / "pid").read_text())
     for asked in (int(port), cluster.port):
@@ -143,8 +156,18 @@ def test_a_second_front_is_refused_and_serves_with_files_of_its_own(cluster, tmp
 
 
 def test_a_port_that_is_taken_is_refused_with_who_has_it(cluster, tmp_path):
-    done = cluster.run("rapi", "--no-ssl", "-b", "127.0.0.1", "-p", str(cluster.port),
-                       "--pid-file", f"{tmp_path}/pid", "--log-file", f"{tmp_path}/log")
+    done = cluster.run(
+        "rapi",
+        "--no-ssl",
+        "-b",
+        "127.0.0.1",
+        "-p",
+        str(cluster.port),
+        "--pid-file",
+        f"{tmp_path}/pid",
+        "--log-file",
+        f"{tmp_path}/log",
+    )
     assert done.returncode == 1 and f"(pid {pid_of(cluster)}) does already" in done.stdout
     assert not (tmp_path / "pid").exists() and pid_of(cluster)
 
@@ -156,7 +179,7 @@ def changing(tmp_path):
         own = tmp_path / "own.pem"
         own.write_bytes(Path(made.paths.rapi_cert).read_bytes())
         made.start(f"--ssl-cert={own}")
-        made.get("/version")            # while it starts it takes no signals
+        made.get("/version")  # while it starts it takes no signals
         yield made, own
 
 
@@ -170,8 +193,9 @@ def front_said(cluster, words):
 def test_a_successor_that_cannot_start_changes_nothing(changing):
     cluster, own = changing
     context = ssl.create_default_context(cafile=cluster.paths.rapi_cert)
-    with contextlib.closing(http.client.HTTPSConnection(
-            "localhost", cluster.port, context=context)) as kept:
+    with contextlib.closing(
+        http.client.HTTPSConnection("localhost", cluster.port, context=context)
+    ) as kept:
         assert not version(kept)
         first, good = pid_of(cluster), own.read_bytes()
         own.write_bytes(b"no certificate")
@@ -179,7 +203,7 @@ def test_a_successor_that_cannot_start_changes_nothing(changing):
         assert str(own) in front_said(cluster, "Going on, as the successor did not start: ")
         assert not version(kept) and pid_of(cluster) == first
     assert cluster.get("/2/info").status == 200
-    own.write_bytes(good)                   # and the next one may
+    own.write_bytes(good)  # and the next one may
     os.kill(first, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != first)
     os.kill(pid_of(cluster), signal.SIGTERM)
@@ -189,7 +213,7 @@ def test_a_successor_that_cannot_start_changes_nothing(changing):
 def test_whoever_is_stopped_takes_a_successor_along_that_is_not_ready(changing):
     cluster, own = changing
     own.unlink()
-    os.mkfifo(own)                          # reading it waits for ever
+    os.mkfifo(own)  # reading it waits for ever
     os.kill(pid_of(cluster), signal.SIGUSR2)
     successor = int(front_said(cluster, " will take over").split()[-4])
     assert cluster.stop("rapi") == 0

@@ -19,7 +19,8 @@ TOP = Path(__file__).resolve().parent.parent
 PATIENCE = 60
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="no openssl here, which makes the certificate")
+    shutil.which("openssl") is None, reason="no openssl here, which makes the certificate"
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,19 @@ def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkout") / ("a space and " + 10 * "a long path ") / "x"
     for part in ("lib", "devel", "doc/examples/os"):
         shutil.copytree(TOP / part, folder / part)
-    for path, _, _ in os.walk(folder):      # a packager's sources may be read-only
+    for path, _, _ in os.walk(folder):  # a packager's sources may be read-only
         os.chmod(path, 0o755)
     assert len(str(folder)) > 120
     return folder
 
 
 def start(checkout, *arguments):
-    return subprocess.Popen([sys.executable, str(checkout / "devel/run"), *arguments], text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, str(checkout / "devel/run"), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def fails(checkout, *arguments):
@@ -67,8 +72,10 @@ def get(facts, path, password=None):
         manager.add_password(None, facts["RAPI_URL"], facts["RAPI_USER"], password)
     context = ssl.create_default_context(cafile=facts["CACERT"])
     opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context),
-        urllib.request.HTTPBasicAuthHandler(manager))
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=context),
+        urllib.request.HTTPBasicAuthHandler(manager),
+    )
     with opener.open(facts["RAPI_URL"] + path, timeout=PATIENCE) as answer:
         return json.load(answer)
 
@@ -78,8 +85,16 @@ def daemon_pid(facts, name):
 
 
 def test_it_creates_a_cluster_and_later_goes_on_with_it(checkout):
-    arguments = ["--name", "c.example.com", "--node", "m.example.com", "--node",
-                 "n.example.com:64G:2T:16", "--instances", "6"]
+    arguments = [
+        "--name",
+        "c.example.com",
+        "--node",
+        "m.example.com",
+        "--node",
+        "n.example.com:64G:2T:16",
+        "--instances",
+        "6",
+    ]
     with running(checkout, *arguments) as (process, first):
         assert get(first, "/2/info")["name"] == "c.example.com"
         assert get(first, "/2/nodes/n.example.com")["mtotal"] == 64 * 1024
@@ -96,8 +111,9 @@ def test_it_creates_a_cluster_and_later_goes_on_with_it(checkout):
     assert "c.example.com already" in fails(checkout, "--name", "other.example.com")
 
 
-@pytest.mark.parametrize("name, other", [("ganeti-masterd", "ganeti-rapi"),
-                                         ("ganeti-rapi", "ganeti-masterd")])
+@pytest.mark.parametrize(
+    "name, other", [("ganeti-masterd", "ganeti-rapi"), ("ganeti-rapi", "ganeti-masterd")]
+)
 def test_when_one_daemon_ends_so_does_the_other(checkout, tmp_path, name, other):
     with running(checkout, "--state", str(tmp_path)) as (process, facts):
         pid = daemon_pid(facts, other)

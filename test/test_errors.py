@@ -19,9 +19,10 @@ def test_one_argument_prereq_error_of_a_job():
     assert isinstance(back, errors.OpPrereqError) and back.code == "wrong_input"
 
 
-@pytest.mark.parametrize("name", sorted(set(errors.BY_NAME)
-                                        - {"OpPrereqError", "JobQueueUnavailable"}
-                                        - {"DatabaseDamaged"}))
+@pytest.mark.parametrize(
+    "name",
+    sorted(set(errors.BY_NAME) - {"OpPrereqError", "JobQueueUnavailable"} - {"DatabaseDamaged"}),
+)
 def test_every_class_makes_the_round_trip(name):
     error = errors.BY_NAME[name]("words", 3)
     assert errors.encode(error) == [name, ["words", 3]]
@@ -31,6 +32,7 @@ def test_every_class_makes_the_round_trip(name):
 def test_a_damaged_database_is_told_as_a_broken_configuration():
     class DatabaseDamaged(errors.ConfigurationError):
         pass
+
     assert errors.encode(DatabaseDamaged("page 3")) == ["ConfigurationError", ["page 3"]]
 
 
@@ -38,8 +40,18 @@ def test_our_refinement_goes_out_under_a_name_that_clients_know():
     assert errors.encode(errors.JobQueueUnavailable("full disk"))[0] == "JobQueueError"
 
 
-@pytest.mark.parametrize("value", ["text", None, {}, ["NoSuchError", []], ["OpExecError"],
-                                   ["OpExecError", "x"], ["OpExecError", [], 1]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        None,
+        {},
+        ["NoSuchError", []],
+        ["OpExecError"],
+        ["OpExecError", "x"],
+        ["OpExecError", [], 1],
+    ],
+)
 def test_what_has_no_known_form_is_a_request_error(value):
     assert type(errors.decode(value)) is errors.RequestError
 

@@ -1,6 +1,7 @@
 """What the fuzzer found stays mended, and its targets hold for what they begin with."""
 
 import pytest
+
 from testutils_fuzz import FINDINGS, TARGETS, seeds, words
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from testutils import make_paths
 
 from ganeti import hooks
+from testutils import make_paths
 
 
 @pytest.fixture
@@ -27,10 +27,17 @@ def test_without_hooks_nothing_is_said(tmp_path, folder):
     assert hooks.notice(make_paths(tmp_path)) is None
 
 
-@pytest.mark.parametrize("name, mode", [
-    ("README", 0o755), ("instance-add-post.d/notes", 0o644), ("instance-add-post.d/10-dns~", 0o755),
-    ("instance-add-post.d/dns.dpkg-old", 0o755), ("instance-add-post.d/more/dns", 0o755),
-    ("instance-add.d/dns", 0o755)])
+@pytest.mark.parametrize(
+    "name, mode",
+    [
+        ("README", 0o755),
+        ("instance-add-post.d/notes", 0o644),
+        ("instance-add-post.d/10-dns~", 0o755),
+        ("instance-add-post.d/dns.dpkg-old", 0o755),
+        ("instance-add-post.d/more/dns", 0o755),
+        ("instance-add.d/dns", 0o755),
+    ],
+)
 def test_what_ganeti_would_not_run_is_no_hook(tmp_path, folder, name, mode):
     make(folder / name, mode)
     assert hooks.notice(make_paths(tmp_path)) is None
@@ -41,7 +48,8 @@ def test_hooks_are_counted_and_the_first_are_named(tmp_path, folder):
         make(folder / name)
     line = hooks.notice(make_paths(tmp_path))
     assert line.startswith(
-        f"{folder} holds 2 scripts (cluster-verify-pre.d/10_check, instance-add-post.d/dns) ")
+        f"{folder} holds 2 scripts (cluster-verify-pre.d/10_check, instance-add-post.d/dns) "
+    )
     make(folder / "node-add-pre.d/a")
     make(folder / "node-add-pre.d/b")
     assert "holds 4 scripts (" in hooks.notice(make_paths(tmp_path))
@@ -56,5 +64,7 @@ def test_one_is_one_script(tmp_path, folder):
 def test_a_folder_that_cannot_be_read_is_told(tmp_path, folder):
     folder.rmdir()
     folder.write_text("a file in its place\n")
-    assert hooks.notice(make_paths(tmp_path)) \
+    assert (
+        hooks.notice(make_paths(tmp_path))
         == f"Cannot see whether there are hooks ({folder}: Not a directory); none are run"
+    )

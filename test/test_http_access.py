@@ -4,16 +4,20 @@ import json
 import logging
 
 import pytest
-from testutils_http import running
 
 from ganeti.http import access
 from ganeti.http.message import Request, Response
 from ganeti.http.server import Access
 from ganeti.utils import log
+from testutils_http import running
 
-SEEN = Access("192.0.2.1", 4242, Request("PUT", "/2/tags?tag=x", "/2/tags"),
-              Response(200, b"17\n", user="admin", request_id="r1", log_id="n1", job_id=17),
-              0.0123456)
+SEEN = Access(
+    "192.0.2.1",
+    4242,
+    Request("PUT", "/2/tags?tag=x", "/2/tags"),
+    Response(200, b"17\n", user="admin", request_id="r1", log_id="n1", job_id=17),
+    0.0123456,
+)
 UNREAD = Access("::1", 7, None, Response(400, b"{}"), 0.0)
 
 
@@ -24,12 +28,33 @@ def test_ganetis_line():
 
 def test_fields():
     assert access.fields(SEEN) == {
-        "client": "192.0.2.1", "port": 4242, "user": "admin", "method": "PUT",
-        "target": "/2/tags?tag=x", "status": 200, "bytes": 3, "whole": True,
-        "seconds": 0.012346, "job": 17, "request_id": "r1", "id": "n1"}
+        "client": "192.0.2.1",
+        "port": 4242,
+        "user": "admin",
+        "method": "PUT",
+        "target": "/2/tags?tag=x",
+        "status": 200,
+        "bytes": 3,
+        "whole": True,
+        "seconds": 0.012346,
+        "job": 17,
+        "request_id": "r1",
+        "id": "n1",
+    }
     assert access.fields(UNREAD) == {
-        "client": "::1", "port": 7, "user": None, "method": None, "target": None, "status": 400,
-        "bytes": 2, "whole": True, "seconds": 0.0, "job": None, "request_id": None, "id": None}
+        "client": "::1",
+        "port": 7,
+        "user": None,
+        "method": None,
+        "target": None,
+        "status": 400,
+        "bytes": 2,
+        "whole": True,
+        "seconds": 0.0,
+        "job": None,
+        "request_id": None,
+        "id": None,
+    }
 
 
 def test_a_long_target_is_cut_and_marked():
@@ -37,7 +62,11 @@ def test_a_long_target_is_cut_and_marked():
         found = Access("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
         assert len(access.fields(found)["target"]) == shown
         assert access.line(found).split(" ")[1:] == [
-            "GET", access.fields(found)["target"], "HTTP/1.1", "404"]
+            "GET",
+            access.fields(found)["target"],
+            "HTTP/1.1",
+            "404",
+        ]
     assert access.fields(found)["target"].endswith("//...[+7680]")
 
 
@@ -67,15 +96,26 @@ def lines_of(found):
 
 
 NASTY = [bytes([code]).decode("latin-1") for code in range(256)] + [
-    "\u2028", "\u2029", "\x1b[31m", "\r\n2026-01-01 00:00:00,000: root", "x" * 9000, "\ud800"]
+    "\u2028",
+    "\u2029",
+    "\x1b[31m",
+    "\r\n2026-01-01 00:00:00,000: root",
+    "x" * 9000,
+    "\ud800",
+]
 
 
 @pytest.mark.parametrize("where", ["method", "target", "user", "request_id"])
 def test_one_line_whatever_is_in_it(where):
     for text in NASTY:
         words = {"method": "GET", "target": "/", "user": "u", "request_id": "r", where: text}
-        found = Access("192.0.2.1", 1, Request(words["method"], words["target"]),
-                       Response(200, b"", user=words["user"], request_id=words["request_id"]), 0)
+        found = Access(
+            "192.0.2.1",
+            1,
+            Request(words["method"], words["target"]),
+            Response(200, b"", user=words["user"], request_id=words["request_id"]),
+            0,
+        )
         line, record = lines_of(found)
         assert len(line.splitlines()) == 1 and "\x1b" not in line
         assert record.isascii() and record.isprintable() and len(record.splitlines()) == 1
@@ -85,8 +125,10 @@ def test_one_line_whatever_is_in_it(where):
 def test_every_byte_sent_makes_one_line():
     with running(lambda _: Response(200)) as web:
         for code in range(256):
-            client = web.connect().send(b"GET /x" + bytes([code]) + b" HTTP/1.1\r\nHost: a\r\n"
-                                        b"Authorization: Basic c2VjcmV0\r\n\r\n")
+            client = web.connect().send(
+                b"GET /x" + bytes([code]) + b" HTTP/1.1\r\nHost: a\r\n"
+                b"Authorization: Basic c2VjcmV0\r\n\r\n"
+            )
             client.answer()
             client.close()
             for line in lines_of(web.access()):

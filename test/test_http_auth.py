@@ -29,21 +29,26 @@ class Place:
     def __init__(self, folder):
         self.path, self.old = folder / "users", folder / "rapi_users"
         self.now = 0
-        self.stamp = 10 ** 18
+        self.stamp = 10**18
         self.slept = 0
         #: What happens while somebody waits for the file to settle.
         self.meanwhile = lambda: None
-        self.users = UsersFile([str(self.path), str(self.old)], WORDS,
-                               clock_ns=lambda: self.now, sleep=self.sleep)
-        self.guard = Guard(self.users, today=lambda: datetime.datetime.fromtimestamp(
-            self.now / 1e9, datetime.timezone.utc).date())
+        self.users = UsersFile(
+            [str(self.path), str(self.old)], WORDS, clock_ns=lambda: self.now, sleep=self.sleep
+        )
+        self.guard = Guard(
+            self.users,
+            today=lambda: datetime.datetime.fromtimestamp(
+                self.now / 1e9, datetime.timezone.utc
+            ).date(),
+        )
 
     def write(self, text, path=None):
         """A new content, an hour later."""
         path = path or self.path
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        self.stamp += 3600 * 10 ** 9
-        self.now = self.stamp + 10 ** 10
+        self.stamp += 3600 * 10**9
+        self.now = self.stamp + 10**10
         os.utime(path, ns=(self.stamp, self.stamp))
 
     def write_now(self, text):
@@ -71,24 +76,48 @@ def place(tmp_path):
 
 # -- the header -------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("header", "expected"), [
-    (basic("jack", "abc"), ("jack", "abc")),
-    (basic("jack", "a:b:c"), ("jack", "a:b:c")),
-    (basic("jack", ""), ("jack", "")),
-    (basic("", "x"), ("", "x")),
-    (basic("jörg", "pä\u20ac"), ("jörg", "pä\u20ac")),
-    (basic("jörg", "pä", "latin-1"), ("jörg", "pä")),
-    ("bAsIc YTpi", ("a", "b")),
-    ("Basic   YTpi", ("a", "b")),
-    (basic("jack", "x" * 5000), ("jack", "x" * 5000))])
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (basic("jack", "abc"), ("jack", "abc")),
+        (basic("jack", "a:b:c"), ("jack", "a:b:c")),
+        (basic("jack", ""), ("jack", "")),
+        (basic("", "x"), ("", "x")),
+        (basic("jörg", "pä\u20ac"), ("jörg", "pä\u20ac")),
+        (basic("jörg", "pä", "latin-1"), ("jörg", "pä")),
+        ("bAsIc YTpi", ("a", "b")),
+        ("Basic   YTpi", ("a", "b")),
+        (basic("jack", "x" * 5000), ("jack", "x" * 5000)),
+    ],
+)
 def test_basic_holds_name_and_password(header, expected):
     assert parse_basic(header) == expected
 
 
-@pytest.mark.parametrize("header", [
-    None, "", "Basic", "Basic ", "Basic !!!", "Basic YTpi=", "Basic YTp", "Basic YT pi",
-    "Basic YWJj", "YTpi", "Digest username=a", "Bearer YTpi", "Basic YTpi, Basic YTpi",
-    "Basic \xff", "Basic\tYTpi", "Basic YTpi====", basic("a", "b\0"), basic("a\n", "b")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic YTpi=",
+        "Basic YTp",
+        "Basic YT pi",
+        "Basic YWJj",
+        "YTpi",
+        "Digest username=a",
+        "Bearer YTpi",
+        "Basic YTpi, Basic YTpi",
+        "Basic \xff",
+        "Basic\tYTpi",
+        "Basic YTpi====",
+        basic("a", "b\0"),
+        basic("a\n", "b"),
+    ],
+)
 def test_anything_else_is_nobody(header):
     with pytest.raises(Unauthorized) as caught:
         parse_basic(header)
@@ -97,6 +126,7 @@ def test_anything_else_is_nobody(header):
 
 # -- the file ---------------------------------------------------------------------------
 
+
 def test_a_line_is_name_password_and_options(place):
     place.write("# comment\n\n  jack abc write,read\njill\tdef\njohn ghi Instances.Startup, x ,\n")
     assert place.options() == ["read", "write"]
@@ -104,8 +134,10 @@ def test_a_line_is_name_password_and_options(place):
     assert place.options("john", "ghi") == ["instances.startup", "x"]
 
 
-@pytest.mark.parametrize(("name", "password"), [
-    ("jack", "abd"), ("jack", ""), ("Jack", "abc"), ("#", "comment"), ("", ""), ("nobody", "")])
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("jack", "abd"), ("jack", ""), ("Jack", "abc"), ("#", "comment"), ("", ""), ("nobody", "")],
+)
 def test_wrong_names_and_passwords_are_refused_alike(place, name, password):
     place.write("# comment\njack abc write\n")
     with pytest.raises(Unauthorized) as caught:
@@ -153,9 +185,9 @@ def test_a_change_is_noticed_without_a_word(place):
 
 def test_a_change_within_a_tick_of_the_clock_is_noticed(place):
     place.write("jack abc\n")
-    place.now = place.stamp                 # read in the moment of the change
+    place.now = place.stamp  # read in the moment of the change
     assert place.options() == []
-    place.path.write_text("jack xyz\n")     # the same size, inode and time
+    place.path.write_text("jack xyz\n")  # the same size, inode and time
     os.utime(place.path, ns=(place.stamp, place.stamp))
     assert place.options() is None and place.options("jack", "xyz") == []
 
@@ -170,16 +202,21 @@ def test_reload_reads_whatever_the_time_stamp_says(place):
     assert place.options("jack", "xyz") == []
 
 
-@pytest.mark.parametrize(("broken", "words"), [
-    ("\ufeffjack abc\n".encode("utf-16-le"), "the file is UTF-16"),
-    ("jack abc\n".encode("utf-16-le"), "NUL bytes for the most part"),
-    ("jack abc\n".encode("utf-32-be"), "NUL bytes for the most part"), (bytes(40), "NUL bytes")])
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("\ufeffjack abc\n".encode("utf-16-le"), "the file is UTF-16"),
+        ("jack abc\n".encode("utf-16-le"), "NUL bytes for the most part"),
+        ("jack abc\n".encode("utf-32-be"), "NUL bytes for the most part"),
+        (bytes(40), "NUL bytes"),
+    ],
+)
 def test_a_file_that_is_no_text_changes_nothing_and_is_logged_once(place, caplog, broken, words):
     place.write("jack abc write\n")
     assert place.options() == ["write"]
     place.write(broken)
     assert [place.options() for _ in range(3)] == [["write"]] * 3
-    record, = (record for record in caplog.records if record.levelname == "ERROR")
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert words in record.getMessage() and "\n" not in record.getMessage()
     place.write("jack abc\n")
     assert place.options() == []
@@ -190,7 +227,8 @@ def test_a_file_that_is_no_text_changes_nothing_and_is_logged_once(place, caplog
 HASH = "{scrypt}n=16,r=8,p=1$c2FsdA==$" + "A" * 43 + "="
 #: Lines of jack's that cannot be used -> what the log says of them.
 BAD_LINES = {
-    "jack": " is not NAME PASSWORD", "  jack \t ": " is not NAME PASSWORD",
+    "jack": " is not NAME PASSWORD",
+    "  jack \t ": " is not NAME PASSWORD",
     "jack {cleartext}": ": a {cleartext} password is empty; ! stands for none; the user jack is",
     "jack {cleartext} write": ": a {cleartext} password is empty",
     "jack {scrypt}abc write": ": a {scrypt} password is not PARAMETERS$SALT$HASH",
@@ -200,12 +238,18 @@ BAD_LINES = {
     "jack " + HASH.replace("==", "=") + " write": ": salt or hash of a {scrypt} password",
     "jack {pbkdf2-sha256}i=99999999$AAAA$AAAA write": ": a {pbkdf2-sha256} password has",
     "jack a\x01c write": " contains control characters; the user jack is out",
-    "jack abc write\x00": " contains control characters", "jack\x00 abc": " contains control",
-    "\0\0jack abc write": " contains control", "ja\x7fck abc write": " contains control",
-    "jack\x00abc write": " contains control", "jack abc\rjill def": " contains control",
-    "jack a\x1b[31mc": " contains control", b"jack \xff write": " is not UTF-8; the user jack",
-    b"jack abc write # M\xfcller": " is not UTF-8", b"jack\xa0abc": " is not UTF-8",
-    b"jack abc \xc3": " is not UTF-8"}
+    "jack abc write\x00": " contains control characters",
+    "jack\x00 abc": " contains control",
+    "\0\0jack abc write": " contains control",
+    "ja\x7fck abc write": " contains control",
+    "jack\x00abc write": " contains control",
+    "jack abc\rjill def": " contains control",
+    "jack a\x1b[31mc": " contains control",
+    b"jack \xff write": " is not UTF-8; the user jack",
+    b"jack abc write # M\xfcller": " is not UTF-8",
+    b"jack\xa0abc": " is not UTF-8",
+    b"jack abc \xc3": " is not UTF-8",
+}
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
@@ -223,10 +267,17 @@ def test_a_bad_line_takes_its_user_out_and_nobody_else(place, caplog, line, befo
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-@pytest.mark.parametrize(("line", "name"), [
-    (b"j\xf6rg abc\n", "j\xf6rg"), ("j\xf6rg ".encode() + b"\xff\n", "j\xf6rg"),
-    ("\xa0j\xf6rg\n".encode(), "j\xf6rg"), ("\u2003jack\n".encode(), "jack"),
-    ("\ufeffjack new\n".encode(), "jack"), ("ja\u200bck new\n".encode(), "jack")])
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (b"j\xf6rg abc\n", "j\xf6rg"),
+        ("j\xf6rg ".encode() + b"\xff\n", "j\xf6rg"),
+        ("\xa0j\xf6rg\n".encode(), "j\xf6rg"),
+        ("\u2003jack\n".encode(), "jack"),
+        ("\ufeffjack new\n".encode(), "jack"),
+        ("ja\u200bck new\n".encode(), "jack"),
+    ],
+)
 def test_a_damaged_name_still_names_its_user(place, line, name):
     place.write(f"{name} abc write\n".encode() + line)
     assert place.options(name) is None
@@ -276,7 +327,7 @@ def test_a_line_that_stays_without_its_newline_is_believed_when_the_file_has_set
     assert place.options() == ["read"]
     place.write_now("jill def\njack new write")
     assert place.options(password="new") == ["write"] and place.slept == 1
-    place.write_now("jill two\njack new write")     # that line was there before
+    place.write_now("jill two\njack new write")  # that line was there before
     assert place.options(password="new") == ["write"] and place.slept == 1
 
 
@@ -307,6 +358,7 @@ def test_what_is_written_between_looking_and_reading_is_not_believed(place, monk
         monkeypatch.setattr(auth, "_content", content)
         place.write_now(CUT)
         return content(path)
+
     monkeypatch.setattr(auth, "_content", late)
     place.meanwhile = lambda: place.write(FULL)
     assert place.options() == ["read"] and place.slept == 1
@@ -326,9 +378,9 @@ def test_a_time_stamp_in_the_future_is_read_twice_at_most(place, monkeypatch):
     content = auth._content
     monkeypatch.setattr(auth, "_content", lambda path: reads.append(path) or content(path))
     place.write("jack abc\n")
-    place.now = place.stamp - 3600 * 10 ** 9        # the clock was set back
+    place.now = place.stamp - 3600 * 10**9  # the clock was set back
     assert place.options() == place.options() == []
-    place.now += 10 ** 9
+    place.now += 10**9
     for _ in range(5):
         assert place.options() == []
     assert len(reads) == 3
@@ -336,9 +388,9 @@ def test_a_time_stamp_in_the_future_is_read_twice_at_most(place, monkeypatch):
 
 def test_complaints_about_a_file_from_the_future_are_logged(place, caplog):
     place.write("jack abc fly\n")
-    place.now = place.stamp - 3600 * 10 ** 9
+    place.now = place.stamp - 3600 * 10**9
     place.options()
-    place.now += 10 ** 9
+    place.now += 10**9
     place.options()
     place.options()
     assert caplog.text.count("no right or role 'fly'") == 1
@@ -356,84 +408,131 @@ def complaints(place, caplog, text):
     caplog.clear()
     for _ in range(3):
         place.users.find("jack")
-    return [record.getMessage().removeprefix(f"{place.path}: ") for record in caplog.records
-            if "clear text" not in record.getMessage()]
+    return [
+        record.getMessage().removeprefix(f"{place.path}: ")
+        for record in caplog.records
+        if "clear text" not in record.getMessage()
+    ]
 
 
-@pytest.mark.parametrize("stored", [
-    BCRYPT, BCRYPT.replace("2y", "2b"), "$6$salt$" + "a" * 86, "$5$rounds=1000$salt$" + "a" * 43,
-    "$1$$" + "a" * 22, "$apr1$abcdefgh$" + "a" * 22, "$y$j9T$abcdefgh$" + "a" * 43,
-    "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43, "$P$B" + "a" * 30,
-    "$pbkdf2-sha256$29000$c2FsdA$" + "a" * 43])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        BCRYPT,
+        BCRYPT.replace("2y", "2b"),
+        "$6$salt$" + "a" * 86,
+        "$5$rounds=1000$salt$" + "a" * 43,
+        "$1$$" + "a" * 22,
+        "$apr1$abcdefgh$" + "a" * 22,
+        "$y$j9T$abcdefgh$" + "a" * 43,
+        "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43,
+        "$P$B" + "a" * 30,
+        "$pbkdf2-sha256$29000$c2FsdA$" + "a" * 43,
+    ],
+)
 def test_a_hash_of_htpasswd_lets_nobody_in(place, caplog, stored):
-    found, = complaints(place, caplog, f"jack {stored} write\n")
+    (found,) = complaints(place, caplog, f"jack {stored} write\n")
     assert found.startswith("line 1: nobody can log in as jack: the password is a hash")
     assert found.endswith("rapi-passwd jack") and "aaaa" not in found
     assert place.options(password=stored) is None
 
 
-@pytest.mark.parametrize("stored", ["$ecret", "$2y$short", "pa$$word", "$1$abc", "5" * 40,
-                                    "$unknown$" + "a" * 40, "{cleartext}" + BCRYPT])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "$ecret",
+        "$2y$short",
+        "pa$$word",
+        "$1$abc",
+        "5" * 40,
+        "$unknown$" + "a" * 40,
+        "{cleartext}" + BCRYPT,
+    ],
+)
 def test_words_that_only_look_a_little_like_a_hash_are_passwords(place, stored):
     place.write(f"jack {stored} write\n")
     assert place.options(password=stored.removeprefix("{cleartext}")) == ["write"]
 
 
-@pytest.mark.parametrize("stored", ["{bcrypt}abc", "{SSHA}YWJj", "{sha256}" + "a" * 64, "{}abc",
-                                    "{SHA}YWJj", "{crypt hash}".replace(" ", "")])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "{bcrypt}abc",
+        "{SSHA}YWJj",
+        "{sha256}" + "a" * 64,
+        "{}abc",
+        "{SHA}YWJj",
+        "{crypt hash}".replace(" ", ""),
+    ],
+)
 def test_an_unknown_scheme_is_told_once(place, caplog, stored):
-    found, = complaints(place, caplog, f"# users\njack {stored} write\n")
+    (found,) = complaints(place, caplog, f"# users\njack {stored} write\n")
     assert found.startswith("line 2: nobody can log in as jack: the password has the unknown")
     assert "YWJj" not in found and "abc" not in found
 
 
-@pytest.mark.parametrize(("line", "words"), [
-    ("jack {ha1}abc write", "line 1: nobody can log in as jack: a {ha1} password is 32"),
-    ("jack {HA1}" + "g" * 32, "32 hexadecimal digits"), ("jack {ha1}", "32 hexadecimal digits"),
-    ("ja:ck abc write", "line 1: nobody can log in as ja:ck: a name that holds a colon"),
-    ("jack " + "x" * 1025, "the password has more than 1024 characters"),
-    ("ja\u200bck abc", "'ja\\u200bck' contains characters that cannot be seen")])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("jack {ha1}abc write", "line 1: nobody can log in as jack: a {ha1} password is 32"),
+        ("jack {HA1}" + "g" * 32, "32 hexadecimal digits"),
+        ("jack {ha1}", "32 hexadecimal digits"),
+        ("ja:ck abc write", "line 1: nobody can log in as ja:ck: a name that holds a colon"),
+        ("jack " + "x" * 1025, "the password has more than 1024 characters"),
+        ("ja\u200bck abc", "'ja\\u200bck' contains characters that cannot be seen"),
+    ],
+)
 def test_a_line_that_lets_nobody_in_is_told(place, caplog, line, words):
     assert any(words in text for text in complaints(place, caplog, line + "\n"))
 
 
-@pytest.mark.parametrize("line", [
-    "jack {ha1}" + "aB" * 16, "jack !", "jack abc", "jack {cleartext}abc write",
-    "j\xf6rg p\xe4\u20ac"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "jack {ha1}" + "aB" * 16,
+        "jack !",
+        "jack abc",
+        "jack {cleartext}abc write",
+        "j\xf6rg p\xe4\u20ac",
+    ],
+)
 def test_a_line_in_order_is_not_told(place, caplog, line):
     assert complaints(place, caplog, line + "\n") == []
 
 
 def test_a_name_on_two_lines_is_told_with_both(place, caplog):
     found = complaints(place, caplog, "jack one\n# x\njack two\njill x\njack abc\n")
-    assert found == [f"line {line}: the user jack is on line {other} too; this line counts, and "
-                     "that one does not" for line, other in ((3, 1), (5, 3))]
+    assert found == [
+        f"line {line}: the user jack is on line {other} too; this line counts, and "
+        "that one does not"
+        for line, other in ((3, 1), (5, 3))
+    ]
 
 
 def test_a_byte_order_mark_is_skipped_and_told(place, caplog):
-    found, = complaints(place, caplog, b"\xef\xbb\xbfjack abc write\n")
+    (found,) = complaints(place, caplog, b"\xef\xbb\xbfjack abc write\n")
     assert "byte order mark" in found and place.options() == ["write"]
 
 
 def test_a_byte_order_mark_elsewhere_is_part_of_the_name_and_told(place, caplog):
-    found, = complaints(place, caplog, b"jack abc\n\xef\xbb\xbfjill abc\n")
+    (found,) = complaints(place, caplog, b"jack abc\n\xef\xbb\xbfjill abc\n")
     assert found.startswith("line 2: the user name '\\ufeffjill'")
 
 
 def test_line_ends_of_dos_are_told(place, caplog):
-    found, = complaints(place, caplog, "jack abc\r\njill abc\r\n")
+    (found,) = complaints(place, caplog, "jack abc\r\njill abc\r\n")
     assert "CR LF" in found
 
 
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_called_so(place, caplog, coding):
-    found, = complaints(place, caplog, "\ufeffjack abc\n".encode(coding))
+    (found,) = complaints(place, caplog, "\ufeffjack abc\n".encode(coding))
     assert "save it as UTF-8" in found
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# jack abc\n"])
 def test_a_file_without_users_is_told(place, caplog, text):
-    found, = complaints(place, caplog, text)
+    (found,) = complaints(place, caplog, text)
     assert "add one with: rapi-passwd NAME" in found
 
 
@@ -453,8 +552,10 @@ def test_a_forgotten_file_does_not_take_over_from_one_that_goes_away(place, capl
     place.options()
     place.path.unlink()
     assert place.options("jack", "old") is None and place.options() is None
-    assert (f"make one with: rapi-passwd --file {place.path} NAME; the users of {place.old} would "
-            "count after a reload (SIGHUP) or restart") in caplog.text
+    assert (
+        f"make one with: rapi-passwd --file {place.path} NAME; the users of {place.old} would "
+        "count after a reload (SIGHUP) or restart"
+    ) in caplog.text
     place.write("jack new\n")
     assert place.options("jack", "new") == []
 
@@ -482,18 +583,27 @@ def test_a_file_that_goes_away_is_told(place, caplog):
 
 # -- the start, and reload --------------------------------------------------------------
 
+
 def test_a_missing_file_at_the_start_is_a_complaint(place, caplog):
-    complaint, = place.users.load()
+    (complaint,) = place.users.load()
     assert str(place.path) in complaint and "rapi-passwd NAME" in complaint
     place.users.find("jack")
     assert not caplog.records, "the daemon tells it, at its start"
 
 
-@pytest.mark.parametrize(("plant", "words"), [
-    (lambda path: path.mkdir(), "Is a directory"), (os.mkfifo, "Not a regular file"),
-    (lambda path: path.symlink_to(path), "symbolic links"),
-    (lambda path: path.write_bytes("\ufeffjack abc\n".encode("utf-16-be")), "line 1 is not UTF-8"),
-    (lambda path: path.write_bytes(bytes(100)), "it is no text")])
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (lambda path: path.mkdir(), "Is a directory"),
+        (os.mkfifo, "Not a regular file"),
+        (lambda path: path.symlink_to(path), "symbolic links"),
+        (
+            lambda path: path.write_bytes("\ufeffjack abc\n".encode("utf-16-be")),
+            "line 1 is not UTF-8",
+        ),
+        (lambda path: path.write_bytes(bytes(100)), "it is no text"),
+    ],
+)
 def test_a_file_that_cannot_be_used_ends_the_start(place, plant, words):
     plant(place.path)
     with pytest.raises(BrokenFile) as caught:
@@ -505,7 +615,7 @@ def test_a_file_that_cannot_be_used_ends_the_start(place, plant, words):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize(("closed", "cure"), [("users", "chown nobody"), (".", "chgrp ")])
 def test_a_file_without_permission_ends_the_start_with_the_cure(closed, cure):
-    with tempfile.TemporaryDirectory() as folder:       # others may not enter tmp_path
+    with tempfile.TemporaryDirectory() as folder:  # others may not enter tmp_path
         os.chmod(folder, 0o755)
         place = Place(Path(folder))
         place.write("jack abc\n")
@@ -527,12 +637,13 @@ def test_a_reload_counts_the_users(place, caplog):
     assert place.users.reload() is None
     assert "Users file not reloaded, keeping previous users: " in caplog.text
     caplog.clear()
-    assert place.users.reload() is None and "no text" in caplog.text    # asked again, told again
+    assert place.users.reload() is None and "no text" in caplog.text  # asked again, told again
     place.path.unlink()
     assert place.users.reload() == 0
 
 
 # -- rights -----------------------------------------------------------------------------
+
 
 def test_words_that_are_unknown_are_told_once_for_a_version(place, caplog):
     place.write("jack abc read,fly")
@@ -546,8 +657,8 @@ def test_the_last_day(place, caplog):
     place.write("jack abc read,expires=2026-01-31")
     for day, expected in (("2026-01-31T23:59:59", ["read"]), ("2026-02-01T00:00:00", None)):
         stamp = datetime.datetime.fromisoformat(day + "+00:00").timestamp()
-        place.now = int(stamp * 10 ** 9)
-        place.stamp = place.now - 10 ** 12
+        place.now = int(stamp * 10**9)
+        place.stamp = place.now - 10**12
         os.utime(place.path, ns=(place.stamp, place.stamp))
         assert place.options() == expected
     assert "User jack has expired" in caplog.text

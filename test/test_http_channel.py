@@ -5,11 +5,11 @@ import socket
 import ssl
 
 import pytest
-from testutils_http import PATIENCE, certificate
 
 from ganeti.http import channel
 from ganeti.http.channel import Channel
 from ganeti.http.tls import make_ssl_context
+from testutils_http import PATIENCE, certificate
 
 
 class Pair:
@@ -98,7 +98,7 @@ def test_a_call_takes_one_piece(pair, monkeypatch):
             with contextlib.suppress(ssl.SSLWantReadError):
                 assert pair.server.recv(1 << 16) == bytes(1000)
             calls += 1
-    assert calls == 11                      # 1,000 bytes and what makes a record of them
+    assert calls == 11  # 1,000 bytes and what makes a record of them
 
 
 def test_the_largest_records_are_no_silence(pair):
@@ -115,7 +115,7 @@ def test_the_largest_records_are_no_silence(pair):
 def test_bytes_without_data_come_to_an_end(pair, monkeypatch):
     monkeypatch.setattr(channel, "PIECE", 100)
     monkeypatch.setattr(channel, "MAX_SILENT", 500)
-    pair.to_server(bytes(1000), size=900)   # a record that does not end
+    pair.to_server(bytes(1000), size=900)  # a record that does not end
     with pytest.raises(ssl.SSLError, match="600 bytes have come, and no data in them"):
         for _ in range(9):
             with contextlib.suppress(ssl.SSLWantReadError):
@@ -189,10 +189,19 @@ LONG, LONGER = ("x" * 255,) * 6, ("x" * 255,) * 40
 
 
 @pytest.mark.parametrize("step", [1, 1400, channel.PIECE])
-@pytest.mark.parametrize(("offer", "chosen"), [
-    ((), None), (("h2", "http/1.1"), "http/1.1"), (("http/1.0",), "http/1.0"), (("h2",), ""),
-    ((*LONG, "http/1.1"), "http/1.1"), (LONG, ""), ((*LONGER, "http/1.1"), "http/1.1"),
-    (LONGER, "")])
+@pytest.mark.parametrize(
+    ("offer", "chosen"),
+    [
+        ((), None),
+        (("h2", "http/1.1"), "http/1.1"),
+        (("http/1.0",), "http/1.0"),
+        (("h2",), ""),
+        ((*LONG, "http/1.1"), "http/1.1"),
+        (LONG, ""),
+        ((*LONGER, "http/1.1"), "http/1.1"),
+        (LONGER, ""),
+    ],
+)
 def test_protocols(step, offer, chosen):
     pair = Pair(offer)
     with pair.sock, pair.wire:
@@ -200,7 +209,7 @@ def test_protocols(step, offer, chosen):
             pair.client.do_handshake()
         data = pair.outgoing.read()
         for place in range(0, len(data), step):
-            pair.wire.sendall(data[place:place + step])
+            pair.wire.sendall(data[place : place + step])
             with contextlib.suppress(ssl.SSLError):
                 pair.server.shake_hands()
         pair.to_client()
@@ -214,7 +223,7 @@ def test_protocols(step, offer, chosen):
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="OpenSSL has no X25519MLKEM768")
 def test_the_hybrid_key_exchange_is_no_silence(monkeypatch):
-    monkeypatch.setattr(channel, "MAX_SILENT", 1000)    # less than the client's hello
+    monkeypatch.setattr(channel, "MAX_SILENT", 1000)  # less than the client's hello
     pair = Pair()
     with pair.sock, pair.wire:
         pair.shake().to_server(b"question")

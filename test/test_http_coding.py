@@ -8,20 +8,57 @@ import pytest
 from ganeti.http import coding
 
 
-@pytest.mark.parametrize("value", [
-    "gzip", "GZIP", "x-gzip", "deflate, gzip", "gzip;q=0.5", "gzip ; q=1.000",
-    "gzip, *", "gzip;q=1.0, *;q=0.5", "gzip, *;q=0", "identity;q=0, *", "*, identity;q=0.5",
-    "gzip, identity;q=0.5", "identity;q=0, gzip", "gzip, identity", "gzip, deflate, br, zstd",
-    ",gzip,"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "gzip",
+        "GZIP",
+        "x-gzip",
+        "deflate, gzip",
+        "gzip;q=0.5",
+        "gzip ; q=1.000",
+        "gzip, *",
+        "gzip;q=1.0, *;q=0.5",
+        "gzip, *;q=0",
+        "identity;q=0, *",
+        "*, identity;q=0.5",
+        "gzip, identity;q=0.5",
+        "identity;q=0, gzip",
+        "gzip, identity",
+        "gzip, deflate, br, zstd",
+        ",gzip,",
+    ],
+)
 def test_gzip(value):
     assert coding.accepts_gzip(value)
 
 
-@pytest.mark.parametrize("value", [
-    None, "", "identity", "deflate", "gzip;q=0", "gzip;q=0.000", "*;q=0", "gzip;q=0, *",
-    "*", "*;q=0.1", "br, *", "gzip;q=0.5, *", "identity, *", "identity;q=0",
-    "gzip;q=0.5, identity", "gzip;q=2", "gzip;q=x", "gzip q=1", "gzip;level=1", "gzip;q=0.0001",
-    "gzip/1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "identity",
+        "deflate",
+        "gzip;q=0",
+        "gzip;q=0.000",
+        "*;q=0",
+        "gzip;q=0, *",
+        "*",
+        "*;q=0.1",
+        "br, *",
+        "gzip;q=0.5, *",
+        "identity, *",
+        "identity;q=0",
+        "gzip;q=0.5, identity",
+        "gzip;q=2",
+        "gzip;q=x",
+        "gzip q=1",
+        "gzip;level=1",
+        "gzip;q=0.0001",
+        "gzip/1",
+    ],
+)
 def test_plain(value):
     assert not coding.accepts_gzip(value)
 
@@ -39,8 +76,9 @@ def test_round_trip():
     assert packed == coding.gzip(body)
 
 
-@pytest.mark.parametrize("parts", [
-    [], [b""], [b"x"], [b"a" * 500_000, b"", bytes(range(256)) * 900]])
+@pytest.mark.parametrize(
+    "parts", [[], [b""], [b"x"], [b"a" * 500_000, b"", bytes(range(256)) * 900]]
+)
 def test_a_spool_gives_back_what_it_was_given(parts):
     seen = []
     for how, read in (("packed", gzip.decompress), ("plain", bytes)):

@@ -2,8 +2,15 @@
 
 import pytest
 
-from ganeti.http.conditional import (Conditions, body_tag, has_state_tag, matches, parse_date,
-                                     read_conditions, state_tag)
+from ganeti.http.conditional import (
+    Conditions,
+    body_tag,
+    has_state_tag,
+    matches,
+    parse_date,
+    read_conditions,
+    state_tag,
+)
 from ganeti.http.errors import BadRequest
 from ganeti.http.message import Headers
 
@@ -22,16 +29,42 @@ def test_a_tag_of_a_state_is_known_as_one():
     assert not has_state_tag([body_tag(b"state-")]) and not has_state_tag(["*"])
 
 
-@pytest.mark.parametrize("lines", [
-    ["*"], [" * "], ['W/"abc"'], ['"abc"'], ['"x", W/"abc"'], ['"x","abc"'], ['"x"', '"abc"'],
-    ['"", "abc"'], [', "abc",'], ['"a,b", "abc"']])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["*"],
+        [" * "],
+        ['W/"abc"'],
+        ['"abc"'],
+        ['"x", W/"abc"'],
+        ['"x","abc"'],
+        ['"x"', '"abc"'],
+        ['"", "abc"'],
+        [', "abc",'],
+        ['"a,b", "abc"'],
+    ],
+)
 def test_matches(lines):
     assert matches(TAG, lines)
 
 
-@pytest.mark.parametrize("lines", [
-    [], [""], ["abc"], ['"abcd"'], ['"ABC"'], ['w/"abc"'], ['"abc'], ["* , *"], ['"x" "abc"'],
-    ['"abc", junk'], ['"x,abc"'], ["'abc'"]])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [""],
+        ["abc"],
+        ['"abcd"'],
+        ['"ABC"'],
+        ['w/"abc"'],
+        ['"abc'],
+        ["* , *"],
+        ['"x" "abc"'],
+        ['"abc", junk'],
+        ['"x,abc"'],
+        ["'abc'"],
+    ],
+)
 def test_matches_not(lines):
     assert not matches(TAG, lines)
 
@@ -42,19 +75,38 @@ def test_matches_not(lines):
 DATE, SECONDS = "Mon, 01 Jan 2001 00:00:00 GMT", 978307200
 
 
-@pytest.mark.parametrize("text, seconds", [
-    (DATE, SECONDS), ("Monday, 01-Jan-01 00:00:00 GMT", SECONDS),
-    ("Mon Jan  1 00:00:00 2001", SECONDS), ("Thu, 29 Feb 2024 23:59:60 GMT", 1709251199),
-    ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777)])
+@pytest.mark.parametrize(
+    "text, seconds",
+    [
+        (DATE, SECONDS),
+        ("Monday, 01-Jan-01 00:00:00 GMT", SECONDS),
+        ("Mon Jan  1 00:00:00 2001", SECONDS),
+        ("Thu, 29 Feb 2024 23:59:60 GMT", 1709251199),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777),
+    ],
+)
 def test_the_three_forms_of_a_date(text, seconds):
     assert parse_date(text, this_year=2026) == seconds
 
 
-@pytest.mark.parametrize("text", [
-    "", "0", "978307200", "yesterday", "2001-01-01T00:00:00Z", DATE.lower(), DATE + ", " + DATE,
-    "Mon, 1 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 2001 00:00:00 +0000", f" {DATE}",
-    "Mon, 31 Feb 2001 00:00:00 GMT", "Mon, 01 Jan 2001 24:00:00 GMT",
-    "Mon, 01 Jan 0000 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "978307200",
+        "yesterday",
+        "2001-01-01T00:00:00Z",
+        DATE.lower(),
+        DATE + ", " + DATE,
+        "Mon, 1 Jan 2001 00:00:00 GMT",
+        "Mon, 01 Jan 2001 00:00:00 +0000",
+        f" {DATE}",
+        "Mon, 31 Feb 2001 00:00:00 GMT",
+        "Mon, 01 Jan 2001 24:00:00 GMT",
+        "Mon, 01 Jan 0000 00:00:00 GMT",
+    ],
+)
 def test_no_date(text):
     assert parse_date(text) is None
 
@@ -78,34 +130,54 @@ def problem(target, **fields):
     return read_conditions(headers).problem(target)
 
 
-@pytest.mark.parametrize("target, fields", [
-    (THERE, {}), (MISSING, {}), (THERE, {"If_Match": "*"}), (MISSING, {"If_None_Match": "*"}),
-    (THERE, {"If_None_Match": '"x", W/"y"'}), (MISSING, {"If_None_Match": 'W/"abc"'}),
-    (THERE, {"If_Unmodified_Since": DATE}), (THERE, {"If_Unmodified_Since": AFTER}),
-    (MISSING, {"If_Unmodified_Since": DATE}), (THERE, {"If_Modified_Since": AFTER}),
-    (THERE, {"If_Unmodified_Since": "2000"}), (THERE, {"If_Range": '"x"'}),
-    # 13.2.2: a date counts only without If-Match.
-    (THERE, {"If_Match": "*", "If_Unmodified_Since": BEFORE})])
+@pytest.mark.parametrize(
+    "target, fields",
+    [
+        (THERE, {}),
+        (MISSING, {}),
+        (THERE, {"If_Match": "*"}),
+        (MISSING, {"If_None_Match": "*"}),
+        (THERE, {"If_None_Match": '"x", W/"y"'}),
+        (MISSING, {"If_None_Match": 'W/"abc"'}),
+        (THERE, {"If_Unmodified_Since": DATE}),
+        (THERE, {"If_Unmodified_Since": AFTER}),
+        (MISSING, {"If_Unmodified_Since": DATE}),
+        (THERE, {"If_Modified_Since": AFTER}),
+        (THERE, {"If_Unmodified_Since": "2000"}),
+        (THERE, {"If_Range": '"x"'}),
+        # 13.2.2: a date counts only without If-Match.
+        (THERE, {"If_Match": "*", "If_Unmodified_Since": BEFORE}),
+    ],
+)
 def test_conditions_that_hold(target, fields):
     assert problem(target, **fields) == ""
 
 
-@pytest.mark.parametrize("target, fields, words", [
-    (THERE, {"If_Match": '"x"'}, "weak"), (THERE, {"If_Match": 'W/"abc"'}, "weak"),
-    (THERE, {"If_Match": '"abc", "x"'}, "weak"), (THERE, {"If_Match": '""'}, "weak"),
-    (MISSING, {"If_Match": "*"}, "If-Match: *"),
-    (THERE, {"If_None_Match": "*"}, "If-None-Match: *"),
-    (THERE, {"If_None_Match": '"x", W/"abc"'}, "ETag"), (THERE, {"If_None_Match": '"abc"'}, "ETag"),
-    (THERE, {"If_Unmodified_Since": BEFORE}, "If-Unmodified-Since"),
-    (THERE, {"If_Unmodified_Since": AFTER, "If_None_Match": "*"}, "If-None-Match"),
-    (THERE, {"If_Match": "*", "If_None_Match": "*"}, "If-None-Match")])
+@pytest.mark.parametrize(
+    "target, fields, words",
+    [
+        (THERE, {"If_Match": '"x"'}, "weak"),
+        (THERE, {"If_Match": 'W/"abc"'}, "weak"),
+        (THERE, {"If_Match": '"abc", "x"'}, "weak"),
+        (THERE, {"If_Match": '""'}, "weak"),
+        (MISSING, {"If_Match": "*"}, "If-Match: *"),
+        (THERE, {"If_None_Match": "*"}, "If-None-Match: *"),
+        (THERE, {"If_None_Match": '"x", W/"abc"'}, "ETag"),
+        (THERE, {"If_None_Match": '"abc"'}, "ETag"),
+        (THERE, {"If_Unmodified_Since": BEFORE}, "If-Unmodified-Since"),
+        (THERE, {"If_Unmodified_Since": AFTER, "If_None_Match": "*"}, "If-None-Match"),
+        (THERE, {"If_Match": "*", "If_None_Match": "*"}, "If-None-Match"),
+    ],
+)
 def test_conditions_that_do_not_hold(target, fields, words):
     assert words in problem(target, **fields)
 
 
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
-@pytest.mark.parametrize("lines", [
-    [""], ["abc"], ['"abc'], ["* , *"], ["*", '"x"'], ['"x" "y"'], ["'x'"], ['w/"x"'], [","]])
+@pytest.mark.parametrize(
+    "lines",
+    [[""], ["abc"], ['"abc'], ["* , *"], ["*", '"x"'], ['"x" "y"'], ["'x'"], ['w/"x"'], [","]],
+)
 def test_what_is_no_list_of_tags_is_refused(name, lines):
     with pytest.raises(BadRequest, match=name):
         read_conditions(Headers([(name, line) for line in lines]))

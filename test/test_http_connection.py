@@ -6,12 +6,12 @@ import struct
 import threading
 
 import pytest
-from testutils_http import PATIENCE, running
 
 from ganeti.http.connection import MAX_AHEAD, Connection
 from ganeti.http.deadlines import Deadlines
 from ganeti.http.message import Response
 from ganeti.http.room import Room
+from testutils_http import PATIENCE, running
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Deadlines()
@@ -25,6 +25,7 @@ def web():
 
 # -- requests and answers -----------------------------------------------------------
 
+
 def test_a_connection_serves_one_request_after_the_other(web):
     client = web.connect()
     for number in range(5):
@@ -37,7 +38,8 @@ def test_a_connection_serves_one_request_after_the_other(web):
 def test_pipelined_requests_are_answered_in_order(web):
     client = web.connect().send(b"".join(GET % number for number in range(20)))
     assert [client.answer()[2] for _ in range(20)] == [
-        b'["GET", "/%d", ""]' % number for number in range(20)]
+        b'["GET", "/%d", ""]' % number for number in range(20)
+    ]
 
 
 def test_a_request_may_come_byte_by_byte(web):
@@ -61,13 +63,14 @@ def test_a_body_that_does_not_matter_is_not_asked_for():
     def foresee(request):
         assert (request.method, request.body, request.keep_alive) == ("PUT", b"", False)
         return {"/bad": Response(404, b"{}"), "/broken": 1}.get(request.path)
+
     with running(foresee=foresee) as web:
         client = web.connect().send(WAITING % b"/bad")
         status, headers, body = client.answer()
         assert (status, body, headers["connection"]) == (404, b"{}", "close")
         access = web.access()
         assert (access.request.path, access.response.status) == ("/bad", 404)
-        client.send(b"{}")              # all the same
+        client.send(b"{}")  # all the same
         assert client.ended()
         client = web.connect().send(WAITING % b"/good")
         assert client.answer()[0] == 100
@@ -77,6 +80,7 @@ def test_a_body_that_does_not_matter_is_not_asked_for():
 def test_a_failure_to_foresee_is_an_answer():
     def foresee(request):
         raise ZeroDivisionError
+
     with running(foresee=foresee) as web:
         assert web.connect().send(WAITING % b"/").answer()[0] == 500
         assert web.connect().ask()[0] == 200
@@ -88,8 +92,10 @@ def test_a_head_in_small_letters_ends_its_connection(web):
     assert client.rest().endswith(b"Connection: close\r\n\r\n")
 
 
-@pytest.mark.parametrize("request_bytes", [
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
+@pytest.mark.parametrize(
+    "request_bytes",
+    [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"],
+)
 def test_the_connection_ends_when_the_client_wants(web, request_bytes):
     client = web.connect().send(request_bytes)
     assert client.answer()[1]["connection"] == "close" and client.ended()
@@ -110,8 +116,9 @@ def test_a_large_body_goes_in_and_a_large_answer_out():
 
 
 def test_a_hundred_comes_before_the_body(web):
-    client = web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
-                                b"Expect: 100-continue\r\n\r\n")
+    client = web.connect().send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    )
     assert client.answer()[0] == 100
     assert client.send(b"{}").answer()[2] == b'["POST", "/", "{}"]'
 
@@ -126,6 +133,7 @@ def test_a_client_that_ended_its_side_still_gets_its_answer(web):
 
 # -- refusals -------------------------------------------------------------------------
 
+
 def test_what_is_no_request_gets_json_and_the_end(web):
     client = web.connect().send(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n" + GET % 2)
     status, headers, body = client.answer()
@@ -137,10 +145,14 @@ def test_what_is_no_request_gets_json_and_the_end(web):
 
 def test_bodies_that_are_held_back_give_way(web):
     web.server.bodies = Room(100_000)
-    stuck = [web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\n" + kind + b"\r\n\r\n" + begin)
-             for kind, begin in ((b"Content-Length: 50000", b"x" * 49999),
-                                 (b"Transfer-Encoding: chunked", b"C350\r\n" + b"x" * 50000))]
-    for _ in range(2):                  # some rounds, of 16 KiB each
+    stuck = [
+        web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\n" + kind + b"\r\n\r\n" + begin)
+        for kind, begin in (
+            (b"Content-Length: 50000", b"x" * 49999),
+            (b"Transfer-Encoding: chunked", b"C350\r\n" + b"x" * 50000),
+        )
+    ]
+    for _ in range(2):  # some rounds, of 16 KiB each
         web.settle()
     assert web.server.bodies.total > 99_000
     body = b"y" * 40_000
@@ -152,8 +164,9 @@ def test_bodies_that_are_held_back_give_way(web):
 
 
 def test_a_client_that_leaves_makes_room(web):
-    client = web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n"
-                                + b"x" * 49999)
+    client = web.connect().send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + b"x" * 49999
+    )
     web.settle()
     assert web.server.bodies.total > 0
     client.close()
@@ -164,7 +177,7 @@ def test_a_client_that_leaves_makes_room(web):
 def test_an_answer_arrives_although_the_rest_is_never_read():
     with running(max_body=lambda method, path: 10) as web:
         client = web.connect()
-        with pytest.raises(OSError):        # it goes on sending until we have closed
+        with pytest.raises(OSError):  # it goes on sending until we have closed
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
             assert client.answer()[0] == 413
             web.pass_time(LIMITS.linger)
@@ -192,6 +205,7 @@ def test_a_reset_is_nobodys_trouble(web, caplog):
 
 # -- deadlines ------------------------------------------------------------------------
 
+
 def test_a_silent_client_is_left_after_a_while(web):
     client = web.connect()
     web.pass_time(LIMITS.header - 1)
@@ -210,9 +224,13 @@ def test_the_first_header_has_its_time_from_the_connection(web):
     assert client.answer()[0] == 408 and client.ended()
 
 
-@pytest.mark.parametrize(("begun", "seconds"), [
-    (b"GET / HTTP/1.1\r\nHost:", LIMITS.header),
-    (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.pace)])
+@pytest.mark.parametrize(
+    ("begun", "seconds"),
+    [
+        (b"GET / HTTP/1.1\r\nHost:", LIMITS.header),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.pace),
+    ],
+)
 def test_what_trickles_in_has_a_total(web, begun, seconds):
     client = web.connect().send(begun)
     for _ in range(4):
@@ -266,6 +284,7 @@ def test_a_client_that_takes_nothing_is_dropped():
 
 # -- while the handler works -------------------------------------------------------------
 
+
 class Slow:
     """A handler that waits until it is told, and notes whether the client is gone."""
 
@@ -291,7 +310,7 @@ def test_a_handler_learns_that_its_client_has_left(slow):
     with running(slow) as web:
         client = web.connect().request()
         assert slow.began.acquire(timeout=PATIENCE)
-        request, = slow.requests
+        (request,) = slow.requests
         web.settle()
         assert not request.gone()
         client.close()
@@ -306,10 +325,13 @@ def test_sending_ahead_has_a_limit(slow):
         assert slow.began.acquire(timeout=PATIENCE)
         padded = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000 + b"\r\n\r\n"
         count = 4 * MAX_AHEAD // len(padded)
-        sender = threading.Thread(target=client.send, daemon=True, args=(
-            b"".join(padded % number for number in range(count)),))
+        sender = threading.Thread(
+            target=client.send,
+            daemon=True,
+            args=(b"".join(padded % number for number in range(count)),),
+        )
         sender.start()
-        connection, = web.call(lambda: list(web.server._seats.taken))
+        (connection,) = web.call(lambda: list(web.server._seats.taken))
         for _ in range(20):
             web.settle()
             assert connection._reader.buffered <= 2 * MAX_AHEAD
@@ -320,8 +342,9 @@ def test_sending_ahead_has_a_limit(slow):
         sender.join(PATIENCE)
 
 
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-                                  GET % 1, b"\r\r\n", b"GET"])
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", GET % 1, b"\r\r\n", b"GET"]
+)
 def test_connections_that_have_ended_are_no_garbage(web, data):
     def count():
         return sum(isinstance(thing, Connection) for thing in gc.get_objects())
@@ -334,9 +357,9 @@ def test_connections_that_have_ended_are_no_garbage(web, data):
             client = web.connect().send(data)
             client.sock.shutdown(socket.SHUT_WR)
             if client.rest():
-                web.access()            # a line of the log knows its request
+                web.access()  # a line of the log knows its request
             client.close()
         web.settle()
-        assert count() <= before + 1    # the loop may still remember the last one
+        assert count() <= before + 1  # the loop may still remember the last one
     finally:
         gc.enable()

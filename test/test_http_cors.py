@@ -20,9 +20,22 @@ def test_origins(text):
     assert is_origin(text)
 
 
-@pytest.mark.parametrize("text", ["", "a", "https://", PAGE + "/", "ftp://a", "https://A",
-                                  "https://a:port", "https://a b", "null", "https://*.a",
-                                  "https://a\r\nX: y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "https://",
+        PAGE + "/",
+        "ftp://a",
+        "https://A",
+        "https://a:port",
+        "https://a b",
+        "null",
+        "https://*.a",
+        "https://a\r\nX: y",
+    ],
+)
 def test_what_is_no_origin(text):
     assert not is_origin(text)
 
@@ -57,10 +70,20 @@ def test_preflight():
     assert Cors(["https://a"]).preflight(asked, ["PUT"]) == []
 
 
-@pytest.mark.parametrize(("method", "origin", "expected"), [
-    ("POST", PAGE, True), ("PUT", "null", True), ("DELETE", "http://rapi.example.com", True),
-    ("GET", PAGE, False), ("HEAD", PAGE, False), ("OPTIONS", PAGE, False), ("POST", None, False),
-    ("POST", "https://rapi.example.com:5080", False), ("POST", "https://ours", False)])
+@pytest.mark.parametrize(
+    ("method", "origin", "expected"),
+    [
+        ("POST", PAGE, True),
+        ("PUT", "null", True),
+        ("DELETE", "http://rapi.example.com", True),
+        ("GET", PAGE, False),
+        ("HEAD", PAGE, False),
+        ("OPTIONS", PAGE, False),
+        ("POST", None, False),
+        ("POST", "https://rapi.example.com:5080", False),
+        ("POST", "https://ours", False),
+    ],
+)
 def test_what_would_change_something_for_a_foreign_page(method, origin, expected):
     assert Cors(["https://ours"]).is_foreign(request(method, origin)) is expected
 
@@ -72,10 +95,18 @@ def test_a_page_without_tls_is_not_ours_where_we_have_it():
         assert cors.is_foreign(request("POST", "https://rapi.example.com:5080")) is False
 
 
-@pytest.mark.parametrize(("method", "media_type", "expected"), [
-    ("POST", None, True), ("POST", "text/plain", True), ("POST", "application/json", False),
-    ("POST", "Application/JSON; charset=utf-8", False), ("PUT", None, False),
-    ("DELETE", None, False), ("GET", None, False)])
+@pytest.mark.parametrize(
+    ("method", "media_type", "expected"),
+    [
+        ("POST", None, True),
+        ("POST", "text/plain", True),
+        ("POST", "application/json", False),
+        ("POST", "Application/JSON; charset=utf-8", False),
+        ("PUT", None, False),
+        ("DELETE", None, False),
+        ("GET", None, False),
+    ],
+)
 def test_where_every_origin_may_a_browser_must_have_asked_first(method, media_type, expected):
     fields = {} if media_type is None else {"Content_Type": media_type}
     assert Cors(["*"]).is_foreign(request(method, **fields)) is expected

@@ -3,10 +3,10 @@
 import contextlib
 
 import pytest
-from testutils_http import Clock
 
 from ganeti.http.deadlines import Countdown, Deadlines, Pace
 from ganeti.utils.loop import Loop
+from testutils_http import Clock
 
 LIMITS = Deadlines(body=60.0, pace=10.0, min_rate=100)
 

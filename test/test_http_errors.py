@@ -18,8 +18,26 @@ def test_says_code_message_and_explanation(cls):
 def test_every_status_has_one_class():
     codes = [cls.code for cls in CLASSES]
     assert len(set(codes)) == len(codes)
-    assert {400, 401, 403, 404, 409, 413, 414, 415, 417, 422, 429, 431, 500, 501, 502, 503, 504,
-            505} <= set(codes)
+    assert {
+        400,
+        401,
+        403,
+        404,
+        409,
+        413,
+        414,
+        415,
+        417,
+        422,
+        429,
+        431,
+        500,
+        501,
+        502,
+        503,
+        504,
+        505,
+    } <= set(codes)
 
 
 def test_words_are_plain_text():
@@ -29,8 +47,12 @@ def test_words_are_plain_text():
 
 def test_not_found_always_has_the_words_that_clients_compare():
     found = errors.NotFound(detail="instance 'web'").as_object()
-    assert found == {"code": 404, "message": "Not Found",
-                     "explain": "Nothing matches the given URI", "detail": "instance 'web'"}
+    assert found == {
+        "code": 404,
+        "message": "Not Found",
+        "explain": "Nothing matches the given URI",
+        "detail": "instance 'web'",
+    }
 
 
 def test_a_method_that_is_lacking_comes_with_those_that_are_there():

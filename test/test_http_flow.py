@@ -5,10 +5,10 @@ import socket
 import threading
 
 import pytest
-from testutils_http import PATIENCE, running
 
 from ganeti import errors
 from ganeti.http.message import Response
+from testutils_http import PATIENCE, running
 
 
 def chunks(client):
@@ -70,6 +70,7 @@ def test_what_fails_in_the_middle_has_no_end(caplog):
     def pieces():
         yield b"part"
         raise ZeroDivisionError
+
     with streaming(pieces) as web:
         client = web.connect()
         client.ask()
@@ -84,6 +85,7 @@ def test_a_master_that_goes_away_is_one_line(caplog):
     def pieces():
         yield b"part"
         raise errors.NoMaster("it is gone")
+
     with streaming(pieces) as web:
         client = web.connect()
         client.ask()
@@ -103,13 +105,18 @@ def endless():
         while True:
             state["made"] = next(made) + 1
             yield b"x" * 65536
+
     return pieces, state
 
 
 def test_a_slow_reader_is_waited_for_and_holds_no_thread(endless):
     pieces, state = endless
-    with running(lambda request: Response(200, stream=pieces()) if request.path == "/long"
-                 else Response(200, b"short"), workers=1) as web:
+    with running(
+        lambda request: (
+            Response(200, stream=pieces()) if request.path == "/long" else Response(200, b"short")
+        ),
+        workers=1,
+    ) as web:
         slow = [web.connect() for _ in range(5)]
         for client in slow:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -121,8 +128,8 @@ def test_a_slow_reader_is_waited_for_and_holds_no_thread(endless):
                 break
             seen = state["made"]
             tick.wait(0.2)
-        assert state["made"] == seen < 1000     # nobody reads: nothing more is made
-        web.pass_time(11)                       # without a byte taken they are dropped
+        assert state["made"] == seen < 1000  # nobody reads: nothing more is made
+        web.pass_time(11)  # without a byte taken they are dropped
         assert web.clients() == 0
 
 

@@ -70,11 +70,12 @@ def costly(tmp_path, monkeypatch):
         found.checked.append(password)
         assert found.go_on.wait(20)
         return real(stored, password)
+
     monkeypatch.setattr(passwords, "_derive", derive)
     yield found
     found.go_on.set()
     for future in list(found.guard._checks.values()):
-        until_told(future)                      # else they log into the next test
+        until_told(future)  # else they log into the next test
 
 
 def test_right_and_wrong(scene):
@@ -120,6 +121,7 @@ def test_every_name_costs_the_same_where_schemes_are_mixed(costly, monkeypatch):
 def test_a_hash_that_cannot_be_made_is_wrong(costly, monkeypatch, caplog):
     def derive(stored, password):
         raise ValueError("Invalid parameters")
+
     monkeypatch.setattr(passwords, "_derive", derive)
     assert costly.ask() == costly.ask("nobody") == costly.ask("jill", "x") == 401
     assert costly.ask("jill", "def") == "jill"
@@ -151,7 +153,7 @@ def test_who_opens_many_connections_at_once_waits_once(costly):
     with pytest.raises(Unauthorized):
         wrong.result(20)
     assert sorted(costly.checked) == [b"abc", b"abc", b"x"]
-    with pytest.raises(Unauthorized):                   # and a wrong one is not remembered
+    with pytest.raises(Unauthorized):  # and a wrong one is not remembered
         costly.guard.authenticate(basic("jack", "x"), FAR).result(20)
 
 
@@ -161,7 +163,7 @@ def test_who_failed_before_stands_behind(costly):
     costly.go_on.clear()
     first = costly.guard.authenticate(basic("jill", "x"), "192.0.2.9")
     while not costly.checked:
-        threading.Event().wait(0.01)            # the only thread is at work now
+        threading.Event().wait(0.01)  # the only thread is at work now
     later = costly.guard.authenticate(basic("jack", "again"), FAR)
     before = costly.guard.authenticate(basic("jack", "abc"), "192.0.2.8")
     costly.go_on.set()
@@ -183,7 +185,7 @@ def test_guessing_gets_slower_but_only_from_there(scene):
     assert scene.ask(password="x") == 429 == scene.ask()
     assert scene.ask(peer="192.0.2.2") == "jack" and scene.ask("jill", "def") == "jill"
     scene.now += 1.0
-    assert scene.ask(password="x") == 401       # and the next pause is longer
+    assert scene.ask(password="x") == 401  # and the next pause is longer
     scene.now += 1.0
     assert scene.ask(password="x") == 429
     scene.now += 1.0
@@ -253,6 +255,7 @@ def test_memory_is_bounded(scene, monkeypatch):
 
 # -- what is refused leaves a line ------------------------------------------------------
 
+
 def lines(caplog):
     """What was logged since the last look."""
     found = [record.getMessage() for record in caplog.records]
@@ -267,8 +270,10 @@ def test_a_wrong_password_leaves_a_line_with_user_and_address(tmp_path, monkeypa
     scene.guard.authenticate(basic("jill", "def"), FAR)
     caplog.clear()
     assert scene.ask(password="x") == scene.ask("nobody", peer="2001:db8::1") == 401
-    assert lines(caplog) == [f"Authentication failed for user 'jack' from {FAR}",
-                             "Authentication failed for user 'nobody' from 2001:db8::1"]
+    assert lines(caplog) == [
+        f"Authentication failed for user 'jack' from {FAR}",
+        "Authentication failed for user 'nobody' from 2001:db8::1",
+    ]
 
 
 def test_what_was_right_leaves_no_line(scene, caplog):
@@ -281,8 +286,9 @@ def test_what_was_right_leaves_no_line(scene, caplog):
 def test_a_pause_leaves_a_line_with_its_length(scene, caplog):
     for _ in range(FREE_TRIES + 1):
         scene.ask(password="x")
-    assert lines(caplog)[-1] == ("Too many wrong passwords from this address: refusing user "
-                                 f"'jack' from {FAR} for 2 s")
+    assert lines(caplog)[-1] == (
+        f"Too many wrong passwords from this address: refusing user 'jack' from {FAR} for 2 s"
+    )
 
 
 def fill(costly, count, address):
@@ -291,8 +297,9 @@ def fill(costly, count, address):
     costly.guard.authenticate(basic("jack", "first"), "192.0.2.200")
     while not costly.checked:
         threading.Event().wait(0.01)
-    return [costly.guard.authenticate(basic("jack", f"x{n}"), address.format(n))
-            for n in range(count)]
+    return [
+        costly.guard.authenticate(basic("jack", f"x{n}"), address.format(n)) for n in range(count)
+    ]
 
 
 WAITS = "Too many passwords wait to be checked: refusing user 'jack' from {} for 1 s"
@@ -317,7 +324,8 @@ def test_a_header_that_names_nobody_leaves_a_line_without_user(scene, caplog):
         with pytest.raises(Unauthorized):
             scene.guard.authenticate(header, FAR)
     assert [line.partition(": ")[0] for line in lines(caplog)] == [
-        f"Authentication failed from {FAR}"] * 3
+        f"Authentication failed from {FAR}"
+    ] * 3
 
 
 def test_a_password_that_is_too_long_leaves_a_line_without_it(scene, caplog):
@@ -338,7 +346,7 @@ def test_guessing_does_not_fill_the_log_and_every_guesser_is_heard(scene, caplog
     assert sum(FAR in line for line in found) == PER_ADDRESS
     assert sum("from 192.0.3." in line for line in found) == 100
     scene.now += PERIOD
-    scene.ask()                                 # the right one, too, has the rest told
+    scene.ask()  # the right one, too, has the rest told
     assert "90 more lines about refused credentials suppressed" in lines(caplog)[0]
 
 
@@ -357,6 +365,7 @@ def test_who_has_expired_is_told_once_an_hour(scene, caplog):
 
 
 # -- the filter for fail2ban ------------------------------------------------------------
+
 
 def banned(line):
     """The address that fail2ban would count for a line, None for none.
@@ -386,19 +395,41 @@ def banned(line):
 @pytest.fixture(params=["text", "json", "debug"])
 def formatted(request, caplog):
     """The lines as a daemon's log has them."""
-    formatter = log.JsonFormatter("ganeti-rapi") if request.param == "json" else (
-        log.OneLineFormatter((log.FORMAT_DEBUG if request.param == "debug" else log.FORMAT)
-                             .format(program="ganeti-rapi")))
+    formatter = (
+        log.JsonFormatter("ganeti-rapi")
+        if request.param == "json"
+        else (
+            log.OneLineFormatter(
+                (log.FORMAT_DEBUG if request.param == "debug" else log.FORMAT).format(
+                    program="ganeti-rapi"
+                )
+            )
+        )
+    )
     return lambda: [formatter.format(record) for record in caplog.records]
 
 
-@pytest.mark.parametrize("name", [
-    "jack", "", "j\u00f6rg", "' from 198.51.100.1", "' from 198.51.100.1 for 3 s", "\\", "\\'",
-    'a","message":"x', "x' from 198.51.100.1\r2026", "%s", "\u202ex", "n" * 100])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jack",
+        "",
+        "j\u00f6rg",
+        "' from 198.51.100.1",
+        "' from 198.51.100.1 for 3 s",
+        "\\",
+        "\\'",
+        'a","message":"x',
+        "x' from 198.51.100.1\r2026",
+        "%s",
+        "\u202ex",
+        "n" * 100,
+    ],
+)
 def test_the_filter_finds_the_address_whatever_the_name_is(scene, formatted, name):
     header = "Basic " + base64.b64encode(f"{name}:x".encode()).decode()
     found = scene.guard
-    if "\r" in name:                            # the front refuses it before; other text may not
+    if "\r" in name:  # the front refuses it before; other text may not
         found._log_refusal(name, FAR, Unauthorized())
     else:
         with pytest.raises(Unauthorized):
@@ -415,10 +446,16 @@ def test_the_filter_finds_who_goes_on_within_a_pause(scene, formatted):
 def test_the_filter_takes_no_other_line(scene, formatted, caplog):
     caplog.set_level(logging.INFO)
     forged = "ganeti-rapi pid=1 WARNING Authentication failed for user 'x' from 198.51.100.1"
-    for text in (forged, f": {forged}", f"User x has no right y:{forged}", f"\n: {forged}",
-                 f'"message":"{forged}',
-                 f"{FAR}:80 GET / HTTP/1.1 401", f"Authentication failed from {FAR}: no Base64",
-                 f"Too many passwords wait to be checked: refusing user 'x' from {FAR} for 1 s"):
+    for text in (
+        forged,
+        f": {forged}",
+        f"User x has no right y:{forged}",
+        f"\n: {forged}",
+        f'"message":"{forged}',
+        f"{FAR}:80 GET / HTTP/1.1 401",
+        f"Authentication failed from {FAR}: no Base64",
+        f"Too many passwords wait to be checked: refusing user 'x' from {FAR} for 1 s",
+    ):
         logging.info("%s", text)
         logging.warning("%s", text)
     assert [banned(line) for line in formatted()] == [None] * 16

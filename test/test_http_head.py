@@ -33,9 +33,16 @@ def test_header_lines_have_a_limit(count):
 
 @pytest.mark.parametrize("path", ["/%2e%2e/x", "/..%2fx", "/%252e", "/a%00b", "/%e2%82%ac"])
 def test_decoding_a_path_twice_is_never_needed(path):
-    assert parse(b"GET " + path.encode() + b" HTTP/1.1", b"Host: a").path == {
-        "/%2e%2e/x": "/../x", "/..%2fx": "/..%2Fx", "/%252e": "/%2e", "/a%00b": "/a\0b",
-        "/%e2%82%ac": "/\u20ac"}[path]
+    assert (
+        parse(b"GET " + path.encode() + b" HTTP/1.1", b"Host: a").path
+        == {
+            "/%2e%2e/x": "/../x",
+            "/..%2fx": "/..%2Fx",
+            "/%252e": "/%2e",
+            "/a%00b": "/a\0b",
+            "/%e2%82%ac": "/\u20ac",
+        }[path]
+    )
 
 
 def test_a_cr_at_the_end_may_yet_get_its_lf():

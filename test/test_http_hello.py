@@ -35,8 +35,15 @@ def test_part_of_a_hello_says_nothing():
     assert is_complete(data)
 
 
-@pytest.mark.parametrize("data", [
-    b"GET / HTTP/1.1\r\n\r\n", b"\x17\x03\x03\x00\x01a", b"\x16\x03\x01\x00\x04\x02\0\0\0",
-    b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\x00\x04\x01\0\0\0"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x17\x03\x03\x00\x01a",
+        b"\x16\x03\x01\x00\x04\x02\0\0\0",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x03\x01\x00\x04\x01\0\0\0",
+    ],
+)
 def test_what_is_no_hello(data):
     assert offered_protocols(data) is None

@@ -18,12 +18,14 @@ class Scene:
         def first():
             begun.set()
             assert self.gate.wait(20)
+
         self.first = self.line.add(first, suspicious=False, address="", name="")
         assert begun.wait(20)
 
     def add(self, what, suspicious=False, address="", name=""):
-        return self.line.add(lambda: self.done.append(what), suspicious=suspicious,
-                             address=address, name=name)
+        return self.line.add(
+            lambda: self.done.append(what), suspicious=suspicious, address=address, name=name
+        )
 
     def finish(self, *futures):
         self.gate.set()
@@ -47,6 +49,7 @@ def test_first_come_first_served_but_those_with_a_record(scene):
 def test_an_error_is_the_result(scene):
     def fail():
         raise KeyError("x")
+
     future = scene.line.add(fail, suspicious=False, address="", name="")
     scene.gate.set()
     with pytest.raises(KeyError):
@@ -86,8 +89,10 @@ def test_a_busy_address_waits_behind_others(scene):
 
 
 def test_many_addresses_that_try_one_name_do_not_keep_others_out(scene):
-    crowd = [scene.add(number, address=f"192.0.2.{number}", name="admin")
-             for number in range(MAX_WAITING)]
+    crowd = [
+        scene.add(number, address=f"192.0.2.{number}", name="admin")
+        for number in range(MAX_WAITING)
+    ]
     with pytest.raises(TooManyRequests):
         scene.add("more", address="192.0.2.99", name="admin")
     jack = scene.add("jack", address="192.0.2.100", name="jack")

@@ -39,8 +39,10 @@ def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
     assert lines(caplog) == ["192.0.2.1 knocks 100%"] * 3
     scene.now = 60.0
     scene.knock()
-    assert lines(caplog) == ["7 more lines about knocks suppressed in the last 60 s",
-                             "192.0.2.1 knocks 100%"]
+    assert lines(caplog) == [
+        "7 more lines about knocks suppressed in the last 60 s",
+        "192.0.2.1 knocks 100%",
+    ]
 
 
 def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
@@ -51,7 +53,7 @@ def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
     assert len(lines(caplog)) == 3
     scene.now = 3000.0
     scene.knock(times=3)
-    assert len(lines(caplog)) == 3          # the summary, and two
+    assert len(lines(caplog)) == 3  # the summary, and two
 
 
 def test_another_address_is_heard_while_one_is_not(caplog):
@@ -88,7 +90,7 @@ def test_the_count_is_told_when_no_more_come(caplog):
     scene.budget._call_later = lambda seconds, function: scene.later.append((seconds, function))
     scene.knock(times=4)
     caplog.clear()
-    (seconds, summarize), = scene.later
+    ((seconds, summarize),) = scene.later
     scene.now += seconds
     summarize()
     assert lines(caplog) == ["3 more lines about knocks suppressed in the last 60 s"]
@@ -101,8 +103,16 @@ def test_fields_stand_beside_the_message(caplog):
     assert caplog.records[0].fields == {"message": "words", "client": "::1"}
 
 
-@pytest.mark.parametrize(("peer", "expected"), [
-    ("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::/64"), ("", ""),
-    ("2001:db8:0:0:1:2:3:4", "2001:db8::/64"), ("fe80::1%eth0", "fe80::/64"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("", ""),
+        ("2001:db8:0:0:1:2:3:4", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("x", "x"),
+    ],
+)
 def test_what_a_client_is_counted_by(peer, expected):
     assert network(peer) == expected

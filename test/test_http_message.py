@@ -28,8 +28,9 @@ def test_headers_are_found_in_any_case():
 
 def test_headers_do_not_print_their_values():
     assert "secret" not in repr(Headers([("Authorization", "secret")]))
-    assert "secret" not in repr(Request("GET", "/", headers=Headers([("A", "secret")]),
-                                        body=b"secret"))
+    assert "secret" not in repr(
+        Request("GET", "/", headers=Headers([("A", "secret")]), body=b"secret")
+    )
 
 
 def test_headers_compare():
@@ -38,14 +39,23 @@ def test_headers_compare():
 
 
 def test_an_answer_has_what_the_protocol_wants():
-    status, headers, body = answer(Response(200, b"2\n", [("Content-Type", "application/json")]),
-                                   server="Ganeti-RAPI/1", date=http_date(0))
+    status, headers, body = answer(
+        Response(200, b"2\n", [("Content-Type", "application/json")]),
+        server="Ganeti-RAPI/1",
+        date=http_date(0),
+    )
     assert status == "HTTP/1.1 200 OK" and body == b"2\n"
-    assert headers == {"Server": "Ganeti-RAPI/1", "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
-                       "Content-Type": "application/json", "Content-Length": "2",
-                       "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
-                       "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache",
-                       "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+    assert headers == {
+        "Server": "Ganeti-RAPI/1",
+        "Date": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Content-Type": "application/json",
+        "Content-Length": "2",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    }
 
 
 def test_head_is_get_without_the_body():
@@ -59,9 +69,16 @@ def test_no_content_has_no_length():
     assert "Content-Length" not in headers and body == b""
 
 
-@pytest.mark.parametrize(("how", "word"), [
-    ({}, None), ({"close": True}, "close"), ({"keep_alive": False}, "close"),
-    ({"version": "1.0"}, "keep-alive"), ({"version": "1.0", "keep_alive": False}, "close")])
+@pytest.mark.parametrize(
+    ("how", "word"),
+    [
+        ({}, None),
+        ({"close": True}, "close"),
+        ({"keep_alive": False}, "close"),
+        ({"version": "1.0"}, "keep-alive"),
+        ({"version": "1.0", "keep_alive": False}, "close"),
+    ],
+)
 def test_says_whether_the_connection_goes_on(how, word):
     assert answer(Response(), **how)[1].get("Connection") == word
 
@@ -70,8 +87,18 @@ def test_what_could_not_be_read_ends_the_connection():
     assert parsed(serialize(Response(400)))[1]["Connection"] == "close"
 
 
-@pytest.mark.parametrize("header", [("X-A", "a\r\nX-B: 1"), ("X-A", "a\nb"), ("X-A", "\x00"),
-                                    ("X A", "1"), ("X-A:", "1"), ("", "1"), ("X-A", "\u20ac")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("X-A", "a\r\nX-B: 1"),
+        ("X-A", "a\nb"),
+        ("X-A", "\x00"),
+        ("X A", "1"),
+        ("X-A:", "1"),
+        ("", "1"),
+        ("X-A", "\u20ac"),
+    ],
+)
 def test_a_header_cannot_split_the_answer(header):
     with pytest.raises(ValueError):
         serialize(Response(200, b"", [header]), Request("GET", "/"))

@@ -17,11 +17,27 @@ def fits(password, stored, name="jack"):
 HA1 = hashlib.md5(b"jack:Ganeti Remote API:abc").hexdigest()
 
 
-@pytest.mark.parametrize(("stored", "good"), [
-    ("abc", True), ("abcd", False), ("ab", False), ("", False), ("ABC", False),
-    ("{cleartext}abc", True), ("{ClearText}abc", True), ("{cleartext}abd", False),
-    ("{ha1}" + HA1, True), ("{HA1}" + HA1.upper(), True), ("{ha1}abc", False), (HA1, False),
-    ("{ha1}" + HA1[:-1], False), ("{sha}abc", False), ("{}abc", False), ("{abc", False)])
+@pytest.mark.parametrize(
+    ("stored", "good"),
+    [
+        ("abc", True),
+        ("abcd", False),
+        ("ab", False),
+        ("", False),
+        ("ABC", False),
+        ("{cleartext}abc", True),
+        ("{ClearText}abc", True),
+        ("{cleartext}abd", False),
+        ("{ha1}" + HA1, True),
+        ("{HA1}" + HA1.upper(), True),
+        ("{ha1}abc", False),
+        (HA1, False),
+        ("{ha1}" + HA1[:-1], False),
+        ("{sha}abc", False),
+        ("{}abc", False),
+        ("{abc", False),
+    ],
+)
 def test_passwords_are_stored_in_ganetis_ways(stored, good):
     assert fits("abc", stored) is good
 
@@ -48,22 +64,38 @@ def test_what_is_made_is_read(scheme, monkeypatch):
 
 def test_hashes_of_the_standards():
     # RFC 7914, sections 12 and 11, the first 32 bytes of each.
-    assert fits("password", "{scrypt}n=1024,r=8,p=16$TmFDbA==$"
-                "/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI=")
-    assert fits("passwd", "{pbkdf2-sha256}i=1$c2FsdA==$"
-                "VawEblbjCJ/sFpHCJUS2BflBhSFt3gRl5oudV8INrLw=")
+    assert fits(
+        "password", "{scrypt}n=1024,r=8,p=16$TmFDbA==$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI="
+    )
+    assert fits(
+        "passwd", "{pbkdf2-sha256}i=1$c2FsdA==$VawEblbjCJ/sFpHCJUS2BflBhSFt3gRl5oudV8INrLw="
+    )
 
 
-@pytest.mark.parametrize("stored", [
-    "{scrypt}", "{scrypt}abc", "{scrypt}n=16,r=8$" + SALT + "$" + HASH,
-    f"{{scrypt}}n=15,r=8,p=1${SALT}${HASH}", f"{{scrypt}}n=1,r=8,p=1${SALT}${HASH}",
-    f"{{scrypt}}n=2,r=1048576,p=1${SALT}${HASH}", f"{{scrypt}}n=2,r=1,p=65${SALT}${HASH}",
-    f"{{scrypt}}n=65536,r=1,p=1${SALT}${HASH}", f"{{scrypt}}n=1073741824,r=8,p=1${SALT}${HASH}",
-    f"{{scrypt}}n=32768,r=8,p=1000${SALT}${HASH}", f"{{scrypt}}n=0,r=8,p=1${SALT}${HASH}",
-    f"{{scrypt}}n=16,r=8,p=1${SALT}$AAAA", f"{{scrypt}}n=16,r=8,p=1$A${HASH}",
-    f"{{scrypt}}r=8,n=16,p=1${SALT}${HASH}", f"{{scrypt}}n=+16,r=8,p=1${SALT}${HASH}",
-    f"{{pbkdf2-sha256}}i=99999999${SALT}${HASH}", f"{{pbkdf2-sha256}}i=${SALT}${HASH}",
-    f"{{pbkdf2-sha256}}i=0${SALT}${HASH}", "{pbkdf2-sha256}abc"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "{scrypt}",
+        "{scrypt}abc",
+        "{scrypt}n=16,r=8$" + SALT + "$" + HASH,
+        f"{{scrypt}}n=15,r=8,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=1,r=8,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=2,r=1048576,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=2,r=1,p=65${SALT}${HASH}",
+        f"{{scrypt}}n=65536,r=1,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=1073741824,r=8,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=32768,r=8,p=1000${SALT}${HASH}",
+        f"{{scrypt}}n=0,r=8,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=16,r=8,p=1${SALT}$AAAA",
+        f"{{scrypt}}n=16,r=8,p=1$A${HASH}",
+        f"{{scrypt}}r=8,n=16,p=1${SALT}${HASH}",
+        f"{{scrypt}}n=+16,r=8,p=1${SALT}${HASH}",
+        f"{{pbkdf2-sha256}}i=99999999${SALT}${HASH}",
+        f"{{pbkdf2-sha256}}i=${SALT}${HASH}",
+        f"{{pbkdf2-sha256}}i=0${SALT}${HASH}",
+        "{pbkdf2-sha256}abc",
+    ],
+)
 def test_what_cannot_be_a_hash_is_refused_in_words(stored):
     with pytest.raises(BadPassword, match="password"):
         parse_password(stored)
@@ -100,11 +132,20 @@ def test_what_we_write_can_match(scheme):
     assert parse_password(passwords.SCHEMES[scheme]("jack", "abc")).never_matches() == ""
 
 
-@pytest.mark.parametrize(("stored", "words"), [
-    ("abc", ""), ("!", ""), ("{cleartext}$6$salt$" + "a" * 86, ""), ("{ha1}" + "0" * 32, ""),
-    ("{ha1}" + "0" * 31, "32 hexadecimal digits"), ("{md5}abc", "unknown scheme {md5}"),
-    ("{nobody}x", "unknown scheme {nobody}"),
-    ("$6$salt$" + "a" * 86, "a hash of crypt or htpasswd"), ("a\x7f", "control characters")])
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        ("abc", ""),
+        ("!", ""),
+        ("{cleartext}$6$salt$" + "a" * 86, ""),
+        ("{ha1}" + "0" * 32, ""),
+        ("{ha1}" + "0" * 31, "32 hexadecimal digits"),
+        ("{md5}abc", "unknown scheme {md5}"),
+        ("{nobody}x", "unknown scheme {nobody}"),
+        ("$6$salt$" + "a" * 86, "a hash of crypt or htpasswd"),
+        ("a\x7f", "control characters"),
+    ],
+)
 def test_why_a_password_never_matches(stored, words):
     found = parse_password(stored).never_matches()
     assert words in found and bool(found) == bool(words)

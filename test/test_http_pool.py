@@ -9,7 +9,7 @@ def test_works_side_by_side_up_to_its_size():
     pool, meeting, done = Pool(3), threading.Barrier(4), []
     for _ in range(3):
         pool.submit(lambda: (meeting.wait(10), done.append(threading.current_thread().name)))
-    meeting.wait(10)                        # all three are at work at once
+    meeting.wait(10)  # all three are at work at once
     pool.close()
     for thread in pool._threads:
         thread.join(10)

@@ -16,7 +16,7 @@ def outcome(data, step, **more):
     """(requests, status of the refusal or None) of a stream that comes in steps."""
     found, requests = RequestReader(**more), []
     for index in range(0, len(data), step):
-        found.feed(data[index:index + step])
+        found.feed(data[index : index + step])
         try:
             while (request := found.next()) is not None:
                 requests.append((request.method, request.target, request.body))
@@ -29,15 +29,19 @@ STEPS = (1 << 30, 1, 7, 1000)
 
 
 @pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(("data", "code"), [
-    (b"GET /" + b"a" * head.MAX_LINE + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    (b"a" * head.MAX_LINE, 414),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * head.MAX_HEADER + b"\r\n\r\n", 431),
-    (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 65 + b"\r\n", 431),
-    (CHUNKED + b"1;" + b"a" * reader.MAX_CHUNK_LINE, 400),
-    (CHUNKED + b"0\r\nX: " + b"a" * reader.MAX_TRAILER + b"\r\n\r\n", 400),
-    (CHUNKED + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\n", 413),
-    (POST % b"Content-Length: 1025", 413)])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"GET /" + b"a" * head.MAX_LINE + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"a" * head.MAX_LINE, 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * head.MAX_HEADER + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 65 + b"\r\n", 431),
+        (CHUNKED + b"1;" + b"a" * reader.MAX_CHUNK_LINE, 400),
+        (CHUNKED + b"0\r\nX: " + b"a" * reader.MAX_TRAILER + b"\r\n\r\n", 400),
+        (CHUNKED + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\n", 413),
+        (POST % b"Content-Length: 1025", 413),
+    ],
+)
 def test_limits_do_not_depend_on_arrival(data, code, step):
     assert outcome(data, step, max_body=lambda method, path: 1024) == ([], code)
 
@@ -48,13 +52,20 @@ def test_what_is_within_the_limits_is_read(step):
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
     data += POST % b"Content-Length: 1024" + b"b" * 1024
     assert outcome(data, step, max_body=lambda method, path: 1024) == (
-        [("GET", "/", b""), ("POST", "/", b"b" * 1024)], None)
+        [("GET", "/", b""), ("POST", "/", b"b" * 1024)],
+        None,
+    )
 
 
 def test_phases_follow_the_bytes():
     found = RequestReader()
-    for data, phase in ((b"", Phase.IDLE), (b"\r\n", Phase.IDLE), (b"P", Phase.HEAD),
-                        ((POST % b"Content-Length: 2")[1:], Phase.BODY), (b"{", Phase.BODY)):
+    for data, phase in (
+        (b"", Phase.IDLE),
+        (b"\r\n", Phase.IDLE),
+        (b"P", Phase.HEAD),
+        ((POST % b"Content-Length: 2")[1:], Phase.BODY),
+        (b"{", Phase.BODY),
+    ):
         found.feed(data)
         assert found.next() is None and found.phase is phase
     found.feed(b"}")
@@ -71,8 +82,9 @@ def test_a_hundred_is_owed_once_while_the_body_is_missing():
     assert found.next().body == b"{}" and not found.take_continue()
 
 
-@pytest.mark.parametrize("fields", [b"Content-Length: 0\r\nExpect: 100-continue",
-                                    b"Expect: 100-continue"])
+@pytest.mark.parametrize(
+    "fields", [b"Content-Length: 0\r\nExpect: 100-continue", b"Expect: 100-continue"]
+)
 def test_no_hundred_without_a_body(fields):
     found = RequestReader()
     found.feed(POST % fields)
@@ -106,16 +118,34 @@ def test_requests_know_their_client():
 def mutations(count):
     """Valid streams with a few bytes changed, dropped, doubled or moved; the same every time."""
     chance = random.Random(2)
-    seeds = [GET + GET, POST % b"Content-Length: 5" + b"hello" + GET,
-             CHUNKED + b"5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n" + GET,
-             b"GET http://a/x?y=%20 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"]
-    pieces = [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"0", b"\0", b"\xff", b"chunked", b"%",
-              b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.0", b"5"]
+    seeds = [
+        GET + GET,
+        POST % b"Content-Length: 5" + b"hello" + GET,
+        CHUNKED + b"5;a=b\r\nhello\r\n0\r\nX-T: 1\r\n\r\n" + GET,
+        b"GET http://a/x?y=%20 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ]
+    pieces = [
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b"\t",
+        b":",
+        b"0",
+        b"\0",
+        b"\xff",
+        b"chunked",
+        b"%",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"HTTP/1.0",
+        b"5",
+    ]
     for _ in range(count):
         data = bytearray(chance.choice(seeds))
         for _ in range(chance.randint(1, 3)):
             at = chance.randrange(len(data))
-            data[at:at + chance.randint(0, 3)] = chance.choice(pieces)
+            data[at : at + chance.randint(0, 3)] = chance.choice(pieces)
         yield bytes(data)
 
 
@@ -138,8 +168,10 @@ def test_a_body_of_very_many_chunks_is_refused(monkeypatch, step):
 
 
 def test_the_same_head_again_means_the_same():
-    found, heads = RequestReader(), [GET, POST % b"Content-Length: 2" + b"{}", GET,
-                                     GET.replace(b"/", b"/2", 1)]
+    found, heads = (
+        RequestReader(),
+        [GET, POST % b"Content-Length: 2" + b"{}", GET, GET.replace(b"/", b"/2", 1)],
+    )
     for data in heads * 2:
         found.feed(data)
         request = found.next()

@@ -17,13 +17,22 @@ def rights(field):
     return found
 
 
-@pytest.mark.parametrize(("field", "expected"), [
-    ("@admin", RIGHTS), ("@readonly", READS), ("@ReadOnly", READS),
-    ("jobs.list", {"jobs.list"}), (" jobs.list , tags.get,", READS),
-    ("+jobs.list", {"jobs.list"}), ("-jobs.list", set()),
-    ("@readonly,+jobs.cancel,-tags.get", {"jobs.list", "jobs.cancel"}),
-    ("-tags.get,+jobs.cancel,@readonly", {"jobs.list", "jobs.cancel"}),
-    ("-jobs.list,jobs.list", set()), ("@readonly,@admin", RIGHTS)])
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("@admin", RIGHTS),
+        ("@readonly", READS),
+        ("@ReadOnly", READS),
+        ("jobs.list", {"jobs.list"}),
+        (" jobs.list , tags.get,", READS),
+        ("+jobs.list", {"jobs.list"}),
+        ("-jobs.list", set()),
+        ("@readonly,+jobs.cancel,-tags.get", {"jobs.list", "jobs.cancel"}),
+        ("-tags.get,+jobs.cancel,@readonly", {"jobs.list", "jobs.cancel"}),
+        ("-jobs.list,jobs.list", set()),
+        ("@readonly,@admin", RIGHTS),
+    ],
+)
 def test_the_grammar(field, expected):
     found = rights(field)
     assert found.whole == expected and not found.unsaid
@@ -31,10 +40,30 @@ def test_the_grammar(field, expected):
         assert found.allow(right, None) is (right in expected) is found.may_allow(right)
 
 
-@pytest.mark.parametrize("word", [
-    "@root", "jobs", "jobs.fly", "list", "*", "jobs.*", "++jobs.list", "+-jobs.list", "+@admin",
-    "-@admin", "@admin:x", "instances.startup:", "instances.startup:a b", "instances.startup:[a]",
-    "instances.startup:" + "a" * 129, "+", "-", ":", "@"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "@root",
+        "jobs",
+        "jobs.fly",
+        "list",
+        "*",
+        "jobs.*",
+        "++jobs.list",
+        "+-jobs.list",
+        "+@admin",
+        "-@admin",
+        "@admin:x",
+        "instances.startup:",
+        "instances.startup:a b",
+        "instances.startup:[a]",
+        "instances.startup:" + "a" * 129,
+        "+",
+        "-",
+        ":",
+        "@",
+    ],
+)
 def test_what_is_unknown_gives_nothing_and_is_told(word):
     found, complaints = parse_rights(word, WORDS)
     assert len(complaints) == 1 and not found.unsaid
@@ -48,9 +77,13 @@ def test_what_takes_away_by_no_pattern_takes_all():
 
 
 def test_who_is_asked_for_names():
-    for field, asked in (("instances.startup", False), ("instances.startup:web*", True),
-                         ("@admin,instances.startup:web*", False),
-                         ("@admin,-instances.startup:web*", True), ("jobs.list", False)):
+    for field, asked in (
+        ("instances.startup", False),
+        ("instances.startup:web*", True),
+        ("@admin,instances.startup:web*", False),
+        ("@admin,-instances.startup:web*", True),
+        ("jobs.list", False),
+    ):
         assert rights(field).ask_for_names("instances.startup") is asked, field
 
 
@@ -63,8 +96,16 @@ def test_a_pattern_is_for_objects_of_such_names():
     found = rights("instances.startup:web*.example.com,instances.startup:db?")
     for name in ("web.example.com", "WEB1.Example.com", "web.a.example.com", "db1"):
         assert found.allow("instances.startup", name), name
-    for name in (None, "", "web", "xweb.example.com", "web.example.org", "db", "db10",
-                 "web.example.com.org"):
+    for name in (
+        None,
+        "",
+        "web",
+        "xweb.example.com",
+        "web.example.org",
+        "db",
+        "db10",
+        "web.example.com.org",
+    ):
         assert not found.allow("instances.startup", name), name
     assert not found.allow("instances.remove", "web.example.com")
     assert found.may_allow("instances.startup") and not found.may_allow("instances.remove")
@@ -74,7 +115,7 @@ def test_taking_by_pattern():
     found = rights("-instances.remove:db*,@admin")
     assert found.allow("instances.remove", "web") and found.allow("jobs.cancel", "db1")
     assert not found.allow("instances.remove", "db1")
-    assert not found.allow("instances.remove", None)    # it might be one of these
+    assert not found.allow("instances.remove", None)  # it might be one of these
 
 
 def test_what_is_taken_whole_no_pattern_gives_back():
@@ -94,10 +135,23 @@ def test_a_day_that_is_none_is_over(text):
     assert found.has_expired(datetime.date(1970, 1, 1)) and "no date" in complaints[0]
 
 
-@pytest.mark.parametrize(("pattern", "name", "expected"), [
-    ("*", "", True), ("*", "a.b", True), ("", "", True), ("", "a", False), ("?", "", False),
-    ("a*b*c", "axxbyyc", True), ("a*b*c", "axxbyy", False), ("**a", "ba", True),
-    ("a", "A", True), ("a.c", "abc", False), ("*a", "aaab", False), ("a?", "a", False)])
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("*", "", True),
+        ("*", "a.b", True),
+        ("", "", True),
+        ("", "a", False),
+        ("?", "", False),
+        ("a*b*c", "axxbyyc", True),
+        ("a*b*c", "axxbyy", False),
+        ("**a", "ba", True),
+        ("a", "A", True),
+        ("a.c", "abc", False),
+        ("*a", "aaab", False),
+        ("a?", "a", False),
+    ],
+)
 def test_patterns(pattern, name, expected):
     assert matches(pattern, name) is expected
 

@@ -44,7 +44,7 @@ def test_who_has_waited_longest_goes_strangers_first(seats):
     assert not seats.full and len(seats) == 3
     seats.make_room()
     assert (first.end, second.end, friend.end) == ("closed", "", "")
-    seats.make_room()                   # there is some
+    seats.make_room()  # there is some
     assert second.end == ""
 
 
@@ -67,7 +67,7 @@ def test_friends_who_are_busy_stay(seats):
     friends = [known(seats, str(number)) for number in range(3)]
     for friend in friends:
         seats.works(friend)
-        assert not seats.waits(friend, False)       # it takes its answer
+        assert not seats.waits(friend, False)  # it takes its answer
     assert seats.full and not seats.evict()
     seats.leave(friends[0])
     assert not seats.full

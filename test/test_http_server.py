@@ -10,14 +10,13 @@ import threading
 from concurrent.futures import Future
 
 import pytest
-from testutils_http import PATIENCE, certificate, running
 
 from ganeti.http import errors, log_budget
 from ganeti.http.deadlines import Deadlines
 from ganeti.http.message import Response
-from ganeti.http.server import Lane
-from ganeti.http.server import HANDSHAKE_BATCH
+from ganeti.http.server import HANDSHAKE_BATCH, Lane
 from ganeti.http.tls import make_ssl_context
+from testutils_http import PATIENCE, certificate, running
 
 LIMITS = Deadlines()
 
@@ -36,6 +35,7 @@ def secure():
 
 # -- one thread, many clients ---------------------------------------------------------
 
+
 def test_silent_clients_delay_nobody(web):
     silent = [web.connect().send(b"GET / HT") for _ in range(50)]
     client = web.connect()
@@ -51,8 +51,7 @@ def test_silent_handshakes_delay_nobody(secure):
 
 def test_waiting_handlers_hold_up_only_those_beyond_the_workers():
     meeting = threading.Barrier(9)
-    with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()),
-                 workers=8) as web:
+    with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()), workers=8) as web:
         clients = [web.connect().request() for _ in range(8)]
         meeting.wait(PATIENCE)
         assert {client.answer()[0] for client in clients} == {200}
@@ -71,7 +70,7 @@ def test_a_future_holds_no_worker():
 def test_answers_leave_at_once(web):
     client = web.connect()
     assert client.status() == 200
-    connection, = web.call(lambda: list(web.server._seats.taken))
+    (connection,) = web.call(lambda: list(web.server._seats.taken))
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -81,25 +80,28 @@ def test_the_kernel_does_not_keep_what_nobody_reads():
         client = web.connect().request()
         assert client.sock.recv(1) == b"H"
         web.settle()
-        connection, = web.call(lambda: list(web.server._seats.taken))
+        (connection,) = web.call(lambda: list(web.server._seats.taken))
         assert len(connection._out) > size - 1024 * 1024
 
 
 # -- what handlers raise ----------------------------------------------------------------
+
 
 def answered(handler):
     """Status, headers and JSON body of a handler's answer."""
     with running(handler) as web:
         client = web.connect()
         status, headers, body = client.ask()
-        assert client.status() == status    # the connection is as good as before
+        assert client.status() == status  # the connection is as good as before
         return status, headers, json.loads(body)
 
 
 def refuse(error):
     """A handler that raises it."""
+
     def handler(_):
         raise error
+
     return handler
 
 
@@ -107,8 +109,7 @@ def test_a_refusal_is_json_with_its_headers():
     status, headers, body = answered(refuse(errors.ServiceUnavailable("full", retry_after=7)))
     assert (status, headers["retry-after"]) == (503, "7")
     assert headers["content-type"] == "application/json"
-    assert body == {"code": 503, "message": "full",
-                    "explain": errors.ServiceUnavailable.standard}
+    assert body == {"code": 503, "message": "full", "explain": errors.ServiceUnavailable.standard}
 
 
 def test_any_other_failure_is_logged_and_shown_to_nobody(caplog):
@@ -143,6 +144,7 @@ def test_a_future_may_lead_to_the_next_step():
     def step():
         threads.append(threading.current_thread().name)
         return second
+
     with running(lambda _: first) as web:
         client = web.connect().request()
         first.set_result(step)
@@ -155,6 +157,7 @@ def test_a_step_may_fail_too():
         future = Future()
         future.set_result(lambda: 1 // 0)
         return future
+
     assert answered(handler)[0] == 500
 
 
@@ -164,9 +167,12 @@ def test_urgent_requests_have_threads_of_their_own():
     def handler(request):
         assert request.path == "/urgent" or let_go.wait(PATIENCE)
         return Response(200, request.path.encode())
-    with running(handler, workers=1,
-                 lane=lambda request: Lane.URGENT if request.path == "/urgent"
-                 else Lane.ORDINARY) as web:
+
+    with running(
+        handler,
+        workers=1,
+        lane=lambda request: Lane.URGENT if request.path == "/urgent" else Lane.ORDINARY,
+    ) as web:
         slow = [web.connect().request("/slow") for _ in range(3)]
         assert web.connect().ask("/urgent")[2] == b"/urgent"
         let_go.set()
@@ -179,6 +185,7 @@ def test_what_is_instant_needs_no_thread():
     def handler(request):
         threads.append(threading.current_thread())
         return Response(200, request.path.encode())
+
     with running(handler, lane=lambda request: Lane.INSTANT) as web:
         client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
         assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
@@ -190,17 +197,24 @@ def test_a_future_may_fail_too():
         future = Future()
         future.set_exception(errors.Conflict("it runs"))
         return future
+
     assert answered(handler)[2]["message"] == "it runs"
 
 
 # -- the log of answers -------------------------------------------------------------------
 
+
 def test_every_answer_is_told(web):
     web.connect().ask("/x", method="PUT", body=b"{}")
     access = web.access()
-    assert (access.request.method, access.request.path, access.response.status,
-            access.response.body, access.peer, access.seconds) == (
-                "PUT", "/x", 200, b'["PUT", "/x", "{}"]', "127.0.0.1", 0.0)
+    assert (
+        access.request.method,
+        access.request.path,
+        access.response.status,
+        access.response.body,
+        access.peer,
+        access.seconds,
+    ) == ("PUT", "/x", 200, b'["PUT", "/x", "{}"]', "127.0.0.1", 0.0)
 
 
 def test_a_log_that_fails_disturbs_nobody(web, caplog):
@@ -213,6 +227,7 @@ def test_a_log_that_fails_disturbs_nobody(web, caplog):
 
 # -- TLS --------------------------------------------------------------------------------
 
+
 def test_serves_tls(secure):
     client = secure.connect_tls(alpn=["h2", "http/1.1"])
     assert client.sock.selected_alpn_protocol() == "http/1.1"
@@ -221,25 +236,26 @@ def test_serves_tls(secure):
 
 
 def test_large_things_pass_through_tls():
-    with running(lambda request: Response(200, request.body * 5),
-                 ssl_context=make_ssl_context(certificate())) as web:
+    with running(
+        lambda request: Response(200, request.body * 5), ssl_context=make_ssl_context(certificate())
+    ) as web:
         body = bytes(range(256)) * 4000
         assert web.connect_tls().ask(method="POST", body=body)[2] == body * 5
 
 
 def test_pipelining_through_tls(secure):
     client = secure.connect_tls()
-    client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number
-                         for number in range(2000)))
+    client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(2000)))
     assert [client.answer()[2] for _ in range(2000)] == [
-        b'["GET", "/%d", ""]' % number for number in range(2000)]
+        b'["GET", "/%d", ""]' % number for number in range(2000)
+    ]
 
 
 def test_tls_ends_with_a_goodbye(secure):
     client = secure.connect_tls()
     client.sock.suppress_ragged_eofs = False
     assert client.ask(fields="Connection: close\r\n")[0] == 200
-    assert client.ended()                   # without close_notify this would raise
+    assert client.ended()  # without close_notify this would raise
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
@@ -249,17 +265,18 @@ def test_plain_http_on_a_tls_port_is_told_so(secure, caplog, method, step):
     data = f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     plain = secure.connect()
     for start in range(0, len(data), step):
-        plain.send(data[start:start + step])
+        plain.send(data[start : start + step])
     status, _, body = plain.answer()
     assert status == 400 and b"https://" in body and plain.ended()
-    line, = refusals(caplog, "Refused a request")
+    (line,) = refusals(caplog, "Refused a request")
     assert line.startswith("Refused a request from 127.0.0.1 port ") and "plain HTTP" in line
 
 
 def refusals(caplog, beginning):
     """The lines of the log that begin so."""
-    return [text for record in caplog.records
-            if (text := record.getMessage()).startswith(beginning)]
+    return [
+        text for record in caplog.records if (text := record.getMessage()).startswith(beginning)
+    ]
 
 
 def test_other_noise_on_a_tls_port_gets_no_answer(secure, caplog):
@@ -268,7 +285,7 @@ def test_other_noise_on_a_tls_port_gets_no_answer(secure, caplog):
     assert noise.rest()[:4] != b"HTTP"
     client = secure.connect_tls()
     assert client.status() == 200 and secure.clients() == 1
-    line, = refusals(caplog, "TLS handshake with 127.0.0.1 port ")
+    (line,) = refusals(caplog, "TLS handshake with 127.0.0.1 port ")
     assert line.endswith(" failed: unknown protocol (not TLS)")
 
 
@@ -278,26 +295,40 @@ def shake(web, **options):
     context.check_hostname = False
     for name, value in options.items():
         getattr(context, name)(value) if hasattr(context, name) and callable(
-            getattr(context, name)) else setattr(context, name, value)
-    with socket.create_connection(web.address, timeout=PATIENCE) as sock, \
-            pytest.raises((ssl.SSLError, ConnectionError)):
+            getattr(context, name)
+        ) else setattr(context, name, value)
+    with (
+        socket.create_connection(web.address, timeout=PATIENCE) as sock,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
         context.wrap_socket(sock)
     assert web.clients() == 0
 
 
-@pytest.mark.parametrize(("options", "reason"), [
-    ({"cafile": None}, "the client rejected our certificate: unknown authority"),
-    ({"maximum_version": ssl.TLSVersion.TLSv1_2, "set_ciphers": "AES128-GCM-SHA256"},
-     "no shared cipher"),
-    ({"set_alpn_protocols": ["h2"]}, "no shared protocol (ALPN); http/1.1 is offered"),
-    ({"maximum_version": ssl.TLSVersion.TLSv1_1, "set_ciphers": "DEFAULT:@SECLEVEL=0",
-      "minimum_version": ssl.TLSVersion.TLSv1},
-     "no shared TLS version (1.2 and 1.3 are offered)")])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"cafile": None}, "the client rejected our certificate: unknown authority"),
+        (
+            {"maximum_version": ssl.TLSVersion.TLSv1_2, "set_ciphers": "AES128-GCM-SHA256"},
+            "no shared cipher",
+        ),
+        ({"set_alpn_protocols": ["h2"]}, "no shared protocol (ALPN); http/1.1 is offered"),
+        (
+            {
+                "maximum_version": ssl.TLSVersion.TLSv1_1,
+                "set_ciphers": "DEFAULT:@SECLEVEL=0",
+                "minimum_version": ssl.TLSVersion.TLSv1,
+            },
+            "no shared TLS version (1.2 and 1.3 are offered)",
+        ),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:.*TLSv1:DeprecationWarning")
 def test_a_failed_handshake_is_logged_with_its_reason(secure, caplog, options, reason):
     caplog.set_level(logging.INFO)
     shake(secure, **options)
-    line, = refusals(caplog, "TLS handshake")
+    (line,) = refusals(caplog, "TLS handshake")
     assert line.startswith("TLS handshake with 127.0.0.1 port ")
     assert line.endswith(f" failed: {reason}")
 
@@ -306,7 +337,7 @@ def test_a_client_that_leaves_in_the_handshake_is_logged(secure, caplog):
     caplog.set_level(logging.INFO)
     secure.connect().send(b"\x16\x03\x01\x00\xc8\x01").close()
     assert secure.clients() == 0
-    line, = refusals(caplog, "TLS handshake")
+    (line,) = refusals(caplog, "TLS handshake")
     assert line.endswith(" failed: closed in the handshake")
 
 
@@ -314,7 +345,7 @@ def test_a_client_that_leaves_in_the_handshake_is_logged(secure, caplog):
 def test_a_health_check_that_only_connects_is_not_logged(secure, caplog, end):
     caplog.set_level(logging.INFO)
     client = secure.connect()
-    if end:                                 # a reset instead of an orderly end
+    if end:  # a reset instead of an orderly end
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end)
     client.close()
     assert secure.clients() == 0
@@ -331,17 +362,22 @@ def test_a_stranger_cannot_fill_the_log_with_handshakes(secure, caplog):
     assert refusals(caplog, "20 more lines about failed handshakes suppressed")
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (b"x\r\n\r\n", "400 "), (b"GET / HTTP/1.1\r\n\r\n", "400 "),
-    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", "414 "),
-    (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413 "),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", "431 "),
-    (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", "505 ")])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"x\r\n\r\n", "400 "),
+        (b"GET / HTTP/1.1\r\n\r\n", "400 "),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", "414 "),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413 "),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", "431 "),
+        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", "505 "),
+    ],
+)
 def test_a_request_that_cannot_be_read_is_logged_with_its_reason(web, caplog, data, words):
     caplog.set_level(logging.INFO)
     client = web.connect().send(data)
     client.answer()
-    line, = refusals(caplog, "Refused a request from 127.0.0.1 port ")
+    (line,) = refusals(caplog, "Refused a request from 127.0.0.1 port ")
     assert f": {words}" in line and len(line) < 200
 
 
@@ -351,7 +387,8 @@ def test_half_a_request_is_logged_once_its_time_is_over(web, caplog):
     web.pass_time(LIMITS.header)
     assert client.answer()[0] == 408
     assert refusals(caplog, "Refused a request from 127.0.0.1 port ")[0].endswith(
-        ": 408 Request Timeout")
+        ": 408 Request Timeout"
+    )
 
 
 def test_a_handshake_has_a_deadline(secure, caplog):
@@ -360,7 +397,7 @@ def test_a_handshake_has_a_deadline(secure, caplog):
     client = secure.connect().send(b"\x16\x03\x01\x00\xc8\x01")
     secure.pass_time(LIMITS.handshake)
     assert client.ended() and secure.clients() == 0
-    line, = refusals(caplog, "TLS handshake")       # of the one that had begun
+    (line,) = refusals(caplog, "TLS handshake")  # of the one that had begun
     assert line.endswith(" failed: not finished after 5 s")
 
 
@@ -395,11 +432,15 @@ def test_everybody_else_has_a_turn_between_handshakes(web):
             web.server.queue_handshake(Handshake("new", turns), False)
         web.server.queue_handshake(Handshake("begun", turns), True)
         somebody_else()
+
     web.call(begin)
     assert done.wait(PATIENCE)
     rounds = "".join(turn[0] for turn in turns).split("e")
     assert [word for word in rounds if word] == [
-        "b" + "n" * (HANDSHAKE_BATCH - 1), "n" * HANDSHAKE_BATCH, "n"]
+        "b" + "n" * (HANDSHAKE_BATCH - 1),
+        "n" * HANDSHAKE_BATCH,
+        "n",
+    ]
 
 
 def test_a_certificate_is_swapped_without_dropping_anybody(secure):
@@ -411,6 +452,7 @@ def test_a_certificate_is_swapped_without_dropping_anybody(secure):
 
 
 # -- the cap ----------------------------------------------------------------------------
+
 
 def test_at_the_cap_the_oldest_idle_unknown_client_makes_room():
     with running(max_clients=3) as web:
@@ -442,11 +484,13 @@ def test_where_all_are_known_the_one_that_is_idle_longest_makes_room():
 
 
 def test_who_does_not_take_the_answer_makes_room():
-    with running(lambda request: Response(200, bytes(64 << 20) if request.path == "/" else b""),
-                 max_clients=2) as web:
+    with running(
+        lambda request: Response(200, bytes(64 << 20) if request.path == "/" else b""),
+        max_clients=2,
+    ) as web:
         deaf = [web.connect().request() for _ in range(2)]
         for _ in deaf:
-            web.access()                    # both are answered, as far as we can
+            web.access()  # both are answered, as far as we can
         late = web.connect()
         assert late.status("/small") == 200
         assert web.clients() == 2
@@ -507,9 +551,14 @@ def out_of_descriptors(web):
     """Put a full listener in the place of the server's."""
     server = web.server
     full = Full(server._listeners[0])
-    web.call(lambda: (server.loop.remove(full.listener), server._listeners.clear(),
-                      server._listeners.append(full),
-                      server.loop.add(full, 1, lambda _: server._accept(full))))
+    web.call(
+        lambda: (
+            server.loop.remove(full.listener),
+            server._listeners.clear(),
+            server._listeners.append(full),
+            server.loop.add(full, 1, lambda _: server._accept(full)),
+        )
+    )
     return full
 
 
@@ -535,6 +584,7 @@ def test_out_of_descriptors_does_not_spin(web, caplog):
 
 
 # -- the end ------------------------------------------------------------------------------
+
 
 def test_stops_at_once_when_nobody_is_there(web):
     idle = web.connect()
@@ -579,7 +629,7 @@ def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
     assert client.status() == 200
 
     def at_once():
-        client.request("/last")             # the loop cannot have read it yet
+        client.request("/last")  # the loop cannot have read it yet
         web.server.stop(grace=3600)
 
     web.call(at_once)
@@ -591,6 +641,5 @@ def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
 
 def test_who_has_connected_when_the_end_is_called_is_served(web):
     clients = []
-    web.call(lambda: (clients.append(web.connect().request("/last")),
-                      web.server.stop(grace=3600)))
+    web.call(lambda: (clients.append(web.connect().request("/last")), web.server.stop(grace=3600)))
     assert clients[0].answer()[2] == b'["GET", "/last", ""]'

@@ -54,8 +54,10 @@ def check(pieces, expected):
 
 def load(name):
     """Bytes and expectation of a pair."""
-    return ((WIRE / f"{name}.http").read_bytes(),
-            json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8")))
+    return (
+        (WIRE / f"{name}.http").read_bytes(),
+        json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8")),
+    )
 
 
 def test_there_are_pairs():
@@ -72,12 +74,13 @@ def test_means_what_it_must(name):
 @pytest.mark.parametrize("name", PAIRS)
 def test_means_the_same_wherever_it_is_cut(name):
     data, expected = load(name)
-    check([data[index:index + 1] for index in range(len(data))], expected)
+    check([data[index : index + 1] for index in range(len(data))], expected)
     for cut in range(1, len(data)):
         check([data[:cut], data[cut:]], expected)
 
 
 # -- through a connection --------------------------------------------------------------
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -93,7 +96,7 @@ def converse(server, pieces):
     try:
         for piece in pieces:
             client.send(piece)
-            server.call()               # what has come is read before more comes
+            server.call()  # what has come is read before more comes
         client.sock.shutdown(socket.SHUT_WR)
         return answers(client.rest())
     finally:
@@ -111,8 +114,11 @@ def answers(data):
         length = re.search(rb"\r\nContent-Length: (\d+)", head)
         size = int(length[1]) if length and not data.startswith(b"HTTP/1.1 ") else 0
         if status[1] != b"100":
-            found.append((200, data[:size].decode("latin-1")) if status[1] == b"200" else
-                         (int(status[1]), b"\r\nConnection: close" in head))
+            found.append(
+                (200, data[:size].decode("latin-1"))
+                if status[1] == b"200"
+                else (int(status[1]), b"\r\nConnection: close" in head)
+            )
         data = data[size:]
     return found
 

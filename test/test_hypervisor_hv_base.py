@@ -1,11 +1,11 @@
 """What every driver of a hypervisor must do, whichever it is."""
 
 import pytest
-from testutils import make_cluster, make_instance
 
 from ganeti import errors
 from ganeti.hypervisor import DRIVERS
 from ganeti.hypervisor.hv_base import Guest, Start
+from testutils import make_cluster, make_instance
 
 
 @pytest.fixture(params=sorted(DRIVERS))
@@ -20,8 +20,7 @@ def start(tmp_path):
 
     def started(driver, name="web.example.com", memory=256):
         instance = make_instance(config, name, hypervisor=driver.NAME)
-        driver.start(Start(instance, memory, config.beparams(instance),
-                           config.hvparams(instance)))
+        driver.start(Start(instance, memory, config.beparams(instance), config.hvparams(instance)))
         return name
 
     yield started

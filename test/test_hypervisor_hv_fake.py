@@ -29,7 +29,7 @@ def test_removing_the_file_kills_the_guest(fake, tmp_path):
 
 def test_a_reboot_leaves_a_new_file(fake, tmp_path):
     (tmp_path / "web").write_text("0\n512\n2\n")
-    with open(tmp_path / "web") as old:             # keeps the inode from being used again
+    with open(tmp_path / "web") as old:  # keeps the inode from being used again
         fake.reboot("web")
         assert os.stat(tmp_path / "web").st_ino != os.fstat(old.fileno()).st_ino
 
@@ -48,8 +48,11 @@ def test_files_that_are_no_guests_are_not_listed(fake, tmp_path):
 
 def test_a_state_that_cannot_be_read_or_changed_is_told(fake, tmp_path):
     (tmp_path / "web").mkdir()
-    for step in (lambda: fake.guest("web"), lambda: fake.reboot("web"),
-                 lambda: fake.stop("web", timeout=0, force=True)):
+    for step in (
+        lambda: fake.guest("web"),
+        lambda: fake.reboot("web"),
+        lambda: fake.stop("web", timeout=0, force=True),
+    ):
         with pytest.raises(errors.HypervisorError, match="web"):
             step()
 
@@ -57,7 +60,7 @@ def test_a_state_that_cannot_be_read_or_changed_is_told(fake, tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_cannot_be_written_to_is_a_problem(fake, tmp_path):
     tmp_path.chmod(0o500)
-    problem, = fake.problems()
+    (problem,) = fake.problems()
     assert str(tmp_path) in problem
 
 

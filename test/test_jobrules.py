@@ -5,31 +5,62 @@ import pytest
 from ganeti import ht, jobrules
 from ganeti.jobrules import Rule
 
-OPS = [{"OP_ID": "OP_TAGS_SET", "kind": "node", "tags": ["a"], "name": None,
-        "reason": [["gnt:user", "maintenance pink bunny", 5]]},
-       {"OP_ID": "OP_INSTANCE_CREATE", "beparams": {"memory": 512}, "force": True,
-        "reason": [["gnt:client", "x" * 5000, 7]]}]
+OPS = [
+    {
+        "OP_ID": "OP_TAGS_SET",
+        "kind": "node",
+        "tags": ["a"],
+        "name": None,
+        "reason": [["gnt:user", "maintenance pink bunny", 5]],
+    },
+    {
+        "OP_ID": "OP_INSTANCE_CREATE",
+        "beparams": {"memory": 512},
+        "force": True,
+        "reason": [["gnt:client", "x" * 5000, 7]],
+    },
+]
 
 
 def rule(*predicates, action="REJECT", uuid="a", watermark=10, priority=0):
     return Rule(uuid, watermark, priority, list(predicates), action, [])
 
 
-@pytest.mark.parametrize("predicate, found", [
-    (["jobid", ["==", "id", 12]], True), (["jobid", ["<", "id", 12]], False),
-    (["jobid", [">", "id", "watermark"]], True), (["jobid", ["<=", "id", "watermark"]], False),
-    (["jobid", ["&", ["!", ["=", "id", "watermark"]],
-                ["|", ["<", "id", "watermark"], [">=", "id", 12]]]], True),
-    (["jobid", ["==", "id", "twelve"]], False), (["jobid", ["!=", "id", "twelve"]], False),
-    (["opcode", ["==", "OP_ID", "OP_INSTANCE_CREATE"]], True),
-    (["opcode", ["&", ["==", "OP_ID", "OP_TAGS_SET"], ["==", "kind", "instance"]]], False),
-    (["opcode", ["=[]", "tags", "a"]], True), (["opcode", ["=~", "OP_ID", "^OP_INST"]], True),
-    (["opcode", [">", "beparams.memory", 500]], True), (["opcode", ["?", "force"]], True),
-    (["opcode", ["==", "beparams.bogus", 1]], False), (["opcode", ["!=", "name", "x"]], False),
-    (["opcode", ["==", "kind.of", "node"]], False),
-    (["reason", ["=~", "reason", "pink"]], True), (["reason", ["==", "source", "gnt:user"]], True),
-    (["reason", ["&", ["==", "source", "gnt:user"], [">", "timestamp", 6]]], False),
-    (["reason", ["=~", "reason", "x$"]], True)])
+@pytest.mark.parametrize(
+    "predicate, found",
+    [
+        (["jobid", ["==", "id", 12]], True),
+        (["jobid", ["<", "id", 12]], False),
+        (["jobid", [">", "id", "watermark"]], True),
+        (["jobid", ["<=", "id", "watermark"]], False),
+        (
+            [
+                "jobid",
+                [
+                    "&",
+                    ["!", ["=", "id", "watermark"]],
+                    ["|", ["<", "id", "watermark"], [">=", "id", 12]],
+                ],
+            ],
+            True,
+        ),
+        (["jobid", ["==", "id", "twelve"]], False),
+        (["jobid", ["!=", "id", "twelve"]], False),
+        (["opcode", ["==", "OP_ID", "OP_INSTANCE_CREATE"]], True),
+        (["opcode", ["&", ["==", "OP_ID", "OP_TAGS_SET"], ["==", "kind", "instance"]]], False),
+        (["opcode", ["=[]", "tags", "a"]], True),
+        (["opcode", ["=~", "OP_ID", "^OP_INST"]], True),
+        (["opcode", [">", "beparams.memory", 500]], True),
+        (["opcode", ["?", "force"]], True),
+        (["opcode", ["==", "beparams.bogus", 1]], False),
+        (["opcode", ["!=", "name", "x"]], False),
+        (["opcode", ["==", "kind.of", "node"]], False),
+        (["reason", ["=~", "reason", "pink"]], True),
+        (["reason", ["==", "source", "gnt:user"]], True),
+        (["reason", ["&", ["==", "source", "gnt:user"], [">", "timestamp", 6]]], False),
+        (["reason", ["=~", "reason", "x$"]], True),
+    ],
+)
 def test_a_predicate_is_for_some_jobs(predicate, found):
     assert rule(predicate).matches(12, OPS) is found
 
@@ -54,43 +85,86 @@ def test_the_first_that_matches_decides_and_continue_does_not():
 def test_rules_stand_by_priority_then_watermark_then_uuid():
     rules = [rule(priority=1, watermark=1), rule(uuid="b"), rule(), rule(watermark=2)]
     assert sorted(rules, key=lambda one: one.order) == [
-        rule(watermark=2), rule(), rule(uuid="b"), rule(priority=1, watermark=1)]
+        rule(watermark=2),
+        rule(),
+        rule(uuid="b"),
+        rule(priority=1, watermark=1),
+    ]
 
 
 def test_a_limit_is_a_number():
     assert rule(action=["RATE_LIMIT", 3]).limit == 3 and rule().limit is None
 
 
-@pytest.mark.parametrize("reason, limit", [
-    ("rate-limit:3:moves", 3), ("rate-limit:3:a:b\n", 3), ("rate-limit:3", None),
-    ("rate-limit:0:x", None), ("rate-limit:x:x", None), ("a rate-limit:3:x", None),
-    ("rate-limit:9999999999:x", None)])
+@pytest.mark.parametrize(
+    "reason, limit",
+    [
+        ("rate-limit:3:moves", 3),
+        ("rate-limit:3:a:b\n", 3),
+        ("rate-limit:3", None),
+        ("rate-limit:0:x", None),
+        ("rate-limit:x:x", None),
+        ("a rate-limit:3:x", None),
+        ("rate-limit:9999999999:x", None),
+    ],
+)
 def test_a_reason_may_be_a_limit(reason, limit):
     found = jobrules.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
     assert found == ({} if limit is None else {reason: limit})
 
 
-@pytest.mark.parametrize("tree, stored", [
-    (["=", "id", 1], ["==", "id", 1]), (["!=", "id", 1], ["!", ["==", "id", 1]]),
-    (["&", ["=", "id", 1], ["!", ["=~", "id", "="]]], ["&", ["==", "id", 1],
-                                                       ["!", ["=~", "id", "="]]])])
+@pytest.mark.parametrize(
+    "tree, stored",
+    [
+        (["=", "id", 1], ["==", "id", 1]),
+        (["!=", "id", 1], ["!", ["==", "id", 1]]),
+        (
+            ["&", ["=", "id", 1], ["!", ["=~", "id", "="]]],
+            ["&", ["==", "id", 1], ["!", ["=~", "id", "="]]],
+        ),
+    ],
+)
 def test_a_filter_has_one_spelling(tree, stored):
     assert jobrules.normal(tree) == stored
 
 
-@pytest.mark.parametrize("value, fits", [
-    (["jobid", ["==", "id", 1]], True), (["jobid", ["==", "name", 1]], False),
-    (["reason", ["?", "source"]], True), (["reason", ["?", "id"]], False),
-    (["opcode", ["==", "whatever", 1]], True), (["opcode", None], False),
-    (["opcode", ["=~", "x", "(a+)+"]], False), (["bogus", ["==", "id", 1]], False),
-    (["jobid"], False), (["jobid", ["==", "id", 1], 1], False), ([1, 2], False), ("jobid", False)])
+@pytest.mark.parametrize(
+    "value, fits",
+    [
+        (["jobid", ["==", "id", 1]], True),
+        (["jobid", ["==", "name", 1]], False),
+        (["reason", ["?", "source"]], True),
+        (["reason", ["?", "id"]], False),
+        (["opcode", ["==", "whatever", 1]], True),
+        (["opcode", None], False),
+        (["opcode", ["=~", "x", "(a+)+"]], False),
+        (["bogus", ["==", "id", 1]], False),
+        (["jobid"], False),
+        (["jobid", ["==", "id", 1], 1], False),
+        ([1, 2], False),
+        ("jobid", False),
+    ],
+)
 def test_which_values_are_predicates(value, fits):
     assert ht.check_for(jobrules.Predicate).fits(value) is fits
 
 
-@pytest.mark.parametrize("value, fits", [
-    ("ACCEPT", True), ("CONTINUE", True), ("PAUSE", True), ("REJECT", True), ("reject", False),
-    ("RATE_LIMIT", False), (["RATE_LIMIT", 1], True), (["RATE_LIMIT", 0], False),
-    (["RATE_LIMIT", True], False), (["RATE_LIMIT"], False), (["PAUSE", 1], False), (1, False)])
+@pytest.mark.parametrize(
+    "value, fits",
+    [
+        ("ACCEPT", True),
+        ("CONTINUE", True),
+        ("PAUSE", True),
+        ("REJECT", True),
+        ("reject", False),
+        ("RATE_LIMIT", False),
+        (["RATE_LIMIT", 1], True),
+        (["RATE_LIMIT", 0], False),
+        (["RATE_LIMIT", True], False),
+        (["RATE_LIMIT"], False),
+        (["PAUSE", 1], False),
+        (1, False),
+    ],
+)
 def test_which_values_are_actions(value, fits):
     assert ht.check_for(jobrules.Action).fits(value) is fits

@@ -1,10 +1,10 @@
 """Jobs that are over at the start: on a disk that refuses the master starts nevertheless."""
 
 import pytest
-from test_jqueue_resume import leave
-from testutils_jqueue import QueueScene, op
 
 from ganeti.jqueue import ending, records
+from test_jqueue_resume import leave
+from testutils_jqueue import QueueScene, op
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkey
 def test_a_disk_that_goes_on_refusing_keeps_everything_as_it_is(scene):
     died, queued = scene.submit(op("hold")), scene.submit(op())
     leave(scene, died, "running")
-    scene.refuse(10 ** 9)
+    scene.refuse(10**9)
     scene.open()
     scene.queue.start()
     assert scene.queue.waiting_for(queued)[0]["name"] == "disk"

@@ -29,11 +29,20 @@ def test_who_leaves_is_forgotten():
     assert waiting.depends_on is None and dependents.ended(1) == set()
 
 
-@pytest.mark.parametrize("status, wanted, words", [
-    (JobStatus.SUCCESS, ["success"], None), (JobStatus.ERROR, [], None),
-    (None, [], "Job 7 not found"), (None, ["success"], "Job 7 not found"),
-    (JobStatus.ERROR, ["success", "canceled"],
-     "finished with status 'error', not one of 'success', 'canceled' as required")])
+@pytest.mark.parametrize(
+    "status, wanted, words",
+    [
+        (JobStatus.SUCCESS, ["success"], None),
+        (JobStatus.ERROR, [], None),
+        (None, [], "Job 7 not found"),
+        (None, ["success"], "Job 7 not found"),
+        (
+            JobStatus.ERROR,
+            ["success", "canceled"],
+            "finished with status 'error', not one of 'success', 'canceled' as required",
+        ),
+    ],
+)
 def test_how_the_other_ended_decides(status, wanted, words):
     verdict = judge(7, status, wanted)
     assert (verdict is None) == (words is None)

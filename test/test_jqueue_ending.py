@@ -57,24 +57,33 @@ def failed(error, op=None, count=1):
 def told(caplog, job):
     caplog.set_level(logging.INFO)
     ending.tell(job)
-    line, = (record.getMessage() for record in caplog.records)
+    (line,) = (record.getMessage() for record in caplog.records)
     return line
 
 
-@pytest.mark.parametrize("secrets", [
-    {"osparams_secret": {"password": "hunter2"}}, {"osparams_private": {"a": "hunter2", "b": "zz"}},
-    {"osparams_secret": {"password": "one line\nhunter2"}}])
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        {"osparams_secret": {"password": "hunter2"}},
+        {"osparams_private": {"a": "hunter2", "b": "zz"}},
+        {"osparams_secret": {"password": "one line\nhunter2"}},
+    ],
+)
 def test_the_log_hides_secrets_in_the_words_of_an_error(caplog, secrets):
     op = opcodes.OpInstanceCreate(instance_name="web", mode="create", disks=[], nics=[], **secrets)
     line = told(caplog, failed(errors.OpExecError("script: hunter2 is no good"), op))
     assert line.endswith("OpExecError: script: <redacted> is no good")
 
 
-@pytest.mark.parametrize("error, words", [
-    (RuntimeError("our mistake"), "OpExecError: RuntimeError: our mistake"),
-    (errors.OpPrereqError("no room", "insufficient_resources"), "OpPrereqError: no room"),
-    (errors.GenericError(), "GenericError: GenericError"),
-    (errors.HooksAbort([["node1", "check", "no"]]), "HooksAbort: [['node1', 'check', 'no']]")])
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (RuntimeError("our mistake"), "OpExecError: RuntimeError: our mistake"),
+        (errors.OpPrereqError("no room", "insufficient_resources"), "OpPrereqError: no room"),
+        (errors.GenericError(), "GenericError: GenericError"),
+        (errors.HooksAbort([["node1", "check", "no"]]), "HooksAbort: [['node1', 'check', 'no']]"),
+    ],
+)
 def test_the_log_has_words_for_any_error(caplog, error, words):
     assert told(caplog, failed(error)).endswith(f"error (TEST_DELAY(1.0)): {words}")
 
@@ -119,7 +128,8 @@ def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog
     ending.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
     assert [record.getMessage() for record in caplog.records] == [
         "Job 5 of admin: waiting for the disk: full",
-        "Job 5 of admin: the disk takes changes again"]
+        "Job 5 of admin: the disk takes changes again",
+    ]
 
 
 def test_a_daemon_that_stops_gives_up():
@@ -129,10 +139,16 @@ def test_a_daemon_that_stops_gives_up():
         ending.commit(Disk(1), lambda _: "done", stop, title="Job 5")
 
 
-@pytest.mark.parametrize("statuses, after", [
-    (["running", "queued"], ["error", "error"]), (["success", "waiting"], ["success", "error"]),
-    (["canceling"], ["error"]), (["success"], ["success"]), ([], []),
-])
+@pytest.mark.parametrize(
+    "statuses, after",
+    [
+        (["running", "queued"], ["error", "error"]),
+        (["success", "waiting"], ["success", "error"]),
+        (["canceling"], ["error"]),
+        (["success"], ["success"]),
+        ([], []),
+    ],
+)
 def test_a_job_that_is_given_up_ends_whatever_it_was(statuses, after):
     job = make(*statuses)
     ending.give_up(job, "lost", NOW)

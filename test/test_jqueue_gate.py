@@ -5,9 +5,9 @@ import random
 import threading
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 SET_BEFORE = [["jobid", ["<=", "id", "watermark"]]]
 ALL = [["jobid", [">", "id", 0]]]
@@ -36,8 +36,7 @@ def with_comment(word):
 
 
 def why(scene, job_id):
-    return [(item["kind"], item["name"], item["jobs"])
-            for item in scene.queue.waiting_for(job_id)]
+    return [(item["kind"], item["name"], item["jobs"]) for item in scene.queue.waiting_for(job_id)]
 
 
 def statuses(scene, jobs):
@@ -159,7 +158,7 @@ def test_limits_of_reasons_and_who_is_in_two_hands_on_what_it_cannot_use(scene):
     dispatched(scene)
     assert why(scene, both) == [("limit", "rate-limit:1:a", [first])]
     scene.queue.cancel(first).result(PATIENCE)
-    scene.reach(after, "running")               # a is free, but not b: the next one takes it
+    scene.reach(after, "running")  # a is free, but not b: the next one takes it
     assert why(scene, both) == [("limit", "rate-limit:1:b", [second])]
     scene.let_go.set()
     assert scene.wait(both).status == "success"
@@ -170,7 +169,7 @@ def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
     held.queue.start()
     held.reach(jobs[0], "running")
     dispatched(held)
-    with held.queue._board.mutex:               # the dispatcher cannot look at it meanwhile
+    with held.queue._board.mutex:  # the dispatcher cannot look at it meanwhile
         entry = held.queue._runner._entries[jobs[1]]
         held.queue._runner._gate.ended(held.queue._runner._entries[jobs[0]].job)
         assert entry.held_by is None
@@ -185,7 +184,7 @@ def test_rules_survive_the_master(held):
     held.open()
     assert held.queue.rules == before and before[0].uuid == uuid
     assert before[0].predicates == [["opcode", ["==", "comment", "ok"]]]
-    assert before[0].reason_trail == [["me", "test", 1], ["luxid", "", 10 ** 15]]
+    assert before[0].reason_trail == [["me", "test", 1], ["luxid", "", 10**15]]
     held.queue.start()
     job = held.submit(op())
     dispatched(held)
@@ -252,16 +251,27 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
     jobs, uuids = [], []
     for _ in range(150):
         reasons = dice.sample(limits, dice.randrange(4))
-        jobs.append(scene.submit(op(dice.choice(["ok", "again", "fail"]), reason=[
-            ["gnt:user", reason, 1] for reason in reasons])))
+        jobs.append(
+            scene.submit(
+                op(
+                    dice.choice(["ok", "again", "fail"]),
+                    reason=[["gnt:user", reason, 1] for reason in reasons],
+                )
+            )
+        )
         move = dice.randrange(12)
         if move == 0:
             scene.queue.cancel(dice.choice(jobs)).result(PATIENCE)
         elif move == 1:
             scene.queue.change_priority(dice.choice(jobs), dice.choice([-20, 0, 19]))
         elif move == 2:
-            uuids.append(rule(scene, dice.choice(["PAUSE", ["RATE_LIMIT", 1], "REJECT"]),
-                              with_comment(dice.choice(["ok", "again"]))))
+            uuids.append(
+                rule(
+                    scene,
+                    dice.choice(["PAUSE", ["RATE_LIMIT", 1], "REJECT"]),
+                    with_comment(dice.choice(["ok", "again"])),
+                )
+            )
         elif uuids and move < 5:
             scene.queue.remove_rule(uuids.pop())
     for uuid in uuids:
@@ -269,7 +279,8 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
     for job in jobs:
         scene.wait(job)
     scene.close()
-    assert scene.most and all(most <= int(limit.split(":")[1])
-                              for limit, most in scene.most.items())
+    assert scene.most and all(
+        most <= int(limit.split(":")[1]) for limit, most in scene.most.items()
+    )
     gate = scene.queue._runner._gate
     assert not gate._inside and not gate._places

@@ -4,10 +4,10 @@ import logging
 import threading
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors, luxi
 from ganeti.jqueue import records
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 JOB = luxi.Context("admin", "r")
 
@@ -33,12 +33,19 @@ def test_numbers_rise_in_the_order_of_arrival_over_many_rows(scene):
     ids = [number for future in futures for number in future.result(PATIENCE).ids]
     assert ids == list(range(1, 101))
     assert [len(job.ops) for job in records.load(scene.store, ids[:6], archived=True)] == [
-        0, 1, 1, 1, 2, 1]
+        0,
+        1,
+        1,
+        1,
+        2,
+        1,
+    ]
 
 
 def test_who_is_refused_takes_no_number_and_nobody_with_it(scene):
     first, wrong, last = together(
-        scene, ([[op()]], JOB), ([[op()], [op(depends=[[-9, []]])]], JOB), ([[op()]], JOB))
+        scene, ([[op()]], JOB), ([[op()], [op(depends=[[-9, []]])]], JOB), ([[op()]], JOB)
+    )
     assert (first.result(PATIENCE).ids, last.result(PATIENCE).ids) == ([1], [2])
     with pytest.raises(errors.GenericError, match="leads to no job"):
         wrong.result(PATIENCE)
@@ -65,6 +72,7 @@ def test_a_disk_that_refuses_acknowledges_none_and_takes_the_next(scene, refusal
 def test_a_commit_that_fails_acknowledges_none_of_it(scene, monkeypatch):
     def fail(connection, jobs):
         raise OSError("no space")
+
     with monkeypatch.context() as patch:
         patch.setattr("ganeti.jqueue.journal.insert_all", fail)
         for future in together(scene, ([[op()]], JOB), ([[op()]], JOB)):
@@ -78,14 +86,16 @@ def test_the_log_names_them_and_who_asked(scene, caplog):
     for future in together(scene, ([[op()]], JOB), ([[op()]], luxi.Context())):
         future.result(PATIENCE)
     scene.store.write(lambda connection: None).result(PATIENCE)
-    assert ("Job 1 of admin (request r) accepted: TEST_DELAY(1.0); "
-            "Job 2 accepted: TEST_DELAY(1.0)") in caplog.text
+    assert (
+        "Job 1 of admin (request r) accepted: TEST_DELAY(1.0); Job 2 accepted: TEST_DELAY(1.0)"
+    ) in caplog.text
 
 
 def test_a_key_whose_first_submission_was_refused_names_the_next_one(scene):
     wrong, right = (luxi.Context("admin", "r", "k", digest) for digest in ("wrong", "right"))
-    futures = together(scene, ([[op(depends=[[-9, []]])]], wrong), ([[op()]], right),
-                       ([[op()]], right))
+    futures = together(
+        scene, ([[op(depends=[[-9, []]])]], wrong), ([[op()]], right), ([[op()]], right)
+    )
     with pytest.raises(errors.GenericError):
         futures[0].result(PATIENCE)
     assert [future.result(PATIENCE) for future in futures[1:]] == [([1], False), ([1], True)]

@@ -7,11 +7,21 @@ from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue.job import MOVES, Job, JobOp, from_us, status_of, timestamp, to_us
 
 
-@pytest.mark.parametrize("ops, status", [
-    ("", "success"), ("queued", "queued"), ("success success", "success"),
-    ("success queued", "queued"), ("success waiting", "waiting"), ("success running", "running"),
-    ("success error error", "error"), ("running canceling", "canceling"),
-    ("canceled canceled", "canceled"), ("waiting running queued", "running")])
+@pytest.mark.parametrize(
+    "ops, status",
+    [
+        ("", "success"),
+        ("queued", "queued"),
+        ("success success", "success"),
+        ("success queued", "queued"),
+        ("success waiting", "waiting"),
+        ("success running", "running"),
+        ("success error error", "error"),
+        ("running canceling", "canceling"),
+        ("canceled canceled", "canceled"),
+        ("waiting running queued", "running"),
+    ],
+)
 def test_status_of_a_job(ops, status):
     assert status_of([JobStatus(word) for word in ops.split()]) == status
 

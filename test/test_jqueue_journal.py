@@ -17,8 +17,9 @@ def store(tmp_path):
 
 
 def insert(store, *ops, context=luxi.Context("admin", "r1", "k1")):
-    return store.write(lambda connection: journal.insert(
-        connection, ops, context, Moment(5.5, 70))).result()
+    return store.write(
+        lambda connection: journal.insert(connection, ops, context, Moment(5.5, 70))
+    ).result()
 
 
 def delay(**fields):
@@ -27,7 +28,7 @@ def delay(**fields):
 
 def test_a_live_job_comes_back_with_its_opcodes(store):
     insert(store, delay(priority=-10), delay())
-    job, = records.load_live(store)
+    (job,) = records.load_live(store)
     assert [op.op.replace(reason=[]) for op in job.ops] == [delay(priority=-10), delay()]
     assert job.ops[0].priority == -10 and job.received_ts == (5, 500000)
     assert job.context == luxi.Context("admin", "r1", "k1")
@@ -39,7 +40,7 @@ def test_a_final_job_is_stored_as_it_is_shown(store):
     job.ops[0].end_ts = job.end_ts = (7, 1)
     store.write(lambda connection: journal.save(connection, job, [0])).result()
     assert records.load_live(store) == []
-    back, = records.load(store, [job.id], archived=False)
+    (back,) = records.load(store, [job.id], archived=False)
     assert back.ops[0].op is None and back.ops[0].view == job.ops[0].view
     assert (back.ops[0].result, back.ops[0].end_ts, back.end_ts) == ({"a": [1]}, (7, 1), (7, 1))
 
@@ -48,9 +49,12 @@ def test_log_lines_are_read_when_asked_for(store):
     job = insert(store, delay(), delay())
     for serial, index in ((1, 0), (2, 1), (3, 0)):
         line = [serial, (1, serial), "message", f"line {serial}"]
-        store.write(lambda connection, index=index, line=line: journal.add_log(
-            connection, job.id, index, line)).result()
-    back, = records.load(store, [job.id], archived=False)
+        store.write(
+            lambda connection, index=index, line=line: journal.add_log(
+                connection, job.id, index, line
+            )
+        ).result()
+    (back,) = records.load(store, [job.id], archived=False)
     assert [line[0] for line in back.ops[0].log] == [1, 3]
     assert back.ops[1].log == [[2, (1, 2), "message", "line 2"]]
 
@@ -65,8 +69,10 @@ def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
     trail = [["gnt:user", "because", 1]]
     job = insert(store, delay(), delay(reason=trail))
     assert job.ops[1].view["reason"] == [
-        *trail, ["gnt:opcode:test_delay", f"job={job.id};index=1", 5_500_000_000]]
-    back, = records.load_live(store)
+        *trail,
+        ["gnt:opcode:test_delay", f"job={job.id};index=1", 5_500_000_000],
+    ]
+    (back,) = records.load_live(store)
     assert back.ops[1].op.reason == job.ops[1].op.reason
 
 
@@ -78,15 +84,17 @@ def test_many_ids_at_once(store):
 
 def test_the_rows_of_a_job_are_vouched_for(store):
     insert(store, delay(), delay())
-    job, = records.load_live(store)
+    (job,) = records.load_live(store)
     job.ops[0].status, job.end_served, job.end_ts = JobStatus.ERROR, 80, (6, 0)
     job.ops[1].status = JobStatus.ERROR
-    for change in (lambda connection: journal.set_priority(connection, 1, -3),
-                   lambda connection: journal.save(connection, job, [0, 1]),
-                   lambda connection: journal.archive(connection, [1]),
-                   lambda connection: journal.replace(connection, job)):
+    for change in (
+        lambda connection: journal.set_priority(connection, 1, -3),
+        lambda connection: journal.save(connection, job, [0, 1]),
+        lambda connection: journal.archive(connection, [1]),
+        lambda connection: journal.replace(connection, job),
+    ):
         store.write(change).result()
-        back, = records.load(store, [1], archived=True)
+        (back,) = records.load(store, [1], archived=True)
         assert not back.damaged
 
 

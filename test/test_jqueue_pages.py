@@ -1,9 +1,9 @@
 """Pages of jobs: which, in what order, how many in all."""
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti.jqueue.pages import Page
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 
 @pytest.fixture
@@ -29,17 +29,20 @@ def ask(scene, **words):
     return [head.id for head in heads], total
 
 
-@pytest.mark.parametrize("words, ids, total", [
-    ({}, [2, 3, 4, 5], 4),
-    ({"archived": True}, [1, 2, 3, 4, 5], 5),
-    ({"descending": True, "limit": 2}, [5, 4], 4),
-    ({"after": 3}, [4, 5], 4),
-    ({"after": 4, "descending": True, "limit": 1}, [3], 4),
-    ({"status": frozenset(["success"]), "archived": True}, [1, 3], 2),
-    ({"status": frozenset(["queued", "error"]), "limit": 2}, [2, 4], 3),
-    ({"since_us": 1_000_002_000_000, "archived": True}, [3, 4, 5], 3),
-    ({"status": frozenset(["canceled"]), "limit": 9}, [], 0),
-])
+@pytest.mark.parametrize(
+    "words, ids, total",
+    [
+        ({}, [2, 3, 4, 5], 4),
+        ({"archived": True}, [1, 2, 3, 4, 5], 5),
+        ({"descending": True, "limit": 2}, [5, 4], 4),
+        ({"after": 3}, [4, 5], 4),
+        ({"after": 4, "descending": True, "limit": 1}, [3], 4),
+        ({"status": frozenset(["success"]), "archived": True}, [1, 3], 2),
+        ({"status": frozenset(["queued", "error"]), "limit": 2}, [2, 4], 3),
+        ({"since_us": 1_000_002_000_000, "archived": True}, [3, 4, 5], 3),
+        ({"status": frozenset(["canceled"]), "limit": 9}, [], 0),
+    ],
+)
 def test_pages(scene, words, ids, total):
     assert ask(scene, **words) == (ids, total)
 

@@ -5,12 +5,12 @@ import logging
 import random
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
-from testutils_master import MasterScene
 
 from ganeti import errors, luxi, opcodes, schema
 from ganeti.jqueue import journal, purge, records, skips
 from ganeti.upkeep import dbfile, verify
+from testutils_jqueue import PATIENCE, QueueScene, op
+from testutils_master import MasterScene
 
 DAY = 86400
 
@@ -55,8 +55,9 @@ def look(scene, function):
 
 
 def change(scene, statement, *values):
-    scene.store.write(lambda connection: connection.execute(
-        statement, values).rowcount).result(PATIENCE)
+    scene.store.write(lambda connection: connection.execute(statement, values).rowcount).result(
+        PATIENCE
+    )
 
 
 def doubts(scene):
@@ -77,22 +78,26 @@ def test_what_was_archived_and_is_old_is_gone(scene, caplog):
     assert "Deleted archived jobs: 1-4" in caplog.text
     assert look(scene, skips.gaps) == [(1, 4)] and doubts(scene) == []
     for table in ("job_op", "job_log"):
-        assert look(scene, lambda connection: connection.execute(
-            f"SELECT DISTINCT job_id FROM {table}").fetchall()) == [(5,)]
+        assert look(
+            scene,
+            lambda connection: connection.execute(
+                f"SELECT DISTINCT job_id FROM {table}"
+            ).fetchall(),
+        ) == [(5,)]
 
 
 def test_what_is_not_archived_or_not_old_stays(scene):
     run(scene, 2)
     run(scene, 1, archive=False)
     scene.uptime += 3 * DAY
-    assert scene.queue.purge(3 * DAY, PATIENCE) == 0        # cut off seconds: one too few
+    assert scene.queue.purge(3 * DAY, PATIENCE) == 0  # cut off seconds: one too few
     scene.uptime += 1
     run(scene, 2)
     assert scene.queue.purge(3 * DAY, PATIENCE) == 2
     assert numbers(scene) == [3, 4, 5]
 
 
-@pytest.mark.parametrize("step", [-10 ** 9, -DAY, DAY, 10 ** 9])
+@pytest.mark.parametrize("step", [-(10**9), -DAY, DAY, 10**9])
 def test_a_wall_clock_that_jumps_deletes_nothing(scene, step):
     run(scene, 2)
     scene.now += step
@@ -113,7 +118,7 @@ def test_no_id_is_given_again_and_the_newest_job_stays(scene):
 def test_a_key_holds_however_short_jobs_are_kept(scene):
     context = luxi.Context("admin", None, "key", "digest")
     submit = functools.partial(scene.queue.submit_once, [[op()]], context)
-    number, = submit().result(PATIENCE).ids
+    (number,) = submit().result(PATIENCE).ids
     scene.wait(number)
     scene.queue.archive(number).result(PATIENCE)
     run(scene, 1)
@@ -145,8 +150,10 @@ def test_a_job_on_which_a_live_one_depends_stays_until_that_has_ended(scene):
     assert scene.queue.purge(DAY, PATIENCE) == 1
 
 
-@pytest.mark.parametrize("column, value", [
-    ("end_served", -5), ("archived", 1), ("status", "error"), ("received_served", 9)])
+@pytest.mark.parametrize(
+    "column, value",
+    [("end_served", -5), ("archived", 1), ("status", "error"), ("received_served", 9)],
+)
 def test_a_row_that_is_damaged_is_not_believed(scene, column, value):
     run(scene, 1, archive=column != "archived")
     run(scene, 1)
@@ -182,10 +189,10 @@ def test_a_disk_that_refuses_deletes_nothing(scene):
 
 def test_commits_are_small(scene, monkeypatch):
     run(scene, 6)
-    monkeypatch.setattr(purge, "ROWS", 5)           # a job has three: itself, opcode, log line
+    monkeypatch.setattr(purge, "ROWS", 5)  # a job has three: itself, opcode, log line
     monkeypatch.setattr(purge, "PAGE", 4)
     batches = []
-    done = purge.purge(scene.store, 10 ** 6, lambda took: batches.append(numbers(scene)) or True)
+    done = purge.purge(scene.store, 10**6, lambda took: batches.append(numbers(scene)) or True)
     assert done == [1, 2, 3, 4, 5]
     assert batches == [[3, 4, 5, 6], [5, 6], [6]]
 
@@ -194,29 +201,42 @@ def test_a_commit_takes_one_job_when_jobs_take_long(scene, monkeypatch):
     run(scene, 4)
     monkeypatch.setattr(purge, "SECONDS", -1)
     batches = []
-    purge.purge(scene.store, 10 ** 6, lambda took: batches.append(numbers(scene)) or True)
+    purge.purge(scene.store, 10**6, lambda took: batches.append(numbers(scene)) or True)
     assert batches == [[2, 3, 4], [3, 4], [4]]
 
 
 def test_a_long_log_is_deleted_from_its_end(scene, monkeypatch):
     run(scene, 2)
-    scene.store.write(lambda connection: [journal.add_log(
-        connection, 1, 0, [serial, (1, 0), "message", "x"])
-        for serial in range(1, 26)]).result(PATIENCE)
+    scene.store.write(
+        lambda connection: [
+            journal.add_log(connection, 1, 0, [serial, (1, 0), "message", "x"])
+            for serial in range(1, 26)
+        ]
+    ).result(PATIENCE)
     monkeypatch.setattr(purge, "ROWS", 10)
     lines = []
 
     def go_on(took):
-        lines.append([row[0] for row in look(scene, lambda connection: connection.execute(
-            "SELECT serial FROM job_log WHERE job_id = 1 ORDER BY serial").fetchall())])
+        lines.append(
+            [
+                row[0]
+                for row in look(
+                    scene,
+                    lambda connection: connection.execute(
+                        "SELECT serial FROM job_log WHERE job_id = 1 ORDER BY serial"
+                    ).fetchall(),
+                )
+            ]
+        )
         return True
-    assert purge.purge(scene.store, 10 ** 6, go_on) == [1]
+
+    assert purge.purge(scene.store, 10**6, go_on) == [1]
     assert lines == [list(range(1, 16)), list(range(1, 6)), []]
 
 
 def test_it_ends_when_told(scene):
     run(scene, 3)
-    assert purge.purge(scene.store, 10 ** 6, lambda took: False) == [1, 2]
+    assert purge.purge(scene.store, 10**6, lambda took: False) == [1, 2]
     run(scene, 3)
     scene.uptime += 3 * DAY
     scene.queue.stop(0)
@@ -228,11 +248,11 @@ def test_where_there_are_many_gaps_only_those_beside_one_are_deleted(scene, capl
     run(scene, 9)
     change(scene, "UPDATE job_job SET archived = 0 WHERE id IN (2, 4, 6)")
     change(scene, schema.seal("job_job", "1"))
-    assert purge.purge(scene.store, 10 ** 6, lambda took: True) == [1, 3]
+    assert purge.purge(scene.store, 10**6, lambda took: True) == [1, 3]
     assert "not deleted" in caplog.text.lower() and "3 archived jobs" in caplog.text
     change(scene, "UPDATE job_job SET archived = 1")
     change(scene, schema.seal("job_job", "1"))
-    assert purge.purge(scene.store, 10 ** 6, lambda took: True) == [2, 4, 5, 6, 7, 8]
+    assert purge.purge(scene.store, 10**6, lambda took: True) == [2, 4, 5, 6, 7, 8]
     assert look(scene, skips.gaps) == [(1, 8)] and doubts(scene) == []
 
 
@@ -250,8 +270,9 @@ def test_pages_that_become_free_are_used_again(scene):
         scene.uptime += 3 * DAY
         scene.queue.purge(DAY, PATIENCE)
         change(scene, "DELETE FROM cluster_value WHERE name = 'x'")
-        size.append(look(scene, lambda connection: connection.execute(
-            "PRAGMA page_count").fetchone()[0]))
+        size.append(
+            look(scene, lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+        )
     assert size[-1] <= size[0] + 2
 
 
@@ -277,13 +298,17 @@ def test_clients_see_a_purged_job_as_one_that_never_was(tmp_path):
             number = scene.submit(opcodes.OpTestDelay(duration=0.0))
             scene.wait(number)
             scene.call(luxi.ArchiveJob(number))
-        purge.purge(scene.store, 10 ** 6, lambda took: True)
+        purge.purge(scene.store, 10**6, lambda took: True)
         heard = []
         for job_id in (1, 99):
             with pytest.raises(errors.JobLost) as caught:
                 scene.call(luxi.WaitForJobChange(job_id, ["status"], None, 0, 1))
-            heard.append((str(caught.value).replace(str(job_id), "N"),
-                          scene.call(luxi.QueryJobs([job_id], ["status"]))))
+            heard.append(
+                (
+                    str(caught.value).replace(str(job_id), "N"),
+                    scene.call(luxi.QueryJobs([job_id], ["status"])),
+                )
+            )
         assert heard[0] == heard[1]
     finally:
         scene.close()
@@ -291,5 +316,5 @@ def test_clients_see_a_purged_job_as_one_that_never_was(tmp_path):
 
 def test_submissions_are_taken_meanwhile(scene):
     run(scene, 5)
-    purge.purge(scene.store, 10 ** 6, lambda took: scene.submit(op()) > 0)
+    purge.purge(scene.store, 10**6, lambda took: scene.submit(op()) > 0)
     assert 6 in numbers(scene) and 1 not in numbers(scene) and doubts(scene) == []

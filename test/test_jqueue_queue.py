@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors, luxi, schema
 from ganeti.jqueue import ending
 from ganeti.jqueue.queue import JobQueue
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 
 @pytest.fixture
@@ -33,10 +33,13 @@ def test_a_priority_out_of_range_is_refused(scene):
     with pytest.raises(errors.OpPrereqError, match="100"):
         scene.queue.change_priority(1, 100)
     assert scene.queue.change_priority(99, 0).result(PATIENCE) == (
-        False, "Job 99 not found in queue")
+        False,
+        "Job 99 not found in queue",
+    )
 
 
 # -- the switches, and what is refused ------------------------------------------------------
+
 
 def test_a_drained_queue_takes_no_jobs_until_it_is_opened(scene):
     assert scene.queue.set_drained(True).result(PATIENCE) is True
@@ -65,9 +68,11 @@ def test_a_disk_that_refuses_is_no_acceptance(held):
 
 # -- keys -----------------------------------------------------------------------------------
 
+
 def once(scene, key="k", digest="d", user="admin", word="ok"):
-    accepted = scene.queue.submit_once([[op(word)]], luxi.Context(
-        user, "r", key, digest)).result(PATIENCE)
+    accepted = scene.queue.submit_once([[op(word)]], luxi.Context(user, "r", key, digest)).result(
+        PATIENCE
+    )
     return accepted.ids[0], accepted.replayed
 
 
@@ -95,7 +100,7 @@ def test_the_same_key_with_another_request_is_refused(held):
 
 def test_a_key_holds_for_a_day_also_over_a_restart_and_whatever_the_wall_clock_says(held):
     once(held)
-    held.now += 10 ** 6
+    held.now += 10**6
     held.uptime += 86400 - 10
     held.queue.note_service()
     held.store.write(lambda connection: None).result(PATIENCE)
@@ -115,6 +120,7 @@ def test_a_replay_is_answered_though_nothing_is_accepted(held):
 
 
 # -- archive --------------------------------------------------------------------------------
+
 
 def test_archived_jobs_are_out_of_the_list_but_not_lost(scene):
     job_id = scene.submit(op())
@@ -164,7 +170,7 @@ def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
     scene.uptime += 40
     scene.queue.note_service()
     scene.store.write(lambda connection: None).result(PATIENCE)
-    scene.uptime = 3.0                          # the machine was booted anew
+    scene.uptime = 3.0  # the machine was booted anew
     scene.open()
     assert scene.queue.auto_archive(41, 10) == (0, 0)
     scene.uptime += 2
@@ -179,6 +185,7 @@ def test_live_and_unknown_jobs_are_not_archived(held):
 
 # -- coming back after the end ------------------------------------------------------------------
 
+
 def test_queued_jobs_run_after_a_restart_and_ids_go_on(held):
     first = held.submit(op(), op("fail"))
     held.open()
@@ -192,7 +199,7 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     scene.reach(job_id, "running")
     began = threading.Event()
     scene.store.write(lambda connection: began.set()).result(PATIENCE)
-    scene.queue._runner._stopping.set()                 # the old master writes no more
+    scene.queue._runner._stopping.set()  # the old master writes no more
     reborn = QueueScene.__new__(QueueScene)
     reborn.__dict__.update(scene.__dict__)
     QueueScene.open(reborn)
@@ -203,19 +210,25 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
 
 
 def spoil(scene, job_id, text):
-    scene.store.write(lambda connection: connection.execute(
-        "UPDATE job_op SET op = ? WHERE job_id = ?", (text, job_id))).result(PATIENCE)
+    scene.store.write(
+        lambda connection: connection.execute(
+            "UPDATE job_op SET op = ? WHERE job_id = ?", (text, job_id)
+        )
+    ).result(PATIENCE)
     seal(scene)
 
 
 def seal(scene):
     """As a program would write it that vouches for it."""
-    scene.store.write(lambda connection: connection.execute(
-        schema.seal("job_op", "1"))).result(PATIENCE)
+    scene.store.write(lambda connection: connection.execute(schema.seal("job_op", "1"))).result(
+        PATIENCE
+    )
 
 
-@pytest.mark.parametrize("text", ["[]", '{"OP_ID": "OP_NOSUCH", "password": "x"}',
-                                  '{"OP_ID": "OP_TEST_DELAY", "gone": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"OP_ID": "OP_NOSUCH", "password": "x"}', '{"OP_ID": "OP_TEST_DELAY", "gone": 1}'],
+)
 def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
     broken, other = held.submit(op()), held.submit(op())
     spoil(held, broken, text)
@@ -229,8 +242,9 @@ def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
 
 def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
     job_id = held.submit(op("safe"))
-    held.store.write(lambda connection: connection.execute(
-        "UPDATE job_op SET status = 'running'")).result(PATIENCE)
+    held.store.write(
+        lambda connection: connection.execute("UPDATE job_op SET status = 'running'")
+    ).result(PATIENCE)
     seal(held)
     monkeypatch.setattr(held, "rerun_safe", lambda opcode: 1 / 0)
     held.open()
@@ -243,15 +257,21 @@ def test_whatever_was_stored_can_be_shown(scene):
     spoil(scene, job_id, '{"OP_ID": "OP_TEST_DELAY", "deep": ' + "[" * 40 + "]" * 40 + "}")
     assert scene.queue.job(job_id).ops[0].view["OP_ID"] == "OP_TEST_DELAY"
     spoil(scene, job_id, "no JSON")
-    job, = scene.queue.jobs()
+    (job,) = scene.queue.jobs()
     assert job.id == job_id and "record of this job is damaged" in job.ops[0].result[1][0]
 
 
 def test_a_record_that_nobody_vouches_for_is_shown_as_damaged(held):
     ended, queued, whole = held.submit(), held.submit(op()), held.submit(op())
-    held.store.write(lambda connection: [connection.execute(sql) for sql in (
-        f"UPDATE job_job SET received_us = 7 WHERE id = {ended}",
-        f"DELETE FROM job_op WHERE job_id = {queued}")]).result(PATIENCE)
+    held.store.write(
+        lambda connection: [
+            connection.execute(sql)
+            for sql in (
+                f"UPDATE job_job SET received_us = 7 WHERE id = {ended}",
+                f"DELETE FROM job_op WHERE job_id = {queued}",
+            )
+        ]
+    ).result(PATIENCE)
     held.open()
     held.queue.start()
     assert held.wait(whole).status == "success"
@@ -261,7 +281,7 @@ def test_a_record_that_nobody_vouches_for_is_shown_as_damaged(held):
     assert held.began == [whole]
 
 
-@pytest.mark.parametrize("number", [-1, 2 ** 63, 10 ** 19])
+@pytest.mark.parametrize("number", [-1, 2**63, 10**19])
 def test_a_number_that_no_job_can_have_is_that_of_no_job(scene, number):
     assert scene.queue.job(number) is None
     assert scene.queue.archive(number).result(PATIENCE) is False
@@ -271,6 +291,7 @@ def test_a_number_that_no_job_can_have_is_that_of_no_job(scene, number):
 
 
 # -- what was answered holds -----------------------------------------------------------------
+
 
 def test_a_changed_priority_is_known_after_a_restart(held):
     job_id = held.submit(op(), op())
@@ -292,6 +313,7 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
         if not moved:
             moved.append(scene.queue._runner.change_priority(job.id, -7)[0])
         real(job, draft, first)
+
     moved, real = [], ending.adopt
     monkeypatch.setattr(ending, "adopt", adopt)
     job_id = scene.submit(op(), op())
@@ -302,22 +324,31 @@ def test_jobs_are_put_up_by_the_thread_that_numbered_them(held, monkeypatch):
     def enqueue(change, done):
         told = threading.Event()
         real(change, lambda *outcome: (done(*outcome), told.set()))
-        assert told.wait(PATIENCE)                  # the submitter is late
+        assert told.wait(PATIENCE)  # the submitter is late
+
     names, real = [], held.store.enqueue
     monkeypatch.setattr(held.store, "enqueue", enqueue)
-    monkeypatch.setattr(held.queue._runner, "add",
-                        lambda job: names.append(threading.current_thread().name))
+    monkeypatch.setattr(
+        held.queue._runner, "add", lambda job: names.append(threading.current_thread().name)
+    )
     held.submit(op())
     assert names == ["store-writer"]
 
 
 def test_secrets_do_not_outlive_the_work(scene):
     from ganeti import opcodes
-    job_id = scene.submit(opcodes.OpInstanceCreate(
-        instance_name="web", mode="create", disks=[], nics=[], comment="ok",
-        osparams_secret={"password": "hunter2"}))
+
+    job_id = scene.submit(
+        opcodes.OpInstanceCreate(
+            instance_name="web",
+            mode="create",
+            disks=[],
+            nics=[],
+            comment="ok",
+            osparams_secret={"password": "hunter2"},
+        )
+    )
     scene.wait(job_id)
     with scene.store.read() as connection:
-        text, = connection.execute("SELECT op FROM job_op WHERE job_id = ?",
-                                   (job_id,)).fetchone()
+        (text,) = connection.execute("SELECT op FROM job_op WHERE job_id = ?", (job_id,)).fetchone()
     assert "hunter2" not in text and "<redacted>" in text

@@ -5,15 +5,27 @@ import threading
 from collections import Counter
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL
 from ganeti.jqueue import ending
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 STEPS = 250
-WORDS = ["ok", "ok", "fail", "again", "children", "clash", "unwritable", "lock:a", "lock:b",
-         "hold:a", "hold", "refused"]
+WORDS = [
+    "ok",
+    "ok",
+    "fail",
+    "again",
+    "children",
+    "clash",
+    "unwritable",
+    "lock:a",
+    "lock:b",
+    "hold:a",
+    "hold",
+    "refused",
+]
 
 
 class Life:
@@ -27,33 +39,48 @@ class Life:
         self.scene.queue.start()
 
     def step(self):
-        self.random.choices([self.submit, self.cancel, self.move, self.let_go, self.refuse,
-                             self.restart], [60, 15, 10, 10, 3, 2])[0]()
+        self.random.choices(
+            [self.submit, self.cancel, self.move, self.let_go, self.refuse, self.restart],
+            [60, 15, 10, 10, 3, 2],
+        )[0]()
 
     def submit(self):
-        ops = [op(self.random.choice(WORDS), depends=self.depends(), priority=self.random.choice(
-            [-10, 0, 10])) for _ in range(self.random.choice([1, 1, 1, 2, 3]))]
+        ops = [
+            op(
+                self.random.choice(WORDS),
+                depends=self.depends(),
+                priority=self.random.choice([-10, 0, 10]),
+            )
+            for _ in range(self.random.choice([1, 1, 1, 2, 3]))
+        ]
         try:
             self.accepted[self.scene.submit(*ops)] = len(ops)
         except errors.JobQueueError:
-            pass                                    # refused is not acknowledged
+            pass  # refused is not acknowledged
 
     def depends(self):
         if not self.accepted or self.random.random() < 0.7:
             return None
-        return [[self.random.choice(sorted(self.accepted)),
-                 self.random.choice([[], ["success"], ["error", "canceled"]])]]
+        return [
+            [
+                self.random.choice(sorted(self.accepted)),
+                self.random.choice([[], ["success"], ["error", "canceled"]]),
+            ]
+        ]
 
     def cancel(self):
         def note(job_id, text):
-            if text == f"Job {job_id} canceled":    # not: will be
+            if text == f"Job {job_id} canceled":  # not: will be
                 self.canceled.add(job_id)
+
         self.change(lambda job_id: self.scene.queue.cancel(job_id).result(PATIENCE), note)
 
     def move(self):
         priority = self.random.randint(-20, 19)
-        self.change(lambda job_id: self.scene.queue.change_priority(
-            job_id, priority).result(PATIENCE), lambda job_id, text: None)
+        self.change(
+            lambda job_id: self.scene.queue.change_priority(job_id, priority).result(PATIENCE),
+            lambda job_id, text: None,
+        )
 
     def change(self, call, then):
         job_id = self.random.choice([1, *self.accepted])
@@ -73,7 +100,7 @@ class Life:
 
     def restart(self):
         self.scene.let_go.set()
-        self.scene.queue.stop(PATIENCE)             # what the disk refuses now is left undone
+        self.scene.queue.stop(PATIENCE)  # what the disk refuses now is left undone
         self.note()
         self.scene.store.__dict__.pop("enqueue", None)
         self.settle()
@@ -106,7 +133,7 @@ class Life:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_queue_keeps_its_word(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(ending, "STORE_RETRY", 0.001)
-    monkeypatch.setattr(QueueScene, "max_live", 10 ** 6)
+    monkeypatch.setattr(QueueScene, "max_live", 10**6)
     life = Life(str(tmp_path / "master.db"), seed)
     for _ in range(STEPS):
         life.step()

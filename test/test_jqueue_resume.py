@@ -1,11 +1,11 @@
 """What a master makes of the jobs of the one before."""
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti.constants import JobStatus
 from ganeti.jqueue import journal, records, resume
 from ganeti.jqueue.clocks import Moment
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 
 @pytest.fixture
@@ -17,18 +17,26 @@ def scene(tmp_path):
 
 def leave(scene, job_id, *statuses):
     """Have a job stored as the old master left it."""
-    job, = records.load(scene.store, [job_id], archived=True)
+    (job,) = records.load(scene.store, [job_id], archived=True)
     for item, status in zip(job.ops, statuses):
         item.status = JobStatus(status)
-    scene.store.write(lambda connection: journal.save(
-        connection, job, range(len(job.ops)))).result(PATIENCE)
+    scene.store.write(lambda connection: journal.save(connection, job, range(len(job.ops)))).result(
+        PATIENCE
+    )
 
 
-@pytest.mark.parametrize("words, statuses, runs", [
-    (["ok"], ["queued"], True), (["ok"], ["waiting"], True), (["ok"], ["running"], False),
-    (["ok"], ["canceling"], False), (["safe"], ["running"], True),
-    (["ok", "ok"], ["success", "queued"], False), (["safe", "ok"], ["running", "queued"], True),
-])
+@pytest.mark.parametrize(
+    "words, statuses, runs",
+    [
+        (["ok"], ["queued"], True),
+        (["ok"], ["waiting"], True),
+        (["ok"], ["running"], False),
+        (["ok"], ["canceling"], False),
+        (["safe"], ["running"], True),
+        (["ok", "ok"], ["success", "queued"], False),
+        (["safe", "ok"], ["running", "queued"], True),
+    ],
+)
 def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, statuses, runs):
     leave(scene, scene.submit(*map(op, words)), *statuses)
     found = resume.take_up(scene.store, scene.rerun_safe, Moment(9.0, 30))
@@ -43,8 +51,11 @@ def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
 
     def clean_up(dead):
         with scene.store.read() as connection:
-            seen.extend((number, opcode.comment, records.status(connection, number))
-                        for number, opcode in dead)
+            seen.extend(
+                (number, opcode.comment, records.status(connection, number))
+                for number, opcode in dead
+            )
+
     scene.queue.recover(clean_up)
     assert seen == [(job_id, "hold", "running")]
     assert scene.queue.job(job_id).status == "error"

@@ -44,9 +44,16 @@ def test_what_is_removed_must_be_there(store):
 
 
 def test_a_rule_that_cannot_be_read_is_left_out(store, caplog):
-    good, = put(store, UUIDS[0])
-    values = [{"uuid": "x"}, vars(good) | {"predicates": [["bogus", None]]},
-              {key: value for key, value in vars(good).items() if key != "_tests"}]
-    change(store, journal.set_value, "filters", [
-        {key: value for key, value in item.items() if key != "_tests"} for item in values])
+    (good,) = put(store, UUIDS[0])
+    values = [
+        {"uuid": "x"},
+        vars(good) | {"predicates": [["bogus", None]]},
+        {key: value for key, value in vars(good).items() if key != "_tests"},
+    ]
+    change(
+        store,
+        journal.set_value,
+        "filters",
+        [{key: value for key, value in item.items() if key != "_tests"} for item in values],
+    )
     assert stored(store) == [good] and caplog.text.count("cannot be read") == 2

@@ -12,9 +12,14 @@ from ganeti.jqueue.run import JobRun
 def scene():
     class Scene:
         cancel, story = threading.Event(), []
+
     made = Scene()
-    made.run = JobRun(7, made.cancel, begin=lambda: made.story.append("begin"),
-                      log=lambda text, kind: made.story.append((kind, text)))
+    made.run = JobRun(
+        7,
+        made.cancel,
+        begin=lambda: made.story.append("begin"),
+        log=lambda text, kind: made.story.append((kind, text)),
+    )
     return made
 
 

@@ -3,11 +3,11 @@
 import logging
 
 import pytest
-from testutils_jqueue import PATIENCE, QueueScene, op
 
 from ganeti import errors, luxi
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.clocks import Moment
+from testutils_jqueue import PATIENCE, QueueScene, op
 
 
 @pytest.fixture
@@ -53,10 +53,11 @@ def test_a_refused_change_is_undone_and_fails_the_job(scene):
     assert scene.undone == [1]
 
 
-@pytest.mark.parametrize("word, status, undone", [
-    ("unwritable", "error", [1]), ("unsettled", "success", [])])
+@pytest.mark.parametrize(
+    "word, status, undone", [("unwritable", "error", [1]), ("unsettled", "success", [])]
+)
 def test_our_own_mistakes_leave_no_job_half_ended(scene, word, status, undone):
-    for _ in range(scene.workers + 1):              # no worker is lost over it either
+    for _ in range(scene.workers + 1):  # no worker is lost over it either
         assert scene.wait(scene.submit(op(word))).status == status
     assert scene.undone == undone * (scene.workers + 1)
 
@@ -81,7 +82,8 @@ def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
     waiting = [scene.submit(op("lock:web")) for _ in range(20)]
     assert scene.wait(scene.submit(op())).status == "success"
     assert scene.queue.waiting_for(waiting[0]) == [
-        {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [holder]}]
+        {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [holder]}
+    ]
     assert scene.queue.job(waiting[-1]).status == "waiting"
     scene.let_go.set()
     assert scene.wait(waiting[-1]).status == "success" and scene.began[0] == holder
@@ -104,7 +106,10 @@ def test_the_priority_of_an_opcode_that_runs_stays(scene):
     assert [item.priority for item in scene.queue.job(job_id).ops] == [0, -7, -7]
     with scene.store.read() as connection:
         assert connection.execute("SELECT priority FROM job_op ORDER BY idx").fetchall() == [
-            (0,), (-7,), (-7,)]
+            (0,),
+            (-7,),
+            (-7,),
+        ]
     scene.let_go.set()
     assert [item.priority for item in scene.wait(job_id).ops] == [0, -7, -7]
 
@@ -113,7 +118,9 @@ def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
     job_id = scene.submit(op("hold"))
     scene.reach(job_id, "running")
     assert scene.queue.change_priority(job_id, -7).result(PATIENCE) == (
-        True, f"Job {job_id} has no pending opcodes; the one that runs goes on")
+        True,
+        f"Job {job_id} has no pending opcodes; the one that runs goes on",
+    )
 
 
 def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
@@ -134,9 +141,13 @@ def test_a_job_that_waits_for_a_lock_is_moved_as_a_whole(scene):
 
 # -- the log -------------------------------------------------------------------------
 
+
 def lines(caplog, *words):
-    return [record.getMessage() for record in caplog.records
-            if all(word in record.getMessage() for word in words)]
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if all(word in record.getMessage() for word in words)
+    ]
 
 
 def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
@@ -146,19 +157,25 @@ def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
     scene.queue.stop(PATIENCE)
     summary = ", ".join(["TEST_DELAY(1.0)"] * 3)
     assert lines(caplog, "started") == [f"Job {job_id} of admin started: {summary}"]
-    assert lines(caplog, "ended") == [f"Job {job_id} of admin ended: error ({summary}): "
-                                      "opcode 2 of 3, OpExecError: as planned"]
+    assert lines(caplog, "ended") == [
+        f"Job {job_id} of admin ended: error ({summary}): opcode 2 of 3, OpExecError: as planned"
+    ]
 
 
-@pytest.mark.parametrize("opcode, words", [
-    (op("refused"), "): OpCodeUnknown: nobody does this"), (op(), "success (TEST_DELAY(1.0))"),
-    (op("clash"), "): OpPrereqError: taken"),
-    (op(depends=[[99, []]]), "): OpExecError: Dependency error: Job 99 not found")])
+@pytest.mark.parametrize(
+    "opcode, words",
+    [
+        (op("refused"), "): OpCodeUnknown: nobody does this"),
+        (op(), "success (TEST_DELAY(1.0))"),
+        (op("clash"), "): OpPrereqError: taken"),
+        (op(depends=[[99, []]]), "): OpExecError: Dependency error: Job 99 not found"),
+    ],
+)
 def test_the_log_has_the_words_of_any_failure(scene, caplog, opcode, words):
     caplog.set_level(logging.INFO)
     scene.wait(scene.submit(opcode))
     scene.queue.stop(PATIENCE)
-    line, = lines(caplog, "ended")
+    (line,) = lines(caplog, "ended")
     assert line.endswith(words)
 
 
@@ -174,19 +191,26 @@ def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypat
 
 # -- dependencies --------------------------------------------------------------------
 
+
 def test_a_job_waits_for_the_one_it_depends_on(scene):
     first = scene.submit(op("hold"))
     second = scene.submit(op(depends=[[first, ["success"]]]))
-    scene.wait(scene.submit(op()))          # so the dispatcher has seen both of them
+    scene.wait(scene.submit(op()))  # so the dispatcher has seen both of them
     assert scene.queue.job(second).status == "queued"
     assert scene.queue.waiting_for(second)[0]["jobs"] == [first]
     scene.let_go.set()
     assert scene.wait(second).status == "success" and scene.began[0] == first
 
 
-@pytest.mark.parametrize("word, wanted, status", [
-    ("ok", [], "success"), ("fail", ["error"], "success"), ("fail", ["success"], "error"),
-    ("ok", ["error", "canceled"], "error")])
+@pytest.mark.parametrize(
+    "word, wanted, status",
+    [
+        ("ok", [], "success"),
+        ("fail", ["error"], "success"),
+        ("fail", ["success"], "error"),
+        ("ok", ["error", "canceled"], "error"),
+    ],
+)
 def test_dependencies_look_at_how_the_other_ended(scene, word, wanted, status):
     first = scene.submit(op(word))
     assert scene.wait(scene.submit(op(depends=[[-1, wanted]]))).status == status
@@ -233,7 +257,8 @@ def test_one_canceled_dependency_of_two_is_enough(held):
 def test_jobs_of_one_submission_are_canceled_with_the_first(held):
     parent = held.submit(op())
     ids = held.queue.submit([[op(depends=[[parent, []]])], [op(depends=[[-1, []]])]]).result(
-        PATIENCE)
+        PATIENCE
+    )
     held.queue.cancel(ids[0]).result(PATIENCE)
     held.queue.start()
     assert held.wait(ids[1]).status == "canceled" and held.wait(parent).status == "success"
@@ -271,10 +296,10 @@ def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
 
 def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
     late = scene.store.write(
-        lambda connection: journal.insert(
-            connection, [op()], luxi.Context(), Moment(1.0))).result(PATIENCE)
+        lambda connection: journal.insert(connection, [op()], luxi.Context(), Moment(1.0))
+    ).result(PATIENCE)
     second = scene.submit(op(depends=[[late.id, ["success"]]]))
-    scene.wait(scene.submit(op()))                  # so the dispatcher has seen it
+    scene.wait(scene.submit(op()))  # so the dispatcher has seen it
     assert scene.queue.waiting_for(second)[0]["jobs"] == [late.id]
     scene.queue._runner.add(late)
     assert scene.wait(second).status == "success"
@@ -286,6 +311,7 @@ def test_a_relative_dependency_below_the_first_job_is_refused(scene):
 
 
 # -- cancel -----------------------------------------------------------------------------
+
 
 def test_a_queued_job_is_canceled_at_once(held):
     job_id = held.submit(op(), op())
@@ -317,7 +343,9 @@ def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
     scene.wait(job_id)
     for number in (job_id, 999):
         assert scene.queue.cancel(number).result(PATIENCE) == (
-            False, f"Job {number} not found in queue")
+            False,
+            f"Job {number} not found in queue",
+        )
 
 
 def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
@@ -328,6 +356,7 @@ def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
         held.queue.start()
         held.reach(job_id, "running")
         return runner._end(entry, *arguments)
+
     monkeypatch.setattr(runner, "_end", late)
     done, text = held.queue.cancel(job_id).result(PATIENCE)
     assert done and "will be canceled" in text
@@ -343,6 +372,7 @@ def test_a_job_told_to_stop_does_not_begin_its_next_opcode(held):
 
 # -- a disk that refuses --------------------------------------------------------------------
 
+
 def test_a_cancel_that_cannot_be_stored_holds_as_long_as_the_master_lives(held, monkeypatch):
     job_id = held.submit(op())
     held.refuse(3)
@@ -350,7 +380,8 @@ def test_a_cancel_that_cannot_be_stored_holds_as_long_as_the_master_lives(held, 
     assert done and "as soon as the disk takes it" in text
     assert held.queue.job(job_id).status == "queued"
     assert held.queue.waiting_for(job_id) == [
-        {"kind": "limit", "name": "disk", "mode": None, "jobs": []}]
+        {"kind": "limit", "name": "disk", "mode": None, "jobs": []}
+    ]
     monkeypatch.setattr(held.queue._runner._stopping, "wait", lambda seconds: None)
     held.queue.start()
     assert held.wait(job_id).status == "canceled" and held.began == []

@@ -1,11 +1,11 @@
 """Ids that are passed over: counted, remembered, never given."""
 
 import pytest
-from testutils_backup import fill, opened, submit
 
-from ganeti.upkeep import verify
 from ganeti.jqueue import journal, skips
 from ganeti.store import Store
+from ganeti.upkeep import verify
+from testutils_backup import fill, opened, submit
 
 
 @pytest.fixture
@@ -22,8 +22,10 @@ def change(paths, function):
 
 
 def test_without_a_gap_there_is_none(paths):
-    assert opened(paths, lambda connection: (skips.count(connection), skips.gaps(connection))) \
-        == (0, [])
+    assert opened(paths, lambda connection: (skips.count(connection), skips.gaps(connection))) == (
+        0,
+        [],
+    )
 
 
 def test_the_next_id_is_above_the_gap(paths):
@@ -49,8 +51,10 @@ def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
     assert skips.fitting([(1, 2)], [3, 4, 7, 8, 20], most) == taken
 
 
-@pytest.mark.parametrize("damage", ["UPDATE cluster_value SET value = '8'",
-                                    "DELETE FROM cluster_value WHERE name = 'queue.gaps'"])
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE cluster_value SET value = '8'", "DELETE FROM cluster_value WHERE name = 'queue.gaps'"],
+)
 def test_what_cannot_be_believed_is_not(paths, damage):
     change(paths, lambda connection: skips.skip_to(connection, 10))
     change(paths, lambda connection: connection.execute(damage).rowcount)

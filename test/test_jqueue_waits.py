@@ -1,6 +1,7 @@
 """Every wait is explained."""
 
 import pytest
+
 from testutils_jqueue import PATIENCE, QueueScene, op
 
 
@@ -13,8 +14,10 @@ def scene(tmp_path):
 
 
 def why(scene, job_id):
-    return [(item["kind"], item["name"], item["mode"], item["jobs"])
-            for item in scene.queue.waiting_for(job_id)]
+    return [
+        (item["kind"], item["name"], item["mode"], item["jobs"])
+        for item in scene.queue.waiting_for(job_id)
+    ]
 
 
 def test_for_a_lock_and_who_holds_it(scene):
@@ -32,7 +35,7 @@ def test_for_the_jobs_it_depends_on_that_have_not_ended(scene):
     third = scene.submit(op(depends=[[ended, []], [first, []], [second, []]]))
     scene.queue.cancel(second).result(PATIENCE)
     scene.wait(second)
-    scene.wait(scene.submit(op()))              # so the dispatcher has seen the third
+    scene.wait(scene.submit(op()))  # so the dispatcher has seen the third
     assert why(scene, third) == [("job", str(first), None, [first])]
 
 
@@ -54,6 +57,7 @@ def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
         def items(self):
             walks.append(1)
             return super().items()
+
     monkeypatch.setattr(scene.queue._runner, "_entries", Counted(scene.queue._runner._entries))
     assert all(explain(job_id)[0]["jobs"] == running for job_id in waiting) and walks == [1]
     monkeypatch.undo()

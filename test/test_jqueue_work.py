@@ -1,10 +1,10 @@
 """What an opcode that runs does to its job is durable."""
 
 import pytest
-from testutils_jqueue import PATIENCE, PlannedTask, QueueScene, op
 
 from ganeti.jqueue import ending, records
 from ganeti.jqueue.task import Done
+from testutils_jqueue import PATIENCE, PlannedTask, QueueScene, op
 
 
 @pytest.fixture
@@ -16,18 +16,20 @@ def scene(tmp_path):
 
 
 def stored(scene, job_id):
-    job, = records.load(scene.store, [job_id], archived=True)
+    (job,) = records.load(scene.store, [job_id], archived=True)
     return job
 
 
 @pytest.mark.parametrize("word, status", [("hold", "running"), ("safe", "queued")])
-def test_that_work_begins_is_stored_first_unless_it_may_be_repeated(scene, monkeypatch, word,
-                                                                    status):
+def test_that_work_begins_is_stored_first_unless_it_may_be_repeated(
+    scene, monkeypatch, word, status
+):
     seen = []
 
     def work(task, run):
         seen.append(stored(scene, task.job_id).status)
         return Done()
+
     monkeypatch.setattr(PlannedTask, "work", work)
     scene.wait(scene.submit(op(word)))
     assert seen == [status]
@@ -42,10 +44,15 @@ def test_lines_that_the_disk_refused_are_stored_with_the_end(scene, monkeypatch)
         run.log("two")
         run.log("three")
         return real(task, run)
+
     real = PlannedTask.work
     monkeypatch.setattr(PlannedTask, "work", work)
     job_id = scene.submit(op())
     scene.wait(job_id)
     scene.store.write(lambda _: None).result(PATIENCE)
     assert [line[3] for line in stored(scene, job_id).ops[0].log] == [
-        "one", "two", "three", "doing ok"]
+        "one",
+        "two",
+        "three",
+        "doing ok",
+    ]

@@ -4,19 +4,23 @@ import os
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_paths
-from testutils_daemon import DaemonCluster
 
 from ganeti import layout
 from ganeti.layout import Owners
+from testutils import make_cluster, make_paths
+from testutils_daemon import DaemonCluster
 
 OWNERS = Owners(1, 2, 3)
 
 
 def table(paths):
-    return {entry.path: entry for entry in (*layout.directories(paths, OWNERS,
-                                                                paths.file_storage_dir),
-                                            *layout.files(paths, OWNERS))}
+    return {
+        entry.path: entry
+        for entry in (
+            *layout.directories(paths, OWNERS, paths.file_storage_dir),
+            *layout.files(paths, OWNERS),
+        )
+    }
 
 
 def test_everything_that_a_working_cluster_has_is_in_the_table(tmp_path):
@@ -25,19 +29,35 @@ def test_everything_that_a_working_cluster_has_is_in_the_table(tmp_path):
         cluster.create()
         entries = table(cluster.paths)
         below = tuple(f"{path}/" for path, entry in entries.items() if entry.files is not None)
-        made = [str(path) for top in (cluster.paths.lib_dir, cluster.paths.run_dir,
-                                      cluster.paths.log_dir, cluster.paths.file_storage_dir)
-                for path in [Path(top), *Path(top).rglob("*")]]
+        made = [
+            str(path)
+            for top in (
+                cluster.paths.lib_dir,
+                cluster.paths.run_dir,
+                cluster.paths.log_dir,
+                cluster.paths.file_storage_dir,
+            )
+            for path in [Path(top), *Path(top).rglob("*")]
+        ]
         left = {path for path in made if path not in entries and not path.startswith(below)}
     #: Made anew by each start, or by each run of a script.
     passing = (".pid", "/ganeti-query", ".log")
     assert not [path for path in left if not path.endswith(passing)]
 
 
-@pytest.mark.parametrize("name, uid, mode", [
-    ("master_db", 1, 0o600), ("master_lock", 1, 0o600), ("rapi_cert", 2, 0o600),
-    ("rapi_dir", 2, 0o750), ("lib_dir", 1, 0o755), ("log_dir", 1, 0o770),
-    ("backup_key", 1, 0o600), ("rapi_log", 2, 0o640)])
+@pytest.mark.parametrize(
+    "name, uid, mode",
+    [
+        ("master_db", 1, 0o600),
+        ("master_lock", 1, 0o600),
+        ("rapi_cert", 2, 0o600),
+        ("rapi_dir", 2, 0o750),
+        ("lib_dir", 1, 0o755),
+        ("log_dir", 1, 0o770),
+        ("backup_key", 1, 0o600),
+        ("rapi_log", 2, 0o640),
+    ],
+)
 def test_each_daemon_has_its_own(tmp_path, name, uid, mode):
     paths = make_paths(tmp_path)
     entry = table(paths)[getattr(paths, name)]
@@ -47,8 +67,13 @@ def test_each_daemon_has_its_own(tmp_path, name, uid, mode):
 def test_kept_databases_and_ssconf_files_are_found_by_name(tmp_path):
     paths = make_paths(tmp_path)
     os.makedirs(paths.lib_dir)
-    names = ["master.db.damaged-20260131-120000", "master.db.before-restore-20260131-120000-2-wal",
-             "ssconf_cluster_name", "notes", "master.db.mine"]
+    names = [
+        "master.db.damaged-20260131-120000",
+        "master.db.before-restore-20260131-120000-2-wal",
+        "ssconf_cluster_name",
+        "notes",
+        "master.db.mine",
+    ]
     for name in names:
         Path(paths.lib_dir, name).touch()
     found = table(paths)
@@ -61,6 +86,7 @@ def test_a_storage_directory_of_the_administrator_is_not_in_it(tmp_path):
 
     def of(folder):
         return [entry.path for entry in layout.directories(paths, OWNERS, str(folder))]
+
     assert str(tmp_path / "disks") not in of(tmp_path / "disks")
     assert str(tmp_path / "new") in of(tmp_path / "new")
 

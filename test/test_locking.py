@@ -55,7 +55,7 @@ def test_the_line_is_in_order_of_priority_then_arrival(scene):
     for owner, priority in (("b", 0), ("c", 10), ("d", -10), ("e", 0)):
         scene.ask(owner, X, priority=priority)
     served = []
-    while (now := scene.free(served[-1] if served else "a")):
+    while now := scene.free(served[-1] if served else "a"):
         served += now
     assert served == ["d", "b", "e", "c"]
 
@@ -108,7 +108,7 @@ def test_releasing_what_is_not_held_is_harmless(scene):
 def test_people_see_holders_and_waiters(scene):
     scene.ask("a", X)
     scene.ask("b", X_SHARED)
-    state, = scene.locks.states()
+    (state,) = scene.locks.states()
     assert (state.name, state.mode, state.owners) == ("instance/x", "exclusive", ("a",))
     assert state.pending == (("shared", ("b",)),)
     assert scene.locks.waits_for("b") == Wait("instance/x", "shared", ("a",))

@@ -12,8 +12,11 @@ from ganeti.locking import Level, LockManager, Want, merge
 
 STEPS = 3000
 OWNERS = [f"job/{number}" for number in range(12)]
-LOCKS = [(level, name) for level in (Level.CLUSTER, Level.INSTANCE, Level.NODE)
-         for name in ("a", "b", "c")]
+LOCKS = [
+    (level, name)
+    for level in (Level.CLUSTER, Level.INSTANCE, Level.NODE)
+    for name in ("a", "b", "c")
+]
 
 
 class Model:
@@ -38,12 +41,14 @@ class Model:
 
     def ask(self, owner, number):
         chosen = self.random.sample(LOCKS, self.random.randint(0, 4))
-        self.wants[owner] = merge(Want(level, name, self.random.random() < 0.5)
-                                  for level, name in chosen)
+        self.wants[owner] = merge(
+            Want(level, name, self.random.random() < 0.5) for level, name in chosen
+        )
         self.arrived[owner] = number
         self.priority[owner] = self.random.choice([-10, 0, 10])
-        if self.locks.request(owner, self.wants[owner], self.priority[owner],
-                              lambda: self.tell(owner)):
+        if self.locks.request(
+            owner, self.wants[owner], self.priority[owner], lambda: self.tell(owner)
+        ):
             self.tell(owner)
 
     def tell(self, owner):
@@ -52,11 +57,15 @@ class Model:
 
     def check(self):
         states = {state.name: state for state in self.locks.states()}
-        pending = {owner: state for state in states.values()
-                   for _, owners in state.pending for owner in owners}
+        pending = {
+            owner: state
+            for state in states.values()
+            for _, owners in state.pending
+            for owner in owners
+        }
         for owner, wants in self.wants.items():
             held = [want for want in wants if owner in self.holders(states, want)]
-            assert held == list(wants[:len(held)]), "not taken in order"
+            assert held == list(wants[: len(held)]), "not taken in order"
             assert (owner in self.told) == (len(held) == len(wants)) == (owner not in pending)
             if owner in pending:
                 assert pending[owner].name == wants[len(held)].full_name
@@ -70,12 +79,16 @@ class Model:
     def check_lock(self, state):
         assert state.owners or state.pending, "a lock that nobody holds is kept"
         assert set(state.owners) <= set(self.wants), "held by one who gave it back"
-        modes = {want.mode for owner in state.owners for want in self.wants[owner]
-                 if want.full_name == state.name}
+        modes = {
+            want.mode
+            for owner in state.owners
+            for want in self.wants[owner]
+            if want.full_name == state.name
+        }
         assert len(modes) <= 1 and (modes == {"shared"} or len(state.owners) <= 1)
         line = [owner for _, owners in state.pending for owner in owners]
         assert [self.priority[owner] for owner in line] == sorted(map(self.priority.get, line))
-        if line:                                    # the head waits only for those who hold it
+        if line:  # the head waits only for those who hold it
             assert state.owners, "free, and somebody waits"
             assert state.pending[0][0] == "exclusive" or modes == {"exclusive"}
 
@@ -96,7 +109,7 @@ def test_everybody_is_served_in_the_end(seed):
         if owner not in model.wants:
             model.ask(owner, number)
     while model.wants:
-        owner = model.random.choice(sorted(model.told))     # nobody left: a deadlock
+        owner = model.random.choice(sorted(model.told))  # nobody left: a deadlock
         del model.wants[owner]
         model.told.discard(owner)
         model.locks.release(owner)

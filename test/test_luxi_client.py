@@ -34,6 +34,7 @@ def master(path, *conversations):
                     if answer is None:
                         break
                     sock.sendall(answer)
+
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     yield requests
@@ -58,7 +59,7 @@ def test_a_closed_connection_is_opened_anew(tmp_path):
         client = luxi.Client(path)
         assert client.call(luxi.QueryClusterInfo()) == 7
         client._sock.settimeout(10)
-        assert client._sock.recv(1, socket.MSG_PEEK) == b""     # the master has closed
+        assert client._sock.recv(1, socket.MSG_PEEK) == b""  # the master has closed
         assert client.call(luxi.QueryClusterInfo()) == 7
         client.close()
 
@@ -87,7 +88,7 @@ def test_an_answer_too_many_is_not_taken_for_that_of_the_next_call(tmp_path, mor
         assert client.call(luxi.QueryClusterInfo()) == 7
         client._sock.close()
         client._sock, other = socket.socketpair()
-        other.sendall(more)             # late: after the answer was read
+        other.sendall(more)  # late: after the answer was read
         assert client.call(luxi.QueryClusterInfo()) == 7
         client.close()
         other.close()
@@ -95,8 +96,9 @@ def test_an_answer_too_many_is_not_taken_for_that_of_the_next_call(tmp_path, mor
 
 
 @pytest.mark.parametrize("more", [STALE, STALE[:5], STALE * 2])
-@pytest.mark.parametrize("call, repeated", [
-    (luxi.QueryClusterInfo(), True), (luxi.SubmitJob([]), False)])
+@pytest.mark.parametrize(
+    "call, repeated", [(luxi.QueryClusterInfo(), True), (luxi.SubmitJob([]), False)]
+)
 def test_an_answer_that_another_follows_may_be_anybodys(tmp_path, more, call, repeated):
     path = str(tmp_path / "sock")
     with master(path, [OK, STALE + more], *[[OK]] * repeated) as requests:
@@ -151,7 +153,7 @@ def test_a_master_that_others_wait_to_reach(tmp_path):
     with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as threads:
         server.bind(path)
         server.listen(0)
-        first = luxi.connect(path, 5)       # there is room for one who is not accepted
+        first = luxi.connect(path, 5)  # there is room for one who is not accepted
         with pytest.raises(errors.Timeout):
             luxi.connect(path, 0.01)
         second = threads.submit(luxi.connect, path, 60.0)
@@ -166,7 +168,7 @@ def test_a_call_that_is_begun_is_answered_later(tmp_path):
     with master(path, [OK, None], [OK]) as requests:
         client = luxi.Client(path)
         assert luxi.parse_reply(client.begin(luxi.QueryClusterInfo())()).result == 7
-        assert client.begin(luxi.QueryClusterInfo())() == OK[:-1]   # on a second connection
+        assert client.begin(luxi.QueryClusterInfo())() == OK[:-1]  # on a second connection
         client.close()
     assert requests == ["QueryClusterInfo"] * 3
 

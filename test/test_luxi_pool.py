@@ -34,6 +34,7 @@ class TestPool(unittest.TestCase):
         def make():
             self.made.append(FakeClient(enter))
             return self.made[-1]
+
         return Pool(make, **options)
 
     def test_one_connection_serves_calls_one_after_the_other(self):
@@ -44,8 +45,9 @@ class TestPool(unittest.TestCase):
 
     def test_call_and_context_are_handed_on(self):
         context = luxi.Context(user="admin")
-        self.assertEqual(self.pool().call(luxi.CancelJob(3), context)[1:],
-                         (luxi.CancelJob(3), context))
+        self.assertEqual(
+            self.pool().call(luxi.CancelJob(3), context)[1:], (luxi.CancelJob(3), context)
+        )
 
     def test_what_is_said_beside_the_result(self):
         self.assertEqual(self.pool().ask(luxi.CancelJob(3)).notes, {"total": 3})
@@ -62,6 +64,7 @@ class TestPool(unittest.TestCase):
     def test_a_call_that_cannot_be_begun_gives_its_connection_back(self):
         def fail():
             raise errors.NoMaster("gone")
+
         pool = self.pool(fail)
         for _ in range(2):
             with self.assertRaises(errors.NoMaster):
@@ -80,6 +83,7 @@ class TestPool(unittest.TestCase):
     def test_a_client_is_kept_after_an_error(self):
         def fail():
             raise errors.JobLost("gone")
+
         pool = self.pool(fail)
         for _ in range(2):
             self.assertRaises(errors.JobLost, pool.call, luxi.QueryClusterInfo())

@@ -9,7 +9,7 @@ import pytest
 from ganeti import errors, luxi
 
 OK = b'{"success": true, "result": ["cluster"]}\x03'
-SOON = 0.05                             # seconds of patience; everything else waits for events
+SOON = 0.05  # seconds of patience; everything else waits for events
 
 
 class Master:
@@ -83,7 +83,7 @@ def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
     assert not lives(pulse)
     asked = master.asked
     with pytest.raises(errors.Timeout):
-        client.call(luxi.SubmitJob([]))         # refused at once: nothing is sent
+        client.call(luxi.SubmitJob([]))  # refused at once: nothing is sent
     assert asked.acquire(timeout=20) and asked.acquire(timeout=20)
     assert not asked.acquire(blocking=False)
     master.speaks.set()
@@ -97,7 +97,8 @@ def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
 
     def lose_the_first(sock):
         master._serve = serve
-        asked.wait(20)                  # it is never answered, and never closed
+        asked.wait(20)  # it is never answered, and never closed
+
     master._serve = lose_the_first
     master.speaks.set()
     with pytest.raises(errors.Timeout):
@@ -133,6 +134,7 @@ def test_patience_counts_from_the_last_answer_to_anybody(path):
 
     def make_sure(since):
         raise errors.Timeout(f"after {now[0] - 100.0} s")
+
     pulse.make_sure = make_sure
     client = luxi.Client(path, pulse=pulse, clock=lambda: now[0])
     client._sock = Sock()
@@ -142,7 +144,7 @@ def test_patience_counts_from_the_last_answer_to_anybody(path):
 
 
 def test_a_master_that_answers_others_is_only_slow(pulse):
-    pulse._connect = None                       # nobody needs to ask
+    pulse._connect = None  # nobody needs to ask
     pulse.beat()
     pulse.make_sure(since=0.0)
     assert lives(pulse)
@@ -167,7 +169,7 @@ def hang_up(sock):
 
 
 def reset(sock):
-    sock.close()                        # with the request unread
+    sock.close()  # with the request unread
 
 
 @pytest.mark.parametrize("serve", [send_pieces, hang_up, reset])
@@ -178,7 +180,7 @@ def test_a_master_that_does_anything_is_not_silent(master, pulse, serve):
 
 
 def test_a_master_that_is_gone_is_not_silent(pulse):
-    pulse.make_sure(since=float("inf"))         # the caller's own connection says so
+    pulse.make_sure(since=float("inf"))  # the caller's own connection says so
     assert lives(pulse)
 
 
@@ -195,6 +197,7 @@ def test_a_silent_master_that_goes_away_is_not_silent_any_more(path, pulse):
 def test_a_queue_that_is_full_is_silence(pulse):
     def connect(timeout):
         raise errors.Timeout("full")
+
     pulse._connect = connect
     with pytest.raises(errors.Timeout):
         pulse.make_sure(since=float("inf"))

@@ -5,11 +5,11 @@ import socket
 import threading
 
 import pytest
-from test_luxi_pulse import SOON, Master
 
 from ganeti import errors, luxi
 from ganeti.luxi import waits
 from ganeti.utils.loop import Loop
+from test_luxi_pulse import SOON, Master
 
 CALL = luxi.WaitForJobChange(7, ["status"], None, None, 60.0)
 OK = b'{"success": true, "result": ["cluster"]}'
@@ -43,7 +43,7 @@ class Scene:
     def __init__(self, loop, path, limit=3, probed=False):
         self.connect = lambda timeout: luxi.connect(path, timeout)
         self.pulse = luxi.Pulse(self.connect, patience=SOON)
-        if not probed:                  # nobody makes sure of a master that takes its time
+        if not probed:  # nobody makes sure of a master that takes its time
             self.pulse.heard = lambda since: True
         self.waits = luxi.Waits(loop, self.connect, self.pulse, limit=limit)
 
@@ -76,7 +76,7 @@ def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
     scene = Scene(loop, str(tmp_path / "socket"))
     futures = [scene.wait() for _ in range(3)]
     joined = threading.Event()
-    loop.call_threadsafe(joined.set)        # it is called after what was asked for before
+    loop.call_threadsafe(joined.set)  # it is called after what was asked for before
     assert joined.wait(20)
     with server.accept()[0] as other:
         assert other.recv(4096).count(b"\x03") == 1
@@ -93,7 +93,7 @@ def test_calls_beyond_the_most_take_turns(loop, server, tmp_path, monkeypatch):
     for _ in range(3):
         with server.accept()[0] as other:
             asked.append(b"[7," in other.recv(4096))
-            assert other.recv(4096) == b""          # its turn is over
+            assert other.recv(4096) == b""  # its turn is over
     assert asked == [True, False, True]
     with server.accept()[0] as other:
         other.sendall(OK + b"\x03")
@@ -131,7 +131,7 @@ def test_a_silent_master(loop, master, tmp_path):
     with pytest.raises(errors.Timeout, match="does not answer"):
         future.result(20)
     with pytest.raises(errors.Timeout):
-        scene.wait().result(20)         # nobody waits again to find that out
+        scene.wait().result(20)  # nobody waits again to find that out
 
 
 def test_the_end_of_its_time(scene, master, monkeypatch):
@@ -158,7 +158,7 @@ def test_the_end(scene, master):
     scene.waits.end()
     assert [future.result(20) for future in futures] == [None, None]
     assert scene.wait(call=known).result(20) is None
-    master.speaks.set()                 # how things stand is told all the same
+    master.speaks.set()  # how things stand is told all the same
     assert first.result(20) == scene.wait().result(20) == OK
 
 
@@ -182,7 +182,7 @@ def test_an_answer_in_pieces_is_one(loop, server, tmp_path):
 def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
     scene, asked = Scene(loop, str(tmp_path / "socket")), threading.Semaphore(0)
     scene.pulse.heard = lambda since: False
-    scene.pulse.make_sure = lambda since: asked.release()       # and it is there
+    scene.pulse.make_sure = lambda since: asked.release()  # and it is there
     future = scene.wait()
     with server.accept()[0] as silent:
         for _ in range(3):

@@ -46,19 +46,37 @@ def test_answers():
         luxi.parse_answer(b'{"success": true, "result": 1, "version": 2}')
 
 
-@pytest.mark.parametrize("result", [
-    b'["OpPrereqError", [["x"], {}]]', b'["OpPrereqError", ["x", {}]]',
-    b'["OpPrereqError", [null]]',
-    b'["GenericError", [{"a": 1}]]', b'["JobLost", [5]]', b'["TagError", [[]]]'])
+@pytest.mark.parametrize(
+    "result",
+    [
+        b'["OpPrereqError", [["x"], {}]]',
+        b'["OpPrereqError", ["x", {}]]',
+        b'["OpPrereqError", [null]]',
+        b'["GenericError", [{"a": 1}]]',
+        b'["JobLost", [5]]',
+        b'["TagError", [[]]]',
+    ],
+)
 def test_an_error_without_words_is_none_that_we_know(result):
     with pytest.raises(errors.RequestError):
         luxi.parse_answer(b'{"success": false, "result": ' + result + b"}")
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"[]", b"{}", b'{"success": true}', b"\xff", b'{"success": true, "result": NaN}',
-    b'{"success": true, "result": [1e999]}', b'{"success": NaN, "result": 1}',
-    b'{"success": true, "result": -Infinity}', b'{"success": true, "result": ' + b"[" * 10 ** 5])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"success": true}',
+        b"\xff",
+        b'{"success": true, "result": NaN}',
+        b'{"success": true, "result": [1e999]}',
+        b'{"success": NaN, "result": 1}',
+        b'{"success": true, "result": -Infinity}',
+        b'{"success": true, "result": ' + b"[" * 10**5,
+    ],
+)
 def test_an_answer_without_sense_is_a_protocol_error(data):
     with pytest.raises(errors.ProtocolError):
         luxi.parse_answer(data)

@@ -14,11 +14,20 @@ MAKEFILE = (TOP / "Makefile.am").read_text(encoding="utf-8")
 #: Folders that hold sources; where there is no git (a release), they are walked.
 SOURCE_FOLDERS = ("autotools", "daemons", "devel", "doc", "lib", "man", "qa", "test", "tools")
 #: Generated into a source folder when one builds inside the source tree.
-GENERATED = {"autotools/install-sh", "autotools/missing", "autotools/py-compile",
-             "lib/_ganeti_build.py", "daemons/ganeti-rapi", "daemons/ganeti-masterd",
-             "tools/ganeti-cluster", "tools/rapi-passwd",
-             *(str(path.relative_to(TOP)).removesuffix(".in")
-               for path in (TOP / "doc/examples").glob("*.in"))}
+GENERATED = {
+    "autotools/install-sh",
+    "autotools/missing",
+    "autotools/py-compile",
+    "lib/_ganeti_build.py",
+    "daemons/ganeti-rapi",
+    "daemons/ganeti-masterd",
+    "tools/ganeti-cluster",
+    "tools/rapi-passwd",
+    *(
+        str(path.relative_to(TOP)).removesuffix(".in")
+        for path in (TOP / "doc/examples").glob("*.in")
+    ),
+}
 
 
 def file_lists() -> dict[str, list[str]]:
@@ -29,21 +38,25 @@ def file_lists() -> dict[str, list[str]]:
 
 def listed() -> list[str]:
     """Every file that some list names."""
-    return [value for values in file_lists().values() for value in values
-            if not value.startswith("$")]
+    return [
+        value for values in file_lists().values() for value in values if not value.startswith("$")
+    ]
 
 
 def tracked() -> set[str]:
     """Every file of the checkout, or of the source folders of an unpacked release."""
     if (TOP / ".git").exists():
-        listing = subprocess.run(["git", "-C", str(TOP), "ls-files", "-z"], check=False,
-                                 capture_output=True, text=True)
+        listing = subprocess.run(
+            ["git", "-C", str(TOP), "ls-files", "-z"], check=False, capture_output=True, text=True
+        )
         if listing.returncode == 0 and listing.stdout:
-            return {name for name in listing.stdout.split("\0")
-                    if name and (TOP / name).exists()}
+            return {name for name in listing.stdout.split("\0") if name and (TOP / name).exists()}
     files = (path for folder in SOURCE_FOLDERS for path in (TOP / folder).rglob("*"))
-    return {str(path.relative_to(TOP)) for path in files
-            if path.is_file() and "__pycache__" not in path.parts} - GENERATED
+    return {
+        str(path.relative_to(TOP))
+        for path in files
+        if path.is_file() and "__pycache__" not in path.parts
+    } - GENERATED
 
 
 def test_every_file_is_listed() -> None:
@@ -68,8 +81,11 @@ def test_lists_are_sorted(name: str) -> None:
 
 
 def test_every_module_is_installed_below_the_private_directory() -> None:
-    folders = {name[len("dist_"):-len("_PYTHON")]: values
-               for name, values in file_lists().items() if name.endswith("_PYTHON")}
+    folders = {
+        name[len("dist_") : -len("_PYTHON")]: values
+        for name, values in file_lists().items()
+        if name.endswith("_PYTHON")
+    }
     for word, values in folders.items():
         folder = values[0].rpartition("/")[0].removeprefix("lib/")
         target = f"{word}dir = $(pkgdatadir)/{folder}"

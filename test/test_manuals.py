@@ -13,11 +13,15 @@ from ganeti.server import cluster, masterd, passwd, rapi
 
 TOP = Path(__file__).resolve().parent.parent
 EXAMPLES = TOP / "doc/examples"
-PROGRAMS = {"ganeti-rapi": [(rapi, [])], "ganeti-masterd": [(masterd, [])],
-            "ganeti-cluster": [(cluster, [word] if word else [])
-                               for word in ("", "init", "backup", "restore", "ensure-dirs",
-                                            "renew-certificate")],
-            "rapi-passwd": [(passwd, [])]}
+PROGRAMS = {
+    "ganeti-rapi": [(rapi, [])],
+    "ganeti-masterd": [(masterd, [])],
+    "ganeti-cluster": [
+        (cluster, [word] if word else [])
+        for word in ("", "init", "backup", "restore", "ensure-dirs", "renew-certificate")
+    ],
+    "rapi-passwd": [(passwd, [])],
+}
 SAFE = "-b 127.0.0.1 --require-authentication"
 
 
@@ -38,8 +42,11 @@ def manual(program):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_page_has_every_option_and_no_other(program):
     text = manual(program).partition(".SH OPTIONS")[2].partition("\n.SH ")[0]
-    written = {word for line in re.findall(r"^\.TP\n(.*)", text, re.M)
-               for word in re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", line)}
+    written = {
+        word
+        for line in re.findall(r"^\.TP\n(.*)", text, re.M)
+        for word in re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", line)
+    }
     assert written == options_of(program)
 
 
@@ -50,11 +57,17 @@ def test_pages_name_only_pages_that_exist(program):
 
 
 def test_every_packaged_start_is_closed_to_strangers():
-    texts = {path.name.removesuffix(".in"): path.read_text()      # built inside the sources,
-             for path in EXAMPLES.iterdir() if path.is_file()}    # a template has its twin
+    texts = {
+        path.name.removesuffix(".in"): path.read_text()  # built inside the sources,
+        for path in EXAMPLES.iterdir()
+        if path.is_file()
+    }  # a template has its twin
     starts = {name: SAFE in text for name, text in texts.items() if "RAPI_ARGS" in text}
-    assert starts == {"ganeti-rapi.default": True, "ganeti-rapi.initd": True,
-                      "ganeti-rapi.service": True}
+    assert starts == {
+        "ganeti-rapi.default": True,
+        "ganeti-rapi.initd": True,
+        "ganeti-rapi.service": True,
+    }
 
 
 def test_the_users_file_is_one():

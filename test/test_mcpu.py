@@ -3,13 +3,13 @@
 import threading
 
 import pytest
-from testutils import make_cluster
 
 from ganeti import cmdlib, errors, locking, mcpu, opcodes
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Again, Done, Failed
 from ganeti.locking import Level, exclusive
+from testutils import make_cluster
 
 
 class Unit(LogicalUnit):
@@ -54,8 +54,15 @@ def scene(tmp_path, monkeypatch):
         def run(self, **fields):
             task = self.task(**fields)
             assert task.acquire(lambda: None)
-            return task.execute(JobRun(5, self.cancel, begin=lambda: self.story.append("begin"),
-                                       log=lambda text, kind: self.log.append(text)))
+            return task.execute(
+                JobRun(
+                    5,
+                    self.cancel,
+                    begin=lambda: self.story.append("begin"),
+                    log=lambda text, kind: self.log.append(text),
+                )
+            )
+
     made = Scene()
     monkeypatch.setattr(Unit, "story", made.story)
     monkeypatch.setattr(Unit, "plan", made.plan)
@@ -86,6 +93,7 @@ def test_a_failure_is_undone_last_step_first(scene, error):
 def test_an_undo_that_fails_does_not_stop_the_others(scene):
     def broken():
         raise OSError("disk gone")
+
     scene.plan.update(execute=errors.OpExecError("no"), undo=broken)
     scene.run()
     assert scene.story[-1] == "undo 1" and "disk gone" in scene.log[0]
@@ -122,8 +130,9 @@ def test_waiting_names_the_lock_and_who_holds_it(scene):
     scene.locks.request("job/3", [exclusive(Level.INSTANCE, "web")], 0, lambda: None)
     task, ready = scene.task(), []
     assert not task.acquire(lambda: ready.append(1))
-    assert task.waiting_for() == [{"kind": "lock", "name": "instance/web", "mode": "exclusive",
-                                   "jobs": [3]}]
+    assert task.waiting_for() == [
+        {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [3]}
+    ]
     task.set_rank(-10)
     scene.locks.release("job/3")
     assert ready == [1] and task.waiting_for() == []

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_instance, save
 
 from ganeti import errors
 from ganeti.hypervisor import Guest
 from ganeti.objects import Disk, copy_of
 from ganeti.utils import host
+from testutils import make_cluster, make_instance, save
 
 LOCAL, SIMULATED, OTHER = (f"node{number}.example.com" for number in (1, 2, 3))
 
@@ -17,7 +17,8 @@ LOCAL, SIMULATED, OTHER = (f"node{number}.example.com" for number in (1, 2, 3))
 @pytest.fixture
 def cluster(tmp_path):
     store, config, nodes = make_cluster(
-        tmp_path, [f"{LOCAL}:4096:100G:4", f"{SIMULATED}:4096:100G:4", f"{OTHER}:4096:100G:4"])
+        tmp_path, [f"{LOCAL}:4096:100G:4", f"{SIMULATED}:4096:100G:4", f"{OTHER}:4096:100G:4"]
+    )
     yield config, nodes
     config.ssconf.flush()
     store.close()
@@ -36,9 +37,11 @@ def agent(cluster):
 
 
 def disk(config, template, uuid="d0", size=1024, nodes=(SIMULATED, OTHER)):
-    places = {"file": ["loop", f"{config.cluster.file_storage_dir}/web/{uuid}"],
-              "plain": ["xenvg", uuid],
-              "drbd": [*(config.node(name).uuid for name in nodes), 11000, 0, 0, "secret"]}
+    places = {
+        "file": ["loop", f"{config.cluster.file_storage_dir}/web/{uuid}"],
+        "plain": ["xenvg", uuid],
+        "drbd": [*(config.node(name).uuid for name in nodes), 11000, 0, 0, "secret"],
+    }
     return Disk(uuid=uuid, dev_type=template, size=size, logical_id=places[template])
 
 
@@ -62,6 +65,7 @@ both = pytest.mark.parametrize("name", [LOCAL, SIMULATED])
 
 
 # -- figures -------------------------------------------------------------------------------
+
 
 @both
 def test_given_figures_are_told(agent, name):
@@ -105,10 +109,15 @@ def test_free_memory_is_never_less_than_nothing(config, agent):
     assert agent(LOCAL).guest("web").memory == 5000
 
 
-@pytest.mark.parametrize("name, template, taken", [
-    (LOCAL, "file", 3072), (SIMULATED, "file", 3072), (SIMULATED, "plain", 3072),
-    (SIMULATED, "drbd", 3072 + 2 * 128),
-])
+@pytest.mark.parametrize(
+    "name, template, taken",
+    [
+        (LOCAL, "file", 3072),
+        (SIMULATED, "file", 3072),
+        (SIMULATED, "plain", 3072),
+        (SIMULATED, "drbd", 3072 + 2 * 128),
+    ],
+)
 def test_disks_take_room(config, agent, name, template, taken):
     instance = web(config, name, template, [1024, 2048])
     agent(name).create_disks(instance, lambda text: None)
@@ -124,13 +133,16 @@ def test_a_mirrored_disk_takes_room_on_both_nodes(config, agent):
 
 # -- guests --------------------------------------------------------------------------------
 
+
 @both
 def test_a_guest_lives_and_dies_on_its_node_alone(config, agent, name):
     instance = web(config, name, beparams={"vcpus": 2})
     agent(name).start(instance)
     assert agent(name).guests() == {"web": Guest("web", 128, 2)}
-    assert [agent(other).guest("web") for other in (LOCAL, SIMULATED, OTHER) if other != name] \
-        == [None, None]
+    assert [agent(other).guest("web") for other in (LOCAL, SIMULATED, OTHER) if other != name] == [
+        None,
+        None,
+    ]
     agent(name).stop(instance, timeout=0, force=True)
     assert agent(name).guests() == {}
 
@@ -166,8 +178,11 @@ def test_the_state_file_of_this_machine_is_where_ganeti_has_it(config, agent):
 
 # -- disks ---------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, template", [
-    (LOCAL, "file"), (SIMULATED, "file"), (SIMULATED, "plain"), (SIMULATED, "drbd")])
+
+@pytest.mark.parametrize(
+    "name, template",
+    [(LOCAL, "file"), (SIMULATED, "file"), (SIMULATED, "plain"), (SIMULATED, "drbd")],
+)
 def test_disks_have_their_size_and_are_logged(config, agent, name, template):
     instance, log = web(config, name, template, [1, 2]), []
     agent(name).create_disks(instance, log.append)
@@ -184,7 +199,7 @@ def test_files_of_every_node_are_where_the_configuration_says(config, agent):
 @pytest.mark.parametrize("name, template", [(LOCAL, "file"), (SIMULATED, "drbd")])
 def test_what_was_made_is_gone_when_a_later_disk_fails(config, agent, name, template):
     instance = web(config, name, template, [1, 1])
-    instance.disks[1].uuid = instance.disks[0].uuid            # the same place twice
+    instance.disks[1].uuid = instance.disks[0].uuid  # the same place twice
     instance.disks[1].logical_id = instance.disks[0].logical_id
     with pytest.raises(errors.BlockDeviceError, match="already"):
         agent(name).create_disks(instance, lambda text: None)
@@ -205,18 +220,27 @@ def test_a_mirror_is_not_made_in_half(config, agent):
 
 # -- nodes that do not answer ----------------------------------------------------------------
 
+
 def every_question(config, agent, name):
     """All that can be asked of a node."""
     instance = web(config, name, "file", [1])
-    return [agent.figures, agent.guests, lambda: agent.guest("web"), agent.os_definitions,
-            lambda: agent.start(instance), lambda: agent.reboot(instance, "hard"),
-            lambda: agent.stop(instance, timeout=0, force=True),
-            lambda: agent.create_disks(instance, lambda text: None),
-            lambda: agent.remove_disks(instance), lambda: agent.os_definition("noop")]
+    return [
+        agent.figures,
+        agent.guests,
+        lambda: agent.guest("web"),
+        agent.os_definitions,
+        lambda: agent.start(instance),
+        lambda: agent.reboot(instance, "hard"),
+        lambda: agent.stop(instance, timeout=0, force=True),
+        lambda: agent.create_disks(instance, lambda text: None),
+        lambda: agent.remove_disks(instance),
+        lambda: agent.os_definition("noop"),
+    ]
 
 
-@pytest.mark.parametrize("make, words", [(set_failed, "does not answer"),
-                                         (set_offline, "is offline")])
+@pytest.mark.parametrize(
+    "make, words", [(set_failed, "does not answer"), (set_offline, "is offline")]
+)
 def test_nothing_is_done_on_a_node_that_does_not_answer(config, agent, make, words):
     make(config, SIMULATED)
     for question in every_question(config, agent(SIMULATED), SIMULATED):
@@ -250,6 +274,7 @@ def test_a_node_that_recovers_has_what_it_had(config, agent):
 
 # -- operating systems -----------------------------------------------------------------------
 
+
 def make_os(config, name, create="exit 0", version="20\n"):
     folder = Path(config.paths.os_search_path[0]) / name
     folder.mkdir(parents=True)
@@ -264,8 +289,10 @@ def make_os(config, name, create="exit 0", version="20\n"):
 def test_definitions_are_listed_broken_ones_too(config, agent, name):
     make_os(config, "noop")
     make_os(config, "broken", version="1\n")
-    assert [(found.name, found.valid) for found in agent(name).os_definitions()] \
-        == [("broken", False), ("noop", True)]
+    assert [(found.name, found.valid) for found in agent(name).os_definitions()] == [
+        ("broken", False),
+        ("noop", True),
+    ]
 
 
 @pytest.mark.parametrize("os_name, code", [("none", "unknown_entity"), ("broken", "wrong_input")])
@@ -293,12 +320,22 @@ def test_a_create_script_finds_disks_and_parameters(config, agent, name, templat
     cluster = copy_of(config.cluster)
     cluster.osparams = {"noop": {"word": "cluster", "colour": "cluster"}}
     save(config, cluster)
-    make_os(config, "noop", f"echo $OSP_WORD $OSP_COLOUR $OSP_KEY $OSP_PIN >{tmp_path}/out\n"
-                            "echo data >$DISK_0_PATH\n"
-                            f"echo $INSTANCE_SECONDARY_NODES >>{tmp_path}/out")
-    instance = web(config, name, template, [1], osparams={"colour": "own"},
-                   osparams_private={"key": "private"},
-                   secondary_nodes=[config.node(OTHER).uuid] if template == "drbd" else [])
+    make_os(
+        config,
+        "noop",
+        f"echo $OSP_WORD $OSP_COLOUR $OSP_KEY $OSP_PIN >{tmp_path}/out\n"
+        "echo data >$DISK_0_PATH\n"
+        f"echo $INSTANCE_SECONDARY_NODES >>{tmp_path}/out",
+    )
+    instance = web(
+        config,
+        name,
+        template,
+        [1],
+        osparams={"colour": "own"},
+        osparams_private={"key": "private"},
+        secondary_nodes=[config.node(OTHER).uuid] if template == "drbd" else [],
+    )
     agent(name).create_disks(instance, lambda text: None)
     agent(name).run_os_create(instance, reinstall=False, run=Run(), secrets={"pin": "1234"})
     words = (tmp_path / "out").read_text().splitlines()

@@ -4,16 +4,36 @@ import pytest
 
 from ganeti import objects
 
-PARTS = {"disks": [objects.Disk(uuid="d", dev_type="file", size=10, logical_id=["loop", "/x"])],
-         "nics": [objects.Nic(uuid="n", mac="aa:00:00:00:00:01", nicparams={"link": "br1"})]}
+PARTS = {
+    "disks": [objects.Disk(uuid="d", dev_type="file", size=10, logical_id=["loop", "/x"])],
+    "nics": [objects.Nic(uuid="n", mac="aa:00:00:00:00:01", nicparams={"link": "br1"})],
+}
 EXAMPLES = [
-    objects.Instance(uuid="i", name="web", primary_node="p", hypervisor="fake",
-                     disk_template="file", tags=["a"], **PARTS),
-    objects.Node(uuid="p", name="node1", primary_ip="127.0.0.1", secondary_ip="127.0.0.1",
-                 group="g", capacity={"memory": 1}),
+    objects.Instance(
+        uuid="i",
+        name="web",
+        primary_node="p",
+        hypervisor="fake",
+        disk_template="file",
+        tags=["a"],
+        **PARTS,
+    ),
+    objects.Node(
+        uuid="p",
+        name="node1",
+        primary_ip="127.0.0.1",
+        secondary_ip="127.0.0.1",
+        group="g",
+        capacity={"memory": 1},
+    ),
     objects.Group(uuid="g", name="default"),
-    objects.Cluster(uuid="c", name="cluster", master_node="p", enabled_hypervisors=["fake"],
-                    enabled_disk_templates=["file"]),
+    objects.Cluster(
+        uuid="c",
+        name="cluster",
+        master_node="p",
+        enabled_hypervisors=["fake"],
+        enabled_disk_templates=["file"],
+    ),
 ]
 
 
@@ -40,5 +60,7 @@ def test_what_refers_to_something_is_there():
     instance, node, group, cluster = EXAMPLES
     assert objects.contradictions(cluster, [group], [node], [instance]) == []
     assert objects.contradictions(cluster, [], [], [instance]) == [
-        "the master node is not known", "instance web is on no known node"]
+        "the master node is not known",
+        "instance web is on no known node",
+    ]
     assert objects.contradictions(cluster, [], [node], []) == ["node node1 is in no known group"]

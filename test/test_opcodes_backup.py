@@ -1,9 +1,9 @@
 """Opcodes about exports."""
 
 import pytest
-from testutils_opcodes import assert_needs, assert_refused
 
 from ganeti import opcodes
+from testutils_opcodes import assert_needs, assert_refused
 
 NAME = {"instance_name": "web"}
 
@@ -17,8 +17,15 @@ def test_an_export_goes_to_a_node_or_to_another_cluster():
 
 def test_what_an_export_refuses():
     assert_needs(opcodes.OpBackupExport, {**NAME, "target_node": "n"})
-    assert_refused(opcodes.OpBackupExport, {**NAME, "target_node": "n"}, target_node="", mode="x",
-                   shutdown=1, x509_key_name="k", zeroing_timeout_per_mib="1")
+    assert_refused(
+        opcodes.OpBackupExport,
+        {**NAME, "target_node": "n"},
+        target_node="",
+        mode="x",
+        shutdown=1,
+        x509_key_name="k",
+        zeroing_timeout_per_mib="1",
+    )
 
 
 @pytest.mark.parametrize("mode, good", [("local", True), ("remote", True), ("", False)])

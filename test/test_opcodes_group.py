@@ -1,17 +1,25 @@
 """Opcodes about node groups."""
 
 import pytest
-from testutils_opcodes import assert_needs, assert_refused
 
 from ganeti import opcodes
+from testutils_opcodes import assert_needs, assert_refused
 
 NAME = {"group_name": "g"}
 
 
-@pytest.mark.parametrize("cls, good", [
-    (opcodes.OpGroupAdd, NAME), (opcodes.OpGroupSetParams, NAME), (opcodes.OpGroupRemove, NAME),
-    (opcodes.OpGroupRename, {**NAME, "new_name": "h"}), (opcodes.OpGroupVerifyDisks, NAME),
-    (opcodes.OpGroupAssignNodes, {**NAME, "nodes": ["node2"]}), (opcodes.OpGroupEvacuate, NAME)])
+@pytest.mark.parametrize(
+    "cls, good",
+    [
+        (opcodes.OpGroupAdd, NAME),
+        (opcodes.OpGroupSetParams, NAME),
+        (opcodes.OpGroupRemove, NAME),
+        (opcodes.OpGroupRename, {**NAME, "new_name": "h"}),
+        (opcodes.OpGroupVerifyDisks, NAME),
+        (opcodes.OpGroupAssignNodes, {**NAME, "nodes": ["node2"]}),
+        (opcodes.OpGroupEvacuate, NAME),
+    ],
+)
 def test_what_each_needs(cls, good):
     assert_needs(cls, good)
     assert_refused(cls, good, group_name="")

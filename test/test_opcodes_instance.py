@@ -14,30 +14,56 @@ def test_a_creation_needs_little():
     assert op.summary() == "INSTANCE_CREATE(web)"
 
 
-@pytest.mark.parametrize("change", [
-    {"instance_name": "../etc"}, {"mode": "copy"}, {"disk_template": "floppy"},
-    {"hypervisor": "vmware"}, {"file_driver": "nosuch"}, {"disks": [{"size": 1, "mode": "x"}]},
-    {"disks": [{"mode": []}]}, {"disks": [{"size": 1, "name": 5}]}, {"disks": [{"vg": ""}]},
-    {"disks": [{"size": 1, "spindles": "x"}]}, {"nics": [{"mac": ""}]}, {"tags": [""]},
-    {"disks": [1]}, {"nics": [{"speed": "1"}]}, {"nics": [{"vlan": 5}]}, {"tags": [1]},
-    {"start": 1}, {"pnode": ""}, {"osparams": []}, {"disks": [{"name": "a\0b"}]},
-    {"nics": [{"name": "a\0b"}]}, {"nics": [{"link": "\ud800"}]}, {"disks": [{"vg": "\0"}]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"instance_name": "../etc"},
+        {"mode": "copy"},
+        {"disk_template": "floppy"},
+        {"hypervisor": "vmware"},
+        {"file_driver": "nosuch"},
+        {"disks": [{"size": 1, "mode": "x"}]},
+        {"disks": [{"mode": []}]},
+        {"disks": [{"size": 1, "name": 5}]},
+        {"disks": [{"vg": ""}]},
+        {"disks": [{"size": 1, "spindles": "x"}]},
+        {"nics": [{"mac": ""}]},
+        {"tags": [""]},
+        {"disks": [1]},
+        {"nics": [{"speed": "1"}]},
+        {"nics": [{"vlan": 5}]},
+        {"tags": [1]},
+        {"start": 1},
+        {"pnode": ""},
+        {"osparams": []},
+        {"disks": [{"name": "a\0b"}]},
+        {"nics": [{"name": "a\0b"}]},
+        {"nics": [{"link": "\ud800"}]},
+        {"disks": [{"vg": "\0"}]},
+    ],
+)
 def test_a_creation_refuses(change):
     with pytest.raises(opcodes.FieldError, match=next(iter(change))):
         opcodes.OpInstanceCreate(**{**CREATE, **change})
 
 
-@pytest.mark.parametrize("cls, timeout", [
-    (opcodes.OpInstanceShutdown, "timeout"), (opcodes.OpInstanceRemove, "shutdown_timeout"),
-    (opcodes.OpInstanceStartup, "shutdown_timeout")])
+@pytest.mark.parametrize(
+    "cls, timeout",
+    [
+        (opcodes.OpInstanceShutdown, "timeout"),
+        (opcodes.OpInstanceRemove, "shutdown_timeout"),
+        (opcodes.OpInstanceStartup, "shutdown_timeout"),
+    ],
+)
 def test_guests_have_two_minutes_to_stop(cls, timeout):
     assert getattr(cls(**NAME), timeout) == 120
     with pytest.raises(opcodes.FieldError, match=timeout):
         cls(**NAME, **{timeout: -1})
 
 
-@pytest.mark.parametrize("kind, good", [("soft", True), ("hard", True), ("full", True),
-                                        ("cold", False), (None, False)])
+@pytest.mark.parametrize(
+    "kind, good", [("soft", True), ("hard", True), ("full", True), ("cold", False), (None, False)]
+)
 def test_kinds_of_reboot(kind, good):
     if good:
         assert opcodes.OpInstanceReboot(**NAME, reboot_type=kind).reboot_type == kind
@@ -59,12 +85,22 @@ def test_secret_os_parameters_are_never_shown(cls):
 
 
 @pytest.mark.parametrize("field", ["osparams", "osparams_private", "osparams_secret"])
-@pytest.mark.parametrize("cls, values", [
-    (opcodes.OpInstanceCreate, CREATE), (opcodes.OpInstanceReinstall, NAME)])
+@pytest.mark.parametrize(
+    "cls, values", [(opcodes.OpInstanceCreate, CREATE), (opcodes.OpInstanceReinstall, NAME)]
+)
 def test_os_parameters_are_what_a_variable_can_hold(cls, values, field):
     good = {"dhcp": "yes", "size": 8, "none": "", "ü": "é\n"}
     assert getattr(cls(**values, **{field: good}), field) == good
-    for bad in ({"x": {"a": 1}}, {"x": None}, {"x": True}, {"x": ["a"]}, {"x": 1.5},
-                {"x": "a\0b"}, {"x": "\ud800"}, {"a=b": "x"}, {"a\0b": "x"}):
+    for bad in (
+        {"x": {"a": 1}},
+        {"x": None},
+        {"x": True},
+        {"x": ["a"]},
+        {"x": 1.5},
+        {"x": "a\0b"},
+        {"x": "\ud800"},
+        {"a=b": "x"},
+        {"a\0b": "x"},
+    ):
         with pytest.raises(opcodes.FieldError, match=f"'{field}' must be"):
             cls(**values, **{field: bad})

@@ -1,24 +1,45 @@
 """Opcodes that change instances: the forms of 2.0 and of 3.x, and what is neither."""
 
 import pytest
-from testutils_opcodes import assert_needs, assert_refused
 
 from ganeti import opcodes
+from testutils_opcodes import assert_needs, assert_refused
 
 NAME = {"instance_name": "web"}
 
 
-@pytest.mark.parametrize("entries", [
-    [], [["add", -1, {"size": 1}]], [["modify", "data", {"mode": "ro"}], ["remove", 0, {}]],
-    [["attach", {}]], [["detach", {}]], [["attach", {"uuid": "x"}]],
-    [["add", {"size": 1}]], [[0, {"mode": "ro"}], ["remove", {}]]])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [["add", -1, {"size": 1}]],
+        [["modify", "data", {"mode": "ro"}], ["remove", 0, {}]],
+        [["attach", {}]],
+        [["detach", {}]],
+        [["attach", {"uuid": "x"}]],
+        [["add", {"size": 1}]],
+        [[0, {"mode": "ro"}], ["remove", {}]],
+    ],
+)
 def test_changes_of_disks(entries):
     assert opcodes.OpInstanceSetParams(**NAME, disks=entries).disks == entries
 
 
-@pytest.mark.parametrize("entries", [
-    [["move", 0, {}]], [["add", 0]], [["add", None, {}]], ["add"], [[]], [["modify", {}]],
-    [[-1, {}]], [["add", -1, {}], ["add", {}]], [[True, {}]], {"add": {}}])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [["move", 0, {}]],
+        [["add", 0]],
+        [["add", None, {}]],
+        ["add"],
+        [[]],
+        [["modify", {}]],
+        [[-1, {}]],
+        [["add", -1, {}], ["add", {}]],
+        [[True, {}]],
+        {"add": {}},
+    ],
+)
 def test_what_is_no_change(entries):
     assert_refused(opcodes.OpInstanceSetParams, NAME, disks=entries, nics=entries)
 
@@ -52,14 +73,24 @@ def test_a_value_that_no_job_takes_for_its_type_is_named():
     for name, value in (("beparams", {"vcpus": "x"}), ("hvparams", {"acpi": "x"})):
         with pytest.raises(opcodes.FieldError, match=f"'{name}': '{next(iter(value))}'"):
             opcodes.OpInstanceSetParams(**NAME, **{name: value})
-    good = {"beparams": {"memory": None, "vcpus": "default", "bogus": []},
-            "hvparams": {"acpi": "default"}}
+    good = {
+        "beparams": {"memory": None, "vcpus": "default", "bogus": []},
+        "hvparams": {"acpi": "default"},
+    }
     assert opcodes.OpInstanceSetParams(**NAME, **good).beparams == good["beparams"]
 
 
 def test_what_a_change_refuses():
-    assert_refused(opcodes.OpInstanceSetParams, NAME, runtime_mem=0, disk_template="floppy",
-                   offline="no", beparams=[], hotplug=1, os_name="")
+    assert_refused(
+        opcodes.OpInstanceSetParams,
+        NAME,
+        runtime_mem=0,
+        disk_template="floppy",
+        offline="no",
+        beparams=[],
+        hotplug=1,
+        os_name="",
+    )
 
 
 def test_secrets_are_not_shown():
@@ -67,11 +98,19 @@ def test_secrets_are_not_shown():
     assert view["osparams_private"] == {"password": "<redacted>"}
 
 
-@pytest.mark.parametrize("cls, good", [
-    (opcodes.OpInstanceRename, {**NAME, "new_name": "db"}), (opcodes.OpInstanceMigrate, NAME),
-    (opcodes.OpInstanceFailover, NAME), (opcodes.OpInstanceMove, {**NAME, "target_node": "n"}),
-    (opcodes.OpInstanceChangeGroup, NAME), (opcodes.OpInstanceConsole, NAME),
-    (opcodes.OpInstanceMultiAlloc, {}), (opcodes.OpInstanceSetParams, NAME)])
+@pytest.mark.parametrize(
+    "cls, good",
+    [
+        (opcodes.OpInstanceRename, {**NAME, "new_name": "db"}),
+        (opcodes.OpInstanceMigrate, NAME),
+        (opcodes.OpInstanceFailover, NAME),
+        (opcodes.OpInstanceMove, {**NAME, "target_node": "n"}),
+        (opcodes.OpInstanceChangeGroup, NAME),
+        (opcodes.OpInstanceConsole, NAME),
+        (opcodes.OpInstanceMultiAlloc, {}),
+        (opcodes.OpInstanceSetParams, NAME),
+    ],
+)
 def test_what_each_needs(cls, good):
     assert_needs(cls, good)
 

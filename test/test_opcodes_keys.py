@@ -8,13 +8,16 @@ from ganeti import opcodes
 from ganeti.opcodes import versions
 from ganeti.opcodes.base import COMMON_FIELDS
 
-LINES = [line.split() for line in
-         (Path(__file__).parent / "wire/opcode_keys.txt").read_text().splitlines()
-         if not line.startswith("#")]
+LINES = [
+    line.split()
+    for line in (Path(__file__).parent / "wire/opcode_keys.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
 
 
-@pytest.mark.parametrize(("op_id", "keys"), [(line[0], line[1:]) for line in LINES],
-                         ids=[line[0] for line in LINES])
+@pytest.mark.parametrize(
+    ("op_id", "keys"), [(line[0], line[1:]) for line in LINES], ids=[line[0] for line in LINES]
+)
 def test_keys(op_id, keys):
     op = opcodes.BY_ID[op_id]
     ours = set(op.CHECKS) - set(COMMON_FIELDS)

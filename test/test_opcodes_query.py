@@ -1,8 +1,7 @@
 """Opcodes that ask."""
 
-from testutils_opcodes import assert_needs, assert_refused
-
 from ganeti import opcodes
+from testutils_opcodes import assert_needs, assert_refused
 
 
 def test_a_question():

@@ -7,10 +7,22 @@ from ganeti.opcodes import versions
 from ganeti.opcodes.versions import Span
 
 
-@pytest.mark.parametrize("text, version", [
-    ("3.0.2", (3, 0)), ("3.1", (3, 1)), ("3.1.0~rc2", (3, 1)), ("12.34.5-1", (12, 34)),
-    ("2.16.2", None), ("0.1.0", None), ("3", None), ("3.x", None), ("3.1x", None), (3.0, None),
-    (None, None)])
+@pytest.mark.parametrize(
+    "text, version",
+    [
+        ("3.0.2", (3, 0)),
+        ("3.1", (3, 1)),
+        ("3.1.0~rc2", (3, 1)),
+        ("12.34.5-1", (12, 34)),
+        ("2.16.2", None),
+        ("0.1.0", None),
+        ("3", None),
+        ("3.x", None),
+        ("3.1x", None),
+        (3.0, None),
+        (None, None),
+    ],
+)
 def test_versions(text, version):
     assert versions.parse(text) == version
 

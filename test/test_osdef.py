@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_instance
 
 from ganeti import errors, osdef
 from ganeti.jqueue.run import JobRun
 from ganeti.objects import Disk, Nic
+from testutils import make_cluster, make_instance
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "doc/examples/os/noop"
 
@@ -17,8 +17,13 @@ EXAMPLE = Path(__file__).resolve().parent.parent / "doc/examples/os/noop"
 def make_os(folder, create="exit 0", **files):
     """An OS definition of version 20 but for the files named; None leaves one out."""
     folder.mkdir(parents=True)
-    texts = {"ganeti_api_version": "20\n", "parameters_list": "", "create": create,
-             **dict.fromkeys(("import", "export", "rename", "verify"), "exit 0"), **files}
+    texts = {
+        "ganeti_api_version": "20\n",
+        "parameters_list": "",
+        "create": create,
+        **dict.fromkeys(("import", "export", "rename", "verify"), "exit 0"),
+        **files,
+    }
     for name, text in texts.items():
         if text is not None:
             path = folder / name.replace("_list", ".list")
@@ -29,6 +34,7 @@ def make_os(folder, create="exit 0", **files):
 
 
 # -- reading ---------------------------------------------------------------------------
+
 
 def test_the_example_is_valid():
     found = osdef.load("noop", str(EXAMPLE))
@@ -52,22 +58,30 @@ def test_the_newest_version_that_both_know_is_used(tmp_path, versions, newest):
 
 
 def test_an_old_definition_needs_no_new_files(tmp_path):
-    found = make_os(tmp_path / "old", ganeti_api_version="10\n", parameters_list=None,
-                    verify=None, variants_list="ignored\n")
+    found = make_os(
+        tmp_path / "old",
+        ganeti_api_version="10\n",
+        parameters_list=None,
+        verify=None,
+        variants_list="ignored\n",
+    )
     assert found.valid and found.variants == ()
 
 
-@pytest.mark.parametrize("files, words", [
-    ({"ganeti_api_version": None}, "ganeti_api_version is missing"),
-    ({"ganeti_api_version": "new\n"}, "something else than numbers"),
-    ({"ganeti_api_version": ""}, "something else than numbers"),
-    ({"ganeti_api_version": "5\n99\n"}, r"API versions \(5, 99\)"),
-    ({"verify": None}, "the script verify is missing"),
-    ({"export": None}, "the script export is missing"),
-    ({"parameters_list": None}, "parameters.list is missing"),
-    ({"create": None, "create_untrusted": "exit 0"}, "create_untrusted .* does not support"),
-    ({"create_untrusted": "exit 0"}, "create_untrusted .* does not support"),
-])
+@pytest.mark.parametrize(
+    "files, words",
+    [
+        ({"ganeti_api_version": None}, "ganeti_api_version is missing"),
+        ({"ganeti_api_version": "new\n"}, "something else than numbers"),
+        ({"ganeti_api_version": ""}, "something else than numbers"),
+        ({"ganeti_api_version": "5\n99\n"}, r"API versions \(5, 99\)"),
+        ({"verify": None}, "the script verify is missing"),
+        ({"export": None}, "the script export is missing"),
+        ({"parameters_list": None}, "parameters.list is missing"),
+        ({"create": None, "create_untrusted": "exit 0"}, "create_untrusted .* does not support"),
+        ({"create_untrusted": "exit 0"}, "create_untrusted .* does not support"),
+    ],
+)
 def test_a_defect_is_told(tmp_path, files, words):
     found = make_os(tmp_path / "os", **files)
     assert not found.valid
@@ -91,8 +105,11 @@ def test_what_stands_earlier_on_the_path_hides_the_rest(tmp_path):
     (tmp_path / "b/.hidden").mkdir()
     (tmp_path / "b/file").write_text("")
     path = [str(tmp_path / name) for name in ("none", "a", "b")]
-    assert [name for found in osdef.scan(path) for name in found.full_names] \
-        == ["noop+first", "os9", "os10"]
+    assert [name for found in osdef.scan(path) for name in found.full_names] == [
+        "noop+first",
+        "os9",
+        "os10",
+    ]
     assert [found.valid for found in osdef.scan(path)] == [True, False, True]
     assert osdef.find(path, "noop+first").variants == ("first",)
     assert osdef.find(path, "os10").path == str(tmp_path / "b/os10")
@@ -106,21 +123,35 @@ def test_no_other_name_finds_anything(tmp_path, name):
 
 # -- may it be used ----------------------------------------------------------------------
 
-@pytest.mark.parametrize("variants, name, force", [
-    ("big\n", "debian+big", False), ("big\n", "debian+other", True), ("big\n", "debian", True),
-    ("", "debian", False), ("", "debian+", False), ("", "debian+big", True)])
+
+@pytest.mark.parametrize(
+    "variants, name, force",
+    [
+        ("big\n", "debian+big", False),
+        ("big\n", "debian+other", True),
+        ("big\n", "debian", True),
+        ("", "debian", False),
+        ("", "debian+", False),
+        ("", "debian+big", True),
+    ],
+)
 def test_a_known_variant_fits_and_a_forced_one_or_none(tmp_path, variants, name, force):
     osdef.check_variant(make_os(tmp_path / "debian", variants_list=variants), name, force=force)
 
 
-@pytest.mark.parametrize("variants, name, force, words", [
-    ("big\n", "debian", False, "must include a variant, one of debian.big"),
-    ("big\n", "debian+", False, "must include a variant"),
-    ("big\n", "debian+other", False, "Unknown variant 'other'"),
-    ("", "debian+big", False, "has no variants"),
-    *[("big\n", f"debian+{odd}", True, "Invalid variant")
-      for odd in ("a/b", "../x", "a b", "a\0b", "x" * 200, "é")],
-])
+@pytest.mark.parametrize(
+    "variants, name, force, words",
+    [
+        ("big\n", "debian", False, "must include a variant, one of debian.big"),
+        ("big\n", "debian+", False, "must include a variant"),
+        ("big\n", "debian+other", False, "Unknown variant 'other'"),
+        ("", "debian+big", False, "has no variants"),
+        *[
+            ("big\n", f"debian+{odd}", True, "Invalid variant")
+            for odd in ("a/b", "../x", "a b", "a\0b", "x" * 200, "é")
+        ],
+    ],
+)
 def test_a_variant_that_does_not_fit_is_wrong_input(tmp_path, variants, name, force, words):
     definition = make_os(tmp_path / "debian", variants_list=variants)
     with pytest.raises(errors.OpPrereqError, match=words) as caught:
@@ -140,13 +171,16 @@ def test_older_definitions_take_any_parameter(tmp_path, version):
     osdef.check_parameters(make_os(tmp_path / "os", ganeti_api_version=version), {"any": "1"})
 
 
-@pytest.mark.parametrize("kinds, words", [
-    (["P", "p"], "'P' and 'p' exclude each other.* OSP_P$"),
-    (["a-b", "A_B"], "'a-b' and 'A_B' exclude each other.* OSP_A_B$"),
-    ([["x"], ["x"], []], "'x' has more than one value"),
-    ([[], ["dhcp"], ["DHCP"]], "'dhcp' and 'DHCP' exclude"),
-    ([["a_b"], [], ["a-b"]], "'a_b' and 'a-b' exclude"),
-])
+@pytest.mark.parametrize(
+    "kinds, words",
+    [
+        (["P", "p"], "'P' and 'p' exclude each other.* OSP_P$"),
+        (["a-b", "A_B"], "'a-b' and 'A_B' exclude each other.* OSP_A_B$"),
+        ([["x"], ["x"], []], "'x' has more than one value"),
+        ([[], ["dhcp"], ["DHCP"]], "'dhcp' and 'DHCP' exclude"),
+        ([["a_b"], [], ["a-b"]], "'a_b' and 'a-b' exclude"),
+    ],
+)
 def test_two_parameters_of_one_variable_are_wrong_input(kinds, words):
     kinds = [kinds] if isinstance(kinds[0], str) else kinds
     with pytest.raises(errors.OpPrereqError, match=words) as caught:
@@ -164,6 +198,7 @@ def test_only_texts_and_whole_numbers_are_values(value):
 
 # -- what scripts see ----------------------------------------------------------------------
 
+
 @pytest.fixture
 def config(tmp_path):
     store, made, _ = make_cluster(tmp_path / "cluster")
@@ -173,36 +208,67 @@ def config(tmp_path):
 
 
 def web(config):
-    disks = [Disk(uuid="d0", dev_type="file", size=1024, name="root", logical_id=["loop", "/x"]),
-             Disk(uuid="d1", dev_type="plain", size=10, mode="ro", logical_id=["vg", "lv"])]
-    nics = [Nic(uuid="n0", mac="aa:00:00:00:00:01", ip="192.0.2.9"),
-            Nic(uuid="n1", mac="aa:00:00:00:00:02", name="lan", nicparams={"mode": "routed"})]
-    return make_instance(config, "web.example.com", os="debian+big", disks=disks, nics=nics,
-                         hypervisor="kvm", secondary_nodes=["n2", "n3"])
+    disks = [
+        Disk(uuid="d0", dev_type="file", size=1024, name="root", logical_id=["loop", "/x"]),
+        Disk(uuid="d1", dev_type="plain", size=10, mode="ro", logical_id=["vg", "lv"]),
+    ]
+    nics = [
+        Nic(uuid="n0", mac="aa:00:00:00:00:01", ip="192.0.2.9"),
+        Nic(uuid="n1", mac="aa:00:00:00:00:02", name="lan", nicparams={"mode": "routed"}),
+    ]
+    return make_instance(
+        config,
+        "web.example.com",
+        os="debian+big",
+        disks=disks,
+        nics=nics,
+        hypervisor="kvm",
+        secondary_nodes=["n2", "n3"],
+    )
 
 
 def environment(config, definition, **values):
     instance = web(config)
-    return osdef.environment(definition, osdef.Subject(**{
-        "instance": instance,
-        "beparams": config.beparams(instance), "hvparams": config.hvparams(instance),
-        "disk_paths": ["/x", "/dev/vg/lv"], "nicparams": [*map(config.nicparams, instance.nics)],
-        **values}))
+    return osdef.environment(
+        definition,
+        osdef.Subject(
+            **{
+                "instance": instance,
+                "beparams": config.beparams(instance),
+                "hvparams": config.hvparams(instance),
+                "disk_paths": ["/x", "/dev/vg/lv"],
+                "nicparams": [*map(config.nicparams, instance.nics)],
+                **values,
+            }
+        ),
+    )
 
 
 def test_the_environment_has_what_no_recording_has(config, tmp_path):
     """``test_osdef_recorded`` compares the rest with Ganeti's."""
-    found = environment(config, make_os(tmp_path / "debian", variants_list="big\n"),
-                        osparams={"dhcp": "yes", "root-size": 8}, debug_level=3)
+    found = environment(
+        config,
+        make_os(tmp_path / "debian", variants_list="big\n"),
+        osparams={"dhcp": "yes", "root-size": 8},
+        debug_level=3,
+    )
     expected = {
-        "OS_VARIANT": "big", "DEBUG_LEVEL": "3", "INSTANCE_SECONDARY_NODES": "n2 n3",
-        "HYPERVISOR": "kvm", "DISK_1_ACCESS": "ro", "DISK_1_PATH": "/dev/vg/lv",
-        "DISK_1_BACKEND_TYPE": "block", "OSP_DHCP": "yes", "OSP_ROOT_SIZE": "8"}
+        "OS_VARIANT": "big",
+        "DEBUG_LEVEL": "3",
+        "INSTANCE_SECONDARY_NODES": "n2 n3",
+        "HYPERVISOR": "kvm",
+        "DISK_1_ACCESS": "ro",
+        "DISK_1_PATH": "/dev/vg/lv",
+        "DISK_1_BACKEND_TYPE": "block",
+        "OSP_DHCP": "yes",
+        "OSP_ROOT_SIZE": "8",
+    }
     assert {name: found.get(name) for name in expected} == expected
     assert not {"NIC_1_BRIDGE", "NIC_1_IP", "DISK_1_NAME", "INSTANCE_REINSTALL"} & found.keys()
 
 
 # -- running ---------------------------------------------------------------------------------
+
 
 def job(cancel=None):
     return JobRun(7, cancel or threading.Event(), begin=lambda: None, log=lambda kind, text: None)
@@ -217,13 +283,21 @@ def canceled():
 @pytest.fixture
 def run_create(config, tmp_path):
     """Runs a create script of one line for an instance without disks; answers its log."""
+
     def run(line, of=None, reinstall=False, hidden=None):
         definition = make_os(tmp_path / "os/noop", line)
         instance = make_instance(config, "web")
-        osdef.run_create(definition, osdef.Subject(instance, osparams=hidden or {}),
-                         config.paths, of or job(), reinstall=reinstall, hidden=hidden or {})
-        name, = os.listdir(config.paths.os_log_dir)
+        osdef.run_create(
+            definition,
+            osdef.Subject(instance, osparams=hidden or {}),
+            config.paths,
+            of or job(),
+            reinstall=reinstall,
+            hidden=hidden or {},
+        )
+        (name,) = os.listdir(config.paths.os_log_dir)
         return name, Path(f"{config.paths.os_log_dir}/{name}").read_text()
+
     return run
 
 
@@ -239,8 +313,11 @@ def test_a_script_knows_that_it_reinstalls(run_create):
 
 
 def test_a_failure_quotes_the_end_of_the_log(run_create):
-    with pytest.raises(errors.OpExecError, match=r"(?s)'noop' failed for 'web' \(exit code 4\).*"
-                                                 r"add-noop-web-.*last lines:\nno disk$"):
+    with pytest.raises(
+        errors.OpExecError,
+        match=r"(?s)'noop' failed for 'web' \(exit code 4\).*"
+        r"add-noop-web-.*last lines:\nno disk$",
+    ):
         run_create("echo no disk; exit 4")
 
 
@@ -271,18 +348,23 @@ def test_children_of_a_script_that_failed_end_wherever_they_hide(run_create, tmp
     os.mkfifo(tmp_path / "alive")
     reader = os.open(tmp_path / "alive", os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(errors.OpExecError):
-        run_create(f"exec 9>{tmp_path}/alive; setsid sleep 1000 >/dev/null 2>&1 & "
-                   f"echo >{tmp_path}/alive; exit 1")
+        run_create(
+            f"exec 9>{tmp_path}/alive; setsid sleep 1000 >/dev/null 2>&1 & "
+            f"echo >{tmp_path}/alive; exit 1"
+        )
     assert (os.read(reader, 2), os.read(reader, 1)) == (b"\n", b""), "it still holds its end"
     os.close(reader)
 
 
 # -- the names of logs -------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("os_name", ["noop", "o" * 128 + "+" + "v" * 128])
 def test_the_name_of_a_log_fits_into_a_files(config, os_name):
-    logs = {osdef.log_of("reinstall", os_name, name, config.paths, 10 ** 18)
-            for name in ("a" * 253, "a" * 252 + "b", "web")}
+    logs = {
+        osdef.log_of("reinstall", os_name, name, config.paths, 10**18)
+        for name in ("a" * 253, "a" * 252 + "b", "web")
+    }
     assert len(logs) == 3
     for log in logs:
         Path(log).touch()
@@ -295,29 +377,51 @@ def test_short_names_are_whole_in_the_name_of_a_log(config):
 
 # -- checking values ---------------------------------------------------------------------------
 
+
 def verify(tmp_path, line, parameters=None, hidden=None, of=None, version="20\n"):
-    definition = make_os(tmp_path / "os/linux", verify=line, variants_list="big\n",
-                         ganeti_api_version=version)
-    osdef.run_verify(definition, "linux+big", {**(parameters or {}), **(hidden or {})}, of,
-                     hidden=hidden or {})
+    definition = make_os(
+        tmp_path / "os/linux", verify=line, variants_list="big\n", ganeti_api_version=version
+    )
+    osdef.run_verify(
+        definition, "linux+big", {**(parameters or {}), **(hidden or {})}, of, hidden=hidden or {}
+    )
 
 
 def test_verify_sees_parameters_and_no_instance(tmp_path):
-    verify(tmp_path, f"{{ echo $#$1; pwd; env -u PWD -u _ -u SHLVL -u OLDPWD; }} >{tmp_path}/out",
-           {"dhcp": "yes"}, {"pw": "x"}, job())
-    assert sorted((tmp_path / "out").read_text().splitlines()) == sorted([
-        "1parameters", f"{tmp_path}/os/linux", "PATH=/sbin:/bin:/usr/sbin:/usr/bin",
-        "OS_API_VERSION=20", "OS_NAME=linux", "OS_VARIANT=big", "DEBUG_LEVEL=0",
-        "OSP_DHCP=yes", "OSP_PW=x"])
+    verify(
+        tmp_path,
+        f"{{ echo $#$1; pwd; env -u PWD -u _ -u SHLVL -u OLDPWD; }} >{tmp_path}/out",
+        {"dhcp": "yes"},
+        {"pw": "x"},
+        job(),
+    )
+    assert sorted((tmp_path / "out").read_text().splitlines()) == sorted(
+        [
+            "1parameters",
+            f"{tmp_path}/os/linux",
+            "PATH=/sbin:/bin:/usr/sbin:/usr/bin",
+            "OS_API_VERSION=20",
+            "OS_NAME=linux",
+            "OS_VARIANT=big",
+            "DEBUG_LEVEL=0",
+            "OSP_DHCP=yes",
+            "OSP_PW=x",
+        ]
+    )
 
 
-@pytest.mark.parametrize("line, words", [
-    ("echo first; echo no such image >&2; exit 3",
-     r"'linux\+big', which checks .*\(exit code 3\), last lines:\nfirst\nno such image$"),
-    ("exit 1", r"\(exit code 1\) and says nothing$"),
-    ("kill -9 $$", "killed by signal 9"),
-    ("echo with $OSP_PW; exit 1", "with <redacted>$"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        (
+            "echo first; echo no such image >&2; exit 3",
+            r"'linux\+big', which checks .*\(exit code 3\), last lines:\nfirst\nno such image$",
+        ),
+        ("exit 1", r"\(exit code 1\) and says nothing$"),
+        ("kill -9 $$", "killed by signal 9"),
+        ("echo with $OSP_PW; exit 1", "with <redacted>$"),
+    ],
+)
 def test_what_verify_says_is_in_the_error(tmp_path, line, words):
     with pytest.raises(errors.OpExecError, match=words):
         verify(tmp_path, line, hidden={"pw": "hush"}, of=job())

@@ -12,9 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from testutils_lu import LUTestCase
-
 from ganeti import opcodes
+from testutils_lu import LUTestCase
 
 RECORDED = json.loads((Path(__file__).parent / "data/os-environments.json").read_text())
 
@@ -26,9 +25,11 @@ number=$(ls runs | wc -l)
 NAME = "inst1.example.com"
 
 #: What differs by nature, wherever it is.
-BY_NATURE = [(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
-             (r"aa(:[0-9a-f]{2}){5}", "MAC"),
-             (r"^1[0-9]{9}\.[0-9]+$", "TIME")]
+BY_NATURE = [
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+    (r"aa(:[0-9a-f]{2}){5}", "MAC"),
+    (r"^1[0-9]{9}\.[0-9]+$", "TIME"),
+]
 
 
 class TestRecorded(LUTestCase):
@@ -36,21 +37,32 @@ class TestRecorded(LUTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.change(self.config.cluster, enabled_hypervisors=["fake", "kvm"],
-                    nicparams={"default": {"mode": "bridged", "link": "br0", "vlan": ""}})
+        self.change(
+            self.config.cluster,
+            enabled_hypervisors=["fake", "kvm"],
+            nicparams={"default": {"mode": "bridged", "link": "br0", "vlan": ""}},
+        )
 
     def test_every_script_sees_what_it_sees_with_ganeti(self) -> None:
         for case in RECORDED["cases"]:
             with self.subTest(case["words"]):
-                self.assertEqual(self.runs_of(case), [
-                    (run["script"], run["arguments"], self.normal(run["environment"]))
-                    for run in case["runs"]])
+                self.assertEqual(
+                    self.runs_of(case),
+                    [
+                        (run["script"], run["arguments"], self.normal(run["environment"]))
+                        for run in case["runs"]
+                    ],
+                )
 
     def test_the_recording_has_what_differs_between_versions(self) -> None:
-        seen = {(run["environment"]["OS_API_VERSION"], run["script"])
-                for case in RECORDED["cases"] for run in case["runs"]}
-        self.assertEqual(seen, {("10", "create"), ("15", "create"), ("20", "create"),
-                                ("20", "verify")})
+        seen = {
+            (run["environment"]["OS_API_VERSION"], run["script"])
+            for case in RECORDED["cases"]
+            for run in case["runs"]
+        }
+        self.assertEqual(
+            seen, {("10", "create"), ("15", "create"), ("20", "create"), ("20", "verify")}
+        )
 
     def runs_of(self, case: dict[str, Any]) -> list[tuple[str, list[str], dict[str, str]]]:
         for name in RECORDED["definitions"]:
@@ -60,13 +72,20 @@ class TestRecorded(LUTestCase):
             self.run_op(opcodes.OpInstanceReinstall(instance_name=NAME, **case["reinstall"]))
         self.run_op(opcodes.OpInstanceRemove(instance_name=NAME, ignore_failures=True))
         folder = Path(f"{self.paths.os_search_path[0]}/runs")
-        found = [(folder / str(number)).read_text().partition("\n")
-                 for number in range(len(os.listdir(folder)))]
+        found = [
+            (folder / str(number)).read_text().partition("\n")
+            for number in range(len(os.listdir(folder)))
+        ]
         for file in folder.iterdir():
             file.unlink()
-        return [(head.split()[0], head.split()[1:],
-                 self.normal(dict(word.split("=", 1) for word in rest.split("\0") if word)))
-                for head, _, rest in found]
+        return [
+            (
+                head.split()[0],
+                head.split()[1:],
+                self.normal(dict(word.split("=", 1) for word in rest.split("\0") if word)),
+            )
+            for head, _, rest in found
+        ]
 
     def define(self, name: str) -> None:
         """The definition that was recorded; all of them keep their runs in one folder."""

@@ -8,12 +8,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_paths
-from testutils_daemon import DaemonCluster
 
 from ganeti import other_ganeti, pathutils
 from ganeti.other_ganeti import evidence
 from ganeti.utils import procfs
+from testutils import make_cluster, make_paths
+from testutils_daemon import DaemonCluster
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def serving(path):
 
 
 # -- nothing ------------------------------------------------------------------------------
+
 
 def test_an_empty_machine_and_an_installed_package_are_no_sign(paths, tmp_path):
     assert evidence(paths) == evidence(make_paths(tmp_path / "missing")) == ""
@@ -76,16 +77,24 @@ def test_our_own_master_at_work_is_no_sign(tmp_path):
 
 # -- files --------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", [*other_ganeti.FILES, *(f"queue/{name}" for name in
-                                                         other_ganeti.QUEUE_FILES)])
+
+@pytest.mark.parametrize(
+    "name", [*other_ganeti.FILES, *(f"queue/{name}" for name in other_ganeti.QUEUE_FILES)]
+)
 def test_a_file_of_ganeti_is_a_sign(paths, name):
     write(f"{paths.lib_dir}/{name}")
     assert evidence(paths) == f"{paths.lib_dir}/{name} exists"
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.symlink_to("/nonexistent"), lambda path: path.mkdir(),
-    lambda path: path.symlink_to(path), os.mkfifo])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("/nonexistent"),
+        lambda path: path.mkdir(),
+        lambda path: path.symlink_to(path),
+        os.mkfifo,
+    ],
+)
 def test_a_name_of_ganeti_is_a_sign_whatever_has_it(paths, make):
     make(Path(paths.lib_dir, "config.data"))
     assert "config.data exists" in evidence(paths)
@@ -104,18 +113,24 @@ def test_what_may_not_be_looked_at_is_a_sign(paths):
     sign = other_ganeti.find(paths)
     assert isinstance(sign.error, PermissionError) and sign.error.filename in sign.words
     assert "cannot be examined: Permission denied" in sign.words
-    assert sign.refusal("") == (f"cannot tell whether this machine belongs to a Ganeti cluster "
-                                f"({sign.words}), so nothing was changed: run it as root")
+    assert sign.refusal("") == (
+        f"cannot tell whether this machine belongs to a Ganeti cluster "
+        f"({sign.words}), so nothing was changed: run it as root"
+    )
     write(paths.pid_file("ganeti-mond"), "1\n")
     write(paths.ssconf("cluster_name"), "c\n")
     assert "ssconf_cluster_name exists" in evidence(paths), "what is certain comes first"
 
 
-@pytest.mark.parametrize("files, sign", [
-    ({"cluster_name": "c\n"}, "ssconf_cluster_name exists"),
-    ({"master_node": "n\n", "release_version": "2.0.6\n"}, "ssconf_master_node exists"),
-    ({"cluster_name": "c\n", "master_candidates_certs": "x=y\n"}, "certs names nodes"),
-    ({"cluster_name": "c\n", "master_candidates_certs": ""}, "")])
+@pytest.mark.parametrize(
+    "files, sign",
+    [
+        ({"cluster_name": "c\n"}, "ssconf_cluster_name exists"),
+        ({"master_node": "n\n", "release_version": "2.0.6\n"}, "ssconf_master_node exists"),
+        ({"cluster_name": "c\n", "master_candidates_certs": "x=y\n"}, "certs names nodes"),
+        ({"cluster_name": "c\n", "master_candidates_certs": ""}, ""),
+    ],
+)
 def test_ssconf_files_that_ours_did_not_write_are_a_sign(paths, files, sign):
     for key, text in files.items():
         write(paths.ssconf(key), text)
@@ -124,6 +139,7 @@ def test_ssconf_files_that_ours_did_not_write_are_a_sign(paths, files, sign):
 
 
 # -- processes ----------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("name", [*other_ganeti.SOCKETS])
 def test_a_socket_that_somebody_serves_is_a_sign(paths, name):
@@ -144,7 +160,7 @@ def test_a_daemon_of_ganeti_that_holds_its_lock_is_a_sign(paths, name):
     write(path, "1234567\n")
     assert evidence(paths) == "", "it is dead"
     ready, child = os.pipe(), os.fork()
-    if child == 0:                              # locks are a process's own
+    if child == 0:  # locks are a process's own
         fcntl.lockf(os.open(path, os.O_RDWR), fcntl.LOCK_EX)
         os.write(ready[1], b"x")
         signal.pause()
@@ -171,6 +187,7 @@ def test_names_that_are_ours_too_are_no_sign(paths, name):
 
 # -- places -------------------------------------------------------------------------------
 
+
 def test_the_usual_places_count_wherever_ours_is_configured(tmp_path, monkeypatch):
     usual = tmp_path / "usual"
     monkeypatch.setattr(other_ganeti, "USUAL_PLACES", (str(usual),))
@@ -196,10 +213,13 @@ def test_looking_changes_nothing(paths):
     before = {path: path.lstat() for path in Path(paths.root).rglob("*")}
     evidence(paths)
     after = {path: path.lstat() for path in Path(paths.root).rglob("*")}
-    assert {path: (found.st_mtime_ns, found.st_mode) for path, found in before.items()} \
-        == {path: (found.st_mtime_ns, found.st_mode) for path, found in after.items()}
+    assert {path: (found.st_mtime_ns, found.st_mode) for path, found in before.items()} == {
+        path: (found.st_mtime_ns, found.st_mode) for path, found in after.items()
+    }
 
 
 def test_a_refusal_is_one_line(paths):
-    assert other_ganeti.Sign(paths, "X exists").refusal("do Y") \
+    assert (
+        other_ganeti.Sign(paths, "X exists").refusal("do Y")
         == "this machine belongs to a Ganeti cluster (X exists), so nothing was changed: do Y"
+    )

@@ -5,47 +5,59 @@ import pytest
 from ganeti import errors, params
 
 
-@pytest.mark.parametrize("given, expected", [
-    ({"memory": 512}, {"minmem": 512, "maxmem": 512}),
-    ({"memory": "1G", "maxmem": "2G"}, {"minmem": 1024, "maxmem": 1024}),
-    ({"memory": 256, "minmem": 128, "maxmem": 512}, {"minmem": 256, "maxmem": 256}),
-    ({"memory": 256, "minmem": None, "maxmem": "junk"}, {"minmem": 256, "maxmem": 256}),
-    ({"memory": 256.0, "vcpus": 2.0}, {"minmem": 256, "maxmem": 256, "vcpus": 2}),
-    ({"memory": 129}, {"minmem": 132, "maxmem": 132}),
-    ({"maxmem": "0.2g"}, {"maxmem": 208}),
-    ({"vcpus": 2.5, "spindle_use": True}, {"vcpus": 2, "spindle_use": 1}),
-    ({"auto_balance": None, "always_failover": 5},
-     {"auto_balance": False, "always_failover": True}),
-    ({"auto_balance": "", "always_failover": 0.0},
-     {"auto_balance": False, "always_failover": False}),
-    ({"minmem": "512M"}, {"minmem": 512}),
-    ({"vcpus": "2"}, {"vcpus": 2}),
-    ({"auto_balance": "False", "always_failover": True},
-     {"auto_balance": False, "always_failover": True}),
-    ({"vcpus": "auto", "memory": "auto"}, {}),
-    ({"memory": "auto", "minmem": 256}, {"minmem": 256}),
-    ({}, {}),
-])
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"memory": 512}, {"minmem": 512, "maxmem": 512}),
+        ({"memory": "1G", "maxmem": "2G"}, {"minmem": 1024, "maxmem": 1024}),
+        ({"memory": 256, "minmem": 128, "maxmem": 512}, {"minmem": 256, "maxmem": 256}),
+        ({"memory": 256, "minmem": None, "maxmem": "junk"}, {"minmem": 256, "maxmem": 256}),
+        ({"memory": 256.0, "vcpus": 2.0}, {"minmem": 256, "maxmem": 256, "vcpus": 2}),
+        ({"memory": 129}, {"minmem": 132, "maxmem": 132}),
+        ({"maxmem": "0.2g"}, {"maxmem": 208}),
+        ({"vcpus": 2.5, "spindle_use": True}, {"vcpus": 2, "spindle_use": 1}),
+        (
+            {"auto_balance": None, "always_failover": 5},
+            {"auto_balance": False, "always_failover": True},
+        ),
+        (
+            {"auto_balance": "", "always_failover": 0.0},
+            {"auto_balance": False, "always_failover": False},
+        ),
+        ({"minmem": "512M"}, {"minmem": 512}),
+        ({"vcpus": "2"}, {"vcpus": 2}),
+        (
+            {"auto_balance": "False", "always_failover": True},
+            {"auto_balance": False, "always_failover": True},
+        ),
+        ({"vcpus": "auto", "memory": "auto"}, {}),
+        ({"memory": "auto", "minmem": 256}, {"minmem": 256}),
+        ({}, {}),
+    ],
+)
 def test_backend_parameters_are_read(given, expected):
     assert params.check_beparams(given) == expected
 
 
-@pytest.mark.parametrize("given, words", [
-    ({"cpus": 2}, "Unknown parameter 'cpus'"),
-    ({"vcpus": "two"}, "'vcpus'"),
-    ({"vcpus": "2.0"}, "'vcpus'"),
-    ({"vcpus": "default"}, "'vcpus'"),
-    ({"vcpus": 1e300}, "'vcpus'"),
-    ({"vcpus": float("inf")}, "'vcpus'"),
-    ({"vcpus": None}, "'vcpus'"),
-    ({"memory": "much"}, "'minmem'"),
-    ({"memory": -1}, "'minmem'"),
-    ({"auto_balance": "maybe"}, "'auto_balance'"),
-    ({"auto_balance": "yes"}, "'auto_balance'"),
-    ({"memory": None}, "'minmem'"),
-    ({"memory": True}, "'minmem'"),
-    ({"vcpus": {}}, "'vcpus'"),
-])
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"cpus": 2}, "Unknown parameter 'cpus'"),
+        ({"vcpus": "two"}, "'vcpus'"),
+        ({"vcpus": "2.0"}, "'vcpus'"),
+        ({"vcpus": "default"}, "'vcpus'"),
+        ({"vcpus": 1e300}, "'vcpus'"),
+        ({"vcpus": float("inf")}, "'vcpus'"),
+        ({"vcpus": None}, "'vcpus'"),
+        ({"memory": "much"}, "'minmem'"),
+        ({"memory": -1}, "'minmem'"),
+        ({"auto_balance": "maybe"}, "'auto_balance'"),
+        ({"auto_balance": "yes"}, "'auto_balance'"),
+        ({"memory": None}, "'minmem'"),
+        ({"memory": True}, "'minmem'"),
+        ({"vcpus": {}}, "'vcpus'"),
+    ],
+)
 def test_wrong_types_and_names_are_told_by_name(given, words):
     with pytest.raises(errors.TypeEnforcementError, match=words):
         params.check_beparams(given)
@@ -73,42 +85,49 @@ def test_every_default_passes_its_own_check():
     assert params.check_nicparams(params.defaults(params.NIC))
     assert params.check_ndparams(params.defaults(params.NODE))
     for template, table in params.DISK.items():
-        assert params.check_diskparams(template, params.defaults(table)) \
-            == params.defaults(table)
+        assert params.check_diskparams(template, params.defaults(table)) == params.defaults(table)
 
 
-@pytest.mark.parametrize("hypervisor, given, error", [
-    ("fake", {"nonsense": 1}, errors.TypeEnforcementError),
-    ("fake", {"kernel_path": "/boot/x"}, errors.HypervisorError),
-    ("fake", {"bootloader_path": "/boot/x"}, errors.HypervisorError),
-    ("fake", {"migration_mode": "sometimes"}, errors.HypervisorError),
-    ("fake", {"acpi": "yes"}, errors.TypeEnforcementError),
-    ("fake", {"num_ttys": "x"}, errors.TypeEnforcementError),
-    ("kvm", {"acpi": "yes"}, errors.TypeEnforcementError),
-    ("kvm", {"acpi": "default"}, errors.TypeEnforcementError),
-    ("kvm", {"kernel_args": 5}, errors.TypeEnforcementError),
-    ("kvm", {"kernel_args": "a\nb"}, errors.TypeEnforcementError),
-    ("kvm", {"kernel_path": "boot/vmlinuz"}, errors.HypervisorError),
-    ("kvm", {"kvm_path": ""}, errors.HypervisorError),
-    ("kvm", {"cpu_mask": "3-1"}, errors.HypervisorError),
-    ("kvm", {"cdrom_image_path": "image.iso"}, errors.HypervisorError),
-    ("kvm", {"migration_port": 0}, errors.HypervisorError),
-    ("kvm", {"virtio_net_queues": 9}, errors.HypervisorError),
-])
+@pytest.mark.parametrize(
+    "hypervisor, given, error",
+    [
+        ("fake", {"nonsense": 1}, errors.TypeEnforcementError),
+        ("fake", {"kernel_path": "/boot/x"}, errors.HypervisorError),
+        ("fake", {"bootloader_path": "/boot/x"}, errors.HypervisorError),
+        ("fake", {"migration_mode": "sometimes"}, errors.HypervisorError),
+        ("fake", {"acpi": "yes"}, errors.TypeEnforcementError),
+        ("fake", {"num_ttys": "x"}, errors.TypeEnforcementError),
+        ("kvm", {"acpi": "yes"}, errors.TypeEnforcementError),
+        ("kvm", {"acpi": "default"}, errors.TypeEnforcementError),
+        ("kvm", {"kernel_args": 5}, errors.TypeEnforcementError),
+        ("kvm", {"kernel_args": "a\nb"}, errors.TypeEnforcementError),
+        ("kvm", {"kernel_path": "boot/vmlinuz"}, errors.HypervisorError),
+        ("kvm", {"kvm_path": ""}, errors.HypervisorError),
+        ("kvm", {"cpu_mask": "3-1"}, errors.HypervisorError),
+        ("kvm", {"cdrom_image_path": "image.iso"}, errors.HypervisorError),
+        ("kvm", {"migration_port": 0}, errors.HypervisorError),
+        ("kvm", {"virtio_net_queues": 9}, errors.HypervisorError),
+    ],
+)
 def test_wrong_hypervisor_parameters_are_refused(hypervisor, given, error):
     with pytest.raises(error, match=next(iter(given))):
         params.check_hvparams(hypervisor, given)
 
 
-@pytest.mark.parametrize("given, expected", [
-    ({"kernel_path": ""}, {"kernel_path": ""}),
-    ({"root_path": None}, {"root_path": None}),
-    ({"initrd_path": False}, {"initrd_path": ""}),
-    ({"cpu_mask": "0,2-3:all"}, {"cpu_mask": "0,2-3:all"}),
-    ({"cdrom_image_path": "https://example.com/a.iso"},
-     {"cdrom_image_path": "https://example.com/a.iso"}),
-    ({"disk_cache": "default", "cpu_cores": 2.0}, {"disk_cache": "default", "cpu_cores": 2}),
-])
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"kernel_path": ""}, {"kernel_path": ""}),
+        ({"root_path": None}, {"root_path": None}),
+        ({"initrd_path": False}, {"initrd_path": ""}),
+        ({"cpu_mask": "0,2-3:all"}, {"cpu_mask": "0,2-3:all"}),
+        (
+            {"cdrom_image_path": "https://example.com/a.iso"},
+            {"cdrom_image_path": "https://example.com/a.iso"},
+        ),
+        ({"disk_cache": "default", "cpu_cores": 2.0}, {"disk_cache": "default", "cpu_cores": 2}),
+    ],
+)
 def test_hypervisor_parameters_are_read(given, expected):
     assert params.check_hvparams("kvm", given) == expected
 
@@ -120,8 +139,10 @@ def test_an_unknown_nic_mode_is_wrong_input(given):
 
 
 def test_node_parameters_are_read():
-    assert params.check_ndparams({"cpu_speed": "1.5", "ovs_name": None}) \
-        == {"cpu_speed": 1.5, "ovs_name": None}
+    assert params.check_ndparams({"cpu_speed": "1.5", "ovs_name": None}) == {
+        "cpu_speed": 1.5,
+        "ovs_name": None,
+    }
     for wrong in ("fast", float("nan"), None):
         with pytest.raises(errors.TypeEnforcementError, match="cpu_speed"):
             params.check_ndparams({"cpu_speed": wrong})
@@ -140,30 +161,40 @@ def test_later_values_are_the_stronger_ones():
     assert base == {"a": 1, "b": 1, "c": 1}
 
 
-@pytest.mark.parametrize("problem, given, unset, words", [
-    (params.beparams_problem, {"vcpus": "x"}, (), "'vcpus' (value 'x') is not a valid integer"),
-    (params.beparams_problem, {"memory": "x", "minmem": 1}, (), "'memory'"),
-    (params.beparams_problem, {"memory": None}, (), "'memory' (value null)"),
-    (params.beparams_problem, {"memory": None, "minmem": "x"}, params.AT_BACKEND_CHANGE,
-     "'minmem'"),
-    (params.beparams_problem, {"memory": "auto"}, params.AT_BACKEND_CHANGE, "'memory'"),
-    (params.hvparams_problem, {"kernel_path": None}, params.AT_CHANGE, "'kernel_path'"),
-    (params.hvparams_problem, {"num_ttys": "x"}, (), "'num_ttys'"),
-    (params.ndparams_problem, {"ssh_port": [22]}, (), "'ssh_port'"),
-])
+@pytest.mark.parametrize(
+    "problem, given, unset, words",
+    [
+        (params.beparams_problem, {"vcpus": "x"}, (), "'vcpus' (value 'x') is not a valid integer"),
+        (params.beparams_problem, {"memory": "x", "minmem": 1}, (), "'memory'"),
+        (params.beparams_problem, {"memory": None}, (), "'memory' (value null)"),
+        (
+            params.beparams_problem,
+            {"memory": None, "minmem": "x"},
+            params.AT_BACKEND_CHANGE,
+            "'minmem'",
+        ),
+        (params.beparams_problem, {"memory": "auto"}, params.AT_BACKEND_CHANGE, "'memory'"),
+        (params.hvparams_problem, {"kernel_path": None}, params.AT_CHANGE, "'kernel_path'"),
+        (params.hvparams_problem, {"num_ttys": "x"}, (), "'num_ttys'"),
+        (params.ndparams_problem, {"ssh_port": [22]}, (), "'ssh_port'"),
+    ],
+)
 def test_the_value_of_a_wrong_type_is_told(problem, given, unset, words):
     assert words in problem(given, unset)
 
 
-@pytest.mark.parametrize("problem, given, unset", [
-    (params.beparams_problem, {"memory": 256, "minmem": "junk"}, ()),
-    (params.beparams_problem, {"memory": "default", "vcpus": None}, params.AT_BACKEND_CHANGE),
-    (params.beparams_problem, {"of_a_later_release": []}, ()),
-    (params.beparams_problem, {"vcpus": 0}, ()),            # of the right type
-    (params.hvparams_problem, {"cpu_cores": "default", "acpi": None}, params.AT_CHANGE),
-    (params.hvparams_problem, {"kernel_args": "a\nb", "kernel_path": False}, ()),
-    (params.ndparams_problem, {"cpu_speed": "1.5", "ovs_link": None}, ()),
-])
+@pytest.mark.parametrize(
+    "problem, given, unset",
+    [
+        (params.beparams_problem, {"memory": 256, "minmem": "junk"}, ()),
+        (params.beparams_problem, {"memory": "default", "vcpus": None}, params.AT_BACKEND_CHANGE),
+        (params.beparams_problem, {"of_a_later_release": []}, ()),
+        (params.beparams_problem, {"vcpus": 0}, ()),  # of the right type
+        (params.hvparams_problem, {"cpu_cores": "default", "acpi": None}, params.AT_CHANGE),
+        (params.hvparams_problem, {"kernel_args": "a\nb", "kernel_path": False}, ()),
+        (params.ndparams_problem, {"cpu_speed": "1.5", "ovs_link": None}, ()),
+    ],
+)
 def test_what_some_job_takes_is_no_problem(problem, given, unset):
     assert problem(given, unset) is None
 

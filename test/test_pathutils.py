@@ -30,9 +30,16 @@ def test_an_entry_is_one_component(name):
     assert pathutils.inside("/srv", "a") == "/srv/a"
 
 
-@pytest.mark.parametrize("path, below", [
-    ("/srv/a", True), ("/srv/a/../b", True), ("/srv", False), ("/srv/../etc", False),
-    ("/srvx/a", False)])
+@pytest.mark.parametrize(
+    "path, below",
+    [
+        ("/srv/a", True),
+        ("/srv/a/../b", True),
+        ("/srv", False),
+        ("/srv/../etc", False),
+        ("/srvx/a", False),
+    ],
+)
 def test_below(path, below):
     assert pathutils.is_below(path, "/srv") is below
 
@@ -42,5 +49,7 @@ def test_what_becomes_a_file_is_made_beside_it():
 
 
 def test_databases_that_are_kept_lie_beside_the_present_one():
-    assert Paths().kept_db("damaged", "20260131-120000") \
+    assert (
+        Paths().kept_db("damaged", "20260131-120000")
         == "/var/lib/ganeti/master.db.damaged-20260131-120000"
+    )

@@ -7,17 +7,28 @@ from ganeti.constants import ResultStatus
 from ganeti.errors import ParameterError
 from ganeti.qfilter import Access, Comparison
 
-ROW = {"name": "web1.example.com", "size": 512, "load": 1.5, "up": True, "down": False,
-       "tags": ["a", "b"], "sizes": [1, 2], "ips": [None, "10.0.0.1"], "none": None,
-       "start": (100, 999_999), "other": {"a": 1}}
+ROW = {
+    "name": "web1.example.com",
+    "size": 512,
+    "load": 1.5,
+    "up": True,
+    "down": False,
+    "tags": ["a", "b"],
+    "sizes": [1, 2],
+    "ips": [None, "10.0.0.1"],
+    "none": None,
+    "start": (100, 999_999),
+    "other": {"a": 1},
+}
 KINDS = {"name": Comparison.HOST_NAME, "start": Comparison.SECONDS}
 
 
 def access(name):
     if name == "bogus":
         raise ParameterError("no field bogus")
-    return Access(lambda row: row.get(name, ResultStatus.UNAVAIL),
-                  KINDS.get(name, Comparison.PLAIN))
+    return Access(
+        lambda row: row.get(name, ResultStatus.UNAVAIL), KINDS.get(name, Comparison.PLAIN)
+    )
 
 
 def passes(data, row=ROW):
@@ -29,32 +40,79 @@ TRUE = ["==", "size", 512]
 FALSE = ["!", TRUE]
 
 
-@pytest.mark.parametrize("data", [
-    None, TRUE, ["=", "size", 512], ["!=", "size", 3], ["<", "size", 513], ["<=", "size", 512],
-    [">", "load", 1], [">=", "load", 1], ["==", "size", 512.0], ["<", "size", 10 ** 30],
-    ["&"], ["&", TRUE, TRUE], ["|", FALSE, TRUE], ["!", ["|"]], ["!", FALSE], ["&", None],
-    ["?", "up"], ["!", ["?", "down"]],
-    ["=~", "name", "^web"], ["=~", "name", "example"], ["=~", "name", ""],
-    ["=[]", "tags", "b"], ["=[]", "sizes", 2], ["=[]", "ips", "10.0.0.1"],
-    ["==", "name", "web1"], ["==", "name", "web1.example"], ["==", "name", "web1.example.com"],
-    ["<", "name", "web2"], ["==", "start", 100], [">=", "start", 100], ["<", "start", 101]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        TRUE,
+        ["=", "size", 512],
+        ["!=", "size", 3],
+        ["<", "size", 513],
+        ["<=", "size", 512],
+        [">", "load", 1],
+        [">=", "load", 1],
+        ["==", "size", 512.0],
+        ["<", "size", 10**30],
+        ["&"],
+        ["&", TRUE, TRUE],
+        ["|", FALSE, TRUE],
+        ["!", ["|"]],
+        ["!", FALSE],
+        ["&", None],
+        ["?", "up"],
+        ["!", ["?", "down"]],
+        ["=~", "name", "^web"],
+        ["=~", "name", "example"],
+        ["=~", "name", ""],
+        ["=[]", "tags", "b"],
+        ["=[]", "sizes", 2],
+        ["=[]", "ips", "10.0.0.1"],
+        ["==", "name", "web1"],
+        ["==", "name", "web1.example"],
+        ["==", "name", "web1.example.com"],
+        ["<", "name", "web2"],
+        ["==", "start", 100],
+        [">=", "start", 100],
+        ["<", "start", 101],
+    ],
+)
 def test_passes(data):
     assert passes(data)
 
 
-@pytest.mark.parametrize("data", [
-    FALSE, ["!=", "size", 512], ["<", "size", 512], [">", "load", 2], ["|"], ["&", TRUE, FALSE],
-    ["|", FALSE, FALSE], ["!", None], ["?", "down"], ["=~", "name", "^example"],
-    ["=~", "name", "WEB"], ["=[]", "tags", "c"], ["=[]", "tags", 1], ["=[]", "sizes", "1"],
-    ["==", "name", "web"], ["==", "name", "WEB1"], ["!=", "name", "web1"],
-    ["<=", "name", "web1"], ["==", "start", 101], [">", "start", 100]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        FALSE,
+        ["!=", "size", 512],
+        ["<", "size", 512],
+        [">", "load", 2],
+        ["|"],
+        ["&", TRUE, FALSE],
+        ["|", FALSE, FALSE],
+        ["!", None],
+        ["?", "down"],
+        ["=~", "name", "^example"],
+        ["=~", "name", "WEB"],
+        ["=[]", "tags", "c"],
+        ["=[]", "tags", 1],
+        ["=[]", "sizes", "1"],
+        ["==", "name", "web"],
+        ["==", "name", "WEB1"],
+        ["!=", "name", "web1"],
+        ["<=", "name", "web1"],
+        ["==", "start", 101],
+        [">", "start", 100],
+    ],
+)
 def test_does_not_pass(data):
     assert not passes(data)
 
 
-@pytest.mark.parametrize("data", [
-    ["==", "gone", "x"], ["<", "gone", 3], ["=~", "gone", "x"], ["=[]", "gone", 1],
-    ["?", "gone"]])
+@pytest.mark.parametrize(
+    "data",
+    [["==", "gone", "x"], ["<", "gone", 3], ["=~", "gone", "x"], ["=[]", "gone", 1], ["?", "gone"]],
+)
 def test_a_cell_without_value_passes_every_comparison(data):
     assert passes(data)
 
@@ -63,11 +121,27 @@ def test_but_not_that_it_differs():
     assert not passes(["!=", "gone", "x"])
 
 
-@pytest.mark.parametrize("data", [
-    ["==", "size", "512"], ["<", "name", 3], ["!=", "name", 3], ["==", "up", "true"],
-    ["==", "up", 1], ["==", "tags", "a"], ["==", "other", "a"], ["==", "none", "x"],
-    ["==", "start", "x"], ["=~", "size", "5"], ["=~", "tags", "a"], ["=[]", "name", "w"],
-    ["=[]", "other", "a"], ["?", "size"], ["?", "name"], ["?", "tags"]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        ["==", "size", "512"],
+        ["<", "name", 3],
+        ["!=", "name", 3],
+        ["==", "up", "true"],
+        ["==", "up", 1],
+        ["==", "tags", "a"],
+        ["==", "other", "a"],
+        ["==", "none", "x"],
+        ["==", "start", "x"],
+        ["=~", "size", "5"],
+        ["=~", "tags", "a"],
+        ["=[]", "name", "w"],
+        ["=[]", "other", "a"],
+        ["?", "size"],
+        ["?", "name"],
+        ["?", "tags"],
+    ],
+)
 def test_a_value_that_does_not_fit_its_operator_is_an_error(data):
     with pytest.raises(ParameterError, match=f"Field '{data[1]}'"):
         passes(data)
@@ -79,12 +153,37 @@ def test_what_need_not_be_looked_at_is_no_error():
     assert not passes(["&", FALSE, wrong])
 
 
-@pytest.mark.parametrize("data", [
-    [], {}, "name", 3, True, [1, 2], ["&", "x"], ["!"], ["!", TRUE, TRUE], ["?"],
-    ["?", "a", "b"], ["?", 3], ["==", "name"], ["==", "name", "x", "y"], ["==", 1, "x"],
-    ["==", "name", None], ["==", "up", True], ["==", "size", 1.5], ["==", "size", [1]],
-    ["==>", "name", "x"], ["=~", "name"], ["=~", "name", 3], ["=~", "name", "("],
-    ["=~", "name", "a" * 257], ["=~", "name", "(a+)+"], ["=[]", "tags", None]])
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        {},
+        "name",
+        3,
+        True,
+        [1, 2],
+        ["&", "x"],
+        ["!"],
+        ["!", TRUE, TRUE],
+        ["?"],
+        ["?", "a", "b"],
+        ["?", 3],
+        ["==", "name"],
+        ["==", "name", "x", "y"],
+        ["==", 1, "x"],
+        ["==", "name", None],
+        ["==", "up", True],
+        ["==", "size", 1.5],
+        ["==", "size", [1]],
+        ["==>", "name", "x"],
+        ["=~", "name"],
+        ["=~", "name", 3],
+        ["=~", "name", "("],
+        ["=~", "name", "a" * 257],
+        ["=~", "name", "(a+)+"],
+        ["=[]", "tags", None],
+    ],
+)
 def test_what_is_no_filter_is_refused(data):
     with pytest.raises(ParameterError):
         qfilter.parse(data)
@@ -109,12 +208,20 @@ def test_fields_that_a_filter_mentions():
     assert qfilter.fields(None) == set()
 
 
-@pytest.mark.parametrize("data, expected", [
-    (["==", "name", "a"], ["a"]),
-    (["|", ["=", "name", "b"], ["==", "name", "a"], ["==", "name", "b"]], ["b", "a", "b"]),
-    (["|", ["|", ["==", "name", "a"]], ["==", "name", 3]], ["a", 3]),
-    (None, None), (["|"], None), (["&", ["==", "name", "a"]], None),
-    (["!=", "name", "a"], None), (["<", "name", "a"], None), (["==", "uuid", "a"], None),
-    (["|", ["==", "name", "a"], ["==", "uuid", "a"]], None)])
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (["==", "name", "a"], ["a"]),
+        (["|", ["=", "name", "b"], ["==", "name", "a"], ["==", "name", "b"]], ["b", "a", "b"]),
+        (["|", ["|", ["==", "name", "a"]], ["==", "name", 3]], ["a", 3]),
+        (None, None),
+        (["|"], None),
+        (["&", ["==", "name", "a"]], None),
+        (["!=", "name", "a"], None),
+        (["<", "name", "a"], None),
+        (["==", "uuid", "a"], None),
+        (["|", ["==", "name", "a"], ["==", "uuid", "a"]], None),
+    ],
+)
 def test_keys_of_filters_that_only_name_things(data, expected):
     assert qfilter.keys(qfilter.parse(data), "name") == expected

@@ -1,9 +1,9 @@
 """What one query reads: each node once, and what it says when it cannot."""
 
 import pytest
-from testutils_query import QueryScene
 
 from ganeti.query.base import NODATA, OFFLINE, FieldDef, once, table, unknown
+from testutils_query import QueryScene
 
 
 @pytest.fixture
@@ -63,5 +63,6 @@ def test_once_is_made_once():
             """What it is."""
             self.made += 1
             return self.made
+
     row, other = Row(), Row()
     assert (row.number, row.number, other.number, row.made) == (1, 1, 1, 1)

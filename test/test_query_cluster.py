@@ -1,9 +1,9 @@
 """The cluster as a whole."""
 
 import pytest
-from testutils_query import QueryScene
 
 from ganeti.query import cluster
+from testutils_query import QueryScene
 
 #: Keys that gnt-cluster info, gnt-cluster version and the remote API read (Ganeti 3.0).
 KEYS = """
@@ -33,18 +33,27 @@ def test_it_has_the_keys_of_ganeti_and_no_others(scene):
 
 def test_nothing_that_tools_cannot_bear_is_null(scene):
     info = cluster.info(scene.sources)
-    assert {key for key, value in info.items() if value is None} <= {"drbd_usermode_helper",
-                                                                     "volume_group_name"}
+    assert {key for key, value in info.items() if value is None} <= {
+        "drbd_usermode_helper",
+        "volume_group_name",
+    }
     assert [type(word) for word in info["architecture"]] == [str, str]
-    assert {"minmax", "std", "disk-templates", "vcpu-ratio", "spindle-ratio"} \
-        <= set(info["ipolicy"])
+    assert {"minmax", "std", "disk-templates", "vcpu-ratio", "spindle-ratio"} <= set(
+        info["ipolicy"]
+    )
     assert set(info["data_collector_interval"]) >= set(info["enabled_data_collectors"])
 
 
 def test_facts_of_this_cluster(scene):
-    scene.change(scene.config.cluster, tags=["c"], enabled_hypervisors=["kvm", "fake"],
-                 beparams={"default": {"vcpus": 2}}, nicparams={"default": {"link": "br7"}},
-                 ndparams={"ssh_port": 23}, hvparams={"kvm": {"acpi": False}})
+    scene.change(
+        scene.config.cluster,
+        tags=["c"],
+        enabled_hypervisors=["kvm", "fake"],
+        beparams={"default": {"vcpus": 2}},
+        nicparams={"default": {"link": "br7"}},
+        ndparams={"ssh_port": 23},
+        hvparams={"kvm": {"acpi": False}},
+    )
     info = cluster.info(scene.sources)
     assert (info["name"], info["master"]) == ("cluster.example.com", "node1.example.com")
     assert (info["tags"], info["default_hypervisor"]) == (["c"], "kvm")
@@ -65,9 +74,16 @@ def values(scene, *names):
 
 
 def test_single_facts(scene):
-    assert values(scene, "cluster_name", "bogus", "master_node", "drain_flag",
-                  "modify_ssh_setup", "ssh_key_type", "ssh_key_bits") == [
-        "cluster.example.com", None, "node1.example.com", False, False, "rsa", 2048]
+    assert values(
+        scene,
+        "cluster_name",
+        "bogus",
+        "master_node",
+        "drain_flag",
+        "modify_ssh_setup",
+        "ssh_key_type",
+        "ssh_key_bits",
+    ) == ["cluster.example.com", None, "node1.example.com", False, False, "rsa", 2048]
     assert values(scene) == []
 
 

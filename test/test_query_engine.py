@@ -1,10 +1,10 @@
 """Query, QueryFields and the classic queries: shapes, names, filters, order."""
 
 import pytest
-from testutils_query import FACTS, QueryScene
 
 from ganeti import errors
 from ganeti.query import engine
+from testutils_query import FACTS, QueryScene
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,15 @@ def code(error):
 
 # -- fields ------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("what", sorted(FACTS))
 def test_every_field_of_ganeti_is_here_in_its_order(what):
     fields = engine.field_list(what, None)["fields"]
-    assert [[item["name"], item["title"], item["kind"]] for item in fields
-            if item["name"] not in OURS.get(what, ())] == FACTS[what]
+    assert [
+        [item["name"], item["title"], item["kind"]]
+        for item in fields
+        if item["name"] not in OURS.get(what, ())
+    ] == FACTS[what]
 
 
 def test_the_facts_cover_every_kind():
@@ -52,25 +56,39 @@ def test_definitions_have_four_keys_and_no_empty_one(what):
 def test_some_fields_also_unknown_ones_and_twice():
     fields = engine.field_list("job", ["id", "bogus", "id"])["fields"]
     assert [item["name"] for item in fields] == ["id", "bogus", "id"]
-    assert fields[1] == {"name": "bogus", "title": "bogus", "kind": "unknown",
-                         "doc": "There is no field 'bogus'"}
+    assert fields[1] == {
+        "name": "bogus",
+        "title": "bogus",
+        "kind": "unknown",
+        "doc": "There is no field 'bogus'",
+    }
 
 
-@pytest.mark.parametrize("what, error", [
-    ("os", errors.GenericError), ("cluster", errors.GenericError),
-    ("bogus", errors.ParameterError), ("", errors.ParameterError)])
+@pytest.mark.parametrize(
+    "what, error",
+    [
+        ("os", errors.GenericError),
+        ("cluster", errors.GenericError),
+        ("bogus", errors.ParameterError),
+        ("", errors.ParameterError),
+    ],
+)
 def test_there_is_nothing_else_to_ask_for(scene, what, error):
-    for ask in (lambda: engine.field_list(what, None),
-                lambda: engine.run(scene.sources, what, ["name"], None)):
+    for ask in (
+        lambda: engine.field_list(what, None),
+        lambda: engine.run(scene.sources, what, ["name"], None),
+    ):
         with pytest.raises(error):
             ask()
 
 
 # -- answers -----------------------------------------------------------------------
 
+
 def test_an_answer_is_definitions_and_rows_of_cells(scene):
-    answer = engine.run(scene.sources, "instance", ["name", "bogus", "network_port"],
-                        ["==", "name", "inst1"])
+    answer = engine.run(
+        scene.sources, "instance", ["name", "bogus", "network_port"], ["==", "name", "inst1"]
+    )
     assert set(answer) == {"fields", "data"}
     assert [item["kind"] for item in answer["fields"]] == ["text", "unknown", "other"]
     assert answer["data"] == [[[0, "inst1.example.com"], [1, None], [3, None]]]
@@ -87,10 +105,15 @@ def test_rows_come_in_the_order_that_people_expect(scene):
 
 # -- names -------------------------------------------------------------------------
 
-@pytest.mark.parametrize("asked, found", [
-    (["inst2", "inst1.example.com", "inst2"], [INST[1], INST[0], INST[1]]),
-    (["instance-1"], [INST[2]]),                      # by uuid
-    (["db1.example.com"], [DB[0]])])
+
+@pytest.mark.parametrize(
+    "asked, found",
+    [
+        (["inst2", "inst1.example.com", "inst2"], [INST[1], INST[0], INST[1]]),
+        (["instance-1"], [INST[2]]),  # by uuid
+        (["db1.example.com"], [DB[0]]),
+    ],
+)
 def test_a_list_of_names_is_looked_up_in_its_order(scene, asked, found):
     alternatives = [["==", "name", name] for name in asked]
     assert scene.names("instance", ["|", *alternatives]) == found
@@ -105,16 +128,22 @@ def test_a_name_that_finds_nothing_or_several_is_an_error(scene, name):
     assert code(error) == "unknown_entity"
 
 
-@pytest.mark.parametrize("what, label", [("node", "Node"), ("group", "NodeGroup"),
-                                         ("network", "Network")])
+@pytest.mark.parametrize(
+    "what, label", [("node", "Node"), ("group", "NodeGroup"), ("network", "Network")]
+)
 def test_the_error_says_what_was_looked_for(scene, what, label):
     with pytest.raises(errors.OpPrereqError, match=f"{label} name nope not found"):
         scene.names(what, ["==", "name", "nope"])
 
 
-@pytest.mark.parametrize("filter_", [
-    ["&", ["==", "name", "nope"]], ["!", ["!=", "name", "nope"]],
-    ["|", ["==", "name", "nope"], ["==", "uuid", "x"]]])
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        ["&", ["==", "name", "nope"]],
+        ["!", ["!=", "name", "nope"]],
+        ["|", ["==", "name", "nope"], ["==", "uuid", "x"]],
+    ],
+)
 def test_in_any_other_filter_an_unknown_name_does_not_match(scene, filter_):
     assert scene.names("instance", filter_) == []
 
@@ -126,16 +155,21 @@ def test_a_name_that_is_no_string_is_an_error(scene):
 
 # -- filters -----------------------------------------------------------------------
 
-@pytest.mark.parametrize("filter_, found", [
-    (["&", ["==", "name", "db1"]], DB),
-    (["=~", "name", "^inst1"], [INST[0], INST[2]]),
-    (["==", "pnode", "node2"], DB),
-    (["!=", "pnode", "node2"], INST),
-    (["=[]", "tags", "old"], DB[:1]),
-    ([">", "be/maxmem", 128], DB[:1]),
-    (["==", "status", "ADMIN_down"], DB + INST),
-    (["<", "oper_ram", 1], DB + INST),
-    (["?", "admin_up"], [])])
+
+@pytest.mark.parametrize(
+    "filter_, found",
+    [
+        (["&", ["==", "name", "db1"]], DB),
+        (["=~", "name", "^inst1"], [INST[0], INST[2]]),
+        (["==", "pnode", "node2"], DB),
+        (["!=", "pnode", "node2"], INST),
+        (["=[]", "tags", "old"], DB[:1]),
+        ([">", "be/maxmem", 128], DB[:1]),
+        (["==", "status", "ADMIN_down"], DB + INST),
+        (["<", "oper_ram", 1], DB + INST),
+        (["?", "admin_up"], []),
+    ],
+)
 def test_filters_find(scene, filter_, found):
     assert scene.names("instance", filter_) == found
 
@@ -152,20 +186,29 @@ def test_an_unknown_field_in_a_filter_is_an_error(scene):
 
 # -- classic -----------------------------------------------------------------------
 
+
 def classic(scene, what, names, fields=("name",)):
     return engine.classic(scene.sources, what, names, fields)
 
 
-@pytest.mark.parametrize("names, found", [
-    ([], DB + INST), (["inst10", "inst2", "nope", "inst2.example.com"], INST[1:]),
-    (["instance-1"], [INST[2]]), (["db1"], []), (["nope"], [])])
+@pytest.mark.parametrize(
+    "names, found",
+    [
+        ([], DB + INST),
+        (["inst10", "inst2", "nope", "inst2.example.com"], INST[1:]),
+        (["instance-1"], [INST[2]]),
+        (["db1"], []),
+        (["nope"], []),
+    ],
+)
 def test_classic_rows_are_sorted_and_unknown_names_left_out(scene, names, found):
     assert classic(scene, "instance", names) == [[name] for name in found]
 
 
 def test_classic_values_are_plain(scene):
-    assert classic(scene, "instance", ["inst1"], ["network_port", "status", "oper_ram"]) \
-        == [[None, "ADMIN_down", None]]
+    assert classic(scene, "instance", ["inst1"], ["network_port", "status", "oper_ram"]) == [
+        [None, "ADMIN_down", None]
+    ]
 
 
 def test_classic_of_other_kinds(scene):
@@ -175,20 +218,23 @@ def test_classic_of_other_kinds(scene):
 
 
 def test_classic_names_the_fields_that_do_not_exist(scene):
-    with pytest.raises(errors.OpPrereqError,
-                       match="Unknown output fields selected: bogus, more") as error:
+    with pytest.raises(
+        errors.OpPrereqError, match="Unknown output fields selected: bogus, more"
+    ) as error:
         classic(scene, "network", [], ["name", "bogus", "more"])
     assert code(error) == "wrong_input"
 
 
 # -- nodes are asked when needed ------------------------------------------------------
 
+
 def test_nodes_are_asked_only_for_what_they_know(scene):
     scene.nodes.asked.clear()
     static = [name for name, item in engine.KINDS["instance"].fields.items() if not item.live]
     scene.data("instance", static)
-    scene.data("node", [name for name, item in engine.KINDS["node"].fields.items()
-                        if not item.live])
+    scene.data(
+        "node", [name for name, item in engine.KINDS["node"].fields.items() if not item.live]
+    )
     assert scene.nodes.asked == []
 
 
@@ -206,8 +252,15 @@ def test_a_field_that_asks_nodes_must_say_so(scene):
 
 
 #: What a value of each kind may be; ``other`` may be anything that JSON has.
-TYPES = {"text": (str,), "bool": (bool,), "number": (int,), "unit": (int,), "float": (int, float),
-         "timestamp": (float,), "other": (str, int, list, dict)}
+TYPES = {
+    "text": (str,),
+    "bool": (bool,),
+    "number": (int,),
+    "unit": (int,),
+    "float": (int, float),
+    "timestamp": (float,),
+    "other": (str, int, list, dict),
+}
 
 
 @pytest.mark.parametrize("what", sorted(FACTS))

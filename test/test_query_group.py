@@ -1,18 +1,26 @@
 """Fields of node groups."""
 
 import pytest
-from testutils_query import QueryScene
 
 from ganeti.objects import Group
+from testutils_query import QueryScene
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """The default group with nodes 1 and 2, and a second one with node 3."""
     made = QueryScene(tmp_path_factory.mktemp("cluster"))
-    rack = made.save(Group(uuid="rack-uuid", name="rack", alloc_policy="unallocable", tags=["r"],
-                           ndparams={"ssh_port": 23}, diskparams={"plain": {"stripes": 2}},
-                           ipolicy={"vcpu-ratio": 2}))
+    rack = made.save(
+        Group(
+            uuid="rack-uuid",
+            name="rack",
+            alloc_policy="unallocable",
+            tags=["r"],
+            ndparams={"ssh_port": 23},
+            diskparams={"plain": {"stripes": 2}},
+            ipolicy={"vcpu-ratio": 2},
+        )
+    )
     made.change(made.config.node("node3"), group=rack.uuid)
     made.add("web10.example.com", node="node1")
     made.add("web9.example.com", node="node2")
@@ -28,16 +36,31 @@ def row(scene, name, *fields):
 def test_members(scene):
     fields = ["node_cnt", "node_list", "pinst_cnt", "pinst_list"]
     assert row(scene, "default", *fields) == [
-        2, ["node1.example.com", "node2.example.com"],
-        2, ["web9.example.com", "web10.example.com"]]
+        2,
+        ["node1.example.com", "node2.example.com"],
+        2,
+        ["web9.example.com", "web10.example.com"],
+    ]
     assert row(scene, "rack", *fields) == [1, ["node3.example.com"], 1, ["far.example.com"]]
 
 
 def test_what_was_set_for_a_group(scene):
-    fields = ["alloc_policy", "tags", "uuid", "custom_ndparams", "custom_diskparams",
-              "custom_ipolicy"]
-    assert row(scene, "rack", *fields) == ["unallocable", ["r"], "rack-uuid", {"ssh_port": 23},
-                                           {"plain": {"stripes": 2}}, {"vcpu-ratio": 2}]
+    fields = [
+        "alloc_policy",
+        "tags",
+        "uuid",
+        "custom_ndparams",
+        "custom_diskparams",
+        "custom_ipolicy",
+    ]
+    assert row(scene, "rack", *fields) == [
+        "unallocable",
+        ["r"],
+        "rack-uuid",
+        {"ssh_port": 23},
+        {"plain": {"stripes": 2}},
+        {"vcpu-ratio": 2},
+    ]
     assert row(scene, "default", *fields[3:]) == [{}, {}, {}]
 
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from testutils_jqueue import QueueScene, op
 
 from ganeti import errors
 from ganeti.locking import LockManager
 from ganeti.query import engine, job
 from ganeti.query.base import Sources
+from testutils_jqueue import QueueScene, op
 
 
 class Scene(QueueScene):
@@ -54,37 +54,77 @@ def test_ids_are_looked_up_in_their_order_each_once(scene):
     assert scene.ids(ids) == [4, 3, 1]
 
 
-@pytest.mark.parametrize("number", [99, 2 ** 63, 10 ** 30, -1])
+@pytest.mark.parametrize("number", [99, 2**63, 10**30, -1])
 def test_a_job_that_does_not_exist_has_its_id_only(scene, number):
     row = scene.data(["id", "status", "summary", "ops", "archived"], ["==", "id", number])
     assert row == [[[0, number], [3, None], [3, None], [3, None], [3, None]]]
     assert scene.ids(["&", ["==", "id", number]]) == []
 
 
-@pytest.mark.parametrize("filter_", [["==", "id", "1"], ["|", ["==", "id", "99"]],
-                                     ["&", ["==", "id", "1"]], ["<", "received_ts", "x"],
-                                     ["=~", "summary", "x"], ["?", "id"]])
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        ["==", "id", "1"],
+        ["|", ["==", "id", "99"]],
+        ["&", ["==", "id", "1"]],
+        ["<", "received_ts", "x"],
+        ["=~", "summary", "x"],
+        ["?", "id"],
+    ],
+)
 def test_what_does_not_compare_is_an_error(scene, filter_):
     with pytest.raises(errors.ParameterError):
         scene.ids(filter_)
 
 
-@pytest.mark.parametrize("filter_, found", [
-    (["==", "status", "error"], [2]), (["|", ["==", "status", "success"], ["==", "id", 2]], [1, 2]),
-    (["=[]", "summary", "TEST_DELAY(1.0)"], [1, 2, 4, 5]), (["=[]", "opstatus", "queued"], [5]),
-    ([">=", "received_ts", 1_000_000], [1, 2, 4, 5]), (["<", "received_ts", 1_000_000], []),
-    (["<", "end_ts", 1], [4, 5]), ([">", "id", 2], [4, 5])])
+@pytest.mark.parametrize(
+    "filter_, found",
+    [
+        (["==", "status", "error"], [2]),
+        (["|", ["==", "status", "success"], ["==", "id", 2]], [1, 2]),
+        (["=[]", "summary", "TEST_DELAY(1.0)"], [1, 2, 4, 5]),
+        (["=[]", "opstatus", "queued"], [5]),
+        ([">=", "received_ts", 1_000_000], [1, 2, 4, 5]),
+        (["<", "received_ts", 1_000_000], []),
+        (["<", "end_ts", 1], [4, 5]),
+        ([">", "id", 2], [4, 5]),
+    ],
+)
 def test_filters(scene, filter_, found):
     assert scene.ids(filter_) == found
 
 
 def test_a_finished_job(scene):
-    row = scene.data(["status", "priority", "opstatus", "opresult", "oppriority", "received_ts",
-                      "start_ts", "end_ts", "opstart", "opexec", "opend"], ["==", "id", 2])[0]
+    row = scene.data(
+        [
+            "status",
+            "priority",
+            "opstatus",
+            "opresult",
+            "oppriority",
+            "received_ts",
+            "start_ts",
+            "end_ts",
+            "opstart",
+            "opexec",
+            "opend",
+        ],
+        ["==", "id", 2],
+    )[0]
     now = [1_000_000, 0]
     assert [value for _, value in row] == [
-        "error", 0, ["error"], [["OpExecError", ["as planned"]]], [0], now, now, now,
-        [now], [now], [now]]
+        "error",
+        0,
+        ["error"],
+        [["OpExecError", ["as planned"]]],
+        [0],
+        now,
+        now,
+        now,
+        [now],
+        [now],
+        [now],
+    ]
 
 
 def test_its_log_and_opcodes(scene):
@@ -94,21 +134,28 @@ def test_its_log_and_opcodes(scene):
 
 
 def test_a_job_that_has_not_begun(scene):
-    row = scene.data(["status", "opstatus", "opresult", "opstart", "start_ts", "end_ts"],
-                     ["==", "id", 5])[0]
-    assert row == [[0, "queued"], [0, ["queued"] * 2], [0, [None] * 2], [0, [None] * 2],
-                   [3, None], [3, None]]
+    row = scene.data(
+        ["status", "opstatus", "opresult", "opstart", "start_ts", "end_ts"], ["==", "id", 5]
+    )[0]
+    assert row == [
+        [0, "queued"],
+        [0, ["queued"] * 2],
+        [0, [None] * 2],
+        [0, [None] * 2],
+        [3, None],
+        [3, None],
+    ]
 
 
 # -- QueryJobs and WaitForJobChange -----------------------------------------------------
+
 
 def rows(scene, ids, *fields):
     return engine.job_rows(scene.sources, ids, fields)
 
 
 def test_rows_of_some_jobs(scene):
-    assert rows(scene, [2, 3, 99, 2], "id", "status") == [[2, "error"], [3, "success"],
-                                                          [99, None]]
+    assert rows(scene, [2, 3, 99, 2], "id", "status") == [[2, "error"], [3, "success"], [99, None]]
 
 
 def test_rows_of_all_jobs(scene):

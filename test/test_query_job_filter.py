@@ -1,14 +1,16 @@
 """The rules of the queue, as queries show them."""
 
 import pytest
-from testutils_query import FACTS, QueryScene
 
 from ganeti import errors
 from ganeti.jobrules import Rule
 from ganeti.query import engine
+from testutils_query import FACTS, QueryScene
 
-RULES = [Rule("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
-         Rule("b", 8, 3, [], ["RATE_LIMIT", 2], [])]
+RULES = [
+    Rule("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
+    Rule("b", 8, 3, [], ["RATE_LIMIT", 2], []),
+]
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,19 @@ def scene(tmp_path_factory):
 
 def test_every_field(scene):
     assert scene.data("filter", [name for name, _, _ in FACTS["filter"]])[1] == [
-        [0, {"action": ["RATE_LIMIT", 2], "predicates": [], "priority": 3, "reason_trail": [],
-             "uuid": "b", "watermark": 8}[name]] for name, _, _ in FACTS["filter"]]
+        [
+            0,
+            {
+                "action": ["RATE_LIMIT", 2],
+                "predicates": [],
+                "priority": 3,
+                "reason_trail": [],
+                "uuid": "b",
+                "watermark": 8,
+            }[name],
+        ]
+        for name, _, _ in FACTS["filter"]
+    ]
 
 
 def test_a_rule_that_does_not_exist_is_no_error(scene):
@@ -33,6 +46,7 @@ def test_a_rule_that_does_not_exist_is_no_error(scene):
 def test_plain_rows(scene):
     def rows(uuids):
         return engine.filter_rows(scene.sources, uuids, ["uuid", "action"])
+
     assert rows(None) == rows([]) == [["a", "PAUSE"], ["b", ["RATE_LIMIT", 2]]]
     assert rows(["b", "x", "b"]) == [["b", ["RATE_LIMIT", 2]]]
     with pytest.raises(errors.OpPrereqError, match="bogus"):

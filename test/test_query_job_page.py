@@ -1,12 +1,12 @@
 """Query of jobs with paging: the page by index, the filter within it."""
 
 import pytest
-from testutils_jqueue import QueueScene, op
 
 from ganeti import errors
 from ganeti.locking import LockManager
 from ganeti.query import job_page
 from ganeti.query.base import Sources
+from testutils_jqueue import QueueScene, op
 
 
 @pytest.fixture
@@ -39,10 +39,15 @@ def test_the_filter_holds_within_the_page(scene):
     assert ask(scene, ["id"], ["==", "status", "success"], limit=2) == ([[1]], 3)
 
 
-@pytest.mark.parametrize("paging, words", [
-    ({"limit": 0}, "limit must be"), ({"status": ["done"]}, "no status 'done'"),
-    ({"since": "now"}, "since must be"), ({"colour": 1}, "has no colour"),
-])
+@pytest.mark.parametrize(
+    "paging, words",
+    [
+        ({"limit": 0}, "limit must be"),
+        ({"status": ["done"]}, "no status 'done'"),
+        ({"since": "now"}, "since must be"),
+        ({"colour": 1}, "has no colour"),
+    ],
+)
 def test_what_makes_no_sense_is_named(scene, paging, words):
     with pytest.raises(errors.OpPrereqError, match=words):
         ask(scene, ["id"], **paging)

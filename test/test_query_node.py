@@ -1,10 +1,21 @@
 """Fields of nodes: written and live ones."""
 
 import pytest
+
 from testutils_query import QueryScene, disk
 
-LIVE = ["bootid", "mtotal", "mfree", "mnode", "dtotal", "dfree", "ctotal", "cnos", "cnodes",
-        "csockets"]
+LIVE = [
+    "bootid",
+    "mtotal",
+    "mfree",
+    "mnode",
+    "dtotal",
+    "dfree",
+    "ctotal",
+    "cnos",
+    "cnodes",
+    "csockets",
+]
 
 
 @pytest.fixture
@@ -14,26 +25,47 @@ def scene(tmp_path):
     made.close()
 
 
-@pytest.mark.parametrize("fields, role", [
-    ({}, "C"), ({"master_candidate": False}, "R"), ({"drained": True}, "D"),
-    ({"offline": True}, "O"), ({"offline": True, "drained": True}, "O")])
+@pytest.mark.parametrize(
+    "fields, role",
+    [
+        ({}, "C"),
+        ({"master_candidate": False}, "R"),
+        ({"drained": True}, "D"),
+        ({"offline": True}, "O"),
+        ({"offline": True, "drained": True}, "O"),
+    ],
+)
 def test_roles(scene, fields, role):
     scene.change(scene.config.node("node2"), **fields)
-    row = scene.data("node", ["role", "master", "master_candidate", "drained", "offline"],
-                     ["==", "name", "node2"])[0]
-    assert row == [[0, role], [0, False], [0, fields.get("master_candidate", True)],
-                   [0, fields.get("drained", False)], [0, fields.get("offline", False)]]
+    row = scene.data(
+        "node",
+        ["role", "master", "master_candidate", "drained", "offline"],
+        ["==", "name", "node2"],
+    )[0]
+    assert row == [
+        [0, role],
+        [0, False],
+        [0, fields.get("master_candidate", True)],
+        [0, fields.get("drained", False)],
+        [0, fields.get("offline", False)],
+    ]
 
 
 def test_the_master(scene):
-    assert scene.data("node", ["role", "master"], ["==", "name", "node1"]) == [[[0, "M"],
-                                                                               [0, True]]]
+    assert scene.data("node", ["role", "master"], ["==", "name", "node1"]) == [
+        [[0, "M"], [0, True]]
+    ]
 
 
 def test_instances_of_a_node(scene):
     for number in (10, 9):
-        scene.add(f"web{number}.example.com", node="node2", mirror="node3",
-                  disk_template="drbd", disks=[disk(kind="drbd", logical_id=[0] * 6)])
+        scene.add(
+            f"web{number}.example.com",
+            node="node2",
+            mirror="node3",
+            disk_template="drbd",
+            disks=[disk(kind="drbd", logical_id=[0] * 6)],
+        )
     fields = ["pinst_cnt", "pinst_list", "sinst_cnt", "sinst_list"]
     names = ["web9.example.com", "web10.example.com"]
     rows = [[value for _, value in row] for row in scene.data("node", fields)]
@@ -74,9 +106,31 @@ def test_power_is_known_where_a_program_switches_it(scene):
 
 def test_plain_facts(scene):
     node, group = scene.config.node("node2"), scene.config.groups()[0]
-    row = scene.data("node", ["name", "pip", "sip", "group", "group.uuid", "uuid", "tags",
-                              "vm_capable", "master_capable", "custom_ndparams"],
-                     ["==", "name", "node2"])[0]
+    row = scene.data(
+        "node",
+        [
+            "name",
+            "pip",
+            "sip",
+            "group",
+            "group.uuid",
+            "uuid",
+            "tags",
+            "vm_capable",
+            "master_capable",
+            "custom_ndparams",
+        ],
+        ["==", "name", "node2"],
+    )[0]
     assert [value for _, value in row] == [
-        "node2.example.com", node.primary_ip, node.secondary_ip, "default", group.uuid,
-        node.uuid, [], True, True, {}]
+        "node2.example.com",
+        node.primary_ip,
+        node.secondary_ip,
+        "default",
+        group.uuid,
+        node.uuid,
+        [],
+        True,
+        True,
+        {},
+    ]

@@ -1,9 +1,9 @@
 """Networks and exports: well-formed, and empty."""
 
 import pytest
-from testutils_query import FACTS, QueryScene
 
 from ganeti import errors
+from testutils_query import FACTS, QueryScene
 
 
 @pytest.fixture(scope="module")

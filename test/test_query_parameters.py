@@ -1,9 +1,9 @@
 """Fields that stand for single parameters."""
 
 import pytest
-from testutils_query import FACTS, QueryScene
 
 from ganeti import params
+from testutils_query import FACTS, QueryScene
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,18 @@ def scene(tmp_path_factory):
     made.close()
 
 
-@pytest.mark.parametrize("field, value", [
-    ("be/maxmem", 512), ("be/memory", 512), ("be/minmem", 128), ("be/vcpus", 3), ("vcpus", 3),
-    ("be/auto_balance", True), ("be/spindle_use", 1)])
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("be/maxmem", 512),
+        ("be/memory", 512),
+        ("be/minmem", 128),
+        ("be/vcpus", 3),
+        ("vcpus", 3),
+        ("be/auto_balance", True),
+        ("be/spindle_use", 1),
+    ],
+)
 def test_backend(scene, field, value):
     assert scene.cell("instance", "web", field) == [0, value]
 
@@ -36,13 +45,21 @@ def test_what_holds_for_a_whole_node_is_no_parameter_of_an_instance(scene):
     shown = scene.cell("instance", "real", "hvparams")[1]
     assert "acpi" in shown and not params.GLOBAL_HYPERVISOR & set(shown)
     assert params.GLOBAL_HYPERVISOR & set(params.KVM)
-    assert {name.removeprefix("hv/") for name, _, _ in FACTS["instance"]
-            if name.startswith("hv/")} > set(shown)
+    assert {
+        name.removeprefix("hv/") for name, _, _ in FACTS["instance"] if name.startswith("hv/")
+    } > set(shown)
 
 
-@pytest.mark.parametrize("field, node1, node2, group", [
-    ("ndp/ssh_port", 24, 23, 23), ("ndp/spindle_count", 4, 4, 4), ("ndp/cpu_speed", 1, 1, 1),
-    ("ndp/ovs", False, False, False), ("ndp/oob_program", "", "", "")])
+@pytest.mark.parametrize(
+    "field, node1, node2, group",
+    [
+        ("ndp/ssh_port", 24, 23, 23),
+        ("ndp/spindle_count", 4, 4, 4),
+        ("ndp/cpu_speed", 1, 1, 1),
+        ("ndp/ovs", False, False, False),
+        ("ndp/oob_program", "", "", ""),
+    ],
+)
 def test_node_parameters_come_from_node_group_cluster(scene, field, node1, node2, group):
     assert scene.cell("node", "node1", field) == [0, node1]
     assert scene.cell("node", "node2", field) == [0, node2]

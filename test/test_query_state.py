@@ -1,9 +1,9 @@
 """The word for a state: the same as long as nothing that can be asked for has changed."""
 
 import pytest
-from testutils_query import QueryScene
 
 from ganeti.query import state
+from testutils_query import QueryScene
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def test_another_after_each_change(scene):
 
     def changed():
         seen.append(state.of(scene.sources, "instance"))
+
     scene.add("new.example.com")
     changed()
     scene.change(scene.config.cluster, tags=["x"])

@@ -1,10 +1,10 @@
 """Tags of objects of every kind."""
 
 import pytest
-from testutils_query import QueryScene
 
 from ganeti import errors
 from ganeti.query import tags
+from testutils_query import QueryScene
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +18,32 @@ def scene(tmp_path_factory):
     made.close()
 
 
-@pytest.mark.parametrize("kind, name, found", [
-    ("instance", "web.example.com", ["b", "a"]), ("instance", "web", ["b", "a"]),
-    ("instance", "instance-1", ["b", "a"]), ("node", "node1", ["n"]), ("node", "node2", []),
-    ("nodegroup", "default", ["g"]), ("cluster", "", ["c"]), ("cluster", "whatever", ["c"])])
+@pytest.mark.parametrize(
+    "kind, name, found",
+    [
+        ("instance", "web.example.com", ["b", "a"]),
+        ("instance", "web", ["b", "a"]),
+        ("instance", "instance-1", ["b", "a"]),
+        ("node", "node1", ["n"]),
+        ("node", "node2", []),
+        ("nodegroup", "default", ["g"]),
+        ("cluster", "", ["c"]),
+        ("cluster", "whatever", ["c"]),
+    ],
+)
 def test_tags_in_the_order_of_storage(scene, kind, name, found):
     assert tags.of(scene.sources, kind, name) == found
 
 
-@pytest.mark.parametrize("kind, label", [("instance", "Instance"), ("node", "Node"),
-                                         ("nodegroup", "NodeGroup"), ("network", "Network")])
+@pytest.mark.parametrize(
+    "kind, label",
+    [
+        ("instance", "Instance"),
+        ("node", "Node"),
+        ("nodegroup", "NodeGroup"),
+        ("network", "Network"),
+    ],
+)
 def test_an_unknown_object_is_an_error(scene, kind, label):
     with pytest.raises(errors.OpPrereqError, match=f"{label} name nope not found") as error:
         tags.of(scene.sources, kind, "nope")

@@ -3,9 +3,24 @@
 import unittest
 
 from ganeti.http.errors import BadRequest
-from ganeti.rapi.arguments import (MAX_FIELDS, MAX_KEY, MAX_WORDS, DryRun, Fields, Fixed,
-                                   Integer, Query, Words, check_fields, choice, flag, integer,
-                                   read_idempotency_key, tags, text)
+from ganeti.rapi.arguments import (
+    MAX_FIELDS,
+    MAX_KEY,
+    MAX_WORDS,
+    DryRun,
+    Fields,
+    Fixed,
+    Integer,
+    Query,
+    Words,
+    check_fields,
+    choice,
+    flag,
+    integer,
+    read_idempotency_key,
+    tags,
+    text,
+)
 
 
 class TestReaders(unittest.TestCase):
@@ -13,9 +28,20 @@ class TestReaders(unittest.TestCase):
         return argument.read(name, Query(query))
 
     def test_flags(self):
-        for value, expected in {"1": True, "0": False, "-1": True, "2": True, "%201%20": True,
-                                "+7": True, "00": False, "true": True, "True": True,
-                                "FALSE": False, "yes": True, "No": False}.items():
+        for value, expected in {
+            "1": True,
+            "0": False,
+            "-1": True,
+            "2": True,
+            "%201%20": True,
+            "+7": True,
+            "00": False,
+            "true": True,
+            "True": True,
+            "FALSE": False,
+            "yes": True,
+            "No": False,
+        }.items():
             self.assertIs(self.read(flag, f"word={value}"), expected, value)
 
     def test_blank_and_absent_are_the_same(self):
@@ -69,8 +95,9 @@ class TestReaders(unittest.TestCase):
 
     def test_a_word_set_anew(self):
         query = Query("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")
-        self.assertEqual(query.with_word("after", 9),
-                         "bulk=1&status=a&status=b&x=%C3%A4%0A&after=9")
+        self.assertEqual(
+            query.with_word("after", 9), "bulk=1&status=a&status=b&x=%C3%A4%0A&after=9"
+        )
 
     def test_text_is_percent_decoded(self):
         self.assertEqual(self.read(text, "word=a%20b+c%2B"), "a b c+")
@@ -107,8 +134,12 @@ class TestIdempotencyKey(unittest.TestCase):
         self.assertIsNone(read_idempotency_key([]))
 
     def test_quoted_and_bare_are_the_same(self):
-        for line in ("8e03-97:8e", '"8e03-97:8e"', '"8e03-97:8e";a=1',
-                     '8e03-97:8e ; a; b="x;\\"y"'):
+        for line in (
+            "8e03-97:8e",
+            '"8e03-97:8e"',
+            '"8e03-97:8e";a=1',
+            '8e03-97:8e ; a; b="x;\\"y"',
+        ):
             self.assertEqual(read_idempotency_key([line]), "8e03-97:8e", line)
 
     def test_escapes(self):
@@ -121,8 +152,24 @@ class TestIdempotencyKey(unittest.TestCase):
             self.assert_refused([line], "1 to 255 characters")
 
     def test_malformed(self):
-        for line in ("", '"', '"a', 'a"', '"a"b', "a b", "a,b", '"a", "b"', r'"\a"', '"\xe9"',
-                     "\xe9", '"a\tb"', '"a";', '"a";B=1', ";a=1", '"a";x=1, "b"'):
+        for line in (
+            "",
+            '"',
+            '"a',
+            'a"',
+            '"a"b',
+            "a b",
+            "a,b",
+            '"a", "b"',
+            r'"\a"',
+            '"\xe9"',
+            "\xe9",
+            '"a\tb"',
+            '"a";',
+            '"a";B=1',
+            ";a=1",
+            '"a";x=1, "b"',
+        ):
             self.assert_refused([line], "one quoted string")
 
     def test_repeated(self):

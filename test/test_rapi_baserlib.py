@@ -13,6 +13,7 @@ from ganeti.rapi.submit import Submit
 class TestDeclaration(unittest.TestCase):
     def test_a_verb_must_say_who_may(self):
         with self.assertRaisesRegex(TypeError, "Careless.GET does not say who may"):
+
             class Careless(Resource):
                 @verb("")
                 def GET(self):
@@ -27,6 +28,7 @@ class TestDeclaration(unittest.TestCase):
             @verb("tags.delete")
             def DELETE(self):
                 """Remove it."""
+
         self.assertEqual((Careful.GET.open, Careful.DELETE.open), (True, False))
 
     def test_a_submission_must_say_who_may(self):
@@ -35,6 +37,7 @@ class TestDeclaration(unittest.TestCase):
 
     def test_a_plain_method_is_no_verb(self):
         with self.assertRaisesRegex(TypeError, "Plain.GET is no verb"):
+
             class Plain(Resource):
                 def GET(self):
                     """Answer."""
@@ -49,6 +52,7 @@ class TestDeclaration(unittest.TestCase):
             def GET(self, bulk):
                 """Answer."""
                 return self.exchange.slots, bulk
+
         exchange = Exchange(master=None, slots={"a": "b"}, query=baserlib.Query("bulk=1"))
         self.assertEqual(Thing.GET.answer(exchange), ({"a": "b"}, True))
         self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", "jobs.list"))
@@ -56,12 +60,14 @@ class TestDeclaration(unittest.TestCase):
     def test_resources_without_uri_are_not_found(self):
         class Hidden(Resource):
             pass
+
         self.assertNotIn(Hidden, baserlib.RESOURCES)
 
 
 class TestChildren(unittest.TestCase):
     def test_direct_ones_without_slots(self):
         Connector()
-        self.assertEqual(children("/"), [{"name": "2", "uri": "/2"},
-                                         {"name": "version", "uri": "/version"}])
+        self.assertEqual(
+            children("/"), [{"name": "2", "uri": "/2"}, {"name": "version", "uri": "/version"}]
+        )
         self.assertEqual(children("/2/nodes"), [])

@@ -11,10 +11,9 @@ import traceback
 import unittest
 from unittest import mock
 
-from testutils_http import certificate
-
 from ganeti.rapi import client as client_module
 from ganeti.rapi.client import ApiError, GanetiClient, JobError, NoAnswer
+from testutils_http import certificate
 
 PASSWORD = "hunter2 & co"
 #: What a hostile server knows of the password, in any of these forms.
@@ -60,7 +59,7 @@ BROKEN = {
     "two lengths": closed(b"{}", b"Content-Length: 2\r\nContent-Length: 3\r\n"),
     "a length that is no number": closed(b"{}", b"Content-Length: 0x2\r\n"),
     "a length of 5,000 digits": closed(b"{}", b"Content-Length: " + b"9" * 5000 + b"\r\n"),
-    "a list that breaks off": chunked(b'2\r\n[{\r\n'),
+    "a list that breaks off": chunked(b"2\r\n[{\r\n"),
     "a chunk that breaks off": chunked(b"ff\r\n{}"),
     "no last chunk": chunked(b"2\r\n{}\r\n"),
     "a chunk without size": chunked(b"zz\r\n{}\r\n0\r\n\r\n"),
@@ -105,6 +104,7 @@ def reset(sock):
 
 def for_ever(*parts, pause=None):
     """Sends the last part until the client leaves."""
+
     def serve(sock):
         wait = threading.Event()
         for part in parts[:-1]:
@@ -113,11 +113,12 @@ def for_ever(*parts, pause=None):
             sock.sendall(parts[-1])
             if pause is not None:
                 wait.wait(pause)
+
     return serve
 
 
 def silence(sock):
-    sock.recv(1)                            # until the client closes
+    sock.recv(1)  # until the client closes
 
 
 BROKEN["a reset"] = reset
@@ -127,8 +128,10 @@ ENDLESS = {
     "a head by bytes": for_ever(OK + b"X: ", b"x", pause=0.01),
     "a body by bytes": for_ever(OK + b"Content-Length: 100000\r\n\r\n[", b" ", pause=0.01),
     "chunks by bytes": for_ever(chunked(), b"1\r\n \r\n", pause=0.01),
-    "half a body, and silence": lambda sock: (sock.sendall(OK + b"Content-Length: 9\r\n\r\n{"),
-                                              silence(sock)),
+    "half a body, and silence": lambda sock: (
+        sock.sendall(OK + b"Content-Length: 9\r\n\r\n{"),
+        silence(sock),
+    ),
     "an endless head": for_ever(OK, b"X: " + b"x" * 1000 + b"\r\n"),
     "an endless body": for_ever(OK + b"\r\n", b" " * 10_000),
     "endless chunks": for_ever(chunked(), b"3e8\r\n" + b" " * 1000 + b"\r\n"),
@@ -175,7 +178,7 @@ class Server:
 
     def close(self):
         with socket.create_connection(self._listener.getsockname()[:2]):
-            pass                            # a connection without a request ends it
+            pass  # a connection without a request ends it
         self._thread.join()
         self._listener.close()
 
@@ -201,8 +204,12 @@ class BrokenTestCase(unittest.TestCase):
         self.assertIs(type(err), kind)
         self.assertIsNone(err.__context__)
         self.assertIsNone(err.__cause__)
-        for text in (str(err), repr(err), "".join(traceback.format_exception(
-                type(err), err, err.__traceback__)), repr(vars(err))):
+        for text in (
+            str(err),
+            repr(err),
+            "".join(traceback.format_exception(type(err), err, err.__traceback__)),
+            repr(vars(err)),
+        ):
             for secret in SHOWN:
                 self.assertNotIn(secret, text)
             self.assertNotIn("[Errno", text)
@@ -229,27 +236,28 @@ class TestOneException(BrokenTestCase):
 
     def test_json_of_another_kind(self):
         for call, value in (
-                (lambda client: client.get_version(), "two"),
-                (lambda client: client.get_version(), True),
-                (lambda client: client.get_features(), {"a": 1}),
-                (lambda client: client.get_tags(), ["a", 1]),
-                (lambda client: client.get_nodes(), [{"name": "x"}, None]),
-                (lambda client: client.get_nodes(bulk=True), ["x"]),
-                (lambda client: client.get_groups(), [{"uri": "x"}]),
-                (lambda client: client.get_jobs(), [{"id": "x"}]),
-                (lambda client: client.get_jobs(bulk=True), [{}]),
-                (lambda client: client.get_job(1), {"id": 1}),
-                (lambda client: client.wait_for_job(1), {"status": ["success"]}),
-                (lambda client: client.cancel_job(1), [True]),
-                (lambda client: client.cancel_job(1), ["true", "x"]),
-                (lambda client: client.query("job", ["id"]), {"fields": []}),
-                (lambda client: client.query_fields("job"), []),
-                (lambda client: client.get_filters(), [1]),
-                (lambda client: client.put_filter(priority=1), 5),
-                (lambda client: client.get_node_role("n"), None),
-                (lambda client: client.start_instance("w"), 1.5),
-                (lambda client: client.create_instance("w", "file", [], []), {"id": 1}),
-                (lambda client: client.add_tags(["a"]), [17])):
+            (lambda client: client.get_version(), "two"),
+            (lambda client: client.get_version(), True),
+            (lambda client: client.get_features(), {"a": 1}),
+            (lambda client: client.get_tags(), ["a", 1]),
+            (lambda client: client.get_nodes(), [{"name": "x"}, None]),
+            (lambda client: client.get_nodes(bulk=True), ["x"]),
+            (lambda client: client.get_groups(), [{"uri": "x"}]),
+            (lambda client: client.get_jobs(), [{"id": "x"}]),
+            (lambda client: client.get_jobs(bulk=True), [{}]),
+            (lambda client: client.get_job(1), {"id": 1}),
+            (lambda client: client.wait_for_job(1), {"status": ["success"]}),
+            (lambda client: client.cancel_job(1), [True]),
+            (lambda client: client.cancel_job(1), ["true", "x"]),
+            (lambda client: client.query("job", ["id"]), {"fields": []}),
+            (lambda client: client.query_fields("job"), []),
+            (lambda client: client.get_filters(), [1]),
+            (lambda client: client.put_filter(priority=1), 5),
+            (lambda client: client.get_node_role("n"), None),
+            (lambda client: client.start_instance("w"), 1.5),
+            (lambda client: client.create_instance("w", "file", [], []), {"id": 1}),
+            (lambda client: client.add_tags(["a"]), [17]),
+        ):
             client = self.serve(answer(value))
             with self.subTest(value=value):
                 self.assertIn(" instead of ", str(self.fail_with(NoAnswer, call, client)))
@@ -258,7 +266,7 @@ class TestOneException(BrokenTestCase):
         with socket.create_server(("127.0.0.1", 0)) as gone:
             url = "http://127.0.0.1:%d" % gone.getsockname()[1]
         client = GanetiClient(url, "admin", PASSWORD)
-        client._pause = self.fail           # it makes no sense to try again at once
+        client._pause = self.fail  # it makes no sense to try again at once
         self.assertTrue(self.fail_with(NoAnswer, client.start_instance, "web").safe_to_repeat)
 
     def test_a_name_without_an_address(self):
@@ -270,8 +278,12 @@ class TestOneException(BrokenTestCase):
 
 class TestApiErrors(BrokenTestCase):
     def test_a_refusal_that_quotes_the_password(self):
-        words = {"code": 401, "message": "No " + LEAK.decode(), "explain": LEAK.decode(),
-                 "detail": "\x1b[2J" + LEAK.decode()}
+        words = {
+            "code": 401,
+            "message": "No " + LEAK.decode(),
+            "explain": LEAK.decode(),
+            "detail": "\x1b[2J" + LEAK.decode(),
+        }
         err = self.fail_with(ApiError, self.serve(answer(words, b"401 " + LEAK)).get_info)
         self.assertEqual(err.code, 401)
         self.assertIn("<redacted>", err.message)
@@ -287,15 +299,25 @@ class TestApiErrors(BrokenTestCase):
 
     def test_odd_words_of_a_refusal_are_left_out(self):
         for more in ({"explain": 5, "detail": []}, {"explain": None}, {}):
-            client = self.serve(answer(dict(more, message="busy"), b"503 X",
-                                       b"Retry-After: 30\r\n"))
+            client = self.serve(
+                answer(dict(more, message="busy"), b"503 X", b"Retry-After: 30\r\n")
+            )
             err = self.fail_with(ApiError, client.get_info)
-            self.assertEqual((err.message, err.explain, err.detail, err.retry_after),
-                             ("busy", "", "", 30))
+            self.assertEqual(
+                (err.message, err.explain, err.detail, err.retry_after), ("busy", "", "", 30)
+            )
 
     def test_what_was_refused_may_be_sent_again(self):
-        for status, safe in ((400, True), (404, True), (429, True), (501, True), (503, True),
-                             (500, False), (502, False), (504, False)):
+        for status, safe in (
+            (400, True),
+            (404, True),
+            (429, True),
+            (501, True),
+            (503, True),
+            (500, False),
+            (502, False),
+            (504, False),
+        ):
             client = self.serve(answer({"message": "x"}, b"%d X" % status))
             err = self.fail_with(ApiError, client.start_instance, "web")
             self.assertEqual((err.code, err.safe_to_repeat), (status, safe))
@@ -305,8 +327,12 @@ class TestApiErrors(BrokenTestCase):
             self.assertEqual(self.serve(interim * 3 + answer({"a": 1})).get_info(), {"a": 1})
 
     def test_answers_of_older_servers(self):
-        for body in (answer("17"), chunked(b"2\r\n17\r\n0\r\n\r\n"), closed(b"17"),
-                     b"HTTP/1.0 200 OK\r\n\r\n17"):
+        for body in (
+            answer("17"),
+            chunked(b"2\r\n17\r\n0\r\n\r\n"),
+            closed(b"17"),
+            b"HTTP/1.0 200 OK\r\n\r\n17",
+        ):
             self.assertEqual(self.serve(body).start_instance("web"), 17)
 
 
@@ -366,8 +392,11 @@ class TestAgain(BrokenTestCase):
 
     def test_what_has_no_key_is_not_sent_again(self):
         client = self.serve(self.CUT)
-        for call in (lambda: client.cancel_job(5), lambda: client.put_filter(priority=1),
-                     lambda: client.request("POST", "/2/instances", body={})):
+        for call in (
+            lambda: client.cancel_job(5),
+            lambda: client.put_filter(priority=1),
+            lambda: client.request("POST", "/2/instances", body={}),
+        ):
             self.assertFalse(self.fail_with(NoAnswer, call).safe_to_repeat)
         self.assertEqual(len(self.server.requests), 3)
 
@@ -385,6 +414,7 @@ class TestAgain(BrokenTestCase):
 class TestTls(BrokenTestCase):
     def serve_tls(self, plan, certificate=None, host="localhost", **options):
         """As ``serve``, of a server whose first bytes are those of TLS, or ``plan`` itself."""
+
         def serve(listener):
             with contextlib.suppress(OSError):
                 sock, _ = listener.accept()
@@ -398,14 +428,20 @@ class TestTls(BrokenTestCase):
                     with context.wrap_socket(sock, server_side=True) as tls:
                         tls.recv(65536)
                         tls.sendall(plan)
+
         listener = socket.create_server((socket.gethostbyname(host), 0))
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(listener.close)
         options.setdefault("timeout", LIMIT)
-        return GanetiClient("https://%s:%d" % (host, listener.getsockname()[1]), "admin",
-                            PASSWORD, retries=0, **options)
+        return GanetiClient(
+            "https://%s:%d" % (host, listener.getsockname()[1]),
+            "admin",
+            PASSWORD,
+            retries=0,
+            **options,
+        )
 
     def test_an_answer(self):
         client = self.serve_tls(answer({"a": 1}), certificate(), ca_file=certificate())
@@ -427,8 +463,12 @@ class TestTls(BrokenTestCase):
         self.assertFalse(self.fail_with(NoAnswer, client.start_instance, "web").safe_to_repeat)
 
     def test_a_handshake_that_comes_to_nothing(self):
-        for plan in (lambda sock: sock.sendall(answer({})), lambda sock: None, reset,
-                     lambda sock: sock.sendall(b"\x16\x03\x03\x00\x7a\x02" + LEAK)):
+        for plan in (
+            lambda sock: sock.sendall(answer({})),
+            lambda sock: None,
+            reset,
+            lambda sock: sock.sendall(b"\x16\x03\x03\x00\x7a\x02" + LEAK),
+        ):
             client = self.serve_tls(plan)
             self.assertTrue(self.fail_with(NoAnswer, client.start_instance, "w").safe_to_repeat)
 
@@ -445,13 +485,27 @@ class TestUrl(unittest.TestCase):
         self.assertEqual(repr(client), "<GanetiClient https://cluster.example.com:5080>")
 
     def test_a_url_that_makes_no_sense_is_not_quoted(self):
-        for url in ("admin:hunter2@h:5080", "ftp://admin:hunter2@h", "https://admin:hunter2@",
-                    "https://admin:hunter2@h:x", "https://admin:hunter2@h:99999",
-                    "https://admin:hunter2/x@h:5080", "https://admin:12/hunter2@h",
-                    "https://admin:hunter2#x@h", "https://admin:hunter2?x@h", "hunter2",
-                    "https://admin:hunter2@h/?x=1", "https://h/#hunter2", "https://h /hunter2",
-                    "https://h\r\nhunter2", "https://admin:hunter2@[h", "//admin:hunter2@h", "",
-                    "https://admin:hunter2@" + "h" * 300, "https://admin:hunter2@h..x"):
+        for url in (
+            "admin:hunter2@h:5080",
+            "ftp://admin:hunter2@h",
+            "https://admin:hunter2@",
+            "https://admin:hunter2@h:x",
+            "https://admin:hunter2@h:99999",
+            "https://admin:hunter2/x@h:5080",
+            "https://admin:12/hunter2@h",
+            "https://admin:hunter2#x@h",
+            "https://admin:hunter2?x@h",
+            "hunter2",
+            "https://admin:hunter2@h/?x=1",
+            "https://h/#hunter2",
+            "https://h /hunter2",
+            "https://h\r\nhunter2",
+            "https://admin:hunter2@[h",
+            "//admin:hunter2@h",
+            "",
+            "https://admin:hunter2@" + "h" * 300,
+            "https://admin:hunter2@h..x",
+        ):
             with self.subTest(url), self.assertRaises(ValueError) as caught:
                 GanetiClient(url)
             err = caught.exception
@@ -461,12 +515,15 @@ class TestUrl(unittest.TestCase):
 
     def test_arguments_that_make_no_sense(self):
         client = GanetiClient("http://127.0.0.1:9")
-        for call in (lambda: client.request("get", "/2"), lambda: client.request("GET", "2"),
-                     lambda: client.request("GET", "/2/x y"),
-                     lambda: client.request("GET", "/2\r\nX: y"),
-                     lambda: client.start_instance("w", idempotency_key="x" * 256),
-                     lambda: client.start_instance("w", idempotency_key="x\r\ny"),
-                     lambda: GanetiClient("http://h", "a:b", PASSWORD)):
+        for call in (
+            lambda: client.request("get", "/2"),
+            lambda: client.request("GET", "2"),
+            lambda: client.request("GET", "/2/x y"),
+            lambda: client.request("GET", "/2\r\nX: y"),
+            lambda: client.start_instance("w", idempotency_key="x" * 256),
+            lambda: client.start_instance("w", idempotency_key="x\r\ny"),
+            lambda: GanetiClient("http://h", "a:b", PASSWORD),
+        ):
             with self.assertRaises(ValueError) as caught:
                 call()
             self.assertNotIn("hunter2", str(caught.exception))

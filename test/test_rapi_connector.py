@@ -16,16 +16,34 @@ class TestRoutes(unittest.TestCase):
         return match.resource.URI, match.slots
 
     def test_slots(self):
-        self.assertEqual(self.find("/2/instances/web.example.com/startup"),
-                         ("/2/instances/{instance_name}/startup",
-                          {"instance_name": "web.example.com"}))
+        self.assertEqual(
+            self.find("/2/instances/web.example.com/startup"),
+            ("/2/instances/{instance_name}/startup", {"instance_name": "web.example.com"}),
+        )
         self.assertEqual(self.find("/2/jobs/007"), ("/2/jobs/{job_id}", {"job_id": "007"}))
 
     def test_paths_that_lead_nowhere(self):
-        for path in ("", "/3", "/2/", "//2/info", "/2/info/", "/2/info\n", "/2/jobs/abc",
-                     "/2/jobs/-1", "/2/jobs/\u0661", "/2/instances/", "/2/instances/a b",
-                     "/2/instances/a/b", "/2/instances/b\u00fccher", "/2/Info", "/tags",
-                     "/2/query", "/2/query/os", "/2/query/Lock", "/2/query/lock/name"):
+        for path in (
+            "",
+            "/3",
+            "/2/",
+            "//2/info",
+            "/2/info/",
+            "/2/info\n",
+            "/2/jobs/abc",
+            "/2/jobs/-1",
+            "/2/jobs/\u0661",
+            "/2/instances/",
+            "/2/instances/a b",
+            "/2/instances/a/b",
+            "/2/instances/b\u00fccher",
+            "/2/Info",
+            "/tags",
+            "/2/query",
+            "/2/query/os",
+            "/2/query/Lock",
+            "/2/query/lock/name",
+        ):
             with self.assertRaises(NotFound, msg=path) as caught:
                 self.connector.find(path)
             self.assertIn(path[:3], caught.exception.detail)
@@ -37,10 +55,10 @@ class TestRoutes(unittest.TestCase):
             self.assertEqual(match.allow(), ["GET", "HEAD", "OPTIONS"])
 
     def test_allow_lists_all_methods(self):
-        self.assertEqual(self.connector.find("/2/tags").allow(),
-                         ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
-        self.assertEqual(self.connector.find("/2/instances/x/reboot").allow(),
-                         ["POST", "OPTIONS"])
+        self.assertEqual(
+            self.connector.find("/2/tags").allow(), ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"]
+        )
+        self.assertEqual(self.connector.find("/2/instances/x/reboot").allow(), ["POST", "OPTIONS"])
 
     def test_points_and_braces_are_no_regexes(self):
         self.assertIsNone(pattern("/a.b").fullmatch("/axb"))
@@ -52,5 +70,7 @@ class TestRoutes(unittest.TestCase):
 
 class TestAccess(unittest.TestCase):
     def test_only_these_answer_strangers_always(self):
-        self.assertEqual({resource.URI for resource in RESOURCES if resource.PUBLIC},
-                         {"/", "/version", "/2", "/2/features"})
+        self.assertEqual(
+            {resource.URI for resource in RESOURCES if resource.PUBLIC},
+            {"/", "/version", "/2", "/2/features"},
+        )

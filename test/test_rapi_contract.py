@@ -1,6 +1,7 @@
 """Every key that an object has in Ganeti 2.0.6 or 3.x, and the types of the 2.0 page."""
 
 import pytest
+
 from testutils_daemon import HOST, DaemonCluster
 
 NONE = type(None)
@@ -19,53 +20,98 @@ KEYS = {
         prealloc_wipe_disks hidden_os blacklisted_os enabled_disk_templates install_image
         instance_communication_network zeroing_image compression_tools enabled_user_shutdown
         enabled_data_collectors data_collector_interval modify_ssh_setup ssh_key_type
-        ssh_key_bits vg_name drbd_helper"""),
+        ssh_key_bits vg_name drbd_helper""",
+    ),
     "/2/instances": (
         """name admin_state os pnode snodes disk_template nic.ips nic.macs
         nic.bridges network_port disk.sizes disk_usage beparams hvparams oper_state oper_ram
         status tags""",
         """nic.modes nic.uuids nic.names nic.links nic.networks nic.networks.names disk.spindles
         disk.uuids disk.names oper_vcpus custom_hvparams custom_beparams custom_nicparams
-        custom_osparams hypervisor ctime mtime uuid serial_no"""),
+        custom_osparams hypervisor ctime mtime uuid serial_no""",
+    ),
     "/2/nodes": (
         """name offline master_candidate drained dtotal dfree mtotal mnode mfree
         pinst_cnt sinst_cnt tags ctotal cnodes csockets pip sip serial_no role pinst_list
         sinst_list""",
         """sptotal spfree cnos master_capable vm_capable ndparams group.uuid ctime mtime uuid
-        secondary_ip"""),
+        secondary_ip""",
+    ),
     "/2/groups": (
         "",
         """alloc_policy name node_cnt node_list ipolicy custom_ipolicy diskparams
-        custom_diskparams ndparams custom_ndparams ctime mtime uuid serial_no tags"""),
-    "/2/jobs": ("id ops status summary opstatus received_ts start_ts end_ts",
-                "priority archived waiting_for user request_id"),
+        custom_diskparams ndparams custom_ndparams ctime mtime uuid serial_no tags""",
+    ),
+    "/2/jobs": (
+        "id ops status summary opstatus received_ts start_ts end_ts",
+        "priority archived waiting_for user request_id",
+    ),
 }
 #: Keys that parameters have, by the key of the object that holds them.
 INNER = {
     ("/2/info", "beparams", "default"): "auto_balance vcpus memory minmem maxmem always_failover "
-                                        "spindle_use",
+    "spindle_use",
     ("/2/instances", "beparams"): "auto_balance vcpus memory minmem maxmem always_failover "
-                                  "spindle_use",
+    "spindle_use",
     ("/2/info", "ipolicy"): "minmax std disk-templates vcpu-ratio spindle-ratio",
     ("/2/info", "nicparams", "default"): "mode link vlan",
 }
 #: What the examples of the 2.0 page show, and the types that they show it in.
 TYPES = {
     "/2/info": {
-        "config_version": int, "name": str, "software_version": str, "os_api_version": int,
-        "export_version": int, "candidate_pool_size": int, "enabled_hypervisors": list,
-        "hvparams": dict, "default_hypervisor": str, "master": str, "architecture": list,
-        "protocol_version": int, "beparams": dict},
+        "config_version": int,
+        "name": str,
+        "software_version": str,
+        "os_api_version": int,
+        "export_version": int,
+        "candidate_pool_size": int,
+        "enabled_hypervisors": list,
+        "hvparams": dict,
+        "default_hypervisor": str,
+        "master": str,
+        "architecture": list,
+        "protocol_version": int,
+        "beparams": dict,
+    },
     "/2/instances": {
-        "status": str, "disk_usage": int, "nic.bridges": list, "name": str, "tags": list,
-        "beparams": dict, "disk.sizes": list, "pnode": str, "nic.macs": list, "snodes": list,
-        "disk_template": str, "admin_state": str, "os": str, "oper_state": bool},
+        "status": str,
+        "disk_usage": int,
+        "nic.bridges": list,
+        "name": str,
+        "tags": list,
+        "beparams": dict,
+        "disk.sizes": list,
+        "pnode": str,
+        "nic.macs": list,
+        "snodes": list,
+        "disk_template": str,
+        "admin_state": str,
+        "os": str,
+        "oper_state": bool,
+    },
     "/2/nodes": {
-        "pinst_cnt": int, "mfree": int, "mtotal": int, "name": str, "tags": list, "mnode": int,
-        "dtotal": int, "sinst_cnt": int, "dfree": int, "offline": bool},
+        "pinst_cnt": int,
+        "mfree": int,
+        "mtotal": int,
+        "name": str,
+        "tags": list,
+        "mnode": int,
+        "dtotal": int,
+        "sinst_cnt": int,
+        "dfree": int,
+        "offline": bool,
+    },
     "/2/groups": {"name": str, "node_list": list, "ipolicy": dict, "alloc_policy": str},
-    "/2/jobs": {"id": int, "status": str, "ops": list, "opstatus": list, "received_ts": list,
-                "start_ts": list, "end_ts": list, "summary": list},
+    "/2/jobs": {
+        "id": int,
+        "status": str,
+        "ops": list,
+        "opstatus": list,
+        "received_ts": list,
+        "start_ts": list,
+        "end_ts": list,
+        "summary": list,
+    },
 }
 NAMES = {"/2/instances": "web", "/2/nodes": "node1", "/2/groups": "default", "/2/jobs": "1"}
 
@@ -120,11 +166,15 @@ def test_a_job_has_an_entry_for_each_opcode(cluster):
     job = cluster.wait(cluster.submit("POST", "/2/instances/web/reinstall"))
     assert [len(job[key]) for key in ("ops", "opstatus", "opresult", "oplog")] == [3] * 4
     assert [op["OP_ID"] for op in job["ops"]] == [
-        "OP_INSTANCE_SHUTDOWN", "OP_INSTANCE_REINSTALL", "OP_INSTANCE_STARTUP"]
+        "OP_INSTANCE_SHUTDOWN",
+        "OP_INSTANCE_REINSTALL",
+        "OP_INSTANCE_STARTUP",
+    ]
     for line in [line for log in job["oplog"] for line in log]:
         assert [type(part) for part in line] == [int, list, str, str]
-    assert all(type(part) is int for key in ("received_ts", "start_ts", "end_ts")
-               for part in job[key])
+    assert all(
+        type(part) is int for key in ("received_ts", "start_ts", "end_ts") for part in job[key]
+    )
 
 
 def test_types_that_go_clients_stop_at(cluster):
@@ -136,8 +186,7 @@ def test_types_that_go_clients_stop_at(cluster):
             assert type(found.get(key)) in (int, NONE), key
 
 
-@pytest.mark.parametrize("uri", ["/info", "/instances", "/instances/web", "/nodes",
-                                 "/nodes/node1"])
+@pytest.mark.parametrize("uri", ["/info", "/instances", "/instances/web", "/nodes", "/nodes/node1"])
 def test_what_the_page_asks_without_a_version(cluster, uri):
     assert cluster.get(uri).json.__class__ is cluster.get(f"/2{uri}").json.__class__
     assert cluster.get(uri).status == 200
@@ -158,5 +207,9 @@ def test_as_the_page_prints_it(tmp_path):
         made.do("PUT", "/2/instances/web/shutdown")
         assert made.get("/2/instances?bulk=1").json[0]["admin_state"] is False
         info = made.get("/2/info").json
-        assert (info["architecture"][0], info["config_version"], info["protocol_version"],
-                info["os_api_version"]) == ("64bit", 2000000, 20, 10)
+        assert (
+            info["architecture"][0],
+            info["config_version"],
+            info["protocol_version"],
+            info["os_api_version"],
+        ) == ("64bit", 2000000, 20, 10)

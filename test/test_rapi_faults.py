@@ -16,22 +16,38 @@ class TestStatus(unittest.TestCase):
 
     def test_preconditions_by_their_code(self):
         for code, status in {
-                ErrorCode.NOENT: 404, ErrorCode.INVAL: 400, ErrorCode.RESOLVER: 400,
-                ErrorCode.EXISTS: 409, ErrorCode.NOTUNIQUE: 409, ErrorCode.STATE: 409,
-                ErrorCode.NORES: 503, ErrorCode.TEMP_NORES: 503, ErrorCode.ENVIRON: 501,
-                ErrorCode.FAULT: 500, "of_another_world": 500}.items():
+            ErrorCode.NOENT: 404,
+            ErrorCode.INVAL: 400,
+            ErrorCode.RESOLVER: 400,
+            ErrorCode.EXISTS: 409,
+            ErrorCode.NOTUNIQUE: 409,
+            ErrorCode.STATE: 409,
+            ErrorCode.NORES: 503,
+            ErrorCode.TEMP_NORES: 503,
+            ErrorCode.ENVIRON: 501,
+            ErrorCode.FAULT: 500,
+            "of_another_world": 500,
+        }.items():
             self.assert_status(status, errors.OpPrereqError("text", code))
 
     def test_by_class(self):
         for error, status in (
-                (errors.ParameterError("x"), 400), (errors.TagError("x"), 400),
-                (errors.JobLost("x"), 404), (errors.OpCodeUnknown("x"), 501),
-                (errors.JobQueueFull(), 503), (errors.JobQueueDrainError("x"), 503),
-                (errors.JobQueueUnavailable("x"), 503), (errors.LuxiError("x"), 502),
-                (errors.ConnectionClosed("x"), 502), (errors.NoMaster("x"), 502),
-                (errors.RequestError("x"), 502), (errors.Timeout("x"), 504),
-                (errors.NoPermission("x"), 500), (errors.ConfigurationError("x"), 500),
-                (errors.GenericError("x"), 500)):
+            (errors.ParameterError("x"), 400),
+            (errors.TagError("x"), 400),
+            (errors.JobLost("x"), 404),
+            (errors.OpCodeUnknown("x"), 501),
+            (errors.JobQueueFull(), 503),
+            (errors.JobQueueDrainError("x"), 503),
+            (errors.JobQueueUnavailable("x"), 503),
+            (errors.LuxiError("x"), 502),
+            (errors.ConnectionClosed("x"), 502),
+            (errors.NoMaster("x"), 502),
+            (errors.RequestError("x"), 502),
+            (errors.Timeout("x"), 504),
+            (errors.NoPermission("x"), 500),
+            (errors.ConfigurationError("x"), 500),
+            (errors.GenericError("x"), 500),
+        ):
             self.assert_status(status, error)
 
     def test_every_class_has_a_status(self):
@@ -44,29 +60,50 @@ class TestStatus(unittest.TestCase):
     def test_a_relative_dependency_that_leads_to_no_job(self):
         with self.assertRaises(errors.GenericError) as ours:
             journal.resolve([[-7986, []]], 12)
-        for error in (ours.exception, errors.GenericError("Invalid value for job ID ' -7953'"),
-                      errors.GenericError("Invalid value for job ID '0'")):
+        for error in (
+            ours.exception,
+            errors.GenericError("Invalid value for job ID ' -7953'"),
+            errors.GenericError("Invalid value for job ID '0'"),
+        ):
             self.assertIn("'depends'", self.assert_status(400, error).message)
 
     def test_an_opcode_that_a_real_master_cannot_read(self):
-        fault = self.assert_status(400, errors.RequestError(
-            "Failed to parse request: SubmitJob: Can't parse value for 'hypervisor'"))
+        fault = self.assert_status(
+            400,
+            errors.RequestError(
+                "Failed to parse request: SubmitJob: Can't parse value for 'hypervisor'"
+            ),
+        )
         self.assertIn("Invalid body parameters: Can't parse value", fault.message)
 
     def test_what_another_version_does_not_know(self):
-        fault = self.assert_status(501, errors.RequestError(
-            "Failed to parse request: SubmitJob: Unknown opcode OP_NETWORK_RENAME"))
+        fault = self.assert_status(
+            501,
+            errors.RequestError(
+                "Failed to parse request: SubmitJob: Unknown opcode OP_NETWORK_RENAME"
+            ),
+        )
         self.assertIn("OP_NETWORK_RENAME", fault.message)
-        fault = self.assert_status(400, errors.RequestError(
-            'Failed to parse request: SubmitJob: Superfluous dictionary keys: ["a_b","c"], but '
-            'only ["OP_ID","comment"] allowed.'))
-        self.assertEqual(fault.message,
-                         "Invalid body parameters: this master does not know 'a_b', 'c'")
+        fault = self.assert_status(
+            400,
+            errors.RequestError(
+                'Failed to parse request: SubmitJob: Superfluous dictionary keys: ["a_b","c"], but '
+                'only ["OP_ID","comment"] allowed.'
+            ),
+        )
+        self.assertEqual(
+            fault.message, "Invalid body parameters: this master does not know 'a_b', 'c'"
+        )
 
     def test_by_name_from_the_wire(self):
-        for name, status in (("JobQueueError", 503), ("JobQueueFull", 503),
-                             ("JobQueueDrainError", 503), ("JobQueueUnavailable", 503),
-                             ("IdempotencyConflict", 422), ("GenericError", 500)):
+        for name, status in (
+            ("JobQueueError", 503),
+            ("JobQueueFull", 503),
+            ("JobQueueDrainError", 503),
+            ("JobQueueUnavailable", 503),
+            ("IdempotencyConflict", 422),
+            ("GenericError", 500),
+        ):
             self.assert_status(status, errors.decode([name, ["text"]]))
 
     def test_a_key_of_another_request(self):
@@ -80,16 +117,25 @@ class TestStatus(unittest.TestCase):
 
     def test_not_found_keeps_the_words_that_clients_compare(self):
         body = translate(errors.OpPrereqError("Node x not known", ErrorCode.NOENT)).as_object()
-        self.assertEqual(body, {"code": 404, "message": "Not Found",
-                                "explain": "Nothing matches the given URI",
-                                "detail": "Node x not known"})
+        self.assertEqual(
+            body,
+            {
+                "code": 404,
+                "message": "Not Found",
+                "explain": "Nothing matches the given URI",
+                "detail": "Node x not known",
+            },
+        )
 
     def test_words_of_the_master_are_the_message(self):
-        self.assertEqual(translate(errors.OpPrereqError("taken", ErrorCode.EXISTS)).message,
-                         "taken")
+        self.assertEqual(
+            translate(errors.OpPrereqError("taken", ErrorCode.EXISTS)).message, "taken"
+        )
 
 
 def test_no_path_goes_to_a_client():
-    for error in (errors.NoMaster("cannot connect to the master at /run/x"),
-                  errors.NoPermission("no permission to connect to the master at /run/x")):
+    for error in (
+        errors.NoMaster("cannot connect to the master at /run/x"),
+        errors.NoPermission("no permission to connect to the master at /run/x"),
+    ):
         assert "/run" not in translate(error).message

@@ -3,10 +3,10 @@
 from unittest import mock
 
 import pytest
-from testutils_rapi import FakeMaster, FakeUsers, RapiTestCase, table
 
 from ganeti import errors, luxi
 from ganeti.rapi.naming import full_name
+from testutils_rapi import FakeMaster, FakeUsers, RapiTestCase, table
 
 UUID = "da4b9d1f-2b31-4059-8388-d9b4f50ee654"
 WEB = {"name": "web1.example.com", "uuid": UUID}

@@ -12,8 +12,12 @@ def test_as_many_as_ganeti_has():
 
 def test_every_verb_needs_one_of_them():
     assert connector.Connector()
-    needed = {verb.access for resource in OURS for verb in resource.verbs().values()
-              if not resource.PUBLIC}
+    needed = {
+        verb.access
+        for resource in OURS
+        for verb in resource.verbs().values()
+        if not resource.PUBLIC
+    }
     assert len(needed) > 15 and needed <= permissions.ALL
 
 
@@ -26,13 +30,28 @@ def test_what_needs_no_user_is_a_reading_right():
 
 def test_roles():
     roles = permissions.VOCABULARY.roles
-    assert (roles["@readonly"] < roles["read"] < roles["@operator"] < roles["@admin"]
-            == roles["write"] == roles["all"] == permissions.ALL)
+    assert (
+        roles["@readonly"]
+        < roles["read"]
+        < roles["@operator"]
+        < roles["@admin"]
+        == roles["write"]
+        == roles["all"]
+        == permissions.ALL
+    )
 
 
 def test_what_roles_give_beside_reading():
     roles = permissions.VOCABULARY.roles
     assert roles["read"] - roles["@readonly"] == {"instances.query.console"}
     assert {right.removeprefix("instances.") for right in roles["@operator"] - roles["read"]} == {
-        "startup", "shutdown", "reboot", "migrate", "failover", "replace_disks",
-        "export.prepare", "export.create", "export.remove"}
+        "startup",
+        "shutdown",
+        "reboot",
+        "migrate",
+        "failover",
+        "replace_disks",
+        "export.prepare",
+        "export.create",
+        "export.remove",
+    }

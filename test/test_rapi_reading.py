@@ -26,12 +26,13 @@ class TestReading(unittest.TestCase):
 
     def test_what_is_not_normal_is_null(self):
         row = [[status, "x"] for status in (0, 1, 2, 3, 4)]
-        self.assertEqual(self.ask(read, [row], "node", list("abcde")),
-                         [{"a": "x", "b": None, "c": None, "d": None, "e": None}])
+        self.assertEqual(
+            self.ask(read, [row], "node", list("abcde")),
+            [{"a": "x", "b": None, "c": None, "d": None, "e": None}],
+        )
 
     def test_one_by_name(self):
-        self.assertEqual(self.ask(read_one, [[[0, "n1"]]], "node", ["name"], "n"),
-                         {"name": "n1"})
+        self.assertEqual(self.ask(read_one, [[[0, "n1"]]], "node", ["name"], "n"), {"name": "n1"})
         self.assertEqual(self.master.asked, luxi.Query("node", ["name"], ["==", "name", "n"]))
 
     def test_a_uuid_is_asked_for_as_one_where_no_name_is(self):
@@ -41,6 +42,7 @@ class TestReading(unittest.TestCase):
         def answer(call):
             asked.append(call.qfilter)
             return {"fields": [], "data": [[[0, "n1"]]] if call.qfilter[1] == "uuid" else []}
+
         master = Master(None)
         master.call = answer
         found = read_one(Exchange(master=master), "node", ["name"], uuid)
@@ -53,8 +55,10 @@ class TestReading(unittest.TestCase):
         self.assertEqual(caught.exception.detail, "there is no node 'n'")
 
     def test_names_in_uris_are_quoted(self):
-        self.assertEqual(self.ask(entries, [[[0, "a b"]]], "group", "/2/groups"),
-                         [{"id": "a b", "name": "a b", "uri": "/2/groups/a%20b"}])
+        self.assertEqual(
+            self.ask(entries, [[[0, "a b"]]], "group", "/2/groups"),
+            [{"id": "a b", "name": "a b", "uri": "/2/groups/a%20b"}],
+        )
 
     def test_answers_that_are_no_table(self):
         for data in ("text", [["short"]], [5], [[5, 5]], [[[0], [0]]]):
@@ -74,6 +78,7 @@ class Slow:
         def finish():
             self.seen.append(f"fetch {call.what}")
             return luxi.pack({"success": True, "result": call.what})[:-1]
+
         return finish
 
 
@@ -81,27 +86,32 @@ class TestRows(unittest.TestCase):
     def rows(self, words, take=None):
         self.master = Slow()
         take = take or (lambda _, answer: [answer().result])
-        return Rows(Exchange(master=self.master), 3, (luxi.Query(word, [], None) for word in words),
-                    take).pieces
+        return Rows(
+            Exchange(master=self.master), 3, (luxi.Query(word, [], None) for word in words), take
+        ).pieces
 
     def test_the_next_answer_is_asked_for_before_one_is_read(self):
-        pieces = self.rows("abc", lambda _, answer: [
-            self.master.seen.append("read"), answer().result][1:])
+        pieces = self.rows(
+            "abc", lambda _, answer: [self.master.seen.append("read"), answer().result][1:]
+        )
         self.assertEqual(self.master.seen, ["ask a", "fetch a", "ask b", "read", "fetch b"])
         self.assertEqual(next(pieces), b'["a"')
-        self.assertEqual(len(self.master.seen), 5)       # a slow client has nothing asked
+        self.assertEqual(len(self.master.seen), 5)  # a slow client has nothing asked
         self.assertEqual(b"".join(pieces), b',"b","c"]\n')
         self.assertEqual(self.master.seen[5:], ["ask c", "read", "fetch c", "read"])
 
     def test_parts_may_be_empty(self):
         for kept, text in (("", b"[]\n"), ("b", b'["b"]\n'), ("ac", b'["a","c"]\n')):
-            pieces = self.rows("abc", lambda question, answer: [
-                answer().result for _ in range(question.what in kept)])
+            pieces = self.rows(
+                "abc",
+                lambda question, answer: [answer().result for _ in range(question.what in kept)],
+            )
             self.assertEqual(b"".join(pieces), text)
 
     def test_what_was_asked_is_fetched_whatever_happens(self):
         def fail(question, answer):
             raise errors.RequestError(question.what)
+
         with self.assertRaisesRegex(errors.RequestError, "a"):
             self.rows("ab", fail)
         self.assertEqual(self.master.seen, ["ask a", "fetch a", "ask b", "fetch b"])

@@ -9,31 +9,49 @@ import json
 from pathlib import Path
 
 import pytest
-from testutils_rapi import RapiTestCase
 
 from ganeti import luxi, opcodes
 from ganeti.opcodes import versions
+from testutils_rapi import RapiTestCase
 
 CAPTURES = Path(__file__).parent / "wire/luxi_captures.jsonl"
 NODE = "node1.example.com"
-CREATE = {"__version__": 1, "mode": "create", "instance_name": "inst13.example.com",
-          "os_type": "luxdummy+plain", "disk_template": "diskless", "disks": [], "nics": [{}],
-          "pnode": NODE, "start": False, "name_check": False, "ip_check": False}
+CREATE = {
+    "__version__": 1,
+    "mode": "create",
+    "instance_name": "inst13.example.com",
+    "os_type": "luxdummy+plain",
+    "disk_template": "diskless",
+    "disks": [],
+    "nics": [{}],
+    "pnode": NODE,
+    "start": False,
+    "name_check": False,
+    "ip_check": False,
+}
 #: Request -> the bodies that it was sent with, in their order.
-BODIES = {"POST /2/instances": [CREATE],
-          "POST /2/instances?dry-run=1": [{**CREATE, "instance_name": "inst11.example.com"}],
-          "PUT /2/instances/inst13.example.com/shutdown": [{"timeout": 30}],
-          f"PUT /2/nodes/{NODE}/role": ["drained"]}
+BODIES = {
+    "POST /2/instances": [CREATE],
+    "POST /2/instances?dry-run=1": [{**CREATE, "instance_name": "inst11.example.com"}],
+    "PUT /2/instances/inst13.example.com/shutdown": [{"timeout": 30}],
+    f"PUT /2/nodes/{NODE}/role": ["drained"],
+}
 #: Request -> why ours submits nothing.
-REFUSED = {"PUT /2/instances/inst13.example.com/tags": "no tag is 400, before there is a job",
-           "PUT /2/instances/inst13.example.com/tags?tag=bad%20tag":
-               "a tag that cannot be one is 400, before there is a job"}
+REFUSED = {
+    "PUT /2/instances/inst13.example.com/tags": "no tag is 400, before there is a job",
+    "PUT /2/instances/inst13.example.com/tags?tag=bad%20tag": (
+        "a tag that cannot be one is 400, before there is a job"
+    ),
+}
 
 
 #: Request -> what ours has otherwise: opcode's fields, and why.
-OTHERWISE = {"GET /2/os": ({"output_fields": ["name", "variants", "valid"],
-                            "reason": ["gnt:library:rlib2:os"]},
-                           "a broken OS definition is none; every job says where it is from")}
+OTHERWISE = {
+    "GET /2/os": (
+        {"output_fields": ["name", "variants", "valid"], "reason": ["gnt:library:rlib2:os"]},
+        "a broken OS definition is none; every job says where it is from",
+    )
+}
 
 
 def recorded():
@@ -42,8 +60,11 @@ def recorded():
     for line in CAPTURES.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         tool, request = entry["tool"], entry["request"]
-        if (tool.startswith("rapi ") and isinstance(request, dict)
-                and request.get("method") == "SubmitJob"):
+        if (
+            tool.startswith("rapi ")
+            and isinstance(request, dict)
+            and request.get("method") == "SubmitJob"
+        ):
             asked = tool.removeprefix("rapi ")
             seen[asked] = seen.get(asked, -1) + 1
             yield asked, seen[asked], request["args"][0]
@@ -56,10 +77,18 @@ def given(wire):
     """The fields that say something, and who gave reasons."""
     op = opcodes.BY_ID[wire["OP_ID"]]
     defaults = {**op.DEFAULTS, "priority": 0, "dry_run": False}
-    defaults.update({name: value for (op_id, name), value
-                     in versions.DEFAULTS_BEFORE_3_1.items() if op_id == op.OP_ID})
-    found = {name: value for name, value in wire.items()
-             if value is not None and (name in op.REQUIRED or value != defaults.get(name))}
+    defaults.update(
+        {
+            name: value
+            for (op_id, name), value in versions.DEFAULTS_BEFORE_3_1.items()
+            if op_id == op.OP_ID
+        }
+    )
+    found = {
+        name: value
+        for name, value in wire.items()
+        if value is not None and (name in op.REQUIRED or value != defaults.get(name))
+    }
     found["reason"] = [entry[0] for entry in wire.get("reason", ())]
     return found
 
@@ -80,8 +109,9 @@ class Recorded(RapiTestCase):
         return response.status, [call.ops for call in calls]
 
 
-@pytest.mark.parametrize(("asked", "number", "ops"), RECORDED,
-                         ids=[f"{asked} {number}" for asked, number, _ in RECORDED])
+@pytest.mark.parametrize(
+    ("asked", "number", "ops"), RECORDED, ids=[f"{asked} {number}" for asked, number, _ in RECORDED]
+)
 def test_the_same_is_submitted(asked, number, ops):
     scene = Recorded()
     scene.setUp()

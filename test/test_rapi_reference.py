@@ -28,11 +28,14 @@ class TestReference(unittest.TestCase):
 
     def test_access_arguments_and_body(self):
         _, _, section = self.text.partition("/2/instances/[instance_name]/reboot\n")
-        section = section[:section.index("/reinstall\n")]
-        for words in ("POST\n~~~~\n", "Right: ``instances.reboot``.",
-                      "- ``type``: one of soft, hard, full; default ``hard``",
-                      "- ``shutdown_timeout``: an integer of 0 or more; default ``120``",
-                      "Answers the number of a job; takes an ``Idempotency-Key``."):
+        section = section[: section.index("/reinstall\n")]
+        for words in (
+            "POST\n~~~~\n",
+            "Right: ``instances.reboot``.",
+            "- ``type``: one of soft, hard, full; default ``hard``",
+            "- ``shutdown_timeout``: an integer of 0 or more; default ``120``",
+            "Answers the number of a job; takes an ``Idempotency-Key``.",
+        ):
             self.assertIn(words, section)
         self.assertNotIn("- ``instance_name``", section)
 

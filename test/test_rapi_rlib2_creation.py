@@ -1,23 +1,38 @@
 """Creating an instance with either body."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti.http.reader import MAX_LARGE_BODY
 from ganeti.opcodes import OpInstanceCreate, OpInstanceMultiAlloc
 from ganeti.rapi.rlib2.instances import R_2_instances
+from testutils_rapi import RapiTestCase
 
 URI = "/2/instances"
-NESTED = {"__version__": 1, "mode": "create", "name": "web.example.com", "os": "noop",
-          "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}]}
+NESTED = {
+    "__version__": 1,
+    "mode": "create",
+    "name": "web.example.com",
+    "os": "noop",
+    "disk_template": "file",
+    "disks": [{"size": "1G"}],
+    "nics": [{}],
+}
 FLAT = {"name": "web.example.com", "os": "noop", "disk_template": "file", "disks": [512]}
 
 
 def nested(**fields):
     """What becomes of NESTED."""
-    return OpInstanceCreate(**{
-        "mode": "create", "instance_name": "web.example.com", "os_type": "noop",
-        "disk_template": "file", "disks": [{"size": 1024}], "nics": [{}],
-        "name_check": False, "ip_check": False, **fields})
+    return OpInstanceCreate(
+        **{
+            "mode": "create",
+            "instance_name": "web.example.com",
+            "os_type": "noop",
+            "disk_template": "file",
+            "disks": [{"size": 1024}],
+            "nics": [{}],
+            "name_check": False,
+            "ip_check": False,
+            **fields,
+        }
+    )
 
 
 def flat(**fields):
@@ -41,10 +56,27 @@ class TestNested(RapiTestCase):
         self.assert_submitted(nested())
 
     def test_what_is_given_is_sent(self):
-        self.post(URI + "?dry-run=1", dict(NESTED, beparams={"memory": "128M"}, start=False,
-                                           name_check=True, depends=[[4, []]], priority=-10))
-        self.assert_submitted(nested(dry_run=True, beparams={"memory": "128M"}, start=False,
-                                     name_check=True, depends=[[4, []]], priority=-10))
+        self.post(
+            URI + "?dry-run=1",
+            dict(
+                NESTED,
+                beparams={"memory": "128M"},
+                start=False,
+                name_check=True,
+                depends=[[4, []]],
+                priority=-10,
+            ),
+        )
+        self.assert_submitted(
+            nested(
+                dry_run=True,
+                beparams={"memory": "128M"},
+                start=False,
+                name_check=True,
+                depends=[[4, []]],
+                priority=-10,
+            )
+        )
 
     def test_sizes_are_sent_in_mib(self):
         for size, mib in ((1024.0, 1024), (1025, 1025), ("1.5g", 1536), ("0.2g", 205)):
@@ -63,19 +95,22 @@ class TestNested(RapiTestCase):
         self.assertIsNone(verb.object_name({}, {"name": 5}))
 
     def test_a_value_of_a_type_that_no_job_takes(self):
-        for key, value, text in (("beparams", {"vcpus": "x"}, "'vcpus' (value 'x')"),
-                                 ("beparams", {"memory": None}, "'memory' (value null)"),
-                                 ("beparams", {"minmem": "default"}, "'minmem'"),
-                                 ("hvparams", {"acpi": "maybe"}, "'acpi'"),
-                                 ("hvparams", {"num_ttys": []}, "'num_ttys'"),
-                                 ("nics", [{"vlan": 5}], "'nics'"),
-                                 ("disks", [{"size": 1, "spindles": "x"}], "'disks'")):
+        for key, value, text in (
+            ("beparams", {"vcpus": "x"}, "'vcpus' (value 'x')"),
+            ("beparams", {"memory": None}, "'memory' (value null)"),
+            ("beparams", {"minmem": "default"}, "'minmem'"),
+            ("hvparams", {"acpi": "maybe"}, "'acpi'"),
+            ("hvparams", {"num_ttys": []}, "'num_ttys'"),
+            ("nics", [{"vlan": 5}], "'nics'"),
+            ("disks", [{"size": 1, "spindles": "x"}], "'disks'"),
+        ):
             self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}), text=text)
 
     def test_a_size_that_is_none(self):
         for size in ("big", -1, True, []):
-            self.assert_refused(400, "POST", URI, dict(NESTED, disks=[{"size": size}]),
-                                text="'disks[0].size'")
+            self.assert_refused(
+                400, "POST", URI, dict(NESTED, disks=[{"size": size}]), text="'disks[0].size'"
+            )
 
     def test_checking_the_address_needs_the_name_resolved(self):
         self.post(URI, dict(NESTED, ip_check=True))
@@ -87,24 +122,36 @@ class TestNested(RapiTestCase):
             self.assert_refused(400, "POST", URI, body, text=key)
 
     def test_wrong_types_and_unknown_keys(self):
-        for key, value in (("disks", "1G"), ("nics", [{"colour": "red"}]), ("start", "yes"),
-                           ("name", "no name"), ("mode", "clone"), ("disk_template", "tape"),
-                           ("hypervisor", "bochs"), ("bogus", 1)):
-            self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}),
-                                text="Invalid body parameters")
+        for key, value in (
+            ("disks", "1G"),
+            ("nics", [{"colour": "red"}]),
+            ("start", "yes"),
+            ("name", "no name"),
+            ("mode", "clone"),
+            ("disk_template", "tape"),
+            ("hypervisor", "bochs"),
+            ("bogus", 1),
+        ):
+            self.assert_refused(
+                400, "POST", URI, dict(NESTED, **{key: value}), text="Invalid body parameters"
+            )
 
     def test_both_names_of_a_key(self):
-        self.assert_refused(400, "POST", URI, dict(NESTED, instance_name="x"),
-                            text="'instance_name'")
+        self.assert_refused(
+            400, "POST", URI, dict(NESTED, instance_name="x"), text="'instance_name'"
+        )
 
     def test_null_is_no_size(self):
-        self.assert_refused(400, "POST", URI, dict(NESTED, disks=[{"size": None}]),
-                            text="disks[0].size")
+        self.assert_refused(
+            400, "POST", URI, dict(NESTED, disks=[{"size": None}]), text="disks[0].size"
+        )
 
     def test_null_for_one_of_them(self):
         given = {key: value for key, value in NESTED.items() if key != "name"}
-        for names in ({"name": NESTED["name"], "instance_name": None},
-                      {"name": None, "instance_name": NESTED["name"]}):
+        for names in (
+            {"name": NESTED["name"], "instance_name": None},
+            {"name": None, "instance_name": NESTED["name"]},
+        ):
             self.master.calls.clear()
             self.post(URI, {**given, **names})
             self.assert_submitted(nested(instance_name=NESTED["name"]))
@@ -116,8 +163,9 @@ class TestNested(RapiTestCase):
 class TestVersion(RapiTestCase):
     def test_another_one(self):
         for version in (2, "1", True, -1):
-            self.assert_refused(400, "POST", URI, dict(NESTED, __version__=version),
-                                text="'__version__'")
+            self.assert_refused(
+                400, "POST", URI, dict(NESTED, __version__=version), text="'__version__'"
+            )
 
     def test_zero_is_flat(self):
         self.post(URI, dict(FLAT, __version__=0))
@@ -130,8 +178,14 @@ class TestVersion(RapiTestCase):
 
 class TestFlat(RapiTestCase):
     def test_a_value_of_a_type_that_no_job_takes(self):
-        for key, value in (("vcpus", "x"), ("auto_balance", "maybe"), ("acpi", "maybe"),
-                           ("kernel_path", 5), ("memory", True), ("disks", [None])):
+        for key, value in (
+            ("vcpus", "x"),
+            ("auto_balance", "maybe"),
+            ("acpi", "maybe"),
+            ("kernel_path", 5),
+            ("memory", True),
+            ("disks", [None]),
+        ):
             self.assert_refused(400, "POST", URI, dict(FLAT, **{key: value}), text=f"'{key}")
 
     def test_whole_numbers_may_have_a_point(self):
@@ -143,24 +197,45 @@ class TestFlat(RapiTestCase):
         self.assert_submitted(flat())
 
     def test_parameters_at_the_top(self):
-        self.post(URI, dict(FLAT, memory="1G", vcpus=2, auto_balance=False, kernel_path="/k",
-                            acpi=True))
-        self.assert_submitted(flat(
-            beparams={"memory": 1024, "vcpus": 2, "auto_balance": False},
-            hvparams={"kernel_path": "/k", "acpi": True}))
+        self.post(
+            URI, dict(FLAT, memory="1G", vcpus=2, auto_balance=False, kernel_path="/k", acpi=True)
+        )
+        self.assert_submitted(
+            flat(
+                beparams={"memory": 1024, "vcpus": 2, "auto_balance": False},
+                hvparams={"kernel_path": "/k", "acpi": True},
+            )
+        )
 
     def test_the_one_nic(self):
         self.post(URI, dict(FLAT, mac="aa:00:00:00:00:01", ip="192.0.2.5", bridge="br1"))
-        self.assert_submitted(flat(nics=[{"mac": "aa:00:00:00:00:01", "ip": "192.0.2.5",
-                                          "mode": "bridged", "link": "br1"}]))
+        self.assert_submitted(
+            flat(
+                nics=[
+                    {
+                        "mac": "aa:00:00:00:00:01",
+                        "ip": "192.0.2.5",
+                        "mode": "bridged",
+                        "link": "br1",
+                    }
+                ]
+            )
+        )
 
     def test_an_address_by_name(self):
         self.post(URI, dict(FLAT, ip="auto"))
         self.assert_submitted(flat(nics=[{"mac": "auto", "ip": "auto"}], name_check=True))
 
     def test_plain_fields(self):
-        given = {"pnode": "node1", "snode": "node2", "hypervisor": "fake", "start": False,
-                 "file_driver": "loop", "file_storage_dir": "sub", "ip_check": False}
+        given = {
+            "pnode": "node1",
+            "snode": "node2",
+            "hypervisor": "fake",
+            "start": False,
+            "file_driver": "loop",
+            "file_storage_dir": "sub",
+            "ip_check": False,
+        }
         self.post(URI, dict(FLAT, **given))
         self.assert_submitted(flat(**given))
 
@@ -179,16 +254,16 @@ class TestFlat(RapiTestCase):
     def test_missing_keys(self):
         for key in FLAT:
             body = {name: value for name, value in FLAT.items() if name != key}
-            self.assert_refused(400, "POST", URI, body,
-                                text=f"Required parameter '{key}' is missing")
+            self.assert_refused(
+                400, "POST", URI, body, text=f"Required parameter '{key}' is missing"
+            )
 
     def test_wrong_sizes(self):
         for disks in (20, [True], [-1], ["big"], [{"size": 1}]):
             self.assert_refused(400, "POST", URI, dict(FLAT, disks=disks), text="'disks")
 
     def test_nested_parameters_need_a_version(self):
-        self.assert_refused(400, "POST", URI, dict(FLAT, beparams={"memory": 1}),
-                            text="'beparams'")
+        self.assert_refused(400, "POST", URI, dict(FLAT, beparams={"memory": 1}), text="'beparams'")
 
     def test_a_mac_that_is_no_text(self):
         self.assert_refused(400, "POST", URI, dict(FLAT, mac=5), text="'mac'")
@@ -202,19 +277,28 @@ class TestMany(RapiTestCase):
         self.one = {key: value for key, value in NESTED.items() if key != "__version__"}
 
     def test_each_is_a_creation(self):
-        self.post(f"{self.URI}?dry-run=1", {
-            "instances": [self.one, {**self.one, "name": "db"}], "iallocator": "hail"})
-        self.assert_submitted(OpInstanceMultiAlloc(
-            instances=[nested().to_wire(), nested(instance_name="db").to_wire()],
-            iallocator="hail", dry_run=True))
+        self.post(
+            f"{self.URI}?dry-run=1",
+            {"instances": [self.one, {**self.one, "name": "db"}], "iallocator": "hail"},
+        )
+        self.assert_submitted(
+            OpInstanceMultiAlloc(
+                instances=[nested().to_wire(), nested(instance_name="db").to_wire()],
+                iallocator="hail",
+                dry_run=True,
+            )
+        )
 
     def test_what_is_wrong_with_which(self):
         for instances, text in (
-                (None, "'instances'"), ({}, "'instances'"), ([1], "'instances[0]' must be"),
-                ([self.one, {**self.one, "name": "a b"}], "'instances[1]' is no creation"),
-                ([{**self.one, "disks": [{"size": "x"}]}], "'instances[0]' is no creation"),
-                ([{**self.one, "instance_name": "x"}], "'instances[0]' is no creation"),
-                ([NESTED], "__version__")):
+            (None, "'instances'"),
+            ({}, "'instances'"),
+            ([1], "'instances[0]' must be"),
+            ([self.one, {**self.one, "name": "a b"}], "'instances[1]' is no creation"),
+            ([{**self.one, "disks": [{"size": "x"}]}], "'instances[0]' is no creation"),
+            ([{**self.one, "instance_name": "x"}], "'instances[0]' is no creation"),
+            ([NESTED], "__version__"),
+        ):
             self.assert_refused(400, "POST", self.URI, {"instances": instances}, text=text)
         self.assert_refused(400, "POST", self.URI, text="'instances'")
 

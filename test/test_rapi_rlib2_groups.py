@@ -1,9 +1,14 @@
 """Node groups over the API."""
 
+from ganeti.opcodes import (
+    OpGroupAdd,
+    OpGroupAssignNodes,
+    OpGroupRemove,
+    OpGroupRename,
+    OpGroupSetParams,
+    OpTagsDel,
+)
 from testutils_rapi import RapiTestCase
-
-from ganeti.opcodes import (OpGroupAdd, OpGroupAssignNodes, OpGroupRemove, OpGroupRename,
-                            OpGroupSetParams, OpTagsDel)
 
 GROUP = {"name": "default", "alloc_policy": "preferred", "node_cnt": 3, "ipolicy": {}}
 
@@ -14,17 +19,21 @@ class TestGroups(RapiTestCase):
         self.objects(GROUP)
 
     def test_list(self):
-        self.assertEqual(self.get("/2/groups"), [
-            {"id": "default", "name": "default", "uri": "/2/groups/default"}])
+        self.assertEqual(
+            self.get("/2/groups"),
+            [{"id": "default", "name": "default", "uri": "/2/groups/default"}],
+        )
 
     def test_bulk_and_one_are_the_same(self):
-        group, = self.get("/2/groups?bulk=1")
+        (group,) = self.get("/2/groups?bulk=1")
         self.assertEqual(group["alloc_policy"], "preferred")
         self.assertEqual(self.get("/2/groups/default"), group)
 
     def test_what_every_monitor_reads_is_there(self):
-        self.assertLessEqual({"name", "uuid", "alloc_policy", "ipolicy", "tags", "node_list"},
-                             self.get("/2/groups/default").keys())
+        self.assertLessEqual(
+            {"name", "uuid", "alloc_policy", "ipolicy", "tags", "node_list"},
+            self.get("/2/groups/default").keys(),
+        )
 
 
 class TestChange(RapiTestCase):
@@ -40,12 +49,22 @@ class TestChange(RapiTestCase):
         self.assert_submitted(OpGroupRemove(**self.NAME))
 
     def test_modify_takes_the_names_that_reading_has(self):
-        self.put(f"{self.GROUP}/modify", {
-            "custom_ndparams": {"spindle_count": 2}, "custom_ipolicy": {"spindle-ratio": 2.0},
-            "diskparams": {"drbd": {}}})
-        self.assert_submitted(OpGroupSetParams(
-            **self.NAME, ndparams={"spindle_count": 2}, ipolicy={"spindle-ratio": 2.0},
-            diskparams={"drbd": {}}))
+        self.put(
+            f"{self.GROUP}/modify",
+            {
+                "custom_ndparams": {"spindle_count": 2},
+                "custom_ipolicy": {"spindle-ratio": 2.0},
+                "diskparams": {"drbd": {}},
+            },
+        )
+        self.assert_submitted(
+            OpGroupSetParams(
+                **self.NAME,
+                ndparams={"spindle_count": 2},
+                ipolicy={"spindle-ratio": 2.0},
+                diskparams={"drbd": {}},
+            )
+        )
 
     def test_rename(self):
         self.put(f"{self.GROUP}/rename", {"new_name": "g"})
@@ -55,8 +74,9 @@ class TestChange(RapiTestCase):
         self.put(f"{self.GROUP}/assign-nodes?force=1", {"nodes": ["node2"]})
         self.assert_submitted(OpGroupAssignNodes(**self.NAME, nodes=["node2"], force=True))
         self.master.calls.clear()
-        self.assert_refused(400, "PUT", f"{self.GROUP}/assign-nodes", {"nodes": "node2"},
-                            text="'nodes'")
+        self.assert_refused(
+            400, "PUT", f"{self.GROUP}/assign-nodes", {"nodes": "node2"}, text="'nodes'"
+        )
 
     def test_tags(self):
         self.delete(f"{self.GROUP}/tags?tag=a")

@@ -1,9 +1,15 @@
 """Changing instances: names of the body, and what becomes of each verb."""
 
+from ganeti.opcodes import (
+    OpBackupExport,
+    OpBackupPrepare,
+    OpBackupRemove,
+    OpInstanceFailover,
+    OpInstanceMigrate,
+    OpInstanceRename,
+    OpInstanceSetParams,
+)
 from testutils_rapi import RapiTestCase
-
-from ganeti.opcodes import (OpBackupExport, OpBackupPrepare, OpBackupRemove, OpInstanceFailover,
-                            OpInstanceMigrate, OpInstanceRename, OpInstanceSetParams)
 
 WEB = "/2/instances/web"
 NAME = {"instance_name": "web"}
@@ -11,19 +17,28 @@ NAME = {"instance_name": "web"}
 
 class TestModify(RapiTestCase):
     def test_names_that_reading_has(self):
-        self.put(f"{WEB}/modify", {"custom_beparams": {"vcpus": 2}, "custom_hvparams": {"acpi": 1},
-                                   "force": True})
-        self.assert_submitted(OpInstanceSetParams(
-            **NAME, beparams={"vcpus": 2}, hvparams={"acpi": 1}, force=True))
+        self.put(
+            f"{WEB}/modify",
+            {"custom_beparams": {"vcpus": 2}, "custom_hvparams": {"acpi": 1}, "force": True},
+        )
+        self.assert_submitted(
+            OpInstanceSetParams(**NAME, beparams={"vcpus": 2}, hvparams={"acpi": 1}, force=True)
+        )
 
     def test_both_names_of_one_thing(self):
-        self.assert_refused(400, "PUT", f"{WEB}/modify", {"custom_beparams": {}, "beparams": {}},
-                            text="give one of them")
+        self.assert_refused(
+            400,
+            "PUT",
+            f"{WEB}/modify",
+            {"custom_beparams": {}, "beparams": {}},
+            text="give one of them",
+        )
 
     def test_usb_devices_may_have_blanks_between(self):
         self.put(f"{WEB}/modify", {"hvparams": {"usb_devices": "tablet mouse", "acpi": True}})
-        self.assert_submitted(OpInstanceSetParams(
-            **NAME, hvparams={"usb_devices": "tablet,mouse", "acpi": True}))
+        self.assert_submitted(
+            OpInstanceSetParams(**NAME, hvparams={"usb_devices": "tablet,mouse", "acpi": True})
+        )
 
     def test_disks_and_cards(self):
         body = {"disks": [["add", -1, {"size": 512}]], "nics": [[0, {"link": "br1"}]]}
@@ -33,8 +48,9 @@ class TestModify(RapiTestCase):
 
     def assert_refused_twice(self):
         self.master.calls.clear()
-        self.assert_refused(400, "PUT", f"{WEB}/modify", {"disks": [["grow", 0, {}]]},
-                            text="'disks'")
+        self.assert_refused(
+            400, "PUT", f"{WEB}/modify", {"disks": [["grow", 0, {}]]}, text="'disks'"
+        )
         self.assert_refused(400, "PUT", f"{WEB}/modify", {"hostname": "x"}, text="'hostname'")
 
     def test_sizes_of_disks_are_sent_in_mib(self):
@@ -42,12 +58,18 @@ class TestModify(RapiTestCase):
             for change in (["add"], ["add", -1], ["modify", 0]):
                 self.master.calls.clear()
                 self.put(f"{WEB}/modify", {"disks": [[*change, {"size": size}]]})
-                self.assert_submitted(OpInstanceSetParams(
-                    **NAME, disks=[[*change, {"size": 1024}]]))
+                self.assert_submitted(
+                    OpInstanceSetParams(**NAME, disks=[[*change, {"size": 1024}]])
+                )
         self.master.calls.clear()
         for size in ("1 yard", "", None, -1, "-1", True, [1]):
-            self.assert_refused(400, "PUT", f"{WEB}/modify", {"disks": [["add", {"size": size}]]},
-                                text="'disks[0].size'")
+            self.assert_refused(
+                400,
+                "PUT",
+                f"{WEB}/modify",
+                {"disks": [["add", {"size": size}]]},
+                text="'disks[0].size'",
+            )
 
     def test_what_can_be_reset_is_no_wrong_type(self):
         body = {"beparams": {"memory": None, "vcpus": "default"}, "hvparams": {"acpi": "default"}}
@@ -71,8 +93,9 @@ class TestPlace(RapiTestCase):
 
     def test_migrate_somewhere(self):
         self.put(f"{WEB}/migrate?dry-run=1", {"mode": "live", "target_node": "node2"})
-        self.assert_submitted(OpInstanceMigrate(**NAME, mode="live", target_node="node2",
-                                                dry_run=True))
+        self.assert_submitted(
+            OpInstanceMigrate(**NAME, mode="live", target_node="node2", dry_run=True)
+        )
 
     def test_failover(self):
         self.put(f"{WEB}/failover", {"ignore_consistency": True})

@@ -1,9 +1,13 @@
 """The disks of instances: what becomes of each verb."""
 
+from ganeti.opcodes import (
+    OpInstanceActivateDisks,
+    OpInstanceDeactivateDisks,
+    OpInstanceGrowDisk,
+    OpInstanceRecreateDisks,
+    OpInstanceReplaceDisks,
+)
 from testutils_rapi import RapiTestCase
-
-from ganeti.opcodes import (OpInstanceActivateDisks, OpInstanceDeactivateDisks,
-                            OpInstanceGrowDisk, OpInstanceRecreateDisks, OpInstanceReplaceDisks)
 
 WEB = "/2/instances/web"
 NAME = {"instance_name": "web"}
@@ -29,8 +33,13 @@ class TestDisks(RapiTestCase):
             self.assert_submitted(OpInstanceRecreateDisks(**NAME, disks=[[0, {"size": 1024}]]))
         self.master.calls.clear()
         for size in ("x", None, -1):
-            self.assert_refused(400, "POST", f"{WEB}/recreate-disks",
-                                {"disks": [[0, {"size": size}]]}, text="'disks[0].size'")
+            self.assert_refused(
+                400,
+                "POST",
+                f"{WEB}/recreate-disks",
+                {"disks": [[0, {"size": size}]]},
+                text="'disks[0].size'",
+            )
 
     def test_grow(self):
         self.post(f"{WEB}/disk/1/grow", {"amount": 512})
@@ -38,23 +47,33 @@ class TestDisks(RapiTestCase):
 
     def test_what_cannot_grow(self):
         for disk, status, text in (("16", 400, "'disk'"), ("x", 404, ""), ("-1", 404, "")):
-            self.assert_refused(status, "POST", f"{WEB}/disk/{disk}/grow", {"amount": 1},
-                                text=text)
-        self.assert_refused(400, "POST", f"{WEB}/disk/0/grow", {"disk": 1, "amount": 1},
-                            text="disk cannot be given in the body")
+            self.assert_refused(status, "POST", f"{WEB}/disk/{disk}/grow", {"amount": 1}, text=text)
+        self.assert_refused(
+            400,
+            "POST",
+            f"{WEB}/disk/0/grow",
+            {"disk": 1, "amount": 1},
+            text="disk cannot be given in the body",
+        )
 
 
 class TestReplace(RapiTestCase):
     def test_in_the_body(self):
-        self.post(f"{WEB}/replace-disks", {"mode": "replace_new_secondary", "disks": [0],
-                                           "remote_node": "node2"})
-        self.assert_submitted(OpInstanceReplaceDisks(
-            **NAME, mode="replace_new_secondary", disks=[0], remote_node="node2"))
+        self.post(
+            f"{WEB}/replace-disks",
+            {"mode": "replace_new_secondary", "disks": [0], "remote_node": "node2"},
+        )
+        self.assert_submitted(
+            OpInstanceReplaceDisks(
+                **NAME, mode="replace_new_secondary", disks=[0], remote_node="node2"
+            )
+        )
 
     def test_in_the_query_as_until_2_5(self):
         self.post(f"{WEB}/replace-disks?mode=replace_auto&disks=0,%201&iallocator=hail")
-        self.assert_submitted(OpInstanceReplaceDisks(
-            **NAME, mode="replace_auto", disks=[0, 1], iallocator="hail"))
+        self.assert_submitted(
+            OpInstanceReplaceDisks(**NAME, mode="replace_auto", disks=[0, 1], iallocator="hail")
+        )
 
     def test_disks_as_text(self):
         self.post(f"{WEB}/replace-disks", {"mode": "replace_auto", "disks": "0, 1"})
@@ -62,7 +81,13 @@ class TestReplace(RapiTestCase):
 
     def test_what_are_no_disks(self):
         for disks in ("0;1", "a", "", "16"):
-            self.assert_refused(400, "POST", f"{WEB}/replace-disks",
-                                {"mode": "replace_auto", "disks": disks}, text="'disks'")
-        self.assert_refused(400, "POST", f"{WEB}/replace-disks?mode=replace_auto&disks=a",
-                            text="'disks'")
+            self.assert_refused(
+                400,
+                "POST",
+                f"{WEB}/replace-disks",
+                {"mode": "replace_auto", "disks": disks},
+                text="'disks'",
+            )
+        self.assert_refused(
+            400, "POST", f"{WEB}/replace-disks?mode=replace_auto&disks=a", text="'disks'"
+        )

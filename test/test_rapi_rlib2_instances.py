@@ -1,28 +1,41 @@
 """Instances over the API: their list, and what becomes of each verb."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
-from ganeti.opcodes import (OpInstanceQueryData, OpInstanceReboot, OpInstanceRemove,
-                            OpInstanceShutdown, OpInstanceStartup)
+from ganeti.opcodes import (
+    OpInstanceQueryData,
+    OpInstanceReboot,
+    OpInstanceRemove,
+    OpInstanceShutdown,
+    OpInstanceStartup,
+)
+from testutils_rapi import RapiTestCase
 
-WEB = {"name": "web.example.com", "admin_state": "up", "oper_ram": 128,
-       "beparams": {"minmem": 128, "maxmem": 256, "vcpus": 1}, "tags": []}
+WEB = {
+    "name": "web.example.com",
+    "admin_state": "up",
+    "oper_ram": 128,
+    "beparams": {"minmem": 128, "maxmem": 256, "vcpus": 1},
+    "tags": [],
+}
 MAIL = {"name": "mail.example.com", "admin_state": "down", "beparams": {}, "tags": []}
 
 
 class TestRead(RapiTestCase):
     def test_list(self):
         self.objects(MAIL, WEB)
-        self.assertEqual(self.get("/2/instances"), [
-            {"id": name, "name": name, "uri": f"/2/instances/{name}"}
-            for name in ("mail.example.com", "web.example.com")])
+        self.assertEqual(
+            self.get("/2/instances"),
+            [
+                {"id": name, "name": name, "uri": f"/2/instances/{name}"}
+                for name in ("mail.example.com", "web.example.com")
+            ],
+        )
         self.assertEqual(self.master.calls, [luxi.Query("instance", ["name"], None)])
 
     def test_bulk_has_all_keys_and_null_for_what_has_no_value(self):
         self.objects(WEB)
-        instance, = self.get("/2/instances?bulk=1")
+        (instance,) = self.get("/2/instances?bulk=1")
         self.assertEqual(instance["oper_ram"], 128)
         self.assertIsNone(instance["custom_osparams"])
 
@@ -41,11 +54,13 @@ class TestRead(RapiTestCase):
         self.assertEqual(self.get("/2/instances?bulk=1")[0]["hypervisor"], "kvm")
 
     def test_unknown_is_not_found(self):
-        self.master.answers[luxi.Query] = errors.OpPrereqError("Instance x not found",
-                                                               ErrorCode.NOENT)
+        self.master.answers[luxi.Query] = errors.OpPrereqError(
+            "Instance x not found", ErrorCode.NOENT
+        )
         answer = self.assert_refused(404, "GET", "/2/instances/x", text="Instance x")
-        self.assertEqual((answer["message"], answer["explain"]),
-                         ("Not Found", "Nothing matches the given URI"))
+        self.assertEqual(
+            (answer["message"], answer["explain"]), ("Not Found", "Nothing matches the given URI")
+        )
 
     def test_a_master_that_finds_nothing(self):
         self.objects()
@@ -70,8 +85,7 @@ class TestAs20(RapiTestCase):
 
     def test_admin_state_is_true_or_false(self):
         self.objects(WEB, MAIL)
-        self.assertEqual([i["admin_state"] for i in self.get("/2/instances?bulk=1")],
-                         [True, False])
+        self.assertEqual([i["admin_state"] for i in self.get("/2/instances?bulk=1")], [True, False])
 
 
 class TestLife(RapiTestCase):
@@ -81,18 +95,24 @@ class TestLife(RapiTestCase):
 
     def test_delete_with_a_body(self):
         self.delete("/2/instances/web?dry-run=1", {"shutdown_timeout": 3, "depends": [[1, []]]})
-        self.assert_submitted(OpInstanceRemove(
-            instance_name="web", ignore_failures=False, dry_run=True, shutdown_timeout=3,
-            depends=[[1, []]]))
+        self.assert_submitted(
+            OpInstanceRemove(
+                instance_name="web",
+                ignore_failures=False,
+                dry_run=True,
+                shutdown_timeout=3,
+                depends=[[1, []]],
+            )
+        )
 
     def test_delete_cannot_ignore_failures(self):
-        self.assert_refused(400, "DELETE", "/2/instances/web", {"ignore_failures": True},
-                            text="ignore_failures")
+        self.assert_refused(
+            400, "DELETE", "/2/instances/web", {"ignore_failures": True}, text="ignore_failures"
+        )
 
     def test_startup(self):
         self.put("/2/instances/web/startup?force=1&no_remember=0")
-        self.assert_submitted(OpInstanceStartup(instance_name="web", force=True,
-                                                no_remember=False))
+        self.assert_submitted(OpInstanceStartup(instance_name="web", force=True, no_remember=False))
 
     def test_startup_sends_nothing_that_was_not_given(self):
         self.put("/2/instances/web/startup?force=&bulk=1")
@@ -100,16 +120,16 @@ class TestLife(RapiTestCase):
 
     def test_shutdown(self):
         self.put("/2/instances/web/shutdown?no_remember=1", {"timeout": 0})
-        self.assert_submitted(OpInstanceShutdown(instance_name="web", no_remember=True,
-                                                 timeout=0))
+        self.assert_submitted(OpInstanceShutdown(instance_name="web", no_remember=True, timeout=0))
 
     def test_shutdown_takes_its_time_from_the_query_too(self):
         self.put("/2/instances/web/shutdown?timeout=30", {})
         self.assert_submitted(OpInstanceShutdown(instance_name="web", timeout=30))
 
     def test_shutdown_takes_its_time_from_one_place(self):
-        self.assert_refused(400, "PUT", "/2/instances/web/shutdown?timeout=30", {"timeout": 30},
-                            text="timeout")
+        self.assert_refused(
+            400, "PUT", "/2/instances/web/shutdown?timeout=30", {"timeout": 30}, text="timeout"
+        )
         self.assert_refused(400, "PUT", "/2/instances/web/shutdown?timeout=soon", text="timeout")
 
     def test_reboot_is_hard_by_default(self):
@@ -118,8 +138,9 @@ class TestLife(RapiTestCase):
 
     def test_reboot(self):
         self.post("/2/instances/web/reboot?type=soft&ignore_secondaries=True")
-        self.assert_submitted(OpInstanceReboot(instance_name="web", reboot_type="soft",
-                                               ignore_secondaries=True))
+        self.assert_submitted(
+            OpInstanceReboot(instance_name="web", reboot_type="soft", ignore_secondaries=True)
+        )
 
     def test_reboot_of_another_type(self):
         self.assert_refused(400, "POST", "/2/instances/web/reboot?type=gentle", text="'type'")
@@ -132,16 +153,21 @@ class TestLife(RapiTestCase):
 
     def test_body_that_names_what_the_uri_says(self):
         for field in ("instance_name", "no_remember", "dry_run", "reason"):
-            self.assert_refused(400, "PUT", "/2/instances/web/shutdown", {field: None},
-                                text=field)
+            self.assert_refused(400, "PUT", "/2/instances/web/shutdown", {field: None}, text=field)
 
     def test_body_with_an_unknown_field(self):
-        self.assert_refused(400, "PUT", "/2/instances/web/shutdown", {"speed": 1},
-                            text="Invalid body parameters: unknown parameter 'speed'")
+        self.assert_refused(
+            400,
+            "PUT",
+            "/2/instances/web/shutdown",
+            {"speed": 1},
+            text="Invalid body parameters: unknown parameter 'speed'",
+        )
 
     def test_body_with_a_field_of_the_wrong_type(self):
-        self.assert_refused(400, "PUT", "/2/instances/web/shutdown", {"timeout": "soon"},
-                            text="'timeout'")
+        self.assert_refused(
+            400, "PUT", "/2/instances/web/shutdown", {"timeout": "soon"}, text="'timeout'"
+        )
 
     def test_body_that_is_no_object(self):
         self.assert_refused(400, "PUT", "/2/instances/web/shutdown", [1], text="object")
@@ -168,15 +194,30 @@ class TestConsole(RapiTestCase):
         self.objects({"name": "web", **cells})
 
     def test_of_a_running_instance(self):
-        self.console(oper_state=True, console={"instance": "web", "kind": "vnc", "host": "node1",
-                                               "port": 5901, "display": 1})
-        self.assertEqual(self.get(self.URI), {
-            "instance": "web", "kind": "vnc", "host": "node1", "port": 5901, "display": 1,
-            "message": None, "user": None, "command": None})
+        self.console(
+            oper_state=True,
+            console={"instance": "web", "kind": "vnc", "host": "node1", "port": 5901, "display": 1},
+        )
+        self.assertEqual(
+            self.get(self.URI),
+            {
+                "instance": "web",
+                "kind": "vnc",
+                "host": "node1",
+                "port": 5901,
+                "display": 1,
+                "message": None,
+                "user": None,
+                "command": None,
+            },
+        )
 
     def test_of_one_that_does_not_run(self):
-        for cells in ({"oper_state": False, "console": {}}, {"oper_state": None},
-                      {"oper_state": True, "console": None}):
+        for cells in (
+            {"oper_state": False, "console": {}},
+            {"oper_state": None},
+            {"oper_state": True, "console": None},
+        ):
             self.console(**cells)
             self.assert_refused(503, "GET", self.URI, text="web")
 

@@ -1,10 +1,16 @@
 """Networks over the API."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti import luxi
-from ganeti.opcodes import (OpNetworkAdd, OpNetworkConnect, OpNetworkDisconnect, OpNetworkRemove,
-                            OpNetworkRename, OpNetworkSetParams, OpTagsSet)
+from ganeti.opcodes import (
+    OpNetworkAdd,
+    OpNetworkConnect,
+    OpNetworkDisconnect,
+    OpNetworkRemove,
+    OpNetworkRename,
+    OpNetworkSetParams,
+    OpTagsSet,
+)
+from testutils_rapi import RapiTestCase
 
 NET = "/2/networks/net"
 NAME = {"network_name": "net"}
@@ -15,7 +21,7 @@ class TestRead(RapiTestCase):
     def test_list(self):
         self.objects(FOUND)
         self.assertEqual(self.get("/2/networks"), [{"id": "net", "name": "net", "uri": NET}])
-        network, = self.get("/2/networks?bulk=1")
+        (network,) = self.get("/2/networks?bulk=1")
         self.assertEqual(network["free_count"], 254)
 
     def test_one(self):
@@ -31,8 +37,9 @@ class TestChange(RapiTestCase):
         self.post("/2/networks?dry-run=1", {"name": "net", "network": "192.0.2.0/24"})
         self.assert_submitted(OpNetworkAdd(**NAME, network="192.0.2.0/24", dry_run=True))
         self.master.calls.clear()
-        self.assert_refused(400, "POST", "/2/networks", {"name": "net", "network": "x"},
-                            text="'network'")
+        self.assert_refused(
+            400, "POST", "/2/networks", {"name": "net", "network": "x"}, text="'network'"
+        )
 
     def test_remove(self):
         self.delete(NET, {"force": True})
@@ -67,5 +74,10 @@ class TestRename(RapiTestCase):
 
     def test_on_3_0(self):
         self.version("3.0.2")
-        self.assert_refused(501, "PUT", f"{NET}/rename", {"new_name": "n"},
-                            text="Ganeti 3.0.2 has no opcode OP_NETWORK_RENAME")
+        self.assert_refused(
+            501,
+            "PUT",
+            f"{NET}/rename",
+            {"new_name": "n"},
+            text="Ganeti 3.0.2 has no opcode OP_NETWORK_RENAME",
+        )

@@ -1,8 +1,7 @@
 """Nodes over the API."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti import luxi
+from testutils_rapi import RapiTestCase
 
 NODE = {"name": "node1.example.com", "sip": "192.0.2.1", "mtotal": 1024}
 
@@ -13,15 +12,15 @@ class TestNodes(RapiTestCase):
         self.objects(NODE)
 
     def test_list(self):
-        expected = [{"id": NODE["name"], "name": NODE["name"],
-                     "uri": "/2/nodes/node1.example.com"}]
+        expected = [{"id": NODE["name"], "name": NODE["name"], "uri": "/2/nodes/node1.example.com"}]
         self.assertEqual(self.get("/2/nodes"), expected)
         self.assertEqual(self.get("/nodes"), expected)
 
     def test_bulk(self):
-        node, = self.get("/2/nodes?bulk=1")
-        self.assertEqual((node["mtotal"], node["secondary_ip"], node["mfree"]),
-                         (1024, "192.0.2.1", None))
+        (node,) = self.get("/2/nodes?bulk=1")
+        self.assertEqual(
+            (node["mtotal"], node["secondary_ip"], node["mfree"]), (1024, "192.0.2.1", None)
+        )
 
     def test_one(self):
         for path in ("/2/nodes/node1", "/nodes/node1"):
@@ -30,6 +29,6 @@ class TestNodes(RapiTestCase):
 
     def test_fields_are_those_of_3_x(self):
         self.get("/2/nodes?bulk=1")
-        _, call = self.master.calls         # first their names: there may be very many
+        _, call = self.master.calls  # first their names: there may be very many
         self.assertIsInstance(call, luxi.Query)
         self.assertEqual(len(call.fields), 31)

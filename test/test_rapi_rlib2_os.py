@@ -1,9 +1,8 @@
 """/2/os: a job finds out; the request waits for it."""
 
-from testutils_rapi import JOB_ID, RapiTestCase
-
 from ganeti import errors, luxi
 from ganeti.opcodes import OpOsDiagnose
+from testutils_rapi import JOB_ID, RapiTestCase
 
 ROWS = [["bare", [], True], ["broken", ["x"], False], ["noop", ["default", "big"], True]]
 

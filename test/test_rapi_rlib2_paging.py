@@ -1,15 +1,20 @@
 """Pages of the list of jobs: the same from our master, which cuts them, and from a real one."""
 
-from testutils_rapi import RapiTestCase, table
-
 from ganeti import luxi
+from testutils_rapi import RapiTestCase, table
 
 STATUSES = {1: "success", 2: "error", 9: "running", 10: "queued", 11: "queued"}
 
 
 def job(number, **fields):
-    return {"id": number, "status": STATUSES[number], "summary": [f"JOB_{number}"],
-            "received_ts": [1000 + number, 500000], "archived": number == 1, **fields}
+    return {
+        "id": number,
+        "status": STATUSES[number],
+        "summary": [f"JOB_{number}"],
+        "received_ts": [1000 + number, 500000],
+        "archived": number == 1,
+        **fields,
+    }
 
 
 class PagingTestCase(RapiTestCase):
@@ -22,10 +27,21 @@ class PagingTestCase(RapiTestCase):
 
     def luxid(self, call):
         if call.qfilter is not None:
-            return table(call, [self.jobs.get(number, {"id": number, "status": None})
-                                for _, _, number in call.qfilter[1:]])
-        return table(call, [found for found in self.jobs.values()
-                            if "archived" in call.fields or not found["archived"]])
+            return table(
+                call,
+                [
+                    self.jobs.get(number, {"id": number, "status": None})
+                    for _, _, number in call.qfilter[1:]
+                ],
+            )
+        return table(
+            call,
+            [
+                found
+                for found in self.jobs.values()
+                if "archived" in call.fields or not found["archived"]
+            ],
+        )
 
     def ids(self, query):
         self.response = self.request("GET", f"/2/jobs?{query}")
@@ -39,8 +55,11 @@ class PagingTestCase(RapiTestCase):
         self.assertEqual(self.ids(query), ids)
         self.assertEqual(self.header("X-Total-Count", self.response), str(total))
         link = self.header("Link", self.response)
-        expected = None if after is None else (
-            f'</2/jobs?{query.partition("&after=")[0]}&after={after}>; rel="next"')
+        expected = (
+            None
+            if after is None
+            else (f'</2/jobs?{query.partition("&after=")[0]}&after={after}>; rel="next"')
+        )
         self.assertEqual(link, expected)
 
 
@@ -61,8 +80,14 @@ class TestPages(PagingTestCase):
         self.assert_page("order=desc", [11, 10, 9, 2], 4)
 
     def test_since_includes_its_moment(self):
-        for since, ids in (("1010.5", [10, 11]), ("1010.500000", [10, 11]), ("1011", [11]),
-                           ("1010.500001", [11]), ("1010.5000001", [11]), ("0", [2, 9, 10, 11])):
+        for since, ids in (
+            ("1010.5", [10, 11]),
+            ("1010.500000", [10, 11]),
+            ("1011", [11]),
+            ("1010.500001", [11]),
+            ("1010.5000001", [11]),
+            ("0", [2, 9, 10, 11]),
+        ):
             self.assert_page(f"since={since}", ids, len(ids))
 
     def test_a_job_without_a_time_is_no_match(self):
@@ -85,14 +110,15 @@ class TestPages(PagingTestCase):
             while query:
                 found += self.ids(query)
                 link = self.header("Link", self.response)
-                query = link and link[len("</2/jobs?"):-len('>; rel="next"')]
+                query = link and link[len("</2/jobs?") : -len('>; rel="next"')]
             self.assertEqual(found, expected)
 
     def test_the_other_words_stay_in_the_link(self):
         self.ids("x=%22%0A&status=queued,error&limit=1&since=3")
-        self.assertEqual(self.header("Link", self.response),
-                         '</2/jobs?x=%22%0A&status=queued%2Cerror&limit=1&since=3&after=2>; '
-                         'rel="next"')
+        self.assertEqual(
+            self.header("Link", self.response),
+            '</2/jobs?x=%22%0A&status=queued%2Cerror&limit=1&since=3&after=2>; rel="next"',
+        )
 
 
 class TestBulk(PagingTestCase):
@@ -112,6 +138,7 @@ class TestBulk(PagingTestCase):
             answer = self.luxid(call)
             self.jobs.pop(10, None)
             return answer
+
         self.master.answers[luxi.Query] = vanishing
         self.assertEqual([job["id"] for job in self.get("/2/jobs?bulk=1&status=queued")], [11])
 
@@ -127,26 +154,44 @@ class TestOurMaster(PagingTestCase):
 
     def test_it_is_told_what_was_given(self):
         for query, paging in (
-                ("status=queued,error", {"status": ["queued", "error"]}),
-                ("since=1010", {"since": 1010}), ("since=1010.25", {"since": 1010.25}),
-                ("after=9", {"after": 9}), ("order=asc", {"descending": False}),
-                ("order=desc", {"descending": True}), ("archived=1", {"archived": True}),
-                # One more than asked for, to see whether there is more.
-                ("limit=1000", {"limit": 1001})):
+            ("status=queued,error", {"status": ["queued", "error"]}),
+            ("since=1010", {"since": 1010}),
+            ("since=1010.25", {"since": 1010.25}),
+            ("after=9", {"after": 9}),
+            ("order=asc", {"descending": False}),
+            ("order=desc", {"descending": True}),
+            ("archived=1", {"archived": True}),
+            # One more than asked for, to see whether there is more.
+            ("limit=1000", {"limit": 1001}),
+        ):
             self.assertEqual(self.paging(query), paging)
 
     def test_it_cuts_and_counts(self):
         def ours(call):
             return luxi.Reply(table(call, [self.jobs[2], self.jobs[9]]), {"total": 4000})
+
         self.master.answers[luxi.Query] = ours
         self.assert_page("limit=1", [2], 4000, after=2)
 
 
 class TestRefusals(PagingTestCase):
     def test_words_that_make_no_sense(self):
-        for query in ("status=done", "status=queued,done", "status=,", "since=yesterday",
-                      "since=-1", "since=1e9", "since=1_0", "after=x", "after=-1", "order=up",
-                      "limit=0", "limit=1001", "limit=x", "archived=maybe"):
+        for query in (
+            "status=done",
+            "status=queued,done",
+            "status=,",
+            "since=yesterday",
+            "since=-1",
+            "since=1e9",
+            "since=1_0",
+            "after=x",
+            "after=-1",
+            "order=up",
+            "limit=0",
+            "limit=1001",
+            "limit=x",
+            "archived=maybe",
+        ):
             word, _, value = query.partition("=")
             self.assert_refused(400, "GET", f"/2/jobs?{query}", text=f"'{word}' parameter")
         self.assertEqual(self.master.calls, [])

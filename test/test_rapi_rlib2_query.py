@@ -1,8 +1,7 @@
 """Queries: what is asked is asked as it is, and what the master answers is the answer."""
 
-from testutils_rapi import RapiTestCase, table
-
 from ganeti import errors, luxi
+from testutils_rapi import RapiTestCase, table
 
 URI = "/2/query/lock"
 LOCKS = {"name": "cluster/BGL", "mode": "shared", "owner": ["job5"], "pending": []}
@@ -18,16 +17,19 @@ class TestQuery(RapiTestCase):
 
     def test_get(self):
         answer = self.get(URI + "?fields=name,mode,%20owner,pending")
-        self.assertEqual(answer["data"], [[[0, "cluster/BGL"], [0, "shared"], [0, ["job5"]],
-                                           [0, []]]])
+        self.assertEqual(
+            answer["data"], [[[0, "cluster/BGL"], [0, "shared"], [0, ["job5"]], [0, []]]]
+        )
         self.assertEqual(answer.keys(), {"fields", "data"})
-        self.assertEqual(self.master.calls,
-                         [luxi.Query("lock", ["name", "mode", "owner", "pending"], None)])
+        self.assertEqual(
+            self.master.calls, [luxi.Query("lock", ["name", "mode", "owner", "pending"], None)]
+        )
 
     def test_a_field_that_is_named_twice_is_two_columns(self):
         self.get(URI + "?fields=name,%20name%09,mode&fields=name")
-        self.assertEqual(self.master.calls,
-                         [luxi.Query("lock", ["name", "name", "mode", "name"], None)])
+        self.assertEqual(
+            self.master.calls, [luxi.Query("lock", ["name", "name", "mode", "name"], None)]
+        )
 
     def test_fields_have_a_limit(self):
         many = ["name"] * 501
@@ -43,7 +45,7 @@ class TestQuery(RapiTestCase):
     def ask(self, body, query=""):
         self.master.calls.clear()
         self.assert_status(200, self.request("PUT", URI + query, body))
-        call, = self.master.calls
+        (call,) = self.master.calls
         return call.fields, call.qfilter
 
     def test_put(self):
@@ -59,15 +61,21 @@ class TestQuery(RapiTestCase):
         self.assertEqual(self.ask(body), (["name"], FILTER))
 
     def test_bodies_that_make_no_sense(self):
-        for body, text in (([], "object"), ({"fields": "name"}, "fields"),
-                           ({"fields": [1]}, "fields"), ({"fields": [], "qfilter": "x"}, "qfilter"),
-                           ({"fields": [], "filter": {}}, "qfilter"),
-                           ({"fields": [], "qfilter": FILTER, "filter": ["&"]}, "qfilter")):
+        for body, text in (
+            ([], "object"),
+            ({"fields": "name"}, "fields"),
+            ({"fields": [1]}, "fields"),
+            ({"fields": [], "qfilter": "x"}, "qfilter"),
+            ({"fields": [], "filter": {}}, "qfilter"),
+            ({"fields": [], "qfilter": FILTER, "filter": ["&"]}, "qfilter"),
+        ):
             self.assert_refused(400, "PUT", URI, body, text=text)
 
     def test_a_value_of_another_kind_than_its_field(self):
-        for words in ("Cannot convert value '\"n\"', error: Unable to read list",
-                      "parsing job id: cannot parse string 'x'"):
+        for words in (
+            "Cannot convert value '\"n\"', error: Unable to read list",
+            "parsing job id: cannot parse string 'x'",
+        ):
             self.master.answers[luxi.Query] = errors.GenericError(words)
             self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": FILTER}, text="qfilter")
         self.assert_refused(500, "GET", URI + "?fields=name")
@@ -78,16 +86,23 @@ class TestQuery(RapiTestCase):
 
     def test_a_filter_that_a_real_master_cannot_read(self):
         self.master.answers[luxi.Query] = errors.RequestError(
-            "Failed to parse request: Cannot convert value '[\"lock\", [], [\"==>\"]]', "
-            "error: Unknown filter operand '==>'")
-        self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": ["==>"]},
-                            text="qfilter: Unknown filter operand '==>'")
+            'Failed to parse request: Cannot convert value \'["lock", [], ["==>"]]\', '
+            "error: Unknown filter operand '==>'"
+        )
+        self.assert_refused(
+            400,
+            "PUT",
+            URI,
+            {"fields": [], "qfilter": ["==>"]},
+            text="qfilter: Unknown filter operand '==>'",
+        )
         self.assert_refused(502, "PUT", URI, {"fields": []})
 
     def test_a_name_that_is_not_there(self):
         self.master.answers[luxi.Query] = errors.OpPrereqError("no node x", "unknown_entity")
-        self.assert_refused(404, "PUT", "/2/query/node", {"fields": [], "qfilter": FILTER},
-                            text="no node x")
+        self.assert_refused(
+            404, "PUT", "/2/query/node", {"fields": [], "qfilter": FILTER}, text="no node x"
+        )
 
     def test_every_kind(self):
         for kind in ("instance", "node", "group", "job", "lock", "network", "export", "filter"):
@@ -116,10 +131,13 @@ class TestFields(RapiTestCase):
         self.master.answers[luxi.QueryFields] = found
         self.assertEqual(self.get("/2/query/lock/fields"), found)
         self.get("/2/query/job/fields?fields=id,status")
-        self.assertEqual(self.master.calls, [luxi.QueryFields("lock", None),
-                                             luxi.QueryFields("job", ["id", "status"])])
+        self.assertEqual(
+            self.master.calls,
+            [luxi.QueryFields("lock", None), luxi.QueryFields("job", ["id", "status"])],
+        )
 
     def test_an_answer_that_is_none(self):
         self.master.answers[luxi.QueryFields] = table(luxi.Query("lock", [], None), []) | {
-            "fields": None}
+            "fields": None
+        }
         self.assert_refused(502, "GET", "/2/query/lock/fields")

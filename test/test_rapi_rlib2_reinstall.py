@@ -1,8 +1,7 @@
 """Reinstalling: two forms of request, one job of two or three opcodes."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti.opcodes import OpInstanceReinstall, OpInstanceShutdown, OpInstanceStartup
+from testutils_rapi import RapiTestCase
 
 URI = "/2/instances/web/reinstall"
 STOP = OpInstanceShutdown(instance_name="web")
@@ -12,8 +11,9 @@ START = OpInstanceStartup(instance_name="web")
 class TestReinstall(RapiTestCase):
     def test_by_query(self):
         self.post(URI + "?os=noop%2Bdefault")
-        self.assert_submitted(STOP, OpInstanceReinstall(instance_name="web",
-                                                        os_type="noop+default"), START)
+        self.assert_submitted(
+            STOP, OpInstanceReinstall(instance_name="web", os_type="noop+default"), START
+        )
 
     def test_nostartup(self):
         self.post(URI + "?nostartup=1")
@@ -21,8 +21,11 @@ class TestReinstall(RapiTestCase):
 
     def test_by_body(self):
         self.post(URI, {"os": "noop", "osparams": {"a": "b"}})
-        self.assert_submitted(STOP, OpInstanceReinstall(
-            instance_name="web", os_type="noop", osparams={"a": "b"}), START)
+        self.assert_submitted(
+            STOP,
+            OpInstanceReinstall(instance_name="web", os_type="noop", osparams={"a": "b"}),
+            START,
+        )
 
     def test_by_body_without_start(self):
         self.post(URI, {"start": False})
@@ -30,7 +33,7 @@ class TestReinstall(RapiTestCase):
 
     def test_the_whole_job_waits_and_has_a_priority(self):
         self.post(URI, {"depends": [[3, ["success"]]], "priority": 10})
-        ops, = self.submitted()
+        (ops,) = self.submitted()
         self.assertEqual([op.get("depends") for op in ops], [[[3, ["success"]]], None, None])
         self.assertEqual([op["priority"] for op in ops], [10, 10, 10])
 

@@ -1,13 +1,15 @@
 """Tags of the cluster, of nodes and of instances."""
 
-from testutils_rapi import RapiTestCase
-
 from ganeti import errors, luxi
 from ganeti.constants import MAX_TAG_LENGTH, ErrorCode
 from ganeti.opcodes import OpTagsDel, OpTagsSet
+from testutils_rapi import RapiTestCase
 
-PLACES = {"/2/tags": ("cluster", ""), "/2/nodes/n1/tags": ("node", "n1"),
-          "/2/instances/web/tags": ("instance", "web")}
+PLACES = {
+    "/2/tags": ("cluster", ""),
+    "/2/nodes/n1/tags": ("node", "n1"),
+    "/2/instances/web/tags": ("instance", "web"),
+}
 
 
 class TestRead(RapiTestCase):
@@ -18,8 +20,7 @@ class TestRead(RapiTestCase):
         self.assertEqual(self.master.calls, [luxi.QueryTags(*place) for place in PLACES.values()])
 
     def test_of_something_unknown(self):
-        self.master.answers[luxi.QueryTags] = errors.OpPrereqError("no such node",
-                                                                   ErrorCode.NOENT)
+        self.master.answers[luxi.QueryTags] = errors.OpPrereqError("no such node", ErrorCode.NOENT)
         self.assert_refused(404, "GET", "/2/nodes/x/tags", text="no such node")
 
     def test_no_list(self):
@@ -45,8 +46,9 @@ class TestWrite(RapiTestCase):
 
     def test_by_an_object(self):
         self.delete("/2/tags?dry-run=1", {"tags": ["a"], "depends": [[1, []]]})
-        self.assert_submitted(OpTagsDel(kind="cluster", tags=["a"], dry_run=True,
-                                        depends=[[1, []]]))
+        self.assert_submitted(
+            OpTagsDel(kind="cluster", tags=["a"], dry_run=True, depends=[[1, []]])
+        )
 
     def test_empty_bodies_beside_the_query(self):
         for body in (b"null", b"{}", b"[]"):
@@ -55,8 +57,12 @@ class TestWrite(RapiTestCase):
             self.assert_submitted(OpTagsSet(kind="cluster", tags=["a"]))
 
     def test_none(self):
-        for target, body in (("/2/tags", None), ("/2/tags?tag=", None), ("/2/tags", []),
-                             ("/2/tags", {})):
+        for target, body in (
+            ("/2/tags", None),
+            ("/2/tags?tag=", None),
+            ("/2/tags", []),
+            ("/2/tags", {}),
+        ):
             self.assert_refused(400, "PUT", target, body, text="'tag'")
 
     def test_tags_that_cannot_be(self):
@@ -79,5 +85,6 @@ class TestWrite(RapiTestCase):
 
     def test_fields_of_the_uri_cannot_be_overwritten(self):
         for field in ("kind", "name"):
-            self.assert_refused(400, "PUT", "/2/nodes/n1/tags", {"tags": ["a"], field: "x"},
-                                text=field)
+            self.assert_refused(
+                400, "PUT", "/2/nodes/n1/tags", {"tags": ["a"], field: "x"}, text=field
+            )

@@ -3,8 +3,6 @@
 import json
 from unittest import mock
 
-from testutils_rapi import JOB_ID, RapiTestCase
-
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.http.errors import BadRequest, NotImplementedMethod
@@ -12,6 +10,7 @@ from ganeti.opcodes import versions
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Exchange, Resource
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import check_version, reason_trail
+from testutils_rapi import JOB_ID, RapiTestCase
 
 URI = "/2/instances/web/startup"
 
@@ -19,16 +18,21 @@ URI = "/2/instances/web/startup"
 class TestSubmission(RapiTestCase):
     def test_the_trail_names_the_resource(self):
         self.put(URI)
-        (source, words, when), = self.reasons()
-        self.assertEqual((source, words), ("gnt:library:rlib2:instances_name_startup",
-                                           "user=admin;request=r1"))
+        ((source, words, when),) = self.reasons()
+        self.assertEqual(
+            (source, words), ("gnt:library:rlib2:instances_name_startup", "user=admin;request=r1")
+        )
         self.assertIsInstance(when, int)
 
     def test_the_users_reason_comes_first(self):
         self.put(URI + "?reason=because%20I%20can")
-        self.assertEqual([entry[:2] for entry in self.reasons()], [
-            ["gnt:user", "because I can"],
-            ["gnt:library:rlib2:instances_name_startup", "user=admin;request=r1"]])
+        self.assertEqual(
+            [entry[:2] for entry in self.reasons()],
+            [
+                ["gnt:user", "because I can"],
+                ["gnt:library:rlib2:instances_name_startup", "user=admin;request=r1"],
+            ],
+        )
 
     def test_a_users_name_ends_no_pair(self):
         who = luxi.Context(user="a;request=x%", request_id="r")
@@ -51,9 +55,10 @@ class TestSubmission(RapiTestCase):
 
     def test_common_fields_of_the_body(self):
         self.put(URI, {"depends": [[3, ["success"]]], "priority": -10, "comment": "x"})
-        op, = self.submitted()[0]
-        self.assertEqual((op["depends"], op["priority"], op["comment"]),
-                         ([[3, ["success"]]], -10, "x"))
+        (op,) = self.submitted()[0]
+        self.assertEqual(
+            (op["depends"], op["priority"], op["comment"]), ([[3, ["success"]]], -10, "x")
+        )
 
     def test_common_fields_of_the_wrong_type(self):
         for field, value in (("depends", "3"), ("priority", 5), ("comment", 1)):
@@ -73,8 +78,11 @@ class TestSubmission(RapiTestCase):
         self.assert_failure(502, [1, 2])
 
     def test_a_queue_that_is_full_or_drained(self):
-        for error in (errors.JobQueueFull("full"), errors.JobQueueDrainError("drained"),
-                      errors.GenericError("Queue drained")):
+        for error in (
+            errors.JobQueueFull("full"),
+            errors.JobQueueDrainError("drained"),
+            errors.GenericError("Queue drained"),
+        ):
             self.assertIn("Retry-After", self.assert_failure(503, error))
 
     def test_work_that_this_master_does_not_do(self):
@@ -112,20 +120,27 @@ class TestIdempotencyKey(RapiTestCase):
     def test_the_master_hears_key_and_digest(self):
         self.send(key='"a b"')
         context = self.master.contexts[-1]
-        self.assertEqual((context.user, context.request_id, context.idempotency_key),
-                         ("admin", "r1", "a b"))
+        self.assertEqual(
+            (context.user, context.request_id, context.idempotency_key), ("admin", "r1", "a b")
+        )
         self.assertRegex(context.request_digest, "^[0-9a-f]{64}$")
 
     def test_the_same_request_has_the_same_digest(self):
         first = self.digest(body={"priority": 10, "comment": "x"})
-        self.assertEqual(self.digest(key='"other"', body=b'{"comment":"x", "priority" : 10}'),
-                         first)
+        self.assertEqual(
+            self.digest(key='"other"', body=b'{"comment":"x", "priority" : 10}'), first
+        )
 
     def test_another_request_has_another(self):
-        found = [self.digest(), self.digest(uri=URI + "?force=1"), self.digest(body={}),
-                 self.digest(body={"comment": "x"}), self.digest(uri=URI.replace("web", "db")),
-                 self.digest(uri=URI.replace("web/startup", "web/tags?tag=a")),
-                 self.digest(uri=URI.replace("web/startup", "web/tags?tag=a"), method="DELETE")]
+        found = [
+            self.digest(),
+            self.digest(uri=URI + "?force=1"),
+            self.digest(body={}),
+            self.digest(body={"comment": "x"}),
+            self.digest(uri=URI.replace("web", "db")),
+            self.digest(uri=URI.replace("web/startup", "web/tags?tag=a")),
+            self.digest(uri=URI.replace("web/startup", "web/tags?tag=a"), method="DELETE"),
+        ]
         self.assertEqual(len(set(found)), len(found))
 
     def test_a_key_of_another_request(self):
@@ -136,8 +151,9 @@ class TestIdempotencyKey(RapiTestCase):
 
     def test_a_malformed_one_is_refused_before_anything_is_sent(self):
         for key in ("", '"', "a b", '""', "x" * 256):
-            self.assert_refused(400, "PUT", URI, headers={"Idempotency-Key": key},
-                                text="Header Idempotency-Key")
+            self.assert_refused(
+                400, "PUT", URI, headers={"Idempotency-Key": key}, text="Header Idempotency-Key"
+            )
         twice = [("Idempotency-Key", "a"), ("idempotency-key", "a")]
         self.assert_refused(400, "PUT", URI, headers=twice, text="more than once")
 
@@ -146,30 +162,43 @@ class TestWhoTakesKeys(RapiTestCase):
     """Every verb of every resource either takes a key or refuses it."""
 
     SLOTS = {"job_id": "7", "resource": "job", "disk": "0", "filter_uuid": "0" * 8}
-    CREATION = {"name": "web", "mode": "create", "disk_template": "diskless", "disks": [],
-                "nics": []}
+    CREATION = {
+        "name": "web",
+        "mode": "create",
+        "disk_template": "diskless",
+        "disks": [],
+        "nics": [],
+    }
     #: Bodies with what is required.
-    BODIES = {"POST /2/instances": {"__version__": 1, **CREATION},
-              "POST /2/instances-multi-alloc": {"instances": [CREATION]},
-              "PUT /2/instances/web/rename": {"new_name": "db"},
-              "PUT /2/instances/web/prepare-export": {"mode": "local"},
-              "PUT /2/instances/web/export": {"destination": "node2"},
-              "POST /2/instances/web/replace-disks": {"mode": "replace_auto"},
-              "POST /2/instances/web/disk/0/grow": {"amount": 1},
-              "PUT /2/nodes/web/role": "drained",
-              "POST /2/nodes/web/evacuate": {"mode": "all"},
-              "POST /2/groups": {"name": "g"},
-              "PUT /2/groups/web/rename": {"new_name": "g"},
-              "PUT /2/groups/web/assign-nodes": {"nodes": ["node2"]},
-              "POST /2/networks": {"name": "n", "network": "192.0.2.0/24"},
-              "PUT /2/networks/web/rename": {"new_name": "n"},
-              "PUT /2/networks/web/connect": {"group_name": "g", "network_mode": "bridged",
-                                              "network_link": "br0"},
-              "PUT /2/networks/web/disconnect": {"group_name": "g"}}
+    BODIES = {
+        "POST /2/instances": {"__version__": 1, **CREATION},
+        "POST /2/instances-multi-alloc": {"instances": [CREATION]},
+        "PUT /2/instances/web/rename": {"new_name": "db"},
+        "PUT /2/instances/web/prepare-export": {"mode": "local"},
+        "PUT /2/instances/web/export": {"destination": "node2"},
+        "POST /2/instances/web/replace-disks": {"mode": "replace_auto"},
+        "POST /2/instances/web/disk/0/grow": {"amount": 1},
+        "PUT /2/nodes/web/role": "drained",
+        "POST /2/nodes/web/evacuate": {"mode": "all"},
+        "POST /2/groups": {"name": "g"},
+        "PUT /2/groups/web/rename": {"new_name": "g"},
+        "PUT /2/groups/web/assign-nodes": {"nodes": ["node2"]},
+        "POST /2/networks": {"name": "n", "network": "192.0.2.0/24"},
+        "PUT /2/networks/web/rename": {"new_name": "n"},
+        "PUT /2/networks/web/connect": {
+            "group_name": "g",
+            "network_mode": "bridged",
+            "network_link": "br0",
+        },
+        "PUT /2/networks/web/disconnect": {"group_name": "g"},
+    }
     #: Words that are required.
-    QUERIES = {"tags": "?tag=a", "storage": "?storage_type=file&output_fields=name",
-               "storage/modify": "?storage_type=lvm-vg&name=vg",
-               "storage/repair": "?storage_type=lvm-vg&name=vg"}
+    QUERIES = {
+        "tags": "?tag=a",
+        "storage": "?storage_type=file&output_fields=name",
+        "storage/modify": "?storage_type=lvm-vg&name=vg",
+        "storage/repair": "?storage_type=lvm-vg&name=vg",
+    }
 
     def setUp(self):
         super().setUp()
@@ -189,8 +218,12 @@ class TestWhoTakesKeys(RapiTestCase):
 
     def ask(self, method, path):
         self.master.calls.clear()
-        return self.request(method, path + self.query(path), self.BODIES.get(f"{method} {path}"),
-                            {"Idempotency-Key": "abc"})
+        return self.request(
+            method,
+            path + self.query(path),
+            self.BODIES.get(f"{method} {path}"),
+            {"Idempotency-Key": "abc"},
+        )
 
     def test_those_that_answer_a_job(self):
         takers = [(method, path) for method, path, verb in self.verbs() if verb.answers_job]
@@ -214,8 +247,9 @@ class TestWhoTakesKeys(RapiTestCase):
         # Each verb without a key: one that answers what SubmitJob did must be declared.
         for method, path, verb in self.verbs():
             self.master.calls.clear()
-            response = self.request(method, path + self.query(path),
-                                    self.BODIES.get(f"{method} {path}"))
+            response = self.request(
+                method, path + self.query(path), self.BODIES.get(f"{method} {path}")
+            )
             answers = response.status == 200 and json.loads(response.body) == JOB_ID
             self.assertEqual(answers, verb.answers_job, f"{method} {path}")
 
@@ -239,6 +273,7 @@ class TestVersions(RapiTestCase):
         class Caller:
             def call(self, call):
                 return master.ask(call).result
+
         return Caller()
 
     def set_params(self, **fields):

@@ -3,12 +3,12 @@
 from concurrent.futures import Future
 
 import pytest
-from testutils_rapi import table
 
 from ganeti import errors, luxi
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Exchange, Later
 from ganeti.rapi.waiting import NO_LOG, Vigil, first_of, parse_change
+from testutils_rapi import table
 
 
 class Master:
@@ -24,16 +24,24 @@ class Master:
         return self.futures[-1]
 
     def call(self, call):
-        return table(call, [{"status": None} if call.qfilter[2] == 99 else
-                            {"status": "success", "id": call.qfilter[2]}])
+        return table(
+            call,
+            [
+                {"status": None}
+                if call.qfilter[2] == 99
+                else {"status": "success", "id": call.qfilter[2]}
+            ],
+        )
 
     def answer(self, index, *values, entries=()):
         self.futures[index].set_result(
-            luxi.pack({"success": True, "result": [list(values), list(entries)]})[:-1])
+            luxi.pack({"success": True, "result": [list(values), list(entries)]})[:-1]
+        )
 
     def fail(self, index, error):
         self.futures[index].set_result(
-            luxi.pack({"success": False, "result": errors.encode(error)})[:-1])
+            luxi.pack({"success": False, "result": errors.encode(error)})[:-1]
+        )
 
 
 class Scene:
@@ -41,9 +49,14 @@ class Scene:
 
     def __init__(self, *ids, gone=lambda: False, **options):
         self.master, self.now = Master(), 100.0
-        self.vigil = Vigil(Exchange(self.master, gone=gone), ids, ["id"],
-                           lambda vigil: [vigil.status(number) for number in ids],
-                           clock=lambda: self.now, **options)
+        self.vigil = Vigil(
+            Exchange(self.master, gone=gone),
+            ids,
+            ["id"],
+            lambda vigil: [vigil.status(number) for number in ids],
+            clock=lambda: self.now,
+            **options,
+        )
         self.later = self.vigil.begin()
 
     def go_on(self):
@@ -68,7 +81,8 @@ def test_waits_for_the_next_change_until_the_end():
     assert scene.master.calls == [
         luxi.WaitForJobChange(7, ["status", "id"], None, NO_LOG, 60.0),
         luxi.WaitForJobChange(7, ["status", "id"], ["queued", 7], NO_LOG, 60.0),
-        luxi.WaitForJobChange(7, ["status", "id"], ["running", 7], NO_LOG, 10.0)]
+        luxi.WaitForJobChange(7, ["status", "id"], ["running", 7], NO_LOG, 10.0),
+    ]
 
 
 def test_an_end_in_time():
@@ -108,7 +122,7 @@ def test_any_waits_until_all_are_known():
     scene = Scene(7, 8, timeout=60)
     scene.master.answer(1, "success", 8)
     assert scene.go_on() is None
-    assert len(scene.master.calls) == 2         # what has ended is not asked about again
+    assert len(scene.master.calls) == 2  # what has ended is not asked about again
     scene.master.answer(0, "queued", 7)
     assert scene.go_on() == ["queued", "success"]
 

@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from testutils_rapi import FakeUsers, settled
 
 from ganeti import errors, luxi
 from ganeti.http.reader import RequestReader
 from ganeti.server.application import Application
+from testutils_rapi import FakeUsers, settled
 
 WIRE = Path(__file__).resolve().parent / "wire/rapi"
 NAMES = sorted(path.stem for path in WIRE.glob("*.http"))

@@ -37,8 +37,7 @@ def test_generated_addresses_are_well_formed_and_different():
 def test_an_address_that_is_taken_is_refused():
     reservations = make(macs=["aa:00:00:00:00:01"])
     reservations.reserve_mac(1, "aa:00:00:00:00:02")
-    for job, mac in ((2, "aa:00:00:00:00:01"), (2, "aa:00:00:00:00:02"),
-                     (1, "aa:00:00:00:00:02")):
+    for job, mac in ((2, "aa:00:00:00:00:01"), (2, "aa:00:00:00:00:02"), (1, "aa:00:00:00:00:02")):
         with pytest.raises(errors.OpPrereqError, match=mac) as caught:
             reservations.reserve_mac(job, mac)
         assert caught.value.code == "resource_not_unique"
@@ -97,8 +96,20 @@ def test_addresses_are_stored_in_lower_case():
     assert read_mac("AA:00:00:0B:0c:0D") == "aa:00:00:0b:0c:0d"
 
 
-@pytest.mark.parametrize("text", ["", "aa:00:00", "aa-00-00-00-00-01", "aa:00:00:00:00:0g", 5,
-                                  None, "01:00:00:00:00:01", "aa:00:00:00:00:01 ", "\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "aa:00:00",
+        "aa-00-00-00-00-01",
+        "aa:00:00:00:00:0g",
+        5,
+        None,
+        "01:00:00:00:00:01",
+        "aa:00:00:00:00:01 ",
+        "\n",
+    ],
+)
 def test_what_is_no_address_of_a_card_is_refused(text):
     with pytest.raises(errors.OpPrereqError) as caught:
         read_mac(text)
@@ -113,7 +124,7 @@ def test_a_name_that_is_expected_is_found_by_its_beginning():
     for name in ("c", "c4.example.com.x", "example.com"):
         assert reservations.expected_name(name) is None
     reservations.expect_name(2, "c4.example.org", incomplete=False)
-    assert reservations.expected_name("c4") is None          # which of the two?
+    assert reservations.expected_name("c4") is None  # which of the two?
     reservations.release(1)
     assert reservations.expected_name("c4") == "c4.example.org"
 

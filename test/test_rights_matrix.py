@@ -12,28 +12,52 @@ from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request
 from ganeti.http.rights import parse_rights
 from ganeti.rapi import permissions
-from ganeti.rapi.connector import Connector
 from ganeti.rapi.baserlib import RESOURCES
+from ganeti.rapi.connector import Connector
 from ganeti.server.application import Application
 
 Connector()
-VERBS = [(resource, method) for resource in RESOURCES
-         if resource.__module__.startswith("ganeti.") for method in resource.verbs()]
-SLOTS = {"instance_name": "web1.example.com", "node_name": "node1.example.com",
-         "group_name": "default", "job_id": "7", "resource": "instance", "disk": "0",
-         "filter_uuid": "26c6bea0-b226-4059-8388-d9b4f50ee654", "network_name": "net1"}
+VERBS = [
+    (resource, method)
+    for resource in RESOURCES
+    if resource.__module__.startswith("ganeti.")
+    for method in resource.verbs()
+]
+SLOTS = {
+    "instance_name": "web1.example.com",
+    "node_name": "node1.example.com",
+    "group_name": "default",
+    "job_id": "7",
+    "resource": "instance",
+    "disk": "0",
+    "filter_uuid": "26c6bea0-b226-4059-8388-d9b4f50ee654",
+    "network_name": "net1",
+}
 #: What needs a user everywhere, and every reading right of Ganeti's grammar.
 CLOSED_READS = {("/2/query/{resource}", "GET"), ("/2/query/{resource}", "PUT")}
 #: What a user with ``read`` may, and Ganeti's role for readers may not.
 WITH_READ = {("/2/instances/{instance_name}/console", "GET")}
 #: What Ganeti 3.0.2 gives to writers only, though it changes nothing.
-WRITERS_READ = {("/2/jobs/{job_id}/wait", "GET"), ("/2/jobs/wait", "GET"),
-                ("/2/nodes/{node_name}/storage", "GET")}
+WRITERS_READ = {
+    ("/2/jobs/{job_id}/wait", "GET"),
+    ("/2/jobs/wait", "GET"),
+    ("/2/nodes/{node_name}/storage", "GET"),
+}
 #: What Ganeti's role for operators may do beside what ``read`` gives.
-OPERATING = {(f"/2/instances/{{instance_name}}/{verb}", method) for verb, method in (
-    ("startup", "PUT"), ("shutdown", "PUT"), ("reboot", "POST"), ("migrate", "PUT"),
-    ("failover", "PUT"), ("replace-disks", "POST"), ("prepare-export", "PUT"),
-    ("export", "PUT"), ("export", "DELETE"))}
+OPERATING = {
+    (f"/2/instances/{{instance_name}}/{verb}", method)
+    for verb, method in (
+        ("startup", "PUT"),
+        ("shutdown", "PUT"),
+        ("reboot", "POST"),
+        ("migrate", "PUT"),
+        ("failover", "PUT"),
+        ("replace-disks", "POST"),
+        ("prepare-export", "PUT"),
+        ("export", "PUT"),
+        ("export", "DELETE"),
+    )
+}
 #: What the body names where the URI does not.
 NAMED = {("/2/instances", "POST"), ("/2/groups", "POST"), ("/2/networks", "POST")}
 BODY = b'{"__version__": 1, "name": "web1.example.com", "mode": "create"}'
@@ -101,36 +125,61 @@ def expected(resource, method, field, required):
     return 200 if name == right and fits else 403
 
 
-FIELDS = [ANONYMOUS, EXPIRED, "", "read", "write", "all", "@readonly", "@operator", "@admin",
-          "no.such", *sorted(permissions.ALL)]
+FIELDS = [
+    ANONYMOUS,
+    EXPIRED,
+    "",
+    "read",
+    "write",
+    "all",
+    "@readonly",
+    "@operator",
+    "@admin",
+    "no.such",
+    *sorted(permissions.ALL),
+]
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("required", [False, True], ids=["open", "required"])
-@pytest.mark.parametrize(("resource", "method"), VERBS,
-                         ids=[f"{method} {resource.URI}" for resource, method in VERBS])
+@pytest.mark.parametrize(
+    ("resource", "method"), VERBS, ids=[f"{method} {resource.URI}" for resource, method in VERBS]
+)
 def test_matrix(resource, method, required):
     right = resource.verbs()[method].access
     for field in [*FIELDS, f"{right}:*", f"{right}:another*"]:
-        assert (status(resource, method, field, required)
-                == expected(resource, method, field, required)), field
+        assert status(resource, method, field, required) == expected(
+            resource, method, field, required
+        ), field
 
 
 def test_a_script_may_start_and_stop_these_and_nothing_else():
     field = "instances.startup:web*.example.com,instances.shutdown:web*.example.com"
-    allowed = {(resource.URI, method) for resource, method in VERBS
-               if not resource.PUBLIC and status(resource, method, field, True) == 200}
-    assert allowed == {("/2/instances/{instance_name}/startup", "PUT"),
-                       ("/2/instances/{instance_name}/shutdown", "PUT")}
+    allowed = {
+        (resource.URI, method)
+        for resource, method in VERBS
+        if not resource.PUBLIC and status(resource, method, field, True) == 200
+    }
+    assert allowed == {
+        ("/2/instances/{instance_name}/startup", "PUT"),
+        ("/2/instances/{instance_name}/shutdown", "PUT"),
+    }
 
 
 def test_a_role_without_one_of_its_rights():
-    migrate, startup = (next(found for found, _ in VERBS if found.URI.endswith(verb)
-                             and "instance_name" in found.URI) for verb in ("migrate", "startup"))
-    for field, expected in (("@operator,-instances.migrate", 403), ("@operator", 200),
-                            ("-instances.migrate,@operator", 403),
-                            ("@operator,-instances.migrate:web*", 403),
-                            ("@operator,-instances.migrate:db*", 200)):
+    migrate, startup = (
+        next(
+            found for found, _ in VERBS if found.URI.endswith(verb) and "instance_name" in found.URI
+        )
+        for verb in ("migrate", "startup")
+    )
+    for field, expected in (
+        ("@operator,-instances.migrate", 403),
+        ("@operator", 200),
+        ("-instances.migrate,@operator", 403),
+        ("@operator,-instances.migrate:web*", 403),
+        ("@operator,-instances.migrate:db*", 200),
+    ):
         assert status(migrate, "PUT", field, False) == expected, field
         assert status(startup, "PUT", field, False) == 200, field
 

@@ -63,8 +63,10 @@ def test_an_older_database_is_brought_to_this_version(old):
 
 def columns(path):
     with sqlite3.connect(path) as connection:
-        return {table: sorted(row[1:5] for row in connection.execute(
-            f"PRAGMA table_info({table})")) for table in schema.COLUMNS}
+        return {
+            table: sorted(row[1:5] for row in connection.execute(f"PRAGMA table_info({table})"))
+            for table in schema.COLUMNS
+        }
 
 
 def test_it_has_then_what_a_new_one_has(old, tmp_path):
@@ -77,6 +79,7 @@ def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
     def fail(connection):
         connection.execute("DROP TABLE job_log")
         raise sqlite3.OperationalError("disk full")
+
     monkeypatch.setitem(schema._STEPS, 1, fail)
     with pytest.raises(errors.ConfigurationError, match="disk full"):
         Store.open(old, upgrade=True)
@@ -103,5 +106,6 @@ def test_statements_know_the_same_sum(tmp_path):
     store = Store.create(str(tmp_path / "new.db"))
     with store.read() as connection:
         assert connection.execute("SELECT checksum(1, NULL, 'ö', '')").fetchone() == (
-            schema.checksum(1, None, "ö", ""),)
+            schema.checksum(1, None, "ö", ""),
+        )
     store.close()

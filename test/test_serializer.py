@@ -7,20 +7,40 @@ import pytest
 from ganeti import serializer
 
 
-@pytest.mark.parametrize("text, value", [
-    (b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}), (b' 2 ', 2), ("\"é\"", "é"),
-    (b'"\\ud83d\\ude00"', "\U0001f600"), (b"9223372036854775807", 2 ** 63 - 1),
-    (b"-9223372036854775808", -2 ** 63)])
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        (b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
+        (b" 2 ", 2),
+        ('"é"', "é"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b"9223372036854775807", 2**63 - 1),
+        (b"-9223372036854775808", -(2**63)),
+    ],
+)
 def test_strict_reads(text, value):
     assert serializer.loads(text) == value
 
 
-@pytest.mark.parametrize("text, words", [
-    (b"{", "line 1"), (b"", "line 1"), (b"[1,]", "line 1"), (b"NaN", "NaN"),
-    (b"-Infinity", "Infinity"), (b'{"a":1,"a":2}', "'a'"), (b"1" * 30, "digits"),
-    (b"1" * 20, "20 digits"), (b"-" + b"1" * 20, "20 digits"),
-    (b"1e999", "large"), (b"[" * 100 + b"]" * 100, "nested"), (b"\xff", "UTF-8"),
-    (b'"\\ud800"', "surrogate"), (b'{"a":"\x01"}', "Invalid control")])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (b"{", "line 1"),
+        (b"", "line 1"),
+        (b"[1,]", "line 1"),
+        (b"NaN", "NaN"),
+        (b"-Infinity", "Infinity"),
+        (b'{"a":1,"a":2}', "'a'"),
+        (b"1" * 30, "digits"),
+        (b"1" * 20, "20 digits"),
+        (b"-" + b"1" * 20, "20 digits"),
+        (b"1e999", "large"),
+        (b"[" * 100 + b"]" * 100, "nested"),
+        (b"\xff", "UTF-8"),
+        (b'"\\ud800"', "surrogate"),
+        (b'{"a":"\x01"}', "Invalid control"),
+    ],
+)
 def test_strict_refuses_and_says_why(text, words):
     with pytest.raises(serializer.ParseError, match=words):
         serializer.loads(text)
@@ -64,8 +84,18 @@ def test_lenient_lives_with_bad_bytes_and_control_characters():
     assert serializer.loads_lenient(b'{"a": "\xe9\x01"}') == {"a": "\ufffd\x01"}
 
 
-@pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b'{"a": -Infinity}', b"[1e999]",
-                                  b"[-1E400]", b"9" * 5000, b"[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"NaN",
+        b"[Infinity]",
+        b'{"a": -Infinity}',
+        b"[1e999]",
+        b"[-1E400]",
+        b"9" * 5000,
+        b"[" * 100_000,
+    ],
+)
 def test_a_peer_cannot_send_what_could_not_be_written_again(text):
     with pytest.raises(serializer.ParseError):
         serializer.loads_lenient(text)

@@ -6,8 +6,6 @@ import json
 import logging
 from concurrent.futures import Future
 
-from testutils_rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
-
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
 from ganeti.http import conditional
@@ -18,6 +16,7 @@ from ganeti.http.message import Headers, Request
 from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.rights import Rights
 from ganeti.server.application import MAX_SPOOLED, Application
+from testutils_rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
 STARTUP = "/2/instances/web/startup"
@@ -66,8 +65,10 @@ class TestMethods(RapiTestCase):
     def test_a_method_that_the_path_lacks(self):
         for method in ("POST", "PATCH", "TRACE"):
             response = self.request(method, "/2/info")
-            self.assertIn(f"Method {method} is unsupported for path /2/info",
-                          self.assert_status(501, response)["message"])
+            self.assertIn(
+                f"Method {method} is unsupported for path /2/info",
+                self.assert_status(501, response)["message"],
+            )
             self.assertIn(("Allow", "GET, HEAD, OPTIONS"), response.headers)
 
     def test_options(self):
@@ -140,8 +141,9 @@ class TestConditional(RapiTestCase):
         tag = self.header("ETag", self.request("GET", "/2/instances"))
         self.get("/2/instances", headers={"If-Match": "*"})
         for value, status in ((tag, 412), ('"x"', 412), ("x", 400)):
-            self.assert_refused(status, "GET", "/2/instances", headers={"If-Match": value},
-                                text="If-Match")
+            self.assert_refused(
+                status, "GET", "/2/instances", headers={"If-Match": value}, text="If-Match"
+            )
 
     def test_what_submits_has_no_tag_and_no_condition(self):
         for headers in ({}, {"If-None-Match": "*"}, {"If-Match": '"x"'}):
@@ -170,8 +172,11 @@ class TestConditions(RapiTestCase):
     def setUp(self):
         super().setUp()
         self.master.answers[luxi.Query] = lambda call: table(
-            call, [{"name": "web", "mtime": 1.5, "status": "queued", "id": 5}]
-            if call.qfilter in (None, ["==", "name", "web"], ["==", "id", 5]) else [])
+            call,
+            [{"name": "web", "mtime": 1.5, "status": "queued", "id": 5}]
+            if call.qfilter in (None, ["==", "name", "web"], ["==", "id", 5])
+            else [],
+        )
         self.master.answers[luxi.QueryTags] = ["a"]
         self.master.answers[luxi.CancelJob] = [True, "done"]
 
@@ -182,13 +187,30 @@ class TestConditions(RapiTestCase):
 
     def test_every_method_that_changes(self):
         for method, target in (
-                ("DELETE", "/2/instances/web"), ("PUT", STARTUP), ("POST", "/2/instances"),
-                ("PUT", "/2/instances/web/tags?tag=x"), ("DELETE", "/2/jobs/5"),
-                ("PUT", "/2/tags?tag=x"), ("POST", "/2/filters"), ("PUT", "/2/modify"),
-                ("PUT", "/2/redistribute-config"), ("PUT", "/2/query/instance?fields=name")):
-            body = ({"__version__": 1, "mode": "create", "name": "new", "os_type": "noop",
-                     "disk_template": "diskless", "disks": [], "nics": []}
-                    if target == "/2/instances" else None)
+            ("DELETE", "/2/instances/web"),
+            ("PUT", STARTUP),
+            ("POST", "/2/instances"),
+            ("PUT", "/2/instances/web/tags?tag=x"),
+            ("DELETE", "/2/jobs/5"),
+            ("PUT", "/2/tags?tag=x"),
+            ("POST", "/2/filters"),
+            ("PUT", "/2/modify"),
+            ("PUT", "/2/redistribute-config"),
+            ("PUT", "/2/query/instance?fields=name"),
+        ):
+            body = (
+                {
+                    "__version__": 1,
+                    "mode": "create",
+                    "name": "new",
+                    "os_type": "noop",
+                    "disk_template": "diskless",
+                    "disks": [],
+                    "nics": [],
+                }
+                if target == "/2/instances"
+                else None
+            )
             with self.subTest(target=target):
                 self.assert_prevented(method, target, "If-None-Match", "*", body)
                 self.assert_prevented(method, target, "If-Match", 'W/"x"', body)
@@ -219,8 +241,10 @@ class TestConditions(RapiTestCase):
     def test_a_tag_is_compared_for_those_who_may_read_it(self):
         class Users(FakeUsers):
             USERS = {"admin": "tags.set"}
-        self.application = Application(self.master, self.master, Users(),
-                                       require_authentication=True)
+
+        self.application = Application(
+            self.master, self.master, Users(), require_authentication=True
+        )
         tags = "/2/instances/web/tags?tag=x"
         self.assert_refused(403, "PUT", tags, headers={"If-None-Match": '"x"'})
         self.assert_prevented("PUT", tags, "If-None-Match", "*")
@@ -246,21 +270,30 @@ class TestPlace(RapiTestCase):
 
         def check(request):
             raise TemporaryRedirect("https://master:5080" + request.target)
+
         self.application._check_place = check
 
     def test_everything_is_sent_elsewhere_before_anything_is_asked(self):
-        for method, path in (("GET", "/version"), ("PUT", STARTUP), ("GET", "/nowhere"),
-                             ("PATCH", "/2/info")):
+        for method, path in (
+            ("GET", "/version"),
+            ("PUT", STARTUP),
+            ("GET", "/nowhere"),
+            ("PATCH", "/2/info"),
+        ):
             response = self.request(method, path, headers=WRONG, body=b"{")
-            self.assertEqual((response.status, self.header("Location", response)),
-                             (307, f"https://master:5080{path}"))
+            self.assertEqual(
+                (response.status, self.header("Location", response)),
+                (307, f"https://master:5080{path}"),
+            )
             self.assertEqual(json.loads(response.body)["code"], 307)
 
     def test_a_browser_may_ask_what_it_may_do(self):
         self.assertEqual(self.request("OPTIONS", "/2/info").status, 204)
         response = self.request("OPTIONS", "*")
-        self.assertEqual((response.status, self.header("Allow", response)),
-                         (204, "DELETE, GET, HEAD, OPTIONS, POST, PUT"))
+        self.assertEqual(
+            (response.status, self.header("Allow", response)),
+            (204, "DELETE, GET, HEAD, OPTIONS, POST, PUT"),
+        )
 
 
 class TestBodies(RapiTestCase):
@@ -273,8 +306,9 @@ class TestBodies(RapiTestCase):
 
     def test_what_is_not_packed(self):
         for value in ("identity", "Identity", "", " , identity"):
-            self.assert_job(self.request("PUT", STARTUP, b"{}",
-                                         headers={"Content-Encoding": value}))
+            self.assert_job(
+                self.request("PUT", STARTUP, b"{}", headers={"Content-Encoding": value})
+            )
         self.assert_job(self.request("PUT", STARTUP, headers={"Content-Encoding": "gzip"}))
 
     def test_a_byte_order_mark(self):
@@ -283,10 +317,12 @@ class TestBodies(RapiTestCase):
             self.assert_status(400, self.request("PUT", STARTUP, body))
 
     def test_few_may_be_large(self):
-        for method, path, limit in (("PUT", "/2/query/instance", MAX_LARGE_BODY),
-                                    ("POST", "/2/query/instance", MAX_BODY),
-                                    ("POST", "/2/instances", MAX_BODY),
-                                    ("PUT", "/nowhere", MAX_BODY)):
+        for method, path, limit in (
+            ("PUT", "/2/query/instance", MAX_LARGE_BODY),
+            ("POST", "/2/query/instance", MAX_BODY),
+            ("POST", "/2/instances", MAX_BODY),
+            ("PUT", "/nowhere", MAX_BODY),
+        ):
             self.assertEqual(self.application.max_body(method, path), limit, path)
 
 
@@ -299,8 +335,11 @@ class TestLongLists(RapiTestCase):
         return self.request("GET", "/2/instances?bulk=1", **options)
 
     def found(self, call, count):
-        names = ([item[2] for item in call.qfilter[1:]] if call.qfilter
-                 else [f"web{number}" for number in range(count)])
+        names = (
+            [item[2] for item in call.qfilter[1:]]
+            if call.qfilter
+            else [f"web{number}" for number in range(count)]
+        )
         if "web7" in names and self.gone_since and call.qfilter:
             return errors.OpPrereqError("web7 not found", ErrorCode.NOENT)
         return table(call, [{"name": name, "beparams": {"maxmem": 1}} for name in names])
@@ -323,21 +362,24 @@ class TestLongLists(RapiTestCase):
 
     def test_an_error_at_once_is_an_answer(self):
         self.master.answers[luxi.Query] = lambda call: (
-            errors.NoMaster("gone") if call.qfilter else self.found(call, 101))
+            errors.NoMaster("gone") if call.qfilter else self.found(call, 101)
+        )
         self.assert_refused(502, "GET", "/2/instances?bulk=1")
 
     def test_a_state_makes_a_tag_and_spares_the_list(self):
         self.master.answers[luxi.Query] = lambda call: luxi.Reply(
-            self.found(call, 101), {"state": "s1"} if call.state else {})
+            self.found(call, 101), {"state": "s1"} if call.state else {}
+        )
         tag = self.header("ETag", self.request("GET", "/2/instances?bulk=1"))
         self.master.calls.clear()
         response = self.request("GET", "/2/instances?bulk=1", headers={"If-None-Match": tag})
-        self.assertEqual((response.status, response.body, self.header("ETag", response)),
-                         (304, b"", tag))
-        self.assertEqual(self.master.calls,
-                         [luxi.Query("group", ["name"], None, state="instance")])
+        self.assertEqual(
+            (response.status, response.body, self.header("ETag", response)), (304, b"", tag)
+        )
+        self.assertEqual(self.master.calls, [luxi.Query("group", ["name"], None, state="instance")])
         self.master.answers[luxi.Query] = lambda call: luxi.Reply(
-            self.found(call, 101), {"state": "s2"} if call.state else {})
+            self.found(call, 101), {"state": "s2"} if call.state else {}
+        )
         response = self.request("GET", "/2/instances?bulk=1", headers={"If-None-Match": tag})
         self.assertEqual(len(json.loads(b"".join(response.stream))), 101)
         self.assertNotIn(self.header("ETag", response), (None, tag))
@@ -356,15 +398,16 @@ class TestLongLists(RapiTestCase):
     def test_the_longest_lists_are_never_whole(self):
         response = self.list(MAX_SPOOLED + 1)
         self.assertIsNone(self.header("ETag", response))
-        self.assertEqual(len(self.master.calls), 3)          # names, and two parts
+        self.assertEqual(len(self.master.calls), 3)  # names, and two parts
         self.assertEqual(len(json.loads(b"".join(response.stream))), MAX_SPOOLED + 1)
 
     def test_a_master_without_states(self):
         self.master.answers[luxi.Query] = lambda call: (
-            errors.GenericError("something else") if call.what == "group"
-            else self.found(call, 101))
-        response = self.request("GET", "/2/instances?bulk=1",
-                                headers={"If-None-Match": 'W/"state-x"'})
+            errors.GenericError("something else") if call.what == "group" else self.found(call, 101)
+        )
+        response = self.request(
+            "GET", "/2/instances?bulk=1", headers={"If-None-Match": 'W/"state-x"'}
+        )
         self.assertEqual(len(json.loads(b"".join(response.stream))), 101)
 
     def test_in_gzip(self):
@@ -380,12 +423,15 @@ class TestPages(RapiTestCase):
         return self.request(method, target, headers={"Origin": origin, **more})
 
     def test_every_answer_of_an_allowed_origin_can_be_read(self):
-        for method, target, status in (("GET", "/version", 200), ("GET", "/nowhere", 404),
-                                       ("PUT", STARTUP, 200), ("POST", STARTUP, 501)):
+        for method, target, status in (
+            ("GET", "/version", 200),
+            ("GET", "/nowhere", 404),
+            ("PUT", STARTUP, 200),
+            ("POST", STARTUP, 501),
+        ):
             response = self.origin(method, target)
             self.assertEqual(response.status, status)
-            self.assertEqual(self.header("Access-Control-Allow-Origin", response),
-                             "https://page")
+            self.assertEqual(self.header("Access-Control-Allow-Origin", response), "https://page")
 
     def test_preflight_needs_no_user(self):
         self.user = None
@@ -407,8 +453,9 @@ class TestSlowPassword(RapiTestCase):
     def ask(self):
         self.checked = Future()
         self.application._users = self
-        return self.application.handle(Request(
-            "PUT", STARTUP, STARTUP, headers=Headers([("Authorization", "Basic eA==")])))
+        return self.application.handle(
+            Request("PUT", STARTUP, STARTUP, headers=Headers([("Authorization", "Basic eA==")]))
+        )
 
     def authenticate(self, header, peer):
         return self.checked
@@ -425,8 +472,12 @@ class TestSlowPassword(RapiTestCase):
     def test_a_certificate_instead(self):
         self.application._users = self
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
-            self.assert_status(status, settled(self.application.handle(
-                Request("PUT", STARTUP, STARTUP, certificate=name))))
+            self.assert_status(
+                status,
+                settled(
+                    self.application.handle(Request("PUT", STARTUP, STARTUP, certificate=name))
+                ),
+            )
 
     def test_wrong(self):
         outcome = self.ask()
@@ -448,8 +499,13 @@ class TestRequiredAuthentication(RapiTestCase):
 
 class TestBody(RapiTestCase):
     def test_media_types(self):
-        for value in ("application/json", "Application/JSON", "application/json; charset=utf-8",
-                      "application/json ;charset=UTF-8", None):
+        for value in (
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json ;charset=UTF-8",
+            None,
+        ):
             headers = {} if value is None else {"Content-Type": value}
             self.assert_job(self.request("PUT", STARTUP, b"{}", headers))
         for value in ("text/plain", "application/jsonx", "application/x-www-form-urlencoded", ""):
@@ -468,8 +524,9 @@ class TestAnswer(RapiTestCase):
     def test_headers(self):
         for target in ("/version", "/nowhere"):
             headers = dict(self.request("GET", target).headers)
-            self.assertEqual((headers["Content-Type"], headers["X-Request-Id"]),
-                             ("application/json", "r1"))
+            self.assertEqual(
+                (headers["Content-Type"], headers["X-Request-Id"]), ("application/json", "r1")
+            )
 
     def test_a_request_id_of_the_clients(self):
         for given in ("a", "A-z_0.9:x", "x" * 64):
@@ -490,8 +547,9 @@ class TestAnswer(RapiTestCase):
 
     def test_facts_for_the_log(self):
         response = self.request("PUT", STARTUP)
-        self.assertEqual((response.user, response.request_id, response.job_id),
-                         ("admin", "r1", JOB_ID))
+        self.assertEqual(
+            (response.user, response.request_id, response.job_id), ("admin", "r1", JOB_ID)
+        )
         self.assertIsNone(self.request("GET", "/version").job_id)
 
     def lane(self, method, target, body=b""):
@@ -506,9 +564,15 @@ class TestAnswer(RapiTestCase):
             self.assertEqual(self.lane(method, target), "URGENT", target)
         for target in ("/2/instances?bulk=1", "/2/jobs?x=y&bulk=1", "/2/nodes?bulk=1"):
             self.assertEqual(self.lane("GET", target), "LONG", target)
-        for method, target in (("GET", "/2/jobs/3"), ("GET", "/2/info"), ("GET", "/nowhere"),
-                               ("PUT", STARTUP), ("GET", "/2/instances/x/shutdown"),
-                               ("GET", "/2/instances"), ("POST", "/2/instances?bulk=1")):
+        for method, target in (
+            ("GET", "/2/jobs/3"),
+            ("GET", "/2/info"),
+            ("GET", "/nowhere"),
+            ("PUT", STARTUP),
+            ("GET", "/2/instances/x/shutdown"),
+            ("GET", "/2/instances"),
+            ("POST", "/2/instances?bulk=1"),
+        ):
             self.assertEqual(self.lane(method, target), "ORDINARY", target)
 
     def test_our_own_mistake_is_a_number_and_a_logged_traceback(self):

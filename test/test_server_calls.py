@@ -4,10 +4,10 @@ import logging
 import time
 
 import pytest
-from testutils_master import MasterScene
 
 from ganeti import errors, luxi, opcodes
 from ganeti.server import calls
+from testutils_master import MasterScene
 
 DELAY = opcodes.OpTestDelay(duration=0.001).to_wire()
 
@@ -29,10 +29,15 @@ def test_submitting_many(scene):
     assert scene.call(luxi.SubmitManyJobs([])) == []
 
 
-@pytest.mark.parametrize("op, code", [
-    ({**DELAY, "bogus": 1}, "wrong_input"), ({**DELAY, "duration": "x"}, "wrong_input"),
-    ({"OP_ID": "OP_TEST_DELAY"}, "wrong_input"),
-    ({"OP_ID": "OP_INSTANCE_MIGRATE", "instance_name": "x"}, "environment_error")])
+@pytest.mark.parametrize(
+    "op, code",
+    [
+        ({**DELAY, "bogus": 1}, "wrong_input"),
+        ({**DELAY, "duration": "x"}, "wrong_input"),
+        ({"OP_ID": "OP_TEST_DELAY"}, "wrong_input"),
+        ({"OP_ID": "OP_INSTANCE_MIGRATE", "instance_name": "x"}, "environment_error"),
+    ],
+)
 def test_a_wrong_opcode_rejects_the_whole_submission(scene, op, code):
     before = len(scene.queue.jobs())
     for call in (luxi.SubmitJob([op]), luxi.SubmitManyJobs([[DELAY], [op]])):
@@ -52,8 +57,7 @@ def test_a_job_id_with_blanks_is_that_job(scene):
     job = scene.call(luxi.SubmitJob([DELAY]))
     scene.wait(job)
     assert scene.call(luxi.QueryJobs([f" {job}"], ["id"])) == [[job]]
-    assert scene.call(luxi.CancelJob(f"\t{job} ")) == [
-        False, f"Job {job} not found in queue"]
+    assert scene.call(luxi.CancelJob(f"\t{job} ")) == [False, f"Job {job} not found in queue"]
     assert scene.call(luxi.ArchiveJob(f"{job}\n")) is True
 
 
@@ -98,7 +102,7 @@ def test_the_log_says_who_asked_for_what_no_job_does(scene, caplog):
 def test_job_filters(scene):
     tree = ["==", "OP_ID", "OP_X"]
     uuid = scene.call(luxi.ReplaceFilter(None, 3, [["opcode", tree]], "REJECT", []))
-    row, = scene.call(luxi.QueryFilters([uuid], ["uuid", "priority", "predicates", "action"]))
+    (row,) = scene.call(luxi.QueryFilters([uuid], ["uuid", "priority", "predicates", "action"]))
     assert row == [uuid, 3, [["opcode", tree]], "REJECT"]
     assert scene.call(luxi.QueryFilters(["x"], ["uuid"])) == []
     assert scene.call(luxi.DeleteFilter(uuid)) is None
@@ -117,7 +121,9 @@ def test_jobs(scene):
     job_id = scene.submit(opcodes.OpTestDelay(duration=0.001))
     scene.wait(job_id)
     assert scene.call(luxi.QueryJobs([job_id, 999999], ["id", "status"])) == [
-        [job_id, "success"], [999999, None]]
+        [job_id, "success"],
+        [999999, None],
+    ]
     assert [job_id, "success"] in scene.call(luxi.QueryJobs(None, ["id", "status"]))
     assert scene.call(luxi.CancelJob(str(job_id)))[0] is False
     assert scene.call(luxi.ChangeJobPriority(job_id, -10))[0] is False
@@ -138,17 +144,26 @@ def test_queries(scene):
     assert scene.call(luxi.QueryNetworks([], ["name"], False)) == []
     assert scene.call(luxi.QueryFilters(None, ["uuid"])) == []
     assert scene.call(luxi.QueryExports([], False)) == [
-        [f"node{number}.example.com", None] for number in (1, 2, 3)]
+        [f"node{number}.example.com", None] for number in (1, 2, 3)
+    ]
     assert scene.call(luxi.QueryClusterInfo())["name"] == "cluster.example.com"
     assert scene.call(luxi.QueryTags("cluster", "")) == []
 
 
-@pytest.mark.parametrize("call", [
-    luxi.QueryNodes([], ["name"], True), luxi.QueryExports([], True),
-    luxi.QueryExports(["nosuch"], False), luxi.QueryFilters(["x"], ["bogus"]),
-    luxi.DeleteFilter("x"), luxi.ReplaceFilter("x", 0, [], "PAUSE", []),
-    luxi.QueryTags("node", "nosuch"), luxi.QueryNodes([], ["nosuch"], False),
-    luxi.ChangeJobPriority(1, 100)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        luxi.QueryNodes([], ["name"], True),
+        luxi.QueryExports([], True),
+        luxi.QueryExports(["nosuch"], False),
+        luxi.QueryFilters(["x"], ["bogus"]),
+        luxi.DeleteFilter("x"),
+        luxi.ReplaceFilter("x", 0, [], "PAUSE", []),
+        luxi.QueryTags("node", "nosuch"),
+        luxi.QueryNodes([], ["nosuch"], False),
+        luxi.ChangeJobPriority(1, 100),
+    ],
+)
 def test_refusals(scene, call):
     with pytest.raises(errors.GenericError):
         scene.call(call)

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from testutils import make_paths
-from testutils_backup import fill
 
 from ganeti.config import Config
 from ganeti.daemon import DaemonError
@@ -13,6 +11,8 @@ from ganeti.layout import Owners
 from ganeti.pathutils import Paths
 from ganeti.server import cluster
 from ganeti.store import Store
+from testutils import make_paths
+from testutils_backup import fill
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def command(tmp_path, monkeypatch, capfd):
     def run(*arguments):
         code = cluster.main(arguments)
         return code, *capfd.readouterr()
+
     return run
 
 
@@ -63,9 +64,23 @@ def test_the_first_node_is_this_machine_by_its_name(command, tmp_path):
 
 def test_options_reach_the_configuration(command, tmp_path):
     code, _, _ = command(
-        "init", "--node", "n1", "--node", "n2:64G:2T:16", "--enabled-hypervisors", "fake",
-        "--enabled-disk-templates", "drbd, diskless", "--master-netdev", "eth1",
-        "--mac-prefix", "02:00:01", "--file-storage-dir", str(tmp_path / "disks"), "c")
+        "init",
+        "--node",
+        "n1",
+        "--node",
+        "n2:64G:2T:16",
+        "--enabled-hypervisors",
+        "fake",
+        "--enabled-disk-templates",
+        "drbd, diskless",
+        "--master-netdev",
+        "eth1",
+        "--mac-prefix",
+        "02:00:01",
+        "--file-storage-dir",
+        str(tmp_path / "disks"),
+        "c",
+    )
     found = configuration(tmp_path)
     assert code == 0
     assert [node.name for node in found.nodes()] == ["n1", "n2"]
@@ -75,11 +90,14 @@ def test_options_reach_the_configuration(command, tmp_path):
     assert found.cluster.file_storage_dir == str(tmp_path / "disks")
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["c", "--enabled-hypervisors", "kvm9"], "no such hypervisor here: kvm9"),
-    (["c", "--node", "n:1"], "NAME:MEMORY:DISK:CPUS"),
-    (["c d"], "name of a cluster"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["c", "--enabled-hypervisors", "kvm9"], "no such hypervisor here: kvm9"),
+        (["c", "--node", "n:1"], "NAME:MEMORY:DISK:CPUS"),
+        (["c d"], "name of a cluster"),
+    ],
+)
 def test_a_refusal_is_one_clear_line(command, tmp_path, arguments, words):
     code, out, err = command("init", *arguments)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -108,12 +126,14 @@ def test_the_version_is_told(command, capfd):
 
 # -- backup, restore -----------------------------------------------------------------------
 
+
 def test_there_and_back(command, tmp_path):
     command("init", "cluster.example.com")
     code, out, err = command("backup", f"{tmp_path}/saved")
     assert (code, err) == (0, "")
-    assert out == (f"{tmp_path}/saved holds the cluster cluster.example.com: "
-                   "1 node, 0 instances, 0 jobs.\n")
+    assert out == (
+        f"{tmp_path}/saved holds the cluster cluster.example.com: 1 node, 0 instances, 0 jobs.\n"
+    )
     code, out, err = command("restore", f"{tmp_path}/saved")
     assert (code, err) == (0, "")
     for words in ("Restored from", "is kept as", "Ids of jobs go on at 1.", "ganeti-masterd"):
@@ -138,11 +158,15 @@ def test_what_is_not_known_of_ids_is_told(command, tmp_path):
     assert code == 0 and "at 1000001: which ones were given since the backup is not known" in out
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["backup", "-"], "no name for a file"), (["backup", "x"], "no cluster on this machine"),
-    (["restore", "nonexistent"], "there is no file nonexistent"),
-    (["restore", "/etc/passwd"], "not a database"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["backup", "-"], "no name for a file"),
+        (["backup", "x"], "no cluster on this machine"),
+        (["restore", "nonexistent"], "there is no file nonexistent"),
+        (["restore", "/etc/passwd"], "not a database"),
+    ],
+)
 def test_a_refused_backup_or_restoration_is_one_line(command, arguments, words):
     code, out, err = command(*arguments)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -150,6 +174,7 @@ def test_a_refused_backup_or_restoration_is_one_line(command, arguments, words):
 
 
 # -- owners ----------------------------------------------------------------------------
+
 
 def test_who_is_not_root_owns_everything(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -163,10 +188,12 @@ def test_below_a_root_of_its_own_root_keeps_everything(monkeypatch, tmp_path):
 
 def accounts(monkeypatch, found):
     """Have the look for users and group end so; an error is raised."""
+
     def find(users):
         if isinstance(found, Exception):
             raise found
         return found
+
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(cluster.privileges, "find_accounts", find)
 
@@ -201,8 +228,7 @@ def test_modes_are_mended_and_told(command, tmp_path):
     assert command("ensure-dirs") == (0, "nothing to do\n", "")
     os.chmod(paths.socket_dir, 0o777)
     os.rmdir(paths.os_log_dir)
-    expected = (f"{paths.os_log_dir}: made, mode 0750\n"
-                f"{paths.socket_dir}: mode 0777 -> 0750\n")
+    expected = f"{paths.os_log_dir}: made, mode 0750\n{paths.socket_dir}: mode 0777 -> 0750\n"
     assert command("ensure-dirs", "--dry-run") == (0, "Would change:\n" + expected, "")
     assert command("ensure-dirs") == (0, expected, "")
     assert command("ensure-dirs") == (0, "nothing to do\n", "")
@@ -222,8 +248,14 @@ def test_a_new_certificate_is_told(command, tmp_path):
     command("init", "cluster.example.com")
     code, out, err = command("renew-certificate")
     assert (code, err) == (0, "")
-    for words in ("for cluster.example.com, this.example.com", "GMT", "fingerprint",
-                  "rapi.pem.before-", "systemctl reload ganeti-rapi", "kill -HUP"):
+    for words in (
+        "for cluster.example.com, this.example.com",
+        "GMT",
+        "fingerprint",
+        "rapi.pem.before-",
+        "systemctl reload ganeti-rapi",
+        "kill -HUP",
+    ):
         assert words in out
 
 

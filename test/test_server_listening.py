@@ -57,16 +57,20 @@ class TestListen(unittest.TestCase):
 
     def test_sockets_of_this_machine(self):
         with tempfile.TemporaryDirectory() as folder:
-            for name, shown in ((f"{folder}/sock", f"{folder}/sock"), ("\0hidden", "@hidden"),
-                                ("", "@[0-9a-f]+")):
+            for name, shown in (
+                (f"{folder}/sock", f"{folder}/sock"),
+                ("\0hidden", "@hidden"),
+                ("", "@[0-9a-f]+"),
+            ):
                 with socket.socket(socket.AF_UNIX) as sock:
                     sock.bind(name)
                     self.assertRegex(listening.describe(sock), f"^{shown}$")
                     self.assertFalse(listening.is_public(sock))
                     self.assertEqual(listening.tcp_port([sock], 5080), 5080)
                     with listening.listen("127.0.0.1", 0) as other:
-                        self.assertEqual(listening.tcp_port([sock, other], 5080),
-                                         other.getsockname()[1])
+                        self.assertEqual(
+                            listening.tcp_port([sock, other], 5080), other.getsockname()[1]
+                        )
 
     def test_what_fails_is_named(self):
         with listening.listen("127.0.0.1", 0) as sock:
@@ -86,20 +90,23 @@ class TestDescriptors(unittest.TestCase):
             if limits[1] > hard and not root:
                 raise ValueError("not allowed to raise maximum limit")
             done.append(limits[0])
-        with mock.patch("resource.getrlimit", return_value=(soft, hard)), \
-                mock.patch("resource.setrlimit", change):
+
+        with (
+            mock.patch("resource.getrlimit", return_value=(soft, hard)),
+            mock.patch("resource.setrlimit", change),
+        ):
             return listening.raise_descriptor_limit(clients), done[-1] if done else None
 
     def test_enough_already(self):
         self.assertEqual(self.limit(4096, 4096, 2000), (2000, None))
 
     def test_raised_as_far_as_needed(self):
-        self.assertEqual(self.limit(1024, 8192, 2000),
-                         (2000, 3000 + listening.SPARE_DESCRIPTORS))
+        self.assertEqual(self.limit(1024, 8192, 2000), (2000, 3000 + listening.SPARE_DESCRIPTORS))
 
     def test_raised_as_far_as_possible(self):
         self.assertEqual(self.limit(256, 1628, 2000), (1000, 1628))
 
     def test_root_raises_the_hard_limit_too(self):
-        self.assertEqual(self.limit(256, 1628, 2000, root=True),
-                         (2000, 3000 + listening.SPARE_DESCRIPTORS))
+        self.assertEqual(
+            self.limit(256, 1628, 2000, root=True), (2000, 3000 + listening.SPARE_DESCRIPTORS)
+        )

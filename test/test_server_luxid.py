@@ -5,10 +5,10 @@ import socket
 import stat
 
 import pytest
-from testutils_master import PATIENCE, MasterScene
 
 from ganeti import luxi, opcodes, serializer
 from ganeti.server import luxid
+from testutils_master import PATIENCE, MasterScene
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,15 @@ def ask(*names):
 def test_requests_in_one_piece_are_answered_in_order(raw):
     raw.sendall(ask("cluster_name") + ask("master_node") + ask("nosuch"))
     assert [answer["result"] for answer in answers(raw, 3)] == [
-        ["cluster.example.com"], ["node1.example.com"], [None]]
+        ["cluster.example.com"],
+        ["node1.example.com"],
+        [None],
+    ]
 
 
 def test_a_request_may_come_byte_by_byte(raw):
     for at in range(len(message := ask("cluster_name"))):
-        raw.sendall(message[at:at + 1])
+        raw.sendall(message[at : at + 1])
     assert answers(raw, 1) == [{"success": True, "result": ["cluster.example.com"]}]
 
 
@@ -63,14 +66,22 @@ def test_half_a_close_after_a_request_still_gets_its_answer(raw):
     assert raw.recv(10) == b""
 
 
-@pytest.mark.parametrize("message, words", [
-    (b"nonsense", "Expecting value"), (b"[]", "an object"), (b"{}", "unknown method"),
-    (b'{"method": "NoSuch", "args": []}', "NoSuch"), (b'{"method": "QueryTags"}', "takes 2"),
-    (b'{"method": "CancelJob", "args": ["x"]}', "job id"), (b"\xff{", "UTF-8"),
-    (b'{"method": "SubmitJob", "args": [[{"OP_ID": 1, "OP_ID": 2}]]}', "twice")])
+@pytest.mark.parametrize(
+    "message, words",
+    [
+        (b"nonsense", "Expecting value"),
+        (b"[]", "an object"),
+        (b"{}", "unknown method"),
+        (b'{"method": "NoSuch", "args": []}', "NoSuch"),
+        (b'{"method": "QueryTags"}', "takes 2"),
+        (b'{"method": "CancelJob", "args": ["x"]}', "job id"),
+        (b"\xff{", "UTF-8"),
+        (b'{"method": "SubmitJob", "args": [[{"OP_ID": 1, "OP_ID": 2}]]}', "twice"),
+    ],
+)
 def test_what_cannot_be_read_is_answered_and_ends_the_connection(raw, message, words):
     raw.sendall(message + luxi.EOM)
-    answer, = answers(raw, 1)
+    (answer,) = answers(raw, 1)
     assert answer["success"] is False and words in answer["result"]
     assert answer["result"].startswith("Failed to parse request: ")
     assert raw.recv(10) == b""
@@ -83,12 +94,15 @@ def test_any_other_error_keeps_the_connection(raw):
 
 
 def test_members_beside_the_call_are_passed_over(raw):
-    raw.sendall(b'{"method": "QueryConfigValues", "args": [["cluster_name"]], "version": "x", '
-                b'"more": 1, "context": {"user": "admin"}}\n' + luxi.EOM)
+    raw.sendall(
+        b'{"method": "QueryConfigValues", "args": [["cluster_name"]], "version": "x", '
+        b'"more": 1, "context": {"user": "admin"}}\n' + luxi.EOM
+    )
     assert answers(raw, 1)[0]["success"]
 
 
 # -- the socket ----------------------------------------------------------------------------
+
 
 def test_a_socket_that_somebody_serves_is_left_alone(scene, tmp_path):
     path = str(tmp_path / "s")
@@ -101,9 +115,15 @@ def test_a_socket_that_somebody_serves_is_left_alone(scene, tmp_path):
     luxid.listen(path).close()
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.touch(), lambda path: path.mkdir(), os.mkfifo,
-    lambda path: path.symlink_to("/nonexistent")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.touch(),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+        lambda path: path.symlink_to("/nonexistent"),
+    ],
+)
 def test_what_is_no_socket_is_not_removed(tmp_path, make):
     make(tmp_path / "s")
     before = os.lstat(tmp_path / "s")
@@ -113,6 +133,7 @@ def test_what_is_no_socket_is_not_removed(tmp_path, make):
 
 
 # -- waiting for a job -------------------------------------------------------------------
+
 
 def delay(seconds=3600.0):
     return opcodes.OpTestDelay(duration=seconds)
@@ -170,6 +191,7 @@ def test_waiting_for_a_job_that_is_not_there(scene, raw):
 
 def test_a_thousand_waiting_clients_hold_no_thread(scene):
     import threading
+
     job_id = scene.submit(delay())
     now = None
     while now != ["running"]:

@@ -107,8 +107,9 @@ def wait(timeout=60):
 
 
 def test_who_fetches_no_answers_gets_no_more_made(scene, monkeypatch):
-    monkeypatch.setitem(calls.ANSWERS, luxi.QueryConfigValues,
-                        lambda *call: [BIG] + scene.answer(*call))
+    monkeypatch.setitem(
+        calls.ANSWERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
+    )
     scene.send(*[ask("x")] * 51)
     assert scene.asked == 1
     found = []
@@ -121,7 +122,7 @@ def test_who_fetches_no_answers_gets_no_more_made(scene, monkeypatch):
 def test_a_message_too_long_is_refused_in_its_turn(scene):
     scene.connection._splitter = luxi.Splitter(200)
     scene.client.sendall(ask("first"))
-    scene.loop.run_once(0)                          # it is with the pool now
+    scene.loop.run_once(0)  # it is with the pool now
     scene.client.sendall(b"x" * 300)
     scene.turn()
     first, second = scene.receive()
@@ -187,7 +188,7 @@ def test_there_is_room_for_so_many_clients(tmp_path):
     clients[2].sendall(b"nonsense" + luxi.EOM)
     clients[2].settimeout(0)
     answer = b""
-    while not answer:                               # its turn comes now
+    while not answer:  # its turn comes now
         loop.run_once(30)
         try:
             answer = clients[2].recv(1000)

@@ -5,10 +5,10 @@ import sqlite3
 import threading
 
 import pytest
-from testutils import make_cluster, make_paths
 
 from ganeti import daemon, errors, luxi, opcodes, schema
 from ganeti.server import masterd
+from testutils import make_cluster, make_paths
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_two_masters_on_one_database_cannot_be(paths):
     master = masterd.MasterDaemon(paths)
     master.start()
     other = os.fork()
-    if other == 0:                                  # locks are a process's own
+    if other == 0:  # locks are a process's own
         try:
             masterd.MasterDaemon(paths)._take_lock()
         except daemon.DaemonError:
@@ -91,7 +91,7 @@ def test_a_database_of_another_schema_is_refused(paths):
 def test_an_upgrade_of_the_database_is_said_at_the_start_with_the_way_back(paths, monkeypatch):
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     monkeypatch.setitem(schema._STEPS, schema.VERSION - 1, lambda connection: None)
-    warning, = [words for words in run(paths).warnings if "upgraded" in words]
+    (warning,) = [words for words in run(paths).warnings if "upgraded" in words]
     assert f"ganeti-cluster restore {paths.master_db}.before-upgrade-" in warning
     assert run(paths).warnings == ()
 
@@ -182,7 +182,8 @@ def test_it_answers_until_the_running_jobs_have_ended(paths, monkeypatch):
     assert client.call(luxi.QueryJobs([running], ["status"])) == [["running"]]
     queued = client.call(luxi.SubmitJob([delay]))
     while client.call(luxi.QueryJobs([queued], ["waiting_for"])) != [
-            [[{"kind": "drain", "name": "shutdown", "mode": None, "jobs": []}]]]:
+        [[{"kind": "drain", "name": "shutdown", "mode": None, "jobs": []}]]
+    ]:
         pass
     assert client.call(luxi.CancelJob(running))[0]
     thread.join(30)
@@ -209,21 +210,20 @@ def test_told_twice_it_stops_at_once(paths, monkeypatch):
 
 
 @pytest.mark.parametrize("given, archived", [(30.0, True), (0.0, False)])
-def test_what_ended_long_ago_is_archived_unless_told_otherwise(paths, monkeypatch, given,
-                                                               archived):
+def test_what_ended_long_ago_is_archived_unless_told_otherwise(paths, monkeypatch, given, archived):
     master = masterd.MasterDaemon(paths, archive_days=given)
     master.start()
     asked = []
-    monkeypatch.setattr(master._queue, "auto_archive",
-                        lambda age, timeout: asked.append(age) or (0, 0))
+    monkeypatch.setattr(
+        master._queue, "auto_archive", lambda age, timeout: asked.append(age) or (0, 0)
+    )
     master._archive()
     assert asked == ([30 * 86400.0] if archived else [])
     master.finish()
 
 
 @pytest.mark.parametrize("given, deleted", [(21.0, [21 * 86400.0]), (masterd.PURGE_DAYS, [])])
-def test_archived_jobs_are_deleted_if_that_is_asked_for(paths, monkeypatch, caplog, given,
-                                                        deleted):
+def test_archived_jobs_are_deleted_if_that_is_asked_for(paths, monkeypatch, caplog, given, deleted):
     caplog.set_level("INFO")
     master = masterd.MasterDaemon(paths, purge_days=given)
     master.start()

@@ -6,7 +6,6 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from testutils_daemon import DaemonCluster
 
 from ganeti import constants
 from ganeti.daemon import DaemonError
@@ -16,6 +15,7 @@ from ganeti.other_ganeti import Sign
 from ganeti.pathutils import Paths
 from ganeti.server import mastership
 from ganeti.server.mastership import FRESH, Signpost
+from testutils_daemon import DaemonCluster
 
 HERE = "node1.example.com"
 
@@ -92,9 +92,14 @@ def test_a_ganeti_elsewhere_is_pointed_at(paths, monkeypatch):
     assert "--localstatedir=/elsewhere" in message(paths) and "init" not in message(paths)
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda path: path.mkdir(), lambda path: path.write_text("\n"),
-    lambda path: path.symlink_to(path)])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.mkdir(),
+        lambda path: path.write_text("\n"),
+        lambda path: path.symlink_to(path),
+    ],
+)
 def test_a_file_that_names_nobody_is_told(paths, spoil):
     spoil(Path(paths.ssconf("master_node")))
     assert "cannot tell which node is the master" in message(paths)
@@ -105,8 +110,10 @@ def test_names_of_this_machine(monkeypatch):
     monkeypatch.setenv("GANETI_HOSTNAME", HERE)
     assert mastership.own_names() == {HERE}
     monkeypatch.delenv("GANETI_HOSTNAME")
-    with mock.patch("socket.gethostname", return_value="n"), \
-            mock.patch("socket.getfqdn", return_value="n.example.com"):
+    with (
+        mock.patch("socket.gethostname", return_value="n"),
+        mock.patch("socket.getfqdn", return_value="n.example.com"),
+    ):
         assert mastership.own_names() == {"n", "n.example.com"}
 
 
@@ -115,8 +122,9 @@ class Node:
 
     def __init__(self, paths):
         self.paths, self.now = paths, 0.0
-        self.post = Signpost(paths.ssconf("master_node"), "https://{}:5080", names={HERE},
-                             clock=lambda: self.now)
+        self.post = Signpost(
+            paths.ssconf("master_node"), "https://{}:5080", names={HERE}, clock=lambda: self.now
+        )
 
     def ask(self, target="/2/info"):
         """Where a client is sent; None: it is served here."""
@@ -142,9 +150,14 @@ def test_clients_are_sent_to_the_master(node):
         assert node.ask(target) == f"https://node2.example.com:5080{target}"
 
 
-@pytest.mark.parametrize(("target", "rest"), [
-    ("http://node1:5080/2/info?x=1", "/2/info?x=1"), ("HTTPS://node1", "/"),
-    ("https://node1?x", "/?x")])
+@pytest.mark.parametrize(
+    ("target", "rest"),
+    [
+        ("http://node1:5080/2/info?x=1", "/2/info?x=1"),
+        ("HTTPS://node1", "/"),
+        ("https://node1?x", "/?x"),
+    ],
+)
 def test_absolute_targets_lose_their_authority(node, target, rest):
     node.becomes_master("node2.example.com")
     assert node.ask(target) == f"https://node2.example.com:5080{rest}"
@@ -156,8 +169,10 @@ def test_a_failover_is_noticed(node, caplog):
         node.becomes_master(name)
         assert node.ask() == node.ask() == expected
     assert [record.message for record in caplog.records] == [
-        "This node is the master", "The master is node2; clients are sent there",
-        "This node is the master"]
+        "This node is the master",
+        "The master is node2; clients are sent there",
+        "This node is the master",
+    ]
 
 
 def test_the_file_is_read_once_a_second(node):
@@ -188,6 +203,7 @@ def test_a_node_that_becomes_the_master(tmp_path):
             connection.request("GET", "/version?x=y")
             response = connection.getresponse()
             return response.status, response.headers["Location"], len(response.read()) > 0
+
         away = (307, f"http://node2.example.com:{cluster.port}/version?x=y", True)
         assert ask() == away
         write_master(cluster.paths, HERE)

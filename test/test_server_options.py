@@ -16,13 +16,13 @@ def parse(*words):
 
 
 def test_defaults():
-    assert parse() == daemon.Options(foreground=False, debug=False, syslog="no",
-                                     log_format="text")
+    assert parse() == daemon.Options(foreground=False, debug=False, syslog="no", log_format="text")
 
 
 def test_all_given():
     assert parse("-f", "-d", "--syslog=only", "--log-format=json") == daemon.Options(
-        True, True, "only", "json")
+        True, True, "only", "json"
+    )
     assert parse("--foreground", "--debug").foreground
 
 
@@ -45,9 +45,12 @@ def test_a_program_that_the_interpreter_was_told_to_run(monkeypatch):
 
 def test_a_program_that_was_run_by_its_name(tmp_path):
     path = tmp_path / "own-command"
-    path.write_text(f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\n"
-                    "from ganeti.server import options\nprint(*options.own_command())\n")
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\n"
+        "from ganeti.server import options\nprint(*options.own_command())\n"
+    )
     path.chmod(0o755)
-    done = subprocess.run(["./own-command", "-f"], cwd=tmp_path, capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run(
+        ["./own-command", "-f"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "./own-command -f\n"

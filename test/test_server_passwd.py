@@ -14,8 +14,6 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from testutils import make_paths
-from testutils_daemon import SOURCE
 
 from ganeti.http.auth import UsersFile
 from ganeti.http.errors import Unauthorized
@@ -23,6 +21,8 @@ from ganeti.http.guard import Guard
 from ganeti.http.passwords import ha1
 from ganeti.rapi.permissions import ALL, READONLY, VOCABULARY
 from ganeti.server import passwd
+from testutils import make_paths
+from testutils_daemon import SOURCE
 
 
 class Terminal(io.StringIO):
@@ -47,6 +47,7 @@ def command(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr("sys.stdin", Terminal(password, tty=False))
         code = passwd.main(arguments)
         return code, *capfd.readouterr()
+
     yield run
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -70,9 +71,14 @@ def test_a_new_user_can_log_in_and_write(command, users):
     assert stat.S_IMODE(users.stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("options, expected", [
-    ("@readonly,+jobs.cancel", {*READONLY, "jobs.cancel"}), ("", set()),
-    ("instances.startup, jobs.list", {"instances.startup", "jobs.list"})])
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ("@readonly,+jobs.cancel", {*READONLY, "jobs.cancel"}),
+        ("", set()),
+        ("instances.startup, jobs.list", {"instances.startup", "jobs.list"}),
+    ],
+)
 def test_rights_are_chosen(command, users, options, expected):
     command("admin", "--options", options)
     assert login(users, "admin", "word").rights.whole == expected
@@ -133,23 +139,37 @@ def test_the_file_of_ganeti_2_0_is_edited_where_it_is_the_one_in_use(command, tm
     assert login(old, "admin", "word").name == "admin"
 
 
-@pytest.mark.parametrize("arguments, password, words", [
-    (["a b"], "word", "user's name"), (["a\nb"], "word", "user's name"), (["#a"], "w", "name"),
-    (["admin", "--options", "write all"], "word", "no right or role"),
-    (["admin", "--expires", "soon"], "word", "no date"),
-    (["admin", "--expires", ""], "word", "no date"),
-    (["admin", "--expires", "2999-01-31,write"], "word", "no date"),
-    (["admin"], "", "empty"), (["admin"], "\n", "empty"), (["admin"], "\r\n", "empty"),
-    (["admin"], 1025 * "x", "more than 1024 characters"),
-    (["admin"], 10 ** 6 * "x", "more than 1024 characters"),
-    (["admin"], "se\tcret\n", "control characters"), (["admin"], "word\r", "control characters"),
-    (["admin"], "word\r\r\n", "control characters"), (["admin"], "\0\n", "control characters"),
-    (["admin"], "\x7f", "control characters"), (["admin"], "w\udcffrd\n", "not UTF-8"),
-    (["admin", "--file", ""], "word", "--file is empty"),
-    (["nobody", "--delete"], "", "no user nobody"),
-    (["admin", "--file", "/nonexistent/users"], "word", "create it with: mkdir -p /nonexistent"),
-    (["admin", "--file", "/dev/null/users"], "word", "Not a directory"),
-])
+@pytest.mark.parametrize(
+    "arguments, password, words",
+    [
+        (["a b"], "word", "user's name"),
+        (["a\nb"], "word", "user's name"),
+        (["#a"], "w", "name"),
+        (["admin", "--options", "write all"], "word", "no right or role"),
+        (["admin", "--expires", "soon"], "word", "no date"),
+        (["admin", "--expires", ""], "word", "no date"),
+        (["admin", "--expires", "2999-01-31,write"], "word", "no date"),
+        (["admin"], "", "empty"),
+        (["admin"], "\n", "empty"),
+        (["admin"], "\r\n", "empty"),
+        (["admin"], 1025 * "x", "more than 1024 characters"),
+        (["admin"], 10**6 * "x", "more than 1024 characters"),
+        (["admin"], "se\tcret\n", "control characters"),
+        (["admin"], "word\r", "control characters"),
+        (["admin"], "word\r\r\n", "control characters"),
+        (["admin"], "\0\n", "control characters"),
+        (["admin"], "\x7f", "control characters"),
+        (["admin"], "w\udcffrd\n", "not UTF-8"),
+        (["admin", "--file", ""], "word", "--file is empty"),
+        (["nobody", "--delete"], "", "no user nobody"),
+        (
+            ["admin", "--file", "/nonexistent/users"],
+            "word",
+            "create it with: mkdir -p /nonexistent",
+        ),
+        (["admin", "--file", "/dev/null/users"], "word", "Not a directory"),
+    ],
+)
 def test_a_refusal_is_one_clear_line(command, users, arguments, password, words):
     code, out, err = command(*arguments, password=password)
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -173,8 +193,17 @@ def test_every_line_that_is_not_the_users_stays_as_it_is(command, users):
     assert command("admin", "--delete")[0] == 0 and users.read_bytes() == other
 
 
-@pytest.mark.parametrize("line", [b"admin", b"admin \xff write", b"admin\0 x", b"\0admin x",
-                                  b"admin {cleartext}", b"\xef\xbb\xbfadmin x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"admin",
+        b"admin \xff write",
+        b"admin\0 x",
+        b"\0admin x",
+        b"admin {cleartext}",
+        b"\xef\xbb\xbfadmin x",
+    ],
+)
 def test_a_broken_line_of_the_user_is_replaced(command, users, line):
     users.write_bytes(b"jill x\n" + line + b"\njack x\n" + line)
     assert command("admin")[0] == 0
@@ -195,8 +224,9 @@ def test_the_end_of_a_line_is_not_part_of_the_password(command, users, given):
     assert login(users, "admin", "word").name == "admin"
 
 
-@pytest.mark.parametrize("words", [["--expires", "2020-01-31"],
-                                   ["--options", "read,expires=2020-01-31"]])
+@pytest.mark.parametrize(
+    "words", [["--expires", "2020-01-31"], ["--options", "read,expires=2020-01-31"]]
+)
 def test_a_last_day_that_is_over_is_warned_of(command, users, words):
     code, _, err = command("admin", *words)
     assert code == 0 and "the last day of admin is over already" in err
@@ -220,17 +250,25 @@ def test_a_new_file_belongs_to_the_owner_of_its_directory(command, users):
 
 # -- errors, and people who change their mind --------------------------------------------
 
+
 def test_before_there_is_a_cluster_the_cure_is_named(command, users, monkeypatch):
     shutil.rmtree(users.parent)
     monkeypatch.setattr(passwd, "read_password", lambda: pytest.fail("it was asked for"))
     code, _, err = command("admin")
-    assert (code, err) == (1, f"rapi-passwd: there is no directory {users.parent}; create the "
-                              "cluster first, with: ganeti-cluster init NAME\n")
+    assert (code, err) == (
+        1,
+        f"rapi-passwd: there is no directory {users.parent}; create the "
+        "cluster first, with: ganeti-cluster init NAME\n",
+    )
 
 
-@pytest.mark.parametrize(("program", "cure"), [
-    ("usr/lib/ganeti/ensure-dirs", "create it with: {root}/usr/lib/ganeti/ensure-dirs"),
-    ("usr/sbin/gnt-cluster", "create it with: mkdir -m 0750 {folder}")])
+@pytest.mark.parametrize(
+    ("program", "cure"),
+    [
+        ("usr/lib/ganeti/ensure-dirs", "create it with: {root}/usr/lib/ganeti/ensure-dirs"),
+        ("usr/sbin/gnt-cluster", "create it with: mkdir -m 0750 {folder}"),
+    ],
+)
 def test_beside_a_ganeti_nobody_is_sent_to_init(command, users, tmp_path, program, cure):
     shutil.rmtree(users.parent)
     for path in {program, "usr/sbin/gnt-cluster"}:
@@ -251,7 +289,7 @@ def test_a_users_file_that_is_none_is_called_so(command, users, monkeypatch, pla
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_the_wrong_user_is_told_who_may(command):
-    with tempfile.TemporaryDirectory() as folder:       # others may not enter tmp_path
+    with tempfile.TemporaryDirectory() as folder:  # others may not enter tmp_path
         os.chmod(folder, 0o755)
         os.chown(folder, 1, -1)
         os.seteuid(65534)
@@ -260,26 +298,36 @@ def test_the_wrong_user_is_told_who_may(command):
         finally:
             os.seteuid(0)
     owner = pwd.getpwuid(1).pw_name
-    assert (code, err) == (1, f"rapi-passwd: cannot change {folder}/users: Permission denied; run "
-                              f"this as root or as user {owner}\n")
+    assert (code, err) == (
+        1,
+        f"rapi-passwd: cannot change {folder}/users: Permission denied; run "
+        f"this as root or as user {owner}\n",
+    )
 
 
-@pytest.mark.parametrize(("raised", "code", "words"), [
-    (KeyboardInterrupt, 130, "\n"), (EOFError, 1, "\nrapi-passwd: no password was given\n")])
-def test_whoever_breaks_off_gets_no_traceback(command, users, monkeypatch, capfd, raised, code,
-                                              words):
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [(KeyboardInterrupt, 130, "\n"), (EOFError, 1, "\nrapi-passwd: no password was given\n")],
+)
+def test_whoever_breaks_off_gets_no_traceback(
+    command, users, monkeypatch, capfd, raised, code, words
+):
     def ask(prompt):
         raise raised
+
     monkeypatch.setattr("getpass.getpass", ask)
     monkeypatch.setattr("sys.stdin", Terminal("", tty=True))
     assert passwd.main(["admin"]) == code
     assert capfd.readouterr() == ("", words) and not users.exists()
 
 
-@pytest.mark.parametrize(("given", "words"), [(b"", "the password is empty"),
-                                              (b"\xff\xfe\n", "the password is not UTF-8 text")])
-def test_what_comes_through_a_pipe_may_be_no_password(command, users, monkeypatch, capfd, given,
-                                                      words):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(b"", "the password is empty"), (b"\xff\xfe\n", "the password is not UTF-8 text")],
+)
+def test_what_comes_through_a_pipe_may_be_no_password(
+    command, users, monkeypatch, capfd, given, words
+):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
     assert passwd.main(["admin"]) == 1
     assert capfd.readouterr() == ("", f"rapi-passwd: {words}\n")
@@ -288,11 +336,18 @@ def test_what_comes_through_a_pipe_may_be_no_password(command, users, monkeypatc
 def test_an_output_that_takes_nothing_is_one_line(tmp_path):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "ganeti.server.passwd", "--print", "admin"], input="x\n",
-            stdout=full, stderr=subprocess.PIPE, text=True, cwd=SOURCE,
-            env={**os.environ, "GANETI_ROOTDIR": str(tmp_path)})
+            [sys.executable, "-P", "-m", "ganeti.server.passwd", "--print", "admin"],
+            input="x\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=SOURCE,
+            env={**os.environ, "GANETI_ROOTDIR": str(tmp_path)},
+        )
     assert (done.returncode, done.stderr) == (
-        1, "rapi-passwd: cannot write to standard output: No space left on device\n")
+        1,
+        "rapi-passwd: cannot write to standard output: No space left on device\n",
+    )
 
 
 def test_a_byte_order_mark_is_not_kept_before_a_name(command, users):
@@ -304,14 +359,21 @@ def test_a_byte_order_mark_is_not_kept_before_a_name(command, users):
 
 # -- beside a Ganeti ----------------------------------------------------------------------
 
+
 def plant(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
 
 
-SIGNS = ["var/lib/ganeti/config.data", "var/lib/ganeti/server.pem", "usr/lib/ganeti/daemon-util",
-         "usr/local/lib/ganeti/daemon-util", "usr/share/ganeti/default", "usr/sbin/gnt-cluster",
-         "usr/local/sbin/gnt-cluster"]
+SIGNS = [
+    "var/lib/ganeti/config.data",
+    "var/lib/ganeti/server.pem",
+    "usr/lib/ganeti/daemon-util",
+    "usr/local/lib/ganeti/daemon-util",
+    "usr/share/ganeti/default",
+    "usr/sbin/gnt-cluster",
+    "usr/local/sbin/gnt-cluster",
+]
 
 
 @pytest.mark.parametrize("sign", SIGNS)
@@ -324,20 +386,32 @@ def test_beside_a_ganeti_the_hash_is_one_that_ganeti_reads(command, users, tmp_p
 
 
 def test_what_belongs_to_ours_is_no_ganeti(command, users, tmp_path):
-    for path in ("var/lib/ganeti/master.db", "var/lib/ganeti/ssconf_master_node",
-                 "var/lib/ganeti/rapi.pem", "usr/share/ganeti-rapi/ganeti/__init__.py",
-                 "usr/sbin/ganeti-rapi", "usr/lib/ganeti/os/noop", "usr/share/ganeti/os/noop"):
+    for path in (
+        "var/lib/ganeti/master.db",
+        "var/lib/ganeti/ssconf_master_node",
+        "var/lib/ganeti/rapi.pem",
+        "usr/share/ganeti-rapi/ganeti/__init__.py",
+        "usr/sbin/ganeti-rapi",
+        "usr/lib/ganeti/os/noop",
+        "usr/share/ganeti/os/noop",
+    ):
         plant(tmp_path / path)
     code, _, err = command("admin")
     assert (code, err) == (0, "") and "{scrypt}" in users.read_text()
 
 
-@pytest.mark.parametrize(("scheme", "written", "words"), [
-    ("scrypt", "{scrypt}", "cannot read {scrypt}"), ("ha1", "{ha1}", ""),
-    ("pbkdf2-sha256", "{pbkdf2-sha256}", "cannot read {pbkdf2-sha256}"),
-    ("none", " ! ", "would take the ! of this line for the password itself")])
-def test_beside_a_ganeti_a_wish_is_obeyed_with_a_warning(command, users, tmp_path, scheme, written,
-                                                         words):
+@pytest.mark.parametrize(
+    ("scheme", "written", "words"),
+    [
+        ("scrypt", "{scrypt}", "cannot read {scrypt}"),
+        ("ha1", "{ha1}", ""),
+        ("pbkdf2-sha256", "{pbkdf2-sha256}", "cannot read {pbkdf2-sha256}"),
+        ("none", " ! ", "would take the ! of this line for the password itself"),
+    ],
+)
+def test_beside_a_ganeti_a_wish_is_obeyed_with_a_warning(
+    command, users, tmp_path, scheme, written, words
+):
     plant(tmp_path / SIGNS[0])
     code, _, err = command("admin", "--scheme", scheme)
     assert code == 0 and written in users.read_text()
@@ -357,6 +431,7 @@ def test_beside_a_ganeti_removing_a_user_is_silent(command, users, tmp_path):
 
 
 # -- links, names and other writers -------------------------------------------------------
+
 
 def test_a_link_stays_and_what_it_leads_to_is_changed(command, users, tmp_path):
     real = tmp_path / "etc/rapi_users"
@@ -395,23 +470,31 @@ def test_a_bare_file_name_is_in_the_current_folder(command, tmp_path, monkeypatc
     for path in ("users", "./more", "../" + tmp_path.name + "/third"):
         assert command("admin", "--file", path)[::2] == (0, "")
     assert command("admin", "--file", "users", "--delete")[::2] == (0, "")
-    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"users", "more",
-                                                                            "third"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "users",
+        "more",
+        "third",
+    }
 
 
 def start(tmp_path, *arguments, **streams):
     """rapi-passwd in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "ganeti.server.passwd", *arguments], text=True, cwd=SOURCE,
-        stderr=subprocess.PIPE, env={**os.environ, "GANETI_ROOTDIR": str(tmp_path)}, **streams)
+        [sys.executable, "-P", "-m", "ganeti.server.passwd", *arguments],
+        text=True,
+        cwd=SOURCE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "GANETI_ROOTDIR": str(tmp_path)},
+        **streams,
+    )
 
 
 def test_of_many_at_once_nobody_is_lost(command, users, tmp_path):
     users.write_text("".join(f"old{n} x\n" for n in range(4)))
-    running = [start(tmp_path, f"new{n}", "--scheme", "none", stdout=subprocess.DEVNULL)
-               for n in range(8)]
-    running += [start(tmp_path, f"old{n}", "--delete", stdout=subprocess.DEVNULL)
-                for n in range(4)]
+    running = [
+        start(tmp_path, f"new{n}", "--scheme", "none", stdout=subprocess.DEVNULL) for n in range(8)
+    ]
+    running += [start(tmp_path, f"old{n}", "--delete", stdout=subprocess.DEVNULL) for n in range(4)]
     assert [(process.communicate()[1], process.returncode) for process in running] == 12 * [("", 0)]
     assert sorted(users.read_text().split()[::3]) == [f"new{n}" for n in range(8)]
     assert os.listdir(users.parent) == ["users"]
@@ -435,6 +518,7 @@ def test_an_interrupt_before_the_change_leaves_the_file_as_it_was(command, users
 
     def interrupt(*_):
         raise KeyboardInterrupt
+
     monkeypatch.setattr(passwd, "_hold_signals", interrupt)
     assert command("admin")[0] == 130
     assert users.read_text() == "admin x\n" and os.listdir(users.parent) == ["users"]
@@ -444,8 +528,9 @@ def test_an_interrupt_during_the_change_comes_too_late(command, users, monkeypat
     write_file = passwd.io.write_file
 
     def late(*arguments, **words):
-        signal.raise_signal(signal.SIGINT)      # to this thread, which is all of the program
+        signal.raise_signal(signal.SIGINT)  # to this thread, which is all of the program
         write_file(*arguments, **words)
+
     monkeypatch.setattr(passwd.io, "write_file", late)
     assert command("admin")[0] == 0
     assert signal.SIGINT in signal.sigpending() and signal.sigwait({signal.SIGINT})
@@ -455,6 +540,7 @@ def test_an_interrupt_during_the_change_comes_too_late(command, users, monkeypat
 def fail_to(monkeypatch, what):
     def refuse(*_):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(*what, refuse)
 
 

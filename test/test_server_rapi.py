@@ -12,14 +12,13 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from testutils_http import Authority, certificate
-
 from ganeti import constants
 from ganeti.daemon import DaemonError
+from ganeti.daemon.handover import Successor
 from ganeti.pathutils import Paths
 from ganeti.rapi.client import ApiError, GanetiClient
 from ganeti.server import rapi
-from ganeti.daemon.handover import Successor
+from testutils_http import Authority, certificate
 
 
 class RootTestCase(unittest.TestCase):
@@ -47,28 +46,50 @@ class RootTestCase(unittest.TestCase):
 class TestCommandLine(unittest.TestCase):
     def test_defaults(self):
         found = rapi.parse_arguments([])
-        self.assertEqual((found.bind, found.no_ssl, found.require_authentication, found.compat,
-                          found.max_clients, found.luxi_socket, found.syslog),
-                         (None, False, False, None, 2000, None, "no"))
+        self.assertEqual(
+            (
+                found.bind,
+                found.no_ssl,
+                found.require_authentication,
+                found.compat,
+                found.max_clients,
+                found.luxi_socket,
+                found.syslog,
+            ),
+            (None, False, False, None, 2000, None, "no"),
+        )
 
     def test_short_options(self):
         found = rapi.parse_arguments(["-f", "-d", "-p", "0", "-b", "::1", "-K", "k", "-C", "c"])
-        self.assertEqual((found.foreground, found.debug, found.port, found.bind, found.ssl_key,
-                          found.ssl_cert), (True, True, 0, "::1", "k", "c"))
+        self.assertEqual(
+            (found.foreground, found.debug, found.port, found.bind, found.ssl_key, found.ssl_cert),
+            (True, True, 0, "::1", "k", "c"),
+        )
 
     def test_what_makes_no_sense_is_a_failure(self):
-        for words in (["--port", "x"], ["-p", "65536"], ["--max-clients", "0"], ["--bogus"],
-                      ["--compat=1.2"], ["-b", "::1", "-i", "lo"], ["--syslog=maybe"]):
-            with self.assertRaises(SystemExit) as caught, \
-                    contextlib.redirect_stderr(io.StringIO()) as said:
+        for words in (
+            ["--port", "x"],
+            ["-p", "65536"],
+            ["--max-clients", "0"],
+            ["--bogus"],
+            ["--compat=1.2"],
+            ["-b", "::1", "-i", "lo"],
+            ["--syslog=maybe"],
+        ):
+            with (
+                self.assertRaises(SystemExit) as caught,
+                contextlib.redirect_stderr(io.StringIO()) as said,
+            ):
                 rapi.parse_arguments(words)
             self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
             self.assertIn("ganeti-rapi: ", said.getvalue())
 
     def refused(self, *words):
         """The last line of what is said."""
-        with self.assertRaises(SystemExit) as caught, \
-                contextlib.redirect_stderr(io.StringIO()) as said:
+        with (
+            self.assertRaises(SystemExit) as caught,
+            contextlib.redirect_stderr(io.StringIO()) as said,
+        ):
             rapi.parse_arguments(words)
         self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
         return said.getvalue().splitlines()[-1]
@@ -77,14 +98,21 @@ class TestCommandLine(unittest.TestCase):
         for name in ("chain", "client-ca", "client-crl"):
             self.assertEqual(
                 self.refused("--no-ssl", f"--ssl-{name}=x"),
-                f"ganeti-rapi: --ssl-{name} has no effect with --no-ssl; leave one of them out")
+                f"ganeti-rapi: --ssl-{name} has no effect with --no-ssl; leave one of them out",
+            )
         self.assertIn("needs --ssl-client-ca", self.refused("--ssl-client-crl=x"))
         # Ganeti's own daemon passes these over.
         rapi.parse_arguments(["--no-ssl", "-K", "k", "-C", "c"])
 
     def test_a_variable_of_a_script_that_is_not_set(self):
-        for name in ("--bind", "--interface", "--pid-file", "--ssl-client-ca", "--ssl-cert",
-                     "--luxi-socket"):
+        for name in (
+            "--bind",
+            "--interface",
+            "--pid-file",
+            "--ssl-client-ca",
+            "--ssl-cert",
+            "--luxi-socket",
+        ):
             self.assertIn(f"argument {name}: its value is empty", self.refused(f"{name}="))
         self.assertIn("--bind", self.refused("-b", ""))
 
@@ -115,7 +143,7 @@ class TestLife(LifeTestCase):
         os.makedirs(self.paths.rapi_dir, exist_ok=True)
         with open(self.paths.users_files[0], "w") as file:
             file.write("jack word write\n")
-        os.utime(self.paths.users_files[0], (1, 1))     # nobody writes to it at this moment
+        os.utime(self.paths.users_files[0], (1, 1))  # nobody writes to it at this moment
         with self.assertLogs(level="WARNING") as logs:
             self.start()
         self.assertIn("passwords in clear text, of jack", "\n".join(logs.output))
@@ -123,8 +151,10 @@ class TestLife(LifeTestCase):
     def test_files_are_found_after_detaching(self):
         arguments = rapi.parse_arguments(["--ssl-cert", "c.pem", "--luxi-socket", "/x/y"])
         rapi.RapiDaemon(self.paths, arguments)
-        self.assertEqual((arguments.ssl_cert, arguments.luxi_socket, arguments.ssl_key),
-                         (os.path.abspath("c.pem"), "/x/y", None))
+        self.assertEqual(
+            (arguments.ssl_cert, arguments.luxi_socket, arguments.ssl_key),
+            (os.path.abspath("c.pem"), "/x/y", None),
+        )
 
     def test_answers_without_a_master(self):
         client = GanetiClient(self.start())
@@ -141,10 +171,11 @@ class TestLife(LifeTestCase):
             with self.assertRaises(ApiError) as caught:
                 client.get_info()
             return caught.exception.code
+
         self.assertEqual(code(), 401)
         self.write_users("late secret\n")
         self.daemon.reload()
-        self.assertEqual(code(), 502)       # let in, and no master is there
+        self.assertEqual(code(), 502)  # let in, and no master is there
 
     def test_what_a_signal_asks_for_is_done_by_the_thread_that_serves(self):
         self.start()
@@ -160,8 +191,9 @@ class TestLife(LifeTestCase):
         child = subprocess.Popen(["sleep", "600"])
         said, done = [], threading.Event()
         self.enter(mock.patch.object(rapi, "SUCCESSION_TIMEOUT", 0.0))
-        self.enter(mock.patch.object(rapi.handover, "start", return_value=Successor(
-            child.pid, ear)))
+        self.enter(
+            mock.patch.object(rapi.handover, "start", return_value=Successor(child.pid, ear))
+        )
         self.enter(mock.patch("logging.error", lambda *words: said.append(words) or done.set()))
         self.daemon.pid = mock.Mock(fd=0)
         self.daemon.wake(self.daemon.hand_over)
@@ -171,8 +203,9 @@ class TestLife(LifeTestCase):
 
     def test_stopped_before_it_served(self):
         self.write_master("node1.example.com")
-        daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
-            ["--no-ssl", "-p", "0", "-b", "127.0.0.1"]))
+        daemon = rapi.RapiDaemon(
+            self.paths, rapi.parse_arguments(["--no-ssl", "-p", "0", "-b", "127.0.0.1"])
+        )
         daemon.bind()
         daemon.stop()
         daemon.start()
@@ -180,33 +213,45 @@ class TestLife(LifeTestCase):
         daemon.finish()
 
     def test_open_to_everybody_is_a_warning(self):
-        for words, expected in ((["-b", "0.0.0.0"], True), (["-b", "127.0.0.1"], False),
-                                (["-b", "0.0.0.0", "--require-authentication"], False)):
+        for words, expected in (
+            (["-b", "0.0.0.0"], True),
+            (["-b", "127.0.0.1"], False),
+            (["-b", "0.0.0.0", "--require-authentication"], False),
+        ):
             self.write_master("node1.example.com")
-            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
-                ["--no-ssl", "-p", "0", *words]))
+            daemon = rapi.RapiDaemon(
+                self.paths, rapi.parse_arguments(["--no-ssl", "-p", "0", *words])
+            )
             daemon.bind()
             daemon.finish()
-            self.assertEqual(any("open to everybody" in line for line in daemon.warnings),
-                             expected, words)
+            self.assertEqual(
+                any("open to everybody" in line for line in daemon.warnings), expected, words
+            )
 
     def test_passwords_in_clear_text_are_a_warning(self):
         self.write_master("node1.example.com")
         for words, expected in (
-                (["--no-ssl", "--require-authentication"], True), (["--no-ssl"], True),
-                (["--no-ssl", "-b", "127.0.0.1"], False), (["-C", certificate()], False)):
-            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
-                ["-p", "0", "-b", "0.0.0.0", *words] if "-b" not in words else ["-p0", *words]))
+            (["--no-ssl", "--require-authentication"], True),
+            (["--no-ssl"], True),
+            (["--no-ssl", "-b", "127.0.0.1"], False),
+            (["-C", certificate()], False),
+        ):
+            daemon = rapi.RapiDaemon(
+                self.paths,
+                rapi.parse_arguments(
+                    ["-p", "0", "-b", "0.0.0.0", *words] if "-b" not in words else ["-p0", *words]
+                ),
+            )
             daemon.bind()
             daemon.finish()
-            self.assertEqual(any("clear text" in line for line in daemon.warnings), expected,
-                             words)
+            self.assertEqual(any("clear text" in line for line in daemon.warnings), expected, words)
 
     def test_redirection_behind_a_unix_socket(self):
         self.write_master("node1.example.com")
         for port, expected in (("5081", None), ("0", "give the master's --port")):
-            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
-                ["--no-ssl", "--redirect", "-p", port]))
+            daemon = rapi.RapiDaemon(
+                self.paths, rapi.parse_arguments(["--no-ssl", "--redirect", "-p", port])
+            )
             sock = socket.socket(socket.AF_UNIX)
             sock.bind(os.path.join(self.paths.root, "sock" + port))
             sock.listen()
@@ -232,13 +277,15 @@ class TestLife(LifeTestCase):
         shutil.copyfile(certificate(), path)
         for mode, expected in ((0o640, False), (0o644, True)):
             os.chmod(path, mode)
-            daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(
-                ["-p", "0", "-b", "127.0.0.1", "-C", path]))
+            daemon = rapi.RapiDaemon(
+                self.paths, rapi.parse_arguments(["-p", "0", "-b", "127.0.0.1", "-C", path])
+            )
             with mock.patch("logging.warning") as warning:
                 daemon.bind()
             daemon.finish()
-            self.assertEqual(any("read the key" in call.args[0]
-                                 for call in warning.call_args_list), expected)
+            self.assertEqual(
+                any("read the key" in call.args[0] for call in warning.call_args_list), expected
+            )
 
 
 class TestReload(LifeTestCase):
@@ -269,27 +316,43 @@ class TestReload(LifeTestCase):
 
     def test_the_start_and_a_reload_name_the_certificate_and_its_end(self):
         said = self.start_tls()
-        self.assertRegex(said, r"INFO:root:The certificate is for localhost, 127.0.0.1, valid "
-                               r"until 20..-..-.. \([12] days? left\)")
+        self.assertRegex(
+            said,
+            r"INFO:root:The certificate is for localhost, 127.0.0.1, valid "
+            r"until 20..-..-.. \([12] days? left\)",
+        )
         self.assertRegex(said, r"WARNING:root:The certificate in .*/own.pem ends on 20..-..-..")
         *_, line = self.reloaded()
-        self.assertRegex(line, r"^INFO Reloaded: 1 user; certificate for localhost, 127.0.0.1, "
-                               r"valid until 20..-..-.. \([12] days? left\)$")
+        self.assertRegex(
+            line,
+            r"^INFO Reloaded: 1 user; certificate for localhost, 127.0.0.1, "
+            r"valid until 20..-..-.. \([12] days? left\)$",
+        )
 
     def test_a_list_of_revoked_certificates_whose_time_is_over(self):
         authority = Authority(Path(self.paths.root))
         crl = Path(authority.crl())
-        self.assertNotIn("CRL", self.start_tls("--ssl-client-ca", str(authority.cert),
-                                               "--ssl-client-crl", str(crl)))
+        self.assertNotIn(
+            "CRL",
+            self.start_tls("--ssl-client-ca", str(authority.cert), "--ssl-client-crl", str(crl)),
+        )
         os.rename(authority.crl(ends="20250102000000Z"), crl)
-        self.assertTrue(any(line.startswith("WARNING The CRL of 'authority' ended on 2025-01-02")
-                            for line in self.reloaded()))
+        self.assertTrue(
+            any(
+                line.startswith("WARNING The CRL of 'authority' ended on 2025-01-02")
+                for line in self.reloaded()
+            )
+        )
         crl.write_text("")
-        self.assertTrue(any("Keeping the old certificate: " in line and "holds no CRL" in line
-                            for line in self.reloaded()))
+        self.assertTrue(
+            any(
+                "Keeping the old certificate: " in line and "holds no CRL" in line
+                for line in self.reloaded()
+            )
+        )
 
     def test_a_certificate_for_others_is_a_warning(self):
-        self.start_tls()                    # for 127.0.0.1, where it listens
+        self.start_tls()  # for 127.0.0.1, where it listens
         with mock.patch.object(self.daemon._arguments, "bind", None):
             self.assertIn("is for localhost, 127.0.0.1, and not for ", self.reloaded()[-2])
 
@@ -322,8 +385,10 @@ class TestReload(LifeTestCase):
 
 class TestMain(RootTestCase):
     def test_sockets_that_are_none(self):
-        with mock.patch.object(rapi.handover, "take_sockets", side_effect=OSError(9, "no")), \
-                contextlib.redirect_stderr(io.StringIO()) as said:
+        with (
+            mock.patch.object(rapi.handover, "take_sockets", side_effect=OSError(9, "no")),
+            contextlib.redirect_stderr(io.StringIO()) as said,
+        ):
             self.assertEqual(rapi.main(["-f"]), 1)
         self.assertEqual(said.getvalue(), "ganeti-rapi: no\n")
 

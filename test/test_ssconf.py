@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from testutils import CLUSTER, make_cluster, make_instance, save
 
 from ganeti import ssconf
 from ganeti.objects import copy_of
+from testutils import CLUSTER, make_cluster, make_instance, save
 
 #: Files of a Ganeti 3.0.2 with the hypervisor fake (its ssconf_hvparams_* aside).
 NAMES = """cluster_name cluster_tags enabled_user_shutdown file_storage_dir gluster_storage_dir
@@ -38,15 +38,24 @@ def test_every_file_of_ganeti_is_there_and_read_only(config):
         assert os.stat(config.paths.ssconf(name)).st_mode & 0o777 == 0o444, name
 
 
-@pytest.mark.parametrize("name, content", [
-    ("cluster_name", f"{CLUSTER}\n"), ("master_node", "node1\n"),
-    ("node_list", "node1\nnode2\nnode10\n"), ("offline_nodes", ""),
-    ("node_primary_ips", "node1 127.0.0.1\nnode2 192.0.2.2\nnode10 192.0.2.3\n"),
-    ("node_vm_capable", "node1=True\nnode2=True\nnode10=True\n"),
-    ("ssh_ports", "node1=22\nnode2=22\nnode10=22\n"), ("primary_ip_family", "2\n"),
-    ("maintain_node_health", "False\n"), ("hypervisor_list", "fake\n"), ("uid_pool", ""),
-    ("hvparams_fake", "migration_mode=live\n"), ("instance_list", ""),
-])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("cluster_name", f"{CLUSTER}\n"),
+        ("master_node", "node1\n"),
+        ("node_list", "node1\nnode2\nnode10\n"),
+        ("offline_nodes", ""),
+        ("node_primary_ips", "node1 127.0.0.1\nnode2 192.0.2.2\nnode10 192.0.2.3\n"),
+        ("node_vm_capable", "node1=True\nnode2=True\nnode10=True\n"),
+        ("ssh_ports", "node1=22\nnode2=22\nnode10=22\n"),
+        ("primary_ip_family", "2\n"),
+        ("maintain_node_health", "False\n"),
+        ("hypervisor_list", "fake\n"),
+        ("uid_pool", ""),
+        ("hvparams_fake", "migration_mode=live\n"),
+        ("instance_list", ""),
+    ],
+)
 def test_formats_are_those_of_ganeti(config, name, content):
     assert read(config, name) == content
 
@@ -82,6 +91,7 @@ def test_files_follow_without_being_asked(config):
             real(path, content, **values)
             if path.endswith("instance_list") and content:
                 written.set()
+
     original, ssconf.io = ssconf.io, Seen
     try:
         save(config, make_instance(config, "web", "node1"))
@@ -117,6 +127,7 @@ def test_the_writer_outlives_an_accident(config, caplog, monkeypatch):
         def write_file(path, content, **values):
             if content == "web\nweb2\n":
                 written.set()
+
     monkeypatch.setattr(ssconf, "io", Broken)
     save(config, make_instance(config, "web", "node1"))
     assert failed.wait(30)
@@ -145,6 +156,7 @@ def test_the_thread_rests_after_each_time(config):
     def rest(seconds):
         rests.append(seconds)
         done.set()
+
     writer = ssconf.SsconfWriter(config, config.paths, rest=rest)
     writer.mark("instance")
     assert done.wait(30) and 0 < rests[0] <= ssconf.MAX_REST

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_paths
 
 from ganeti import errors, storage
 from ganeti.objects import Disk
 from ganeti.storage import CountedDisks, FileDisks
+from testutils import make_cluster, make_paths
 
 MIB = storage.MIB
 
@@ -33,8 +33,9 @@ def counted(files, tmp_path):
 
 def file_disk(cluster, path="web/disk0", size=1024, **values):
     base = cluster.file_storage_dir
-    return Disk(uuid="u1", dev_type="file", size=size,
-                logical_id=["loop", f"{base}/{path}"], **values)
+    return Disk(
+        uuid="u1", dev_type="file", size=size, logical_id=["loop", f"{base}/{path}"], **values
+    )
 
 
 def volume(uuid="u2", template="plain", size=2048):
@@ -59,6 +60,7 @@ def old_file_system(monkeypatch):
         if flags & os.O_TMPFILE == os.O_TMPFILE:
             raise OSError(errno.EOPNOTSUPP, "not here")
         return real(path, flags, *args, **values)
+
     monkeypatch.setattr(storage.os, "open", refuse)
 
 
@@ -86,7 +88,7 @@ def test_file_systems_without_nameless_files(cluster, files, old_file_system):
 def test_a_size_that_no_file_can_have(cluster, files, request, fixture):
     if fixture:
         request.getfixturevalue(fixture)
-    disk = file_disk(cluster, size=2 ** 42)
+    disk = file_disk(cluster, size=2**42)
     with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
         files.create(disk)
     assert not os.path.exists(disk.logical_id[1])
@@ -112,11 +114,17 @@ def test_removing_takes_empty_folders_along_but_not_the_storage(cluster, files):
     assert os.listdir(cluster.file_storage_dir) == []
 
 
-@pytest.mark.parametrize("path", ["/etc/disk0", "{base}/../disk0", "{base}", "{base}x/disk0",
-                                  "{base}/a/../../x", "disk0"])
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/disk0", "{base}/../disk0", "{base}", "{base}x/disk0", "{base}/a/../../x", "disk0"],
+)
 def test_a_path_outside_of_the_storage_is_refused(cluster, files, path):
-    disk = Disk(uuid="u", dev_type="file", size=1, logical_id=[
-        "loop", path.format(base=cluster.file_storage_dir)])
+    disk = Disk(
+        uuid="u",
+        dev_type="file",
+        size=1,
+        logical_id=["loop", path.format(base=cluster.file_storage_dir)],
+    )
     for step in (files.create, files.remove, files.path):
         with pytest.raises(errors.FileStoragePathError):
             step(disk)
@@ -145,15 +153,24 @@ def test_a_disk_that_cannot_be_removed_is_told(cluster, files):
 
 # -- what the administrator allows -------------------------------------------------------
 
+
 def allow(paths, *lines):
     os.makedirs(paths.conf_dir, exist_ok=True)
     Path(paths.file_storage_paths_file).write_text("".join(f"{line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("lines, fits", [
-    (["/srv/x"], True), (["/srv"], True), (["# comment", "", "/srv/x/"], True),
-    (["/srv/y"], False), ([], False), (["# /srv/x"], False), (["srv/x"], False),
-])
+@pytest.mark.parametrize(
+    "lines, fits",
+    [
+        (["/srv/x"], True),
+        (["/srv"], True),
+        (["# comment", "", "/srv/x/"], True),
+        (["/srv/y"], False),
+        ([], False),
+        (["# /srv/x"], False),
+        (["srv/x"], False),
+    ],
+)
 def test_the_list_of_directories_is_followed(tmp_path, lines, fits):
     paths = make_paths(tmp_path)
     allow(paths, *lines)
@@ -164,8 +181,9 @@ def test_the_list_of_directories_is_followed(tmp_path, lines, fits):
             storage.check_directory("/srv/x", paths)
 
 
-@pytest.mark.parametrize("directory", ["/", "/etc", "/usr/bin", "srv/x", "/srv/../etc", "/srv/x/",
-                                       ""])
+@pytest.mark.parametrize(
+    "directory", ["/", "/etc", "/usr/bin", "srv/x", "/srv/../etc", "/srv/x/", ""]
+)
 def test_odd_directories_are_refused_without_a_list(tmp_path, directory):
     with pytest.raises(errors.FileStoragePathError):
         storage.check_directory(directory, make_paths(tmp_path))
@@ -182,10 +200,11 @@ def test_a_disk_is_not_made_where_the_list_does_not_allow_it(cluster, files, tmp
     allow(make_paths(tmp_path), "/srv/other")
     with pytest.raises(errors.FileStoragePathError):
         files.create(file_disk(cluster))
-    files.remove(file_disk(cluster))            # what is there may always go
+    files.remove(file_disk(cluster))  # what is there may always go
 
 
 # -- counted disks -----------------------------------------------------------------------
+
 
 def test_every_disk_counts_with_the_size_that_it_may_grow_to(cluster, counted):
     assert counted.used() == 0

@@ -19,8 +19,11 @@ def store(tmp_path):
 
 
 def put(name, value="1"):
-    return lambda connection: connection.execute(
-        "INSERT INTO cluster_value (name, value) VALUES (?, ?)", (name, value)).rowcount
+    return lambda connection: (
+        connection.execute(
+            "INSERT INTO cluster_value (name, value) VALUES (?, ?)", (name, value)
+        ).rowcount
+    )
 
 
 def names(store):
@@ -42,15 +45,18 @@ def test_it_survives_closing(store, tmp_path):
 
 
 def test_commits_are_synced_to_the_disk(store):
-    modes = store.write(lambda connection: (
-        connection.execute("PRAGMA journal_mode").fetchone()[0],
-        connection.execute("PRAGMA synchronous").fetchone()[0])).result()
+    modes = store.write(
+        lambda connection: (
+            connection.execute("PRAGMA journal_mode").fetchone()[0],
+            connection.execute("PRAGMA synchronous").fetchone()[0],
+        )
+    ).result()
     assert modes == ("wal", 2)
 
 
 def test_a_change_that_fails_takes_no_other_with_it(store):
     hold = threading.Event()
-    store.write(lambda connection: hold.wait(10))       # the next three share a transaction
+    store.write(lambda connection: hold.wait(10))  # the next three share a transaction
     futures = [store.write(put("a")), store.write(put("a")), store.write(put("b"))]
     hold.set()
     assert futures[0].result() == 1 and futures[2].result() == 1
@@ -63,6 +69,7 @@ def test_an_error_of_the_change_undoes_its_writes(store):
     def change(connection):
         put("a")(connection)
         raise errors.OpPrereqError("no")
+
     with pytest.raises(errors.OpPrereqError):
         store.write(change).result()
     assert names(store) == []
@@ -71,6 +78,7 @@ def test_an_error_of_the_change_undoes_its_writes(store):
 def test_a_disk_that_refuses_fails_all_and_is_tried_again(store):
     def disk_full(connection):
         raise sqlite3.OperationalError("database or disk is full")
+
     hold = threading.Event()
     store.write(lambda connection: hold.wait(10))
     futures = [store.write(put("a")), store.write(disk_full)]
@@ -86,6 +94,7 @@ def test_a_disk_that_refuses_fails_all_and_is_tried_again(store):
 def test_no_failure_ends_the_writer(store, monkeypatch):
     def out_of_memory(change):
         raise MemoryError
+
     with monkeypatch.context() as patch:
         patch.setattr(store, "_apply", out_of_memory)
         with pytest.raises(StoreUnavailable):
@@ -111,8 +120,9 @@ def test_after_the_end_changes_are_refused_at_once(store):
 def test_those_who_must_hear_in_order_hear_from_the_writer(store):
     heard = []
     for name in "abc":
-        store.write(put(name), lambda _, name=name: heard.append(
-            (name, threading.current_thread().name))).result(30)
+        store.write(
+            put(name), lambda _, name=name: heard.append((name, threading.current_thread().name))
+        ).result(30)
     store.close()
     assert heard == [(name, "store-writer") for name in "abc"]
 
@@ -127,12 +137,17 @@ def test_creating_twice_is_refused(store, tmp_path):
         Store.create(str(tmp_path / "master.db"))
 
 
-@pytest.mark.parametrize("prepare, words", [
-    (lambda path: None, "there is no database"),
-    (lambda path: path.write_bytes(b"x" * 5000), "cannot read"),
-    (lambda path: sqlite3.connect(path).execute("CREATE TABLE t (a)").connection.close(),
-     "not a database of this program"),
-])
+@pytest.mark.parametrize(
+    "prepare, words",
+    [
+        (lambda path: None, "there is no database"),
+        (lambda path: path.write_bytes(b"x" * 5000), "cannot read"),
+        (
+            lambda path: sqlite3.connect(path).execute("CREATE TABLE t (a)").connection.close(),
+            "not a database of this program",
+        ),
+    ],
+)
 def test_opening_something_else_is_refused_in_clear_words(tmp_path, prepare, words):
     path = tmp_path / "other.db"
     prepare(path)
@@ -152,8 +167,9 @@ def wipe(store, tmp_path, table):
     store.write(put("a", "x" * 5000)).result()
     connection = sqlite3.connect(tmp_path / "master.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    page, = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?",
-                               (table,)).fetchone()
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)
+    ).fetchone()
     connection.close()
     with open(tmp_path / "master.db", "r+b") as file:
         file.seek((page - 1) * 4096)
@@ -184,9 +200,11 @@ def test_a_reader_that_is_wrong_is_no_damage(store):
 def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
     found = []
     store.on_damage = found.append
-    store.write(lambda connection: connection.execute(
-        "INSERT INTO cluster_value (name, value) VALUES ('a', CAST(x'736563726574ff' AS TEXT))"
-    )).result()
+    store.write(
+        lambda connection: connection.execute(
+            "INSERT INTO cluster_value (name, value) VALUES ('a', CAST(x'736563726574ff' AS TEXT))"
+        )
+    ).result()
     with pytest.raises(DatabaseDamaged, match="UTF-8") as caught, store.read() as connection:
         connection.execute("SELECT value FROM cluster_value").fetchall()
     assert found and "secret" not in f"{caught.value} {found} {caplog.text}"
@@ -198,11 +216,13 @@ def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
 
         def __init__(self, real):
             self.execute = lambda sql, *values: (
-                self.fail() if sql == "COMMIT" else real.execute(sql, *values))
+                self.fail() if sql == "COMMIT" else real.execute(sql, *values)
+            )
             self.close = real.close
 
         def fail(self):
             raise sqlite3.OperationalError("disk I/O error")
+
     store._connection = Failing(store._connection)
     with pytest.raises(StoreUnavailable, match="I/O error"):
         store.write(put("a")).result(30)
@@ -216,7 +236,8 @@ class Full:
     def __init__(self, real, error):
         self.error = error
         self.execute = lambda sql, *values: (
-            self.fail() if sql.startswith("BEGIN") else real.execute(sql, *values))
+            self.fail() if sql.startswith("BEGIN") else real.execute(sql, *values)
+        )
         self.close = real.close
 
     def fail(self):
@@ -230,6 +251,7 @@ def disk(store, monkeypatch):
 
     def become(error):
         store._connection = connection if error is None else Full(connection, error)
+
     monkeypatch.setattr(store, "_start_over", lambda: None)
     yield become
     monkeypatch.setattr(store, "_start_over", real)
@@ -243,11 +265,17 @@ def refused(store, name):
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("error", "words"), [
-    (sqlite3.OperationalError("database or disk is full"), "database or disk is full"),
-    (sqlite3.OperationalError("attempt to write a readonly database"),
-     "attempt to write a readonly database"),
-    (OSError(errno.ENOSPC, "No space left on device"), "No space left on device")])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "database or disk is full"),
+        (
+            sqlite3.OperationalError("attempt to write a readonly database"),
+            "attempt to write a readonly database",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    ],
+)
 def test_a_full_disk_and_its_end_are_a_line_each(store, disk, caplog, tmp_path, error, words):
     caplog.set_level(logging.INFO)
     disk(error)
@@ -258,13 +286,19 @@ def test_a_full_disk_and_its_end_are_a_line_each(store, disk, caplog, tmp_path, 
         store.write(put(name)).result(30)
     path = tmp_path / "master.db"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("ERROR", f"Cannot write to the database {path}, and refuse every change until that "
-                  f"works again: {words}"),
-        ("INFO", f"Writing to the database {path} works again; changes that were refused "
-                 "meanwhile: 3")]
+        (
+            "ERROR",
+            f"Cannot write to the database {path}, and refuse every change until that "
+            f"works again: {words}",
+        ),
+        (
+            "INFO",
+            f"Writing to the database {path} works again; changes that were refused meanwhile: 3",
+        ),
+    ]
     disk(error)
     refused(store, "f")
-    assert len(caplog.records) == 3         # the next row of refusals has its own
+    assert len(caplog.records) == 3  # the next row of refusals has its own
 
 
 def test_a_disk_that_takes_everything_is_not_worth_a_line(store, caplog):

@@ -6,13 +6,13 @@ import stat
 import threading
 
 import pytest
-from testutils import make_paths
-from testutils_backup import CANARIES, DONE, LIVE, every_file, fill
 
 from ganeti import schema
+from ganeti.store import Store
 from ganeti.upkeep import backup, dbfile, verify
 from ganeti.upkeep.backup import BackupError
-from ganeti.store import Store
+from testutils import make_paths
+from testutils_backup import CANARIES, DONE, LIVE, every_file, fill
 
 
 @pytest.fixture
@@ -48,7 +48,10 @@ def test_it_is_whole(paths, target):
     assert verify.full(connection) == []
     connection.close()
     assert rows(target, "SELECT id, status FROM job_job") == [
-        (LIVE, "running"), (2, "queued"), (DONE, "success")]
+        (LIVE, "running"),
+        (2, "queued"),
+        (DONE, "success"),
+    ]
 
 
 def test_no_secret_occurs_in_it_nor_beside_it(paths, target, tmp_path):
@@ -82,12 +85,14 @@ def test_it_is_of_one_moment_while_the_master_works(paths, target):
     def change(connection):
         for name in ("a", "b"):
             backup.store_value(connection, name, counter[0])
+
     counter = [0]
 
     def work():
         while not stop.is_set():
             counter[0] += 1
             store.write(change).result()
+
     thread = threading.Thread(target=work)
     thread.start()
     for _ in range(3):
@@ -108,9 +113,14 @@ def test_a_file_that_is_there_stays_unless_forced(paths, target):
     assert rows(target, "PRAGMA application_id") == [(backup.APPLICATION_ID,)]
 
 
-@pytest.mark.parametrize("name, words", [
-    ("-", "no name"), ("/", "no name"), ("/nonexistent/x", "nonexistent"),
-])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("-", "no name"),
+        ("/", "no name"),
+        ("/nonexistent/x", "nonexistent"),
+    ],
+)
 def test_impossible_names_are_refused(paths, name, words):
     with pytest.raises(BackupError, match=words):
         backup.create(paths, name, force=True)

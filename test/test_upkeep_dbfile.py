@@ -5,11 +5,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from testutils_backup import every_file, fill, opened
 
-from ganeti.upkeep import dbfile
 from ganeti.jqueue import journal
 from ganeti.store import Store
+from ganeti.upkeep import dbfile
+from testutils_backup import every_file, fill, opened
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def leave_a_log(paths):
 
 def late(connection):
     return connection.execute(
-        "SELECT count(*) FROM cluster_value WHERE name = 'queue.late'").fetchone()[0]
+        "SELECT count(*) FROM cluster_value WHERE name = 'queue.late'"
+    ).fetchone()[0]
 
 
 def test_looking_changes_nothing_and_sees_the_log(paths):

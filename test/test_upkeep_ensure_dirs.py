@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_paths
 
 from ganeti.layout import Owners
 from ganeti.upkeep import ensure_dirs
 from ganeti.upkeep.ensure_dirs import EnsureDirsError
+from testutils import make_cluster, make_paths
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set owners")
 OWNERS = Owners(4001, 4002, 4003)
@@ -53,12 +53,34 @@ def test_users_made_after_the_cluster_get_everything(paths):
     for path in (paths.master_lock, paths.users_files[0]):
         Path(path).touch()
     assert ensure_dirs.ensure(paths, OWNERS).odd == []
-    assert {name: owner(getattr(paths, name)) for name in (
-        "lib_dir", "master_db", "master_lock", "run_dir", "socket_dir", "log_dir", "rapi_dir",
-        "rapi_cert", "file_storage_dir")} == {
-        **dict.fromkeys(("lib_dir", "master_db", "master_lock", "run_dir", "socket_dir",
-                         "log_dir", "file_storage_dir"), (4001, 4003)),
-        **dict.fromkeys(("rapi_dir", "rapi_cert"), (4002, 4003))}
+    assert {
+        name: owner(getattr(paths, name))
+        for name in (
+            "lib_dir",
+            "master_db",
+            "master_lock",
+            "run_dir",
+            "socket_dir",
+            "log_dir",
+            "rapi_dir",
+            "rapi_cert",
+            "file_storage_dir",
+        )
+    } == {
+        **dict.fromkeys(
+            (
+                "lib_dir",
+                "master_db",
+                "master_lock",
+                "run_dir",
+                "socket_dir",
+                "log_dir",
+                "file_storage_dir",
+            ),
+            (4001, 4003),
+        ),
+        **dict.fromkeys(("rapi_dir", "rapi_cert"), (4002, 4003)),
+    }
     assert owner(paths.users_files[0]) == (4002, 4003)
     assert owner(paths.ssconf("cluster_name")) == (4001, 4003)
     assert ensure_dirs.ensure(paths, OWNERS).changed == []
@@ -75,4 +97,5 @@ def test_a_daemon_of_another_user_is_told(paths):
     Path(paths.pid_file("ganeti-masterd")).write_text(f"{os.getpid()}\n")
     done = ensure_dirs.ensure(paths, OWNERS)
     assert done.running == [
-        f"ganeti-masterd (pid {os.getpid()}) still runs as another user: restart it"]
+        f"ganeti-masterd (pid {os.getpid()}) still runs as another user: restart it"
+    ]

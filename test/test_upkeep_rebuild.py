@@ -4,11 +4,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from testutils_backup import DONE, LIVE, QUEUED, fill
 
-from ganeti.upkeep import dbfile, rebuild, verify
 from ganeti.jqueue import journal, purge, skips
+from ganeti.upkeep import dbfile, rebuild, verify
 from ganeti.upkeep.rebuild import NotSafe
+from testutils_backup import DONE, LIVE, QUEUED, fill
 
 
 @pytest.fixture
@@ -41,8 +41,9 @@ def rows(connection, table):
 def root_of(paths, name):
     """Where in the file the first page of a table is."""
     connection = dbfile.connect(paths.master_db)
-    page, = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?",
-                               (name,)).fetchone()
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
+    ).fetchone()
     connection.close()
     return (page - 1) * 4096
 
@@ -63,19 +64,25 @@ def test_of_a_whole_one_nothing_is_lost(paths):
     assert journal.last_id(target) == 12 and skips.gaps(target) == []
 
 
-@pytest.mark.parametrize("statement", [
-    "UPDATE job_job SET status = 'queued' WHERE id = 5",
-    "UPDATE job_op SET op = '{}' WHERE job_id = 5", "DELETE FROM job_job WHERE id = 5",
-    "DELETE FROM job_op WHERE job_id = 5", "UPDATE job_job SET ops = 2 WHERE id = 5",
-    "UPDATE job_op SET op = CAST(x'7bff' AS TEXT) WHERE job_id = 5",
-])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE job_job SET status = 'queued' WHERE id = 5",
+        "UPDATE job_op SET op = '{}' WHERE job_id = 5",
+        "DELETE FROM job_job WHERE id = 5",
+        "DELETE FROM job_op WHERE job_id = 5",
+        "UPDATE job_job SET ops = 2 WHERE id = 5",
+        "UPDATE job_op SET op = CAST(x'7bff' AS TEXT) WHERE job_id = 5",
+    ],
+)
 def test_a_job_that_is_not_whole_stays_under_its_id_and_says_so(paths, statement):
     spoil(paths, statement)
     target, losses = build(paths)
     assert losses.jobs == [5] and losses.last == 12
     assert losses.words() == ["jobs are lost; their ids name a damaged job each: 5"]
-    (status, result), = target.execute(
-        "SELECT job_op.status, result FROM job_op JOIN job_job ON job_id = id WHERE id = 5")
+    ((status, result),) = target.execute(
+        "SELECT job_op.status, result FROM job_op JOIN job_job ON job_id = id WHERE id = 5"
+    )
     assert status == "error" and "record of this job is damaged" in result
 
 
@@ -110,8 +117,9 @@ def purged(paths, *damaged):
             connection.execute("UPDATE cluster_value SET value = '9' WHERE name = ?", (name,))
 
 
-@pytest.mark.parametrize("damaged", [["queue.gaps"], ["queue.skipped"],
-                                     ["queue.gaps", "queue.skipped"]])
+@pytest.mark.parametrize(
+    "damaged", [["queue.gaps"], ["queue.skipped"], ["queue.gaps", "queue.skipped"]]
+)
 def test_purged_jobs_are_not_lost_though_the_gaps_are(paths, damaged):
     purged(paths, *damaged)
     target, losses = build(paths)
@@ -126,11 +134,15 @@ def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
     assert losses.jobs == [9] and skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
 
 
-@pytest.mark.parametrize("statement, last", [
-    ("DELETE FROM sqlite_sequence", 1012), ("UPDATE sqlite_sequence SET seq = 3", 1012),
-    ("UPDATE sqlite_sequence SET seq = 'x'", 1012),
-    ("UPDATE sqlite_sequence SET seq = seq + 4611686018427387904", 1012),
-])
+@pytest.mark.parametrize(
+    "statement, last",
+    [
+        ("DELETE FROM sqlite_sequence", 1012),
+        ("UPDATE sqlite_sequence SET seq = 3", 1012),
+        ("UPDATE sqlite_sequence SET seq = 'x'", 1012),
+        ("UPDATE sqlite_sequence SET seq = seq + 4611686018427387904", 1012),
+    ],
+)
 def test_where_the_counter_is_damaged_ids_go_ahead(paths, statement, last):
     spoil(paths, statement)
     target, losses = build(paths)
@@ -161,25 +173,28 @@ def test_what_had_not_ended_does_not_run_where_rows_may_be_old(paths):
     spoil_order(paths)
     target, losses = build(paths)
     assert losses.unsure == [LIVE, QUEUED]
-    assert [row[0] for row in target.execute(
-        "SELECT status FROM job_job WHERE id IN (1, 2, 3)")] == ["error", "error", "success"]
+    assert [
+        row[0] for row in target.execute("SELECT status FROM job_job WHERE id IN (1, 2, 3)")
+    ] == ["error", "error", "success"]
 
 
 def spoil_order(paths):
     """The key of one job's row becomes another's that is greater than the next ones."""
     start = root_of(paths, "job_job")
     content = bytearray(Path(paths.master_db).read_bytes())
-    cells = int.from_bytes(content[start + 3:start + 5], "big")
-    last = start + int.from_bytes(content[start + 8 + 2 * (cells - 1):start + 10 + 2 * (cells - 1)],
-                                  "big")
+    cells = int.from_bytes(content[start + 3 : start + 5], "big")
+    last = start + int.from_bytes(
+        content[start + 8 + 2 * (cells - 1) : start + 10 + 2 * (cells - 1)], "big"
+    )
     size = 2 if content[last] & 0x80 else 1
     assert content[last + size] == 12
     content[last + size] = 4
     Path(paths.master_db).write_bytes(content)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE job_log SET text = '1'",
-                                       "UPDATE job_log SET serial = 2"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE job_log SET text = '1'", "UPDATE job_log SET serial = 2"]
+)
 def test_lines_of_logs_are_missed(paths, statement):
     spoil(paths, statement)
     target, losses = build(paths)
@@ -198,14 +213,21 @@ def test_switches_that_are_lost_are_named(paths):
     assert build(paths)[1].values == ["queue.drained"]
     wipe(paths, "cluster_value")
     assert build(paths)[1].values == [
-        "queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"]
+        "queue.drained",
+        "queue.watcher_pause",
+        "queue.served",
+        "queue.filters",
+    ]
 
 
-@pytest.mark.parametrize("statement, words", [
-    ("UPDATE cluster_object SET data = '{}' WHERE kind = 'node'", "node 'node.*' is damaged"),
-    ("DELETE FROM cluster_object WHERE kind = 'node'", "master node is not known"),
-    ("DELETE FROM cluster_object WHERE kind = 'cluster'", "0 records of the cluster"),
-])
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("UPDATE cluster_object SET data = '{}' WHERE kind = 'node'", "node 'node.*' is damaged"),
+        ("DELETE FROM cluster_object WHERE kind = 'node'", "master node is not known"),
+        ("DELETE FROM cluster_object WHERE kind = 'cluster'", "0 records of the cluster"),
+    ],
+)
 def test_without_the_whole_configuration_it_is_not_safe(paths, statement, words):
     spoil(paths, statement)
     with pytest.raises(NotSafe, match=words):
@@ -216,8 +238,11 @@ def test_an_object_that_vanished_is_missed(paths):
     """Its page says that it has one row less; the index still knows the name."""
     start = root_of(paths, "cluster_object")
     content = bytearray(Path(paths.master_db).read_bytes())
-    leaf = max(place for place in range(0, len(content), 4096) if content[place] == 10
-               and b'"admin_state' in content[place:place + 4096])
+    leaf = max(
+        place
+        for place in range(0, len(content), 4096)
+        if content[place] == 10 and b'"admin_state' in content[place : place + 4096]
+    )
     content[leaf + 4] -= 1
     Path(paths.master_db).write_bytes(content)
     assert start != 0
@@ -228,7 +253,8 @@ def test_an_object_that_vanished_is_missed(paths):
 def test_a_wrong_name_in_the_index_does_no_harm(paths):
     content = Path(paths.master_db).read_bytes()
     Path(paths.master_db).write_bytes(
-        content.replace(b"instanceweb.example.com", b"instanceweb.example.net"))
+        content.replace(b"instanceweb.example.com", b"instanceweb.example.net")
+    )
     assert build(paths)[1].words() == []
 
 

@@ -5,12 +5,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from testutils import CLUSTER, make_cluster, make_paths
 
 from ganeti import certificate
 from ganeti.layout import Owners
 from ganeti.upkeep import renewal
 from ganeti.upkeep.renewal import RenewalError
+from testutils import CLUSTER, make_cluster, make_paths
 
 NOON = 1_700_000_000.0
 
@@ -54,8 +54,9 @@ def test_others_never_read_the_key(paths, before, after):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-@pytest.mark.parametrize("owners, owner", [
-    (Owners(), (4009, 4010)), (Owners(4001, 4002, 4003), (4002, 4003))])
+@pytest.mark.parametrize(
+    "owners, owner", [(Owners(), (4009, 4010)), (Owners(4001, 4002, 4003), (4002, 4003))]
+)
 def test_it_belongs_to_the_front(paths, owners, owner):
     os.chown(paths.rapi_cert, 4009, 4010)
     renew(paths, owners=owners)
@@ -76,7 +77,7 @@ def test_without_a_readable_database_the_ssconf_files_tell_the_names(paths):
 def test_one_of_an_authority_needs_force(paths):
     renew(paths)
     own = Path(paths.rapi_cert).read_bytes()
-    Path(paths.rapi_cert).write_bytes(own + own)        # a chain, as far as can be seen
+    Path(paths.rapi_cert).write_bytes(own + own)  # a chain, as far as can be seen
     before = entries(paths)
     with pytest.raises(RenewalError, match="comes from an authority.*--force"):
         renew(paths)
@@ -93,12 +94,17 @@ def test_a_link_needs_force_and_its_target_stays(paths, tmp_path):
     assert not os.path.islink(paths.rapi_cert) and (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda paths: Path(paths.lib_dir, "config.data").touch(),
-     "gnt-cluster renew-crypto --new-rapi-certificate"),
-    (lambda paths: os.unlink(paths.master_db), "there is no cluster on this machine"),
-    (lambda paths: os.unlink(paths.rapi_cert) or os.mkfifo(paths.rapi_cert), "no regular file"),
-])
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (
+            lambda paths: Path(paths.lib_dir, "config.data").touch(),
+            "gnt-cluster renew-crypto --new-rapi-certificate",
+        ),
+        (lambda paths: os.unlink(paths.master_db), "there is no cluster on this machine"),
+        (lambda paths: os.unlink(paths.rapi_cert) or os.mkfifo(paths.rapi_cert), "no regular file"),
+    ],
+)
 def test_where_it_is_refused_nothing_changes(paths, spoil, words):
     spoil(paths)
     before = entries(paths)

@@ -5,18 +5,17 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from testutils import make_cluster, make_paths
-from testutils_backup import (CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened,
-                              submit)
 
 from ganeti import schema
-from ganeti.upkeep import backup, dbfile, restore, verify
-from ganeti.upkeep.backup import BackupError
 from ganeti.config import Config
 from ganeti.jqueue import journal, records, skips
-from ganeti.upkeep.restore import Secrets
 from ganeti.store import Store
+from ganeti.upkeep import backup, dbfile, restore, verify
+from ganeti.upkeep.backup import BackupError
+from ganeti.upkeep.restore import Secrets
 from ganeti.utils import io
+from testutils import make_cluster, make_paths
+from testutils_backup import CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened, submit
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def jobs(paths):
     try:
         found = {job.id: job for job in records.load(store, None, archived=True)}
         for job in found.values():
-            assert all(isinstance(op.log, list) for op in job.ops)     # read while it is open
+            assert all(isinstance(op.log, list) for op in job.ops)  # read while it is open
         return found
     finally:
         store.close()
@@ -62,16 +61,24 @@ def other_machine(tmp_path):
 def test_everything_comes_back(paths, saved):
     before = opened(paths, verify.load_objects)
     store = Store.open(paths.master_db)
-    store.write(lambda connection: connection.execute(
-        "DELETE FROM cluster_object WHERE kind = 'instance'")).result()
+    store.write(
+        lambda connection: connection.execute("DELETE FROM cluster_object WHERE kind = 'instance'")
+    ).result()
     store.close()
     done = restore.restore(paths, saved)
     assert str(done.contents).endswith("3 nodes, 2 instances, 3 jobs")
     assert (done.made, done.lacking) == (1_600_000_000, [])
     assert opened(paths, verify.load_objects) == before
     assert opened(paths, verify.full) == []
-    assert opened(paths, lambda connection: connection.execute(
-        "SELECT name FROM cluster_value WHERE name LIKE 'backup.%'").fetchall()) == []
+    assert (
+        opened(
+            paths,
+            lambda connection: connection.execute(
+                "SELECT name FROM cluster_value WHERE name LIKE 'backup.%'"
+            ).fetchall(),
+        )
+        == []
+    )
 
 
 def test_what_had_not_ended_ends_in_error_and_never_runs(paths, saved):
@@ -82,8 +89,12 @@ def test_what_had_not_ended_ends_in_error_and_never_runs(paths, saved):
     assert found[LIVE].ops[0].result == ["OpExecError", [restore.RESTORED]]
     assert found[LIVE].ops[0].log[0][3] == "half done"
     assert found[LIVE].end_ts and found[DONE].ops[0].result == DONE
-    assert opened(paths, lambda connection: connection.execute(
-        f"SELECT count(*) FROM job_job WHERE NOT {records.IS_FINAL}").fetchone()) == (0,)
+    assert opened(
+        paths,
+        lambda connection: connection.execute(
+            f"SELECT count(*) FROM job_job WHERE NOT {records.IS_FINAL}"
+        ).fetchone(),
+    ) == (0,)
 
 
 def test_keys_of_submissions_survive(paths, saved):
@@ -173,6 +184,7 @@ def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
 
 # -- secrets ----------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("key", [None, "wrong", "missing"])
 def test_without_the_right_key_it_names_who_would_lack_what(saved, tmp_path, key):
     (tmp_path / "wrong").write_text("00" * 32 + "\n")
@@ -194,10 +206,11 @@ def test_it_can_go_on_without_secrets(saved, tmp_path):
 
 # -- refusals and crashes -----------------------------------------------------------
 
+
 def test_a_running_master_is_told_to_stop_first(paths, saved):
     reader, writer = os.pipe()
     child = os.fork()
-    if child == 0:                                  # locks are a process's own
+    if child == 0:  # locks are a process's own
         io.lock_file(paths.master_lock)
         os.write(writer, b"x")
         os.read(os.pipe()[0], 1)
@@ -210,12 +223,18 @@ def test_a_running_master_is_told_to_stop_first(paths, saved):
         os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize("damage, words", [
-    ("UPDATE job_op SET result = '7' WHERE job_id = 3", "damaged and was not restored: .*jobs 3"),
-    ("DELETE FROM job_job WHERE id = 3", "of 3 jobs 2 are there"),
-    (f"PRAGMA user_version={schema.VERSION + 1}", f"schema {schema.VERSION + 1}"),
-    ("PRAGMA application_id=5", "nothing of this program"),
-])
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (
+            "UPDATE job_op SET result = '7' WHERE job_id = 3",
+            "damaged and was not restored: .*jobs 3",
+        ),
+        ("DELETE FROM job_job WHERE id = 3", "of 3 jobs 2 are there"),
+        (f"PRAGMA user_version={schema.VERSION + 1}", f"schema {schema.VERSION + 1}"),
+        ("PRAGMA application_id=5", "nothing of this program"),
+    ],
+)
 def test_what_is_not_whole_is_refused_and_nothing_changed(paths, saved, tmp_path, damage, words):
     connection = sqlite3.connect(saved)
     connection.execute(damage)
@@ -245,4 +264,4 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, st
     dbfile.settle(paths)
     assert opened(paths, journal.last_id) == 4
     assert opened(paths, verify.full) == []
-    assert len(jobs(paths)) in (1, 3)               # the old one's ended ones, or all of the new
+    assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

@@ -7,12 +7,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from testutils_backup import dying, every_file, fill, opened, submit
 
 from ganeti import errors
-from ganeti.upkeep import backup, salvage, verify
 from ganeti.jqueue import journal, records
 from ganeti.store import Store
+from ganeti.upkeep import backup, salvage, verify
+from testutils_backup import dying, every_file, fill, opened, submit
 
 #: Sizes in a log: its header, a frame with its page.
 HEADER, FRAME = 32, 4120
@@ -44,7 +44,7 @@ def spoil(paths, statement):
 
 def edit(path, where, data):
     content = bytearray(Path(path).read_bytes())
-    content[where:where + len(data)] = data
+    content[where : where + len(data)] = data
     Path(path).write_bytes(content)
 
 
@@ -54,14 +54,21 @@ def kept(paths):
 
 def numbers(paths):
     """Which of the nine are there."""
-    return opened(paths, lambda connection: [
-        number for number in range(9) if records.value(connection, f"n{number}", None) == number])
+    return opened(
+        paths,
+        lambda connection: [
+            number for number in range(9) if records.value(connection, f"n{number}", None) == number
+        ],
+    )
 
 
 def files(paths):
     """What holds something; SQLite makes an index, and an empty log, to read."""
-    return {name: content for name, content in every_file(Path(paths.lib_dir)).items()
-            if content and not name.endswith("-shm")}
+    return {
+        name: content
+        for name, content in every_file(Path(paths.lib_dir)).items()
+        if content and not name.endswith("-shm")
+    }
 
 
 def refused(paths):
@@ -91,8 +98,11 @@ def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
     assert salvage.make_sound(paths, lambda: 1e9) is True
     (name,) = kept(paths)
     assert Path(paths.lib_dir, name).read_bytes() == before
-    for words in ("rows of job_op are not as they were written: jobs 3", "damaged job each: 3",
-                  f"is kept as {paths.lib_dir}/{name}"):
+    for words in (
+        "rows of job_op are not as they were written: jobs 3",
+        "damaged job each: 3",
+        f"is kept as {paths.lib_dir}/{name}",
+    ):
         assert words in caplog.text
     assert opened(paths, verify.full) == []
     assert submit(paths) == [4]
@@ -103,19 +113,25 @@ def test_afterwards_nothing_is_left_to_do(paths):
     salvage.make_sound(paths)
     salvage.make_sound(paths)
     assert len(kept(paths)) == 1
-    assert not [name for name in os.listdir(paths.lib_dir)
-                if name.startswith("master.db.") and ".damaged-" not in name]
+    assert not [
+        name
+        for name in os.listdir(paths.lib_dir)
+        if name.startswith("master.db.") and ".damaged-" not in name
+    ]
 
 
-@pytest.mark.parametrize("damage, words", [
-    (lambda path: Path(path).write_bytes(b""), "it is empty"),
-    (lambda path: Path(path).write_bytes(bytes(8192)), "cannot be read|none of this program"),
-    (lambda path: os.truncate(path, 5000), "cannot be read"),
-    (lambda path: os.truncate(path, 20), "cannot be read"),
-    (lambda path: edit(path, 0, b"sqlite"), "not a database"),
-    (lambda path: edit(path, 68, b"x"), "none of this program, or its header is damaged"),
-    (lambda path: edit(path, 16, b"\x08"), "damaged"),
-])
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (lambda path: Path(path).write_bytes(b""), "it is empty"),
+        (lambda path: Path(path).write_bytes(bytes(8192)), "cannot be read|none of this program"),
+        (lambda path: os.truncate(path, 5000), "cannot be read"),
+        (lambda path: os.truncate(path, 20), "cannot be read"),
+        (lambda path: edit(path, 0, b"sqlite"), "not a database"),
+        (lambda path: edit(path, 68, b"x"), "none of this program, or its header is damaged"),
+        (lambda path: edit(path, 16, b"\x08"), "damaged"),
+    ],
+)
 def test_what_cannot_be_read_is_refused_in_one_line(paths, damage, words):
     damage(paths.master_db)
     assert re.search(words, refused(paths))
@@ -142,14 +158,16 @@ def test_other_schemas_are_for_the_store(paths, version):
 def test_an_older_one_with_a_broken_structure_is_refused(paths):
     spoil(paths, "PRAGMA user_version=1")
     connection = sqlite3.connect(paths.master_db)
-    page, = connection.execute("SELECT rootpage FROM sqlite_master "
-                               "WHERE name = 'job_op'").fetchone()
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'job_op'"
+    ).fetchone()
     connection.close()
     edit(paths.master_db, (page - 1) * 4096, bytes(100))
     refused(paths)
 
 
 # -- the log -------------------------------------------------------------------------
+
 
 def test_a_log_that_was_left_is_fine(killed, caplog):
     caplog.set_level(logging.INFO)
@@ -174,7 +192,7 @@ def test_a_damaged_page_of_the_log_is_dealt_with_like_any_other(killed, caplog):
     try:
         salvage.make_sound(killed)
     except errors.ConfigurationError:
-        return                              # it was a page of the configuration
+        return  # it was a page of the configuration
     assert opened(killed, verify.full) == [] and len(kept(killed)) == 2
     assert "kept as" in caplog.text
 
@@ -218,6 +236,7 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
 
 # -- large ones ------------------------------------------------------------------------
 
+
 def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
     monkeypatch.setattr(verify, "AT_START", 0)
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
@@ -236,6 +255,7 @@ def test_what_costs_little_is_always_checked(paths, monkeypatch):
 
 # -- crashes ---------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("step", range(14))
 def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, step):
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
@@ -243,8 +263,15 @@ def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, 
         salvage.make_sound(killed, lambda: 1e9)
     salvage.make_sound(killed, lambda: 2e9)
     assert opened(killed, verify.full) == [] and numbers(killed) == list(range(9))
-    assert opened(killed, lambda connection: connection.execute(
-        "SELECT result FROM job_op WHERE job_id = 3").fetchone())[0] != "7"
+    assert (
+        opened(
+            killed,
+            lambda connection: connection.execute(
+                "SELECT result FROM job_op WHERE job_id = 3"
+            ).fetchone(),
+        )[0]
+        != "7"
+    )
 
 
 def test_a_full_disk_changes_nothing(paths, monkeypatch):
@@ -253,6 +280,7 @@ def test_a_full_disk_changes_nothing(paths, monkeypatch):
 
     def full(*_):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(salvage.dbfile, "copy", full)
     with pytest.raises(OSError):
         salvage.make_sound(paths)

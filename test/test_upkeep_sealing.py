@@ -5,11 +5,11 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from testutils_backup import CANARIES, fill, opened
 
+from ganeti.store import Store
 from ganeti.upkeep import sealing, verify
 from ganeti.upkeep.sealing import PLACEHOLDER, WrongKey
-from ganeti.store import Store
+from testutils_backup import CANARIES, fill, opened
 
 SECRETS = {"u1": {"private": {"a": "canary", "b": {"deep": ["x", 1]}}, "disks": {"d": "s"}}}
 
@@ -51,8 +51,9 @@ def test_what_was_changed_is_not_opened(key):
 def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
     seen = []
     real = sealing.process.output_of
-    monkeypatch.setattr(sealing.process, "output_of",
-                        lambda argv, **more: seen.extend(argv) or real(argv, **more))
+    monkeypatch.setattr(
+        sealing.process, "output_of", lambda argv, **more: seen.extend(argv) or real(argv, **more)
+    )
     sealing.unseal(sealing.seal(SECRETS, key), key)
     assert seen and not [word for word in seen if "canary" in word or "abab" in word]
 
@@ -62,13 +63,17 @@ def test_secrets_are_taken_out_and_put_back(store):
         before = verify.load_objects(connection)
     taken = store.write(sealing.take_out).result()
     with store.read() as connection:
-        web = next(value for value in verify.load_objects(connection)["instance"]
-                   if value.name == "web.example.com")
+        web = next(
+            value
+            for value in verify.load_objects(connection)["instance"]
+            if value.name == "web.example.com"
+        )
         assert sealing.holders(connection) == (["web.example.com"], ["web.example.com"])
     assert web.osparams_private == {"password": PLACEHOLDER}
     assert web.disks[0].logical_id[5] == PLACEHOLDER
-    assert list(taken.values()) == [{"private": {"password": CANARIES[0]},
-                                     "disks": {"d1": CANARIES[1]}}]
+    assert list(taken.values()) == [
+        {"private": {"password": CANARIES[0]}, "disks": {"d1": CANARIES[1]}}
+    ]
     store.write(lambda connection: sealing.put_back(connection, taken)).result()
     with store.read() as connection:
         assert verify.load_objects(connection) == before and verify.full(connection) == []

@@ -9,15 +9,15 @@ import stat
 import sys
 
 import pytest
-from test_schema import VERSION_1
-from testutils import make_paths
-from testutils_backup import fill, opened
 
 from ganeti import errors, schema
 from ganeti.jqueue import records
 from ganeti.store import Store
 from ganeti.upkeep import dbfile, restore, salvage, upgrade, verify
 from ganeti.upkeep.restore import Secrets
+from test_schema import VERSION_1
+from testutils import make_paths
+from testutils_backup import fill, opened
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_database_of_this_schema_is_just_opened(paths):
 
 def test_the_copy_is_the_database_as_it_was(paths, newer):
     notice = open_and_close(paths, clock=lambda: 1e9)
-    copy, = copies(paths)
+    (copy,) = copies(paths)
     assert f"ganeti-cluster restore {copy}" in notice and "\n" not in notice
     assert (version(copy), version(paths.master_db)) == (schema.VERSION - 1, schema.VERSION)
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
@@ -91,15 +91,16 @@ def test_the_copy_is_one_file_with_what_was_in_the_log(paths, newer):
     for suffix in ("", "-wal", "-shm"):
         os.replace(paths.master_db + ".killed" + suffix, paths.master_db + suffix)
     open_and_close(paths)
-    copy, = copies(paths)
+    (copy,) = copies(paths)
     assert sqlite3.connect(copy).execute(
-        "SELECT value FROM cluster_value WHERE name = 'queue.drained'").fetchone() == ("true",)
+        "SELECT value FROM cluster_value WHERE name = 'queue.drained'"
+    ).fetchone() == ("true",)
 
 
 def test_the_older_program_restores_it(paths, newer):
     open_and_close(paths)
-    copy, = copies(paths)
-    newer.undo()                                    # the older program
+    (copy,) = copies(paths)
+    newer.undo()  # the older program
     with pytest.raises(errors.ConfigurationError, match="nothing was changed"):
         Store.open(paths.master_db)
     result = restore.restore(paths, copy, secrets=Secrets())
@@ -130,6 +131,7 @@ def test_without_room_nothing_is_changed(paths, newer):
 def test_a_copy_that_fails_stops_the_start_and_leaves_no_half(paths, newer, name, number):
     def fail(*arguments):
         raise OSError(number, os.strerror(number), paths.unfinished_db)
+
     target = (upgrade.dbfile, "copy") if name == "write" else (os, name)
     with newer.context() as patch, pytest.raises(errors.ConfigurationError) as caught:
         patch.setattr(*target, fail)
@@ -144,6 +146,7 @@ def test_an_upgrade_that_fails_again_and_again_leaves_one_copy(paths, newer):
     def fail(connection):
         next_step(connection)
         raise sqlite3.OperationalError("database or disk is full")
+
     with newer.context() as patch:
         patch.setitem(schema._STEPS, schema.VERSION - 1, fail)
         for moment in (1e9, 2e9):
@@ -168,6 +171,7 @@ def killed_at(paths, step):
                 left[0] -= 1
                 if left[0] < 0:
                     os._exit(9)
+
         sys.addaudithook(count)
         salvage.make_sound(paths)
         upgrade.open_store(paths)
@@ -185,7 +189,7 @@ def test_a_start_that_is_killed_leaves_the_old_database_or_the_new(paths, newer,
         shutil.copytree(original, paths.lib_dir)
         going = killed_at(paths, step)
         if index == "lost" and os.path.exists(paths.master_db + "-shm"):
-            os.remove(paths.master_db + "-shm")     # a power cut
+            os.remove(paths.master_db + "-shm")  # a power cut
         salvage.make_sound(paths)
         open_and_close(paths)
         assert version(paths.master_db) == schema.VERSION and len(copies(paths)) <= 2
@@ -204,9 +208,10 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
         connection.execute("UPDATE job_op SET result = ? WHERE job_id = 1", (f'"{"x" * 500_000}"',))
 
     def die(connection, real=schema._STEPS[1]):
-        connection.execute("PRAGMA cache_size=1")   # the log has half of it then
+        connection.execute("PRAGMA cache_size=1")  # the log has half of it then
         real(connection)
         os._exit(9)
+
     monkeypatch.setitem(schema._STEPS, 1, die)
     child = os.fork()
     if child == 0:

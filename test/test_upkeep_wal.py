@@ -22,7 +22,8 @@ class Scene:
         for number in range(ROWS):
             connection.execute("INSERT INTO t VALUES (?)", (f"row {number} " * 200,))
         self.log, self.index, self.database = (
-            Path(f"{self.path}{suffix}").read_bytes() for suffix in ("-wal", "-shm", ""))
+            Path(f"{self.path}{suffix}").read_bytes() for suffix in ("-wal", "-shm", "")
+        )
         connection.close()
 
     def read(self, log):
@@ -51,7 +52,7 @@ def scene(tmp_path_factory):
 def patched(log, mended):
     content = bytearray(log)
     for offset, data in mended.patches.items():
-        content[offset:offset + len(data)] = data
+        content[offset : offset + len(data)] = data
     return bytes(content)
 
 
@@ -64,11 +65,16 @@ def test_index_and_log_agree(scene):
     assert log.mended(0, index.frames, 1000) == ({}, [])
 
 
-@pytest.mark.parametrize("change", [
-    lambda data: b"", lambda data: data[:100], lambda data: b"x" + data[1:],
-    lambda data: bytes(len(data)),
-    lambda data: data[:16] + b"\1" + data[17:64] + b"\1" + data[65:],
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: b"",
+        lambda data: data[:100],
+        lambda data: b"x" + data[1:],
+        lambda data: bytes(len(data)),
+        lambda data: data[:16] + b"\1" + data[17:64] + b"\1" + data[65:],
+    ],
+)
 def test_an_index_that_makes_no_sense_is_none(scene, change):
     assert wal.read_index(change(scene.index)) is None
 
@@ -79,11 +85,11 @@ def test_no_log_is_none(scene, tmp_path):
 
 def test_sqlite_drops_what_follows_a_bad_frame_and_we_have_it_applied(scene):
     broken = bytearray(scene.log)
-    broken[32 + 5 * 4120 + 24 + 4000:32 + 5 * 4120 + 24 + 4016] = bytes(range(16))
+    broken[32 + 5 * 4120 + 24 + 4000 : 32 + 5 * 4120 + 24 + 4016] = bytes(range(16))
     assert scene.applied(broken) < ROWS
     mended = scene.read(broken).mended(0, scene.read(broken).committed(), 1000)
     assert mended.torn == [5]
-    assert scene.applied(patched(broken, mended)) in (ROWS, None)   # it was asked for all of it
+    assert scene.applied(patched(broken, mended)) in (ROWS, None)  # it was asked for all of it
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -93,7 +99,7 @@ def test_a_flipped_bit_is_put_right_or_kept_in_its_page(scene, seed):
     broken[where] ^= 1 << dice.randrange(8)
     log = scene.read(broken)
     mended = log.mended(0, log.committed(), 1000)
-    if mended is None:                      # which page it is, only that bit would tell
+    if mended is None:  # which page it is, only that bit would tell
         assert where >= 32 and (where - 32) % 4120 < 24 or mended is None
         return
     if mended.torn:
@@ -105,7 +111,7 @@ def test_a_flipped_bit_is_put_right_or_kept_in_its_page(scene, seed):
 
 @pytest.mark.parametrize("where, size", [(0, 32), (0, 4), (16, 8), (24, 8)])
 def test_a_header_is_made_anew(scene, where, size):
-    broken = scene.log[:where] + bytes(size) + scene.log[where + size:]
+    broken = scene.log[:where] + bytes(size) + scene.log[where + size :]
     log = scene.read(broken)
     assert not log.header_fits and scene.applied(broken) in (0, None)
     mended = log.mended(0, log.committed(), 1000)
@@ -113,14 +119,20 @@ def test_a_header_is_made_anew(scene, where, size):
 
 
 def test_a_frame_whose_page_is_not_known_stops_it(scene):
-    broken = scene.log[:32 + 4120] + bytes(24) + scene.log[32 + 4120 + 24:]
+    broken = scene.log[: 32 + 4120] + bytes(24) + scene.log[32 + 4120 + 24 :]
     log = scene.read(broken)
     assert log.mended(0, log.committed(), 1000) is None
 
 
-@pytest.mark.parametrize("tail, torn", [
-    (b"", False), (bytes(4120), True), (b"x" * 100, True), (b"x" * 4120, True),
-])
+@pytest.mark.parametrize(
+    "tail, torn",
+    [
+        (b"", False),
+        (bytes(4120), True),
+        (b"x" * 100, True),
+        (b"x" * 4120, True),
+    ],
+)
 def test_rubbish_behind_the_end_is_told_from_older_frames(scene, tail, torn):
     log = scene.read(scene.log + tail)
     assert log.is_torn(log.committed()) is torn

@@ -58,8 +58,8 @@ def test_a_wrong_byte_is_mended(path, forgotten):
     trouble = walcheck.look(path)
     assert not trouble.incomplete and not trouble.doubt
     assert "does not fit" in trouble.words
-    (where, data), = trouble.patches.items()
-    assert data == before[where:where + FRAME]
+    ((where, data),) = trouble.patches.items()
+    assert data == before[where : where + FRAME]
 
 
 def test_a_log_that_is_gone_is_missed(path):
@@ -89,7 +89,7 @@ def test_two_transactions_that_do_not_fit_are_damage(path, forgotten):
     size = os.path.getsize(path + "-wal")
     with open(path + "-wal", "r+b") as file:
         file.seek(size - 3 * FRAME)
-        file.write(bytes(40))               # which page that was, nothing tells
+        file.write(bytes(40))  # which page that was, nothing tells
     forget(path, forgotten)
     with pytest.raises(NotSafe, match="cannot be applied"):
         walcheck.look(path)

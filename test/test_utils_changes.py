@@ -17,6 +17,7 @@ def test_made_once_for_each_state():
     def make():
         made.append(len(made))
         return made[-1]
+
     assert [changes.derived("x", make) for _ in range(3)] == [0, 0, 0]
     assert changes.derived("y", make) == 1
     changes.count()
@@ -29,4 +30,5 @@ def test_what_is_made_while_it_changes_is_made_again():
     def make():
         changes.count()
         return changes.word
+
     assert changes.derived("x", make) != changes.derived("x", make)

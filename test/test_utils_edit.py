@@ -16,7 +16,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give li
 def folder():
     """A directory that everybody may enter, with a file, links to it, and a directory with its
     link."""
-    with tempfile.TemporaryDirectory() as name:     # others may not enter tmp_path
+    with tempfile.TemporaryDirectory() as name:  # others may not enter tmp_path
         place = Path(name)
         place.chmod(0o755)
         (place / "file").write_text("text")
@@ -30,8 +30,20 @@ def folder():
 
 # -- links ------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("path", ["file", "link", "far", "rooms/up", "door/up", "door/../link",
-                                  "./rooms//../file", "rooms/../door/./up"])
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file",
+        "link",
+        "far",
+        "rooms/up",
+        "door/up",
+        "door/../link",
+        "./rooms//../file",
+        "rooms/../door/./up",
+    ],
+)
 def test_links_are_followed_as_the_kernel_does(folder, monkeypatch, path):
     monkeypatch.chdir(folder)
     for given in (path, f"{folder}/{path}"):
@@ -81,15 +93,21 @@ def test_a_further_name_of_roots_own_link_is_not_followed(folder):
 
 # -- reading ----------------------------------------------------------------------------
 
+
 def test_a_file_is_read_with_its_state(folder):
     data, found = edit.read_file(str(folder / "file"))
     assert data == b"text" and os.path.samestat(found, (folder / "file").stat())
     assert edit.read_file(str(folder / "none")) is None
 
 
-@pytest.mark.parametrize(("plant", "words"), [
-    (lambda path: path.symlink_to("file"), "symbolic links"), (os.mkfifo, "Not a regular file"),
-    (lambda path: path.mkdir(), "Is a directory")])
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (lambda path: path.symlink_to("file"), "symbolic links"),
+        (os.mkfifo, "Not a regular file"),
+        (lambda path: path.mkdir(), "Is a directory"),
+    ],
+)
 def test_what_is_no_file_is_not_read(folder, plant, words):
     plant(folder / "it")
     with pytest.raises(OSError, match=words):
@@ -97,6 +115,7 @@ def test_what_is_no_file_is_not_read(folder, plant, words):
 
 
 # -- the lock ---------------------------------------------------------------------------
+
 
 class Clock:
     """Time that passes while somebody waits, and what happens then."""
@@ -147,8 +166,9 @@ def test_a_lock_whose_name_is_gone_is_none(folder, monkeypatch):
     def slow(path):
         monkeypatch.setattr(edit.io, "lock_file", lock_file)
         fd = lock_file(path)
-        os.unlink(path)                 # by the one who had it before
+        os.unlink(path)  # by the one who had it before
         return fd
+
     monkeypatch.setattr(edit.io, "lock_file", slow)
     with Clock().lock(folder / "file"):
         assert (folder / ".file.lock").exists()

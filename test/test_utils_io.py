@@ -28,6 +28,7 @@ def test_a_failed_write_leaves_everything_as_it_was(tmp_path, monkeypatch):
 
     def refuse(*_):
         raise OSError("no")
+
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(OSError):
         io.write_file(str(path), b"new", durable=False)

@@ -100,7 +100,7 @@ def test_a_link_to_itself_is_called_a_link(tmp_path):
 
 def test_a_pipe_is_no_log(tmp_path):
     os.mkfifo(tmp_path / "log")
-    assert "not a regular file" in refusal(tmp_path / "log")    # and nobody waits for a reader
+    assert "not a regular file" in refusal(tmp_path / "log")  # and nobody waits for a reader
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     assert "not a regular file" in refusal(tmp_path / "log")
     os.close(reader)
@@ -141,8 +141,7 @@ def test_a_log_is_closed_to_others_whatever_the_umask(tmp_path, umask):
 
 
 @pytest.mark.parametrize(("links", "expected"), [(1, 0o600), (2, 0o644)])
-def test_an_open_log_of_ours_is_closed_to_others_unless_it_has_two_names(
-        tmp_path, links, expected):
+def test_an_open_log_of_ours_is_closed_to_others_unless_it_has_two_names(tmp_path, links, expected):
     path = tmp_path / "log"
     path.touch()
     path.chmod(0o644)
@@ -162,17 +161,32 @@ def test_the_log_after_a_rotation_is_closed_to_others_too(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(("character", "expected"), [
-    ("\u202e", "\\u202e"), ("\u2066", "\\u2066"), ("\u200f", "\\u200f"), ("\u061c", "\\u061c"),
-    ("\ufeff", "\\ufeff"), ("\u2028", "\\u2028"), ("\U000e0041", "\\U000e0041"),
-    ("\x9b", "\\x9b"), ("\xad", "\\xad"), ("\n", "\\x0a"),
-    ("\xe4", "\xe4"), ("\u20ac", "\u20ac"), ("\u05d0", "\u05d0"), ("\U0001f600", "\U0001f600")])
+@pytest.mark.parametrize(
+    ("character", "expected"),
+    [
+        ("\u202e", "\\u202e"),
+        ("\u2066", "\\u2066"),
+        ("\u200f", "\\u200f"),
+        ("\u061c", "\\u061c"),
+        ("\ufeff", "\\ufeff"),
+        ("\u2028", "\\u2028"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\x9b", "\\x9b"),
+        ("\xad", "\\xad"),
+        ("\n", "\\x0a"),
+        ("\xe4", "\xe4"),
+        ("\u20ac", "\u20ac"),
+        ("\u05d0", "\u05d0"),
+        ("\U0001f600", "\U0001f600"),
+    ],
+)
 def test_what_would_change_the_rest_of_a_line_is_escaped(character, expected):
     assert log.escape(f"a{character}b") == f"a{expected}b"
 
 
-@pytest.mark.parametrize("plant", [
-    lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/null"), os.mkfifo])
+@pytest.mark.parametrize(
+    "plant", [lambda path: path.mkdir(), lambda path: path.symlink_to("/dev/null"), os.mkfifo]
+)
 def test_where_no_new_log_can_be_opened_the_old_one_goes_on(tmp_path, plant):
     path, old, now = tmp_path / "log", tmp_path / "log.1", [0.0]
     log.setup("ganeti-test", str(path))
@@ -196,7 +210,7 @@ def test_its_owner_is_changed_through_the_open_file(tmp_path, monkeypatch):
     log.setup("ganeti-test", str(path))
     inode = path.stat().st_ino
     path.unlink()
-    path.symlink_to("/nonexistent")         # what chown() of the path would follow
+    path.symlink_to("/nonexistent")  # what chown() of the path would follow
     owned = []
     monkeypatch.setattr(os, "fchown", lambda fd, *ids: owned.append((os.fstat(fd).st_ino, ids)))
     log.own_files(1, 2)
@@ -249,13 +263,16 @@ def test_a_syslog_daemon_with_a_stream_socket_will_do(tmp_path, syslog_socket):
         log.setup("ganeti-test", str(tmp_path / "log"), syslog="only")
 
 
-@pytest.mark.parametrize(("stream", "with_file", "expected"), [
-    ("ours", True, 1), ("", True, 2), ("1:2", True, 2), ("nonsense", True, 2), ("ours", False, 2)])
+@pytest.mark.parametrize(
+    ("stream", "with_file", "expected"),
+    [("ours", True, 1), ("", True, 2), ("1:2", True, 2), ("nonsense", True, 2), ("ours", False, 2)],
+)
 def test_the_journal_gets_warnings_only_where_a_file_has_the_rest(
-        tmp_path, monkeypatch, stream, with_file, expected):
+    tmp_path, monkeypatch, stream, with_file, expected
+):
     with open(tmp_path / "stderr", "w", encoding="utf-8") as file:
         found = os.fstat(file.fileno())
-        ours = f"{found.st_dev}:{found.st_ino}"         # the rest are inherited from elsewhere
+        ours = f"{found.st_dev}:{found.st_ino}"  # the rest are inherited from elsewhere
         monkeypatch.setenv("JOURNAL_STREAM", ours if stream == "ours" else stream)
         monkeypatch.setattr(sys, "stderr", file)
         log.setup("ganeti-test", str(tmp_path / "log") if with_file else None, stderr=True)
@@ -275,8 +292,12 @@ def test_json_lines():
     record.created, record.msecs = 1700000000.5, 500.0
     found = json.loads(log.JsonFormatter("ganeti-x").format(record))
     assert found.pop("pid") == os.getpid()
-    assert found == {"time": "2023-11-14T22:13:20.500Z", "level": "WARNING",
-                     "program": "ganeti-x", "message": "a\nb c"}
+    assert found == {
+        "time": "2023-11-14T22:13:20.500Z",
+        "level": "WARNING",
+        "program": "ganeti-x",
+        "message": "a\nb c",
+    }
 
 
 def test_a_traceback_in_json():

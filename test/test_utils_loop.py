@@ -143,7 +143,7 @@ def test_other_threads_wake_it(loop):
     thread = threading.Thread(target=lambda: (ready.set(), loop.run()), daemon=True)
     thread.start()
     ready.wait(10)
-    for _ in range(50):                     # each finds it asleep, or awake; none is lost
+    for _ in range(50):  # each finds it asleep, or awake; none is lost
         seen = threading.Event()
         loop.call_threadsafe(seen.set)
         assert seen.wait(10)
@@ -154,9 +154,12 @@ def test_other_threads_wake_it(loop):
 
 def test_many_threads_lose_no_call(loop):
     seen = []
-    threads = [threading.Thread(
-        target=lambda: [loop.call_threadsafe(lambda: seen.append(1)) for _ in range(500)])
-        for _ in range(8)]
+    threads = [
+        threading.Thread(
+            target=lambda: [loop.call_threadsafe(lambda: seen.append(1)) for _ in range(500)]
+        )
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     while len(seen) < 4000:
@@ -169,7 +172,7 @@ def test_a_signal_handler_may_call(loop):
     before = signal.signal(signal.SIGUSR1, lambda *_: loop.call_threadsafe(loop.stop))
     try:
         loop.call_later(0, lambda: signal.raise_signal(signal.SIGUSR1))
-        loop.run()                          # returns, or the test hangs
+        loop.run()  # returns, or the test hangs
     finally:
         signal.signal(signal.SIGUSR1, before)
 
@@ -179,7 +182,7 @@ def test_a_stop_before_the_start_counts(loop):
     loop.run()
     seen = []
     loop.call_threadsafe(lambda: (seen.append(1), loop.stop()))
-    loop.run()                              # and counts once
+    loop.run()  # and counts once
     assert seen == [1]
 
 
@@ -200,6 +203,7 @@ def test_a_signal_that_another_thread_meets_wakes_it(monkeypatch):
     def meet():
         assert waiting.wait(30)
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
     before = signal.signal(signal.SIGUSR1, lambda *_: loop.call_threadsafe(loop.stop))
     loop.call_later(30.0, lambda: (late.append("nobody heard of it"), loop.stop()))
     monkeypatch.setattr(loop._selector, "select", about_to_wait)

@@ -21,14 +21,20 @@ def script():
     def start(line, mark=MARK):
         name, _, value = mark.partition("=")
         child = subprocess.Popen(
-            ["/bin/sh", "-c", line], env={"PATH": process.SAFE_PATH, name: value},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, text=True)
+            ["/bin/sh", "-c", line],
+            env={"PATH": process.SAFE_PATH, name: value},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
         children.append(child)
         return child, child.stdout.readline().split()
+
     yield start
     for child in children:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)    # what it runs does not end with the shell
+            os.killpg(child.pid, signal.SIGKILL)  # what it runs does not end with the shell
         child.wait()
         child.stdout.close()
 
@@ -80,6 +86,7 @@ def _refuse(handle, number):
 
 
 # -- the family of a program ------------------------------------------------------------------
+
 
 def family(root, **values):
     return orphans.end_family(root, **{"output": "", "grace_seconds": 0.2, **values})

@@ -29,6 +29,7 @@ def given(path, mode=0o600, **values):
 
 # -- modes ---------------------------------------------------------------------------------
 
+
 def test_a_missing_directory_is_made_with_open_parents(tmp_path):
     path = tmp_path / "a/b"
     entry = Entry(str(path), 0o750, directory=True, make=True)
@@ -48,17 +49,26 @@ def test_a_missing_file_is_not_made(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("before, private, after", [
-    (0o666, False, 0o640), (0o600, False, 0o640), (0o666, True, 0o640), (0o600, True, 0o600),
-    (0o400, True, 0o600), (0o4755, True, 0o640)])
+@pytest.mark.parametrize(
+    "before, private, after",
+    [
+        (0o666, False, 0o640),
+        (0o600, False, 0o640),
+        (0o666, True, 0o640),
+        (0o600, True, 0o600),
+        (0o400, True, 0o600),
+        (0o4755, True, 0o640),
+    ],
+)
 def test_a_private_file_may_be_closed_more_tightly(tmp_path, before, private, after):
     path = tmp_path / "file"
     path.touch()
     path.chmod(before)
     done = apply([Entry(str(path), 0o640, private=private)])
     assert mode(path) == after
-    assert done.changed == ([] if before == after
-                            else [f"{path}: mode {before:04o} -> {after:04o}"])
+    assert done.changed == (
+        [] if before == after else [f"{path}: mode {before:04o} -> {after:04o}"]
+    )
 
 
 def test_a_tree_is_followed_to_its_files(tmp_path):
@@ -69,8 +79,12 @@ def test_a_tree_is_followed_to_its_files(tmp_path):
         path.chmod(bits)
     apply([Entry(f"{tmp_path}/tree", 0o750, directory=True, files=0o600)])
     assert {str(path.relative_to(tmp_path)): mode(path) for path in tmp_path.rglob("*")} == {
-        "tree": 0o750, "tree/a": 0o750, "tree/a/b": 0o750, "tree/a/b/disk": 0o600,
-        "tree/top": 0o600}
+        "tree": 0o750,
+        "tree/a": 0o750,
+        "tree/a/b": 0o750,
+        "tree/a/b/disk": 0o600,
+        "tree/top": 0o600,
+    }
 
 
 def test_a_tree_without_an_end_has_one(tmp_path):
@@ -89,12 +103,17 @@ def test_errors_of_the_system_name_the_entry(tmp_path):
 
 # -- what is left alone ----------------------------------------------------------------------
 
-@pytest.mark.parametrize("make, words", [
-    (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link"),
-    (lambda path: path.symlink_to("/nonexistent"), "a symbolic link"),
-    (lambda path: path.mkdir(), "not a regular file"),
-    (os.mkfifo, "not a regular file"),
-    (lambda path: path.hardlink_to(path.parent / "other"), "has 2 hard links")])
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link"),
+        (lambda path: path.symlink_to("/nonexistent"), "a symbolic link"),
+        (lambda path: path.mkdir(), "not a regular file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.hardlink_to(path.parent / "other"), "has 2 hard links"),
+    ],
+)
 def test_a_file_that_is_none_is_left_alone(tmp_path, make, words):
     (tmp_path / "other").touch()
     path = tmp_path / "file"
@@ -128,6 +147,7 @@ def test_links_in_a_tree_are_told_unless_they_belong_there(tmp_path):
 
 
 # -- owners, where somebody tries to gain a file ------------------------------------------------
+
 
 @needs_root
 def test_owner_and_mode_are_told(tmp_path):
@@ -163,8 +183,12 @@ def test_a_link_on_the_way_is_not_followed_out_of_a_daemons_directory(theirs, tm
 def test_a_link_that_an_administrator_made_is_followed(theirs, tmp_path):
     (tmp_path / "moved").symlink_to(theirs)
     (theirs / "file").touch()
-    done = apply([given(tmp_path / "moved", 0o750, directory=True, make=True),
-                  given(tmp_path / "moved/file")])
+    done = apply(
+        [
+            given(tmp_path / "moved", 0o750, directory=True, make=True),
+            given(tmp_path / "moved/file"),
+        ]
+    )
     assert done.odd == [] and owner(theirs / "file") == (MASTER, GROUP)
     assert mode(theirs) == 0o750
 
@@ -210,6 +234,7 @@ def test_what_is_exchanged_after_the_look_is_not_touched(theirs, tmp_path, monke
         check(*arguments)
         os.rename(theirs / "file", theirs / "old")
         os.symlink(tmp_path / "shadow", theirs / "file")
+
     monkeypatch.setattr(ownership, "_check_kind", exchange)
     apply([given(theirs / "file")])
     assert owner(tmp_path / "shadow") == (0, 0) and owner(theirs / "old") == (MASTER, GROUP)

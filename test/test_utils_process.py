@@ -17,15 +17,17 @@ PATH = {"PATH": process.SAFE_PATH}
 @pytest.fixture
 def shell(tmp_path):
     """Runs a line of shell; answers how it ended, and keeps its log in ``log``."""
+
     def run(line, environment=PATH, mark="", **limits):
-        return process.run_logged(program(line, environment, mark, **limits),
-                                  str(tmp_path / "log"))
+        return process.run_logged(program(line, environment, mark, **limits), str(tmp_path / "log"))
+
     return run
 
 
 def program(line, environment=PATH, mark="", **limits):
-    return process.Program(["/bin/sh", "-c", line], environment, mark=mark,
-                           limits=process.Limits(**limits))
+    return process.Program(
+        ["/bin/sh", "-c", line], environment, mark=mark, limits=process.Limits(**limits)
+    )
 
 
 def test_output_and_errors_are_appended_to_the_log(shell, tmp_path):
@@ -35,10 +37,14 @@ def test_output_and_errors_are_appended_to_the_log(shell, tmp_path):
     assert os.stat(tmp_path / "log").st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("line, status, words", [
-    ("exit 0", 0, "exit code 0"), ("exit 3", 3, "exit code 3"),
-    ("kill -9 $$", -9, "killed by signal 9"),
-])
+@pytest.mark.parametrize(
+    "line, status, words",
+    [
+        ("exit 0", 0, "exit code 0"),
+        ("exit 3", 3, "exit code 3"),
+        ("kill -9 $$", -9, "killed by signal 9"),
+    ],
+)
 def test_how_it_ended_is_told(shell, line, status, words):
     ended = shell(line)
     assert (ended.status, ended.cancelled, str(ended)) == (status, False, words)
@@ -67,25 +73,33 @@ def test_once_canceled_it_and_its_children_end(shell, tmp_path):
     os.mkfifo(fifo)
     started = threading.Event()
 
-    def watch(handle):                      # holds the read end until all writers are gone
+    def watch(handle):  # holds the read end until all writers are gone
         with open(fifo, "rb") as file:
             file.read(1)
             started.set()
             file.read()
             handle.append("everybody has gone")
+
     gone = []
     thread = threading.Thread(target=watch, args=(gone,))
     thread.start()
-    ended = shell(f"exec 3>{fifo}; echo x >&3; sleep 1000 & sleep 1000",
-                  cancelled=started.is_set, poll_seconds=0.01)
+    ended = shell(
+        f"exec 3>{fifo}; echo x >&3; sleep 1000 & sleep 1000",
+        cancelled=started.is_set,
+        poll_seconds=0.01,
+    )
     thread.join(30)
     assert ended.cancelled and ended.status == -15 and gone
 
 
 def test_what_does_not_listen_is_killed(shell, tmp_path):
     ready = tmp_path / "ready"
-    ended = shell(f"trap '' TERM; : > {ready}; while :; do sleep 1000; done",
-                  cancelled=ready.exists, poll_seconds=0.01, grace_seconds=0.05)
+    ended = shell(
+        f"trap '' TERM; : > {ready}; while :; do sleep 1000; done",
+        cancelled=ready.exists,
+        poll_seconds=0.01,
+        grace_seconds=0.05,
+    )
     assert (ended.status, ended.cancelled) == (-9, True)
 
 
@@ -101,21 +115,37 @@ def test_what_cannot_be_started_is_told(tmp_path):
 
 # -- what a program leaves behind ------------------------------------------------------------
 
-@pytest.mark.parametrize("child", [
-    "sleep 1000", "setsid sleep 1000", "setsid sleep 1000 >/dev/null 2>&1",
-    "setsid env -i sleep 1000", "env -i sleep 1000 >/dev/null 2>&1"])
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        "sleep 1000",
+        "setsid sleep 1000",
+        "setsid sleep 1000 >/dev/null 2>&1",
+        "setsid env -i sleep 1000",
+        "env -i sleep 1000 >/dev/null 2>&1",
+    ],
+)
 def test_what_a_failed_program_started_ends_with_it(shell, alive, child):
-    ended = shell(f"{alive.begin}; {child} & {alive.wait}; exit 3", {**PATH, "MARK": "a-run"},
-                  mark="MARK")
+    ended = shell(
+        f"{alive.begin}; {child} & {alive.wait}; exit 3", {**PATH, "MARK": "a-run"}, mark="MARK"
+    )
     assert ended.status == 3 and alive.over()
 
 
-@pytest.mark.parametrize("child", [
-    "setsid sh -c 'sleep 1000 & wait' >/dev/null 2>&1",
-    "setsid env -i sleep 1000 >/dev/null 2>&1"])
+@pytest.mark.parametrize(
+    "child",
+    [
+        "setsid sh -c 'sleep 1000 & wait' >/dev/null 2>&1",
+        "setsid env -i sleep 1000 >/dev/null 2>&1",
+    ],
+)
 def test_what_a_canceled_program_started_ends_with_it(shell, alive, child):
-    ended = shell(f"{alive.begin}; {child} & {alive.wait}; sleep 1000",
-                  cancelled=alive.begun, poll_seconds=0.01)
+    ended = shell(
+        f"{alive.begin}; {child} & {alive.wait}; sleep 1000",
+        cancelled=alive.begun,
+        poll_seconds=0.01,
+    )
     assert ended.cancelled and alive.over()
 
 
@@ -160,6 +190,7 @@ class _Alive:
 
 # -- output ----------------------------------------------------------------------------------
 
+
 def test_captured_output_comes_with_the_end():
     ended, output = process.run_captured(program("echo one; echo two >&2; exit 3"))
     assert (str(ended), output) == ("exit code 3", "one\ntwo\n")
@@ -172,8 +203,13 @@ def test_of_much_output_the_end_is_kept():
 
 def test_a_program_has_its_time():
     ended, output = process.run_captured(
-        program("trap '' TERM; echo begun; while :; do sleep 1000; done", seconds=0.1,
-                poll_seconds=0.01, grace_seconds=0.01))
+        program(
+            "trap '' TERM; echo begun; while :; do sleep 1000; done",
+            seconds=0.1,
+            poll_seconds=0.01,
+            grace_seconds=0.01,
+        )
+    )
     assert (str(ended), ended.status, output) == ("not done after 0.1 seconds", -9, "begun\n")
 
 

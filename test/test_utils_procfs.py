@@ -10,7 +10,7 @@ import pytest
 from ganeti.utils import procfs
 
 #: No process has a pid above the kernel's largest.
-NOBODY = 2 ** 30
+NOBODY = 2**30
 
 
 def test_the_name_of_a_process():
@@ -60,8 +60,9 @@ def test_open_files_are_seen(tmp_path):
         assert procfs.has_open(os.getpid(), str(path))
 
 
-@pytest.mark.parametrize("text, pid", [
-    ("12\n", 12), ("", 0), ("x", 0), ("-1", 0), ("1 2", 0), ("\xb2", 0), (None, 0)])
+@pytest.mark.parametrize(
+    "text, pid", [("12\n", 12), ("", 0), ("x", 0), ("-1", 0), ("1 2", 0), ("\xb2", 0), (None, 0)]
+)
 def test_a_pid_file_names_a_process_or_none(tmp_path, text, pid):
     if text is not None:
         (tmp_path / "pid").write_text(text, encoding="latin-1")

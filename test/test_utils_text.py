@@ -9,13 +9,16 @@ import pytest
 from ganeti.utils import text
 
 
-@pytest.mark.parametrize("names", [
-    ["node1", "node2", "node10"],
-    ["a", "a1", "a1b", "a1b2", "a1b10", "b"],
-    ["1", "2", "10", "x"],
-    ["a01", "a1", "a02", "a2"],
-    ["", "0", "00", "a"],
-])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["node1", "node2", "node10"],
+        ["a", "a1", "a1b", "a1b2", "a1b10", "b"],
+        ["1", "2", "10", "x"],
+        ["a01", "a1", "a02", "a2"],
+        ["", "0", "00", "a"],
+    ],
+)
 def test_names_come_in_the_order_of_their_numbers(names):
     assert text.nice_sorted(names[::-1]) == names
 
@@ -44,16 +47,23 @@ def raised_by(function, *arguments):
     raise AssertionError("nothing was raised")
 
 
-@pytest.mark.parametrize("err, words", [
-    (raised_by(open, "/nonexistent/file"), "/nonexistent/file: No such file or directory"),
-    (raised_by(open, b"/nonexistent/file"), "/nonexistent/file: No such file or directory"),
-    (raised_by(os.rename, "/nonexistent/a", "/b"),
-     "/nonexistent/a -> /b: No such file or directory"),
-    (OSError(errno.EADDRINUSE, "Address already in use"), "Address already in use"),
-    (socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
-     "Name or service not known"),
-    (TimeoutError("timed out"), "timed out"),
-    (OSError(), "OSError"),
-])
+@pytest.mark.parametrize(
+    "err, words",
+    [
+        (raised_by(open, "/nonexistent/file"), "/nonexistent/file: No such file or directory"),
+        (raised_by(open, b"/nonexistent/file"), "/nonexistent/file: No such file or directory"),
+        (
+            raised_by(os.rename, "/nonexistent/a", "/b"),
+            "/nonexistent/a -> /b: No such file or directory",
+        ),
+        (OSError(errno.EADDRINUSE, "Address already in use"), "Address already in use"),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "Name or service not known",
+        ),
+        (TimeoutError("timed out"), "timed out"),
+        (OSError(), "OSError"),
+    ],
+)
 def test_an_os_error_is_told_without_its_number(err, words):
     assert text.describe_os_error(err) == words

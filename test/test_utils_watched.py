@@ -13,7 +13,7 @@ class Watch:
     def __init__(self, path):
         self.path = path
         self.readings = 0
-        self.now = 10 ** 18
+        self.now = 10**18
         self.directory = WatchedDirectory(str(path), self.read, lambda: self.now)
 
     def read(self, names):

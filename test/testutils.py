@@ -16,8 +16,11 @@ from ganeti.store import Store
 
 CLUSTER = "cluster.example.com"
 #: This machine (its figures real but for what is given), and two simulated nodes.
-NODES = ("node1.example.com:16G:512G:8", "node2.example.com:8G:100G:4",
-         "node3.example.com:8G:100G:4")
+NODES = (
+    "node1.example.com:16G:512G:8",
+    "node2.example.com:8G:100G:4",
+    "node3.example.com:8G:100G:4",
+)
 
 _CERTIFICATE = "no certificate: tests that need one make it\n"
 
@@ -27,8 +30,9 @@ def make_paths(root: Path) -> Paths:
     return Paths.from_environment({"GANETI_ROOTDIR": str(root)})
 
 
-def make_cluster(root: Path, nodes: list[str] | tuple[str, ...] = NODES,
-                 **settings: object) -> tuple[Store, Config, Nodes]:
+def make_cluster(
+    root: Path, nodes: list[str] | tuple[str, ...] = NODES, **settings: object
+) -> tuple[Store, Config, Nodes]:
     """A new cluster below ``root``; close the store at the end.
 
     It gets no certificate, which would take longer than everything else.
@@ -37,19 +41,28 @@ def make_cluster(root: Path, nodes: list[str] | tuple[str, ...] = NODES,
     certificate = Path(paths.rapi_cert)
     certificate.parent.mkdir(parents=True, exist_ok=True)
     certificate.write_text(_CERTIFICATE)
-    bootstrap.create(paths, CLUSTER, [NodeSpec.parse(node) for node in nodes],
-                     Settings(**settings))  # type: ignore[arg-type]
+    specs = [NodeSpec.parse(node) for node in nodes]
+    bootstrap.create(paths, CLUSTER, specs, Settings(**settings))  # type: ignore[arg-type]
     store = Store.open(paths.master_db)
     config = Config(store, paths)
     return store, config, Nodes(config, paths)
 
 
-def make_instance(config: Config, name: str, node: str = "node1.example.com",
-                  **values: Any) -> Instance:
+def make_instance(
+    config: Config, name: str, node: str = "node1.example.com", **values: Any
+) -> Instance:
     """An instance of the configuration's shape, diskless unless told otherwise; not saved."""
-    return Instance(**{  # type: ignore[arg-type]
-        "uuid": str(uuid.uuid4()), "name": name, "primary_node": config.node(node).uuid,
-        "os": "noop", "hypervisor": "fake", "disk_template": "diskless", **values})
+    return Instance(
+        **{  # type: ignore[arg-type]
+            "uuid": str(uuid.uuid4()),
+            "name": name,
+            "primary_node": config.node(node).uuid,
+            "os": "noop",
+            "hypervisor": "fake",
+            "disk_template": "diskless",
+            **values,
+        }
+    )
 
 
 def save(config: Config, *values: ConfigObject) -> None:

@@ -45,22 +45,27 @@ class DaemonCluster:
     def __init__(self, root, nodes=(HOST, "node2.example.com:16384:512G:8"), tls=False):
         self.root = Path(root) / HOST
         self.paths = Paths.from_environment({"GANETI_ROOTDIR": str(self.root)})
-        self.environment = {**os.environ, "GANETI_ROOTDIR": str(self.root),
-                            "GANETI_HOSTNAME": HOST, "PYTHONFAULTHANDLER": "1"}
+        self.environment = {
+            **os.environ,
+            "GANETI_ROOTDIR": str(self.root),
+            "GANETI_HOSTNAME": HOST,
+            "PYTHONFAULTHANDLER": "1",
+        }
         self.tls = tls
         self.port = free_port()
         self.processes = {}
         options = [word for node in nodes for word in ("--node", node)]
         self.run("cluster", "init", *options, "cluster.example.com", check=True)
         Path(self.paths.users_files[0]).write_text(
-            "admin secret write\nreader secret read\nnobody secret\n")
+            "admin secret write\nreader secret read\nnobody secret\n"
+        )
         self.add_os("noop")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        with contextlib.ExitStack() as ends:        # one that does not end keeps no other
+        with contextlib.ExitStack() as ends:  # one that does not end keeps no other
             for name in ("masterd", "rapi"):
                 if name in self.processes:
                     ends.callback(self.stop, name)
@@ -70,9 +75,15 @@ class DaemonCluster:
 
     def run(self, module, *arguments, check=False):
         """Run a program to its end."""
-        done = subprocess.run(self.command(module, *arguments), env=self.environment, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        done = subprocess.run(
+            self.command(module, *arguments),
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+        )
         assert not check or done.returncode == 0, done.stdout
         return done
 
@@ -102,15 +113,22 @@ class DaemonCluster:
 
     def start_front(self, *options):
         ssl_options = [] if self.tls else ["--no-ssl"]
-        self._spawn("rapi", ["-b", "127.0.0.1", "-p", str(self.port), *ssl_options, *options],
-                    lambda: self._connects(
-                        lambda: socket.create_connection(("127.0.0.1", self.port), 5)))
+        self._spawn(
+            "rapi",
+            ["-b", "127.0.0.1", "-p", str(self.port), *ssl_options, *options],
+            lambda: self._connects(lambda: socket.create_connection(("127.0.0.1", self.port), 5)),
+        )
 
     def _spawn(self, module, options, answers):
         console = self.root / f"{module}-console.log"
         with open(console, "wb") as out:
-            child = subprocess.Popen(self.command(module, "-f", *options), env=self.environment,
-                                     stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            child = subprocess.Popen(
+                self.command(module, "-f", *options),
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
         self.processes[module] = child
         tick = threading.Event()
         for _ in range(int(PATIENCE / 0.02)):
@@ -154,7 +172,7 @@ class DaemonCluster:
         try:
             return child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGABRT)       # says where each of its threads is
+            child.send_signal(signal.SIGABRT)  # says where each of its threads is
             child.wait()
             console = (self.root / f"{name}-console.log").read_text(errors="replace")
             raise AssertionError(f"{name} did not end: {console[-20_000:]}") from None
@@ -172,8 +190,7 @@ class DaemonCluster:
     def request(self, method, path, body=None, user="admin", password="secret", headers=()):
         """One request through the API; errors are answers too."""
         scheme = "https" if self.tls else "http"
-        request = urllib.request.Request(f"{scheme}://localhost:{self.port}{path}",
-                                         method=method)
+        request = urllib.request.Request(f"{scheme}://localhost:{self.port}{path}", method=method)
         if body is not None:
             request.data = body if isinstance(body, bytes) else json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
@@ -183,8 +200,9 @@ class DaemonCluster:
         for name, value in headers:
             request.add_header(name, value)
         context = ssl.create_default_context(cafile=self.paths.rapi_cert) if self.tls else None
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
-                                             urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
             with opener.open(request, timeout=PATIENCE) as response:
                 return Answer(response)
@@ -207,8 +225,9 @@ class DaemonCluster:
         with contextlib.closing(self.luxi()) as client:
             values = None
             while values is None or values[0] not in ("success", "error", "canceled"):
-                values, _ = client.call(luxi.WaitForJobChange(job_id, ["status"], values, 10**9,
-                                                              PATIENCE / 2))
+                values, _ = client.call(
+                    luxi.WaitForJobChange(job_id, ["status"], values, 10**9, PATIENCE / 2)
+                )
         return self.get(f"/2/jobs/{job_id}").json
 
     def do(self, method, path, body=None):
@@ -219,6 +238,13 @@ class DaemonCluster:
 
     def create(self, name="web.example.com", **fields):
         """Create an instance; its job must succeed."""
-        body = {"__version__": 1, "mode": "create", "name": name, "os_type": "noop",
-                "disk_template": "file", "disks": [{"size": 1024}], "nics": [{}]}
+        body = {
+            "__version__": 1,
+            "mode": "create",
+            "name": name,
+            "os_type": "noop",
+            "disk_template": "file",
+            "disks": [{"size": 1024}],
+            "nics": [{}],
+        }
         return self.do("POST", "/2/instances", {**body, **fields})

@@ -16,8 +16,6 @@ import zlib
 from concurrent.futures import Future
 from pathlib import Path
 
-from testutils_rapi import JOB_ID, FakeUsers, settled
-
 from ganeti import errors, luxi, opcodes, qfilter, serializer
 from ganeti.http import access as access_log
 from ganeti.http import auth, head, hello, reader
@@ -31,14 +29,16 @@ from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import calls, luxid
 from ganeti.server.application import Application
+from testutils_rapi import JOB_ID, FakeUsers, settled
 
 HERE = Path(__file__).resolve().parent
 WIRE = HERE / "wire"
 FINDINGS = HERE / "fuzz"
 #: Limits that a short input can reach.
-SMALL = {head: {"MAX_LINE": 128, "MAX_TARGET": 84, "MAX_HEADER": 256, "MAX_FIELDS": 6},
-         reader: {"MAX_CHUNK_EXTENSION": 16, "MAX_CHUNK_LINE": 26, "MAX_CHUNKS": 4,
-                  "MAX_TRAILER": 64}}
+SMALL = {
+    head: {"MAX_LINE": 128, "MAX_TARGET": 84, "MAX_HEADER": 256, "MAX_FIELDS": 6},
+    reader: {"MAX_CHUNK_EXTENSION": 16, "MAX_CHUNK_LINE": 26, "MAX_CHUNKS": 4, "MAX_TRAILER": 64},
+}
 SMALL_BODY = 100
 #: Of a message of LUXI, where only its end is looked for.
 SMALL_MESSAGE = 64
@@ -49,7 +49,7 @@ def cuts(data):
     same ones for the same bytes."""
     yield [data]
     if len(data) <= 512:
-        yield [data[index:index + 1] for index in range(len(data))]
+        yield [data[index : index + 1] for index in range(len(data))]
     chance = random.Random(zlib.crc32(data))
     places = sorted(chance.randrange(len(data) + 1) for _ in range(3))
     yield [data[start:end] for start, end in zip([0, *places], [*places, len(data)])]
@@ -58,8 +58,9 @@ def cuts(data):
 @contextlib.contextmanager
 def small_limits():
     """The parser's limits, for a while."""
-    before = {module: {name: getattr(module, name) for name in limits}
-              for module, limits in SMALL.items()}
+    before = {
+        module: {name: getattr(module, name) for name in limits} for module, limits in SMALL.items()
+    }
     _set_limits(SMALL)
     try:
         yield
@@ -74,6 +75,7 @@ def _set_limits(limits):
 
 
 # -- requests -------------------------------------------------------------------------
+
 
 def parser(data):
     """A stream means the same wherever it is cut, by the real limits and by small ones."""
@@ -122,8 +124,11 @@ def _plainly(request):
     # In small letters a HEAD ends its connection.
     method = "head" if request.method == "HEAD" and not request.keep_alive else request.method
     lines = [f"{method} {request.target} HTTP/{request.version}"]
-    lines += [f"{name}: {value}" for name, value in request.headers
-              if name.lower() not in ("content-length", "transfer-encoding", "expect")]
+    lines += [
+        f"{name}: {value}"
+        for name, value in request.headers
+        if name.lower() not in ("content-length", "transfer-encoding", "expect")
+    ]
     # What came in chunks had a field for that.
     if request.body or "content-length" in request.headers:
         lines.append(f"Content-Length: {len(request.body)}")
@@ -131,10 +136,21 @@ def _plainly(request):
 
 
 def _meaning(request):
-    fields = [(name, value) for name, value in request.headers
-              if name.lower() not in ("content-length", "transfer-encoding", "expect")]
-    return (request.method, request.path, request.query, request.version, fields, request.body,
-            request.host, request.keep_alive)
+    fields = [
+        (name, value)
+        for name, value in request.headers
+        if name.lower() not in ("content-length", "transfer-encoding", "expect")
+    ]
+    return (
+        request.method,
+        request.path,
+        request.query,
+        request.version,
+        fields,
+        request.body,
+        request.host,
+        request.keep_alive,
+    )
 
 
 _CONNECTOR = Connector()
@@ -191,8 +207,9 @@ class _Mistakes(logging.Handler):
             self.found.append(record.exc_info[1])
 
 
-_APPLICATION = Application(_Master(), _Master(), FakeUsers(), make_id=lambda: "r1",
-                           cors=Cors(["https://page.example.com"]))
+_APPLICATION = Application(
+    _Master(), _Master(), FakeUsers(), make_id=lambda: "r1", cors=Cors(["https://page.example.com"])
+)
 _ADMIN = b"Authorization: Basic " + base64.b64encode(b"admin:secret")
 
 
@@ -206,8 +223,18 @@ def request(data):
     if not any(field.lower().startswith(b"authorization:") for field in fields):
         fields.append(_ADMIN)
     source = reader.RequestReader()
-    source.feed(b"\r\n".join([line + b" HTTP/1.1", b"Host: a", *fields,
-                              b"Content-Length: %d" % len(content), b"", content]))
+    source.feed(
+        b"\r\n".join(
+            [
+                line + b" HTTP/1.1",
+                b"Host: a",
+                *fields,
+                b"Content-Length: %d" % len(content),
+                b"",
+                content,
+            ]
+        )
+    )
     mistakes = _Mistakes()
     logging.getLogger().addHandler(mistakes)
     try:
@@ -226,8 +253,7 @@ def _check_answer(found, response):
     assert response.status in (200, 204, 304) or 400 <= response.status < 600, response.status
     answer = serialize(response, found)
     assert answer.startswith(b"HTTP/1.1 %d " % response.status)
-    fields = head.parse_fields(answer.partition(b"\r\n\r\n")[0].decode("latin-1").split(
-        "\r\n")[1:])
+    fields = head.parse_fields(answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:])
     if response.body and "content-encoding" not in fields:
         json.loads(response.body)
     if response.job_id is not None:
@@ -235,6 +261,7 @@ def _check_answer(found, response):
 
 
 # -- opcodes and users ----------------------------------------------------------------
+
 
 def opcode(data):
     """JSON is no opcode, and it is said why, or one that is the same after a journey."""
@@ -264,8 +291,11 @@ def users(data):
         str(err).encode("utf-8")
         return
     "".join(complaints).encode("utf-8")
-    last = {name: raw for raw in data.removeprefix(codecs.BOM_UTF8).split(b"\n")
-            for name in auth.named_users(raw)}
+    last = {
+        name: raw
+        for raw in data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        for name in auth.named_users(raw)
+    }
     assert entries.keys() <= last.keys()
     for name, entry in entries.items():
         line = last[name].decode("utf-8").strip()
@@ -278,19 +308,22 @@ def users(data):
 
 def _check_rights(rights, words):
     for right in rights.whole:
-        assert (words & {right, f"+{right}"} or any(
-            right in (VOCABULARY.role(word) or ()) for word in words)), (right, words)
+        assert words & {right, f"+{right}"} or any(
+            right in (VOCABULARY.role(word) or ()) for word in words
+        ), (right, words)
     for right in VOCABULARY.rights:
         if f"-{right}" in words:
             assert not rights.allow(right, "web1"), (right, words)
     for right, pattern in rights.given:
         assert words & {f"{right}:{pattern}", f"+{right}:{pattern}"}, (right, pattern, words)
     assert not rights.unsaid or all(word.startswith("expires=") for word in words), words
-    assert rights.expires is not None or not any(
-        word.startswith("expires=") for word in words), words
+    assert rights.expires is not None or not any(word.startswith("expires=") for word in words), (
+        words
+    )
 
 
 # -- LUXI -----------------------------------------------------------------------------
+
 
 def frame(data):
     """A stream of the master's socket has the same messages wherever it is cut; each is read
@@ -341,11 +374,19 @@ def first_bytes(data):
         assert all(name in data for name in found)
 
 
-TARGETS = {"parser": parser, "target": target, "request": request, "opcode": opcode, "users": users,
-           "frame": frame, "hello": first_bytes}
+TARGETS = {
+    "parser": parser,
+    "target": target,
+    "request": request,
+    "opcode": opcode,
+    "users": users,
+    "frame": frame,
+    "hello": first_bytes,
+}
 
 
 # -- what a fuzzer begins with ----------------------------------------------------------
+
 
 def _conversations():
     """``(method, target, body, [[LUXI method, args, result], ...])`` of recorded ones."""
@@ -367,21 +408,44 @@ def _parser_seeds():
 
 def _target_seeds():
     targets = {where for _, where, _, _ in _conversations()}
-    return sorted(targets | {uri.encode() for uri in (
-        "http://a/2/info?x=1", "/2/tags?tag=%C3%A4&tag=b+c", "/2/jobs/1%2F2", "*", "/%zz",
-        "/2/instances?bulk=1&start=5&num_rows=7", "//a", "/2/../version")})
+    return sorted(
+        targets
+        | {
+            uri.encode()
+            for uri in (
+                "http://a/2/info?x=1",
+                "/2/tags?tag=%C3%A4&tag=b+c",
+                "/2/jobs/1%2F2",
+                "*",
+                "/%zz",
+                "/2/instances?bulk=1&start=5&num_rows=7",
+                "//a",
+                "/2/../version",
+            )
+        }
+    )
 
 
 def _request_seeds():
-    found = {method + b" " + where + b"\n\n" + content
-             for method, where, content, _ in _conversations()}
-    return sorted(found | {text.encode() for text in (
-        'PUT /2/tags?tag=a\nIdempotency-Key: "a;b"; c=d\nX-Request-Id: mine:7',
-        'GET /2/info\nIf-None-Match: W/"a", "b"\nAccept-Encoding: gzip;q=0.5, *;q=0',
-        "OPTIONS /2/tags\nOrigin: https://page.example.com\nAccess-Control-Request-Method: PUT\n"
-        "Access-Control-Request-Headers: authorization,content-type",
-        "HEAD /2/instances?bulk=1\nAuthorization: Basic cmVhZGVyOnNlY3JldA==",
-        "POST /2/instances\nContent-Type: application/json; charset=utf-8\n\n{\"a\":[1,null]}")})
+    found = {
+        method + b" " + where + b"\n\n" + content for method, where, content, _ in _conversations()
+    }
+    return sorted(
+        found
+        | {
+            text.encode()
+            for text in (
+                'PUT /2/tags?tag=a\nIdempotency-Key: "a;b"; c=d\nX-Request-Id: mine:7',
+                'GET /2/info\nIf-None-Match: W/"a", "b"\nAccept-Encoding: gzip;q=0.5, *;q=0',
+                "OPTIONS /2/tags\nOrigin: https://page.example.com\n"
+                "Access-Control-Request-Method: PUT\n"
+                "Access-Control-Request-Headers: authorization,content-type",
+                "HEAD /2/instances?bulk=1\nAuthorization: Basic cmVhZGVyOnNlY3JldA==",
+                "POST /2/instances\nContent-Type: application/json; charset=utf-8\n\n"
+                '{"a":[1,null]}',
+            )
+        }
+    )
 
 
 def _ops():
@@ -392,8 +456,15 @@ def _ops():
 
 
 def _opcode_seeds():
-    delay = {"OP_ID": "OP_TEST_DELAY", "duration": 1.5, "depends": [["3", ["success"]], [-1, []]],
-             "priority": -10, "reason": [["a", "b", 1]], "comment": "c", "dry_run": True}
+    delay = {
+        "OP_ID": "OP_TEST_DELAY",
+        "duration": 1.5,
+        "depends": [["3", ["success"]], [-1, []]],
+        "priority": -10,
+        "reason": [["a", "b", 1]],
+        "comment": "c",
+        "dry_run": True,
+    }
     smile = {"OP_ID": "OP_TAGS_SET", "kind": "instance", "name": "a", "tags": ["\U0001f600"]}
     return sorted({json.dumps(op).encode() for op in (*_ops(), delay, smile)})
 
@@ -401,23 +472,33 @@ def _opcode_seeds():
 def _users_seeds():
     every = ",".join(sorted(VOCABULARY.rights))
     roles = ",".join(sorted(VOCABULARY.roles or ()))
-    return [text.encode() for text in (
-        "# comment\nadmin secret write\nreader {ha1}0123456789abcdef0123456789abcdef read\n",
-        f"a b {every}\n", f"a b {roles}\n", "a b @readonly,+jobs.cancel,-cluster.info\n",
-        "a b instances.startup:web*,-instances.startup:web?,expires=2027-01-31\n",
-        "a {cleartext}b\na {HA1}0123456789abcdef0123456789abcdef @admin\n",
-        "a {scrypt}15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAA\na {pbkdf2-sha256}1000$AAAA$AAAA\n",
-        "a b write\na\nj\xf6 b read\nj\x01\xf6 b\n\0a b\n# \x7f\nc {cleartext}\nc b all\n")]
+    return [
+        text.encode()
+        for text in (
+            "# comment\nadmin secret write\nreader {ha1}0123456789abcdef0123456789abcdef read\n",
+            f"a b {every}\n",
+            f"a b {roles}\n",
+            "a b @readonly,+jobs.cancel,-cluster.info\n",
+            "a b instances.startup:web*,-instances.startup:web?,expires=2027-01-31\n",
+            "a {cleartext}b\na {HA1}0123456789abcdef0123456789abcdef @admin\n",
+            "a {scrypt}15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAA\na {pbkdf2-sha256}1000$AAAA$AAAA\n",
+            "a b write\na\nj\xf6 b read\nj\x01\xf6 b\n\0a b\n# \x7f\nc {cleartext}\nc b all\n",
+        )
+    ]
 
 
 def _frame_seeds():
-    found = {b"\x03", b'{"success":false,"result":["OpPrereqError",["no","unknown_entity"]]}\x03',
-             b'{"success":true,"result":1,"idempotency":"stored","version":3000000}\x03'}
+    found = {
+        b"\x03",
+        b'{"success":false,"result":["OpPrereqError",["no","unknown_entity"]]}\x03',
+        b'{"success":true,"result":1,"idempotency":"stored","version":3000000}\x03',
+    }
     for _, _, _, exchanges in _conversations():
         for method, args, result in exchanges:
             context = {"user": "a", "request_id": "b", "idempotency_key": "c"}
-            found.add(json.dumps({"method": method, "args": args, "context": context}).encode()
-                      + b"\x03")
+            found.add(
+                json.dumps({"method": method, "args": args, "context": context}).encode() + b"\x03"
+            )
             found.add(json.dumps({"success": True, "result": result}).encode() + b"\x03")
     return sorted(found)
 
@@ -435,20 +516,45 @@ def _hello_seeds():
     return found
 
 
-_SEEDS = {"parser": _parser_seeds, "target": _target_seeds, "request": _request_seeds,
-          "opcode": _opcode_seeds, "users": _users_seeds, "frame": _frame_seeds,
-          "hello": _hello_seeds}
+_SEEDS = {
+    "parser": _parser_seeds,
+    "target": _target_seeds,
+    "request": _request_seeds,
+    "opcode": _opcode_seeds,
+    "users": _users_seeds,
+    "frame": _frame_seeds,
+    "hello": _hello_seeds,
+}
 
 
 def words(name):
     """Words that a fuzzer would hardly hit on."""
     if name == "users":
-        return sorted({*VOCABULARY.rights, *(VOCABULARY.roles or ()), "expires=", "{ha1}",
-                       "{scrypt}", "{pbkdf2-sha256}", "{cleartext}"})
+        return sorted(
+            {
+                *VOCABULARY.rights,
+                *(VOCABULARY.roles or ()),
+                "expires=",
+                "{ha1}",
+                "{scrypt}",
+                "{pbkdf2-sha256}",
+                "{cleartext}",
+            }
+        )
     if name == "frame":
         return sorted([*luxi.CALLS, "success", "result", "method", "args", "context"])
     if name in ("opcode", "request"):
         fields = {field for op in opcodes.BY_ID.values() for field in op.CHECKS}
         return sorted({"\\ud800", "1e999", *opcodes.BY_ID, *fields})
-    return ["Content-Length: ", "Transfer-Encoding: chunked", "Expect: 100-continue", "\r\n",
-            " HTTP/1.1", "Host: a", "Connection: close", "http://", "%2F", "0\r\n\r\n"]
+    return [
+        "Content-Length: ",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "\r\n",
+        " HTTP/1.1",
+        "Host: a",
+        "Connection: close",
+        "http://",
+        "%2F",
+        "0\r\n\r\n",
+    ]

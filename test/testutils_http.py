@@ -23,10 +23,30 @@ def certificate(name="localhost"):
     """Path of a PEM file with a new certificate and its key, for this test run."""
     folder = _folder()
     cert, key, both = (f"{folder}/{name}.{kind}" for kind in ("crt", "key", "pem"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                    f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        ],
+        check=True,
+        capture_output=True,
+    )
     with open(both, "wb") as file:
         for path in (key, cert):
             with open(path, "rb") as part:
@@ -56,8 +76,12 @@ class Clock:
 def echo(request):
     """A handler that tells what it was asked."""
     text = json.dumps([request.method, request.path, request.body.decode()])
-    return Response(200, text.encode(), [("Content-Type", "application/json")],
-                    user=request.headers.get("Authorization", ""))
+    return Response(
+        200,
+        text.encode(),
+        [("Content-Type", "application/json")],
+        user=request.headers.get("Authorization", ""),
+    )
 
 
 class Running:
@@ -68,9 +92,15 @@ class Running:
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = listener.getsockname()
         self._accesses = queue.SimpleQueue()
-        self.server = Server([listener], handler, loop=Loop(self.clock),
-                             access_log=self._accesses.put, wall_clock=lambda: 0.0,
-                             server_name="Ganeti-RAPI/test", **options)
+        self.server = Server(
+            [listener],
+            handler,
+            loop=Loop(self.clock),
+            access_log=self._accesses.put,
+            wall_clock=lambda: 0.0,
+            server_name="Ganeti-RAPI/test",
+            **options,
+        )
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
@@ -142,15 +172,16 @@ class Client:
     def request(self, path="/", method="GET", fields="", body=b""):
         """Send a request."""
         length = f"Content-Length: {len(body)}\r\n" if body else ""
-        return self.send(f"{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}{length}\r\n".encode()
-                         + body)
+        return self.send(
+            f"{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}{length}\r\n".encode() + body
+        )
 
     def answer(self, method="GET"):
         """Status, headers (names in small letters) and body of the next answer."""
         line = self.file.readline().decode()
         assert line.startswith("HTTP/1.1 "), f"no answer but {line!r}"
         headers = {}
-        while (field := self.file.readline().decode().rstrip("\r\n")):
+        while field := self.file.readline().decode().rstrip("\r\n"):
             name, _, value = field.partition(": ")
             headers[name.lower()] = value
         length = 0 if method == "HEAD" else int(headers.get("content-length", "0"))
@@ -200,25 +231,70 @@ class Authority:
         self.folder, self.name = folder, name
         self._lists = 0
         self.cert, self.key = folder / f"{name}.crt", folder / f"{name}.key"
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", self.key,
-                # Python 3.13 insists on the one, OpenSSL for lists on the other.
-                "-out", self.cert, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            self.key,
+            # Python 3.13 insists on the one, OpenSSL for lists on the other.
+            "-out",
+            self.cert,
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        )
 
     def sign(self, subject, *more):
         """A certificate and its key, in one file."""
         stem = self._request(subject)
-        openssl("x509", "-req", "-in", f"{stem}.csr", "-CA", self.cert, "-CAkey", self.key,
-                "-days", "2", "-out", f"{stem}.pem", *more)
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{stem}.csr",
+            "-CA",
+            self.cert,
+            "-CAkey",
+            self.key,
+            "-days",
+            "2",
+            "-out",
+            f"{stem}.pem",
+            *more,
+        )
         return self._with_key(stem)
 
     def sign_expired(self, subject):
         """A certificate whose time is over, and its key, in one file."""
         stem = self._request(subject)
         # `openssl x509` of 3.0 has no option for the day, and that of 3.5 takes no -days -1.
-        openssl("ca", "-config", self._config(), "-batch", "-notext", "-in", f"{stem}.csr",
-                "-cert", self.cert, "-keyfile", self.key, "-startdate", "20250101000000Z",
-                "-enddate", "20250102000000Z", "-out", f"{stem}.pem")
+        openssl(
+            "ca",
+            "-config",
+            self._config(),
+            "-batch",
+            "-notext",
+            "-in",
+            f"{stem}.csr",
+            "-cert",
+            self.cert,
+            "-keyfile",
+            self.key,
+            "-startdate",
+            "20250101000000Z",
+            "-enddate",
+            "20250102000000Z",
+            "-out",
+            f"{stem}.pem",
+        )
         return self._with_key(stem)
 
     def crl(self, *revoked, begins="20250101000000Z", ends="20990101000000Z"):
@@ -229,27 +305,64 @@ class Authority:
         index.unlink(missing_ok=True)
         config = self._config()
         for certificate_file in revoked:
-            openssl("ca", "-config", config, "-cert", self.cert, "-keyfile", self.key,
-                    "-revoke", certificate_file)
-        openssl("ca", "-config", config, "-cert", self.cert, "-keyfile", self.key, "-gencrl",
-                "-crl_lastupdate", begins, "-crl_nextupdate", ends, "-out", path)
+            openssl(
+                "ca",
+                "-config",
+                config,
+                "-cert",
+                self.cert,
+                "-keyfile",
+                self.key,
+                "-revoke",
+                certificate_file,
+            )
+        openssl(
+            "ca",
+            "-config",
+            config,
+            "-cert",
+            self.cert,
+            "-keyfile",
+            self.key,
+            "-gencrl",
+            "-crl_lastupdate",
+            begins,
+            "-crl_nextupdate",
+            ends,
+            "-out",
+            path,
+        )
         return str(path)
 
     def _config(self):
         """What `openssl ca` needs; returns the path."""
         config = self.folder / f"{self.name}.cnf"
-        config.write_text(f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
-                          f"new_certs_dir = {self.folder}\ndefault_md = sha256\npolicy = p\n"
-                          "rand_serial = yes\n"
-                          "[p]\ncommonName = supplied\n")
+        config.write_text(
+            f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
+            f"new_certs_dir = {self.folder}\ndefault_md = sha256\npolicy = p\n"
+            "rand_serial = yes\n"
+            "[p]\ncommonName = supplied\n"
+        )
         (self.folder / "index").touch()
         return config
 
     def _request(self, subject):
         """The path of a new key and a request for its certificate, but for .key and .csr."""
         stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-subj", subject, "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            subject,
+            "-keyout",
+            f"{stem}.key",
+            "-out",
+            f"{stem}.csr",
+        )
         return stem
 
     def _with_key(self, stem):

@@ -51,8 +51,18 @@ class PlannedTask:
 
     def waiting_for(self):
         state = self.executor.locks.waits_for(self.owner)
-        return [] if state is None else [{"kind": "lock", "name": state.name, "mode": state.mode,
-                                          "jobs": [int(owner[4:]) for owner in state.blockers]}]
+        return (
+            []
+            if state is None
+            else [
+                {
+                    "kind": "lock",
+                    "name": state.name,
+                    "mode": state.mode,
+                    "jobs": [int(owner[4:]) for owner in state.blockers],
+                }
+            ]
+        )
 
     def set_rank(self, rank):
         self.executor.locks.change_rank(self.owner, rank)
@@ -110,9 +120,15 @@ class QueueScene:
 
     def open(self):
         self.locks = LockManager()
-        self.queue = JobQueue(self.store, self, workers=self.workers, clock=lambda: self.now,
-                              monotonic=lambda: self.uptime,
-                              rerun_safe=self.rerun_safe, max_live=self.max_live)
+        self.queue = JobQueue(
+            self.store,
+            self,
+            workers=self.workers,
+            clock=lambda: self.now,
+            monotonic=lambda: self.uptime,
+            rerun_safe=self.rerun_safe,
+            max_live=self.max_live,
+        )
         self.dead = [op for _, op in self.queue.recover()]
 
     def rerun_safe(self, opcode):
@@ -120,6 +136,7 @@ class QueueScene:
 
     def refuse(self, times):
         """Have the disk refuse the next changes."""
+
         def full(connection):
             raise sqlite3.OperationalError("disk full")
 
@@ -131,6 +148,7 @@ class QueueScene:
                 self.store.enqueue(change, done)
             else:
                 real(full, done)
+
         real = self.store.enqueue
         self.store.enqueue = enqueue
 

@@ -10,13 +10,12 @@ import shutil
 import threading
 import time
 
-from testutils_promises import WORKERS
-
 from ganeti import errors
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.task import Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
 from ganeti.store import Store
+from testutils_promises import WORKERS
 
 #: Seconds after which something that did not happen has failed.
 PATIENCE = 30
@@ -42,8 +41,11 @@ class Work:
     def acquire(self, ready):
         with self.mutex:
             return not self.released and self.life.locks.request(
-                self.owner, [exclusive(Level.INSTANCE, name) for name in self.locks],
-                self.rank, ready)
+                self.owner,
+                [exclusive(Level.INSTANCE, name) for name in self.locks],
+                self.rank,
+                ready,
+            )
 
     def release(self):
         with self.mutex:
@@ -68,8 +70,9 @@ class Work:
             with life.gate:
                 life.note("begins", self.job_id, self.index)
                 life.standing.add(self.job_id)
-                life.gate.wait_for(lambda: life.open or self.job_id not in life.standing
-                                   or run.cancelled())
+                life.gate.wait_for(
+                    lambda: life.open or self.job_id not in life.standing or run.cancelled()
+                )
                 life.standing.discard(self.job_id)
                 life.note("ends", self.job_id, not run.cancelled())
             run.stop_if_cancelled()
@@ -90,8 +93,14 @@ class Life:
         self.open = self.killed = False
         self.locks = LockManager()
         self.store = Store.open(path)
-        self.queue = JobQueue(self.store, self, workers=WORKERS, clock=clock,
-                              monotonic=monotonic, rerun_safe=lambda op: ":safe:" in op.comment)
+        self.queue = JobQueue(
+            self.store,
+            self,
+            workers=WORKERS,
+            clock=clock,
+            monotonic=monotonic,
+            rerun_safe=lambda op: ":safe:" in op.comment,
+        )
         self.dead = {job_id for job_id, _ in self.queue.recover()}
         self.queue.start()
 
@@ -153,17 +162,24 @@ class Life:
 
     def lock_owners(self):
         """Ids of the jobs that hold a lock, by its name."""
-        return {state.name.partition("/")[2]: {int(owner.removeprefix("job/"))
-                                               for owner in state.owners}
-                for state in self.locks.states()}
+        return {
+            state.name.partition("/")[2]: {
+                int(owner.removeprefix("job/")) for owner in state.owners
+            }
+            for state in self.locks.states()
+        }
 
     def waiting(self):
         """What each waiting job waits for: ``lock``, ``limit`` or ``job``."""
-        return {job.id: reasons[0]["kind"] for job in self.queue.jobs()
-                if not job.final and (reasons := self.queue.waiting_for(job.id))}
+        return {
+            job.id: reasons[0]["kind"]
+            for job in self.queue.jobs()
+            if not job.final and (reasons := self.queue.waiting_for(job.id))
+        }
 
     def kill(self, path, answers):
         """Copy the database as it is now; which of these futures clients had heard of."""
+
         def copy(_):
             with self.gate:
                 self.killed = True
@@ -172,6 +188,7 @@ class Life:
                 if os.path.exists(self.path + end):
                     shutil.copyfile(self.path + end, path + end)
             return heard
+
         heard = self.store.write(copy).result(PATIENCE)
         self.bury()
         return heard

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import testutils
-
 from ganeti import errors, locking, objects, opcodes
 from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import Environment, big_lock
@@ -25,7 +24,7 @@ MASTER, NODE2, NODE3 = (f"node{number}.example.com" for number in (1, 2, 3))
 WEB = "web.example.com"
 
 #: An OS whose create script appends to a file and does what the test tells it.
-SCRIPT = "#!/bin/sh\necho \"$INSTANCE_NAME $INSTANCE_REINSTALL\" >> runs\n. ./more\n"
+SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more\n'
 
 
 class Run(JobRun):
@@ -61,7 +60,8 @@ class LUTestCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.root)
         self.paths = testutils.make_paths(Path(self.root))
         self.store, self.config, nodes = testutils.make_cluster(
-            Path(self.root), NODES, enabled_disk_templates=["diskless", "file", "plain", "drbd"])
+            Path(self.root), NODES, enabled_disk_templates=["diskless", "file", "plain", "drbd"]
+        )
         self.addCleanup(self.store.close)
         self.addCleanup(self.config.ssconf.flush)
         self.os_dir = self.make_os("noop")
@@ -72,13 +72,25 @@ class LUTestCase(unittest.TestCase):
 
     # -- the scene ---------------------------------------------------------------
 
-    def make_os(self, name: str, *, variants: str = "", parameters: str = "",
-                verify: str = "", version: int = 20) -> str:
+    def make_os(
+        self,
+        name: str,
+        *,
+        variants: str = "",
+        parameters: str = "",
+        verify: str = "",
+        version: int = 20,
+    ) -> str:
         """An OS definition whose create script can be told more with ``os_does``."""
         folder = f"{self.paths.os_search_path[0]}/{name}"
         os.makedirs(folder)
-        files = {"ganeti_api_version": f"{version}\n", "parameters.list": parameters,
-                 "variants.list": variants, "more": "", "create": SCRIPT}
+        files = {
+            "ganeti_api_version": f"{version}\n",
+            "parameters.list": parameters,
+            "variants.list": variants,
+            "more": "",
+            "create": SCRIPT,
+        }
         files |= {script: "#!/bin/sh\n" for script in ("import", "export", "rename")}
         files["verify"] = f"#!/bin/sh\n{verify}\n"
         for file, text in files.items():
@@ -94,8 +106,10 @@ class LUTestCase(unittest.TestCase):
 
     def os_runs(self, folder: str = "") -> list[str]:
         """Instances that the create script ran for, with 1 behind the name at a reinstall."""
-        with contextlib.suppress(FileNotFoundError), \
-                open(f"{folder or self.os_dir}/runs", encoding="ascii") as file:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(f"{folder or self.os_dir}/runs", encoding="ascii") as file,
+        ):
             return [line.strip() for line in file]
         return []
 
@@ -115,10 +129,19 @@ class LUTestCase(unittest.TestCase):
 
     def create_op(self, name: str = WEB, **values: Any) -> opcodes.OpInstanceCreate:
         """The opcode for it."""
-        return opcodes.OpInstanceCreate(**{
-            "instance_name": name, "mode": "create", "disks": [], "nics": [{}],
-            "disk_template": "diskless", "os_type": "noop", "pnode": MASTER, "start": False,
-            **values})
+        return opcodes.OpInstanceCreate(
+            **{
+                "instance_name": name,
+                "mode": "create",
+                "disks": [],
+                "nics": [{}],
+                "disk_template": "diskless",
+                "os_type": "noop",
+                "pnode": MASTER,
+                "start": False,
+                **values,
+            }
+        )
 
     def instance(self, name: str = WEB) -> objects.Instance:
         """As it is now."""
@@ -135,13 +158,15 @@ class LUTestCase(unittest.TestCase):
     def files(self) -> list[str]:
         """Disk files of this machine, below the storage directory."""
         base = self.paths.file_storage_dir
-        return sorted(os.path.relpath(f"{folder}/{name}", base)
-                      for folder, _, found in os.walk(base) for name in found)
+        return sorted(
+            os.path.relpath(f"{folder}/{name}", base)
+            for folder, _, found in os.walk(base)
+            for name in found
+        )
 
     # -- running an opcode -----------------------------------------------------------
 
-    def run_op(self, op: opcodes.OpCode, before: Callable[[Run], object] = lambda run: None
-               ) -> Any:
+    def run_op(self, op: opcodes.OpCode, before: Callable[[Run], object] = lambda run: None) -> Any:
         """Carry an opcode out as the master does; its result, or the error raised.
 
         ``self.run_`` is the run, ``self.effective`` the opcode as the job would

@@ -3,14 +3,13 @@
 import contextlib
 import threading
 
-from testutils import NODES, make_cluster, make_paths
-
 from ganeti import locking, luxi, mcpu
 from ganeti.cmdlib.base import Environment
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid
 from ganeti.utils.loop import Loop
+from testutils import NODES, make_cluster, make_paths
 
 PATIENCE = 30
 
@@ -23,13 +22,15 @@ class MasterScene:
         self.store, self.config, nodes = make_cluster(root, nodes, **settings)
         locks = locking.LockManager()
         environment = Environment(self.config, nodes)
-        self.queue = JobQueue(self.store, executor(mcpu.Processor(environment, locks)),
-                              rerun_safe=mcpu.rerun_safe)
+        self.queue = JobQueue(
+            self.store, executor(mcpu.Processor(environment, locks)), rerun_safe=mcpu.rerun_safe
+        )
         self.queue.start()
         self.master = calls.Master(Sources(self.config, nodes, self.queue, locks), self.queue)
         self.loop = Loop()
-        self.server = luxid.LuxiServer(luxid.listen(self.paths.query_socket), self.master,
-                                       self.loop)
+        self.server = luxid.LuxiServer(
+            luxid.listen(self.paths.query_socket), self.master, self.loop
+        )
         self.thread = threading.Thread(target=self.server.serve, daemon=True)
         self.thread.start()
 

@@ -13,24 +13,46 @@ import tempfile
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from testutils_life import PATIENCE, Life
-from testutils_promises import Model, Promise, Step
 
 from ganeti import errors, luxi, opcodes
 from ganeti.store import Store
+from testutils_life import PATIENCE, Life
+from testutils_promises import Model, Promise, Step
 
 picks = st.integers(0, 99)
-steps = st.lists(st.builds(Step, st.sampled_from(["ok", "ok", "ok", "fail", "safe", "stubborn"]),
-                           st.sampled_from(["a", "a", "b", "ab", "", ""])), min_size=1, max_size=2)
+steps = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(["ok", "ok", "ok", "fail", "safe", "stubborn"]),
+        st.sampled_from(["a", "a", "b", "ab", "", ""]),
+    ),
+    min_size=1,
+    max_size=2,
+)
 #: (how many ids back, statuses); 0 is the job itself, which it cannot wait for.
-depends = st.one_of(st.just([]), st.just([]), st.lists(st.tuples(
-    st.sampled_from([1, 2, 3, 5, 8, 0]),
-    st.sampled_from([(), (), ("success",), ("error", "canceled")])), min_size=1, max_size=2))
+depends = st.one_of(
+    st.just([]),
+    st.just([]),
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2, 3, 5, 8, 0]),
+            st.sampled_from([(), (), ("success",), ("error", "canceled")]),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+)
 jobs = st.tuples(steps, depends, st.sampled_from([0, 0, -10, 10]))
 #: What clients do in the moment in which the master is killed.
-actions = st.lists(st.one_of(
-    st.tuples(st.just("submit"), jobs), st.tuples(st.just("cancel"), picks),
-    st.tuples(st.just("archive"), picks), st.tuples(st.just("let through"), picks)), max_size=4)
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), jobs),
+        st.tuples(st.just("cancel"), picks),
+        st.tuples(st.just("archive"), picks),
+        st.tuples(st.just("let through"), picks),
+    ),
+    max_size=4,
+)
 
 
 def fast_folder():
@@ -48,8 +70,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.marks = itertools.count(1)
         self.wall, self.mono = 1_600_000_000.0, 5000.0
         self.model = Model()
-        self.keys = []                      # (context, job id)
-        self.whole = False                  # did the last step come to its end?
+        self.keys = []  # (context, job id)
+        self.whole = False  # did the last step come to its end?
         self.steps = 0
         path = next(self.paths)
         Store.create(path).close()
@@ -93,26 +115,43 @@ class QueueMachine(RuleBasedStateMachine):
     def plan(self, number, job):
         """The promise that is job ``number``, and its opcodes."""
         its_steps, its_depends, priority = job
-        promise = Promise(next(self.marks), tuple(its_steps), tuple(
-            (max(0, number - back), wanted) for back, wanted in its_depends), priority, self.mono)
-        wire = [[-back if 0 < back < number else max(0, number - back), list(wanted)]
-                for back, wanted in its_depends]
-        return promise, [opcodes.OpTestDelay(
-            duration=1.0, comment=comment, priority=priority,
-            depends=wire if wire and not index else None)
-            for index, comment in enumerate(promise.comments)]
+        promise = Promise(
+            next(self.marks),
+            tuple(its_steps),
+            tuple((max(0, number - back), wanted) for back, wanted in its_depends),
+            priority,
+            self.mono,
+        )
+        wire = [
+            [-back if 0 < back < number else max(0, number - back), list(wanted)]
+            for back, wanted in its_depends
+        ]
+        return promise, [
+            opcodes.OpTestDelay(
+                duration=1.0,
+                comment=comment,
+                priority=priority,
+                depends=wire if wire and not index else None,
+            )
+            for index, comment in enumerate(promise.comments)
+        ]
 
     def context(self, promise):
-        return luxi.Context(user="admin", idempotency_key=f"key {promise.mark}",
-                            request_digest=f"digest {promise.mark}")
+        return luxi.Context(
+            user="admin",
+            idempotency_key=f"key {promise.mark}",
+            request_digest=f"digest {promise.mark}",
+        )
 
     @rule(chosen=st.lists(jobs, min_size=1, max_size=6), later=st.sampled_from([0, 0, 700, 3000]))
     def submit(self, chosen, later):
         with self.step():
             self.mono += later
             self.wall += later
-            plans = [self.plan(number, job)
-                     for number, job in enumerate(chosen, len(self.model.jobs) + 1)]
+            plans = [
+                self.plan(number, job)
+                for number, job in enumerate(chosen, len(self.model.jobs) + 1)
+            ]
             ids = self.life.queue.submit([ops for _, ops in plans]).result(PATIENCE)
             self.model.accept(ids, [promise for promise, _ in plans])
 
@@ -138,8 +177,12 @@ class QueueMachine(RuleBasedStateMachine):
                 return
             context, number = self.keys[pick % len(self.keys)]
             digest = "another" if other else context.request_digest
-            answer = self.life.queue.submit([[opcodes.OpTestDelay(duration=1.0)]], luxi.Context(
-                user="admin", idempotency_key=context.idempotency_key, request_digest=digest))
+            answer = self.life.queue.submit(
+                [[opcodes.OpTestDelay(duration=1.0)]],
+                luxi.Context(
+                    user="admin", idempotency_key=context.idempotency_key, request_digest=digest
+                ),
+            )
             if other:
                 assert isinstance(answer.exception(PATIENCE), errors.IdempotencyConflict)
             else:
@@ -152,8 +195,11 @@ class QueueMachine(RuleBasedStateMachine):
             job = self.model.jobs.get(number)
             answer = self.life.queue.cancel(number).result(PATIENCE)
             works = number in self.model.working
-            possible = job is not None and job.final is None and not (
-                works and self.model.working[number].word == "stubborn")
+            possible = (
+                job is not None
+                and job.final is None
+                and not (works and self.model.working[number].word == "stubborn")
+            )
             assert answer[0] == possible, answer
             self.note_cancel(number, answer)
             if possible:
@@ -198,11 +244,15 @@ class QueueMachine(RuleBasedStateMachine):
                 job.archived, done = True, done - 1
             assert (done, left) == (0, 0)
             for number, job in self.model.jobs.items():
-                if job.final and (age < 0 or job.final_since >= self.since
-                                  and self.mono - job.final_since >= age + 2):
+                if job.final and (
+                    age < 0
+                    or job.final_since >= self.since
+                    and self.mono - job.final_since >= age + 2
+                ):
                     assert job.archived, f"{number} is late"
             assert [job.id for job in self.life.queue.jobs()] == [
-                number for number, job in self.model.jobs.items() if not job.archived]
+                number for number, job in self.model.jobs.items() if not job.archived
+            ]
 
     # -- work and time --------------------------------------------------------------------
 
@@ -214,8 +264,10 @@ class QueueMachine(RuleBasedStateMachine):
                 if standing:
                     self.life.let_through(standing[pick % len(standing)])
 
-    @rule(seconds=st.sampled_from([0.4, 59.5, 900, 3000]),
-          jump=st.sampled_from([0, 0, -86400, 86400, 3e8, -1e9]))
+    @rule(
+        seconds=st.sampled_from([0.4, 59.5, 900, 3000]),
+        jump=st.sampled_from([0, 0, -86400, 86400, 3e8, -1e9]),
+    )
     def let_time_pass(self, seconds, jump):
         with self.step():
             self.mono += seconds
@@ -274,7 +326,7 @@ class QueueMachine(RuleBasedStateMachine):
                 elif told is not None:
                     self.note_cancel(about, told)
                 else:
-                    job.to_cancel = True        # perhaps
+                    job.to_cancel = True  # perhaps
         self.model.look(shown, self.mono)
         self.tell(old, in_order=False)
         assert self.life.dead <= old.entered, f"{self.life.dead} had not all begun"

@@ -33,14 +33,14 @@ class Promise:
     steps: tuple[Step, ...]
     depends: tuple[tuple[int, tuple[str, ...]], ...]
     priority: int
-    since: float                        # accepted, or taken up by this master
-    begun: int = 0                      # of its steps
+    since: float  # accepted, or taken up by this master
+    begun: int = 0  # of its steps
     ended: int = 0
-    canceled: bool = False              # a client was told that it is
-    to_cancel: bool = False             # a client was told that it will be
-    died: bool = False                  # with a master, which may have given it up
+    canceled: bool = False  # a client was told that it is
+    to_cancel: bool = False  # a client was told that it will be
+    died: bool = False  # with a master, which may have given it up
     archived: bool = False
-    successes: int = 0                  # steps that are shown as such
+    successes: int = 0  # steps that are shown as such
     final: str | None = None
     final_since: float = 0.0
 
@@ -52,22 +52,23 @@ class Promise:
     @property
     def comments(self):
         """What its opcodes say: enough to know it again, and what to do."""
-        return [f"{self.mark}:{index}:{step.word}:{step.locks}"
-                for index, step in enumerate(self.steps)]
+        return [
+            f"{self.mark}:{index}:{step.word}:{step.locks}" for index, step in enumerate(self.steps)
+        ]
 
     @property
     def safe(self):
         """May everything that began be run again?"""
-        return all(step.word == "safe" for step in self.steps[:self.begun])
+        return all(step.word == "safe" for step in self.steps[: self.begun])
 
 
 class Model:
     """All jobs that were accepted; ``look``, then the events, then ``judge``."""
 
     def __init__(self):
-        self.jobs = {}                          # id -> Promise
-        self.working = {}                       # id -> the step that is under way
-        self.waiting, self.owners = {}, {}      # see ``rest``
+        self.jobs = {}  # id -> Promise
+        self.working = {}  # id -> the step that is under way
+        self.waiting, self.owners = {}, {}  # see ``rest``
 
     def live(self):
         """Ids of those that have not ended."""
@@ -106,13 +107,17 @@ class Model:
         assert len(self.working) < WORKERS, "more work than workers"
         for other, wanted in job.depends if index == 0 else ():
             assert other not in self.working, f"job {number} does not wait for {other}"
-            assert 0 < other < number and meets(self.jobs[other].final, wanted), \
+            assert 0 < other < number and meets(self.jobs[other].final, wanted), (
                 f"job {number} begins, though {other} did not end as it should"
+            )
         for lock in step.locks:
             for other, its_step in self.working.items():
                 assert lock not in its_step.locks, f"{number} and {other} both hold {lock}"
-        if in_order and step.locks and not any(
-                number in self.owners.get(lock, ()) for lock in step.locks):
+        if (
+            in_order
+            and step.locks
+            and not any(number in self.owners.get(lock, ()) for lock in step.locks)
+        ):
             self._check_line(number, step.locks)
         self.waiting.pop(number, None)
         self.working[number] = step
@@ -123,15 +128,20 @@ class Model:
         kind = self.waiting.get(number)
         for other in [other for other, its_kind in self.waiting.items() if its_kind == kind]:
             its = self.jobs[other]
-            if (kind is not None and its.final is None and its.steps[its.ended].locks == locks
-                    and not self._has_to_wait(other)):
+            if (
+                kind is not None
+                and its.final is None
+                and its.steps[its.ended].locks == locks
+                and not self._has_to_wait(other)
+            ):
                 assert self.jobs[number].rank <= its.rank, f"job {number} overtakes {other}"
 
     def _has_to_wait(self, number):
         """Does a job depend on one that has not ended? It may not have noticed yet."""
         return not self.jobs[number].begun and any(
             0 < other < number and self.jobs[other].final is None
-            for other, _ in self.jobs[number].depends)
+            for other, _ in self.jobs[number].depends
+        )
 
     def ends(self, number, through):
         """Work ends: ``through`` to its end, or stopped on the way."""

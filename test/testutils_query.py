@@ -4,12 +4,11 @@ import itertools
 import json
 from pathlib import Path
 
-from testutils import make_cluster
-
 from ganeti.locking import LockManager
 from ganeti.objects import Disk, Instance, Nic
 from ganeti.query import engine
 from ganeti.query.base import Reading, Sources
+from testutils import make_cluster
 
 #: What Ganeti 3.0 answers to QueryFields: ``{kind: [[name, title, kind], ...]}``.
 FACTS = json.loads((Path(__file__).parent / "wire/query_fields.json").read_text())
@@ -69,9 +68,15 @@ class QueryScene:
         """An instance; a dead one, whatever it should be."""
         defaults = {"hypervisor": "fake", "disk_template": "diskless", "os": "noop+default"}
         secondary = [self.config.node(mirror).uuid] if mirror else []
-        return self.save(Instance(
-            uuid=f"instance-{next(self._numbers)}", name=name, secondary_nodes=secondary,
-            primary_node=self.config.node(node).uuid, **{**defaults, **fields}))
+        return self.save(
+            Instance(
+                uuid=f"instance-{next(self._numbers)}",
+                name=name,
+                secondary_nodes=secondary,
+                primary_node=self.config.node(node).uuid,
+                **{**defaults, **fields},
+            )
+        )
 
     def start(self, instance, node=None):
         """Let its guest run, on its own node or elsewhere."""

@@ -1,7 +1,7 @@
 """Requests without sockets: what the front asks the master, and what it answers.
 
-    self.put("/2/instances/x/startup?force=1")
-    self.assert_submitted(OpInstanceStartup(instance_name="x", force=True))
+self.put("/2/instances/x/startup?force=1")
+self.assert_submitted(OpInstanceStartup(instance_name="x", force=True))
 """
 
 import base64
@@ -56,8 +56,11 @@ class FakeMaster:
     def wait(self, call, gone):
         future = Future()
         try:
-            answer = None if gone() else luxi.pack(
-                {"success": True, "result": self.ask(call).result})[:-1]
+            answer = (
+                None
+                if gone()
+                else luxi.pack({"success": True, "result": self.ask(call).result})[:-1]
+            )
         except errors.GenericError as err:
             answer = luxi.pack({"success": False, "result": errors.encode(err)})[:-1]
         future.set_result(answer)
@@ -78,10 +81,14 @@ class FakeUsers:
 
 def table(call, objects):
     """The answer of a Query about ``objects``, dicts; a missing field is an unknown one."""
+
     def cell(item, field):
         return [0, item[field]] if field in item else [1, None]
-    return {"fields": [], "data": [[cell(item, field) for field in call.fields]
-                                   for item in objects]}
+
+    return {
+        "fields": [],
+        "data": [[cell(item, field) for field in call.fields] for item in objects],
+    }
 
 
 def settled(outcome, timeout=20):
@@ -102,8 +109,9 @@ class RapiTestCase(unittest.TestCase):
     def setUp(self):
         self.master = FakeMaster()
         self.gone = lambda: False
-        self.application = Application(self.master, self.master, FakeUsers(), make_id=lambda: "r1",
-                                       **self.options)
+        self.application = Application(
+            self.master, self.master, FakeUsers(), make_id=lambda: "r1", **self.options
+        )
 
     def objects(self, *items):
         """What the master's Query finds."""
@@ -126,10 +134,21 @@ class RapiTestCase(unittest.TestCase):
         more = list(headers.items() if isinstance(headers, dict) else headers or [])
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
-        response = settled(self.application.handle(Request(
-            method=method, target=target, path=urllib.parse.unquote(path), query=query,
-            headers=Headers(fields), body=body or b"", host="localhost",
-            peer="192.0.2.1", gone=lambda: self.gone())))
+        response = settled(
+            self.application.handle(
+                Request(
+                    method=method,
+                    target=target,
+                    path=urllib.parse.unquote(path),
+                    query=query,
+                    headers=Headers(fields),
+                    body=body or b"",
+                    host="localhost",
+                    peer="192.0.2.1",
+                    gone=lambda: self.gone(),
+                )
+            )
+        )
         assert isinstance(response, Response)
         return response
 
@@ -176,13 +195,16 @@ class RapiTestCase(unittest.TestCase):
     def submitted(self):
         """The jobs that were submitted: wire opcodes, without their reasons."""
         jobs = [call.ops for call in self.master.calls if isinstance(call, luxi.SubmitJob)]
-        return [[{name: value for name, value in op.items() if name != "reason"} for op in ops]
-                for ops in jobs]
+        return [
+            [{name: value for name, value in op.items() if name != "reason"} for op in ops]
+            for ops in jobs
+        ]
 
     def assert_submitted(self, *ops):
         """One job with these opcodes was submitted, with these fields and no others."""
-        expected = [{name: value for name, value in op.to_wire().items() if name != "reason"}
-                    for op in ops]
+        expected = [
+            {name: value for name, value in op.to_wire().items() if name != "reason"} for op in ops
+        ]
         self.assertEqual(self.submitted(), [expected])
         for wire in self.master.calls[-1].ops:
             opcodes.load(wire)

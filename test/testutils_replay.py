@@ -15,22 +15,22 @@ import json
 import re
 import threading
 
-from testutils_master import PATIENCE, MasterScene
-
 from ganeti import errors, luxi, opcodes
+from testutils_master import PATIENCE, MasterScene
 
 FINAL = ("success", "error", "canceled")
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Jobs that were there before the record begins, there and here.
 BEFORE = 11
 #: Added to ids that have no meaning here, so that they have none.
-ELSEWHERE = 10 ** 6
+ELSEWHERE = 10**6
 #: Calls whose first argument is the id of a job.
 _ABOUT_A_JOB = ("WaitForJobChange", "CancelJob", "ArchiveJob", "ChangeJobPriority")
 _SUBMITS = ("SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs")
 
 
 # -- the scene ---------------------------------------------------------------------------
+
 
 class HeldTask:
     """A delay that ends when it is let go. Told to stop, it does so then: Ganeti's go on."""
@@ -77,10 +77,10 @@ class Replay:
         self.scene = MasterScene(root, executor=self._hold, **settings)
         self.records = records
         self.running_until = _running_until(records)
-        self.jobs = {}                      # their ids -> ours
+        self.jobs = {}  # their ids -> ours
         self.uuids = {}
-        self.held = set()                   # their ids
-        self.refused = set()                # their ids
+        self.held = set()  # their ids
+        self.refused = set()  # their ids
         self._number = 0
         self._sock = None
 
@@ -184,7 +184,7 @@ class Replay:
         if method == "WaitForJobChange" and len(args) == 5 and _is_number(args[4]):
             answer = theirs["result"] if theirs["success"] else [None]
             if answer[0] == args[2]:
-                args[4] = 0                 # it waited for nothing
+                args[4] = 0  # it waited for nothing
             if isinstance(args[2], list) and args[2][:1] == args[0:1]:
                 args[2][0] = args[0]
         return request
@@ -206,7 +206,7 @@ class Replay:
     def _let_go(self, jobs):
         for theirs in jobs:
             self.executor.let_go(self.jobs[theirs])
-            with contextlib.suppress(errors.JobLost):       # it was canceled, and put away
+            with contextlib.suppress(errors.JobLost):  # it was canceled, and put away
                 self.scene.wait(self.jobs[theirs])
             self.held.remove(theirs)
 
@@ -218,8 +218,11 @@ class Replay:
         method = request["method"]
         if method in _SUBMITS:
             many = method == "SubmitManyJobs"
-            pairs = zip(theirs["result"], ours["result"]) if many else [
-                ([True, theirs["result"]], [True, ours["result"]])]
+            pairs = (
+                zip(theirs["result"], ours["result"])
+                if many
+                else [([True, theirs["result"]], [True, ours["result"]])]
+            )
             jobs = request["args"][0] if many else request["args"]
             for (their, our), ops in zip(pairs, jobs):
                 self._follow(their[1], our[1], ops)
@@ -248,8 +251,10 @@ class Replay:
     def _is_kept(self, job_id):
         """Does it wait for a rule, for another job, or for what one that is held has?"""
         held = {self.jobs[theirs] for theirs in self.held} - {job_id}
-        return any(wait["kind"] in ("job", "filter") or held.intersection(wait["jobs"])
-                   for wait in self.scene.queue.waiting_for(job_id))
+        return any(
+            wait["kind"] in ("job", "filter") or held.intersection(wait["jobs"])
+            for wait in self.scene.queue.waiting_for(job_id)
+        )
 
     def _pair(self, theirs, ours):
         if isinstance(theirs, str) and isinstance(ours, str):
@@ -269,8 +274,12 @@ class Replay:
 
 def _is_refusal(answer):
     """Does it say that this master does not carry an opcode out?"""
-    return bool(answer) and not answer["success"] and answer["result"][0] == "OpPrereqError" \
+    return (
+        bool(answer)
+        and not answer["success"]
+        and answer["result"][0] == "OpPrereqError"
         and answer["result"][1][1] == "environment_error"
+    )
 
 
 def _follow_ups(value):
@@ -289,8 +298,11 @@ def _running_until(records):
         if not (isinstance(request, dict) and answer and answer["success"]):
             continue
         if request["method"] == "SubmitJob":
-            if any(op.get("duration", 0) >= 1 or any(job in found for job, _ in op.get("depends")
-                                                     or ()) for op in request["args"][0]):
+            if any(
+                op.get("duration", 0) >= 1
+                or any(job in found for job, _ in op.get("depends") or ())
+                for op in request["args"][0]
+            ):
                 found[answer["result"]] = number
         about = (_mentioned(request) & found.keys()) - ended
         over = about & _final(request, answer["result"])
@@ -311,10 +323,13 @@ def _final(request, result):
     method, args = request["method"], request["args"]
     if method in _ABOUT_A_JOB and (result is True or str(result).endswith("not found in queue']")):
         return _mentioned(request)
-    rows = {"WaitForJobChange": lambda: [(args[0], result[0])],
-            "QueryJobs": lambda: zip(args[0] or (), result)}.get(method, list)()
-    return {int(job) for job, row in rows if any(word in FINAL for word in row
-                                                 if isinstance(word, str))}
+    rows = {
+        "WaitForJobChange": lambda: [(args[0], result[0])],
+        "QueryJobs": lambda: zip(args[0] or (), result),
+    }.get(method, list)()
+    return {
+        int(job) for job, row in rows if any(word in FINAL for word in row if isinstance(word, str))
+    }
 
 
 def _is_number(value):
@@ -323,10 +338,18 @@ def _is_number(value):
 
 # -- shapes --------------------------------------------------------------------------------
 
+
 def kind(value):
     """What JSON calls it."""
-    names = {type(None): "null", bool: "bool", int: "number", float: "number", str: "string",
-             list: "list", dict: "object"}
+    names = {
+        type(None): "null",
+        bool: "bool",
+        int: "number",
+        float: "number",
+        str: "string",
+        list: "list",
+        dict: "object",
+    }
     return names[type(value)]
 
 
@@ -342,10 +365,14 @@ def differences(theirs, ours, place=""):
 
 
 def _of_objects(theirs, ours, place):
-    theirs, ours = ({_UUID.sub("UUID", key): value for key, value in side.items()}
-                    for side in (theirs, ours))
-    found = {f"{place}: only {whose} {key}" for whose, one, other in (
-        ("theirs", theirs, ours), ("ours", ours, theirs)) for key in one.keys() - other.keys()}
+    theirs, ours = (
+        {_UUID.sub("UUID", key): value for key, value in side.items()} for side in (theirs, ours)
+    )
+    found = {
+        f"{place}: only {whose} {key}"
+        for whose, one, other in (("theirs", theirs, ours), ("ours", ours, theirs))
+        for key in one.keys() - other.keys()
+    }
     for key in theirs.keys() & ours.keys():
         found |= differences(theirs[key], ours[key], f"{place}.{key}")
     return found
@@ -353,8 +380,12 @@ def _of_objects(theirs, ours, place):
 
 def _of_lists(theirs, ours, place):
     if len(theirs) == len(ours):
-        return set().union(*(differences(*pair, f"{place}.{number}")
-                             for number, pair in enumerate(zip(theirs, ours))))
+        return set().union(
+            *(
+                differences(*pair, f"{place}.{number}")
+                for number, pair in enumerate(zip(theirs, ours))
+            )
+        )
     if len({kind(item) for item in theirs + ours}) > 1:
         return {f"{place}: {len(theirs)} items, not {len(ours)}"}
     if not theirs or not ours:
@@ -379,6 +410,8 @@ def of_answers(record, answer, closed):
 
 
 def _of_errors(theirs, ours):
-    theirs, ours = (("text",) if isinstance(error, str) else (
-        error[0], len(error[1]), *error[1][1:]) for error in (theirs, ours))
+    theirs, ours = (
+        ("text",) if isinstance(error, str) else (error[0], len(error[1]), *error[1][1:])
+        for error in (theirs, ours)
+    )
     return set() if theirs == ours else {f"error {theirs}, not {ours}"}

@@ -15,13 +15,25 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ganeti import (certificate, config, constants, errors, ht, ipolicy, layout, objects,
-                    other_ganeti, params, pathutils, storage)
-from ganeti.upkeep import dbfile
+from ganeti import (
+    certificate,
+    config,
+    constants,
+    errors,
+    ht,
+    ipolicy,
+    layout,
+    objects,
+    other_ganeti,
+    params,
+    pathutils,
+    storage,
+)
 from ganeti.constants import DiskTemplate
 from ganeti.hypervisor import DRIVERS
 from ganeti.layout import Owners
 from ganeti.store import Store
+from ganeti.upkeep import dbfile
 from ganeti.utils import io, ownership
 from ganeti.utils.text import describe_os_error
 
@@ -52,7 +64,7 @@ class NodeSpec:
     def parse(cls, text: str) -> NodeSpec:
         """``NAME[:MEMORY:DISK:CPUS]``, sizes in MiB or with a unit; ``BootstrapError``."""
         name, *sizes = text.split(":")
-        name = name.lower()             # as Ganeti has names; two spellings would be two nodes
+        name = name.lower()  # as Ganeti has names; two spellings would be two nodes
         if not ht.is_host_name(name):
             raise BootstrapError(f"{name!r} cannot be the name of a node")
         if len(sizes) not in (0, 3):
@@ -80,8 +92,13 @@ class Settings:
     file_storage_dir: str | None = None
 
 
-def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
-           settings: Settings = Settings(), owners: Owners = Owners()) -> None:
+def create(
+    paths: pathutils.Paths,
+    name: str,
+    nodes: Sequence[NodeSpec],
+    settings: Settings = Settings(),
+    owners: Owners = Owners(),
+) -> None:
     """Create the cluster ``name``; the first node is this machine and the master.
 
     ``BootstrapError`` when there is one already, ours or a real Ganeti's, or when something
@@ -93,8 +110,10 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
     if dbfile.is_lost(paths):
-        raise BootstrapError(f"there is the log of a cluster whose database {paths.master_db} is "
-                             "gone; restore a backup, or move its files away")
+        raise BootstrapError(
+            f"there is the log of a cluster whose database {paths.master_db} is "
+            "gone; restore a backup, or move its files away"
+        )
     name = name.lower()
     _check(name, nodes, settings)
     cluster, group, members = describe(paths, name, nodes, settings)
@@ -105,8 +124,7 @@ def create(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec],
             certificate.make(paths, [name, members[0].name], owners)
         _write_database(paths, [cluster, group, *members], owners)
     except OSError as err:
-        raise BootstrapError(f"cannot create the cluster: {describe_os_error(err)}") \
-            from None
+        raise BootstrapError(f"cannot create the cluster: {describe_os_error(err)}") from None
     except errors.GenericError as err:
         raise BootstrapError(str(err)) from None
 
@@ -121,23 +139,38 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
         (not ht.is_host_name(name), f"{name!r} cannot be the name of a cluster"),
         (not nodes, "a cluster has at least one node"),
         (len(set(names)) < len(names), "two nodes have the same name"),
-        (bool(unknown), f"no such hypervisor here: {', '.join(unknown)} "
-                        f"(there is: {', '.join(DRIVERS)})"),
+        (
+            bool(unknown),
+            f"no such hypervisor here: {', '.join(unknown)} (there is: {', '.join(DRIVERS)})",
+        ),
         (not settings.enabled_hypervisors, "a cluster has at least one hypervisor"),
-        (len(nodes) > 1 and constants.HT_FAKE not in settings.enabled_hypervisors,
-         "only a cluster with the hypervisor fake can have simulated nodes"),
-        (not templates <= makes, "no such disk template here: "
-                                 f"{', '.join(sorted(templates - makes))}"),
-        (settings.enabled_disk_templates is not None and not templates,
-         "a cluster has at least one disk template"),
+        (
+            len(nodes) > 1 and constants.HT_FAKE not in settings.enabled_hypervisors,
+            "only a cluster with the hypervisor fake can have simulated nodes",
+        ),
+        (
+            not templates <= makes,
+            f"no such disk template here: {', '.join(sorted(templates - makes))}",
+        ),
+        (
+            settings.enabled_disk_templates is not None and not templates,
+            "a cluster has at least one disk template",
+        ),
         (bool(twice), f"{twice} is named twice"),
-        (bool(templates) and not any(len(nodes) > _nodes_needed(word) for word in templates),
-         "no instance could be made with the disk templates "
-         f"{', '.join(sorted(templates))}: they need more simulated nodes"),
-        (_MAC_PREFIX.fullmatch(settings.mac_prefix) is None,
-         f"{settings.mac_prefix!r} cannot begin a MAC address; give three bytes such as aa:00:00"),
-        (_NETDEV.fullmatch(settings.master_netdev) is None,
-         f"{settings.master_netdev!r} cannot be a network device"),
+        (
+            bool(templates) and not any(len(nodes) > _nodes_needed(word) for word in templates),
+            "no instance could be made with the disk templates "
+            f"{', '.join(sorted(templates))}: they need more simulated nodes",
+        ),
+        (
+            _MAC_PREFIX.fullmatch(settings.mac_prefix) is None,
+            f"{settings.mac_prefix!r} cannot begin a MAC address; "
+            "give three bytes such as aa:00:00",
+        ),
+        (
+            _NETDEV.fullmatch(settings.master_netdev) is None,
+            f"{settings.master_netdev!r} cannot be a network device",
+        ),
     ]
     for wrong, words in problems:
         if wrong:
@@ -158,31 +191,40 @@ def _nodes_needed(template: str) -> int:
 
 # -- the configuration ------------------------------------------------------------
 
-def describe(paths: pathutils.Paths, name: str, nodes: Sequence[NodeSpec], settings: Settings,
-             ) -> tuple[objects.Cluster, objects.Group, list[objects.Node]]:
+
+def describe(
+    paths: pathutils.Paths,
+    name: str,
+    nodes: Sequence[NodeSpec],
+    settings: Settings,
+) -> tuple[objects.Cluster, objects.Group, list[objects.Node]]:
     """The objects of a new cluster, with Ganeti 3.0's defaults."""
     group = objects.Group(uuid=_new_uuid(), name=constants.DEFAULT_GROUP)
     members = [_member(index, node, group.uuid) for index, node in enumerate(nodes)]
     templates = list(settings.enabled_disk_templates or _default_templates(len(nodes)))
     volumes = storage.VOLUMES.intersection(templates)
     cluster = objects.Cluster(
-        uuid=_new_uuid(), name=name,
+        uuid=_new_uuid(),
+        name=name,
         master_node=members[0].uuid,
         enabled_hypervisors=list(settings.enabled_hypervisors),
-        enabled_disk_templates=templates, mac_prefix=settings.mac_prefix.lower(),
+        enabled_disk_templates=templates,
+        mac_prefix=settings.mac_prefix.lower(),
         master_netdev=settings.master_netdev,
         volume_group_name="xenvg" if volumes else None,
         file_storage_dir=settings.file_storage_dir or paths.file_storage_dir,
         shared_file_storage_dir=paths.shared_file_storage_dir,
-        gluster_storage_dir=paths.gluster_storage_dir, default_iallocator="hail",
+        gluster_storage_dir=paths.gluster_storage_dir,
+        default_iallocator="hail",
         beparams={"default": params.defaults(params.BACKEND)},
-        hvparams={hypervisor: params.defaults(table)
-                  for hypervisor, table in params.HYPERVISOR.items()},
+        hvparams={
+            hypervisor: params.defaults(table) for hypervisor, table in params.HYPERVISOR.items()
+        },
         nicparams={"default": params.defaults(params.NIC)},
         ndparams=params.defaults(params.NODE),
-        diskparams={template: params.defaults(table)
-                    for template, table in params.DISK.items()},
-        ipolicy=ipolicy.default(templates))
+        diskparams={template: params.defaults(table) for template, table in params.DISK.items()},
+        ipolicy=ipolicy.default(templates),
+    )
     return cluster, group, members
 
 
@@ -195,9 +237,15 @@ def _default_templates(nodes: int) -> tuple[str, ...]:
 
 def _member(index: int, node: NodeSpec, group: str) -> objects.Node:
     address = "127.0.0.1" if index == 0 else _documentation_address(index)
-    return objects.Node(uuid=_new_uuid(), name=node.name, primary_ip=address,
-                        secondary_ip=address, group=group, simulated=index > 0,
-                        capacity=dict(node.capacity))
+    return objects.Node(
+        uuid=_new_uuid(),
+        name=node.name,
+        primary_ip=address,
+        secondary_ip=address,
+        group=group,
+        simulated=index > 0,
+        capacity=dict(node.capacity),
+    )
 
 
 def _documentation_address(index: int) -> str:
@@ -211,8 +259,9 @@ def _new_uuid() -> str:
     return str(uuid.uuid4())
 
 
-def _write_database(paths: pathutils.Paths, created: Sequence[objects.ConfigObject],
-                    owners: Owners) -> None:
+def _write_database(
+    paths: pathutils.Paths, created: Sequence[objects.ConfigObject], owners: Owners
+) -> None:
     """All objects in one commit, under the database's name only once they are in it.
 
     What a creation that broke off left is of no use to anybody.
@@ -225,7 +274,7 @@ def _write_database(paths: pathutils.Paths, created: Sequence[objects.ConfigObje
         config.found(store, created, time.time())
         config.Config(store, paths).ssconf.flush()
     finally:
-        store.close()                   # the last connection folds the log into the file
+        store.close()  # the last connection folds the log into the file
     report = ownership.apply(list(layout.files(paths, owners)))
     if report.odd:
         raise BootstrapError(f"cannot create the cluster: {report.odd[0]}")
@@ -235,8 +284,10 @@ def _write_database(paths: pathutils.Paths, created: Sequence[objects.ConfigObje
 
 # -- files ------------------------------------------------------------------------
 
-def make_directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
-                     nodes: Sequence[objects.Node]) -> None:
+
+def make_directories(
+    paths: pathutils.Paths, owners: Owners, file_storage_dir: str, nodes: Sequence[objects.Node]
+) -> None:
     """Make every directory of a cluster, and set owners and modes of those that are there."""
     report = ownership.apply(list(layout.directories(paths, owners, file_storage_dir, nodes)))
     if report.odd:

@@ -17,8 +17,7 @@ _COMMON_NAME_MAX = 64
 
 def make(paths: pathutils.Paths, names: Sequence[str], owners: Owners) -> None:
     """Write rapi.pem, atomically, as ``generate`` makes it."""
-    io.write_file(paths.rapi_cert, generate(names), mode=0o600, uid=owners.rapi,
-                  gid=owners.group)
+    io.write_file(paths.rapi_cert, generate(names), mode=0o600, uid=owners.rapi, gid=owners.group)
 
 
 def generate(names: Sequence[str]) -> bytes:
@@ -27,15 +26,35 @@ def generate(names: Sequence[str]) -> bytes:
     The first name is the subject. The key is on the curve P-256, as a signature with it takes
     less work than one with RSA. ``CommandError`` where openssl is missing or fails.
     """
-    with tempfile.TemporaryDirectory() as folder:       # 0700: the key is nobody's business
-        config, key, certificate = (pathutils.inside(folder, name)
-                                    for name in ("request.cnf", "key.pem", "cert.pem"))
+    with tempfile.TemporaryDirectory() as folder:  # 0700: the key is nobody's business
+        config, key, certificate = (
+            pathutils.inside(folder, name) for name in ("request.cnf", "key.pem", "cert.pem")
+        )
         io.write_file(config, request(names, host.addresses()), durable=False)
-        process.output_of([
-            "openssl", "req", "-x509", "-new", "-nodes", "-sha256", "-config", config,
-            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-            "-pkeyopt", "ec_param_enc:named_curve",
-            "-days", str(DAYS), "-keyout", key, "-out", certificate])
+        process.output_of(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-new",
+                "-nodes",
+                "-sha256",
+                "-config",
+                config,
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-pkeyopt",
+                "ec_param_enc:named_curve",
+                "-days",
+                str(DAYS),
+                "-keyout",
+                key,
+                "-out",
+                certificate,
+            ]
+        )
         return b"".join(_read(path) for path in (key, certificate))
 
 
@@ -47,13 +66,23 @@ def request(names: Sequence[str], addresses: Sequence[str]) -> str:
     """
     all_names = list(dict.fromkeys((*names, "localhost")))
     all_addresses = list(dict.fromkeys(("127.0.0.1", "::1", *addresses)))
-    lines = ["[req]", "prompt = no", "distinguished_name = name", "x509_extensions = v3",
-             "string_mask = utf8only",
-             "[name]", f"CN = {names[0][:_COMMON_NAME_MAX]}",
-             "[v3]", "basicConstraints = critical, CA:TRUE",
-             "keyUsage = critical, digitalSignature, keyCertSign",
-             "extendedKeyUsage = serverAuth", "subjectKeyIdentifier = hash",
-             "authorityKeyIdentifier = keyid:always", "subjectAltName = @names", "[names]"]
+    lines = [
+        "[req]",
+        "prompt = no",
+        "distinguished_name = name",
+        "x509_extensions = v3",
+        "string_mask = utf8only",
+        "[name]",
+        f"CN = {names[0][:_COMMON_NAME_MAX]}",
+        "[v3]",
+        "basicConstraints = critical, CA:TRUE",
+        "keyUsage = critical, digitalSignature, keyCertSign",
+        "extendedKeyUsage = serverAuth",
+        "subjectKeyIdentifier = hash",
+        "authorityKeyIdentifier = keyid:always",
+        "subjectAltName = @names",
+        "[names]",
+    ]
     lines += [f"DNS.{index} = {name}" for index, name in enumerate(all_names)]
     lines += [f"IP.{index} = {address}" for index, address in enumerate(all_addresses)]
     return "\n".join(lines) + "\n"
@@ -66,16 +95,33 @@ def facts(content: bytes) -> Mapping[str, str]:
     """
     process.output_of(["openssl", "version"])
     try:
-        text = process.output_of(["openssl", "x509", "-noout", "-subject", "-issuer", "-enddate",
-                                  "-fingerprint", "-sha256", "-nameopt", "RFC2253"], data=content)
+        text = process.output_of(
+            [
+                "openssl",
+                "x509",
+                "-noout",
+                "-subject",
+                "-issuer",
+                "-enddate",
+                "-fingerprint",
+                "-sha256",
+                "-nameopt",
+                "RFC2253",
+            ],
+            data=content,
+        )
     except errors.CommandError:
         return {}
     lines = (line.partition("=") for line in text.decode("utf-8", "replace").splitlines())
     found = {name.strip(): value.strip() for name, _, value in lines}
-    return {"subject": found.get("subject", ""), "issuer": found.get("issuer", ""),
-            "end": found.get("notAfter", ""),
-            "fingerprint": next((value for name, value in found.items()
-                                 if name.lower().endswith("fingerprint")), "")}
+    return {
+        "subject": found.get("subject", ""),
+        "issuer": found.get("issuer", ""),
+        "end": found.get("notAfter", ""),
+        "fingerprint": next(
+            (value for name, value in found.items() if name.lower().endswith("fingerprint")), ""
+        ),
+    }
 
 
 def is_replaceable(content: bytes) -> bool:
@@ -84,8 +130,9 @@ def is_replaceable(content: bytes) -> bool:
     Another one was issued by an authority, and has to be renewed by it.
     """
     found = facts(content)
-    return not found or (found["subject"] == found["issuer"]
-                         and content.count(b"-----BEGIN CERTIFICATE-----") == 1)
+    return not found or (
+        found["subject"] == found["issuer"] and content.count(b"-----BEGIN CERTIFICATE-----") == 1
+    )
 
 
 def _read(path: str) -> bytes:

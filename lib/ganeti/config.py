@@ -22,8 +22,8 @@ from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.lookup import Table, instance_links
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
 from ganeti.reservations import Reservations
-from ganeti.ssconf import SsconfWriter
 from ganeti.schema import checksum
+from ganeti.ssconf import SsconfWriter
 from ganeti.store import DatabaseDamaged, Store
 from ganeti.utils.changes import Changes
 
@@ -32,7 +32,11 @@ _Named = TypeVar("_Named", Node, Group, Instance)
 
 #: Kind in the database -> class, in the order in which they refer to each other.
 KINDS: dict[str, type[ConfigObject]] = {
-    "cluster": Cluster, "group": Group, "node": Node, "instance": Instance}
+    "cluster": Cluster,
+    "group": Group,
+    "node": Node,
+    "instance": Instance,
+}
 
 
 def _known(what: str, name: str, found: _Named | None) -> _Named:
@@ -52,8 +56,9 @@ class Config:
     Raises ``ConfigurationError`` when it cannot be read or contradicts itself.
     """
 
-    def __init__(self, store: Store, paths: pathutils.Paths, *,
-                 clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, paths: pathutils.Paths, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self.paths = paths
         self.clock = clock
         self.store = store
@@ -71,17 +76,20 @@ class Config:
     def _load(self) -> None:
         with self.store.read() as connection:
             rows = connection.execute(
-                "SELECT kind, uuid, name, data, sum FROM cluster_object").fetchall()
+                "SELECT kind, uuid, name, data, sum FROM cluster_object"
+            ).fetchall()
         for row in rows:
             kind, _, name, data, _ = row
             if not schema.is_whole(row):
-                raise DatabaseDamaged(f"the record of the {kind} {name} in "
-                                      f"{self.paths.master_db} is damaged")
+                raise DatabaseDamaged(
+                    f"the record of the {kind} {name} in {self.paths.master_db} is damaged"
+                )
             try:
                 self._put(KINDS[kind].from_dict(serializer.loads(data)))
             except (serializer.ParseError, KeyError, TypeError) as err:
                 raise errors.ConfigurationError(
-                    f"cannot read the {kind} {name} in {self.paths.master_db}: {err}") from None
+                    f"cannot read the {kind} {name} in {self.paths.master_db}: {err}"
+                ) from None
         if self._cluster is None:
             raise errors.ConfigurationError(f"there is no cluster in {self.paths.master_db}")
         self._check_references()
@@ -89,8 +97,9 @@ class Config:
     def _check_references(self) -> None:
         problems = contradictions(self.cluster, self.groups(), self.nodes(), self.instances())
         if problems:
-            raise errors.ConfigurationError("the configuration contradicts itself: "
-                                            + "; ".join(problems))
+            raise errors.ConfigurationError(
+                "the configuration contradicts itself: " + "; ".join(problems)
+            )
 
     def begin(self) -> Transaction:
         """A new, empty change."""
@@ -112,8 +121,11 @@ class Config:
                 parts.add(kind_of(value))
             for value in saved:
                 old = self.stored(value)
-                if not isinstance(value, Instance) or not isinstance(old, Instance) \
-                        or old.name != value.name:
+                if (
+                    not isinstance(value, Instance)
+                    or not isinstance(old, Instance)
+                    or old.name != value.name
+                ):
                     parts.add(kind_of(value))
                 self._put(value)
             # Last: what was read in between belongs to the state before.
@@ -129,7 +141,10 @@ class Config:
 
     def _table(self, value: ConfigObject) -> Table[Any]:
         tables: dict[type[ConfigObject], Table[Any]] = {
-            Node: self._nodes, Group: self._groups, Instance: self._instances}
+            Node: self._nodes,
+            Group: self._groups,
+            Instance: self._instances,
+        }
         return tables[type(value)]
 
     # -- objects ---------------------------------------------------------------
@@ -232,11 +247,17 @@ class Config:
     def minors_in_use(self, node_uuid: str) -> set[int]:
         """DRBD minors that are taken on a node."""
         instances = self.primary_instances(node_uuid) + self.secondary_instances(node_uuid)
-        return {minor for instance in instances for disk in instance.disks
-                if disk.dev_type == DiskTemplate.DRBD
-                for node, minor in ((disk.logical_id[0], disk.logical_id[3]),
-                                    (disk.logical_id[1], disk.logical_id[4]))
-                if node == node_uuid}
+        return {
+            minor
+            for instance in instances
+            for disk in instance.disks
+            if disk.dev_type == DiskTemplate.DRBD
+            for node, minor in (
+                (disk.logical_id[0], disk.logical_id[3]),
+                (disk.logical_id[1], disk.logical_id[4]),
+            )
+            if node == node_uuid
+        }
 
     # -- filled parameters ---------------------------------------------------------
 
@@ -246,31 +267,44 @@ class Config:
 
     def default_beparams(self) -> dict[str, Any]:
         """Backend parameters of an instance that sets none; not to be changed."""
-        return self.changes.derived("beparams", lambda: params.fill(
-            params.defaults(params.BACKEND), self.cluster.beparams.get("default", {})))
+        return self.changes.derived(
+            "beparams",
+            lambda: params.fill(
+                params.defaults(params.BACKEND), self.cluster.beparams.get("default", {})
+            ),
+        )
 
     def hvparams(self, instance: Instance) -> dict[str, Any]:
         """Hypervisor parameters: an instance's over its OS's over the cluster's."""
-        return params.fill(self.default_hvparams(instance.hypervisor, instance.os),
-                           instance.hvparams)
+        return params.fill(
+            self.default_hvparams(instance.hypervisor, instance.os), instance.hvparams
+        )
 
     def default_hvparams(self, hypervisor: str, os_name: str = "") -> dict[str, Any]:
         """Hypervisor parameters of an instance that sets none; not to be changed."""
         os_name = os_name.partition("+")[0]
         if os_name not in self.cluster.os_hvp:
             os_name = ""
-        return self.changes.derived(f"hvparams {hypervisor} {os_name}", lambda: params.fill(
-            params.defaults(params.HYPERVISOR.get(hypervisor, {})),
-            self.cluster.hvparams.get(hypervisor, {}),
-            self.cluster.os_hvp.get(os_name, {}).get(hypervisor, {})))
+        return self.changes.derived(
+            f"hvparams {hypervisor} {os_name}",
+            lambda: params.fill(
+                params.defaults(params.HYPERVISOR.get(hypervisor, {})),
+                self.cluster.hvparams.get(hypervisor, {}),
+                self.cluster.os_hvp.get(os_name, {}).get(hypervisor, {}),
+            ),
+        )
 
     def nicparams(self, nic: Nic) -> dict[str, Any]:
         """Mode, link and VLAN of a network card."""
         return params.fill(self._default_nicparams(), nic.nicparams)
 
     def _default_nicparams(self) -> dict[str, Any]:
-        return self.changes.derived("nicparams", lambda: params.fill(
-            params.defaults(params.NIC), self.cluster.nicparams.get("default", {})))
+        return self.changes.derived(
+            "nicparams",
+            lambda: params.fill(
+                params.defaults(params.NIC), self.cluster.nicparams.get("default", {})
+            ),
+        )
 
     def ndparams(self, node: Node) -> dict[str, Any]:
         """Node parameters: a node's over its group's over the cluster's."""
@@ -286,10 +320,14 @@ class Config:
 
     def diskparams(self, group: Group) -> dict[str, dict[str, Any]]:
         """Disk parameters of a group, by template."""
-        return {template: params.fill(params.defaults(table),
-                                      self.cluster.diskparams.get(template, {}),
-                                      group.diskparams.get(template, {}))
-                for template, table in params.DISK.items()}
+        return {
+            template: params.fill(
+                params.defaults(table),
+                self.cluster.diskparams.get(template, {}),
+                group.diskparams.get(template, {}),
+            )
+            for template, table in params.DISK.items()
+        }
 
     def ssh_port(self, node: Node) -> int:
         """Where a node's SSH server would listen."""
@@ -349,8 +387,9 @@ class Transaction:
         for value, base, removed in self._changes.values():
             kind = kind_of(value)
             if removed:
-                connection.execute("DELETE FROM cluster_object WHERE kind = ? AND uuid = ?",
-                                   (kind, value.uuid))
+                connection.execute(
+                    "DELETE FROM cluster_object WHERE kind = ? AND uuid = ?", (kind, value.uuid)
+                )
             else:
                 _write(connection, kind, value, base)
 
@@ -360,7 +399,8 @@ class Transaction:
         if changes:
             self._config.swap(
                 [change.value for change in changes.values() if not change.removed],
-                [change.value for change in changes.values() if change.removed])
+                [change.value for change in changes.values() if change.removed],
+            )
 
     def commit(self) -> None:
         """Make it durable now; the transaction is empty afterwards and may be used on."""
@@ -369,8 +409,9 @@ class Transaction:
             self.settle()
 
 
-def _write(connection: sqlite3.Connection, kind: str, value: ConfigObject,
-           base: int | None) -> None:
+def _write(
+    connection: sqlite3.Connection, kind: str, value: ConfigObject, base: int | None
+) -> None:
     name = getattr(value, "name")
     row = (kind, value.uuid, name, serializer.dumps(value.to_dict()))
     try:
@@ -380,17 +421,22 @@ def _write(connection: sqlite3.Connection, kind: str, value: ConfigObject,
         found = connection.execute(
             "UPDATE cluster_object SET name = ?, data = ?, sum = ? WHERE kind = ? AND uuid = ? "
             "AND json_extract(data, '$.serial_no') = ?",
-            (name, row[3], checksum(*row), kind, value.uuid, base)).rowcount
+            (name, row[3], checksum(*row), kind, value.uuid, base),
+        ).rowcount
     except sqlite3.IntegrityError:
-        raise errors.OpPrereqError(f"{kind.capitalize()} {name!r} already exists",
-                                   ErrorCode.EXISTS) from None
+        raise errors.OpPrereqError(
+            f"{kind.capitalize()} {name!r} already exists", ErrorCode.EXISTS
+        ) from None
     if found == 0:
-        raise errors.ProgrammerError(f"the {kind} {name} was changed in between; "
-                                     "this change, prepared before, is not written")
+        raise errors.ProgrammerError(
+            f"the {kind} {name} was changed in between; "
+            "this change, prepared before, is not written"
+        )
 
 
 def found(store: Store, created: Sequence[ConfigObject], now: float) -> None:
     """Write the objects of a new cluster into an empty database."""
+
     def change(connection: sqlite3.Connection) -> None:
         for value in created:
             value.ctime = value.mtime = now

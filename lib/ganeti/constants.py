@@ -33,14 +33,15 @@ EXIT_NODESETUP_ERROR = 12
 
 # -- jobs ---------------------------------------------------------------------
 
+
 class JobStatus(StrEnum):
     """Where a job, or one opcode of it, stands. The words are the wire's."""
 
-    QUEUED = "queued"        # accepted and durable; nothing has begun
-    WAITING = "waiting"      # its turn came; waits for locks
+    QUEUED = "queued"  # accepted and durable; nothing has begun
+    WAITING = "waiting"  # its turn came; waits for locks
     CANCELING = "canceling"  # was told to stop, has not stopped yet
-    RUNNING = "running"      # its work has begun
-    CANCELED = "canceled"    # stopped on request
+    RUNNING = "running"  # its work has begun
+    CANCELED = "canceled"  # stopped on request
     SUCCESS = "success"
     ERROR = "error"
 
@@ -70,14 +71,15 @@ LUXI_IDLE_TIMEOUT = 180.0
 
 # -- queries --------------------------------------------------------------------
 
+
 class ResultStatus(IntEnum):
     """First half of a query's cell; anything but NORMAL carries null."""
 
     NORMAL = 0
-    UNKNOWN = 1      # no such field
-    NODATA = 2       # the node did not say
-    UNAVAIL = 3      # has no value here
-    OFFLINE = 4      # its node is offline
+    UNKNOWN = 1  # no such field
+    NODATA = 2  # the node did not say
+    UNAVAIL = 3  # has no value here
+    OFFLINE = 4  # its node is offline
 
 
 class FieldKind(StrEnum):
@@ -88,12 +90,13 @@ class FieldKind(StrEnum):
     BOOL = "bool"
     NUMBER = "number"
     FLOAT = "float"
-    UNIT = "unit"            # MiB
+    UNIT = "unit"  # MiB
     TIMESTAMP = "timestamp"
     OTHER = "other"
 
 
 # -- instances --------------------------------------------------------------------
+
 
 class AdminState(StrEnum):
     """What the administrator wants an instance to be."""
@@ -198,5 +201,9 @@ class ErrorCode(StrEnum):
 
 # -- what /2/features says: names that every modern client asks for ----------------------
 
-RAPI_FEATURES = ("instance-create-reqv1", "instance-reinstall-reqv1",
-                 "node-migrate-reqv1", "node-evac-res1")
+RAPI_FEATURES = (
+    "instance-create-reqv1",
+    "instance-reinstall-reqv1",
+    "node-migrate-reqv1",
+    "node-evac-res1",
+)

@@ -225,8 +225,11 @@ def _words(error: BaseException) -> str:
     """Return an exception's words, without the number that an ``OSError`` begins with."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
-    names = [name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
-             for name in (error.filename, error.filename2) if name is not None]
+    names = [
+        name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else str(name)
+        for name in (error.filename, error.filename2)
+        if name is not None
+    ]
     return ": ".join([" -> ".join(names)] * bool(names) + [error.strerror])
 
 
@@ -240,9 +243,13 @@ def _plain(value: object) -> Any:
 
 def is_encoded(value: object) -> TypeGuard[Sequence[Any]]:
     """Has this the form of an encoded error of a class that we know?"""
-    return (isinstance(value, (list, tuple)) and len(value) == 2
-            and isinstance(value[0], str) and value[0] in BY_NAME
-            and isinstance(value[1], (list, tuple)))
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and value[0] in BY_NAME
+        and isinstance(value[1], (list, tuple))
+    )
 
 
 def _has_words(name: str, args: Sequence[Any]) -> bool:

@@ -33,8 +33,10 @@ def notice(paths: pathutils.Paths) -> str | None:
         return None
     count = "1 script" if len(scripts) == 1 else f"{len(scripts)} scripts"
     names = ", ".join(scripts[:_NAMED]) + (", ..." if len(scripts) > _NAMED else "")
-    return (f"{folder} holds {count} ({names}) that Ganeti would run as hooks; this version runs "
-            "no hooks")
+    return (
+        f"{folder} holds {count} ({names}) that Ganeti would run as hooks; this version runs "
+        "no hooks"
+    )
 
 
 def _scripts(folder: str) -> list[str]:
@@ -43,9 +45,11 @@ def _scripts(folder: str) -> list[str]:
     for name in sorted(filter(_FOLDER.fullmatch, os.listdir(folder))):
         below = pathutils.inside(folder, name)
         if os.path.isdir(below):
-            found += [f"{name}/{script}" for script in sorted(os.listdir(below))
-                      if _SCRIPT.fullmatch(script)
-                      and _is_program(pathutils.inside(below, script))]
+            found += [
+                f"{name}/{script}"
+                for script in sorted(os.listdir(below))
+                if _SCRIPT.fullmatch(script) and _is_program(pathutils.inside(below, script))
+            ]
     return found
 
 

@@ -84,9 +84,10 @@ def check_for(annotation: Any) -> Check:
     if origin is Annotated:
         return _refined(check_for(args[0]), args[1:])
     if origin is Literal:
-        return Check("one of " + ", ".join(repr(arg) for arg in args),
-                     lambda value: any(value == arg and type(value) is type(arg)
-                                       for arg in args))
+        return Check(
+            "one of " + ", ".join(repr(arg) for arg in args),
+            lambda value: any(value == arg and type(value) is type(arg) for arg in args),
+        )
     if origin in (Union, types.UnionType):
         return _either([check_for(arg) for arg in args])
     if origin is list:
@@ -110,20 +111,28 @@ def checks_of(cls: type[Any]) -> dict[str, Check]:
     throughout a module, and most of it stands there many times. ``get_type_hints``, which
     reads every one, and those of all bases, takes several times as long at each start.
     """
-    return {name: _check_of(text, cls.__module__)
-            for name, text in inspect.get_annotations(cls).items() if name.islower()}
+    return {
+        name: _check_of(text, cls.__module__)
+        for name, text in inspect.get_annotations(cls).items()
+        if name.islower()
+    }
 
 
 def _refined(base: Check, refinements: tuple[Any, ...]) -> Check:
     rules = [rule for rule in refinements if isinstance(rule, Refinement)]
     if not rules:
         return base
-    if len(rules) == 1:                     # most are so, and most of the time goes by here
+    if len(rules) == 1:  # most are so, and most of the time goes by here
         fits_base, fits_rule, problem = base.fits, rules[0].fits, rules[0].problem
-        return Check(rules[0].expects, lambda value: fits_base(value) and fits_rule(value),
-                     problem and (lambda value: problem(value) if fits_base(value) else None))
-    return Check(" and ".join(rule.expects for rule in rules),
-                 lambda value: base.fits(value) and all(rule.fits(value) for rule in rules))
+        return Check(
+            rules[0].expects,
+            lambda value: fits_base(value) and fits_rule(value),
+            problem and (lambda value: problem(value) if fits_base(value) else None),
+        )
+    return Check(
+        " and ".join(rule.expects for rule in rules),
+        lambda value: base.fits(value) and all(rule.fits(value) for rule in rules),
+    )
 
 
 def _either(checks: list[Check]) -> Check:
@@ -136,19 +145,28 @@ def _either(checks: list[Check]) -> Check:
 
 def _list_of(item: Check) -> Check:
     if item is _PLAIN[Any]:
-        return Check(f"a list, each item {item.expects}",
-                     lambda value: isinstance(value, (list, tuple)))
-    return Check(f"a list, each item {item.expects}",
-                 lambda value: isinstance(value, (list, tuple)) and all(map(item.fits, value)))
+        return Check(
+            f"a list, each item {item.expects}", lambda value: isinstance(value, (list, tuple))
+        )
+    return Check(
+        f"a list, each item {item.expects}",
+        lambda value: isinstance(value, (list, tuple)) and all(map(item.fits, value)),
+    )
 
 
 def _dict_of(item: Check) -> Check:
     if item is _PLAIN[Any]:
-        return Check("an object", lambda value: isinstance(value, dict) and all(
-            isinstance(key, str) for key in value))
-    return Check(f"an object, each value {item.expects}",
-                 lambda value: isinstance(value, dict) and all(
-                     isinstance(key, str) and item.fits(val) for key, val in value.items()))
+        return Check(
+            "an object",
+            lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
+        )
+    return Check(
+        f"an object, each value {item.expects}",
+        lambda value: (
+            isinstance(value, dict)
+            and all(isinstance(key, str) and item.fits(val) for key, val in value.items())
+        ),
+    )
 
 
 def shorten(value: object, limit: int = 80) -> str:
@@ -157,7 +175,7 @@ def shorten(value: object, limit: int = 80) -> str:
     Clients sent JSON, so that is what they recognise.
     """
     text = repr(str(value)) if isinstance(value, str) else _as_json(value)
-    text = text if len(text) <= limit else text[:limit - 3] + "..."
+    text = text if len(text) <= limit else text[: limit - 3] + "..."
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
@@ -189,8 +207,7 @@ _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 def is_host_name(value: object) -> bool:
     """Can this be the name of a node, an instance or a cluster?"""
-    return (isinstance(value, str) and len(value) <= 253
-            and _HOST_NAME.fullmatch(value) is not None)
+    return isinstance(value, str) and len(value) <= 253 and _HOST_NAME.fullmatch(value) is not None
 
 
 def stored_name(name: str) -> str:
@@ -200,8 +217,9 @@ def stored_name(name: str) -> str:
 
 HostName = Annotated[str, Refinement("a host name", is_host_name)]
 #: The name of what is to be made; ``stored_name`` reads it.
-NewHostName = Annotated[str, Refinement(
-    "a host name", lambda name: is_host_name(name.removesuffix(".")))]
+NewHostName = Annotated[
+    str, Refinement("a host name", lambda name: is_host_name(name.removesuffix(".")))
+]
 
 _OS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(?:\+[A-Za-z0-9_.-]{1,128})?", re.ASCII)
 
@@ -234,7 +252,7 @@ def tag_problem(tag: str) -> str | None:
     if not tag:
         return "Tags cannot be empty"
     if len(tag) > constants.MAX_TAG_LENGTH:
-        return (f"Tag {shorten(tag, 40)} is longer than {constants.MAX_TAG_LENGTH} characters")
+        return f"Tag {shorten(tag, 40)} is longer than {constants.MAX_TAG_LENGTH} characters"
     if _TAG.fullmatch(tag) is None:
         return f"Tag {shorten(tag, 40)} contains invalid characters"
     return None
@@ -243,10 +261,20 @@ def tag_problem(tag: str) -> str | None:
 # -- sizes ------------------------------------------------------------------------
 
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})\s*([a-zA-Z]*)", re.ASCII)
-_UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024,
-          "t": 1024 ** 2, "tb": 1024 ** 2, "tib": 1024 ** 2}
+_UNITS = {
+    "": 1,
+    "m": 1,
+    "mb": 1,
+    "mib": 1,
+    "g": 1024,
+    "gb": 1024,
+    "gib": 1024,
+    "t": 1024**2,
+    "tb": 1024**2,
+    "tib": 1024**2,
+}
 #: MiB; 19 digits are read, and some are added to others.
-_MAX_SIZE = 10 ** 18
+_MAX_SIZE = 10**18
 #: MiB; Ganeti's sizes of disks and of memory are multiples of it (LVM's are anyway).
 _SIZE_STEP = 4
 
@@ -262,8 +290,10 @@ def parse_size(value: object) -> int:
         return math.ceil(value)
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if found is None or found[2].lower() not in _UNITS:
-        raise ValueError(f"{shorten(value)} is not a size: "
-                         "give MiB as a number, or a string such as \"512M\" or \"1G\"")
+        raise ValueError(
+            f"{shorten(value)} is not a size: "
+            'give MiB as a number, or a string such as "512M" or "1G"'
+        )
     size = math.ceil(float(found[1]) * _UNITS[found[2].lower()])
     if size >= _MAX_SIZE:
         raise ValueError(f"size {shorten(value)} is too large")

@@ -23,8 +23,13 @@ _SPEC_MAX = (32768, 1048576, 16, 8, 8, 12)
 def default(disk_templates: Iterable[str]) -> Policy:
     """The policy of a new cluster: Ganeti 3.0's."""
     smallest, largest = dict(zip(SPECS, _SPEC_MIN)), dict(zip(SPECS, _SPEC_MAX))
-    return {"minmax": [{"min": smallest, "max": largest}], "std": dict(smallest),
-            "spindle-ratio": 32, "vcpu-ratio": 4, "disk-templates": list(disk_templates)}
+    return {
+        "minmax": [{"min": smallest, "max": largest}],
+        "std": dict(smallest),
+        "spindle-ratio": 32,
+        "vcpu-ratio": 4,
+        "disk-templates": list(disk_templates),
+    }
 
 
 def fill(base: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
@@ -35,8 +40,9 @@ def fill(base: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
     return result
 
 
-def violations(policy: Mapping[str, Any], spec: Mapping[str, int | list[int]],
-               disk_template: str) -> list[str]:
+def violations(
+    policy: Mapping[str, Any], spec: Mapping[str, int | list[int]], disk_template: str
+) -> list[str]:
     """How an instance breaks a policy, in words; empty when it fits.
 
     ``spec`` has the keys of ``SPECS``, with a list of sizes for ``disk-size``.
@@ -47,14 +53,18 @@ def violations(policy: Mapping[str, Any], spec: Mapping[str, int | list[int]],
     if not spec.get("disk-count"):
         disk_template = constants.DiskTemplate.DISKLESS
     if disk_template not in policy["disk-templates"]:
-        words.append(f"Disk template {disk_template} is not allowed (allowed templates: "
-                     + ", ".join(policy["disk-templates"]) + ")")
+        words.append(
+            f"Disk template {disk_template} is not allowed (allowed templates: "
+            + ", ".join(policy["disk-templates"])
+            + ")"
+        )
     ranges = [_range_violations(bounds, spec, disk_template) for bounds in policy["minmax"]]
     return words + min(ranges, key=len, default=[])
 
 
-def _range_violations(bounds: Mapping[str, Mapping[str, int]],
-                      spec: Mapping[str, int | list[int]], disk_template: str) -> list[str]:
+def _range_violations(
+    bounds: Mapping[str, Mapping[str, int]], spec: Mapping[str, int | list[int]], disk_template: str
+) -> list[str]:
     words = []
     for name in SPECS:
         if disk_template == constants.DiskTemplate.DISKLESS and name.startswith("disk-"):

@@ -33,7 +33,12 @@ from ganeti import ht, qfilter
 from ganeti.errors import ParameterError
 
 ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
-    "ACCEPT", "CONTINUE", "PAUSE", "REJECT", "RATE_LIMIT")
+    "ACCEPT",
+    "CONTINUE",
+    "PAUSE",
+    "REJECT",
+    "RATE_LIMIT",
+)
 _WATERMARK = "watermark"
 #: Characters of a text that patterns are tried on: in short texts they are fast (``pattern``).
 TEXT_SEARCHED = 1000
@@ -73,14 +78,14 @@ class Rule:
 
     @cached_property
     def _tests(self) -> list[_Test]:
-        return [_TESTS[kind](qfilter.parse(tree), self.watermark)
-                for kind, tree in self.predicates]
+        return [_TESTS[kind](qfilter.parse(tree), self.watermark) for kind, tree in self.predicates]
 
 
 def applying(rules: Iterable[Rule], job_id: int, ops: Ops) -> Rule | None:
     """The one of ``rules`` (in their order) that decides about a job."""
-    return next((rule for rule in rules
-                 if rule.action != CONTINUE and rule.matches(job_id, ops)), None)
+    return next(
+        (rule for rule in rules if rule.action != CONTINUE and rule.matches(job_id, ops)), None
+    )
 
 
 def own_limits(ops: Ops) -> dict[str, int]:
@@ -124,18 +129,33 @@ def _is_predicate(value: list[Any]) -> bool:
 def _is_action(value: str | list[Any]) -> bool:
     if isinstance(value, str):
         return value in (ACCEPT, CONTINUE, PAUSE, REJECT)
-    return (len(value) == 2 and value[0] == RATE_LIMIT and isinstance(value[1], int)
-            and not isinstance(value[1], bool) and value[1] > 0)
+    return (
+        len(value) == 2
+        and value[0] == RATE_LIMIT
+        and isinstance(value[1], int)
+        and not isinstance(value[1], bool)
+        and value[1] > 0
+    )
 
 
-Predicate = Annotated[list[Any], ht.Refinement(
-    '["jobid", filter on id], ["opcode", filter] or '
-    '["reason", filter on source, reason and timestamp]', _is_predicate)]
-Action = Annotated[str | list[Any], ht.Refinement(
-    '"ACCEPT", "CONTINUE", "PAUSE", "REJECT" or ["RATE_LIMIT", 1 or more]', _is_action)]
+Predicate = Annotated[
+    list[Any],
+    ht.Refinement(
+        '["jobid", filter on id], ["opcode", filter] or '
+        '["reason", filter on source, reason and timestamp]',
+        _is_predicate,
+    ),
+]
+Action = Annotated[
+    str | list[Any],
+    ht.Refinement(
+        '"ACCEPT", "CONTINUE", "PAUSE", "REJECT" or ["RATE_LIMIT", 1 or more]', _is_action
+    ),
+]
 
 
 # -- does a job match? ------------------------------------------------------------------
+
 
 def _holds(test: Callable[[Any], bool], row: Any) -> bool:
     try:
@@ -146,15 +166,15 @@ def _holds(test: Callable[[Any], bool], row: Any) -> bool:
 
 def _on_id(tree: qfilter.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = qfilter.make_test(_with_watermark(tree, watermark),
-                             lambda name: qfilter.Access[int](lambda job_id: job_id))
+    test = qfilter.make_test(
+        _with_watermark(tree, watermark), lambda name: qfilter.Access[int](lambda job_id: job_id)
+    )
     return lambda job_id, ops: _holds(test, job_id)
 
 
 def _with_watermark(tree: qfilter.Filter, watermark: int) -> qfilter.Filter:
     if isinstance(tree, (qfilter.And, qfilter.Or)):
-        return replace(tree, parts=tuple(_with_watermark(part, watermark)
-                                         for part in tree.parts))
+        return replace(tree, parts=tuple(_with_watermark(part, watermark) for part in tree.parts))
     if isinstance(tree, qfilter.Not):
         return qfilter.Not(_with_watermark(tree.part, watermark))
     if isinstance(tree, qfilter.Compare) and tree.value == _WATERMARK:
@@ -164,8 +184,9 @@ def _with_watermark(tree: qfilter.Filter, watermark: int) -> qfilter.Filter:
 
 def _on_opcodes(tree: qfilter.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = qfilter.make_test(tree, lambda name: qfilter.Access[Mapping[str, Any]](
-        lambda op: _part(op, name)))
+    test = qfilter.make_test(
+        tree, lambda name: qfilter.Access[Mapping[str, Any]](lambda op: _part(op, name))
+    )
     return lambda job_id, ops: any(_holds(test, op) for op in ops)
 
 
@@ -181,8 +202,10 @@ def _part(op: Mapping[str, Any], path: str) -> Any:
 def _on_reasons(tree: qfilter.Filter | None, watermark: int) -> _Test:
     assert tree is not None
     places = {"source": 0, "reason": 1, "timestamp": 2}
-    test = qfilter.make_test(tree, lambda name: qfilter.Access[Sequence[Any]](
-        lambda entry: _searchable(entry[places[name]])))
+    test = qfilter.make_test(
+        tree,
+        lambda name: qfilter.Access[Sequence[Any]](lambda entry: _searchable(entry[places[name]])),
+    )
     return lambda job_id, ops: any(_holds(test, entry) for entry in _entries(ops))
 
 
@@ -195,4 +218,7 @@ def _searchable(value: Any) -> Any:
 
 
 _TESTS: dict[str, Callable[[qfilter.Filter | None, int], _Test]] = {
-    "jobid": _on_id, "opcode": _on_opcodes, "reason": _on_reasons}
+    "jobid": _on_id,
+    "opcode": _on_opcodes,
+    "reason": _on_reasons,
+}

@@ -32,16 +32,27 @@ class Owners:
     group: int = -1
 
 
-def directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
-                nodes: Sequence[objects.Node] = ()) -> Iterator[Entry]:
+def directories(
+    paths: pathutils.Paths,
+    owners: Owners,
+    file_storage_dir: str,
+    nodes: Sequence[objects.Node] = (),
+) -> Iterator[Entry]:
     """Directories that a cluster cannot do without; they are made where they are missing.
 
     A directory for disks that is the administrator's own keeps its owner and mode.
     """
-    def directory(path: str, mode: int, uid: int = owners.master, distrusted: int = owners.rapi,
-                  ) -> Entry:
-        return Entry(path, mode, uid, owners.group, directory=True, make=True,
-                     distrusted=distrusted)
+
+    def directory(
+        path: str,
+        mode: int,
+        uid: int = owners.master,
+        distrusted: int = owners.rapi,
+    ) -> Entry:
+        return Entry(
+            path, mode, uid, owners.group, directory=True, make=True, distrusted=distrusted
+        )
+
     yield directory(paths.lib_dir, 0o755)
     yield directory(paths.rapi_dir, 0o750, owners.rapi, -1)
     yield directory(paths.log_dir, 0o770)
@@ -60,22 +71,34 @@ def directories(paths: pathutils.Paths, owners: Owners, file_storage_dir: str,
 def database(path: str, owners: Owners) -> Iterator[Entry]:
     """Yield a database, its log and the log's index."""
     for suffix in ("", "-wal", "-shm"):
-        yield Entry(path + suffix, 0o600, owners.master, owners.group, private=True,
-                    distrusted=owners.rapi)
+        yield Entry(
+            path + suffix, 0o600, owners.master, owners.group, private=True, distrusted=owners.rapi
+        )
 
 
 def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
     """Files of a cluster, and what is in its directories, as far as they are there."""
     group = owners.group
 
-    def of_master(path: str, mode: int = 0o600, *, private: bool = True,
-                  magic: tuple[bytes, ...] = ()) -> Entry:
-        return Entry(path, mode, owners.master, group, private=private, magic=magic,
-                     distrusted=owners.rapi)
+    def of_master(
+        path: str, mode: int = 0o600, *, private: bool = True, magic: tuple[bytes, ...] = ()
+    ) -> Entry:
+        return Entry(
+            path, mode, owners.master, group, private=private, magic=magic, distrusted=owners.rapi
+        )
 
     def tree(path: str, mode: int, *, links: bool = False) -> Entry:
-        return Entry(path, 0o750, owners.master, group, directory=True, files=mode, links=links,
-                     distrusted=owners.rapi)
+        return Entry(
+            path,
+            0o750,
+            owners.master,
+            group,
+            directory=True,
+            files=mode,
+            links=links,
+            distrusted=owners.rapi,
+        )
+
     for path in (paths.master_db, paths.next_db, paths.unfinished_db, paths.work_db):
         yield from database(path, owners)
     for name in _names(paths.lib_dir):
@@ -90,8 +113,7 @@ def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
         yield Entry(path, 0o640, owners.rapi, group, private=True)
     yield of_master(paths.master_log, 0o640)
     # In a directory where either daemon may exchange the other's files.
-    yield Entry(paths.rapi_log, 0o640, owners.rapi, group, private=True,
-                distrusted=owners.master)
+    yield Entry(paths.rapi_log, 0o640, owners.rapi, group, private=True, distrusted=owners.master)
     yield tree(paths.fake_hypervisor_dir, 0o644)
     yield tree(paths.simulated_nodes_dir, 0o644)
     # A link there counts a disk of a file template, which is elsewhere.

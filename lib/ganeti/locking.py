@@ -42,8 +42,13 @@ class Level(IntEnum):
 
 
 #: First half of a lock's name, as Ganeti's tools show it.
-_KINDS = {Level.CLUSTER: "cluster", Level.INSTANCE: "instance", Level.GROUP: "nodegroup",
-          Level.NODE: "node", Level.NETWORK: "network"}
+_KINDS = {
+    Level.CLUSTER: "cluster",
+    Level.INSTANCE: "instance",
+    Level.GROUP: "nodegroup",
+    Level.NODE: "node",
+    Level.NETWORK: "network",
+}
 
 #: The one lock on the first level: everybody has it shared, big changes alone.
 BIG_LOCK = "BGL"
@@ -91,8 +96,14 @@ def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
 class Request:
     """The locks that one owner asked for, and how far it has come."""
 
-    def __init__(self, owner: str, wants: tuple[Want, ...], rank: float, ticket: int,
-                 granted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        wants: tuple[Want, ...],
+        rank: float,
+        ticket: int,
+        granted: Callable[[], None],
+    ) -> None:
         self.owner = owner
         self.wants = wants
         self.rank = rank
@@ -118,8 +129,8 @@ class Request:
 
 @dataclass
 class _Lock:
-    owners: dict[str, bool] = field(default_factory=dict)       # owner -> exclusive?
-    line: list[Request] = field(default_factory=list)           # sorted by rank, ticket
+    owners: dict[str, bool] = field(default_factory=dict)  # owner -> exclusive?
+    line: list[Request] = field(default_factory=list)  # sorted by rank, ticket
 
     def free_for(self, want: Want) -> bool:
         if want.exclusive:
@@ -132,9 +143,9 @@ class LockState:
     """One lock as people see it."""
 
     name: str
-    mode: str | None                       # "shared", "exclusive", None: free
+    mode: str | None  # "shared", "exclusive", None: free
     owners: tuple[str, ...]
-    pending: tuple[tuple[str, tuple[str, ...]], ...]            # (mode, owners) in line order
+    pending: tuple[tuple[str, tuple[str, ...]], ...]  # (mode, owners) in line order
 
 
 @dataclass(frozen=True)
@@ -142,8 +153,8 @@ class Wait:
     """What one owner waits for, and who has to give way first."""
 
     name: str
-    mode: str                              # in which it is wanted
-    blockers: tuple[str, ...]              # owners, or else those before it in line
+    mode: str  # in which it is wanted
+    blockers: tuple[str, ...]  # owners, or else those before it in line
 
 
 def _tell(completed: Iterable[Request]) -> None:
@@ -164,8 +175,9 @@ class LockManager:
         self._requests: dict[str, Request] = {}
         self._tickets = itertools.count()
 
-    def request(self, owner: str, wants: Iterable[Want], rank: float,
-                granted: Callable[[], None]) -> bool:
+    def request(
+        self, owner: str, wants: Iterable[Want], rank: float, granted: Callable[[], None]
+    ) -> bool:
         """Ask for locks. True: they are held now. False: ``granted`` will be called once.
 
         Raises ``LockError`` if the owner has a request already.
@@ -213,9 +225,8 @@ class LockManager:
                 return None
             want = request.next_want
             lock = self._locks[want.full_name]
-            blockers = [other for other, alone in lock.owners.items()
-                        if want.exclusive or alone]
-            if not blockers:                # it fits, but those before it in line do not
+            blockers = [other for other, alone in lock.owners.items() if want.exclusive or alone]
+            if not blockers:  # it fits, but those before it in line do not
                 blockers = [other.owner for other in lock.line if other < request]
             return Wait(want.full_name, want.mode, tuple(sorted(blockers)))
 
@@ -249,7 +260,7 @@ class LockManager:
     def _withdraw(self, request: Request) -> list[Request]:
         completed: list[Request] = []
         request.released = True
-        touched = [want.full_name for want in request.wants[:request.held]]
+        touched = [want.full_name for want in request.wants[: request.held]]
         for name in touched:
             del self._locks[name].owners[request.owner]
         if not request.complete:

@@ -72,8 +72,11 @@ class Table(Generic[_Named]):
         found = self._by_name.get(name) or self._by_uuid.get(name)
         if found is None:
             wanted = name.lower()
-            names = [other for other in self._by_label.get(_label(name), ())
-                     if f"{other.lower()}.".startswith(f"{wanted}.")]
+            names = [
+                other
+                for other in self._by_label.get(_label(name), ())
+                if f"{other.lower()}.".startswith(f"{wanted}.")
+            ]
             found = self._by_name[names[0]] if len(names) == 1 else None
         return found
 
@@ -105,5 +108,6 @@ def instance_links(instance: Instance) -> Iterator[tuple[str, object]]:
 def _ports(instance: Instance) -> list[int]:
     """Network ports that an instance has: its console's and its mirrored disks'."""
     ports = [] if instance.network_port is None else [instance.network_port]
-    return ports + [disk.logical_id[2] for disk in instance.disks
-                    if disk.dev_type == DiskTemplate.DRBD]
+    return ports + [
+        disk.logical_id[2] for disk in instance.disks if disk.dev_type == DiskTemplate.DRBD
+    ]

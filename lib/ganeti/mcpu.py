@@ -38,8 +38,14 @@ class Processor:
 class OpcodeTask:
     """One opcode on its way (``jqueue.task.Task``)."""
 
-    def __init__(self, environment: Environment, locks: locking.LockManager, op: OpCode,
-                 job_id: int, rank: float) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        locks: locking.LockManager,
+        op: OpCode,
+        job_id: int,
+        rank: float,
+    ) -> None:
         self._environment = environment
         self._locks = locks
         self._rank = rank
@@ -103,8 +109,14 @@ class OpcodeTask:
             return Failed(err, self._effective_op())
         jobs = result.jobs if isinstance(result, FollowUps) else ()
         value = dict(result.others) if isinstance(result, FollowUps) else result
-        return Done(value, self._effective_op(), change=lu.tx.apply, settle=lu.tx.settle,
-                    undo=lambda: self._undo(run), jobs=jobs)
+        return Done(
+            value,
+            self._effective_op(),
+            change=lu.tx.apply,
+            settle=lu.tx.settle,
+            undo=lambda: self._undo(run),
+            jobs=jobs,
+        )
 
     def _wanted(self) -> tuple[locking.Want, ...]:
         return locking.merge([big_lock(), *self._lu.locks()])

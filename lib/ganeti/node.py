@@ -51,8 +51,13 @@ class NodeAgent(ABC):
     ``FileStoragePathError`` or ``OpExecError``, all with words for people.
     """
 
-    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
-                 hypervisors: Mapping[str, Hypervisor]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        facts: Facts,
+        paths: pathutils.Paths,
+        hypervisors: Mapping[str, Hypervisor],
+    ) -> None:
         self.node = node
         self._facts = facts
         self._paths = paths
@@ -93,8 +98,11 @@ class NodeAgent(ABC):
     def guests(self) -> dict[str, Guest]:
         """Every guest that the node knows of, by name."""
         self.answer()
-        return {name: guest for hypervisor in self._hypervisors.values()
-                for name, guest in hypervisor.guests().items()}
+        return {
+            name: guest
+            for hypervisor in self._hypervisors.values()
+            for name, guest in hypervisor.guests().items()
+        }
 
     def guest(self, name: str) -> Guest | None:
         """One guest, or None when the node knows of none."""
@@ -108,8 +116,11 @@ class NodeAgent(ABC):
             self.answer()
         except errors.HypervisorError as err:
             return [str(err)]
-        return [problem for hypervisor in self._hypervisors.values()
-                for problem in hypervisor.problems()]
+        return [
+            problem
+            for hypervisor in self._hypervisors.values()
+            for problem in hypervisor.problems()
+        ]
 
     # -- guests ----------------------------------------------------------------------
 
@@ -123,10 +134,17 @@ class NodeAgent(ABC):
             memory: int = beparams["minmem"]
             if beparams["maxmem"] > memory:
                 memory = max(memory, min(beparams["maxmem"], self.figures().memory_free))
-            self._hypervisor(instance).start(Start(
-                instance, memory, beparams,
-                self._facts.hvparams(instance), [*map(self._facts.nicparams, instance.nics)],
-                [*map(self.disk_path, instance.disks)], paused))
+            self._hypervisor(instance).start(
+                Start(
+                    instance,
+                    memory,
+                    beparams,
+                    self._facts.hvparams(instance),
+                    [*map(self._facts.nicparams, instance.nics)],
+                    [*map(self.disk_path, instance.disks)],
+                    paused,
+                )
+            )
 
     def stop(self, instance: Instance, *, timeout: int, force: bool) -> None:
         """Stop a guest, which has ``timeout`` seconds to do it itself; one that is off is fine."""
@@ -146,8 +164,9 @@ class NodeAgent(ABC):
         try:
             return self._hypervisors[instance.hypervisor]
         except KeyError:
-            raise errors.HypervisorError(f"Node '{self.node.name}' has no hypervisor "
-                                         f"'{instance.hypervisor}'") from None
+            raise errors.HypervisorError(
+                f"Node '{self.node.name}' has no hypervisor '{instance.hypervisor}'"
+            ) from None
 
     # -- disks -----------------------------------------------------------------------
 
@@ -183,15 +202,25 @@ class NodeAgent(ABC):
         self.answer()
         found = osdef.find(self._paths.os_search_path, os_name)
         if found is None:
-            raise errors.OpPrereqError(f"OS '{os_name}' not known on node '{self.node.name}'",
-                                       ErrorCode.NOENT)
+            raise errors.OpPrereqError(
+                f"OS '{os_name}' not known on node '{self.node.name}'", ErrorCode.NOENT
+            )
         if not found.valid:
-            raise errors.OpPrereqError(f"OS '{os_name}' cannot be used on node "
-                                       f"'{self.node.name}': {found.problem}", ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"OS '{os_name}' cannot be used on node '{self.node.name}': {found.problem}",
+                ErrorCode.INVAL,
+            )
         return found
 
-    def run_os_create(self, instance: Instance, *, reinstall: bool, run: osdef.Run,
-                      secrets: Mapping[str, Any] | None = None, debug_level: int = 0) -> None:
+    def run_os_create(
+        self,
+        instance: Instance,
+        *,
+        reinstall: bool,
+        run: osdef.Run,
+        secrets: Mapping[str, Any] | None = None,
+        debug_level: int = 0,
+    ) -> None:
         """Run the create script of an instance's OS.
 
         ``secrets`` are OS parameters that must not be seen anywhere. ``OpExecError``
@@ -200,45 +229,71 @@ class NodeAgent(ABC):
         """
         hidden = {**instance.osparams_private, **(secrets or {})}
         definition = self.os_definition(instance.os)
-        osdef.run_create(definition, self._subject(instance, hidden, debug_level), self._paths,
-                         run, reinstall=reinstall, hidden=hidden)
+        osdef.run_create(
+            definition,
+            self._subject(instance, hidden, debug_level),
+            self._paths,
+            run,
+            reinstall=reinstall,
+            hidden=hidden,
+        )
 
-    def run_os_verify(self, os_name: str, osparams: Mapping[str, Any],
-                      hidden: Mapping[str, Any], run: osdef.Run | None) -> None:
+    def run_os_verify(
+        self,
+        os_name: str,
+        osparams: Mapping[str, Any],
+        hidden: Mapping[str, Any],
+        run: osdef.Run | None,
+    ) -> None:
         """Have an OS check the values of its parameters; ``hidden`` ones are private or secret.
 
         ``OpExecError`` quotes what its script says; a canceled job ends the script and raises
         ``JobCanceled``.
         """
-        osdef.run_verify(self.os_definition(os_name), os_name,
-                         {**self._cluster_osparams(os_name), **osparams, **hidden}, run,
-                         hidden=hidden)
+        osdef.run_verify(
+            self.os_definition(os_name),
+            os_name,
+            {**self._cluster_osparams(os_name), **osparams, **hidden},
+            run,
+            hidden=hidden,
+        )
 
-    def _subject(self, instance: Instance, hidden: Mapping[str, Any],
-                 debug_level: int) -> osdef.Subject:
+    def _subject(
+        self, instance: Instance, hidden: Mapping[str, Any], debug_level: int
+    ) -> osdef.Subject:
         return osdef.Subject(
-            instance=instance, beparams=self._facts.beparams(instance),
+            instance=instance,
+            beparams=self._facts.beparams(instance),
             hvparams=self._facts.hvparams(instance),
             osparams={**self._cluster_osparams(instance.os), **instance.osparams, **hidden},
             disk_paths=[*map(self.disk_path, instance.disks)],
-            nicparams=[*map(self._facts.nicparams, instance.nics)], debug_level=debug_level)
+            nicparams=[*map(self._facts.nicparams, instance.nics)],
+            debug_level=debug_level,
+        )
 
     def _cluster_osparams(self, os_name: str) -> dict[str, Any]:
         """The cluster's parameters of an OS, those of its variant before those of all."""
         cluster_wide = self._facts.cluster.osparams
-        return {**cluster_wide.get(osdef.split_name(os_name)[0], {}),
-                **cluster_wide.get(os_name, {})}
+        return {
+            **cluster_wide.get(osdef.split_name(os_name)[0], {}),
+            **cluster_wide.get(os_name, {}),
+        }
 
 
 class LocalNode(NodeAgent):
     """This machine. Figures that were given for it stand for the real ones."""
 
-    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
-                 hypervisors: Mapping[str, Hypervisor], counted: CountedDisks) -> None:
+    def __init__(
+        self,
+        node: Node,
+        facts: Facts,
+        paths: pathutils.Paths,
+        hypervisors: Mapping[str, Hypervisor],
+        counted: CountedDisks,
+    ) -> None:
         super().__init__(node, facts, paths, hypervisors)
         self._counted = counted
-        self._disks: Disks = (counted if "disk" in node.capacity
-                              else FileDisks(facts.cluster, paths))
+        self._disks: Disks = counted if "disk" in node.capacity else FileDisks(facts.cluster, paths)
 
     def answer(self) -> None:
         """It does: whoever asks runs on it."""
@@ -246,8 +301,9 @@ class LocalNode(NodeAgent):
     def figures(self) -> Figures:
         """As the kernel tells them, less the memory that fake guests would take."""
         memory, cpus = host.memory(), host.cpus()
-        disk_total, disk_free = host.disk(self._facts.cluster.file_storage_dir
-                                          or self._paths.lib_dir)
+        disk_total, disk_free = host.disk(
+            self._facts.cluster.file_storage_dir or self._paths.lib_dir
+        )
         given = self.node.capacity
         memory_total = given.get("memory", memory.total)
         available = memory_total if "memory" in given else memory.available
@@ -256,11 +312,17 @@ class LocalNode(NodeAgent):
             disk_free = max(0, disk_total - self._counted.used())
         cpu_total = given.get("cpus", cpus.total)
         return Figures(
-            memory_total=memory_total, memory_node=memory_total - available,
+            memory_total=memory_total,
+            memory_node=memory_total - available,
             memory_free=max(0, available - self._claimed_memory()),
-            disk_total=disk_total, disk_free=disk_free, cpu_total=cpu_total,
-            cpu_nodes=cpus.nodes, cpu_sockets=cpus.sockets, cpu_node=cpu_total,
-            bootid=host.boot_id())
+            disk_total=disk_total,
+            disk_free=disk_free,
+            cpu_total=cpu_total,
+            cpu_nodes=cpus.nodes,
+            cpu_sockets=cpus.sockets,
+            cpu_node=cpu_total,
+            bootid=host.boot_id(),
+        )
 
     def disk_path(self, disk: Disk) -> str:
         """The file of a disk."""
@@ -278,21 +340,30 @@ class LocalNode(NodeAgent):
     def _check_template(self, disk: Disk) -> None:
         if disk.dev_type not in FILE_BASED:
             raise errors.BlockDeviceError(
-                f"Node '{self.node.name}' has no disks of the template '{disk.dev_type}'")
+                f"Node '{self.node.name}' has no disks of the template '{disk.dev_type}'"
+            )
 
     def _claimed_memory(self) -> int:
         """What fake guests would take; that of real ones is missing already."""
-        return sum(guest.memory for hypervisor in self._hypervisors.values()
-                   if isinstance(hypervisor, FakeHypervisor)
-                   for guest in hypervisor.guests().values())
+        return sum(
+            guest.memory
+            for hypervisor in self._hypervisors.values()
+            if isinstance(hypervisor, FakeHypervisor)
+            for guest in hypervisor.guests().values()
+        )
 
 
 class SimulatedNode(NodeAgent):
     """A node of the model, with a state directory for what it is made of."""
 
-    def __init__(self, node: Node, facts: Facts, paths: pathutils.Paths,
-                 hypervisors: Mapping[str, Hypervisor],
-                 disks_of: Callable[[Node], CountedDisks]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        facts: Facts,
+        paths: pathutils.Paths,
+        hypervisors: Mapping[str, Hypervisor],
+        disks_of: Callable[[Node], CountedDisks],
+    ) -> None:
         super().__init__(node, facts, paths, hypervisors)
         self._disks_of = disks_of
 
@@ -306,12 +377,17 @@ class SimulatedNode(NodeAgent):
         size = {**DEFAULT_CAPACITY, **self.node.capacity}
         claimed = sum(guest.memory for guest in self.guests().values())
         return Figures(
-            memory_total=size["memory"], memory_node=0,
+            memory_total=size["memory"],
+            memory_node=0,
             memory_free=max(0, size["memory"] - claimed),
             disk_total=size["disk"],
             disk_free=max(0, size["disk"] - self._disks_of(self.node).used()),
-            cpu_total=size["cpus"], cpu_nodes=1, cpu_sockets=1, cpu_node=size["cpus"],
-            bootid=host.boot_id())
+            cpu_total=size["cpus"],
+            cpu_nodes=1,
+            cpu_sockets=1,
+            cpu_node=size["cpus"],
+            bootid=host.boot_id(),
+        )
 
     def disk_path(self, disk: Disk) -> str:
         """The file of a disk."""
@@ -345,7 +421,8 @@ class SimulatedNode(NodeAgent):
             raise errors.HypervisorError(f"Node '{node.name}' is offline")
         if os.path.exists(self._paths.simulated_failure(node.name)):
             raise errors.HypervisorError(
-                f"Node '{node.name}' does not answer (it is simulated, and was made to fail)")
+                f"Node '{node.name}' does not answer (it is simulated, and was made to fail)"
+            )
 
 
 class OfflineNode(NodeAgent):
@@ -395,11 +472,16 @@ class Nodes:
         """A node's drivers, which remember what they read."""
         with self._mutex:
             if node.name not in self._hypervisors:
-                directory = (self._paths.simulated_guests(node.name) if node.simulated
-                             else self._paths.fake_hypervisor_dir)
+                directory = (
+                    self._paths.simulated_guests(node.name)
+                    if node.simulated
+                    else self._paths.fake_hypervisor_dir
+                )
                 self._hypervisors[node.name] = {
                     name: DRIVERS[name](directory)
-                    for name in self._facts.cluster.enabled_hypervisors if name in DRIVERS}
+                    for name in self._facts.cluster.enabled_hypervisors
+                    if name in DRIVERS
+                }
             return self._hypervisors[node.name]
 
     def _disks_of(self, node: Node) -> CountedDisks:
@@ -407,5 +489,6 @@ class Nodes:
             if node.name not in self._disks:
                 self._disks[node.name] = CountedDisks(
                     self._paths.counted_disks(node.name),
-                    FileDisks(self._facts.cluster, self._paths))
+                    FileDisks(self._facts.cluster, self._paths),
+                )
             return self._disks[node.name]

@@ -88,7 +88,7 @@ class Instance(ConfigObject):
     """A virtual machine: what it should be. Whether it runs, only its node knows."""
 
     name: str
-    primary_node: str                      # node uuid
+    primary_node: str  # node uuid
     secondary_nodes: list[str] = field(default_factory=list)
     os: str = ""
     hypervisor: str
@@ -97,7 +97,7 @@ class Instance(ConfigObject):
     admin_state_source: str = "admin"
     disks: list[Disk] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
-    beparams: dict[str, Any] = field(default_factory=dict)   # only what was set
+    beparams: dict[str, Any] = field(default_factory=dict)  # only what was set
     hvparams: dict[str, Any] = field(default_factory=dict)
     osparams: dict[str, Any] = field(default_factory=dict)
     osparams_private: dict[str, Any] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Node(ConfigObject):
     name: str
     primary_ip: str
     secondary_ip: str
-    group: str                             # group uuid
+    group: str  # group uuid
     offline: bool = False
     drained: bool = False
     master_candidate: bool = True
@@ -152,7 +152,7 @@ class Cluster(ConfigObject):
     """What holds for the whole cluster."""
 
     name: str
-    master_node: str                       # node uuid
+    master_node: str  # node uuid
     enabled_hypervisors: list[str]
     enabled_disk_templates: list[str]
     mac_prefix: str = "aa:00:00"
@@ -169,13 +169,13 @@ class Cluster(ConfigObject):
     gluster_storage_dir: str = ""
     default_iallocator: str = ""
     default_iallocator_params: dict[str, Any] = field(default_factory=dict)
-    beparams: dict[str, Any] = field(default_factory=dict)     # {"default": filled}
-    hvparams: dict[str, Any] = field(default_factory=dict)     # {hypervisor: filled}
+    beparams: dict[str, Any] = field(default_factory=dict)  # {"default": filled}
+    hvparams: dict[str, Any] = field(default_factory=dict)  # {hypervisor: filled}
     os_hvp: dict[str, Any] = field(default_factory=dict)
     osparams: dict[str, Any] = field(default_factory=dict)
-    nicparams: dict[str, Any] = field(default_factory=dict)    # {"default": filled}
+    nicparams: dict[str, Any] = field(default_factory=dict)  # {"default": filled}
     ndparams: dict[str, Any] = field(default_factory=dict)
-    diskparams: dict[str, Any] = field(default_factory=dict)   # {template: filled}
+    diskparams: dict[str, Any] = field(default_factory=dict)  # {template: filled}
     ipolicy: dict[str, Any] = field(default_factory=dict)
     hidden_os: list[str] = field(default_factory=list)
     blacklisted_os: list[str] = field(default_factory=list)
@@ -183,17 +183,21 @@ class Cluster(ConfigObject):
     prealloc_wipe_disks: bool = False
 
 
-def contradictions(cluster: Cluster, groups: Iterable[Group], nodes: Iterable[Node],
-                   instances: Iterable[Instance]) -> list[str]:
+def contradictions(
+    cluster: Cluster, groups: Iterable[Group], nodes: Iterable[Node], instances: Iterable[Instance]
+) -> list[str]:
     """What refers to something that is not there, in words."""
     group_ids, members = {group.uuid for group in groups}, list(nodes)
     node_ids = {node.uuid for node in members}
     problems = [] if cluster.master_node in node_ids else ["the master node is not known"]
-    problems += [f"node {node.name} is in no known group" for node in members
-                 if node.group not in group_ids]
-    return problems + [f"instance {instance.name} is on no known node" for instance in instances
-                       if not node_ids.issuperset(
-                           (instance.primary_node, *instance.secondary_nodes))]
+    problems += [
+        f"node {node.name} is in no known group" for node in members if node.group not in group_ids
+    ]
+    return problems + [
+        f"instance {instance.name} is on no known node"
+        for instance in instances
+        if not node_ids.issuperset((instance.primary_node, *instance.secondary_nodes))
+    ]
 
 
 _Object = TypeVar("_Object", bound=ConfigObject)

@@ -26,12 +26,12 @@ from ganeti.utils.redaction import redact
 from ganeti.utils.text import nice_key
 
 SCRIPTS = ("create", "export", "import", "rename")
-VERIFY_SCRIPT = "verify"                # from version 20 on
+VERIFY_SCRIPT = "verify"  # from version 20 on
 #: A create script that Ganeti 3.0 runs in a virtual machine made for that.
 UNTRUSTED_SCRIPT = "create_untrusted"
 VERSION_FILE = "ganeti_api_version"
-VARIANTS_FILE = "variants.list"         # from version 15 on, may be missing
-PARAMETERS_FILE = "parameters.list"     # from version 20 on
+VARIANTS_FILE = "variants.list"  # from version 15 on, may be missing
+PARAMETERS_FILE = "parameters.list"  # from version 20 on
 
 #: Lines of a failed script's output that its error quotes.
 QUOTED_LINES = 10
@@ -57,7 +57,7 @@ class OsDefinition:
     problem: str = ""
     api_versions: tuple[int, ...] = ()
     variants: tuple[str, ...] = ()
-    parameters: tuple[tuple[str, str], ...] = ()       # name, description
+    parameters: tuple[tuple[str, str], ...] = ()  # name, description
     untrusted: bool = False
 
     @property
@@ -92,6 +92,7 @@ def split_name(os_name: str) -> tuple[str, str]:
 
 
 # -- reading ----------------------------------------------------------------------
+
 
 class _Broken(Exception):
     """A definition's defect, in words."""
@@ -132,21 +133,27 @@ def load(name: str, path: str) -> OsDefinition:
         versions = _versions(path)
         newest = max(versions)
         if untrusted:
-            raise _Broken(f"its script {UNTRUSTED_SCRIPT} is to run in a virtual machine of its "
-                          "own, which this version does not support; remove that script and "
-                          "have a script create, if it may run on the node")
+            raise _Broken(
+                f"its script {UNTRUSTED_SCRIPT} is to run in a virtual machine of its "
+                "own, which this version does not support; remove that script and "
+                "have a script create, if it may run on the node"
+            )
         scripts = [*SCRIPTS]
         if newest >= _VERSION_WITH_PARAMETERS:
             scripts.append(VERIFY_SCRIPT)
         for script in scripts:
             _check_script(pathutils.inside(path, script))
         variants = _lines(path, VARIANTS_FILE, required=False) if newest >= 15 else []
-        parameters = (_lines(path, PARAMETERS_FILE, required=True)
-                      if newest >= _VERSION_WITH_PARAMETERS else [])
+        parameters = (
+            _lines(path, PARAMETERS_FILE, required=True)
+            if newest >= _VERSION_WITH_PARAMETERS
+            else []
+        )
     except _Broken as err:
         return OsDefinition(name, path, str(err), versions, untrusted=untrusted)
-    return OsDefinition(name, path, "", versions, tuple(variants),
-                        tuple(_parameter(line) for line in parameters))
+    return OsDefinition(
+        name, path, "", versions, tuple(variants), tuple(_parameter(line) for line in parameters)
+    )
 
 
 def _versions(path: str) -> tuple[int, ...]:
@@ -190,6 +197,7 @@ def _parameter(line: str) -> tuple[str, str]:
 
 # -- may it be used ---------------------------------------------------------------
 
+
 def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False) -> None:
     """``OpPrereqError`` when an OS name's variant does not fit its definition.
 
@@ -198,22 +206,27 @@ def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False
     """
     _, variant = split_name(os_name)
     if variant and not ht.is_os_name(f"{definition.name}+{variant}"):
-        raise errors.OpPrereqError(f"Invalid variant {ht.shorten(variant)} of OS "
-                                   f"'{definition.name}'", ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"Invalid variant {ht.shorten(variant)} of OS '{definition.name}'", ErrorCode.INVAL
+        )
     if force:
         return
     if not definition.variants:
         if variant:
             raise errors.OpPrereqError(
-                f"OS '{definition.name}' has no variants ('{variant}' was given)",
-                ErrorCode.INVAL)
+                f"OS '{definition.name}' has no variants ('{variant}' was given)", ErrorCode.INVAL
+            )
         return
     if not variant:
-        raise errors.OpPrereqError(f"OS name '{os_name}' must include a variant, one of "
-                                   + ", ".join(definition.full_names), ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"OS name '{os_name}' must include a variant, one of "
+            + ", ".join(definition.full_names),
+            ErrorCode.INVAL,
+        )
     if variant not in definition.variants:
-        raise errors.OpPrereqError(f"Unknown variant '{variant}' of OS '{definition.name}'",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"Unknown variant '{variant}' of OS '{definition.name}'", ErrorCode.INVAL
+        )
 
 
 def check_parameters(definition: OsDefinition, given: Iterable[str]) -> None:
@@ -221,8 +234,8 @@ def check_parameters(definition: OsDefinition, given: Iterable[str]) -> None:
     unknown = unknown_parameters(definition, given)
     if unknown:
         raise errors.OpPrereqError(
-            f"OS '{definition.name}' has no parameter named " + ", ".join(unknown),
-            ErrorCode.INVAL)
+            f"OS '{definition.name}' has no parameter named " + ", ".join(unknown), ErrorCode.INVAL
+        )
 
 
 def unknown_parameters(definition: OsDefinition, names: Iterable[str]) -> list[str]:
@@ -250,13 +263,17 @@ def check_variables(*kinds: Collection[str]) -> None:
         variable = variable_of(name)
         other = seen.get(variable)
         if other == name:
-            raise errors.OpPrereqError(f"The OS parameter '{name}' has more than one value: it "
-                                       "can be only one of public, private and secret",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"The OS parameter '{name}' has more than one value: it "
+                "can be only one of public, private and secret",
+                ErrorCode.INVAL,
+            )
         if other is not None:
-            raise errors.OpPrereqError(f"The OS parameters '{other}' and '{name}' exclude each "
-                                       f"other: scripts find both in {variable}",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"The OS parameters '{other}' and '{name}' exclude each "
+                f"other: scripts find both in {variable}",
+                ErrorCode.INVAL,
+            )
         seen[variable] = name
 
 
@@ -270,11 +287,14 @@ def text_of(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, str) and ht.fits_environment(value):
         return value
-    raise errors.OpPrereqError(f"The value of the OS parameter '{name}' must be a text without "
-                               "NUL; give it anew", ErrorCode.INVAL)
+    raise errors.OpPrereqError(
+        f"The value of the OS parameter '{name}' must be a text without NUL; give it anew",
+        ErrorCode.INVAL,
+    )
 
 
 # -- what its scripts see ---------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -289,8 +309,9 @@ class Subject:
     debug_level: int = 0
 
 
-def core_environment(definition: OsDefinition, os_name: str, parameters: Mapping[str, Any], *,
-                     debug_level: int = 0) -> dict[str, str]:
+def core_environment(
+    definition: OsDefinition, os_name: str, parameters: Mapping[str, Any], *, debug_level: int = 0
+) -> dict[str, str]:
     """What every script sees, and all that a verify script does."""
     result = {
         "PATH": process.SAFE_PATH,
@@ -299,8 +320,7 @@ def core_environment(definition: OsDefinition, os_name: str, parameters: Mapping
         "OS_VARIANT": _variant(definition, os_name),
         "DEBUG_LEVEL": str(debug_level),
     }
-    result.update({variable_of(name): text_of(name, value)
-                   for name, value in parameters.items()})
+    result.update({variable_of(name): text_of(name, value) for name, value in parameters.items()})
     return result
 
 
@@ -318,8 +338,9 @@ def environment(definition: OsDefinition, subject: Subject) -> dict[str, str]:
     """
     instance = subject.instance
     result = {
-        **core_environment(definition, instance.os, subject.osparams,
-                           debug_level=subject.debug_level),
+        **core_environment(
+            definition, instance.os, subject.osparams, debug_level=subject.debug_level
+        ),
         "INSTANCE_NAME": instance.name,
         "INSTANCE_OS": instance.os,
         "INSTANCE_UUID": instance.uuid,
@@ -372,6 +393,7 @@ def _nics(subject: Subject) -> dict[str, str]:
 
 # -- running ----------------------------------------------------------------------
 
+
 class Run(Protocol):
     """What is needed of a job to run a script for it."""
 
@@ -383,8 +405,15 @@ class Run(Protocol):
     def stop_if_cancelled(self) -> None: ...
 
 
-def run_create(definition: OsDefinition, subject: Subject, paths: pathutils.Paths, run: Run, *,
-               reinstall: bool, hidden: Mapping[str, Any]) -> None:
+def run_create(
+    definition: OsDefinition,
+    subject: Subject,
+    paths: pathutils.Paths,
+    run: Run,
+    *,
+    reinstall: bool,
+    hidden: Mapping[str, Any],
+) -> None:
     """Run a definition's create script to its end.
 
     ``OpExecError`` quotes the end of its log, without the values in ``hidden``.
@@ -394,23 +423,36 @@ def run_create(definition: OsDefinition, subject: Subject, paths: pathutils.Path
     variables = environment(definition, subject)
     if reinstall:
         variables["INSTANCE_REINSTALL"] = "1"
-    log = log_of("reinstall" if reinstall else "add", instance.os, instance.name, paths,
-                 run.job_id)
+    log = log_of("reinstall" if reinstall else "add", instance.os, instance.name, paths, run.job_id)
     with _as_execution_error():
-        ended = process.run_logged(process.Program(
-            [definition.script("create")], variables, definition.path, mark="INSTANCE_UUID",
-            limits=process.Limits(cancelled=run.cancelled)), log)
+        ended = process.run_logged(
+            process.Program(
+                [definition.script("create")],
+                variables,
+                definition.path,
+                mark="INSTANCE_UUID",
+                limits=process.Limits(cancelled=run.cancelled),
+            ),
+            log,
+        )
     if ended.cancelled:
         run.stop_if_cancelled()
     if ended.status != 0:
         quoted = _quote(process.tail(log), hidden)
         raise errors.OpExecError(
             f"The create script of OS '{instance.os}' failed for '{instance.name}' ({ended}); "
-            f"its log is {log}" + (f", last lines:\n{quoted}" if quoted else " (empty)"))
+            f"its log is {log}" + (f", last lines:\n{quoted}" if quoted else " (empty)")
+        )
 
 
-def run_verify(definition: OsDefinition, os_name: str, parameters: Mapping[str, Any],
-               run: Run | None, *, hidden: Mapping[str, Any]) -> None:
+def run_verify(
+    definition: OsDefinition,
+    os_name: str,
+    parameters: Mapping[str, Any],
+    run: Run | None,
+    *,
+    hidden: Mapping[str, Any],
+) -> None:
     """Have a definition check the values of its parameters; older ones cannot.
 
     ``OpExecError`` quotes the end of what its verify script said, without the values in
@@ -422,17 +464,22 @@ def run_verify(definition: OsDefinition, os_name: str, parameters: Mapping[str, 
     if run is not None:
         limits = process.Limits(seconds=VERIFY_SECONDS, cancelled=run.cancelled)
     with _as_execution_error():
-        ended, output = process.run_captured(process.Program(
-            [definition.script(VERIFY_SCRIPT), *VERIFY_CHECKS],
-            core_environment(definition, os_name, parameters), definition.path,
-            limits=limits))
+        ended, output = process.run_captured(
+            process.Program(
+                [definition.script(VERIFY_SCRIPT), *VERIFY_CHECKS],
+                core_environment(definition, os_name, parameters),
+                definition.path,
+                limits=limits,
+            )
+        )
     if run is not None and ended.cancelled:
         run.stop_if_cancelled()
     if ended.status != 0:
         quoted = _quote(output, hidden)
         raise errors.OpExecError(
             f"The script verify of OS '{os_name}', which checks its parameters, failed ({ended})"
-            + (f", last lines:\n{quoted}" if quoted else " and says nothing"))
+            + (f", last lines:\n{quoted}" if quoted else " and says nothing")
+        )
 
 
 @contextmanager
@@ -449,8 +496,7 @@ def _quote(output: str, hidden: Mapping[str, Any]) -> str:
     return "\n".join(lines[-QUOTED_LINES:])
 
 
-def log_of(action: str, os_name: str, instance: str, paths: pathutils.Paths,
-           job_id: int) -> str:
+def log_of(action: str, os_name: str, instance: str, paths: pathutils.Paths, job_id: int) -> str:
     """Path of a run's log: ``ACTION-OS-INSTANCE-TIME-jobID.log``, long names shortened.
 
     Each of the two names may be as long as a file's, and together they are to fit into one.
@@ -466,4 +512,4 @@ def _shorten(name: str, length: int) -> str:
     if len(name) <= length:
         return name
     tail = "~" + hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name[:length - len(tail)] + tail
+    return name[: length - len(tail)] + tail

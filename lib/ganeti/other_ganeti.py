@@ -34,15 +34,36 @@ from ganeti.utils import procfs, unix_socket
 USUAL_PLACES = ("/var", "/usr/local/var")
 
 #: Files below lib/ganeti that no program of ours makes (Ganeti 1.2 to 3.1).
-FILES = ("config.data", "server.pem", "client.pem", "cluster-domain-secret", "hmac.key",
-         "known_hosts", "locks.data", "tempres.data", "spice.pem", "spice-ca.pem",
-         "ssconf_node_pass", "watcher.data", "config.data.backup")
+FILES = (
+    "config.data",
+    "server.pem",
+    "client.pem",
+    "cluster-domain-secret",
+    "hmac.key",
+    "known_hosts",
+    "locks.data",
+    "tempres.data",
+    "spice.pem",
+    "spice-ca.pem",
+    "ssconf_node_pass",
+    "watcher.data",
+    "config.data.backup",
+)
 #: Entries below lib/ganeti/queue. The directory alone is made by installing the package.
 QUEUE_FILES = ("serial", "version", "lock")
 
 #: Daemons that only Ganeti has (``ganeti-rapi`` and ``ganeti-masterd`` are our names, too).
-DAEMONS = ("ganeti-luxid", "ganeti-wconfd", "ganeti-noded", "ganeti-confd", "ganeti-mond",
-           "ganeti-metad", "ganeti-kvmd", "ganeti-maintd", "ganeti-queryd")
+DAEMONS = (
+    "ganeti-luxid",
+    "ganeti-wconfd",
+    "ganeti-noded",
+    "ganeti-confd",
+    "ganeti-mond",
+    "ganeti-metad",
+    "ganeti-kvmd",
+    "ganeti-maintd",
+    "ganeti-queryd",
+)
 #: Sockets of its masters: 3.x's luxid and wconfd, 2.x's masterd.
 SOCKETS = ("ganeti-query", "ganeti-wconfd", "ganeti-master")
 
@@ -66,10 +87,14 @@ class Sign(NamedTuple):
     def refusal(self, reason: str) -> str:
         """Return the line of a program that changed nothing, with the reason why not."""
         if self.error is not None:
-            return (f"cannot tell whether this machine belongs to a Ganeti cluster ({self.words}), "
-                    "so nothing was changed: run it as root")
-        return (f"this machine belongs to a Ganeti cluster ({self.words}), so nothing was "
-                f"changed: {reason}")
+            return (
+                f"cannot tell whether this machine belongs to a Ganeti cluster ({self.words}), "
+                "so nothing was changed: run it as root"
+            )
+        return (
+            f"this machine belongs to a Ganeti cluster ({self.words}), so nothing was "
+            f"changed: {reason}"
+        )
 
 
 def evidence(paths: pathutils.Paths) -> str:
@@ -92,8 +117,9 @@ def find(paths: pathutils.Paths) -> Sign | None:
                 continue
             except OSError as err:
                 error = OSError(err.errno, err.strerror, path)
-                unclear = unclear or Sign(place, f"{path} cannot be examined: {err.strerror}",
-                                          error)
+                unclear = unclear or Sign(
+                    place, f"{path} cannot be examined: {err.strerror}", error
+                )
                 continue
             if words:
                 return Sign(place, words)
@@ -126,7 +152,7 @@ def _places(paths: pathutils.Paths) -> Iterator[pathutils.Paths]:
 
 
 def _exists(path: str) -> str:
-    os.lstat(path)                      # a dangling link is a sign, too
+    os.lstat(path)  # a dangling link is a sign, too
     return f"{path} exists"
 
 
@@ -136,8 +162,7 @@ def _foreign_ssconf(paths: pathutils.Paths) -> str:
     A creation of ours that broke off leaves its own, beside the unfinished database; so
     does an administrator who removed the database to begin anew.
     """
-    if any(os.path.lexists(path) for path in (paths.master_db, paths.next_db,
-                                              paths.unfinished_db)):
+    if any(os.path.lexists(path) for path in (paths.master_db, paths.next_db, paths.unfinished_db)):
         return ""
     names = sorted(name for name in os.listdir(paths.lib_dir) if name.startswith("ssconf_"))
     if not names:
@@ -155,8 +180,9 @@ def _live_daemon(name: str, path: str) -> str:
         text = file.read(20).decode("ascii", "replace").strip()
         # Ganeti's Haskell daemons lock their pid files in fcntl's way. Its Python daemons use
         # flock, which can be probed only by taking it: that would fail one that starts just now.
-        lock = fcntl.fcntl(file, fcntl.F_GETLK, struct.pack(
-            "hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        lock = fcntl.fcntl(
+            file, fcntl.F_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        )
     locked = struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
     pid = int(text) if text.isdecimal() else 0
     if locked or pid and procfs.name_of(pid) == name[:15]:
@@ -175,5 +201,7 @@ def _is_own_master(paths: pathutils.Paths, path: str, listener: unix_socket.List
     """Tell whether our own master serves the socket: it has our database's lock file open."""
     if path != paths.query_socket or not listener.pid or not os.path.exists(paths.master_db):
         return False
-    return (procfs.has_open(listener.pid, paths.master_lock)
-            or procfs.pid_in(paths.pid_file("ganeti-masterd")) == listener.pid)
+    return (
+        procfs.has_open(listener.pid, paths.master_lock)
+        or procfs.pid_in(paths.pid_file("ganeti-masterd")) == listener.pid
+    )

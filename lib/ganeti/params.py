@@ -33,7 +33,7 @@ _OF_NIC: tuple[object, ...] = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
 #: Sets both ``minmem`` and ``maxmem``; values given for these two are then ignored.
 MEMORY = "memory"
 #: Larger integers fit neither the database nor luxid.
-_MAX_INT = 2 ** 63 - 1
+_MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,13 @@ def defaults(table: Table) -> Values:
 # -- types ------------------------------------------------------------------------
 
 BOOL, INT, FLOAT, SIZE, STRING, MAYBE_STRING = (
-    "boolean", "integer", "float", "size", "string", "string or null")
+    "boolean",
+    "integer",
+    "float",
+    "size",
+    "string",
+    "string or null",
+)
 
 
 def _read_bool(value: object) -> bool:
@@ -103,7 +109,7 @@ def _read_float(value: object) -> float:
 
 
 def _read_string(value: object) -> str:
-    if value is False:              # Ganeti's clients say false for "nothing here"
+    if value is False:  # Ganeti's clients say false for "nothing here"
         return ""
     if not isinstance(value, str):
         raise ValueError
@@ -111,8 +117,11 @@ def _read_string(value: object) -> str:
 
 
 _READERS: dict[str, Callable[[object], Any]] = {
-    BOOL: _read_bool, INT: _read_int, FLOAT: _read_float,
-    SIZE: ht.parse_guest_size, STRING: _read_string,
+    BOOL: _read_bool,
+    INT: _read_int,
+    FLOAT: _read_float,
+    SIZE: ht.parse_guest_size,
+    STRING: _read_string,
     MAYBE_STRING: lambda value: None if value is None else _read_string(value),
 }
 
@@ -126,8 +135,9 @@ def _type_problem(name: str, kind: str, value: object) -> str | None:
     return None
 
 
-def _first_problem(kinds: Mapping[str, str], given: Mapping[str, Any],
-                   unset: tuple[object, ...]) -> str | None:
+def _first_problem(
+    kinds: Mapping[str, str], given: Mapping[str, Any], unset: tuple[object, ...]
+) -> str | None:
     """The first value of a wrong type, in words; a later Ganeti may know further names."""
     for name, value in given.items():
         if name in kinds and value not in unset:
@@ -145,8 +155,9 @@ def read(row: Parameter, value: object) -> Any:
     typed = _READERS[row.kind](value)
     if isinstance(typed, str) and ("\0" in typed or "\n" in typed):
         # They end up in files of lines and in environments.
-        raise errors.TypeEnforcementError(f"'{row.name}' (value {ht.shorten(value)}) must be "
-                                          "one line without NUL characters")
+        raise errors.TypeEnforcementError(
+            f"'{row.name}' (value {ht.shorten(value)}) must be one line without NUL characters"
+        )
     return typed
 
 
@@ -189,9 +200,9 @@ def fill(base: Mapping[str, Any], *given: Mapping[str, Any]) -> Values:
 
 # -- rules ------------------------------------------------------------------------
 
+
 def _one_of(*choices: str) -> Rule:
-    return Rule("one of " + ", ".join(choices), lambda value: value in choices,
-                frozenset(choices))
+    return Rule("one of " + ", ".join(choices), lambda value: value in choices, frozenset(choices))
 
 
 def _is_normal_path(value: str) -> bool:
@@ -199,13 +210,15 @@ def _is_normal_path(value: str) -> bool:
 
 
 def _is_cpu_set(value: str) -> bool:
-    """"all", or CPUs such as 0,2-3, for each virtual CPU with colons between."""
+    """ "all", or CPUs such as 0,2-3, for each virtual CPU with colons between."""
     for mask in value.split(":"):
         for item in mask.split(","):
             first, dash, last = item.partition("-")
-            if item != "all" and not (first.isdecimal() and first.isascii() and (
-                    not dash or (last.isdecimal() and last.isascii()
-                                 and int(last) >= int(first)))):
+            if item != "all" and not (
+                first.isdecimal()
+                and first.isascii()
+                and (not dash or (last.isdecimal() and last.isascii() and int(last) >= int(first)))
+            ):
                 return False
     return True
 
@@ -214,8 +227,10 @@ _NOT_NEGATIVE = Rule("0 or more", lambda value: value >= 0)
 _POSITIVE = Rule("1 or more", lambda value: value >= 1)
 _PORT = Rule("a port number", lambda value: 0 < value < 65535)
 _PATH = Rule("an absolute normalized path", _is_normal_path)
-_PATH_OR_URL = Rule("an absolute normalized path or a URL", lambda value: (
-    _is_normal_path(value) or value.startswith(("http://", "https://", "ftp://"))))
+_PATH_OR_URL = Rule(
+    "an absolute normalized path or a URL",
+    lambda value: _is_normal_path(value) or value.startswith(("http://", "https://", "ftp://")),
+)
 _CPU_SET = Rule("all, or a list of CPUs such as 0,2-3", _is_cpu_set)
 _MIGRATION_MODE = _one_of("live", "non-live")
 _LOSSY = _one_of("auto", "never", "always")
@@ -256,20 +271,34 @@ NODE = _table(
 
 _ACCESS = _one_of("kernelspace", "userspace")
 DISK: dict[str, Table] = {
-    "blockdev": {}, "diskless": {}, "file": {}, "sharedfile": {},
+    "blockdev": {},
+    "diskless": {},
+    "file": {},
+    "sharedfile": {},
     "drbd": _table(
-        _row("c-delay-target", INT, 1), _row("c-fill-target", INT, 0),
-        _row("c-max-rate", INT, 61440), _row("c-min-rate", INT, 4096),
-        _row("c-plan-ahead", INT, 20), _row("data-stripes", INT, 1, _POSITIVE),
-        _row("disk-barriers", STRING, "n"), _row("disk-custom", STRING, ""),
-        _row("dynamic-resync", BOOL, False), _row("meta-barriers", BOOL, False),
-        _row("meta-stripes", INT, 1, _POSITIVE), _row("metavg", STRING, "xenvg"),
-        _row("net-custom", STRING, ""), _row("protocol", STRING, "C", _one_of("A", "B", "C")),
-        _row("resync-rate", INT, 61440)),
+        _row("c-delay-target", INT, 1),
+        _row("c-fill-target", INT, 0),
+        _row("c-max-rate", INT, 61440),
+        _row("c-min-rate", INT, 4096),
+        _row("c-plan-ahead", INT, 20),
+        _row("data-stripes", INT, 1, _POSITIVE),
+        _row("disk-barriers", STRING, "n"),
+        _row("disk-custom", STRING, ""),
+        _row("dynamic-resync", BOOL, False),
+        _row("meta-barriers", BOOL, False),
+        _row("meta-stripes", INT, 1, _POSITIVE),
+        _row("metavg", STRING, "xenvg"),
+        _row("net-custom", STRING, ""),
+        _row("protocol", STRING, "C", _one_of("A", "B", "C")),
+        _row("resync-rate", INT, 61440),
+    ),
     "ext": _table(_row("access", STRING, "kernelspace", _ACCESS)),
     "gluster": _table(
-        _row("access", STRING, "kernelspace", _ACCESS), _row("host", STRING, "127.0.0.1"),
-        _row("port", INT, 24007, _PORT), _row("volume", STRING, "gv0")),
+        _row("access", STRING, "kernelspace", _ACCESS),
+        _row("host", STRING, "127.0.0.1"),
+        _row("port", INT, 24007, _PORT),
+        _row("volume", STRING, "gv0"),
+    ),
     "plain": _table(_row("stripes", INT, 1, _POSITIVE)),
     "rbd": _table(_row("access", STRING, "kernelspace", _ACCESS), _row("pool", STRING, "rbd")),
 }
@@ -282,8 +311,9 @@ def _without_memory(given: Mapping[str, Any], unset: tuple[object, ...] = ()) ->
     """
     if MEMORY not in given or given[MEMORY] in unset:
         return {name: value for name, value in given.items() if name != MEMORY}
-    rest = {name: value for name, value in given.items()
-            if name not in (MEMORY, "minmem", "maxmem")}
+    rest = {
+        name: value for name, value in given.items() if name not in (MEMORY, "minmem", "maxmem")
+    }
     return {"minmem": given[MEMORY], "maxmem": given[MEMORY], **rest}
 
 
@@ -312,7 +342,9 @@ def check_memory_bounds(filled: Mapping[str, Any]) -> None:
     if filled["minmem"] > filled["maxmem"]:
         raise errors.OpPrereqError(
             f"Parameter 'minmem' ({filled['minmem']}) must not be more than "
-            f"'maxmem' ({filled['maxmem']})", ErrorCode.INVAL)
+            f"'maxmem' ({filled['maxmem']})",
+            ErrorCode.INVAL,
+        )
 
 
 def check_nicparams(given: Mapping[str, Any]) -> Values:
@@ -333,8 +365,7 @@ def check_ndparams(given: Mapping[str, Any]) -> Values:
 def check_diskparams(template: str, given: Mapping[str, Any]) -> Values:
     """Disk parameters of one template."""
     if template not in DISK:
-        raise errors.OpPrereqError(f"Invalid disk template {ht.shorten(template)}",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(f"Invalid disk template {ht.shorten(template)}", ErrorCode.INVAL)
     return _check(DISK[template], given)
 
 
@@ -352,12 +383,25 @@ KVM = _table(
     _row("cpu_threads", INT, 0, _NOT_NEGATIVE),
     _row("cpu_type", STRING, ""),
     _row("disk_aio", STRING, "threads", _one_of("native", "threads")),
-    _row("disk_cache", STRING, "default",
-         _one_of("none", "default", "writethrough", "writeback")),
+    _row("disk_cache", STRING, "default", _one_of("none", "default", "writethrough", "writeback")),
     _row("disk_discard", STRING, "default", _one_of("default", "ignore", "unmap")),
-    _row("disk_type", STRING, "paravirtual", _one_of(
-        "paravirtual", "ide", "scsi", "sd", "mtd", "pflash", "scsi-hd", "scsi-block",
-        "scsi-generic", "scsi-cd")),
+    _row(
+        "disk_type",
+        STRING,
+        "paravirtual",
+        _one_of(
+            "paravirtual",
+            "ide",
+            "scsi",
+            "sd",
+            "mtd",
+            "pflash",
+            "scsi-hd",
+            "scsi-block",
+            "scsi-generic",
+            "scsi-cd",
+        ),
+    ),
     _row("floppy_image_path", STRING, "", _PATH),
     _row("initrd_path", STRING, "", _PATH),
     _row("kernel_args", STRING, "ro"),
@@ -374,9 +418,22 @@ KVM = _table(
     _row("migration_downtime", INT, 30, _NOT_NEGATIVE),
     _row("migration_mode", STRING, "live", _MIGRATION_MODE),
     _row("migration_port", INT, 8102, _PORT),
-    _row("nic_type", STRING, "paravirtual", _one_of(
-        "paravirtual", "e1000", "rtl8139", "ne2k_pci", "ne2k_isa", "i82551", "i82557b",
-        "i82559er", "pcnet")),
+    _row(
+        "nic_type",
+        STRING,
+        "paravirtual",
+        _one_of(
+            "paravirtual",
+            "e1000",
+            "rtl8139",
+            "ne2k_pci",
+            "ne2k_isa",
+            "i82551",
+            "i82557b",
+            "i82559er",
+            "pcnet",
+        ),
+    ),
     _row("reboot_behavior", STRING, "reboot", _one_of("reboot", "exit")),
     Parameter("root_path", MAYBE_STRING, "/dev/vda1", optional=True),
     _row("scsi_controller_type", STRING, "lsi", _one_of("lsi", "virtio-scsi-pci", "megasas")),
@@ -386,8 +443,12 @@ KVM = _table(
     _row("serial_speed", INT, 38400, _POSITIVE),
     _row("soundhw", STRING, ""),
     _row("spice_bind", STRING, ""),
-    _row("spice_image_compression", STRING, "",
-         _one_of("lz", "quic", "glz", "auto_lz", "off", "auto_glz")),
+    _row(
+        "spice_image_compression",
+        STRING,
+        "",
+        _one_of("lz", "quic", "glz", "auto_lz", "off", "auto_glz"),
+    ),
     _row("spice_ip_version", INT, 0, Rule("0, 4 or 6", lambda value: value in (0, 4, 6))),
     _row("spice_jpeg_wan_compression", STRING, "", _LOSSY),
     _row("spice_password_file", STRING, "", _PATH),
@@ -421,21 +482,39 @@ HYPERVISOR: dict[str, Table] = {
 
 #: Parameters that hold for a whole cluster or node; instances do not show them
 #: (Ganeti 3.0: neither as a field nor within ``hvparams``).
-GLOBAL_HYPERVISOR = frozenset({"migration_bandwidth", "migration_mode", "migration_port",
-                               "xen_cmd"})
+GLOBAL_HYPERVISOR = frozenset(
+    {"migration_bandwidth", "migration_mode", "migration_port", "xen_cmd"}
+)
 
 #: Parameters of Ganeti's other hypervisors and their types: known, but never fitting here.
 FOREIGN_HYPERVISOR: dict[str, str] = {
     **dict.fromkeys(("pae", "use_bootloader", "viridian"), BOOL),
     **dict.fromkeys(("cpu_cap", "cpu_weight", "num_ttys", "startup_timeout"), INT),
-    **dict.fromkeys((
-        "blockdev_prefix", "bootloader_args", "bootloader_path", "cpuid", "device_model",
-        "devices", "drop_capabilities", "extra_cgroups", "extra_config", "init_script",
-        "pci_pass", "vif_script", "vif_type", "xen_cmd"), STRING)}
+    **dict.fromkeys(
+        (
+            "blockdev_prefix",
+            "bootloader_args",
+            "bootloader_path",
+            "cpuid",
+            "device_model",
+            "devices",
+            "drop_capabilities",
+            "extra_cgroups",
+            "extra_config",
+            "init_script",
+            "pci_pass",
+            "vif_script",
+            "vif_type",
+            "xen_cmd",
+        ),
+        STRING,
+    ),
+}
 
 #: The types of all; a name has the same one in every hypervisor that has it.
 _HYPERVISOR_KINDS: dict[str, str] = FOREIGN_HYPERVISOR | {
-    row.name: row.kind for table in HYPERVISOR.values() for row in table.values()}
+    row.name: row.kind for table in HYPERVISOR.values() for row in table.values()
+}
 
 
 def hvparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
@@ -447,9 +526,11 @@ def check_not_global(given: Mapping[str, Any]) -> None:
     """Raise ``OpPrereqError`` for a hypervisor's parameter that an instance cannot have alone."""
     found = sorted(GLOBAL_HYPERVISOR.intersection(given))
     if found:
-        raise errors.OpPrereqError("These hypervisor parameters hold for the whole cluster and "
-                                   "cannot be set for one instance: " + ", ".join(found),
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            "These hypervisor parameters hold for the whole cluster and "
+            "cannot be set for one instance: " + ", ".join(found),
+            ErrorCode.INVAL,
+        )
 
 
 def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
@@ -465,7 +546,8 @@ def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
     for name in given:
         if name not in table and name in _HYPERVISOR_KINDS:
             raise errors.HypervisorError(
-                f"Parameter '{name}' is not supported by the hypervisor {hypervisor}")
+                f"Parameter '{name}' is not supported by the hypervisor {hypervisor}"
+            )
     values = _read_all(table, given, ())
     for name, value in values.items():
         problem = _broken(table[name], value)

@@ -26,8 +26,17 @@ def configured(name: str, default: Any) -> Any:
 
 
 #: Where OS definitions are looked for, in this order (Ganeti 3.0 of Debian).
-OS_SEARCH_PATH: tuple[str, ...] = tuple(configured("OS_SEARCH_PATH", (
-    "/srv/ganeti/os", "/usr/local/lib/ganeti/os", "/usr/lib/ganeti/os", "/usr/share/ganeti/os")))
+OS_SEARCH_PATH: tuple[str, ...] = tuple(
+    configured(
+        "OS_SEARCH_PATH",
+        (
+            "/srv/ganeti/os",
+            "/usr/local/lib/ganeti/os",
+            "/usr/lib/ganeti/os",
+            "/usr/share/ganeti/os",
+        ),
+    )
+)
 
 RAPI_USER: str = configured("RAPI_USER", "gnt-rapi")
 MASTERD_USER: str = configured("MASTERD_USER", "gnt-masterd")
@@ -263,5 +272,8 @@ def beside(path: str, word: str) -> str:
 def is_below(path: str, directory: str) -> bool:
     """Does a normalised absolute path lie below a directory?"""
     path, directory = os.path.normpath(path), os.path.normpath(directory)
-    return os.path.isabs(path) and os.path.commonpath([path, directory]) == directory \
+    return (
+        os.path.isabs(path)
+        and os.path.commonpath([path, directory]) == directory
         and path != directory
+    )

@@ -32,9 +32,18 @@ _GROUP = re.compile(r"\((?:\?(?:P<\w+>|[aimsu-]*:|=|!|<=|<!|>))?", re.ASCII)
 _FLAGS = re.compile(r"\(\?[aims]+\)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.ASCII | re.DOTALL)
 #: Names of classes within brackets -> what stands there in Python.
-_NAMED = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
-          "space": r"\s", "blank": r" \t", "xdigit": "0-9A-Fa-f", "word": r"\w",
-          "punct": r"!-/:-@\[-`{-~"}
+_NAMED = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\s",
+    "blank": r" \t",
+    "xdigit": "0-9A-Fa-f",
+    "word": r"\w",
+    "punct": r"!-/:-@\[-`{-~",
+}
 _BRACKETS = re.compile(r"\[\^?\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*\]", re.ASCII | re.DOTALL)
 _NAME = re.compile(r"\[:([a-z]+):\]", re.ASCII)
 _QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.ASCII | re.DOTALL)
@@ -104,8 +113,7 @@ class _Ways:
         low, high = _bounds(times)
         if high is None and self.inner.choice:
             return False
-        bits = self.REPETITION if high is None else min(self.REPETITION,
-                                                        (high - low).bit_length())
+        bits = self.REPETITION if high is None else min(self.REPETITION, (high - low).bit_length())
         if high is not None and high > 1:
             bits += (high - 1) * self.inner.total()
         self.groups[-1].add(bits)
@@ -161,10 +169,12 @@ def _without_trying(parts: list[str]) -> str:
 
 def _from_pcre(text: str) -> str:
     """The same in Python's words; ``ValueError`` for a class that has no such name."""
+
     def named(found: re.Match[str]) -> str:
         if found[1] not in _NAMED:
             raise ValueError(f"Pattern '{text}' has a class of an unknown name, {found[1]}")
         return _NAMED[found[1]]
+
     text = _QUOTED.sub(lambda found: re.escape(found[1]), text)
     text = _BRACKETS.sub(lambda found: _NAME.sub(named, found[0]), text)
     return _NAMED_GROUP.sub("(?P<", text)

@@ -42,11 +42,12 @@ class Comparison(Enum):
     """How the values of a field compare."""
 
     PLAIN = "plain"
-    HOST_NAME = "host name"      # == also holds for the name up to one of its dots
-    SECONDS = "seconds"          # a pair of seconds and microseconds; the seconds count
+    HOST_NAME = "host name"  # == also holds for the name up to one of its dots
+    SECONDS = "seconds"  # a pair of seconds and microseconds; the seconds count
 
 
 # -- the tree -----------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class And:
@@ -104,19 +105,25 @@ class Contains:
 Filter = And | Or | Not | Truth | Compare | Match | Contains
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq, "<": operator.lt, "<=": operator.le,
-    ">": operator.gt, ">=": operator.ge}
+    "==": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 # -- reading ------------------------------------------------------------------------
+
 
 def parse(data: object, depth: int = 0) -> Filter | None:
     """The tree of a filter, None for ``null``; ``ParameterError`` in words."""
     if data is None:
         return None
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
-        raise ParameterError("A filter is a list that begins with an operator, "
-                             f"not {ht.shorten(data)}")
+        raise ParameterError(
+            f"A filter is a list that begins with an operator, not {ht.shorten(data)}"
+        )
     if depth >= DEPTH_MAX:
         raise ParameterError(f"A filter must not be nested more than {DEPTH_MAX} times")
     op, args = data[0], data[1:]
@@ -135,8 +142,10 @@ def parse(data: object, depth: int = 0) -> Filter | None:
 
 def _take(data: list[Any], *names: str) -> list[Any]:
     if len(data) != len(names) + 1:
-        raise ParameterError(f"The filter operator {data[0]!r} takes {' and '.join(names)}, "
-                             f"not {ht.shorten(data[1:])}")
+        raise ParameterError(
+            f"The filter operator {data[0]!r} takes {' and '.join(names)}, "
+            f"not {ht.shorten(data[1:])}"
+        )
     return data[1:]
 
 
@@ -154,8 +163,9 @@ def _binary(op: str, data: list[Any]) -> Filter:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ParameterError("A filter compares with a string or a whole number, "
-                             f"not with {ht.shorten(value)}")
+        raise ParameterError(
+            f"A filter compares with a string or a whole number, not with {ht.shorten(value)}"
+        )
     if op == "=[]":
         return Contains(name, value)
     if op == "!=":
@@ -173,6 +183,7 @@ def _read_pattern(value: object) -> re.Pattern[str]:
 
 
 # -- looking ------------------------------------------------------------------------
+
 
 def fields(tree: Filter | None) -> set[str]:
     """Every field that a filter mentions."""
@@ -209,6 +220,7 @@ def keys(tree: Filter | None, name: str) -> list[Value] | None:
 
 # -- evaluating ---------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Access(Generic[Row]):
     """How to get a field of a row: its value, or a ``ResultStatus`` where it has none."""
@@ -242,6 +254,7 @@ def _on_value(get: Callable[[Row], Any], test: Callable[[Any], bool]) -> Callabl
     def passes(row: Row) -> bool:
         value = get(row)
         return isinstance(value, ResultStatus) or test(value)
+
     return passes
 
 
@@ -264,6 +277,7 @@ def _is_true(tree: Truth) -> Callable[[Any], bool]:
         if not isinstance(value, bool):
             raise _wrong(tree, value, "is neither true nor false")
         return value
+
     return test
 
 
@@ -274,6 +288,7 @@ def _matches(tree: Match) -> Callable[[Any], bool]:
         if not isinstance(value, str):
             raise _wrong(tree, value, "no pattern can match")
         return search(value) is not None
+
     return test
 
 
@@ -284,6 +299,7 @@ def _contains(tree: Contains) -> Callable[[Any], bool]:
         if not isinstance(value, (list, tuple)):
             raise _wrong(tree, value, "is no list")
         return any(same(item) and item == wanted for item in value)
+
     return test
 
 
@@ -304,4 +320,5 @@ def _compares(tree: Compare, how: Comparison) -> Callable[[Any], bool]:
         if not fits(value):
             raise _wrong(tree, value, f"cannot be compared with {ht.shorten(wanted)}")
         return relation(value, wanted) or (begins is not None and value.startswith(begins))
+
     return test

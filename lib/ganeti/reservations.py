@@ -68,15 +68,16 @@ class Reservations:
                     self._claims(job_id).macs.add(mac)
                     return mac
         raise errors.OpPrereqError(
-            f"Found no free MAC address with the prefix {prefix or self._prefix}",
-            ErrorCode.NORES)
+            f"Found no free MAC address with the prefix {prefix or self._prefix}", ErrorCode.NORES
+        )
 
     def reserve_mac(self, job_id: int, mac: str) -> None:
         """Claim this MAC address, given in lower case; ``OpPrereqError`` when it is taken."""
         with self._mutex:
             if not self._mac_is_free(mac):
-                raise errors.OpPrereqError(f"MAC address {mac} already in use in cluster",
-                                           ErrorCode.NOTUNIQUE)
+                raise errors.OpPrereqError(
+                    f"MAC address {mac} already in use in cluster", ErrorCode.NOTUNIQUE
+                )
             self._claims(job_id).macs.add(mac)
 
     def reserve_port(self, job_id: int) -> int:
@@ -95,15 +96,18 @@ class Reservations:
                 if port not in claimed and not self._in_use.port_in_use(port):
                     self._claims(job_id).ports.add(port)
                     return port
-        raise errors.OpPrereqError("All network ports for instances are in use",
-                                   ErrorCode.NORES)
+        raise errors.OpPrereqError("All network ports for instances are in use", ErrorCode.NORES)
 
     def reserve_minor(self, job_id: int, node_uuid: str) -> int:
         """The lowest free DRBD minor of a node."""
         with self._mutex:
             taken = set(self._in_use.minors_in_use(node_uuid))
-            taken |= {minor for claims in self._jobs.values()
-                      for node, minor in claims.minors if node == node_uuid}
+            taken |= {
+                minor
+                for claims in self._jobs.values()
+                for node, minor in claims.minors
+                if node == node_uuid
+            }
             minor = next(number for number in range(len(taken) + 1) if number not in taken)
             self._claims(job_id).minors.add((node_uuid, minor))
             return minor
@@ -118,8 +122,11 @@ class Reservations:
     def reserved(self, node_uuid: str, *, but: int | None = None) -> tuple[int, int]:
         """Memory and disk (MiB) that jobs have claimed on a node, without job ``but``'s."""
         with self._mutex:
-            claims = [job.room[node_uuid] for job_id, job in self._jobs.items()
-                      if job_id != but and node_uuid in job.room]
+            claims = [
+                job.room[node_uuid]
+                for job_id, job in self._jobs.items()
+                if job_id != but and node_uuid in job.room
+            ]
         return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 
     def expect_name(self, job_id: int, name: str, *, incomplete: bool) -> None:
@@ -134,9 +141,15 @@ class Reservations:
     def expected_name(self, name: str) -> str | None:
         """The expected name that this one may mean; None where there is none, or several."""
         with self._mutex:
-            found = {claims.name for claims in self._jobs.values() if claims.name and (
-                f"{claims.name}.".startswith(f"{name}.")
-                or (claims.incomplete and name.startswith(f"{claims.name}.")))}
+            found = {
+                claims.name
+                for claims in self._jobs.values()
+                if claims.name
+                and (
+                    f"{claims.name}.".startswith(f"{name}.")
+                    or (claims.incomplete and name.startswith(f"{claims.name}."))
+                )
+            }
         if name in found:
             return name
         return found.pop() if len(found) == 1 else None
@@ -151,7 +164,8 @@ class Reservations:
 
     def _mac_is_free(self, mac: str) -> bool:
         return not self._in_use.mac_in_use(mac) and not any(
-            mac in claims.macs for claims in self._jobs.values())
+            mac in claims.macs for claims in self._jobs.values()
+        )
 
 
 def read_mac(text: object) -> str:

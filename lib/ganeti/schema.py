@@ -93,11 +93,33 @@ CREATE INDEX job_job_key ON job_job (idempotency_key, coalesce(user, ''), id)
 COLUMNS: dict[str, tuple[str, ...]] = {
     "cluster_object": ("kind", "uuid", "name", "data"),
     "cluster_value": ("name", "value"),
-    "job_job": ("id", "status", "received_us", "start_us", "end_us", "archived", "user",
-                "request_id", "idempotency_key", "request_digest", "received_served",
-                "end_served", "ops"),
-    "job_op": ("job_id", "idx", "op", "summary", "status", "priority", "result", "start_us",
-               "exec_us", "end_us"),
+    "job_job": (
+        "id",
+        "status",
+        "received_us",
+        "start_us",
+        "end_us",
+        "archived",
+        "user",
+        "request_id",
+        "idempotency_key",
+        "request_digest",
+        "received_served",
+        "end_served",
+        "ops",
+    ),
+    "job_op": (
+        "job_id",
+        "idx",
+        "op",
+        "summary",
+        "status",
+        "priority",
+        "result",
+        "start_us",
+        "exec_us",
+        "end_us",
+    ),
     "job_log": ("job_id", "serial", "idx", "time_us", "kind", "text"),
 }
 
@@ -146,8 +168,9 @@ def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
 def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
     """The JSON of a row of ``cluster_value``, if there is one; ``ValueError``: it is damaged."""
     sums = _has_sums(connection)
-    row = connection.execute(f"SELECT name, value{', sum' if sums else ''} FROM cluster_value "
-                             "WHERE name = ?", (name,)).fetchone()
+    row = connection.execute(
+        f"SELECT name, value{', sum' if sums else ''} FROM cluster_value WHERE name = ?", (name,)
+    ).fetchone()
     if row is None:
         return None
     if sums and not is_whole(row):
@@ -167,7 +190,8 @@ def create(connection: sqlite3.Connection) -> None:
     """Make all tables in an empty database, in one transaction."""
     connection.executescript(
         f"BEGIN; PRAGMA application_id={APPLICATION_ID}; "
-        f"PRAGMA user_version={VERSION}; {TABLES} {INDEXES} COMMIT;")
+        f"PRAGMA user_version={VERSION}; {TABLES} {INDEXES} COMMIT;"
+    )
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
@@ -179,7 +203,7 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:               # a full disk may have ended it already
+        if connection.in_transaction:  # a full disk may have ended it already
             connection.execute("ROLLBACK")
         raise
 
@@ -188,13 +212,17 @@ def _from_1(connection: sqlite3.Connection) -> None:
     """Sums; an age of jobs that no clock can change; keys of users."""
     for table in COLUMNS:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
-    for column in ("received_served INTEGER NOT NULL DEFAULT 0", "end_served INTEGER",
-                   "ops INTEGER NOT NULL DEFAULT 0"):
+    for column in (
+        "received_served INTEGER NOT NULL DEFAULT 0",
+        "end_served INTEGER",
+        "ops INTEGER NOT NULL DEFAULT 0",
+    ):
         connection.execute(f"ALTER TABLE job_job ADD COLUMN {column}")
     # No job is archived before its time: what ended, ended when the upgrade was made.
     connection.execute("UPDATE job_job SET end_served = 0 WHERE end_us IS NOT NULL")
-    connection.execute("UPDATE job_job SET ops = "
-                       "(SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)")
+    connection.execute(
+        "UPDATE job_job SET ops = (SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)"
+    )
     for name in ("unarchived", "live", "key"):
         connection.execute(f"DROP INDEX job_job_{name}")
     for statement in filter(str.strip, INDEXES.split(";")):

@@ -54,8 +54,12 @@ def _finite(digits: str) -> float:
     return value
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_no_duplicates, parse_constant=_no_constant,
-                           parse_int=_short_int, parse_float=_finite)
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates,
+    parse_constant=_no_constant,
+    parse_int=_short_int,
+    parse_float=_finite,
+)
 _LENIENT = json.JSONDecoder(strict=False, parse_constant=_no_constant, parse_float=_finite)
 _COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)

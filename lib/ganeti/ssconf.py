@@ -71,7 +71,8 @@ def cluster_values(facts: Facts) -> dict[str, str]:
     for hypervisor, table in params.HYPERVISOR.items():
         filled = params.fill(params.defaults(table), cluster.hvparams.get(hypervisor, {}))
         result[f"hvparams_{hypervisor}"] = _lines(
-            f"{name}={value}" for name, value in sorted(filled.items()))
+            f"{name}={value}" for name, value in sorted(filled.items())
+        )
     return result
 
 
@@ -101,8 +102,11 @@ def instance_values(facts: Facts) -> dict[str, str]:
 
 #: Kind of a changed object -> which files it may change.
 PARTS: Mapping[str, tuple[Callable[[Facts], dict[str, str]], ...]] = {
-    "cluster": (cluster_values, node_values), "group": (node_values,), "node": (node_values,),
-    "instance": (instance_values,)}
+    "cluster": (cluster_values, node_values),
+    "group": (node_values,),
+    "node": (node_values,),
+    "instance": (instance_values,),
+}
 
 
 class SsconfWriter:
@@ -112,14 +116,15 @@ class SsconfWriter:
     as it took, so that it takes a tenth of the master's time at most.
     """
 
-    def __init__(self, facts: Facts, paths: pathutils.Paths, *,
-                 rest: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, facts: Facts, paths: pathutils.Paths, *, rest: Callable[[float], object] = time.sleep
+    ) -> None:
         self._rest = rest
         self._facts = facts
         self._paths = paths
         self._wake = threading.Condition()
         self._dirty: set[str] = set()
-        self._failed: set[str] = set()              # to be tried with the next change
+        self._failed: set[str] = set()  # to be tried with the next change
         self._writing = threading.Lock()
         self._written: dict[str, str] = {}
         self._thread: threading.Thread | None = None

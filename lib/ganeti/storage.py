@@ -31,9 +31,11 @@ VOLUMES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
 #: Directories of the system: file storage in one of them would be an accident.
-FORBIDDEN = frozenset("/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /opt /proc /root "
-                      "/run /sbin /sys /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/local "
-                      "/usr/sbin /usr/share /var /var/lib /var/run /var/tmp /tmp".split())
+FORBIDDEN = frozenset(
+    "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /opt /proc /root "
+    "/run /sbin /sys /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/local "
+    "/usr/sbin /usr/share /var /var/lib /var/run /var/tmp /tmp".split()
+)
 
 
 def make_sparse(path: str, size: int) -> None:
@@ -94,7 +96,8 @@ def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
         raise errors.FileStoragePathError(f"Cannot read {describe_os_error(err)}") from None
     except UnicodeDecodeError as err:
         raise errors.FileStoragePathError(
-            f"Cannot read {paths.file_storage_paths_file}: {err}") from None
+            f"Cannot read {paths.file_storage_paths_file}: {err}"
+        ) from None
     return [os.path.normpath(line) for line in lines if line.startswith("/")]
 
 
@@ -102,14 +105,17 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
     """``FileStoragePathError`` when disks may not be kept here."""
     if not os.path.isabs(directory) or os.path.normpath(directory) != directory:
         raise errors.FileStoragePathError(
-            f"The file storage directory {directory} is no absolute, normalized path")
+            f"The file storage directory {directory} is no absolute, normalized path"
+        )
     if directory in FORBIDDEN:
         raise errors.FileStoragePathError(f"{directory} is no place for file storage")
     allowed = allowed_directories(paths)
     if allowed is not None and not any(
-            directory == base or pathutils.is_below(directory, base) for base in allowed):
+        directory == base or pathutils.is_below(directory, base) for base in allowed
+    ):
         raise errors.FileStoragePathError(
-            f"{directory} is not among the directories of {paths.file_storage_paths_file}")
+            f"{directory} is not among the directories of {paths.file_storage_paths_file}"
+        )
 
 
 class Disks(Protocol):
@@ -126,8 +132,9 @@ class FileDisks:
     """Disks of the templates file and sharedfile, at the path that each one names."""
 
     def __init__(self, cluster: Cluster, paths: pathutils.Paths) -> None:
-        self._bases = [base for base in (cluster.file_storage_dir,
-                                         cluster.shared_file_storage_dir) if base]
+        self._bases = [
+            base for base in (cluster.file_storage_dir, cluster.shared_file_storage_dir) if base
+        ]
         self._paths = paths
 
     def path(self, disk: Disk) -> str:
@@ -135,7 +142,8 @@ class FileDisks:
         path = str(disk.logical_id[1])
         base = self._base(path)
         if os.path.normpath(path) != path or not pathutils.is_below(
-                os.path.realpath(path), os.path.realpath(base)):
+            os.path.realpath(path), os.path.realpath(base)
+        ):
             raise errors.FileStoragePathError(f"The disk {path} leads out of {base}")
         return path
 
@@ -147,7 +155,8 @@ class FileDisks:
             io.make_directory(os.path.dirname(path), 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
-                f"Cannot make the folder of {path}: {err.strerror}") from None
+                f"Cannot make the folder of {path}: {err.strerror}"
+            ) from None
         make_sparse(path, disk.size)
 
     def remove(self, disk: Disk) -> None:
@@ -166,8 +175,9 @@ class FileDisks:
         for base in self._bases:
             if pathutils.is_below(path, base):
                 return base
-        raise errors.FileStoragePathError(f"The disk {path} is in no storage directory "
-                                          "of the cluster")
+        raise errors.FileStoragePathError(
+            f"The disk {path} is in no storage directory of the cluster"
+        )
 
 
 class CountedDisks:
@@ -194,7 +204,8 @@ class CountedDisks:
             io.make_directory(self._directory, 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
-                f"Cannot make {self._directory}: {err.strerror}") from None
+                f"Cannot make {self._directory}: {err.strerror}"
+            ) from None
         if disk.dev_type not in FILE_BASED:
             make_sparse(self._entry(disk), disk.size)
             return
@@ -204,7 +215,8 @@ class CountedDisks:
         except OSError as err:
             self._files.remove(disk)
             raise errors.BlockDeviceError(
-                f"Cannot make {self._entry(disk)}: {err.strerror}") from None
+                f"Cannot make {self._entry(disk)}: {err.strerror}"
+            ) from None
 
     def remove(self, disk: Disk) -> None:
         """Remove a disk; none there is fine."""
@@ -218,7 +230,8 @@ class CountedDisks:
             return self._used.value()
         except OSError as err:
             raise errors.BlockDeviceError(
-                f"Cannot read {self._directory}: {err.strerror}") from None
+                f"Cannot read {self._directory}: {err.strerror}"
+            ) from None
 
     def _entry(self, disk: Disk) -> str:
         return pathutils.inside(self._directory, f"{disk.uuid}.{disk.dev_type}")
@@ -227,7 +240,7 @@ class CountedDisks:
         total = 0
         for name in names:
             if not name.startswith("."):
-                with contextlib.suppress(OSError):      # removed just now
+                with contextlib.suppress(OSError):  # removed just now
                     size = os.stat(pathutils.inside(self._directory, name)).st_size
                     total += -(-size // MIB)
                     total += DRBD_META_SIZE if name.endswith(DiskTemplate.DRBD) else 0

@@ -66,9 +66,8 @@ class Store:
         self._refused = 0
         #: Held while those who wait for one transaction are told, so that what they set
         #: going sees all of it. Whoever holds it must not wait for a change.
-        self.telling: Callable[[], contextlib.AbstractContextManager[Any]] = (
-            contextlib.nullcontext)
-        self._mutex = threading.Lock()              # nothing gets in line behind the end
+        self.telling: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+        self._mutex = threading.Lock()  # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -95,19 +94,21 @@ class Store:
         connection = None
         try:
             connection = _connect(path)
-            application, = connection.execute("PRAGMA application_id").fetchone()
-            version, = connection.execute("PRAGMA user_version").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
             if application != schema.APPLICATION_ID:
                 raise errors.ConfigurationError(f"{path} is not a database of this program")
             if not 1 <= version <= schema.VERSION:
                 raise errors.ConfigurationError(
                     f"{path} has schema {version}, this program reads schemas 1 to "
-                    f"{schema.VERSION}; nothing was changed")
+                    f"{schema.VERSION}; nothing was changed"
+                )
             if version != schema.VERSION:
                 if not upgrade:
                     raise errors.ConfigurationError(
                         f"{path} has schema {version}, not {schema.VERSION}; nothing was "
-                        "changed; ganeti-masterd upgrades it when it starts")
+                        "changed; ganeti-masterd upgrades it when it starts"
+                    )
                 _upgrade(connection, path, version)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
             raise DatabaseDamaged(f"cannot read the database {path}: {err}") from None
@@ -116,8 +117,11 @@ class Store:
                 connection.close()
         return cls(path)
 
-    def write(self, change: Callable[[sqlite3.Connection], T],
-              done: Callable[[Future[T]], object] | None = None) -> Future[T]:
+    def write(
+        self,
+        change: Callable[[sqlite3.Connection], T],
+        done: Callable[[Future[T]], object] | None = None,
+    ) -> Future[T]:
         """Have ``change`` made; the future holds what it returned, once that is durable.
 
         What ``change`` raises becomes the future's exception, and its writes
@@ -127,7 +131,7 @@ class Store:
         to the future later may come late, on the thread that adds it.
         """
         future: Future[T] = Future()
-        future.set_running_or_notify_cancel()       # what is in line can not be taken back
+        future.set_running_or_notify_cancel()  # what is in line can not be taken back
         if done is not None:
             future.add_done_callback(done)
 
@@ -136,6 +140,7 @@ class Store:
                 future.set_exception(error)
             else:
                 future.set_result(result)
+
         self.enqueue(change, settle)
         return future
 
@@ -169,7 +174,8 @@ class Store:
             yield connection
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
             raise DatabaseDamaged(
-                f"cannot read the database: {self._complain('read', err)}") from None
+                f"cannot read the database: {self._complain('read', err)}"
+            ) from None
 
     def _complain(self, what: str, err: Exception) -> str:
         """Say what is wrong; the words, without what a row holds."""
@@ -224,7 +230,7 @@ class Store:
             committing = True
             self._connection.execute("COMMIT")
             self._note_success()
-        except Exception as err:                    # whatever it is, this thread goes on
+        except Exception as err:  # whatever it is, this thread goes on
             words = _words(err)
             self._note_refusal(len(batch), words)
             self._start_over()
@@ -236,22 +242,29 @@ class Store:
             for done, result, error in answers:
                 try:
                     done(result, error)
-                except Exception:                   # the others are to be told as well
+                except Exception:  # the others are to be told as well
                     logging.exception("Whoever waited for a change failed")
 
     def _note_refusal(self, changes: int, words: str) -> None:
         """Log the first of a row of refusals: of many writers each would cause a line."""
         if not self.refusing:
-            logging.error("Cannot write to the database %s, and refuse every change until that "
-                          "works again: %s", self._path, words)
+            logging.error(
+                "Cannot write to the database %s, and refuse every change until that "
+                "works again: %s",
+                self._path,
+                words,
+            )
         self.refusing = True
         self._refused += changes
 
     def _note_success(self) -> None:
         """Log that changes are written again, if they were not."""
         if self.refusing:
-            logging.info("Writing to the database %s works again; changes that were refused "
-                         "meanwhile: %d", self._path, self._refused)
+            logging.info(
+                "Writing to the database %s works again; changes that were refused meanwhile: %d",
+                self._path,
+                self._refused,
+            )
         self.refusing, self._refused = False, 0
 
     def _apply(self, change: Change, *, alone: bool) -> tuple[Any, BaseException | None]:
@@ -262,15 +275,15 @@ class Store:
         try:
             result = change(self._connection)
         except (sqlite3.OperationalError, OSError):
-            raise                               # the disk, or our own mistake: all fail
+            raise  # the disk, or our own mistake: all fail
         except Exception as err:
             if alone:
                 execute("ROLLBACK")
-                execute("BEGIN")                # there is nothing left to commit
+                execute("BEGIN")  # there is nothing left to commit
             else:
                 execute("ROLLBACK TO one")
                 execute("RELEASE one")
-            if type(err) is sqlite3.DatabaseError:      # a page that this one needs is damaged
+            if type(err) is sqlite3.DatabaseError:  # a page that this one needs is damaged
                 self._complain("change", err)
                 err = StoreUnavailable(f"the database did not take a change: {err}")
             return None, err
@@ -312,15 +325,17 @@ def _upgrade(connection: sqlite3.Connection, path: str, version: int) -> None:
     logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
     try:
         schema.upgrade(connection, version)
-    except sqlite3.OperationalError as err:         # a full disk, say: no damage
+    except sqlite3.OperationalError as err:  # a full disk, say: no damage
         raise errors.ConfigurationError(
             f"cannot bring {path} from schema {version} to {schema.VERSION}: {err}; "
-            "nothing was changed") from None
+            "nothing was changed"
+        ) from None
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False,
-                                 timeout=5.0, cached_statements=256)
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
+    )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     schema.prepare(connection)

@@ -36,8 +36,9 @@ def serve(listener, context, answer):
                 plain, _ = listener.accept()
                 plain.setblocking(False)
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = context.wrap_socket(plain, server_side=True,
-                                                 do_handshake_on_connect=False)
+                connection = context.wrap_socket(
+                    plain, server_side=True, do_handshake_on_connect=False
+                )
                 all_of_them[connection.fileno()] = connection
                 young.add(connection.fileno())
                 poll.register(connection, select.EPOLLIN)
@@ -70,8 +71,12 @@ def main():
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     listener.setblocking(False)
     print(listener.getsockname()[1], flush=True)
-    serve(listener, context, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-          b"Content-Length: %d\r\n\r\n" % size + b"x" * size)
+    serve(
+        listener,
+        context,
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n" % size + b"x" * size,
+    )
 
 
 if __name__ == "__main__":

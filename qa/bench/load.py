@@ -39,7 +39,7 @@ class Api:
         self.address = parts.hostname, parts.port
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self.lines = f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n"
-        self.context = ssl._create_unverified_context()     # whose certificate is not the point
+        self.context = ssl._create_unverified_context()  # whose certificate is not the point
         self.sock = None
         self.used = 0.0
         self.fresh = 0
@@ -61,8 +61,11 @@ class Api:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = self.context.wrap_socket(plain, server_hostname=self.address[0])
             self.fresh += 1
-        self.sock.sendall(f"{method} {path} HTTP/1.1\r\n{self.lines}{kind}"
-                          f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
+        self.sock.sendall(
+            f"{method} {path} HTTP/1.1\r\n{self.lines}{kind}"
+            f"Content-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
         answer = self._receive(b"")
         while b"\r\n\r\n" not in answer:
             answer = self._receive(answer)
@@ -88,7 +91,7 @@ class Api:
             while len(rest) < size + 2:
                 rest = self._receive(rest)
             parts.append(rest[:size])
-            rest = rest[size + 2:]
+            rest = rest[size + 2 :]
             if not size:
                 return b"".join(parts)
 
@@ -120,11 +123,22 @@ def name(number):
 
 def create(api, count, extra):
     """Instances without disks."""
-    body = {"__version__": 1, "mode": "create", "disk_template": "diskless", "disks": [],
-            "nics": [], "name_check": False, "ip_check": False, "start": False,
-            "no_install": True, "ignore_ipolicy": True, **extra}
-    ids = [api.ask("POST", "/2/instances", {**body, "name": name(number)})
-           for number in range(count)]
+    body = {
+        "__version__": 1,
+        "mode": "create",
+        "disk_template": "diskless",
+        "disks": [],
+        "nics": [],
+        "name_check": False,
+        "ip_check": False,
+        "start": False,
+        "no_install": True,
+        "ignore_ipolicy": True,
+        **extra,
+    }
+    ids = [
+        api.ask("POST", "/2/instances", {**body, "name": name(number)}) for number in range(count)
+    ]
     for job_id in ids:
         api.finish(job_id, 0.05)
 
@@ -133,13 +147,17 @@ def tag(url, prefix, count, connections, instances):
     """The jobs' ids, how long submitting took, when it began, connections that it needed."""
     apis = [Api(url) for _ in range(connections)]
     for api in apis:
-        api.ask("GET", "/version")                          # the handshake is not the point
+        api.ask("GET", "/version")  # the handshake is not the point
     ids = []
 
     def submit(which):
         for number in range(which, count, connections):
-            ids.append(apis[which].ask(
-                "PUT", f"/2/instances/{name(number % instances)}/tags?tag={prefix}{number}"))
+            ids.append(
+                apis[which].ask(
+                    "PUT", f"/2/instances/{name(number % instances)}/tags?tag={prefix}{number}"
+                )
+            )
+
     threads = [threading.Thread(target=submit, args=[which]) for which in range(connections)]
     began, clock = time.time(), time.perf_counter()
     for thread in threads:
@@ -154,7 +172,7 @@ def tag(url, prefix, count, connections, instances):
 def last_end(api, ids):
     """When the last of these jobs ended; all must have succeeded."""
     wanted = set(ids)
-    api.finish(max(ids), 0.5)       # not more often: whoever is asked has work to do
+    api.finish(max(ids), 0.5)  # not more often: whoever is asked has work to do
     for _ in range(int(PATIENCE)):
         jobs = [job for job in api.ask("GET", "/2/jobs?bulk=1") if job["id"] in wanted]
         if all(job["status"] in FINAL for job in jobs):
@@ -172,8 +190,14 @@ def main():
     found = []
     for number in range(rounds):
         ids, submitted, began, fresh = tag(url, f"round{number}-", jobs, connections, instances)
-        found.append({"jobs": jobs, "seconds": last_end(api, ids) - began,
-                      "submitted": submitted, "fresh": fresh})
+        found.append(
+            {
+                "jobs": jobs,
+                "seconds": last_end(api, ids) - began,
+                "submitted": submitted,
+                "fresh": fresh,
+            }
+        )
     print(json.dumps(min(found, key=lambda one: one["seconds"])))
 
 

@@ -32,9 +32,11 @@ class Line:
         parts = urllib.parse.urlsplit(url)
         self.address, self.keep = (parts.hostname, parts.port), keep
         token = base64.b64encode(b"admin:secret").decode()
-        self.request = (f"GET {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n"
-                        f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n\r\n").encode()
-        self.context = ssl._create_unverified_context()     # whose certificate is not the point
+        self.request = (
+            f"GET {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n"
+            f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n\r\n"
+        ).encode()
+        self.context = ssl._create_unverified_context()  # whose certificate is not the point
         self.sock = None
         self.answers = self.connections = 0
 
@@ -74,8 +76,12 @@ class Line:
 
 
 def main():
-    url, count, seconds, keep = (sys.argv[1], int(sys.argv[2]), float(sys.argv[3]),
-                                 sys.argv[4] == "kept")
+    url, count, seconds, keep = (
+        sys.argv[1],
+        int(sys.argv[2]),
+        float(sys.argv[3]),
+        sys.argv[4] == "kept",
+    )
     lines = [Line(url, keep) for _ in range(count)]
     for line in lines:
         line.ask()
@@ -87,9 +93,16 @@ def main():
     for thread in threads:
         thread.join()
     took = time.perf_counter() - begin
-    print(json.dumps({"answers": sum(line.answers for line in lines), "seconds": took,
-                      "connections": sum(line.connections for line in lines),
-                      "own": time.process_time() - own}))
+    print(
+        json.dumps(
+            {
+                "answers": sum(line.answers for line in lines),
+                "seconds": took,
+                "connections": sum(line.connections for line in lines),
+                "own": time.process_time() - own,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def alternate(times, *works):
 
 # -- daemons -----------------------------------------------------------------------
 
+
 @contextlib.contextmanager
 def cluster(name):
     """A new cluster, whose master is not started; whatever runs at the end is ended."""
@@ -87,13 +88,16 @@ def front(master, *options):
     with open(master.root / "rapi-console.log", "ab") as console:
         child = subprocess.Popen(
             master.command("rapi", "-f", "-b", "127.0.0.1", "-p", str(port), *options),
-            env=master.environment, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            env=master.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+        )
     try:
         deadline = time.monotonic() + scene.PATIENCE
         while True:
             assert child.poll() is None and time.monotonic() < deadline, "no front"
-            with contextlib.suppress(OSError), \
-                    socket.create_connection(("127.0.0.1", port), 1):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(0.02)
         yield f"https://localhost:{port}", child
@@ -142,11 +146,12 @@ def finish(client, job_id):
     """Follow a job to its success."""
     values = None
     while values is None or values[0] not in ("success", "error", "canceled"):
-        values, _ = client.call(luxi.WaitForJobChange(job_id, ["status"], values, 10 ** 9, 60.0))
+        values, _ = client.call(luxi.WaitForJobChange(job_id, ["status"], values, 10**9, 60.0))
     assert values[0] == "success", client.call(luxi.QueryJobs([job_id], ["opresult"]))
 
 
 # -- rows, written while no master runs ----------------------------------------------
+
 
 def add_jobs(master, count, build, *, ended=True, archived=False):
     """Store jobs as the master would; the ids. ``build(number)`` makes the opcodes of one."""
@@ -156,11 +161,13 @@ def add_jobs(master, count, build, *, ended=True, archived=False):
         for start in range(0, count, BATCH):
             numbers = range(start, min(count, start + BATCH))
             ids += store.write(
-                lambda connection: _add_some(connection, numbers, build, ended)).result()
+                lambda connection: _add_some(connection, numbers, build, ended)
+            ).result()
         if archived:
             for start in range(0, count, BATCH):
-                store.write(lambda connection: journal.archive(
-                    connection, ids[start:start + BATCH])).result()
+                store.write(
+                    lambda connection: journal.archive(connection, ids[start : start + BATCH])
+                ).result()
         return ids
     finally:
         store.close()
@@ -185,14 +192,18 @@ def _add_some(connection, numbers, build, ended):
 
 def tag_job(number):
     """One opcode that everybody can read."""
-    return [opcodes.OpTagsSet(kind="instance", name=instance_name(number % 100),
-                              tags=[f"bench{number}"])]
+    return [
+        opcodes.OpTagsSet(
+            kind="instance", name=instance_name(number % 100), tags=[f"bench{number}"]
+        )
+    ]
 
 
 def held_by(holder):
     """A builder of jobs that cannot begin before the job ``holder`` has ended."""
-    return lambda number: [opcodes.OpTagsSet(kind="cluster", tags=[f"bench{number}"],
-                                             depends=[[holder, []]])]
+    return lambda number: [
+        opcodes.OpTagsSet(kind="cluster", tags=[f"bench{number}"], depends=[[holder, []]])
+    ]
 
 
 #: Runs until it is canceled, and holds no lock.
@@ -212,10 +223,16 @@ def add_instances(master, count):
         for start in range(0, count, BATCH):
             change = config.begin()
             for number in range(start, min(count, start + BATCH)):
-                change.save(Instance(
-                    uuid=str(uuid.uuid4()), name=instance_name(number),
-                    primary_node=config.master.uuid, os="noop", hypervisor="fake",
-                    disk_template="diskless"))
+                change.save(
+                    Instance(
+                        uuid=str(uuid.uuid4()),
+                        name=instance_name(number),
+                        primary_node=config.master.uuid,
+                        os="noop",
+                        hypervisor="fake",
+                        disk_template="diskless",
+                    )
+                )
             change.commit()
         config.ssconf.flush()
     finally:

@@ -44,6 +44,7 @@ def _make_folder():
                     child.kill()
                     child.wait()
             shutil.rmtree(folder, ignore_errors=True)
+
     atexit.register(remove)
     return folder
 
@@ -51,8 +52,11 @@ def _make_folder():
 _folder = _make_folder()
 sys.path.insert(0, LIB)
 #: For daemons: the package, and compiled files, which make a restart twice as fast.
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if name not in ("PYTHONDONTWRITEBYTECODE", "GANETI_ROOTDIR", "GANETI_HOSTNAME")}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("PYTHONDONTWRITEBYTECODE", "GANETI_ROOTDIR", "GANETI_HOSTNAME")
+}
 ENVIRONMENT.update(PYTHONPATH=LIB, PYTHONPYCACHEPREFIX=f"{_folder}/cache")
 
 from ganeti import luxi  # noqa: E402 (the package has just been put on the path)
@@ -88,8 +92,11 @@ class Report:
         """One figure: is what happened right, and did it happen fast enough?"""
         self.wrong += not good
         self.late += not in_time
-        print(f"{name} | target {target} | measured {measured}"
-              f"{'' if good and in_time else ' | MISSED'}", flush=True)
+        print(
+            f"{name} | target {target} | measured {measured}"
+            f"{'' if good and in_time else ' | MISSED'}",
+            flush=True,
+        )
 
     def exit(self):
         sys.exit(1 if self.wrong else LATE if self.late else 0)
@@ -99,8 +106,9 @@ class Tracer:
     """strace on a running daemon; ``words`` say what it traces, or makes fail."""
 
     def __init__(self, pid, *words, log="/dev/null"):
-        self.child = subprocess.Popen(["strace", "-f", "-p", str(pid), "-o", log, *words],
-                                      stderr=subprocess.PIPE, text=True)
+        self.child = subprocess.Popen(
+            ["strace", "-f", "-p", str(pid), "-o", log, *words], stderr=subprocess.PIPE, text=True
+        )
         while "attached" not in (line := self.child.stderr.readline()):
             assert line, "strace did not attach"
 
@@ -121,16 +129,23 @@ class Master:
     def __init__(self, folder=None, nodes=(f"{HOST}:64G:1T:8",)):
         self.root = Path(folder or f"{_folder}/cluster") / HOST
         self.paths = Paths.from_environment({"GANETI_ROOTDIR": str(self.root)})
-        self.environment = {**ENVIRONMENT, "GANETI_ROOTDIR": str(self.root),
-                            "GANETI_HOSTNAME": HOST}
+        self.environment = {
+            **ENVIRONMENT,
+            "GANETI_ROOTDIR": str(self.root),
+            "GANETI_HOSTNAME": HOST,
+        }
         self.child = None
         self.nodes = nodes
 
     def init(self):
         """Create the cluster."""
         options = [word for node in self.nodes for word in ("--node", node)]
-        subprocess.run(self.command("cluster", "init", *options, "cluster.example.com"),
-                       env=self.environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            self.command("cluster", "init", *options, "cluster.example.com"),
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         return self
 
     @staticmethod
@@ -151,9 +166,13 @@ class Master:
     def spawn(self, module, *words, prefix=()):
         """A daemon in the foreground, as a child."""
         with open(self.root / "console.log", "ab") as console:
-            child = subprocess.Popen([*prefix, *self.command(module, "-f", *words)],
-                                     stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                                     env=self.environment)
+            child = subprocess.Popen(
+                [*prefix, *self.command(module, "-f", *words)],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env=self.environment,
+            )
         children.append(child)
         return child
 
@@ -232,8 +251,10 @@ class Master:
 
     def live_jobs(self):
         """Ids of jobs that have not ended."""
-        live = ["|", *(["==", "status", word] for word in ("queued", "waiting", "running",
-                                                           "canceling"))]
+        live = [
+            "|",
+            *(["==", "status", word] for word in ("queued", "waiting", "running", "canceling")),
+        ]
         return [row[0][1] for row in self.call(luxi.Query("job", ["id"], live))["data"]]
 
     def drain_to_the_end(self):
@@ -262,8 +283,7 @@ class Front:
 
     def start(self):
         """Start the daemon, and wait until it listens."""
-        self.child = self.master.spawn("rapi", "-b", "127.0.0.1", "-p", str(self.port),
-                                       "--no-ssl")
+        self.child = self.master.spawn("rapi", "-b", "127.0.0.1", "-p", str(self.port), "--no-ssl")
         self.master.wait_until(self.child, lambda: self.connect().close())
         return self
 
@@ -279,10 +299,24 @@ class Front:
 
 def wait_for_instances(master, names, os_name):
     """Create stopped instances with one small disk."""
-    jobs = [[{"OP_ID": "OP_INSTANCE_CREATE", "instance_name": name, "mode": "create",
-              "disks": [{"size": 1}], "nics": [], "disk_template": "file", "os_type": os_name,
-              "start": False, "no_install": True, "ignore_ipolicy": True, "reason": []}]
-            for name in names]
+    jobs = [
+        [
+            {
+                "OP_ID": "OP_INSTANCE_CREATE",
+                "instance_name": name,
+                "mode": "create",
+                "disks": [{"size": 1}],
+                "nics": [],
+                "disk_template": "file",
+                "os_type": os_name,
+                "start": False,
+                "no_install": True,
+                "ignore_ipolicy": True,
+                "reason": [],
+            }
+        ]
+        for name in names
+    ]
     ids = [number for _, number in master.call(luxi.SubmitManyJobs(jobs))]
     master.drain_to_the_end()
     rows = master.call(luxi.QueryJobs(ids, ["status", "opresult"]))

@@ -147,7 +147,7 @@ def send(sock, data):
     """All of it."""
     while data:
         try:
-            data = data[sock.send(data):]
+            data = data[sock.send(data) :]
         except (BlockingIOError, ssl.SSLWantWriteError):
             yield from wait(sock, WRITE)
 
@@ -165,7 +165,7 @@ def receive(sock, size, seconds=PATIENCE):
 def drip(sock, data, seconds):
     """A byte now and then; what the server says meanwhile, b'' if it hangs up."""
     for number in range(len(data)):
-        yield from send(sock, data[number:number + 1])
+        yield from send(sock, data[number : number + 1])
         answer = yield from receive(sock, 4096, seconds)
         if answer is not None:
             return answer
@@ -174,11 +174,13 @@ def drip(sock, data, seconds):
 
 def again_and_again(attack):
     """A client that comes again when it is thrown out."""
+
     def client(crowd, number):
         while True:
             try:
-                sock = yield from crowd.connect(getattr(attack, "receive_buffer", None),
-                                                attack is not half_open)
+                sock = yield from crowd.connect(
+                    getattr(attack, "receive_buffer", None), attack is not half_open
+                )
             except OSError as err:
                 crowd.counts[f"no connection: {type(err).__name__}"] += 1
                 yield from pause(1.0)
@@ -191,6 +193,7 @@ def again_and_again(attack):
                     why = type(err).__name__
             crowd.leave(number, why)
             yield from pause(0.1)
+
     return client
 
 
@@ -205,8 +208,11 @@ def loris(crowd, number, sock):
 
 def body(crowd, number, sock):
     """A body that never ends."""
-    yield from send(sock, b"PUT /2/tags HTTP/1.1\r\nContent-Length: 100000\r\n"
-                    b"Content-Type: application/json\r\n" + _LINES.encode() + b"\r\n[\"")
+    yield from send(
+        sock,
+        b"PUT /2/tags HTTP/1.1\r\nContent-Length: 100000\r\n"
+        b"Content-Type: application/json\r\n" + _LINES.encode() + b'\r\n["',
+    )
     crowd.come(number)
     answer = yield from drip(sock, b"a" * 90000, random.uniform(0.5, 1.5))
     if answer:
@@ -216,9 +222,15 @@ def body(crowd, number, sock):
 def chunks(crowd, number, sock):
     """A body of a million chunks, each of one byte."""
     crowd.come(number)
-    yield from send(sock, memoryview(
-        b"PUT /2/tags HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + _LINES.encode() + b"\r\n"
-        + b"1\r\na\r\n" * 1_000_000))
+    yield from send(
+        sock,
+        memoryview(
+            b"PUT /2/tags HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+            + _LINES.encode()
+            + b"\r\n"
+            + b"1\r\na\r\n" * 1_000_000
+        ),
+    )
 
 
 def reader(crowd, number, sock):
@@ -247,7 +259,7 @@ def client_hello():
 
 def half_open(crowd, number, sock):
     """Nothing, a part of a ClientHello, or one that is answered; and then nothing more."""
-    yield from send(sock, client_hello()[:(0, 7, None)[number % 3]])
+    yield from send(sock, client_hello()[: (0, 7, None)[number % 3]])
     crowd.come(number)
     while (yield from receive(sock, 4096)) != b"":
         pass
@@ -294,7 +306,7 @@ def flood(crowd, number, sock):
                     return
                 crowd.counts["answers"] += answer.count(b"HTTP/1.1 200 ")
             try:
-                sent += sock.send(data[sent:sent + 4096])
+                sent += sock.send(data[sent : sent + 4096])
             except (BlockingIOError, ssl.SSLWantWriteError):
                 yield from wait(sock, READ | WRITE)
         yield from pause(0.0)
@@ -328,7 +340,7 @@ def vanish(crowd, number):
 
 def _begin(sock, where, chance):
     if where == "head":
-        yield from send(sock, get("/version")[:chance.randrange(1, 30)])
+        yield from send(sock, get("/version")[: chance.randrange(1, 30)])
     elif where == "body":
         yield from send(sock, b"PUT /2/tags HTTP/1.1\r\nContent-Length: 1000\r\n\r\n[")
     elif where == "asked":
@@ -339,9 +351,14 @@ def _begin(sock, where, chance):
     yield from pause(chance.choice((0.0, 0.001, 0.01)))
 
 
-CLIENTS = {**{attack.__name__: again_and_again(attack)
-              for attack in (loris, body, chunks, reader, half_open, idle, flood)},
-           "silent": silent, "vanish": vanish}
+CLIENTS = {
+    **{
+        attack.__name__: again_and_again(attack)
+        for attack in (loris, body, chunks, reader, half_open, idle, flood)
+    },
+    "silent": silent,
+    "vanish": vanish,
+}
 
 
 def main():

@@ -55,8 +55,7 @@ class Front:
 
     def descriptors(self):
         """Open ones; but not connections to the master, of which a pool keeps some."""
-        unix = {line.split()[6] for line in
-                Path("/proc/net/unix").read_text().splitlines()[1:]}
+        unix = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
         total = 0
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -87,8 +86,11 @@ class Front:
         return self._count_tracebacks() - self._tracebacks
 
     def _count_tracebacks(self):
-        return sum(path.read_bytes().count(b"Traceback") for path in (self._log, self._console)
-                   if path.exists())
+        return sum(
+            path.read_bytes().count(b"Traceback")
+            for path in (self._log, self._console)
+            if path.exists()
+        )
 
     def state(self):
         """(descriptors, threads)."""
@@ -117,13 +119,17 @@ def front(master, transport, *options):
 
 # -- other processes ---------------------------------------------------------------------
 
+
 class Helper:
     """A program beside this one, which works until its standard input ends."""
 
     def __init__(self, program, *words):
         self.child = subprocess.Popen(
-            [sys.executable, str(HERE / program), *map(str, words)], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [sys.executable, str(HERE / program), *map(str, words)],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         scene.children.append(self.child)
 
     def end(self):
@@ -140,13 +146,17 @@ class Probe:
 
     def seconds(self, kind=None, since=0.0, until=float("inf")):
         """Of the requests that were due in a span, on connections of a kind."""
-        return [took for its_kind, _, due, took, _ in self.samples
-                if kind in (None, its_kind) and since <= due < until]
+        return [
+            took
+            for its_kind, _, due, took, _ in self.samples
+            if kind in (None, its_kind) and since <= due < until
+        ]
 
     def faults(self):
         """What went wrong, and how often."""
-        return Counter(f"{kind} {path}: {fault}" for kind, path, _, _, fault in self.samples
-                       if fault)
+        return Counter(
+            f"{kind} {path}: {fault}" for kind, path, _, _, fault in self.samples if fault
+        )
 
 
 @contextlib.contextmanager
@@ -193,32 +203,47 @@ def crowd(target, kind, count, rate, patience=scene.PATIENCE):
 
 # -- figures -------------------------------------------------------------------------------
 
+
 def judge(name, seconds, faults, goal):
     """A line about good requests."""
     p99 = yard.percentile(seconds, 0.99)
     for text, count in faults.items():
         scene.progress(f"{name}: {count} times {text}")
-    report.line(f"{name}: good requests, p99", f"under {yard.milliseconds(goal)}, 0 fail",
-                f"{yard.milliseconds(p99)} of {len(seconds)} (median "
-                f"{yard.milliseconds(yard.percentile(seconds, 0.5))}, worst "
-                f"{yard.milliseconds(max(seconds))}), {sum(faults.values())} fail",
-                not faults, p99 < goal)
+    report.line(
+        f"{name}: good requests, p99",
+        f"under {yard.milliseconds(goal)}, 0 fail",
+        f"{yard.milliseconds(p99)} of {len(seconds)} (median "
+        f"{yard.milliseconds(yard.percentile(seconds, 0.5))}, worst "
+        f"{yard.milliseconds(max(seconds))}), {sum(faults.values())} fail",
+        not faults,
+        p99 < goal,
+    )
 
 
 def judge_crowd(name, bad, count):
     """Lines about whether bad clients could come: else nothing was measured."""
     scene.progress(f"{name}: {bad}")
-    report.line(f"{name}: came", f"{count}, 0 refused",
-                f"{'all' if bad.all_came else bad.counts['came']}, {bad.refused()} refused",
-                not bad.refused(), bad.all_came)
+    report.line(
+        f"{name}: came",
+        f"{count}, 0 refused",
+        f"{'all' if bad.all_came else bad.counts['came']}, {bad.refused()} refused",
+        not bad.refused(),
+        bad.all_came,
+    )
 
 
 def judge_recovery(name, target, before):
     """A line about what an attack leaves behind."""
     took = target.seconds_until(before)
     now, tracebacks = target.state(), target.tracebacks()
-    report.line(f"{name}: descriptors and threads afterwards",
-                f"as before within {RECOVERY:.0f} s, 0 tracebacks",
-                ("never: {} and {}, before {} and {}".format(*now, *before) if took is None
-                 else f"after {took:.1f} s") + f", {tracebacks} tracebacks",
-                took is not None and not tracebacks)
+    report.line(
+        f"{name}: descriptors and threads afterwards",
+        f"as before within {RECOVERY:.0f} s, 0 tracebacks",
+        (
+            "never: {} and {}, before {} and {}".format(*now, *before)
+            if took is None
+            else f"after {took:.1f} s"
+        )
+        + f", {tracebacks} tracebacks",
+        took is not None and not tracebacks,
+    )

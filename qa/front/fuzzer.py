@@ -64,15 +64,27 @@ class Run:
 
     def tell(self):
         """Say how it went; libFuzzer has no other end."""
-        print(json.dumps({"executions": self.executions, "slowest": self.slowest,
-                          "findings": list(self.findings.values())}), flush=True)
+        print(
+            json.dumps(
+                {
+                    "executions": self.executions,
+                    "slowest": self.slowest,
+                    "findings": list(self.findings.values()),
+                }
+            ),
+            flush=True,
+        )
         os._exit(0)
 
 
 def write_words(path, name):
     """A dictionary as libFuzzer reads it."""
-    path.write_text("".join('"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n'
-                            for word in testutils_fuzz.words(name)))
+    path.write_text(
+        "".join(
+            '"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n'
+            for word in testutils_fuzz.words(name)
+        )
+    )
 
 
 def main():
@@ -82,12 +94,23 @@ def main():
     for number, data in enumerate(testutils_fuzz.seeds(name)):
         (folder / f"seeds/{number}").write_bytes(data)
     write_words(folder / "words", name)
-    logging.disable(logging.WARNING)        # mistakes of ours are errors
+    logging.disable(logging.WARNING)  # mistakes of ours are errors
     run = Run(name, seconds, folder / "findings")
-    atheris.Setup([sys.argv[0], str(folder / "learned"), str(folder / "seeds"),
-                   f"-dict={folder / 'words'}", f"-max_len={LONGEST}", f"-timeout={ENDLESS}",
-                   f"-rss_limit_mb={INSATIABLE}", f"-artifact_prefix={folder / 'findings'}/",
-                   "-print_final_stats=0", "-verbosity=0"], run)
+    atheris.Setup(
+        [
+            sys.argv[0],
+            str(folder / "learned"),
+            str(folder / "seeds"),
+            f"-dict={folder / 'words'}",
+            f"-max_len={LONGEST}",
+            f"-timeout={ENDLESS}",
+            f"-rss_limit_mb={INSATIABLE}",
+            f"-artifact_prefix={folder / 'findings'}/",
+            "-print_final_stats=0",
+            "-verbosity=0",
+        ],
+        run,
+    )
     atheris.Fuzz()
 
 

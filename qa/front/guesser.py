@@ -27,12 +27,15 @@ async def guess(port, address, pause, counts, numbers):
         try:
             if writer is None:
                 reader, writer = await asyncio.open_connection(
-                    "127.0.0.1", port, local_addr=(address, 0))
+                    "127.0.0.1", port, local_addr=(address, 0)
+                )
             number = next(numbers)
             name = "admin" if number % 2 else f"nobody{number}"
             token = base64.b64encode(f"{name}:guess-{number}".encode()).decode()
-            writer.write(f"GET /2/info HTTP/1.1\r\nHost: localhost\r\n"
-                         f"Authorization: Basic {token}\r\n\r\n".encode())
+            writer.write(
+                f"GET /2/info HTTP/1.1\r\nHost: localhost\r\n"
+                f"Authorization: Basic {token}\r\n\r\n".encode()
+            )
             head = await reader.readuntil(b"\r\n\r\n")
             length = head.lower().partition(b"content-length:")[2].split(None, 1)[0]
             await reader.readexactly(int(length))
@@ -46,14 +49,19 @@ async def main():
     port, rate, *addresses = sys.argv[1:]
     counts, numbers = collections.Counter(), itertools.count()
     begin = time.monotonic()
-    tasks = [asyncio.create_task(guess(int(port), address, len(addresses) / float(rate), counts,
-                                       numbers)) for address in addresses]
+    tasks = [
+        asyncio.create_task(
+            guess(int(port), address, len(addresses) / float(rate), counts, numbers)
+        )
+        for address in addresses
+    ]
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    json.dump({"statuses": counts,
-               "rate": sum(counts.values()) / (time.monotonic() - begin)}, sys.stdout)
+    json.dump(
+        {"statuses": counts, "rate": sum(counts.values()) / (time.monotonic() - begin)}, sys.stdout
+    )
 
 
 if __name__ == "__main__":

@@ -9,13 +9,27 @@ import warnings
 #: Types of records and of handshake messages, and codes of alerts (RFC 8446, 5.1, 4 and 6).
 ALERT, HANDSHAKE, APPLICATION = 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO = 1, 2
-ALERTS = {0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac",
-          22: "record_overflow", 40: "handshake_failure", 42: "bad_certificate",
-          43: "unsupported_certificate", 45: "certificate_expired", 47: "illegal_parameter",
-          48: "unknown_ca", 50: "decode_error", 51: "decrypt_error", 70: "protocol_version",
-          80: "internal_error", 100: "no_renegotiation", 109: "missing_extension",
-          110: "unsupported_extension", 112: "unrecognized_name",
-          120: "no_application_protocol"}
+ALERTS = {
+    0: "close_notify",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    22: "record_overflow",
+    40: "handshake_failure",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    45: "certificate_expired",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    50: "decode_error",
+    51: "decrypt_error",
+    70: "protocol_version",
+    80: "internal_error",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    112: "unrecognized_name",
+    120: "no_application_protocol",
+}
 
 
 class Hands:
@@ -26,7 +40,7 @@ class Hands:
         if alpn:
             context.set_alpn_protocols(list(alpn))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)     # old ones are the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # old ones are the point
             if most is not None:
                 context.set_ciphers("ALL:@SECLEVEL=0")
                 context.minimum_version = least or most
@@ -74,10 +88,10 @@ def with_extension(hello, number, data):
     a key's)."""
     body = hello[9:]
     place = 34
-    place += 1 + body[place]                                        # session id
-    place += 2 + int.from_bytes(body[place:place + 2], "big")       # cipher suites
-    place += 1 + body[place]                                        # compression
-    extensions = struct.pack("!HH", number, len(data)) + data + body[place + 2:]
+    place += 1 + body[place]  # session id
+    place += 2 + int.from_bytes(body[place : place + 2], "big")  # cipher suites
+    place += 1 + body[place]  # compression
+    extensions = struct.pack("!HH", number, len(data)) + data + body[place + 2 :]
     body = body[:place] + struct.pack("!H", len(extensions)) + extensions
     return record(HANDSHAKE, handshake(CLIENT_HELLO, body))
 
@@ -85,8 +99,11 @@ def with_extension(hello, number, data):
 def mutated(seed):
     """Hellos without end: cut off, with flipped bits, with bytes too many, too few, repeated."""
     chance = random.Random(seed)
-    kinds = [Hands().hello(), Hands(most=ssl.TLSVersion.TLSv1_2).hello(),
-             Hands(alpn=["h2", "http/1.1"]).hello()]
+    kinds = [
+        Hands().hello(),
+        Hands(most=ssl.TLSVersion.TLSv1_2).hello(),
+        Hands(alpn=["h2", "http/1.1"]).hello(),
+    ]
     while True:
         data = bytearray(chance.choice(kinds))
         for _ in range(chance.choice((0, 1, 1, 2, 8))):
@@ -95,13 +112,13 @@ def mutated(seed):
             if what == 0:
                 data[place] ^= 1 << chance.randrange(8)
             elif what == 1:
-                data[place] = chance.choice((0, 1, 0x7f, 0x80, 0xff))
+                data[place] = chance.choice((0, 1, 0x7F, 0x80, 0xFF))
             elif what == 2:
                 data[place:place] = chance.randbytes(chance.randrange(1, 40))
             else:
-                del data[place:place + chance.randrange(1, 40)]
+                del data[place : place + chance.randrange(1, 40)]
         if chance.randrange(3) == 0:
-            del data[chance.randrange(len(data)):]
+            del data[chance.randrange(len(data)) :]
         yield bytes(data)
 
 
@@ -111,25 +128,40 @@ def odd():
     inner = hello[5:]
     nothing = {"nothing"}
     old = {"protocol_version", "handshake_failure"}
-    refused = nothing | {"unexpected_message", "decode_error", "illegal_parameter",
-                         "record_overflow", "protocol_version", "handshake_failure"}
+    refused = nothing | {
+        "unexpected_message",
+        "decode_error",
+        "illegal_parameter",
+        "record_overflow",
+        "protocol_version",
+        "handshake_failure",
+    }
     return {
         "a TLS 1.0 hello": (Hands(most=ssl.TLSVersion.TLSv1).hello(), old),
         "a TLS 1.1 hello": (Hands(most=ssl.TLSVersion.TLSv1_1).hello(), old),
-        "an SSL 3.0 hello": (record(HANDSHAKE, handshake(
-            CLIENT_HELLO, b"\x03\x00" + bytes(32) + b"\0\0\x02\x00\x0a\x01\0"), 0x0300), refused),
-        "an SSL 2.0 hello": (b"\x80\x1c\x01\x00\x02\x00\x03\x00\x00\x00\x10\x07\x00\xc0"
-                             + bytes(16), refused),
+        "an SSL 3.0 hello": (
+            record(
+                HANDSHAKE,
+                handshake(CLIENT_HELLO, b"\x03\x00" + bytes(32) + b"\0\0\x02\x00\x0a\x01\0"),
+                0x0300,
+            ),
+            refused,
+        ),
+        "an SSL 2.0 hello": (
+            b"\x80\x1c\x01\x00\x02\x00\x03\x00\x00\x00\x10\x07\x00\xc0" + bytes(16),
+            refused,
+        ),
         "HTTP in clear text": (b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n", nothing),
         "SSH": (b"SSH-2.0-OpenSSH_9.2\r\n", refused),
         "nothing": (b"", refused),
         "64 KiB of zeros": (bytes(1 << 16), refused),
-        "a record of 65,535 bytes": (record(HANDSHAKE, bytes(1 << 16), length=0xffff), refused),
-        "a record of 16,641 bytes": (record(HANDSHAKE, inner + bytes(16641 - len(inner))),
-                                     refused),
+        "a record of 65,535 bytes": (record(HANDSHAKE, bytes(1 << 16), length=0xFFFF), refused),
+        "a record of 16,641 bytes": (record(HANDSHAKE, inner + bytes(16641 - len(inner))), refused),
         "1,000 empty records": (record(HANDSHAKE, b"") * 1000, refused),
-        "a hello that says 16 MiB": (record(HANDSHAKE, handshake(CLIENT_HELLO, bytes(8000),
-                                                                 0xffffff)), refused),
+        "a hello that says 16 MiB": (
+            record(HANDSHAKE, handshake(CLIENT_HELLO, bytes(8000), 0xFFFFFF)),
+            refused,
+        ),
         "1,000 warnings": (record(ALERT, b"\x01\x5a") * 1000, refused),
         "1,000 changes of the cipher": (record(20, b"\x01") * 1000, refused),
         "data before the handshake": (record(APPLICATION, bytes(1000)), refused),
@@ -138,7 +170,8 @@ def odd():
         "two hellos in a row": (hello + hello, refused | {"hello"}),
         "a hello and early data that were never agreed on": (
             with_extension(hello, 42, b"") + record(APPLICATION, bytes(16000), 0x0303) * 2,
-            refused | {"hello"}),       # what follows a hello is encrypted
+            refused | {"hello"},
+        ),  # what follows a hello is encrypted
         "a hello with 60,000 bytes more": (with_extension(hello, 21, bytes(60_000)), refused),
     }
 
@@ -149,6 +182,7 @@ def fragments():
 
 
 # -- what comes back --------------------------------------------------------------------
+
 
 def ask(port, data, patience):
     """Send bytes and the end, and read: what the server says; raises ``TimeoutError``."""
@@ -162,7 +196,7 @@ def ask(port, data, patience):
         except TimeoutError:
             raise
         except OSError:
-            pass                        # it ended first
+            pass  # it ended first
         return told(answer)
 
 
@@ -171,7 +205,7 @@ def told(answer):
     words = []
     while len(answer) >= 5:
         kind, _, length = struct.unpack("!BHH", answer[:5])
-        data, answer = answer[5:5 + length], answer[5 + length:]
+        data, answer = answer[5 : 5 + length], answer[5 + length :]
         if kind == ALERT and length == 2:
             words.append(ALERTS.get(data[1], f"alert {data[1]}"))
         elif kind == HANDSHAKE and data[:1] == bytes([SERVER_HELLO]):

@@ -15,6 +15,7 @@ class WithH11:
 
     def __init__(self):
         import h11
+
         self._h11 = h11
 
     def read(self, data, found):
@@ -49,6 +50,7 @@ class WithGunicorn:
         from gunicorn.config import Config
         from gunicorn.http.errors import NoMoreData, ParseException
         from gunicorn.http.parser import RequestParser
+
         self._more, self._error = NoMoreData, ParseException
         self._make = lambda data: RequestParser(Config(), [data], ("127.0.0.1", 1))
 
@@ -76,6 +78,7 @@ class WithWaitress:
     def __init__(self):
         from waitress.adjustments import Adjustments
         from waitress.parser import HTTPRequestParser
+
         settings = Adjustments()
         self._make = lambda: HTTPRequestParser(settings)
 
@@ -84,8 +87,8 @@ class WithWaitress:
             parser = self._make()
             try:
                 while data and not parser.completed:
-                    data = data[parser.received(data):]
-            except ValueError as err:       # of urlsplit, which it does not catch
+                    data = data[parser.received(data) :]
+            except ValueError as err:  # of urlsplit, which it does not catch
                 return f"refused: {err}"
             if parser.error:
                 return f"refused: {parser.error.body}"
@@ -93,10 +96,12 @@ class WithWaitress:
                 return "waits"
             if parser.empty:
                 continue
-            headers = [(name.lower().replace("_", "-"), value)
-                       for name, value in parser.headers.items()]
-            found.append((parser.command, parser.request_uri, headers,
-                          parser.get_body_stream().read()))
+            headers = [
+                (name.lower().replace("_", "-"), value) for name, value in parser.headers.items()
+            ]
+            found.append(
+                (parser.command, parser.request_uri, headers, parser.get_body_stream().read())
+            )
             if parser.connection_close:
                 return "closed"
         return "waits"
@@ -114,9 +119,15 @@ def main():
     for stream in streams:
         found = []
         end = peer.read(stream.encode("latin-1"), found)
-        requests = [[text(method), text(target),
-                     [[text(name), text(value)] for name, value in headers], text(body)]
-                    for method, target, headers, body in found]
+        requests = [
+            [
+                text(method),
+                text(target),
+                [[text(name), text(value)] for name, value in headers],
+                text(body),
+            ]
+            for method, target, headers, body in found
+        ]
         print(json.dumps([requests, end]))
 
 

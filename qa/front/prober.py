@@ -35,8 +35,9 @@ class Client:
     def __init__(self, port, tls, kind, path):
         self.port, self.kind, self.path = port, kind, path
         self.context = ssl._create_unverified_context() if tls else None
-        self.request = (f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
-                        f"Authorization: Basic {TOKEN}\r\n\r\n").encode()
+        self.request = (
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {TOKEN}\r\n\r\n"
+        ).encode()
         self.sock = None
         self.samples = []
 
@@ -90,8 +91,9 @@ class Client:
 def main():
     port, tls = int(sys.argv[1]), sys.argv[2] == "tls"
     over = threading.Event()
-    clients = [Client(port, tls, kind, path)
-               for kind in ("kept", "new") for path in sys.argv[3:] or PATHS]
+    clients = [
+        Client(port, tls, kind, path) for kind in ("kept", "new") for path in sys.argv[3:] or PATHS
+    ]
     threads = [threading.Thread(target=client.run, args=(over,)) for client in clients]
     for thread in threads:
         thread.start()

@@ -19,9 +19,11 @@ import tempfile
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 #: The suites of TLS 1.3: digest, class and bytes of a key.
-SUITES = {"TLS_AES_128_GCM_SHA256": (hashlib.sha256, AESGCM, 16),
-          "TLS_AES_256_GCM_SHA384": (hashlib.sha384, AESGCM, 32),
-          "TLS_CHACHA20_POLY1305_SHA256": (hashlib.sha256, ChaCha20Poly1305, 32)}
+SUITES = {
+    "TLS_AES_128_GCM_SHA256": (hashlib.sha256, AESGCM, 16),
+    "TLS_AES_256_GCM_SHA384": (hashlib.sha384, AESGCM, 32),
+    "TLS_CHACHA20_POLY1305_SHA256": (hashlib.sha256, ChaCha20Poly1305, 32),
+}
 #: The message (24, a byte long: not requested), and the type of what is encrypted.
 UPDATE = b"\x18\0\0\x01\0" + b"\x16"
 HEADER = struct.pack("!BHH", 23, 0x0303, len(UPDATE) + 16)
@@ -47,8 +49,11 @@ def key_updates(secret, suite, count):
 def client_secret(path):
     """The secret of the client's records, as the log of the keys has it."""
     with open(path, encoding="ascii") as file:
-        return next(bytes.fromhex(line.split()[2]) for line in file
-                    if line.startswith("CLIENT_TRAFFIC_SECRET_0 "))
+        return next(
+            bytes.fromhex(line.split()[2])
+            for line in file
+            if line.startswith("CLIENT_TRAFFIC_SECRET_0 ")
+        )
 
 
 def main():
@@ -57,8 +62,10 @@ def main():
         context = ssl._create_unverified_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.keylog_filename = os.path.join(folder, "keys")
-        with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock, \
-                context.wrap_socket(sock) as wrapped:
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE) as sock,
+            context.wrap_socket(sock) as wrapped,
+        ):
             suite, secret = wrapped.cipher()[0], client_secret(context.keylog_filename)
             # The server waits for a request as long as that takes, if it is not too long.
             data = b"".join(key_updates(secret, suite, count))

@@ -27,8 +27,10 @@ async def ask(port, context, path, gate, sent):
     try:
         async with gate:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                         f"Authorization: Basic {_TOKEN}\r\n\r\n".encode())
+            writer.write(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                f"Authorization: Basic {_TOKEN}\r\n\r\n".encode()
+            )
             await writer.drain()
         sent()
         data = await reader.read()
@@ -49,13 +51,14 @@ async def main():
         left -= 1
         if not left:
             print("all", flush=True)
+
     gate = asyncio.Semaphore(AT_ONCE)
-    tasks = [asyncio.create_task(ask(
-        int(port), context, path.replace("%d", str(number)), gate, sent))
-        for number in range(int(count))]
+    tasks = [
+        asyncio.create_task(ask(int(port), context, path.replace("%d", str(number)), gate, sent))
+        for number in range(int(count))
+    ]
     stop = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().add_reader(
-        sys.stdin, lambda: stop.done() or stop.set_result(None))
+    asyncio.get_running_loop().add_reader(sys.stdin, lambda: stop.done() or stop.set_result(None))
     everything = asyncio.gather(*tasks)
     await asyncio.wait([everything, stop], return_when=asyncio.FIRST_COMPLETED)
     if everything.done():

@@ -28,8 +28,15 @@ from basics import LEFTOVERS, MAPS, OPAQUE, PASSWORD, USER
 from cases import CASES
 
 ENDED = ("success", "error", "canceled")
-TYPES = {type(None): "null", bool: "bool", int: "number", float: "number", str: "string",
-         list: "list", dict: "object"}
+TYPES = {
+    type(None): "null",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "list",
+    dict: "object",
+}
 
 
 class Asker:
@@ -41,10 +48,12 @@ class Asker:
         self.known = {"job": "0", "filter": "0"}
         context = ssl._create_unverified_context()
         self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
 
-    def request(self, method, path, body=None, user=USER, password=PASSWORD,
-                kind="application/json"):
+    def request(
+        self, method, path, body=None, user=USER, password=PASSWORD, kind="application/json"
+    ):
         """(status, JSON or None)."""
         for name, value in self.known.items():
             path = path.replace("{%s}" % name, value)
@@ -79,8 +88,13 @@ class Asker:
             time.sleep(0.1)
             _, job = self.request("GET", f"/2/jobs/{job_id}")
         for result in job["opresult"]:
-            if isinstance(result, list) and len(result) == 2 and isinstance(result[1], list) \
-                    and isinstance(result[0], str) and result[0].endswith("Error"):
+            if (
+                isinstance(result, list)
+                and len(result) == 2
+                and isinstance(result[1], list)
+                and isinstance(result[0], str)
+                and result[0].endswith("Error")
+            ):
                 return [result[0], result[1][1] if len(result[1]) > 1 else None], None
         return job["status"], job["opresult"]
 
@@ -106,9 +120,13 @@ class Asker:
 def by_field(answer):
     """A query's answer as if its rows were objects: {field: [status, value]}."""
     names = [field["name"] for field in answer["fields"]]
-    return {"fields": answer["fields"],
-            "data": [{name: {str(status): value} for name, (status, value) in zip(names, row)}
-                     for row in answer["data"]]}
+    return {
+        "fields": answer["fields"],
+        "data": [
+            {name: {str(status): value} for name, (status, value) in zip(names, row)}
+            for row in answer["data"]
+        ],
+    }
 
 
 def shape(value):
@@ -127,8 +145,11 @@ def shape(value):
             for key, item in part.items():
                 key = "*" if name in MAPS or key.endswith(".example.com") else key
                 walk(item, f"{path}.{key}")
-    walk(by_field(value) if isinstance(value, dict) and {"fields", "data"} == set(value)
-         else value, "")
+
+    walk(
+        by_field(value) if isinstance(value, dict) and {"fields", "data"} == set(value) else value,
+        "",
+    )
     return {path: sorted(types) for path, types in sorted(found.items())}
 
 

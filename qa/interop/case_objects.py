@@ -6,12 +6,16 @@ RICH = "/2/instances/askrich.example.com"
 GROUP, NETWORK = "/2/groups/askgroup", "/2/networks/asknet"
 #: A uuid that nothing has.
 NOBODY = "00000000-0000-4000-8000-000000000000"
-RULE = {"priority": 5, "predicates": [["jobid", [">", "id", 999999999]]], "action": "PAUSE",
-        "reason": []}
+RULE = {
+    "priority": 5,
+    "predicates": [["jobid", [">", "id", 999999999]]],
+    "action": "PAUSE",
+    "reason": [],
+}
 #: Fields of every kind that a query can ask for.
 QUERIES = {
     "instance": "name,status,beparams,hvparams,disk.sizes,nic.macs,admin_state,oper_ram,be/vcpus,"
-                "nic.count,pnode.group,console,tags,ctime,uuid,nosuch",
+    "nic.count,pnode.group,console,tags,ctime,uuid,nosuch",
     "node": "name,role,mfree,dtotal,group,pinst_list,offline,powered,ndparams,ctime,tags,nosuch",
     "group": "name,uuid,node_cnt,alloc_policy,ipolicy,pinst_cnt,diskparams,tags,nosuch",
     "network": "name,network,free_count,group_list,map,mac_prefix,nosuch",
@@ -25,29 +29,67 @@ MADE = {
     "add group": ("POST", "/2/groups", {"name": "askgroup"}),
     "add group again": ("POST", "/2/groups", {"group_name": "askgroup"}),
     "add group by both names": ("POST", "/2/groups", {"name": "a", "group_name": "b"}),
-    "add network": ("POST", "/2/networks", {
-        "name": "asknet", "network": "192.0.2.0/28", "gateway": "192.0.2.1", "tags": ["a"],
-        "add_reserved_ips": ["192.0.2.9"]}),
-    "add network again": ("POST", "/2/networks", {
-        "network_name": "asknet", "network": "192.0.2.0/28"}),
-    "add network with tags of null": ("POST", "/2/networks?dry-run=1", {
-        "network_name": "other", "network": "192.0.2.0/28", "tags": None}),
-    "add network without a length": ("POST", "/2/networks?dry-run=1", {
-        "network_name": "other", "network": "192.0.2.0", "network6": "2001:db8::"}),
-    "add network that is none": ("POST", "/2/networks", {
-        "network_name": "other", "network": "192.0.2.0/99"}),
-    "add network with a gateway outside": ("POST", "/2/networks?dry-run=1", {
-        "network_name": "other", "network": "192.0.2.16/28", "gateway": "192.0.2.1"}),
-    "connect network": ("PUT", f"{NETWORK}/connect", {
-        "group_name": "default", "network_mode": "bridged", "network_link": "br0"}),
-    "connect network again": ("PUT", f"{NETWORK}/connect", {
-        "group_name": "default", "network_mode": "bridged", "network_link": "br0"}),
-    "connect to an unknown group": ("PUT", f"{NETWORK}/connect", {
-        "group_name": "nosuch", "network_mode": "bridged", "network_link": "br0"}),
+    "add network": (
+        "POST",
+        "/2/networks",
+        {
+            "name": "asknet",
+            "network": "192.0.2.0/28",
+            "gateway": "192.0.2.1",
+            "tags": ["a"],
+            "add_reserved_ips": ["192.0.2.9"],
+        },
+    ),
+    "add network again": (
+        "POST",
+        "/2/networks",
+        {"network_name": "asknet", "network": "192.0.2.0/28"},
+    ),
+    "add network with tags of null": (
+        "POST",
+        "/2/networks?dry-run=1",
+        {"network_name": "other", "network": "192.0.2.0/28", "tags": None},
+    ),
+    "add network without a length": (
+        "POST",
+        "/2/networks?dry-run=1",
+        {"network_name": "other", "network": "192.0.2.0", "network6": "2001:db8::"},
+    ),
+    "add network that is none": (
+        "POST",
+        "/2/networks",
+        {"network_name": "other", "network": "192.0.2.0/99"},
+    ),
+    "add network with a gateway outside": (
+        "POST",
+        "/2/networks?dry-run=1",
+        {"network_name": "other", "network": "192.0.2.16/28", "gateway": "192.0.2.1"},
+    ),
+    "connect network": (
+        "PUT",
+        f"{NETWORK}/connect",
+        {"group_name": "default", "network_mode": "bridged", "network_link": "br0"},
+    ),
+    "connect network again": (
+        "PUT",
+        f"{NETWORK}/connect",
+        {"group_name": "default", "network_mode": "bridged", "network_link": "br0"},
+    ),
+    "connect to an unknown group": (
+        "PUT",
+        f"{NETWORK}/connect",
+        {"group_name": "nosuch", "network_mode": "bridged", "network_link": "br0"},
+    ),
     "add filter": ("POST", "/2/filters", RULE),
-    "create rich": create(name="askrich.example.com", disk_template="file",
-                          disks=[{"size": 1024, "name": "root"}], nics=[{"name": "eth"}],
-                          tags=["a", "b"], beparams={"vcpus": 2}, start=True),
+    "create rich": create(
+        name="askrich.example.com",
+        disk_template="file",
+        disks=[{"size": 1024, "name": "root"}],
+        nics=[{"name": "eth"}],
+        tags=["a", "b"],
+        beparams={"vcpus": 2},
+        start=True,
+    ),
 }
 READ = {
     "read /": ("GET", "/"),
@@ -77,9 +119,15 @@ READ = {
     "read storage without a type": ("GET", f"/2/nodes/{NODE}/storage?output_fields=name"),
     "read storage without fields": ("GET", f"/2/nodes/{NODE}/storage?storage_type=file"),
     "read storage of an odd type": (
-        "GET", f"/2/nodes/{NODE}/storage?storage_type=nosuch&output_fields=name"),
+        "GET",
+        f"/2/nodes/{NODE}/storage?storage_type=nosuch&output_fields=name",
+    ),
     "read storage without password": (
-        "GET", f"/2/nodes/{NODE}/storage?storage_type=file&output_fields=name", None, None),
+        "GET",
+        f"/2/nodes/{NODE}/storage?storage_type=file&output_fields=name",
+        None,
+        None,
+    ),
     "read groups": ("GET", "/2/groups"),
     "read groups in bulk": ("GET", "/2/groups?bulk=1"),
     "read group": ("GET", "/2/groups/default"),
@@ -96,17 +144,34 @@ READ = {
     "read job": ("GET", "/2/jobs/{job}"),
     "cancel a job that has ended": ("DELETE", "/2/jobs/{job}"),
     "cancel without password": ("DELETE", "/2/jobs/{job}", None, None),
-    "wait for a job": ("GET", "/2/jobs/{job}/wait", {
-        "fields": ["id", "status"], "previous_job_info": None, "previous_log_serial": None}),
-    "wait for a job without password": ("GET", "/2/jobs/{job}/wait", {
-        "fields": ["id"], "previous_job_info": None, "previous_log_serial": None}, None, None),
-    "wait for a job without fields": ("GET", "/2/jobs/{job}/wait", {
-        "previous_job_info": None, "previous_log_serial": None}),
-    "wait for a job, fields in words": ("GET", "/2/jobs/{job}/wait", {
-        "fields": "id", "previous_job_info": None, "previous_log_serial": None}),
+    "wait for a job": (
+        "GET",
+        "/2/jobs/{job}/wait",
+        {"fields": ["id", "status"], "previous_job_info": None, "previous_log_serial": None},
+    ),
+    "wait for a job without password": (
+        "GET",
+        "/2/jobs/{job}/wait",
+        {"fields": ["id"], "previous_job_info": None, "previous_log_serial": None},
+        None,
+        None,
+    ),
+    "wait for a job without fields": (
+        "GET",
+        "/2/jobs/{job}/wait",
+        {"previous_job_info": None, "previous_log_serial": None},
+    ),
+    "wait for a job, fields in words": (
+        "GET",
+        "/2/jobs/{job}/wait",
+        {"fields": "id", "previous_job_info": None, "previous_log_serial": None},
+    ),
     "wait for a job, a list": ("GET", "/2/jobs/{job}/wait", ["id"]),
-    "wait for a job that is not": ("GET", "/2/jobs/999999999/wait", {
-        "fields": ["id"], "previous_job_info": None, "previous_log_serial": None}),
+    "wait for a job that is not": (
+        "GET",
+        "/2/jobs/999999999/wait",
+        {"fields": ["id"], "previous_job_info": None, "previous_log_serial": None},
+    ),
     "read filters": ("GET", "/2/filters"),
     "read filters in bulk": ("GET", "/2/filters?bulk=1"),
     "read filter": ("GET", "/2/filters/{filter}"),
@@ -116,8 +181,10 @@ READ = {
     "lock of a node": ("GET", f"/2/nodes/{NODE}?lock=1"),
 }
 ASKED = {
-    **{f"query {kind}": ("GET", f"/2/query/{kind}?fields={fields}")
-       for kind, fields in QUERIES.items()},
+    **{
+        f"query {kind}": ("GET", f"/2/query/{kind}?fields={fields}")
+        for kind, fields in QUERIES.items()
+    },
     **{f"query fields of {kind}": ("GET", f"/2/query/{kind}/fields") for kind in QUERIES},
     "query without fields": ("GET", "/2/query/instance"),
     "query an unknown kind": ("GET", "/2/query/nosuch?fields=name"),
@@ -127,23 +194,43 @@ ASKED = {
     "query with a wrong password": ("GET", "/2/query/instance?fields=name", None, USER, "x"),
     "query by body": ("PUT", "/2/query/instance", {"fields": ["name", "status"]}),
     "query by body and words": ("PUT", "/2/query/instance?fields=name", {}),
-    "query with a filter": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": ["=", "name", "askrich.example.com"]}),
-    "query with a filter of old": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "filter": ["|", ["=", "name", "askrich.example.com"]]}),
-    "query with an empty filter": ("PUT", "/2/query/instance", {"fields": ["name"],
-                                                                "qfilter": []}),
+    "query with a filter": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": ["=", "name", "askrich.example.com"]},
+    ),
+    "query with a filter of old": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "filter": ["|", ["=", "name", "askrich.example.com"]]},
+    ),
+    "query with an empty filter": ("PUT", "/2/query/instance", {"fields": ["name"], "qfilter": []}),
     "query with no filter": ("PUT", "/2/query/instance", {"fields": ["name"], "qfilter": None}),
-    "query with an unknown operator": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": ["~~", "name", "x"]}),
-    "query with a filter in words": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": "name"}),
-    "query with an unknown field in the filter": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": ["=", "nosuch", "x"]}),
-    "query with a bad expression": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": ["=~", "name", "("]}),
-    "query with a filter of a wrong type": ("PUT", "/2/query/instance", {
-        "fields": ["name"], "qfilter": ["=", "oper_vcpus", "x"]}),
+    "query with an unknown operator": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": ["~~", "name", "x"]},
+    ),
+    "query with a filter in words": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": "name"},
+    ),
+    "query with an unknown field in the filter": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": ["=", "nosuch", "x"]},
+    ),
+    "query with a bad expression": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": ["=~", "name", "("]},
+    ),
+    "query with a filter of a wrong type": (
+        "PUT",
+        "/2/query/instance",
+        {"fields": ["name"], "qfilter": ["=", "oper_vcpus", "x"]},
+    ),
     "query with fields in words": ("PUT", "/2/query/instance", {"fields": "name"}),
     "query with numbers for fields": ("PUT", "/2/query/instance", {"fields": [1]}),
     "query with a list": ("PUT", "/2/query/instance", ["name"]),
@@ -155,8 +242,11 @@ CHANGED = {
     "filter with a priority in words": ("POST", "/2/filters", {**RULE, "priority": "high"}),
     "filter with an unknown action": ("POST", "/2/filters", {**RULE, "action": "nosuch"}),
     "filter with a limit of none": ("POST", "/2/filters", {**RULE, "action": ["RATE_LIMIT", 0]}),
-    "filter with an unknown predicate": ("POST", "/2/filters", {
-        **RULE, "predicates": [["nosuch", ["=", "id", 1]]]}),
+    "filter with an unknown predicate": (
+        "POST",
+        "/2/filters",
+        {**RULE, "predicates": [["nosuch", ["=", "id", 1]]]},
+    ),
     "filter with predicates in words": ("POST", "/2/filters", {**RULE, "predicates": "all"}),
     "filter with a key too many": ("POST", "/2/filters", {**RULE, "bogus": 1}),
     "filter with a reason in words": ("POST", "/2/filters", {**RULE, "reason": "mine"}),
@@ -190,24 +280,41 @@ CHANGED = {
     "disconnect network again": ("PUT", f"{NETWORK}/disconnect", {"group_name": "default"}),
     "remove network": ("DELETE", NETWORK),
     "modify instance": ("PUT", f"{RICH}/modify", {"beparams": {"vcpus": 3}}),
-    "modify instance by custom names": ("PUT", f"{RICH}/modify", {
-        "custom_beparams": {"vcpus": 4}}),
-    "modify instance by both names": ("PUT", f"{RICH}/modify", {
-        "custom_beparams": {"vcpus": 4}, "beparams": {}}),
+    "modify instance by custom names": ("PUT", f"{RICH}/modify", {"custom_beparams": {"vcpus": 4}}),
+    "modify instance by both names": (
+        "PUT",
+        f"{RICH}/modify",
+        {"custom_beparams": {"vcpus": 4}, "beparams": {}},
+    ),
     "modify instance by an odd parameter": ("PUT", f"{RICH}/modify", {"beparams": {"nosuch": 1}}),
     "modify instance by a wrong type": ("PUT", f"{RICH}/modify", {"beparams": {"vcpus": "x"}}),
-    "modify instance by a hypervisor's wrong type": ("PUT", f"{RICH}/modify", {
-        "hvparams": {"kernel_path": None}}),
-    "modify instance back to defaults": ("PUT", f"{RICH}/modify", {
-        "beparams": {"memory": None, "vcpus": "default"}}),
-    "modify instance: disk of a size with a unit": ("PUT", f"{RICH}/modify", {
-        "disks": [["add", {"size": "1G"}]]}),
-    "modify instance: another size of a disk": ("PUT", f"{RICH}/modify", {
-        "disks": [["modify", 0, {"size": "2g"}]]}),
+    "modify instance by a hypervisor's wrong type": (
+        "PUT",
+        f"{RICH}/modify",
+        {"hvparams": {"kernel_path": None}},
+    ),
+    "modify instance back to defaults": (
+        "PUT",
+        f"{RICH}/modify",
+        {"beparams": {"memory": None, "vcpus": "default"}},
+    ),
+    "modify instance: disk of a size with a unit": (
+        "PUT",
+        f"{RICH}/modify",
+        {"disks": [["add", {"size": "1G"}]]},
+    ),
+    "modify instance: another size of a disk": (
+        "PUT",
+        f"{RICH}/modify",
+        {"disks": [["modify", 0, {"size": "2g"}]]},
+    ),
     "modify instance: attach nothing": ("PUT", f"{RICH}/modify", {"disks": [["attach", {}]]}),
     "modify instance: detach a card": ("PUT", f"{RICH}/modify", {"nics": [["detach", {}]]}),
-    "recreate disks by a size with a unit": ("POST", f"{RICH}/recreate-disks", {
-        "disks": [[0, {"size": "1g"}]]}),
+    "recreate disks by a size with a unit": (
+        "POST",
+        f"{RICH}/recreate-disks",
+        {"disks": [[0, {"size": "1g"}]]},
+    ),
     "modify instance without anything": ("PUT", f"{RICH}/modify", {}),
     "modify instance without a body": ("PUT", f"{RICH}/modify"),
     "modify the cluster": ("PUT", "/2/modify", {"maintain_node_health": False}),
@@ -225,25 +332,35 @@ CHANGED = {
     "prepare export without mode": ("PUT", f"{RICH}/prepare-export"),
     "prepare export": ("PUT", f"{RICH}/prepare-export?mode=local"),
     "deactivate disks of one that runs": ("PUT", f"{RICH}/deactivate-disks"),
-    "rename one that runs": ("PUT", f"{RICH}/rename", {
-        "new_name": "askother.example.com", "name_check": False, "ip_check": False}),
+    "rename one that runs": (
+        "PUT",
+        f"{RICH}/rename",
+        {"new_name": "askother.example.com", "name_check": False, "ip_check": False},
+    ),
     "multi-alloc of nothing": ("POST", "/2/instances-multi-alloc", {"instances": []}),
     "multi-alloc without instances": ("POST", "/2/instances-multi-alloc", {}),
     "role of the master": ("PUT", f"/2/nodes/{NODE}/role", "drained"),
     "role that is none": ("PUT", f"/2/nodes/{NODE}/role", "captain"),
     "role in an object": ("PUT", f"/2/nodes/{NODE}/role", {"role": "regular"}),
-    "evacuate": ("POST", f"/2/nodes/{NODE}/evacuate", {"mode": "primary-only",
-                                                       "remote_node": NODE}),
+    "evacuate": (
+        "POST",
+        f"/2/nodes/{NODE}/evacuate",
+        {"mode": "primary-only", "remote_node": NODE},
+    ),
     "migrate node without a body": ("POST", "/2/nodes/nosuch/migrate"),
-    "modify storage": ("PUT", f"/2/nodes/{NODE}/storage/modify?storage_type=file&name=x"
-                              "&allocatable=1"),
+    "modify storage": (
+        "PUT",
+        f"/2/nodes/{NODE}/storage/modify?storage_type=file&name=x&allocatable=1",
+    ),
     "modify storage without a name": ("PUT", f"/2/nodes/{NODE}/storage/modify?storage_type=file"),
     "repair storage without a type": ("PUT", f"/2/nodes/{NODE}/storage/repair?name=x"),
     "stop rich": ("PUT", f"{RICH}/shutdown"),
-    "rename": ("PUT", f"{RICH}/rename", {"new_name": "askother.example.com", "name_check": False,
-                                         "ip_check": False}),
+    "rename": (
+        "PUT",
+        f"{RICH}/rename",
+        {"new_name": "askother.example.com", "name_check": False, "ip_check": False},
+    ),
     "remove rich": ("DELETE", "/2/instances/askother.example.com"),
     "remove rich where it has its old name": ("DELETE", RICH),
 }
-CASES = {name: case for group in (MADE, READ, ASKED, CHANGED)
-         for name, case in group.items()}
+CASES = {name: case for group in (MADE, READ, ASKED, CHANGED) for name, case in group.items()}

@@ -10,5 +10,6 @@ import case_objects
 import case_verbs
 
 CASES = {**case_verbs.CASES, **case_objects.CASES, **case_creation.CASES}
-assert len(CASES) == sum(len(module.CASES) for module in (case_verbs, case_objects,
-                                                          case_creation)), "two have one name"
+assert len(CASES) == sum(
+    len(module.CASES) for module in (case_verbs, case_objects, case_creation)
+), "two have one name"

@@ -34,8 +34,9 @@ def apt_install(*packages):
     """Have Debian's packages, quietly; CalledProcessError when they cannot be had."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        subprocess.run(["apt-get", "-qq", *words], env=environment, check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "-qq", *words], env=environment, check=True, stdout=subprocess.DEVNULL
+        )
 
 
 @contextlib.contextmanager
@@ -58,15 +59,35 @@ def open_api(inside, folder):
     folder = Path(folder)
     defaults, pem = folder / "defaults", folder / "lib/rapi.pem"
     defaults.write_text("RAPI_ARGS='-b 0.0.0.0'\n")
-    names = f"DNS:{NODE},IP:127.0.0.1,DNS:127.0.0.1"       # the last one for Python 2
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", f"/CN={NODE}", "-addext", f"subjectAltName={names}",
-                    "-keyout", f"{folder}/key.pem", "-out", f"{folder}/ca.pem"], check=True,
-                   stderr=subprocess.DEVNULL)
+    names = f"DNS:{NODE},IP:127.0.0.1,DNS:127.0.0.1"  # the last one for Python 2
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={NODE}",
+            "-addext",
+            f"subjectAltName={names}",
+            "-keyout",
+            f"{folder}/key.pem",
+            "-out",
+            f"{folder}/ca.pem",
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
     pem.write_text((folder / "key.pem").read_text() + (folder / "ca.pem").read_text())
-    for command in (f"mount --bind {defaults} /etc/default/ganeti",
-                    "/usr/lib/ganeti/daemon-util stop ganeti-rapi",
-                    "/usr/lib/ganeti/daemon-util start ganeti-rapi"):
+    for command in (
+        f"mount --bind {defaults} /etc/default/ganeti",
+        "/usr/lib/ganeti/daemon-util stop ganeti-rapi",
+        "/usr/lib/ganeti/daemon-util start ganeti-rapi",
+    ):
         subprocess.run([*inside, *command.split()], check=True)
     return pem
 
@@ -77,8 +98,15 @@ def our_cluster(folder, *options):
 
     One node, like the real one, unless there are other ``options``.
     """
-    command = [sys.executable, str(TOP / "devel/run"), "--state", folder, "--port", "0",
-               *(options or ("--node", NODE, "--password", "secret"))]
+    command = [
+        sys.executable,
+        str(TOP / "devel/run"),
+        "--state",
+        folder,
+        "--port",
+        "0",
+        *(options or ("--node", NODE, "--password", "secret")),
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         for line in child.stdout:
@@ -109,13 +137,31 @@ def our_front(folder, luxi_socket, pem=None):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "GANETI_ROOTDIR": str(root),
-                   "PYTHONPATH": str(TOP / "lib"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "GANETI_ROOTDIR": str(root),
+        "PYTHONPATH": str(TOP / "lib"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     speech = ["--ssl-cert", str(pem), "--ssl-key", str(pem)] if pem else ["--no-ssl"]
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "ganeti.server.rapi", "-f", *speech, "-b", "127.0.0.1",
-         "-p", str(port), "--luxi-socket", luxi_socket], env=environment,
-        stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "ganeti.server.rapi",
+            "-f",
+            *speech,
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "--luxi-socket",
+            luxi_socket,
+        ],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
     url = f"http{'s' if pem else ''}://127.0.0.1:{port}"
     try:
         for _ in range(300):

@@ -30,12 +30,15 @@ NETWORK = "gnt-network add --network=192.0.2.0/24 lan"
 GROUP = "gnt-group add more"
 MODIFY = "gnt-instance modify -B memory=256 inst1"
 RENAME = "gnt-instance rename --force --no-name-check --no-ip-check inst2 inst4.example.com"
-FILTER = "[[\"reason\", [\"==\", \"reason\", \"later\"]]]"
+FILTER = '[["reason", ["==", "reason", "later"]]]'
 
 CLUSTER = [
     Row("gnt-cluster version", r"^Software version: \S+$(.*\n)*^Internode protocol: 3"),
-    Row("gnt-cluster info", r"^Cluster name: cluster\.example\.com$(.*\n)*^Enabled hypervisors: "
-        r"fake$(.*\n)*^Default instance parameters: $"),
+    Row(
+        "gnt-cluster info",
+        r"^Cluster name: cluster\.example\.com$(.*\n)*^Enabled hypervisors: "
+        r"fake$(.*\n)*^Default instance parameters: $",
+    ),
     Row("gnt-cluster getmaster", r"^node1\.example\.com$"),
     Row("gnt-cluster master-ping"),
     Row("gnt-cluster show-ispecs-cmd", r"^gnt-cluster init --ipolicy"),
@@ -63,12 +66,20 @@ CLUSTER = [
 ]
 
 NODES = [
-    Row("gnt-node list", r"^Node +DTotal +DFree +MTotal +MNode +MFree +Pinst +Sinst$\n"
-        r"^node1\.example\.com "),
-    Row("gnt-node list -o name,role,master,group --no-headers {node}",
-        r"^node1\.example\.com M +Y +default$"),
-    Row("gnt-node list nope", r"error type: unknown_entity, error details:$\n^Node name nope",
-        code=1),
+    Row(
+        "gnt-node list",
+        r"^Node +DTotal +DFree +MTotal +MNode +MFree +Pinst +Sinst$\n"
+        r"^node1\.example\.com ",
+    ),
+    Row(
+        "gnt-node list -o name,role,master,group --no-headers {node}",
+        r"^node1\.example\.com M +Y +default$",
+    ),
+    Row(
+        "gnt-node list nope",
+        r"error type: unknown_entity, error details:$\n^Node name nope",
+        code=1,
+    ),
     Row("gnt-node list -o name,bogus", r"bogus", code=14),
     Row("gnt-node list --no-headers -o name -F 'role == \"M\"'", r"^node1\.example\.com$"),
     Row("gnt-node list-fields", r"^ctotal +Number +CTotal "),
@@ -113,23 +124,39 @@ INSTANCES = [
     Row(ADD + " -t file --disk 0:size=1g -B memory=128 inst1.example.com"),
     Row(ADD + " -t diskless -B memory=128 inst2.example.com"),
     Row(ADD + " -t diskless inst1.example.com", r"error type: already_exists", code=1),
-    Row("gnt-instance add -t diskless -o nosuch -n {node} --no-name-check --no-ip-check "
-        "inst3.example.com", r"nosuch", code=1),
-    Row("gnt-instance list", r"^Instance +Hypervisor +OS +Primary_node +Status +Memory$\n(.*\n)*"
-        r"^inst1\.example\.com +fake +dummy\+default +node1\.example\.com ADMIN_down +-$"),
+    Row(
+        "gnt-instance add -t diskless -o nosuch -n {node} --no-name-check --no-ip-check "
+        "inst3.example.com",
+        r"nosuch",
+        code=1,
+    ),
+    Row(
+        "gnt-instance list",
+        r"^Instance +Hypervisor +OS +Primary_node +Status +Memory$\n(.*\n)*"
+        r"^inst1\.example\.com +fake +dummy\+default +node1\.example\.com ADMIN_down +-$",
+    ),
     Row("gnt-instance list inst2", r"^inst2\.example\.com "),
     Row("gnt-instance list nope", r"unknown_entity", code=1),
-    Row("gnt-instance list --no-headers -o name 'inst?.example.com'",
-        r"\Ainst1\.example\.com$\n^inst2\.example\.com$\n\Z"),
-    Row("gnt-instance list --no-headers -o name -F 'not oper_state and name =~ m/^inst1[.]/'",
-        r"\Ainst1\.example\.com$\n\Z"),
-    Row("gnt-instance list --no-headers -o name,disk.sizes,nic.count,be/memory,tags inst1",
-        r"^inst1\.example\.com 1024 +1 +128M"),
+    Row(
+        "gnt-instance list --no-headers -o name 'inst?.example.com'",
+        r"\Ainst1\.example\.com$\n^inst2\.example\.com$\n\Z",
+    ),
+    Row(
+        "gnt-instance list --no-headers -o name -F 'not oper_state and name =~ m/^inst1[.]/'",
+        r"\Ainst1\.example\.com$\n\Z",
+    ),
+    Row(
+        "gnt-instance list --no-headers -o name,disk.sizes,nic.count,be/memory,tags inst1",
+        r"^inst1\.example\.com 1024 +1 +128M",
+    ),
     Row("gnt-instance list -o +disk.sizes inst1", r"^Instance .* Disk_sizes$"),
     Row("gnt-instance list-fields", r"^be/memory +"),
     Row("gnt-instance list-fields name bogus", r"bogus", code=14),
-    Row("gnt-instance info inst1", r"^- Instance name: inst1\.example\.com$(.*\n)*"
-        r"^ +State: configured to be down, actual state is down$"),
+    Row(
+        "gnt-instance info inst1",
+        r"^- Instance name: inst1\.example\.com$(.*\n)*"
+        r"^ +State: configured to be down, actual state is down$",
+    ),
     Row("gnt-instance info --all", r"Instance name: inst2\.example\.com"),
     Row("gnt-instance info nope", r"unknown_entity", code=1),
     Row("gnt-instance startup inst1"),
@@ -175,8 +202,11 @@ OTHERS = [
     Row("gnt-backup list", r"^Node +Export$"),
     Row("gnt-backup list-fields", r"^export +"),
     Row("gnt-filter list", r"^UUID +Watermark +Priority +Predicates +Action +ReasonTrail$"),
-    Row(f"gnt-filter add --priority=5 --action=PAUSE --reason=quiet --predicates='{FILTER}'",
-        r"^([0-9a-f-]{36})$", keep="filter"),
+    Row(
+        f"gnt-filter add --priority=5 --action=PAUSE --reason=quiet --predicates='{FILTER}'",
+        r"^([0-9a-f-]{36})$",
+        keep="filter",
+    ),
     Row("gnt-filter info {filter}", r"{filter}"),
     Row("gnt-filter list --no-headers -o priority,action", r"^5 +PAUSE *$"),
     Row("gnt-debug delay --submit --reason=later 0.1", r"^JobID: (\d+)$", keep="job"),

@@ -48,8 +48,10 @@ BOTH = {
     "modify instance by a hypervisor's wrong type": _TYPE,
     "create with a size that has a point": _POINT,
     "create with two dots at the end": _NAME,
-    "dry_run with an underscore": (_AT_ONCE, "a word that only looks like dry-run does no work; "
-                                             "Ganeti passes it over and does it"),
+    "dry_run with an underscore": (
+        _AT_ONCE,
+        "a word that only looks like dry-run does no work; Ganeti passes it over and does it",
+    ),
     "create with an empty name": _NAME,
     "create with a slash in the name": _NAME,
     "create with a blank in the name": _NAME,
@@ -98,68 +100,148 @@ _ELSEWHERE = ([501, None], "our master is for one machine and does not carry it 
 _ONE = ([404, None], "our master has no networks")
 _NO_SUCH = ([200, ["OpPrereqError", "unknown_entity"]], "it could not be made or renamed before")
 _REFUSED = (
-    "modify instance: unknown object", "rename instance: unknown object",
-    "migrate instance: unknown object", "failover: unknown object",
-    "prepare export: unknown object", "export: unknown object", "replace disks: unknown object",
-    "replace disks: disks is []", "activate disks: unknown object",
-    "deactivate disks: unknown object", "recreate disks: unknown object",
-    "grow disk: unknown object", "powercycle: unknown object", "set role: unknown object",
-    "modify node: unknown object", "evacuate: unknown object", "migrate node: unknown object",
-    "modify storage: unknown object", "repair storage: unknown object",
-    "add group: unknown object", "remove group: unknown object", "modify group: unknown object",
-    "rename group: unknown object", "assign nodes: unknown object", "add network: unknown object",
-    "add network: tags is []", "add network: add_reserved_ips is []",
-    "remove network: unknown object", "modify network: unknown object",
-    "modify network: add_reserved_ips is []", "modify network: remove_reserved_ips is []",
-    "connect network: unknown object", "disconnect network: unknown object", "add group",
-    "add group again", "add network", "add network again", "add network with tags of null",
-    "add network with a gateway outside", "connect network", "connect network again",
-    "connect to an unknown group", "read storage", "read storage without a type", "modify group",
-    "modify group's nodes", "modify group by an odd parameter", "modify group by a custom name",
-    "modify group without a body", "rename group to one that is", "rename group", "remove group",
-    "remove the last group", "assign nodes", "modify network", "modify network by an odd prefix",
-    "modify network without a body", "remove a network in use", "disconnect network",
-    "disconnect network again", "remove network", "modify instance",
-    "modify instance by custom names", "modify instance by an odd parameter",
-    "modify instance back to defaults", "modify instance: disk of a size with a unit",
-    "modify instance: another size of a disk", "modify instance: attach nothing",
-    "modify instance: detach a card", "recreate disks by a size with a unit",
+    "modify instance: unknown object",
+    "rename instance: unknown object",
+    "migrate instance: unknown object",
+    "failover: unknown object",
+    "prepare export: unknown object",
+    "export: unknown object",
+    "replace disks: unknown object",
+    "replace disks: disks is []",
+    "activate disks: unknown object",
+    "deactivate disks: unknown object",
+    "recreate disks: unknown object",
+    "grow disk: unknown object",
+    "powercycle: unknown object",
+    "set role: unknown object",
+    "modify node: unknown object",
+    "evacuate: unknown object",
+    "migrate node: unknown object",
+    "modify storage: unknown object",
+    "repair storage: unknown object",
+    "add group: unknown object",
+    "remove group: unknown object",
+    "modify group: unknown object",
+    "rename group: unknown object",
+    "assign nodes: unknown object",
+    "add network: unknown object",
+    "add network: tags is []",
+    "add network: add_reserved_ips is []",
+    "remove network: unknown object",
+    "modify network: unknown object",
+    "modify network: add_reserved_ips is []",
+    "modify network: remove_reserved_ips is []",
+    "connect network: unknown object",
+    "disconnect network: unknown object",
+    "add group",
+    "add group again",
+    "add network",
+    "add network again",
+    "add network with tags of null",
+    "add network with a gateway outside",
+    "connect network",
+    "connect network again",
+    "connect to an unknown group",
+    "read storage",
+    "read storage without a type",
+    "modify group",
+    "modify group's nodes",
+    "modify group by an odd parameter",
+    "modify group by a custom name",
+    "modify group without a body",
+    "rename group to one that is",
+    "rename group",
+    "remove group",
+    "remove the last group",
+    "assign nodes",
+    "modify network",
+    "modify network by an odd prefix",
+    "modify network without a body",
+    "remove a network in use",
+    "disconnect network",
+    "disconnect network again",
+    "remove network",
+    "modify instance",
+    "modify instance by custom names",
+    "modify instance by an odd parameter",
+    "modify instance back to defaults",
+    "modify instance: disk of a size with a unit",
+    "modify instance: another size of a disk",
+    "modify instance: attach nothing",
+    "modify instance: detach a card",
+    "recreate disks by a size with a unit",
     "add network without a length",
-    "modify instance without anything", "modify instance without a body", "modify the cluster",
-    "modify the cluster without a body", "redistribute", "migrate", "failover", "replace disks",
-    "activate disks", "grow disk", "grow disk that is not", "prepare export",
-    "deactivate disks of one that runs", "rename one that runs", "multi-alloc of nothing",
-    "role of the master", "evacuate", "migrate node without a body", "modify storage", "rename",
+    "modify instance without anything",
+    "modify instance without a body",
+    "modify the cluster",
+    "modify the cluster without a body",
+    "redistribute",
+    "migrate",
+    "failover",
+    "replace disks",
+    "activate disks",
+    "grow disk",
+    "grow disk that is not",
+    "prepare export",
+    "deactivate disks of one that runs",
+    "rename one that runs",
+    "multi-alloc of nothing",
+    "role of the master",
+    "evacuate",
+    "migrate node without a body",
+    "modify storage",
+    "rename",
 )
 MASTER = {
-    "create with plain on one machine": ([200, ["OpPrereqError", "wrong_input"]],
-                                         "Ganeti gives no code"),
-    "create with too big a disk": ([200, ["OpPrereqError", "insufficient_resources"]],
-                                   "Ganeti finds out when it makes the disk"),
+    "create with plain on one machine": (
+        [200, ["OpPrereqError", "wrong_input"]],
+        "Ganeti gives no code",
+    ),
+    "create with too big a disk": (
+        [200, ["OpPrereqError", "insufficient_resources"]],
+        "Ganeti finds out when it makes the disk",
+    ),
     "a name in capitals": ([200, None], "host names have no case; Ganeti's jobs know it as well"),
     "create without node": ([200, "success"], "hail, on Ganeti, finds no place on one node"),
-    "create with a group that is not there": ([200, ["OpPrereqError", "unknown_entity"]],
-                                              "Ganeti asks hail, which says what it always says"),
-    "create with a multicast mac": ([200, ["OpPrereqError", "wrong_input"]],
-                                    "no card can have the address of a group of cards"),
-    "create with no vcpus": ([200, ["OpPrereqError", "wrong_input"]],
-                             "a guest has a CPU; Ganeti leaves it to the policy"),
-    "create with minmem over maxmem": ([200, ["OpPrereqError", "wrong_input"]],
-                                       "Ganeti refuses it when an instance is modified"),
-    "read network": _ONE, "read network tags": _ONE,
-    "tag group": _NO_SUCH, "untag group": _NO_SUCH, "tag network": _NO_SUCH,
+    "create with a group that is not there": (
+        [200, ["OpPrereqError", "unknown_entity"]],
+        "Ganeti asks hail, which says what it always says",
+    ),
+    "create with a multicast mac": (
+        [200, ["OpPrereqError", "wrong_input"]],
+        "no card can have the address of a group of cards",
+    ),
+    "create with no vcpus": (
+        [200, ["OpPrereqError", "wrong_input"]],
+        "a guest has a CPU; Ganeti leaves it to the policy",
+    ),
+    "create with minmem over maxmem": (
+        [200, ["OpPrereqError", "wrong_input"]],
+        "Ganeti refuses it when an instance is modified",
+    ),
+    "read network": _ONE,
+    "read network tags": _ONE,
+    "tag group": _NO_SUCH,
+    "untag group": _NO_SUCH,
+    "tag network": _NO_SUCH,
     "remove rich": _NO_SUCH,
     "remove rich where it has its old name": ([200, "success"], "it was not renamed"),
     **dict.fromkeys(_REFUSED, _ELSEWHERE),
 }
 #: What is sent on because a real master can do it, and Ganeti's own front cannot.
 LUXID = {
-    "add network with tags of null": ([200, "success"],
-                                      "null is what is not given; Ganeti's own client sends it"),
-    "modify instance without a body": ([200, ["OpPrereqError", "wrong_input"]],
-                                       "no body is an empty one; Ganeti answers 500"),
-    "modify the cluster without a body": ([200, "success"],
-                                          "no body is an empty one; Ganeti answers 500"),
+    "add network with tags of null": (
+        [200, "success"],
+        "null is what is not given; Ganeti's own client sends it",
+    ),
+    "modify instance without a body": (
+        [200, ["OpPrereqError", "wrong_input"]],
+        "no body is an empty one; Ganeti answers 500",
+    ),
+    "modify the cluster without a body": (
+        [200, "success"],
+        "no body is an empty one; Ganeti answers 500",
+    ),
 }
 
 #: Keys that only ours (+) or only Ganeti's (-) answers have, and types that differ -> why.
@@ -173,25 +255,35 @@ BOTH_KEYS = {
     "+hypervisor": "of an instance, from the release after 3.1",
     "+secondary_ip": "3.1's name of sip",
     "+detail": "what was not found",
-    **dict.fromkeys(("+archived", "+priority", "+request_id", "+waiting_for"),
-                    "what else there is to know of a job"),
-    **dict.fromkeys(("+command", "+display", "+host", "+port"),
-                    "a console has all its keys; those of another kind are null"),
+    **dict.fromkeys(
+        ("+archived", "+priority", "+request_id", "+waiting_for"),
+        "what else there is to know of a job",
+    ),
+    **dict.fromkeys(
+        ("+command", "+display", "+host", "+port"),
+        "a console has all its keys; those of another kind are null",
+    ),
     "+user": "of a job, who submitted it; of a console, one of all its keys",
 }
 MASTER_KEYS = {
-    **dict.fromkeys((f"-hvparams.{name}" for name in ("chroot", "kvm", "lxc", "xen-hvm",
-                                                      "xen-pvm")),
-                    "those that the cluster uses"),
+    **dict.fromkeys(
+        (f"-hvparams.{name}" for name in ("chroot", "kvm", "lxc", "xen-hvm", "xen-pvm")),
+        "those that the cluster uses",
+    ),
 }
 LUXID_KEYS = {}
 
 #: What a master is sent, beside what ``messages`` says of every message: opcode and key -> why.
 MESSAGES = {
     "OP_TAGS_SET tags": "a tag that is given twice is one tag",
-    **dict.fromkeys(("OP_INSTANCE_CREATE disks", "OP_INSTANCE_SET_PARAMS disks",
-                     "OP_INSTANCE_RECREATE_DISKS disks"),
-                    "sizes are told in MiB, whole ones; a real master reads no \"1.5G\""),
+    **dict.fromkeys(
+        (
+            "OP_INSTANCE_CREATE disks",
+            "OP_INSTANCE_SET_PARAMS disks",
+            "OP_INSTANCE_RECREATE_DISKS disks",
+        ),
+        'sizes are told in MiB, whole ones; a real master reads no "1.5G"',
+    ),
 }
 
 
@@ -209,7 +301,8 @@ def _cases(title, cases):
         rows.setdefault((why, _answer(*answer)), []).append(case)
     return f"{title}\n\n" + document.table(
         ("requests (cases of `ask.py`)", "ours", "why"),
-        [("; ".join(names), answer, why) for (why, answer), names in rows.items()])
+        [("; ".join(names), answer, why) for (why, answer), names in rows.items()],
+    )
 
 
 def _keys(title, keys):
@@ -218,21 +311,31 @@ def _keys(title, keys):
     for key, why in keys.items():
         rows.setdefault(why, []).append(f"`{key}`" if key[0] != ":" else f"the answer{key}")
     return f"{title}\n\n" + document.table(
-        ("keys", "why"), [(", ".join(names), why) for why, names in rows.items()])
+        ("keys", "why"), [(", ".join(names), why) for why, names in rows.items()]
+    )
 
 
 def text():
     """The part of doc/compatibility.md."""
-    return "\n".join([
-        f"{len(CASES)} cases are asked.\n",
-        _cases("On Ganeti's master and on ours:", BOTH),
-        _cases("On ours alone:", MASTER),
-        _cases("On Ganeti's master alone:", LUXID),
-        _keys("Keys of answers that only ours (+) or only Ganeti's (-) have, and types that "
-              "differ:", BOTH_KEYS),
-        _keys("On ours alone:", MASTER_KEYS),
-        _keys("What a master is sent, beside names and times in the reasons and the defaults "
-              "that Ganeti's front fills in:", MESSAGES)])
+    return "\n".join(
+        [
+            f"{len(CASES)} cases are asked.\n",
+            _cases("On Ganeti's master and on ours:", BOTH),
+            _cases("On ours alone:", MASTER),
+            _cases("On Ganeti's master alone:", LUXID),
+            _keys(
+                "Keys of answers that only ours (+) or only Ganeti's (-) have, and types that "
+                "differ:",
+                BOTH_KEYS,
+            ),
+            _keys("On ours alone:", MASTER_KEYS),
+            _keys(
+                "What a master is sent, beside names and times in the reasons and the defaults "
+                "that Ganeti's front fills in:",
+                MESSAGES,
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

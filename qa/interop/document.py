@@ -10,8 +10,9 @@ DOCUMENT = clusters.TOP / "doc/compatibility.md"
 def table(heads, rows):
     """A table for people; what is in backticks there may hold a bar."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n"
-                   for line in lines)
+    return "".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines
+    )
 
 
 def write(name, text):

@@ -22,8 +22,10 @@ def connect(user=os.environ["RAPI_USER"], password=os.environ["RAPI_PASSWORD"]):
         curl.setopt(curl.CAINFO, os.environ["CACERT"])
         curl.setopt(curl.SSL_VERIFYPEER, True)
         curl.setopt(curl.SSL_VERIFYHOST, 2)
-    return client.GanetiRapiClient(URL.hostname, port=URL.port, username=user,
-                                   password=password, curl_config_fn=configure)
+
+    return client.GanetiRapiClient(
+        URL.hostname, port=URL.port, username=user, password=password, curl_config_fn=configure
+    )
 
 
 def refused(code, function, *arguments, **options):
@@ -49,9 +51,20 @@ def life():
     os_name = os.environ["RAPI_OS"]
     assert os_name in rapi.GetOperatingSystems()
 
-    job = done(rapi.CreateInstance("create", NAME, "file", [{"size": 1024}], [{}], os=os_name,
-                                   pnode=NODE, name_check=False, ip_check=False,
-                                   beparams={"memory": 128}))
+    job = done(
+        rapi.CreateInstance(
+            "create",
+            NAME,
+            "file",
+            [{"size": 1024}],
+            [{}],
+            os=os_name,
+            pnode=NODE,
+            name_check=False,
+            ip_check=False,
+            beparams={"memory": 128},
+        )
+    )
     assert job["summary"] == [f"INSTANCE_CREATE({NAME})"], job["summary"]
     instance = rapi.GetInstance(NAME)
     assert instance["status"] == "running" and instance["beparams"]["maxmem"] == 128
@@ -89,7 +102,7 @@ def life():
 def refusals():
     rapi = connect()
     refused(404, rapi.GetInstance, NAME)
-    refused(404, rapi.GetJobStatus, 10 ** 9)
+    refused(404, rapi.GetJobStatus, 10**9)
     refused(404, rapi.GetInstanceTags, NAME)
     refused(401, connect(password="wrong").GetInfo)
     refused(400, rapi.AddInstanceTags, "instance1.example.com", ["a b"])

@@ -14,8 +14,9 @@ import re
 import sys
 import traceback
 
-from ganeti import constants, query
 from qa import qa_config, qa_rapi, qa_tags
+
+from ganeti import constants, query
 
 REFUSAL = re.compile(r"does not carry out (OP_[A-Z_]+)")
 constants.DT_PLAIN = constants.DT_FILE
@@ -44,12 +45,18 @@ class Story:
         try:
             with contextlib.redirect_stdout(said):
                 result = function(*arguments)
-        except Exception as err:            # whatever one test meets, the others go on
+        except Exception as err:  # whatever one test meets, the others go on
             refusal = REFUSAL.search(str(err) + said.getvalue())
             if refusal is None:
                 sys.stderr.write(said.getvalue()[-2000:] + traceback.format_exc()[-2000:])
-            self.tell(title, *(["refused", refusal[1]] if refusal else
-                               ["fails", " ".join(str(err).split()) or type(err).__name__]))
+            self.tell(
+                title,
+                *(
+                    ["refused", refusal[1]]
+                    if refusal
+                    else ["fails", " ".join(str(err).split()) or type(err).__name__]
+                ),
+            )
             return None
         skipped = re.search(r".*(?:support|skipping).*", said.getvalue())
         self.tell(title, "left out" if skipped else "passes", skipped[0] if skipped else "")
@@ -77,39 +84,50 @@ class Story:
 
     def instance(self):
         """The life of one, then of others."""
-        one = self.test("TestRapiInstanceAdd, with the client", qa_rapi.TestRapiInstanceAdd,
-                        self.node, True)
-        life = [("TestInstance", qa_rapi.TestInstance),
-                ("TestInstanceTags", qa_tags.TestInstanceTags),
-                ("TestRapiInstanceConsole", qa_rapi.TestRapiInstanceConsole),
-                ("TestRapiInstanceModify", qa_rapi.TestRapiInstanceModify),
-                ("TestRapiInstanceShutdown", qa_rapi.TestRapiInstanceShutdown),
-                ("TestRapiStoppedInstanceConsole", qa_rapi.TestRapiStoppedInstanceConsole),
-                ("TestRapiInstanceReinstall", qa_rapi.TestRapiInstanceReinstall),
-                ("TestRapiInstanceRenameAndBack", lambda instance:
-                 qa_rapi.TestRapiInstanceRenameAndBack(instance.name, qa_config.get("rename"))),
-                ("TestRapiInstanceStartup", qa_rapi.TestRapiInstanceStartup),
-                ("TestRapiInstanceMigrate", qa_rapi.TestRapiInstanceMigrate),
-                ("TestRapiInstanceFailover", qa_rapi.TestRapiInstanceFailover),
-                ("TestRapiInstanceReplaceDisks", qa_rapi.TestRapiInstanceReplaceDisks),
-                ("TestRapiInstanceRemove, with the client", lambda instance:
-                 qa_rapi.TestRapiInstanceRemove(instance, True))]
+        one = self.test(
+            "TestRapiInstanceAdd, with the client", qa_rapi.TestRapiInstanceAdd, self.node, True
+        )
+        life = [
+            ("TestInstance", qa_rapi.TestInstance),
+            ("TestInstanceTags", qa_tags.TestInstanceTags),
+            ("TestRapiInstanceConsole", qa_rapi.TestRapiInstanceConsole),
+            ("TestRapiInstanceModify", qa_rapi.TestRapiInstanceModify),
+            ("TestRapiInstanceShutdown", qa_rapi.TestRapiInstanceShutdown),
+            ("TestRapiStoppedInstanceConsole", qa_rapi.TestRapiStoppedInstanceConsole),
+            ("TestRapiInstanceReinstall", qa_rapi.TestRapiInstanceReinstall),
+            (
+                "TestRapiInstanceRenameAndBack",
+                lambda instance: qa_rapi.TestRapiInstanceRenameAndBack(
+                    instance.name, qa_config.get("rename")
+                ),
+            ),
+            ("TestRapiInstanceStartup", qa_rapi.TestRapiInstanceStartup),
+            ("TestRapiInstanceMigrate", qa_rapi.TestRapiInstanceMigrate),
+            ("TestRapiInstanceFailover", qa_rapi.TestRapiInstanceFailover),
+            ("TestRapiInstanceReplaceDisks", qa_rapi.TestRapiInstanceReplaceDisks),
+            (
+                "TestRapiInstanceRemove, with the client",
+                lambda instance: qa_rapi.TestRapiInstanceRemove(instance, True),
+            ),
+        ]
         if one is None:
             self.missing(*(title for title, _ in life))
         else:
             for title, function in life:
                 self.test(title, function, one)
-        two = self.test("TestRapiInstanceAdd, by hand", qa_rapi.TestRapiInstanceAdd, self.node,
-                        False)
+        two = self.test(
+            "TestRapiInstanceAdd, by hand", qa_rapi.TestRapiInstanceAdd, self.node, False
+        )
         if two is None:
             self.missing("TestRapiInstanceRemove, by hand")
         else:
-            self.test("TestRapiInstanceRemove, by hand", qa_rapi.TestRapiInstanceRemove, two,
-                      False)
-        many = self.test("TestRapiInstanceMultiAlloc", qa_rapi.TestRapiInstanceMultiAlloc,
-                         self.node)
-        for number, title in enumerate(("TestRapiInstanceRemove, the first of many",
-                                        "TestRapiInstanceRemove, the second")):
+            self.test("TestRapiInstanceRemove, by hand", qa_rapi.TestRapiInstanceRemove, two, False)
+        many = self.test(
+            "TestRapiInstanceMultiAlloc", qa_rapi.TestRapiInstanceMultiAlloc, self.node
+        )
+        for number, title in enumerate(
+            ("TestRapiInstanceRemove, the first of many", "TestRapiInstanceRemove, the second")
+        ):
             if many is None:
                 self.missing(title)
             else:

@@ -75,8 +75,11 @@ class Recorder:
             for _ in jobs:
                 self._made += 1
                 numbers.append(FIRST + self._made)
-        result = numbers[0] if request["method"] != "SubmitManyJobs" else [
-            [True, number] for number in numbers]
+        result = (
+            numbers[0]
+            if request["method"] != "SubmitManyJobs"
+            else [[True, number] for number in numbers]
+        )
         return json.dumps({"success": True, "result": result}).encode()
 
 

@@ -6,9 +6,9 @@ and the init script are in place and enabled, and the users exist; there is no c
 
 import sys
 
-import unit_checks  # noqa: F401 (its checks come first, from an empty machine on)
 import foreign_checks  # noqa: F401
 import init_checks  # noqa: F401
+import unit_checks  # noqa: F401 (its checks come first, from an empty machine on)
 from machine import run_checks
 
 if __name__ == "__main__":

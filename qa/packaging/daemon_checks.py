@@ -10,14 +10,36 @@ import signal
 import subprocess
 from pathlib import Path
 
-from machine import (CLUSTER, EXAMPLES, HOST, LIB, LOG, RUN, SECRET, ask, check, connection, get,
-                     last_log, listens, owned, pid_of, run, shown_certificate, status, until)
+from machine import (
+    CLUSTER,
+    EXAMPLES,
+    HOST,
+    LIB,
+    LOG,
+    RUN,
+    SECRET,
+    ask,
+    check,
+    connection,
+    get,
+    last_log,
+    listens,
+    owned,
+    pid_of,
+    run,
+    shown_certificate,
+    status,
+    until,
+)
 
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: ganeti-\w+ pid=\d+ "
-                  r"(DEBUG|INFO|WARNING|ERROR) .*")
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: ganeti-\w+ pid=\d+ "
+    r"(DEBUG|INFO|WARNING|ERROR) .*"
+)
 
 
 # -- before there is a cluster --------------------------------------------------------
+
 
 @check
 def without_a_cluster_both_end_with_12_and_say_what_to_type() -> None:
@@ -51,8 +73,11 @@ def init_gives_every_file_to_its_owner() -> None:
         LOG: ("gnt-masterd", "gnt-daemons", "770"),
     }
     found = {path: owned(path) for path in expected}
-    wrong = {str(path): (found[path], expected[path])
-             for path in expected if found[path] != expected[path]}
+    wrong = {
+        str(path): (found[path], expected[path])
+        for path in expected
+        if found[path] != expected[path]
+    }
     assert not wrong, wrong
     assert (LIB / "ssconf_master_node").read_text() == f"{HOST}\n"
 
@@ -66,9 +91,10 @@ def a_second_init_leaves_everything_as_it_is() -> None:
 
 # -- the daemons ----------------------------------------------------------------------
 
+
 @check
 def both_start_detached_and_drop_to_their_users_and_groups() -> None:
-    shutil.rmtree("/run/ganeti")            # what a reboot leaves of /run
+    shutil.rmtree("/run/ganeti")  # what a reboot leaves of /run
     run("ganeti-masterd")
     run("ganeti-rapi", "-p", "5080", "-b", "127.0.0.1")
     for program, user in (("ganeti-masterd", "gnt-masterd"), ("ganeti-rapi", "gnt-rapi")):
@@ -120,24 +146,40 @@ def a_user_is_made_and_known_at_once() -> None:
 @check
 def the_master_makes_an_instance_without_roots_rights() -> None:
     shutil.copytree(EXAMPLES / "os", "/srv/ganeti/os")
-    code, job = ask("POST", "/2/instances", {
-        "__version__": 1, "mode": "create", "name": "web.example.com", "os_type": "noop",
-        "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}]})
+    code, job = ask(
+        "POST",
+        "/2/instances",
+        {
+            "__version__": 1,
+            "mode": "create",
+            "name": "web.example.com",
+            "os_type": "noop",
+            "disk_template": "file",
+            "disks": [{"size": "1G"}],
+            "nics": [{}],
+        },
+    )
     assert code == 200, job
     until(lambda: get(connection(), f"/2/jobs/{job}")["end_ts"], "the job's end")
     view = get(connection(), f"/2/jobs/{job}")
     assert view["status"] == "success", view["opresult"]
     assert get(connection(), "/2/instances/web.example.com")["status"] == "running"
-    disk, = Path("/srv/ganeti/file-storage/web.example.com").iterdir()
+    (disk,) = Path("/srv/ganeti/file-storage/web.example.com").iterdir()
     assert owned(disk)[0] == "gnt-masterd" and int(owned(disk)[2], 8) & 0o7 == 0, owned(disk)
 
 
 @check
 def strangers_reach_neither_socket_nor_key_nor_users() -> None:
-    for path in (RUN / "socket/ganeti-query", LIB / "rapi.pem", LIB / "rapi/users",
-                 LIB / "master.db", LOG / "rapi-daemon.log"):
-        done = subprocess.run(["test", "-r", str(path)], user="nobody", group="nogroup",
-                              extra_groups=[])
+    for path in (
+        RUN / "socket/ganeti-query",
+        LIB / "rapi.pem",
+        LIB / "rapi/users",
+        LIB / "master.db",
+        LOG / "rapi-daemon.log",
+    ):
+        done = subprocess.run(
+            ["test", "-r", str(path)], user="nobody", group="nogroup", extra_groups=[]
+        )
         assert path.exists() and done.returncode != 0, path
 
 
@@ -145,13 +187,31 @@ def strangers_reach_neither_socket_nor_key_nor_users() -> None:
 def sighup_changes_the_certificate_and_keeps_connections() -> None:
     kept, old = connection(), shown_certificate()
     get(kept, "/version")
-    subprocess.run(["openssl", "req", "-x509", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:P-256", "-subj", "/CN=new", "-addext",
-                    "subjectAltName=IP:127.0.0.1", "-keyout", "/mnt/key", "-out", "/mnt/cert"],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-new",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-subj",
+            "/CN=new",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            "/mnt/key",
+            "-out",
+            "/mnt/cert",
+        ],
+        check=True,
+        capture_output=True,
+    )
     saved = (LIB / "rapi.pem").read_bytes()
-    (LIB / "rapi.pem").write_bytes(Path("/mnt/key").read_bytes()
-                                   + Path("/mnt/cert").read_bytes())
+    (LIB / "rapi.pem").write_bytes(Path("/mnt/key").read_bytes() + Path("/mnt/cert").read_bytes())
     os.kill(pid_of("ganeti-rapi"), signal.SIGHUP)
     until(lambda: shown_certificate() != old, "the new certificate")
     local = kept.sock.getsockname()
@@ -167,8 +227,10 @@ def sighup_changes_the_certificate_and_keeps_connections() -> None:
 
 @check
 def sighup_goes_on_in_a_new_log() -> None:
-    for program, name in (("ganeti-rapi", "rapi-daemon.log"),
-                          ("ganeti-masterd", "master-daemon.log")):
+    for program, name in (
+        ("ganeti-rapi", "rapi-daemon.log"),
+        ("ganeti-masterd", "master-daemon.log"),
+    ):
         (LOG / name).rename(LOG / f"{name}.1")
         os.kill(pid_of(program), signal.SIGHUP)
         until((LOG / name).exists, f"a new {name}")
@@ -189,9 +251,13 @@ def sigterm_finishes_the_request_in_flight() -> None:
     client = connection()
     client.connect()
     body = b'["late"]'
-    word = "Basic YWRtaW46c2l4IHdvcmRz"       # admin:six words
-    client.sock.sendall(b"PUT /2/tags HTTP/1.1\r\nHost: x\r\nAuthorization: " + word.encode()
-                        + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:3])
+    word = "Basic YWRtaW46c2l4IHdvcmRz"  # admin:six words
+    client.sock.sendall(
+        b"PUT /2/tags HTTP/1.1\r\nHost: x\r\nAuthorization: "
+        + word.encode()
+        + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+        + body[:3]
+    )
     until(lambda: get(connection(), "/version") == 2, "the loop to have read that")
     pid = pid_of("ganeti-rapi")
     os.kill(pid, signal.SIGTERM)

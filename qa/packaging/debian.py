@@ -31,11 +31,13 @@ HERE = Path(__file__).resolve().parent
 SOURCE, CHECKS, STAGE = "/opt/source", "/opt/checks", "/opt/stage"
 CONFIGURE = ("--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var")
 #: What a distribution can change, in the names of modules and tests.
-SUBSET = ("tls or openssl or channel or hello or daemon or process or wire or bootstrap or "
-          "makefile or password or database")
+SUBSET = (
+    "tls or openssl or channel or hello or daemon or process or wire or bootstrap or "
+    "makefile or password or database"
+)
 #: The umask of each system, and which tests the short form runs; '' is all of them.
 SYSTEMS = {"bookworm": (0o022, SUBSET), "trixie": (0o077, "")}
-QUOTED = 60                             # lines of a failed step's output
+QUOTED = 60  # lines of a failed step's output
 
 
 Run = Callable[[Sequence[str]], str]
@@ -58,8 +60,11 @@ class Report:
         except (subprocess.SubprocessError, OSError) as err:
             self.failed += 1
             output = (getattr(err, "stdout", None) or "").splitlines()[-QUOTED:]
-            words = (f"exit code {err.returncode}"
-                     if isinstance(err, subprocess.CalledProcessError) else str(err))
+            words = (
+                f"exit code {err.returncode}"
+                if isinstance(err, subprocess.CalledProcessError)
+                else str(err)
+            )
             print("\n".join([*output, f"FAILED: {self.suite}: {title}: {words}"]), flush=True)
             raise
         self.passed += 1
@@ -87,32 +92,48 @@ def prepare(machine: system.System, tarball: Path) -> None:
     """Put the release and the checks into a system, and make the daemons' users."""
     for folder in (SOURCE, STAGE):
         (machine.root / folder[1:]).mkdir()
-    subprocess.run(["tar", "--strip-components=1", "--no-same-owner", "-xzf", str(tarball), "-C",
-                    str(machine.root / SOURCE[1:])], check=True)
-    shutil.copytree(HERE, machine.root / CHECKS[1:],
-                    ignore=shutil.ignore_patterns("__pycache__"))
-    script = ["chown -R nobody $0 $1", "chmod -R go=u,go-w $2",
-              "groupadd --system gnt-daemons",
-              "useradd --system --user-group --groups gnt-daemons gnt-masterd",
-              "useradd --system --user-group --groups gnt-daemons gnt-rapi"]
+    subprocess.run(
+        [
+            "tar",
+            "--strip-components=1",
+            "--no-same-owner",
+            "-xzf",
+            str(tarball),
+            "-C",
+            str(machine.root / SOURCE[1:]),
+        ],
+        check=True,
+    )
+    shutil.copytree(HERE, machine.root / CHECKS[1:], ignore=shutil.ignore_patterns("__pycache__"))
+    script = [
+        "chown -R nobody $0 $1",
+        "chmod -R go=u,go-w $2",
+        "groupadd --system gnt-daemons",
+        "useradd --system --user-group --groups gnt-daemons gnt-masterd",
+        "useradd --system --user-group --groups gnt-daemons gnt-rapi",
+    ]
     machine.run(["sh", "-e", "-c", "\n".join(script), SOURCE, STAGE, CHECKS])
 
 
 def as_nobody(machine: system.System) -> Run:
     """Commands in the folder of the release, as a user without rights."""
+
     def run(command: Sequence[str]) -> str:
         return machine.run(["sh", "-c", f'cd {SOURCE} && exec "$@"', "sh", *command], "nobody")
+
     return run
 
 
 def set_up(machine: system.System) -> None:
     """Install everything as root, as INSTALL says, and enable it."""
     examples = "/usr/share/doc/ganeti-rapi/examples"
-    script = [f"make -s -C {SOURCE} install",
-              f"install -m 644 {examples}/*.service /etc/systemd/system/",
-              f"install -m 644 {examples}/ganeti-rapi.default /etc/default/ganeti-rapi",
-              f"install {examples}/ganeti-rapi.initd /etc/init.d/ganeti-rapi",
-              "systemctl enable ganeti-masterd ganeti-rapi"]
+    script = [
+        f"make -s -C {SOURCE} install",
+        f"install -m 644 {examples}/*.service /etc/systemd/system/",
+        f"install -m 644 {examples}/ganeti-rapi.default /etc/default/ganeti-rapi",
+        f"install {examples}/ganeti-rapi.initd /etc/init.d/ganeti-rapi",
+        "systemctl enable ganeti-masterd ganeti-rapi",
+    ]
     machine.run(["sh", "-e", "-c", "\n".join(script)])
 
 
@@ -122,21 +143,30 @@ def life(report: Report, machine: system.System) -> None:
     with report.step("the installed daemons answer /2/info over TLS"):
         plain(["make", "-s", "install", f"DESTDIR={STAGE}"])
         plain(["python3", f"{CHECKS}/installed.py", STAGE])
-    report.count("installed for real, by root", machine.run,
-                 ["env", "GANETI_PREFIX=/usr", "python3", f"{CHECKS}/privileged.py", SOURCE])
+    report.count(
+        "installed for real, by root",
+        machine.run,
+        ["env", "GANETI_PREFIX=/usr", "python3", f"{CHECKS}/privileged.py", SOURCE],
+    )
     with report.step("set up as INSTALL says, booted"):
         set_up(machine)
         machine.boot()
-    report.count("units, hand-over, init script", machine.inside,
-                 ["env", "GANETI_PREFIX=/usr", "python3", f"{CHECKS}/booted.py"])
+    report.count(
+        "units, hand-over, init script",
+        machine.inside,
+        ["env", "GANETI_PREFIX=/usr", "python3", f"{CHECKS}/booted.py"],
+    )
 
 
 def suite(report: Report, machine: system.System, tests: str) -> None:
     """The project's own tests."""
-    with (contextlib.suppress(subprocess.SubprocessError, OSError),
-          report.step(f"make check ({'a part' if tests else 'all'})")):
-        as_nobody(machine)(["make", "-s", "check",
-                            f"PYTESTFLAGS={tests and f'-k {shlex.quote(tests)}'}"])
+    with (
+        contextlib.suppress(subprocess.SubprocessError, OSError),
+        report.step(f"make check ({'a part' if tests else 'all'})"),
+    ):
+        as_nobody(machine)(
+            ["make", "-s", "check", f"PYTESTFLAGS={tests and f'-k {shlex.quote(tests)}'}"]
+        )
 
 
 def try_out(reports: list[Report], tarball: Path, umask: int, tests: str, scratch: Path) -> None:
@@ -152,14 +182,14 @@ def try_out(reports: list[Report], tarball: Path, umask: int, tests: str, scratc
             as_nobody(machine)(["./configure", "--quiet", *CONFIGURE])
             as_nobody(machine)(["make", "-s", "-j2"])
         tester = threading.Thread(target=suite, args=(reports[1], machine, tests))
-        tester.start()                  # it computes while the checks mostly wait
+        tester.start()  # it computes while the checks mostly wait
         try:
             life(report, machine)
         finally:
             machine.halt()
             tester.join()
     except (subprocess.SubprocessError, OSError):
-        pass                            # counted and told by the step
+        pass  # counted and told by the step
 
 
 def main() -> int:
@@ -177,8 +207,12 @@ def main() -> int:
         for name, (umask, tests) in SYSTEMS.items():
             pair = [Report(name), Report(name)]
             reports += pair
-            threads.append(threading.Thread(target=try_out, args=(
-                pair, tarball, umask, "" if full else tests, Path(scratch))))
+            threads.append(
+                threading.Thread(
+                    target=try_out,
+                    args=(pair, tarball, umask, "" if full else tests, Path(scratch)),
+                )
+            )
             threads[-1].start()
         for thread in threads:
             thread.join()

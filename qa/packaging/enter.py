@@ -21,8 +21,13 @@ from loopback import raise_loopback
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2",
-         "ptmx": "pts/ptmx"}
+LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "fd/0",
+    "stdout": "fd/1",
+    "stderr": "fd/2",
+    "ptmx": "pts/ptmx",
+}
 
 
 def mount(*words: object) -> None:
@@ -33,7 +38,7 @@ def mount(*words: object) -> None:
 def fill(root: Path, boot: bool) -> None:
     """Mount what a system finds when it starts: kernel interfaces, devices, empty /run."""
     mount("--make-rprivate", "/")
-    mount("--bind", root, root)                 # pivot_root(8) wants a mount point
+    mount("--bind", root, root)  # pivot_root(8) wants a mount point
     mount("-t", "proc", "proc", root / "proc")
     mount("-t", "sysfs", "sysfs", root / "sys")
     for folder in ("dev", "run"):
@@ -84,7 +89,7 @@ def run(command: list[str], user: str, umask: int) -> int:
     while True:
         pid, status = os.wait()
         if pid == child:
-            return os.waitstatus_to_exitcode(status) & 0xff
+            return os.waitstatus_to_exitcode(status) & 0xFF
 
 
 def main() -> int:
@@ -102,8 +107,11 @@ def main() -> int:
     socket.sethostname(options.host)
     move_in(options.root.resolve())
     if options.boot:
-        os.execve("/lib/systemd/systemd", ["systemd", "--unit=multi-user.target"],
-                  {"PATH": PATH, "container": "other"})
+        os.execve(
+            "/lib/systemd/systemd",
+            ["systemd", "--unit=multi-user.target"],
+            {"PATH": PATH, "container": "other"},
+        )
     return run(options.command, options.user, options.umask)
 
 

@@ -10,8 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from machine import RUN, check, connection, get, listens, until
-from services import (FRONT, UNITS, Load, file_with, hand_over, is_active, kill, lines,
-                      main_pid, processes, running, send, show, start, stop, systemctl, told)
+from services import (
+    FRONT,
+    UNITS,
+    Load,
+    file_with,
+    hand_over,
+    is_active,
+    kill,
+    lines,
+    main_pid,
+    processes,
+    running,
+    send,
+    show,
+    start,
+    stop,
+    systemctl,
+    told,
+)
 
 UNIT = UNITS / "ganeti-rapi.service"
 SIMPLE = """\
@@ -45,7 +62,7 @@ def unit(text: str) -> Iterator[None]:
         with file_with(UNIT, text):
             systemctl("start", FRONT)
             until(lambda: listens(5080), "the front")
-            get(connection(), "/version")       # while it starts it takes no SIGUSR2
+            get(connection(), "/version")  # while it starts it takes no SIGUSR2
             yield
             systemctl("stop", FRONT)
     finally:
@@ -108,7 +125,7 @@ def under_type_simple_signals_reach_the_successor() -> None:
                 send(receiver, number)
         until(lambda: lines(FRONT, f"pid={pid} .*means nothing") >= 3, "three lines")
         assert processes(FRONT) == {first, pid} and main_pid(FRONT) == first
-        successor = hand_over()             # to the main process, which passes it on
+        successor = hand_over()  # to the main process, which passes it on
         until(lambda: processes(FRONT) == {first, successor}, "the end of the one in between")
 
 
@@ -119,8 +136,10 @@ def under_type_simple_a_killed_successor_is_a_failure_and_is_restarted() -> None
         kill(pid)
         until(lambda: is_active(FRONT) and main_pid(FRONT) not in (0, first), "the restart")
         assert show(FRONT, "NRestarts") == "1"
-        until(lambda: (RUN / "ganeti-rapi.pid").exists() and daemon_pid() == main_pid(FRONT),
-              "the pid file of the new one")
+        until(
+            lambda: (RUN / "ganeti-rapi.pid").exists() and daemon_pid() == main_pid(FRONT),
+            "the pid file of the new one",
+        )
         hand_over_under_load(1)
 
 
@@ -140,8 +159,7 @@ def under_type_forking_systemd_follows() -> None:
         for _ in range(2):
             pid = hand_over()
             load.go_on()
-            until(lambda: main_pid(FRONT) == pid and processes(FRONT) == {pid},
-                  "systemd to follow")
+            until(lambda: main_pid(FRONT) == pid and processes(FRONT) == {pid}, "systemd to follow")
             assert is_active(FRONT)
             load.go_on()
         assert show(FRONT, "NRestarts") == "0"

@@ -13,15 +13,36 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from machine import (LIB, LOG, PREFIX, PROGRAMS, RUN, check, connection, get, last_log, pid_of,
-                     run, stop, until)
+from machine import (
+    LIB,
+    LOG,
+    PREFIX,
+    PROGRAMS,
+    RUN,
+    check,
+    connection,
+    get,
+    last_log,
+    pid_of,
+    run,
+    stop,
+    until,
+)
 
 #: Seconds that he may cost at most.
 BOUND = 1.0
 OPTIONS = ("-p", "5080", "-b", "127.0.0.1")
 #: Names that the daemons use; he cannot know the random ones.
-BAIT = ("ganeti-rapi.pid", "rapi-daemon.log", "ganeti-query", "master.lock", "rapi.pem",
-        "users", "ganeti", "openssl.cnf")
+BAIT = (
+    "ganeti-rapi.pid",
+    "rapi-daemon.log",
+    "ganeti-query",
+    "master.lock",
+    "rapi.pem",
+    "users",
+    "ganeti",
+    "openssl.cnf",
+)
 
 MEDDLER = """
 import contextlib, fcntl, os, signal, stat, sys
@@ -76,8 +97,13 @@ def meddler(*daemons: str) -> Iterator[None]:
     pids = ",".join(str(pid_of(name)) for name in daemons)
     places = map(str, (LIB, RUN, LOG, "/tmp", "/srv", PREFIX / "share/ganeti-rapi", PROGRAMS))
     child = subprocess.Popen(
-        [sys.executable, "-c", MEDDLER, pids, ",".join(BAIT), *places], text=True,
-        stdout=subprocess.PIPE, user="nobody", group="nogroup", extra_groups=[])
+        [sys.executable, "-c", MEDDLER, pids, ",".join(BAIT), *places],
+        text=True,
+        stdout=subprocess.PIPE,
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+    )
     try:
         assert child.stdout is not None
         locked, _, refused = map(int, child.stdout.readline().split())
@@ -167,8 +193,13 @@ def what_a_crash_left_behind_is_no_lever_for_him() -> None:
     for program in ("ganeti-rapi", "ganeti-masterd"):
         pid = pid_of(program)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: not os.path.exists(f"/proc/{pid}/exe")        # noqa: B023
-              or open(f"/proc/{pid}/stat").read().split()[2] == "Z", "its end")  # noqa: B023
+        until(
+            lambda: (
+                not os.path.exists(f"/proc/{pid}/exe")  # noqa: B023
+                or open(f"/proc/{pid}/stat").read().split()[2] == "Z"
+            ),
+            "its end",
+        )  # noqa: B023
     with meddler():
         assert seconds(start) < 10.0 and pid_of("ganeti-rapi") and pid_of("ganeti-masterd")
-    stop("ganeti-rapi")                     # the master serves the checks that follow
+    stop("ganeti-rapi")  # the master serves the checks that follow

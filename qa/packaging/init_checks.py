@@ -8,8 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from machine import EXAMPLES, LOG, PATIENCE, RUN, check, connection, get, until
-from services import (BOTH, FRONT, LOGS, MASTER, UNITS, another_master, is_active, main_pid,
-                      processes, start, state, stop, systemctl)
+from services import (
+    BOTH,
+    FRONT,
+    LOGS,
+    MASTER,
+    UNITS,
+    another_master,
+    is_active,
+    main_pid,
+    processes,
+    start,
+    state,
+    stop,
+    systemctl,
+)
 
 SCRIPT = Path("/etc/init.d/ganeti-rapi")
 LSB = Path("/lib/lsb/init-functions")
@@ -18,9 +31,15 @@ LSB = Path("/lib/lsb/init-functions")
 def init(*words: str, code: int = 0, user: str | None = None) -> str:
     """What the init script says; its exit code must be ``code``."""
     more = {"user": user, "group": "nogroup", "extra_groups": []} if user else {}
-    done = subprocess.run([str(SCRIPT), *words], text=True, timeout=PATIENCE * 3,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, **more)     # type: ignore[call-overload]
+    done = subprocess.run(
+        [str(SCRIPT), *words],
+        text=True,
+        timeout=PATIENCE * 3,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        **more,
+    )  # type: ignore[call-overload]
     assert done.returncode == code, (words, done.returncode, done.stdout)
     assert done.stdout.strip() and "Errno" not in done.stdout, (words, done.stdout)
     return str(done.stdout)
@@ -142,8 +161,14 @@ def the_init_script_takes_one_daemons_name() -> None:
 
 @check
 def what_the_init_script_does_not_know_is_refused() -> None:
-    for words in ((), ("nonsense",), ("start", "ganeti-noded"), ("start", "all"),
-                  ("restart", FRONT, MASTER), ("stop", "--force")):
+    for words in (
+        (),
+        ("nonsense",),
+        ("start", "ganeti-noded"),
+        ("start", "all"),
+        ("restart", FRONT, MASTER),
+        ("stop", "--force"),
+    ):
         assert "Usage" in init(*words, code=2)
 
 
@@ -264,8 +289,11 @@ def either_log_rotation_is_enough() -> None:
         config.write_text(text)
         for log in LOGS.values():
             (LOG / f"{log}.1").unlink(missing_ok=True)
-        done = subprocess.run(["logrotate", "--force", "--state=/tmp/state", str(config)],
-                              text=True, capture_output=True)
+        done = subprocess.run(
+            ["logrotate", "--force", "--state=/tmp/state", str(config)],
+            text=True,
+            capture_output=True,
+        )
         assert done.returncode == 0 and not done.stderr, done.stderr
         until(writes_to_new_log, "a line in the new log")
         config.unlink()

@@ -64,8 +64,10 @@ def main(stage: str) -> None:
         os.environ.update(GANETI_ROOTDIR=root, GANETI_HOSTNAME="node1.example.com")
         subprocess.run([f"{programs}/ganeti-cluster", "init", CLUSTER], check=True)
         port = str(free_port())
-        with (running(f"{programs}/ganeti-masterd", "-f"),
-              running(f"{programs}/ganeti-rapi", "-f", "-b", "127.0.0.1", "-p", port) as rapi):
+        with (
+            running(f"{programs}/ganeti-masterd", "-f"),
+            running(f"{programs}/ganeti-rapi", "-f", "-b", "127.0.0.1", "-p", port) as rapi,
+        ):
             context = ssl.create_default_context(cafile=f"{root}/var/lib/ganeti/rapi.pem")
             info = json.loads(until_answered(f"https://localhost:{port}/2/info", context))
             assert info["name"] == CLUSTER, info

@@ -37,6 +37,7 @@ CHECKS: list[Callable[[], None]] = []
 
 # -- the machine ----------------------------------------------------------------------
 
+
 def check(function: Callable[[], None]) -> Callable[[], None]:
     """A step; they run in the order in which they stand."""
     CHECKS.append(function)
@@ -52,11 +53,14 @@ def run_checks() -> int:
         begin = time.monotonic()
         try:
             function()
-        except Exception as err:        # whatever it is, the next one is another matter
+        except Exception as err:  # whatever it is, the next one is another matter
             failed += 1
             place = traceback.extract_tb(err.__traceback__)[-1]
-            print(f"FAILED: {title}\n    {os.path.basename(place.filename)}:{place.lineno}: "
-                  f"{type(err).__name__}: {err or place.line}", flush=True)
+            print(
+                f"FAILED: {title}\n    {os.path.basename(place.filename)}:{place.lineno}: "
+                f"{type(err).__name__}: {err or place.line}",
+                flush=True,
+            )
         else:
             print(f"  {title} ({time.monotonic() - begin:.1f} s)", flush=True)
     print(f"{len(CHECKS) - failed} passed, {failed} failed", flush=True)
@@ -107,24 +111,40 @@ def prepare(build: str) -> None:
     for folder in ("/mnt", "/run", "/srv", "/var/lib", "/var/log"):
         mount("-t", "tmpfs", "tmpfs", folder)
     private_dev()
-    add_lines("/etc/passwd", [f"{name}:x:{number}:{number}::/:/usr/sbin/nologin"
-                              for name, (number, _) in USERS.items() if not has_user(name)])
-    add_lines("/etc/group", [f"{name}:x:{number}:{members}"
-                             for name, (number, members) in {**USERS, **GROUPS}.items()
-                             if not has_group(name)])
+    add_lines(
+        "/etc/passwd",
+        [
+            f"{name}:x:{number}:{number}::/:/usr/sbin/nologin"
+            for name, (number, _) in USERS.items()
+            if not has_user(name)
+        ],
+    )
+    add_lines(
+        "/etc/group",
+        [
+            f"{name}:x:{number}:{members}"
+            for name, (number, members) in {**USERS, **GROUPS}.items()
+            if not has_group(name)
+        ],
+    )
     add_lines("/etc/services", ["ganeti-rapi 7443/tcp"])
     socket.sethostname(HOST)
-    subprocess.run(["make", "-s", "-C", build, "install"], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(["make", "-s", "-C", build, "install"], check=True, stdout=subprocess.DEVNULL)
 
 
 # -- programs -------------------------------------------------------------------------
 
+
 def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
     """What an installed program prints; its exit code must be ``code``."""
     done = subprocess.run(
-        [str(PROGRAMS / program), *arguments], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=PATIENCE, **more)
+        [str(PROGRAMS / program), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE,
+        **more,
+    )
     assert done.returncode == code, f"{program} {arguments}: {done.returncode}: {done.stdout}"
     return str(done.stdout)
 
@@ -147,8 +167,13 @@ def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
     pid = pid_of(program)
     os.kill(pid, number)
     until(lambda: not (RUN / f"{program}.pid").exists(), f"{program} to end")
-    until(lambda: not Path(f"/proc/{pid}/stat").exists()
-          or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z", f"{pid} to end")
+    until(
+        lambda: (
+            not Path(f"/proc/{pid}/stat").exists()
+            or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+        ),
+        f"{pid} to end",
+    )
 
 
 @contextlib.contextmanager
@@ -170,8 +195,11 @@ def status(pid: int) -> dict[str, list[str]]:
 def owned(path: Path) -> tuple[str, str, str]:
     """User, group and mode."""
     stat = path.stat()
-    return (pwd.getpwuid(stat.st_uid).pw_name, grp.getgrgid(stat.st_gid).gr_name,
-            f"{stat.st_mode & 0o7777:o}")
+    return (
+        pwd.getpwuid(stat.st_uid).pw_name,
+        grp.getgrgid(stat.st_gid).gr_name,
+        f"{stat.st_mode & 0o7777:o}",
+    )
 
 
 def connection(address: str = "127.0.0.1", port: int = 5080) -> http.client.HTTPSConnection:
@@ -203,8 +231,12 @@ def ask(method: str, path: str, body: object = None, password: str = SECRET) -> 
     """Status and JSON value of a request by admin."""
     client = connection()
     word = base64.b64encode(f"admin:{password}".encode()).decode()
-    client.request(method, path, None if body is None else json.dumps(body),
-                   {"Authorization": f"Basic {word}", "Content-Type": "application/json"})
+    client.request(
+        method,
+        path,
+        None if body is None else json.dumps(body),
+        {"Authorization": f"Basic {word}", "Content-Type": "application/json"},
+    )
     answer = client.getresponse()
     return answer.status, json.load(answer)
 

@@ -13,11 +13,30 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import (EXAMPLES, HOST, LIB, LOG, PATIENCE, PROGRAMS, RUN, check, connection, get,
-                     last_log, listens, owned, pid_of, rapi, run, shown_certificate, status, stop)
-
+from machine import (
+    EXAMPLES,
+    HOST,
+    LIB,
+    LOG,
+    PATIENCE,
+    PROGRAMS,
+    RUN,
+    check,
+    connection,
+    get,
+    last_log,
+    listens,
+    owned,
+    pid_of,
+    rapi,
+    run,
+    shown_certificate,
+    status,
+    stop,
+)
 
 # -- options of ganeti-rapi -----------------------------------------------------------
+
 
 @check
 def a_low_port_is_bound_by_root_and_kept_by_the_user() -> None:
@@ -35,13 +54,20 @@ def the_service_names_the_port_and_an_open_start_is_warned_about() -> None:
 
 @check
 def addresses_families_and_interfaces() -> None:
-    for arguments, hosts in ((["-b", "::1"], ["::1"]), (["-b", "::"], ["::1", "127.0.0.1"]),
-                             (["-i", "lo"], ["127.0.0.1"]), (["-b", "localhost"], ["localhost"]),
-                             (["-b", "0.0.0.0", "--no-ssl"], ["127.0.0.1"])):
+    for arguments, hosts in (
+        (["-b", "::1"], ["::1"]),
+        (["-b", "::"], ["::1", "127.0.0.1"]),
+        (["-i", "lo"], ["127.0.0.1"]),
+        (["-b", "localhost"], ["localhost"]),
+        (["-b", "0.0.0.0", "--no-ssl"], ["127.0.0.1"]),
+    ):
         with rapi("-p", "5080", *arguments):
             for host in hosts:
-                client = (http.client.HTTPConnection(host, 5080) if "--no-ssl" in arguments
-                          else connection(host))
+                client = (
+                    http.client.HTTPConnection(host, 5080)
+                    if "--no-ssl" in arguments
+                    else connection(host)
+                )
                 assert get(client, "/version") == 2, arguments
 
 
@@ -62,15 +88,18 @@ def what_cannot_be_listened_on_is_said() -> None:
 def wrong_certificates_are_said_by_name() -> None:
     Path("/mnt/empty.pem").touch()
     for arguments, words in (
-            (["-C", "/nowhere.pem"], "/nowhere.pem"), (["-K", "/nokey.pem"], "/nokey.pem"),
-            (["-C", "/mnt/empty.pem"], "/mnt/empty.pem"),
-            (["-C", "/mnt/cert"], "/mnt/cert"),
-            (["-K", "/mnt/key"], "does not belong")):
+        (["-C", "/nowhere.pem"], "/nowhere.pem"),
+        (["-K", "/nokey.pem"], "/nokey.pem"),
+        (["-C", "/mnt/empty.pem"], "/mnt/empty.pem"),
+        (["-C", "/mnt/cert"], "/mnt/cert"),
+        (["-K", "/mnt/key"], "does not belong"),
+    ):
         said = run("ganeti-rapi", "-p", "5080", *arguments, code=1)
         assert words in said and "Traceback" not in said, said
     with rapi("-p", "5080", "-b", "127.0.0.1", "-C", "/mnt/cert", "-K", "/mnt/key"):
         assert shown_certificate() == ssl.DER_cert_to_PEM_cert(
-            ssl.PEM_cert_to_DER_cert(Path("/mnt/cert").read_text()))
+            ssl.PEM_cert_to_DER_cert(Path("/mnt/cert").read_text())
+        )
 
 
 @check
@@ -84,8 +113,11 @@ def a_key_that_only_root_can_read_is_read_before_root_is_given_up() -> None:
 def old_versions_of_tls_are_refused() -> None:
     with rapi("-p", "5080", "-b", "127.0.0.1"):
         for version, good in (("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
-            done = subprocess.run(["openssl", "s_client", version, "-connect", "127.0.0.1:5080"],
-                                  stdin=subprocess.DEVNULL, capture_output=True)
+            done = subprocess.run(
+                ["openssl", "s_client", version, "-connect", "127.0.0.1:5080"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+            )
             assert (done.returncode == 0) is good, (version, done.stderr)
 
 
@@ -93,10 +125,13 @@ def old_versions_of_tls_are_refused() -> None:
 def the_limit_on_open_files_is_raised_as_root_can() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     for ceiling, clients in ((hard, 3000), (256, 5000)):
+
         def lower(ceiling: int = ceiling) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (256, ceiling))
-        with rapi("-p", "5080", "-b", "127.0.0.1", f"--max-clients={clients}",
-                  preexec_fn=lower) as pid:
+
+        with rapi(
+            "-p", "5080", "-b", "127.0.0.1", f"--max-clients={clients}", preexec_fn=lower
+        ) as pid:
             limits = Path(f"/proc/{pid}/limits").read_text()
         if ceiling == 256 and not may_raise_limits():
             # 128 are not clients', and for every second client there is a wait for jobs.
@@ -154,7 +189,7 @@ def renamed(name: str) -> Iterator[None]:
 
 @check
 def on_another_node_it_ends_with_11() -> None:
-    (LIB / "master.db").rename(LIB / "elsewhere.db")    # other nodes have only ssconf files
+    (LIB / "master.db").rename(LIB / "elsewhere.db")  # other nodes have only ssconf files
     try:
         with renamed("node2.example.com"):
             said = run("ganeti-rapi", "-p", "5080", code=11)
@@ -190,8 +225,10 @@ def links_that_the_users_could_have_laid_are_not_followed_by_root() -> None:
 
 @check
 def closed_standard_descriptors_do_no_harm() -> None:
-    done = subprocess.run(["sh", "-c", f"exec {PROGRAMS}/ganeti-rapi -p 5080 -b 127.0.0.1 "
-                           "<&- >&- 2>&-"], timeout=PATIENCE)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {PROGRAMS}/ganeti-rapi -p 5080 -b 127.0.0.1 <&- >&- 2>&-"],
+        timeout=PATIENCE,
+    )
     assert done.returncode == 0
     assert get(connection(), "/2/info")
     assert "already running" in run("ganeti-rapi", "-p", "5080", code=1)
@@ -213,10 +250,16 @@ def the_init_script_does_what_it_says() -> None:
     script = EXAMPLES / "ganeti-rapi.initd"
 
     def init(word: str, code: int = 0) -> str:
-        done = subprocess.run(["sh", str(script), word], text=True, timeout=PATIENCE * 3,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            ["sh", str(script), word],
+            text=True,
+            timeout=PATIENCE * 3,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert done.returncode == code, (word, done.returncode, done.stdout)
         return done.stdout
+
     assert init("status", 3).count("does not run") == 2
     init("start")
     pids = [pid_of(program) for program in ("ganeti-masterd", "ganeti-rapi")]
@@ -232,7 +275,7 @@ def the_init_script_does_what_it_says() -> None:
     assert pid_of("ganeti-rapi") != pids[1] and get(connection(port=7443), "/version") == 2
     init("stop")
     assert init("status", 3).count("does not run") == 2
-    (RUN / "ganeti-rapi.pid").write_text("1\n")     # left by a crash, and somebody else's
+    (RUN / "ganeti-rapi.pid").write_text("1\n")  # left by a crash, and somebody else's
     init("stop")
     assert init("status", 3)
     assert "Usage" in init("nonsense", 2)
@@ -244,23 +287,35 @@ def the_systemd_units_and_manual_pages_are_clean() -> None:
         assert path.is_dir() or not re.search("@[a-z]+@", path.read_text()), path
     if shutil.which("systemd-analyze"):
         units = map(str, EXAMPLES.glob("*.service"))
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], text=True,
-                              capture_output=True)
-        ours = [line for line in done.stderr.splitlines() if "ganeti-" in line
-                and "Failed to create" not in line and "legacy directory" not in line]
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *units], text=True, capture_output=True
+        )
+        ours = [
+            line
+            for line in done.stderr.splitlines()
+            if "ganeti-" in line
+            and "Failed to create" not in line
+            and "legacy directory" not in line
+        ]
         assert not ours, ours
     if shutil.which("groff"):
         for page in Path("/mnt/usr/share/man/man8").iterdir():
-            done = subprocess.run(["groff", "-man", "-ww", "-z", str(page)], text=True,
-                                  capture_output=True)
+            done = subprocess.run(
+                ["groff", "-man", "-ww", "-z", str(page)], text=True, capture_output=True
+            )
             assert not done.stderr, done.stderr
 
 
 def forget(database: str, *names: str) -> None:
     """Take users or groups out of this namespace's /etc/passwd or /etc/group."""
     path = Path("/etc", database)
-    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True)
-                            if line.partition(":")[0] not in names))
+    path.write_text(
+        "".join(
+            line
+            for line in path.read_text().splitlines(keepends=True)
+            if line.partition(":")[0] not in names
+        )
+    )
 
 
 @check

@@ -25,8 +25,14 @@ CLIENTS, REQUESTS = 3, 8
 
 def command(*words: str, code: int = 0) -> str:
     """What a program prints; its exit code must be ``code``."""
-    done = subprocess.run(words, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=PATIENCE * 4)
+    done = subprocess.run(
+        words,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=PATIENCE * 4,
+    )
     assert done.returncode == code, f"{' '.join(words)}: {done.returncode}: {done.stdout}"
     return done.stdout
 
@@ -57,7 +63,7 @@ def processes(name: str) -> set[int]:
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")     # none of a zombie
+            words = (folder / "cmdline").read_bytes().split(b"\0")  # none of a zombie
             if (folder / "comm").read_text().strip() == name and b"python" in words[0]:
                 found.add(int(folder.name))
     return found
@@ -71,8 +77,9 @@ def has_ended(name: str) -> bool:
 def told(unit: str) -> str:
     """Everything that the journal has of a unit, and the daemon's log."""
     log = LOG / LOGS[unit]
-    return (command("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
-            + (log.read_text() if log.exists() else ""))
+    return command("journalctl", "--no-pager", "--output=cat", f"--unit={unit}") + (
+        log.read_text() if log.exists() else ""
+    )
 
 
 def lines(unit: str, pattern: str) -> int:
@@ -133,8 +140,11 @@ def state(**files: str) -> Iterator[None]:
 
 def another_master() -> contextlib.AbstractContextManager[None]:
     """This is a node of a cluster whose master is another one, for a while."""
-    return state(ssconf_master_node="node2.example.com\n", ssconf_cluster_name="cluster\n",
-                 ssconf_node_list=f"{HOST}\nnode2.example.com\n")
+    return state(
+        ssconf_master_node="node2.example.com\n",
+        ssconf_cluster_name="cluster\n",
+        ssconf_node_list=f"{HOST}\nnode2.example.com\n",
+    )
 
 
 def running() -> None:
@@ -156,8 +166,9 @@ class Load:
         self.failures: list[str] = []
         self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(number,))
-                         for number in range(CLIENTS)]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)
+        ]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:

@@ -14,8 +14,17 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 HOST = "node1.example.com"
 #: What the project needs to build and run itself, and what its checks use.
-PACKAGES = ("python3", "python3-pytest", "openssl", "make", "procps", "netbase", "logrotate",
-            "systemd", "systemd-sysv")
+PACKAGES = (
+    "python3",
+    "python3-pytest",
+    "openssl",
+    "make",
+    "procps",
+    "netbase",
+    "logrotate",
+    "systemd",
+    "systemd-sysv",
+)
 BOOT_PATIENCE = 60.0
 #: Everything ends with the thread of ours that started it, however that ends.
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -26,8 +35,10 @@ def missing() -> str:
     """Why there can be no such systems here; '' if there can."""
     if os.geteuid() != 0:
         return "it needs root"
-    for command, what in ((["unshare", *_NAMESPACES, "--cgroup", "true"], "namespaces"),
-                          (["apt-get", "--version"], "apt")):
+    for command, what in (
+        (["unshare", *_NAMESPACES, "--cgroup", "true"], "namespaces"),
+        (["apt-get", "--version"], "apt"),
+    ):
         if subprocess.run(command, capture_output=True).returncode != 0:
             return f"it needs {what}"
     return "" if mirror() else "apt knows no repository"
@@ -35,8 +46,12 @@ def missing() -> str:
 
 def mirror() -> str:
     """Where apt gets the distribution from on this machine."""
-    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], text=True,
-                          capture_output=True, check=False)
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     return next((line for line in done.stdout.split() if "security" not in line), "")
 
 
@@ -44,8 +59,13 @@ def get_debootstrap() -> None:
     """Have the program installed."""
     if not shutil.which("debootstrap"):
         for words in (["update"], ["install", "-y", "--no-install-recommends", "debootstrap"]):
-            subprocess.run(["apt-get", "-qq", *words], check=True, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                ["apt-get", "-qq", *words],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
 
 
 def debootstrap(suite: str, cache: Path) -> Path:
@@ -56,9 +76,20 @@ def debootstrap(suite: str, cache: Path) -> Path:
         return root
     shutil.rmtree(root, ignore_errors=True)
     with open(cache / f"{suite}.log", "wb") as log:
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-                        suite, str(root), mirror()], check=True, stdin=subprocess.DEVNULL,
-                       stdout=log, stderr=subprocess.STDOUT)
+        subprocess.run(
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(PACKAGES)}",
+                suite,
+                str(root),
+                mirror(),
+            ],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     stamp.write_text(" ".join(PACKAGES))
     return root
 
@@ -70,15 +101,23 @@ class System:
         subprocess.run(["cp", "-a", "--reflink=auto", str(fresh), str(root)], check=True)
         self.root, self.umask = root, umask
         (root / "etc/hostname").write_text(f"{HOST}\n")
-        (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n"
-                                        f"127.0.0.1 {HOST}\n")
+        (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {HOST}\n")
         self._holder: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Sequence[str], user: str = "root") -> str:
         """Run a command, not booted; what it prints. ``CalledProcessError`` if it fails."""
-        return self._call(["unshare", *_NAMESPACES, sys.executable, str(HERE / "enter.py"),
-                           f"--umask={self.umask:o}", f"--user={user}", str(self.root),
-                           *command])
+        return self._call(
+            [
+                "unshare",
+                *_NAMESPACES,
+                sys.executable,
+                str(HERE / "enter.py"),
+                f"--umask={self.umask:o}",
+                f"--user={user}",
+                str(self.root),
+                *command,
+            ]
+        )
 
     def boot(self) -> None:
         """Start its systemd, and wait until that has started everything."""
@@ -88,10 +127,24 @@ class System:
 
         def join() -> None:
             (group / "cgroup.procs").write_text(str(os.getpid()))
+
         self._holder = subprocess.Popen(
-            [*_WITH_US, "unshare", *_NAMESPACES, "--cgroup", sys.executable, str(HERE / "enter.py"),
-             "--boot", str(self.root)], preexec_fn=join, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [
+                *_WITH_US,
+                "unshare",
+                *_NAMESPACES,
+                "--cgroup",
+                sys.executable,
+                str(HERE / "enter.py"),
+                "--boot",
+                str(self.root),
+            ],
+            preexec_fn=join,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + BOOT_PATIENCE
         while not self._has_booted():
             if time.monotonic() > deadline:
@@ -100,14 +153,30 @@ class System:
 
     def inside(self, command: Sequence[str]) -> str:
         """Run a command in the booted system; what it prints."""
-        return self._call(["nsenter", f"--target={self._init()}", "--mount", "--net", "--pid",
-                           "--uts", "--ipc", "--cgroup", "--root", "--wd", "sh", "-c",
-                           f'umask {self.umask:o} && exec "$@"', "sh", *command])
+        return self._call(
+            [
+                "nsenter",
+                f"--target={self._init()}",
+                "--mount",
+                "--net",
+                "--pid",
+                "--uts",
+                "--ipc",
+                "--cgroup",
+                "--root",
+                "--wd",
+                "sh",
+                "-c",
+                f'umask {self.umask:o} && exec "$@"',
+                "sh",
+                *command,
+            ]
+        )
 
     def halt(self) -> None:
         """End the booted system, whatever it does."""
         if self._holder is not None:
-            self._holder.kill()         # unshare's child, all there is, is killed with it
+            self._holder.kill()  # unshare's child, all there is, is killed with it
             self._holder.wait()
             self._holder = None
             group = _cgroups() / f"ganeti-{os.getpid()}-{self.root.name}"
@@ -115,7 +184,7 @@ class System:
             deadline = time.monotonic() + BOOT_PATIENCE
             while folders and time.monotonic() < deadline:
                 try:
-                    os.rmdir(folders[0])        # busy until the last process is gone
+                    os.rmdir(folders[0])  # busy until the last process is gone
                 except FileNotFoundError:
                     folders.pop(0)
                 except OSError:
@@ -134,18 +203,23 @@ class System:
             said = self.inside(["systemctl", "is-system-running"])
         except subprocess.CalledProcessError as err:
             said = err.stdout
-        except IndexError:              # unshare has no child yet
+        except IndexError:  # unshare has no child yet
             return False
         return said.split()[-1:] in (["running"], ["degraded"])
 
     @staticmethod
     def _call(command: Sequence[str]) -> str:
         # A session of its own: what a check does to its process group stays there.
-        done = subprocess.run([*_WITH_US, *command], text=True, check=True,
-                              stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              start_new_session=True,
-                              env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+        done = subprocess.run(
+            [*_WITH_US, *command],
+            text=True,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
         return done.stdout
 
 

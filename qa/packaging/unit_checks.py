@@ -7,17 +7,45 @@ import time
 from pathlib import Path
 
 from machine import CLUSTER, EXAMPLES, LIB, LOG, RUN, SECRET, ask, check, connection, get, until
-from services import (BOTH, FRONT, MASTER, Load, another_master, file_with, hand_over, is_active,
-                      kill, lines, main_pid, processes, running, send, settle, show, start, stop,
-                      systemctl, told)
+from services import (
+    BOTH,
+    FRONT,
+    MASTER,
+    Load,
+    another_master,
+    file_with,
+    hand_over,
+    is_active,
+    kill,
+    lines,
+    main_pid,
+    processes,
+    running,
+    send,
+    settle,
+    show,
+    start,
+    stop,
+    systemctl,
+    told,
+)
 
 #: Seconds that `systemctl start` may take where there is nothing to do.
 AT_ONCE = 2.0
 #: Longer than RestartSec: a unit that is started again and again would show it.
 LOOP = 5.0
 #: Signals that mean nothing to either daemon.
-MEANINGLESS = (signal.SIGUSR1, signal.SIGQUIT, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
-               signal.SIGIO, signal.SIGRTMIN, signal.SIGRTMIN + 5, signal.SIGRTMAX)
+MEANINGLESS = (
+    signal.SIGUSR1,
+    signal.SIGQUIT,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGRTMIN,
+    signal.SIGRTMIN + 5,
+    signal.SIGRTMAX,
+)
 
 
 def assert_skipped(*units: str) -> None:
@@ -39,6 +67,7 @@ def assert_skipped(*units: str) -> None:
 
 # -- nothing to do --------------------------------------------------------------------
 
+
 @check
 def a_boot_without_a_cluster_starts_neither_and_fails_neither() -> None:
     for unit in BOTH:
@@ -56,9 +85,11 @@ def without_a_cluster_a_start_does_nothing_at_once() -> None:
 @check
 def the_units_have_no_mistakes() -> None:
     for unit in BOTH:
-        done = subprocess.run(["systemd-analyze", "verify", "--man=no",
-                               f"/etc/systemd/system/{unit}.service"], text=True,
-                              capture_output=True)
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{unit}.service"],
+            text=True,
+            capture_output=True,
+        )
         ours = [line for line in done.stderr.splitlines() if "ganeti-" in line]
         assert done.returncode == 0 and not ours, ours
 
@@ -82,11 +113,17 @@ def where_a_real_ganeti_is_our_master_does_not_start_nor_stop_its() -> None:
 
 # -- a cluster ------------------------------------------------------------------------
 
+
 @check
 def a_cluster_is_made_whatever_the_umask_and_both_start() -> None:
     subprocess.run(["ganeti-cluster", "init", CLUSTER], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["rapi-passwd", "admin"], input=SECRET + "\n", text=True, check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["rapi-passwd", "admin"],
+        input=SECRET + "\n",
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     start(*BOTH)
     for unit in BOTH:
         assert processes(unit) == {main_pid(unit)}
@@ -99,9 +136,19 @@ def the_first_instance_succeeds() -> None:
     Path("/srv/ganeti/os").mkdir(exist_ok=True)
     subprocess.run(["cp", "-r", str(EXAMPLES / "os/noop"), "/srv/ganeti/os/"], check=True)
     subprocess.run(["chmod", "-R", "go+rX", "/srv/ganeti/os"], check=True)
-    code, job = ask("POST", "/2/instances", {
-        "__version__": 1, "mode": "create", "name": "web.example.com", "os_type": "noop",
-        "disk_template": "file", "disks": [{"size": "1G"}], "nics": [{}]})
+    code, job = ask(
+        "POST",
+        "/2/instances",
+        {
+            "__version__": 1,
+            "mode": "create",
+            "name": "web.example.com",
+            "os_type": "noop",
+            "disk_template": "file",
+            "disks": [{"size": "1G"}],
+            "nics": [{}],
+        },
+    )
     assert code == 200, job
     until(lambda: ask("GET", f"/2/jobs/{job}")[1]["end_ts"], "the job's end")
     view = ask("GET", f"/2/jobs/{job}")[1]
@@ -131,6 +178,7 @@ def a_host_without_our_master_says_so_in_the_file_of_defaults() -> None:
 
 
 # -- reload, hand-over, signals, ends -------------------------------------------------
+
 
 @check
 def a_reload_is_over_when_systemctl_returns() -> None:
@@ -181,8 +229,10 @@ def signals_without_a_meaning_are_logged_and_ignored() -> None:
         for number in MEANINGLESS + ((signal.SIGUSR2,) if unit == MASTER else ()):
             before = lines(unit, f"pid={pid} .*Received .*means nothing")
             send(pid, number)
-            until(lambda: lines(unit, f"pid={pid} .*Received .*means nothing") > before,
-                  f"a line of {unit} about signal {number}")
+            until(
+                lambda: lines(unit, f"pid={pid} .*Received .*means nothing") > before,
+                f"a line of {unit} about signal {number}",
+            )
             assert lines(unit, f"pid={pid} .*Received .*means nothing") == before + 1
         assert main_pid(unit) == pid and is_active(unit)
         assert int((RUN / f"{unit}.pid").read_text()) == pid
@@ -206,8 +256,10 @@ def a_start_that_always_fails_comes_to_an_end_and_is_told() -> None:
     stop(FRONT)
     drop_in = Path("/etc/systemd/system/ganeti-rapi.service.d/wrong.conf")
     for words in ("-b 192.0.2.1", "--nonsense", "-C /nowhere.pem"):
-        with file_with(drop_in, "[Service]\nRestartSec=0.1\nEnvironmentFile=\n"
-                                f'Environment="RAPI_ARGS={words}"\n'):
+        with file_with(
+            drop_in,
+            f'[Service]\nRestartSec=0.1\nEnvironmentFile=\nEnvironment="RAPI_ARGS={words}"\n',
+        ):
             systemctl("reset-failed")
             systemctl("start", FRONT, code=1)
             until(lambda: show(FRONT, "NRestarts") == "5", "the last try")

@@ -49,11 +49,15 @@ class Room:
     def shortage(self, need: Need, *, memory: bool) -> str | None:
         """What is missing, in words, or None; a secondary node needs no memory."""
         if memory and need.memory > self.memory:
-            return (f"{need.purpose} needs {need.memory} MiB of memory, node "
-                    f"'{self.node.name}' has {max(0, self.memory)} MiB free")
+            return (
+                f"{need.purpose} needs {need.memory} MiB of memory, node "
+                f"'{self.node.name}' has {max(0, self.memory)} MiB free"
+            )
         if need.disk > self.disk:
-            return (f"{need.purpose} needs {need.disk} MiB of disk, node "
-                    f"'{self.node.name}' has {max(0, self.disk)} MiB free")
+            return (
+                f"{need.purpose} needs {need.disk} MiB of disk, node "
+                f"'{self.node.name}' has {max(0, self.disk)} MiB free"
+            )
         return None
 
 
@@ -62,20 +66,21 @@ def room_on(config: Config, nodes: Nodes, node: Node) -> Room:
     try:
         figures = nodes.agent(node).figures()
     except errors.GenericError as err:
-        raise errors.OpPrereqError(f"Node '{node.name}' does not answer: {err}",
-                                   ErrorCode.ENVIRON) from err
+        raise errors.OpPrereqError(
+            f"Node '{node.name}' does not answer: {err}", ErrorCode.ENVIRON
+        ) from err
     memory, disk = config.reservations.reserved(node.uuid)
     return Room(node, figures.memory_free - memory, figures.disk_free - disk)
 
 
-def reserve_memory(config: Config, nodes: Nodes, job_id: int, node: Node, memory: int,
-                   purpose: str) -> None:
+def reserve_memory(
+    config: Config, nodes: Nodes, job_id: int, node: Node, memory: int, purpose: str
+) -> None:
     """Set memory aside for a start; ``OpPrereqError`` (insufficient_resources) if it is short."""
     reserve(config, nodes, job_id, [node], Need(memory, 0, purpose))
 
 
-def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node],
-            need: Need) -> None:
+def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node], need: Need) -> None:
     """Set aside what an instance needs on its primary node and, disk only, on the others."""
     with _asking:
         for node in members:
@@ -85,8 +90,9 @@ def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node],
         _set_aside(config, job_id, members, need)
 
 
-def choose(config: Config, nodes: Nodes, job_id: int, need: Need, count: int,
-           fits: Callable[[Node], bool]) -> list[Node]:
+def choose(
+    config: Config, nodes: Nodes, job_id: int, need: Need, count: int, fits: Callable[[Node], bool]
+) -> list[Node]:
     """Find ``count`` nodes, the primary first, and set aside what the instance needs.
 
     ``fits`` says whether a node can be one at all. ``OpPrereqError``
@@ -95,11 +101,15 @@ def choose(config: Config, nodes: Nodes, job_id: int, need: Need, count: int,
     with _asking:
         rooms = _by_preference(config, nodes, fits)
         for primary in rooms:
-            mates = [room.node for room in rooms if room is not primary
-                     and room.node.group == primary.node.group
-                     and not room.shortage(need, memory=False)]
+            mates = [
+                room.node
+                for room in rooms
+                if room is not primary
+                and room.node.group == primary.node.group
+                and not room.shortage(need, memory=False)
+            ]
             if not primary.shortage(need, memory=True) and len(mates) >= count - 1:
-                chosen = [primary.node, *mates[:count - 1]]
+                chosen = [primary.node, *mates[: count - 1]]
                 _set_aside(config, job_id, chosen, need)
                 return chosen
     shortages = [room.shortage(need, memory=True) for room in rooms]
@@ -126,15 +136,18 @@ def _set_aside(config: Config, job_id: int, members: Sequence[Node], need: Need)
 
 def _by_preference(config: Config, nodes: Nodes, fits: Callable[[Node], bool]) -> list[Room]:
     """Rooms of the nodes that can be used and answer, the best first."""
-    policies = {group.uuid: constants.ALLOC_POLICIES.index(group.alloc_policy)
-                for group in config.groups() if group.alloc_policy != "unallocable"}
+    policies = {
+        group.uuid: constants.ALLOC_POLICIES.index(group.alloc_policy)
+        for group in config.groups()
+        if group.alloc_policy != "unallocable"
+    }
     rooms: list[Room] = []
     for node in config.nodes():
         if node.group in policies and _usable(node) and fits(node):
             try:
                 rooms.append(room_on(config, nodes, node))
             except errors.OpPrereqError:
-                continue                    # a node that does not answer has no room
+                continue  # a node that does not answer has no room
     # The sort is stable, and nodes come in the order of their names.
     return sorted(rooms, key=lambda room: (policies[room.node.group], -room.memory))
 

@@ -52,7 +52,7 @@ class FollowUps:
     """
 
     jobs: Sequence[Sequence[opcodes.OpCode]]
-    others: dict[str, Any] = field(default_factory=dict)       # further keys of the result
+    others: dict[str, Any] = field(default_factory=dict)  # further keys of the result
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ class LogicalUnit(Generic[OpT]):
         if found:
             return locking.exclusive(Level.INSTANCE, found.name)
         stored = ht.stored_name(name)
-        return locking.exclusive(Level.INSTANCE,
-                                 self.config.reservations.expected_name(stored) or stored)
+        return locking.exclusive(
+            Level.INSTANCE, self.config.reservations.expected_name(stored) or stored
+        )
 
 
 def big_lock(exclusive: bool = False) -> Want:

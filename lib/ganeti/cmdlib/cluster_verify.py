@@ -29,11 +29,20 @@ class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
 
     def _group_op(self, name: str, **values: Any) -> opcodes.OpClusterVerifyGroup:
         return opcodes.OpClusterVerifyGroup(
-            group_name=name, skip_checks=self.op.skip_checks,
-            verify_clutter=self.op.verify_clutter, **self._options(), **values)
+            group_name=name,
+            skip_checks=self.op.skip_checks,
+            verify_clutter=self.op.verify_clutter,
+            **self._options(),
+            **values,
+        )
 
     def _options(self) -> dict[str, Any]:
         op = self.op
-        return {"ignore_errors": op.ignore_errors, "error_codes": op.error_codes,
-                "verbose": op.verbose, "debug_simulate_errors": op.debug_simulate_errors,
-                "priority": op.priority, "reason": op.reason}
+        return {
+            "ignore_errors": op.ignore_errors,
+            "error_codes": op.error_codes,
+            "verbose": op.verbose,
+            "debug_simulate_errors": op.debug_simulate_errors,
+            "priority": op.priority,
+            "reason": op.reason,
+        }

@@ -23,8 +23,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
 
     def execute(self, run: Run) -> Any:
         """True when nothing is wrong."""
-        self._found = Findings(run, error_codes=self.op.error_codes,
-                               ignored=self.op.ignore_errors)
+        self._found = Findings(run, error_codes=self.op.error_codes, ignored=self.op.ignore_errors)
         self._found.section("Verifying the cluster's own settings")
         self._verify_cluster()
         self._found.section("Verifying that nodes and instances refer to what is there")
@@ -45,12 +44,13 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
         if not cluster.enabled_hypervisors:
             self._cluster_error("no hypervisor is enabled")
         for hypervisor in cluster.enabled_hypervisors:
-            self._attempt(lambda: self._check_hypervisor(hypervisor),
-                          f"hypervisor {hypervisor}")
-        self._attempt(lambda: params.check_beparams(cluster.beparams.get("default", {})),
-                      "backend parameters")
-        self._attempt(lambda: params.check_nicparams(cluster.nicparams.get("default", {})),
-                      "NIC parameters")
+            self._attempt(lambda: self._check_hypervisor(hypervisor), f"hypervisor {hypervisor}")
+        self._attempt(
+            lambda: params.check_beparams(cluster.beparams.get("default", {})), "backend parameters"
+        )
+        self._attempt(
+            lambda: params.check_nicparams(cluster.nicparams.get("default", {})), "NIC parameters"
+        )
 
     def _check_hypervisor(self, name: str) -> None:
         if name not in params.HYPERVISOR:
@@ -70,16 +70,25 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
             self._cluster_error("the master node is not in the cluster")
         for node in self.config.nodes():
             if node.group not in groups:
-                self._found.error(Code.DANGLING_NODE, node.name,
-                                  f"belongs to a group that does not exist ({node.group})")
+                self._found.error(
+                    Code.DANGLING_NODE,
+                    node.name,
+                    f"belongs to a group that does not exist ({node.group})",
+                )
         for instance in self.config.instances():
             for uuid in (instance.primary_node, *instance.secondary_nodes):
                 if uuid not in nodes:
-                    self._found.error(Code.DANGLING_INSTANCE, instance.name,
-                                      f"is on a node that does not exist ({uuid})")
+                    self._found.error(
+                        Code.DANGLING_INSTANCE,
+                        instance.name,
+                        f"is on a node that does not exist ({uuid})",
+                    )
             if instance.primary_node in instance.secondary_nodes:
-                self._found.error(Code.INSTANCE_LAYOUT, instance.name,
-                                  "has its primary node as secondary node too")
+                self._found.error(
+                    Code.INSTANCE_LAYOUT,
+                    instance.name,
+                    "has its primary node as secondary node too",
+                )
 
     def _verify_instances(self) -> None:
         for instance in self.config.instances():
@@ -118,8 +127,12 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
                     self._cluster_error(f"a tag breaks the rules: {problem}")
 
     def _tagged(self) -> list[ConfigObject]:
-        return [self.config.cluster, *self.config.groups(), *self.config.nodes(),
-                *self.config.instances()]
+        return [
+            self.config.cluster,
+            *self.config.groups(),
+            *self.config.nodes(),
+            *self.config.instances(),
+        ]
 
 
 def _claims(instance: Instance) -> Iterator[str]:

@@ -13,11 +13,21 @@ class LUClusterVerifyDisks(LogicalUnit[opcodes.OpClusterVerifyDisks]):
 
     def check(self) -> None:
         """The group is known, if one is named."""
-        self._groups = (self.config.groups() if self.op.group_name is None
-                        else [self.config.group(self.op.group_name)])
+        self._groups = (
+            self.config.groups()
+            if self.op.group_name is None
+            else [self.config.group(self.op.group_name)]
+        )
 
     def execute(self, run: Run) -> FollowUps:
         """The follow-up jobs."""
-        return FollowUps([[opcodes.OpGroupVerifyDisks(
-            group_name=group.name, priority=self.op.priority, reason=self.op.reason)]
-            for group in self._groups])
+        return FollowUps(
+            [
+                [
+                    opcodes.OpGroupVerifyDisks(
+                        group_name=group.name, priority=self.op.priority, reason=self.op.reason
+                    )
+                ]
+                for group in self._groups
+            ]
+        )

@@ -33,11 +33,9 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
 
     def execute(self, run: Run) -> Any:
         """True when nothing is wrong."""
-        self._found = Findings(run, error_codes=self.op.error_codes,
-                               ignored=self.op.ignore_errors)
+        self._found = Findings(run, error_codes=self.op.error_codes, ignored=self.op.ignore_errors)
         members = self.config.group_nodes(self._group.uuid)
-        self._found.section(f"Verifying the {len(members)} node(s) of group "
-                            f"'{self._group.name}'")
+        self._found.section(f"Verifying the {len(members)} node(s) of group '{self._group.name}'")
         figures: dict[str, Figures] = {}
         guests: dict[str, dict[str, Guest]] = {}
         for node in members:
@@ -56,12 +54,16 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
             self._found.section("Verifying that memory for failovers is there")
             self._verify_spare_memory(members, figures)
         if self.op.debug_simulate_errors:
-            self._found.error(Code.NODE_HYPERVISOR, self.config.master.name,
-                              "this error was asked for (debug_simulate_errors)")
+            self._found.error(
+                Code.NODE_HYPERVISOR,
+                self.config.master.name,
+                "this error was asked for (debug_simulate_errors)",
+            )
         return self._found.good
 
-    def _ask(self, node: Node, figures: dict[str, Figures],
-             guests: dict[str, dict[str, Guest]]) -> None:
+    def _ask(
+        self, node: Node, figures: dict[str, Figures], guests: dict[str, dict[str, Guest]]
+    ) -> None:
         if node.offline:
             self._found.note(f"node {node.name} is offline and was not asked")
             return
@@ -72,22 +74,30 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         except errors.GenericError as err:
             self._found.error(Code.NODE_DOWN, node.name, f"does not answer: {err}")
 
-    def _verify_instance(self, node: Node, instance: Instance,
-                         guests: dict[str, dict[str, Guest]]) -> None:
+    def _verify_instance(
+        self, node: Node, instance: Instance, guests: dict[str, dict[str, Guest]]
+    ) -> None:
         for uuid, running in guests.items():
             if uuid != node.uuid and instance.name in running:
-                self._found.error(Code.INSTANCE_WRONG_NODE, instance.name,
-                                  f"runs on {self.config.node_by_uuid(uuid).name}, "
-                                  f"not on its primary node {node.name}")
+                self._found.error(
+                    Code.INSTANCE_WRONG_NODE,
+                    instance.name,
+                    f"runs on {self.config.node_by_uuid(uuid).name}, "
+                    f"not on its primary node {node.name}",
+                )
         if node.uuid in guests:
             if self._is_out_of_step(instance, instance.name in guests[node.uuid]):
                 self._look_again(node, instance)
             for path in missing_disks(self.nodes, node, instance):
-                self._found.error(Code.INSTANCE_DISK, instance.name,
-                                  f"has lost its disk {path} on {node.name}")
+                self._found.error(
+                    Code.INSTANCE_DISK, instance.name, f"has lost its disk {path} on {node.name}"
+                )
         elif instance.admin_state == AdminState.UP and node.offline:
-            self._found.error(Code.INSTANCE_DOWN, instance.name,
-                              f"should run, and its node {node.name} is offline")
+            self._found.error(
+                Code.INSTANCE_DOWN,
+                instance.name,
+                f"should run, and its node {node.name} is offline",
+            )
         self._verify_policy(instance)
 
     def _is_out_of_step(self, instance: Instance, running: bool) -> bool:
@@ -99,16 +109,22 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         if now is None or not self._is_out_of_step(now, running):
             return
         if running:
-            self._found.warning(Code.INSTANCE_UP, now.name,
-                                f"runs and is marked to be {now.admin_state}")
+            self._found.warning(
+                Code.INSTANCE_UP, now.name, f"runs and is marked to be {now.admin_state}"
+            )
         else:
-            self._found.error(Code.INSTANCE_DOWN, now.name,
-                              f"should run on {node.name} and does not")
+            self._found.error(
+                Code.INSTANCE_DOWN, now.name, f"should run on {node.name} and does not"
+            )
 
     def _verify_policy(self, instance: Instance) -> None:
-        broken = policy_violations(self.config, self._group, instance,
-                                   nic_count=len(instance.nics),
-                                   disk_sizes=[disk.size for disk in instance.disks])
+        broken = policy_violations(
+            self.config,
+            self._group,
+            instance,
+            nic_count=len(instance.nics),
+            disk_sizes=[disk.size for disk in instance.disks],
+        )
         for text in broken:
             self._found.warning(Code.INSTANCE_POLICY, instance.name, text)
 
@@ -131,6 +147,8 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
             for uuid, memory in needed.items():
                 if memory > figures[node.uuid].memory_free:
                     self._found.error(
-                        Code.NODE_N1, node.name,
+                        Code.NODE_N1,
+                        node.name,
                         f"has {figures[node.uuid].memory_free} MiB of memory free and would "
-                        f"need {memory} MiB if {self.config.node_by_uuid(uuid).name} failed")
+                        f"need {memory} MiB if {self.config.node_by_uuid(uuid).name} failed",
+                    )

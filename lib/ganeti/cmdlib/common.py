@@ -17,9 +17,14 @@ from ganeti.objects import Group, Instance, Node
 #: Neither state forbids starting and stopping.
 ONLINE = frozenset({AdminState.UP, AdminState.DOWN})
 
-InstanceOpT = TypeVar("InstanceOpT", opcodes.OpInstanceRemove, opcodes.OpInstanceStartup,
-                      opcodes.OpInstanceShutdown, opcodes.OpInstanceReboot,
-                      opcodes.OpInstanceReinstall)
+InstanceOpT = TypeVar(
+    "InstanceOpT",
+    opcodes.OpInstanceRemove,
+    opcodes.OpInstanceStartup,
+    opcodes.OpInstanceShutdown,
+    opcodes.OpInstanceReboot,
+    opcodes.OpInstanceReinstall,
+)
 
 
 class InstanceUnit(LogicalUnit[InstanceOpT]):
@@ -40,8 +45,7 @@ class InstanceUnit(LogicalUnit[InstanceOpT]):
         """With the full name and the uuid, once they are known."""
         if not hasattr(self, "instance"):
             return self.op
-        return self.op.replace(instance_name=self.instance.name,
-                               instance_uuid=self.instance.uuid)
+        return self.op.replace(instance_name=self.instance.name, instance_uuid=self.instance.uuid)
 
     @property
     def primary(self) -> Node:
@@ -54,7 +58,9 @@ def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:
     if expected is not None and expected != found.uuid:
         raise errors.OpPrereqError(
             f"{kind} '{found.name}' has the UUID {found.uuid}, not {expected}: "
-            "it is no longer the one that was meant", ErrorCode.NOTUNIQUE)
+            "it is no longer the one that was meant",
+            ErrorCode.NOTUNIQUE,
+        )
 
 
 def check_node_online(node: Node, purpose: str = "") -> None:
@@ -70,8 +76,9 @@ def check_node_usable(node: Node) -> None:
     if node.drained:
         raise errors.OpPrereqError(f"Node '{node.name}' is drained", ErrorCode.STATE)
     if not node.vm_capable:
-        raise errors.OpPrereqError(f"Node '{node.name}' does not take instances (vm_capable)",
-                                   ErrorCode.STATE)
+        raise errors.OpPrereqError(
+            f"Node '{node.name}' does not take instances (vm_capable)", ErrorCode.STATE
+        )
 
 
 def check_admin_state(instance: Instance, allowed: Collection[str], refusal: str) -> None:
@@ -79,7 +86,8 @@ def check_admin_state(instance: Instance, allowed: Collection[str], refusal: str
     if instance.admin_state not in allowed:
         raise errors.OpPrereqError(
             f"Instance '{instance.name}' is marked to be {instance.admin_state}, {refusal}",
-            ErrorCode.STATE)
+            ErrorCode.STATE,
+        )
 
 
 def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
@@ -87,8 +95,10 @@ def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
     try:
         guest = nodes.agent(node).guest(instance.name)
     except errors.GenericError as err:
-        raise errors.OpPrereqError(f"Node '{node.name}' does not say whether "
-                                   f"'{instance.name}' runs: {err}", ErrorCode.ENVIRON) from err
+        raise errors.OpPrereqError(
+            f"Node '{node.name}' does not say whether '{instance.name}' runs: {err}",
+            ErrorCode.ENVIRON,
+        ) from err
     return guest is not None and guest.running
 
 
@@ -107,12 +117,20 @@ def instances_named(config: Config, names: Sequence[str]) -> list[Instance]:
     return list(found.values())
 
 
-def policy_violations(config: Config, group: Group, instance: Instance, *, nic_count: int,
-                      disk_sizes: list[int]) -> list[str]:
+def policy_violations(
+    config: Config, group: Group, instance: Instance, *, nic_count: int, disk_sizes: list[int]
+) -> list[str]:
     """How an instance with so many NICs, and such disks, breaks its group's policy."""
     filled = config.beparams(instance)
-    return ipolicy.violations(config.ipolicy(group), {
-        "memory-size": filled["maxmem"], "cpu-count": filled["vcpus"],
-        "spindle-use": filled["spindle_use"], "nic-count": nic_count,
-        "disk-count": len(disk_sizes), "disk-size": disk_sizes,
-    }, instance.disk_template)
+    return ipolicy.violations(
+        config.ipolicy(group),
+        {
+            "memory-size": filled["maxmem"],
+            "cpu-count": filled["vcpus"],
+            "spindle-use": filled["spindle_use"],
+            "nic-count": nic_count,
+            "disk-count": len(disk_sizes),
+            "disk-size": disk_sizes,
+        },
+        instance.disk_template,
+    )

@@ -19,8 +19,9 @@ from ganeti.objects import Cluster, Disk, Node
 from ganeti.storage import DRBD_META_SIZE, FILE_BASED, VOLUMES
 
 #: What a disk of the request may say; more is an error (as in Ganeti 3.0).
-KEYS = frozenset({"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles",
-                  "access", "dev_type"})
+KEYS = frozenset(
+    {"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles", "access", "dev_type"}
+)
 
 CARRIED_OUT = FILE_BASED | VOLUMES | {DiskTemplate.DISKLESS}
 
@@ -44,9 +45,9 @@ class Place:
     cluster: Cluster
     instance_name: str
     instance_uuid: str
-    members: Sequence[Node]                # the primary first
+    members: Sequence[Node]  # the primary first
     file_driver: str = "loop"
-    file_storage_dir: str | None = None    # below the cluster's own
+    file_storage_dir: str | None = None  # below the cluster's own
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def read(given: Sequence[dict[str, Any]], template: str) -> list[DiskSpec]:
     if len(given) > constants.MAX_DISKS:
         raise errors.OpPrereqError(
             f"{len(given)} disks are more than an instance can have ({constants.MAX_DISKS})",
-            ErrorCode.INVAL)
+            ErrorCode.INVAL,
+        )
     specs = [_read_one(disk, template) for disk in given]
     check_names("disk", [spec.name for spec in specs])
     return specs
@@ -81,14 +83,17 @@ def check_names(kind: str, names: Sequence[str | None]) -> None:
         if name is None:
             continue
         if "\0" in name:
-            raise errors.OpPrereqError(f"The name {ht.shorten(name)} of a {kind} holds a NUL "
-                                       "character", ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"The name {ht.shorten(name)} of a {kind} holds a NUL character", ErrorCode.INVAL
+            )
         if name.isdecimal():
-            raise errors.OpPrereqError(f"A {kind} cannot be named '{name}', a number",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"A {kind} cannot be named '{name}', a number", ErrorCode.INVAL
+            )
         if name in seen:
-            raise errors.OpPrereqError(f"Two of the instance's {kind}s are named '{name}'",
-                                       ErrorCode.NOTUNIQUE)
+            raise errors.OpPrereqError(
+                f"Two of the instance's {kind}s are named '{name}'", ErrorCode.NOTUNIQUE
+            )
         seen.add(name)
 
 
@@ -97,14 +102,19 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
         if key not in KEYS:
             raise errors.TypeEnforcementError(f"Unknown disk parameter '{key}'")
     if disk.get("adopt") is not None:
-        raise errors.OpPrereqError(f"Disks of the template '{template}' cannot be adopted",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"Disks of the template '{template}' cannot be adopted", ErrorCode.INVAL
+        )
     if disk.get("provider") is not None:
-        raise errors.OpPrereqError("The 'provider' of a disk is only for the template 'ext', "
-                                   f"not '{template}'", ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"The 'provider' of a disk is only for the template 'ext', not '{template}'",
+            ErrorCode.INVAL,
+        )
     if disk.get("spindles") is not None:
-        raise errors.OpPrereqError("Spindles are for nodes with exclusive storage, "
-                                   "which this cluster has not", ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            "Spindles are for nodes with exclusive storage, which this cluster has not",
+            ErrorCode.INVAL,
+        )
     if disk.get("size") is None:
         raise errors.OpPrereqError("A disk has no size", ErrorCode.INVAL)
     try:
@@ -125,11 +135,14 @@ def check_template(cluster: Cluster, template: str) -> None:
     """``OpPrereqError`` for a template that is not enabled, or that this master cannot make."""
     if template not in cluster.enabled_disk_templates:
         enabled = ", ".join(cluster.enabled_disk_templates)
-        raise errors.OpPrereqError(f"The disk template '{template}' is not enabled in this "
-                                   f"cluster ({enabled} are)", ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"The disk template '{template}' is not enabled in this cluster ({enabled} are)",
+            ErrorCode.INVAL,
+        )
     if template not in CARRIED_OUT:
-        raise errors.OpPrereqError(f"This master does not make disks of the template "
-                                   f"'{template}'", ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"This master does not make disks of the template '{template}'", ErrorCode.INVAL
+        )
 
 
 def fits_node(template: str, node: Node) -> bool:
@@ -153,23 +166,26 @@ def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
     shared = template == DiskTemplate.SHARED_FILE
     base = cluster.shared_file_storage_dir if shared else cluster.file_storage_dir
     if not base:
-        raise errors.OpPrereqError(f"The cluster has no directory for the disk template "
-                                   f"'{template}'", ErrorCode.STATE)
+        raise errors.OpPrereqError(
+            f"The cluster has no directory for the disk template '{template}'", ErrorCode.STATE
+        )
     if not below or below == base:
         return base
     # The whole path will do as well, as in Ganeti.
     parts = below.removeprefix(f"{base}/").split("/")
     if "" in parts or "." in parts or ".." in parts or "\0" in below:
         # Ganeti 3.0 finds this out while it joins the path, hence this class.
-        raise errors.OpExecError(f"The file storage directory {ht.shorten(below)} must be "
-                                 f"{base}, or a folder below it")
+        raise errors.OpExecError(
+            f"The file storage directory {ht.shorten(below)} must be {base}, or a folder below it"
+        )
     for part in parts:
         base = pathutils.inside(base, part)
     return base
 
 
-def lay_out(specs: Sequence[DiskSpec], template: str, place: Place,
-            new_link: Callable[[], DrbdLink]) -> list[Disk]:
+def lay_out(
+    specs: Sequence[DiskSpec], template: str, place: Place, new_link: Callable[[], DrbdLink]
+) -> list[Disk]:
     """The disks with their places; ``new_link`` reserves what connects a mirrored one."""
     return [_disk(spec, template, place, index, new_link) for index, spec in enumerate(specs)]
 
@@ -188,16 +204,23 @@ def part_uuid(owner: str, kind: str, index: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}/{kind}/{index}"))
 
 
-def _disk(spec: DiskSpec, template: str, place: Place, index: int,
-          new_link: Callable[[], DrbdLink]) -> Disk:
+def _disk(
+    spec: DiskSpec, template: str, place: Place, index: int, new_link: Callable[[], DrbdLink]
+) -> Disk:
     own = part_uuid(place.instance_uuid, "disk", index)
-    return Disk(uuid=own, name=spec.name, dev_type=template, size=spec.size, mode=spec.mode,
-                logical_id=_logical_id(spec, template, place, f"{own}.{{}}.disk{index}",
-                                       new_link))
+    return Disk(
+        uuid=own,
+        name=spec.name,
+        dev_type=template,
+        size=spec.size,
+        mode=spec.mode,
+        logical_id=_logical_id(spec, template, place, f"{own}.{{}}.disk{index}", new_link),
+    )
 
 
-def _logical_id(spec: DiskSpec, template: str, place: Place, pattern: str,
-                new_link: Callable[[], DrbdLink]) -> list[Any]:
+def _logical_id(
+    spec: DiskSpec, template: str, place: Place, pattern: str, new_link: Callable[[], DrbdLink]
+) -> list[Any]:
     if template in FILE_BASED:
         base = storage_dir(place.cluster, template, place.file_storage_dir)
         folder = pathutils.inside(base, place.instance_name)

@@ -45,8 +45,9 @@ def updated(old: Mapping[str, Any], given: Mapping[str, Any] | None) -> Params:
     return {name: value for name, value in result.items() if value != _UNSET}
 
 
-def carried_over(definition: osdef.OsDefinition, old: Mapping[str, Any],
-                 given: Sequence[str], *, same_os: bool) -> Params:
+def carried_over(
+    definition: osdef.OsDefinition, old: Mapping[str, Any], given: Sequence[str], *, same_os: bool
+) -> Params:
     """Those of an instance's stored parameters that hold for a reinstallation.
 
     What the definition does not have (any more) is left out. Another OS than before may also
@@ -63,8 +64,9 @@ def check_allowed(config: Config, os_name: str) -> None:
     """``OpPrereqError`` (wrong_state) for an OS that the cluster's administrator forbids."""
     forbidden = config.cluster.blacklisted_os
     if os_name in forbidden or osdef.split_name(os_name)[0] in forbidden:
-        raise errors.OpPrereqError(f"The OS '{os_name}' is not allowed in this cluster",
-                                   ErrorCode.STATE)
+        raise errors.OpPrereqError(
+            f"The OS '{os_name}' is not allowed in this cluster", ErrorCode.STATE
+        )
 
 
 def definition_on(nodes: Nodes, node: Node, os_name: str) -> osdef.OsDefinition:
@@ -75,8 +77,9 @@ def definition_on(nodes: Nodes, node: Node, os_name: str) -> osdef.OsDefinition:
         raise _refusal(node, err) from err
 
 
-def check(config: Config, nodes: Nodes, members: Sequence[Node], choice: OsChoice, *,
-          force_variant: bool) -> None:
+def check(
+    config: Config, nodes: Nodes, members: Sequence[Node], choice: OsChoice, *, force_variant: bool
+) -> None:
     """May this be installed on an instance with these nodes?
 
     ``OpExecError`` unless each node has the OS, valid, with variant and parameters;
@@ -84,9 +87,13 @@ def check(config: Config, nodes: Nodes, members: Sequence[Node], choice: OsChoic
     """
     osdef.check_variables(choice.osparams, choice.private, choice.secret)
     of_cluster = config.cluster.osparams
-    filled = {**of_cluster.get(osdef.split_name(choice.os)[0], {}),
-              **of_cluster.get(choice.os, {}),
-              **choice.osparams, **choice.private, **choice.secret}
+    filled = {
+        **of_cluster.get(osdef.split_name(choice.os)[0], {}),
+        **of_cluster.get(choice.os, {}),
+        **choice.osparams,
+        **choice.private,
+        **choice.secret,
+    }
     for node in members:
         definition = definition_on(nodes, node, choice.os)
         try:
@@ -105,8 +112,9 @@ def verify(nodes: Nodes, members: Sequence[Node], choice: OsChoice, run: Run | N
     """
     for node in members:
         try:
-            nodes.agent(node).run_os_verify(choice.os, choice.osparams,
-                                            {**choice.private, **choice.secret}, run)
+            nodes.agent(node).run_os_verify(
+                choice.os, choice.osparams, {**choice.private, **choice.secret}, run
+            )
         except errors.OpExecError as err:
             raise _refusal(node, err) from err
 

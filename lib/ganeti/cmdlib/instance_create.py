@@ -46,8 +46,10 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         else:
             found = [self.config.find_node(name) for name in (op.pnode, op.snode) if name]
             nodes = [node for node in found if node is not None]
-        return [locking.exclusive(Level.INSTANCE, name),
-                *(locking.shared(Level.NODE, node.name) for node in nodes)]
+        return [
+            locking.exclusive(Level.INSTANCE, name),
+            *(locking.shared(Level.NODE, node.name) for node in nodes),
+        ]
 
     # -- checks ------------------------------------------------------------------
 
@@ -75,23 +77,27 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         """What this request asks for that does not fit together, or is not offered here."""
         op = self.op
         if op.mode != "create":
-            raise errors.OpPrereqError(f"This master does not create instances by {op.mode}",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"This master does not create instances by {op.mode}", ErrorCode.INVAL
+            )
         if op.forthcoming or op.commit:
-            raise errors.OpPrereqError("This master keeps no forthcoming instances",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                "This master keeps no forthcoming instances", ErrorCode.INVAL
+            )
         if op.instance_communication:
-            raise errors.OpPrereqError("The cluster has no network for instance communication",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                "The cluster has no network for instance communication", ErrorCode.INVAL
+            )
         if op.ip_check and not op.name_check:
-            raise errors.OpPrereqError("ip_check needs name_check: the name's address is what "
-                                       "it checks", ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                "ip_check needs name_check: the name's address is what it checks", ErrorCode.INVAL
+            )
         if op.opportunistic_locking and op.iallocator is None:
-            raise errors.OpPrereqError("Opportunistic locking needs an iallocator",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError("Opportunistic locking needs an iallocator", ErrorCode.INVAL)
         if op.pnode is not None and op.iallocator is not None:
-            raise errors.OpPrereqError("Both a node and an iallocator are given, which would "
-                                       "choose one", ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                "Both a node and an iallocator are given, which would choose one", ErrorCode.INVAL
+            )
         if op.iallocator is not None and op.iallocator not in allocation.ALLOCATORS:
             raise errors.OpExecError(f"There is no iallocator '{op.iallocator}'")
 
@@ -104,8 +110,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if found is not None and found.name == name:
             raise errors.OpPrereqError(f"Instance '{name}' exists already", ErrorCode.EXISTS)
         if self.op.ip_check and address is not None and names.is_taken(address):
-            raise errors.OpPrereqError(f"The address {address} of '{name}' is in use already",
-                                       ErrorCode.NOTUNIQUE)
+            raise errors.OpPrereqError(
+                f"The address {address} of '{name}' is in use already", ErrorCode.NOTUNIQUE
+            )
 
     def _check_no_stray_guest(self, name: str) -> None:
         """Refuse to make somebody's instance of a guest that runs and belongs to no instance.
@@ -116,7 +123,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if self.nodes.agent(node).guest(name) is not None:
             raise errors.OpPrereqError(
                 f"A guest called '{name}' runs on node '{node.name}' already and belongs to no "
-                "instance; stop it first", ErrorCode.STATE)
+                "instance; stop it first",
+                ErrorCode.STATE,
+            )
 
     def _plan_instance(self, name: str) -> Instance:
         """The instance with its parameters; disks and NICs come once its nodes are known."""
@@ -126,8 +135,10 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             hypervisor = cluster.enabled_hypervisors[0]
         if hypervisor not in cluster.enabled_hypervisors:
             enabled = ", ".join(cluster.enabled_hypervisors)
-            raise errors.OpPrereqError(f"The hypervisor '{hypervisor}' is not enabled in this "
-                                       f"cluster ({enabled})", ErrorCode.STATE)
+            raise errors.OpPrereqError(
+                f"The hypervisor '{hypervisor}' is not enabled in this cluster ({enabled})",
+                ErrorCode.STATE,
+            )
         beparams = params.check_beparams(op.beparams)
         hvparams = params.check_hvparams(hypervisor, op.hvparams)
         params.check_not_global(hvparams)
@@ -135,12 +146,18 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             beparams = _without(beparams, self.config.default_beparams())
             hvparams = _without(hvparams, self.config.default_hvparams(hypervisor))
         instance = Instance(
-            uuid=disks.instance_uuid(cluster, self.job_id, op.index, name), name=name,
-            primary_node="", os=op.os_type or "", hypervisor=hypervisor,
-            disk_template=self._template, beparams=beparams, hvparams=hvparams,
+            uuid=disks.instance_uuid(cluster, self.job_id, op.index, name),
+            name=name,
+            primary_node="",
+            os=op.os_type or "",
+            hypervisor=hypervisor,
+            disk_template=self._template,
+            beparams=beparams,
+            hvparams=hvparams,
             osparams=installation.as_text(op.osparams),
             osparams_private=installation.as_text(op.osparams_private),
-            tags=sorted(set(op.tags)))
+            tags=sorted(set(op.tags)),
+        )
         params.check_memory_bounds(self.config.beparams(instance))
         return instance
 
@@ -148,9 +165,11 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         """The nodes, the primary first, with the room on them reserved."""
         op = self.op
         filled = self.config.beparams(instance)
-        self._need = allocation.Need(filled["maxmem"] if self._starts else 0,
-                                     disks.space_needed(self._specs, self._template),
-                                     f"creating '{instance.name}'")
+        self._need = allocation.Need(
+            filled["maxmem"] if self._starts else 0,
+            disks.space_needed(self._specs, self._template),
+            f"creating '{instance.name}'",
+        )
         if op.pnode is None:
             return self._choose_nodes(instance)
         members = self._given_nodes()
@@ -162,11 +181,13 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         group = None if self.op.group_name is None else self.config.group(self.op.group_name)
 
         def fits(node: Node) -> bool:
-            return (disks.fits_node(self._template, node)
-                    and (group is None or node.group == group.uuid))
+            return disks.fits_node(self._template, node) and (
+                group is None or node.group == group.uuid
+            )
 
-        members = allocation.choose(self.config, self.nodes, self.job_id, self._need,
-                                    disks.node_count(self._template), fits)
+        members = allocation.choose(
+            self.config, self.nodes, self.job_id, self._need, disks.node_count(self._template), fits
+        )
         self._check_policy(instance, members[0])
         return members
 
@@ -177,31 +198,39 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         check_uuid("Node", members[0], op.pnode_uuid)
         if self._template == DiskTemplate.DRBD:
             if op.snode is None:
-                raise errors.OpPrereqError(f"The disk template '{self._template}' needs a "
-                                           "secondary node", ErrorCode.INVAL)
+                raise errors.OpPrereqError(
+                    f"The disk template '{self._template}' needs a secondary node", ErrorCode.INVAL
+                )
             members.append(self.config.node(op.snode))
             check_uuid("Node", members[1], op.snode_uuid)
             if members[0] is members[1]:
-                raise errors.OpPrereqError("The secondary node must be another than the primary",
-                                           ErrorCode.INVAL)
+                raise errors.OpPrereqError(
+                    "The secondary node must be another than the primary", ErrorCode.INVAL
+                )
         for node in members:
             check_node_usable(node)
             if not disks.fits_node(self._template, node):
                 raise errors.OpPrereqError(
                     f"Node '{node.name}' keeps no disks of the template '{self._template}'",
-                    ErrorCode.INVAL)
+                    ErrorCode.INVAL,
+                )
         return members
 
     def _check_policy(self, instance: Instance, primary: Node) -> None:
         group = self.config.group_by_uuid(primary.group)
-        broken = policy_violations(self.config, group, instance,
-                                   nic_count=len(self._nic_specs),
-                                   disk_sizes=[spec.size for spec in self._specs])
+        broken = policy_violations(
+            self.config,
+            group,
+            instance,
+            nic_count=len(self._nic_specs),
+            disk_sizes=[spec.size for spec in self._specs],
+        )
         self._policy_warning = "; ".join(broken)
         if broken and not self.op.ignore_ipolicy:
-            raise errors.OpPrereqError(f"The instance breaks the policy of group "
-                                       f"'{group.name}': {self._policy_warning}",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                f"The instance breaks the policy of group '{group.name}': {self._policy_warning}",
+                ErrorCode.INVAL,
+            )
 
     def _finish_plan(self, instance: Instance) -> None:
         op, config = self.op, self.config
@@ -214,11 +243,15 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         instance.admin_state = AdminState.UP if self._starts else AdminState.DOWN
         instance.disks_active = self._starts
         self._choice = installation.OsChoice(
-            instance.os, instance.osparams, instance.osparams_private,
-            installation.as_text(op.osparams_secret))
-        installation.check(config, self.nodes, self._members, self._choice,
-                           force_variant=op.force_variant)
-        instance.ctime = instance.mtime = config.clock()       # the OS's scripts see them
+            instance.os,
+            instance.osparams,
+            instance.osparams_private,
+            installation.as_text(op.osparams_secret),
+        )
+        installation.check(
+            config, self.nodes, self._members, self._choice, force_variant=op.force_variant
+        )
+        instance.ctime = instance.mtime = config.clock()  # the OS's scripts see them
         self._instance = instance
 
     def _make_nics(self, instance: Instance) -> list[Nic]:
@@ -227,17 +260,27 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         return made
 
     def _make_disks(self, instance: Instance) -> list[Disk]:
-        place = disks.Place(self.config.cluster, instance.name, instance.uuid, self._members,
-                            self.op.file_driver or "loop", self.op.file_storage_dir)
+        place = disks.Place(
+            self.config.cluster,
+            instance.name,
+            instance.uuid,
+            self._members,
+            self.op.file_driver or "loop",
+            self.op.file_storage_dir,
+        )
         return disks.lay_out(self._specs, self._template, place, self._new_link)
 
     def _new_link(self) -> disks.DrbdLink:
         reservations = self.config.reservations
         primary, secondary = self._members
-        return disks.DrbdLink(reservations.reserve_port(self.job_id),
-                              (reservations.reserve_minor(self.job_id, primary.uuid),
-                               reservations.reserve_minor(self.job_id, secondary.uuid)),
-                              secrets.token_hex(20))
+        return disks.DrbdLink(
+            reservations.reserve_port(self.job_id),
+            (
+                reservations.reserve_minor(self.job_id, primary.uuid),
+                reservations.reserve_minor(self.job_id, secondary.uuid),
+            ),
+            secrets.token_hex(20),
+        )
 
     @property
     def _starts(self) -> bool:
@@ -257,11 +300,15 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if not hasattr(self, "_instance"):
             return self.op
         found: dict[str, Any] = {
-            "instance_name": self._instance.name, "hypervisor": self._instance.hypervisor,
-            "disk_template": self._template, "disks": self._disks_as_read(),
+            "instance_name": self._instance.name,
+            "hypervisor": self._instance.hypervisor,
+            "disk_template": self._template,
+            "disks": self._disks_as_read(),
             "beparams": self._instance.beparams,
-            "pnode": self._members[0].name, "pnode_uuid": self._members[0].uuid,
-            "start": self._starts}
+            "pnode": self._members[0].name,
+            "pnode_uuid": self._members[0].uuid,
+            "start": self._starts,
+        }
         if self._template in FILE_BASED:
             found["file_driver"] = self.op.file_driver or "loop"
         if len(self._members) > 1:
@@ -271,7 +318,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     def _disks_as_read(self) -> list[dict[str, Any]]:
         """The disks of the request, with the sizes that they get."""
         sizes = [spec.size for spec in self._specs]
-        if not sizes:                       # of a diskless one nothing was read
+        if not sizes:  # of a diskless one nothing was read
             return self.op.disks
         return [{**disk, "size": size} for disk, size in zip(self.op.disks, sizes, strict=True)]
 
@@ -308,8 +355,12 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             return
         run.log(f"Running the create script of the OS '{self._instance.os}'")
         self.nodes.agent(self._members[0]).run_os_create(
-            self._instance, reinstall=False, run=run, secrets=self._choice.secret,
-            debug_level=self.op.debug_level or 0)
+            self._instance,
+            reinstall=False,
+            run=run,
+            secrets=self._choice.secret,
+            debug_level=self.op.debug_level or 0,
+        )
         run.stop_if_cancelled()
 
     def _say_what_is_ignored(self, run: Run) -> None:

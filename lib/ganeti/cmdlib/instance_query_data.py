@@ -38,8 +38,10 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
         guests: dict[str, frozenset[str] | None] = {}
         for uuid in {instance.primary_node for instance in self._instances}:
             guests[uuid] = self._running_on(run, self.config.node_by_uuid(uuid))
-        return {instance.name: self._describe(instance, guests[instance.primary_node])
-                for instance in self._instances}
+        return {
+            instance.name: self._describe(instance, guests[instance.primary_node])
+            for instance in self._instances
+        }
 
     def _running_on(self, run: Run, node: Node) -> frozenset[str] | None:
         """Names of the guests that run on a node; None if it was not asked or did not say."""
@@ -69,23 +71,29 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "pnode_group_name": config.group_by_uuid(primary.group).name,
             "snodes": [node.name for node in secondaries],
             "snodes_group_uuids": [node.group for node in secondaries],
-            "snodes_group_names": [config.group_by_uuid(node.group).name
-                                   for node in secondaries],
+            "snodes_group_names": [config.group_by_uuid(node.group).name for node in secondaries],
             "os": instance.os,
             "nics": [self._nic(nic) for nic in instance.nics],
             "disk_template": instance.disk_template,
-            "disks": [self._disk(instance, index, disk, running is not None)
-                      for index, disk in enumerate(instance.disks)],
+            "disks": [
+                self._disk(instance, index, disk, running is not None)
+                for index, disk in enumerate(instance.disks)
+            ],
             "hypervisor": instance.hypervisor,
             "network_port": instance.network_port,
             "hv_instance": instance.hvparams,
-            "hv_actual": {name: value for name, value in config.hvparams(instance).items()
-                          if name not in params.GLOBAL_HYPERVISOR},
+            "hv_actual": {
+                name: value
+                for name, value in config.hvparams(instance).items()
+                if name not in params.GLOBAL_HYPERVISOR
+            },
             "be_instance": instance.beparams,
             "be_actual": config.beparams(instance),
             "os_instance": instance.osparams,
-            "os_actual": {**config.cluster.osparams.get(instance.os.partition("+")[0], {}),
-                          **instance.osparams},
+            "os_actual": {
+                **config.cluster.osparams.get(instance.os.partition("+")[0], {}),
+                **instance.osparams,
+            },
             "serial_no": instance.serial_no,
             "mtime": instance.mtime,
             "ctime": instance.ctime,
@@ -94,8 +102,17 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
 
     def _nic(self, nic: Nic) -> list[Any]:
         filled = self.config.nicparams(nic)
-        return [nic.name, nic.uuid, nic.ip, nic.mac, filled["mode"], filled["link"],
-                filled["vlan"], nic.network, None]
+        return [
+            nic.name,
+            nic.uuid,
+            nic.ip,
+            nic.mac,
+            filled["mode"],
+            filled["link"],
+            filled["vlan"],
+            nic.network,
+            None,
+        ]
 
     def _disk(self, instance: Instance, index: int, disk: Disk, live: bool) -> dict[str, Any]:
         mirrored = disk.dev_type == DiskTemplate.DRBD
@@ -107,8 +124,9 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "logical_id": logical_id,
             "drbd_info": self._drbd_info(disk) if mirrored else None,
             "pstatus": self._disk_status(instance.primary_node, disk) if live else None,
-            "sstatus": (self._disk_status(instance.secondary_nodes[0], disk)
-                        if live and mirrored else None),
+            "sstatus": (
+                self._disk_status(instance.secondary_nodes[0], disk) if live and mirrored else None
+            ),
             "children": [],
             "mode": disk.mode,
             "size": disk.size,
@@ -119,10 +137,13 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
 
     def _drbd_info(self, disk: Disk) -> dict[str, Any]:
         primary, secondary, port, primary_minor, secondary_minor, _ = disk.logical_id
-        return {"primary_node": self.config.node_by_uuid(primary).name,
-                "primary_minor": primary_minor,
-                "secondary_node": self.config.node_by_uuid(secondary).name,
-                "secondary_minor": secondary_minor, "port": port}
+        return {
+            "primary_node": self.config.node_by_uuid(primary).name,
+            "primary_minor": primary_minor,
+            "secondary_node": self.config.node_by_uuid(secondary).name,
+            "secondary_minor": secondary_minor,
+            "port": port,
+        }
 
     def _disk_status(self, uuid: str, disk: Disk) -> list[Any] | None:
         """``[path, major, minor, sync percent, seconds left, degraded, 1 = good]``, if it is there.

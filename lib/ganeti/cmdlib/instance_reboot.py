@@ -7,8 +7,13 @@ from typing import Any
 from ganeti import opcodes
 from ganeti.cmdlib import allocation
 from ganeti.cmdlib.base import Run
-from ganeti.cmdlib.common import (ONLINE, InstanceUnit, check_admin_state, check_node_online,
-                                  is_running)
+from ganeti.cmdlib.common import (
+    ONLINE,
+    InstanceUnit,
+    check_admin_state,
+    check_node_online,
+    is_running,
+)
 from ganeti.constants import AdminState
 from ganeti.objects import copy_of
 
@@ -27,8 +32,14 @@ class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
         self._running = is_running(self.nodes, self.primary, self.instance)
         if not self._running:
             memory = self.config.beparams(self.instance)["minmem"]
-            allocation.reserve_memory(self.config, self.nodes, self.job_id, self.primary, memory,
-                                      f"starting '{self.instance.name}'")
+            allocation.reserve_memory(
+                self.config,
+                self.nodes,
+                self.job_id,
+                self.primary,
+                memory,
+                f"starting '{self.instance.name}'",
+            )
 
     def execute(self, run: Run) -> Any:
         """Null."""

@@ -31,15 +31,20 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
     def execute(self, run: Run) -> Any:
         """Null."""
         agent = self.nodes.agent(self.primary)
-        self._attempt(run, "stop the guest", lambda: agent.stop(
-            self.instance, timeout=self.op.shutdown_timeout, force=False))
+        self._attempt(
+            run,
+            "stop the guest",
+            lambda: agent.stop(self.instance, timeout=self.op.shutdown_timeout, force=False),
+        )
         self._attempt(run, "remove the disks", lambda: agent.remove_disks(self.instance))
         self.tx.remove(self.instance)
         return None
 
     def _nodes(self) -> list[Node]:
-        return [self.config.node_by_uuid(uuid)
-                for uuid in (self.instance.primary_node, *self.instance.secondary_nodes)]
+        return [
+            self.config.node_by_uuid(uuid)
+            for uuid in (self.instance.primary_node, *self.instance.secondary_nodes)
+        ]
 
     def _attempt(self, run: Run, what: str, step: Callable[[], object]) -> None:
         """Do a step; its failure is only a line in the log when failures are ignored."""
@@ -48,5 +53,6 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
         except errors.GenericError as err:
             if not self.op.ignore_failures:
                 raise errors.OpExecError(
-                    f"Could not {what} of '{self.instance.name}': {err}") from err
+                    f"Could not {what} of '{self.instance.name}': {err}"
+                ) from err
             run.log(f"Could not {what}, going on as told: {err}")

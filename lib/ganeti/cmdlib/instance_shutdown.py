@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import Run
-from ganeti.cmdlib.common import (ONLINE, InstanceUnit, check_admin_state, check_node_online)
+from ganeti.cmdlib.common import ONLINE, InstanceUnit, check_admin_state, check_node_online
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.objects import copy_of
 
@@ -34,7 +34,8 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
             # The hypervisors here do not tell a guest that its user shut down from one that
             # crashed; clusters of ours have enabled_user_shutdown off for that reason.
             raise errors.OpPrereqError(
-                f"Instance '{self.instance.name}' was not shut down by its user", ErrorCode.STATE)
+                f"Instance '{self.instance.name}' was not shut down by its user", ErrorCode.STATE
+            )
 
     def execute(self, run: Run) -> Any:
         """Null."""
@@ -46,8 +47,7 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
         if self._mark_only:
             run.log(f"Node '{self.primary.name}' is offline: only marked the instance down")
         else:
-            self.nodes.agent(self.primary).stop(self.instance, timeout=self.op.timeout,
-                                                force=False)
+            self.nodes.agent(self.primary).stop(self.instance, timeout=self.op.timeout, force=False)
             changed.disks_active = False
         if changed != self.instance:
             self.tx.save(changed)

@@ -7,8 +7,13 @@ from typing import Any
 from ganeti import opcodes, params
 from ganeti.cmdlib import allocation
 from ganeti.cmdlib.base import Run
-from ganeti.cmdlib.common import (ONLINE, InstanceUnit, check_admin_state, check_node_online,
-                                  is_running)
+from ganeti.cmdlib.common import (
+    ONLINE,
+    InstanceUnit,
+    check_admin_state,
+    check_node_online,
+    is_running,
+)
 from ganeti.constants import AdminState
 from ganeti.objects import Instance, copy_of
 
@@ -33,8 +38,14 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
         self._running = is_running(self.nodes, self.primary, self.instance)
         if not self._running:
             memory = self.config.beparams(self._started)["minmem"]
-            allocation.reserve_memory(self.config, self.nodes, self.job_id, self.primary, memory,
-                                      f"starting '{self.instance.name}'")
+            allocation.reserve_memory(
+                self.config,
+                self.nodes,
+                self.job_id,
+                self.primary,
+                memory,
+                f"starting '{self.instance.name}'",
+            )
 
     def execute(self, run: Run) -> Any:
         """Null."""

@@ -17,23 +17,23 @@ def normalize(name: str) -> str:
     """A name as it is stored (``ht.stored_name``); ``OpPrereqError`` for an invalid one."""
     stored = ht.stored_name(name)
     if not ht.is_host_name(stored):
-        raise errors.OpPrereqError(f"{ht.shorten(name)} is not a valid host name",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(f"{ht.shorten(name)} is not a valid host name", ErrorCode.INVAL)
     return stored
 
 
 def resolve(name: str) -> tuple[str, str]:
     """Full name and address; ``OpPrereqError`` when there is none, or it is another's."""
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM,
-                                   flags=socket.AI_CANONNAME)
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except OSError as err:
-        raise errors.OpPrereqError(f"The name '{name}' cannot be resolved: "
-                                   f"{err.strerror or err}", ErrorCode.RESOLVER) from err
+        raise errors.OpPrereqError(
+            f"The name '{name}' cannot be resolved: {err.strerror or err}", ErrorCode.RESOLVER
+        ) from err
     full = (found[0][3] or name).lower()
     if full != name and not full.startswith(name + "."):
-        raise errors.OpPrereqError(f"The name '{name}' resolves to '{full}', another name",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"The name '{name}' resolves to '{full}', another name", ErrorCode.INVAL
+        )
     return full, str(found[0][4][0])
 
 

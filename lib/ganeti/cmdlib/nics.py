@@ -35,7 +35,8 @@ def read(given: Sequence[dict[str, Any]], resolved_ip: str | None) -> list[NicSp
     if len(given) > constants.MAX_NICS:
         raise errors.OpPrereqError(
             f"{len(given)} NICs are more than an instance can have ({constants.MAX_NICS})",
-            ErrorCode.INVAL)
+            ErrorCode.INVAL,
+        )
     for nic in given:
         _check_types(nic)
     specs = [_read_one(nic, resolved_ip) for nic in given]
@@ -48,10 +49,16 @@ def make(specs: Sequence[NicSpec], config: Config, job_id: int, owner: str) -> l
     for spec in specs:
         if spec.mac is not None:
             config.reservations.reserve_mac(job_id, spec.mac)
-    return [Nic(uuid=part_uuid(owner, "nic", index), name=spec.name, ip=spec.ip,
-                mac=spec.mac or config.reservations.generate_mac(job_id),
-                nicparams=spec.nicparams)
-            for index, spec in enumerate(specs)]
+    return [
+        Nic(
+            uuid=part_uuid(owner, "nic", index),
+            name=spec.name,
+            ip=spec.ip,
+            mac=spec.mac or config.reservations.generate_mac(job_id),
+            nicparams=spec.nicparams,
+        )
+        for index, spec in enumerate(specs)
+    ]
 
 
 def check_modes(config: Config, nics: Sequence[Nic]) -> None:
@@ -65,15 +72,20 @@ def _check_types(nic: dict[str, Any]) -> None:
     for key, value in nic.items():
         if value is not None and not isinstance(value, str):
             raise errors.TypeEnforcementError(
-                f"'{key}' of a NIC must be a string, not {ht.shorten(value)}")
+                f"'{key}' of a NIC must be a string, not {ht.shorten(value)}"
+            )
 
 
 def _read_one(nic: dict[str, Any], resolved_ip: str | None) -> NicSpec:
     network = _unless_none(nic.get("network"))
     if network is not None:
         raise errors.OpPrereqError(f"Network '{network}' not known", ErrorCode.NOENT)
-    return NicSpec(_mac(nic.get("mac")), _ip(nic.get("ip"), resolved_ip),
-                   _unless_none(nic.get("name")), _nicparams(nic))
+    return NicSpec(
+        _mac(nic.get("mac")),
+        _ip(nic.get("ip"), resolved_ip),
+        _unless_none(nic.get("name")),
+        _nicparams(nic),
+    )
 
 
 def _unless_none(value: str | None) -> str | None:
@@ -92,16 +104,16 @@ def _ip(text: str | None, resolved_ip: str | None) -> str | None:
         return None
     if text.lower() == constants.VALUE_AUTO:
         if resolved_ip is None:
-            raise errors.OpPrereqError("The IP address 'auto' needs name_check",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError("The IP address 'auto' needs name_check", ErrorCode.INVAL)
         return resolved_ip
     if text.lower() == "pool":
         raise errors.OpPrereqError("The IP address 'pool' needs a network", ErrorCode.INVAL)
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise errors.OpPrereqError(f"{ht.shorten(text)} is not an IP address",
-                                   ErrorCode.INVAL) from None
+        raise errors.OpPrereqError(
+            f"{ht.shorten(text)} is not an IP address", ErrorCode.INVAL
+        ) from None
 
 
 def _vlan(value: str | None) -> str | None:
@@ -110,15 +122,19 @@ def _vlan(value: str | None) -> str | None:
         return value
     found = _VLAN.fullmatch(value)
     if found is None:
-        raise errors.OpPrereqError(f"Specified VLAN parameter is invalid : {ht.shorten(value)}",
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            f"Specified VLAN parameter is invalid : {ht.shorten(value)}", ErrorCode.INVAL
+        )
     return value if value[0] in ".:" else f".{value}"
 
 
 def _nicparams(nic: dict[str, Any]) -> dict[str, Any]:
     """Mode, link, VLAN: only what was given. ``bridge`` is 2.0's word for ``link``."""
-    given = {"mode": nic.get("mode"), "link": nic.get("link") or nic.get("bridge"),
-             "vlan": _vlan(nic.get("vlan"))}
+    given = {
+        "mode": nic.get("mode"),
+        "link": nic.get("link") or nic.get("bridge"),
+        "vlan": _vlan(nic.get("vlan")),
+    }
     given = {key: value for key, value in given.items() if value is not None}
     mode = given.get("mode")
     if mode is not None and mode not in constants.NIC_MODES | {constants.VALUE_DEFAULT}:

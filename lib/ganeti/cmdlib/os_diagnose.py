@@ -41,11 +41,21 @@ class _Os:
 
 
 def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
-    return {uuid: [[one.path, one.valid, one.problem, list(one.variants),
-                    [list(pair) for pair in one.parameters], list(one.api_versions),
-                    not one.untrusted]
-                   for one in definitions]
-            for uuid, definitions in os.on_nodes.items()}
+    return {
+        uuid: [
+            [
+                one.path,
+                one.valid,
+                one.problem,
+                list(one.variants),
+                [list(pair) for pair in one.parameters],
+                list(one.api_versions),
+                not one.untrusted,
+            ]
+            for one in definitions
+        ]
+        for uuid, definitions in os.on_nodes.items()
+    }
 
 
 #: Column -> value; names are Ganeti 3.0's.
@@ -55,7 +65,8 @@ COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
     "variants": lambda os, cluster: nice_sorted(os.common(lambda one: list(one.variants))),
     "node_status": lambda os, cluster: _node_status(os),
     "parameters": lambda os, cluster: os.common(
-        lambda one: [list(pair) for pair in one.parameters]),
+        lambda one: [list(pair) for pair in one.parameters]
+    ),
     "api_versions": lambda os, cluster: os.common(lambda one: list(one.api_versions)),
     "hidden": lambda os, cluster: os.name in cluster.hidden_os,
     "blacklisted": lambda os, cluster: os.name in cluster.blacklisted_os,
@@ -78,22 +89,28 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
         """The columns are known."""
         unknown = [name for name in self.op.output_fields if name not in COLUMNS]
         if unknown:
-            raise errors.OpPrereqError("Unknown output fields selected: " + ", ".join(unknown),
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError(
+                "Unknown output fields selected: " + ", ".join(unknown), ErrorCode.INVAL
+            )
 
     def execute(self, run: Run) -> Any:
         """A row for each OS, by name."""
         cluster, fields = self.config.cluster, self.op.output_fields
-        return [[COLUMNS[name](os, cluster) for name in fields]
-                for _, os in sorted(self._collect(run).items()) if self._shown(os)]
+        return [
+            [COLUMNS[name](os, cluster) for name in fields]
+            for _, os in sorted(self._collect(run).items())
+            if self._shown(os)
+        ]
 
     def _shown(self, os: _Os) -> bool:
         if self.op.names and os.name not in self.op.names:
             return False
         cluster, fields = self.config.cluster, self.op.output_fields
-        return (("valid" in fields or os.valid)
-                and ("hidden" in fields or os.name not in cluster.hidden_os)
-                and ("blacklisted" in fields or os.name not in cluster.blacklisted_os))
+        return (
+            ("valid" in fields or os.valid)
+            and ("hidden" in fields or os.name not in cluster.hidden_os)
+            and ("blacklisted" in fields or os.name not in cluster.blacklisted_os)
+        )
 
     def _collect(self, run: Run) -> dict[str, _Os]:
         found: dict[str, _Os] = {}

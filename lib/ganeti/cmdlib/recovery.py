@@ -38,8 +38,10 @@ def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpC
             uuids |= {found.uuid} if found else set()
         if isinstance(op, opcodes.OpInstanceCreate) and not op.dry_run:
             creations += [(job_id, op, name) for name in _possible_names(op)]
-    uuids |= {disks.instance_uuid(environment.config.cluster, job_id, op.index, name)
-              for job_id, op, name in creations}
+    uuids |= {
+        disks.instance_uuid(environment.config.cluster, job_id, op.index, name)
+        for job_id, op, name in creations
+    }
     ended = orphans.end({f"INSTANCE_UUID={uuid}" for uuid in uuids})
     if ended:
         logging.info("Ended %d processes of OS scripts that had lost their master", ended)
@@ -58,27 +60,29 @@ def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:
     return [name]
 
 
-def _remove_traces(environment: Environment, job_id: int, op: opcodes.OpInstanceCreate,
-                   name: str) -> None:
+def _remove_traces(
+    environment: Environment, job_id: int, op: opcodes.OpInstanceCreate, name: str
+) -> None:
     known = environment.config.find_instance(name)
     taken = known is not None and known.name == name
     for instance, node in _candidates(environment, job_id, op, name):
         if known is not None and known.uuid == instance.uuid:
-            return                          # it is whole: its job had succeeded
+            return  # it is whole: its job had succeeded
         agent = environment.nodes.agent(node)
         try:
             if not taken and agent.guest(name) is not None:
-                logging.info("Stopping guest '%s' on %s, left behind by job %d",
-                             name, node.name, job_id)
+                logging.info(
+                    "Stopping guest '%s' on %s, left behind by job %d", name, node.name, job_id
+                )
                 agent.stop(instance, timeout=0, force=True)
             agent.remove_disks(instance)
         except errors.Error as err:
-            logging.warning("Cleaning up '%s' on %s after job %d: %s",
-                            name, node.name, job_id, err)
+            logging.warning("Cleaning up '%s' on %s after job %d: %s", name, node.name, job_id, err)
 
 
-def _candidates(environment: Environment, job_id: int, op: opcodes.OpInstanceCreate,
-                name: str) -> Iterator[tuple[Instance, Node]]:
+def _candidates(
+    environment: Environment, job_id: int, op: opcodes.OpInstanceCreate, name: str
+) -> Iterator[tuple[Instance, Node]]:
     """The instance as it would have been, on each node where it could have been."""
     config = environment.config
     template = op.disk_template or config.cluster.enabled_disk_templates[0]
@@ -88,19 +92,27 @@ def _candidates(environment: Environment, job_id: int, op: opcodes.OpInstanceCre
     try:
         specs = disks.read(op.disks, template)
     except errors.GenericError:
-        return                              # refused before anything was made
+        return  # refused before anything was made
     for node in members:
         if node.offline or not disks.fits_node(template, node):
             continue
         # Each half of a mirrored disk is looked for by itself.
-        place = disks.Place(config.cluster, name, uuid, [node, node], op.file_driver or "loop",
-                            op.file_storage_dir)
+        place = disks.Place(
+            config.cluster, name, uuid, [node, node], op.file_driver or "loop", op.file_storage_dir
+        )
         try:
-            made = disks.lay_out(specs, template, place,
-                                 lambda: disks.DrbdLink(0, (0, 0), ""))
+            made = disks.lay_out(specs, template, place, lambda: disks.DrbdLink(0, (0, 0), ""))
         except errors.GenericError:
             return
-        yield Instance(uuid=uuid, name=name, primary_node=node.uuid, disk_template=template,
-                       hypervisor=op.hypervisor or config.cluster.enabled_hypervisors[0],
-                       secondary_nodes=[node.uuid] if template == DiskTemplate.DRBD else [],
-                       disks=made), node
+        yield (
+            Instance(
+                uuid=uuid,
+                name=name,
+                primary_node=node.uuid,
+                disk_template=template,
+                hypervisor=op.hypervisor or config.cluster.enabled_hypervisors[0],
+                secondary_nodes=[node.uuid] if template == DiskTemplate.DRBD else [],
+                disks=made,
+            ),
+            node,
+        )

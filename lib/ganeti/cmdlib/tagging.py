@@ -64,8 +64,9 @@ def find_target(config: Config, kind: str, name: str | None) -> ConfigObject:
 def check_count(tags: Collection[str]) -> None:
     """Raise ``TagError`` for more tags than one object can have."""
     if len(tags) > constants.MAX_TAGS_PER_OBJECT:
-        raise errors.TagError(f"Too many tags: {len(tags)}, where an object can have "
-                              f"{constants.MAX_TAGS_PER_OBJECT}")
+        raise errors.TagError(
+            f"Too many tags: {len(tags)}, where an object can have {constants.MAX_TAGS_PER_OBJECT}"
+        )
 
 
 def check_tags(tags: Sequence[str]) -> None:

@@ -25,8 +25,12 @@ class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
 
     def execute(self, run: Run) -> Any:
         """Pairs ``[path of the object, tag]``; paths as Ganeti's gnt-cluster prints them."""
-        return [[path, tag] for path, target in self._targets()
-                for tag in target.tags if self._pattern.search(tag)]
+        return [
+            [path, tag]
+            for path, target in self._targets()
+            for tag in target.tags
+            if self._pattern.search(tag)
+        ]
 
     def _targets(self) -> Iterator[tuple[str, ConfigObject]]:
         yield "/cluster", self.config.cluster

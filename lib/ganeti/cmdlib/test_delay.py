@@ -30,8 +30,7 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
     def check(self) -> None:
         """The duration is one; the nodes are there and answer."""
         if self.op.duration <= 0:
-            raise errors.OpPrereqError("The duration must be greater than zero",
-                                       ErrorCode.INVAL)
+            raise errors.OpPrereqError("The duration must be greater than zero", ErrorCode.INVAL)
         for name in self.op.on_nodes:
             check_node_online(self.config.node(name))
 
@@ -39,8 +38,9 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
         """With the uuids of the nodes."""
         if not self.op.on_nodes:
             return self.op
-        return self.op.replace(on_node_uuids=[self.config.node(name).uuid
-                                              for name in self.op.on_nodes])
+        return self.op.replace(
+            on_node_uuids=[self.config.node(name).uuid for name in self.op.on_nodes]
+        )
 
     def execute(self, run: Run) -> Any:
         """One pause each; cancelling the job ends it at once."""

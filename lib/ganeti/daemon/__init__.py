@@ -1,17 +1,27 @@
 """The life of a daemon: options, privileges, pid file, hand-over to a successor.
 
-    base        a daemon's steps, options and errors
-    life        takes a daemon through its steps; signals
-    pid_file    the lock that says that it runs
-    sd_notify   tells systemd how it is
-    privileges  whom it runs as
-    handover    starts a successor on the same sockets
+base        a daemon's steps, options and errors
+life        takes a daemon through its steps; signals
+pid_file    the lock that says that it runs
+sd_notify   tells systemd how it is
+privileges  whom it runs as
+handover    starts a successor on the same sockets
 """
 
 from ganeti.daemon.base import Daemon, DaemonError, Options
 from ganeti.daemon.life import EXIT_CONDITION_FAILED, check_role, must_stay, run
-from ganeti.daemon.privileges import (
-    become_user, make_directories, run_directories, stays_root)
+from ganeti.daemon.privileges import become_user, make_directories, run_directories, stays_root
 
-__all__ = ["EXIT_CONDITION_FAILED", "Daemon", "DaemonError", "Options", "become_user",
-           "check_role", "make_directories", "must_stay", "run", "run_directories", "stays_root"]
+__all__ = [
+    "EXIT_CONDITION_FAILED",
+    "Daemon",
+    "DaemonError",
+    "Options",
+    "become_user",
+    "check_role",
+    "make_directories",
+    "must_stay",
+    "run",
+    "run_directories",
+    "stays_root",
+]

@@ -151,8 +151,15 @@ class Successor:
             os.close(self.stderr)
 
 
-def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], pid_fd: int,
-          environment: Environment, *, keep_stderr: bool = True) -> Successor:
+def start(
+    argv: Sequence[str],
+    folder: str,
+    listeners: Sequence[socket.socket],
+    pid_fd: int,
+    environment: Environment,
+    *,
+    keep_stderr: bool = True,
+) -> Successor:
     """Start a successor: ``argv``, in ``folder``. Raises ``OSError``.
 
     Without ``keep_stderr`` (ours leads nowhere) its standard error is kept for
@@ -170,9 +177,11 @@ def start(argv: Sequence[str], folder: str, listeners: Sequence[socket.socket], 
     actions.append((os.POSIX_SPAWN_DUP2, number_writer, 1))
     try:
         shell = os.posix_spawn(
-            "/bin/sh", ["sh", "-c", _ORPHAN, "sh", _SCRIPT, folder, *argv],
-            {**environment, "LISTEN_FDS": str(len(listeners)),
-             _VARIABLE: f"{last - 1} {last}"}, file_actions=actions)
+            "/bin/sh",
+            ["sh", "-c", _ORPHAN, "sh", _SCRIPT, folder, *argv],
+            {**environment, "LISTEN_FDS": str(len(listeners)), _VARIABLE: f"{last - 1} {last}"},
+            file_actions=actions,
+        )
     except OSError:
         ready_reader.close()
         if stderr >= 0:
@@ -212,7 +221,7 @@ def follow(pid_file: PidFile, pid: int) -> int | None:
     while True:
         _await_end(pid)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)     # ours after all where we are a container's init
+            os.waitpid(pid, os.WNOHANG)  # ours after all where we are a container's init
         following = pid_file.read()
         if not pid_file.is_in_place():
             return None

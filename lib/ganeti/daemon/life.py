@@ -55,11 +55,29 @@ from ganeti.utils.text import describe_os_error
 EXIT_CONDITION_FAILED = 255
 #: Signals that stay as they are: faults of the program itself (their default leaves a core
 #: or a traceback), what cannot be caught, and job control, children and windows.
-_LEFT_ALONE = frozenset({
-    signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
-    signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP, signal.SIGXCPU, signal.SIGXFSZ,
-    signal.SIGPIPE, signal.SIGCHLD, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN,
-    signal.SIGTTOU, signal.SIGURG, signal.SIGWINCH})
+_LEFT_ALONE = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGABRT,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+        signal.SIGPIPE,
+        signal.SIGCHLD,
+        signal.SIGCONT,
+        signal.SIGTSTP,
+        signal.SIGTTIN,
+        signal.SIGTTOU,
+        signal.SIGURG,
+        signal.SIGWINCH,
+    }
+)
 
 
 Report = Callable[[str, int], None]
@@ -75,9 +93,14 @@ def run(daemon: Daemon, options: Options) -> int:
             daemon.check_role()
             daemon.prepare()
             with _pid_file(daemon, inherited):
-                log.setup(daemon.name, daemon.log_file, debug=options.debug,
-                          syslog=options.syslog, stderr=options.foreground,
-                          json_lines=options.log_format == "json")
+                log.setup(
+                    daemon.name,
+                    daemon.log_file,
+                    debug=options.debug,
+                    syslog=options.syslog,
+                    stderr=options.foreground,
+                    json_lines=options.log_format == "json",
+                )
                 assert daemon.pid is not None
                 give_files(daemon.user, daemon.group, [daemon.pid.fd])
                 return _live(daemon, report, options, inherited)
@@ -111,22 +134,30 @@ def check_role(daemon: Daemon) -> int:
     return constants.EXIT_SUCCESS
 
 
-def _reporter(daemon: Daemon, options: Options, inherited: handover.Inherited | None,
-              ) -> contextlib.AbstractContextManager[Report]:
+def _reporter(
+    daemon: Daemon,
+    options: Options,
+    inherited: handover.Inherited | None,
+) -> contextlib.AbstractContextManager[Report]:
     """How to tell whoever waits for it how the start went: predecessor, terminal or parent."""
     if inherited is not None:
         if not options.foreground:
             os.chdir("/")
         return contextlib.nullcontext(inherited.report)
-    return (contextlib.nullcontext(_report_here(daemon.name)) if options.foreground
-            else _detached(daemon.name))
+    return (
+        contextlib.nullcontext(_report_here(daemon.name))
+        if options.foreground
+        else _detached(daemon.name)
+    )
 
 
 def _report_here(name: str) -> Report:
     """Say how the start went on the terminal that we still have."""
+
     def report(text: str, exit_code: int) -> None:
         for line in text.splitlines():
             print(f"{name}: {line}", file=sys.stderr)
+
     return report
 
 
@@ -140,7 +171,7 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
             raise DaemonError(str(err) + daemon.beside) from None
     else:
         daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
-        daemon.pid.lock()           # ours already, as the open file is the predecessor's
+        daemon.pid.lock()  # ours already, as the open file is the predecessor's
     try:
         yield
     finally:
@@ -149,8 +180,9 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
         daemon.pid.close()
 
 
-def _live(daemon: Daemon, report: Report, options: Options,
-          inherited: handover.Inherited | None) -> int:
+def _live(
+    daemon: Daemon, report: Report, options: Options, inherited: handover.Inherited | None
+) -> int:
     assert daemon.pid is not None
     logging.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
     try:
@@ -169,12 +201,12 @@ def _live(daemon: Daemon, report: Report, options: Options,
     if inherited is not None:
         daemon.pid.write()
         if not options.foreground:
-            _to_null(2)             # the predecessor's file for the words of a failed start
+            _to_null(2)  # the predecessor's file for the words of a failed start
     # In the foreground the log is on the terminal as well.
     warnings = () if options.foreground else daemon.warnings
     report("\n".join(f"warning: {text}" for text in warnings), constants.EXIT_SUCCESS)
     if inherited is None:
-        sd_notify.ready()           # of a successor the predecessor tells
+        sd_notify.ready()  # of a successor the predecessor tells
     try:
         daemon.serve()
     except Exception:
@@ -197,8 +229,12 @@ def _stay(daemon: Daemon, options: Options, inherited: handover.Inherited | None
         sd_notify.barrier()
         logging.info("Process %d has handed over and ends", os.getpid())
         return constants.EXIT_SUCCESS
-    logging.info("Nothing is left to do here but to pass on signals to process %d, as "
-                 "process %d is the one that was started", daemon.successor, os.getpid())
+    logging.info(
+        "Nothing is left to do here but to pass on signals to process %d, as "
+        "process %d is the one that was started",
+        daemon.successor,
+        os.getpid(),
+    )
     crashed = handover.follow(daemon.pid, daemon.successor)
     if crashed is None:
         return constants.EXIT_SUCCESS
@@ -246,8 +282,11 @@ def _install_signals(daemon: Daemon) -> None:
             daemon.wake(daemon.hand_over)
 
     def on_other(number: int, _: object) -> None:
-        daemon.wake(lambda: logging.warning("Received %s, which means nothing to %s",
-                                            _signal_name(number), daemon.name))
+        daemon.wake(
+            lambda: logging.warning(
+                "Received %s, which means nothing to %s", _signal_name(number), daemon.name
+            )
+        )
 
     handlers = {signal.SIGTERM: on_stop, signal.SIGINT: on_stop, signal.SIGHUP: on_reload}
     if daemon.hand_over is not None:
@@ -261,7 +300,7 @@ def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"       # a real-time one between the first and the last
+        return f"signal {number}"  # a real-time one between the first and the last
 
 
 def _open_standard_descriptors() -> None:
@@ -292,6 +331,7 @@ def _detached(name: str) -> Iterator[Report]:
         with contextlib.suppress(OSError):
             os.write(writer, f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
         _close_terminal(writer)
+
     yield report
 
 
@@ -311,7 +351,7 @@ def _close_terminal(writer: int) -> None:
 
 def _to_null(*descriptors: int) -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:              # it is where the descriptor was closed
+        if stream is not None:  # it is where the descriptor was closed
             stream.flush()
     null = os.open(os.devnull, os.O_RDWR)
     for fd in descriptors:

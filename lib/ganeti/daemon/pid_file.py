@@ -36,9 +36,12 @@ class AlreadyRunning(PidFileError):
     """Another process holds the lock, or is the living daemon that the file names."""
 
     def __init__(self, pid: int | None, path: str, holder: int | None = None) -> None:
-        super().__init__(f"already running with pid {pid} ({path} is its pid file)" if pid else
-                         f"{path} is locked" + (f" by {procfs.describe(holder)}" if holder else
-                                                " by a process that is not known"))
+        super().__init__(
+            f"already running with pid {pid} ({path} is its pid file)"
+            if pid
+            else f"{path} is locked"
+            + (f" by {procfs.describe(holder)}" if holder else " by a process that is not known")
+        )
         self.pid = pid
 
 
@@ -73,7 +76,7 @@ class PidFile:
             except BaseException:
                 found.close()
                 raise
-            found.close()       # the one before us removed it between our open and our lock
+            found.close()  # the one before us removed it between our open and our lock
         raise PidFileError(f"{path} is being replaced all the time")
 
     @classmethod
@@ -83,18 +86,20 @@ class PidFile:
             fd = os.open(path, flags, MODE)
         except OSError as err:
             if err.errno == errno.ELOOP:
-                raise PidFileError(f"{path} is a symbolic link, which is not followed; "
-                                   f"remove it: rm {path}") from None
+                raise PidFileError(
+                    f"{path} is a symbolic link, which is not followed; remove it: rm {path}"
+                ) from None
             if err.errno == errno.ENOENT:
-                raise PidFileError(f"{os.path.dirname(path)} does not exist, where the pid file "
-                                   "should be") from None
+                raise PidFileError(
+                    f"{os.path.dirname(path)} does not exist, where the pid file should be"
+                ) from None
             if err.errno in (errno.EISDIR, errno.ENXIO):
                 raise PidFileError(f"{path} is no regular file") from None
             raise
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise PidFileError(f"{path} is no regular file")
-        with contextlib.suppress(OSError):      # it may belong to another user
+        with contextlib.suppress(OSError):  # it may belong to another user
             os.fchmod(fd, MODE)
         return cls(path, fd)
 
@@ -105,8 +110,9 @@ class PidFile:
         except BlockingIOError:
             pid = self.read()
             alive = pid is not None and procfs.name_of(pid) is not None
-            raise AlreadyRunning(pid if alive else None, self.path,
-                                 procfs.flock_holder(self.fd)) from None
+            raise AlreadyRunning(
+                pid if alive else None, self.path, procfs.flock_holder(self.fd)
+            ) from None
 
     def read(self) -> int | None:
         """The number in the file; None when it holds none."""

@@ -35,16 +35,20 @@ def make_directories(paths: pathutils.Paths) -> None:
     user = paths.user(pathutils.MASTERD_USER)
     if os.geteuid() == 0 and user:
         # The front may run on a machine that has no user of the master.
-        uid, gid = (-1 if found is None else found
-                    for found in (_uid(user), _gid(pathutils.DAEMONS_GROUP)))
+        uid, gid = (
+            -1 if found is None else found for found in (_uid(user), _gid(pathutils.DAEMONS_GROUP))
+        )
     for path, mode in run_directories(paths):
         io.make_directory(path, mode, uid, gid)
 
 
 # -- users and group ----------------------------------------------------------------
 
-def find_accounts(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP,
-                  ) -> tuple[tuple[int, ...], int] | None:
+
+def find_accounts(
+    users: Sequence[str],
+    group: str = pathutils.DAEMONS_GROUP,
+) -> tuple[tuple[int, ...], int] | None:
     """Return the uids of ``users`` and the gid of ``group``; None where root stays root.
 
     Raises ``DaemonError`` where only some of the daemons' users and their group exist.
@@ -62,17 +66,24 @@ def find_accounts(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP,
         lacking += [f"group {group}"] if gid is None else []
         raise DaemonError(
             f"this machine has the {_listed(there)}, but not the {_listed(lacking)}; as root: "
-            + commands_to_make(users, group))
+            + commands_to_make(users, group)
+        )
     return tuple(uid for user in users if (uid := uids[user]) is not None), gid
 
 
 def commands_to_make(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP) -> str:
     """Return the commands, in one line, that make what is missing of users and group."""
     commands = [f"groupadd --system {group}"] if _gid(group) is None else []
-    commands += [f"useradd --system --user-group --groups {group} {user}"
-                 for user in users if _uid(user) is None]
-    commands += [f"usermod --append --groups {group} {user}"
-                 for user in users if _uid(user) is not None and _gid(group) is None]
+    commands += [
+        f"useradd --system --user-group --groups {group} {user}"
+        for user in users
+        if _uid(user) is None
+    ]
+    commands += [
+        f"usermod --append --groups {group} {user}"
+        for user in users
+        if _uid(user) is not None and _gid(group) is None
+    ]
     return " && ".join(commands)
 
 
@@ -85,8 +96,10 @@ def stays_root(user: str) -> bool:
     if os.geteuid() != 0:
         return False
     # Where some of them exist ``become_user`` raises, so that nothing stays root by accident.
-    return not user or (_gid(pathutils.DAEMONS_GROUP) is None
-                        and all(_uid(name) is None for name in _all_of_them([user])))
+    return not user or (
+        _gid(pathutils.DAEMONS_GROUP) is None
+        and all(_uid(name) is None for name in _all_of_them([user]))
+    )
 
 
 def give_files(user: str, group: str, descriptors: Sequence[int]) -> None:
@@ -150,6 +163,7 @@ def _listed(words: Sequence[str]) -> str:
 
 # -- permissions --------------------------------------------------------------------
 
+
 def explain_permission(err: OSError, user: str) -> str:
     """Return the line for a daemon that must not use a file: which one, who it is, the cure.
 
@@ -176,8 +190,10 @@ def _owner_of(err: OSError) -> str:
         except OSError:
             path = os.path.dirname(path)
             continue
-        return (f" ({path} belongs to {_user_name(found.st_uid)}, mode "
-                f"{stat.S_IMODE(found.st_mode):04o})")
+        return (
+            f" ({path} belongs to {_user_name(found.st_uid)}, mode "
+            f"{stat.S_IMODE(found.st_mode):04o})"
+        )
     return ""
 
 

@@ -59,7 +59,7 @@ def barrier() -> None:
     finally:
         os.close(writer)
     poll = select.poll()
-    poll.register(reader, 0)                # the hang-up is always told
+    poll.register(reader, 0)  # the hang-up is always told
     poll.poll(BARRIER_TIMEOUT * 1000)
     os.close(reader)
 
@@ -79,5 +79,4 @@ def _send(text: str, *descriptors: int) -> None:
             sock.connect(address)
             socket.send_fds(sock, [text.encode("ascii")], list(descriptors))
     except OSError as err:
-        logging.warning("The service manager was not told %s: %s",
-                        text.partition("\n")[0], err)
+        logging.warning("The service manager was not told %s: %s", text.partition("\n")[0], err)

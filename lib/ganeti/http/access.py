@@ -28,8 +28,9 @@ def line(access: Access) -> str:
     A list that did not come to its end is marked.
     """
     request = access.request
-    asked = ("-" if request is None
-             else f"{request.method} {cut(request.target)} HTTP/{request.version}")
+    asked = (
+        "-" if request is None else f"{request.method} {cut(request.target)} HTTP/{request.version}"
+    )
     part = "" if access.response.whole else " (a part)"
     return f"{access.peer}:{access.port} {asked} {access.response.status}{part}"
 
@@ -40,11 +41,16 @@ def fields(access: Access) -> dict[str, Any]:
     alone, while ``request_id`` is the client's, if it sent one, and may come again."""
     request, response = access.request, access.response
     return {
-        "client": access.peer, "port": access.port, "user": response.user or None,
+        "client": access.peer,
+        "port": access.port,
+        "user": response.user or None,
         "method": None if request is None else request.method,
         "target": None if request is None else cut(request.target),
         "status": response.status,
         "bytes": 0 if request is not None and request.method == "HEAD" else response.size,
-        "whole": response.whole, "seconds": round(access.seconds, 6), "job": response.job_id,
+        "whole": response.whole,
+        "seconds": round(access.seconds, 6),
+        "job": response.job_id,
         "request_id": response.request_id or None,
-        "id": response.log_id or response.request_id or None}
+        "id": response.log_id or response.request_id or None,
+    }

@@ -73,7 +73,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
     rest = rest.strip(" ")
     try:
         data = binascii.a2b_base64(rest, strict_mode=True)
-    except ValueError:                  # binascii.Error is one
+    except ValueError:  # binascii.Error is one
         data = b""
     # Strict as it is, it takes padding too many.
     if not data or binascii.b2a_base64(data, newline=False) != rest.encode("latin-1"):
@@ -91,6 +91,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
 
 
 # -- the file -------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -136,8 +137,7 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], 
         try:
             entry, wrong = _parse_line(raw, vocabulary)
         except _BadLine as err:
-            complaints.append(f"line {number}{err}; {_who_is_out(raw, names, earlier)}; "
-                              f"{err.cure}")
+            complaints.append(f"line {number}{err}; {_who_is_out(raw, names, earlier)}; {err.cure}")
             entry, wrong = None, []
         for name in names:
             users.pop(name, None)
@@ -145,8 +145,9 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], 
             continue
         name = entry.user.name
         if earlier:
-            wrong.append(f"the user {name} is on line {earlier} too; this line counts, "
-                         "and that one does not")
+            wrong.append(
+                f"the user {name} is on line {earlier} too; this line counts, and that one does not"
+            )
         complaints += [f"line {number}: {text}" for text in wrong]
         users[name], places[name] = entry, number
     return users, complaints
@@ -162,7 +163,7 @@ def named_users(raw: bytes) -> list[str]:
     if not line or line.startswith("#"):
         return []
     word = line.split(None, 1)[0]
-    if word.isprintable():              # neither control characters nor surrogates
+    if word.isprintable():  # neither control characters nor surrogates
         return [word]
     visible = "".join(filter(str.isprintable, word))
     found = [word, visible, next(filter(None, CONTROL.split(word)), "")]
@@ -215,12 +216,16 @@ def _look_at_encoding(data: bytes) -> tuple[bytes, list[str]]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BrokenFile("line 1 is not UTF-8: the file is UTF-16; save it as UTF-8")
     if data.count(0) * 3 > len(data):
-        raise BrokenFile("it is no text, as it is NUL bytes for the most part: UTF-16 or UTF-32, "
-                         "which should be saved as UTF-8, or what a crash has left")
+        raise BrokenFile(
+            "it is no text, as it is NUL bytes for the most part: UTF-16 or UTF-32, "
+            "which should be saved as UTF-8, or what a crash has left"
+        )
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
-        complaints.append("the file begins with a byte order mark, which is skipped; save it "
-                          "without one, since Ganeti's own daemon takes it for part of a name")
+        complaints.append(
+            "the file begins with a byte order mark, which is skipped; save it "
+            "without one, since Ganeti's own daemon takes it for part of a name"
+        )
     if b"\r\n" in data:
         complaints.append("lines end with CR LF, as those of DOS do; the CR is ignored")
     return data, complaints
@@ -231,11 +236,14 @@ def _why_nobody_logs_in(name: str, password: Password) -> list[str]:
     cure = f"set a new password with: rapi-passwd {name}"
     found = []
     if ":" in name:
-        found.append(f"nobody can log in as {name}: a name that holds a colon cannot be sent "
-                     "(RFC 7617)")
+        found.append(
+            f"nobody can log in as {name}: a name that holds a colon cannot be sent (RFC 7617)"
+        )
     elif CONTROL.search(name) or not name.isprintable():
-        found.append(f"the user name {ascii(name)} contains characters that cannot be seen, so "
-                     "that hardly anybody can log in with it")
+        found.append(
+            f"the user name {ascii(name)} contains characters that cannot be seen, so "
+            "that hardly anybody can log in with it"
+        )
     trouble = password.never_matches()
     if trouble:
         found.append(f"nobody can log in as {name}: {trouble}; {cure}")
@@ -255,8 +263,9 @@ def _dangers(mode: int, users: Mapping[str, Entry]) -> list[str]:
     clear = sorted(name for name, entry in users.items() if entry.password.scheme == "cleartext")
     if clear:
         more = f" and {len(clear) - 5} more" if len(clear) > 5 else ""
-        found.append(f"passwords in clear text, of {', '.join(clear[:5])}{more}; "
-                     "rapi-passwd makes hashes")
+        found.append(
+            f"passwords in clear text, of {', '.join(clear[:5])}{more}; rapi-passwd makes hashes"
+        )
     return found
 
 
@@ -280,9 +289,13 @@ class UsersFile:
     full, so that its user has to wait until the file has settled.
     """
 
-    def __init__(self, paths: Sequence[str], vocabulary: Vocabulary = Vocabulary(),
-                 clock_ns: Callable[[], int] = time.time_ns,
-                 sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        vocabulary: Vocabulary = Vocabulary(),
+        clock_ns: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._paths = tuple(paths)
         #: How many of them are looked at now.
         self._candidates = len(self._paths)
@@ -332,14 +345,16 @@ class UsersFile:
             path = self._paths[0] if stamp is None else stamp[0]
             try:
                 self._take(stamp, asked=True)
-            except FileNotFoundError:       # gone since we looked; the next look will see it
+            except FileNotFoundError:  # gone since we looked; the next look will see it
                 self._settled = False
             except OSError as err:
-                raise BrokenFile(f"cannot read the users file {path}: {_reason(err)}; "
-                                 f"{_cure(path, err)}") from None
+                raise BrokenFile(
+                    f"cannot read the users file {path}: {_reason(err)}; {_cure(path, err)}"
+                ) from None
             except BrokenFile as err:
-                raise BrokenFile(f"the users file {path} is broken, and nobody could log in: "
-                                 f"{err}") from None
+                raise BrokenFile(
+                    f"the users file {path} is broken, and nobody could log in: {err}"
+                ) from None
             self._logged = self._complaints
             return list(self._complaints[1])
 
@@ -349,7 +364,7 @@ class UsersFile:
         None where it cannot be used, which is logged: the users stay as they were.
         """
         with self._mutex:
-            self._error = ""                # whoever asks for it hears of it again
+            self._error = ""  # whoever asks for it hears of it again
             self._candidates = len(self._paths)
             self._read(self._look(), asked=True)
             self._log_complaints()
@@ -359,17 +374,17 @@ class UsersFile:
         stamp = self._look()
         if stamp != self._stamp or not self._settled:
             self._read(stamp)
-        if self._settled:                   # else it may be half written
+        if self._settled:  # else it may be half written
             self._log_complaints()
 
     def _look(self) -> _Stamp:
-        for path in self._paths[:self._candidates]:
+        for path in self._paths[: self._candidates]:
             try:
                 return _stamp(path, os.stat(path))
             except FileNotFoundError:
                 continue
             except OSError:
-                return path, 0, 0, 0        # it is there, and reading it will say why not
+                return path, 0, 0, 0  # it is there, and reading it will say why not
         return None
 
     def _read(self, stamp: _Stamp, asked: bool = False) -> None:
@@ -379,7 +394,7 @@ class UsersFile:
             self._take(stamp, asked)
             self._error = ""
         except FileNotFoundError:
-            self._settled = False           # gone since we looked
+            self._settled = False  # gone since we looked
         except (OSError, BrokenFile) as err:
             reason = _reason(err) if isinstance(err, OSError) else str(err)
             self._complain(f"{path}: {reason}")
@@ -397,13 +412,14 @@ class UsersFile:
         path = stamp[0]
         data, found = _content(path)
         if _stamp(path, found) != stamp:
-            self._settled = False           # it was written to after we had looked
+            self._settled = False  # it was written to after we had looked
         users, complaints = parse_users(data, self._vocabulary)
         self._users = self._without_half_a_line(users, data, asked)
         self._decoys = _decoys(self._users.values())
         if not self._users:
-            complaints.append("there is no user in it, and nobody can log in; add one with: "
-                              "rapi-passwd NAME")
+            complaints.append(
+                "there is no user in it, and nobody can log in; add one with: rapi-passwd NAME"
+            )
         complaints += _dangers(found.st_mode, self._users)
         over = len(complaints) - MAX_COMPLAINTS
         more = [f"and {over} more"] if over > 0 else []
@@ -413,8 +429,9 @@ class UsersFile:
         self._complaints = stamp, texts
         self._candidates = self._paths.index(path) + 1
 
-    def _without_half_a_line(self, users: Mapping[str, Entry], data: bytes,
-                             asked: bool) -> Mapping[str, Entry]:
+    def _without_half_a_line(
+        self, users: Mapping[str, Entry], data: bytes, asked: bool
+    ) -> Mapping[str, Entry]:
         """The users without those of a last line that is perhaps half written."""
         last = data.rpartition(b"\n")[2]
         # A line that counted before gives nobody more than they had.
@@ -428,11 +445,13 @@ class UsersFile:
         """The complaint where no file counts."""
         first = self._paths[0]
         text = f"There is no users file ({first}), and nobody can log in; make one with: "
-        others = [path for path in self._paths[self._candidates:] if os.path.exists(path)]
+        others = [path for path in self._paths[self._candidates :] if os.path.exists(path)]
         if not others:
             return text + "rapi-passwd NAME"
-        return (f"{text}rapi-passwd --file {first} NAME; the users of {others[0]} would count "
-                "after a reload (SIGHUP) or restart")
+        return (
+            f"{text}rapi-passwd --file {first} NAME; the users of {others[0]} would count "
+            "after a reload (SIGHUP) or restart"
+        )
 
     def _note(self, stamp: _Stamp) -> None:
         """Remember the version that is read, and whether it may change unnoticed.
@@ -443,8 +462,9 @@ class UsersFile:
         now = self._clock_ns()
         if stamp != self._stamp:
             self._stamp, self._first_seen = stamp, now
-        self._settled = (stamp is None or now - stamp[1] > SETTLED_NS
-                         or abs(now - self._first_seen) > SETTLED_NS)
+        self._settled = (
+            stamp is None or now - stamp[1] > SETTLED_NS or abs(now - self._first_seen) > SETTLED_NS
+        )
 
     def _complain(self, text: str) -> None:
         if text != self._error:
@@ -469,8 +489,9 @@ def _content(path: str) -> tuple[bytes, os.stat_result]:
     try:
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "Is a directory" if stat.S_ISDIR(mode) else
-                          "Not a regular file", path)
+            raise OSError(
+                errno.EINVAL, "Is a directory" if stat.S_ISDIR(mode) else "Not a regular file", path
+            )
         with open(fd, "rb", closefd=False) as file:
             return file.read(), os.fstat(fd)
     finally:
@@ -489,7 +510,7 @@ def _cure(path: str, err: OSError) -> str:
     with contextlib.suppress(KeyError):
         user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     closed, folder = "", os.path.dirname(os.path.abspath(path))
-    while folder != "/":                # the outermost counts
+    while folder != "/":  # the outermost counts
         if not os.access(folder, os.X_OK, effective_ids=True):
             closed = folder
         folder = os.path.dirname(folder)

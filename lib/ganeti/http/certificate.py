@@ -65,8 +65,11 @@ class Certificate:
         if self.ends is None or days is None:
             return f"{names}, end unknown"
         until = f"{self.ends:%Y-%m-%d}"
-        return (f"{names}, ended on {until}" if self.ends < now
-                else f"{names}, valid until {until} ({_days(days)} left)")
+        return (
+            f"{names}, ended on {until}"
+            if self.ends < now
+            else f"{names}, valid until {until} ({_days(days)} left)"
+        )
 
     def warnings(self, hosts: Iterable[str], now: datetime.datetime) -> list[str]:
         """What clients will stumble over, soon or now. ``hosts``: what we are reached by."""
@@ -75,13 +78,17 @@ class Certificate:
         found = []
         days = self.days_left(now)
         if days is not None and days < SOON:
-            found.append(f"The certificate in {self.path} ends on {self.ends:%Y-%m-%d}, in "
-                         f"{_days(days)}; replace the file, then send SIGHUP")
+            found.append(
+                f"The certificate in {self.path} ends on {self.ends:%Y-%m-%d}, in "
+                f"{_days(days)}; replace the file, then send SIGHUP"
+            )
         hosts = sorted(set(hosts) - {""})
         if hosts and not any(map(self.covers, hosts)):
-            found.append(f"The certificate in {self.path} is for {', '.join(self.names[:_SHOWN])}"
-                         f", and not for {' or '.join(hosts)}: clients that verify it must use "
-                         "a name that it has")
+            found.append(
+                f"The certificate in {self.path} is for {', '.join(self.names[:_SHOWN])}"
+                f", and not for {' or '.join(hosts)}: clients that verify it must use "
+                "a name that it has"
+            )
         return found
 
 
@@ -93,11 +100,11 @@ def inspect(context: ssl.SSLContext, path: str) -> Certificate:
         problem = str(err.verify_message)
     except ssl.SSLError as err:
         return Certificate(path, problem=tls.handshake_problem(err))
-    except (OSError, ValueError):       # the file has gone; names that are not text
+    except (OSError, ValueError):  # the file has gone; names that are not text
         return Certificate(path)
     try:
         return _facts(path, _shown(context, path, check_time=False), problem)
-    except (OSError, ValueError):       # ssl.SSLError is an OSError
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
         return Certificate(path, problem=problem)
 
 
@@ -105,7 +112,7 @@ def _shown(context: ssl.SSLContext, path: str, *, check_time: bool) -> dict[str,
     """The certificate as a client sees it that trusts those in ``path``."""
     verifier = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     verifier.check_hostname = False
-    verifier.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN      # it need not be an authority
+    verifier.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority
     if not check_time:
         verifier.verify_flags |= _ANY_TIME
     verifier.load_verify_locations(path)
@@ -129,19 +136,30 @@ def _step(end: ssl.SSLObject) -> bool:
 
 
 def _facts(path: str, found: dict[str, Any], problem: str = "") -> Certificate:
-    alternative = tuple(_short_address(str(value)) if kind == "IP Address" else str(value)
-                        for kind, value in found.get("subjectAltName", ())
-                        if kind in ("DNS", "IP Address"))
-    common = tuple(str(value) for part in found.get("subject", ()) for kind, value in part
-                   if kind == "commonName")
+    alternative = tuple(
+        _short_address(str(value)) if kind == "IP Address" else str(value)
+        for kind, value in found.get("subjectAltName", ())
+        if kind in ("DNS", "IP Address")
+    )
+    common = tuple(
+        str(value)
+        for part in found.get("subject", ())
+        for kind, value in part
+        if kind == "commonName"
+    )
     return Certificate(path, alternative or common, _moment(found.get("notAfter")), problem)
 
 
 def _moment(text: str | None) -> datetime.datetime | None:
     """A certificate's time, ``Jan  5 09:34:43 2030 GMT``."""
     try:
-        return None if text is None else datetime.datetime.fromtimestamp(
-            ssl.cert_time_to_seconds(text), datetime.timezone.utc)
+        return (
+            None
+            if text is None
+            else datetime.datetime.fromtimestamp(
+                ssl.cert_time_to_seconds(text), datetime.timezone.utc
+            )
+        )
     except (ValueError, OverflowError):
         return None
 

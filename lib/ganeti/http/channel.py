@@ -34,8 +34,18 @@ NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 _PROTOCOLS = frozenset(name.encode("ascii") for name in tls.PROTOCOLS)
 
 #: How requests begin, in any case; a TLS record never does. OpenSSL judges the first five bytes.
-_HTTP = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELET", b"OPTIO", b"PATCH", b"CONNE", b"TRACE",
-         b"PRI *")
+_HTTP = (
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELET",
+    b"OPTIO",
+    b"PATCH",
+    b"CONNE",
+    b"TRACE",
+    b"PRI *",
+)
 
 _NOT_NOW = (BlockingIOError, InterruptedError)
 
@@ -58,9 +68,9 @@ class Channel:
         self.heard = False
         #: The client's first record, until all of it is here.
         self._first: bytes | None = b""
-        self._silent = 0                # bytes since there was data
-        self._left = b""                # what the socket did not take
-        self._taken = 0                 # bytes of data of which some may be in ``_left``
+        self._silent = 0  # bytes since there was data
+        self._left = b""  # what the socket did not take
+        self._taken = 0  # bytes of data of which some may be in ``_left``
 
     @property
     def pending(self) -> bool:
@@ -84,7 +94,7 @@ class Channel:
         try:
             data = self._run(lambda: self._tls.read(size))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""                  # also without a goodbye: HTTP knows its own ends
+            return b""  # also without a goodbye: HTTP knows its own ends
         self._silent = 0
         return data
 
@@ -101,7 +111,7 @@ class Channel:
     def say_goodbye(self) -> None:
         """Send close_notify, if the socket takes it."""
         for step in (self._tls.unwrap, self._push):
-            with contextlib.suppress(OSError):      # it would like to wait for the client's
+            with contextlib.suppress(OSError):  # it would like to wait for the client's
                 step()
 
     def _run(self, step: Callable[[], T]) -> T:
@@ -116,7 +126,7 @@ class Channel:
             raise
         except ssl.SSLError:
             with contextlib.suppress(OSError):
-                self._push()            # the alert that says why
+                self._push()  # the alert that says why
             raise
 
     def _fill(self) -> None:
@@ -154,7 +164,7 @@ class Channel:
         data = self._left + self._outgoing.read() if self._outgoing.pending else self._left
         while data:
             try:
-                data = data[self._sock.send(data):]
+                data = data[self._sock.send(data) :]
             except _NOT_NOW:
                 self._left = data
                 raise ssl.SSLWantWriteError from None

@@ -12,8 +12,11 @@ LEAST = 1400
 #: Of JSON like ours the fastest level leaves a tenth; higher ones take twice the time and more.
 LEVEL = 1
 
-_ITEM = re.compile(r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|"
-                   r"1(?:\.0{0,3})?))?", re.ASCII)
+_ITEM = re.compile(
+    r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|"
+    r"1(?:\.0{0,3})?))?",
+    re.ASCII,
+)
 
 
 def accepts_gzip(value: str | None) -> bool:
@@ -68,6 +71,7 @@ class Spool:
             for piece in pieces:
                 look(piece)
                 yield piece
+
         self._packed = deque(gzip_pieces(seen()))
 
     def packed(self) -> Iterator[bytes]:

@@ -73,13 +73,17 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
 #: The three forms that every recipient must read (RFC 9110, 5.6.7).
-_DATES = tuple(re.compile(form, re.ASCII) for form in (
-    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) "
-    rf"{_TIME} GMT",
-    rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-"
-    rf"(?P<year>[0-9]{{2}}) {_TIME} GMT",
-    rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} "
-    r"(?P<year>[0-9]{4})"))
+_DATES = tuple(
+    re.compile(form, re.ASCII)
+    for form in (
+        rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) "
+        rf"{_TIME} GMT",
+        rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-"
+        rf"(?P<year>[0-9]{{2}}) {_TIME} GMT",
+        rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} "
+        r"(?P<year>[0-9]{4})",
+    )
+)
 
 
 def parse_date(text: str, this_year: int | None = None) -> int | None:
@@ -99,8 +103,14 @@ def parse_date(text: str, this_year: int | None = None) -> int | None:
     try:
         # A leap second is the moment before.
         moment = datetime.datetime(
-            year, _MONTHS.index(found["month"]) + 1, int(found["day"]), int(found["hour"]),
-            int(found["minute"]), min(59, int(found["second"])), tzinfo=datetime.timezone.utc)
+            year,
+            _MONTHS.index(found["month"]) + 1,
+            int(found["day"]),
+            int(found["hour"]),
+            int(found["minute"]),
+            min(59, int(found["second"])),
+            tzinfo=datetime.timezone.utc,
+        )
     except ValueError:
         return None
     return int(moment.timestamp())
@@ -150,8 +160,10 @@ class Conditions:
         return ""
 
 
-NEVER_MATCHES = ("If-Match holds for * alone: each ETag of this server is weak (W/), which this "
-                 "header does not compare")
+NEVER_MATCHES = (
+    "If-Match holds for * alone: each ETag of this server is weak (W/), which this "
+    "header does not compare"
+)
 
 
 def read_match(headers: Headers) -> str | None:
@@ -166,8 +178,11 @@ def read_conditions(headers: Headers) -> Conditions:
     meant to prevent something.
     """
     since = headers.get("If-Unmodified-Since")
-    return Conditions(read_match(headers), _tags(headers, "If-None-Match"),
-                      None if since is None else parse_date(since))
+    return Conditions(
+        read_match(headers),
+        _tags(headers, "If-None-Match"),
+        None if since is None else parse_date(since),
+    )
 
 
 def _tags(headers: Headers, name: str) -> str | None:

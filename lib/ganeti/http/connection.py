@@ -95,8 +95,16 @@ class Connection:
     """One accepted, non-blocking socket; with a ``context`` it still has its handshake before
     it."""
 
-    def __init__(self, sock: socket.socket, peer: str, port: int, owner: Owner, *,
-                 max_body: BodyLimit, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        port: int,
+        owner: Owner,
+        *,
+        max_body: BodyLimit,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         self.peer = peer
         self.port = port
         #: Has this client ever proved who it is?
@@ -110,10 +118,10 @@ class Connection:
         self._loop = owner.loop
         self._reader = RequestReader(max_body=max_body, peer=peer, gone=self.gone)
         self._phase = Phase.IDLE
-        self._greeted = False               # the client has begun the handshake
-        self._ended = False                 # the client sends nothing more
-        self._last = False                  # close after the present answer
-        self._fresh = True                  # no request has come yet
+        self._greeted = False  # the client has begun the handshake
+        self._ended = False  # the client sends nothing more
+        self._last = False  # close after the present answer
+        self._fresh = True  # no request has come yet
         self._out = memoryview(b"")
         self._flow: Flow | None = None
         self._after: Callable[[], None] = self._answered
@@ -145,7 +153,7 @@ class Connection:
         if self._state is State.HANDSHAKE:
             self.close()
         elif self._state is State.READING and self._phase is Phase.IDLE:
-            self._guarded(self._receive_request)    # what came in this moment is still served
+            self._guarded(self._receive_request)  # what came in this moment is still served
             if self._state is State.READING and self._phase is Phase.IDLE:
                 self._say_goodbye()
                 self.close()
@@ -181,11 +189,15 @@ class Connection:
 
     def give_way(self) -> None:
         """Too much of bodies is here: refuse this one."""
-        self._guarded(lambda: self._refuse(ServiceUnavailable(
-            "Too much is being sent at the same time", retry_after=1)))
+        self._guarded(
+            lambda: self._refuse(
+                ServiceUnavailable("Too much is being sent at the same time", retry_after=1)
+            )
+        )
 
-    def answer(self, data: bytes, keep: bool, authenticated: bool,
-               flow: Flow | None = None) -> None:
+    def answer(
+        self, data: bytes, keep: bool, authenticated: bool, flow: Flow | None = None
+    ) -> None:
         """Send what the handler made of the request, and what ``flow`` has more; ``keep`` the
         connection afterwards."""
         if self._state is State.WORKING:
@@ -235,7 +247,7 @@ class Connection:
         """A socket that fails is closed; that concerns nobody else."""
         try:
             step()
-        except OSError as err:              # ssl.SSLError is one
+        except OSError as err:  # ssl.SSLError is one
             logging.debug("Connection of %s ends: %s", self.peer, err)
             if self._state is State.HANDSHAKE:
                 self._tell_failure(tls.handshake_problem(err))
@@ -275,8 +287,12 @@ class Connection:
             return
         except PlainHttp:
             self._channel = None
-            self._refuse(BadRequest("This port is for HTTPS, and this is plain HTTP; use a URL "
-                                    "that begins with https://"))
+            self._refuse(
+                BadRequest(
+                    "This port is for HTTPS, and this is plain HTTP; use a URL "
+                    "that begins with https://"
+                )
+            )
             return
         self._reader.certificate = self._channel.peer_name()
         self._state = State.READING
@@ -286,7 +302,7 @@ class Connection:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._await(READ)
         self._countdown.start(self._owner.deadlines.header)
-        self._receive_request()             # it may have come along with the handshake's end
+        self._receive_request()  # it may have come along with the handshake's end
 
     def _receive(self) -> bytes | None:
         """What is there: None for nothing yet, b'' for the end."""
@@ -359,7 +375,7 @@ class Connection:
         if early is None:
             self._send(CONTINUE, self._go_on_reading)
             return
-        self._last = True               # the body may come all the same
+        self._last = True  # the body may come all the same
         self._owner.bodies.leave(self)
         self._send(early, self._answered)
 
@@ -369,7 +385,7 @@ class Connection:
             limits = self._owner.deadlines
             if phase is Phase.BODY:
                 self._pace.begin()
-            elif not (self._fresh and phase is Phase.HEAD):     # that began with the connection
+            elif not (self._fresh and phase is Phase.HEAD):  # that began with the connection
                 self._countdown.start(limits.idle if phase is Phase.IDLE else limits.header)
 
     # -- out --------------------------------------------------------------------------

@@ -23,8 +23,10 @@ ANY = "*"
 #: Seconds that a browser may remember an answer about a request.
 MAX_AGE = 600
 #: Request headers that a page may set, and answer headers that it may read.
-REQUEST_HEADERS = ("Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-                   "If-Unmodified-Since, X-Request-Id")
+REQUEST_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "If-Unmodified-Since, X-Request-Id"
+)
 ANSWER_HEADERS = "ETag, Idempotency-Status, Link, Retry-After, X-Request-Id, X-Total-Count"
 
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
@@ -37,8 +39,9 @@ def _may_come_unasked(request: Request) -> bool:
     """Might a browser have sent it without a preflight (Fetch, "CORS-safelisted method" and
     "request-header")?"""
     media_type = request.headers.get("Content-Type") or ""
-    return (request.method == "POST"
-            and not media_type.strip().lower().startswith("application/json"))
+    return request.method == "POST" and not media_type.strip().lower().startswith(
+        "application/json"
+    )
 
 
 def is_origin(text: str) -> bool:
@@ -70,9 +73,11 @@ class Cors:
         lines = self._allowance(request.headers.get("Origin"))
         if not lines or "Access-Control-Request-Method" not in request.headers:
             return []
-        return [("Access-Control-Allow-Methods", ", ".join(methods)),
-                ("Access-Control-Allow-Headers", REQUEST_HEADERS),
-                ("Access-Control-Max-Age", str(MAX_AGE))]
+        return [
+            ("Access-Control-Allow-Methods", ", ".join(methods)),
+            ("Access-Control-Allow-Headers", REQUEST_HEADERS),
+            ("Access-Control-Max-Age", str(MAX_AGE)),
+        ]
 
     def is_foreign(self, request: Request) -> bool:
         """Would it change something for a page that may not?"""
@@ -88,6 +93,8 @@ class Cors:
         if origin is None:
             return []
         if origin in self._origins:
-            return [("Access-Control-Allow-Origin", origin),
-                    ("Access-Control-Allow-Credentials", "true")]
+            return [
+                ("Access-Control-Allow-Origin", origin),
+                ("Access-Control-Allow-Credentials", "true"),
+            ]
         return [("Access-Control-Allow-Origin", ANY)] if ANY in self._origins else []

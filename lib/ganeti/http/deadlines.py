@@ -79,8 +79,7 @@ class Countdown:
 class Pace:
     """A body is a total and a rate: neither an endless trickle nor a long silence."""
 
-    def __init__(self, countdown: Countdown, limits: Deadlines,
-                 clock: Callable[[], float]) -> None:
+    def __init__(self, countdown: Countdown, limits: Deadlines, clock: Callable[[], float]) -> None:
         self._countdown = countdown
         self._limits = limits
         self._clock = clock

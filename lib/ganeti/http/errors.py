@@ -22,8 +22,14 @@ class HttpError(Exception):
     title: ClassVar[str] = "Internal Server Error"
     standard: ClassVar[str] = "The server failed while it worked on the request"
 
-    def __init__(self, message: str | None = None, *, explain: str | None = None,
-                 detail: Any = None, headers: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        explain: str | None = None,
+        detail: Any = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.message = message or self.title
         self.explain = explain or self.standard
         self.detail = detail
@@ -46,8 +52,9 @@ class TemporaryRedirect(HttpError):
     standard = "Another server answers this at the moment; send it there"
 
     def __init__(self, location: str | None = None) -> None:
-        super().__init__(detail=location,
-                         headers=[] if location is None else [("Location", location)])
+        super().__init__(
+            detail=location, headers=[] if location is None else [("Location", location)]
+        )
 
 
 class BadRequest(HttpError):
@@ -160,8 +167,9 @@ class TooManyRequests(HttpError):
     title = "Too Many Requests"
     standard = "Too many requests were sent in a short time"
 
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None,
-                 detail: Any = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry_after: int | None = None, detail: Any = None
+    ) -> None:
         super().__init__(message, detail=detail, headers=_retry_after(retry_after))
         self.retry_after = retry_after
 
@@ -188,8 +196,9 @@ class NotImplementedMethod(HttpError):
     title = "Not Implemented"
     standard = "The server does not support this operation"
 
-    def __init__(self, message: str | None = None, *, allow: Sequence[str] | None = None,
-                 detail: Any = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, allow: Sequence[str] | None = None, detail: Any = None
+    ) -> None:
         headers = [] if allow is None else [("Allow", ", ".join(allow))]
         super().__init__(message, detail=detail, headers=headers)
 
@@ -209,8 +218,9 @@ class ServiceUnavailable(HttpError):
     title = "Service Unavailable"
     standard = "The server cannot do this at the moment"
 
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None,
-                 detail: Any = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry_after: int | None = None, detail: Any = None
+    ) -> None:
         super().__init__(message, detail=detail, headers=_retry_after(retry_after))
 
 

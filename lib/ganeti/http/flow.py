@@ -34,8 +34,17 @@ class Sink(Protocol):
 class Flow:
     """One body on its way. ``done`` is called once, in the end, from any thread."""
 
-    def __init__(self, sink: Sink, response: Response, pieces: Iterator[bytes], loop: Loop,
-                 pool: Pool, *, chunked: bool, done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        response: Response,
+        pieces: Iterator[bytes],
+        loop: Loop,
+        pool: Pool,
+        *,
+        chunked: bool,
+        done: Callable[[], None],
+    ) -> None:
         self._sink = sink
         self._response = response
         response.whole = False
@@ -57,15 +66,19 @@ class Flow:
 
     def _make(self) -> None:
         if self._done is None:
-            return                      # the client has left while we stood in line
+            return  # the client has left while we stood in line
         try:
             piece = next(self._pieces, None)
         except Exception as err:
-            known = isinstance(err, errors.Error)       # the master, say, went away
-            logging.log(logging.WARNING if known else logging.ERROR,
-                        "Request %s: the client gets a part of its list: %s: %s",
-                        self._response.log_id or self._response.request_id, type(err).__name__, err,
-                        exc_info=None if known else err)
+            known = isinstance(err, errors.Error)  # the master, say, went away
+            logging.log(
+                logging.WARNING if known else logging.ERROR,
+                "Request %s: the client gets a part of its list: %s: %s",
+                self._response.log_id or self._response.request_id,
+                type(err).__name__,
+                err,
+                exc_info=None if known else err,
+            )
             self._loop.call_threadsafe(self._sink.close)
             self.end()
             return

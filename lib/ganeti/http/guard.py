@@ -65,9 +65,14 @@ class _Failures:
 class Guard:
     """Finds the users of ``Authorization`` headers. Safe to use from several threads."""
 
-    def __init__(self, users: UsersFile, *, threads: int | None = None,
-                 clock: Callable[[], float] = time.monotonic,
-                 today: Callable[[], datetime.date] | None = None) -> None:
+    def __init__(
+        self,
+        users: UsersFile,
+        *,
+        threads: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], datetime.date] | None = None,
+    ) -> None:
         self._users = users
         self._clock = clock
         self._today = today or (lambda: datetime.datetime.now(datetime.timezone.utc).date())
@@ -135,10 +140,12 @@ class Guard:
                 raise denied(_WRONG)
             self._succeeded(source, name, mark)
             return entry.user
+
         if not decoys:
             return check()
-        found = self._line.add(check, suspicious=suspicious, address="" if here else source,
-                               name=name)
+        found = self._line.add(
+            check, suspicious=suspicious, address="" if here else source, name=name
+        )
         found.add_done_callback(lambda future: self._log_later(name, peer, future))
         return self._shared(mark, source, found)
 
@@ -150,10 +157,12 @@ class Guard:
 
     def _shared(self, mark: bytes, peer: str, found: Future[User]) -> Future[User]:
         """For who sends the same from there before it is known."""
+
         def forget(_: Future[User]) -> None:
             with self._mutex:
                 if self._checks.get((mark, peer)) is found:
                     del self._checks[mark, peer]
+
         with self._mutex:
             self._checks[mark, peer] = found
         found.add_done_callback(forget)
@@ -185,8 +194,12 @@ class Guard:
 
     def _mark(self, name: str, password: str, entry: Entry | None) -> bytes:
         """Of these credentials and this line of the file: another password makes another."""
-        parts = (name, password, "" if entry is None else entry.password.scheme,
-                 "" if entry is None else entry.password.text)
+        parts = (
+            name,
+            password,
+            "" if entry is None else entry.password.scheme,
+            "" if entry is None else entry.password.text,
+        )
         text = "\0".join(f"{len(part)}:{part}" for part in parts)
         return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), "sha256")
 
@@ -217,16 +230,21 @@ class Guard:
             found = [self._failures.get(key) for key in ((peer, self._digest(name)), (peer, b""))]
         pauses = [failures.until - now for failures in found if failures is not None]
         if pauses and max(pauses) > 0 and not here:
-            raise TooManyRequests("Too many wrong passwords from this address",
-                                  retry_after=int(max(pauses)) + 1)
-        return any(failures is not None and now - failures.last <= FORGIVEN * failures.count
-                   for failures in found)
+            raise TooManyRequests(
+                "Too many wrong passwords from this address", retry_after=int(max(pauses)) + 1
+            )
+        return any(
+            failures is not None and now - failures.last <= FORGIVEN * failures.count
+            for failures in found
+        )
 
     def _failed(self, peer: str, name: str) -> None:
         now = self._clock()
         with self._mutex:
-            for key, free in (((peer, self._digest(name)), FREE_TRIES),
-                              ((peer, b""), FREE_TRIES_OF_ADDRESS)):
+            for key, free in (
+                ((peer, self._digest(name)), FREE_TRIES),
+                ((peer, b""), FREE_TRIES_OF_ADDRESS),
+            ):
                 failures = self._failures.pop(key, None) or _Failures(last=now)
                 forgiven = (now - failures.last) / FORGIVEN
                 failures.count = max(0.0, failures.count - forgiven) + 1
@@ -266,7 +284,7 @@ def _check(name: str, password: str, entry: Entry | None, decoys: Sequence[Passw
 def _matches(stored: Password, name: str, password: str) -> bool:
     try:
         return stored.matches(name, password)
-    except ValueError as err:           # OpenSSL does not like the parameters after all
+    except ValueError as err:  # OpenSSL does not like the parameters after all
         logging.error("A {%s} password cannot be checked: %s", stored.scheme, err)
         return False
 

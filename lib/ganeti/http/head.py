@@ -35,8 +35,9 @@ MAX_HEADER = 16 * 1024
 MAX_LENGTH_DIGITS = 12
 
 #: Fields of which a second line could give the request a second meaning.
-_SINGLE = frozenset({"host", "content-length", "transfer-encoding", "content-type",
-                     "authorization", "expect"})
+_SINGLE = frozenset(
+    {"host", "content-length", "transfer-encoding", "content-type", "authorization", "expect"}
+)
 #: Fields that say where a message ends, whom it is for or from: too late in a trailer
 #: (RFC 9110, 6.5.1), and whoever merges trailers would heed them.
 NO_TRAILERS = _SINGLE | {"connection", "te", "trailer", "upgrade"}
@@ -44,8 +45,11 @@ NO_TRAILERS = _SINGLE | {"connection", "te", "trailer", "upgrade"}
 _VERSION = re.compile(r"HTTP/([0-9]\.[0-9])", re.ASCII)
 _TARGET = re.compile(r"[!-~]+", re.ASCII)
 _ABSOLUTE = re.compile(r"(https?)://([^/?]*)(.*)", re.ASCII | re.IGNORECASE)
-_HOST = re.compile(r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])"
-                   r"(?::([0-9]{0,5}))?", re.ASCII)
+_HOST = re.compile(
+    r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])"
+    r"(?::([0-9]{0,5}))?",
+    re.ASCII,
+)
 _MAX_PORT = 65535
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ENCODED_SLASH = re.compile(r"%2f", re.ASCII | re.IGNORECASE)
@@ -79,8 +83,7 @@ def has_bare_line_end(block: bytes | bytearray) -> bool:
     """Is there a CR without LF or a LF without CR (RFC 9112, 2.2)? A CR at the end may yet
     get its LF."""
     pairs = block.count(b"\r\n")
-    return (block.count(b"\n") != pairs
-            or block.count(b"\r") != pairs + block.endswith(b"\r"))
+    return block.count(b"\n") != pairs or block.count(b"\r") != pairs + block.endswith(b"\r")
 
 
 def parse_head(block: bytes) -> Head:
@@ -98,8 +101,18 @@ def parse_head(block: bytes) -> Head:
     path, query, host = _split_target(method, target, host)
     length = _body_length(headers, version)
     keep_alive = _keep_alive(headers, version) and (method != "HEAD" or sent == method)
-    return Head(method, target, path, query, version, headers, host, keep_alive, length,
-                _expects_continue(headers, version))
+    return Head(
+        method,
+        target,
+        path,
+        query,
+        version,
+        headers,
+        host,
+        keep_alive,
+        length,
+        _expects_continue(headers, version),
+    )
 
 
 def _request_line(line: str) -> tuple[str, str, str]:
@@ -182,7 +195,7 @@ def _split_target(method: str, target: str, host: str) -> tuple[str, str, str]:
     if not target.startswith("/"):
         target, host = _split_absolute(target, host)
         if not target and method == "OPTIONS":
-            return "*", "", host        # RFC 9112, 3.2.4: the server as a whole
+            return "*", "", host  # RFC 9112, 3.2.4: the server as a whole
         if not target.startswith("/"):
             target = "/" + target
     path, _, query = target.partition("?")
@@ -214,8 +227,7 @@ def decode_path(path: str) -> str:
     if _BAD_ESCAPE.search(path) is not None:
         raise errors.BadRequest("The URI holds a broken percent-encoding")
     try:
-        return "%2F".join(unquote(part, errors="strict")
-                          for part in _ENCODED_SLASH.split(path))
+        return "%2F".join(unquote(part, errors="strict") for part in _ENCODED_SLASH.split(path))
     except UnicodeDecodeError:
         raise errors.BadRequest("The path of the URI is not UTF-8") from None
 

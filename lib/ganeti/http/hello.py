@@ -28,7 +28,7 @@ class _Bytes:
         end = self._place + count
         if end > len(self._data):
             raise ValueError("the message ends too early")
-        found, self._place = self._data[self._place:end], end
+        found, self._place = self._data[self._place : end], end
         return found
 
     def number(self, size: int) -> int:
@@ -60,8 +60,8 @@ def offered_protocols(data: bytes) -> list[bytes] | None:
         if message.number(1) != _CLIENT_HELLO:
             return None
         hello = _Bytes(message.vector(3))
-        hello.take(2 + 32)              # version, random
-        for size in (1, 2, 1):          # session, suites, compression
+        hello.take(2 + 32)  # version, random
+        for size in (1, 2, 1):  # session, suites, compression
             hello.vector(size)
         extensions = _Bytes(hello.vector(2))
         while extensions:

@@ -42,8 +42,7 @@ class Line(Generic[T]):
         self._changed = threading.Condition()
         self._waiting: list[_Place[T]] = []
 
-    def add(self, work: Callable[[], T], *, suspicious: bool, address: str,
-            name: str) -> Future[T]:
+    def add(self, work: Callable[[], T], *, suspicious: bool, address: str, name: str) -> Future[T]:
         """Its result, or what it raises, or ``TooManyRequests``, which may come at once as well.
 
         ``address`` is '' for one who may speak for many.
@@ -72,8 +71,9 @@ class Line(Generic[T]):
     def _start(self) -> None:
         while len(self._threads) < self._size:
             number = len(self._threads)
-            self._threads.append(threading.Thread(target=self._run, name=f"hash-{number}",
-                                                  daemon=True))
+            self._threads.append(
+                threading.Thread(target=self._run, name=f"hash-{number}", daemon=True)
+            )
             self._threads[-1].start()
 
     def _run(self) -> None:
@@ -89,7 +89,7 @@ class Line(Generic[T]):
                 place.result.set_exception(err)
             else:
                 place.result.set_result(found)
-            del place                   # it holds a password
+            del place  # it holds a password
 
 
 def _rank(place: _Place[Any]) -> tuple[bool, int, int]:

@@ -53,9 +53,15 @@ class LogBudget:
     that is logged with the next line, or by ``summarize``. Safe to use from several threads.
     """
 
-    def __init__(self, subject: str, *, per_address: int = PER_ADDRESS,
-                 together: int | None = TOGETHER, clock: Callable[[], float] = time.monotonic,
-                 call_later: Callable[[float, Callable[[], None]], object] | None = None) -> None:
+    def __init__(
+        self,
+        subject: str,
+        *,
+        per_address: int = PER_ADDRESS,
+        together: int | None = TOGETHER,
+        clock: Callable[[], float] = time.monotonic,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
         self._subject = subject
         self._per_address = per_address
         self._together = None if together is None else _Bucket(together, together, clock())
@@ -67,16 +73,20 @@ class LogBudget:
         #: When the first of the suppressed lines came.
         self._since = 0.0
 
-    def log(self, level: int, peer: str, text: str, fields: Mapping[str, Any] | None = None,
-            ) -> None:
+    def log(
+        self,
+        level: int,
+        peer: str,
+        text: str,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write a line that a client at ``peer`` caused, or count it.
 
         ``fields`` are the members beside ``message`` where lines are JSON objects.
         """
         if self._is_allowed(peer):
             self.summarize()
-            logging.log(level, "%s", text,
-                        extra={"fields": {"message": text, **(fields or {})}})
+            logging.log(level, "%s", text, extra={"fields": {"message": text, **(fields or {})}})
 
     def _is_allowed(self, peer: str) -> bool:
         """Whether there is a token for a line; else it is counted."""
@@ -94,7 +104,7 @@ class LogBudget:
 
     def summarize(self) -> None:
         """Log how many lines were suppressed, if that began a period ago or longer."""
-        if not self._suppressed:                # without the mutex: the usual case costs nothing
+        if not self._suppressed:  # without the mutex: the usual case costs nothing
             return
         now = self._clock()
         with self._mutex:
@@ -102,13 +112,15 @@ class LogBudget:
                 return
             count, self._suppressed = self._suppressed, 0
             seconds = now - self._since
-        logging.warning("%d more lines about %s suppressed in the last %.0f s", count,
-                        self._subject, seconds)
+        logging.warning(
+            "%d more lines about %s suppressed in the last %.0f s", count, self._subject, seconds
+        )
 
     def _take(self, address: str, now: float) -> bool:
         """Take a token of the address and one of all; whether there were both."""
         bucket = self._addresses.pop(address, None) or _Bucket(
-            self._per_address, self._per_address, now)
+            self._per_address, self._per_address, now
+        )
         self._addresses[address] = bucket
         if len(self._addresses) > MAX_ADDRESSES:
             self._addresses.popitem(last=False)
@@ -127,5 +139,6 @@ def network(peer: str) -> str:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
         return peer
-    return peer if address.version == 4 else str(
-        ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return (
+        peer if address.version == 4 else str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    )

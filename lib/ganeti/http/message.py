@@ -15,15 +15,33 @@ from dataclasses import dataclass
 
 #: Reason phrases (RFC 9110, section 15) of the statuses that we send.
 REASONS = {
-    200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 304: "Not Modified",
+    200: "OK",
+    201: "Created",
+    202: "Accepted",
+    204: "No Content",
+    304: "Not Modified",
     307: "Temporary Redirect",
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    408: "Request Timeout", 409: "Conflict", 412: "Precondition Failed",
-    413: "Payload Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
-    417: "Expectation Failed", 422: "Unprocessable Content", 428: "Precondition Required",
-    429: "Too Many Requests", 431: "Request Header Fields Too Large",
-    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
-    503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    409: "Conflict",
+    412: "Precondition Failed",
+    413: "Payload Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    417: "Expectation Failed",
+    422: "Unprocessable Content",
+    428: "Precondition Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
 }
 
 #: Statuses whose answers have no body, and no Content-Length (RFC 9110, 8.6).
@@ -40,10 +58,15 @@ _BAD_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 
 #: Whatever a client sent and we quote: no browser may take it for something to run, to show
 #: in a frame, or to tell others about; and what it keeps it asks about before use.
-_FOR_BROWSERS = "\r\n".join((
-    "X-Content-Type-Options: nosniff", "X-Frame-Options: DENY", "Referrer-Policy: no-referrer",
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control: no-cache"))
+_FOR_BROWSERS = "\r\n".join(
+    (
+        "X-Content-Type-Options: nosniff",
+        "X-Frame-Options: DENY",
+        "Referrer-Policy: no-referrer",
+        "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+        "Cache-Control: no-cache",
+    )
+)
 
 
 class Headers:
@@ -172,8 +195,14 @@ class Response:
         return bool(self.user)
 
 
-def serialize(response: Response, request: Request | None = None, *, server: str = "",
-              date: str = "", close: bool = False) -> bytes:
+def serialize(
+    response: Response,
+    request: Request | None = None,
+    *,
+    server: str = "",
+    date: str = "",
+    close: bool = False,
+) -> bytes:
     """The bytes of an answer.
 
     ``request`` is None when it could not be read; the connection then ends, as it does with

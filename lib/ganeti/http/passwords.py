@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from ganeti.constants import HTTP_BASIC_REALM
 
 #: What new lines have: 32 MiB and some 80 ms.
-SCRYPT_N, SCRYPT_R, SCRYPT_P = 2 ** 15, 8, 1
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**15, 8, 1
 #: The most that a line may ask for: 256 MiB, ten times the default's time, ten million rounds.
 MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
 MAX_SCRYPT_WORK = 10 * SCRYPT_N * SCRYPT_R * SCRYPT_P
@@ -39,8 +39,10 @@ ITERATIONS = 600_000
 _SCHEME = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
 #: What htpasswd and crypt(3) write: an identifier, then parameters, salt and hash. The shortest
 #: is MD5's without a salt.
-_CRYPT = re.compile(r"\$(?:1|2[abxy]?|3|5|6|7|y|gy|sm3|md5|sha1|apr1|P|H|argon2(?:i|d|id)"
-                    r"|scrypt|bcrypt-sha256|pbkdf2[a-z0-9-]*)[$,][./A-Za-z0-9$=,+_-]{22,}")
+_CRYPT = re.compile(
+    r"\$(?:1|2[abxy]?|3|5|6|7|y|gy|sm3|md5|sha1|apr1|P|H|argon2(?:i|d|id)"
+    r"|scrypt|bcrypt-sha256|pbkdf2[a-z0-9-]*)[$,][./A-Za-z0-9$=,+_-]{22,}"
+)
 _HA1 = re.compile(r"[0-9a-fA-F]{32}")
 #: What RFC 7617 forbids in a name or password; we answer it with 401.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -124,8 +126,11 @@ def parse_password(stored: str) -> Password:
         raise BadPassword(f"salt or hash of a {{{scheme}}} password is not Base64") from None
     names = ("n", "r", "p") if scheme == "scrypt" else ("i",)
     numbers = _numbers(hashed[1], names)
-    if numbers is None or not (_scrypt_fits(*numbers) if scheme == "scrypt"
-                               else numbers[0] <= MAX_ITERATIONS) or not 16 <= len(digest) <= 128:
+    if (
+        numbers is None
+        or not (_scrypt_fits(*numbers) if scheme == "scrypt" else numbers[0] <= MAX_ITERATIONS)
+        or not 16 <= len(digest) <= 128
+    ):
         raise BadPassword(f"a {{{scheme}}} password has parameters that are not used")
     return Password(scheme, text, numbers, salt, digest)
 
@@ -138,22 +143,28 @@ def _numbers(text: str, names: tuple[str, ...]) -> tuple[int, ...] | None:
 
 
 def _scrypt_fits(n: int, r: int, p: int) -> bool:
-    return (n > 1 and n & (n - 1) == 0 and 128 * n * r <= MAX_SCRYPT_MEMORY
-            and n < 2 ** (16 * r)       # RFC 7914, section 2
-            and max(r, p) <= MAX_SCRYPT_FACTOR
-            and n * r * p <= MAX_SCRYPT_WORK)
+    return (
+        n > 1
+        and n & (n - 1) == 0
+        and 128 * n * r <= MAX_SCRYPT_MEMORY
+        and n < 2 ** (16 * r)  # RFC 7914, section 2
+        and max(r, p) <= MAX_SCRYPT_FACTOR
+        and n * r * p <= MAX_SCRYPT_WORK
+    )
 
 
 def _derive(stored: Password, password: bytes) -> bytes:
     length = len(stored.digest)
     if stored.scheme == "scrypt":
         n, r, p = stored.numbers
-        return hashlib.scrypt(password, salt=stored.salt, n=n, r=r, p=p, maxmem=_MEMORY,
-                              dklen=length)
+        return hashlib.scrypt(
+            password, salt=stored.salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=length
+        )
     return hashlib.pbkdf2_hmac("sha256", password, stored.salt, stored.numbers[0], length)
 
 
 # -- new ones -------------------------------------------------------------------------
+
 
 def ha1(name: str, password: str) -> str:
     """MD5 of name, realm and password, in hexadecimal: what ``{ha1}`` stores (RFC 7616)."""
@@ -166,8 +177,12 @@ def _new_ha1(name: str, password: str) -> str:
 
 
 def _new_scrypt(_: str, password: str) -> str:
-    return _new("scrypt", f"n={SCRYPT_N},r={SCRYPT_R},p={SCRYPT_P}", password,
-                (SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return _new(
+        "scrypt",
+        f"n={SCRYPT_N},r={SCRYPT_R},p={SCRYPT_P}",
+        password,
+        (SCRYPT_N, SCRYPT_R, SCRYPT_P),
+    )
 
 
 def _new_pbkdf2(_: str, password: str) -> str:
@@ -176,14 +191,19 @@ def _new_pbkdf2(_: str, password: str) -> str:
 
 def _new(scheme: str, parameters: str, password: str, numbers: tuple[int, ...]) -> str:
     blank = Password(scheme, "", numbers, os.urandom(16), bytes(32))
-    salt, digest = (base64.b64encode(part).decode("ascii")
-                    for part in (blank.salt, _derive(blank, _bytes(password))))
+    salt, digest = (
+        base64.b64encode(part).decode("ascii")
+        for part in (blank.salt, _derive(blank, _bytes(password)))
+    )
     return f"{{{scheme}}}{parameters}${salt}${digest}"
 
 
 #: Scheme -> the second word of a line, from name and password. The first is the best.
 SCHEMES: dict[str, Callable[[str, str], str]] = {
-    "scrypt": _new_scrypt, "pbkdf2-sha256": _new_pbkdf2, "ha1": _new_ha1}
+    "scrypt": _new_scrypt,
+    "pbkdf2-sha256": _new_pbkdf2,
+    "ha1": _new_ha1,
+}
 
 
 def _bytes(text: str) -> bytes:

@@ -27,9 +27,10 @@ class Pool:
     def submit(self, work: Work) -> None:
         """Have a thread call this; the first time always from one and the same thread."""
         if not self._threads:
-            self._threads = [threading.Thread(target=self._run, name=f"{self._name}-{number}",
-                                              daemon=True)
-                             for number in range(self._size)]
+            self._threads = [
+                threading.Thread(target=self._run, name=f"{self._name}-{number}", daemon=True)
+                for number in range(self._size)
+            ]
             for thread in self._threads:
                 thread.start()
         self._queue.put(work)
@@ -45,4 +46,4 @@ class Pool:
                 work()
             except Exception:
                 logging.exception("Work of the pool failed")
-            del work                    # it holds a request, which may be large
+            del work  # it holds a request, which may be large

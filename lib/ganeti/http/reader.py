@@ -37,8 +37,7 @@ MAX_TRAILER = 4 * 1024
 
 _NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _VALUE = rb"(?:" + _NAME + rb'|"[ !#-\[\]-~]*")'
-_CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE + rb")?)*)")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE + rb")?)*)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -65,15 +64,16 @@ class RequestReader:
     ``peer`` and ``gone`` become the requests'.
     """
 
-    def __init__(self, *, max_body: BodyLimit = ordinary, peer: str = "",
-                 gone: Callable[[], bool] = never) -> None:
+    def __init__(
+        self, *, max_body: BodyLimit = ordinary, peer: str = "", gone: Callable[[], bool] = never
+    ) -> None:
         self._max_body = max_body
         self._peer = peer
         self._gone = gone
         #: Whom the client's certificate names; known once hands were shaken.
         self.certificate = ""
         self._buffer = bytearray()
-        self._skipped = False           # an empty line before the request
+        self._skipped = False  # an empty line before the request
         self._head: head.Head | None = None
         self._last: tuple[bytes, head.Head] | None = None
         self._chunks: _Chunks | None = None
@@ -129,7 +129,7 @@ class RequestReader:
         self._gone = never
         self._buffer = bytearray()
         if self._error is not None:
-            self._error.__traceback__ = None    # its frames hold the reader
+            self._error.__traceback__ = None  # its frames hold the reader
 
     def take_continue(self) -> bool:
         """Does the client wait for a 100 (RFC 9110, 10.1.1)? True once for a request."""
@@ -155,9 +155,20 @@ class RequestReader:
         return self._request(found, body, found.keep_alive)
 
     def _request(self, found: head.Head, body: bytes, keep_alive: bool) -> Request:
-        return Request(found.method, found.target, found.path, found.query, found.version,
-                       found.headers, body, found.host, self._peer, self._gone, keep_alive,
-                       self.certificate)
+        return Request(
+            found.method,
+            found.target,
+            found.path,
+            found.query,
+            found.version,
+            found.headers,
+            body,
+            found.host,
+            self._peer,
+            self._gone,
+            keep_alive,
+            self.certificate,
+        )
 
     # -- the head ---------------------------------------------------------------------
 
@@ -180,10 +191,11 @@ class RequestReader:
                 raise errors.BadRequest("A line does not end with CR LF")
             if len(buffer) >= limit:
                 raise errors.HeaderFieldsTooLarge(
-                    f"The header is longer than {head.MAX_HEADER} bytes")
+                    f"The header is longer than {head.MAX_HEADER} bytes"
+                )
             return False
         self._head = self._parse_head(bytes(buffer[:end]))
-        del buffer[:end + 4]
+        del buffer[: end + 4]
         self._begin_body(self._head)
         return True
 
@@ -223,8 +235,8 @@ class _Chunks:
         self._max_body = max_body
         self._body = bytearray()
         self._count = 0
-        self._left = 0                  # bytes of the present chunk that are not here yet
-        self._data_end = False          # is the CRLF after a chunk's data due?
+        self._left = 0  # bytes of the present chunk that are not here yet
+        self._data_end = False  # is the CRLF after a chunk's data due?
         self._trailer = False
 
     @property
@@ -251,8 +263,8 @@ class _Chunks:
         return bytes(self._body) if self._read_trailer(buffer) else None
 
     def _take_data(self, buffer: bytearray) -> None:
-        part = buffer[:self._left]
-        del buffer[:len(part)]
+        part = buffer[: self._left]
+        del buffer[: len(part)]
         self._body += part
         self._left -= len(part)
         self._data_end = not self._left
@@ -263,12 +275,12 @@ class _Chunks:
             if len(buffer) >= MAX_CHUNK_LINE:
                 raise errors.BadRequest("The line before a chunk is too long")
             return False
-        line = _CHUNK_LINE.fullmatch(buffer, 0, end - 1) if buffer[end - 1:end] == b"\r" else None
+        line = _CHUNK_LINE.fullmatch(buffer, 0, end - 1) if buffer[end - 1 : end] == b"\r" else None
         if line is None or len(line[2]) > MAX_CHUNK_EXTENSION:
             raise errors.BadRequest("The line before a chunk is not its size")
         size = int(line[1], 16)
-        del line                        # it holds the buffer, which could not shrink
-        del buffer[:end + 1]
+        del line  # it holds the buffer, which could not shrink
+        del buffer[: end + 1]
         self._count += 1
         if self._count > MAX_CHUNKS:
             raise errors.BadRequest(f"The body comes in more than {MAX_CHUNKS} chunks")
@@ -295,7 +307,7 @@ class _Chunks:
         for name, _ in head.parse_fields(block.decode("latin-1").split("\r\n")):
             if name.lower() in head.NO_TRAILERS:
                 raise errors.BadRequest(f"Header {name} stands in the trailer")
-        del buffer[:end + 4]
+        del buffer[: end + 4]
         return True
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 _PEM = re.compile(rb"-----BEGIN X509 CRL-----\s(.*?)-----END X509 CRL-----", re.DOTALL)
 #: Tags of DER (X.690): what we look for.
-_INTEGER, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x17, 0x18, 0xa0
+_INTEGER, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x17, 0x18, 0xA0
 #: The attribute of a common name, as a name holds it.
 _COMMON_NAME = b"\x06\x03\x55\x04\x03"
 
@@ -59,7 +59,7 @@ def read(paths: Iterable[str]) -> list[Crl]:
                 try:
                     found.append(_parse(base64.b64decode(block)))
                 except ValueError:
-                    continue            # what OpenSSL makes of it, it says
+                    continue  # what OpenSSL makes of it, it says
     return found
 
 
@@ -75,17 +75,21 @@ def warnings(context: ssl.SSLContext, crls: Sequence[Crl], now: datetime.datetim
     for issuer, lists in by_issuer.items():
         problems = [crl.problem(now) for crl in lists]
         if all(problems):
-            found.append(f"The CRL of {_readable(issuer)} {problems[-1]}: every client with a "
-                         "certificate of that authority is refused until there is a current "
-                         "one; replace the file, then send SIGHUP")
+            found.append(
+                f"The CRL of {_readable(issuer)} {problems[-1]}: every client with a "
+                "certificate of that authority is refused until there is a current "
+                "one; replace the file, then send SIGHUP"
+            )
     for certificate in context.get_ca_certs(binary_form=True):
         try:
             subject = _subject(certificate)
         except (ValueError, IndexError):
             continue
         if subject not in by_issuer:
-            found.append(f"There is no CRL of {_readable(subject)}, while others have one: every "
-                         "client with a certificate of that authority is refused; add its CRL")
+            found.append(
+                f"There is no CRL of {_readable(subject)}, while others have one: every "
+                "client with a certificate of that authority is refused; add its CRL"
+            )
     return found
 
 
@@ -93,7 +97,7 @@ def _parse(der: bytes) -> Crl:
     """The first fields of a ``TBSCertList`` (RFC 5280, 5.1)."""
     inner = list(_children(_first(_first(memoryview(der)))))
     if inner and inner[0].tag == _INTEGER:
-        inner.pop(0)                    # the version
+        inner.pop(0)  # the version
     _, issuer, begins, *rest = inner
     has_end = bool(rest) and rest[0].tag in (_UTC_TIME, _GENERALIZED_TIME)
     return Crl(bytes(issuer.whole), _moment(begins), _moment(rest[0]) if has_end else None)
@@ -122,8 +126,8 @@ def _children(data: memoryview) -> Iterator[_Item]:
             raise ValueError("a value has no length")
         length, start = data[at + 1], at + 2
         if length & 0x80:
-            size = length & 0x7f
-            length, start = int.from_bytes(data[start:start + size], "big"), start + size
+            size = length & 0x7F
+            length, start = int.from_bytes(data[start : start + size], "big"), start + size
         end = start + length
         if start > len(data) or end > len(data):
             raise ValueError("a value is longer than what holds it")
@@ -146,5 +150,5 @@ def _readable(name: bytes) -> str:
         return "an authority without a common name"
     start = at + len(_COMMON_NAME)
     length = name[start + 1] if start + 1 < len(name) else 0
-    text = name[start + 2:start + 2 + length]
+    text = name[start + 2 : start + 2 + length]
     return f"'{text.decode('utf-8', errors='replace')}'"

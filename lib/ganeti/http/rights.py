@@ -60,13 +60,16 @@ class Rights:
         for taken, pattern in self.taken:
             if taken == right and (name is None or matches(pattern, name)):
                 return False
-        return right in self.whole or (name is not None and any(
-            given == right and matches(pattern, name) for given, pattern in self.given))
+        return right in self.whole or (
+            name is not None
+            and any(given == right and matches(pattern, name) for given, pattern in self.given)
+        )
 
     def ask_for_names(self, right: str) -> bool:
         """Does it depend on the object's name?"""
         return any(word == right for word, _ in self.taken) or (
-            right not in self.whole and any(word == right for word, _ in self.given))
+            right not in self.whole and any(word == right for word, _ in self.given)
+        )
 
     def may_allow(self, right: str) -> bool:
         """Is there any object that it may be done to?"""
@@ -109,9 +112,13 @@ def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]
         else:
             (removed if word[0] == "-" else whole).add(name)
     unsaid = all(word.startswith(_EXPIRES) for word in words)
-    return Rights(frozenset(whole - removed),
-                  frozenset(item for item in given if item[0] not in removed),
-                  frozenset(taken), unsaid, expires), complaints
+    return Rights(
+        frozenset(whole - removed),
+        frozenset(item for item in given if item[0] not in removed),
+        frozenset(taken),
+        unsaid,
+        expires,
+    ), complaints
 
 
 def _date(text: str, complaints: list[str]) -> datetime.date:

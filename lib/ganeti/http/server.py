@@ -108,9 +108,12 @@ class _Exchange:
 
 def error_response(error: HttpError, request_id: str) -> Response:
     """The JSON answer that a refusal is."""
-    return Response(error.code, serializer.dump_bytes(error.as_object()),
-                    [("Content-Type", "application/json"), *error.headers,
-                     ("X-Request-Id", request_id)], request_id=request_id)
+    return Response(
+        error.code,
+        serializer.dump_bytes(error.as_object()),
+        [("Content-Type", "application/json"), *error.headers, ("X-Request-Id", request_id)],
+        request_id=request_id,
+    )
 
 
 class Server:
@@ -124,16 +127,24 @@ class Server:
     closed in the end.
     """
 
-    def __init__(self, listeners: Sequence[socket.socket], handler: Handler, *,
-                 ssl_context: ssl.SSLContext | None = None, max_clients: int = 2000,
-                 workers: int = 16, deadlines: Deadlines = Deadlines(),
-                 server_name: str = "Ganeti-RAPI", loop: Loop | None = None,
-                 access_log: Callable[[Access], object] | None = None,
-                 max_body: BodyLimit = ordinary,
-                 foresee: Callable[[Request], Response | None] = lambda request: None,
-                 lane: Callable[[Request], Lane] = lambda request: Lane.ORDINARY,
-                 make_id: Callable[[], str] = lambda: secrets.token_hex(8),
-                 wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        handler: Handler,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        max_clients: int = 2000,
+        workers: int = 16,
+        deadlines: Deadlines = Deadlines(),
+        server_name: str = "Ganeti-RAPI",
+        loop: Loop | None = None,
+        access_log: Callable[[Access], object] | None = None,
+        max_body: BodyLimit = ordinary,
+        foresee: Callable[[Request], Response | None] = lambda request: None,
+        lane: Callable[[Request], Lane] = lambda request: Lane.ORDINARY,
+        make_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self.loop = loop or Loop()
         self.deadlines = deadlines
         self.draining = False
@@ -152,9 +163,11 @@ class Server:
         # Whoever connects can cause these lines, so that they are limited.
         self._handshake_lines = self._limited("failed handshakes")
         self._refusal_lines = self._limited("refused requests")
-        self._pools = {Lane.ORDINARY: Pool(workers, "http"),
-                       Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
-                       Lane.LONG: Pool(LONG_WORKERS, "long")}
+        self._pools = {
+            Lane.ORDINARY: Pool(workers, "http"),
+            Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
+            Lane.LONG: Pool(LONG_WORKERS, "long"),
+        }
         self._seats: Seats[Connection] = Seats(max_clients)
         self._handshakes: deque[Connection] = deque()
         self._accepting = True
@@ -198,8 +211,9 @@ class Server:
         """
         self.draining = True
         self._close_listeners()
-        self.loop.call_later(grace if self._seats.taken else 0.0,
-                             functools.partial(self._drain, patience))
+        self.loop.call_later(
+            grace if self._seats.taken else 0.0, functools.partial(self._drain, patience)
+        )
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
         """Show another certificate to clients that come from now on. Clients that have shown one
@@ -223,7 +237,7 @@ class Server:
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionError:
-                continue                    # it has left already
+                continue  # it has left already
             except OSError as err:
                 self._out_of_sockets(err)
                 return
@@ -241,8 +255,14 @@ class Server:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
-        connection = Connection(sock, peer.removeprefix("::ffff:"), port, self,
-                                max_body=self._max_body, context=self._ssl_context)
+        connection = Connection(
+            sock,
+            peer.removeprefix("::ffff:"),
+            port,
+            self,
+            max_body=self._max_body,
+            context=self._ssl_context,
+        )
         self._seats.take(connection)
 
     def _out_of_sockets(self, error: OSError) -> None:
@@ -274,7 +294,7 @@ class Server:
         self.draining = self.stopping = True
         if self._accepting:
             for listener in self._listeners:
-                self._accept(listener)      # they have connected: they are served
+                self._accept(listener)  # they have connected: they are served
         self._close_listeners()
         for connection in list(self._seats.taken):
             connection.drain()
@@ -285,8 +305,9 @@ class Server:
 
     def _shake_hands(self) -> None:
         """Some handshakes' turn; between two turns everybody else has one."""
-        batch = [self._handshakes.popleft()
-                 for _ in range(min(HANDSHAKE_BATCH, len(self._handshakes)))]
+        batch = [
+            self._handshakes.popleft() for _ in range(min(HANDSHAKE_BATCH, len(self._handshakes)))
+        ]
         if self._handshakes:
             self.loop.call_soon(self._shake_hands)
         for connection in batch:
@@ -319,8 +340,11 @@ class Server:
         """An answer to what is no request."""
         self._seats.works(connection)
         response = error_response(error, self._make_id())
-        self._tell(self._refusal_lines, connection, f"Refused a request from {connection.client}: "
-                   f"{error.code} {error.message}")
+        self._tell(
+            self._refusal_lines,
+            connection,
+            f"Refused a request from {connection.client}: {error.code} {error.message}",
+        )
         self._log(Access(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
 
@@ -338,13 +362,20 @@ class Server:
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
         """Log why, within what a client may cause."""
-        self._tell(self._handshake_lines, connection,
-                   f"TLS handshake with {connection.client} failed: {reason}")
+        self._tell(
+            self._handshake_lines,
+            connection,
+            f"TLS handshake with {connection.client} failed: {reason}",
+        )
 
     @staticmethod
     def _tell(budget: LogBudget, connection: Connection, text: str) -> None:
-        budget.log(logging.INFO, connection.peer, text,
-                   {"client": connection.peer, "port": connection.port})
+        budget.log(
+            logging.INFO,
+            connection.peer,
+            text,
+            {"client": connection.peer, "port": connection.port},
+        )
 
     def work(self, connection: Connection, request: Request) -> None:
         """Hand a request to the pool, or answer it."""
@@ -387,7 +418,7 @@ class Server:
         keep = request.keep_alive and not self.draining and not judged_again
         try:
             if response.stream is not None and request.version == "1.0":
-                keep = False            # only its end ends the body
+                keep = False  # only its end ends the body
             data = self._bytes(response, request, close=not keep)
         except Exception as err:
             response = self._failure(request, err)
@@ -395,10 +426,18 @@ class Server:
         if response.stream is not None and request.method != "HEAD":
             self._flow(exchange, response, data, keep)
             return
-        self.loop.call_threadsafe(functools.partial(connection.answer, data, keep,
-                                                    response.authenticated))
-        self._log(Access(connection.peer, connection.port, request, response,
-                         self.loop.clock() - exchange.began))
+        self.loop.call_threadsafe(
+            functools.partial(connection.answer, data, keep, response.authenticated)
+        )
+        self._log(
+            Access(
+                connection.peer,
+                connection.port,
+                request,
+                response,
+                self.loop.clock() - exchange.began,
+            )
+        )
 
     def _flow(self, exchange: _Exchange, response: Response, head: bytes, keep: bool) -> None:
         """Send the head, and the body as it is made."""
@@ -406,16 +445,37 @@ class Server:
         assert response.stream is not None
 
         def done() -> None:
-            self._log(Access(connection.peer, connection.port, request, response,
-                             self.loop.clock() - exchange.began))
-        flow = Flow(connection, response, response.stream, self.loop, self._pools[Lane.LONG],
-                    chunked=request.version == "1.1", done=done)
-        self.loop.call_threadsafe(functools.partial(
-            connection.answer, head, keep, response.authenticated, flow))
+            self._log(
+                Access(
+                    connection.peer,
+                    connection.port,
+                    request,
+                    response,
+                    self.loop.clock() - exchange.began,
+                )
+            )
+
+        flow = Flow(
+            connection,
+            response,
+            response.stream,
+            self.loop,
+            self._pools[Lane.LONG],
+            chunked=request.version == "1.1",
+            done=done,
+        )
+        self.loop.call_threadsafe(
+            functools.partial(connection.answer, head, keep, response.authenticated, flow)
+        )
 
     def _bytes(self, response: Response, request: Request | None, *, close: bool) -> bytes:
-        return serialize(response, request, server=self._server_name,
-                         date=http_date(int(self._wall_clock())), close=close)
+        return serialize(
+            response,
+            request,
+            server=self._server_name,
+            date=http_date(int(self._wall_clock())),
+            close=close,
+        )
 
     def _log(self, access: Access) -> None:
         if self._access_log is not None:
@@ -431,7 +491,8 @@ class Server:
             try:
                 return error_response(error, request_id)
             except (TypeError, ValueError):
-                pass                        # its detail is no JSON: our failure
-        logging.error("Request %s: %s %s failed", request_id, request.method, request.path,
-                      exc_info=error)
+                pass  # its detail is no JSON: our failure
+        logging.error(
+            "Request %s: %s %s failed", request_id, request.method, request.path, exc_info=error
+        )
         return error_response(InternalServerError(), request_id)

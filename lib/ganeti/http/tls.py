@@ -27,8 +27,11 @@ PROTOCOLS = ("http/1.1", "http/1.0")
 _VERIFY_ERROR = re.compile(r"error \d+ at \d+ depth lookup: ?(.*)")
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
 #: What OpenSSL's security level forbids, in OpenSSL's words and in ours.
-_WEAK = {"EE_KEY_TOO_SMALL": "its key is too short", "CA_KEY_TOO_SMALL": "a key is too short",
-         "CA_MD_TOO_WEAK": "it was signed with a digest that is broken"}
+_WEAK = {
+    "EE_KEY_TOO_SMALL": "its key is too short",
+    "CA_KEY_TOO_SMALL": "a key is too short",
+    "CA_MD_TOO_WEAK": "it was signed with a digest that is broken",
+}
 #: Why a handshake fails, in OpenSSL's words and in ours.
 _FAILED = {
     "WRONG_VERSION_NUMBER": "unknown protocol (not TLS)",
@@ -44,17 +47,30 @@ _FAILED = {
 #: OpenSSL's names of the alerts by which a client refuses.
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_ALERT_([A-Z0-9_]+)")
 #: Those that are about our certificate.
-_ABOUT_US = frozenset({"BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED",
-                       "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "UNSUPPORTED_CERTIFICATE"})
+_ABOUT_US = frozenset(
+    {
+        "BAD_CERTIFICATE",
+        "CERTIFICATE_EXPIRED",
+        "CERTIFICATE_REVOKED",
+        "CERTIFICATE_UNKNOWN",
+        "UNKNOWN_CA",
+        "UNSUPPORTED_CERTIFICATE",
+    }
+)
 
 
 class TlsError(Exception):
     """Certificate or key cannot be used; the text says which file, and why."""
 
 
-def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = None,
-                     client_ca: str | None = None,
-                     client_crl: str | None = None) -> ssl.SSLContext:
+def make_ssl_context(
+    cert: str,
+    key: str | None = None,
+    *,
+    chain: str | None = None,
+    client_ca: str | None = None,
+    client_crl: str | None = None,
+) -> ssl.SSLContext:
     """A server's context from PEM files; ``key`` defaults to the certificate's own file.
 
     The certificate's file may hold the certificates that lead to its authority, too, or
@@ -63,15 +79,24 @@ def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = N
     file or in ``client_crl``. Raises ``TlsError``.
     """
     key = key or cert
-    for path, what in ((cert, "certificate"), (key, "key"), (chain, "chain"),
-                       (client_ca, "clients' authority"), (client_crl, "clients' CRL")):
+    for path, what in (
+        (cert, "certificate"),
+        (key, "key"),
+        (chain, "chain"),
+        (client_ca, "clients' authority"),
+        (client_crl, "clients' CRL"),
+    ):
         if path is not None:
             _check_readable(path, what)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
-    context.options |= (ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
-                        | ssl.OP_CIPHER_SERVER_PREFERENCE)
+    context.options |= (
+        ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_COMPRESSION
+        | ssl.OP_NO_TICKET
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
+    )
     context.num_tickets = 0
     context.set_alpn_protocols(PROTOCOLS)
     try:
@@ -79,8 +104,9 @@ def make_ssl_context(cert: str, key: str | None = None, *, chain: str | None = N
         if chain is not None:
             _load_with_chain(context, cert, key, chain)
     except _Encrypted:
-        raise TlsError(f"The key in {key} is encrypted; a daemon cannot be asked for its "
-                       "password") from None
+        raise TlsError(
+            f"The key in {key} is encrypted; a daemon cannot be asked for its password"
+        ) from None
     except ssl.SSLError as err:
         raise TlsError(_explain(cert, key, err)) from None
     except OSError as err:
@@ -114,8 +140,10 @@ def _ask_clients(context: ssl.SSLContext, client_ca: str, client_crl: str | None
         _load_trusted(context, client_crl, "CRL", " (openssl crl -inform DER makes it of another)")
         after = context.cert_store_stats()
         if after["x509"] > before["x509"]:
-            raise TlsError(f"{client_crl} holds certificates, which --ssl-client-crl must not "
-                           "add: authorities belong into the file of --ssl-client-ca")
+            raise TlsError(
+                f"{client_crl} holds certificates, which --ssl-client-crl must not "
+                "add: authorities belong into the file of --ssl-client-ca"
+            )
     if context.cert_store_stats()["crl"]:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -125,8 +153,7 @@ def _load_trusted(context: ssl.SSLContext, path: str, what: str, cure: str = "")
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as err:
-        raise TlsError(f"{path} holds no {what} as PEM text{cure} ({err.reason or err})"
-                       ) from None
+        raise TlsError(f"{path} holds no {what} as PEM text{cure} ({err.reason or err})") from None
     except OSError as err:
         raise TlsError(f"Cannot read {path}: {describe_os_error(err)}") from None
 
@@ -136,9 +163,14 @@ def verify(cert: str, trusted: str) -> str:
     does, or where that program is missing. A certificate that trusts itself is only asked
     whether it is valid at this time."""
     try:
-        done = subprocess.run(["openssl", "verify", "-partial_chain", "-trusted", trusted, cert],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=10, check=False)
+        done = subprocess.run(
+            ["openssl", "verify", "-partial_chain", "-trusted", trusted, cert],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     found = _VERIFY_ERROR.search(done.stderr + done.stdout)
@@ -171,7 +203,7 @@ def is_exposed(key: str) -> bool:
     try:
         return bool(os.stat(key).st_mode & stat.S_IROTH)
     except OSError:
-        return False                    # gone since it was loaded
+        return False  # gone since it was loaded
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
@@ -218,8 +250,10 @@ def _explain(cert: str, key: str, err: ssl.SSLError) -> str:
     if err.reason == "KEY_VALUES_MISMATCH":
         return f"The key in {key} does not belong to the certificate in {cert}"
     if err.reason in _WEAK:
-        return (f"The certificate in {cert} is too weak for OpenSSL here: {_WEAK[err.reason]} "
-                f"({err.reason})")
+        return (
+            f"The certificate in {cert} is too weak for OpenSSL here: {_WEAK[err.reason]} "
+            f"({err.reason})"
+        )
     if cert == key:
         return f"{cert} does not hold a certificate and its key as PEM text"
     return f"{cert} or {key} is not PEM text with a certificate or a key ({err.reason or err})"

@@ -42,16 +42,17 @@ class FakeHypervisor(Hypervisor):
     def guest(self, name: str) -> Guest | None:
         """One guest, or None."""
         try:
-            with open(pathutils.inside(self.directory, name), encoding="ascii",
-                      errors="replace") as file:
+            with open(
+                pathutils.inside(self.directory, name), encoding="ascii", errors="replace"
+            ) as file:
                 words = file.read(200).split()
         except FileNotFoundError:
             return None
         except OSError as err:
             raise errors.HypervisorError(
-                f"Cannot read the state of {name}: {err.strerror}") from None
-        memory, vcpus = (int(word) if word.isdecimal() else 0
-                         for word in (words + ["0"] * 3)[1:3])
+                f"Cannot read the state of {name}: {err.strerror}"
+            ) from None
+        memory, vcpus = (int(word) if word.isdecimal() else 0 for word in (words + ["0"] * 3)[1:3])
         return Guest(name, memory, vcpus or 1)
 
     def start(self, start: Start) -> None:
@@ -84,11 +85,15 @@ class FakeHypervisor(Hypervisor):
     def _write(self, guest: Guest) -> None:
         try:
             io.make_directory(self.directory, 0o750)
-            io.write_file(pathutils.inside(self.directory, guest.name),
-                          f"0\n{guest.memory}\n{guest.vcpus}\n", durable=False)
+            io.write_file(
+                pathutils.inside(self.directory, guest.name),
+                f"0\n{guest.memory}\n{guest.vcpus}\n",
+                durable=False,
+            )
         except OSError as err:
-            raise errors.HypervisorError(f"Cannot write the state of {guest.name}: "
-                                         f"{describe_os_error(err)}") from None
+            raise errors.HypervisorError(
+                f"Cannot write the state of {guest.name}: {describe_os_error(err)}"
+            ) from None
 
     def _read(self, names: list[str]) -> dict[str, Guest]:
         if not names:
@@ -101,14 +106,13 @@ class FakeHypervisor(Hypervisor):
                 # Files that are being put in place begin with a dot, which no name does.
                 if old is None and not ht.is_host_name(name):
                     continue
-                with contextlib.suppress(FileNotFoundError):        # died just now
+                with contextlib.suppress(FileNotFoundError):  # died just now
                     found = os.stat(name, dir_fd=directory)
                     if not stat.S_ISREG(found.st_mode):
                         continue
                     if old is None or old[:2] != (found.st_ino, found.st_mtime_ns):
                         guest = self.guest(name)
-                        old = None if guest is None else (
-                            found.st_ino, found.st_mtime_ns, guest)
+                        old = None if guest is None else (found.st_ino, found.st_mtime_ns, guest)
                     if old is not None:
                         seen[name] = old
         finally:

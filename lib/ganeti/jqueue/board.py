@@ -73,6 +73,7 @@ class Board:
                     watchers.remove(watcher)
                 if not watchers:
                     self._watchers.pop(job_id, None)
+
         return unwatch
 
     def changed(self, job_id: int) -> None:

@@ -39,8 +39,7 @@ class Burial:
         try:
             self._store.write(self._replace).result()
         except StoreUnavailable as err:
-            logging.error("The ends of %d jobs have to wait for the disk: %s",
-                          len(self._jobs), err)
+            logging.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
         else:
             self._stored()
 
@@ -48,8 +47,12 @@ class Burial:
         """Try until the disk takes them; false if ``stop`` came first."""
         if self._jobs:
             try:
-                ending.commit(self._store, self._replace, stop,
-                              title=f"Jobs of the previous master ({len(self._jobs)})")
+                ending.commit(
+                    self._store,
+                    self._replace,
+                    stop,
+                    title=f"Jobs of the previous master ({len(self._jobs)})",
+                )
             except StoreUnavailable:
                 return False
             self._stored()

@@ -27,7 +27,7 @@ def since_boot() -> float:
 class Moment(NamedTuple):
     """Now, as it is stored."""
 
-    seconds: float                          # since the epoch
+    seconds: float  # since the epoch
     served: int = 0
 
     @property
@@ -39,8 +39,12 @@ class Moment(NamedTuple):
 class Clocks:
     """See above; ``base`` is what ``served`` had come to before this master."""
 
-    def __init__(self, wall: Callable[[], float] = time.time,
-                 monotonic: Callable[[], float] = since_boot, base: int = 0) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = since_boot,
+        base: int = 0,
+    ) -> None:
         self.wall = wall
         self.monotonic = monotonic
         self._base = base

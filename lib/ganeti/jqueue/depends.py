@@ -52,10 +52,10 @@ class Dependents:
                 with self._store.read() as connection:
                     status = records.status(connection, number)
                 if status is not None and status not in JOB_FINAL:
-                    return False                    # stored just now, on the board in a moment
+                    return False  # stored just now, on the board in a moment
                 with self._mutex:
                     if not entry.is_in(Phase.PARKED):
-                        return False                # woken, or canceled
+                        return False  # woken, or canceled
                     self.leave(entry)
             verdict = judge(number, status, statuses)
             if verdict is not None:
@@ -107,8 +107,10 @@ def judge(number: int, status: JobStatus | None, wanted: Sequence[str]) -> Verdi
     if not wanted or status in wanted:
         return None
     words = ", ".join(repr(str(word)) for word in wanted)
-    return _error(f"Dependency job {number} finished with status {str(status)!r}, "
-                  f"not one of {words} as required")
+    return _error(
+        f"Dependency job {number} finished with status {str(status)!r}, "
+        f"not one of {words} as required"
+    )
 
 
 def _error(text: str) -> Verdict:

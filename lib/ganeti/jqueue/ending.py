@@ -20,7 +20,6 @@ from ganeti.opcodes import OpCode
 from ganeti.store import Store, StoreUnavailable
 from ganeti.utils.redaction import redact
 
-
 #: Seconds between tries to store something on a disk that refuses.
 STORE_RETRY = 1.0
 #: Characters of an error's words that the log shows at most.
@@ -29,8 +28,9 @@ REASON_SHOWN = 500
 T = TypeVar("T")
 
 
-def commit(store: Store, change: Callable[[sqlite3.Connection], T], stop: threading.Event, *,
-           title: str) -> T:
+def commit(
+    store: Store, change: Callable[[sqlite3.Connection], T], stop: threading.Event, *, title: str
+) -> T:
     """Store what must be stored and return what ``change`` returns.
 
     A disk that refuses is tried again each second until it takes the change, or until ``stop``;
@@ -63,24 +63,34 @@ def adopt(job: Job, draft: Job, first: int) -> None:
     """Show what was stored."""
     job.start_ts, job.end_ts, job.end_served = draft.start_ts, draft.end_ts, draft.end_served
     for shown, op in zip(job.ops[first:], draft.ops[first:]):
-        op.priority = shown.priority        # it may have been changed meanwhile
+        op.priority = shown.priority  # it may have been changed meanwhile
     job.ops[first:] = draft.ops[first:]
 
 
-def store_end(store: Store, board: Board, job: Job, index: int, outcome: Done | Failed,
-              clocks: Clocks, stop: threading.Event) -> tuple[Job, list[Job]]:
+def store_end(
+    store: Store,
+    board: Board,
+    job: Job,
+    index: int,
+    outcome: Done | Failed,
+    clocks: Clocks,
+    stop: threading.Event,
+) -> tuple[Job, list[Job]]:
     """Store how an opcode ended, with its effect; (the job as stored, jobs that follow).
 
     A success whose effect is refused becomes the failure that it then is.
     """
+
     def draft() -> Job:
         with board.mutex:
             return draft_of(job, index)
+
     if isinstance(outcome, Done):
         ended = draft()
         try:
-            children = commit(store, store_success(ended, index, outcome, clocks.now()), stop,
-                              title=job.title)
+            children = commit(
+                store, store_success(ended, index, outcome, clocks.now()), stop, title=job.title
+            )
         except Exception as err:
             outcome.undo()
             if isinstance(err, StoreUnavailable):
@@ -91,13 +101,18 @@ def store_end(store: Store, board: Board, job: Job, index: int, outcome: Done | 
             return ended, children
     ended = draft()
     mark_failure(ended, index, outcome, clocks.now())
-    commit(store, lambda connection: journal.save(
-        connection, ended, range(index, len(ended.ops))), stop, title=job.title)
+    commit(
+        store,
+        lambda connection: journal.save(connection, ended, range(index, len(ended.ops))),
+        stop,
+        title=job.title,
+    )
     return ended, []
 
 
-def store_success(draft: Job, index: int, outcome: Done,
-                  now: Moment) -> Callable[[sqlite3.Connection], list[Job]]:
+def store_success(
+    draft: Job, index: int, outcome: Done, now: Moment
+) -> Callable[[sqlite3.Connection], list[Job]]:
     """The change that stores a success with its effect; makes the jobs that follow."""
     op = draft.ops[index]
     op.move(JobStatus.SUCCESS)
@@ -110,12 +125,15 @@ def store_success(draft: Job, index: int, outcome: Done,
     def change(connection: sqlite3.Connection) -> list[Job]:
         if outcome.change is not None:
             outcome.change(connection)
-        children = [journal.insert(connection, ops, draft.context_for_children(), now)
-                    for ops in outcome.jobs]
+        children = [
+            journal.insert(connection, ops, draft.context_for_children(), now)
+            for ops in outcome.jobs
+        ]
         if children:
             op.result = {**outcome.value, "jobs": [[True, job.id] for job in children]}
         journal.save(connection, draft, [index])
         return children
+
     return change
 
 
@@ -124,8 +142,7 @@ def settle(outcome: Done, job_id: int) -> None:
     try:
         outcome.settle()
     except Exception:
-        logging.exception("Job %d: what it changed is stored, but not all of it is shown",
-                          job_id)
+        logging.exception("Job %d: what it changed is stored, but not all of it is shown", job_id)
 
 
 def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
@@ -158,13 +175,15 @@ def _reason(job: Job) -> str:
 
     Secret parameters in them are hidden, and a long text is cut.
     """
-    failed = next((index for index, op in enumerate(job.ops)
-                   if op.status is JobStatus.ERROR), None)
+    failed = next((index for index, op in enumerate(job.ops) if op.status is JobStatus.ERROR), None)
     if failed is None:
         return ""
     op = job.ops[failed]
-    text = f"{op.result[0]}: {errors.decode(op.result)}" if errors.is_encoded(
-        op.result) else str(op.result)
+    text = (
+        f"{op.result[0]}: {errors.decode(op.result)}"
+        if errors.is_encoded(op.result)
+        else str(op.result)
+    )
     text = redact(text, _secrets(op.op))
     place = f" opcode {failed + 1} of {len(job.ops)}," if len(job.ops) > 1 else ""
     return f":{place} {cut(text, REASON_SHOWN)}"

@@ -35,9 +35,9 @@ class Gate:
     def __init__(self, rules: Iterable[Rule], wake: Callable[[Entry], None]) -> None:
         self._wake = wake
         self._rules = sorted(rules, key=lambda rule: rule.order)
-        self._inside: dict[str, set[int]] = {}      # name of a limit -> who has a place
-        self._places: dict[int, list[str]] = {}     # and the other way round
-        self._lines: dict[str, Line] = {}           # name of a limit -> who is held
+        self._inside: dict[str, set[int]] = {}  # name of a limit -> who has a place
+        self._places: dict[int, list[str]] = {}  # and the other way round
+        self._lines: dict[str, Line] = {}  # name of a limit -> who is held
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -59,7 +59,7 @@ class Gate:
         if rule is not None and rule.action == jobrules.PAUSE:
             entry.held_by = rule.uuid
             return False
-        self._leave(job)                            # it was admitted once, and did not begin
+        self._leave(job)  # it was admitted once, and did not begin
         limits = self._limits(job, rule)
         full = next((name for name in limits if self._is_full(name, limits[name])), None)
         if full is None:
@@ -134,7 +134,7 @@ class Gate:
                 continue
             entry = line.pop()
             while entry is not None and entry.held_by != name:
-                entry = line.pop()                  # was woken, and is held by another now
+                entry = line.pop()  # was woken, and is held by another now
             if entry is None:
                 del self._lines[name]
             else:

@@ -64,15 +64,21 @@ class Submission:
         if self.error is not None:
             self.answer.set_exception(self.error)
         else:
-            self.answer.set_result(self.shape(
-                self.known or Accepted([job.id for job in self.made])))
+            self.answer.set_result(
+                self.shape(self.known or Accepted([job.id for job in self.made]))
+            )
 
 
 class Intake:
     """Takes submissions; ``take_on`` gets the jobs that were accepted, under ``mutex``."""
 
-    def __init__(self, store: Store, clocks: Clocks, mutex: threading.RLock,
-                 take_on: Callable[[Sequence[Job]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clocks: Clocks,
+        mutex: threading.RLock,
+        take_on: Callable[[Sequence[Job]], None],
+    ) -> None:
         self._store = store
         self._clocks = clocks
         self._board_mutex = mutex
@@ -120,8 +126,12 @@ class Intake:
                 one.error = err
         journal.insert_all(connection, made)
 
-    def _before(self, connection: sqlite3.Connection, one: Submission,
-                names: dict[tuple[str, str], Submission]) -> Accepted | None:
+    def _before(
+        self,
+        connection: sqlite3.Connection,
+        one: Submission,
+        names: dict[tuple[str, str], Submission],
+    ) -> Accepted | None:
         """The job that a key names: one that is stored, or of a submission before this one."""
         if one.key is None:
             return None
@@ -138,7 +148,7 @@ class Intake:
     def _tell(self, _: object, error: BaseException | None) -> None:
         with self._mutex:
             told, self._writing = self._writing, []
-            if error is not None and not told:          # the change was not even begun
+            if error is not None and not told:  # the change was not even begun
                 told, self._waiting = self._waiting, []
         for one in told:
             if error is not None:
@@ -155,9 +165,13 @@ class Intake:
             yield
         accepted, self._accepted = self._accepted, []
         for start in range(0, len(accepted), LOGGED_TOGETHER):
-            logging.info("%s", "; ".join(
-                f"{job.title} accepted: {job.outline}"
-                for job in accepted[start:start + LOGGED_TOGETHER]))
+            logging.info(
+                "%s",
+                "; ".join(
+                    f"{job.title} accepted: {job.outline}"
+                    for job in accepted[start : start + LOGGED_TOGETHER]
+                ),
+            )
 
 
 def refusal(error: BaseException) -> BaseException:
@@ -168,8 +182,9 @@ def refusal(error: BaseException) -> BaseException:
 
 
 def _make(one: Submission, last: int, now: Moment) -> list[Job]:
-    return [journal.make(last + number, ops, one.context, now)
-            for number, ops in enumerate(one.jobs, 1)]
+    return [
+        journal.make(last + number, ops, one.context, now) for number, ops in enumerate(one.jobs, 1)
+    ]
 
 
 def _same(context: luxi.Context, job_id: int, digest: str | None) -> Accepted:

@@ -48,7 +48,7 @@ PRECEDING_FAILED = ["OpExecError", ["Preceding opcode failed"]]
 
 def cut(text: str, limit: int = SHOWN) -> str:
     """Return a text as a line of the log shows it: ``limit`` characters at most."""
-    return text if len(text) <= limit else text[:limit - 3] + "..."
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def timestamp(seconds: float) -> Timestamp:
@@ -76,8 +76,8 @@ class JobOp:
     status: JobStatus = _S.QUEUED
     priority: int = PRIORITY_DEFAULT
     result: Any = None
-    start_ts: Timestamp | None = None      # its turn came
-    exec_ts: Timestamp | None = None       # its locks were held
+    start_ts: Timestamp | None = None  # its turn came
+    exec_ts: Timestamp | None = None  # its locks were held
     end_ts: Timestamp | None = None
     lines: list[LogEntry] | None = field(default_factory=list)
     load_lines: Callable[[], list[LogEntry]] | None = None
@@ -87,8 +87,9 @@ class JobOp:
     @classmethod
     def of(cls, op: OpCode) -> JobOp:
         """A queued one."""
-        return cls(view=op.to_view(), summary=op.summary(), op=op,
-                   priority=op.priority or PRIORITY_DEFAULT)
+        return cls(
+            view=op.to_view(), summary=op.summary(), op=op, priority=op.priority or PRIORITY_DEFAULT
+        )
 
     @property
     def log(self) -> list[LogEntry]:
@@ -136,8 +137,9 @@ class Job:
     @property
     def priority(self) -> int:
         """The most urgent of what is not finished."""
-        return min((op.priority for op in self.ops if op.status not in JOB_FINAL),
-                   default=PRIORITY_DEFAULT)
+        return min(
+            (op.priority for op in self.ops if op.status not in JOB_FINAL), default=PRIORITY_DEFAULT
+        )
 
     def context_for_children(self) -> luxi.Context:
         """Jobs that this one submits belong to the same user; the key was for this one."""

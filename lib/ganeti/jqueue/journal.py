@@ -28,8 +28,9 @@ _REPLACE_JOB = schema.insert("job_job", verb="INSERT OR REPLACE")
 _REPLACE_LOG = schema.insert("job_log", verb="INSERT OR REPLACE")
 
 
-def insert(connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context,
-           moment: Moment) -> Job:
+def insert(
+    connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context, moment: Moment
+) -> Job:
     """Store a new job under the next id."""
     job = make(last_id(connection) + 1, ops, context, moment)
     insert_all(connection, [job])
@@ -42,24 +43,30 @@ def make(job_id: int, ops: Sequence[OpCode], context: luxi.Context, moment: Mome
     The reason trail of each opcode ends with who took it up, as luxid 3.0 has it.
     """
     received = moment.stamp
-    nanoseconds = received[0] * 10 ** 9 + received[1] * 1000
-    return Job(id=job_id, received_ts=received, context=context, received_served=moment.served,
-               ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds))
-                    for index, op in enumerate(ops)])
+    nanoseconds = received[0] * 10**9 + received[1] * 1000
+    return Job(
+        id=job_id,
+        received_ts=received,
+        context=context,
+        received_served=moment.served,
+        ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds)) for index, op in enumerate(ops)],
+    )
 
 
 def insert_all(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
     """Store new jobs: a statement for many rows costs little more than one for one."""
     _insert_rows(connection, "job_job", [_job_row(job) for job in jobs])
-    _insert_rows(connection, "job_op", [_op_row(job, index) for job in jobs
-                                        for index in range(len(job.ops))])
+    _insert_rows(
+        connection, "job_op", [_op_row(job, index) for job in jobs for index in range(len(job.ops))]
+    )
 
 
 def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Any]]) -> None:
     for start in range(0, len(rows), _ROWS):
-        chunk = rows[start:start + _ROWS]
-        connection.execute(schema.insert(table, len(chunk)),
-                           [value for row in chunk for value in row])
+        chunk = rows[start : start + _ROWS]
+        connection.execute(
+            schema.insert(table, len(chunk)), [value for row in chunk for value in row]
+        )
 
 
 def last_id(connection: sqlite3.Connection) -> int:
@@ -85,8 +92,9 @@ def resolve(depends: Sequence[Sequence[Any]], job_id: int) -> list[list[Any]]:
         if number < 0:
             number += job_id
             if number < 1:
-                raise errors.GenericError(f"relative dependency {job} of job {job_id} "
-                                          "leads to no job")
+                raise errors.GenericError(
+                    f"relative dependency {job} of job {job_id} leads to no job"
+                )
         absolute.append([number, list(statuses)])
     return absolute
 
@@ -99,14 +107,22 @@ def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> No
     connection.execute(
         "UPDATE job_job SET status = ?, start_us = ?, end_us = ?, end_served = ?, sum = ? "
         "WHERE id = ?",
-        (str(job.status), to_us(job.start_ts), to_us(job.end_ts), job.end_served,
-         _job_row(job)[-1], job.id))
+        (
+            str(job.status),
+            to_us(job.start_ts),
+            to_us(job.end_ts),
+            job.end_served,
+            _job_row(job)[-1],
+            job.id,
+        ),
+    )
     for index in indices:
         row = _op_row(job, index)
         connection.execute(
             "UPDATE job_op SET op = ?, summary = ?, status = ?, priority = ?, result = ?, "
             "start_us = ?, exec_us = ?, end_us = ?, sum = ? WHERE job_id = ? AND idx = ?",
-            (*row[2:], job.id, index))
+            (*row[2:], job.id, index),
+        )
         for line in job.ops[index].unsaved:
             add_log(connection, job.id, index, line)
 
@@ -120,20 +136,39 @@ def replace(connection: sqlite3.Connection, job: Job) -> None:
 
 def _job_row(job: Job) -> list[Any]:
     context = job.context
-    row = [job.id, str(job.status), to_us(job.received_ts), to_us(job.start_ts),
-           to_us(job.end_ts), int(job.archived), context.user, context.request_id,
-           context.idempotency_key, context.request_digest, job.received_served,
-           job.end_served, len(job.ops)]
+    row = [
+        job.id,
+        str(job.status),
+        to_us(job.received_ts),
+        to_us(job.start_ts),
+        to_us(job.end_ts),
+        int(job.archived),
+        context.user,
+        context.request_id,
+        context.idempotency_key,
+        context.request_digest,
+        job.received_served,
+        job.end_served,
+        len(job.ops),
+    ]
     return [*row, checksum(*row)]
 
 
 def _op_row(job: Job, index: int) -> list[Any]:
     op = job.ops[index]
-    text = serializer.dumps(op.view if op.status in JOB_FINAL or op.op is None
-                            else op.op.to_wire())
-    row = [job.id, index, text, op.summary, str(op.status), op.priority,
-           None if op.result is None else serializer.dumps(op.result),
-           to_us(op.start_ts), to_us(op.exec_ts), to_us(op.end_ts)]
+    text = serializer.dumps(op.view if op.status in JOB_FINAL or op.op is None else op.op.to_wire())
+    row = [
+        job.id,
+        index,
+        text,
+        op.summary,
+        str(op.status),
+        op.priority,
+        None if op.result is None else serializer.dumps(op.result),
+        to_us(op.start_ts),
+        to_us(op.exec_ts),
+        to_us(op.end_ts),
+    ]
     return [*row, checksum(*row)]
 
 
@@ -160,8 +195,9 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
     done = 0
     for job_id in filter(is_id, job_ids):
         changed = connection.execute(
-            "UPDATE job_job SET archived = 1 WHERE id = ? AND archived = 0 "
-            f"AND status IN {_FINAL}", (job_id,)).rowcount
+            f"UPDATE job_job SET archived = 1 WHERE id = ? AND archived = 0 AND status IN {_FINAL}",
+            (job_id,),
+        ).rowcount
         if changed:
             connection.execute(schema.seal("job_job", f"id = {job_id:d}"))
         done += changed

@@ -23,22 +23,27 @@ class Page:
 
     status: frozenset[str] | None = None
     since_us: int | None = None
-    after: int | None = None                # exclusive; below it if descending
+    after: int | None = None  # exclusive; below it if descending
     descending: bool = False
     archived: bool = False
     limit: int | None = None
 
     def matches(self, head: Head) -> bool:
         """Would this job be on some page?"""
-        return ((self.status is None or head.status in self.status)
-                and (self.since_us is None or head.received_us >= self.since_us))
+        return (self.status is None or head.status in self.status) and (
+            self.since_us is None or head.received_us >= self.since_us
+        )
 
     def cut(self, heads: list[Head]) -> list[Head]:
         """Of jobs that match: those of this page, in its order."""
-        chosen = [head for head in heads if self.after is None
-                  or (head.id < self.after if self.descending else head.id > self.after)]
+        chosen = [
+            head
+            for head in heads
+            if self.after is None
+            or (head.id < self.after if self.descending else head.id > self.after)
+        ]
         chosen.sort(key=lambda head: head.id, reverse=self.descending)
-        return chosen if self.limit is None else chosen[:self.limit]
+        return chosen if self.limit is None else chosen[: self.limit]
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,15 @@ class Head:
     def of(cls, job: Job) -> Head:
         """Of a live job, under the board's mutex."""
         received = job.received_ts
-        return cls(job.id, job.status, received[0] * 1_000_000 + received[1], job.start_ts,
-                   job.end_ts, job.archived, job.context)
+        return cls(
+            job.id,
+            job.status,
+            received[0] * 1_000_000 + received[1],
+            job.start_ts,
+            job.end_ts,
+            job.archived,
+            job.context,
+        )
 
     @property
     def received_ts(self) -> Timestamp:
@@ -74,8 +86,10 @@ def heads(store: Store, page: Page) -> list[Head]:
     where, arguments = _where(page)
     if page.after is not None:
         where += f" AND id {'<' if page.descending else '>'} {page.after:d}"
-    sql = (f"SELECT {_HEAD_COLUMNS} FROM job_job WHERE {where} "
-           f"ORDER BY id {'DESC' if page.descending else 'ASC'}")
+    sql = (
+        f"SELECT {_HEAD_COLUMNS} FROM job_job WHERE {where} "
+        f"ORDER BY id {'DESC' if page.descending else 'ASC'}"
+    )
     if page.limit is not None:
         sql += f" LIMIT {page.limit:d}"
     with store.read() as connection:
@@ -86,8 +100,11 @@ def count(store: Store, page: Page) -> int:
     """How many final jobs match."""
     where, arguments = _where(page)
     with store.read() as connection:
-        return int(connection.execute(f"SELECT count(*) FROM job_job WHERE {where}",
-                                      arguments).fetchone()[0])
+        return int(
+            connection.execute(f"SELECT count(*) FROM job_job WHERE {where}", arguments).fetchone()[
+                0
+            ]
+        )
 
 
 def _where(page: Page) -> tuple[str, list[Any]]:
@@ -105,5 +122,12 @@ def _where(page: Page) -> tuple[str, list[Any]]:
 
 def _head(row: Sequence[Any]) -> Head:
     job_id, state, received, start, end, archived, user, request_id = row
-    return Head(job_id, read_status(state), received, stamp_of(start), stamp_of(end),
-                bool(archived), luxi.Context(user, request_id))
+    return Head(
+        job_id,
+        read_status(state),
+        received,
+        stamp_of(start),
+        stamp_of(end),
+        bool(archived),
+        luxi.Context(user, request_id),
+    )

@@ -63,16 +63,22 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
         while ids and going:
             begun = time.monotonic()
             batch = store.write(functools.partial(delete, ids=ids)).result()
-            ids = ids[batch.done:]
+            ids = ids[batch.done :]
             deleted += batch.deleted
             left += batch.left
             if batch.deleted:
-                logging.info("Deleted archived jobs: %s", skips.words(
-                    skips.joined((job_id, job_id) for job_id in batch.deleted)))
+                logging.info(
+                    "Deleted archived jobs: %s",
+                    skips.words(skips.joined((job_id, job_id) for job_id in batch.deleted)),
+                )
             going = go_on(time.monotonic() - begun)
     if left:
-        logging.info("Not deleted, since they stand between jobs that stay, and there are %d gaps "
-                     "already: %d archived jobs; archive those others, too", MAX_GAPS, left)
+        logging.info(
+            "Not deleted, since they stand between jobs that stay, and there are %d gaps "
+            "already: %d archived jobs; archive those others, too",
+            MAX_GAPS,
+            left,
+        )
     return deleted
 
 
@@ -91,9 +97,10 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
             lines = _lines(connection, job_id)
             if rows and rows + lines > ROWS:
                 break
-            if lines > ROWS:                        # from its end, so that the log has no gap
-                connection.execute("DELETE FROM job_log WHERE job_id = ? AND serial > ?",
-                                   (job_id, lines - ROWS))
+            if lines > ROWS:  # from its end, so that the log has no gap
+                connection.execute(
+                    "DELETE FROM job_log WHERE job_id = ? AND serial > ?", (job_id, lines - ROWS)
+                )
                 break
             rows += 1 + lines + journal.delete(connection, job_id)
             deleted.append(job_id)
@@ -108,12 +115,15 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
 def _is_whole(connection: sqlite3.Connection, job_id: int) -> bool:
     """Return whether a job's row is as it was written: what it says of its age is true."""
     row = connection.execute(
-        f"SELECT {', '.join(schema.COLUMNS['job_job'])}, sum FROM job_job WHERE id = ?",
-        (job_id,)).fetchone()
+        f"SELECT {', '.join(schema.COLUMNS['job_job'])}, sum FROM job_job WHERE id = ?", (job_id,)
+    ).fetchone()
     return row is not None and schema.is_whole(row)
 
 
 def _lines(connection: sqlite3.Connection, job_id: int) -> int:
     """Return the number of the last line of a job's log: they are counted from 1."""
-    return int(connection.execute("SELECT coalesce(max(serial), 0) FROM job_log "
-                                  "WHERE job_id = ?", (job_id,)).fetchone()[0])
+    return int(
+        connection.execute(
+            "SELECT coalesce(max(serial), 0) FROM job_log WHERE job_id = ?", (job_id,)
+        ).fetchone()[0]
+    )

@@ -47,12 +47,17 @@ def _unshaped(accepted: Accepted) -> Any:
 class JobQueue:
     """The queue of one master."""
 
-    def __init__(self, store: Store, executor: Executor, *,
-                 rerun_safe: Callable[[OpCode], bool] = lambda op: False,
-                 workers: int = constants.MAX_RUNNING_JOBS,
-                 max_live: int = constants.MAX_LIVE_JOBS,
-                 clock: Callable[[], float] = time.time,
-                 monotonic: Callable[[], float] = clocks.since_boot) -> None:
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        *,
+        rerun_safe: Callable[[OpCode], bool] = lambda op: False,
+        workers: int = constants.MAX_RUNNING_JOBS,
+        max_live: int = constants.MAX_LIVE_JOBS,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = clocks.since_boot,
+    ) -> None:
         self._store = store
         self._max_live = max_live
         self._rerun_safe = rerun_safe
@@ -61,17 +66,20 @@ class JobQueue:
             self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, records.served(connection))
             known = rules.load(connection)
-        self._stopping = threading.Event()          # ends what goes on for long
+        self._stopping = threading.Event()  # ends what goes on for long
         self._board = Board()
         self._rules_mutex = threading.Lock()
-        self._runner = Runner(store, self._board, executor, self._clocks, workers=workers,
-                              rules=known)
+        self._runner = Runner(
+            store, self._board, executor, self._clocks, workers=workers, rules=known
+        )
         self._intake = Intake(store, self._clocks, self._board.mutex, self._take_on)
 
     # -- life -----------------------------------------------------------------------
 
-    def recover(self, clean_up: Callable[[list[resume.Dead]], None] = lambda dead: None,
-                ) -> list[resume.Dead]:
+    def recover(
+        self,
+        clean_up: Callable[[list[resume.Dead]], None] = lambda dead: None,
+    ) -> list[resume.Dead]:
         """Take up what is stored; what died in the middle of its work.
 
         Queued jobs will run. A job that had started ends in error, unless the
@@ -99,20 +107,32 @@ class JobQueue:
 
     def note_service(self) -> None:
         """Store how long the queue was served: what is counted from there, if the master dies."""
-        self._store.write(lambda connection: journal.set_value(
-            connection, "served", self._clocks.served))
+        self._store.write(
+            lambda connection: journal.set_value(connection, "served", self._clocks.served)
+        )
 
     # -- submitting ---------------------------------------------------------------------
 
-    def submit(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context = luxi.Context(), *,
-               to_drained: bool = False) -> Future[list[int]]:
+    def submit(
+        self,
+        jobs: Sequence[Sequence[OpCode]],
+        context: luxi.Context = luxi.Context(),
+        *,
+        to_drained: bool = False,
+    ) -> Future[list[int]]:
         """Accept jobs, all or none; their ids, once they are durable. See ``submit_once``."""
-        return self.submit_once(jobs, context, to_drained=to_drained,
-                                shape=lambda accepted: accepted.ids)
+        return self.submit_once(
+            jobs, context, to_drained=to_drained, shape=lambda accepted: accepted.ids
+        )
 
-    def submit_once(self, jobs: Sequence[Sequence[OpCode]], context: luxi.Context, *,
-                    to_drained: bool = False,
-                    shape: Callable[[Accepted], T] = _unshaped) -> Future[T]:
+    def submit_once(
+        self,
+        jobs: Sequence[Sequence[OpCode]],
+        context: luxi.Context,
+        *,
+        to_drained: bool = False,
+        shape: Callable[[Accepted], T] = _unshaped,
+    ) -> Future[T]:
         """Accept jobs, all or none, once they are durable; ``shape`` makes the answer of them.
 
         With a key in the context there is one job, and one submission however often it is
@@ -144,7 +164,8 @@ class JobQueue:
             raise errors.JobQueueDrainError("The job queue is drained: it takes no new jobs")
         if len(self._board) + count > self._max_live:
             raise errors.JobQueueFull(
-                f"The job queue is full: it holds {len(self._board)} unfinished jobs")
+                f"The job queue is full: it holds {len(self._board)} unfinished jobs"
+            )
 
     @property
     def drained(self) -> bool:
@@ -153,11 +174,12 @@ class JobQueue:
 
     def set_drained(self, flag: bool) -> Future[bool]:
         """Stop or start taking new jobs; answers true."""
+
         def switch(_: object) -> bool:
             self._drained = flag
             return True
-        return self._then(lambda connection: journal.set_value(connection, "drained", flag),
-                          switch)
+
+        return self._then(lambda connection: journal.set_value(connection, "drained", flag), switch)
 
     @property
     def watcher_pause(self) -> float | None:
@@ -169,19 +191,28 @@ class JobQueue:
 
     def set_watcher_pause(self, until: float | None) -> Future[float | None]:
         """Have the watcher keep still, or (None) work; answers the same."""
+
         def switch(_: object) -> float | None:
             self._watcher_pause = until
             return until
+
         return self._then(
-            lambda connection: journal.set_value(connection, "watcher_pause", until), switch)
+            lambda connection: journal.set_value(connection, "watcher_pause", until), switch
+        )
 
     @property
     def rules(self) -> Sequence[Rule]:
         """Which jobs may begin (``jobrules``), in their order."""
         return self._runner.rules
 
-    def put_rule(self, uuid: str | None, priority: int, predicates: Sequence[list[Any]],
-                 action: str | list[Any], reason_trail: Sequence[list[Any]]) -> str:
+    def put_rule(
+        self,
+        uuid: str | None,
+        priority: int,
+        predicates: Sequence[list[Any]],
+        action: str | list[Any],
+        reason_trail: Sequence[list[Any]],
+    ) -> str:
         """Store a rule, a new one or in the place of another, and obey it; its uuid.
 
         The values fit (``jobrules``), but for the uuid (``GenericError``). Waits for the disk.
@@ -190,11 +221,12 @@ class JobQueue:
             uuid = str(uuids.uuid4())
         elif _UUID.fullmatch(uuid) is None:
             raise errors.GenericError(f"{uuid!r} is no UUID")
-        trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10 ** 9)]]
+        trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
         trees = [[kind, normal(tree)] for kind, tree in predicates]
         name = uuid
-        self._change_rules(lambda connection: rules.put(
-            connection, name, priority, trees, action, trail))
+        self._change_rules(
+            lambda connection: rules.put(connection, name, priority, trees, action, trail)
+        )
         return name
 
     def remove_rule(self, uuid: str) -> None:
@@ -202,7 +234,7 @@ class JobQueue:
         self._change_rules(lambda connection: rules.remove(connection, uuid))
 
     def _change_rules(self, change: Callable[[sqlite3.Connection], list[Rule]]) -> None:
-        with self._rules_mutex:                     # who is stored last is obeyed last
+        with self._rules_mutex:  # who is stored last is obeyed last
             try:
                 found = self._store.write(change).result()
             except StoreUnavailable as err:
@@ -268,11 +300,13 @@ class JobQueue:
         if not constants.PRIORITY_HIGHEST <= priority <= constants.PRIORITY_LOWEST:
             raise errors.OpPrereqError(
                 f"Priority {priority} is not between {constants.PRIORITY_HIGHEST} "
-                f"and {constants.PRIORITY_LOWEST}")
+                f"and {constants.PRIORITY_LOWEST}"
+            )
 
         return self._then(
             lambda connection: journal.set_priority(connection, job_id, priority),
-            lambda _: self._runner.change_priority(job_id, priority))
+            lambda _: self._runner.change_priority(job_id, priority),
+        )
 
     def archive(self, job_id: int) -> Future[bool]:
         """Put a final job away; false if there is none, or it is away already."""
@@ -290,9 +324,8 @@ class JobQueue:
             ids = records.archivable(connection, before)
         deadline = time.monotonic() + timeout
         done = looked_at = 0
-        while (looked_at < len(ids) and time.monotonic() < deadline
-               and not self._stopping.is_set()):
-            batch = ids[looked_at:looked_at + ARCHIVE_BATCH]
+        while looked_at < len(ids) and time.monotonic() < deadline and not self._stopping.is_set():
+            batch = ids[looked_at : looked_at + ARCHIVE_BATCH]
             done += self._archive_batch(batch)
             looked_at += len(batch)
         return done, len(ids) - looked_at
@@ -308,6 +341,7 @@ class JobQueue:
         def go_on(took: float) -> bool:
             # As long as it took: others have at least half of the disk.
             return not self._stopping.wait(took) and time.monotonic() < deadline
+
         before = self._clocks.served - math.ceil(max(KEY_SECONDS, min(age, 1e15))) - 1
         try:
             return len(purge.purge(self._store, before, go_on))
@@ -318,13 +352,16 @@ class JobQueue:
 
     def _archive_batch(self, batch: list[int]) -> int:
         try:
-            return self._store.write(
-                lambda connection: journal.archive(connection, batch)).result()
+            return self._store.write(lambda connection: journal.archive(connection, batch)).result()
         except StoreUnavailable as err:
             raise refusal(err) from None
 
-    def _then(self, change: Callable[[sqlite3.Connection], Any], step: Callable[[Any], Any],
-              answer: Future[Any] | None = None) -> Future[Any]:
+    def _then(
+        self,
+        change: Callable[[sqlite3.Connection], Any],
+        step: Callable[[Any], Any],
+        answer: Future[Any] | None = None,
+    ) -> Future[Any]:
         """Have a change stored; a future of what ``step`` then makes of its result.
 
         Steps are taken in the order of the commits, on the store's thread.
@@ -342,5 +379,6 @@ class JobQueue:
                 result.set_exception(err)
             else:
                 result.set_result(made)
+
         self._store.enqueue(change, done)
         return result

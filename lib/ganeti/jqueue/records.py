@@ -34,8 +34,9 @@ _LOG_COLUMNS = ", ".join((*schema.COLUMNS["job_log"], "sum"))
 Lines = Callable[[int, int], list[LogEntry]]
 
 #: What a job says whose record is not as it was written (its only opcode's result).
-DAMAGED = ("the record of this job is damaged: what it was, and whether it did its work, "
-           "is not known")
+DAMAGED = (
+    "the record of this job is damaged: what it was, and whether it did its work, is not known"
+)
 
 
 def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
@@ -51,12 +52,15 @@ def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
 def served(connection: sqlite3.Connection) -> int:
     """What ``Clocks.served`` had come to, as far as it is known."""
     found = [value(connection, "served", 0)]
-    for column, order in (("received_served", "ORDER BY id DESC"), (
-            "end_served", f"WHERE archived = 0 AND {IS_FINAL} ORDER BY end_served DESC")):
-        for row in connection.execute(f"SELECT {column}, {_JOB_COLUMNS} FROM job_job {order} "
-                                      f"LIMIT {_CHUNK}"):
-            if schema.is_whole(row[1:]):        # one that is not may be years ahead: all jobs
-                found.append(row[0])            # would be old at once
+    for column, order in (
+        ("received_served", "ORDER BY id DESC"),
+        ("end_served", f"WHERE archived = 0 AND {IS_FINAL} ORDER BY end_served DESC"),
+    ):
+        for row in connection.execute(
+            f"SELECT {column}, {_JOB_COLUMNS} FROM job_job {order} LIMIT {_CHUNK}"
+        ):
+            if schema.is_whole(row[1:]):  # one that is not may be years ahead: all jobs
+                found.append(row[0])  # would be old at once
                 break
     return max(number for number in found if isinstance(number, int))
 
@@ -72,13 +76,15 @@ def read_status(text: object) -> JobStatus:
     return JobStatus(str(text)) if text in list(JobStatus) else JobStatus.ERROR
 
 
-def find_key(connection: sqlite3.Connection, context: luxi.Context,
-             since: int) -> tuple[int, str | None] | None:
+def find_key(
+    connection: sqlite3.Connection, context: luxi.Context, since: int
+) -> tuple[int, str | None] | None:
     """(id, digest of the request) of the job that a user's key names, accepted after ``since``."""
     row = connection.execute(
         "SELECT id, request_digest, received_served FROM job_job WHERE idempotency_key = ? "
         "AND coalesce(user, '') = ? ORDER BY id DESC LIMIT 1",
-        (context.idempotency_key, context.user or "")).fetchone()
+        (context.idempotency_key, context.user or ""),
+    ).fetchone()
     return None if row is None or row[2] < since else (row[0], row[1])
 
 
@@ -98,21 +104,28 @@ def purgeable(connection: sqlite3.Connection, before: int, after: int, limit: in
 
     The newest job is not among them. One without opcodes ended when it was received.
     """
-    return [row[0] for row in connection.execute(
-        f"SELECT id FROM job_job WHERE id > ? AND archived = 1 AND {IS_FINAL} "
-        "AND CASE WHEN ops = 0 THEN received_served ELSE end_served END <= ? "
-        "AND id < (SELECT max(id) FROM job_job) ORDER BY id LIMIT ?", (after, before, limit))]
+    return [
+        row[0]
+        for row in connection.execute(
+            f"SELECT id FROM job_job WHERE id > ? AND archived = 1 AND {IS_FINAL} "
+            "AND CASE WHEN ops = 0 THEN received_served ELSE end_served END <= ? "
+            "AND id < (SELECT max(id) FROM job_job) ORDER BY id LIMIT ?",
+            (after, before, limit),
+        )
+    ]
 
 
 def depended_on(connection: sqlite3.Connection) -> set[int]:
     """Ids of jobs on which jobs depend that have not ended."""
     found: set[int] = set()
-    for text, in connection.execute(
-            "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
-            f"(SELECT id FROM job_job WHERE status NOT IN {_FINAL})"):
+    for (text,) in connection.execute(
+        "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
+        f"(SELECT id FROM job_job WHERE status NOT IN {_FINAL})"
+    ):
         with contextlib.suppress(serializer.ParseError, TypeError, ValueError, AttributeError):
-            found.update(int(job) for job, _ in
-                         serializer.loads_lenient(text.encode()).get("depends") or ())
+            found.update(
+                int(job) for job, _ in serializer.loads_lenient(text.encode()).get("depends") or ()
+            )
     return found
 
 
@@ -125,7 +138,7 @@ def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job
         found: list[Job] = []
         wanted = sorted(set(filter(is_id, ids)))
         for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start:start + _CHUNK]
+            chunk = wanted[start : start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
             found += _jobs(store, connection, f"WHERE id IN ({marks})", chunk)
         return found
@@ -137,15 +150,19 @@ def load_live(store: Store) -> list[Job]:
         return _jobs(store, connection, f"WHERE status NOT IN {_FINAL}", [])
 
 
-def _jobs(store: Store, connection: sqlite3.Connection, where: str,
-          arguments: Sequence[Any]) -> list[Job]:
-    connection.execute("BEGIN")             # both reads see one state
+def _jobs(
+    store: Store, connection: sqlite3.Connection, where: str, arguments: Sequence[Any]
+) -> list[Job]:
+    connection.execute("BEGIN")  # both reads see one state
     try:
         rows = connection.execute(
-            f"SELECT {_JOB_COLUMNS} FROM job_job {where} ORDER BY id", arguments).fetchall()
+            f"SELECT {_JOB_COLUMNS} FROM job_job {where} ORDER BY id", arguments
+        ).fetchall()
         op_rows = connection.execute(
             f"SELECT {_OP_COLUMNS} FROM job_op WHERE job_id IN "
-            f"(SELECT id FROM job_job {where}) ORDER BY job_id, idx", arguments)
+            f"(SELECT id FROM job_job {where}) ORDER BY job_id, idx",
+            arguments,
+        )
         ops: dict[int, list[Sequence[Any]]] = {}
         for row in op_rows:
             ops.setdefault(row[0], []).append(row)
@@ -160,13 +177,31 @@ def _jobs(store: Store, connection: sqlite3.Connection, where: str,
     return found
 
 
-def build(row: Sequence[Any], op_rows: Sequence[Sequence[Any]],
-          lines: Lines = lambda job_id, index: []) -> Job:
+def build(
+    row: Sequence[Any], op_rows: Sequence[Sequence[Any]], lines: Lines = lambda job_id, index: []
+) -> Job:
     """A job from its rows; a damaged one if one of them is, or is missing."""
-    (job_id, _, received, start, end, archived, user, request_id, key, digest,
-     received_served, end_served, count_, _) = row
-    if not schema.is_whole(row) or len(op_rows) != count_ or not all(
-            schema.is_whole(op) for op in op_rows):
+    (
+        job_id,
+        _,
+        received,
+        start,
+        end,
+        archived,
+        user,
+        request_id,
+        key,
+        digest,
+        received_served,
+        end_served,
+        count_,
+        _,
+    ) = row
+    if (
+        not schema.is_whole(row)
+        or len(op_rows) != count_
+        or not all(schema.is_whole(op) for op in op_rows)
+    ):
         logging.error("The record of job %s is damaged", job_id)
         return damaged(job_id)
     try:
@@ -174,18 +209,37 @@ def build(row: Sequence[Any], op_rows: Sequence[Sequence[Any]],
     except serializer.ParseError as err:
         logging.error("The record of job %s holds something that is no JSON: %s", job_id, err)
         return damaged(job_id)
-    return Job(id=job_id, ops=ops, received_ts=from_us(received), start_ts=stamp_of(start),
-               end_ts=stamp_of(end), archived=bool(archived), received_served=received_served,
-               end_served=end_served,
-               context=luxi.Context(user, request_id, key, digest))
+    return Job(
+        id=job_id,
+        ops=ops,
+        received_ts=from_us(received),
+        start_ts=stamp_of(start),
+        end_ts=stamp_of(end),
+        archived=bool(archived),
+        received_served=received_served,
+        end_served=end_served,
+        context=luxi.Context(user, request_id, key, digest),
+    )
 
 
 def damaged(job_id: int) -> Job:
     """What stands for a job whose record cannot be believed."""
     result = errors.encode(errors.JobQueueError(DAMAGED))
-    return Job(id=job_id, received_ts=(0, 0), end_ts=(0, 0), damaged=True, ops=[JobOp(
-        view={"OP_ID": "OP_UNREADABLE"}, summary="UNREADABLE", status=JobStatus.ERROR,
-        result=result, end_ts=(0, 0))])
+    return Job(
+        id=job_id,
+        received_ts=(0, 0),
+        end_ts=(0, 0),
+        damaged=True,
+        ops=[
+            JobOp(
+                view={"OP_ID": "OP_UNREADABLE"},
+                summary="UNREADABLE",
+                status=JobStatus.ERROR,
+                result=result,
+                end_ts=(0, 0),
+            )
+        ],
+    )
 
 
 def stamp_of(micros: int | None) -> Timestamp | None:
@@ -196,10 +250,19 @@ def stamp_of(micros: int | None) -> Timestamp | None:
 def _op(row: Sequence[Any], lines: Lines) -> JobOp:
     job_id, index, text, summary, state, priority, result, start, execution, end, _ = row
     view, op = _opcode(text, summary, state in JOB_FINAL)
-    return JobOp(view=view, summary=summary, op=op, status=JobStatus(state), priority=priority,
-                 result=None if result is None else serializer.loads_lenient(result.encode()),
-                 start_ts=stamp_of(start), exec_ts=stamp_of(execution), end_ts=stamp_of(end),
-                 lines=None, load_lines=partial(lines, job_id, index))
+    return JobOp(
+        view=view,
+        summary=summary,
+        op=op,
+        status=JobStatus(state),
+        priority=priority,
+        result=None if result is None else serializer.loads_lenient(result.encode()),
+        start_ts=stamp_of(start),
+        exec_ts=stamp_of(execution),
+        end_ts=stamp_of(end),
+        lines=None,
+        load_lines=partial(lines, job_id, index),
+    )
 
 
 def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCode | None]:
@@ -239,8 +302,9 @@ class _Lines:
         found: dict[tuple[int, int], list[LogEntry]] = {}
         with self._store.read() as connection:
             for row in connection.execute(
-                    f"SELECT {_LOG_COLUMNS} FROM job_log WHERE job_id IN "
-                    f"({', '.join(map(str, self._ids))}) ORDER BY job_id, serial"):
+                f"SELECT {_LOG_COLUMNS} FROM job_log WHERE job_id IN "
+                f"({', '.join(map(str, self._ids))}) ORDER BY job_id, serial"
+            ):
                 found.setdefault((row[0], row[2]), []).append(log_entry(row))
         return found
 

@@ -45,8 +45,11 @@ def take_up(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> 
             found.over.append(job)
         elif started and not _may_go_on(job, rerun_safe):
             found.dead.extend((job.id, op.op) for op in started if op.op is not None)
-            logging.warning("%s (%s) was running when the master stopped; it ends in error",
-                            job.title, job.outline)
+            logging.warning(
+                "%s (%s) was running when the master stopped; it ends in error",
+                job.title,
+                job.outline,
+            )
             found.over.append(_ended(job, DIED, now))
         elif any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
             logging.error("%s (%s) cannot be read; it ends in error", job.title, job.outline)
@@ -63,8 +66,11 @@ def _may_go_on(job: Job, rerun_safe: Callable[[OpCode], bool]) -> bool:
         except Exception:
             logging.exception("Cannot tell whether %s may run again", op.summary())
             return False
-    return all(op.status in (JobStatus.QUEUED, JobStatus.WAITING)
-               or (op.op is not None and again(op.op)) for op in job.ops)
+
+    return all(
+        op.status in (JobStatus.QUEUED, JobStatus.WAITING) or (op.op is not None and again(op.op))
+        for op in job.ops
+    )
 
 
 def _as_new(job: Job) -> Job:
@@ -79,11 +85,10 @@ def _as_new(job: Job) -> Job:
 
 def _ended(job: Job, reason: str, now: Moment) -> Job:
     index = job.current
-    if index is None:                       # its row and its opcodes contradict each other
+    if index is None:  # its row and its opcodes contradict each other
         job.end_served = now.served
     else:
         for op in job.ops[index:]:
             op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
-        ending.mark_end(job, index, JobStatus.ERROR,
-                        errors.encode(errors.OpExecError(reason)), now)
+        ending.mark_end(job, index, JobStatus.ERROR, errors.encode(errors.OpExecError(reason)), now)
     return job

@@ -28,12 +28,18 @@ def load(connection: sqlite3.Connection) -> list[Rule]:
     return found
 
 
-def put(connection: sqlite3.Connection, uuid: str, priority: int,
-        predicates: Sequence[list[Any]], action: str | list[Any],
-        reason_trail: Sequence[list[Any]]) -> list[Rule]:
+def put(
+    connection: sqlite3.Connection,
+    uuid: str,
+    priority: int,
+    predicates: Sequence[list[Any]],
+    action: str | list[Any],
+    reason_trail: Sequence[list[Any]],
+) -> list[Rule]:
     """Store a rule in the place of the one with this uuid, if there is one; all rules then."""
-    rule = Rule(uuid, journal.last_id(connection), priority, list(predicates), action,
-                list(reason_trail))
+    rule = Rule(
+        uuid, journal.last_id(connection), priority, list(predicates), action, list(reason_trail)
+    )
     return _store(connection, [*_others(connection, uuid), rule])
 
 

@@ -13,8 +13,14 @@ from ganeti.jqueue.job import CANCELED_RESULT
 class JobRun:
     """Handed to ``Task.execute``; ``begin`` and ``log`` are the runner's."""
 
-    def __init__(self, job_id: int, cancel: threading.Event, *, begin: Callable[[], None],
-                 log: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        job_id: int,
+        cancel: threading.Event,
+        *,
+        begin: Callable[[], None],
+        log: Callable[[str, str], None],
+    ) -> None:
         self.job_id = job_id
         self._cancel = cancel
         self._begin = begin

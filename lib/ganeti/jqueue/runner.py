@@ -49,8 +49,16 @@ from ganeti.store import Store, StoreUnavailable
 class Runner:
     """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
 
-    def __init__(self, store: Store, board: Board, executor: Executor, clocks: Clocks, *,
-                 workers: int, rules: Iterable[Rule] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        board: Board,
+        executor: Executor,
+        clocks: Clocks,
+        *,
+        workers: int,
+        rules: Iterable[Rule] = (),
+    ) -> None:
         self._store = store
         self._board = board
         self._executor = executor
@@ -59,17 +67,19 @@ class Runner:
         self._entries: dict[int, Entry] = {}
         self._ready = Line(Phase.READY)
         self._runnable = Line(Phase.RUNNABLE)
-        self._busy = 0                              # RUNNABLE and RUNNING ones
+        self._busy = 0  # RUNNABLE and RUNNING ones
         self._dependents = Dependents(store, board)
         self._gate = Gate(rules, self._make_ready)
         self._burial = Burial(store, board, self._wake_dependents)
-        self._refused = False                       # the disk did not take an end
+        self._refused = False  # the disk did not take an end
         self._stopping = threading.Event()
         self._to_dispatch = threading.Condition(board.mutex)
         self._to_work = threading.Condition(board.mutex)
         self._threads = [threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)]
-        self._threads += [threading.Thread(target=self._work, name=f"worker-{number}",
-                                           daemon=True) for number in range(workers)]
+        self._threads += [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(workers)
+        ]
 
     def start(self) -> None:
         """Begin to run what was added."""
@@ -87,8 +97,9 @@ class Runner:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         with self._board.mutex:
-            return [job_id for job_id, entry in self._entries.items()
-                    if entry.phase is Phase.RUNNING]
+            return [
+                job_id for job_id, entry in self._entries.items() if entry.phase is Phase.RUNNING
+            ]
 
     def add(self, job: Job) -> None:
         """Take on a job that is stored; one that depends on a live one need not be looked at."""
@@ -107,9 +118,14 @@ class Runner:
 
     def cancel(self, job_id: int, answer: Callable[[bool, str], None]) -> None:
         """Cancel a live job; ``answer`` comes once it is durable, or says that it is not yet."""
+
         def refused(_: BaseException) -> None:
-            answer(True, f"Job {job_id} will be canceled as soon as the disk takes it; until "
-                         "then it does not begin, unless the master is restarted")
+            answer(
+                True,
+                f"Job {job_id} will be canceled as soon as the disk takes it; until "
+                "then it does not begin, unless the master is restarted",
+            )
+
         while True:
             with self._board.mutex:
                 entry = self._entries.get(job_id)
@@ -119,9 +135,14 @@ class Runner:
                 if entry.phase is Phase.RUNNING:
                     answer(*self._cancel_running(entry))
                     return
-            if self._end(entry, JobStatus.CANCELED, CANCELED_RESULT,
-                         lambda: answer(True, f"Job {job_id} canceled"), refused):
-                return                              # otherwise it moved on: look again
+            if self._end(
+                entry,
+                JobStatus.CANCELED,
+                CANCELED_RESULT,
+                lambda: answer(True, f"Job {job_id} canceled"),
+                refused,
+            ):
+                return  # otherwise it moved on: look again
 
     def change_priority(self, job_id: int, priority: int) -> tuple[bool, str]:
         """Move a live job -> (was it moved; a sentence). An opcode that runs keeps its priority."""
@@ -129,10 +150,10 @@ class Runner:
             entry = self._entries.get(job_id)
             if entry is None or entry.phase is Phase.ENDING:
                 return False, f"Job {job_id} not found in queue"
-            pending = entry.job.ops[entry.index + (entry.phase is Phase.RUNNING):]
+            pending = entry.job.ops[entry.index + (entry.phase is Phase.RUNNING) :]
             if entry.cancel.is_set():
                 return False, f"Job {job_id} is being canceled"
-            if not pending:             # luxid signals such a job's process, and says so: true
+            if not pending:  # luxid signals such a job's process, and says so: true
                 return True, f"Job {job_id} has no pending opcodes; the one that runs goes on"
             for op in pending:
                 op.priority = priority
@@ -162,16 +183,21 @@ class Runner:
                 if entry.phase is Phase.PARKED and not has_begun(entry.job):
                     self._dependents.leave(entry)
                     self._make_ready(entry)
-        for entry in live:                          # of many jobs this takes a while
+        for entry in live:  # of many jobs this takes a while
             if self._gate.rejects(entry.job):
                 self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
 
     def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
         """See ``JobQueue.explainer``: who takes all the room is found out once, if at all."""
+
         @functools.cache
         def full() -> list[int]:
-            return [job_id for job_id, entry in self._entries.items()
-                    if entry.phase in (Phase.RUNNABLE, Phase.RUNNING)]
+            return [
+                job_id
+                for job_id, entry in self._entries.items()
+                if entry.phase in (Phase.RUNNABLE, Phase.RUNNING)
+            ]
+
         return lambda job_id: self._waiting_for(job_id, full)
 
     def _waiting_for(self, job_id: int, full: Callable[[], list[int]]) -> list[dict[str, Any]]:
@@ -180,9 +206,13 @@ class Runner:
             if entry is None:
                 return []
             task = entry.task if entry.phase is Phase.PARKED else None
-            found = waits.of(entry, self._entries, stopping=self._stopping.is_set(),
-                             refusing=self._store.refusing,
-                             full=full() if self._busy >= self._room else [])
+            found = waits.of(
+                entry,
+                self._entries,
+                stopping=self._stopping.is_set(),
+                refusing=self._store.refusing,
+                full=full() if self._busy >= self._room else [],
+            )
         return found or self._gate.why(entry) or (task.waiting_for() if task is not None else [])
 
     # -- dispatcher --------------------------------------------------------------------
@@ -204,10 +234,10 @@ class Runner:
             return None
 
     def _dispatch(self) -> None:
-        if not self._burial.finish(self._stopping):     # before the jobs that depend on it
+        if not self._burial.finish(self._stopping):  # before the jobs that depend on it
             return
         while (entry := self._next_ready()) is not None:
-            if self._refused:                       # do not run in circles meanwhile
+            if self._refused:  # do not run in circles meanwhile
                 self._refused = False
                 self._stopping.wait(ending.STORE_RETRY)
             try:
@@ -221,7 +251,7 @@ class Runner:
         """Ask for what a job needs; what is raised here ends it in error."""
         with self._board.mutex:
             if not entry.is_in(Phase.PARKED):
-                return                              # canceled meanwhile
+                return  # canceled meanwhile
             item, op = entry.op, entry.op.op
             place = rank_of(entry)
         assert op is not None
@@ -245,7 +275,7 @@ class Runner:
                 item.start_ts = self._clocks.now().stamp
                 entry.job.start_ts = entry.job.start_ts or item.start_ts
                 self._board.changed(entry.job.id)
-        if rank_of(entry) != place:                 # changed before it had a task to tell
+        if rank_of(entry) != place:  # changed before it had a task to tell
             task.set_rank(rank_of(entry))
         if task.acquire(lambda: self._locks_held(entry, task)):
             self._locks_held(entry, task)
@@ -258,7 +288,7 @@ class Runner:
                 self._runnable.push(entry)
                 self._to_work.notify()
                 return
-        task.release()                              # canceled in between
+        task.release()  # canceled in between
 
     # -- workers ------------------------------------------------------------------------
 
@@ -283,8 +313,7 @@ class Runner:
             try:
                 self._carry_out(entry)
             except StoreUnavailable:
-                logging.warning("Job %d: its end could not be stored before the stop",
-                                entry.job.id)
+                logging.warning("Job %d: its end could not be stored before the stop", entry.job.id)
             except Exception:
                 logging.exception("Job %d: no end of it could be recorded", entry.job.id)
             finally:
@@ -298,7 +327,7 @@ class Runner:
             run = run_of(entry, self._board, self._store, self._clocks.wall, self._stopping)
             self._settle(entry, entry.task.execute(run))
         except StoreUnavailable:
-            raise                                   # only when stopping; see ``ending.commit``
+            raise  # only when stopping; see ``ending.commit``
         except Exception as err:
             # Not the work's own failure: a mistake in here. The job must not hang.
             logging.exception("Job %d: its end could not be recorded", entry.job.id)
@@ -312,12 +341,13 @@ class Runner:
             with self._board.mutex:
                 if entry.op.status is JobStatus.RUNNING:
                     entry.op.move(JobStatus.WAITING)
-                self._requeue(entry)                # if it was told to stop, it ends there
+                self._requeue(entry)  # if it was told to stop, it ends there
             return
         with self._board.mutex:
             index = entry.index
-        draft, children = ending.store_end(self._store, self._board, entry.job, index, outcome,
-                                           self._clocks, self._stopping)
+        draft, children = ending.store_end(
+            self._store, self._board, entry.job, index, outcome, self._clocks, self._stopping
+        )
         for child in children:
             self.add(child)
         # Before the job goes on: its next opcode may want the same locks.
@@ -335,9 +365,14 @@ class Runner:
     def _fail(self, entry: Entry, error: BaseException) -> None:
         self._end(entry, JobStatus.ERROR, errors.encode(error))
 
-    def _end(self, entry: Entry, status: JobStatus, result: Any,
-             done: Callable[[], None] = lambda: None,
-             refuse: Callable[[BaseException], None] | None = None) -> bool:
+    def _end(
+        self,
+        entry: Entry,
+        status: JobStatus,
+        result: Any,
+        done: Callable[[], None] = lambda: None,
+        refuse: Callable[[BaseException], None] | None = None,
+    ) -> bool:
         """End a job whose current opcode never ran; False: it runs, or has ended."""
         with self._board.mutex:
             if entry.phase in (Phase.RUNNING, Phase.ENDING):
@@ -353,8 +388,9 @@ class Runner:
         if task is not None:
             task.release()
         ending.mark_end(draft, index, status, result, self._clocks.now())
-        future = self._store.write(lambda connection: journal.save(
-            connection, draft, range(index, len(draft.ops))))
+        future = self._store.write(
+            lambda connection: journal.save(connection, draft, range(index, len(draft.ops)))
+        )
 
         def stored(_: object) -> None:
             error = future.exception()
@@ -363,7 +399,7 @@ class Runner:
                     self._tell_refusal(entry, error)
                     self._refused = True
                     if refuse is not None:
-                        entry.cancel.set()          # it does not begin any more
+                        entry.cancel.set()  # it does not begin any more
                     self._requeue(entry)
                 else:
                     ending.adopt(entry.job, draft, index)
@@ -373,6 +409,7 @@ class Runner:
                 done()
             elif refuse is not None:
                 refuse(error)
+
         future.add_done_callback(stored)
         return True
 

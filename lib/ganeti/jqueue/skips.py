@@ -64,14 +64,15 @@ def fitting(found: Sequence[tuple[int, int]], ids: Iterable[int], most: int) -> 
 
 def words(found: Iterable[tuple[int, int]]) -> str:
     """Gaps for people: ``3, 7-12``."""
-    return ", ".join(str(first) if first == last else f"{first}-{last}"
-                     for first, last in found)
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 
 def set_gaps(connection: sqlite3.Connection, found: list[tuple[int, int]]) -> None:
     """Store all gaps, and how many ids they are."""
-    for name, value in ((GAPS, found),
-                        (schema.SKIPPED, sum(last - first + 1 for first, last in found))):
+    for name, value in (
+        (GAPS, found),
+        (schema.SKIPPED, sum(last - first + 1 for first, last in found)),
+    ):
         journal.set_value(connection, name.removeprefix("queue."), value)
 
 

@@ -28,8 +28,9 @@ def wait(kind: str, name: str, jobs: Sequence[int] = (), mode: str | None = None
     return {"kind": kind, "name": name, "mode": mode, "jobs": list(jobs)}
 
 
-def of(entry: Entry, live: Collection[int], *, stopping: bool, refusing: bool,
-       full: Sequence[int]) -> list[Wait]:
+def of(
+    entry: Entry, live: Collection[int], *, stopping: bool, refusing: bool, full: Sequence[int]
+) -> list[Wait]:
     """What keeps a job, but for locks; ``full``: who takes all the room there is."""
     return _on_jobs(entry, live) or _on_turn(entry, stopping, refusing, full)
 
@@ -40,8 +41,11 @@ def _on_jobs(entry: Entry, live: Collection[int]) -> list[Wait]:
     if entry.depends_on is None or op is None:
         return []
     numbers = [entry.depends_on, *(int(number) for number, _ in op.depends or ())]
-    return [wait("job", str(number), [number]) for number in dict.fromkeys(numbers)
-            if number in live or number == entry.depends_on]
+    return [
+        wait("job", str(number), [number])
+        for number in dict.fromkeys(numbers)
+        if number in live or number == entry.depends_on
+    ]
 
 
 def _on_turn(entry: Entry, stopping: bool, refusing: bool, full: Sequence[int]) -> list[Wait]:

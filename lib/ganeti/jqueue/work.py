@@ -14,9 +14,11 @@ from ganeti.jqueue.task import Entry
 from ganeti.store import Store
 
 
-def run_of(entry: Entry, board: Board, store: Store, clock: Callable[[], float],
-           stop: threading.Event) -> JobRun:
+def run_of(
+    entry: Entry, board: Board, store: Store, clock: Callable[[], float], stop: threading.Event
+) -> JobRun:
     """The run of the opcode whose turn it is."""
+
     def begin() -> None:
         """The commit before the work."""
         assert entry.task is not None
@@ -25,8 +27,12 @@ def run_of(entry: Entry, board: Board, store: Store, clock: Callable[[], float],
         with board.mutex:
             index = entry.index
             draft = ending.draft_of(entry.job, index)
-        ending.commit(store, lambda connection: journal.save(connection, draft, [index]), stop,
-                      title=entry.job.title)
+        ending.commit(
+            store,
+            lambda connection: journal.save(connection, draft, [index]),
+            stop,
+            title=entry.job.title,
+        )
 
     def log(text: str, kind: str) -> None:
         """Show a line at once, and have it stored with the next commit."""
@@ -43,6 +49,7 @@ def run_of(entry: Entry, board: Board, store: Store, clock: Callable[[], float],
             # The writer is the only one to touch this list: the end is stored after it.
             if future.exception() is not None:
                 op.unsaved.append(line)
+
         store.write(lambda connection: journal.add_log(connection, job.id, index, line), stored)
 
     return JobRun(entry.job.id, entry.cancel, begin=begin, log=log)

@@ -29,14 +29,18 @@ class Call:
         """
         names = cls.ARGUMENTS
         if not isinstance(args, list) or len(args) > len(names):
-            raise ValueError(f"{cls.__name__} takes {len(names)} arguments "
-                             f"({', '.join(names)}), not {ht.shorten(args)}")
+            raise ValueError(
+                f"{cls.__name__} takes {len(names)} arguments "
+                f"({', '.join(names)}), not {ht.shorten(args)}"
+            )
         for name, value in zip(names, args):
             if not cls.CHECKS[name].fits(value):
-                raise ValueError(f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
-                                 f"not {ht.shorten(value)}")
+                raise ValueError(
+                    f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
+                    f"not {ht.shorten(value)}"
+                )
         if len(args) < len(names):
-            for item in _dataclass_fields(cls)[len(args):]:
+            for item in _dataclass_fields(cls)[len(args) :]:
                 if item.default is MISSING:
                     raise ValueError(f"{cls.__name__}: {item.name} is missing")
         if not cls.BESIDE:
@@ -44,8 +48,10 @@ class Call:
         more = {name: value for name, value in (beside or {}).items() if name in cls.BESIDE}
         for name, value in more.items():
             if not cls.CHECKS[name].fits(value):
-                raise ValueError(f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
-                                 f"not {ht.shorten(value)}")
+                raise ValueError(
+                    f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
+                    f"not {ht.shorten(value)}"
+                )
         return cls(*args, **more)
 
     def to_args(self) -> list[Any]:
@@ -54,8 +60,11 @@ class Call:
 
     def beside(self) -> dict[str, Any]:
         """The request's members beside ``args``: those that say something."""
-        return {name: value for name in sorted(self.BESIDE)
-                if (value := getattr(self, name)) is not None}
+        return {
+            name: value
+            for name in sorted(self.BESIDE)
+            if (value := getattr(self, name)) is not None
+        }
 
 
 def _dataclass_fields(cls: type[Any]) -> tuple[Field[Any], ...]:
@@ -76,8 +85,9 @@ def _call(cls: _CallClass) -> _CallClass:
 
 
 #: A job id may come as a number or as a decimal string.
-JobId = Annotated[int | str | float, ht.Refinement(
-    "a job id", lambda value: read_job_id(value) is not None)]
+JobId = Annotated[
+    int | str | float, ht.Refinement("a job id", lambda value: read_job_id(value) is not None)
+]
 OpList = list[dict[str, Any]]
 
 

@@ -51,15 +51,19 @@ def connect(path: str, timeout: float) -> socket.socket:
         raise errors.Timeout("connecting to the master took too long") from None
     except OSError as err:
         sock.close()
-        raise errors.NoMaster(f"cannot connect to the master at {path}: "
-                              f"{err.strerror or err}") from None
+        raise errors.NoMaster(
+            f"cannot connect to the master at {path}: {err.strerror or err}"
+        ) from None
 
 
 def _limit_sending(sock: socket.socket, seconds: float) -> None:
     """How long the kernel waits to connect, or to send, on a socket that blocks; 0 is for ever."""
     whole = int(seconds)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
-                    struct.pack("@ll", whole, int((seconds - whole) * 1_000_000)))
+    sock.setsockopt(
+        socket.SOL_SOCKET,
+        socket.SO_SNDTIMEO,
+        struct.pack("@ll", whole, int((seconds - whole) * 1_000_000)),
+    )
 
 
 class Client:
@@ -70,9 +74,15 @@ class Client:
     ``pulse`` a master that answers nobody is given up long before ``call_timeout``.
     """
 
-    def __init__(self, path: str | None = None, *, connect_timeout: float = CONNECT_TIMEOUT,
-                 call_timeout: float = CALL_TIMEOUT, pulse: Pulse | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        call_timeout: float = CALL_TIMEOUT,
+        pulse: Pulse | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path or pathutils.Paths.from_environment().query_socket
         self._connect_timeout = connect_timeout
         self._call_timeout = call_timeout
@@ -117,6 +127,7 @@ class Client:
                 if not may_repeat:
                     raise
             return self._exchange(data)
+
         return finish
 
     def close(self) -> None:
@@ -128,8 +139,9 @@ class Client:
     def _open(self) -> bool:
         """Make sure of a connection that the master has not closed for idleness."""
         now = self._clock()
-        if self._sock is not None and (now - self._last_use > constants.LUXI_IDLE_TIMEOUT / 2
-                                       or self._is_readable()):
+        if self._sock is not None and (
+            now - self._last_use > constants.LUXI_IDLE_TIMEOUT / 2 or self._is_readable()
+        ):
             self.close()
         self._last_use = now
         if self._sock is not None:
@@ -191,7 +203,8 @@ class Client:
         except OSError as err:
             self.close()
             raise errors.ConnectionClosed(
-                f"the connection to the master broke: {describe_os_error(err)}") from None
+                f"the connection to the master broke: {describe_os_error(err)}"
+            ) from None
         except errors.ProtocolError:
             self.close()
             raise
@@ -202,7 +215,7 @@ class Client:
             raise TimeoutError
         if self._pulse is not None:
             seconds = min(seconds, self._pulse.patience)
-        if sock.gettimeout() != seconds:    # setting it takes a system call
+        if sock.gettimeout() != seconds:  # setting it takes a system call
             sock.settimeout(seconds)
 
     def _receive(self, deadline: float) -> bytes:

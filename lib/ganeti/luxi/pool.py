@@ -50,6 +50,7 @@ class Pool:
                 return finish()
             finally:
                 self._give_back(client)
+
         return finish_and_return
 
     def _take(self) -> Client:

@@ -39,8 +39,13 @@ class Pulse:
     ``connect(timeout)`` opens a connection, or raises ``errors.ProtocolError``.
     """
 
-    def __init__(self, connect: Connect, *, patience: float = PATIENCE,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.patience = patience
         self._connect = connect
         self._clock = clock
@@ -73,12 +78,13 @@ class Pulse:
                 return
             sock = self._ask()
             if sock is None or self._is_answered(sock, self.patience):
-                self.beat()             # who cannot connect will hear that from his own call
+                self.beat()  # who cannot connect will hear that from his own call
                 return
             self._silent = True
             logging.warning("The master does not answer")
-            threading.Thread(target=self._listen, args=(sock,), name="luxi-pulse",
-                             daemon=True).start()
+            threading.Thread(
+                target=self._listen, args=(sock,), name="luxi-pulse", daemon=True
+            ).start()
         self._give_up()
 
     @staticmethod
@@ -90,13 +96,13 @@ class Pulse:
         try:
             sock = self._connect(self.patience)
         except errors.Timeout:
-            return socket.socket(socket.AF_UNIX)        # its queue is full: nobody answers
+            return socket.socket(socket.AF_UNIX)  # its queue is full: nobody answers
         except errors.ProtocolError:
             return None
         try:
             sock.sendall(_PROBE)
         except OSError:
-            pass                        # reading will fail as well
+            pass  # reading will fail as well
         return sock
 
     @staticmethod
@@ -112,7 +118,7 @@ class Pulse:
             sock.recv(RECEIVE_SIZE)
         except ConnectionError:
             return True
-        except OSError:                 # in time nothing came, or there was no place in its queue
+        except OSError:  # in time nothing came, or there was no place in its queue
             return False
         return True
 

@@ -121,8 +121,7 @@ class Waits:
             self._start()
         # The master ends a call first, unless its client wants to wait for less than that. Who
         # knows nothing yet is answered at once, or hears that the master does not answer.
-        seconds = (CALL + 2 * SLACK if first or call.timeout >= CALL
-                   else max(call.timeout, LEAST))
+        seconds = CALL + 2 * SLACK if first or call.timeout >= CALL else max(call.timeout, LEAST)
         timer = self._loop.call_later(seconds, functools.partial(self._drop, watch, future))
         watch.waiters[future] = gone, timer
         if not self._looking:
@@ -182,7 +181,7 @@ class Waits:
             self._stop(watch)
 
     def _listen(self, watch: _Watch, sock: socket.socket) -> None:
-        if watch not in self._active:       # meanwhile nobody wants it any more
+        if watch not in self._active:  # meanwhile nobody wants it any more
             sock.close()
             return
         watch.sock, watch.splitter = sock, Splitter()
@@ -233,7 +232,7 @@ class Waits:
         """As many as stand in the line give their place to it, the oldest first."""
         listening = [watch for watch in self._active if watch.sock is not None]
         listening.sort(key=lambda watch: watch.until)
-        for watch in listening[:len(self._line)]:
+        for watch in listening[: len(self._line)]:
             self._line.append(watch)
             self._stop(watch)
 
@@ -262,5 +261,4 @@ class Waits:
 
 
 def _broken(err: OSError) -> errors.ConnectionClosed:
-    return errors.ConnectionClosed(
-        f"the connection to the master broke: {describe_os_error(err)}")
+    return errors.ConnectionClosed(f"the connection to the master broke: {describe_os_error(err)}")

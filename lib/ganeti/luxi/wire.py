@@ -43,7 +43,7 @@ class Splitter:
                 self._searched = len(self._buffer)
                 return
             message = bytes(self._buffer[:end])
-            del self._buffer[:end + 1]
+            del self._buffer[: end + 1]
             self._searched = 0
             yield message
 
@@ -78,14 +78,22 @@ class Context:
         """Unknown members and values that are no strings are passed over."""
         if not isinstance(data, dict):
             return cls()
-        return cls(**{item.name: data[item.name] for item in fields(cls)
-                      if isinstance(data.get(item.name), str)})
+        return cls(
+            **{
+                item.name: data[item.name]
+                for item in fields(cls)
+                if isinstance(data.get(item.name), str)
+            }
+        )
 
 
 def request(call: Call, context: Context | None = None) -> bytes:
     """A call as the bytes that Ganeti 3.0's own clients would send."""
-    message: dict[str, Any] = {"method": type(call).__name__, "args": call.to_args(),
-                               "version": constants.CONFIG_VERSION}
+    message: dict[str, Any] = {
+        "method": type(call).__name__,
+        "args": call.to_args(),
+        "version": constants.CONFIG_VERSION,
+    }
     message.update(call.beside())
     if context is not None and (members := context.to_wire()):
         message["context"] = members
@@ -123,9 +131,17 @@ def parse_reply(data: bytes) -> Reply:
         raise errors.ProtocolError("the master's answer lacks success and result")
     version = message.get("version")
     if version is not None and version != constants.CONFIG_VERSION:
-        raise errors.LuxiError(f"version mismatch: we speak {constants.CONFIG_VERSION}, "
-                               f"the master answered in {ht.shorten(version)}")
+        raise errors.LuxiError(
+            f"version mismatch: we speak {constants.CONFIG_VERSION}, "
+            f"the master answered in {ht.shorten(version)}"
+        )
     if message["success"]:
-        return Reply(message["result"], {key: value for key, value in message.items()
-                                         if key not in ("success", "result", "version")})
+        return Reply(
+            message["result"],
+            {
+                key: value
+                for key, value in message.items()
+                if key not in ("success", "result", "version")
+            },
+        )
     raise errors.decode(message["result"])

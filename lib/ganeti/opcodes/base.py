@@ -18,19 +18,32 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 from ganeti import constants, errors, ht
 
 #: What a job shows of the common fields where they were not given.
-_COMMON_VIEW = {"debug_level": 0, "priority": constants.PRIORITY_DEFAULT, "depends": None,
-                "comment": None}
+_COMMON_VIEW = {
+    "debug_level": 0,
+    "priority": constants.PRIORITY_DEFAULT,
+    "depends": None,
+    "comment": None,
+}
 
 #: The words of the entry that the queue appends to the reason trail.
 _OF_JOB = re.compile(r"job=[0-9]+;index=([0-9]{1,9})", re.ASCII)
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
-ReasonTrail = Annotated[list[Any], ht.Refinement(
-    "a list of [source, reason, nanoseconds]",
-    lambda trail: all(isinstance(entry, (list, tuple)) and len(entry) == 3
-                      and isinstance(entry[0], str) and isinstance(entry[1], str)
-                      and ht.check_for(int).fits(entry[2]) for entry in trail))]
+ReasonTrail = Annotated[
+    list[Any],
+    ht.Refinement(
+        "a list of [source, reason, nanoseconds]",
+        lambda trail: all(
+            isinstance(entry, (list, tuple))
+            and len(entry) == 3
+            and isinstance(entry[0], str)
+            and isinstance(entry[1], str)
+            and ht.check_for(int).fits(entry[2])
+            for entry in trail
+        ),
+    ),
+]
 
 
 def _is_dependency(entry: object) -> bool:
@@ -45,17 +58,21 @@ def _is_dependency(entry: object) -> bool:
             return False
     elif not ht.check_for(int).fits(job):
         return False
-    return (isinstance(statuses, (list, tuple))
-            and all(isinstance(status, str) and status in constants.JOB_FINAL
-                    for status in statuses))
+    return isinstance(statuses, (list, tuple)) and all(
+        isinstance(status, str) and status in constants.JOB_FINAL for status in statuses
+    )
 
 
-Dependencies = Annotated[list[Any], ht.Refinement(
-    "a list of [job, [final status, ...]]",
-    lambda entries: all(map(_is_dependency, entries)))]
+Dependencies = Annotated[
+    list[Any],
+    ht.Refinement(
+        "a list of [job, [final status, ...]]", lambda entries: all(map(_is_dependency, entries))
+    ),
+]
 
-SubmitPriority = Annotated[int, ht.Refinement(
-    "-10, 0 or 10", lambda number: number in constants.PRIORITIES_SUBMIT)]
+SubmitPriority = Annotated[
+    int, ht.Refinement("-10, 0 or 10", lambda number: number in constants.PRIORITIES_SUBMIT)
+]
 
 
 class FieldError(ValueError):
@@ -125,8 +142,11 @@ class OpCode(_Declared):
                 continue
             check = self.CHECKS[name]
             if not check.fits(value):
-                problem = (f"parameter '{name}' must be {check.expects}" if name in self.SECRET
-                           else _misfit(name, check, value))
+                problem = (
+                    f"parameter '{name}' must be {check.expects}"
+                    if name in self.SECRET
+                    else _misfit(name, check, value)
+                )
                 raise FieldError(self.OP_ID, name, problem)
             own[name] = value
             given.append(name)
@@ -194,8 +214,11 @@ class OpCode(_Declared):
         return words if value is None else f"{words}({value})"
 
     def __eq__(self, other: object) -> bool:
-        return (type(self) is type(other) and isinstance(other, OpCode)
-                and all(getattr(self, name) == getattr(other, name) for name in self.CHECKS))
+        return (
+            type(self) is type(other)
+            and isinstance(other, OpCode)
+            and all(getattr(self, name) == getattr(other, name) for name in self.CHECKS)
+        )
 
     def __hash__(self) -> int:
         return hash(self.OP_ID)
@@ -211,8 +234,9 @@ def redact(value: object) -> Any:
     return "<redacted>"
 
 
-_COMMON_CHECKS = {name: check for name, check in ht.checks_of(OpCode).items()
-                  if name in COMMON_FIELDS}
+_COMMON_CHECKS = {
+    name: check for name, check in ht.checks_of(OpCode).items() if name in COMMON_FIELDS
+}
 
 #: OP_ID -> class.
 BY_ID: dict[str, type[OpCode]] = {}
@@ -227,8 +251,9 @@ def opcode(cls: _OpClass) -> _OpClass:
     cls.CHECKS = {**ht.checks_of(cls), **_COMMON_CHECKS}
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
     cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
-    cls.FRESH = {name: default for name, default in cls.DEFAULTS.items()
-                 if isinstance(default, (list, dict))}
+    cls.FRESH = {
+        name: default for name, default in cls.DEFAULTS.items() if isinstance(default, (list, dict))
+    }
     BY_ID[cls.OP_ID] = cls
     return cls
 

@@ -6,8 +6,14 @@ from typing import Annotated, Any, Literal
 
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import (BeParams, DiskParams, DiskTemplate, Hypervisor, HvParams,
-                                     NicParams)
+from ganeti.opcodes.instance import (
+    BeParams,
+    DiskParams,
+    DiskTemplate,
+    HvParams,
+    Hypervisor,
+    NicParams,
+)
 from ganeti.opcodes.node import NdParams
 
 
@@ -142,15 +148,23 @@ def _is_range(entry: list[Any]) -> bool:
 
 
 def _is_os_change(entry: list[Any]) -> bool:
-    return (len(entry) == 2 and entry[0] in ("add", "attach", "remove", "detach")
-            and ht.check_for(ht.NonEmptyString).fits(entry[1]))
+    return (
+        len(entry) == 2
+        and entry[0] in ("add", "attach", "remove", "detach")
+        and ht.check_for(ht.NonEmptyString).fits(entry[1])
+    )
 
 
-UserIds = Annotated[list[list[Any]], ht.Refinement(
-    "a list of [first, last] user ids", lambda entries: all(map(_is_range, entries)))]
-OsChanges = Annotated[list[list[Any]], ht.Refinement(
-    'a list of ["add" or "remove", OS name]',
-    lambda entries: all(map(_is_os_change, entries)))]
+UserIds = Annotated[
+    list[list[Any]],
+    ht.Refinement("a list of [first, last] user ids", lambda entries: all(map(_is_range, entries))),
+]
+OsChanges = Annotated[
+    list[list[Any]],
+    ht.Refinement(
+        'a list of ["add" or "remove", OS name]', lambda entries: all(map(_is_os_change, entries))
+    ),
+]
 
 
 @opcode

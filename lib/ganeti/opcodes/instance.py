@@ -19,8 +19,10 @@ def disk_problem(disk: dict[str, Any]) -> str | None:
     if size is not None and not ht.is_size(size):
         return f"'size' must be in MiB or a text such as \"1G\", not {ht.shorten(size)}"
     if mode not in (None, *constants.DISK_ACCESS):
-        return f"'mode' must be one of {', '.join(sorted(constants.DISK_ACCESS))}, " \
-               f"not {ht.shorten(mode)}"
+        return (
+            f"'mode' must be one of {', '.join(sorted(constants.DISK_ACCESS))}, "
+            f"not {ht.shorten(mode)}"
+        )
     if spindles is not None and not ht.check_for(int).fits(spindles):
         return f"'spindles' must be an integer, not {ht.shorten(spindles)}"
     for key in _DISK_TEXTS:
@@ -45,57 +47,85 @@ def nic_problem(nic: dict[str, Any]) -> str | None:
     return None
 
 
-def _listed(what: str, expects: str,
-            problem: Callable[[dict[str, Any]], str | None]) -> ht.Refinement:
+def _listed(
+    what: str, expects: str, problem: Callable[[dict[str, Any]], str | None]
+) -> ht.Refinement:
     """A list of objects in each of which ``problem`` finds nothing to name."""
+
     def first(entries: list[dict[str, Any]]) -> str | None:
         found = ((index, problem(entry)) for index, entry in enumerate(entries))
         return next((f"{what} {index}: {words}" for index, words in found if words), None)
+
     return ht.without_problem(f"a list of objects {expects}", first)
 
 
 #: Disks and NICs as the caller wrote them; the work reads them further.
-DiskSpecs = Annotated[list[dict[str, Any]], _listed(
-    "disk", "whose size is in MiB or a text such as \"1G\", whose mode, if any, is ro or rw, "
-    "their spindles a number, and " + ", ".join(_DISK_TEXTS) + " texts", disk_problem)]
-NicSpecs = Annotated[list[dict[str, Any]], _listed(
-    "NIC", "with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem)]
+DiskSpecs = Annotated[
+    list[dict[str, Any]],
+    _listed(
+        "disk",
+        'whose size is in MiB or a text such as "1G", whose mode, if any, is ro or rw, '
+        "their spindles a number, and " + ", ".join(_DISK_TEXTS) + " texts",
+        disk_problem,
+    ),
+]
+NicSpecs = Annotated[
+    list[dict[str, Any]],
+    _listed(
+        "NIC", "with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem
+    ),
+]
 
 
 def _are_os_params(parameters: dict[str, Any]) -> bool:
     """Can each become a variable of a script? A whole number is as good as its digits."""
-    return (all("=" not in name and ht.fits_environment(name) for name in parameters)
-            and all(ht.fits_environment(value) if isinstance(value, str)
-                    else ht.check_for(int).fits(value) for value in parameters.values()))
+    return all("=" not in name and ht.fits_environment(name) for name in parameters) and all(
+        ht.fits_environment(value) if isinstance(value, str) else ht.check_for(int).fits(value)
+        for value in parameters.values()
+    )
 
 
 #: Parameters of an OS. Ganeti takes any value here, and its job then fails on all others.
-OsParams = Annotated[dict[str, Any], ht.Refinement(
-    "an object with keys without = and NUL, and values that are text without NUL (or whole "
-    "numbers)",
-    _are_os_params)]
+OsParams = Annotated[
+    dict[str, Any],
+    ht.Refinement(
+        "an object with keys without = and NUL, and values that are text without NUL (or whole "
+        "numbers)",
+        _are_os_params,
+    ),
+]
 #: Changes of them: null takes a parameter away.
-OsParamChanges = Annotated[dict[str, Any], ht.Refinement(
-    "an object with keys without = and NUL, and values that are null, text without NUL (or "
-    "whole numbers)",
-    lambda given: _are_os_params({name: value for name, value in given.items()
-                                  if value is not None}))]
+OsParamChanges = Annotated[
+    dict[str, Any],
+    ht.Refinement(
+        "an object with keys without = and NUL, and values that are null, text without NUL (or "
+        "whole numbers)",
+        lambda given: _are_os_params(
+            {name: value for name, value in given.items() if value is not None}
+        ),
+    ),
+]
 
 
-def parameters(what: str, problem: Callable[[dict[str, Any], tuple[object, ...]], str | None],
-               unset: tuple[object, ...]) -> ht.Refinement:
+def parameters(
+    what: str,
+    problem: Callable[[dict[str, Any], tuple[object, ...]], str | None],
+    unset: tuple[object, ...],
+) -> ht.Refinement:
     """Values of types that Ganeti's jobs take, or ``unset``; names are the job's business.
 
     A job that meets another type ends in ``TypeEnforcementError``, whatever else there is.
     """
-    return ht.without_problem(f"an object with {what} parameters",
-                              lambda given: problem(given, unset))
+    return ht.without_problem(
+        f"an object with {what} parameters", lambda given: problem(given, unset)
+    )
 
 
 BeParams = Annotated[dict[str, Any], parameters("backend", params.beparams_problem, ())]
 HvParams = Annotated[dict[str, Any], parameters("hypervisor", params.hvparams_problem, ())]
-NewBeParams = Annotated[dict[str, Any], parameters(
-    "backend", params.beparams_problem, params.AT_CREATION)]
+NewBeParams = Annotated[
+    dict[str, Any], parameters("backend", params.beparams_problem, params.AT_CREATION)
+]
 
 
 def _one_of(words: frozenset[str]) -> ht.Refinement:
@@ -108,11 +138,18 @@ def _has_templates(parameters: dict[str, Any]) -> bool:
 
 # luxid refuses other words when it reads the opcode, before there is a job.
 DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
-DiskParams = Annotated[dict[str, dict[str, Any]], ht.Refinement(
-    "an object with keys among " + ", ".join(sorted(constants.DISK_TEMPLATES)), _has_templates)]
-NicParams = Annotated[dict[str, Any], ht.without_problem(
-    "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
-    nic_problem)]
+DiskParams = Annotated[
+    dict[str, dict[str, Any]],
+    ht.Refinement(
+        "an object with keys among " + ", ".join(sorted(constants.DISK_TEMPLATES)), _has_templates
+    ),
+]
+NicParams = Annotated[
+    dict[str, Any],
+    ht.without_problem(
+        "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem
+    ),
+]
 FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
 Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
 

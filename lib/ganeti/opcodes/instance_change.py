@@ -7,8 +7,14 @@ from typing import Annotated, Any
 
 from ganeti import constants, ht, params
 from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import (DiskTemplate, FileDriver, OsParamChanges, disk_problem,
-                                     nic_problem, parameters)
+from ganeti.opcodes.instance import (
+    DiskTemplate,
+    FileDriver,
+    OsParamChanges,
+    disk_problem,
+    nic_problem,
+    parameters,
+)
 
 #: What can be done to a disk or network card; and what of that the form of 2.0 takes, which
 #: modifies by number alone. (No sets: what is looked for in them can be a list.)
@@ -24,7 +30,8 @@ def _is_disk(parameters: dict[str, Any]) -> bool:
     """Any keys, each with a text or a number, as Ganeti's own front takes them."""
     return disk_problem(parameters) is None and all(
         value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
-        for value in parameters.values())
+        for value in parameters.values()
+    )
 
 
 def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
@@ -43,20 +50,30 @@ def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement
     return ht.Refinement(
         f"a list of [action, number or name, {{parameters}}] of {what}, the action one of "
         + ", ".join(_ACTIONS),
-        lambda entries: (all(_is_change(entry, fits) for entry in entries)
-                         and len({len(entry) for entry in entries}) < 2))
+        lambda entries: (
+            all(_is_change(entry, fits) for entry in entries)
+            and len({len(entry) for entry in entries}) < 2
+        ),
+    )
 
 
-DiskChanges = Annotated[list[Any], _changes(
-    "disks, with texts or numbers, the size in MiB or as \"1G\"", _is_disk)]
-NicChanges = Annotated[list[Any], _changes(
-    "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
-    lambda nic: nic_problem(nic) is None)]
+DiskChanges = Annotated[
+    list[Any], _changes('disks, with texts or numbers, the size in MiB or as "1G"', _is_disk)
+]
+NicChanges = Annotated[
+    list[Any],
+    _changes(
+        "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+        lambda nic: nic_problem(nic) is None,
+    ),
+]
 
-BeParamChanges = Annotated[dict[str, Any], parameters(
-    "backend", params.beparams_problem, params.AT_BACKEND_CHANGE)]
-HvParamChanges = Annotated[dict[str, Any], parameters(
-    "hypervisor", params.hvparams_problem, params.AT_CHANGE)]
+BeParamChanges = Annotated[
+    dict[str, Any], parameters("backend", params.beparams_problem, params.AT_BACKEND_CHANGE)
+]
+HvParamChanges = Annotated[
+    dict[str, Any], parameters("hypervisor", params.hvparams_problem, params.AT_CHANGE)
+]
 
 
 @opcode

@@ -8,24 +8,37 @@ from ganeti import constants, ht
 from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import disk_problem
 
-DiskIndex = Annotated[int, ht.Refinement(
-    f"the number of a disk, 0 to {constants.MAX_DISKS - 1}",
-    lambda number: 0 <= number < constants.MAX_DISKS)]
+DiskIndex = Annotated[
+    int,
+    ht.Refinement(
+        f"the number of a disk, 0 to {constants.MAX_DISKS - 1}",
+        lambda number: 0 <= number < constants.MAX_DISKS,
+    ),
+]
 
 
 def _is_recreated(disk: object) -> bool:
     """A disk's number, or that and what it is to have instead."""
     if isinstance(disk, (list, tuple)) and len(disk) == 2:
-        return (ht.check_for(ht.NonNegativeInt).fits(disk[0]) and isinstance(disk[1], dict)
-                and disk_problem(disk[1]) is None and disk[1].get("size", 0) is not None)
+        return (
+            ht.check_for(ht.NonNegativeInt).fits(disk[0])
+            and isinstance(disk[1], dict)
+            and disk_problem(disk[1]) is None
+            and disk[1].get("size", 0) is not None
+        )
     return ht.check_for(ht.NonNegativeInt).fits(disk)
 
 
 #: All of one form.
-RecreatedDisks = Annotated[list[Any], ht.Refinement(
-    "a list of disks' numbers, or of [number, {parameters}]",
-    lambda disks: (all(map(_is_recreated, disks))
-                   and len({isinstance(disk, int) for disk in disks}) < 2))]
+RecreatedDisks = Annotated[
+    list[Any],
+    ht.Refinement(
+        "a list of disks' numbers, or of [number, {parameters}]",
+        lambda disks: (
+            all(map(_is_recreated, disks)) and len({isinstance(disk, int) for disk in disks}) < 2
+        ),
+    ),
+]
 
 
 @opcode
@@ -90,8 +103,9 @@ class OpInstanceReplaceDisks(OpCode):
     SUMMARY_FIELD = "instance_name"
 
     instance_name: ht.NonEmptyString
-    mode: Literal["replace_on_primary", "replace_on_secondary", "replace_new_secondary",
-                  "replace_auto"]
+    mode: Literal[
+        "replace_on_primary", "replace_on_secondary", "replace_new_secondary", "replace_auto"
+    ]
     disks: list[DiskIndex] = []
     early_release: bool = False
     iallocator: ht.NonEmptyString | None = None

@@ -17,16 +17,19 @@ def _readable(read: Callable[[str], object]) -> Callable[[str], bool]:
         except ValueError:
             return False
         return True
+
     return check
 
 
 IPv4Address = Annotated[str, ht.Refinement("an IPv4 address", _readable(ipaddress.IPv4Address))]
 IPv6Address = Annotated[str, ht.Refinement("an IPv6 address", _readable(ipaddress.IPv6Address))]
 # Without a length they are networks of one address, as Ganeti reads them.
-IPv4Network = Annotated[str, ht.Refinement(
-    "an IPv4 network such as 192.0.2.0/24", _readable(ipaddress.IPv4Interface))]
-IPv6Network = Annotated[str, ht.Refinement(
-    "an IPv6 network such as 2001:db8::/64", _readable(ipaddress.IPv6Interface))]
+IPv4Network = Annotated[
+    str, ht.Refinement("an IPv4 network such as 192.0.2.0/24", _readable(ipaddress.IPv4Interface))
+]
+IPv6Network = Annotated[
+    str, ht.Refinement("an IPv6 network such as 2001:db8::/64", _readable(ipaddress.IPv6Interface))
+]
 
 
 @opcode

@@ -9,11 +9,13 @@ from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import parameters
 
 NdParams = Annotated[dict[str, Any], parameters("node", params.ndparams_problem, ())]
-NdParamChanges = Annotated[dict[str, Any], parameters(
-    "node", params.ndparams_problem, params.AT_CHANGE)]
+NdParamChanges = Annotated[
+    dict[str, Any], parameters("node", params.ndparams_problem, params.AT_CHANGE)
+]
 
-StorageType = Literal["blockdev", "diskless", "ext", "file", "gluster", "lvm-pv", "lvm-vg",
-                      "rados", "sharedfile"]
+StorageType = Literal[
+    "blockdev", "diskless", "ext", "file", "gluster", "lvm-pv", "lvm-vg", "rados", "sharedfile"
+]
 EvacuationMode = Literal["primary-only", "secondary-only", "all"]
 
 

@@ -7,8 +7,19 @@ from typing import Any, Literal
 from ganeti import ht
 from ganeti.opcodes.base import OpCode, opcode
 
-QueryKind = Literal["cluster", "export", "extstorage", "filter", "group", "instance", "job",
-                    "lock", "network", "node", "os"]
+QueryKind = Literal[
+    "cluster",
+    "export",
+    "extstorage",
+    "filter",
+    "group",
+    "instance",
+    "job",
+    "lock",
+    "network",
+    "node",
+    "os",
+]
 
 
 @opcode

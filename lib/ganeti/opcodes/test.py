@@ -11,8 +11,12 @@ from ganeti.opcodes.instance import DiskTemplate, Hypervisor, NicSpecs
 #: Seconds; the clocks of some systems overflow at ten times as many.
 MAX_DURATION = 1e9
 
-Duration = Annotated[float, ht.Refinement(
-    f"a number of seconds, 0 to {MAX_DURATION:.0f}", lambda number: 0 <= number <= MAX_DURATION)]
+Duration = Annotated[
+    float,
+    ht.Refinement(
+        f"a number of seconds, 0 to {MAX_DURATION:.0f}", lambda number: 0 <= number <= MAX_DURATION
+    ),
+]
 
 
 @opcode
@@ -37,8 +41,14 @@ class OpTestAllocator(OpCode):
     SUMMARY_FIELD = "iallocator"
 
     direction: Literal["in", "out"]
-    mode: Literal["allocate", "relocate", "multi-allocate", "node-evacuate", "change-group",
-                  "allocate-secondary"]
+    mode: Literal[
+        "allocate",
+        "relocate",
+        "multi-allocate",
+        "node-evacuate",
+        "change-group",
+        "allocate-secondary",
+    ]
     name: ht.NonEmptyString
     count: ht.NonNegativeInt = 1
     disk_template: DiskTemplate | None = None

@@ -50,14 +50,18 @@ class FieldDef(Generic[Row]):
 
     def definition(self) -> dict[str, str]:
         """As clients see it: exactly these keys, or Ganeti's tools fail."""
-        return {"name": self.name, "title": self.title, "kind": str(self.kind),
-                "doc": self.doc}
+        return {"name": self.name, "title": self.title, "kind": str(self.kind), "doc": self.doc}
 
 
 def unknown(name: str) -> FieldDef[Any]:
     """The place of a field that does not exist."""
-    return FieldDef(name, name or "?", FieldKind.UNKNOWN, f"There is no field '{name}'",
-                    lambda row: ResultStatus.UNKNOWN)
+    return FieldDef(
+        name,
+        name or "?",
+        FieldKind.UNKNOWN,
+        f"There is no field '{name}'",
+        lambda row: ResultStatus.UNKNOWN,
+    )
 
 
 def table(*groups: Iterable[FieldDef[Row]]) -> dict[str, FieldDef[Row]]:
@@ -75,7 +79,7 @@ class Kind(Generic[Row]):
     """
 
     name: str
-    label: str                             # in "Instance name x not found"
+    label: str  # in "Instance name x not found"
     fields: Mapping[str, FieldDef[Row]]
     rows: Callable[[Reading, Collection[str]], list[Row]]
     key: str | None = None
@@ -131,9 +135,14 @@ class Reading:
     def guests(self, node: Node) -> dict[str, Guest] | ResultStatus:
         """The guests that run on a node by name; OFFLINE, or NODATA if it does not answer."""
         if node.uuid not in self._guests:
-            self._guests[node.uuid] = self._ask(node, lambda: {
-                name: guest for name, guest in
-                self.sources.nodes.agent(node).guests().items() if guest.running})
+            self._guests[node.uuid] = self._ask(
+                node,
+                lambda: {
+                    name: guest
+                    for name, guest in self.sources.nodes.agent(node).guests().items()
+                    if guest.running
+                },
+            )
         return self._guests[node.uuid]
 
     @once
@@ -150,7 +159,8 @@ class Reading:
         """A node's size and what is free; OFFLINE, or NODATA if it does not answer."""
         if node.uuid not in self._figures:
             self._figures[node.uuid] = self._ask(
-                node, lambda: self.sources.nodes.agent(node).figures())
+                node, lambda: self.sources.nodes.agent(node).figures()
+            )
         return self._figures[node.uuid]
 
     def _ask(self, node: Node, question: Callable[[], _Answer]) -> _Answer | ResultStatus:
@@ -165,6 +175,7 @@ class Reading:
 
 
 # -- fields that all stored objects have ----------------------------------------------
+
 
 class _Stored(Protocol):
     @property
@@ -186,15 +197,39 @@ class _Stored(Protocol):
 def common(what: str, stored: Callable[[Row], _Stored]) -> list[FieldDef[Row]]:
     """uuid, serial number, times and tags; ``what`` is the word for the thing."""
     return [
-        FieldDef("uuid", "UUID", FieldKind.TEXT, f"What identifies the {what} for good",
-                 lambda row: stored(row).uuid),
-        FieldDef("serial_no", "SerialNo", FieldKind.NUMBER,
-                 f"Grows by one with each change of the {what}",
-                 lambda row: stored(row).serial_no),
-        FieldDef("ctime", "CTime", FieldKind.TIMESTAMP, f"When the {what} was created",
-                 lambda row: stored(row).ctime),
-        FieldDef("mtime", "MTime", FieldKind.TIMESTAMP, f"When the {what} was last changed",
-                 lambda row: stored(row).mtime),
-        FieldDef("tags", "Tags", FieldKind.OTHER, f"Tags of the {what}",
-                 lambda row: list(stored(row).tags)),
+        FieldDef(
+            "uuid",
+            "UUID",
+            FieldKind.TEXT,
+            f"What identifies the {what} for good",
+            lambda row: stored(row).uuid,
+        ),
+        FieldDef(
+            "serial_no",
+            "SerialNo",
+            FieldKind.NUMBER,
+            f"Grows by one with each change of the {what}",
+            lambda row: stored(row).serial_no,
+        ),
+        FieldDef(
+            "ctime",
+            "CTime",
+            FieldKind.TIMESTAMP,
+            f"When the {what} was created",
+            lambda row: stored(row).ctime,
+        ),
+        FieldDef(
+            "mtime",
+            "MTime",
+            FieldKind.TIMESTAMP,
+            f"When the {what} was last changed",
+            lambda row: stored(row).mtime,
+        ),
+        FieldDef(
+            "tags",
+            "Tags",
+            FieldKind.OTHER,
+            f"Tags of the {what}",
+            lambda row: list(stored(row).tags),
+        ),
     ]

@@ -16,9 +16,18 @@ _SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
 
 def info(sources: Sources) -> dict[str, Any]:
     """Everything that QueryClusterInfo answers: the 55 keys of Ganeti 3.0."""
-    return sources.config.changes.derived("cluster info", lambda: {
-        **_versions(), **_identity(sources), **_parameters(sources), **_limits(sources),
-        **_storage(sources), **_not_ours(), **_SSH})
+    return sources.config.changes.derived(
+        "cluster info",
+        lambda: {
+            **_versions(),
+            **_identity(sources),
+            **_parameters(sources),
+            **_limits(sources),
+            **_storage(sources),
+            **_not_ours(),
+            **_SSH,
+        },
+    )
 
 
 def _versions() -> dict[str, Any]:
@@ -29,17 +38,23 @@ def _versions() -> dict[str, Any]:
         "os_api_version": constants.OS_API_VERSION,
         "export_version": constants.EXPORT_VERSION,
         "vcs_version": f"(ganeti-rapi) version {constants.RELEASE_VERSION}",
-        "architecture": ["64bits" if sys.maxsize > 2 ** 32 else "32bits", os.uname().machine],
+        "architecture": ["64bits" if sys.maxsize > 2**32 else "32bits", os.uname().machine],
     }
 
 
 def _identity(sources: Sources) -> dict[str, Any]:
     cluster = sources.config.cluster
     return {
-        "name": cluster.name, "uuid": cluster.uuid, "master": sources.config.master.name,
-        "ctime": cluster.ctime, "mtime": cluster.mtime, "tags": list(cluster.tags),
-        "master_netdev": cluster.master_netdev, "master_netmask": cluster.master_netmask,
-        "primary_ip_version": cluster.primary_ip_version, "mac_prefix": cluster.mac_prefix,
+        "name": cluster.name,
+        "uuid": cluster.uuid,
+        "master": sources.config.master.name,
+        "ctime": cluster.ctime,
+        "mtime": cluster.mtime,
+        "tags": list(cluster.tags),
+        "master_netdev": cluster.master_netdev,
+        "master_netmask": cluster.master_netmask,
+        "primary_ip_version": cluster.primary_ip_version,
+        "mac_prefix": cluster.mac_prefix,
     }
 
 
@@ -50,17 +65,22 @@ def _parameters(sources: Sources) -> dict[str, Any]:
         "default_hypervisor": cluster.enabled_hypervisors[0],
         "enabled_hypervisors": cluster.enabled_hypervisors,
         "hvparams": {name: config.default_hvparams(name) for name in cluster.enabled_hypervisors},
-        "os_hvp": cluster.os_hvp, "osparams": cluster.osparams,
+        "os_hvp": cluster.os_hvp,
+        "osparams": cluster.osparams,
         "beparams": {"default": config.default_beparams()},
-        "nicparams": {"default": params.fill(params.defaults(params.NIC),
-                                             cluster.nicparams.get("default", {}))},
+        "nicparams": {
+            "default": params.fill(
+                params.defaults(params.NIC), cluster.nicparams.get("default", {})
+            )
+        },
         "ndparams": params.fill(params.defaults(params.NODE), cluster.ndparams),
-        "diskparams": {template: params.fill(params.defaults(rows),
-                                             cluster.diskparams.get(template, {}))
-                       for template, rows in params.DISK.items()},
-        "ipolicy": ipolicy.fill(ipolicy.default(cluster.enabled_disk_templates),
-                                cluster.ipolicy),
-        "hidden_os": cluster.hidden_os, "blacklisted_os": cluster.blacklisted_os,
+        "diskparams": {
+            template: params.fill(params.defaults(rows), cluster.diskparams.get(template, {}))
+            for template, rows in params.DISK.items()
+        },
+        "ipolicy": ipolicy.fill(ipolicy.default(cluster.enabled_disk_templates), cluster.ipolicy),
+        "hidden_os": cluster.hidden_os,
+        "blacklisted_os": cluster.blacklisted_os,
         "default_iallocator": cluster.default_iallocator,
         "default_iallocator_params": cluster.default_iallocator_params,
     }
@@ -95,15 +115,22 @@ _COLLECTORS = ("cpu-avg-load", "diskstats", "drbd", "inst-status-xen", "lv", "xe
 def _not_ours() -> dict[str, Any]:
     """What Ganeti has and we have not, said in its own form."""
     return {
-        "use_external_mip_script": False, "drbd_usermode_helper": None, "uid_pool": [],
-        "reserved_lvs": [], "install_image": "", "instance_communication_network": "",
-        "zeroing_image": "", "compression_tools": [], "enabled_user_shutdown": False,
+        "use_external_mip_script": False,
+        "drbd_usermode_helper": None,
+        "uid_pool": [],
+        "reserved_lvs": [],
+        "install_image": "",
+        "instance_communication_network": "",
+        "zeroing_image": "",
+        "compression_tools": [],
+        "enabled_user_shutdown": False,
         "enabled_data_collectors": dict.fromkeys(_COLLECTORS, False),
-        "data_collector_interval": dict.fromkeys(_COLLECTORS, 5_000_000),   # microseconds
+        "data_collector_interval": dict.fromkeys(_COLLECTORS, 5_000_000),  # microseconds
     }
 
 
 # -- single facts -------------------------------------------------------------------
+
 
 def _watcher_pause(sources: Sources) -> int | None:
     """Until when the watcher keeps still; a time that is over means it does not."""

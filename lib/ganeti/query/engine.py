@@ -17,9 +17,19 @@ from ganeti.query import group, instance, job, job_filter, lock, node, others
 from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
 from ganeti.utils.text import nice_key, nice_sorted
 
-KINDS: dict[str, Kind[Any]] = {kind.name: kind for kind in (
-    instance.KIND, node.KIND, group.KIND, job.KIND, lock.KIND,
-    others.NETWORK, others.EXPORT, job_filter.KIND)}
+KINDS: dict[str, Kind[Any]] = {
+    kind.name: kind
+    for kind in (
+        instance.KIND,
+        node.KIND,
+        group.KIND,
+        job.KIND,
+        lock.KIND,
+        others.NETWORK,
+        others.EXPORT,
+        job_filter.KIND,
+    )
+}
 
 #: Kinds that Ganeti asks through opcodes only.
 _BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
@@ -27,8 +37,13 @@ _BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
 _NORMAL = int(ResultStatus.NORMAL)
 
 
-def run(sources: Sources, what: str, fields: Sequence[str], filter_: object,
-        page: Callable[[Reading], Iterable[Any]] | None = None) -> dict[str, Any]:
+def run(
+    sources: Sources,
+    what: str,
+    fields: Sequence[str],
+    filter_: object,
+    page: Callable[[Reading], Iterable[Any]] | None = None,
+) -> dict[str, Any]:
     """Query: ``{"fields": [definition, ...], "data": [[[status, value], ...], ...]}``.
 
     ``page`` gives the rows instead of the kind; the filter holds within it.
@@ -49,20 +64,32 @@ def run(sources: Sources, what: str, fields: Sequence[str], filter_: object,
     else:
         rows = list(filter(test, kind.rows(reading, fields)))
     getters = [item.getter for item in chosen]
-    return {"fields": [item.definition() for item in chosen],
-            "data": [[[int(value), None] if value.__class__ is ResultStatus else [_NORMAL, value]
-                      for value in [get(row) for get in getters]] for row in rows]}
+    return {
+        "fields": [item.definition() for item in chosen],
+        "data": [
+            [
+                [int(value), None] if value.__class__ is ResultStatus else [_NORMAL, value]
+                for value in [get(row) for get in getters]
+            ]
+            for row in rows
+        ],
+    }
 
 
 def field_list(what: str, names: Sequence[str] | None) -> dict[str, Any]:
     """QueryFields: ``{"fields": [definition, ...]}``, of these or of all in order."""
     kind = _kind(what)
-    return {"fields": [(kind.fields.get(name) or unknown(name)).definition()
-                       for name in names or nice_sorted(list(kind.fields))]}
+    return {
+        "fields": [
+            (kind.fields.get(name) or unknown(name)).definition()
+            for name in names or nice_sorted(list(kind.fields))
+        ]
+    }
 
 
-def classic(sources: Sources, what: str, names: Sequence[str],
-            fields: Sequence[str]) -> list[list[Any]]:
+def classic(
+    sources: Sources, what: str, names: Sequence[str], fields: Sequence[str]
+) -> list[list[Any]]:
     """Rows of plain values, of these or (no names) of all, in the kind's order.
 
     Unknown names give no row; unknown fields are an ``OpPrereqError``.
@@ -78,8 +105,7 @@ def classic(sources: Sources, what: str, names: Sequence[str],
     return _plain(getters, [found[name] for name in sorted(found, key=nice_key)])
 
 
-def job_rows(sources: Sources, ids: Sequence[int] | None,
-             fields: Sequence[str]) -> list[list[Any]]:
+def job_rows(sources: Sources, ids: Sequence[int] | None, fields: Sequence[str]) -> list[list[Any]]:
     """QueryJobs: rows of plain values, of these jobs in the order asked, or of all.
 
     A job that does not exist has its id and nothing else.
@@ -92,8 +118,9 @@ def job_rows(sources: Sources, ids: Sequence[int] | None,
     return _plain(getters, job.KIND.named(reading, ids))
 
 
-def filter_rows(sources: Sources, uuids: Sequence[str] | None,
-                fields: Sequence[str]) -> list[list[Any]]:
+def filter_rows(
+    sources: Sources, uuids: Sequence[str] | None, fields: Sequence[str]
+) -> list[list[Any]]:
     """QueryFilters: rows of plain values, of these rules or (none named) of all."""
     getters = _known(job_filter.KIND, fields)
     found = sources.queue.rules
@@ -102,20 +129,23 @@ def filter_rows(sources: Sources, uuids: Sequence[str] | None,
 
 # -- kinds and fields ------------------------------------------------------------------
 
+
 def _kind(what: str) -> Kind[Any]:
     if what in _BY_OPCODE:
         raise errors.GenericError(f"Queries for '{what}' are not supported")
     if what not in KINDS:
-        raise errors.ParameterError(f"There is nothing called {ht.shorten(what)} to ask for, "
-                                    f"only {', '.join(KINDS)}")
+        raise errors.ParameterError(
+            f"There is nothing called {ht.shorten(what)} to ask for, only {', '.join(KINDS)}"
+        )
     return KINDS[what]
 
 
 def _known(kind: Kind[Any], fields: Sequence[str]) -> list[Callable[[Any], Any]]:
     strangers = [name for name in fields if name not in kind.fields]
     if strangers:
-        raise errors.OpPrereqError("Unknown output fields selected: " + ", ".join(strangers),
-                                   ErrorCode.INVAL)
+        raise errors.OpPrereqError(
+            "Unknown output fields selected: " + ", ".join(strangers), ErrorCode.INVAL
+        )
     return [kind.fields[name].getter for name in fields]
 
 
@@ -132,6 +162,7 @@ def _access(kind: Kind[Any], name: str) -> qfilter.Access[Any]:
 
 # -- rows --------------------------------------------------------------------------------
 
+
 def _keys(kind: Kind[Any], tree: qfilter.Filter | None) -> list[Any] | None:
     """What is to be looked up, if the filter only names things."""
     keys = None if kind.key is None else qfilter.keys(tree, kind.key)
@@ -139,7 +170,8 @@ def _keys(kind: Kind[Any], tree: qfilter.Filter | None) -> list[Any] | None:
         if not isinstance(key, kind.key_type):
             raise errors.ParameterError(
                 f"Field '{kind.key}' cannot be compared with {ht.shorten(key)}: it is "
-                + ("a number" if kind.key_type is int else "a string"))
+                + ("a number" if kind.key_type is int else "a string")
+            )
     return keys
 
 
@@ -154,5 +186,4 @@ def _look_up(kind: Kind[Any], reading: Reading, keys: Sequence[Any]) -> list[Any
 
 def _plain(getters: Sequence[Callable[[Any], Any]], rows: Iterable[Any]) -> list[list[Any]]:
     found = [[get(row) for get in getters] for row in rows]
-    return [[None if isinstance(value, ResultStatus) else value for value in row]
-            for row in found]
+    return [[None if isinstance(value, ResultStatus) else value for value in row] for row in found]

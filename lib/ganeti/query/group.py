@@ -27,8 +27,13 @@ class GroupRow:
     @once
     def instances(self) -> list[str]:
         """Names of the instances that should run on its nodes."""
-        return nice_sorted([instance.name for node in self.nodes
-                            for instance in self.reading.config.primary_instances(node.uuid)])
+        return nice_sorted(
+            [
+                instance.name
+                for node in self.nodes
+                for instance in self.reading.config.primary_instances(node.uuid)
+            ]
+        )
 
     @once
     def ndparams(self) -> dict[str, Any]:
@@ -41,30 +46,74 @@ _K = FieldKind
 
 _PLAIN: list[_Field] = [
     _Field("name", "Group", _K.TEXT, "Name of the group", lambda row: row.group.name),
-    _Field("alloc_policy", "AllocPolicy", _K.TEXT,
-           "Whether new instances may come here: preferred, last_resort, unallocable",
-           lambda row: row.group.alloc_policy),
+    _Field(
+        "alloc_policy",
+        "AllocPolicy",
+        _K.TEXT,
+        "Whether new instances may come here: preferred, last_resort, unallocable",
+        lambda row: row.group.alloc_policy,
+    ),
     _Field("node_cnt", "Nodes", _K.NUMBER, "Number of its nodes", lambda row: len(row.nodes)),
-    _Field("node_list", "NodeList", _K.OTHER, "Names of its nodes",
-           lambda row: [node.name for node in row.nodes]),
-    _Field("pinst_cnt", "Instances", _K.NUMBER, "Number of its nodes' primary instances",
-           lambda row: len(row.instances)),
-    _Field("pinst_list", "InstanceList", _K.OTHER, "Names of its nodes' primary instances",
-           lambda row: row.instances),
+    _Field(
+        "node_list",
+        "NodeList",
+        _K.OTHER,
+        "Names of its nodes",
+        lambda row: [node.name for node in row.nodes],
+    ),
+    _Field(
+        "pinst_cnt",
+        "Instances",
+        _K.NUMBER,
+        "Number of its nodes' primary instances",
+        lambda row: len(row.instances),
+    ),
+    _Field(
+        "pinst_list",
+        "InstanceList",
+        _K.OTHER,
+        "Names of its nodes' primary instances",
+        lambda row: row.instances,
+    ),
 ]
 
 _PARAMETERS: list[_Field] = [
     _Field("ndparams", "NDParams", _K.OTHER, "All node parameters", lambda row: row.ndparams),
-    _Field("custom_ndparams", "CustomNDParams", _K.OTHER,
-           "Node parameters that were set for it", lambda row: row.group.ndparams),
-    _Field("diskparams", "DiskParameters", _K.OTHER, "All disk parameters, by template",
-           lambda row: row.reading.config.diskparams(row.group)),
-    _Field("custom_diskparams", "CustomDiskParameters", _K.OTHER,
-           "Disk parameters that were set for it", lambda row: row.group.diskparams),
-    _Field("ipolicy", "InstancePolicy", _K.OTHER, "Sizes that its instances may have",
-           lambda row: row.reading.config.ipolicy(row.group)),
-    _Field("custom_ipolicy", "CustomInstancePolicy", _K.OTHER,
-           "What of the policy was set for it", lambda row: row.group.ipolicy),
+    _Field(
+        "custom_ndparams",
+        "CustomNDParams",
+        _K.OTHER,
+        "Node parameters that were set for it",
+        lambda row: row.group.ndparams,
+    ),
+    _Field(
+        "diskparams",
+        "DiskParameters",
+        _K.OTHER,
+        "All disk parameters, by template",
+        lambda row: row.reading.config.diskparams(row.group),
+    ),
+    _Field(
+        "custom_diskparams",
+        "CustomDiskParameters",
+        _K.OTHER,
+        "Disk parameters that were set for it",
+        lambda row: row.group.diskparams,
+    ),
+    _Field(
+        "ipolicy",
+        "InstancePolicy",
+        _K.OTHER,
+        "Sizes that its instances may have",
+        lambda row: row.reading.config.ipolicy(row.group),
+    ),
+    _Field(
+        "custom_ipolicy",
+        "CustomInstancePolicy",
+        _K.OTHER,
+        "What of the policy was set for it",
+        lambda row: row.group.ipolicy,
+    ),
 ]
 
 
@@ -78,7 +127,15 @@ def _named(reading: Reading, names: Sequence[str]) -> list[GroupRow | None]:
 
 
 KIND = Kind(
-    "group", "NodeGroup",
-    table(_PLAIN, _PARAMETERS, common("group", lambda row: row.group),
-          parameters.node(lambda row: row.ndparams)),
-    _rows, key="name", named=_named)
+    "group",
+    "NodeGroup",
+    table(
+        _PLAIN,
+        _PARAMETERS,
+        common("group", lambda row: row.group),
+        parameters.node(lambda row: row.ndparams),
+    ),
+    _rows,
+    key="name",
+    named=_named,
+)

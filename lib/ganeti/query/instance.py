@@ -17,8 +17,11 @@ from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common,
 DRBD_METADATA = 128
 
 #: Wish and reality of a guest that does not run, and of one that does.
-_STOPPED = {AdminState.UP: InstanceStatus.ERROR_DOWN, AdminState.DOWN: InstanceStatus.ADMIN_DOWN,
-            AdminState.OFFLINE: InstanceStatus.ADMIN_OFFLINE}
+_STOPPED = {
+    AdminState.UP: InstanceStatus.ERROR_DOWN,
+    AdminState.DOWN: InstanceStatus.ADMIN_DOWN,
+    AdminState.OFFLINE: InstanceStatus.ADMIN_OFFLINE,
+}
 _RUNS = {AdminState.UP: InstanceStatus.RUNNING}
 
 
@@ -47,23 +50,27 @@ class InstanceRow:
     @once
     def hvparams(self) -> dict[str, Any]:
         """Filled, without those that are not the instance's business."""
-        return {name: value for name, value
-                in self.reading.config.hvparams(self.instance).items()
-                if name not in params.GLOBAL_HYPERVISOR}
+        return {
+            name: value
+            for name, value in self.reading.config.hvparams(self.instance).items()
+            if name not in params.GLOBAL_HYPERVISOR
+        }
 
     @once
     def osparams(self) -> dict[str, Any]:
         """The OS's, the variant's, the instance's own; only what may be seen."""
         cluster_wide = self.reading.config.cluster.osparams
         name = self.instance.os
-        return {**cluster_wide.get(name.partition("+")[0], {}), **cluster_wide.get(name, {}),
-                **self.instance.osparams}
+        return {
+            **cluster_wide.get(name.partition("+")[0], {}),
+            **cluster_wide.get(name, {}),
+            **self.instance.osparams,
+        }
 
     @once
     def cards(self) -> list[devices.Card]:
         """Network cards with filled parameters."""
-        return [devices.Card(nic, self.reading.config.nicparams(nic))
-                for nic in self.instance.nics]
+        return [devices.Card(nic, self.reading.config.nicparams(nic)) for nic in self.instance.nics]
 
     @once
     def guest(self) -> Guest | None | ResultStatus:
@@ -100,17 +107,22 @@ class InstanceRow:
     @property
     def disk_usage(self) -> int:
         """MiB that it takes on each of its nodes."""
-        return sum(disk.size + (DRBD_METADATA if disk.dev_type == DiskTemplate.DRBD else 0)
-                   for disk in self.instance.disks)
+        return sum(
+            disk.size + (DRBD_METADATA if disk.dev_type == DiskTemplate.DRBD else 0)
+            for disk in self.instance.disks
+        )
 
     @property
     def console(self) -> Any:
         """How to reach its console; no key without a value (Ganeti's tools insist)."""
         if self.primary.offline:
             return OFFLINE
-        return {"instance": self.instance.name, "kind": "msg",
-                "message": f"Guests of the hypervisor '{self.instance.hypervisor}' "
-                           "have no console here"}
+        return {
+            "instance": self.instance.name,
+            "kind": "msg",
+            "message": f"Guests of the hypervisor '{self.instance.hypervisor}' "
+            "have no console here",
+        }
 
 
 def _or_unavailable(value: Any) -> Any:
@@ -134,84 +146,206 @@ _Field = FieldDef[InstanceRow]
 _K = FieldKind
 
 _PLAIN: list[_Field] = [
-    _Field("name", "Instance", _K.TEXT, "Name of the instance",
-           lambda row: row.instance.name, comparison=Comparison.HOST_NAME),
-    _Field("os", "OS", _K.TEXT, "Its operating system, with +variant",
-           lambda row: row.instance.os),
-    _Field("hypervisor", "Hypervisor", _K.TEXT, "What runs it",
-           lambda row: row.instance.hypervisor),
-    _Field("disk_template", "Disk_template", _K.TEXT, "How its disks are kept",
-           lambda row: row.instance.disk_template),
-    _Field("disk_usage", "DiskUsage", _K.UNIT,
-           "Room that its disks take on each of its nodes, with what a mirror needs itself",
-           lambda row: row.disk_usage),
-    _Field("disks_active", "DisksActive", _K.BOOL, "Whether its disks should be in use",
-           lambda row: row.instance.disks_active),
-    _Field("network_port", "Network_port", _K.OTHER, "Port for its console, where it has one",
-           lambda row: _or_unavailable(row.instance.network_port)),
-    _Field("forthcoming", "Forthcoming", _K.BOOL,
-           "Whether it is only planned; never the case here", lambda row: False),
-    _Field("console", "Console", _K.OTHER, "How to reach its console",
-           lambda row: row.console),
+    _Field(
+        "name",
+        "Instance",
+        _K.TEXT,
+        "Name of the instance",
+        lambda row: row.instance.name,
+        comparison=Comparison.HOST_NAME,
+    ),
+    _Field("os", "OS", _K.TEXT, "Its operating system, with +variant", lambda row: row.instance.os),
+    _Field(
+        "hypervisor", "Hypervisor", _K.TEXT, "What runs it", lambda row: row.instance.hypervisor
+    ),
+    _Field(
+        "disk_template",
+        "Disk_template",
+        _K.TEXT,
+        "How its disks are kept",
+        lambda row: row.instance.disk_template,
+    ),
+    _Field(
+        "disk_usage",
+        "DiskUsage",
+        _K.UNIT,
+        "Room that its disks take on each of its nodes, with what a mirror needs itself",
+        lambda row: row.disk_usage,
+    ),
+    _Field(
+        "disks_active",
+        "DisksActive",
+        _K.BOOL,
+        "Whether its disks should be in use",
+        lambda row: row.instance.disks_active,
+    ),
+    _Field(
+        "network_port",
+        "Network_port",
+        _K.OTHER,
+        "Port for its console, where it has one",
+        lambda row: _or_unavailable(row.instance.network_port),
+    ),
+    _Field(
+        "forthcoming",
+        "Forthcoming",
+        _K.BOOL,
+        "Whether it is only planned; never the case here",
+        lambda row: False,
+    ),
+    _Field("console", "Console", _K.OTHER, "How to reach its console", lambda row: row.console),
 ]
 
 _ADMIN: list[_Field] = [
-    _Field("admin_state", "InstanceState", _K.TEXT, "What it should be: up, down or offline",
-           lambda row: row.instance.admin_state),
-    _Field("admin_state_source", "InstanceStateSource", _K.TEXT,
-           "Who said last what it should be: admin or user",
-           lambda row: row.instance.admin_state_source),
-    _Field("admin_up", "Autostart", _K.BOOL, "Whether it should run",
-           lambda row: row.instance.admin_state == AdminState.UP),
+    _Field(
+        "admin_state",
+        "InstanceState",
+        _K.TEXT,
+        "What it should be: up, down or offline",
+        lambda row: row.instance.admin_state,
+    ),
+    _Field(
+        "admin_state_source",
+        "InstanceStateSource",
+        _K.TEXT,
+        "Who said last what it should be: admin or user",
+        lambda row: row.instance.admin_state_source,
+    ),
+    _Field(
+        "admin_up",
+        "Autostart",
+        _K.BOOL,
+        "Whether it should run",
+        lambda row: row.instance.admin_state == AdminState.UP,
+    ),
 ]
 
 _LIVE: list[_Field] = [
-    _Field("status", "Status", _K.TEXT,
-           "running, or ADMIN_down, ADMIN_offline, USER_down (stopped, and should be); "
-           "ERROR_down (should run), ERROR_up (should not), ERROR_wrongnode (runs elsewhere), "
-           "ERROR_nodedown, ERROR_nodeoffline (its node cannot say)",
-           lambda row: row.status, live=True),
+    _Field(
+        "status",
+        "Status",
+        _K.TEXT,
+        "running, or ADMIN_down, ADMIN_offline, USER_down (stopped, and should be); "
+        "ERROR_down (should run), ERROR_up (should not), ERROR_wrongnode (runs elsewhere), "
+        "ERROR_nodedown, ERROR_nodeoffline (its node cannot say)",
+        lambda row: row.status,
+        live=True,
+    ),
     _Field("oper_state", "Running", _K.BOOL, "Whether it runs", _oper_state, live=True),
-    _Field("oper_ram", "Memory", _K.UNIT, "Memory that it has now",
-           lambda row: _live(row, "memory"), live=True),
-    _Field("oper_vcpus", "VCPUs", _K.NUMBER, "Virtual CPUs that it has now",
-           lambda row: _live(row, "vcpus"), live=True),
+    _Field(
+        "oper_ram",
+        "Memory",
+        _K.UNIT,
+        "Memory that it has now",
+        lambda row: _live(row, "memory"),
+        live=True,
+    ),
+    _Field(
+        "oper_vcpus",
+        "VCPUs",
+        _K.NUMBER,
+        "Virtual CPUs that it has now",
+        lambda row: _live(row, "vcpus"),
+        live=True,
+    ),
 ]
 
 _PLACES: list[_Field] = [
-    _Field("pnode", "Primary_node", _K.TEXT, "Node that it should run on",
-           lambda row: row.primary.name, comparison=Comparison.HOST_NAME),
-    _Field("pnode.group", "PrimaryNodeGroup", _K.TEXT, "Group of its primary node",
-           lambda row: row.reading.group(row.primary.group).name),
-    _Field("pnode.group.uuid", "PrimaryNodeGroupUUID", _K.TEXT,
-           "UUID of the group of its primary node", lambda row: row.primary.group),
-    _Field("snodes", "Secondary_Nodes", _K.OTHER, "Nodes that mirror its disks",
-           lambda row: [node.name for node in row.secondaries]),
-    _Field("snodes.group", "SecondaryNodesGroups", _K.OTHER, "Groups of its secondary nodes",
-           lambda row: [row.reading.group(node.group).name for node in row.secondaries]),
-    _Field("snodes.group.uuid", "SecondaryNodesGroupsUUID", _K.OTHER,
-           "UUIDs of the groups of its secondary nodes",
-           lambda row: [node.group for node in row.secondaries]),
+    _Field(
+        "pnode",
+        "Primary_node",
+        _K.TEXT,
+        "Node that it should run on",
+        lambda row: row.primary.name,
+        comparison=Comparison.HOST_NAME,
+    ),
+    _Field(
+        "pnode.group",
+        "PrimaryNodeGroup",
+        _K.TEXT,
+        "Group of its primary node",
+        lambda row: row.reading.group(row.primary.group).name,
+    ),
+    _Field(
+        "pnode.group.uuid",
+        "PrimaryNodeGroupUUID",
+        _K.TEXT,
+        "UUID of the group of its primary node",
+        lambda row: row.primary.group,
+    ),
+    _Field(
+        "snodes",
+        "Secondary_Nodes",
+        _K.OTHER,
+        "Nodes that mirror its disks",
+        lambda row: [node.name for node in row.secondaries],
+    ),
+    _Field(
+        "snodes.group",
+        "SecondaryNodesGroups",
+        _K.OTHER,
+        "Groups of its secondary nodes",
+        lambda row: [row.reading.group(node.group).name for node in row.secondaries],
+    ),
+    _Field(
+        "snodes.group.uuid",
+        "SecondaryNodesGroupsUUID",
+        _K.OTHER,
+        "UUIDs of the groups of its secondary nodes",
+        lambda row: [node.group for node in row.secondaries],
+    ),
 ]
 
 _PARAMETERS: list[_Field] = [
-    _Field("beparams", "BackendParameters", _K.OTHER, "All backend parameters",
-           lambda row: row.beparams),
-    _Field("custom_beparams", "CustomBackendParameters", _K.OTHER,
-           "Backend parameters that were set for it", lambda row: row.instance.beparams),
-    _Field("hvparams", "HypervisorParameters", _K.OTHER, "All parameters of its hypervisor",
-           lambda row: row.hvparams),
-    _Field("custom_hvparams", "CustomHypervisorParameters", _K.OTHER,
-           "Parameters of its hypervisor that were set for it",
-           lambda row: row.instance.hvparams),
-    _Field("osparams", "OpSysParameters", _K.OTHER, "All parameters of its operating system",
-           lambda row: row.osparams),
-    _Field("custom_osparams", "CustomOpSysParameters", _K.OTHER,
-           "Parameters of its operating system that were set for it",
-           lambda row: row.instance.osparams),
-    _Field("custom_nicparams", "CustomNicParameters", _K.OTHER,
-           "Parameters that were set for each network card",
-           lambda row: [nic.nicparams for nic in row.instance.nics]),
+    _Field(
+        "beparams",
+        "BackendParameters",
+        _K.OTHER,
+        "All backend parameters",
+        lambda row: row.beparams,
+    ),
+    _Field(
+        "custom_beparams",
+        "CustomBackendParameters",
+        _K.OTHER,
+        "Backend parameters that were set for it",
+        lambda row: row.instance.beparams,
+    ),
+    _Field(
+        "hvparams",
+        "HypervisorParameters",
+        _K.OTHER,
+        "All parameters of its hypervisor",
+        lambda row: row.hvparams,
+    ),
+    _Field(
+        "custom_hvparams",
+        "CustomHypervisorParameters",
+        _K.OTHER,
+        "Parameters of its hypervisor that were set for it",
+        lambda row: row.instance.hvparams,
+    ),
+    _Field(
+        "osparams",
+        "OpSysParameters",
+        _K.OTHER,
+        "All parameters of its operating system",
+        lambda row: row.osparams,
+    ),
+    _Field(
+        "custom_osparams",
+        "CustomOpSysParameters",
+        _K.OTHER,
+        "Parameters of its operating system that were set for it",
+        lambda row: row.instance.osparams,
+    ),
+    _Field(
+        "custom_nicparams",
+        "CustomNicParameters",
+        _K.OTHER,
+        "Parameters that were set for each network card",
+        lambda row: [nic.nicparams for nic in row.instance.nics],
+    ),
 ]
 
 
@@ -225,11 +359,21 @@ def _named(reading: Reading, names: Sequence[str]) -> list[InstanceRow | None]:
 
 
 KIND = Kind(
-    "instance", "Instance",
-    table(_PLAIN, _ADMIN, _LIVE, _PLACES, _PARAMETERS,
-          common("instance", lambda row: row.instance),
-          parameters.backend(lambda row: row.beparams),
-          parameters.hypervisor(lambda row: row.hvparams),
-          devices.nic_fields(lambda row: row.cards),
-          devices.disk_fields(lambda row: row.instance.disks)),
-    _rows, key="name", named=_named)
+    "instance",
+    "Instance",
+    table(
+        _PLAIN,
+        _ADMIN,
+        _LIVE,
+        _PLACES,
+        _PARAMETERS,
+        common("instance", lambda row: row.instance),
+        parameters.backend(lambda row: row.beparams),
+        parameters.hypervisor(lambda row: row.hvparams),
+        devices.nic_fields(lambda row: row.cards),
+        devices.disk_fields(lambda row: row.instance.disks),
+    ),
+    _rows,
+    key="name",
+    named=_named,
+)

@@ -19,14 +19,35 @@ def _rows(reading: Reading, fields: Collection[str]) -> list[Rule]:
 
 
 # As luxid 3.0, Query looks no uuid up: an unknown one does not pass, and is no error.
-KIND = Kind("filter", "Filter", table([
-    _field("uuid", "UUID", "What identifies the rule", lambda rule: rule.uuid),
-    _field("priority", "Priority", "Rules with lower numbers are asked first",
-           lambda rule: rule.priority),
-    _field("watermark", "Watermark", "The last job when the rule was made",
-           lambda rule: rule.watermark),
-    _field("predicates", "Predicates", "Which jobs it is for", lambda rule: rule.predicates),
-    _field("action", "Action", "What happens to them", lambda rule: rule.action),
-    _field("reason_trail", "ReasonTrail", "Who made the rule, and why",
-           lambda rule: rule.reason_trail),
-]), _rows)
+KIND = Kind(
+    "filter",
+    "Filter",
+    table(
+        [
+            _field("uuid", "UUID", "What identifies the rule", lambda rule: rule.uuid),
+            _field(
+                "priority",
+                "Priority",
+                "Rules with lower numbers are asked first",
+                lambda rule: rule.priority,
+            ),
+            _field(
+                "watermark",
+                "Watermark",
+                "The last job when the rule was made",
+                lambda rule: rule.watermark,
+            ),
+            _field(
+                "predicates", "Predicates", "Which jobs it is for", lambda rule: rule.predicates
+            ),
+            _field("action", "Action", "What happens to them", lambda rule: rule.action),
+            _field(
+                "reason_trail",
+                "ReasonTrail",
+                "Who made the rule, and why",
+                lambda rule: rule.reason_trail,
+            ),
+        ]
+    ),
+    _rows,
+)

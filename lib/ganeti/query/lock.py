@@ -21,11 +21,28 @@ def _rows(reading: Reading, fields: Collection[str]) -> list[LockState]:
     return reading.sources.locks.states()
 
 
-KIND = Kind("lock", "Lock", table([
-    _Field("name", "Name", _OTHER, "What is locked", lambda row: row.name),
-    _Field("mode", "Mode", _OTHER, "How it is held: exclusive, shared, or not at all",
-           lambda row: row.mode),
-    _Field("owner", "Owner", _OTHER, "Jobs that hold it", lambda row: _jobs(row.owners)),
-    _Field("pending", "Pending", _OTHER, "Jobs that wait for it, and how they want it",
-           lambda row: [[mode, _jobs(owners)] for mode, owners in row.pending]),
-]), _rows)
+KIND = Kind(
+    "lock",
+    "Lock",
+    table(
+        [
+            _Field("name", "Name", _OTHER, "What is locked", lambda row: row.name),
+            _Field(
+                "mode",
+                "Mode",
+                _OTHER,
+                "How it is held: exclusive, shared, or not at all",
+                lambda row: row.mode,
+            ),
+            _Field("owner", "Owner", _OTHER, "Jobs that hold it", lambda row: _jobs(row.owners)),
+            _Field(
+                "pending",
+                "Pending",
+                _OTHER,
+                "Jobs that wait for it, and how they want it",
+                lambda row: [[mode, _jobs(owners)] for mode, owners in row.pending],
+            ),
+        ]
+    ),
+    _rows,
+)

@@ -11,23 +11,50 @@ from ganeti.query.base import UNAVAIL, FieldDef, Row
 
 Values = Mapping[str, Any]
 
-_KINDS = {params.BOOL: FieldKind.BOOL, params.INT: FieldKind.NUMBER,
-          params.SIZE: FieldKind.UNIT, params.FLOAT: FieldKind.FLOAT}
+_KINDS = {
+    params.BOOL: FieldKind.BOOL,
+    params.INT: FieldKind.NUMBER,
+    params.SIZE: FieldKind.UNIT,
+    params.FLOAT: FieldKind.FLOAT,
+}
 #: Kinds of other hypervisors' parameters that are not text.
-_FOREIGN = {"pae": FieldKind.BOOL, "use_bootloader": FieldKind.BOOL, "viridian": FieldKind.BOOL,
-            "cpu_cap": FieldKind.NUMBER, "cpu_weight": FieldKind.NUMBER,
-            "num_ttys": FieldKind.NUMBER, "startup_timeout": FieldKind.NUMBER}
+_FOREIGN = {
+    "pae": FieldKind.BOOL,
+    "use_bootloader": FieldKind.BOOL,
+    "viridian": FieldKind.BOOL,
+    "cpu_cap": FieldKind.NUMBER,
+    "cpu_weight": FieldKind.NUMBER,
+    "num_ttys": FieldKind.NUMBER,
+    "startup_timeout": FieldKind.NUMBER,
+}
 
-_BE_TITLES = {"auto_balance": "Auto_balance", "maxmem": "ConfigMaxMem",
-              "minmem": "ConfigMinMem", "vcpus": "ConfigVCPUs"}
-_HV_TITLES = {"acpi": "ACPI", "boot_order": "Boot_order",
-              "cdrom_image_path": "CDROM_image_path", "cpu_type": "cpu_type",
-              "disk_type": "Disk_type", "initrd_path": "Initrd_path",
-              "kernel_path": "Kernel_path", "nic_type": "NIC_type", "pae": "PAE",
-              "pci_pass": "pci_pass", "vnc_bind_address": "VNC_bind_address"}
-_ND_TITLES = {"exclusive_storage": "ExclusiveStorage", "oob_program": "OutOfBandProgram",
-              "ovs": "OpenvSwitch", "ovs_link": "OpenvSwitchLink",
-              "ovs_name": "OpenvSwitchName", "spindle_count": "SpindleCount"}
+_BE_TITLES = {
+    "auto_balance": "Auto_balance",
+    "maxmem": "ConfigMaxMem",
+    "minmem": "ConfigMinMem",
+    "vcpus": "ConfigVCPUs",
+}
+_HV_TITLES = {
+    "acpi": "ACPI",
+    "boot_order": "Boot_order",
+    "cdrom_image_path": "CDROM_image_path",
+    "cpu_type": "cpu_type",
+    "disk_type": "Disk_type",
+    "initrd_path": "Initrd_path",
+    "kernel_path": "Kernel_path",
+    "nic_type": "NIC_type",
+    "pae": "PAE",
+    "pci_pass": "pci_pass",
+    "vnc_bind_address": "VNC_bind_address",
+}
+_ND_TITLES = {
+    "exclusive_storage": "ExclusiveStorage",
+    "oob_program": "OutOfBandProgram",
+    "ovs": "OpenvSwitch",
+    "ovs_link": "OpenvSwitchLink",
+    "ovs_name": "OpenvSwitchName",
+    "spindle_count": "SpindleCount",
+}
 
 
 def _getter(values: Callable[[Row], Values], name: str) -> Callable[[Row], Any]:
@@ -36,13 +63,21 @@ def _getter(values: Callable[[Row], Values], name: str) -> Callable[[Row], Any]:
 
 def backend(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
     """``be/NAME``, the memory's old name, and 2.0's ``vcpus``."""
+
     def of(field: str, name: str) -> FieldDef[Row]:
-        return FieldDef(field, _BE_TITLES.get(name, f"be/{name}"),
-                        _KINDS[params.BACKEND[name].kind],
-                        f"Backend parameter {name}, its default where none is set",
-                        _getter(values, name))
-    return [*(of(f"be/{name}", name) for name in params.BACKEND),
-            of("be/memory", "maxmem"), of("vcpus", "vcpus")]
+        return FieldDef(
+            field,
+            _BE_TITLES.get(name, f"be/{name}"),
+            _KINDS[params.BACKEND[name].kind],
+            f"Backend parameter {name}, its default where none is set",
+            _getter(values, name),
+        )
+
+    return [
+        *(of(f"be/{name}", name) for name in params.BACKEND),
+        of("be/memory", "maxmem"),
+        of("vcpus", "vcpus"),
+    ]
 
 
 def _hypervisor_kinds() -> dict[str, FieldKind]:
@@ -54,16 +89,27 @@ def _hypervisor_kinds() -> dict[str, FieldKind]:
 
 def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
     """``hv/NAME`` for the parameters of every hypervisor that Ganeti knows."""
-    return [FieldDef(f"hv/{name}", _HV_TITLES.get(name, f"hv/{name}"), kind,
-                     f"Hypervisor parameter {name}, if the instance's hypervisor has it",
-                     _getter(values, name))
-            for name, kind in _hypervisor_kinds().items()]
+    return [
+        FieldDef(
+            f"hv/{name}",
+            _HV_TITLES.get(name, f"hv/{name}"),
+            kind,
+            f"Hypervisor parameter {name}, if the instance's hypervisor has it",
+            _getter(values, name),
+        )
+        for name, kind in _hypervisor_kinds().items()
+    ]
 
 
 def node(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
     """``ndp/NAME``."""
-    return [FieldDef(f"ndp/{name}", _ND_TITLES.get(name, f"ndp/{name}"),
-                     _KINDS.get(row.kind, FieldKind.OTHER),
-                     f"Node parameter {name}, its default where none is set",
-                     _getter(values, name))
-            for name, row in params.NODE.items()]
+    return [
+        FieldDef(
+            f"ndp/{name}",
+            _ND_TITLES.get(name, f"ndp/{name}"),
+            _KINDS.get(row.kind, FieldKind.OTHER),
+            f"Node parameter {name}, its default where none is set",
+            _getter(values, name),
+        )
+        for name, row in params.NODE.items()
+    ]

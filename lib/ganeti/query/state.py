@@ -20,6 +20,7 @@ def of(sources: Sources, what: str) -> str | None:
     guests = 0
     for node in sources.config.nodes():
         found = reading.guests(node)
-        guests ^= hash((node.uuid, found if isinstance(found, ResultStatus)
-                        else frozenset(found.items())))
-    return f"{config}.{guests & (2 ** 64 - 1):x}"
+        guests ^= hash(
+            (node.uuid, found if isinstance(found, ResultStatus) else frozenset(found.items()))
+        )
+    return f"{config}.{guests & (2**64 - 1):x}"

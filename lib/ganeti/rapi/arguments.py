@@ -41,13 +41,13 @@ class Query:
 
     def __init__(self, raw: str) -> None:
         try:
-            self._words: Mapping[str, list[str]] = urllib.parse.parse_qs(
-                raw, max_num_fields=MAX_WORDS, errors="strict") if raw else {}
+            self._words: Mapping[str, list[str]] = (
+                urllib.parse.parse_qs(raw, max_num_fields=MAX_WORDS, errors="strict") if raw else {}
+            )
         except UnicodeDecodeError:
             raise http_errors.BadRequest("The query is not UTF-8") from None
         except ValueError:
-            raise http_errors.BadRequest(
-                f"The query has more than {MAX_WORDS} words") from None
+            raise http_errors.BadRequest(f"The query has more than {MAX_WORDS} words") from None
 
     def __contains__(self, word: str) -> bool:
         return word in self._words
@@ -62,8 +62,9 @@ class Query:
 
     def with_word(self, word: str, value: object) -> str:
         """The query as it would be with this value of a word, percent-encoded."""
-        pairs = [(name, text) for name, texts in self._words.items() if name != word
-                 for text in texts]
+        pairs = [
+            (name, text) for name, texts in self._words.items() if name != word for text in texts
+        ]
         return urllib.parse.urlencode([*pairs, (word, value)])
 
 
@@ -76,11 +77,13 @@ def read_idempotency_key(lines: Sequence[str]) -> str | None:
     found = _KEY.fullmatch(lines[0])
     if found is None:
         raise http_errors.BadRequest(
-            f"Header {IDEMPOTENCY_KEY} must be one quoted string of ASCII characters")
+            f"Header {IDEMPOTENCY_KEY} must be one quoted string of ASCII characters"
+        )
     key = found[2] or _ESCAPED.sub(r"\1", found[1])
     if not 1 <= len(key) <= MAX_KEY:
         raise http_errors.BadRequest(
-            f"Header {IDEMPOTENCY_KEY} must hold 1 to {MAX_KEY} characters, not {len(key)}")
+            f"Header {IDEMPOTENCY_KEY} must hold 1 to {MAX_KEY} characters, not {len(key)}"
+        )
     return key
 
 
@@ -107,7 +110,8 @@ class Argument:
             return self.parse(values)
         except ValueError as err:
             raise http_errors.BadRequest(
-                f"Invalid value for the '{word}' parameter: {err}") from None
+                f"Invalid value for the '{word}' parameter: {err}"
+            ) from None
 
     def parse(self, values: list[str]) -> Any:
         """The value that the texts stand for; raises ``ValueError`` in words for people."""
@@ -146,7 +150,8 @@ class DryRun(Flag):
         for word in query.words():
             if word != self.word and word.lower().replace("_", "").replace("-", "") == "dryrun":
                 raise http_errors.BadRequest(
-                    f"Parameter {ht.shorten(word)} is unknown: write '{self.word}'")
+                    f"Parameter {ht.shorten(word)} is unknown: write '{self.word}'"
+                )
         return super().read(name, query)
 
 
@@ -164,18 +169,27 @@ class Unlocked(Flag):
 class Integer(Argument):
     """Any integer, or one from ``least`` to ``most``."""
 
-    def __init__(self, *, shared: bool = False, least: int | None = None,
-                 most: int | None = None) -> None:
+    def __init__(
+        self, *, shared: bool = False, least: int | None = None, most: int | None = None
+    ) -> None:
         super().__init__(shared=shared)
         self.least = least
         self.most = most
-        self.kind = ("integer" if least is None else f"integer of {least} or more"
-                     if most is None else f"integer from {least} to {most}")
+        self.kind = (
+            "integer"
+            if least is None
+            else f"integer of {least} or more"
+            if most is None
+            else f"integer from {least} to {most}"
+        )
 
     def parse(self, values: list[str]) -> int:
         number = _integer(values[0])
-        if (number is None or (self.least is not None and number < self.least)
-                or (self.most is not None and number > self.most)):
+        if (
+            number is None
+            or (self.least is not None and number < self.least)
+            or (self.most is not None and number > self.most)
+        ):
             raise ValueError(f"give an {self.kind}, not {ht.shorten(values[0])}")
         return number
 
@@ -188,8 +202,9 @@ class Text(Argument):
 
 
 class Choice(Argument):
-    def __init__(self, choices: tuple[str, ...], word: str, default: str | None,
-                 shared: bool) -> None:
+    def __init__(
+        self, choices: tuple[str, ...], word: str, default: str | None, shared: bool
+    ) -> None:
         super().__init__(word=word, default=default, shared=shared)
         self.choices = choices
         self.kind = "one of " + ", ".join(choices)
@@ -211,8 +226,9 @@ class Words(Argument):
         super().__init__()
         self.choices = choices
         self.most = most
-        self.kind = ("any of " + ", ".join(choices) if choices else "words"
-                     ) + ", repeated or with commas between"
+        self.kind = (
+            "any of " + ", ".join(choices) if choices else "words"
+        ) + ", repeated or with commas between"
 
     def parse(self, values: list[str]) -> list[str]:
         words = [word.strip() for value in values for word in value.split(",")]
@@ -235,8 +251,10 @@ class Fields(Words):
 def check_fields(names: Sequence[object]) -> None:
     """Raise ``BadRequest`` when a body names more columns than ``MAX_FIELDS``."""
     if len(names) > MAX_FIELDS:
-        raise http_errors.BadRequest("Invalid body parameters: fields must name at most "
-                                     f"{MAX_FIELDS} columns, not {len(names)}")
+        raise http_errors.BadRequest(
+            "Invalid body parameters: fields must name at most "
+            f"{MAX_FIELDS} columns, not {len(names)}"
+        )
 
 
 class Tags(Argument):
@@ -280,7 +298,8 @@ text = Text()
 tags = Tags(word="tag")
 
 
-def choice(*choices: str, word: str = "", default: str | None = None,
-           shared: bool = False) -> Argument:
+def choice(
+    *choices: str, word: str = "", default: str | None = None, shared: bool = False
+) -> Argument:
     """One of some words."""
     return Choice(choices, word, default, shared)

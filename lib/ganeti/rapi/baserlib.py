@@ -45,8 +45,7 @@ class Master(Protocol):
         """Send a call; what is returned waits for the answer, for ``luxi.parse_reply``, and
         is to be called."""
 
-    def wait(self, call: luxi.WaitForJobChange,
-             gone: Callable[[], bool]) -> Future[bytes | None]:
+    def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
         """As ``luxi.Waits.wait``."""
 
 
@@ -126,8 +125,9 @@ class Verb:
 
     def read_arguments(self, exchange: Exchange) -> dict[str, Any]:
         """Values of the declared words; raises ``BadRequest``."""
-        return {name: argument.read(name, exchange.query)
-                for name, argument in self.arguments.items()}
+        return {
+            name: argument.read(name, exchange.query) for name, argument in self.arguments.items()
+        }
 
     def answer(self, exchange: Exchange) -> Any:
         """The JSON value that answers, or ``Later``; raises ``HttpError`` or ``errors.Error``."""
@@ -141,10 +141,18 @@ class Verb:
 class Method(Verb):
     """A verb that is a method of its resource, which gets the arguments by keyword."""
 
-    def __init__(self, function: Callable[..., Any], access: str,
-                 arguments: Mapping[str, Argument], *, answers_job: bool = False,
-                 urgent: bool = False, long: bool = False, large_body: bool = False,
-                 open: bool = True) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        access: str,
+        arguments: Mapping[str, Argument],
+        *,
+        answers_job: bool = False,
+        urgent: bool = False,
+        long: bool = False,
+        large_body: bool = False,
+        open: bool = True,
+    ) -> None:
         super().__init__(access, inspect.getdoc(function) or "", arguments)
         self._function = function
         self.answers_job = answers_job
@@ -157,12 +165,27 @@ class Method(Verb):
         return self._function(self.resource(exchange), **self.read_arguments(exchange))
 
 
-def verb(access: str, *, answers_job: bool = False, urgent: bool = False, long: bool = False,
-         large_body: bool = False, open: bool = True,
-         **arguments: Argument) -> Callable[[Callable[..., Any]], Method]:
+def verb(
+    access: str,
+    *,
+    answers_job: bool = False,
+    urgent: bool = False,
+    long: bool = False,
+    large_body: bool = False,
+    open: bool = True,
+    **arguments: Argument,
+) -> Callable[[Callable[..., Any]], Method]:
     """Make a method a verb: ``@verb("jobs.list", bulk=flag)`` above ``def GET(self, bulk)``."""
-    return lambda function: Method(function, access, arguments, answers_job=answers_job,
-                                   urgent=urgent, long=long, large_body=large_body, open=open)
+    return lambda function: Method(
+        function,
+        access,
+        arguments,
+        answers_job=answers_job,
+        urgent=urgent,
+        long=long,
+        large_body=large_body,
+        open=open,
+    )
 
 
 #: Every resource with a URI, in the order of their definition.
@@ -188,8 +211,7 @@ class Resource:
         self.exchange = exchange
 
     def __init_subclass__(cls) -> None:
-        cls._verbs = {name: getattr(cls, name) for name in VERBS
-                      if getattr(cls, name) is not None}
+        cls._verbs = {name: getattr(cls, name) for name in VERBS if getattr(cls, name) is not None}
         for name, found in cls._verbs.items():
             if not isinstance(found, Verb):
                 raise TypeError(f"{cls.__name__}.{name} is no verb: {found!r}")
@@ -208,7 +230,13 @@ class Resource:
 def children(parent: str) -> list[dict[str, str]]:
     """The resources right below a path that can be read: ``[{"name", "uri"}]``, sorted."""
     prefix = parent.rstrip("/") + "/"
-    names = {resource.URI.removeprefix(prefix) for resource in RESOURCES
-             if resource.URI.startswith(prefix) and resource.GET is not None}
-    return [{"name": name, "uri": prefix + name} for name in sorted(names)
-            if name and "/" not in name and not SLOT.search(name)]
+    names = {
+        resource.URI.removeprefix(prefix)
+        for resource in RESOURCES
+        if resource.URI.startswith(prefix) and resource.GET is not None
+    }
+    return [
+        {"name": name, "uri": prefix + name}
+        for name in sorted(names)
+        if name and "/" not in name and not SLOT.search(name)
+    ]

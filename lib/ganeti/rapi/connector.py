@@ -8,16 +8,45 @@ from dataclasses import dataclass
 
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
-from ganeti.rapi.rlib2 import (cluster, filters, groups, instance_change, instance_disks,
-                               instances, jobs, networks, node_change, nodes, os, query, root, tags,
-                               waits)
+from ganeti.rapi.rlib2 import (
+    cluster,
+    filters,
+    groups,
+    instance_change,
+    instance_disks,
+    instances,
+    jobs,
+    networks,
+    node_change,
+    nodes,
+    os,
+    query,
+    root,
+    tags,
+    waits,
+)
 
 #: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
 _NAME = r"[\w.-]+"
 _SLOTS = {"job_id": r"[0-9]+", "disk": r"[0-9]{1,9}", "resource": "|".join(query.KINDS)}
 
-_MODULES = (cluster, filters, groups, instance_change, instance_disks, instances, jobs, networks,
-            node_change, nodes, os, query, root, tags, waits)
+_MODULES = (
+    cluster,
+    filters,
+    groups,
+    instance_change,
+    instance_disks,
+    instances,
+    jobs,
+    networks,
+    node_change,
+    nodes,
+    os,
+    query,
+    root,
+    tags,
+    waits,
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +74,9 @@ def pattern(uri: str) -> re.Pattern[str]:
     pieces = SLOT.split(uri)
     for index, piece in enumerate(pieces):
         # Every second piece is the name of a slot.
-        pieces[index] = (f"(?P<{piece}>{_SLOTS.get(piece, _NAME)})" if index % 2
-                         else re.escape(piece))
+        pieces[index] = (
+            f"(?P<{piece}>{_SLOTS.get(piece, _NAME)})" if index % 2 else re.escape(piece)
+        )
     return re.compile("".join(pieces), re.ASCII)
 
 

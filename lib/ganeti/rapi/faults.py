@@ -30,8 +30,11 @@ _UNKNOWN_KEYS = re.compile(r'Superfluous dictionary keys: \["([a-z0-9_", ]+)"\]'
 
 #: What our master, and a real luxid, say of a relative dependency that leads below job 1: a
 #: plain GenericError, too.
-_NO_SUCH_DEPENDENCY = re.compile(r"relative dependency -\d+ of job \d+ leads to no job"
-                                 r"|Invalid value for job ID ' ?-?\d+'", re.ASCII)
+_NO_SUCH_DEPENDENCY = re.compile(
+    r"relative dependency -\d+ of job \d+ leads to no job"
+    r"|Invalid value for job ID ' ?-?\d+'",
+    re.ASCII,
+)
 
 Maker = Callable[[str], HttpError]
 
@@ -49,7 +52,8 @@ def _key_conflict(text: str) -> HttpError:
     return http_errors.UnprocessableContent(
         f"Header Idempotency-Key: {text}",
         explain="The key belongs to another request of the last 24 hours; a new request "
-                "needs a new key")
+        "needs a new key",
+    )
 
 
 BY_CODE: dict[str, Maker] = {
@@ -85,7 +89,8 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
     errors.NoMaster: lambda _: http_errors.BadGateway("The master cannot be reached"),
     # The administrator's mistake, and nothing that a client could wait out.
     errors.NoPermission: lambda _: http_errors.InternalServerError(
-        "The daemon has no permission to reach the master"),
+        "The daemon has no permission to reach the master"
+    ),
 }
 
 
@@ -111,7 +116,8 @@ def translate(error: errors.Error) -> HttpError:
     if type(error) is errors.GenericError and _NO_SUCH_DEPENDENCY.fullmatch(words):
         return http_errors.BadRequest(
             "Invalid body parameters: 'depends' has a negative number that leads to no job; give "
-            "the number of the job, or -1 for the job before this one")
+            "the number of the job, or -1 for the job before this one"
+        )
     if isinstance(error, errors.RequestError) and words.startswith(_BAD_OPCODE):
         return _unreadable(words.removeprefix(_BAD_OPCODE))
     return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)

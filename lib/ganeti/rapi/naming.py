@@ -15,8 +15,12 @@ from ganeti.rapi.baserlib import Exchange, Master
 from ganeti.rapi.reading import read_one
 
 #: Slot of a URI -> what it names.
-_KINDS = {"instance_name": "instance", "node_name": "node", "group_name": "group",
-          "network_name": "network"}
+_KINDS = {
+    "instance_name": "instance",
+    "node_name": "node",
+    "group_name": "group",
+    "network_name": "network",
+}
 #: Those whose names have no case.
 _HOSTS = frozenset({"instance", "node"})
 

@@ -11,8 +11,12 @@ from ganeti.rapi.baserlib import Exchange
 from ganeti.rapi.reading import read, read_one
 
 #: Slot of a URI -> what it names; hosts have names without case.
-_NAMED = {"instance_name": "instance", "node_name": "node", "group_name": "group",
-          "network_name": "network"}
+_NAMED = {
+    "instance_name": "instance",
+    "node_name": "node",
+    "group_name": "group",
+    "network_name": "network",
+}
 _HOSTS = frozenset({"instance", "node"})
 #: URIs without a slot that are about the cluster itself, and no list.
 _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
@@ -59,9 +63,8 @@ class Object:
 
     def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
         try:
-            return read_one(self._exchange, kind, fields,
-                            name.lower() if kind in _HOSTS else name)
-        except (NotFound, errors.OpPrereqError):    # none, or more than one of that short name
+            return read_one(self._exchange, kind, fields, name.lower() if kind in _HOSTS else name)
+        except (NotFound, errors.OpPrereqError):  # none, or more than one of that short name
             return None
 
     def _find_row(self, kind: str, key: str, value: Any, field: str) -> dict[str, Any] | None:

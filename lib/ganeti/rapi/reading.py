@@ -22,7 +22,6 @@ from ganeti.http import conditional
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Exchange, Master
 
-
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NORMAL = int(ResultStatus.NORMAL)
 #: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
@@ -33,20 +32,26 @@ def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any
     """The answer of a Query as objects with these fields; null for what has no value."""
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(
-            isinstance(row, list) and len(row) == len(fields) for row in rows):
-        raise errors.RequestError(f"the master's answer about {what} is no table: "
-                                  + ht.shorten(answer))
+        isinstance(row, list) and len(row) == len(fields) for row in rows
+    ):
+        raise errors.RequestError(
+            f"the master's answer about {what} is no table: " + ht.shorten(answer)
+        )
     try:
         # In one place, as long lists have hundreds of thousands of cells.
-        return [dict(zip(fields, [value if status == _NORMAL else None
-                                  for status, value in row])) for row in rows]
+        return [
+            dict(zip(fields, [value if status == _NORMAL else None for status, value in row]))
+            for row in rows
+        ]
     except (TypeError, ValueError):
-        raise errors.RequestError(f"the master answered {ht.shorten(rows)} "
-                                  "in the place of cells") from None
+        raise errors.RequestError(
+            f"the master answered {ht.shorten(rows)} in the place of cells"
+        ) from None
 
 
-def read(exchange: Exchange, what: str, fields: Sequence[str],
-         qfilter: list[Any] | None = None) -> list[dict[str, Any]]:
+def read(
+    exchange: Exchange, what: str, fields: Sequence[str], qfilter: list[Any] | None = None
+) -> list[dict[str, Any]]:
     """Objects with these fields; null for what has no value."""
     return objects(what, fields, exchange.master.call(luxi.Query(what, list(fields), qfilter)))
 
@@ -66,8 +71,14 @@ class Rows:
     are two answers, as bytes.
     """
 
-    def __init__(self, exchange: Exchange, count: int, questions: Iterable[luxi.Query],
-                 take: Take, tag: str | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        count: int,
+        questions: Iterable[luxi.Query],
+        take: Take,
+        tag: str | None = None,
+    ) -> None:
         self.count = count
         pieces = self._make(exchange.master, iter(questions), take)
         # What fails at once still becomes an answer of its own.
@@ -105,9 +116,12 @@ class Unchanged:
     tag: str
 
 
-def read_all(exchange: Exchange, what: str, fields: Sequence[str],
-             shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
-             ) -> list[dict[str, Any]] | Rows | Unchanged:
+def read_all(
+    exchange: Exchange,
+    what: str,
+    fields: Sequence[str],
+    shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
+) -> list[dict[str, Any]] | Rows | Unchanged:
     """All objects with these fields, each as ``shape`` makes it.
 
     More than ``BATCH`` of them are asked for in parts, by name: that is what a real master
@@ -125,24 +139,28 @@ def read_all(exchange: Exchange, what: str, fields: Sequence[str],
     if len(names) <= BATCH:
         return [shape(row) for row in read(exchange, what, fields)] if names else []
     # Names that are much alike take a tenth of the memory so, while a slow client reads.
-    batches = [zlib.compress("\n".join(names[start:start + BATCH]).encode(), 1)
-               for start in range(0, len(names), BATCH)]
-    questions = (_question(what, fields, zlib.decompress(batch).decode().split("\n"))
-                 for batch in batches)
+    batches = [
+        zlib.compress("\n".join(names[start : start + BATCH]).encode(), 1)
+        for start in range(0, len(names), BATCH)
+    ]
+    questions = (
+        _question(what, fields, zlib.decompress(batch).decode().split("\n")) for batch in batches
+    )
 
     def take(question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
         return [shape(row) for row in _named(exchange, question, answer)]
+
     return Rows(exchange, len(names), questions, take, tag)
 
 
-def _names(exchange: Exchange, named: str, what: str,
-           fields: Sequence[str]) -> tuple[list[str], str | None]:
+def _names(
+    exchange: Exchange, named: str, what: str, fields: Sequence[str]
+) -> tuple[list[str], str | None]:
     """Names of one kind, and the tag of an answer with these fields of a kind just before."""
     reply = exchange.master.ask(luxi.Query(named, ["name"], None, state=what))
     state = reply.notes.get("state")
     form = f"{constants.RELEASE_VERSION} {exchange.like_2_0}"
-    tag = (conditional.state_tag(form, what, *fields, state)
-           if isinstance(state, str) else None)
+    tag = conditional.state_tag(form, what, *fields, state) if isinstance(state, str) else None
     return [row["name"] for row in objects(named, ["name"], reply.result)], tag
 
 
@@ -173,7 +191,7 @@ def _named(exchange: Exchange, question: luxi.Query, answer: Answer) -> list[dic
 def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) -> dict[str, Any]:
     """The object of this name (a short one, if it is the only one) or uuid; else ``NotFound``."""
     found = read(exchange, what, fields, ["==", "name", name])
-    if not found and UUID.fullmatch(name):      # which a real luxid finds, and then compares
+    if not found and UUID.fullmatch(name):  # which a real luxid finds, and then compares
         found = read(exchange, what, fields, ["==", "uuid", name.lower()])
     if not found:
         raise http_errors.NotFound(detail=f"there is no {what} '{name}'")
@@ -183,5 +201,7 @@ def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) ->
 def entries(exchange: Exchange, what: str, uri: str) -> list[dict[str, Any]]:
     """``[{"id", "name", "uri"}]`` of all objects: 2.0's page and its code have one key each."""
     names = [row["name"] for row in read(exchange, what, ["name"])]
-    return [{"id": name, "name": name, "uri": f"{uri}/{urllib.parse.quote(str(name), safe='')}"}
-            for name in names]
+    return [
+        {"id": name, "name": name, "uri": f"{uri}/{urllib.parse.quote(str(name), safe='')}"}
+        for name in names
+    ]

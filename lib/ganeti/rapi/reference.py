@@ -45,8 +45,9 @@ def _uri(uri: str) -> str:
 def _resource(resource: type[Resource]) -> str:
     parts = [_heading(_uri(resource.URI), "+"), inspect.getdoc(resource) or ""]
     if resource.ALIASES:
-        parts.append("Also read as " + ", ".join(
-            f"``{_uri(alias)}``" for alias in resource.ALIASES) + ".")
+        parts.append(
+            "Also read as " + ", ".join(f"``{_uri(alias)}``" for alias in resource.ALIASES) + "."
+        )
     if resource.PUBLIC:
         parts.append("Answers without a user, also where authentication is required.")
     parts += [_verb(name, verb) for name, verb in resource.verbs().items()]
@@ -56,14 +57,20 @@ def _resource(resource: type[Resource]) -> str:
 def _verb(name: str, verb: Verb) -> str:
     parts = [_heading(name, "~").rstrip("\n"), inspect.cleandoc(verb.doc)]
     if verb.access:
-        parts.append(f"Right: ``{verb.access}``"
-                     + (", where authentication is required." if verb.open else "."))
-    words = [f"- ``{argument.word or field}``: {argument.kind}{_default(argument)}"
-             for field, argument in verb.arguments.items() if not isinstance(argument, Fixed)]
+        parts.append(
+            f"Right: ``{verb.access}``"
+            + (", where authentication is required." if verb.open else ".")
+        )
+    words = [
+        f"- ``{argument.word or field}``: {argument.kind}{_default(argument)}"
+        for field, argument in verb.arguments.items()
+        if not isinstance(argument, Fixed)
+    ]
     if words:
         parts += ["Query:", "\n".join(words)]
-    parts += [part if part.startswith("- ") else textwrap.fill(part, 90)
-              for part in verb.body_reference()]
+    parts += [
+        part if part.startswith("- ") else textwrap.fill(part, 90) for part in verb.body_reference()
+    ]
     if verb.large_body:
         parts.append("Takes a body of up to 10 MiB.")
     if verb.answers_job:

@@ -37,8 +37,7 @@ def body_object(exchange: Exchange) -> dict[str, Any]:
     if exchange.body is None:
         return {}
     if not isinstance(exchange.body, dict):
-        raise http_errors.BadRequest(
-            f"The body must be an object, not {ht.shorten(exchange.body)}")
+        raise http_errors.BadRequest(f"The body must be an object, not {ht.shorten(exchange.body)}")
     return dict(exchange.body)
 
 
@@ -52,7 +51,8 @@ def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
             body[new] = value
         elif value is not None:
             raise http_errors.BadRequest(
-                f"Parameters '{old}' and '{new}' mean the same; give one of them")
+                f"Parameters '{old}' and '{new}' mean the same; give one of them"
+            )
     return body
 
 
@@ -64,8 +64,9 @@ def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode
         raise http_errors.BadRequest(f"Invalid body parameters: {err.problem}") from None
 
 
-def reason_trail(exchange: Exchange, resource: type[Resource],
-                 reason: str | None = None) -> list[list[Any]]:
+def reason_trail(
+    exchange: Exchange, resource: type[Resource], reason: str | None = None
+) -> list[list[Any]]:
     """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it.
 
     The resource's entry has no words there; here it says who asked, and in which request.
@@ -89,22 +90,25 @@ def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
     reply = exchange.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
     job_id = luxi.parse_job_id(reply.result)
     if job_id is None:
-        raise errors.RequestError(f"the master answered {ht.shorten(reply.result)}, "
-                                  "not a job id")
+        raise errors.RequestError(f"the master answered {ht.shorten(reply.result)}, not a job id")
     if exchange.context.idempotency_key is not None:
         status = reply.notes.get("idempotency")
-        exchange.headers.append(
-            (KEY_STATUS, status if status in _KEY_STATUSES else "not-honoured"))
+        exchange.headers.append((KEY_STATUS, status if status in _KEY_STATUSES else "not-honoured"))
     return job_id
 
 
 def check_version(exchange: Exchange, ops: list[opcodes.OpCode]) -> None:
     """Raise ``NotImplementedMethod`` for an opcode, ``BadRequest`` for a field, that the
     master's version does not know. It is asked for its version only where that matters."""
-    wanted = [(versions.OPCODES[op.OP_ID], op.OP_ID, "") for op in ops
-              if op.OP_ID in versions.OPCODES]
-    wanted += [(versions.FIELDS[op.OP_ID, name], op.OP_ID, name) for op in ops
-               for name in op.given if (op.OP_ID, name) in versions.FIELDS]
+    wanted = [
+        (versions.OPCODES[op.OP_ID], op.OP_ID, "") for op in ops if op.OP_ID in versions.OPCODES
+    ]
+    wanted += [
+        (versions.FIELDS[op.OP_ID, name], op.OP_ID, name)
+        for op in ops
+        for name in op.given
+        if (op.OP_ID, name) in versions.FIELDS
+    ]
     if not wanted:
         return
     info = exchange.master.call(luxi.QueryClusterInfo())
@@ -114,8 +118,9 @@ def check_version(exchange: Exchange, ops: list[opcodes.OpCode]) -> None:
         if version is None or span.holds(version):
             continue
         if name:
-            raise http_errors.BadRequest(f"Invalid body parameters: {op_id}: Ganeti {says} has "
-                                         f"no parameter '{name}'")
+            raise http_errors.BadRequest(
+                f"Invalid body parameters: {op_id}: Ganeti {says} has no parameter '{name}'"
+            )
         raise http_errors.NotImplementedMethod(f"Ganeti {says} has no opcode {op_id}")
 
 
@@ -128,9 +133,17 @@ class Submit(Verb):
 
     answers_job = True
 
-    def __init__(self, op: type[opcodes.OpCode], *, access: str, doc: str = "",
-                 renames: Mapping[str, str] | None = None, urgent: bool = False,
-                 names_object: tuple[str, ...] = (), **words: Argument) -> None:
+    def __init__(
+        self,
+        op: type[opcodes.OpCode],
+        *,
+        access: str,
+        doc: str = "",
+        renames: Mapping[str, str] | None = None,
+        urgent: bool = False,
+        names_object: tuple[str, ...] = (),
+        **words: Argument,
+    ) -> None:
         super().__init__(access, doc or (op.__doc__ or ""), {**words, **COMMON})
         self.urgent = urgent
         self.names_object = names_object
@@ -147,10 +160,19 @@ class Submit(Verb):
         """The opcodes of the job."""
         fixed = self.uri_fields(exchange)
         body = self.body_fields(exchange)
-        self.refuse_overwriting(body, {name for name, value in fixed.items()
-                                       if value is not None or not self._is_shared(name)})
-        return [build(self.op, body | {name: value for name, value in fixed.items()
-                                       if value is not None})]
+        self.refuse_overwriting(
+            body,
+            {
+                name
+                for name, value in fixed.items()
+                if value is not None or not self._is_shared(name)
+            },
+        )
+        return [
+            build(
+                self.op, body | {name: value for name, value in fixed.items() if value is not None}
+            )
+        ]
 
     def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
         """Fields that slots and words name; null for what was not given."""
@@ -171,21 +193,34 @@ class Submit(Verb):
         clash = sorted(fixed.intersection(body))
         if clash:
             raise http_errors.BadRequest(
-                "Can't overwrite static parameters: " + ", ".join(clash)
-                + " cannot be given in the body")
+                "Can't overwrite static parameters: "
+                + ", ".join(clash)
+                + " cannot be given in the body"
+            )
 
     def body_reference(self) -> list[str]:
         """The opcode's fields that the URI does not give; common ones are told once."""
         others = {new: old for old, new in self.renames.items()}
         items = []
         for name, check in self.op.CHECKS.items():
-            if (name in SLOT.findall(self.resource.URI) or name in COMMON_FIELDS
-                    or name in self.arguments and not self._is_shared(name)):
+            if (
+                name in SLOT.findall(self.resource.URI)
+                or name in COMMON_FIELDS
+                or name in self.arguments
+                and not self._is_shared(name)
+            ):
                 continue
             words = f"``{others[name]}`` or ``{name}``" if name in others else f"``{name}``"
             default = self.op.DEFAULTS.get(name)
-            rest = ("; required" if name not in self.op.DEFAULTS
-                    else "" if default is None else f"; default ``{serializer.dumps(default)}``")
+            rest = (
+                "; required"
+                if name not in self.op.DEFAULTS
+                else ""
+                if default is None
+                else f"; default ``{serializer.dumps(default)}``"
+            )
             items.append(f"- {words}: {check.expects}{rest}")
-        return ["Body: nothing, or an object with any of these and of the common fields.",
-                "\n".join(items)]
+        return [
+            "Body: nothing, or an object with any of these and of the common fields.",
+            "\n".join(items),
+        ]

@@ -18,7 +18,7 @@ from ganeti.rapi.baserlib import Exchange, Later
 from ganeti.rapi.reading import read
 
 #: No log entry has so high a number: the log does not end such a wait.
-NO_LOG = 2 ** 53
+NO_LOG = 2**53
 #: Seconds of one call; both masters end it earlier than their clients give up.
 LONGEST_CALL = 60.0
 #: A connection that breaks is replaced; the master may have been restarted.
@@ -27,11 +27,13 @@ RETRIES = 3
 
 def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
     """A job's values and log entries; raises ``errors.RequestError``."""
-    if (isinstance(answer, list) and len(answer) == 2
-            and all(isinstance(part, list) for part in answer)):
+    if (
+        isinstance(answer, list)
+        and len(answer) == 2
+        and all(isinstance(part, list) for part in answer)
+    ):
         return answer[0], answer[1]
-    raise errors.RequestError(f"the master answered {ht.shorten(answer)} "
-                              "in the place of a change")
+    raise errors.RequestError(f"the master answered {ht.shorten(answer)} in the place of a change")
 
 
 class Vigil:
@@ -41,10 +43,18 @@ class Vigil:
     answer. Not for two threads at a time.
     """
 
-    def __init__(self, exchange: Exchange, ids: Iterable[int], fields: Sequence[str],
-                 then: Callable[[Vigil], Any], *, enough: int = 1, serial: int | None = None,
-                 timeout: float = float("inf"),
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        ids: Iterable[int],
+        fields: Sequence[str],
+        then: Callable[[Vigil], Any],
+        *,
+        enough: int = 1,
+        serial: int | None = None,
+        timeout: float = float("inf"),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.ended: set[int] = set()
         self.entries: list[Any] = []
         self._exchange = exchange
@@ -75,8 +85,12 @@ class Vigil:
     def _wait_on(self, ids: Collection[int]) -> Later:
         for number in ids:
             left = max(0.0, min(self._deadline - self._clock(), LONGEST_CALL))
-            future = self._exchange.master.wait(luxi.WaitForJobChange(
-                number, self._fields, self._values.get(number), self._serial, left), self._gone)
+            future = self._exchange.master.wait(
+                luxi.WaitForJobChange(
+                    number, self._fields, self._values.get(number), self._serial, left
+                ),
+                self._gone,
+            )
             self._calls[future] = number
         return Later(first_of(self._calls), self._go_on)
 
@@ -91,9 +105,14 @@ class Vigil:
             self._over = True
             raise
         known = len(self._values) == len(self._ids)
-        self._over = self._over or (known and (
-            len(self.ended) >= self._enough or bool(self.entries)
-            or self._clock() >= self._deadline))
+        self._over = self._over or (
+            known
+            and (
+                len(self.ended) >= self._enough
+                or bool(self.entries)
+                or self._clock() >= self._deadline
+            )
+        )
         if not self._over:
             return self._wait_on(again)
         if not known:
@@ -112,8 +131,10 @@ class Vigil:
                     continue
                 values, entries = parse_change(luxi.parse_answer(data))
                 if len(values) != len(self._fields):
-                    raise errors.RequestError(f"the master answered {ht.shorten(values)} "
-                                              f"in the place of {len(self._fields)} values")
+                    raise errors.RequestError(
+                        f"the master answered {ht.shorten(values)} "
+                        f"in the place of {len(self._fields)} values"
+                    )
             except errors.JobLost:
                 values, entries = archived(self._exchange, number, self._fields), []
             except errors.ConnectionClosed:
@@ -133,8 +154,9 @@ class Vigil:
 
 def archived(exchange: Exchange, number: int, fields: Sequence[str]) -> list[Any]:
     """The values of a job that the queue has put away; ``NotFound`` when there is none."""
-    for row in read(exchange, "job", list(dict.fromkeys([*fields, "status"])),
-                    ["==", "id", number]):
+    for row in read(
+        exchange, "job", list(dict.fromkeys([*fields, "status"])), ["==", "id", number]
+    ):
         if row["status"] is not None:
             return [row[name] for name in fields]
     raise http_errors.NotFound(detail=f"there is no job {number}")
@@ -147,6 +169,7 @@ def first_of(futures: Iterable[Future[Any]]) -> Future[None]:
     def tell(_: Future[Any]) -> None:
         with contextlib.suppress(InvalidStateError):
             first.set_result(None)
+
     for future in list(futures):
         future.add_done_callback(tell)
     return first

@@ -85,14 +85,19 @@ class Caller(Protocol):
 class Waits(Protocol):
     """Whoever waits for jobs; ``luxi.Waits`` is one."""
 
-    def wait(self, call: luxi.WaitForJobChange,
-             gone: Callable[[], bool]) -> Future[bytes | None]:
+    def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
         """As ``luxi.Waits.wait``."""
 
 
 #: Calls that change nothing. Whatever else is asked for may.
-_READING = (luxi.Query, luxi.QueryFields, luxi.QueryClusterInfo, luxi.QueryTags, luxi.QueryJobs,
-            luxi.WaitForJobChange)
+_READING = (
+    luxi.Query,
+    luxi.QueryFields,
+    luxi.QueryClusterInfo,
+    luxi.QueryTags,
+    luxi.QueryJobs,
+    luxi.WaitForJobChange,
+)
 
 
 class _MasterOf:
@@ -101,8 +106,13 @@ class _MasterOf:
     ``before_change`` is called before what may change something, and may raise to prevent it.
     """
 
-    def __init__(self, caller: Caller, waits: Waits, context: luxi.Context,
-                 before_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        waits: Waits,
+        context: luxi.Context,
+        before_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._caller = caller
         self._context = context
         self._before_change = before_change
@@ -126,11 +136,19 @@ class _MasterOf:
 class Application:
     """Answers requests; from any thread, many at a time."""
 
-    def __init__(self, caller: Caller, waits: Waits, users: Users, *,
-                 require_authentication: bool = False, like_2_0: bool = False, cors: Cors = Cors(),
-                 connector: Connector | None = None,
-                 check_place: Callable[[Request], None] | None = None,
-                 make_id: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        waits: Waits,
+        users: Users,
+        *,
+        require_authentication: bool = False,
+        like_2_0: bool = False,
+        cors: Cors = Cors(),
+        connector: Connector | None = None,
+        check_place: Callable[[Request], None] | None = None,
+        make_id: Callable[[], str] | None = None,
+    ) -> None:
         self._caller = caller
         self._waits = waits
         self._users = users
@@ -167,8 +185,11 @@ class Application:
         verb = match.verbs().get(request.method)
         if verb is not None and verb.urgent:
             return Lane.URGENT
-        return (Lane.LONG if verb is not None and verb.long and "bulk" in request.query
-                else Lane.ORDINARY)
+        return (
+            Lane.LONG
+            if verb is not None and verb.long and "bulk" in request.query
+            else Lane.ORDINARY
+        )
 
     def check_place(self, request: Request) -> None:
         """Step 0: raises ``HttpError`` where this node does not serve the API now."""
@@ -194,8 +215,11 @@ class Application:
         if match.resource.PUBLIC:
             return None
         if header is None:
-            return (self._users.certified(request.certificate, request.peer)
-                    if request.certificate else None)
+            return (
+                self._users.certified(request.certificate, request.peer)
+                if request.certificate
+                else None
+            )
         return self._users.authenticate(header, request.peer)
 
     def admit(self, user: User | None, match: Match, verb: Verb, who: luxi.Context) -> None:
@@ -214,28 +238,51 @@ class Application:
         name = verb.object_name(match.slots, None)
         if user.rights.ask_for_names(verb.access):
             name = full_name(_MasterOf(self._caller, self._waits, who), match.slots)
-        if not (user.rights.may_allow(verb.access) if verb.names_object
-                else user.rights.allow(verb.access, name)):
+        if not (
+            user.rights.may_allow(verb.access)
+            if verb.names_object
+            else user.rights.allow(verb.access, name)
+        ):
             raise forbidden(user, verb, name)
 
-    def exchange(self, request: Request, match: Match, verb: Verb, who: luxi.Context,
-                 before_change: Callable[[], None]) -> Exchange:
+    def exchange(
+        self,
+        request: Request,
+        match: Match,
+        verb: Verb,
+        who: luxi.Context,
+        before_change: Callable[[], None],
+    ) -> Exchange:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
         body = read_body(request)
-        context = who if key is None else dataclasses.replace(
-            who, idempotency_key=key, request_digest=digest(request, body))
+        context = (
+            who
+            if key is None
+            else dataclasses.replace(who, idempotency_key=key, request_digest=digest(request, body))
+        )
         return Exchange(
             master=_MasterOf(self._caller, self._waits, context, before_change),
-            slots=match.slots, query=Query(request.query), body=body, context=context,
-            like_2_0=self._like_2_0, gone=request.gone,
-            if_none_match=request.headers.get_all("If-None-Match"))
+            slots=match.slots,
+            query=Query(request.query),
+            body=body,
+            context=context,
+            like_2_0=self._like_2_0,
+            gone=request.gone,
+            if_none_match=request.headers.get_all("If-None-Match"),
+        )
 
-    def present(self, request: Request, match: Match, user: User | None,
-                who: luxi.Context) -> Object:
+    def present(
+        self, request: Request, match: Match, user: User | None, who: luxi.Context
+    ) -> Object:
         """What the URI names, as it is now. Its tag is for those only who may read it."""
-        exchange = Exchange(master=_MasterOf(self._caller, self._waits, who), slots=match.slots,
-                            query=Query(request.query), context=who, like_2_0=self._like_2_0)
+        exchange = Exchange(
+            master=_MasterOf(self._caller, self._waits, who),
+            slots=match.slots,
+            query=Query(request.query),
+            context=who,
+            like_2_0=self._like_2_0,
+        )
 
         def tag() -> str | None:
             reading = match.verbs().get("GET")
@@ -245,19 +292,21 @@ class Application:
             try:
                 return _tag_of(reading.answer(exchange))
             except http_errors.HttpError:
-                return None             # there is nothing to see
+                return None  # there is nothing to see
             except errors.Error as err:
                 if faults.translate(err).code != http_errors.NotFound.code:
                     raise
                 return None
+
         return Object(exchange, match.resource.URI, tag)
 
 
 class _Visit:
     """One request on its way through the steps; remembers who it was."""
 
-    def __init__(self, application: Application, request: Request, request_id: str,
-                 log_id: str) -> None:
+    def __init__(
+        self, application: Application, request: Request, request_id: str, log_id: str
+    ) -> None:
         self._application = application
         self._request = request
         #: The client's, if it sent one; clients may use one again, or somebody else's.
@@ -285,14 +334,20 @@ class _Visit:
         except Exception:
             # A mistake of ours; the client gets a number to tell us.
             logging.exception("Request %s failed", self._named)
-            return self._failure(http_errors.InternalServerError(
-                f"Internal error; the log says more about request {self._log_id}"))
+            return self._failure(
+                http_errors.InternalServerError(
+                    f"Internal error; the log says more about request {self._log_id}"
+                )
+            )
 
     @property
     def _named(self) -> str:
         """How lines of the log name the request."""
-        return (self._log_id if self._request_id == self._log_id
-                else f"{self._log_id} (X-Request-Id {self._request_id})")
+        return (
+            self._log_id
+            if self._request_id == self._log_id
+            else f"{self._log_id} (X-Request-Id {self._request_id})"
+        )
 
     def foresee(self) -> Response | None:
         """As ``Application.foresee``."""
@@ -316,8 +371,11 @@ class _Visit:
             return self._make(204, b"", [("Allow", METHODS)])
         if request.method == "OPTIONS":
             allow = self._application.find(request.path).allow()
-            return self._make(204, b"", [
-                ("Allow", ", ".join(allow)), *self._application.cors.preflight(request, allow)])
+            return self._make(
+                204,
+                b"",
+                [("Allow", ", ".join(allow)), *self._application.cors.preflight(request, allow)],
+            )
         match, verb = self._find()
         found = self._application.identify(request, match)
         if not isinstance(found, Future):
@@ -326,6 +384,7 @@ class _Visit:
 
         def identified(future: Future[User]) -> None:
             later.set_result(lambda: self._guarded(lambda: self._with(future, match, verb)))
+
         later: Future[Step] = Future()
         found.add_done_callback(identified)
         return later
@@ -338,7 +397,8 @@ class _Visit:
         if verb is None:
             raise http_errors.NotImplementedMethod(
                 f"Method {request.method} is unsupported for path {request.path}",
-                allow=match.allow())
+                allow=match.allow(),
+            )
         if self._application.cors.is_foreign(request):
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, verb
@@ -350,14 +410,14 @@ class _Visit:
 
     def _go_on(self, match: Match, verb: Verb) -> Outcome:
         request = self._request
-        who = luxi.Context(user=self.user.name if self.user else None,
-                           request_id=self._request_id)
+        who = luxi.Context(user=self.user.name if self.user else None, request_id=self._request_id)
         self._application.admit(self.user, match, verb, who)
 
         def before_change() -> None:
             if not self._changes and request.method not in _SAFE:
                 self._check_conditions(match, who)
             self._changes = True
+
         exchange = self._application.exchange(request, match, verb, who, before_change)
         if verb.names_object and self.user is not None:
             name = verb.object_name(exchange.slots, exchange.body)
@@ -365,7 +425,7 @@ class _Visit:
                 raise forbidden(self.user, verb, name)
         value = verb.answer(exchange)
         if request.method not in _SAFE:
-            before_change()             # of a query by PUT, say, which changes nothing
+            before_change()  # of a query by PUT, say, which changes nothing
         return self._answer(verb, exchange, value)
 
     def _check_conditions(self, match: Match, who: luxi.Context) -> None:
@@ -374,7 +434,8 @@ class _Visit:
         if conditions == conditional.Conditions():
             return
         problem = conditions.problem(
-            self._application.present(self._request, match, self.user, who))
+            self._application.present(self._request, match, self.user, who)
+        )
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
@@ -384,23 +445,30 @@ class _Visit:
         if isinstance(value, Later):
             waits = value
             later: Future[Step] = Future()
-            waits.future.add_done_callback(lambda _: later.set_result(lambda: self._guarded(
-                lambda: self._answer(verb, exchange, waits.go_on()))))
+            waits.future.add_done_callback(
+                lambda _: later.set_result(
+                    lambda: self._guarded(lambda: self._answer(verb, exchange, waits.go_on()))
+                )
+            )
             return later
         # An answer that tells of a change is new each time: it has no tag, and no condition.
         reads = request.method in _SAFE and not self._changes
         if reads and (conditional.read_match(request.headers) or "*") != "*":
             raise http_errors.PreconditionFailed(conditional.NEVER_MATCHES)
         if isinstance(value, Unchanged):
-            return self._make(304, b"", [*exchange.headers, ("ETag", value.tag),
-                                         ("Vary", "Accept-Encoding")])
+            return self._make(
+                304, b"", [*exchange.headers, ("ETag", value.tag), ("Vary", "Accept-Encoding")]
+            )
         if isinstance(value, Rows):
             return self._stream(value, exchange.headers)
         body = serializer.dump_bytes(value)
         if reads:
             return self._conditional(body, exchange.headers)
-        response = (self._plain_or_packed(body, exchange.headers) if request.method in _SAFE
-                    else self._make(200, body, [("Content-Type", JSON), *exchange.headers]))
+        response = (
+            self._plain_or_packed(body, exchange.headers)
+            if request.method in _SAFE
+            else self._make(200, body, [("Content-Type", JSON), *exchange.headers])
+        )
         if verb.answers_job:
             response.job_id = value
         return response
@@ -446,14 +514,20 @@ class _Visit:
         return self._make(200, body, headers)
 
     def _failure(self, err: http_errors.HttpError) -> Response:
-        return self._make(err.code, serializer.dump_bytes(err.as_object()),
-                          [("Content-Type", JSON), *err.headers])
+        return self._make(
+            err.code, serializer.dump_bytes(err.as_object()), [("Content-Type", JSON), *err.headers]
+        )
 
     def _make(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
         more = self._application.cors.headers(self._request.headers)
-        return Response(status, body, [*headers, ("X-Request-Id", self._request_id), *more],
-                        user=self.user.name if self.user else "",
-                        request_id=self._request_id, log_id=self._log_id)
+        return Response(
+            status,
+            body,
+            [*headers, ("X-Request-Id", self._request_id), *more],
+            user=self.user.name if self.user else "",
+            request_id=self._request_id,
+            log_id=self._log_id,
+        )
 
 
 def _varies(body: bytes) -> list[tuple[str, str]]:
@@ -475,8 +549,9 @@ def _tag_of(value: Any) -> str | None:
 
 def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden:
     """A 403. It does not say which right was missing, as Ganeti's does not; the log does."""
-    logging.info("User %s has no right %s%s", user.name, verb.access,
-                 "" if name is None else f":{name}")
+    logging.info(
+        "User %s has no right %s%s", user.name, verb.access, "" if name is None else f":{name}"
+    )
     return http_errors.Forbidden()
 
 
@@ -486,7 +561,8 @@ def read_key(request: Request, verb: Verb) -> str | None:
     if key is not None and not verb.answers_job:
         raise http_errors.BadRequest(
             f"Header {IDEMPOTENCY_KEY} is only for requests that are answered with the number "
-            f"of a job, not for {request.method} {request.path}")
+            f"of a job, not for {request.method} {request.path}"
+        )
     return key
 
 
@@ -512,11 +588,12 @@ def check_body_kind(headers: Headers) -> None:
     """Raise ``UnsupportedMediaType`` for a body that is no JSON, or is packed."""
     media_type = headers.get("Content-Type")
     if media_type is not None and _JSON_TYPE.fullmatch(media_type.strip()) is None:
-        raise http_errors.UnsupportedMediaType(
-            f"A body must be {JSON}, not {media_type[:80]}")
-    codings = {word.strip(" \t").lower()
-               for word in (headers.get("Content-Encoding") or "").split(",")} - {"", "identity"}
+        raise http_errors.UnsupportedMediaType(f"A body must be {JSON}, not {media_type[:80]}")
+    codings = {
+        word.strip(" \t").lower() for word in (headers.get("Content-Encoding") or "").split(",")
+    } - {"", "identity"}
     if codings:
         raise http_errors.UnsupportedMediaType(
             f"A body must not be packed (Content-Encoding: {min(codings)[:80]})",
-            headers=[("Accept-Encoding", "identity")])
+            headers=[("Accept-Encoding", "identity")],
+        )

@@ -47,10 +47,9 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
     """The opcodes of a submission; ``OpPrereqError`` names what is wrong with them."""
     ops = []
     for wire in wires:
-        op_id = wire.get("OP_ID")           # or whatever else stands there
+        op_id = wire.get("OP_ID")  # or whatever else stands there
         if isinstance(op_id, str) and op_id in opcodes.FORWARD_ONLY:
-            raise errors.OpPrereqError(f"This master does not carry out {op_id}",
-                                       ErrorCode.ENVIRON)
+            raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
         try:
             ops.append(opcodes.load(wire))
         except opcodes.FieldError as err:
@@ -62,27 +61,33 @@ def _submit(master: Master, call: luxi.SubmitJob, context: luxi.Context) -> Answ
     return _one(master, call.ops, context, to_drained=False)
 
 
-def _submit_to_drained(master: Master, call: luxi.SubmitJobToDrainedQueue,
-                       context: luxi.Context) -> Answer:
+def _submit_to_drained(
+    master: Master, call: luxi.SubmitJobToDrainedQueue, context: luxi.Context
+) -> Answer:
     return _one(master, call.ops, context, to_drained=True)
 
 
-def _one(master: Master, wires: list[dict[str, Any]], context: luxi.Context, *,
-         to_drained: bool) -> Answer:
+def _one(
+    master: Master, wires: list[dict[str, Any]], context: luxi.Context, *, to_drained: bool
+) -> Answer:
     def reply(accepted: Accepted) -> luxi.Reply:
         if context.idempotency_key is None:
             return luxi.Reply(accepted.ids[0])
-        return luxi.Reply(accepted.ids[0], {
-            "idempotency": "replayed" if accepted.replayed else "stored"})
-    return master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained,
-                                    shape=reply)
+        return luxi.Reply(
+            accepted.ids[0], {"idempotency": "replayed" if accepted.replayed else "stored"}
+        )
+
+    return master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained, shape=reply)
 
 
 def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: luxi.Context) -> Answer:
     # A key names one job; here it is not honoured, and the reply says nothing of it.
     context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
-    return master.queue.submit_once([load_ops(ops) for ops in call.jobs], context,
-                                    shape=lambda found: [[True, job] for job in found.ids])
+    return master.queue.submit_once(
+        [load_ops(ops) for ops in call.jobs],
+        context,
+        shape=lambda found: [[True, job] for job in found.ids],
+    )
 
 
 def _pickup(master: Master, call: luxi.PickupJob, context: luxi.Context) -> Answer:
@@ -102,8 +107,7 @@ def _cancel(master: Master, call: luxi.CancelJob, context: luxi.Context) -> Answ
     return master.queue.cancel(number)
 
 
-def _change_priority(master: Master, call: luxi.ChangeJobPriority,
-                     context: luxi.Context) -> Answer:
+def _change_priority(master: Master, call: luxi.ChangeJobPriority, context: luxi.Context) -> Answer:
     number = job_id(call.job_id)
     _note(context, f"priority {call.priority} for job {number}")
     return master.queue.change_priority(number, call.priority)
@@ -143,6 +147,7 @@ def _classic(what: str) -> Callable[[Master, Any, luxi.Context], Answer]:
         if call.lock:
             raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
         return engine.classic(master.sources, what, call.names, call.fields)
+
     return answer
 
 
@@ -160,8 +165,9 @@ def _query_filters(master: Master, call: luxi.QueryFilters, context: luxi.Contex
 
 def _replace_filter(master: Master, call: luxi.ReplaceFilter, context: luxi.Context) -> Answer:
     _note(context, f"put filter {call.uuid or 'of a new uuid'}")
-    return master.queue.put_rule(call.uuid, call.priority, call.predicates, call.action,
-                                 call.reason_trail)
+    return master.queue.put_rule(
+        call.uuid, call.priority, call.predicates, call.action, call.reason_trail
+    )
 
 
 def _delete_filter(master: Master, call: luxi.DeleteFilter, context: luxi.Context) -> Answer:
@@ -169,15 +175,15 @@ def _delete_filter(master: Master, call: luxi.DeleteFilter, context: luxi.Contex
     return master.queue.remove_rule(call.uuid)
 
 
-def _config_values(master: Master, call: luxi.QueryConfigValues,
-                   context: luxi.Context) -> Answer:
+def _config_values(master: Master, call: luxi.QueryConfigValues, context: luxi.Context) -> Answer:
     return cluster.config_values(master.sources, call.names)
 
 
 def _cluster_info(master: Master, call: luxi.QueryClusterInfo, context: luxi.Context) -> Answer:
     # What asks most often asks for this; it is written anew when something has changed.
     return master.sources.config.changes.derived(
-        "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources)))
+        "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources))
+    )
 
 
 def _tags(master: Master, call: luxi.QueryTags, context: luxi.Context) -> Answer:
@@ -223,8 +229,14 @@ ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, luxi.Context], Answer]] = 
 
 
 #: Calls that only hand something over or read a few words, and wait for nothing.
-QUICK = (luxi.SubmitJob, luxi.SubmitJobToDrainedQueue, luxi.CancelJob, luxi.ArchiveJob,
-         luxi.QueryConfigValues, luxi.QueryClusterInfo)
+QUICK = (
+    luxi.SubmitJob,
+    luxi.SubmitJobToDrainedQueue,
+    luxi.CancelJob,
+    luxi.ArchiveJob,
+    luxi.QueryConfigValues,
+    luxi.QueryClusterInfo,
+)
 
 
 def success(result: Any) -> bytes:

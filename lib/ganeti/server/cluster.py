@@ -21,52 +21,93 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="ganeti-cluster",
-        description="Create a cluster on this machine, back it up, restore it, mend its files.")
-    parser.add_argument("--version", action="version",
-                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
+        description="Create a cluster on this machine, back it up, restore it, mend its files.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     init = commands.add_parser(
-        "init", help="create a cluster",
-        description="Create what ganeti-masterd and ganeti-rapi need. Names are not resolved.")
+        "init",
+        help="create a cluster",
+        description="Create what ganeti-masterd and ganeti-rapi need. Names are not resolved.",
+    )
     init.add_argument("name", metavar="NAME", help="name of the cluster")
-    init.add_argument("--node", metavar="NAME[:MEMORY:DISK:CPUS]", action="append", default=[],
-                      help="a node, repeated; the first is this machine (default: its host "
-                           "name), the others are simulated; sizes in MiB or such as 64G")
-    init.add_argument("--enabled-hypervisors", metavar="LIST", type=_words, default=["fake"],
-                      help="comma separated (default: fake)")
-    init.add_argument("--enabled-disk-templates", metavar="LIST", type=_words,
-                      help="comma separated (default: file,diskless; with simulated nodes "
-                           "also plain,drbd)")
-    init.add_argument("--master-netdev", metavar="DEVICE", default="lo",
-                      help="network device that the cluster's description names (default: lo)")
-    init.add_argument("--mac-prefix", metavar="XX:XX:XX", default="aa:00:00",
-                      help="first half of MAC addresses that are made up (default: aa:00:00)")
-    init.add_argument("--file-storage-dir", metavar="DIR",
-                      help="where disks of the template file are kept")
+    init.add_argument(
+        "--node",
+        metavar="NAME[:MEMORY:DISK:CPUS]",
+        action="append",
+        default=[],
+        help="a node, repeated; the first is this machine (default: its host "
+        "name), the others are simulated; sizes in MiB or such as 64G",
+    )
+    init.add_argument(
+        "--enabled-hypervisors",
+        metavar="LIST",
+        type=_words,
+        default=["fake"],
+        help="comma separated (default: fake)",
+    )
+    init.add_argument(
+        "--enabled-disk-templates",
+        metavar="LIST",
+        type=_words,
+        help="comma separated (default: file,diskless; with simulated nodes also plain,drbd)",
+    )
+    init.add_argument(
+        "--master-netdev",
+        metavar="DEVICE",
+        default="lo",
+        help="network device that the cluster's description names (default: lo)",
+    )
+    init.add_argument(
+        "--mac-prefix",
+        metavar="XX:XX:XX",
+        default="aa:00:00",
+        help="first half of MAC addresses that are made up (default: aa:00:00)",
+    )
+    init.add_argument(
+        "--file-storage-dir", metavar="DIR", help="where disks of the template file are kept"
+    )
     save = commands.add_parser(
-        "backup", help="write configuration and jobs into one file",
-        description="Write configuration and jobs into one file, while the master works or not.")
+        "backup",
+        help="write configuration and jobs into one file",
+        description="Write configuration and jobs into one file, while the master works or not.",
+    )
     save.add_argument("file", metavar="FILE", help="the file to write")
     save.add_argument("--force", action="store_true", help="replace a file that is there already")
     load = commands.add_parser(
-        "restore", help="go back to a backup",
-        description="Make a backup this machine's cluster. The master must be stopped.")
+        "restore",
+        help="go back to a backup",
+        description="Make a backup this machine's cluster. The master must be stopped.",
+    )
     load.add_argument("file", metavar="FILE", help="a backup, or a database that was kept")
-    load.add_argument("--key", metavar="FILE",
-                      help="copy of the key that sealed the secrets (default: this machine's)")
-    load.add_argument("--without-secrets", action="store_true",
-                      help="without private OS parameters, and with new secrets of DRBD disks")
+    load.add_argument(
+        "--key",
+        metavar="FILE",
+        help="copy of the key that sealed the secrets (default: this machine's)",
+    )
+    load.add_argument(
+        "--without-secrets",
+        action="store_true",
+        help="without private OS parameters, and with new secrets of DRBD disks",
+    )
     owners = commands.add_parser(
-        "ensure-dirs", help="set owners and modes of the cluster's files",
+        "ensure-dirs",
+        help="set owners and modes of the cluster's files",
         description="Make directories that are missing; set owners and modes of all that a "
-                    "cluster has, as for users that were made after it.")
+        "cluster has, as for users that were made after it.",
+    )
     owners.add_argument("--dry-run", action="store_true", help="change nothing, only say what")
     renew = commands.add_parser(
-        "renew-certificate", help="make a new certificate for the API",
+        "renew-certificate",
+        help="make a new certificate for the API",
         description="Replace rapi.pem by a new self-signed certificate for today's names and "
-                    "addresses. The old one is kept.")
-    renew.add_argument("--force", action="store_true",
-                       help="replace a certificate that is not our own, too")
+        "addresses. The old one is kept.",
+    )
+    renew.add_argument(
+        "--force", action="store_true", help="replace a certificate that is not our own, too"
+    )
     return parser.parse_args(argv)
 
 
@@ -88,7 +129,8 @@ def find_owners(paths: pathutils.Paths) -> tuple[Owners, str]:
         return Owners(), (
             "The daemons' users do not exist, so everything belongs to root, and the daemons "
             f"run as root. To make them: {privileges.commands_to_make(users)} && "
-            "ganeti-cluster ensure-dirs")
+            "ganeti-cluster ensure-dirs"
+        )
     (master, rapi), group = found
     return Owners(master, rapi, group), ""
 
@@ -100,8 +142,10 @@ def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     settings = Settings(
         enabled_hypervisors=arguments.enabled_hypervisors,
         enabled_disk_templates=arguments.enabled_disk_templates,
-        master_netdev=arguments.master_netdev, mac_prefix=arguments.mac_prefix,
-        file_storage_dir=arguments.file_storage_dir)
+        master_netdev=arguments.master_netdev,
+        mac_prefix=arguments.mac_prefix,
+        file_storage_dir=arguments.file_storage_dir,
+    )
     bootstrap.create(paths, arguments.name, nodes, settings, owners)
     if remark:
         print(remark)
@@ -121,12 +165,14 @@ def _warn_of_name(master: str) -> None:
 
 def next_steps(name: str, paths: pathutils.Paths) -> str:
     """What to type once there is a cluster."""
-    return (f"The cluster {name} is created. Next:\n"
-            f"  rapi-passwd admin     # an API user, kept in {paths.users_files[0]}\n"
-            "  ganeti-masterd\n"
-            "  ganeti-rapi -b 127.0.0.1 --require-authentication\n"
-            f"Clients can verify the certificate with {paths.rapi_cert} (copy its "
-            "CERTIFICATE part, never the key).")
+    return (
+        f"The cluster {name} is created. Next:\n"
+        f"  rapi-passwd admin     # an API user, kept in {paths.users_files[0]}\n"
+        "  ganeti-masterd\n"
+        "  ganeti-rapi -b 127.0.0.1 --require-authentication\n"
+        f"Clients can verify the certificate with {paths.rapi_cert} (copy its "
+        "CERTIFICATE part, never the key)."
+    )
 
 
 def save(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
@@ -134,17 +180,22 @@ def save(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     found = backup.create(paths, arguments.file, force=arguments.force)
     print(f"{arguments.file} holds {found}.")
     if found.sealed:
-        print(f"It holds the secrets of {_count(found.sealed, 'instance')}, sealed with "
-              f"{paths.backup_key}:\nto restore them elsewhere needs a copy of that key; "
-              "keep one, but not beside the backup.")
+        print(
+            f"It holds the secrets of {_count(found.sealed, 'instance')}, sealed with "
+            f"{paths.backup_key}:\nto restore them elsewhere needs a copy of that key; "
+            "keep one, but not beside the backup."
+        )
 
 
 def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     """Restore a backup, say what became of it and what to type next."""
     owners, remark = find_owners(paths)
     done = restore.restore(
-        paths, arguments.file, owners=owners,
-        secrets=restore.Secrets(arguments.key, arguments.without_secrets))
+        paths,
+        arguments.file,
+        owners=owners,
+        secrets=restore.Secrets(arguments.key, arguments.without_secrets),
+    )
     if remark:
         print(remark)
     print("\n".join(describe(arguments.file, done)))
@@ -153,20 +204,31 @@ def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
 
 def describe(source: str, done: restore.Restored) -> list[str]:
     """What a restoration did, in lines."""
-    made = "" if done.made is None else time.strftime(
-        ", made %Y-%m-%d %H:%M:%S", time.localtime(done.made))
+    made = (
+        ""
+        if done.made is None
+        else time.strftime(", made %Y-%m-%d %H:%M:%S", time.localtime(done.made))
+    )
     lines = [f"Restored from {source}{made}: {done.contents}."]
     if done.kept is not None:
         lines.append(f"The database before it is kept as {done.kept}.")
     if done.ended:
-        lines.append(f"Jobs that had not ended then end in error and do not run: "
-                     f"{verify.ranges(done.ended)}.")
-    lines.append(f"Ids of jobs go on at {done.last + 1}" + (
-        ": which ones were given since the backup is not known." if done.guessed else "."))
+        lines.append(
+            f"Jobs that had not ended then end in error and do not run: "
+            f"{verify.ranges(done.ended)}."
+        )
+    lines.append(
+        f"Ids of jobs go on at {done.last + 1}"
+        + (": which ones were given since the backup is not known." if done.guessed else ".")
+    )
     if done.lacking:
         lines.append("Without their private OS parameters: " + ", ".join(done.lacking) + ".")
-    return [*lines, "What was made, changed or removed since then, the cluster does not know.",
-            "Next:", "  ganeti-masterd"]
+    return [
+        *lines,
+        "What was made, changed or removed since then, the cluster does not know.",
+        "Next:",
+        "  ganeti-masterd",
+    ]
 
 
 def mend(arguments: argparse.Namespace, paths: pathutils.Paths) -> int:
@@ -188,21 +250,30 @@ def renew(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     """Make a new certificate, and say how it comes into use."""
     owners, _ = find_owners(paths)
     done = renewal.renew(paths, owners, force=arguments.force)
-    print(f"{paths.rapi_cert} is new, for {', '.join(done.names)}.\n"
-          f"It holds until {done.end}. Its SHA-256 fingerprint is\n  {done.fingerprint}")
+    print(
+        f"{paths.rapi_cert} is new, for {', '.join(done.names)}.\n"
+        f"It holds until {done.end}. Its SHA-256 fingerprint is\n  {done.fingerprint}"
+    )
     if done.kept is not None:
         print(f"The old one, with its key, is kept as {done.kept}.")
-    print("Clients that verify the certificate need a copy of the new one. Next, one of:\n"
-          "  systemctl reload ganeti-rapi\n"
-          f"  kill -HUP $(cat {paths.pid_file('ganeti-rapi')})")
+    print(
+        "Clients that verify the certificate need a copy of the new one. Next, one of:\n"
+        "  systemctl reload ganeti-rapi\n"
+        f"  kill -HUP $(cat {paths.pid_file('ganeti-rapi')})"
+    )
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-COMMANDS = {"init": init, "backup": save, "restore": load, "ensure-dirs": mend,
-            "renew-certificate": renew}
+COMMANDS = {
+    "init": init,
+    "backup": save,
+    "restore": load,
+    "ensure-dirs": mend,
+    "renew-certificate": renew,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def any_address(paths: pathutils.Paths) -> str:
 def interface_address(name: str) -> str:
     """An interface's IPv4 address, else its IPv6 one; raises ``DaemonError``."""
     try:
-        socket.if_nametoindex(name)     # the request below would cut a long name off
+        socket.if_nametoindex(name)  # the request below would cut a long name off
     except OSError:
         raise DaemonError(f"there is no interface {name}") from None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -65,7 +65,8 @@ def listen(address: str, port: int) -> socket.socket:
     """A listening socket; raises ``DaemonError`` that says which address failed, and why."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
-            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
         sock = socket.socket(family, kind, protocol)
     except OSError as err:
         raise _cannot_listen(address, port, err) from None
@@ -101,8 +102,11 @@ def describe(sock: socket.socket) -> str:
     if sock.family == socket.AF_UNIX:
         name = sock.getsockname()
         # Bytes are a name that is in no folder (unix(7)).
-        return name or "a socket without a name" if isinstance(name, str) else (
-            "@" + name.removeprefix(b"\0").decode("utf-8", errors="replace"))
+        return (
+            name or "a socket without a name"
+            if isinstance(name, str)
+            else ("@" + name.removeprefix(b"\0").decode("utf-8", errors="replace"))
+        )
     host, port = sock.getsockname()[:2]
     return f"{host} port {port}"
 
@@ -128,15 +132,18 @@ def raise_descriptor_limit(max_clients: int) -> int:
     wanted = max_clients + room_for_waits(max_clients) + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        with contextlib.suppress(ValueError, OSError):      # root may
+        with contextlib.suppress(ValueError, OSError):  # root may
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
             hard = wanted
     if soft != resource.RLIM_INFINITY and soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         soft = limit
-    return max_clients if soft == resource.RLIM_INFINITY else min(
-        max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
+    return (
+        max_clients
+        if soft == resource.RLIM_INFINITY
+        else min(max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
+    )
 
 
 def room_for_waits(max_clients: int) -> int:

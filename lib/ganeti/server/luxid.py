@@ -61,8 +61,11 @@ def room_for_clients() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MAX_CLIENTS if soft == resource.RLIM_INFINITY else min(
-        MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
+    return (
+        MAX_CLIENTS
+        if soft == resource.RLIM_INFINITY
+        else min(MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
+    )
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:
@@ -98,8 +101,14 @@ def _make_room(path: str) -> None:
 class LuxiServer:
     """Serves one listening socket until ``stop``."""
 
-    def __init__(self, sock: socket.socket, master: calls.Master, loop: Loop, *,
-                 max_clients: int | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        master: calls.Master,
+        loop: Loop,
+        *,
+        max_clients: int | None = None,
+    ) -> None:
         self._sock = sock
         self._max_clients = room_for_clients() if max_clients is None else max_clients
         self.master = master
@@ -132,8 +141,9 @@ class LuxiServer:
     def _accept(self, _: int) -> None:
         while True:
             if len(self._connections) >= self._max_clients:
-                logging.warning("%d LUXI clients are connected; others have to wait",
-                                len(self._connections))
+                logging.warning(
+                    "%d LUXI clients are connected; others have to wait", len(self._connections)
+                )
                 self.loop.modify(self._sock, 0)
                 return
             try:
@@ -162,11 +172,11 @@ class _Connection:
         self._pending = 0
         self._answering = False
         self._out = bytearray()
-        self._ended = False                 # the client sends nothing more
-        self._unreadable: str | None = None     # what it sent after the last request
-        self._failed = False                # close once the answer is out
+        self._ended = False  # the client sends nothing more
+        self._unreadable: str | None = None  # what it sent after the last request
+        self._failed = False  # close once the answer is out
         self._closed = False
-        self._active = self._loop.clock()   # when bytes last went to or fro
+        self._active = self._loop.clock()  # when bytes last went to or fro
         self._idle = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
         self.on_close: Callable[[], None] | None = None
         self._loop.add(sock, READ, self._ready)
@@ -315,7 +325,7 @@ class _Connection:
         """Send what the client takes; then the next request may have its turn."""
         if self._out:
             with contextlib.suppress(BlockingIOError):
-                del self._out[:self._sock.send(self._out)]
+                del self._out[: self._sock.send(self._out)]
                 self._active = self._loop.clock()
         if not self._out:
             self._next()
@@ -327,8 +337,9 @@ class _Connection:
 class _Wait:
     """One WaitForJobChange: answers at once, at the next change, or in the end."""
 
-    def __init__(self, server: LuxiServer, connection: _Connection,
-                 call: luxi.WaitForJobChange) -> None:
+    def __init__(
+        self, server: LuxiServer, connection: _Connection, call: luxi.WaitForJobChange
+    ) -> None:
         self._loop = server.loop
         self._queue = server.master.queue
         self._connection = connection
@@ -364,7 +375,7 @@ class _Wait:
             self._loop.call_threadsafe(self._look)
 
     def _look(self) -> None:
-        self._to_look = False           # first: what changes from here on is looked at again
+        self._to_look = False  # first: what changes from here on is looked at again
         if self._over:
             return
         try:
@@ -398,8 +409,10 @@ def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
 
 def new_entries(job: Job, after: int | None) -> list[list[Any]]:
     """The job's log entries beyond a serial (null: all), in order."""
-    return sorted((entry for op in job.ops for entry in op.log if entry[0] > (after or 0)),
-                  key=lambda entry: int(entry[0]))
+    return sorted(
+        (entry for op in job.ops for entry in op.log if entry[0] > (after or 0)),
+        key=lambda entry: int(entry[0]),
+    )
 
 
 def plain(values: list[Any]) -> list[Any]:

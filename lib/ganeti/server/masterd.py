@@ -13,9 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from ganeti import (
-    constants, daemon, errors, hooks, locking, mcpu, other_ganeti, pathutils)
-from ganeti.upkeep import dbfile, salvage, upgrade, verify
+from ganeti import constants, daemon, errors, hooks, locking, mcpu, other_ganeti, pathutils
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
@@ -25,6 +23,7 @@ from ganeti.node import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid, options
 from ganeti.store import Store
+from ganeti.upkeep import dbfile, salvage, upgrade, verify
 from ganeti.utils import host, io
 from ganeti.utils.loop import Loop
 from ganeti.utils.text import describe_os_error
@@ -46,8 +45,13 @@ class MasterDaemon(daemon.Daemon):
 
     name = "ganeti-masterd"
 
-    def __init__(self, paths: pathutils.Paths, *, archive_days: float = ARCHIVE_DAYS,
-                 purge_days: float = PURGE_DAYS) -> None:
+    def __init__(
+        self,
+        paths: pathutils.Paths,
+        *,
+        archive_days: float = ARCHIVE_DAYS,
+        purge_days: float = PURGE_DAYS,
+    ) -> None:
         self.paths = paths
         self._purge_days = purge_days
         self._archive_days = archive_days
@@ -70,16 +74,20 @@ class MasterDaemon(daemon.Daemon):
         if sign is not None and isinstance(sign.error, PermissionError):
             raise daemon.DaemonError(privileges.explain_permission(sign.error, self.user))
         if sign is not None:
-            raise daemon.DaemonError(sign.refusal(
-                f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}"))
+            raise daemon.DaemonError(
+                sign.refusal(f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}")
+            )
         if dbfile.is_lost(self.paths):
             raise daemon.DaemonError(
                 f"the database {self.paths.master_db} is gone, but not its log; nothing was "
-                "changed; restore a backup: ganeti-cluster restore FILE")
+                "changed; restore a backup: ganeti-cluster restore FILE"
+            )
         if not os.path.exists(self.paths.master_db) and not os.path.exists(self.paths.next_db):
             raise daemon.DaemonError(
                 f"there is no cluster on this machine ({self.paths.master_db} is missing); "
-                "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+                "create one with: ganeti-cluster init NAME",
+                constants.EXIT_NODESETUP_ERROR,
+            )
 
     def prepare(self) -> None:
         """Make directories that a reboot has removed."""
@@ -87,14 +95,15 @@ class MasterDaemon(daemon.Daemon):
 
     def start(self) -> None:
         """Open the database, take up its jobs, listen."""
-        gc.disable()                        # what is made here stays: there is no garbage yet
+        gc.disable()  # what is made here stays: there is no garbage yet
         try:
             self._start()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
         except dbfile.UNREADABLE as err:
             raise errors.ConfigurationError(
-                f"the database {self.paths.master_db} is damaged: {err}") from None
+                f"the database {self.paths.master_db} is damaged: {err}"
+            ) from None
         except PermissionError as err:
             raise daemon.DaemonError(privileges.explain_permission(err, self.user)) from None
         except OSError as err:
@@ -117,24 +126,31 @@ class MasterDaemon(daemon.Daemon):
             raise daemon.DaemonError(host.renamed(config.master.name, names))
         locks = locking.LockManager()
         for node in config.nodes():
-            if node.simulated:                  # a reboot takes these with it
+            if node.simulated:  # a reboot takes these with it
                 io.make_directory(self.paths.simulated_node(node.name), 0o750)
         environment = Environment(config, Nodes(config, self.paths))
         queue = self._queue = JobQueue(
-            store, mcpu.Processor(environment, locks), rerun_safe=mcpu.rerun_safe,
-            workers=config.cluster.max_running_jobs)
+            store,
+            mcpu.Processor(environment, locks),
+            rerun_safe=mcpu.rerun_safe,
+            workers=config.cluster.max_running_jobs,
+        )
         queue.recover(lambda dead: recovery.clean_up(environment, dead))
         master = calls.Master(Sources(config, environment.nodes, queue, locks), queue)
         self._server = luxid.LuxiServer(self._listen(), master, self._loop)
         queue.start()
         if not checked:
-            self._patrol = verify.Patrol(lambda: dbfile.connect(self.paths.master_db),
-                                         lambda damage: salvage.suspect(self.paths, damage))
+            self._patrol = verify.Patrol(
+                lambda: dbfile.connect(self.paths.master_db),
+                lambda damage: salvage.suspect(self.paths, damage),
+            )
             self._patrol.start()
         self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
         if self._purge_days > 0:
-            logging.info("Archived jobs are deleted %g days after they ended (--purge-days)",
-                         self._purge_days)
+            logging.info(
+                "Archived jobs are deleted %g days after they ended (--purge-days)",
+                self._purge_days,
+            )
         logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
         words = hooks.notice(self.paths)
         if words:
@@ -180,13 +196,15 @@ class MasterDaemon(daemon.Daemon):
             if self._purge_days > 0:
                 done = self._queue.purge(self._purge_days * 86400, ARCHIVE_EVERY)
                 if done:
-                    logging.info("Deleted %d archived jobs that ended %g days ago", done,
-                                 self._purge_days)
+                    logging.info(
+                        "Deleted %d archived jobs that ended %g days ago", done, self._purge_days
+                    )
             if self._archive_days > 0:
                 done, _ = self._queue.auto_archive(self._archive_days * 86400, ARCHIVE_EVERY)
                 if done:
-                    logging.info("Archived %d jobs that ended %g days ago", done,
-                                 self._archive_days)
+                    logging.info(
+                        "Archived %d jobs that ended %g days ago", done, self._archive_days
+                    )
         except errors.Error as err:
             logging.warning("Old jobs could not be archived or deleted: %s", err)
 
@@ -199,8 +217,10 @@ class MasterDaemon(daemon.Daemon):
         if self._queue is not None:
             left = self._queue.stop(0 if self._ending is not None else STOP_GRACE)
             if left:
-                logging.warning("Jobs still running, to end in error at the next start: %s",
-                                ", ".join(map(str, left)))
+                logging.warning(
+                    "Jobs still running, to end in error at the next start: %s",
+                    ", ".join(map(str, left)),
+                )
         if self._server is not None:
             self._server.close()
         if self._config is not None:
@@ -217,8 +237,7 @@ class MasterDaemon(daemon.Daemon):
         try:
             return io.lock_file(self.paths.master_lock)
         except BlockingIOError:
-            raise daemon.DaemonError(
-                f"another process works on {self.paths.master_db}") from None
+            raise daemon.DaemonError(f"another process works on {self.paths.master_db}") from None
 
     def _check_access(self) -> None:
         """Raise ``PermissionError`` that names the file: SQLite's words would not."""
@@ -249,7 +268,7 @@ def days(text: str) -> float:
 def purge_days(text: str) -> float:
     """A length of time of a day at least, or 0; argparse names this function when it is none."""
     number = days(text)
-    if 0 < number < 1:                              # jobs are needed as long as their keys hold
+    if 0 < number < 1:  # jobs are needed as long as their keys hold
         raise argparse.ArgumentTypeError(f"{text} is neither 0 (never) nor at least 1 day")
     return number
 
@@ -258,23 +277,38 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = options.Parser(
         prog="ganeti-masterd",
-        description="The master job daemon: configuration, job queue and locks of a cluster.")
+        description="The master job daemon: configuration, job queue and locks of a cluster.",
+    )
     options.add_arguments(parser)
-    parser.add_argument("--archive-days", metavar="DAYS", type=days, default=ARCHIVE_DAYS,
-                        help="put jobs away that ended so many days ago; 0: never "
-                             f"(default: {ARCHIVE_DAYS:g})")
-    parser.add_argument("--purge-days", metavar="DAYS", type=purge_days, default=PURGE_DAYS,
-                        help="delete archived jobs that ended so many days ago; 0: never "
-                             f"(default: {PURGE_DAYS:g})")
+    parser.add_argument(
+        "--archive-days",
+        metavar="DAYS",
+        type=days,
+        default=ARCHIVE_DAYS,
+        help=f"put jobs away that ended so many days ago; 0: never (default: {ARCHIVE_DAYS:g})",
+    )
+    parser.add_argument(
+        "--purge-days",
+        metavar="DAYS",
+        type=purge_days,
+        default=PURGE_DAYS,
+        help="delete archived jobs that ended so many days ago; 0: never "
+        f"(default: {PURGE_DAYS:g})",
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
-    return options.run(MasterDaemon(pathutils.Paths.from_environment(),
-                                    archive_days=arguments.archive_days,
-                                    purge_days=arguments.purge_days), arguments)
+    return options.run(
+        MasterDaemon(
+            pathutils.Paths.from_environment(),
+            archive_days=arguments.archive_days,
+            purge_days=arguments.purge_days,
+        ),
+        arguments,
+    )
 
 
 if __name__ == "__main__":

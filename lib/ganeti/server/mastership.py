@@ -44,7 +44,8 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
         raise _no_cluster(paths) from None
     except OSError as err:
         raise daemon.DaemonError(
-            f"cannot tell which node is the master: {describe_os_error(err)}") from None
+            f"cannot tell which node is the master: {describe_os_error(err)}"
+        ) from None
     names = own_names()
     if master in names:
         return
@@ -56,7 +57,8 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
             raise daemon.DaemonError(host.renamed(master, names))
     raise daemon.DaemonError(
         f"this is not the master, {master} is (this machine is {' or '.join(sorted(names))})",
-        constants.EXIT_NOTMASTER)
+        constants.EXIT_NOTMASTER,
+    )
 
 
 def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
@@ -66,19 +68,24 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
     if sign is None:
         return daemon.DaemonError(
             f"there is no cluster on this machine ({file} is missing); "
-            "create one with: ganeti-cluster init NAME", constants.EXIT_NODESETUP_ERROR)
+            "create one with: ganeti-cluster init NAME",
+            constants.EXIT_NODESETUP_ERROR,
+        )
     if sign.error is not None:
-        return daemon.DaemonError(f"{file} is missing, and {sign.words}",
-                                  constants.EXIT_NODESETUP_ERROR)
+        return daemon.DaemonError(
+            f"{file} is missing, and {sign.words}", constants.EXIT_NODESETUP_ERROR
+        )
     if sign.place is paths:
         return daemon.DaemonError(
             f"{file} is missing, although this machine belongs to a Ganeti cluster "
             f"({sign.words}); on its master: gnt-cluster redist-conf",
-            constants.EXIT_NODESETUP_ERROR)
+            constants.EXIT_NODESETUP_ERROR,
+        )
     return daemon.DaemonError(
         f"there is no cluster below {paths.localstatedir}, but one of Ganeti below "
         f"{sign.place.localstatedir} ({sign.words}); configure ganeti-rapi with "
-        f"--localstatedir={sign.place.localstatedir} to serve that one")
+        f"--localstatedir={sign.place.localstatedir} to serve that one"
+    )
 
 
 class Signpost:
@@ -88,8 +95,14 @@ class Signpost:
     a name in it: ``https://{}:5080``.
     """
 
-    def __init__(self, path: str, base: str, *, names: Collection[str] | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str,
+        base: str,
+        *,
+        names: Collection[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
         self._base = base
         self._names = own_names() if names is None else names
@@ -105,8 +118,9 @@ class Signpost:
         if master in self._names:
             return
         if master is None:
-            raise ServiceUnavailable("The cluster has no master at the moment",
-                                     retry_after=RETRY_AFTER)
+            raise ServiceUnavailable(
+                "The cluster has no master at the moment", retry_after=RETRY_AFTER
+            )
         raise TemporaryRedirect(self._base.format(master) + _rest(request.target))
 
     def _look(self) -> str | None:
@@ -116,9 +130,13 @@ class Signpost:
             self._looked = now
             if self._master != self._told:
                 self._told = self._master
-                logging.info("This node is the master" if self._master in self._names else
-                             "No node is the master" if self._master is None else
-                             f"The master is {self._master}; clients are sent there")
+                logging.info(
+                    "This node is the master"
+                    if self._master in self._names
+                    else "No node is the master"
+                    if self._master is None
+                    else f"The master is {self._master}; clients are sent there"
+                )
         return self._master
 
     def _read(self) -> str | None:
@@ -133,5 +151,5 @@ class Signpost:
 def _rest(target: str) -> str:
     """Path and query of a request's target, as they were sent."""
     found = _AUTHORITY.match(target)
-    rest = target if found is None else target[found.end():]
+    rest = target if found is None else target[found.end() :]
     return rest if rest.startswith("/") else "/" + rest

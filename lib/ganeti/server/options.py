@@ -17,8 +17,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """A wrong command line is a failure like any other, also of a unit's condition."""
         self.print_usage(sys.stderr)
-        self.exit(daemon.EXIT_CONDITION_FAILED if "--check-role" in sys.argv[1:]
-                  else constants.EXIT_FAILURE, f"{self.prog}: {message}\n")
+        self.exit(
+            daemon.EXIT_CONDITION_FAILED
+            if "--check-role" in sys.argv[1:]
+            else constants.EXIT_FAILURE,
+            f"{self.prog}: {message}\n",
+        )
 
 
 def port(text: str) -> int:
@@ -39,24 +43,36 @@ def count(text: str) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``Options``."""
-    parser.add_argument("-f", "--foreground", action="store_true",
-                        help="do not detach from the terminal")
+    parser.add_argument(
+        "-f", "--foreground", action="store_true", help="do not detach from the terminal"
+    )
     parser.add_argument("-d", "--debug", action="store_true", help="log more")
-    parser.add_argument("--syslog", choices=("no", "yes", "only"), default="no",
-                        help="log to syslog: not, too, or instead of the file (default: no)")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text",
-                        help="lines as Ganeti's, or a JSON object each (default: text)")
-    parser.add_argument("--check-role", action="store_true",
-                        help="only say whether a start makes sense on this machine: exit with 0, "
-                             "11 (another node is the master), 12 (no cluster) or 255")
-    parser.add_argument("--version", action="version",
-                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
+    parser.add_argument(
+        "--syslog",
+        choices=("no", "yes", "only"),
+        default="no",
+        help="log to syslog: not, too, or instead of the file (default: no)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="lines as Ganeti's, or a JSON object each (default: text)",
+    )
+    parser.add_argument(
+        "--check-role",
+        action="store_true",
+        help="only say whether a start makes sense on this machine: exit with 0, "
+        "11 (another node is the master), 12 (no cluster) or 255",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}"
+    )
 
 
 def read_arguments(arguments: argparse.Namespace) -> Options:
     """What ``add_arguments`` parsed."""
-    return Options(arguments.foreground, arguments.debug, arguments.syslog,
-                   arguments.log_format)
+    return Options(arguments.foreground, arguments.debug, arguments.syslog, arguments.log_format)
 
 
 def run(program: daemon.Daemon, arguments: argparse.Namespace) -> int:

@@ -48,9 +48,13 @@ GANETIS = "ha1"
 #: What a Ganeti has below its local state directory, and no cluster of ours.
 _GANETIS_FILES = ("config.data", "server.pem")
 #: Programs and directories of its packages, and of its own `make install`.
-_GANETIS_PROGRAMS = ("/usr/lib/ganeti/daemon-util", "/usr/local/lib/ganeti/daemon-util",
-                     "/usr/share/ganeti/default", "/usr/sbin/gnt-cluster",
-                     "/usr/local/sbin/gnt-cluster")
+_GANETIS_PROGRAMS = (
+    "/usr/lib/ganeti/daemon-util",
+    "/usr/local/lib/ganeti/daemon-util",
+    "/usr/share/ganeti/default",
+    "/usr/sbin/gnt-cluster",
+    "/usr/local/sbin/gnt-cluster",
+)
 #: What makes Ganeti's directories.
 _ENSURE_DIRS = "/usr/lib/ganeti/ensure-dirs"
 
@@ -62,26 +66,41 @@ class PasswdError(errors.Error):
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="rapi-passwd", description="Add or change a user of the remote API: the password "
-        "is asked for, or read as one line from standard input, and kept as a hash.")
+        prog="rapi-passwd",
+        description="Add or change a user of the remote API: the password "
+        "is asked for, or read as one line from standard input, and kept as a hash.",
+    )
     parser.add_argument("name", metavar="NAME", help="the user")
-    parser.add_argument("--options", metavar="LIST", default="write",
-                        help="what the user may do: a role (@admin, @operator, @readonly, read, "
-                             "write), single rights, or a role with changes, comma separated; "
-                             "empty for none (default: write)")
-    parser.add_argument("--scheme", choices=(*passwords.SCHEMES, NONE),
-                        help="how the password is kept; Ganeti itself only reads ha1; none is "
-                             "for a user who has a certificate and no password "
-                             f"(default: {BEST}, or {GANETIS} where Ganeti is installed too)")
-    parser.add_argument("--expires", metavar="DATE",
-                        help="the user's last day (UTC), like 2027-01-31")
+    parser.add_argument(
+        "--options",
+        metavar="LIST",
+        default="write",
+        help="what the user may do: a role (@admin, @operator, @readonly, read, "
+        "write), single rights, or a role with changes, comma separated; "
+        "empty for none (default: write)",
+    )
+    parser.add_argument(
+        "--scheme",
+        choices=(*passwords.SCHEMES, NONE),
+        help="how the password is kept; Ganeti itself only reads ha1; none is "
+        "for a user who has a certificate and no password "
+        f"(default: {BEST}, or {GANETIS} where Ganeti is installed too)",
+    )
+    parser.add_argument(
+        "--expires", metavar="DATE", help="the user's last day (UTC), like 2027-01-31"
+    )
     parser.add_argument("--file", metavar="FILE", help="users file (default: the daemon's)")
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--print", action="store_true", dest="only_print",
-                        help="only print the line, change no file")
+    action.add_argument(
+        "--print",
+        action="store_true",
+        dest="only_print",
+        help="only print the line, change no file",
+    )
     action.add_argument("--delete", action="store_true", help="remove the user")
-    parser.add_argument("--version", action="version",
-                        version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}")
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}"
+    )
     return parser.parse_args(argv)
 
 
@@ -98,8 +117,9 @@ def user_line(name: str, password: str | None, options: str, scheme: str) -> str
     if len(password) > passwords.MAX_LENGTH:
         raise PasswdError(f"the password has more than {passwords.MAX_LENGTH} characters")
     if passwords.CONTROL.search(password):
-        raise PasswdError("the password contains control characters, which no client can send "
-                          "(RFC 7617)")
+        raise PasswdError(
+            "the password contains control characters, which no client can send (RFC 7617)"
+        )
     if any("\ud800" <= character <= "\udfff" for character in password):
         raise PasswdError("the password is not UTF-8 text")
     return f"{name} {passwords.SCHEMES[scheme](name, password)} {','.join(words)}".rstrip()
@@ -108,8 +128,9 @@ def user_line(name: str, password: str | None, options: str, scheme: str) -> str
 def check_name(name: str) -> None:
     """Raise ``PasswdError`` unless a user may be called so."""
     if _NAME.fullmatch(name) is None:
-        raise PasswdError(f"{name!r} cannot be a user's name: that has up to 128 letters, digits "
-                          "and _ . @ + -")
+        raise PasswdError(
+            f"{name!r} cannot be a user's name: that has up to 128 letters, digits and _ . @ + -"
+        )
 
 
 def chosen_rights(options: str, expires: str | None) -> tuple[str, bool]:
@@ -232,8 +253,11 @@ def _how_to_make(directory: str) -> str:
     if not ganeti_is_installed(paths):
         return "create the cluster first, with: ganeti-cluster init NAME"
     program = paths.root + _ENSURE_DIRS
-    return (f"create it with: {program}" if os.path.exists(program)
-            else f"create it with: mkdir -m 0750 {directory}")
+    return (
+        f"create it with: {program}"
+        if os.path.exists(program)
+        else f"create it with: mkdir -m 0750 {directory}"
+    )
 
 
 def _owner(directory: str) -> str:
@@ -247,7 +271,7 @@ def _owner(directory: str) -> str:
 
 def read_password() -> str:
     """Twice from the terminal, or a line of standard input."""
-    if sys.stdin is None:                   # the shell's <&-
+    if sys.stdin is None:  # the shell's <&-
         raise PasswdError("no password was given")
     try:
         if not sys.stdin.isatty():
@@ -257,7 +281,7 @@ def read_password() -> str:
         password = getpass.getpass("Password: ")
         again = getpass.getpass("Again: ")
     except EOFError:
-        print(file=sys.stderr)              # the prompt's line
+        print(file=sys.stderr)  # the prompt's line
         raise PasswdError("no password was given") from None
     except UnicodeDecodeError:
         raise PasswdError("the password is not UTF-8 text") from None
@@ -268,11 +292,18 @@ def read_password() -> str:
 
 # -- beside a Ganeti ----------------------------------------------------------------------
 
+
 def ganeti_is_installed(paths: pathutils.Paths) -> bool:
     """Whether Ganeti itself is on this machine: a cluster of its, or its programs."""
-    return any(map(os.path.lexists, (
-        *(f"{paths.lib_dir}/{name}" for name in _GANETIS_FILES),
-        *(f"{paths.root}{path}" for path in _GANETIS_PROGRAMS))))
+    return any(
+        map(
+            os.path.lexists,
+            (
+                *(f"{paths.lib_dir}/{name}" for name in _GANETIS_FILES),
+                *(f"{paths.root}{path}" for path in _GANETIS_PROGRAMS),
+            ),
+        )
+    )
 
 
 def choose_scheme(wanted: str | None, beside: bool) -> tuple[str, str]:
@@ -280,16 +311,22 @@ def choose_scheme(wanted: str | None, beside: bool) -> tuple[str, str]:
     if not beside:
         return wanted or BEST, ""
     if wanted is None:
-        return GANETIS, (f"writing {{{GANETIS}}}, since Ganeti's own ganeti-rapi, which is "
-                         f"installed here too, reads no better hash; where only this one will "
-                         f"ever run, use: --scheme {BEST}")
+        return GANETIS, (
+            f"writing {{{GANETIS}}}, since Ganeti's own ganeti-rapi, which is "
+            f"installed here too, reads no better hash; where only this one will "
+            f"ever run, use: --scheme {BEST}"
+        )
     if wanted == NONE:
-        return wanted, ("Ganeti's own ganeti-rapi, which is installed here too, would take the "
-                        "! of this line for the password itself: remove the user before you "
-                        "switch back to it")
+        return wanted, (
+            "Ganeti's own ganeti-rapi, which is installed here too, would take the "
+            "! of this line for the password itself: remove the user before you "
+            "switch back to it"
+        )
     if wanted != GANETIS:
-        return wanted, (f"Ganeti's own ganeti-rapi, which is installed here too, cannot read "
-                        f"{{{wanted}}}: with it this user could not log in")
+        return wanted, (
+            f"Ganeti's own ganeti-rapi, which is installed here too, cannot read "
+            f"{{{wanted}}}: with it this user could not log in"
+        )
     return wanted, ""
 
 
@@ -300,8 +337,7 @@ def _warn(text: str) -> None:
 
 def users_file(paths: pathutils.Paths) -> str:
     """The file that the daemon reads: the first that exists, else the first."""
-    return next((path for path in paths.users_files if os.path.exists(path)),
-                paths.users_files[0])
+    return next((path for path in paths.users_files if os.path.exists(path)), paths.users_files[0])
 
 
 def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
@@ -315,13 +351,15 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     check_name(arguments.name)
     options, is_over = chosen_rights(arguments.options, arguments.expires)
     if not arguments.only_print:
-        check_place(path)                   # before anybody types a password in vain
+        check_place(path)  # before anybody types a password in vain
     beside = ganeti_is_installed(paths)
     scheme, remark = choose_scheme(arguments.scheme, beside)
     _warn(remark)
     if arguments.expires and beside:
-        _warn("Ganeti's own ganeti-rapi, which is installed here too, knows no last day: with it "
-              "this user would never expire")
+        _warn(
+            "Ganeti's own ganeti-rapi, which is installed here too, knows no last day: with it "
+            "this user would never expire"
+        )
     if is_over:
         _warn(f"the last day of {arguments.name} is over already: this user cannot log in")
     password = None if scheme == NONE else read_password()
@@ -346,7 +384,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _warn(describe_os_error(err))
         return constants.EXIT_FAILURE
     except KeyboardInterrupt:
-        print(file=sys.stderr)              # the prompt's line
+        print(file=sys.stderr)  # the prompt's line
         return INTERRUPTED
 
 
@@ -355,7 +393,7 @@ def _say(text: str) -> int:
     try:
         try:
             print(text, flush=True)
-        except UnicodeEncodeError:          # a name or path that this terminal cannot show
+        except UnicodeEncodeError:  # a name or path that this terminal cannot show
             print(ascii(text), flush=True)
         return constants.EXIT_SUCCESS
     except OSError as err:

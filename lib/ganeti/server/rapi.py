@@ -30,8 +30,8 @@ from ganeti.server import listening, options
 from ganeti.server.application import Application
 from ganeti.server.mastership import Signpost, check_master
 from ganeti.utils import log
-from ganeti.utils.text import describe_os_error
 from ganeti.utils.loop import READ, Loop, Timer
+from ganeti.utils.text import describe_os_error
 
 MAX_CLIENTS = 2000
 #: Seconds until a successor must be ready.
@@ -39,8 +39,16 @@ SUCCESSION_TIMEOUT = 30.0
 #: Seconds to look for the master at the start.
 _LOOK_TIMEOUT = 0.5
 #: Options that name files.
-_FILES = ("ssl_cert", "ssl_key", "ssl_chain", "ssl_client_ca", "ssl_client_crl",
-          "luxi_socket", "pid_file", "log_file")
+_FILES = (
+    "ssl_cert",
+    "ssl_key",
+    "ssl_chain",
+    "ssl_client_ca",
+    "ssl_client_crl",
+    "luxi_socket",
+    "pid_file",
+    "log_file",
+)
 
 
 def log_line(access: Access) -> None:
@@ -74,7 +82,7 @@ class RapiDaemon(daemon.Daemon):
         self.group = pathutils.DAEMONS_GROUP
         self.options = options.read_arguments(arguments)
         self._arguments = arguments
-        for name in _FILES:                 # detaching changes the directory
+        for name in _FILES:  # detaching changes the directory
             if getattr(arguments, name):
                 setattr(arguments, name, os.path.abspath(getattr(arguments, name)))
         self.pid_file = arguments.pid_file or paths.pid_file(self.name)
@@ -111,7 +119,8 @@ class RapiDaemon(daemon.Daemon):
         if pid is not None:
             raise daemon.DaemonError(
                 f"{self.name} runs already with pid {pid or 'unknown'} and writes to "
-                f"{self.log_file}; to run beside it, give --log-file as well as --pid-file")
+                f"{self.log_file}; to run beside it, give --log-file as well as --pid-file"
+            )
 
     def prepare(self) -> None:
         """Make directories that a reboot has removed."""
@@ -137,42 +146,63 @@ class RapiDaemon(daemon.Daemon):
         if daemon.stays_root(self.user) and not arguments.as_root and not self.paths.root:
             raise daemon.DaemonError(
                 f"there is no user {self.user} to run as, and root does not listen on {address}: "
-                f"make the user, bind to 127.0.0.1, or give --as-root")
+                f"make the user, bind to 127.0.0.1, or give --as-root"
+            )
         if arguments.no_ssl:
-            self.warn(f"without TLS on {address}: passwords go over the network in clear text (see "
-                      "--no-ssl and --bind)")
+            self.warn(
+                f"without TLS on {address}: passwords go over the network in clear text (see "
+                "--no-ssl and --bind)"
+            )
         if not arguments.require_authentication:
-            self.warn(f"open to everybody who can reach {address}: reading needs no password "
-                      "(see --require-authentication and --bind)")
+            self.warn(
+                f"open to everybody who can reach {address}: reading needs no password "
+                "(see --require-authentication and --bind)"
+            )
 
     def _address(self) -> str:
         arguments = self._arguments
         if arguments.bind:
             return str(arguments.bind)
-        return (listening.interface_address(arguments.interface) if arguments.interface
-                else listening.any_address(self.paths))
+        return (
+            listening.interface_address(arguments.interface)
+            if arguments.interface
+            else listening.any_address(self.paths)
+        )
 
     def start(self) -> None:
         """Put the server together; the socket listens already."""
         arguments = self._arguments
         self._load_users()
         loop = Loop()
-        self._waits = luxi.Waits(loop, self._connect, self._pulse,
-                                 limit=listening.room_for_waits(self._clients))
+        self._waits = luxi.Waits(
+            loop, self._connect, self._pulse, limit=listening.room_for_waits(self._clients)
+        )
         application = Application(
-            self._pool, self._waits, Guard(self._users),
+            self._pool,
+            self._waits,
+            Guard(self._users),
             require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0",
             cors=Cors(arguments.cors_origin, secure=not arguments.no_ssl),
-            check_place=self._signpost().check if arguments.redirect else None)
+            check_place=self._signpost().check if arguments.redirect else None,
+        )
         self._server = Server(
-            self._listeners, application.handle, max_clients=self._clients,
-            ssl_context=self._ssl_context, lane=application.lane, loop=loop,
-            max_body=application.max_body, foresee=application.foresee,
-            access_log=log_fields if arguments.log_format == "json" else log_line)
+            self._listeners,
+            application.handle,
+            max_clients=self._clients,
+            ssl_context=self._ssl_context,
+            lane=application.lane,
+            loop=loop,
+            max_body=application.max_body,
+            foresee=application.foresee,
+            access_log=log_fields if arguments.log_format == "json" else log_line,
+        )
         for listener in self._listeners:
-            logging.info("Serving %s on %s", "HTTP" if arguments.no_ssl else "HTTPS",
-                         listening.describe(listener))
+            logging.info(
+                "Serving %s on %s",
+                "HTTP" if arguments.no_ssl else "HTTPS",
+                listening.describe(listener),
+            )
         self._look_for_master()
         self._check_own_access()
 
@@ -182,11 +212,15 @@ class RapiDaemon(daemon.Daemon):
         try:
             luxi.connect(path, _LOOK_TIMEOUT).close()
         except errors.NoPermission:
-            self.warn(f"{self.user or 'this user'} may not connect to the master at {path}; "
-                      f"is it in the group {self.group}? (ganeti-cluster ensure-dirs sets owners)")
+            self.warn(
+                f"{self.user or 'this user'} may not connect to the master at {path}; "
+                f"is it in the group {self.group}? (ganeti-cluster ensure-dirs sets owners)"
+            )
         except errors.Error:
-            self.warn(f"no master answers at {path}; until one does (ganeti-masterd, or Ganeti's "
-                      "luxid), most requests are answered with 502")
+            self.warn(
+                f"no master answers at {path}; until one does (ganeti-masterd, or Ganeti's "
+                "luxid), most requests are answered with 502"
+            )
 
     def _check_own_access(self) -> None:
         """Warn about files that root could read at the start, and this user cannot again."""
@@ -194,11 +228,20 @@ class RapiDaemon(daemon.Daemon):
         if arguments.no_ssl:
             return
         certificate = arguments.ssl_cert or self.paths.rapi_cert
-        for path in dict.fromkeys((certificate, arguments.ssl_key, arguments.ssl_chain,
-                                   arguments.ssl_client_ca, arguments.ssl_client_crl)):
+        for path in dict.fromkeys(
+            (
+                certificate,
+                arguments.ssl_key,
+                arguments.ssl_chain,
+                arguments.ssl_client_ca,
+                arguments.ssl_client_crl,
+            )
+        ):
             if path is not None and not os.access(path, os.R_OK):
-                self.warn(f"{self.user} cannot read {path}: every reload will keep the old "
-                          f"certificate, and no hand-over succeed (chown {self.user} {path})")
+                self.warn(
+                    f"{self.user} cannot read {path}: every reload will keep the old "
+                    f"certificate, and no hand-over succeed (chown {self.user} {path})"
+                )
 
     def _signpost(self) -> Signpost:
         scheme = "http" if self._arguments.no_ssl else "https"
@@ -263,23 +306,35 @@ class RapiDaemon(daemon.Daemon):
             logging.warning("No hand-over now: this process is starting, or leaving already")
             return
         if daemon.must_stay(self.options) and not handover.can_follow():
-            logging.error("No hand-over: this process must stay, and this kernel does not let it "
-                          "wait for its successors")
+            logging.error(
+                "No hand-over: this process must stay, and this kernel does not let it "
+                "wait for its successors"
+            )
             return
         assert self.pid is not None
         try:
             self._starting = handover.start(
-                options.own_command(), self._folder, self._listeners, self.pid.fd, os.environ,
-                keep_stderr=self.options.foreground)
+                options.own_command(),
+                self._folder,
+                self._listeners,
+                self.pid.fd,
+                os.environ,
+                keep_stderr=self.options.foreground,
+            )
         except OSError as err:
             logging.error("Cannot start a successor: %s", err)
             return
         logging.info("Process %d will take over", self._starting.pid)
         loop, successor = self._server.loop, self._starting
-        loop.add(successor.ready_reader, READ,
-                 lambda _: self._conclude(successor, successor.problem))
-        self._deadline = loop.call_later(SUCCESSION_TIMEOUT, lambda: self._conclude(
-            successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"))
+        loop.add(
+            successor.ready_reader, READ, lambda _: self._conclude(successor, successor.problem)
+        )
+        self._deadline = loop.call_later(
+            SUCCESSION_TIMEOUT,
+            lambda: self._conclude(
+                successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"
+            ),
+        )
 
     def _conclude(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
         """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""
@@ -288,12 +343,12 @@ class RapiDaemon(daemon.Daemon):
         self._deadline.cancel()
         server.loop.remove(successor.ready_reader)
         if self._stopped:
-            return                      # ``finish`` ends it: whoever says stop means both
+            return  # ``finish`` ends it: whoever says stop means both
         words = problem()
         self._starting = None
         if words:
             successor.end()
-            self.pid.write()            # it may have been written over just before the end
+            self.pid.write()  # it may have been written over just before the end
             logging.error("Going on, as the successor did not start: %s", words)
             return
         logging.info("Process %d has taken over; finishing what has begun", successor.pid)
@@ -309,7 +364,7 @@ class RapiDaemon(daemon.Daemon):
             logging.info("Ending process %d, which was to take over", self._starting.pid)
             self._starting.end()
             self._starting = None
-        self._server = None             # signals that come from now on find nothing to stop
+        self._server = None  # signals that come from now on find nothing to stop
         for listener in self._listeners:
             listener.close()
         self._pool.close()
@@ -318,9 +373,13 @@ class RapiDaemon(daemon.Daemon):
         arguments = self._arguments
         certificate = arguments.ssl_cert or self.paths.rapi_cert
         try:
-            context = make_ssl_context(certificate, arguments.ssl_key, chain=arguments.ssl_chain,
-                                       client_ca=arguments.ssl_client_ca,
-                                       client_crl=arguments.ssl_client_crl)
+            context = make_ssl_context(
+                certificate,
+                arguments.ssl_key,
+                chain=arguments.ssl_chain,
+                client_ca=arguments.ssl_client_ca,
+                client_crl=arguments.ssl_client_crl,
+            )
             key = arguments.ssl_key or certificate
             if tls.is_exposed(key):
                 logging.warning("Every user of this machine can read the key in %s", key)
@@ -341,19 +400,24 @@ class RapiDaemon(daemon.Daemon):
 
     def _crl_warnings(self, context: ssl.SSLContext, now: datetime.datetime) -> list[str]:
         """Why clients with certificates are refused by the lists of revoked ones."""
-        paths = [path for path in (self._arguments.ssl_client_ca, self._arguments.ssl_client_crl)
-                 if path is not None]
+        paths = [
+            path
+            for path in (self._arguments.ssl_client_ca, self._arguments.ssl_client_crl)
+            if path is not None
+        ]
         try:
             return revocation.warnings(context, revocation.read(paths), now)
-        except OSError:                 # it has been read this moment
+        except OSError:  # it has been read this moment
             return []
 
     def _hosts(self) -> set[str]:
         """What clients may reach this daemon by, as far as that is known without a resolver."""
         hosts = {socket.gethostname(), self._arguments.bind or ""}
         for key in ("cluster_name", "master_node"):
-            with contextlib.suppress(OSError), \
-                    open(self.paths.ssconf(key), encoding="utf-8", errors="replace") as file:
+            with (
+                contextlib.suppress(OSError),
+                open(self.paths.ssconf(key), encoding="utf-8", errors="replace") as file,
+            ):
                 hosts.add(file.read().strip())
         return hosts - {"0.0.0.0", "::"}
 
@@ -361,47 +425,85 @@ class RapiDaemon(daemon.Daemon):
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line; ends the process when it makes no sense."""
     parser = options.Parser(
-        prog="ganeti-rapi", description="The remote API of a Ganeti cluster: JSON over HTTPS.")
-    parser.add_argument("-p", "--port", type=options.port, default=listening.default_port(),
-                        help="TCP port (default: the service ganeti-rapi, else "
-                             f"{constants.DEFAULT_RAPI_PORT})")
+        prog="ganeti-rapi", description="The remote API of a Ganeti cluster: JSON over HTTPS."
+    )
+    parser.add_argument(
+        "-p",
+        "--port",
+        type=options.port,
+        default=listening.default_port(),
+        help=f"TCP port (default: the service ganeti-rapi, else {constants.DEFAULT_RAPI_PORT})",
+    )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("-b", "--bind", metavar="ADDRESS",
-                       help="IPv4 or IPv6 address to listen on (default: all)")
+    where.add_argument(
+        "-b", "--bind", metavar="ADDRESS", help="IPv4 or IPv6 address to listen on (default: all)"
+    )
     where.add_argument("-i", "--interface", help="listen on this interface's address")
     parser.add_argument("--no-ssl", action="store_true", help="speak HTTP instead of HTTPS")
-    parser.add_argument("-K", "--ssl-key", metavar="FILE",
-                        help="private key (default: in the certificate's file)")
-    parser.add_argument("--ssl-chain", metavar="FILE",
-                        help="certificates that lead from ours to its authority")
-    parser.add_argument("--ssl-client-ca", metavar="FILE",
-                        help="authorities of clients' certificates, which name users")
-    parser.add_argument("--ssl-client-crl", metavar="FILE",
-                        help="clients' certificates that are revoked (CRLs; they may stand in the "
-                             "file of --ssl-client-ca, too)")
-    parser.add_argument("-C", "--ssl-cert", metavar="FILE",
-                        help="certificate (default: the cluster's rapi.pem)")
-    parser.add_argument("--require-authentication", action="store_true",
-                        help="ask for a password for reading, too")
-    parser.add_argument("--compat", choices=("2.0",),
-                        help="answer as the documentation of this version prints it, where "
-                             "later clients expect something else")
-    parser.add_argument("--cors-origin", metavar="ORIGIN", type=origin, action="append",
-                        default=[], help="let web pages of this origin (https://host[:port], or "
-                                         "* for all) use the API; may be repeated")
-    parser.add_argument("--max-clients", metavar="N", type=options.count,
-                        default=MAX_CLIENTS,
-                        help=f"connections at the same time (default: {MAX_CLIENTS})")
-    parser.add_argument("--luxi-socket", metavar="PATH",
-                        help="the master's socket (default: the cluster's)")
-    parser.add_argument("--redirect", action="store_true",
-                        help="run on a node that is not the master, too, and send clients to "
-                             "the master")
-    parser.add_argument("--pid-file", metavar="FILE",
-                        help="pid file (default: the cluster's); to run beside another "
-                             "ganeti-rapi, with --log-file and another --port")
-    parser.add_argument("--as-root", action="store_true",
-                        help="serve a public address as root where there is no user to run as")
+    parser.add_argument(
+        "-K", "--ssl-key", metavar="FILE", help="private key (default: in the certificate's file)"
+    )
+    parser.add_argument(
+        "--ssl-chain", metavar="FILE", help="certificates that lead from ours to its authority"
+    )
+    parser.add_argument(
+        "--ssl-client-ca",
+        metavar="FILE",
+        help="authorities of clients' certificates, which name users",
+    )
+    parser.add_argument(
+        "--ssl-client-crl",
+        metavar="FILE",
+        help="clients' certificates that are revoked (CRLs; they may stand in the "
+        "file of --ssl-client-ca, too)",
+    )
+    parser.add_argument(
+        "-C", "--ssl-cert", metavar="FILE", help="certificate (default: the cluster's rapi.pem)"
+    )
+    parser.add_argument(
+        "--require-authentication", action="store_true", help="ask for a password for reading, too"
+    )
+    parser.add_argument(
+        "--compat",
+        choices=("2.0",),
+        help="answer as the documentation of this version prints it, where "
+        "later clients expect something else",
+    )
+    parser.add_argument(
+        "--cors-origin",
+        metavar="ORIGIN",
+        type=origin,
+        action="append",
+        default=[],
+        help="let web pages of this origin (https://host[:port], or "
+        "* for all) use the API; may be repeated",
+    )
+    parser.add_argument(
+        "--max-clients",
+        metavar="N",
+        type=options.count,
+        default=MAX_CLIENTS,
+        help=f"connections at the same time (default: {MAX_CLIENTS})",
+    )
+    parser.add_argument(
+        "--luxi-socket", metavar="PATH", help="the master's socket (default: the cluster's)"
+    )
+    parser.add_argument(
+        "--redirect",
+        action="store_true",
+        help="run on a node that is not the master, too, and send clients to the master",
+    )
+    parser.add_argument(
+        "--pid-file",
+        metavar="FILE",
+        help="pid file (default: the cluster's); to run beside another "
+        "ganeti-rapi, with --log-file and another --port",
+    )
+    parser.add_argument(
+        "--as-root",
+        action="store_true",
+        help="serve a public address as root where there is no user to run as",
+    )
     parser.add_argument("--log-file", metavar="FILE", help="log (default: the cluster's)")
     options.add_arguments(parser)
     arguments = parser.parse_args(argv)
@@ -419,8 +521,9 @@ def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> Non
         # Of Ganeti's own --ssl-key and --ssl-cert this is no fault: its daemon passes them over.
         for name in ("ssl_chain", "ssl_client_ca", "ssl_client_crl"):
             if getattr(arguments, name) is not None:
-                parser.error(f"--{name.replace('_', '-')} has no effect with --no-ssl; "
-                             "leave one of them out")
+                parser.error(
+                    f"--{name.replace('_', '-')} has no effect with --no-ssl; leave one of them out"
+                )
     if arguments.ssl_client_crl is not None and arguments.ssl_client_ca is None:
         parser.error("--ssl-client-crl needs --ssl-client-ca")
 

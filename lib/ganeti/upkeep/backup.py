@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganeti import errors, opcodes, pathutils, schema, serializer
-from ganeti.upkeep import dbfile, sealing, verify, walcheck
 from ganeti.constants import JOB_FINAL
+from ganeti.upkeep import dbfile, sealing, verify, walcheck
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
@@ -32,8 +32,9 @@ PAGES, PAUSE = 256, 0.002
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
 #: Opcodes that are stored as they were submitted.
-_UNFINISHED = (f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op "
-               f"WHERE status NOT IN {_FINAL}")
+_UNFINISHED = (
+    f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE status NOT IN {_FINAL}"
+)
 #: Name in ``cluster_value`` of when a backup was made, and of what it holds sealed.
 MADE, SEALED = "backup.made", "backup.sealed"
 
@@ -55,21 +56,40 @@ class Contents:
     def __str__(self) -> str:
         """In words."""
         return f"the cluster {self.cluster}: " + ", ".join(
-            f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in (
-                (self.nodes, "node"), (self.instances, "instance"), (self.jobs, "job")))
+            f"{number} {noun}{'' if number == 1 else 's'}"
+            for number, noun in (
+                (self.nodes, "node"),
+                (self.instances, "instance"),
+                (self.jobs, "job"),
+            )
+        )
 
 
 def contents(connection: sqlite3.Connection, sealed: int = 0) -> Contents:
     """What an open database holds."""
+
     def count(table: str, where: str = "1") -> int:
         return int(connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
-    name, = connection.execute("SELECT name FROM cluster_object WHERE kind = 'cluster'").fetchone()
-    return Contents(name, count("cluster_object", "kind = 'node'"),
-                    count("cluster_object", "kind = 'instance'"), count("job_job"), sealed)
+
+    (name,) = connection.execute(
+        "SELECT name FROM cluster_object WHERE kind = 'cluster'"
+    ).fetchone()
+    return Contents(
+        name,
+        count("cluster_object", "kind = 'node'"),
+        count("cluster_object", "kind = 'instance'"),
+        count("job_job"),
+        sealed,
+    )
 
 
-def create(paths: pathutils.Paths, target: str, *, force: bool = False,
-           clock: Callable[[], float] = time.time) -> Contents:
+def create(
+    paths: pathutils.Paths,
+    target: str,
+    *,
+    force: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Contents:
     """Make a backup; ``BackupError`` when there is nothing to back up, or it cannot be written."""
     _check_target(paths, target, force)
     with telling(paths.master_db):
@@ -83,8 +103,9 @@ def create(paths: pathutils.Paths, target: str, *, force: bool = False,
             with contextlib.closing(dbfile.connect(unfinished)) as written:
                 damage = verify.full(written)
                 if damage:
-                    raise BackupError(f"{paths.master_db} is damaged and was not backed up: "
-                                      f"{damage[0]}")
+                    raise BackupError(
+                        f"{paths.master_db} is damaged and was not backed up: {damage[0]}"
+                    )
                 found = contents(written, sealed)
             _check_target(paths, target, force)
             io.replace_file(unfinished, target)
@@ -143,7 +164,7 @@ def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
         source.execute("SELECT count(*) FROM cluster_value").fetchone()
         source.backup(copy, pages=PAGES, sleep=PAUSE)
     dbfile.prepare(copy)
-    version, = copy.execute("PRAGMA user_version").fetchone()
+    (version,) = copy.execute("PRAGMA user_version").fetchone()
     if version != schema.VERSION:
         schema.upgrade(copy, version)
     return copy
@@ -165,20 +186,26 @@ def _check_log(paths: pathutils.Paths) -> None:
     finally:
         os.close(lock)
     if words is not None:
-        raise BackupError(f"{paths.master_db} is damaged and was not backed up: {words}; "
-                          "ganeti-masterd looks into it when it starts")
+        raise BackupError(
+            f"{paths.master_db} is damaged and was not backed up: {words}; "
+            "ganeti-masterd looks into it when it starts"
+        )
 
 
 def check_mark(connection: sqlite3.Connection, path: str, *marks: int) -> None:
     """Is a file a database that this program reads? ``BackupError`` says why not."""
-    mark, = connection.execute("PRAGMA application_id").fetchone()
-    version, = connection.execute("PRAGMA user_version").fetchone()
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark not in marks:
-        raise BackupError(f"{path} holds nothing of this program, or is damaged "
-                          f"(its mark is {mark:#x}, not {marks[0]:#x})")
+        raise BackupError(
+            f"{path} holds nothing of this program, or is damaged "
+            f"(its mark is {mark:#x}, not {marks[0]:#x})"
+        )
     if not 1 <= version <= schema.VERSION:
-        raise BackupError(f"{path} has schema {version}, this program reads schemas 1 to "
-                          f"{schema.VERSION}; nothing was changed")
+        raise BackupError(
+            f"{path} has schema {version}, this program reads schemas 1 to "
+            f"{schema.VERSION}; nothing was changed"
+        )
 
 
 def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -> int:
@@ -192,10 +219,12 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
         store_value(connection, name, value)
     for row in connection.execute(_UNFINISHED).fetchall():
         if not schema.is_whole(row):
-            continue                        # its sum stays wrong, and tells
+            continue  # its sum stays wrong, and tells
         job_id, index, text, summary = row[:4]
-        connection.execute("UPDATE job_op SET op = ? WHERE job_id = ? AND idx = ?",
-                           (_view_of(text, summary), job_id, index))
+        connection.execute(
+            "UPDATE job_op SET op = ? WHERE job_id = ? AND idx = ?",
+            (_view_of(text, summary), job_id, index),
+        )
         connection.execute(schema.seal("job_op", f"job_id = {job_id:d} AND idx = {index:d}"))
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute("COMMIT")

@@ -34,8 +34,12 @@ def check_readable(path: str) -> None:
 
 def connect(path: str) -> sqlite3.Connection:
     """A connection that changes nothing: log and file stay as they are, also when it closes."""
-    connection = sqlite3.connect(f"file:{urllib.parse.quote(path)}?mode=ro", uri=True,
-                                 isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        f"file:{urllib.parse.quote(path)}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
     prepare(connection)
     return connection
 
@@ -67,8 +71,11 @@ def has_log(path: str) -> bool:
 
 def is_lost(paths: pathutils.Paths) -> bool:
     """Is there a log without its database? Whatever was created there would meet it."""
-    return has_log(paths.master_db) and not os.path.exists(paths.master_db) \
+    return (
+        has_log(paths.master_db)
+        and not os.path.exists(paths.master_db)
         and not os.path.exists(paths.next_db)
+    )
 
 
 def name_to_keep(paths: pathutils.Paths, why: str, now: float) -> str:
@@ -106,7 +113,7 @@ def settle(paths: pathutils.Paths) -> bool:
     """Finish what broke off: a next database takes its place. False when there is none."""
     if not os.path.exists(paths.next_db):
         return False
-    for suffix in (INDEX, LOG):             # an index without its log would look like damage
+    for suffix in (INDEX, LOG):  # an index without its log would look like damage
         io.remove_file(paths.master_db + suffix)
     io.fsync_directory(paths.lib_dir)
     os.rename(paths.next_db, paths.master_db)

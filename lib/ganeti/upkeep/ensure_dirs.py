@@ -37,12 +37,11 @@ def ensure(paths: pathutils.Paths, owners: Owners, *, dry_run: bool = False) -> 
     if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
         raise EnsureDirsError(f"there is no cluster on this machine ({paths.master_db} is missing)")
     if owners == Owners() and not paths.root:
-        owners = Owners(0, 0, 0)        # without users of their own the daemons are root
+        owners = Owners(0, 0, 0)  # without users of their own the daemons are root
     entries = [*layout.directories(paths, owners, paths.file_storage_dir)]
     report = ownership.apply(entries, dry_run=dry_run)
     files = ownership.apply(list(layout.files(paths, owners)), dry_run=dry_run)
-    return Ensured(report.changed + files.changed, report.odd + files.odd,
-                   _running(paths, owners))
+    return Ensured(report.changed + files.changed, report.odd + files.odd, _running(paths, owners))
 
 
 def _running(paths: pathutils.Paths, owners: Owners) -> list[str]:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganeti import schema
-from ganeti.upkeep import dbfile, verify
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
-from ganeti.upkeep.dbfile import NotSafe
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
+from ganeti.upkeep import dbfile, verify
+from ganeti.upkeep.dbfile import NotSafe
 
 #: How far ids go ahead when the last ones that were given may be lost.
 AHEAD = 1000
@@ -28,7 +28,7 @@ _RUN = 1000
 _PLAUSIBLE = 500_000
 
 #: What a job says that may have run: what stands in a damaged database may be old.
-UNSURE = ("the database was damaged; whether this job ran is not known; it was not run again")
+UNSURE = "the database was damaged; whether this job ran is not known; it was not run again"
 LOST_LINE = "(this line of the log is damaged)"
 
 Row = Sequence[Any]
@@ -41,28 +41,32 @@ class Losses:
     """What could not be saved."""
 
     jobs: list[int] = field(default_factory=list)
-    unsure: list[int] = field(default_factory=list)     # had not ended, and are not run
-    logs: set[int] = field(default_factory=set)         # jobs whose logs lack lines
+    unsure: list[int] = field(default_factory=list)  # had not ended, and are not run
+    logs: set[int] = field(default_factory=set)  # jobs whose logs lack lines
     values: list[str] = field(default_factory=list)
-    last: int = 0                                       # ids go on above it
-    ahead: bool = False                                 # some ids are passed over
+    last: int = 0  # ids go on above it
+    ahead: bool = False  # some ids are passed over
 
     def words(self) -> list[str]:
         """A line for each kind."""
-        found = [(self.jobs, "jobs are lost; their ids name a damaged job each: "),
-                 (self.unsure, "jobs that had not ended may have run; they end in error: "),
-                 (self.logs, "logs of jobs lack lines: ")]
+        found = [
+            (self.jobs, "jobs are lost; their ids name a damaged job each: "),
+            (self.unsure, "jobs that had not ended may have run; they end in error: "),
+            (self.logs, "logs of jobs lack lines: "),
+        ]
         lines = [words + verify.ranges(ids) for ids, words in found if ids]
         if self.values:
-            lines.append("switches of the queue are back to their defaults: "
-                         + ", ".join(self.values))
+            lines.append(
+                "switches of the queue are back to their defaults: " + ", ".join(self.values)
+            )
         if self.ahead:
             lines.append(f"the last ids that were given may be lost; they go on at {self.last + 1}")
         return lines
 
 
-def build(source: sqlite3.Connection, target: sqlite3.Connection, now: float, *,
-          ahead: bool = False) -> Losses:
+def build(
+    source: sqlite3.Connection, target: sqlite3.Connection, now: float, *, ahead: bool = False
+) -> Losses:
     """Fill ``target``, which is empty, from ``source``; ``NotSafe`` when that makes no sense.
 
     ``ahead``: it is known already that the last changes may be lost.
@@ -95,12 +99,14 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 
 # -- configuration ----------------------------------------------------------------
 
+
 def _configuration(source: sqlite3.Connection) -> list[Row]:
     """All objects; ``NotSafe`` when one is damaged, or missing."""
     try:
         problems = verify.contradictions(verify.load_objects(source))
         rows = source.execute(
-            f"SELECT {_columns('cluster_object')} FROM cluster_object NOT INDEXED").fetchall()
+            f"SELECT {_columns('cluster_object')} FROM cluster_object NOT INDEXED"
+        ).fetchall()
     except verify.UNREADABLE as err:
         raise NotSafe(f"the configuration cannot be read: {err}") from None
     with contextlib.suppress(*dbfile.UNREADABLE):
@@ -122,8 +128,9 @@ def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Loss
     for name in ("queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"):
         if name not in found:
             try:
-                row = source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value "
-                                     "WHERE name = ?", (name,)).fetchone()
+                row = source.execute(
+                    f"SELECT {_columns('cluster_value')} FROM cluster_value WHERE name = ?", (name,)
+                ).fetchone()
             except dbfile.UNREADABLE:
                 losses.values.append(name)
             else:
@@ -134,6 +141,7 @@ def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Loss
 
 
 # -- jobs -----------------------------------------------------------------------------
+
 
 class _Jobs:
     """Rows of jobs and of their opcodes, as far as they can be read."""
@@ -175,7 +183,9 @@ class _Jobs:
         try:
             return self._source.execute(
                 f"SELECT {_columns(table)} FROM {table} NOT INDEXED WHERE "
-                f"{verify.KEYS[table][0]} = ?", (job_id,)).fetchall()
+                f"{verify.KEYS[table][0]} = ?",
+                (job_id,),
+            ).fetchall()
         except dbfile.UNREADABLE:
             return None
 
@@ -191,8 +201,13 @@ class _Jobs:
 
 
 def _fits(row: Row | None, ops: list[Row]) -> bool:
-    return (row is not None and schema.is_whole(row) and len(ops) == row[_OPS]
-            and all(map(schema.is_whole, ops)) and [op[1] for op in ops] == list(range(len(ops))))
+    return (
+        row is not None
+        and schema.is_whole(row)
+        and len(ops) == row[_OPS]
+        and all(map(schema.is_whole, ops))
+        and [op[1] for op in ops] == list(range(len(ops)))
+    )
 
 
 def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[int]:
@@ -200,8 +215,12 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
     gaps = counter = None
     highest = max([0, *jobs.rows, *jobs.ops])
     with contextlib.suppress(*verify.UNREADABLE):
-        highest = max(highest, *source.execute("SELECT coalesce(max(job_id), 0) FROM job_log "
-                                               "WHERE typeof(job_id) = 'integer'").fetchone())
+        highest = max(
+            highest,
+            *source.execute(
+                "SELECT coalesce(max(job_id), 0) FROM job_log WHERE typeof(job_id) = 'integer'"
+            ).fetchone(),
+        )
     with contextlib.suppress(*verify.UNREADABLE):
         gaps = skips.gaps(source)
         highest = max([highest, *(last for _, last in gaps)])
@@ -231,8 +250,9 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tupl
     were lost, and only what is too long for a loss is a gap.
     """
     there = sorted({0, *jobs.rows, *jobs.ops, last + 1})
-    runs = [(before + 1, after - 1) for before, after in zip(there, there[1:])
-            if after - before > 1]
+    runs = [
+        (before + 1, after - 1) for before, after in zip(there, there[1:]) if after - before > 1
+    ]
     try:
         explained = skips.count(source) == sum(end - first + 1 for first, end in runs)
     except verify.UNREADABLE:
@@ -242,8 +262,9 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tupl
     return [(first, end) for first, end in runs if end - first + 2 > _RUN]
 
 
-def _jobs(jobs: _Jobs, target: sqlite3.Connection, ids: Iterable[int], losses: Losses,
-          now: float) -> set[int]:
+def _jobs(
+    jobs: _Jobs, target: sqlite3.Connection, ids: Iterable[int], losses: Losses, now: float
+) -> set[int]:
     """Jobs that are whole as they are, a damaged one for each of the others; ids of the former."""
     kept = set()
     for job_id in ids:
@@ -282,6 +303,7 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
             losses.logs.add(job_id)
             if isinstance(index, int):
                 journal.add_log(target, job_id, index, [serial, (0, 0), LOG_MESSAGE, LOST_LINE])
+
     for row in jobs.scan("job_log"):
         take(row)
     if jobs.broken("job_log"):
@@ -297,8 +319,10 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
 def _close_gaps(target: sqlite3.Connection, losses: Losses) -> None:
     """Have the ids add up."""
     gaps, before = [], 0
-    for number in [*(row[0] for row in target.execute("SELECT id FROM job_job ORDER BY id")),
-                   losses.last + 1]:
+    for number in [
+        *(row[0] for row in target.execute("SELECT id FROM job_job ORDER BY id")),
+        losses.last + 1,
+    ]:
         if number > before + 1:
             gaps.append((before + 1, number - 1))
         before = number

@@ -32,8 +32,13 @@ class Renewed:
     kept: str | None = None
 
 
-def renew(paths: pathutils.Paths, owners: Owners = Owners(), *, force: bool = False,
-          clock: Callable[[], float] = time.time) -> Renewed:
+def renew(
+    paths: pathutils.Paths,
+    owners: Owners = Owners(),
+    *,
+    force: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Renewed:
     """Make a new key and self-signed certificate for today's names and addresses.
 
     ``RenewalError`` on a real Ganeti, without a cluster, and, unless ``force``, where the
@@ -41,8 +46,9 @@ def renew(paths: pathutils.Paths, owners: Owners = Owners(), *, force: bool = Fa
     """
     sign = other_ganeti.find(paths)
     if sign is not None:
-        raise RenewalError(sign.refusal(
-            "gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate"))
+        raise RenewalError(
+            sign.refusal("gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate")
+        )
     if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
         raise RenewalError(f"there is no cluster on this machine ({paths.master_db} is missing)")
     try:
@@ -70,8 +76,10 @@ def _present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
         return None
     if stat.S_ISLNK(found.st_mode):
         if not force:
-            raise RenewalError(f"{paths.rapi_cert} is a symbolic link to "
-                               f"{os.readlink(paths.rapi_cert)}; --force replaces it")
+            raise RenewalError(
+                f"{paths.rapi_cert} is a symbolic link to "
+                f"{os.readlink(paths.rapi_cert)}; --force replaces it"
+            )
         return None
     if not stat.S_ISREG(found.st_mode):
         raise RenewalError(f"{paths.rapi_cert} is no regular file; move it away")
@@ -79,15 +87,18 @@ def _present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
     fd = os.open(paths.rapi_cert, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         if not force and not certificate.is_replaceable(file.read()):
-            raise RenewalError(f"the certificate in {paths.rapi_cert} comes from an authority, "
-                               "which has to renew it; --force puts a self-signed one in its place")
+            raise RenewalError(
+                f"the certificate in {paths.rapi_cert} comes from an authority, "
+                "which has to renew it; --force puts a self-signed one in its place"
+            )
         return os.fstat(fd)
 
 
 def _names(paths: pathutils.Paths) -> list[str]:
     """Return the names of the cluster, of its master and of this machine, in this order."""
-    return list(dict.fromkeys([*(_of_database(paths) or _of_ssconf(paths)),
-                               *sorted(host.own_names())]))
+    return list(
+        dict.fromkeys([*(_of_database(paths) or _of_ssconf(paths)), *sorted(host.own_names())])
+    )
 
 
 def _of_database(paths: pathutils.Paths) -> list[str]:
@@ -95,8 +106,14 @@ def _of_database(paths: pathutils.Paths) -> list[str]:
         with contextlib.closing(dbfile.connect(paths.master_db)) as connection:
             found = verify.load_objects(connection)
         cluster = cast(objects.Cluster, found["cluster"][0])
-        return [cluster.name, *(node.name for node in cast(list[objects.Node], found["node"])
-                                if node.uuid == cluster.master_node)]
+        return [
+            cluster.name,
+            *(
+                node.name
+                for node in cast(list[objects.Node], found["node"])
+                if node.uuid == cluster.master_node
+            ),
+        ]
     return []
 
 

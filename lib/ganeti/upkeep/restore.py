@@ -15,22 +15,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from ganeti import (bootstrap, certificate, layout, objects, other_ganeti, pathutils, schema,
-                    storage)
-from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
-from ganeti.upkeep.backup import BackupError, Contents
+from ganeti import bootstrap, certificate, layout, objects, other_ganeti, pathutils, schema, storage
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
 from ganeti.layout import Owners
 from ganeti.store import Store
+from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
+from ganeti.upkeep.backup import BackupError, Contents
 from ganeti.utils import io, ownership
 
 #: How far ids are raised when it is not known which ones were given since the backup.
 AHEAD = 1_000_000
 
 #: What a job says that had not ended when the backup was made.
-RESTORED = ("restored from a backup; whether it ran since is not known; "
-            "it was not run again")
+RESTORED = "restored from a backup; whether it ran since is not known; it was not run again"
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,13 @@ class Restored:
     """What was done, for people."""
 
     contents: Contents
-    made: int | None = None                 # when the backup was, seconds since the epoch
-    kept: str | None = None                 # where the database before it is
-    ended: Sequence[int] = ()               # jobs that were not finished
-    last: int = 0                           # ids go on above this one
-    guessed: bool = False                   # it is not known which ids were given since
-    lacking: Sequence[str] = ()             # instances without their private parameters
-    master: str = ""                        # name of the master's node
+    made: int | None = None  # when the backup was, seconds since the epoch
+    kept: str | None = None  # where the database before it is
+    ended: Sequence[int] = ()  # jobs that were not finished
+    last: int = 0  # ids go on above this one
+    guessed: bool = False  # it is not known which ids were given since
+    lacking: Sequence[str] = ()  # instances without their private parameters
+    master: str = ""  # name of the master's node
 
 
 class _Before(NamedTuple):
@@ -63,8 +61,14 @@ class _Before(NamedTuple):
     served: int
 
 
-def restore(paths: pathutils.Paths, source: str, *, secrets: Secrets = Secrets(),
-            owners: Owners = Owners(), clock: Callable[[], float] = time.time) -> Restored:
+def restore(
+    paths: pathutils.Paths,
+    source: str,
+    *,
+    secrets: Secrets = Secrets(),
+    owners: Owners = Owners(),
+    clock: Callable[[], float] = time.time,
+) -> Restored:
     """Make the backup ``source`` this machine's database; ``BackupError`` says why not."""
     sign = other_ganeti.find(paths)
     if sign is not None:
@@ -98,8 +102,9 @@ def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
 
 def _give(owners: Owners, *databases: str | None) -> None:
     """Set owners of new databases, safely: the directory may belong to the master's user."""
-    report = ownership.apply([entry for path in databases if path is not None
-                              for entry in layout.database(path, owners)])
+    report = ownership.apply(
+        [entry for path in databases if path is not None for entry in layout.database(path, owners)]
+    )
     if report.odd:
         raise BackupError(report.odd[0])
 
@@ -118,8 +123,9 @@ def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
         os.close(fd)
 
 
-def _prepare(paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owners,
-             now: float) -> Restored:
+def _prepare(
+    paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owners, now: float
+) -> Restored:
     """Make of the copy what a master can work with."""
     with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
         dbfile.prepare(copy)
@@ -142,12 +148,16 @@ def _prepare(paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owne
 def _master(found: dict[str, list[objects.ConfigObject]]) -> str:
     """Return the name of the master's node."""
     cluster = cast(objects.Cluster, found["cluster"][0])
-    return next(node.name for node in cast(list[objects.Node], found["node"])
-                if node.uuid == cluster.master_node)
+    return next(
+        node.name
+        for node in cast(list[objects.Node], found["node"])
+        if node.uuid == cluster.master_node
+    )
 
 
-def _check(copy: sqlite3.Connection, source: str, secrets: Secrets,
-           paths: pathutils.Paths) -> list[str]:
+def _check(
+    copy: sqlite3.Connection, source: str, secrets: Secrets, paths: pathutils.Paths
+) -> list[str]:
     """Is the backup whole? Afterwards it has this program's schema, and its secrets.
 
     Answers the names of instances that lack their private parameters.
@@ -155,13 +165,13 @@ def _check(copy: sqlite3.Connection, source: str, secrets: Secrets,
     damage = verify.structure(copy)
     if not damage:
         backup.check_mark(copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID)
-        version, = copy.execute("PRAGMA user_version").fetchone()
+        (version,) = copy.execute("PRAGMA user_version").fetchone()
         if version != schema.VERSION:
             schema.upgrade(copy, version)
         damage = verify.full(copy)
     if damage:
         raise BackupError(f"{source} is damaged and was not restored: {damage[0]}")
-    mark, = copy.execute("PRAGMA application_id").fetchone()
+    (mark,) = copy.execute("PRAGMA application_id").fetchone()
     copy.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
     return _unseal(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
 
@@ -178,7 +188,8 @@ def _unseal(copy: sqlite3.Connection, secrets: Secrets, paths: pathutils.Paths) 
     except sealing.WrongKey as err:
         raise BackupError(
             f"{err}; without the right key (--key FILE) the secrets of these instances are "
-            f"lost: {', '.join(some)}; --without-secrets goes on without them") from None
+            f"lost: {', '.join(some)}; --without-secrets goes on without them"
+        ) from None
     return []
 
 
@@ -193,14 +204,16 @@ def _present(paths: pathutils.Paths) -> _Before | None:
             if verify.cheap(connection):
                 return None
             found = verify.load_objects(connection)
-            return _Before(found["cluster"][0].uuid, journal.last_id(connection),
-                           records.served(connection))
+            return _Before(
+                found["cluster"][0].uuid, journal.last_id(connection), records.served(connection)
+            )
     except (*dbfile.UNREADABLE, dbfile.NotSafe, OSError):
         return None
 
 
-def _settle_jobs(store: Store, before: _Before | None, cluster: str, now: float,
-                 result: Restored) -> None:
+def _settle_jobs(
+    store: Store, before: _Before | None, cluster: str, now: float, result: Restored
+) -> None:
     """End what had not ended; raise ids and time of service above what was used up since."""
     unfinished = records.load_live(store)
 
@@ -221,11 +234,17 @@ def _settle_jobs(store: Store, before: _Before | None, cluster: str, now: float,
             journal.replace(connection, job)
         result.last = last
         result.ended = [job.id for job in unfinished]
+
     store.write(change).result()
 
 
-def _make_places(paths: pathutils.Paths, cluster: objects.Cluster, master: str,
-                 nodes: list[objects.Node], owners: Owners) -> None:
+def _make_places(
+    paths: pathutils.Paths,
+    cluster: objects.Cluster,
+    master: str,
+    nodes: list[objects.Node],
+    owners: Owners,
+) -> None:
     """What a cluster has besides its database: on a machine that has none yet, all of it."""
     storage.check_directory(cluster.file_storage_dir, paths)
     if not os.path.exists(paths.master_db):

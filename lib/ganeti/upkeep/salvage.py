@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from ganeti import errors, pathutils, schema
+from ganeti.jqueue import journal, skips
 from ganeti.upkeep import dbfile, rebuild, verify, walcheck
 from ganeti.upkeep.dbfile import NotSafe
-from ganeti.jqueue import journal, skips
-from ganeti.utils import io
 from ganeti.upkeep.walcheck import Trouble
+from ganeti.utils import io
 
 
 def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
@@ -49,8 +49,11 @@ def _make_sound(paths: pathutils.Paths, now: float) -> bool:
     if os.path.getsize(source) == 0:
         raise NotSafe("it is empty")
     trouble = walcheck.look(source)
-    complete = (trouble is not None or os.path.exists(paths.suspicion)
-                or dbfile.size(source) <= verify.AT_START)
+    complete = (
+        trouble is not None
+        or os.path.exists(paths.suspicion)
+        or dbfile.size(source) <= verify.AT_START
+    )
     if trouble is not None and trouble.patches:
         source = paths.work_db
         dbfile.copy(paths.master_db, source)
@@ -92,7 +95,8 @@ def _in_words(path: str) -> Iterator[None]:
         return
     raise errors.ConfigurationError(
         f"the database {path} is damaged: {words}; nothing was changed; "
-        "restore a backup: ganeti-cluster restore FILE") from None
+        "restore a backup: ganeti-cluster restore FILE"
+    ) from None
 
 
 def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
@@ -104,13 +108,13 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
         # Perhaps only its end is missing: this has the rest read.
         connection.execute("PRAGMA writable_schema=ON")
         found = [f"it cannot be read as it is ({err})"]
-    mark, = connection.execute("PRAGMA application_id").fetchone()
-    version, = connection.execute("PRAGMA user_version").fetchone()
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark != schema.APPLICATION_ID:
         raise NotSafe(f"it is none of this program, or its header is damaged (mark {mark:#x})")
     if version > schema.VERSION:
         return []
-    if version < schema.VERSION:            # its rows have no sums yet
+    if version < schema.VERSION:  # its rows have no sums yet
         for words in found + (verify.structure(connection) if complete else []):
             raise NotSafe(words)
         return []
@@ -118,6 +122,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
 
 
 # -- going on -----------------------------------------------------------------------
+
 
 @contextlib.contextmanager
 def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
@@ -136,15 +141,20 @@ def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iter
         raise
 
 
-def _rebuild(paths: pathutils.Paths, source: sqlite3.Connection, damage: list[str],
-             trouble: Trouble | None, now: float) -> None:
+def _rebuild(
+    paths: pathutils.Paths,
+    source: sqlite3.Connection,
+    damage: list[str],
+    trouble: Trouble | None,
+    now: float,
+) -> None:
     """Start on a new database with what is whole."""
     with _kept(paths, now) as kept:
         os.close(os.open(paths.unfinished_db, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with contextlib.closing(sqlite3.connect(paths.unfinished_db,
-                                                isolation_level=None)) as target:
-            losses = rebuild.build(source, target, now,
-                                   ahead=trouble is not None and trouble.doubt)
+        with contextlib.closing(
+            sqlite3.connect(paths.unfinished_db, isolation_level=None)
+        ) as target:
+            losses = rebuild.build(source, target, now, ahead=trouble is not None and trouble.doubt)
             left = verify.full(target)
             if left:
                 raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
@@ -153,8 +163,9 @@ def _rebuild(paths: pathutils.Paths, source: sqlite3.Connection, damage: list[st
         logging.error("The database %s was damaged: %s", paths.master_db, words)
     for words in losses.words() or ["nothing that it held is lost"]:
         logging.error("Of the damaged database %s: %s", paths.master_db, words)
-    logging.error("The master goes on with what was whole; the damaged database is kept as %s",
-                  kept)
+    logging.error(
+        "The master goes on with what was whole; the damaged database is kept as %s", kept
+    )
 
 
 def _apply(paths: pathutils.Paths, trouble: Trouble, now: float) -> None:
@@ -174,10 +185,19 @@ def _apply(paths: pathutils.Paths, trouble: Trouble, now: float) -> None:
             os.rename(paths.work_db, paths.unfinished_db)
             dbfile.install(paths)
     if trouble.incomplete:
-        logging.info("The last transaction in the log of %s is incomplete (a power cut?) and not "
-                     "applied: %s; the log is kept as %s; ids of jobs go on at %d",
-                     paths.master_db, trouble.words, kept, last + 1)
+        logging.info(
+            "The last transaction in the log of %s is incomplete (a power cut?) and not "
+            "applied: %s; the log is kept as %s; ids of jobs go on at %d",
+            paths.master_db,
+            trouble.words,
+            kept,
+            last + 1,
+        )
     else:
-        logging.error("The log of the database %s was damaged (%s) and was put right; nothing "
-                      "is lost; the damaged files are kept as %s",
-                      paths.master_db, trouble.words, kept)
+        logging.error(
+            "The log of the database %s was damaged (%s) and was put right; nothing "
+            "is lost; the damaged files are kept as %s",
+            paths.master_db,
+            trouble.words,
+            kept,
+        )

@@ -29,8 +29,7 @@ _CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "10000", "-a", 
 #: Where a DRBD disk's ``logical_id`` has its secret.
 _DRBD_SECRET = 5
 
-_INSTANCES = ("SELECT uuid, name, data FROM cluster_object WHERE kind = 'instance' "
-              "ORDER BY name")
+_INSTANCES = "SELECT uuid, name, data FROM cluster_object WHERE kind = 'instance' ORDER BY name"
 
 
 class WrongKey(errors.Error):
@@ -44,6 +43,7 @@ def take_out(connection: sqlite3.Connection) -> Secrets:
     def take(uuid: str, where: str, name: str, value: Any) -> Any:
         found.setdefault(uuid, {}).setdefault(where, {})[name] = value
         return PLACEHOLDER
+
     for uuid, data in _instances(connection):
         if _change(data, lambda *place: take(uuid, *place)):
             _store(connection, uuid, data)
@@ -57,8 +57,9 @@ def put_back(connection: sqlite3.Connection, taken: Secrets) -> None:
             if _change(data, lambda where, name, _: taken[uuid][where][name]):
                 _store(connection, uuid, data)
         except KeyError:
-            raise WrongKey(f"the secrets of {data['name']} are not among those that are "
-                           "sealed") from None
+            raise WrongKey(
+                f"the secrets of {data['name']} are not among those that are sealed"
+            ) from None
 
 
 def leave_out(connection: sqlite3.Connection) -> None:
@@ -92,33 +93,48 @@ def _change(data: dict[str, Any], change: Callable[[str, str, Any], Any]) -> boo
     for name in private:
         private[name] = change("private", name, private[name])
     for disk in disks:
-        disk["logical_id"][_DRBD_SECRET] = change("disks", disk["uuid"],
-                                                  disk["logical_id"][_DRBD_SECRET])
+        disk["logical_id"][_DRBD_SECRET] = change(
+            "disks", disk["uuid"], disk["logical_id"][_DRBD_SECRET]
+        )
     return bool(private or disks)
 
 
 def _store(connection: sqlite3.Connection, uuid: str, data: Mapping[str, Any]) -> None:
-    connection.execute("UPDATE cluster_object SET data = ?, sum = NULL WHERE kind = 'instance' "
-                       "AND uuid = ?", (serializer.dumps(data), uuid))
+    connection.execute(
+        "UPDATE cluster_object SET data = ?, sum = NULL WHERE kind = 'instance' AND uuid = ?",
+        (serializer.dumps(data), uuid),
+    )
     connection.execute(schema.seal("cluster_object", "sum IS NULL"))
 
 
 # -- sealing ----------------------------------------------------------------------
 
+
 def own_key(paths: pathutils.Paths) -> str:
     """The file with this machine's key, made if there is none."""
     if not os.path.exists(paths.backup_key):
         owner = os.stat(paths.master_db)
-        with contextlib.suppress(FileExistsError):      # another backup was faster
-            io.write_file(paths.backup_key, secrets.token_hex(32) + "\n", mode=0o600,
-                          uid=owner.st_uid, gid=owner.st_gid, replace=False)
+        with contextlib.suppress(FileExistsError):  # another backup was faster
+            io.write_file(
+                paths.backup_key,
+                secrets.token_hex(32) + "\n",
+                mode=0o600,
+                uid=owner.st_uid,
+                gid=owner.st_gid,
+                replace=False,
+            )
     return paths.backup_key
 
 
 def seal(values: Secrets, key: str) -> dict[str, str]:
     """Secrets as they may be stored anywhere."""
-    text = process.output_of([*_CIPHER, "-pass", f"file:{key}"],
-                             data=serializer.dumps(values).encode()).decode("ascii").strip()
+    text = (
+        process.output_of(
+            [*_CIPHER, "-pass", f"file:{key}"], data=serializer.dumps(values).encode()
+        )
+        .decode("ascii")
+        .strip()
+    )
     return {"text": text, "mac": _mac(text, key)}
 
 
@@ -128,8 +144,9 @@ def unseal(sealed: Mapping[str, str], key: str) -> Secrets:
         raise WrongKey(f"{key} is missing")
     if not hmac.compare_digest(sealed["mac"], _mac(sealed["text"], key)):
         raise WrongKey(f"{key} is not the key that this backup was sealed with")
-    found: Secrets = serializer.loads_lenient(process.output_of(
-        [*_CIPHER, "-d", "-pass", f"file:{key}"], data=sealed["text"].encode()))
+    found: Secrets = serializer.loads_lenient(
+        process.output_of([*_CIPHER, "-d", "-pass", f"file:{key}"], data=sealed["text"].encode())
+    )
     return found
 
 

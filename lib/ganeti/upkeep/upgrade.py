@@ -38,8 +38,12 @@ def _free(directory: str) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def open_store(paths: pathutils.Paths, *, clock: Callable[[], float] = time.time,
-               free: Callable[[str], int] = _free) -> tuple[Store, str | None]:
+def open_store(
+    paths: pathutils.Paths,
+    *,
+    clock: Callable[[], float] = time.time,
+    free: Callable[[str], int] = _free,
+) -> tuple[Store, str | None]:
     """Return the open database, and if it was upgraded a sentence with the way back.
 
     ``ConfigurationError`` when there is no room for copy and upgrade; nothing was changed then.
@@ -61,8 +65,8 @@ def _older_version(path: str) -> int | None:
         return None
     try:
         with contextlib.closing(dbfile.connect(path)) as connection:
-            mark, = connection.execute("PRAGMA application_id").fetchone()
-            version, = connection.execute("PRAGMA user_version").fetchone()
+            (mark,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
     except dbfile.UNREADABLE:
         return None
     older = mark == schema.APPLICATION_ID and 1 <= version < schema.VERSION
@@ -76,15 +80,16 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
     if there < needed:
         raise errors.ConfigurationError(
             f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, and {_mib(there)} "
-            "are free; nothing was changed; make room there, and start ganeti-masterd again")
+            "are free; nothing was changed; make room there, and start ganeti-masterd again"
+        )
     copy = paths.unfinished_db
     try:
         dbfile.discard(copy)
         dbfile.copy(paths.master_db, copy)
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE")        # applies the log
+            connection.execute("PRAGMA journal_mode=DELETE")  # applies the log
         _give(paths, copy)
-        for name in _copies(paths):                 # of a start that was killed
+        for name in _copies(paths):  # of a start that was killed
             if filecmp.cmp(name, copy, shallow=False):
                 return name
         kept = dbfile.name_to_keep(paths, WHY, now)
@@ -97,7 +102,8 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
     finally:
         dbfile.discard(copy)
     raise errors.ConfigurationError(
-        f"{refusal}, and cannot be copied before: {words}; nothing was changed")
+        f"{refusal}, and cannot be copied before: {words}; nothing was changed"
+    )
 
 
 def _mib(size: int) -> int:
@@ -114,13 +120,21 @@ def _give(paths: pathutils.Paths, copy: str) -> None:
 def _copies(paths: pathutils.Paths) -> list[str]:
     """Return the copies that were kept before upgrades, the newest first."""
     start = os.path.basename(paths.kept_db(WHY, ""))
-    return [pathutils.inside(paths.lib_dir, name)
-            for name in sorted(os.listdir(paths.lib_dir), reverse=True) if name.startswith(start)]
+    return [
+        pathutils.inside(paths.lib_dir, name)
+        for name in sorted(os.listdir(paths.lib_dir), reverse=True)
+        if name.startswith(start)
+    ]
 
 
 def _notice(paths: pathutils.Paths, version: int, kept: str) -> str:
-    way = (f"run: ganeti-cluster restore {kept}" if version >= _FIRST_TO_RESTORE
-           else f"copy that file to {paths.master_db}")
-    return (f"the database was upgraded from schema {version} to {schema.VERSION}, which older "
-            f"versions cannot open; to go back to the version before, stop ganeti-masterd, install "
-            f"that version and {way}")
+    way = (
+        f"run: ganeti-cluster restore {kept}"
+        if version >= _FIRST_TO_RESTORE
+        else f"copy that file to {paths.master_db}"
+    )
+    return (
+        f"the database was upgraded from schema {version} to {schema.VERSION}, which older "
+        f"versions cannot open; to go back to the version before, stop ganeti-masterd, install "
+        f"that version and {way}"
+    )

@@ -29,8 +29,13 @@ CHUNK, PAUSE = 250, 0.02
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 #: Table -> the columns that name a row of it.
-KEYS = {"cluster_object": ("kind", "name"), "cluster_value": ("name",), "job_job": ("id",),
-        "job_op": ("job_id", "idx"), "job_log": ("job_id", "serial")}
+KEYS = {
+    "cluster_object": ("kind", "name"),
+    "cluster_value": ("name",),
+    "job_job": ("id",),
+    "job_op": ("job_id", "idx"),
+    "job_log": ("job_id", "serial"),
+}
 
 
 def cheap(connection: sqlite3.Connection) -> list[str]:
@@ -38,8 +43,12 @@ def cheap(connection: sqlite3.Connection) -> list[str]:
     return _guarded("its schema", lambda: _tables(connection)) or [
         *_guarded("the ids of jobs", lambda: _numbers(connection)),
         *_guarded("the configuration", lambda: _configuration(connection)),
-        *(words for table in ("cluster_object", "cluster_value")
-          for words in _guarded(table, lambda: rows(connection, table)))]
+        *(
+            words
+            for table in ("cluster_object", "cluster_value")
+            for words in _guarded(table, lambda: rows(connection, table))
+        ),
+    ]
 
 
 def full(connection: sqlite3.Connection) -> list[str]:
@@ -55,15 +64,17 @@ def full(connection: sqlite3.Connection) -> list[str]:
 
 def structure(connection: sqlite3.Connection) -> list[str]:
     """What SQLite says of its pages, indexes and constraints."""
-    said = [str(row[0]) for row in connection.execute(
-        f"PRAGMA integrity_check({_STRUCTURE_FINDINGS})")]
+    said = [
+        str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_STRUCTURE_FINDINGS})")
+    ]
     return [] if said == ["ok"] else [" ".join(line.split()) for line in said]
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[str]:
     """Rows of a table whose sum does not fit."""
     cursor = connection.execute(
-        f"SELECT {', '.join(schema.COLUMNS[table])}, sum FROM {table} NOT INDEXED")
+        f"SELECT {', '.join(schema.COLUMNS[table])}, sum FROM {table} NOT INDEXED"
+    )
     return _damaged_rows(table, [row for row in cursor if not schema.is_whole(row)])
 
 
@@ -73,9 +84,10 @@ def _damaged_rows(table: str, damaged: list[Any]) -> list[str]:
     where = [schema.COLUMNS[table].index(name) for name in KEYS[table]]
     if table.startswith("job_"):
         words = "jobs " + ranges(row[where[0]] for row in damaged)
-    else:                                   # of what is damaged no more than a word is shown
-        words = ", ".join("/".join(ht.shorten(row[index]) for index in where)
-                          for row in damaged[:10])
+    else:  # of what is damaged no more than a word is shown
+        words = ", ".join(
+            "/".join(ht.shorten(row[index]) for index in where) for row in damaged[:10]
+        )
     return [f"rows of {table} are not as they were written: {words}"]
 
 
@@ -88,14 +100,16 @@ def _guarded(what: str, check: Callable[[], list[str]]) -> list[str]:
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    missing = set(schema.COLUMNS).difference(row[0] for row in connection.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table'"))
+    missing = set(schema.COLUMNS).difference(
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    )
     return [f"tables are missing: {', '.join(sorted(missing))}"] if missing else []
 
 
 def _numbers(connection: sqlite3.Connection) -> list[str]:
     count, highest = connection.execute(
-        "SELECT count(*), coalesce(max(id), 0) FROM job_job NOT INDEXED").fetchone()
+        "SELECT count(*), coalesce(max(id), 0) FROM job_job NOT INDEXED"
+    ).fetchone()
     last, skipped = journal.last_id(connection), skips.count(connection)
     if last < highest:
         return [f"the counter of jobs is at {last}, and there is a job {highest}"]
@@ -106,19 +120,29 @@ def _numbers(connection: sqlite3.Connection) -> list[str]:
 
 def _configuration(connection: sqlite3.Connection) -> list[str]:
     found = load_objects(connection)
-    known = {(kind, str(getattr(value, "name"))) for kind, values in found.items()
-             for value in values}
-    return [*(f"the {kind} {name} is not in both trees of the configuration"
-              for kind, name in sorted(names_in_index(connection) ^ known)),
-            *contradictions(found)]
+    known = {
+        (kind, str(getattr(value, "name"))) for kind, values in found.items() for value in values
+    }
+    return [
+        *(
+            f"the {kind} {name} is not in both trees of the configuration"
+            for kind, name in sorted(names_in_index(connection) ^ known)
+        ),
+        *contradictions(found),
+    ]
 
 
 def names_in_index(connection: sqlite3.Connection) -> set[tuple[str, str]]:
     """Kind and name of all objects, from the index that UNIQUE made: a second source."""
-    index = next(row[1] for row in connection.execute("PRAGMA index_list(cluster_object)")
-                 if row[3] == "u")
-    return {(str(kind), str(name)) for kind, name in connection.execute(
-        f"SELECT kind, name FROM cluster_object INDEXED BY {index}")}
+    index = next(
+        row[1] for row in connection.execute("PRAGMA index_list(cluster_object)") if row[3] == "u"
+    )
+    return {
+        (str(kind), str(name))
+        for kind, name in connection.execute(
+            f"SELECT kind, name FROM cluster_object INDEXED BY {index}"
+        )
+    }
 
 
 def load_objects(connection: sqlite3.Connection) -> dict[str, list[objects.ConfigObject]]:
@@ -127,8 +151,11 @@ def load_objects(connection: sqlite3.Connection) -> dict[str, list[objects.Confi
     columns = ", ".join((*schema.COLUMNS["cluster_object"], "sum"))
     for row in connection.execute(f"SELECT {columns} FROM cluster_object NOT INDEXED"):
         if not schema.is_whole(row):
-            raise ValueError(f"the record of the {row[0]} {ht.shorten(row[2])} is damaged"
-                             if row[0] in KINDS else "a record is damaged")
+            raise ValueError(
+                f"the record of the {row[0]} {ht.shorten(row[2])} is damaged"
+                if row[0] in KINDS
+                else "a record is damaged"
+            )
         found[row[0]].append(KINDS[row[0]].from_dict(serializer.loads(row[3])))
     return found
 
@@ -139,19 +166,32 @@ def contradictions(found: dict[str, list[objects.ConfigObject]]) -> list[str]:
     if len(clusters) != 1:
         return [f"there are {len(clusters)} records of the cluster"]
     return objects.contradictions(
-        clusters[0], cast(list[objects.Group], found["group"]),
-        cast(list[objects.Node], found["node"]), cast(list[objects.Instance], found["instance"]))
+        clusters[0],
+        cast(list[objects.Group], found["group"]),
+        cast(list[objects.Node], found["node"]),
+        cast(list[objects.Instance], found["instance"]),
+    )
 
 
 def _opcodes(connection: sqlite3.Connection) -> list[str]:
-    wrong = [row[0] for row in connection.execute(
-        "SELECT id FROM job_job NOT INDEXED WHERE ops != "
-        "(SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)")]
-    orphans = [row[0] for row in connection.execute(
-        "SELECT DISTINCT job_id FROM job_op WHERE job_id NOT IN "
-        "(SELECT id FROM job_job NOT INDEXED)")]
-    return [*([f"opcodes are missing: jobs {ranges(wrong)}"] if wrong else []),
-            *([f"there are opcodes without their job: {ranges(orphans)}"] if orphans else [])]
+    wrong = [
+        row[0]
+        for row in connection.execute(
+            "SELECT id FROM job_job NOT INDEXED WHERE ops != "
+            "(SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)"
+        )
+    ]
+    orphans = [
+        row[0]
+        for row in connection.execute(
+            "SELECT DISTINCT job_id FROM job_op WHERE job_id NOT IN "
+            "(SELECT id FROM job_job NOT INDEXED)"
+        )
+    ]
+    return [
+        *([f"opcodes are missing: jobs {ranges(wrong)}"] if wrong else []),
+        *([f"there are opcodes without their job: {ranges(orphans)}"] if orphans else []),
+    ]
 
 
 def ranges(numbers: Iterable[Any], most: int = 20) -> str:
@@ -176,8 +216,9 @@ class Patrol:
     ``report`` is called with what it found, if anything, before the thread ends.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection],
-                 report: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], report: Callable[[list[str]], None]
+    ) -> None:
         self._connect = connect
         self._report = report
         self._stop = threading.Event()
@@ -192,7 +233,7 @@ class Patrol:
         """End it, wherever it is."""
         self._stop.set()
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):        # it is through, and closed
+            with contextlib.suppress(sqlite3.Error):  # it is through, and closed
                 self._connection.interrupt()
         self._thread.join()
 
@@ -235,7 +276,9 @@ class Patrol:
         while not self._stop.wait(PAUSE):
             chunk = connection.execute(
                 f"SELECT {', '.join(columns)}, sum FROM {table} NOT INDEXED "
-                f"WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT {CHUNK}", after).fetchall()
+                f"WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT {CHUNK}",
+                after,
+            ).fetchall()
             if not chunk:
                 break
             damaged += [row for row in chunk if not schema.is_whole(row)]

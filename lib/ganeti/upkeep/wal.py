@@ -54,8 +54,8 @@ def read_index(data: bytes) -> Index | None:
     order = "<" if struct.pack("=I", 1)[0] else ">"
     if checksum(data[:40], (0, 0), order) != struct.unpack_from("=II", data, 40):
         return None
-    frames, = struct.unpack_from("=I", data, 16)
-    done, = struct.unpack_from("=I", data, 96)
+    (frames,) = struct.unpack_from("=I", data, 16)
+    (done,) = struct.unpack_from("=I", data, 96)
     return Index(frames, min(done, frames), data[32:40])
 
 
@@ -80,13 +80,19 @@ class Log:
         if not data:
             return None
         frames = []
-        for offset in range(HEADER, len(data) - FRAME_HEADER - page_size + 1,
-                            FRAME_HEADER + page_size):
+        for offset in range(
+            HEADER, len(data) - FRAME_HEADER - page_size + 1, FRAME_HEADER + page_size
+        ):
             page, commit, salts, *sums = struct.unpack_from(">II8sII", data, offset)
             frames.append(Frame(page, commit, salts, (sums[0], sums[1])))
         header = data[:HEADER].ljust(HEADER, b"\0")
-        return cls(data, page_size, ">" if header[3] & 1 and _header_fits(header) else "<",
-                   _salts(header, frames), frames)
+        return cls(
+            data,
+            page_size,
+            ">" if header[3] & 1 and _header_fits(header) else "<",
+            _salts(header, frames),
+            frames,
+        )
 
     @property
     def header_fits(self) -> bool:
@@ -95,8 +101,14 @@ class Log:
 
     def committed(self) -> int:
         """How many frames there are up to the last one that ends a transaction."""
-        return max((index + 1 for index, frame in enumerate(self.frames)
-                    if frame.commit and frame.salts == self.salts), default=0)
+        return max(
+            (
+                index + 1
+                for index, frame in enumerate(self.frames)
+                if frame.commit and frame.salts == self.salts
+            ),
+            default=0,
+        )
 
     def is_torn(self, first: int) -> bool:
         """Is there anything behind the first so many frames but older ones (SQLite overwrites)?
@@ -106,19 +118,23 @@ class Log:
         generation = int.from_bytes(self.salts[:4], "big")
         rest = self.frames[first:]
         end = HEADER + len(self.frames) * (FRAME_HEADER + self.page_size)
-        return not self.header_fits or len(self.data) > end or any(
-            not 0 < (generation - int.from_bytes(frame.salts[:4], "big")) % _WORD < _GENERATIONS
-            for frame in rest)
+        return (
+            not self.header_fits
+            or len(self.data) > end
+            or any(
+                not 0 < (generation - int.from_bytes(frame.salts[:4], "big")) % _WORD < _GENERATIONS
+                for frame in rest
+            )
+        )
 
     def commits(self, first: int) -> int:
         """How many transactions end behind the first so many frames."""
-        return sum(frame.commit > 0 and frame.salts == self.salts
-                   for frame in self.frames[first:])
+        return sum(frame.commit > 0 and frame.salts == self.salts for frame in self.frames[first:])
 
     def content(self, index: int) -> bytes:
         """The page of a frame."""
         start = HEADER + index * (FRAME_HEADER + self.page_size) + FRAME_HEADER
-        return self.data[start:start + self.page_size]
+        return self.data[start : start + self.page_size]
 
     def mended(self, first: int, last: int, pages: int) -> Mended | None:
         """How to have SQLite apply the frames from ``first`` to before ``last``, damaged or not.
@@ -139,15 +155,17 @@ class Log:
                 patches[0] = header
         for index in range(first, last):
             start = HEADER + index * (FRAME_HEADER + self.page_size)
-            frame = self.data[start:start + FRAME_HEADER + self.page_size]
+            frame = self.data[start : start + FRAME_HEADER + self.page_size]
             found = self._body(index, frame[:8] + frame[FRAME_HEADER:], bases, pages)
             if found is None:
                 return None
             body, sure = found
             if not sure:
                 torn.append(index)
-            bases = {self.frames[index].sums,
-                     *(checksum(body, base, self.order) for base in bases)} - {(0, 0)}
+            bases = {
+                self.frames[index].sums,
+                *(checksum(body, base, self.order) for base in bases),
+            } - {(0, 0)}
             written = checksum(body, written, self.order)
             right = body[:8] + self.salts + struct.pack(">II", *written) + body[8:]
             if right != frame:
@@ -158,25 +176,41 @@ class Log:
         """The header as it must have been; the words that nobody reads are kept."""
         if self.header_fits:
             return self.data[:HEADER]
-        start = struct.pack(">III4s8s", _MAGIC | (self.order == ">"), _VERSION, self.page_size,
-                            self.data[12:16].ljust(4, b"\0"), self.salts)
+        start = struct.pack(
+            ">III4s8s",
+            _MAGIC | (self.order == ">"),
+            _VERSION,
+            self.page_size,
+            self.data[12:16].ljust(4, b"\0"),
+            self.salts,
+        )
         return start + struct.pack(">II", *checksum(start, (0, 0), self.order))
 
-    def _body(self, index: int, body: bytes, bases: set[Sums],
-              pages: int) -> tuple[bytes, bool] | None:
+    def _body(
+        self, index: int, body: bytes, bases: set[Sums], pages: int
+    ) -> tuple[bytes, bool] | None:
         """Page number, size and page of a frame, put right; is that sure? None: which page?"""
+
         def plausible(body: bytes) -> bool:
             page, commit = struct.unpack_from(">II", body)
             return bool(1 <= page <= pages and commit <= pages)
+
         sums = self.frames[index].sums
         if any(checksum(body, base, self.order) == sums for base in bases):
             return body, True
-        found = {fixed for base in bases for fixed in fixes(body, base, sums, self.order)
-                 if plausible(fixed)}
+        found = {
+            fixed
+            for base in bases
+            for fixed in fixes(body, base, sums, self.order)
+            if plausible(fixed)
+        }
         if len(found) == 1:
             return found.pop(), True
-        if (self.frames[index].salts != self.salts or not plausible(body)
-                or any(fixed[:8] != body[:8] for fixed in found)):
+        if (
+            self.frames[index].salts != self.salts
+            or not plausible(body)
+            or any(fixed[:8] != body[:8] for fixed in found)
+        ):
             return None
         return body, False
 
@@ -192,9 +226,12 @@ def _header_fits(header: bytes) -> bool:
     if len(header) < HEADER:
         return False
     magic, version = struct.unpack_from(">II", header)
-    return (magic & ~1 == _MAGIC and version == _VERSION
-            and checksum(header[:24], (0, 0), ">" if magic & 1 else "<")
-            == struct.unpack_from(">II", header, 24))
+    return (
+        magic & ~1 == _MAGIC
+        and version == _VERSION
+        and checksum(header[:24], (0, 0), ">" if magic & 1 else "<")
+        == struct.unpack_from(">II", header, 24)
+    )
 
 
 def _salts(header: bytes, frames: Sequence[Frame]) -> bytes:
@@ -219,7 +256,7 @@ def fixes(data: bytes, before: Sums, sums: Sums, order: str) -> list[bytes]:
     first, second = checksum(data, before, order)
     off = ((sums[0] - first) % _WORD, (sums[1] - second) % _WORD)
     if 0 in off:
-        return []                           # rather a word of the checksum itself
+        return []  # rather a word of the checksum itself
     found = []
     # How a word counts in both sums: through each further pair (a, b) -> (a + b, a + 2b).
     even, odd = (1, 1), (0, 1)
@@ -227,9 +264,12 @@ def fixes(data: bytes, before: Sums, sums: Sums, order: str) -> list[bytes]:
         for word, weight in ((place, even), (place + 1, odd)):
             change = _solve(weight, off)
             if change is not None:
-                value, = struct.unpack_from(f"{order}I", data, word * 4)
-                found.append(data[:word * 4] + struct.pack(f"{order}I", (value + change) % _WORD)
-                             + data[word * 4 + 4:])
+                (value,) = struct.unpack_from(f"{order}I", data, word * 4)
+                found.append(
+                    data[: word * 4]
+                    + struct.pack(f"{order}I", (value + change) % _WORD)
+                    + data[word * 4 + 4 :]
+                )
         even, odd = _through(even), _through(odd)
     return found
 
@@ -240,7 +280,7 @@ def _through(weight: Sums) -> Sums:
 
 def _solve(weight: Sums, off: Sums) -> int | None:
     """What a word with this weight must grow by; None if it is not the one."""
-    which = 0 if weight[0] & 1 else 1       # never are both even
+    which = 0 if weight[0] & 1 else 1  # never are both even
     change = off[which] * pow(weight[which], -1, _WORD) % _WORD
     fits = weight[1 - which] * change % _WORD == off[1 - which]
     return change if fits else None
@@ -254,6 +294,6 @@ def _sums(data: bytes, offset: int) -> Sums:
 def page_size_of(database: str) -> int:
     """The size of pages that a database's header names; 4096 where it makes no sense."""
     with open(database, "rb") as file:
-        size, = struct.unpack(">H", file.read(18)[16:18].ljust(2, b"\x10"))
+        (size,) = struct.unpack(">H", file.read(18)[16:18].ljust(2, b"\x10"))
     size = 65536 if size == 1 else size
     return size if size >= 512 and size & (size - 1) == 0 else 4096

@@ -21,8 +21,8 @@ class Trouble(NamedTuple):
 
     words: str
     patches: dict[int, bytes]
-    doubt: bool                             # is some page of it not what it was?
-    incomplete: bool = False                # only its last transaction, which is dropped
+    doubt: bool  # is some page of it not what it was?
+    incomplete: bool = False  # only its last transaction, which is dropped
 
 
 def look(path: str) -> Trouble | None:
@@ -37,7 +37,7 @@ def look(path: str) -> Trouble | None:
     applied = _applied(path, log)
     known = before.frames if before is not None and before.salts == log.salts else None
     if before is not None and known and before.done >= max(known, log.committed()):
-        return None                         # all of it is in the database
+        return None  # all of it is in the database
     if known is not None and known > len(log.frames):
         raise NotSafe(f"its log ends early ({len(log.frames)} of {known} frames are there)")
     last = max(log.committed(), known or 0)
@@ -46,16 +46,21 @@ def look(path: str) -> Trouble | None:
     if not log.header_fits:
         raise NotSafe("its log is damaged from its beginning on")
     if known != applied and log.is_torn(applied):
-        return Trouble("what follows the transactions that could be read makes no sense", {},
-                       doubt=True, incomplete=True)
+        return Trouble(
+            "what follows the transactions that could be read makes no sense",
+            {},
+            doubt=True,
+            incomplete=True,
+        )
     return None
 
 
-def _trouble(path: str, log: wal.Log, applied: int, last: int,
-             known: int | None) -> Trouble | None:
+def _trouble(path: str, log: wal.Log, applied: int, last: int, known: int | None) -> Trouble | None:
     lost = max(1, log.commits(applied))
-    words = (f"frame {applied + 1} of its log does not fit, and {lost} transaction"
-             f"{'s' if lost > 1 else ''} from there on")
+    words = (
+        f"frame {applied + 1} of its log does not fit, and {lost} transaction"
+        f"{'s' if lost > 1 else ''} from there on"
+    )
     pages = os.path.getsize(path) // log.page_size + len(log.frames)
     mended = log.mended(applied, last, pages)
     incomplete = lost == 1 and (known or 0) <= applied
@@ -64,7 +69,7 @@ def _trouble(path: str, log: wal.Log, applied: int, last: int,
     if not incomplete or not log.header_fits:
         raise NotSafe(f"{words} cannot be applied")
     if known == applied:
-        return None                         # the index tells: it was being written
+        return None  # the index tells: it was being written
     return Trouble(words, {}, doubt=True, incomplete=True)
 
 

@@ -81,9 +81,11 @@ def _read_link(path: str) -> str | None:
         # A further name of root's own link would pass for one that root laid here.
         if found.st_uid not in (0, os.geteuid()) or found.st_nlink > 1:
             whose = "with several names" if found.st_nlink > 1 else f"of {_user(found.st_uid)}"
-            raise EditError(f"{path} is a symbolic link {whose}, and may lead anywhere: only "
-                            "links of root and your own are followed; name the file that you "
-                            f"mean, or remove the link with: rm {path}")
+            raise EditError(
+                f"{path} is a symbolic link {whose}, and may lead anywhere: only "
+                "links of root and your own are followed; name the file that you "
+                f"mean, or remove the link with: rm {path}"
+            )
         return os.readlink("", dir_fd=fd)
     finally:
         os.close(fd)
@@ -109,8 +111,11 @@ def read_file(path: str) -> tuple[bytes, os.stat_result] | None:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "Is a directory" if stat.S_ISDIR(found.st_mode) else
-                          "Not a regular file", path)
+            raise OSError(
+                errno.EINVAL,
+                "Is a directory" if stat.S_ISDIR(found.st_mode) else "Not a regular file",
+                path,
+            )
         with open(fd, "rb", closefd=False) as file:
             return file.read(), found
     finally:
@@ -118,8 +123,12 @@ def read_file(path: str) -> tuple[bytes, os.stat_result] | None:
 
 
 @contextlib.contextmanager
-def locked(path: str, wait: float = LOCK_WAIT, clock: Callable[[], float] = time.monotonic,
-           sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+def locked(
+    path: str,
+    wait: float = LOCK_WAIT,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
     """Be the only one who edits a file, as far as all who do so take this lock.
 
     Raises ``EditError`` after ``wait`` seconds, and ``OSError`` where no file can be made
@@ -129,8 +138,10 @@ def locked(path: str, wait: float = LOCK_WAIT, clock: Callable[[], float] = time
     deadline = clock() + wait
     while (fd := _try_to_lock(lock)) is None:
         if clock() >= deadline:
-            raise EditError(f"somebody else has been editing {path} for {wait:g} seconds; try "
-                            f"again, and if nobody does, remove {lock}")
+            raise EditError(
+                f"somebody else has been editing {path} for {wait:g} seconds; try "
+                f"again, and if nobody does, remove {lock}"
+            )
         sleep(LOCK_INTERVAL)
     try:
         yield
@@ -148,17 +159,18 @@ def _try_to_lock(lock: str) -> int | None:
     except BlockingIOError:
         return None
     except PermissionError:
-        if os.path.lexists(lock):           # root's, or another user's, who is at work
+        if os.path.lexists(lock):  # root's, or another user's, who is at work
             return None
         raise
     except OSError as err:
         if not os.path.lexists(lock):
             raise
-        raise EditError(f"cannot lock {lock}: {err.strerror}; remove it with: "
-                        f"rm -r {lock}") from None
+        raise EditError(
+            f"cannot lock {lock}: {err.strerror}; remove it with: rm -r {lock}"
+        ) from None
     if _is_at(fd, lock):
         return fd
-    os.close(fd)                            # whoever held it has removed its name
+    os.close(fd)  # whoever held it has removed its name
     return None
 
 

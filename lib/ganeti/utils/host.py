@@ -44,16 +44,21 @@ def own_names() -> set[str]:
 
 def renamed(master: str, names: set[str]) -> str:
     """Return the line for a machine that has the master's database under another name."""
-    return (f"this machine is called {' or '.join(sorted(names))} now, but its cluster knows it "
-            f"as {master}: give it that name, or set GANETI_HOSTNAME={master} in the "
-            "environment of ganeti-masterd and ganeti-rapi")
+    return (
+        f"this machine is called {' or '.join(sorted(names))} now, but its cluster knows it "
+        f"as {master}: give it that name, or set GANETI_HOSTNAME={master} in the "
+        "environment of ganeti-masterd and ganeti-rapi"
+    )
 
 
 def memory(path: str = "/proc/meminfo") -> Memory:
     """proc(5): sizes there are in KiB."""
     with open(path, encoding="ascii") as file:
-        values = {name: int(rest.split()[0]) for name, _, rest in
-                  (line.partition(":") for line in file) if rest.split()}
+        values = {
+            name: int(rest.split()[0])
+            for name, _, rest in (line.partition(":") for line in file)
+            if rest.split()
+        }
     return Memory(values["MemTotal"] // 1024, values["MemAvailable"] // 1024)
 
 
@@ -61,8 +66,11 @@ def cpus(path: str = "/sys/devices/system") -> Cpus:
     """From sysfs; what it does not tell counts as one."""
     total = os.cpu_count() or 1
     nodes = [name for name in _names(f"{path}/node") if re.fullmatch("node[0-9]+", name)]
-    sockets = {_first_line(f"{path}/cpu/{name}/topology/physical_package_id")
-               for name in _names(f"{path}/cpu") if re.fullmatch("cpu[0-9]+", name)} - {""}
+    sockets = {
+        _first_line(f"{path}/cpu/{name}/topology/physical_package_id")
+        for name in _names(f"{path}/cpu")
+        if re.fullmatch("cpu[0-9]+", name)
+    } - {""}
     return Cpus(total, len(nodes) or 1, len(sockets) or 1)
 
 
@@ -86,7 +94,7 @@ def addresses(ipv4: str = "/proc/net/fib_trie", ipv6: str = "/proc/net/if_inet6"
     for line in _text(ipv6).splitlines():
         digits = line.split()[0]
         if digits != "0" * 31 + "1" and not digits.startswith("fe80"):
-            found.add(":".join(digits[start:start + 4] for start in range(0, 32, 4)))
+            found.add(":".join(digits[start : start + 4] for start in range(0, 32, 4)))
     return sorted(found)
 
 

@@ -22,8 +22,16 @@ def fsync_directory(path: str) -> None:
         os.close(fd)
 
 
-def write_file(path: str, data: bytes | str, *, mode: int = 0o644, durable: bool = True,
-               uid: int = -1, gid: int = -1, replace: bool = True) -> None:
+def write_file(
+    path: str,
+    data: bytes | str,
+    *,
+    mode: int = 0o644,
+    durable: bool = True,
+    uid: int = -1,
+    gid: int = -1,
+    replace: bool = True,
+) -> None:
     """Replace a file in one step: readers see the old content or the new one.
 
     ``durable`` makes it survive a power cut: file and directory are synced. Without
@@ -74,8 +82,10 @@ def sync_file(path: str) -> None:
 
 def copy_file(path: str, copy: str, mode: int = 0o600) -> None:
     """A new file with the bytes of another, on the disk; its name is not synced."""
-    with open(path, "rb") as source, \
-            open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as target:
+    with (
+        open(path, "rb") as source,
+        open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as target,
+    ):
         shutil.copyfileobj(source, target, 1 << 20)
         target.flush()
         os.fsync(target.fileno())
@@ -138,7 +148,7 @@ def make_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        if os.path.isdir(path):         # another process was faster
+        if os.path.isdir(path):  # another process was faster
             return
         raise
     # By descriptor: who may write to the parent could lay a link here meanwhile.

@@ -26,8 +26,10 @@ from ganeti.errors import Error
 from ganeti.utils.text import describe_os_error
 
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
-FORMAT_DEBUG = ("%(asctime)s: {program} pid=%(process)d/%(threadName)s "
-                "%(module)s:%(lineno)d %(levelname)s %(message)s")
+FORMAT_DEBUG = (
+    "%(asctime)s: {program} pid=%(process)d/%(threadName)s "
+    "%(module)s:%(lineno)d %(levelname)s %(message)s"
+)
 
 #: Where a syslog daemon listens.
 SYSLOG_SOCKET = "/dev/log"
@@ -40,7 +42,8 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001"
-    "\U000e0020-\U000e007f]")
+    "\U000e0020-\U000e007f]"
+)
 
 
 class LogError(Error):
@@ -54,9 +57,9 @@ def escape(text: str) -> str:
 
 def _escape_character(found: re.Match[str]) -> str:
     number = ord(found[0])
-    if number > 0xffff:
+    if number > 0xFFFF:
         return f"\\U{number:08x}"
-    return f"\\u{number:04x}" if number > 0xff else f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number > 0xFF else f"\\x{number:02x}"
 
 
 def _words(arg: object) -> object:
@@ -84,7 +87,7 @@ class OneLineFormatter(logging.Formatter):
         if int(record.created) != second:
             second = int(record.created)
             text = time.strftime(self.default_time_format, self.converter(record.created))
-            self._second = second, text         # one step: other threads see both or neither
+            self._second = second, text  # one step: other threads see both or neither
         return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -124,7 +127,10 @@ class JsonFormatter(logging.Formatter):
         """The line."""
         entry: dict[str, Any] = {
             "time": self.formatTime(record),
-            "level": record.levelname, "program": self._program, "pid": record.process}
+            "level": record.levelname,
+            "program": self._program,
+            "pid": record.process,
+        }
         fields = getattr(record, "fields", None)
         entry.update({"message": record.getMessage()} if fields is None else fields)
         if record.exc_info:
@@ -163,9 +169,18 @@ class LogFile(logging.handlers.WatchedFileHandler):
             if not self._complained:
                 self._complained = True
                 words = describe_os_error(err) if isinstance(err, OSError) else str(err)
-                logging.FileHandler.emit(self, logging.LogRecord(
-                    "root", logging.WARNING, __file__, 0, "Going on in the old log: %s",
-                    (words,), None))
+                logging.FileHandler.emit(
+                    self,
+                    logging.LogRecord(
+                        "root",
+                        logging.WARNING,
+                        __file__,
+                        0,
+                        "Going on in the old log: %s",
+                        (words,),
+                        None,
+                    ),
+                )
             return
         self._complained = False
         old, self.stream = self.stream, stream
@@ -182,8 +197,9 @@ class LogFile(logging.handlers.WatchedFileHandler):
 
     def _open(self) -> io.TextIOWrapper:
         # A pipe that nobody reads would have us wait for ever.
-        flags = (os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-                 | os.O_NONBLOCK)
+        flags = (
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        )
         try:
             fd = os.open(self.baseFilename, flags, MODE)
         except OSError as err:
@@ -207,21 +223,34 @@ def _why_not(path: str, err: OSError) -> str:
     """Why a log cannot be opened, and the cure."""
     directory = os.path.dirname(path)
     if err.errno == errno.ELOOP and os.path.islink(path):
-        return (f"the log {path} is a symbolic link, and is not followed (whoever made it could "
-                f"have us write elsewhere); remove it: rm {path}")
-    if err.errno in (errno.EISDIR, errno.ENXIO):        # ENXIO: a pipe that nobody reads
+        return (
+            f"the log {path} is a symbolic link, and is not followed (whoever made it could "
+            f"have us write elsewhere); remove it: rm {path}"
+        )
+    if err.errno in (errno.EISDIR, errno.ENXIO):  # ENXIO: a pipe that nobody reads
         return _no_file(path)
     if err.errno == errno.ENOENT:
-        return (f"the log {path} cannot be opened: there is no directory {directory}; "
-                f"create it: mkdir -p -m 0770 {directory}")
+        return (
+            f"the log {path} cannot be opened: there is no directory {directory}; "
+            f"create it: mkdir -p -m 0770 {directory}"
+        )
     if err.errno in (errno.EACCES, errno.EPERM):
-        return (f"the log {path} cannot be opened by user {os.geteuid()}: {err.strerror}; "
-                f"start the daemon as root, or as the owner of that file and of {directory}")
+        return (
+            f"the log {path} cannot be opened by user {os.geteuid()}: {err.strerror}; "
+            f"start the daemon as root, or as the owner of that file and of {directory}"
+        )
     return f"the log {path} cannot be opened: {err.strerror}"
 
 
-def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = "no",
-          stderr: bool = False, json_lines: bool = False) -> logging.Logger:
+def setup(
+    program: str,
+    path: str | None,
+    *,
+    debug: bool = False,
+    syslog: str = "no",
+    stderr: bool = False,
+    json_lines: bool = False,
+) -> logging.Logger:
     """Send the root logger to a file (created if need be), syslog and stderr.
 
     ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With ``json_lines`` each
@@ -237,10 +266,15 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     logging.setLogRecordFactory(_Record)
     trouble = "" if syslog == "no" else _syslog_trouble()
     if syslog == "only" and trouble:
-        raise LogError(f"--syslog=only, but {trouble}, so that every line would be lost; start a "
-                       "syslog daemon, or omit --syslog=only")
-    formatter = JsonFormatter(program) if json_lines else OneLineFormatter(
-        (FORMAT_DEBUG if debug else FORMAT).format(program=program))
+        raise LogError(
+            f"--syslog=only, but {trouble}, so that every line would be lost; start a "
+            "syslog daemon, or omit --syslog=only"
+        )
+    formatter = (
+        JsonFormatter(program)
+        if json_lines
+        else OneLineFormatter((FORMAT_DEBUG if debug else FORMAT).format(program=program))
+    )
     handlers: list[logging.Handler] = []
     if path is not None and syslog != "only":
         handlers.append(LogFile(path, encoding="utf-8", errors="backslashreplace"))
@@ -260,8 +294,9 @@ def setup(program: str, path: str | None, *, debug: bool = False, syslog: str = 
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
     if trouble:
-        logging.warning("Syslog gets no lines for now: %s; it is tried again with each line",
-                        trouble)
+        logging.warning(
+            "Syslog gets no lines for now: %s; it is tried again with each line", trouble
+        )
     return root
 
 
@@ -270,7 +305,7 @@ def stderr_is_journal(environ: Mapping[str, str]) -> bool:
     that stream (systemd.exec(5)), which a child with another stderr inherits as well."""
     try:
         found = os.fstat(sys.stderr.fileno())
-    except (AttributeError, OSError, ValueError):       # None, closed, or not a real file
+    except (AttributeError, OSError, ValueError):  # None, closed, or not a real file
         return False
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
@@ -305,7 +340,8 @@ class _Tagged(logging.Formatter):
 def _syslog(program: str, lines: logging.Formatter | None) -> logging.Handler:
     # Where nobody listens yet it goes on all the same, as openlog(3) does, and tries again.
     handler = logging.handlers.SysLogHandler(
-        address=SYSLOG_SOCKET, facility=logging.handlers.SysLogHandler.LOG_DAEMON)
+        address=SYSLOG_SOCKET, facility=logging.handlers.SysLogHandler.LOG_DAEMON
+    )
     handler.setFormatter(_Tagged(program, lines or OneLineFormatter("%(levelname)s %(message)s")))
     return handler
 
@@ -323,7 +359,7 @@ def reopen() -> None:
     """Go on in new files after a log rotation."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile):
-            handler.acquire()               # other threads write to it
+            handler.acquire()  # other threads write to it
             try:
                 handler.reopenIfNeeded()
             finally:

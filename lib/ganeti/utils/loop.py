@@ -142,7 +142,7 @@ class Loop:
         try:
             self._wake_in.send(b"\0")
         except OSError:
-            pass                        # the pair is full, so it will wake; or the loop is closed
+            pass  # the pair is full, so it will wake; or the loop is closed
 
     def call_soon(self, function: Callback) -> None:
         """Call at the end of this round, when all sockets that are ready had their turn."""

@@ -50,12 +50,14 @@ def load() -> None:
         return
     # Importing the extension module alone does not have OpenSSL read its configuration.
     import _ssl
+
     text = _TEXT.format(groups=groups(_ssl.OPENSSL_VERSION_INFO))
     fd = os.memfd_create("openssl.cnf", os.MFD_CLOEXEC)
     try:
         os.write(fd, text.encode("ascii"))
         os.environ[_VARIABLE] = f"/proc/self/fd/{fd}"
         import ssl
+
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     finally:
         os.environ.pop(_VARIABLE, None)

@@ -41,8 +41,8 @@ class _Process:
 
     pid: int
     session: int
-    started: int                            # clock ticks since the machine's start
-    parent: int = field(compare=False)      # changes when a parent ends
+    started: int  # clock ticks since the machine's start
+    parent: int = field(compare=False)  # changes when a parent ends
 
 
 def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -> int:
@@ -56,8 +56,9 @@ def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -
     return _end(lambda process: not marks.isdisjoint(_environment(process.pid)), grace_seconds)
 
 
-def end_family(root: int, *, output: str, variable: str = "",
-               grace_seconds: float = TERM_GRACE_SECONDS) -> int:
+def end_family(
+    root: int, *, output: str, variable: str = "", grace_seconds: float = TERM_GRACE_SECONDS
+) -> int:
     """End what belongs to a program that we started, also if it ended; returns their number.
 
     ``root`` is its pid, the head of a session, which nobody has waited for yet (so that the
@@ -73,7 +74,9 @@ def end_family(root: int, *, output: str, variable: str = "",
         return process.started >= since and (
             root in (process.pid, process.session)
             or (output != "" and output in (where(1, process.pid), where(2, process.pid)))
-            or (variable != "" and mark in _environment(process.pid)))
+            or (variable != "" and mark in _environment(process.pid))
+        )
+
     return _end(belongs, grace_seconds)
 
 
@@ -85,8 +88,9 @@ def _end(belongs: Callable[[_Process], bool], grace_seconds: float) -> int:
             return len(found)
         found.update(living)
         _signal(living, number, grace_seconds)
-    logging.warning("Processes that cannot be ended: %s",
-                    ", ".join(str(process.pid) for process in living))
+    logging.warning(
+        "Processes that cannot be ended: %s", ", ".join(str(process.pid) for process in living)
+    )
     return len(found)
 
 
@@ -98,8 +102,11 @@ def _find(belongs: Callable[[_Process], bool], known: Collection[_Process]) -> l
     while True:
         pids = {process.pid for process in found}
         sessions = {process.session for process in found}
-        more = {process for process in processes
-                if process.parent in pids or process.session in sessions} - found
+        more = {
+            process
+            for process in processes
+            if process.parent in pids or process.session in sessions
+        } - found
         if not more:
             # Parents first: one that outlived its child would end as if by itself.
             return sorted(found, key=lambda process: (process.started, process.pid))
@@ -147,12 +154,11 @@ def _environment(pid: int) -> set[bytes]:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return set(file.read().split(b"\0"))
-    except OSError:                         # gone, or another user's
+    except OSError:  # gone, or another user's
         return set()
 
 
-def _signal(processes: Collection[_Process], number: signal.Signals,
-            grace_seconds: float) -> None:
+def _signal(processes: Collection[_Process], number: signal.Signals, grace_seconds: float) -> None:
     """Signal them all, and wait until they ended or the time is over."""
     with contextlib.ExitStack() as stack:
         waiting = select.poll()

@@ -77,12 +77,13 @@ def apply(entries: Sequence[Entry], *, dry_run: bool = False) -> Report:
             with _parent(entry, dry_run) as parent:
                 if parent is not None:
                     _Change(entry, report, dry_run).apply(
-                        parent, os.path.basename(entry.path), entry.path)
-                elif entry.make:                        # below one that is only to be made
+                        parent, os.path.basename(entry.path), entry.path
+                    )
+                elif entry.make:  # below one that is only to be made
                     report.changed.append(_made(entry))
         except _Odd as err:
             report.odd.append(str(err))
-        except OSError as err:          # of a descriptor, whose number tells nobody anything
+        except OSError as err:  # of a descriptor, whose number tells nobody anything
             raise OSError(err.errno, err.strerror, entry.path) from None
     return report
 
@@ -108,14 +109,14 @@ class _Change:
         if fd is None:
             return
         if entry.directory and stat.S_ISLNK(os.fstat(fd).st_mode):
-            os.close(fd)                # an administrator may have moved it to another disk
+            os.close(fd)  # an administrator may have moved it to another disk
             fd = _walk(path, False, _checker(entry))
         if fd is None:
             raise _Odd(f"{path}: a symbolic link that leads nowhere, so left alone")
         try:
             changes = len(self._report.changed)
             self._settle(fd, path, entry.directory, entry.mode, entry.private)
-            if made:                    # its line says all of it
+            if made:  # its line says all of it
                 del self._report.changed[changes:]
             if entry.files is not None:
                 self._settle_tree(fd, path, 0)
@@ -128,7 +129,7 @@ class _Change:
         for name in sorted(os.listdir(f"/proc/self/fd/{fd}")):
             below = f"{path}/{name}"
             inner = _look(fd, name)
-            if inner is None:                           # removed just now
+            if inner is None:  # removed just now
                 continue
             try:
                 found = os.fstat(inner)
@@ -136,8 +137,13 @@ class _Change:
                 if stat.S_ISLNK(found.st_mode) and self._entry.links:
                     continue
                 assert self._entry.files is not None
-                self._settle(inner, below, directory,
-                             self._entry.mode if directory else self._entry.files, not directory)
+                self._settle(
+                    inner,
+                    below,
+                    directory,
+                    self._entry.mode if directory else self._entry.files,
+                    not directory,
+                )
                 if directory:
                     self._settle_tree(inner, below, depth + 1)
             except _Odd as err:
@@ -154,21 +160,23 @@ class _Change:
         uid = found.st_uid if entry.uid == -1 else entry.uid
         gid = found.st_gid if entry.gid == -1 else entry.gid
         if uid != found.st_uid == entry.distrusted:
-            raise _Odd(f"{path}: belongs to {_user(found.st_uid)}, so it is not given to "
-                       f"{_user(uid)}")
+            raise _Odd(
+                f"{path}: belongs to {_user(found.st_uid)}, so it is not given to {_user(uid)}"
+            )
         before = stat.S_IMODE(found.st_mode)
         after = (before & mode & 0o077) | (mode & 0o700) if private else mode
         words = []
         if (uid, gid) != (found.st_uid, found.st_gid):
-            words.append(f"owner {_user(found.st_uid)}:{_group(found.st_gid)} -> "
-                         f"{_user(uid)}:{_group(gid)}")
+            words.append(
+                f"owner {_user(found.st_uid)}:{_group(found.st_gid)} -> {_user(uid)}:{_group(gid)}"
+            )
             if not self._dry_run:
                 os.chown(f"/proc/self/fd/{fd}", uid, gid)
         if before != after:
             words.append(f"mode {before:04o} -> {after:04o}")
         if words:
             self._report.changed.append(f"{path}: {', '.join(words)}")
-            if not self._dry_run:       # also where it was right: chown(2) takes bits away
+            if not self._dry_run:  # also where it was right: chown(2) takes bits away
                 os.chmod(f"/proc/self/fd/{fd}", after)
 
 
@@ -203,6 +211,7 @@ def _begins_with(fd: int, beginnings: tuple[bytes, ...]) -> bool:
 
 # -- the way to an entry ------------------------------------------------------------
 
+
 @contextlib.contextmanager
 def _parent(entry: Entry, dry_run: bool) -> Iterator[int | None]:
     """Open the directory that holds an entry; None where that is missing and not made."""
@@ -232,7 +241,7 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
                 os.mkdir(name, 0o755, dir_fd=fd)
                 inner = _look(fd, name)
                 if inner is not None and stat.S_ISDIR(os.fstat(inner).st_mode):
-                    os.chmod(f"/proc/self/fd/{inner}", 0o755)       # whatever the umask is
+                    os.chmod(f"/proc/self/fd/{inner}", 0o755)  # whatever the umask is
             if inner is None:
                 return None
             mode = os.fstat(inner).st_mode
@@ -246,8 +255,11 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
                 if links > _MAX_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
                 parts += [part for part in target.split("/") if part][::-1]
-                inner = os.open("/" if target.startswith("/") else ".",
-                                os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+                inner = os.open(
+                    "/" if target.startswith("/") else ".",
+                    os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC,
+                    dir_fd=fd,
+                )
             elif not stat.S_ISDIR(mode):
                 os.close(inner)
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
@@ -263,12 +275,17 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
 def _check_link(directory: int, link: int, words: str) -> None:
     """Refuse a link that somebody other than root can have made."""
     found = os.fstat(directory)
-    if found.st_uid != 0 or os.fstat(link).st_uid != 0 or \
-            found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+    if (
+        found.st_uid != 0
+        or os.fstat(link).st_uid != 0
+        or found.st_mode & 0o022
+        and not found.st_mode & stat.S_ISVTX
+    ):
         raise _Odd(words)
 
 
 # -- names --------------------------------------------------------------------------
+
 
 def _user(uid: int) -> str:
     try:

@@ -75,9 +75,15 @@ class Program:
         """Start it in a session of its own, its output into a file descriptor."""
         try:
             return subprocess.Popen(
-                list(self.argv), env=dict(self.environment), cwd=self.directory,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True,
-                start_new_session=True)
+                list(self.argv),
+                env=dict(self.environment),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                close_fds=True,
+                start_new_session=True,
+            )
         except OSError as err:
             raise errors.CommandError(f"cannot run {self.argv[0]}: {err.strerror}") from None
 
@@ -115,8 +121,12 @@ def run_captured(program: Program) -> tuple[Ended, str]:
         os.close(reader)
 
 
-def _run(program: Program, output: int, drain: Callable[[], object] = lambda: None,
-         reader: int | None = None) -> Ended:
+def _run(
+    program: Program,
+    output: int,
+    drain: Callable[[], object] = lambda: None,
+    reader: int | None = None,
+) -> Ended:
     """Run it to its end; ``drain`` is called whenever ``reader`` has something, and last."""
     child, limits = program.start(output), program.limits
     handle = os.pidfd_open(child.pid)
@@ -126,8 +136,11 @@ def _run(program: Program, output: int, drain: Callable[[], object] = lambda: No
         if cancelled or overdue or not _succeeded(child.pid):
             variable = program.environment.get(program.mark)
             orphans.end_family(
-                child.pid, output=orphans.where(output), grace_seconds=limits.grace_seconds,
-                variable="" if variable is None else f"{program.mark}={variable}")
+                child.pid,
+                output=orphans.where(output),
+                grace_seconds=limits.grace_seconds,
+                variable="" if variable is None else f"{program.mark}={variable}",
+            )
             # If /proc shows us nothing of others (hidepid), this is what can be done.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -137,8 +150,9 @@ def _run(program: Program, output: int, drain: Callable[[], object] = lambda: No
         os.close(handle)
 
 
-def _wait(handle: int, limits: Limits, drain: Callable[[], object],
-          reader: int | None) -> tuple[bool, bool]:
+def _wait(
+    handle: int, limits: Limits, drain: Callable[[], object], reader: int | None
+) -> tuple[bool, bool]:
     """Wait for the end of a process, or for a reason to end it: canceled, overdue."""
     end = None if limits.seconds is None else time.monotonic() + limits.seconds
     waiting = select.poll()
@@ -195,8 +209,14 @@ def _text_of(output: bytes | bytearray) -> str:
 def output_of(argv: Sequence[str], *, data: bytes = b"", timeout: float = 60.0) -> bytes:
     """What a program makes of ``data``; ``CommandError`` with its last line when it fails."""
     try:
-        done = subprocess.run(list(argv), input=data, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=timeout, check=False)
+        done = subprocess.run(
+            list(argv),
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            check=False,
+        )
     except FileNotFoundError:
         raise errors.CommandError(f"the program {argv[0]} is missing") from None
     except OSError as err:
@@ -205,6 +225,7 @@ def output_of(argv: Sequence[str], *, data: bytes = b"", timeout: float = 60.0) 
         raise errors.CommandError(f"{argv[0]} did not end within {timeout:g} s") from None
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", errors="replace").strip().splitlines()
-        raise errors.CommandError(f"{argv[0]} failed ({Ended(done.returncode)})"
-                                  + (f": {words[-1]}" if words else ""))
+        raise errors.CommandError(
+            f"{argv[0]} failed ({Ended(done.returncode)})" + (f": {words[-1]}" if words else "")
+        )
     return done.stdout

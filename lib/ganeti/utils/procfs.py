@@ -20,7 +20,7 @@ def name_of(pid: int) -> str | None:
             text = file.read()
     except OSError:
         return None
-    name, state = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:][:1]
+    name, state = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :][:1]
     return None if state in ("Z", "X") else name
 
 
@@ -82,8 +82,11 @@ def listeners_on(port: int) -> list[int]:
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
-            inodes |= {row[9] for row in rows
-                       if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+            inodes |= {
+                row[9]
+                for row in rows
+                if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port
+            }
     return sorted(pid for pid in _pids() if inodes and _has_socket(pid, inodes))
 
 
@@ -98,6 +101,6 @@ def _has_socket(pid: int, inodes: set[str]) -> bool:
             found = _SOCKET.fullmatch(os.readlink(inside(folder, name)))
             if found is not None and found[1] in inodes:
                 return True
-    except OSError:             # another user's, or it has ended
+    except OSError:  # another user's, or it has ended
         pass
     return False

@@ -38,11 +38,15 @@ def _forms(secret: str) -> Iterator[str]:
     if not secret.strip():
         return
     lines = (line.strip() for line in secret.splitlines())
-    for text in (secret, secret.strip(), " ".join(secret.split()),
-                 *(line for line in lines if len(line) >= _ANYWHERE_MIN)):
+    for text in (
+        secret,
+        secret.strip(),
+        " ".join(secret.split()),
+        *(line for line in lines if len(line) >= _ANYWHERE_MIN),
+    ):
         yield text
-        yield text.replace("'", "'\\''")                    # bash -x
-        yield text.replace("'", "'\"'\"'")                  # dash -x
+        yield text.replace("'", "'\\''")  # bash -x
+        yield text.replace("'", "'\"'\"'")  # dash -x
         yield json.dumps(text)[1:-1]
         yield json.dumps(text, ensure_ascii=False)[1:-1]
 

@@ -42,8 +42,11 @@ def describe_os_error(err: OSError) -> str:
     ``str(err)`` would begin with "[Errno 13]", which tells an administrator nothing.
     """
     reason = err.strerror or str(err) or type(err).__name__
-    files = [os.fsdecode(name) for name in (err.filename, err.filename2)
-             if isinstance(name, (str, bytes))]
+    files = [
+        os.fsdecode(name)
+        for name in (err.filename, err.filename2)
+        if isinstance(name, (str, bytes))
+    ]
     return ": ".join([" -> ".join(files), reason] if files else [reason])
 
 

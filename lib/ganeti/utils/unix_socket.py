@@ -43,6 +43,7 @@ def find_listener(path: str) -> Listener | None:
         except OSError:
             return Listener()
         # The credentials are those of the process that called listen(2).
-        pid, _, _ = struct.unpack("3i", sock.getsockopt(
-            socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+        pid, _, _ = struct.unpack(
+            "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        )
     return Listener(pid, procfs.name_of(pid) or "") if pid > 0 else Listener()

@@ -24,8 +24,9 @@ class WatchedDirectory(Generic[T]):
     there has no names.
     """
 
-    def __init__(self, path: str, read: Callable[[list[str]], T],
-                 clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, path: str, read: Callable[[list[str]], T], clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._path = path
         self._read = read
         self._clock_ns = clock_ns

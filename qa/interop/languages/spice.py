@@ -4,8 +4,13 @@ import os
 
 from spicerack.ganeti import GanetiError, GanetiRAPI
 
-rapi = GanetiRAPI(os.environ["RAPI_URL"], os.environ["RAPI_USER"], os.environ["RAPI_PASSWORD"],
-                  10, os.environ["CACERT"])
+rapi = GanetiRAPI(
+    os.environ["RAPI_URL"],
+    os.environ["RAPI_USER"],
+    os.environ["RAPI_PASSWORD"],
+    10,
+    os.environ["CACERT"],
+)
 assert rapi.master == "node1.example.com", rapi.master
 assert rapi.fetch_instance_mac("instance1.example.com").count(":") == 5
 assert [group["name"] for group in rapi.groups()] == ["default"]

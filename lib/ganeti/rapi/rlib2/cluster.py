@@ -24,8 +24,9 @@ class R_2_info(Resource):
         """Everything about the cluster, in one object with the keys of 2.0 and of 3.x."""
         info = self.exchange.master.call(luxi.QueryClusterInfo())
         if not isinstance(info, dict):
-            raise errors.RequestError("the master's answer about the cluster is no object: "
-                                      + ht.shorten(info))
+            raise errors.RequestError(
+                "the master's answer about the cluster is no object: " + ht.shorten(info)
+            )
         return _as_2_0(_with_aliases(info)) if self.exchange.like_2_0 else _with_aliases(info)
 
 
@@ -36,12 +37,17 @@ def _object(value: Any) -> dict[str, Any]:
 def _with_aliases(info: dict[str, Any]) -> dict[str, Any]:
     """Add the names that 2.0.6 and Ganeti's own front (2.10.3) have for the same things."""
     nic = _object(_object(info.get("nicparams")).get("default"))
-    beparams = {name: _with_memory(_object(values))
-                for name, values in _object(info.get("beparams")).items()}
-    return {**info, "beparams": beparams,
-            "vg_name": info.get("volume_group_name"),
-            "drbd_helper": info.get("drbd_usermode_helper"),
-            "default_bridge": nic.get("link")}
+    beparams = {
+        name: _with_memory(_object(values))
+        for name, values in _object(info.get("beparams")).items()
+    }
+    return {
+        **info,
+        "beparams": beparams,
+        "vg_name": info.get("volume_group_name"),
+        "drbd_helper": info.get("drbd_usermode_helper"),
+        "default_bridge": nic.get("link"),
+    }
 
 
 def _with_memory(beparams: dict[str, Any]) -> dict[str, Any]:
@@ -72,14 +78,21 @@ class SubmitModify(Submit):
         if forbidden:
             raise http_errors.Forbidden(
                 f"The parameter {forbidden[0]} cannot be set by way of the API",
-                explain="It names programs that run as root on every node")
+                explain="It names programs that run as root on every node",
+            )
         return fields
 
     def body_reference(self) -> list[str]:
         """Without those."""
         first, fields = super().body_reference()
-        return [first, "\n".join(line for line in fields.split("\n")
-                                 if not any(f"``{name}``" in line for name in FORBIDDEN))]
+        return [
+            first,
+            "\n".join(
+                line
+                for line in fields.split("\n")
+                if not any(f"``{name}``" in line for name in FORBIDDEN)
+            ),
+        ]
 
 
 class R_2_cluster_modify(Resource):

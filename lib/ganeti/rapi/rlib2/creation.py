@@ -21,18 +21,55 @@ from ganeti.rapi.baserlib import Exchange
 from ganeti.rapi.submit import Submit, build, rename
 
 _RENAMES = {"name": "instance_name", "os": "os_type"}
-_REQUIRED_FLAT = {"instance_name": "name", "disk_template": "disk_template", "os_type": "os",
-                  "disks": "disks"}
+_REQUIRED_FLAT = {
+    "instance_name": "name",
+    "disk_template": "disk_template",
+    "os_type": "os",
+    "disks": "disks",
+}
 #: Fields of the flat form that go into the opcode as they are.
-_PLAIN_FLAT = frozenset({
-    "instance_name", "disk_template", "os_type", "pnode", "snode", "iallocator", "hypervisor",
-    "file_storage_dir", "file_driver", "start", "ip_check", "name_check",
-    "depends", "priority", "comment", "debug_level"})
+_PLAIN_FLAT = frozenset(
+    {
+        "instance_name",
+        "disk_template",
+        "os_type",
+        "pnode",
+        "snode",
+        "iallocator",
+        "hypervisor",
+        "file_storage_dir",
+        "file_driver",
+        "start",
+        "ip_check",
+        "name_check",
+        "depends",
+        "priority",
+        "comment",
+        "debug_level",
+    }
+)
 _BE_FLAT = frozenset({"memory", "vcpus", "auto_balance"})
-_HV_FLAT = frozenset({
-    "boot_order", "cdrom_image_path", "nic_type", "disk_type", "vnc_bind_address", "vnc_tls",
-    "vnc_x509_path", "vnc_x509_verify", "acpi", "pae", "kernel_args", "kernel_path",
-    "initrd_path", "root_path", "serial_console", "usb_mouse", "device_model"})
+_HV_FLAT = frozenset(
+    {
+        "boot_order",
+        "cdrom_image_path",
+        "nic_type",
+        "disk_type",
+        "vnc_bind_address",
+        "vnc_tls",
+        "vnc_x509_path",
+        "vnc_x509_verify",
+        "acpi",
+        "pae",
+        "kernel_args",
+        "kernel_path",
+        "initrd_path",
+        "root_path",
+        "serial_console",
+        "usb_mouse",
+        "device_model",
+    }
+)
 _NIC_FLAT = frozenset({"mac", "ip", "bridge"})
 _KNOWN_FLAT = _PLAIN_FLAT | _BE_FLAT | _HV_FLAT | _NIC_FLAT | {"disks"}
 
@@ -41,13 +78,19 @@ class SubmitCreate(Submit):
     """Reads either body."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpInstanceCreate, access=access, renames=_RENAMES,
-                         names_object=("instance_name", "name"))
+        super().__init__(
+            opcodes.OpInstanceCreate,
+            access=access,
+            renames=_RENAMES,
+            names_object=("instance_name", "name"),
+        )
 
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         if not isinstance(exchange.body, dict):
-            raise http_errors.BadRequest("The body must be an object that describes the "
-                                         f"instance, not {ht.shorten(exchange.body)}")
+            raise http_errors.BadRequest(
+                "The body must be an object that describes the "
+                f"instance, not {ht.shorten(exchange.body)}"
+            )
         body = rename(dict(exchange.body), self.renames)
         version = body.pop("__version__", 0)
         if version == 1 and not isinstance(version, bool):
@@ -56,8 +99,10 @@ class SubmitCreate(Submit):
             self.refuse_overwriting(body, {"dry_run", "reason"})
             fields = _from_flat(body)
         else:
-            raise http_errors.BadRequest("Parameter '__version__' must be 1 (or be left out, "
-                                         f"for a body as of 2.0), not {ht.shorten(version)}")
+            raise http_errors.BadRequest(
+                "Parameter '__version__' must be 1 (or be left out, "
+                f"for a body as of 2.0), not {ht.shorten(version)}"
+            )
         return _with_checks(fields)
 
     def object_name(self, slots: Mapping[str, str], body: Any) -> str | None:
@@ -68,13 +113,17 @@ class SubmitCreate(Submit):
     def body_reference(self) -> list[str]:
         """Both forms."""
         fields = super().body_reference()[1]
-        plain = ", ".join(f"``{name}``" for name in sorted(
-            _KNOWN_FLAT - _REQUIRED_FLAT.keys() - set(COMMON_FIELDS)))
-        return ["Body: an object with ``\"__version__\": 1`` and any of these and of the "
-                "common fields.", fields,
-                "Or the flat object of version 2.0, without ``__version__``: ``name``, ``os``, "
-                "``disk_template`` and ``disks`` (a list of sizes) are required, and these can "
-                f"be given besides: {plain}."]
+        plain = ", ".join(
+            f"``{name}``"
+            for name in sorted(_KNOWN_FLAT - _REQUIRED_FLAT.keys() - set(COMMON_FIELDS))
+        )
+        return [
+            'Body: an object with ``"__version__": 1`` and any of these and of the common fields.',
+            fields,
+            "Or the flat object of version 2.0, without ``__version__``: ``name``, ``os``, "
+            "``disk_template`` and ``disks`` (a list of sizes) are required, and these can "
+            f"be given besides: {plain}.",
+        ]
 
 
 class SubmitMany(Submit):
@@ -88,8 +137,10 @@ class SubmitMany(Submit):
         fields = super().body_fields(exchange)
         instances = fields.get("instances")
         if not isinstance(instances, list):
-            raise http_errors.BadRequest("Parameter 'instances' must be a list of objects that "
-                                         f"describe instances, not {ht.shorten(instances)}")
+            raise http_errors.BadRequest(
+                "Parameter 'instances' must be a list of objects that "
+                f"describe instances, not {ht.shorten(instances)}"
+            )
         fields["instances"] = [self._creation(number, one) for number, one in enumerate(instances)]
         return fields
 
@@ -108,8 +159,11 @@ class SubmitMany(Submit):
     def body_reference(self) -> list[str]:
         """What an instance is stands elsewhere."""
         first, fields = super().body_reference()
-        return [first + " ``instances`` is required; each is what ``POST /2/instances`` takes "
-                "with ``__version__``, but without that.", fields]
+        return [
+            first + " ``instances`` is required; each is what ``POST /2/instances`` takes "
+            "with ``__version__``, but without that.",
+            fields,
+        ]
 
 
 def _with_checks(fields: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +182,9 @@ def _with_sizes(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, with the sizes of all disks in MiB."""
     disks = fields.get("disks")
     if isinstance(disks, list):
-        fields["disks"] = [with_size(f"disks[{index}].size", disk)
-                           for index, disk in enumerate(disks)]
+        fields["disks"] = [
+            with_size(f"disks[{index}].size", disk) for index, disk in enumerate(disks)
+        ]
     return fields
 
 
@@ -155,7 +210,7 @@ def _from_flat(body: dict[str, Any]) -> dict[str, Any]:
             raise http_errors.BadRequest(f"Required parameter '{word}' is missing")
     for name in given:
         if name not in _KNOWN_FLAT:
-            raise _invalid(name, "is unknown in a body without \"__version__\": 1")
+            raise _invalid(name, 'is unknown in a body without "__version__": 1')
     fields = _only(given, _PLAIN_FLAT)
     fields["mode"] = "create"
     fields["disks"] = _disks(given["disks"])
@@ -183,7 +238,8 @@ def _size(name: str, value: Any) -> int:
         return ht.parse_size(value)
     except ValueError as err:
         raise http_errors.BadRequest(
-            f"Invalid body parameters: parameter '{name}': {err}") from None
+            f"Invalid body parameters: parameter '{name}': {err}"
+        ) from None
 
 
 def _disks(sizes: Any) -> list[dict[str, Any]]:

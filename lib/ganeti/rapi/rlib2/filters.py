@@ -33,12 +33,12 @@ class _Filters(Resource):
         body = body_object(self.exchange)
         for name, value in body.items():
             if name not in _KEYS:
-                raise http_errors.BadRequest(
-                    f"Invalid body parameters: unknown parameter '{name}'")
+                raise http_errors.BadRequest(f"Invalid body parameters: unknown parameter '{name}'")
             if not _KEYS[name][1].fits(value):
                 raise http_errors.BadRequest(
                     f"Invalid body parameters: parameter '{name}' must be "
-                    f"{_KEYS[name][1].expects}, not {ht.shorten(value)}")
+                    f"{_KEYS[name][1].expects}, not {ht.shorten(value)}"
+                )
         given = [body.get(name, default) for name, (default, _) in _KEYS.items()]
         answer = self.exchange.master.call(luxi.ReplaceFilter(uuid, *given))
         if not isinstance(answer, str):
@@ -56,8 +56,10 @@ class R_2_filters(_Filters):
         """List the rules: ``{"uuid", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
             return read(self.exchange, "filter", FIELDS)
-        return [{"uuid": rule["uuid"], "uri": f"/2/filters/{rule['uuid']}"}
-                for rule in read(self.exchange, "filter", ["uuid"])]
+        return [
+            {"uuid": rule["uuid"], "uri": f"/2/filters/{rule['uuid']}"}
+            for rule in read(self.exchange, "filter", ["uuid"])
+        ]
 
     @verb("filter.create")
     def POST(self) -> str:

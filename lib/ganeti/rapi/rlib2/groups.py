@@ -11,9 +11,21 @@ from ganeti.rapi.reading import entries, read, read_one
 from ganeti.rapi.submit import Submit
 
 FIELDS = (
-    "alloc_policy", "name", "node_cnt", "node_list", "ipolicy", "custom_ipolicy",
-    "diskparams", "custom_diskparams", "ndparams", "custom_ndparams",
-    "ctime", "mtime", "uuid", "serial_no", "tags",
+    "alloc_policy",
+    "name",
+    "node_cnt",
+    "node_list",
+    "ipolicy",
+    "custom_ipolicy",
+    "diskparams",
+    "custom_diskparams",
+    "ndparams",
+    "custom_ndparams",
+    "ctime",
+    "mtime",
+    "uuid",
+    "serial_no",
+    "tags",
 )
 
 
@@ -29,8 +41,12 @@ class R_2_groups(Resource):
             return read(self.exchange, "group", FIELDS)
         return entries(self.exchange, "group", "/2/groups")
 
-    POST = Submit(opcodes.OpGroupAdd, access="groups.create", renames={"name": "group_name"},
-                  names_object=("group_name", "name"))
+    POST = Submit(
+        opcodes.OpGroupAdd,
+        access="groups.create",
+        renames={"name": "group_name"},
+        names_object=("group_name", "name"),
+    )
 
 
 class R_2_groups_name(Resource):
@@ -50,9 +66,15 @@ class R_2_groups_name_modify(Resource):
     """Change a group's parameters."""
 
     URI = "/2/groups/{group_name}/modify"
-    PUT = Submit(opcodes.OpGroupSetParams, access="groups.modify", renames={
-        "custom_ndparams": "ndparams", "custom_ipolicy": "ipolicy",
-        "custom_diskparams": "diskparams"})
+    PUT = Submit(
+        opcodes.OpGroupSetParams,
+        access="groups.modify",
+        renames={
+            "custom_ndparams": "ndparams",
+            "custom_ipolicy": "ipolicy",
+            "custom_diskparams": "diskparams",
+        },
+    )
 
 
 class R_2_groups_name_rename(Resource):

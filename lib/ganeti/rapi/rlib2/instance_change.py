@@ -16,19 +16,25 @@ class SubmitModify(Submit):
     disks as texts."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpInstanceSetParams, access=access, renames={
-            "custom_beparams": "beparams", "custom_hvparams": "hvparams"})
+        super().__init__(
+            opcodes.OpInstanceSetParams,
+            access=access,
+            renames={"custom_beparams": "beparams", "custom_hvparams": "hvparams"},
+        )
 
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().body_fields(exchange)
         if isinstance(fields.get("disks"), list):
-            fields["disks"] = [_with_size(index, change)
-                               for index, change in enumerate(fields["disks"])]
+            fields["disks"] = [
+                _with_size(index, change) for index, change in enumerate(fields["disks"])
+            ]
         hvparams = fields.get("hvparams")
         if isinstance(hvparams, dict) and isinstance(hvparams.get("usb_devices"), str):
             # Commas separate parameters on Ganeti's command line, and so are blanks there.
             fields["hvparams"] = {
-                **hvparams, "usb_devices": hvparams["usb_devices"].replace(" ", ",")}
+                **hvparams,
+                "usb_devices": hvparams["usb_devices"].replace(" ", ","),
+            }
         return fields
 
 
@@ -71,14 +77,20 @@ class R_2_instances_name_prepare_export(Resource):
     """Prepare the export of an instance."""
 
     URI = "/2/instances/{instance_name}/prepare-export"
-    PUT = Submit(opcodes.OpBackupPrepare, access="instances.export.prepare",
-                 mode=choice("local", "remote", shared=True))
+    PUT = Submit(
+        opcodes.OpBackupPrepare,
+        access="instances.export.prepare",
+        mode=choice("local", "remote", shared=True),
+    )
 
 
 class R_2_instances_name_export(Resource):
     """Exports of an instance."""
 
     URI = "/2/instances/{instance_name}/export"
-    PUT = Submit(opcodes.OpBackupExport, access="instances.export.create",
-                 renames={"destination": "target_node"})
+    PUT = Submit(
+        opcodes.OpBackupExport,
+        access="instances.export.create",
+        renames={"destination": "target_node"},
+    )
     DELETE = Submit(opcodes.OpBackupRemove, access="instances.export.remove")

@@ -20,16 +20,16 @@ class R_2_instances_name_activate_disks(Resource):
     """Make the disks of a stopped instance usable."""
 
     URI = "/2/instances/{instance_name}/activate-disks"
-    PUT = Submit(opcodes.OpInstanceActivateDisks, access="instances.activate_disks",
-                 ignore_size=flag)
+    PUT = Submit(
+        opcodes.OpInstanceActivateDisks, access="instances.activate_disks", ignore_size=flag
+    )
 
 
 class R_2_instances_name_deactivate_disks(Resource):
     """Undo activate-disks."""
 
     URI = "/2/instances/{instance_name}/deactivate-disks"
-    PUT = Submit(opcodes.OpInstanceDeactivateDisks, access="instances.deactivate_disks",
-                 force=flag)
+    PUT = Submit(opcodes.OpInstanceDeactivateDisks, access="instances.deactivate_disks", force=flag)
 
 
 class SubmitRecreate(Submit):
@@ -38,8 +38,9 @@ class SubmitRecreate(Submit):
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().body_fields(exchange)
         if isinstance(fields.get("disks"), list):
-            fields["disks"] = [_with_size(index, disk)
-                               for index, disk in enumerate(fields["disks"])]
+            fields["disks"] = [
+                _with_size(index, disk) for index, disk in enumerate(fields["disks"])
+            ]
         return fields
 
 
@@ -61,8 +62,14 @@ class SubmitReplace(Submit):
     """Disks may come as ``"0,1"`` as well, in the query or in the body."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpInstanceReplaceDisks, access=access, mode=_ELSEWHERE,
-                         disks=_ELSEWHERE, remote_node=_ELSEWHERE, iallocator=_ELSEWHERE)
+        super().__init__(
+            opcodes.OpInstanceReplaceDisks,
+            access=access,
+            mode=_ELSEWHERE,
+            disks=_ELSEWHERE,
+            remote_node=_ELSEWHERE,
+            iallocator=_ELSEWHERE,
+        )
 
     def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().uri_fields(exchange)

@@ -16,13 +16,43 @@ from ganeti.rapi.submit import Submit
 
 #: Keys of 2.0.6 and of 3.x, which has all of the former; ``hypervisor`` comes after 3.1.
 FIELDS = (
-    "name", "admin_state", "os", "pnode", "snodes", "disk_template", "hypervisor",
-    "nic.ips", "nic.macs", "nic.modes", "nic.uuids", "nic.names", "nic.links",
-    "nic.networks", "nic.networks.names", "nic.bridges",
-    "network_port", "disk.sizes", "disk.spindles", "disk_usage", "disk.uuids", "disk.names",
-    "beparams", "hvparams", "oper_state", "oper_ram", "oper_vcpus", "status",
-    "custom_hvparams", "custom_beparams", "custom_nicparams", "custom_osparams",
-    "ctime", "mtime", "uuid", "serial_no", "tags",
+    "name",
+    "admin_state",
+    "os",
+    "pnode",
+    "snodes",
+    "disk_template",
+    "hypervisor",
+    "nic.ips",
+    "nic.macs",
+    "nic.modes",
+    "nic.uuids",
+    "nic.names",
+    "nic.links",
+    "nic.networks",
+    "nic.networks.names",
+    "nic.bridges",
+    "network_port",
+    "disk.sizes",
+    "disk.spindles",
+    "disk_usage",
+    "disk.uuids",
+    "disk.names",
+    "beparams",
+    "hvparams",
+    "oper_state",
+    "oper_ram",
+    "oper_vcpus",
+    "status",
+    "custom_hvparams",
+    "custom_beparams",
+    "custom_nicparams",
+    "custom_osparams",
+    "ctime",
+    "mtime",
+    "uuid",
+    "serial_no",
+    "tags",
 )
 
 CONSOLE_KEYS = ("instance", "kind", "message", "host", "port", "user", "command", "display")
@@ -48,8 +78,9 @@ class R_2_instances(Resource):
     def GET(self, bulk: bool | None, lock: None) -> list[dict[str, Any]] | Rows | Unchanged:
         """List the instances: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return read_all(self.exchange, "instance", FIELDS,
-                            functools.partial(_shape, self.exchange))
+            return read_all(
+                self.exchange, "instance", FIELDS, functools.partial(_shape, self.exchange)
+            )
         return entries(self.exchange, "instance", "/2/instances")
 
     POST = SubmitCreate(access="instances.create")
@@ -71,36 +102,48 @@ class R_2_instances_name(Resource):
     @verb("instances.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
         """Everything about an instance; a short name will do where only one begins so."""
-        return _shape(self.exchange, read_one(self.exchange, "instance", FIELDS,
-                                              self.exchange.slots["instance_name"]))
+        return _shape(
+            self.exchange,
+            read_one(self.exchange, "instance", FIELDS, self.exchange.slots["instance_name"]),
+        )
 
-    DELETE = Submit(opcodes.OpInstanceRemove, access="instances.remove",
-                    ignore_failures=Fixed(False))
+    DELETE = Submit(
+        opcodes.OpInstanceRemove, access="instances.remove", ignore_failures=Fixed(False)
+    )
 
 
 class R_2_instances_name_reboot(Resource):
     """Reboot an instance."""
 
     URI = "/2/instances/{instance_name}/reboot"
-    POST = Submit(opcodes.OpInstanceReboot, access="instances.reboot",
-                  reboot_type=choice("soft", "hard", "full", word="type", default="hard"),
-                  ignore_secondaries=flag)
+    POST = Submit(
+        opcodes.OpInstanceReboot,
+        access="instances.reboot",
+        reboot_type=choice("soft", "hard", "full", word="type", default="hard"),
+        ignore_secondaries=flag,
+    )
 
 
 class R_2_instances_name_shutdown(Resource):
     """Stop an instance."""
 
     URI = "/2/instances/{instance_name}/shutdown"
-    PUT = Submit(opcodes.OpInstanceShutdown, access="instances.shutdown", urgent=True,
-                 timeout=Integer(shared=True), no_remember=flag)
+    PUT = Submit(
+        opcodes.OpInstanceShutdown,
+        access="instances.shutdown",
+        urgent=True,
+        timeout=Integer(shared=True),
+        no_remember=flag,
+    )
 
 
 class R_2_instances_name_startup(Resource):
     """Boot a stopped instance."""
 
     URI = "/2/instances/{instance_name}/startup"
-    PUT = Submit(opcodes.OpInstanceStartup, access="instances.startup",
-                 force=flag, no_remember=flag)
+    PUT = Submit(
+        opcodes.OpInstanceStartup, access="instances.startup", force=flag, no_remember=flag
+    )
 
 
 class R_2_instances_name_reinstall(Resource):

@@ -14,8 +14,20 @@ from ganeti.rapi.reading import BATCH, Rows, objects, read
 from ganeti.rapi.rlib2 import paging
 
 #: Ganeti's keys, and then ours, which a real master answers with cells that have no value.
-FIELDS_LIVE = ("id", "ops", "status", "summary", "opstatus", "received_ts", "start_ts", "end_ts",
-               "priority", "waiting_for", "user", "request_id")
+FIELDS_LIVE = (
+    "id",
+    "ops",
+    "status",
+    "summary",
+    "opstatus",
+    "received_ts",
+    "start_ts",
+    "end_ts",
+    "priority",
+    "waiting_for",
+    "user",
+    "request_id",
+)
 FIELDS_BULK = (*FIELDS_LIVE, "archived")
 FIELDS = (*FIELDS_BULK, "oplog", "opresult")
 
@@ -53,9 +65,17 @@ class R_2_jobs(Resource):
 
     URI = "/2/jobs"
 
-    @verb("jobs.list", long=True, bulk=flag, status=paging.STATUS, since=paging.SINCE,
-          after=paging.AFTER, order=paging.ORDER, limit=paging.LIMIT,
-          archived=paging.ARCHIVED)
+    @verb(
+        "jobs.list",
+        long=True,
+        bulk=flag,
+        status=paging.STATUS,
+        since=paging.SINCE,
+        after=paging.AFTER,
+        order=paging.ORDER,
+        limit=paging.LIMIT,
+        archived=paging.ARCHIVED,
+    )
     def GET(self, bulk: bool | None, **words: Any) -> list[dict[str, Any]] | Rows:
         """List the jobs by rising number.
 
@@ -79,18 +99,25 @@ class R_2_jobs(Resource):
             return _living(read(self.exchange, "job", FIELDS_LIVE)) if ids else []
         # Numbers in one piece take a quarter of the memory, which slow clients hold on to.
         numbers = array.array("Q", ids)
-        return Rows(self.exchange, len(ids),
-                    (luxi.Query("job", list(FIELDS_LIVE), _these(numbers[start:start + BATCH]))
-                     for start in range(0, len(numbers), BATCH)),
-                    lambda _, answer: _living(objects("job", FIELDS_LIVE, answer().result)))
+        return Rows(
+            self.exchange,
+            len(ids),
+            (
+                luxi.Query("job", list(FIELDS_LIVE), _these(numbers[start : start + BATCH]))
+                for start in range(0, len(numbers), BATCH)
+            ),
+            lambda _, answer: _living(objects("job", FIELDS_LIVE, answer().result)),
+        )
 
     def _named(self, ids: list[int]) -> list[dict[str, Any]]:
         """All about these jobs, in their order; what vanished meanwhile is left out."""
         if not ids:
             return []
-        found = {job["id"]: _shape(job)
-                 for job in read(self.exchange, "job", FIELDS_BULK, _these(ids))
-                 if job["status"] is not None}
+        found = {
+            job["id"]: _shape(job)
+            for job in read(self.exchange, "job", FIELDS_BULK, _these(ids))
+            if job["status"] is not None
+        }
         return [found[number] for number in ids if number in found]
 
 
@@ -116,8 +143,11 @@ class R_2_jobs_id(Resource):
         """
         number = _job_id(self.exchange)
         # A number that no job has gives a row with nothing but itself.
-        found = [job for job in read(self.exchange, "job", FIELDS, ["==", "id", number])
-                 if job["status"] is not None]
+        found = [
+            job
+            for job in read(self.exchange, "job", FIELDS, ["==", "id", number])
+            if job["status"] is not None
+        ]
         if not found:
             raise http_errors.NotFound(detail=f"there is no job {number}")
         return _shape(found[0])

@@ -11,9 +11,23 @@ from ganeti.rapi.reading import entries, read, read_one
 from ganeti.rapi.submit import Submit
 
 FIELDS = (
-    "name", "network", "gateway", "network6", "gateway6", "mac_prefix", "free_count",
-    "reserved_count", "map", "group_list", "inst_list", "external_reservations",
-    "ctime", "mtime", "uuid", "serial_no", "tags",
+    "name",
+    "network",
+    "gateway",
+    "network6",
+    "gateway6",
+    "mac_prefix",
+    "free_count",
+    "reserved_count",
+    "map",
+    "group_list",
+    "inst_list",
+    "external_reservations",
+    "ctime",
+    "mtime",
+    "uuid",
+    "serial_no",
+    "tags",
 )
 
 
@@ -29,8 +43,12 @@ class R_2_networks(Resource):
             return read(self.exchange, "network", FIELDS)
         return entries(self.exchange, "network", "/2/networks")
 
-    POST = Submit(opcodes.OpNetworkAdd, access="networks.create", renames={"name": "network_name"},
-                  names_object=("network_name", "name"))
+    POST = Submit(
+        opcodes.OpNetworkAdd,
+        access="networks.create",
+        renames={"name": "network_name"},
+        names_object=("network_name", "name"),
+    )
 
 
 class R_2_networks_name(Resource):

@@ -13,9 +13,13 @@ from ganeti.rapi.reading import read_one
 from ganeti.rapi.submit import Submit
 
 #: What a node is, in a letter and in a word.
-ROLES = {constants.NODE_ROLE_MASTER: "master", constants.NODE_ROLE_CANDIDATE: "master-candidate",
-         constants.NODE_ROLE_REGULAR: "regular", constants.NODE_ROLE_DRAINED: "drained",
-         constants.NODE_ROLE_OFFLINE: "offline"}
+ROLES = {
+    constants.NODE_ROLE_MASTER: "master",
+    constants.NODE_ROLE_CANDIDATE: "master-candidate",
+    constants.NODE_ROLE_REGULAR: "regular",
+    constants.NODE_ROLE_DRAINED: "drained",
+    constants.NODE_ROLE_OFFLINE: "offline",
+}
 #: What a node is made to be one. What stays as it is is not sent.
 _MADE: dict[str, dict[str, bool]] = {
     "regular": {"master_candidate": False, "offline": False, "drained": False},
@@ -34,15 +38,22 @@ class SubmitRole(Submit):
     """The body is a word."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpNodeSetParams, access=access, force=flag,
-                         auto_promote=Flag(word="auto-promote"),
-                         doc="Give a node another role; who is the master cannot be said so.")
+        super().__init__(
+            opcodes.OpNodeSetParams,
+            access=access,
+            force=flag,
+            auto_promote=Flag(word="auto-promote"),
+            doc="Give a node another role; who is the master cannot be said so.",
+        )
 
     def body_fields(self, exchange: Exchange) -> dict[str, Any]:
         role = exchange.body
         if not isinstance(role, str) or role not in _MADE:
-            raise http_errors.BadRequest("The body must be one of " + ", ".join(
-                f'"{word}"' for word in _MADE) + f", not {ht.shorten(role)}")
+            raise http_errors.BadRequest(
+                "The body must be one of "
+                + ", ".join(f'"{word}"' for word in _MADE)
+                + f", not {ht.shorten(role)}"
+            )
         return dict(_MADE[role])
 
     def body_reference(self) -> list[str]:
@@ -82,24 +93,32 @@ class R_2_nodes_name_evacuate(Resource):
     """Move instances away from a node."""
 
     URI = "/2/nodes/{node_name}/evacuate"
-    POST = Submit(opcodes.OpNodeEvacuate, access="nodes.evacuate", mode=_ELSEWHERE,
-                  remote_node=_ELSEWHERE, iallocator=_ELSEWHERE, early_release=Flag(shared=True))
+    POST = Submit(
+        opcodes.OpNodeEvacuate,
+        access="nodes.evacuate",
+        mode=_ELSEWHERE,
+        remote_node=_ELSEWHERE,
+        iallocator=_ELSEWHERE,
+        early_release=Flag(shared=True),
+    )
 
 
 class SubmitMigrate(Submit):
     """``live`` in the query is from before there were modes."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpNodeMigrate, access=access, mode=_ELSEWHERE,
-                         live=Flag(shared=True))
+        super().__init__(
+            opcodes.OpNodeMigrate, access=access, mode=_ELSEWHERE, live=Flag(shared=True)
+        )
 
     def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().uri_fields(exchange)
         live = fields.pop("live")
         if live is not None:
             if fields["mode"] is not None:
-                raise http_errors.BadRequest("Parameters 'live' and 'mode' mean the same; give "
-                                             "one of them")
+                raise http_errors.BadRequest(
+                    "Parameters 'live' and 'mode' mean the same; give one of them"
+                )
             fields["mode"] = "live" if live else "non-live"
         return fields
 
@@ -115,8 +134,12 @@ class SubmitStorageQuery(Submit):
     """The job is about a list of nodes, of which this resource has one."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpNodeQueryStorage, access=access, storage_type=_TYPE,
-                         output_fields=Required(Words()))
+        super().__init__(
+            opcodes.OpNodeQueryStorage,
+            access=access,
+            storage_type=_TYPE,
+            output_fields=Required(Words()),
+        )
 
     def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
         fields = super().uri_fields(exchange)
@@ -143,13 +166,22 @@ class R_2_nodes_name_storage_modify(Resource):
     """Change a unit of storage."""
 
     URI = "/2/nodes/{node_name}/storage/modify"
-    PUT = Submit(opcodes.OpNodeModifyStorage, access="nodes.storage.modify",
-                 storage_type=_STORAGE, name=_NAME, changes=_Changes(word="allocatable"))
+    PUT = Submit(
+        opcodes.OpNodeModifyStorage,
+        access="nodes.storage.modify",
+        storage_type=_STORAGE,
+        name=_NAME,
+        changes=_Changes(word="allocatable"),
+    )
 
 
 class R_2_nodes_name_storage_repair(Resource):
     """Mend a unit of storage."""
 
     URI = "/2/nodes/{node_name}/storage/repair"
-    PUT = Submit(opcodes.OpRepairNodeStorage, access="nodes.storage.repair",
-                 storage_type=_STORAGE, name=_NAME)
+    PUT = Submit(
+        opcodes.OpRepairNodeStorage,
+        access="nodes.storage.repair",
+        storage_type=_STORAGE,
+        name=_NAME,
+    )

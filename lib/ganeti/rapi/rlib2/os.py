@@ -24,11 +24,13 @@ class R_2_os(Resource):
 
         A job finds out; 502 when it fails.
         """
-        op = opcodes.OpOsDiagnose(output_fields=_COLUMNS,
-                                  reason=reason_trail(self.exchange, R_2_os))
+        op = opcodes.OpOsDiagnose(
+            output_fields=_COLUMNS, reason=reason_trail(self.exchange, R_2_os)
+        )
         job_id = submit(self.exchange, [op])
-        return Vigil(self.exchange, [job_id], ["opresult"],
-                     lambda vigil: self._result(vigil, job_id)).begin()
+        return Vigil(
+            self.exchange, [job_id], ["opresult"], lambda vigil: self._result(vigil, job_id)
+        ).begin()
 
     def _result(self, vigil: Vigil, job_id: int) -> list[str]:
         """What the job found; it is canceled when the client hung up before."""
@@ -38,15 +40,22 @@ class R_2_os(Resource):
         status, (results,) = vigil.status(job_id), vigil.values(job_id)
         result = results[0] if isinstance(results, list) and results else None
         if status != constants.JobStatus.SUCCESS:
-            raise http_errors.BadGateway(f"Job {job_id}, which looks for OS definitions, "
-                                         f"ended in {status}: {ht.shorten(result, 200)}")
+            raise http_errors.BadGateway(
+                f"Job {job_id}, which looks for OS definitions, "
+                f"ended in {status}: {ht.shorten(result, 200)}"
+            )
         return _names(result)
 
 
 def _names(rows: Any) -> list[str]:
     try:
-        return [f"{name}+{variant}" if variant else name
-                for name, variants, valid in rows if valid for variant in variants or [""]]
+        return [
+            f"{name}+{variant}" if variant else name
+            for name, variants, valid in rows
+            if valid
+            for variant in variants or [""]
+        ]
     except (TypeError, ValueError):
-        raise http_errors.BadGateway("The master's answer about OS definitions is no table: "
-                                     + ht.shorten(rows)) from None
+        raise http_errors.BadGateway(
+            "The master's answer about OS definitions is no table: " + ht.shorten(rows)
+        ) from None

@@ -33,8 +33,9 @@ class Since(Argument):
     def parse(self, values: list[str]) -> int:
         text = values[0].strip()
         if _SECONDS.fullmatch(text) is None:
-            raise ValueError(f"give seconds since 1970, as 1700000000 or 1700000000.5, "
-                             f"not {ht.shorten(text)}")
+            raise ValueError(
+                f"give seconds since 1970, as 1700000000 or 1700000000.5, not {ht.shorten(text)}"
+            )
         return int((Decimal(text) * _MICROSECONDS).to_integral_value(ROUND_CEILING))
 
 
@@ -69,27 +70,31 @@ class Page:
 
     def to_wire(self) -> dict[str, Any]:
         """The paging of a Query; one job more than the limit shows that there are more."""
-        words = {"status": self.status,
-                 "since": None if self.since is None else _as_seconds(self.since),
-                 "after": self.after,
-                 "descending": None if self.order is None else self.descending,
-                 "archived": self.archived,
-                 "limit": None if self.limit is None else self.limit + 1}
+        words = {
+            "status": self.status,
+            "since": None if self.since is None else _as_seconds(self.since),
+            "after": self.after,
+            "descending": None if self.order is None else self.descending,
+            "archived": self.archived,
+            "limit": None if self.limit is None else self.limit + 1,
+        }
         return {word: value for word, value in words.items() if value is not None}
 
     def matches(self, job: Mapping[str, Any]) -> bool:
         """Is the job one of these, wherever the page begins and ends?"""
-        return ((self.status is None or job["status"] in self.status)
-                and (self.since is None or _microseconds(job["received_ts"]) >= self.since))
+        return (self.status is None or job["status"] in self.status) and (
+            self.since is None or _microseconds(job["received_ts"]) >= self.since
+        )
 
     def cut(self, ids: list[int]) -> tuple[list[int], bool]:
         """The jobs of the page in their order, and whether more come after them."""
         after = self.after
         if after is not None:
-            ids = [number for number in ids
-                   if (number < after if self.descending else number > after)]
+            ids = [
+                number for number in ids if (number < after if self.descending else number > after)
+            ]
         ids = sorted(ids, reverse=self.descending)
-        return ids[:self.limit], self.limit is not None and len(ids) > self.limit
+        return ids[: self.limit], self.limit is not None and len(ids) > self.limit
 
 
 def _as_seconds(microseconds: int) -> int | float:
@@ -119,11 +124,11 @@ def find(exchange: Exchange, page: Page, uri: str) -> list[int]:
     # A real master lists archived jobs only to those who ask for this field.
     columns = ["id", "status", "received_ts", *(["archived"] if page.archived else [])]
     reply = exchange.master.ask(luxi.Query("job", columns, None, page.to_wire()))
-    matching = [number_of(job) for job in objects("job", columns, reply.result)
-                if page.matches(job)]
+    matching = [
+        number_of(job) for job in objects("job", columns, reply.result) if page.matches(job)
+    ]
     total = reply.notes.get("total")
-    exchange.headers.append(
-        ("X-Total-Count", str(total if type(total) is int else len(matching))))
+    exchange.headers.append(("X-Total-Count", str(total if type(total) is int else len(matching))))
     shown, more = page.cut(matching)
     if more:
         words = exchange.query.with_word("after", shown[-1])

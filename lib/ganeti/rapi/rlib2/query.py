@@ -28,10 +28,10 @@ def _is_about_filter(err: errors.Error) -> bool:
 
 def _table(answer: Any, *keys: str) -> dict[str, Any]:
     """The answer, if it has these lists."""
-    if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list)
-                                               for key in keys):
-        raise errors.RequestError(f"the master's answer has no {' and '.join(keys)}: "
-                                  + ht.shorten(answer))
+    if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list) for key in keys):
+        raise errors.RequestError(
+            f"the master's answer has no {' and '.join(keys)}: " + ht.shorten(answer)
+        )
     return answer
 
 
@@ -73,22 +73,26 @@ class R_2_query(Resource):
         if named is None:
             named = fields
         elif not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-            raise http_errors.BadRequest("Invalid body parameters: fields must be a list of "
-                                         f"strings, not {ht.shorten(named)}")
+            raise http_errors.BadRequest(
+                "Invalid body parameters: fields must be a list of "
+                f"strings, not {ht.shorten(named)}"
+            )
         else:
             check_fields(named)
         # Ganeti's own client sends the filter under both names.
         filters = [body[name] for name in ("qfilter", "filter") if body.get(name) is not None]
         for qfilter in filters:
             if not isinstance(qfilter, list) or qfilter != filters[0]:
-                raise http_errors.BadRequest("Invalid body parameters: qfilter must be a list, "
-                                             f"not {ht.shorten(qfilter)}")
+                raise http_errors.BadRequest(
+                    f"Invalid body parameters: qfilter must be a list, not {ht.shorten(qfilter)}"
+                )
         return self._query(named, filters[0] if filters else None)
 
     def _query(self, fields: list[str] | None, qfilter: list[Any] | None) -> dict[str, Any]:
         if fields is None:
-            raise http_errors.BadRequest("Parameter 'fields' is missing: give the names of "
-                                         "fields, with commas between")
+            raise http_errors.BadRequest(
+                "Parameter 'fields' is missing: give the names of fields, with commas between"
+            )
         call = luxi.Query(self.exchange.slots["resource"], fields, qfilter)
         try:
             answer = self.exchange.master.call(call)
@@ -96,8 +100,9 @@ class R_2_query(Resource):
             # Kind and fields are what they must be; so it is the filter.
             if qfilter is None or not _is_about_filter(err):
                 raise
-            raise http_errors.BadRequest("Invalid body parameters: qfilter: "
-                                         + str(err).rpartition("error: ")[2]) from None
+            raise http_errors.BadRequest(
+                "Invalid body parameters: qfilter: " + str(err).rpartition("error: ")[2]
+            ) from None
         return _table(answer, "fields", "data")
 
 
@@ -114,5 +119,6 @@ class R_2_query_fields(Resource):
         ``unknown`` for a field that there is not.
         """
         answer = self.exchange.master.call(
-            luxi.QueryFields(self.exchange.slots["resource"], fields))
+            luxi.QueryFields(self.exchange.slots["resource"], fields)
+        )
         return _table(answer, "fields")

@@ -21,8 +21,12 @@ class SubmitReinstall(Submit):
     """Two or three opcodes in one job."""
 
     def __init__(self, *, access: str) -> None:
-        super().__init__(opcodes.OpInstanceReinstall, access=access, renames={"os": "os_type"},
-                         doc="Stop an instance, run its OS create script again, and start it.")
+        super().__init__(
+            opcodes.OpInstanceReinstall,
+            access=access,
+            renames={"os": "os_type"},
+            doc="Stop an instance, run its OS create script again, and start it.",
+        )
         self.arguments = {"os": text, "nostartup": flag, **COMMON}
 
     def ops(self, exchange: Exchange) -> list[opcodes.OpCode]:
@@ -30,27 +34,35 @@ class SubmitReinstall(Submit):
         body = rename(body_object(exchange), self.renames)
         if body and any(words[name] is not None for name in ("os", "nostartup")):
             raise http_errors.BadRequest(
-                "Parameters 'os' and 'nostartup' of the query cannot be combined with a body")
+                "Parameters 'os' and 'nostartup' of the query cannot be combined with a body"
+            )
         self.refuse_overwriting(body, {*exchange.slots, "dry_run", "reason"})
         start = body.pop("start", None)
         if start is None:
             start = not words["nostartup"]
         elif not isinstance(start, bool):
-            raise http_errors.BadRequest("Invalid body parameters: parameter 'start' must be "
-                                         f"true or false, not {ht.shorten(start)}")
+            raise http_errors.BadRequest(
+                "Invalid body parameters: parameter 'start' must be "
+                f"true or false, not {ht.shorten(start)}"
+            )
         if words["os"] is not None:
             body["os_type"] = words["os"]
         return self._chain(exchange, words, body, start)
 
-    def _chain(self, exchange: Exchange, words: dict[str, Any], body: dict[str, Any],
-               start: bool) -> list[opcodes.OpCode]:
+    def _chain(
+        self, exchange: Exchange, words: dict[str, Any], body: dict[str, Any], start: bool
+    ) -> list[opcodes.OpCode]:
         """The opcodes; what the whole job depends on, its first one does."""
-        shared = {"instance_name": exchange.slots["instance_name"],
-                  "reason": reason_trail(exchange, self.resource, words["reason"]),
-                  "dry_run": words["dry_run"],
-                  **{name: body.pop(name, None) for name in _JOB_FIELDS}}
-        ops = [build(opcodes.OpInstanceShutdown, {**shared, "depends": body.pop("depends", None)}),
-               build(self.op, {**body, **shared})]
+        shared = {
+            "instance_name": exchange.slots["instance_name"],
+            "reason": reason_trail(exchange, self.resource, words["reason"]),
+            "dry_run": words["dry_run"],
+            **{name: body.pop(name, None) for name in _JOB_FIELDS},
+        }
+        ops = [
+            build(opcodes.OpInstanceShutdown, {**shared, "depends": body.pop("depends", None)}),
+            build(self.op, {**body, **shared}),
+        ]
         if start:
             ops.append(build(opcodes.OpInstanceStartup, shared))
         return ops
@@ -58,5 +70,7 @@ class SubmitReinstall(Submit):
     def body_reference(self) -> list[str]:
         """One field more than the opcode has."""
         first, fields = super().body_reference()
-        return [first + " Not together with ``os`` or ``nostartup`` in the query.",
-                fields + "\n- ``start``: true or false; default ``true``"]
+        return [
+            first + " Not together with ``os`` or ``nostartup`` in the query.",
+            fields + "\n- ``start``: true or false; default ``true``",
+        ]

@@ -36,21 +36,26 @@ class SubmitTags(Submit):
 
     def body_reference(self) -> list[str]:
         """A list, which no field of the opcode says."""
-        return ["Body: nothing when the query has the tags, else a list of strings. At least one "
-                "tag must be given, by either way; a new tag is at most "
-                f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."]
+        return [
+            "Body: nothing when the query has the tags, else a list of strings. At least one "
+            "tag must be given, by either way; a new tag is at most "
+            f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."
+        ]
 
     def _tags(self, exchange: Exchange, from_query: list[str]) -> list[str]:
         """All tags, each once; ``BadRequest`` when there is none or one cannot be."""
         body = exchange.body
         from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
         if not isinstance(from_body, list) or not all(isinstance(tag, str) for tag in from_body):
-            raise http_errors.BadRequest("Invalid body parameters: tags must be a list of "
-                                         f"strings, not {ht.shorten(from_body)}")
+            raise http_errors.BadRequest(
+                "Invalid body parameters: tags must be a list of "
+                f"strings, not {ht.shorten(from_body)}"
+            )
         tags = list(dict.fromkeys([*from_query, *from_body]))
         if not tags:
-            raise http_errors.BadRequest("Parameter 'tag' is missing: give tags as ?tag=A&tag=B "
-                                         "or as a list in the body")
+            raise http_errors.BadRequest(
+                "Parameter 'tag' is missing: give tags as ?tag=A&tag=B or as a list in the body"
+            )
         for tag in tags:
             problem = ht.tag_problem(tag) if self.op is opcodes.OpTagsSet or not tag else None
             if problem is not None:

@@ -19,8 +19,24 @@ MAX_TIMEOUT = 300
 #: Each has a connection to the master.
 MAX_JOBS = 50
 
-FIELDS = ("id", "status", "priority", "archived", "ops", "opresult", "opstatus", "oplog", "opstart",
-          "opexec", "opend", "oppriority", "summary", "received_ts", "start_ts", "end_ts")
+FIELDS = (
+    "id",
+    "status",
+    "priority",
+    "archived",
+    "ops",
+    "opresult",
+    "opstatus",
+    "oplog",
+    "opstart",
+    "opexec",
+    "opend",
+    "oppriority",
+    "summary",
+    "received_ts",
+    "start_ts",
+    "end_ts",
+)
 _BODY = ("fields", "previous_job_info", "previous_log_serial")
 
 
@@ -33,8 +49,13 @@ class R_2_jobs_id_wait(Resource):
 
     URI = "/2/jobs/{job_id}/wait"
 
-    @verb("jobs.wait", open=False, fields=Fields(FIELDS), serial=Integer(least=0),
-          timeout=Integer(least=0, most=MAX_TIMEOUT))
+    @verb(
+        "jobs.wait",
+        open=False,
+        fields=Fields(FIELDS),
+        serial=Integer(least=0),
+        timeout=Integer(least=0, most=MAX_TIMEOUT),
+    )
     def GET(self, fields: list[str] | None, serial: int | None, timeout: int | None) -> Any:
         """Answer when the job has ended, or after ``timeout`` seconds (60, at most 300).
 
@@ -53,21 +74,27 @@ class R_2_jobs_id_wait(Resource):
         number = luxi.parse_job_id(self.exchange.slots["job_id"])
         if number is None:
             raise http_errors.NotFound(
-                detail=f"there is no job {self.exchange.slots['job_id'][:40]}")
+                detail=f"there is no job {self.exchange.slots['job_id'][:40]}"
+            )
         if self.exchange.body is not None:
             return self._as_ganeti(number, GANETI_TIMEOUT if timeout is None else timeout)
         return Vigil(
-            self.exchange, [number], fields or ["status"],
+            self.exchange,
+            [number],
+            fields or ["status"],
             lambda vigil: {"job_info": vigil.values(number), "log_entries": vigil.entries},
-            serial=serial, timeout=TIMEOUT if timeout is None else timeout).begin()
+            serial=serial,
+            timeout=TIMEOUT if timeout is None else timeout,
+        ).begin()
 
     def _as_ganeti(self, number: int, timeout: int) -> Later:
         call = self._read(number, timeout)
         future = self.exchange.master.wait(call, self.exchange.gone)
         return Later(future, lambda: self._answer(number, call, future))
 
-    def _answer(self, number: int, call: luxi.WaitForJobChange,
-                future: Future[bytes | None]) -> Any:
+    def _answer(
+        self, number: int, call: luxi.WaitForJobChange, future: Future[bytes | None]
+    ) -> Any:
         """As the master says it: also that nothing has changed, as of a job that has ended."""
         data = future.result()
         try:
@@ -102,11 +129,17 @@ class R_2_jobs_wait(Resource):
 
     URI = "/2/jobs/wait"
 
-    @verb("jobs.wait", open=False, ids=Words(),
-          enough=choice("any", "all", word="for", default="any"), fields=Fields(FIELDS),
-          timeout=Integer(least=0, most=MAX_TIMEOUT))
-    def GET(self, ids: list[str] | None, enough: str, fields: list[str] | None,
-            timeout: int | None) -> Later:
+    @verb(
+        "jobs.wait",
+        open=False,
+        ids=Words(),
+        enough=choice("any", "all", word="for", default="any"),
+        fields=Fields(FIELDS),
+        timeout=Integer(least=0, most=MAX_TIMEOUT),
+    )
+    def GET(
+        self, ids: list[str] | None, enough: str, fields: list[str] | None, timeout: int | None
+    ) -> Later:
         """Answer when any (``for=any``) or all (``for=all``) of these jobs have ended.
 
         Or after ``timeout`` seconds (60, at most 300), however they stand then: a list of
@@ -116,25 +149,31 @@ class R_2_jobs_wait(Resource):
         numbers = self._numbers(ids)
         names = ["id", "status", *(name for name in fields or [] if name not in ("id", "status"))]
         return Vigil(
-            self.exchange, numbers, names[1:],
-            lambda vigil: [dict(zip(names, [number, *vigil.values(number)]))
-                           for number in numbers],
+            self.exchange,
+            numbers,
+            names[1:],
+            lambda vigil: [dict(zip(names, [number, *vigil.values(number)])) for number in numbers],
             enough=len(numbers) if enough == "all" else 1,
-            timeout=TIMEOUT if timeout is None else timeout).begin()
+            timeout=TIMEOUT if timeout is None else timeout,
+        ).begin()
 
     @staticmethod
     def _numbers(ids: list[str] | None) -> list[int]:
         if not ids:
-            raise http_errors.BadRequest("Parameter 'ids' is missing: give the numbers of jobs, "
-                                         "with commas between")
+            raise http_errors.BadRequest(
+                "Parameter 'ids' is missing: give the numbers of jobs, with commas between"
+            )
         if len(ids) > MAX_JOBS:
-            raise http_errors.BadRequest(f"One request waits for {MAX_JOBS} jobs at most, "
-                                         f"not {len(ids)}")
+            raise http_errors.BadRequest(
+                f"One request waits for {MAX_JOBS} jobs at most, not {len(ids)}"
+            )
         numbers = []
         for text in ids:
             if not (text.isascii() and text.isdigit()):
-                raise http_errors.BadRequest("Invalid value for the 'ids' parameter: give the "
-                                             f"numbers of jobs, not {ht.shorten(text)}")
+                raise http_errors.BadRequest(
+                    "Invalid value for the 'ids' parameter: give the "
+                    f"numbers of jobs, not {ht.shorten(text)}"
+                )
             number = luxi.parse_job_id(text)
             if number is None:
                 raise http_errors.NotFound(detail=f"there is no job {text[:40]}")
