@@ -71,6 +71,6 @@ def test_every_packaged_start_is_closed_to_strangers():
 
 
 def test_the_users_file_is_one():
-    users, complaints = auth.parse_users((EXAMPLES / "users").read_bytes(), VOCABULARY)
-    assert users["admin"].password.matches("admin", "secret")
-    assert complaints == [] and len(users) > 3
+    found, complaints = auth.parse_users((EXAMPLES / "users").read_bytes(), VOCABULARY)
+    assert found["admin"].password.matches("admin", "secret")
+    assert complaints == [] and len(found) > 3

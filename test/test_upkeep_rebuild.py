@@ -34,7 +34,7 @@ def build(paths, **options):
     return target, losses
 
 
-def rows(connection, table):
+def rows_of(connection, table):
     return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
 
 
@@ -60,7 +60,7 @@ def test_of_a_whole_one_nothing_is_lost(paths):
     assert losses.words() == []
     source = dbfile.connect(paths.master_db)
     for table in ("cluster_object", "job_job", "job_op", "job_log"):
-        assert rows(target, table) == rows(source, table)
+        assert rows_of(target, table) == rows_of(source, table)
     assert journal.last_id(target) == 12 and skips.gaps(target) == []
 
 

@@ -130,7 +130,7 @@ def test_a_patrol_says_that_all_is_well(paths, caplog, monkeypatch):
 def test_a_patrol_finds_what_a_full_check_finds(paths, monkeypatch, table):
     monkeypatch.setattr(verify, "CHUNK", 2)
     monkeypatch.setattr(verify, "PAUSE", 0)
-    expected = verify.rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
+    expected = verify.check_rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
     assert patrol(paths) == expected != []
 
 

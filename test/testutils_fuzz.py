@@ -77,7 +77,7 @@ def _set_limits(limits):
 # -- requests -------------------------------------------------------------------------
 
 
-def parser(data):
+def fuzz_parser(data):
     """A stream means the same wherever it is cut, by the real limits and by small ones."""
     _parse(data, reader.MAX_BODY)
     with small_limits():
@@ -276,7 +276,7 @@ def opcode(data):
     op.summary().encode("utf-8")
 
 
-def users(data):
+def fuzz_users(data):
     """A users file is no text, or gives what its lines name and nothing else.
 
     Whom the last line that may be theirs does not serve is out. The same bytes are tried as
@@ -375,11 +375,11 @@ def first_bytes(data):
 
 
 TARGETS = {
-    "parser": parser,
+    "parser": fuzz_parser,
     "target": target,
     "request": request,
     "opcode": opcode,
-    "users": users,
+    "users": fuzz_users,
     "frame": frame,
     "hello": first_bytes,
 }

@@ -86,7 +86,7 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
     """Delete as many of these jobs, ascending, as one commit may."""
     gaps = skips.gaps(connection)
     fitting = set(skips.fitting(gaps, ids, MAX_GAPS))
-    done, rows, left, deleted = 0, 0, 0, []
+    done, removed, left, deleted = 0, 0, 0, []
     deadline = time.monotonic() + SECONDS
     for job_id in ids:
         if done and time.monotonic() > deadline:
@@ -95,17 +95,17 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
             left += 1
         elif _is_whole(connection, job_id):
             lines = _lines(connection, job_id)
-            if rows and rows + lines > ROWS:
+            if removed and removed + lines > ROWS:
                 break
             if lines > ROWS:  # from its end, so that the log has no gap
                 connection.execute(
                     "DELETE FROM job_log WHERE job_id = ? AND serial > ?", (job_id, lines - ROWS)
                 )
                 break
-            rows += 1 + lines + journal.delete(connection, job_id)
+            removed += 1 + lines + journal.delete(connection, job_id)
             deleted.append(job_id)
         done += 1
-        if rows >= ROWS:
+        if removed >= ROWS:
             break
     if deleted:
         skips.set_gaps(connection, skips.joined([*gaps, *((one, one) for one in deleted)]))

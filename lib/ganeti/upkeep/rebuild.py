@@ -308,11 +308,11 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
         take(row)
     if jobs.broken("job_log"):
         for job_id in sorted(kept):
-            rows = jobs.rows_of("job_log", job_id)
-            if rows is None:
+            lines = jobs.rows_of("job_log", job_id)
+            if lines is None:
                 losses.logs.add(job_id)
             elif job_id not in serials:
-                for row in rows:
+                for row in lines:
                     take(row)
 
 

@@ -46,7 +46,7 @@ def cheap(connection: sqlite3.Connection) -> list[str]:
         *(
             words
             for table in ("cluster_object", "cluster_value")
-            for words in _guarded(table, lambda: rows(connection, table))
+            for words in _guarded(table, lambda: check_rows(connection, table))
         ),
     ]
 
@@ -57,7 +57,7 @@ def full(connection: sqlite3.Connection) -> list[str]:
     found += _guarded("its structure", lambda: structure(connection))
     if not _guarded("", lambda: _tables(connection)):
         for table in ("job_job", "job_op", "job_log"):
-            found += _guarded(table, lambda: rows(connection, table))
+            found += _guarded(table, lambda: check_rows(connection, table))
         found += _guarded("the opcodes of jobs", lambda: _opcodes(connection))
     return found
 
@@ -70,7 +70,7 @@ def structure(connection: sqlite3.Connection) -> list[str]:
     return [] if said == ["ok"] else [" ".join(line.split()) for line in said]
 
 
-def rows(connection: sqlite3.Connection, table: str) -> list[str]:
+def check_rows(connection: sqlite3.Connection, table: str) -> list[str]:
     """Rows of a table whose sum does not fit."""
     cursor = connection.execute(
         f"SELECT {', '.join(schema.COLUMNS[table])}, sum FROM {table} NOT INDEXED"
@@ -267,7 +267,7 @@ class Patrol:
             yield _guarded("the opcodes of jobs", lambda: _opcodes(connection))
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[str]:
-        """As ``rows``, each chunk a transaction of its own, so that the log can be emptied."""
+        """As ``check_rows``, each chunk a transaction of its own, so that the log can be emptied."""
         damaged: list[Any] = []
         columns = schema.COLUMNS[table]
         keys = [columns.index(name) for name in KEYS[table]]
