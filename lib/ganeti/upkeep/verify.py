@@ -267,7 +267,7 @@ class Patrol:
             yield _guarded("the opcodes of jobs", lambda: _opcodes(connection))
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[str]:
-        """As ``check_rows``, each chunk a transaction of its own, so that the log can be emptied."""
+        """As ``check_rows``, each chunk a transaction of its own, so that the log can shrink."""
         damaged: list[Any] = []
         columns = schema.COLUMNS[table]
         keys = [columns.index(name) for name in KEYS[table]]
