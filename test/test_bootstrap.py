@@ -11,7 +11,7 @@ from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
 from ganeti.config import Config
 from ganeti.store import Store
 from ganeti.utils import ownership
-from testutils import CLUSTER, make_paths
+from support.cluster import CLUSTER, make_paths
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from ganeti import certificate
 from ganeti.layout import Owners
-from testutils import make_paths
+from support.cluster import make_paths
 
 NAMES = ["cluster.example.com", "node1.example.com"]
 LONG = ".".join(["a" * 60] * 4)

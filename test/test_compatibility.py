@@ -3,15 +3,13 @@
 import importlib.machinery
 import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
 from ganeti import opcodes
 from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector
-
-TOP = Path(__file__).resolve().parent.parent
+from support import TOP
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from ganeti import errors, schema
 from ganeti.config import Config
 from ganeti.objects import Disk, Nic, copy_of
 from ganeti.store import DatabaseDamaged
-from testutils import make_cluster, make_instance, save
+from support.cluster import make_cluster, make_instance, save
 
 NODE1, NODE2 = "node1.example.com", "node2.example.com"
 

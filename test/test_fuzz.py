@@ -2,7 +2,7 @@
 
 import pytest
 
-from testutils_fuzz import FINDINGS, TARGETS, seeds, words
+from support.fuzz import FINDINGS, TARGETS, seeds, words
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ganeti import hooks
-from testutils import make_paths
+from support.cluster import make_paths
 
 
 @pytest.fixture

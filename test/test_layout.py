@@ -7,8 +7,8 @@ import pytest
 
 from ganeti import layout
 from ganeti.layout import Owners
-from testutils import make_cluster, make_paths
-from testutils_daemon import DaemonCluster
+from support.cluster import make_cluster, make_paths
+from support.daemon import DaemonCluster
 
 OWNERS = Owners(1, 2, 3)
 

@@ -2,13 +2,12 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from ganeti import constants
+from support import TOP
 
-TOP = Path(__file__).resolve().parent.parent
 MAKEFILE = (TOP / "Makefile.am").read_text(encoding="utf-8")
 
 #: Folders that hold sources; where there is no git (a release), they are walked.

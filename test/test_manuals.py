@@ -3,15 +3,14 @@
 import contextlib
 import io
 import re
-from pathlib import Path
 
 import pytest
 
 from ganeti.http import auth
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import cluster, masterd, passwd, rapi
+from support import TOP
 
-TOP = Path(__file__).resolve().parent.parent
 EXAMPLES = TOP / "doc/examples"
 PROGRAMS = {
     "ganeti-rapi": [(rapi, [])],

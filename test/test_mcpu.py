@@ -9,7 +9,7 @@ from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Again, Done, Failed
 from ganeti.locking import Level, exclusive
-from testutils import make_cluster
+from support.cluster import make_cluster
 
 
 class Unit(LogicalUnit):

@@ -9,7 +9,7 @@ from ganeti import errors
 from ganeti.hypervisor import Guest
 from ganeti.objects import Disk, copy_of
 from ganeti.utils import host
-from testutils import make_cluster, make_instance, save
+from support.cluster import make_cluster, make_instance, save
 
 LOCAL, SIMULATED, OTHER = (f"node{number}.example.com" for number in (1, 2, 3))
 

@@ -9,9 +9,10 @@ import pytest
 from ganeti import errors, osdef
 from ganeti.jqueue.run import JobRun
 from ganeti.objects import Disk, Nic
-from testutils import make_cluster, make_instance
+from support import TOP
+from support.cluster import make_cluster, make_instance
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "doc/examples/os/noop"
+EXAMPLE = TOP / "doc/examples/os/noop"
 
 
 def make_os(folder, create="exit 0", **files):

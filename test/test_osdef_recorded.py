@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ganeti import opcodes
-from testutils_lu import LUTestCase
+from support import DATA
+from support.lu import LUTestCase
 
-RECORDED = json.loads((Path(__file__).parent / "data/os-environments.json").read_text())
+RECORDED = json.loads((DATA / "os-environments.json").read_text())
 
 #: A script that keeps its arguments and environment.
 KEEP = """#!/bin/sh

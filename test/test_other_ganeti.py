@@ -12,8 +12,8 @@ import pytest
 from ganeti import other_ganeti, pathutils
 from ganeti.other_ganeti import evidence
 from ganeti.utils import procfs
-from testutils import make_cluster, make_paths
-from testutils_daemon import DaemonCluster
+from support.cluster import make_cluster, make_paths
+from support.daemon import DaemonCluster
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from ganeti import ssconf
 from ganeti.objects import copy_of
-from testutils import CLUSTER, make_cluster, make_instance, save
+from support.cluster import CLUSTER, make_cluster, make_instance, save
 
 #: Files of a Ganeti 3.0.2 with the hypervisor fake (its ssconf_hvparams_* aside).
 NAMES = """cluster_name cluster_tags enabled_user_shutdown file_storage_dir gluster_storage_dir

@@ -9,7 +9,7 @@ import pytest
 from ganeti import errors, storage
 from ganeti.objects import Disk
 from ganeti.storage import CountedDisks, FileDisks
-from testutils import make_cluster, make_paths
+from support.cluster import make_cluster, make_paths
 
 MIB = storage.MIB
 

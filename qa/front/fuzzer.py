@@ -28,14 +28,14 @@ ENDLESS, INSATIABLE = 20, 512
 
 with atheris.instrument_imports(include=["ganeti"]):
     import conftest  # noqa: F401 (it puts the package on the path)
-    import testutils_fuzz
+    from support import fuzz
 
 
 class Run:
     """Calls the target until the time is over."""
 
     def __init__(self, name, seconds, folder):
-        self.target = testutils_fuzz.TARGETS[name]
+        self.target = fuzz.TARGETS[name]
         self.folder = folder
         self.end = time.monotonic() + seconds
         self.executions, self.slowest = 0, 0.0
@@ -82,7 +82,7 @@ def write_words(path, name):
     path.write_text(
         "".join(
             '"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n'
-            for word in testutils_fuzz.words(name)
+            for word in fuzz.words(name)
         )
     )
 
@@ -91,7 +91,7 @@ def main():
     name, seconds, folder = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])
     for part in ("learned", "findings", "seeds"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    for number, data in enumerate(testutils_fuzz.seeds(name)):
+    for number, data in enumerate(fuzz.seeds(name)):
         (folder / f"seeds/{number}").write_bytes(data)
     write_words(folder / "words", name)
     logging.disable(logging.WARNING)  # mistakes of ours are errors

@@ -10,5 +10,5 @@
   tags        QueryTags
 
 Names, titles and kinds of fields are Ganeti 3.0's: its tools print and match
-them. ``test/wire/query_fields.json`` holds them as facts.
+them. ``test/data/query_fields.json`` holds them as facts.
 """

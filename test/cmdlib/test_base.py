@@ -1,0 +1,75 @@
+"""The life of a logical unit, as the processor leads it."""
+
+from typing import Any
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib import lu_for
+from ganeti.cmdlib.base import LogicalUnit, Run, big_lock
+from ganeti.locking import BIG_LOCK
+from support.lu import WEB, LUTestCase
+
+
+class Failing(LogicalUnit[opcodes.OpTagsSet]):
+    """Registers steps to undo, commits one change, and fails before another is written."""
+
+    def execute(self, run: Run) -> Any:
+        for word in ("first", "second"):
+            self.on_failure(lambda word=word: run.log(f"undo {word}"))
+        self.tx.save(self._tagged("durable"))
+        self.tx.commit()
+        self.tx.save(self._tagged("lost"))
+        raise errors.OpExecError("it failed")
+
+    def _tagged(self, tag: str) -> Any:
+        from ganeti.objects import copy_of
+
+        cluster = copy_of(self.config.cluster)
+        cluster.tags = [tag]
+        return cluster
+
+
+class TestLogicalUnit(LUTestCase):
+    def unit(self) -> Failing:
+        return Failing(opcodes.OpTagsSet(kind="cluster", tags=[]), self.environment, 1)
+
+    def test_by_itself_it_wants_no_locks_and_answers_nothing(self) -> None:
+        unit = self.unit()
+        unit.check()
+        self.assertEqual((list(unit.locks()), unit.dry_run_result()), ([], None))
+        self.assertIs(unit.effective_op(), unit.op)
+
+    def test_undo_goes_backwards(self) -> None:
+        unit, run = self.unit(), self.run_
+        with self.assertRaises(errors.OpExecError):
+            unit.execute(run)
+        for step in unit.undo_steps():
+            step()
+        self.assertEqual(run.lines, ["undo second", "undo first"])
+
+    def test_only_what_was_committed_on_the_way_is_kept(self) -> None:
+        with self.assertRaises(errors.OpExecError):
+            self.unit().execute(self.run_)
+        self.assertEqual(self.config.cluster.tags, ["durable"])
+
+    def test_an_instance_is_locked_by_its_full_name_if_it_has_one(self) -> None:
+        self.create()
+        unit = self.unit()
+        self.assertEqual(unit.instance_lock("web").full_name, f"instance/{WEB}")
+        self.assertEqual(unit.instance_lock("new").full_name, "instance/new")
+        self.assertTrue(unit.instance_lock("new").exclusive)
+
+    def test_an_instance_that_is_being_created_is_waited_for_by_any_name_of_it(self) -> None:
+        op = self.create_op("C4.Example.com.")
+        creation = lu_for(op.OP_ID)(op, self.environment, 9)
+        own = [want for want in creation.locks() if want.exclusive]
+        for name in ("c4.example.com", "C4.Example.com", "c4.example.com.", "c4", "C4.example"):
+            self.assertEqual([self.unit().instance_lock(name)], own, name)
+        self.assertNotIn(self.unit().instance_lock("c5"), own)
+        self.config.reservations.release(9)
+        self.assertNotIn(self.unit().instance_lock("c4"), own)
+
+    def test_the_clusters_own_lock(self) -> None:
+        self.assertEqual(
+            (big_lock().name, big_lock().exclusive, big_lock(True).exclusive),
+            (BIG_LOCK, False, True),
+        )

@@ -1,0 +1,69 @@
+"""Checks that several logical units share."""
+
+import os
+
+from ganeti.cmdlib import common
+from support.lu import MASTER, NODE2, WEB, LUTestCase
+
+
+class TestCommon(LUTestCase):
+    def test_uuids_tell_namesakes_apart(self) -> None:
+        instance = self.create()
+        common.check_uuid("Instance", instance, None)
+        common.check_uuid("Instance", instance, instance.uuid)
+        with self.refused("resource_not_unique"):
+            common.check_uuid("Instance", instance, "another")
+
+    def test_nodes_that_can_be_used(self) -> None:
+        common.check_node_usable(self.config.node(MASTER))
+        for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
+            self.change(
+                self.config.node(MASTER),
+                **{"offline": False, "drained": False, "vm_capable": True, **values},
+            )
+            with self.refused("wrong_state"):
+                common.check_node_usable(self.config.node(MASTER))
+
+    def test_a_drained_node_still_starts_what_it_has(self) -> None:
+        self.change(self.config.node(MASTER), drained=True)
+        common.check_node_online(self.config.node(MASTER))
+
+    def test_a_node_that_does_not_say_is_no_node_where_nothing_runs(self) -> None:
+        instance = self.create(pnode=NODE2)
+        node, nodes = self.config.node(NODE2), self.environment.nodes
+        self.assertFalse(common.is_running(nodes, node, instance))
+        with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
+            pass
+        with self.refused("environment_error"):
+            common.is_running(nodes, node, instance)
+
+    def test_disks_that_are_gone(self) -> None:
+        instance = self.create(disk_template="file", disks=[{"size": 1024}] * 2)
+        node, nodes = self.config.node(MASTER), self.environment.nodes
+        self.assertEqual(common.missing_disks(nodes, node, instance), [])
+        path = instance.disks[1].logical_id[1]
+        os.unlink(path)
+        self.assertEqual(common.missing_disks(nodes, node, instance), [path])
+
+    def test_instances_by_name_each_once(self) -> None:
+        self.create("a.example.com")
+        self.create("b.example.com")
+
+        def named(*names: str) -> list[str]:
+            return [one.name for one in common.instances_named(self.config, names)]
+
+        self.assertEqual(named("b", "b.example.com"), ["b.example.com"])
+        self.assertEqual(named(), ["a.example.com", "b.example.com"])
+        with self.refused("unknown_entity"):
+            named("a", "nope")
+
+    def test_a_policy_counts_what_is_planned(self) -> None:
+        instance, group = self.create(), self.config.group("default")
+        self.assertEqual(
+            common.policy_violations(self.config, group, instance, nic_count=1, disk_sizes=[]), []
+        )
+        instance = self.create(f"file.{WEB}", disk_template="file", disks=[{"size": 1024}])
+        words = common.policy_violations(
+            self.config, group, instance, nic_count=0, disk_sizes=[1, 2]
+        )
+        self.assertEqual(len(words), 3, words)

@@ -1,0 +1,77 @@
+"""Removing instances."""
+
+import os
+from typing import Any
+
+from ganeti import errors, opcodes
+from ganeti.cmdlib import lu_for
+from support.lu import NODE2, NODE3, WEB, LUTestCase
+
+
+class TestInstanceRemove(LUTestCase):
+    def remove(self, **values: Any) -> None:
+        self.assertIsNone(self.run_op(opcodes.OpInstanceRemove(instance_name="web", **values)))
+
+    def test_guest_disks_and_record_are_gone(self) -> None:
+        self.create(disk_template="file", disks=[{"size": 1024}], start=True)
+        self.assertEqual((len(self.files()), self.guests()), (1, [WEB]))
+        self.remove()
+        self.assertEqual((self.files(), self.guests()), ([], []))
+        self.assertIsNone(self.config.find_instance(WEB))
+        self.assertEqual(os.listdir(self.paths.file_storage_dir), [])
+
+    def test_both_halves_of_mirrored_disks_are_gone(self) -> None:
+        before = [self.disk_free(node) for node in (NODE2, NODE3)]
+        self.create(disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2, snode=NODE3)
+        self.assertEqual(
+            [self.disk_free(node) for node in (NODE2, NODE3)],
+            [free - 1024 - 128 for free in before],
+        )
+        self.remove()
+        self.assertEqual([self.disk_free(node) for node in (NODE2, NODE3)], before)
+
+    def disk_free(self, node: str) -> int:
+        return self.environment.nodes.agent(self.config.node(node)).figures().disk_free
+
+    def test_its_name_and_address_are_free_again(self) -> None:
+        mac = self.create().nics[0].mac
+        self.remove()
+        self.assertEqual(self.create(nics=[{"mac": mac}]).nics[0].mac, mac)
+
+    def test_what_is_half_gone_can_be_removed(self) -> None:
+        self.create(disk_template="file", disks=[{"size": 1024}] * 2)
+        os.unlink(f"{self.paths.file_storage_dir}/{self.files()[0]}")
+        self.remove()
+        self.assertEqual(self.files(), [])
+        self.assertTrue(lu_for("OP_INSTANCE_REMOVE").RERUN_SAFE)
+
+    def test_a_failing_node(self) -> None:
+        self.create(pnode=NODE2)
+        self.change(self.config.node(NODE2), offline=True)
+        with self.refused("wrong_state"):
+            self.remove()
+        self.assertIsNotNone(self.config.find_instance(WEB))
+        self.remove(ignore_failures=True)
+        self.assertIsNone(self.config.find_instance(WEB))
+        self.log_has("going on")
+
+    def test_a_node_that_fails_on_the_way(self) -> None:
+        self.create(pnode=NODE2)
+        os.makedirs(self.paths.simulated_node(NODE2), exist_ok=True)
+        with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
+            pass
+        with self.assertRaises(errors.OpExecError):
+            self.remove()
+        self.assertIsNotNone(self.config.find_instance(WEB))
+
+    def test_unknown_and_dry(self) -> None:
+        with self.refused("unknown_entity"):
+            self.remove()
+        self.create()
+        self.remove(dry_run=True)
+        self.assertIsNotNone(self.config.find_instance(WEB))
+
+    def test_another_one_of_that_name_is_spared(self) -> None:
+        self.create()
+        with self.refused("resource_not_unique"):
+            self.remove(instance_uuid="another")

@@ -1,0 +1,58 @@
+"""Stopping instances."""
+
+from typing import Any
+
+from ganeti import opcodes
+from support.lu import MASTER, WEB, LUTestCase
+
+
+class TestInstanceShutdown(LUTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.create(start=True)
+
+    def stop(self, **values: Any) -> None:
+        self.assertIsNone(self.run_op(opcodes.OpInstanceShutdown(instance_name="web", **values)))
+
+    def test_it_stands_and_is_marked_down(self) -> None:
+        self.assertEqual(self.guests(), [WEB])
+        self.stop()
+        self.assertEqual(self.guests(), [])
+        self.assertEqual(
+            (self.instance().admin_state, self.instance().disks_active), ("down", False)
+        )
+
+    def test_one_that_stands_is_fine(self) -> None:
+        self.kill_guest()
+        self.stop()
+        self.stop()
+        self.assertEqual(self.instance().admin_state, "down")
+
+    def test_no_remember_leaves_the_mark(self) -> None:
+        self.stop(no_remember=True)
+        self.assertEqual((self.guests(), self.instance().admin_state), ([], "up"))
+
+    def test_one_that_is_marked_offline_stays_so(self) -> None:
+        self.change(self.instance(), admin_state="offline")
+        with self.refused("wrong_state"):
+            self.stop()
+        self.stop(force=True)
+        self.assertEqual((self.guests(), self.instance().admin_state), ([], "offline"))
+
+    def test_an_offline_node(self) -> None:
+        self.change(self.config.node(MASTER), offline=True)
+        with self.refused("wrong_state"):
+            self.stop()
+        self.stop(ignore_offline_nodes=True)
+        self.assertEqual(self.instance().admin_state, "down")
+
+    def test_its_user_must_have_shut_it_down(self) -> None:
+        with self.refused("wrong_state"):
+            self.stop(admin_state_source="user")
+        self.kill_guest()  # it may have crashed: nobody can tell
+        with self.refused("wrong_state"):
+            self.stop(admin_state_source="user")
+        self.stop()
+        with self.refused("wrong_state"):
+            self.stop(admin_state_source="user")
+        self.assertEqual(self.instance().admin_state_source, "admin")

@@ -1,0 +1,41 @@
+"""Names, and what the resolver and the network say about them."""
+
+import socket
+
+from ganeti.cmdlib import names
+from support.lu import LUTestCase
+
+
+class TestNames(LUTestCase):
+    def test_lower_case(self) -> None:
+        self.assertEqual(names.normalize("Web.Example"), "web.example")
+        for bad in ("a b", "", "../x", "-x", "a\n"):
+            with self.subTest(bad), self.refused("wrong_input"):
+                names.normalize(bad)
+
+    def test_a_name_that_resolves(self) -> None:
+        full, address = names.resolve("localhost")
+        self.assertTrue(full.startswith("localhost"))
+        self.assertIn(address, ("127.0.0.1", "::1"))
+
+    def test_a_name_that_does_not(self) -> None:
+        # RFC 6761, 6.4: no resolver ever finds a name in .invalid.
+        with self.refused("resolver_error"):
+            names.resolve("nobody.invalid")
+        with self.refused("resolver_error"):
+            self.create("nobody.invalid", name_check=True)
+
+    def test_a_machine_that_refuses_is_there(self) -> None:
+        self.assertTrue(names.is_taken("127.0.0.1"))
+
+    def test_an_address_that_cannot_be_reached_is_free(self) -> None:
+        # To a group of machines (RFC 5771) no connection can be made: the kernel says so.
+        self.assertFalse(names.is_taken("224.0.0.1"))
+
+    def test_creation_asks_only_when_told(self) -> None:
+        self.create("nobody.invalid")
+        with self.refused("resource_not_unique"):
+            self.create("localhost", name_check=True, ip_check=True)
+        self.create("localhost", name_check=True, nics=[{"ip": "auto"}])
+        found = self.config.instances()[0]
+        self.assertIn(found.nics[0].ip, (socket.gethostbyname("localhost"), "::1"))

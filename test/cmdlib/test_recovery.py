@@ -1,0 +1,157 @@
+"""What is left of a job when the master dies in the middle of it."""
+
+import os
+import subprocess
+import threading
+from typing import Any
+
+from ganeti import opcodes
+from ganeti.cmdlib import disks, recovery
+from ganeti.jqueue.task import Done
+from ganeti.mcpu import Processor
+from ganeti.utils import orphans
+from support.daemon import HOST, PATIENCE, DaemonCluster
+from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
+
+JOB = 77
+DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
+
+
+class TestRecovery(LUTestCase):
+    def die_creating(self, **values: Any) -> opcodes.OpCode:
+        """Everything is made and nothing is committed."""
+        op = self.create_op(WEB, start=True, **{**DISK, **values})
+        task = Processor(self.environment, self.locks).begin(op, JOB, 0)
+        task.acquire(lambda: None)
+        self.assertIsInstance(task.execute(Run(JOB)), Done)
+        task.release()
+        return op
+
+    def clean_up(self, *ops: opcodes.OpCode, job_id: int = JOB) -> None:
+        recovery.clean_up(self.environment, [(job_id, op) for op in ops])
+
+    def left(self, node: str = MASTER) -> tuple[int, list[str]]:
+        return len(self.files()), self.guests(node)
+
+    def test_disks_and_guest_are_removed(self) -> None:
+        op = self.die_creating()
+        self.assertEqual(self.left(), (1, [WEB]))
+        self.clean_up(op)
+        self.assertEqual(self.left(), (0, []))
+        self.assertEqual(os.listdir(self.paths.file_storage_dir), [])
+        self.create(WEB, start=True, **DISK)
+
+    def test_wherever_it_was(self) -> None:
+        op = self.die_creating(pnode=NODE3, file_storage_dir="a/b")
+        self.assertEqual(self.left(NODE3), (1, [WEB]))
+        self.clean_up(op)
+        self.assertEqual(self.left(NODE3), (0, []))
+
+    def test_where_the_place_was_chosen(self) -> None:
+        self.change(self.config.node(MASTER), drained=True)
+        op = self.die_creating(pnode=None)
+        self.assertEqual(self.left(NODE2), (1, [WEB]))
+        self.clean_up(op)
+        self.assertEqual(self.left(NODE2), (0, []))
+
+    def test_both_halves_of_mirrored_disks(self) -> None:
+        def free() -> list[int]:
+            return [
+                self.environment.nodes.agent(self.config.node(node)).figures().disk_free
+                for node in (NODE2, NODE3)
+            ]
+
+        before = free()
+        op = self.die_creating(disk_template="drbd", pnode=NODE3, snode=NODE2)
+        self.assertNotEqual(free(), before)
+        self.clean_up(op)
+        self.assertEqual(free(), before)
+
+    def test_what_was_committed_is_spared(self) -> None:
+        op = self.create_op(start=True, **DISK)
+        self.run_op(op)
+        self.clean_up(op, job_id=self.job_id)
+        self.assertEqual(self.left(), (1, [WEB]))
+
+    def test_a_namesake_is_spared(self) -> None:
+        self.create(start=True, **DISK)
+        self.clean_up(self.create_op(start=True, **DISK))
+        self.assertEqual(self.left(), (1, [WEB]))
+
+    def test_what_never_began_leaves_nothing_to_clean(self) -> None:
+        self.clean_up(
+            self.create_op(disks=[{"bogus": 1}], disk_template="file"),
+            self.create_op(dry_run=True),
+            self.create_op(pnode="nope"),
+            self.create_op(**DISK, file_storage_dir="../x"),
+            self.create_op("nobody.invalid", name_check=True),
+            opcodes.OpTestDelay(duration=1),
+        )
+        self.assertEqual(self.left(), (0, []))
+
+    def test_a_node_that_fails_does_not_keep_the_master_from_starting(self) -> None:
+        op = self.die_creating(pnode=NODE2)
+        with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
+            pass
+        with self.assertLogs(level="WARNING"):
+            self.clean_up(op)
+
+    def script(self, uuid: str) -> subprocess.Popen[bytes]:
+        """Something that runs as an OS script of an instance does."""
+        child = subprocess.Popen(
+            ["/bin/sleep", "1000"], env={"INSTANCE_UUID": uuid}, start_new_session=True
+        )
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def uuid_of(self, job_id: int) -> str:
+        """Of the instance that a job's only opcode creates."""
+        return disks.instance_uuid(self.config.cluster, job_id, 0, "new.example.com")
+
+    def test_scripts_of_dead_jobs_are_ended_and_no_others(self) -> None:
+        self.create(WEB)
+        creating = self.script(self.uuid_of(JOB))
+        installing = self.script(self.config.instance(WEB).uuid)
+        other = self.script(self.uuid_of(JOB + 1))
+        with self.assertLogs(level="INFO"):
+            self.clean_up(
+                self.create_op("new.example.com", **DISK),
+                opcodes.OpInstanceReinstall(instance_name="web"),
+                opcodes.OpInstanceReinstall(instance_name="nope"),
+            )
+        self.assertEqual(
+            [creating.wait(PATIENCE), installing.wait(PATIENCE), other.poll()], [-15, -15, None]
+        )
+
+
+def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
+    """A master is killed while a script runs; once the next one serves, the script is gone."""
+    trace = tmp_path / "trace"
+    with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
+        made.add_os("slow", create=f"echo $$ > {trace}; sleep 1000; echo late >> {trace}")
+        made.start_master()
+        made.start_front()
+        job = made.submit(
+            "POST",
+            "/2/instances",
+            {
+                "__version__": 1,
+                "mode": "create",
+                "name": WEB,
+                "os_type": "slow",
+                "nics": [{}],
+                **DISK,
+            },
+        )
+        tick = threading.Event()
+        for _ in range(int(PATIENCE / 0.02)):
+            if trace.exists() and trace.read_text():
+                break
+            tick.wait(0.02)
+        made.kill("masterd")
+        with open(f"/proc/{int(trace.read_text())}/environ", "rb") as file:
+            (mark,) = [word for word in file.read().split(b"\0") if b"INSTANCE_UUID" in word]
+        made.start_master()
+        assert made.wait(job)["status"] == "error"
+        assert orphans.end({mark.decode()}) == 0

@@ -1,0 +1,38 @@
+"""Finding tags all over the cluster."""
+
+from typing import Any
+
+from ganeti import opcodes
+from support.lu import LUTestCase
+
+
+class TestTagsSearch(LUTestCase):
+    def search(self, pattern: str) -> Any:
+        return self.run_op(opcodes.OpTagsSearch(pattern=pattern))
+
+    def test_paths_of_every_kind(self) -> None:
+        self.create(tags=["x:i", "y"])
+        self.change(self.config.cluster, tags=["x:c"])
+        self.change(self.config.node("node2"), tags=["x:n"])
+        self.change(self.config.group("default"), tags=["x:g"])
+        self.assertEqual(
+            self.search("^x:"),
+            [
+                ["/cluster", "x:c"],
+                ["/instances/web.example.com", "x:i"],
+                ["/nodes/node2.example.com", "x:n"],
+                ["/nodegroup/default", "x:g"],
+            ],
+        )
+
+    def test_nothing_found(self) -> None:
+        self.assertEqual(self.search("^x"), [])
+
+    def test_a_pattern_must_be_one(self) -> None:
+        with self.refused("wrong_input"):
+            self.search("(")
+
+    def test_a_pattern_must_not_run_for_minutes(self) -> None:
+        self.change(self.config.cluster, tags=["a" * 128])
+        with self.refused("wrong_input"):
+            self.search("(a+)+$b")

@@ -1,0 +1,645 @@
+"""The server as a whole: many clients, TLS, the cap, the end."""
+
+import errno
+import json
+import logging
+import socket
+import ssl
+import struct
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from ganeti.http import errors, log_budget
+from ganeti.http.deadlines import Deadlines
+from ganeti.http.message import Response
+from ganeti.http.server import HANDSHAKE_BATCH, Lane
+from ganeti.http.tls import make_ssl_context
+from support.http import PATIENCE, certificate, running
+
+LIMITS = Deadlines()
+
+
+@pytest.fixture
+def web():
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def secure():
+    with running(ssl_context=make_ssl_context(certificate())) as found:
+        yield found
+
+
+# -- one thread, many clients ---------------------------------------------------------
+
+
+def test_silent_clients_delay_nobody(web):
+    silent = [web.connect().send(b"GET / HT") for _ in range(50)]
+    client = web.connect()
+    assert client.status() == 200
+    assert web.clients() == 51 and len(silent) == 50
+
+
+def test_silent_handshakes_delay_nobody(secure):
+    silent = [secure.connect() for _ in range(50)]
+    assert secure.connect_tls().status() == 200
+    assert len(silent) == 50
+
+
+def test_waiting_handlers_hold_up_only_those_beyond_the_workers():
+    meeting = threading.Barrier(9)
+    with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()), workers=8) as web:
+        clients = [web.connect().request() for _ in range(8)]
+        meeting.wait(PATIENCE)
+        assert {client.answer()[0] for client in clients} == {200}
+
+
+def test_a_future_holds_no_worker():
+    futures = [Future() for _ in range(20)]
+    waiting = iter(futures)
+    with running(lambda _: next(waiting), workers=1) as web:
+        clients = [web.connect().request() for _ in futures]
+        for future, body in zip(futures, range(20)):
+            future.set_result(Response(200, b"%d" % body))
+        assert sorted(int(client.answer()[2]) for client in clients) == list(range(20))
+
+
+def test_answers_leave_at_once(web):
+    client = web.connect()
+    assert client.status() == 200
+    (connection,) = web.call(lambda: list(web.server._seats.taken))
+    assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_kernel_does_not_keep_what_nobody_reads():
+    size = 8 * 1024 * 1024
+    with running(lambda _: Response(200, bytes(size))) as web:
+        client = web.connect().request()
+        assert client.sock.recv(1) == b"H"
+        web.settle()
+        (connection,) = web.call(lambda: list(web.server._seats.taken))
+        assert len(connection._out) > size - 1024 * 1024
+
+
+# -- what handlers raise ----------------------------------------------------------------
+
+
+def answered(handler):
+    """Status, headers and JSON body of a handler's answer."""
+    with running(handler) as web:
+        client = web.connect()
+        status, headers, body = client.ask()
+        assert client.status() == status  # the connection is as good as before
+        return status, headers, json.loads(body)
+
+
+def refuse(error):
+    """A handler that raises it."""
+
+    def handler(_):
+        raise error
+
+    return handler
+
+
+def test_a_refusal_is_json_with_its_headers():
+    status, headers, body = answered(refuse(errors.ServiceUnavailable("full", retry_after=7)))
+    assert (status, headers["retry-after"]) == (503, "7")
+    assert headers["content-type"] == "application/json"
+    assert body == {"code": 503, "message": "full", "explain": errors.ServiceUnavailable.standard}
+
+
+def test_any_other_failure_is_logged_and_shown_to_nobody(caplog):
+    status, _, body = answered(refuse(RuntimeError("the secret")))
+    assert status == 500 and "secret" not in json.dumps(body)
+    assert "the secret" in caplog.text and "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("result", [None, Response(200, b"", [("X", "a\r\nb")]), Response(200, "")])
+def test_what_is_no_answer_is_a_failure(result, caplog):
+    assert answered(lambda _: result)[0] == 500
+    assert "failed" in caplog.text
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_the_server_answers_itself_has_an_id_that_the_log_knows(sent):
+    with running(refuse(RuntimeError("x")), make_id=lambda: "r7") as web:
+        headers = web.connect().send(sent).answer()[1]
+        assert (headers["x-request-id"], web.access().response.request_id) == ("r7", "r7")
+
+
+def test_a_detail_that_is_no_json_is_a_failure(caplog):
+    assert answered(refuse(errors.NotFound(detail=object())))[0] == 500
+    assert "failed" in caplog.text
+
+
+def test_a_future_may_lead_to_the_next_step():
+    first, second = Future(), Future()
+    second.set_result(Response(200, b"second"))
+    threads = []
+
+    def step():
+        threads.append(threading.current_thread().name)
+        return second
+
+    with running(lambda _: first) as web:
+        client = web.connect().request()
+        first.set_result(step)
+        assert client.answer()[2] == b"second"
+    assert threads[0].startswith("http-")
+
+
+def test_a_step_may_fail_too():
+    def handler(_):
+        future = Future()
+        future.set_result(lambda: 1 // 0)
+        return future
+
+    assert answered(handler)[0] == 500
+
+
+def test_urgent_requests_have_threads_of_their_own():
+    let_go = threading.Event()
+
+    def handler(request):
+        assert request.path == "/urgent" or let_go.wait(PATIENCE)
+        return Response(200, request.path.encode())
+
+    with running(
+        handler,
+        workers=1,
+        lane=lambda request: Lane.URGENT if request.path == "/urgent" else Lane.ORDINARY,
+    ) as web:
+        slow = [web.connect().request("/slow") for _ in range(3)]
+        assert web.connect().ask("/urgent")[2] == b"/urgent"
+        let_go.set()
+        assert [client.answer()[2] for client in slow] == [b"/slow"] * 3
+
+
+def test_what_is_instant_needs_no_thread():
+    threads = []
+
+    def handler(request):
+        threads.append(threading.current_thread())
+        return Response(200, request.path.encode())
+
+    with running(handler, lane=lambda request: Lane.INSTANT) as web:
+        client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+        assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
+        assert set(threads) == {web.thread}
+
+
+def test_a_future_may_fail_too():
+    def handler(_):
+        future = Future()
+        future.set_exception(errors.Conflict("it runs"))
+        return future
+
+    assert answered(handler)[2]["message"] == "it runs"
+
+
+# -- the log of answers -------------------------------------------------------------------
+
+
+def test_every_answer_is_told(web):
+    web.connect().ask("/x", method="PUT", body=b"{}")
+    access = web.access()
+    assert (
+        access.request.method,
+        access.request.path,
+        access.response.status,
+        access.response.body,
+        access.peer,
+        access.seconds,
+    ) == ("PUT", "/x", 200, b'["PUT", "/x", "{}"]', "127.0.0.1", 0.0)
+
+
+def test_a_log_that_fails_disturbs_nobody(web, caplog):
+    web.server._access_log = lambda access: 1 // 0
+    client = web.connect()
+    assert client.status() == 200 == client.status()
+    assert client.send(b"bad\r\n\r\n").answer()[0] == 400
+    assert "ZeroDivisionError" in caplog.text
+
+
+# -- TLS --------------------------------------------------------------------------------
+
+
+def test_serves_tls(secure):
+    client = secure.connect_tls(alpn=["h2", "http/1.1"])
+    assert client.sock.selected_alpn_protocol() == "http/1.1"
+    for number in range(3):
+        assert client.ask(f"/{number}")[2] == b'["GET", "/%d", ""]' % number
+
+
+def test_large_things_pass_through_tls():
+    with running(
+        lambda request: Response(200, request.body * 5), ssl_context=make_ssl_context(certificate())
+    ) as web:
+        body = bytes(range(256)) * 4000
+        assert web.connect_tls().ask(method="POST", body=body)[2] == body * 5
+
+
+def test_pipelining_through_tls(secure):
+    client = secure.connect_tls()
+    client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(2000)))
+    assert [client.answer()[2] for _ in range(2000)] == [
+        b'["GET", "/%d", ""]' % number for number in range(2000)
+    ]
+
+
+def test_tls_ends_with_a_goodbye(secure):
+    client = secure.connect_tls()
+    client.sock.suppress_ragged_eofs = False
+    assert client.ask(fields="Connection: close\r\n")[0] == 200
+    assert client.ended()  # without close_notify this would raise
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_plain_http_on_a_tls_port_is_told_so(secure, caplog, method, step):
+    caplog.set_level(logging.INFO)
+    data = f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    plain = secure.connect()
+    for start in range(0, len(data), step):
+        plain.send(data[start : start + step])
+    status, _, body = plain.answer()
+    assert status == 400 and b"https://" in body and plain.ended()
+    (line,) = refusals(caplog, "Refused a request")
+    assert line.startswith("Refused a request from 127.0.0.1 port ") and "plain HTTP" in line
+
+
+def refusals(caplog, beginning):
+    """The lines of the log that begin so."""
+    return [
+        text for record in caplog.records if (text := record.getMessage()).startswith(beginning)
+    ]
+
+
+def test_other_noise_on_a_tls_port_gets_no_answer(secure, caplog):
+    caplog.set_level(logging.INFO)
+    noise = secure.connect().send(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+    assert noise.rest()[:4] != b"HTTP"
+    client = secure.connect_tls()
+    assert client.status() == 200 and secure.clients() == 1
+    (line,) = refusals(caplog, "TLS handshake with 127.0.0.1 port ")
+    assert line.endswith(" failed: unknown protocol (not TLS)")
+
+
+def shake(web, **options):
+    """Fail to shake hands as such a client; nothing of it is left when this returns."""
+    context = ssl.create_default_context(cafile=options.pop("cafile", certificate()))
+    context.check_hostname = False
+    for name, value in options.items():
+        getattr(context, name)(value) if hasattr(context, name) and callable(
+            getattr(context, name)
+        ) else setattr(context, name, value)
+    with (
+        socket.create_connection(web.address, timeout=PATIENCE) as sock,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        context.wrap_socket(sock)
+    assert web.clients() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"cafile": None}, "the client rejected our certificate: unknown authority"),
+        (
+            {"maximum_version": ssl.TLSVersion.TLSv1_2, "set_ciphers": "AES128-GCM-SHA256"},
+            "no shared cipher",
+        ),
+        ({"set_alpn_protocols": ["h2"]}, "no shared protocol (ALPN); http/1.1 is offered"),
+        (
+            {
+                "maximum_version": ssl.TLSVersion.TLSv1_1,
+                "set_ciphers": "DEFAULT:@SECLEVEL=0",
+                "minimum_version": ssl.TLSVersion.TLSv1,
+            },
+            "no shared TLS version (1.2 and 1.3 are offered)",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*TLSv1:DeprecationWarning")
+def test_a_failed_handshake_is_logged_with_its_reason(secure, caplog, options, reason):
+    caplog.set_level(logging.INFO)
+    shake(secure, **options)
+    (line,) = refusals(caplog, "TLS handshake")
+    assert line.startswith("TLS handshake with 127.0.0.1 port ")
+    assert line.endswith(f" failed: {reason}")
+
+
+def test_a_client_that_leaves_in_the_handshake_is_logged(secure, caplog):
+    caplog.set_level(logging.INFO)
+    secure.connect().send(b"\x16\x03\x01\x00\xc8\x01").close()
+    assert secure.clients() == 0
+    (line,) = refusals(caplog, "TLS handshake")
+    assert line.endswith(" failed: closed in the handshake")
+
+
+@pytest.mark.parametrize("end", [b"", struct.pack("ii", 1, 0)])
+def test_a_health_check_that_only_connects_is_not_logged(secure, caplog, end):
+    caplog.set_level(logging.INFO)
+    client = secure.connect()
+    if end:  # a reset instead of an orderly end
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end)
+    client.close()
+    assert secure.clients() == 0
+    assert not caplog.records
+
+
+def test_a_stranger_cannot_fill_the_log_with_handshakes(secure, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in range(30):
+        secure.connect().send(b"noise, no TLS").rest()
+    assert secure.clients() == 0
+    assert len(refusals(caplog, "TLS handshake")) == log_budget.PER_ADDRESS
+    secure.pass_time(log_budget.PERIOD)
+    assert refusals(caplog, "20 more lines about failed handshakes suppressed")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"x\r\n\r\n", "400 "),
+        (b"GET / HTTP/1.1\r\n\r\n", "400 "),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", "414 "),
+        (b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413 "),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n", "431 "),
+        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", "505 "),
+    ],
+)
+def test_a_request_that_cannot_be_read_is_logged_with_its_reason(web, caplog, data, words):
+    caplog.set_level(logging.INFO)
+    client = web.connect().send(data)
+    client.answer()
+    (line,) = refusals(caplog, "Refused a request from 127.0.0.1 port ")
+    assert f": {words}" in line and len(line) < 200
+
+
+def test_half_a_request_is_logged_once_its_time_is_over(web, caplog):
+    caplog.set_level(logging.INFO)
+    client = web.connect().send(b"GET / HT")
+    web.pass_time(LIMITS.header)
+    assert client.answer()[0] == 408
+    assert refusals(caplog, "Refused a request from 127.0.0.1 port ")[0].endswith(
+        ": 408 Request Timeout"
+    )
+
+
+def test_a_handshake_has_a_deadline(secure, caplog):
+    caplog.set_level(logging.INFO)
+    secure.connect()
+    client = secure.connect().send(b"\x16\x03\x01\x00\xc8\x01")
+    secure.pass_time(LIMITS.handshake)
+    assert client.ended() and secure.clients() == 0
+    (line,) = refusals(caplog, "TLS handshake")  # of the one that had begun
+    assert line.endswith(" failed: not finished after 5 s")
+
+
+def test_after_the_handshake_silence_is_measured_anew(secure):
+    client = secure.connect_tls()
+    secure.pass_time(LIMITS.header - 1)
+    assert client.status() == 200
+
+
+class Handshake:
+    """One that is queued; writes down when its turn was."""
+
+    def __init__(self, name, turns):
+        self.name, self.turns = name, turns
+
+    def shake_hands(self):
+        self.turns.append(self.name)
+
+
+def test_everybody_else_has_a_turn_between_handshakes(web):
+    turns, done = [], threading.Event()
+
+    def somebody_else():
+        turns.append("else")
+        if turns.count("new") + turns.count("begun") < 2 * HANDSHAKE_BATCH + 1:
+            web.server.loop.call_soon(somebody_else)
+        else:
+            done.set()
+
+    def begin():
+        for _ in range(2 * HANDSHAKE_BATCH):
+            web.server.queue_handshake(Handshake("new", turns), False)
+        web.server.queue_handshake(Handshake("begun", turns), True)
+        somebody_else()
+
+    web.call(begin)
+    assert done.wait(PATIENCE)
+    rounds = "".join(turn[0] for turn in turns).split("e")
+    assert [word for word in rounds if word] == [
+        "b" + "n" * (HANDSHAKE_BATCH - 1),
+        "n" * HANDSHAKE_BATCH,
+        "n",
+    ]
+
+
+def test_a_certificate_is_swapped_without_dropping_anybody(secure):
+    old = secure.connect_tls()
+    assert old.status() == 200
+    secure.server.set_ssl_context(make_ssl_context(certificate("other")))
+    assert secure.connect_tls(certificate("other")).status() == 200
+    assert old.status() == 200
+
+
+# -- the cap ----------------------------------------------------------------------------
+
+
+def test_at_the_cap_the_oldest_idle_unknown_client_makes_room():
+    with running(max_clients=3) as web:
+        known, old, new = (web.connect() for _ in range(3))
+        assert known.status(fields="Authorization: Basic eA==\r\n") == 200
+        assert [old.status(), new.status()] == [200, 200]
+        late = web.connect()
+        assert late.status() == 200
+        assert old.ended()
+        assert [known.status(), new.status(), late.status()] == [200, 200, 200]
+        assert web.clients() == 3
+
+
+def test_half_a_request_is_idle_enough():
+    with running(max_clients=2) as web:
+        slow = [web.connect().send(b"GET / HTTP/1.1\r\nX: ") for _ in range(2)]
+        web.settle()
+        assert web.connect().status() == 200
+        assert slow[0].ended()
+
+
+def test_where_all_are_known_the_one_that_is_idle_longest_makes_room():
+    with running(max_clients=2) as web:
+        known = [web.connect() for _ in range(2)]
+        for client in known:
+            assert client.status(fields="Authorization: Basic eA==\r\n") == 200
+        assert web.connect().status() == 200
+        assert known[0].ended() and known[1].status() == 200
+
+
+def test_who_does_not_take_the_answer_makes_room():
+    with running(
+        lambda request: Response(200, bytes(64 << 20) if request.path == "/" else b""),
+        max_clients=2,
+    ) as web:
+        deaf = [web.connect().request() for _ in range(2)]
+        for _ in deaf:
+            web.access()  # both are answered, as far as we can
+        late = web.connect()
+        assert late.status("/small") == 200
+        assert web.clients() == 2
+
+
+def test_a_request_in_flight_is_not_evicted():
+    go_on, began = threading.Event(), threading.Event()
+
+    def handler(request):
+        began.set()
+        go_on.wait(PATIENCE)
+        return Response(200, b"done")
+
+    with running(handler, max_clients=1) as web:
+        busy = web.connect().request()
+        assert began.wait(PATIENCE)
+        late = web.connect().request()
+        assert web.clients() == 1
+        go_on.set()
+        assert busy.answer()[2] == b"done"
+        assert late.answer()[2] == b"done"
+
+
+def test_what_is_cut_off_by_a_stop_is_logged(caplog):
+    go_on, began = threading.Event(), threading.Event()
+
+    def handler(request):
+        began.set()
+        go_on.wait(PATIENCE)
+        return Response(200, b"done")
+
+    with running(handler) as web:
+        client = web.connect().request()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=0.0)
+        assert client.ended()
+        go_on.set()
+    assert "1 requests were cut off" in caplog.text
+
+
+class Full:
+    """A listener in a process that is out of descriptors until told otherwise."""
+
+    def __init__(self, listener):
+        self.listener, self.full, self.tries = listener, True, 0
+
+    def __getattr__(self, name):
+        return getattr(self.listener, name)
+
+    def accept(self):
+        self.tries += 1
+        if self.full:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self.listener.accept()
+
+
+def out_of_descriptors(web):
+    """Put a full listener in the place of the server's."""
+    server = web.server
+    full = Full(server._listeners[0])
+    web.call(
+        lambda: (
+            server.loop.remove(full.listener),
+            server._listeners.clear(),
+            server._listeners.append(full),
+            server.loop.add(full, 1, lambda _: server._accept(full)),
+        )
+    )
+    return full
+
+
+def test_out_of_descriptors_an_idle_client_makes_room(web):
+    idle = web.connect()
+    assert idle.status() == 200
+    out_of_descriptors(web)
+    web.connect()
+    web.settle()
+    assert idle.ended()
+
+
+def test_out_of_descriptors_does_not_spin(web, caplog):
+    full = out_of_descriptors(web)
+    client = web.connect().request()
+    web.settle()
+    assert full.tries == 1 and "Too many open files" in caplog.text
+    web.pass_time(1.0)
+    assert full.tries == 2
+    full.full = False
+    web.pass_time(1.0)
+    assert client.answer()[0] == 200
+
+
+# -- the end ------------------------------------------------------------------------------
+
+
+def test_stops_at_once_when_nobody_is_there(web):
+    idle = web.connect()
+    assert idle.status() == 200
+    web.stop(grace=3600)
+    assert idle.ended()
+    with pytest.raises(ConnectionRefusedError):
+        web.connect()
+
+
+def test_finishes_what_is_in_flight_first():
+    go_on, began = threading.Event(), threading.Event()
+    with running(lambda _: (began.set(), go_on.wait(PATIENCE), Response(200, b"done"))[2]) as web:
+        busy, idle = web.connect().request(), web.connect()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=3600)
+        assert idle.ended()
+        go_on.set()
+        status, headers, body = busy.answer()
+        assert (status, headers["connection"], body) == (200, "close", b"done")
+        busy.close()
+        web.thread.join(PATIENCE)
+        assert not web.thread.is_alive()
+
+
+def test_waits_no_longer_than_the_grace():
+    began, forever = threading.Event(), threading.Event()
+    with running(lambda _: (began.set(), forever.wait(PATIENCE))[1]) as web:
+        client = web.connect().request()
+        assert began.wait(PATIENCE)
+        web.server.stop(grace=10)
+        web.call()
+        web.clock.now += 10
+        web.server.loop.call_threadsafe(lambda: None)
+        web.thread.join(PATIENCE)
+        assert not web.thread.is_alive() and client.ended()
+        forever.set()
+
+
+def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
+    client = web.connect()
+    assert client.status() == 200
+
+    def at_once():
+        client.request("/last")  # the loop cannot have read it yet
+        web.server.stop(grace=3600)
+
+    web.call(at_once)
+    assert client.answer()[2] == b'["GET", "/last", ""]'
+    client.close()
+    web.thread.join(PATIENCE)
+    assert not web.thread.is_alive()
+
+
+def test_who_has_connected_when_the_end_is_called_is_served(web):
+    clients = []
+    web.call(lambda: (clients.append(web.connect().request("/last")), web.server.stop(grace=3600)))
+    assert clients[0].answer()[2] == b'["GET", "/last", ""]'

@@ -1,0 +1,286 @@
+"""Rules at work on the queue's jobs."""
+
+import collections
+import random
+import threading
+
+import pytest
+
+from ganeti import errors
+from support.jqueue import PATIENCE, QueueScene, op
+
+SET_BEFORE = [["jobid", ["<=", "id", "watermark"]]]
+ALL = [["jobid", [">", "id", 0]]]
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A queue that accepts, and runs nothing yet."""
+    made = QueueScene(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def scene(held):
+    held.queue.start()
+    return held
+
+
+def rule(scene, action, predicates=ALL, priority=0, uuid=None):
+    return scene.queue.put_rule(uuid, priority, predicates, action, [["me", "test", 1]])
+
+
+def with_comment(word):
+    return [["opcode", ["==", "comment", word]]]
+
+
+def why(scene, job_id):
+    return [(item["kind"], item["name"], item["jobs"]) for item in scene.queue.waiting_for(job_id)]
+
+
+def statuses(scene, jobs):
+    return [str(job.status) for job in scene.queue.jobs(jobs)]
+
+
+def dispatched(scene):
+    """All that is in line was asked for when a job after it has ended."""
+    scene.wait(scene.submit(op("safe")))
+
+
+def test_new_jobs_are_rejected(scene):
+    rule(scene, "REJECT", with_comment("ok"))
+    job = scene.wait(scene.submit(op("safe"), op()))
+    assert job.status == "canceled" and job.ops[0].result == "Job canceled by request"
+    assert scene.wait(scene.submit(op("safe"))).status == "success"
+
+
+def test_what_is_queued_is_rejected_also_while_it_waits_for_others(held):
+    first = held.submit(op("hold"))
+    others = [held.submit(op()), held.submit(op(depends=[[first, []]]))]
+    rule(held, "REJECT", [["opcode", ["!=", "comment", "hold"]]])
+    assert [held.wait(job).status for job in others] == ["canceled", "canceled"]
+    assert statuses(held, [first]) == ["queued"]
+
+
+def test_what_has_begun_is_not_touched(scene):
+    running, locked = scene.submit(op("hold:web")), scene.submit(op("lock:web"))
+    scene.reach(running, "running")
+    scene.reach(locked, "waiting")
+    for action in ("REJECT", "PAUSE"):
+        rule(scene, action)
+    scene.let_go.set()
+    assert [scene.wait(job).status for job in (running, locked)] == ["success"] * 2
+
+
+def test_a_job_between_two_opcodes_has_begun(scene):
+    job = scene.submit(op("hold"), op())
+    scene.reach(job, "running")
+    rule(scene, "PAUSE")
+    scene.let_go.set()
+    assert scene.wait(job).status == "success"
+
+
+def test_paused_until_the_rule_is_gone(scene):
+    uuid = rule(scene, "PAUSE", with_comment("ok"))
+    job = scene.submit(op())
+    dispatched(scene)
+    assert statuses(scene, [job]) == ["queued"] and why(scene, job) == [("filter", uuid, [])]
+    scene.queue.remove_rule(uuid)
+    assert scene.wait(job).status == "success"
+
+
+def test_what_is_paused_can_be_canceled(scene):
+    rule(scene, "PAUSE", with_comment("ok"))
+    job = scene.submit(op())
+    dispatched(scene)
+    assert scene.queue.cancel(job).result(PATIENCE)[0]
+    assert scene.wait(job).status == "canceled"
+
+
+def test_a_rule_before_it_makes_an_exception(scene):
+    rule(scene, "PAUSE", priority=5)
+    rule(scene, "CONTINUE", with_comment("safe"), priority=1)
+    rule(scene, "ACCEPT", with_comment("safe"), priority=2)
+    job = scene.submit(op())
+    dispatched(scene)
+    assert statuses(scene, [job]) == ["queued"]
+
+
+def test_the_watermark_is_the_last_job_of_when_the_rule_was_made(held):
+    before = held.submit(op())
+    rule(held, "PAUSE", SET_BEFORE)
+    held.queue.start()
+    held.wait(held.submit(op()))
+    assert statuses(held, [before]) == ["queued"]
+    assert [one.watermark for one in held.queue.rules] == [before]
+
+
+def test_a_limit_lets_so_many_begin_in_order(scene):
+    uuid = rule(scene, ["RATE_LIMIT", 2], with_comment("hold"))
+    jobs = [scene.submit(op("hold")) for _ in range(4)]
+    urgent = scene.submit(op("hold", priority=-10))
+    for job in jobs[:2]:
+        scene.reach(job, "running")
+    dispatched(scene)
+    assert statuses(scene, jobs[2:]) == ["queued"] * 2
+    assert why(scene, jobs[3]) == [("filter", uuid, jobs[:2])]
+    scene.queue.change_priority(jobs[3], -20).result(PATIENCE)
+    scene.queue.cancel(jobs[0]).result(PATIENCE)
+    scene.reach(jobs[3], "running")
+    scene.queue.cancel(jobs[1]).result(PATIENCE)
+    scene.reach(urgent, "running")
+    assert statuses(scene, [jobs[2]]) == ["queued"]
+    scene.let_go.set()
+    assert scene.wait(jobs[2]).status == "success"
+
+
+def test_what_began_before_the_rule_counts(scene):
+    running = scene.submit(op("hold"))
+    scene.reach(running, "running")
+    uuid = rule(scene, ["RATE_LIMIT", 1], with_comment("hold"))
+    held = scene.submit(op("hold"))
+    dispatched(scene)
+    assert why(scene, held) == [("filter", uuid, [running])]
+    scene.let_go.set()
+    assert scene.wait(held).status == "success"
+
+
+def limited(*words):
+    return op("hold", reason=[["gnt:user", f"rate-limit:1:{word}", 1] for word in words])
+
+
+def test_limits_of_reasons_and_who_is_in_two_hands_on_what_it_cannot_use(scene):
+    first, second = scene.submit(limited("a")), scene.submit(limited("b"))
+    both, after = scene.submit(limited("a", "b")), scene.submit(limited("a"))
+    for job in (first, second):
+        scene.reach(job, "running")
+    dispatched(scene)
+    assert why(scene, both) == [("limit", "rate-limit:1:a", [first])]
+    scene.queue.cancel(first).result(PATIENCE)
+    scene.reach(after, "running")  # a is free, but not b: the next one takes it
+    assert why(scene, both) == [("limit", "rate-limit:1:b", [second])]
+    scene.let_go.set()
+    assert scene.wait(both).status == "success"
+
+
+def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
+    jobs = [held.submit(limited("a")) for _ in range(3)]
+    held.queue.start()
+    held.reach(jobs[0], "running")
+    dispatched(held)
+    with held.queue._board.mutex:  # the dispatcher cannot look at it meanwhile
+        entry = held.queue._runner._entries[jobs[1]]
+        held.queue._runner._gate.ended(held.queue._runner._entries[jobs[0]].job)
+        assert entry.held_by is None
+        held.queue.cancel(jobs[1])
+    held.reach(jobs[2], "running")
+
+
+def test_rules_survive_the_master(held):
+    uuid = rule(held, "PAUSE", [["opcode", ["=", "comment", "ok"]]])
+    before = list(held.queue.rules)
+    held.queue.stop(0)
+    held.open()
+    assert held.queue.rules == before and before[0].uuid == uuid
+    assert before[0].predicates == [["opcode", ["==", "comment", "ok"]]]
+    assert before[0].reason_trail == [["me", "test", 1], ["luxid", "", 10**15]]
+    held.queue.start()
+    job = held.submit(op())
+    dispatched(held)
+    assert statuses(held, [job]) == ["queued"]
+
+
+def test_what_is_wrong_with_a_uuid(held):
+    uuid = "12345678-0000-4000-8000-00000000000a"
+    assert rule(held, "PAUSE", uuid=uuid) == rule(held, "ACCEPT", uuid=uuid) == uuid
+    assert [one.action for one in held.queue.rules] == ["ACCEPT"]
+    with pytest.raises(errors.GenericError, match="is no UUID"):
+        rule(held, "PAUSE", uuid=uuid.upper())
+    held.queue.remove_rule(uuid)
+    with pytest.raises(errors.GenericError, match="does not exist"):
+        held.queue.remove_rule(uuid)
+
+
+def test_a_disk_that_refuses_leaves_the_rules_as_they_were(held):
+    held.refuse(1)
+    with pytest.raises(errors.JobQueueUnavailable):
+        rule(held, "PAUSE")
+    assert list(held.queue.rules) == []
+
+
+class Counting:
+    """A task that notes how many of its limit run at a time."""
+
+    def __init__(self, task, scene):
+        self._task = task
+        self._scene = scene
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def execute(self, run):
+        reasons = [entry[1] for entry in self._task.op.reason if entry[1].startswith("rate")]
+        with self._scene.counting:
+            self._scene.inside.update(reasons)
+            self._scene.most |= self._scene.inside
+        outcome = self._task.execute(run)
+        with self._scene.counting:
+            self._scene.inside.subtract(reasons)
+        return outcome
+
+
+class CountingScene(QueueScene):
+    """Remembers how many jobs of each limit ran at a time."""
+
+    max_live = 1000
+
+    def __init__(self, path):
+        self.counting = threading.Lock()
+        self.inside, self.most = collections.Counter(), collections.Counter()
+        super().__init__(path, workers=8)
+
+    def begin(self, opcode, job_id, rank):
+        return Counting(super().begin(opcode, job_id, rank), self)
+
+
+def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
+    scene, dice = CountingScene(str(tmp_path / "master.db")), random.Random(5)
+    scene.queue.start()
+    limits = [f"rate-limit:{number}:{word}" for number in (1, 2, 3) for word in "ab"]
+    jobs, uuids = [], []
+    for _ in range(150):
+        reasons = dice.sample(limits, dice.randrange(4))
+        jobs.append(
+            scene.submit(
+                op(
+                    dice.choice(["ok", "again", "fail"]),
+                    reason=[["gnt:user", reason, 1] for reason in reasons],
+                )
+            )
+        )
+        move = dice.randrange(12)
+        if move == 0:
+            scene.queue.cancel(dice.choice(jobs)).result(PATIENCE)
+        elif move == 1:
+            scene.queue.change_priority(dice.choice(jobs), dice.choice([-20, 0, 19]))
+        elif move == 2:
+            uuids.append(
+                rule(
+                    scene,
+                    dice.choice(["PAUSE", ["RATE_LIMIT", 1], "REJECT"]),
+                    with_comment(dice.choice(["ok", "again"])),
+                )
+            )
+        elif uuids and move < 5:
+            scene.queue.remove_rule(uuids.pop())
+    for uuid in uuids:
+        scene.queue.remove_rule(uuid)
+    for job in jobs:
+        scene.wait(job)
+    scene.close()
+    assert scene.most and all(
+        most <= int(limit.split(":")[1]) for limit, most in scene.most.items()
+    )
+    gate = scene.queue._runner._gate
+    assert not gate._inside and not gate._places

@@ -1,0 +1,150 @@
+"""A life of random calls and restarts: nothing acknowledged is lost, nothing runs twice."""
+
+import random
+import threading
+from collections import Counter
+
+import pytest
+
+from ganeti import errors
+from ganeti.constants import JOB_FINAL
+from ganeti.jqueue import ending
+from support.jqueue import PATIENCE, QueueScene, op
+
+STEPS = 250
+WORDS = [
+    "ok",
+    "ok",
+    "fail",
+    "again",
+    "children",
+    "clash",
+    "unwritable",
+    "lock:a",
+    "lock:b",
+    "hold:a",
+    "hold",
+    "refused",
+]
+
+
+class Life:
+    """A queue, what it was told, and what it answered."""
+
+    def __init__(self, path, seed):
+        self.random = random.Random(seed)
+        self.scene = QueueScene(path)
+        self.accepted, self.finals = {}, {}
+        self.canceled = set()
+        self.scene.queue.start()
+
+    def step(self):
+        self.random.choices(
+            [self.submit, self.cancel, self.move, self.let_go, self.refuse, self.restart],
+            [60, 15, 10, 10, 3, 2],
+        )[0]()
+
+    def submit(self):
+        ops = [
+            op(
+                self.random.choice(WORDS),
+                depends=self.depends(),
+                priority=self.random.choice([-10, 0, 10]),
+            )
+            for _ in range(self.random.choice([1, 1, 1, 2, 3]))
+        ]
+        try:
+            self.accepted[self.scene.submit(*ops)] = len(ops)
+        except errors.JobQueueError:
+            pass  # refused is not acknowledged
+
+    def depends(self):
+        if not self.accepted or self.random.random() < 0.7:
+            return None
+        return [
+            [
+                self.random.choice(sorted(self.accepted)),
+                self.random.choice([[], ["success"], ["error", "canceled"]]),
+            ]
+        ]
+
+    def cancel(self):
+        def note(job_id, text):
+            if text == f"Job {job_id} canceled":  # not: will be
+                self.canceled.add(job_id)
+
+        self.change(lambda job_id: self.scene.queue.cancel(job_id).result(PATIENCE), note)
+
+    def move(self):
+        priority = self.random.randint(-20, 19)
+        self.change(
+            lambda job_id: self.scene.queue.change_priority(job_id, priority).result(PATIENCE),
+            lambda job_id, text: None,
+        )
+
+    def change(self, call, then):
+        job_id = self.random.choice([1, *self.accepted])
+        try:
+            done, text = call(job_id)
+        except errors.JobQueueError:
+            return
+        if done:
+            then(job_id, text)
+
+    def let_go(self):
+        self.scene.let_go.set()
+        self.scene.let_go = threading.Event()
+
+    def refuse(self):
+        self.scene.refuse(self.random.randint(1, 5))
+
+    def restart(self):
+        self.scene.let_go.set()
+        self.scene.queue.stop(PATIENCE)  # what the disk refuses now is left undone
+        self.note()
+        self.scene.store.__dict__.pop("enqueue", None)
+        self.settle()
+        self.scene.let_go = threading.Event()
+        self.scene.open()
+        self.scene.queue.start()
+
+    def settle(self):
+        """Until all that was in line is written, or refused with what shared its transaction."""
+        while self.scene.store.write(lambda _: None).exception(PATIENCE) is not None:
+            pass
+
+    def note(self):
+        """A job that has ended stays as it is."""
+        for job in self.scene.queue.jobs():
+            if job.final:
+                assert self.finals.setdefault(job.id, job.status) == job.status
+
+    def end(self):
+        self.scene.let_go.set()
+        jobs = self.scene.queue.jobs()
+        while not all(job.final for job in jobs):
+            for job in jobs:
+                self.scene.wait(job.id)
+            jobs = self.scene.queue.jobs()
+        self.note()
+        return {job.id: job for job in jobs}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_queue_keeps_its_word(tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(ending, "STORE_RETRY", 0.001)
+    monkeypatch.setattr(QueueScene, "max_live", 10**6)
+    life = Life(str(tmp_path / "master.db"), seed)
+    for _ in range(STEPS):
+        life.step()
+    jobs = life.end()
+    assert {job_id: len(jobs[job_id].ops) for job_id in life.accepted} == life.accepted
+    ran = Counter(life.scene.began)
+    for job_id, job in jobs.items():
+        begun = sum(item.exec_ts is not None for item in job.ops)
+        worked = sum(item.status == "success" for item in job.ops)
+        assert worked <= ran[job_id] <= begun
+        assert all(item.status in JOB_FINAL and item.end_ts for item in job.ops)
+    assert {str(jobs[job_id].status) for job_id in life.canceled} <= {"canceled"}
+    assert life.scene.locks.states() == []
+    life.scene.close()

@@ -1,0 +1,50 @@
+"""What a master makes of the jobs of the one before."""
+
+import pytest
+
+from ganeti.jqueue import records, resume
+from ganeti.jqueue.clocks import Moment
+from support.jqueue import QueueScene, leave, op
+
+
+@pytest.fixture
+def scene(tmp_path):
+    made = QueueScene(str(tmp_path / "master.db"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "words, statuses, runs",
+    [
+        (["ok"], ["queued"], True),
+        (["ok"], ["waiting"], True),
+        (["ok"], ["running"], False),
+        (["ok"], ["canceling"], False),
+        (["safe"], ["running"], True),
+        (["ok", "ok"], ["success", "queued"], False),
+        (["safe", "ok"], ["running", "queued"], True),
+    ],
+)
+def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, statuses, runs):
+    leave(scene, scene.submit(*map(op, words)), *statuses)
+    found = resume.take_up(scene.store, scene.rerun_safe, Moment(9.0, 30))
+    assert (len(found.living), len(found.over)) == ((1, 0) if runs else (0, 1))
+    for job in found.over:
+        assert job.status == "error" and job.end_served == 30
+
+
+def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
+    job_id, seen = scene.submit(op("hold")), []
+    leave(scene, job_id, "running")
+
+    def clean_up(dead):
+        with scene.store.read() as connection:
+            seen.extend(
+                (number, opcode.comment, records.status(connection, number))
+                for number, opcode in dead
+            )
+
+    scene.queue.recover(clean_up)
+    assert seen == [(job_id, "hold", "running")]
+    assert scene.queue.job(job_id).status == "error"

@@ -1,0 +1,172 @@
+"""A slow master is waited for, a silent one is given up, and found again."""
+
+import threading
+
+import pytest
+
+from ganeti import errors, luxi
+from support.luxi import OK, SOON, SlowMaster
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "socket")
+
+
+@pytest.fixture
+def master(path):
+    found = SlowMaster(path)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def pulse(path):
+    return luxi.Pulse(lambda timeout: luxi.connect(path, timeout), patience=SOON)
+
+
+def until(condition):
+    """Another thread brings it about."""
+    tick = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("in vain")
+
+
+def lives(pulse):
+    try:
+        pulse.require()
+    except errors.Timeout:
+        return False
+    return True
+
+
+def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
+    client = luxi.Client(path, pulse=pulse)
+    with pytest.raises(errors.Timeout, match="does not answer"):
+        client.call(luxi.QueryClusterInfo())
+    assert not lives(pulse)
+    asked = master.asked
+    with pytest.raises(errors.Timeout):
+        client.call(luxi.SubmitJob([]))  # refused at once: nothing is sent
+    assert asked.acquire(timeout=20) and asked.acquire(timeout=20)
+    assert not asked.acquire(blocking=False)
+    master.speaks.set()
+    until(lambda: lives(pulse))
+    assert client.call(luxi.QueryClusterInfo()) == ["cluster"]
+
+
+def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
+    master = SlowMaster(path)
+    serve, asked = master._serve, threading.Event()
+
+    def lose_the_first(sock):
+        master._serve = serve
+        asked.wait(20)  # it is never answered, and never closed
+
+    master._serve = lose_the_first
+    master.speaks.set()
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    until(lambda: lives(pulse))
+    asked.set()
+    master.close()
+
+
+def test_patience_counts_from_the_last_answer_to_anybody(path):
+    now, waited = [100.0], []
+    pulse = luxi.Pulse(lambda timeout: None, patience=4.0, clock=lambda: now[0])
+
+    class Sock:
+        """Nothing ever comes; another is answered after three seconds, and nobody since."""
+
+        timeout = None
+
+        def gettimeout(self):
+            return self.timeout
+
+        def settimeout(self, seconds):
+            self.timeout = seconds
+
+        def recv(self, size):
+            if not waited:
+                now[0] += 3.0
+                pulse.beat()
+                now[0] -= 3.0
+            now[0] += self.timeout
+            waited.append(self.timeout)
+            raise TimeoutError
+
+    def make_sure(since):
+        raise errors.Timeout(f"after {now[0] - 100.0} s")
+
+    pulse.make_sure = make_sure
+    client = luxi.Client(path, pulse=pulse, clock=lambda: now[0])
+    client._sock = Sock()
+    with pytest.raises(errors.Timeout, match="after 7.0 s"):
+        client._receive(1000.0)
+    assert waited == [4.0, 3.0]
+
+
+def test_a_master_that_answers_others_is_only_slow(pulse):
+    pulse._connect = None  # nobody needs to ask
+    pulse.beat()
+    pulse.make_sure(since=0.0)
+    assert lives(pulse)
+
+
+def test_a_master_that_answers_the_probe_is_only_slow(master, pulse):
+    master.speaks.set()
+    pulse.make_sure(since=float("inf"))
+    assert lives(pulse)
+
+
+def send_pieces(sock):
+    """The first half of an answer; the second when the test is over, or never."""
+    sock.recv(4096)
+    sock.sendall(OK[:9])
+    sock.recv(4096)
+
+
+def hang_up(sock):
+    sock.recv(4096)
+    sock.close()
+
+
+def reset(sock):
+    sock.close()  # with the request unread
+
+
+@pytest.mark.parametrize("serve", [send_pieces, hang_up, reset])
+def test_a_master_that_does_anything_is_not_silent(master, pulse, serve):
+    master._serve = serve
+    pulse.make_sure(since=float("inf"))
+    assert lives(pulse)
+
+
+def test_a_master_that_is_gone_is_not_silent(pulse):
+    pulse.make_sure(since=float("inf"))  # the caller's own connection says so
+    assert lives(pulse)
+
+
+def test_a_silent_master_that_goes_away_is_not_silent_any_more(path, pulse):
+    master = SlowMaster(path)
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    master._server.close()
+    master._serve = None
+    master.speaks.set()
+    until(lambda: lives(pulse))
+
+
+def test_a_queue_that_is_full_is_silence(pulse):
+    def connect(timeout):
+        raise errors.Timeout("full")
+
+    pulse._connect = connect
+    with pytest.raises(errors.Timeout):
+        pulse.make_sure(since=float("inf"))
+    pulse._connect = lambda timeout: luxi.connect("/nowhere", timeout)
+    until(lambda: lives(pulse))

@@ -1,0 +1,199 @@
+"""Many wait, no thread does; who waits in vain is found out."""
+
+import dataclasses
+import socket
+import threading
+
+import pytest
+
+from ganeti import errors, luxi
+from ganeti.luxi import waits
+from ganeti.utils.loop import Loop
+from support.luxi import SOON, SlowMaster
+
+CALL = luxi.WaitForJobChange(7, ["status"], None, None, 60.0)
+OK = b'{"success": true, "result": ["cluster"]}'
+
+
+def never():
+    return False
+
+
+@pytest.fixture
+def master(tmp_path):
+    found = SlowMaster(str(tmp_path / "socket"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def loop():
+    found = Loop()
+    thread = threading.Thread(target=found.run)
+    thread.start()
+    yield found
+    found.call_threadsafe(found.stop)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+class Scene:
+    """Waits at a master of which one test may hold several."""
+
+    def __init__(self, loop, path, limit=3, probed=False):
+        self.connect = lambda timeout: luxi.connect(path, timeout)
+        self.pulse = luxi.Pulse(self.connect, patience=SOON)
+        if not probed:  # nobody makes sure of a master that takes its time
+            self.pulse.heard = lambda since: True
+        self.waits = luxi.Waits(loop, self.connect, self.pulse, limit=limit)
+
+    def wait(self, gone=never, call=CALL):
+        return self.waits.wait(call, gone)
+
+
+@pytest.fixture
+def scene(loop, master, tmp_path):
+    return Scene(loop, str(tmp_path / "socket"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Does what the test says."""
+    with socket.socket(socket.AF_UNIX) as found:
+        found.bind(str(tmp_path / "socket"))
+        found.listen()
+        yield found
+
+
+def test_answers_reach_those_who_wait(scene, master):
+    futures = [scene.wait() for _ in range(3)]
+    assert not any(future.done() for future in futures)
+    master.speaks.set()
+    assert [future.result(20) for future in futures] == [OK] * 3
+
+
+def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
+    scene = Scene(loop, str(tmp_path / "socket"))
+    futures = [scene.wait() for _ in range(3)]
+    joined = threading.Event()
+    loop.call_threadsafe(joined.set)  # it is called after what was asked for before
+    assert joined.wait(20)
+    with server.accept()[0] as other:
+        assert other.recv(4096).count(b"\x03") == 1
+        other.sendall(OK + b"\x03")
+        assert [future.result(20) for future in futures] == [OK] * 3
+
+
+def test_calls_beyond_the_most_take_turns(loop, server, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.waits.MAX_WATCHES", 1)
+    scene = Scene(loop, str(tmp_path / "socket"))
+    calls = [dataclasses.replace(CALL, job_id=number) for number in (7, 8)]
+    futures = [scene.wait(call=call) for call in calls]
+    asked = []
+    for _ in range(3):
+        with server.accept()[0] as other:
+            asked.append(b"[7," in other.recv(4096))
+            assert other.recv(4096) == b""  # its turn is over
+    assert asked == [True, False, True]
+    with server.accept()[0] as other:
+        other.sendall(OK + b"\x03")
+        assert futures[1].result(20) == OK
+    assert not futures[0].done()
+
+
+def test_no_more_than_the_limit(scene, master):
+    futures = [scene.wait() for _ in range(3)]
+    with pytest.raises(errors.TooManyWaits, match="3 requests wait"):
+        scene.wait()
+    master.speaks.set()
+    for future in futures:
+        future.result(20)
+    assert scene.wait().result(20) == OK
+
+
+def test_what_could_not_be_sent_leaves_its_place(loop, tmp_path):
+    scene = Scene(loop, str(tmp_path / "nobody"), limit=1)
+    for _ in range(2):
+        with pytest.raises(errors.NoMaster):
+            scene.wait().result(20)
+
+
+def test_a_client_that_left(scene, master):
+    left = threading.Event()
+    future = scene.wait(left.is_set)
+    left.set()
+    assert future.result(20) is None
+
+
+def test_a_silent_master(loop, master, tmp_path):
+    scene = Scene(loop, str(tmp_path / "socket"), probed=True)
+    future = scene.wait()
+    with pytest.raises(errors.Timeout, match="does not answer"):
+        future.result(20)
+    with pytest.raises(errors.Timeout):
+        scene.wait().result(20)  # nobody waits again to find that out
+
+
+def test_the_end_of_its_time(scene, master, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.waits.LEAST", 0.0)
+    call = luxi.WaitForJobChange(7, ["status"], ["queued"], None, 0.0)
+    assert scene.wait(call=call).result(20) is None
+
+
+def test_the_master_ends_a_long_wait(scene, master, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.waits.LEAST", 0.0)
+    monkeypatch.setattr("ganeti.luxi.waits.CALL", 0.1)
+    known = dataclasses.replace(CALL, previous=["queued"])
+    long = scene.wait(call=dataclasses.replace(known, timeout=0.1))
+    assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
+    assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
+    master.speaks.set()
+    assert long.result(20) == OK
+
+
+def test_the_end(scene, master):
+    known = dataclasses.replace(CALL, previous=["queued"])
+    futures = [scene.wait(call=known) for _ in range(2)]
+    first = scene.wait()
+    scene.waits.end()
+    assert [future.result(20) for future in futures] == [None, None]
+    assert scene.wait(call=known).result(20) is None
+    master.speaks.set()  # how things stand is told all the same
+    assert first.result(20) == scene.wait().result(20) == OK
+
+
+@pytest.mark.parametrize("said", [b"", b"half"])
+def test_a_connection_that_ends(loop, server, tmp_path, said):
+    future = Scene(loop, str(tmp_path / "socket")).wait()
+    with server.accept()[0] as other:
+        other.sendall(said)
+    with pytest.raises(errors.ConnectionClosed):
+        future.result(20)
+
+
+def test_an_answer_in_pieces_is_one(loop, server, tmp_path):
+    future = Scene(loop, str(tmp_path / "socket")).wait()
+    with server.accept()[0] as other:
+        for byte in OK + b"\x03":
+            other.sendall(bytes([byte]))
+        assert future.result(20) == OK
+
+
+def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
+    scene, asked = Scene(loop, str(tmp_path / "socket")), threading.Semaphore(0)
+    scene.pulse.heard = lambda since: False
+    scene.pulse.make_sure = lambda since: asked.release()  # and it is there
+    future = scene.wait()
+    with server.accept()[0] as silent:
+        for _ in range(3):
+            assert asked.acquire(timeout=20)
+        assert not future.done()
+        silent.sendall(OK + b"\x03")
+        assert future.result(20) == OK
+
+
+def test_but_not_longer_than_it_was_told_to(loop, server, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.waits.CALL", -waits.SLACK)
+    future = Scene(loop, str(tmp_path / "socket")).wait()
+    with pytest.raises(errors.Timeout, match="in time"):
+        future.result(20)

@@ -1,0 +1,29 @@
+"""Every opcode has the keys that a real luxid knows, and what 3.1 added or took away."""
+
+import pytest
+
+from ganeti import opcodes
+from ganeti.opcodes import versions
+from ganeti.opcodes.base import COMMON_FIELDS
+from support import DATA
+
+LINES = [
+    line.split()
+    for line in (DATA / "opcode_keys.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize(
+    ("op_id", "keys"), [(line[0], line[1:]) for line in LINES], ids=[line[0] for line in LINES]
+)
+def test_keys(op_id, keys):
+    op = opcodes.BY_ID[op_id]
+    ours = set(op.CHECKS) - set(COMMON_FIELDS)
+    assert ours == {key.strip("*") for key in keys}
+    assert set(op.REQUIRED) == {key[1:] for key in keys if key.startswith("*")}
+
+
+def test_all_of_them():
+    assert {line[0] for line in LINES} | versions.OPCODES.keys() == opcodes.BY_ID.keys()
+    assert len(LINES) == 75

@@ -1,0 +1,16 @@
+"""Opcodes that ask."""
+
+from ganeti import opcodes
+from support.opcodes import assert_needs, assert_refused
+
+
+def test_a_question():
+    good = {"what": "os", "fields": ["name"]}
+    assert_needs(opcodes.OpQuery, good)
+    assert_refused(opcodes.OpQuery, good, what="user", fields=[""], qfilter="x")
+    assert opcodes.OpQuery(**good).summary() == "QUERY(os)"
+
+
+def test_fields_of_a_kind():
+    assert_needs(opcodes.OpQueryFields, {"what": "job"})
+    assert opcodes.OpQueryFields(what="job").fields is None

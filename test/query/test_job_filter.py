@@ -1,0 +1,53 @@
+"""The rules of the queue, as queries show them."""
+
+import pytest
+
+from ganeti import errors
+from ganeti.jobrules import Rule
+from ganeti.query import engine
+from support.query import FACTS, QueryScene
+
+RULES = [
+    Rule("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
+    Rule("b", 8, 3, [], ["RATE_LIMIT", 2], []),
+]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    made = QueryScene(tmp_path_factory.mktemp("cluster"))
+    made.sources.queue.rules = RULES
+    yield made
+    made.close()
+
+
+def test_every_field(scene):
+    assert scene.data("filter", [name for name, _, _ in FACTS["filter"]])[1] == [
+        [
+            0,
+            {
+                "action": ["RATE_LIMIT", 2],
+                "predicates": [],
+                "priority": 3,
+                "reason_trail": [],
+                "uuid": "b",
+                "watermark": 8,
+            }[name],
+        ]
+        for name, _, _ in FACTS["filter"]
+    ]
+
+
+def test_a_rule_that_does_not_exist_is_no_error(scene):
+    assert scene.data("filter", ["uuid"], ["==", "uuid", "x"]) == []
+    assert scene.data("filter", ["uuid"], ["==", "priority", 3]) == [[[0, "b"]]]
+
+
+def test_plain_rows(scene):
+    def rows(uuids):
+        return engine.filter_rows(scene.sources, uuids, ["uuid", "action"])
+
+    assert rows(None) == rows([]) == [["a", "PAUSE"], ["b", ["RATE_LIMIT", 2]]]
+    assert rows(["b", "x", "b"]) == [["b", ["RATE_LIMIT", 2]]]
+    with pytest.raises(errors.OpPrereqError, match="bogus"):
+        engine.filter_rows(scene.sources, None, ["bogus"])

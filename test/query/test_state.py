@@ -1,0 +1,48 @@
+"""The word for a state: the same as long as nothing that can be asked for has changed."""
+
+import pytest
+
+from ganeti.query import state
+from support.query import QueryScene
+
+
+@pytest.fixture
+def scene(tmp_path):
+    made = QueryScene(tmp_path)
+    for name in ("web", "db"):
+        made.add(f"{name}.example.com")
+    yield made
+    made.close()
+
+
+def test_the_same_as_long_as_nothing_changes(scene):
+    assert state.of(scene.sources, "instance") == state.of(scene.sources, "instance")
+
+
+def test_another_after_each_change(scene):
+    seen = [state.of(scene.sources, "instance")]
+
+    def changed():
+        seen.append(state.of(scene.sources, "instance"))
+
+    scene.add("new.example.com")
+    changed()
+    scene.change(scene.config.cluster, tags=["x"])
+    changed()
+    scene.start(scene.config.instance("web.example.com"))
+    changed()
+    scene.fail("node2")
+    changed()
+    assert len(set(seen)) == 5
+
+
+def test_another_process_has_others(scene, tmp_path):
+    other = QueryScene(tmp_path / "other")
+    try:
+        assert state.of(other.sources, "instance") != state.of(scene.sources, "instance")
+    finally:
+        other.close()
+
+
+def test_kinds_that_depend_on_more(scene):
+    assert [state.of(scene.sources, what) for what in ("node", "job", "lock")] == [None] * 3

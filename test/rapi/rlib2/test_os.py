@@ -1,0 +1,73 @@
+"""/2/os: a job finds out; the request waits for it."""
+
+from ganeti import errors, luxi
+from ganeti.opcodes import OpOsDiagnose
+from support.rapi import JOB_ID, RapiTestCase
+
+ROWS = [["bare", [], True], ["broken", ["x"], False], ["noop", ["default", "big"], True]]
+
+
+class TestOs(RapiTestCase):
+    user = None
+
+    def ends(self, *changes):
+        """What WaitForJobChange answers, one after the other."""
+        ahead = list(changes)
+        self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
+
+    def test_names_with_variants(self):
+        self.ends([["running", [None]], []], [["success", [ROWS]], []])
+        self.assertEqual(self.get("/2/os"), ["bare", "noop+default", "noop+big"])
+
+    def test_the_job(self):
+        self.ends([["success", [[]]], []])
+        self.assertEqual(self.get("/2/os"), [])
+        self.assertEqual(self.master.calls[0].ops[0]["OP_ID"], OpOsDiagnose.OP_ID)
+        # Nobody said who he is.
+        self.assertEqual(self.reasons_of_first()[:2], ["gnt:library:rlib2:os", "request=r1"])
+
+    def reasons_of_first(self):
+        return self.master.calls[0].ops[0]["reason"][0]
+
+    def test_waits_for_the_next_change(self):
+        self.ends([["queued", [None]], []], [["success", [[]]], []])
+        self.get("/2/os")
+        waits = [call for call in self.master.calls if isinstance(call, luxi.WaitForJobChange)]
+        self.assertEqual([call.previous for call in waits], [None, ["queued", [None]]])
+        self.assertEqual({call.job_id for call in waits}, {JOB_ID})
+
+    def assert_bad_gateway(self, text):
+        answer = self.assert_status(502, self.request("GET", "/2/os"))
+        self.assertIn(text, answer["message"])
+
+    def test_a_job_that_fails(self):
+        self.ends([["error", [["OpExecError", ["no disk"]]]], []])
+        self.assert_bad_gateway("no disk")
+
+    def test_a_job_that_is_canceled_or_gone(self):
+        self.ends([["canceled", []], []])
+        self.assert_bad_gateway("canceled")
+        self.ends(errors.JobLost("gone"))
+        self.objects()
+        self.assert_status(404, self.request("GET", "/2/os"))
+
+    def test_a_job_that_was_archived_at_once(self):
+        self.ends(errors.JobLost("gone"))
+        self.objects({"status": "success", "opresult": [ROWS]})
+        self.assertEqual(self.get("/2/os"), ["bare", "noop+default", "noop+big"])
+
+    def test_a_result_that_is_no_table(self):
+        for result in ("text", [["a"]], None, [5]):
+            self.ends([["success", [result]], []])
+            self.assert_bad_gateway("no table")
+
+    def test_a_change_that_makes_no_sense(self):
+        self.ends("nochange")
+        self.assert_bad_gateway("nochange")
+
+    def test_a_client_that_hangs_up(self):
+        self.gone = lambda: luxi.WaitForJobChange in map(type, self.master.calls)
+        self.ends([["waiting", [None]], []])
+        self.master.answers[luxi.CancelJob] = [True, "done"]
+        self.request("GET", "/2/os")
+        self.assertEqual(self.master.calls[-1], luxi.CancelJob(JOB_ID))

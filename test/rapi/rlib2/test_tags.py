@@ -1,0 +1,90 @@
+"""Tags of the cluster, of nodes and of instances."""
+
+from ganeti import errors, luxi
+from ganeti.constants import MAX_TAG_LENGTH, ErrorCode
+from ganeti.opcodes import OpTagsDel, OpTagsSet
+from support.rapi import RapiTestCase
+
+PLACES = {
+    "/2/tags": ("cluster", ""),
+    "/2/nodes/n1/tags": ("node", "n1"),
+    "/2/instances/web/tags": ("instance", "web"),
+}
+
+
+class TestRead(RapiTestCase):
+    def test_sorted(self):
+        self.master.answers[luxi.QueryTags] = ["b", "a"]
+        for path in PLACES:
+            self.assertEqual(self.get(path), ["a", "b"])
+        self.assertEqual(self.master.calls, [luxi.QueryTags(*place) for place in PLACES.values()])
+
+    def test_of_something_unknown(self):
+        self.master.answers[luxi.QueryTags] = errors.OpPrereqError("no such node", ErrorCode.NOENT)
+        self.assert_refused(404, "GET", "/2/nodes/x/tags", text="no such node")
+
+    def test_no_list(self):
+        self.master.answers[luxi.QueryTags] = {}
+        self.assert_refused(502, "GET", "/2/tags")
+
+
+class TestWrite(RapiTestCase):
+    def test_by_query(self):
+        for path, (kind, name) in PLACES.items():
+            for method, op in (("PUT", OpTagsSet), ("DELETE", OpTagsDel)):
+                self.master.calls.clear()
+                self.assert_job(self.request(method, path + "?tag=b&tag=a%3Ax"))
+                self.assert_submitted(op(kind=kind, name=name or None, tags=["b", "a:x"]))
+
+    def test_by_body(self):
+        self.put("/2/instances/web/tags", ["a", "b", "a"])
+        self.assert_submitted(OpTagsSet(kind="instance", name="web", tags=["a", "b"]))
+
+    def test_by_both(self):
+        self.put("/2/tags?tag=a", ["b"])
+        self.assert_submitted(OpTagsSet(kind="cluster", tags=["a", "b"]))
+
+    def test_by_an_object(self):
+        self.delete("/2/tags?dry-run=1", {"tags": ["a"], "depends": [[1, []]]})
+        self.assert_submitted(
+            OpTagsDel(kind="cluster", tags=["a"], dry_run=True, depends=[[1, []]])
+        )
+
+    def test_empty_bodies_beside_the_query(self):
+        for body in (b"null", b"{}", b"[]"):
+            self.master.calls.clear()
+            self.put("/2/tags?tag=a", body)
+            self.assert_submitted(OpTagsSet(kind="cluster", tags=["a"]))
+
+    def test_none(self):
+        for target, body in (
+            ("/2/tags", None),
+            ("/2/tags?tag=", None),
+            ("/2/tags", []),
+            ("/2/tags", {}),
+        ):
+            self.assert_refused(400, "PUT", target, body, text="'tag'")
+
+    def test_tags_that_cannot_be(self):
+        for tags in (["a b"], [""], ["x" * (MAX_TAG_LENGTH + 1)], ["b\u00fccher"], ["a\n"]):
+            self.assert_refused(400, "PUT", "/2/tags", tags, text="'tag'")
+
+    def test_what_was_let_in_can_be_removed(self):
+        odd = ["a\n", "a b", "b\u00fccher", "x" * (MAX_TAG_LENGTH + 1)]
+        self.delete("/2/tags", odd)
+        self.assert_submitted(OpTagsDel(kind="cluster", tags=odd))
+        self.master.calls.clear()
+        self.delete("/2/instances/web/tags?tag=a%0A&tag=%00")
+        self.assert_submitted(OpTagsDel(kind="instance", name="web", tags=["a\n", "\0"]))
+        self.master.calls.clear()
+        self.assert_refused(400, "DELETE", "/2/tags", [""], text="empty")
+
+    def test_bodies_that_are_no_tags(self):
+        for body in ("a", 5, [5], [["a"]], {"tags": "a"}):
+            self.assert_refused(400, "PUT", "/2/tags", body, text="tags must be a list")
+
+    def test_fields_of_the_uri_cannot_be_overwritten(self):
+        for field in ("kind", "name"):
+            self.assert_refused(
+                400, "PUT", "/2/nodes/n1/tags", {"tags": ["a"], field: "x"}, text=field
+            )

@@ -1,0 +1,66 @@
+"""The reference: complete, and the page's copy of it fresh."""
+
+import re
+import unittest
+
+from ganeti.rapi import reference
+from ganeti.rapi.baserlib import RESOURCES
+from support import TOP
+
+PAGE = TOP / "doc/rapi.rst"
+
+#: Headings of the page of the 2.0 API.
+OF_2_0 = """Introduction; Protocol; Usage examples; Shell; Python; JavaScript; Resources; /; /2;
+/2/info; /2/instances; /2/instances/[instance_name]; /2/instances/[instance_name]/reboot;
+/2/instances/[instance_name]/shutdown; /2/instances/[instance_name]/startup;
+/2/instances/[instance_name]/tags; /2/jobs; /2/jobs/[job_id]; /2/nodes;
+/2/nodes/[node_name]/tags; /2/os; /2/tags; /version"""
+
+
+class TestReference(unittest.TestCase):
+    def setUp(self):
+        self.text = reference.resources()
+
+    def test_every_verb_has_words(self):
+        for resource in RESOURCES:
+            for name, verb in resource.verbs().items():
+                self.assertGreater(len(verb.doc.split()), 2, f"{resource.__name__}.{name}")
+
+    def test_access_arguments_and_body(self):
+        _, _, section = self.text.partition("/2/instances/[instance_name]/reboot\n")
+        section = section[: section.index("/reinstall\n")]
+        for words in (
+            "POST\n~~~~\n",
+            "Right: ``instances.reboot``.",
+            "- ``type``: one of soft, hard, full; default ``hard``",
+            "- ``shutdown_timeout``: an integer of 0 or more; default ``120``",
+            "Answers the number of a job; takes an ``Idempotency-Key``.",
+        ):
+            self.assertIn(words, section)
+        self.assertNotIn("- ``instance_name``", section)
+
+    def test_what_nobody_can_change_is_no_argument(self):
+        self.assertNotIn("``ignore_failures``", self.text)
+
+    def test_both_names_of_a_field(self):
+        self.assertIn("- ``name`` or ``instance_name``: a host name; required", self.text)
+
+    def test_underlines_are_as_long_as_headings(self):
+        lines = self.text.splitlines()
+        for above, line in zip(lines, lines[1:]):
+            if re.fullmatch(r"[+~]+", line):
+                self.assertEqual(len(above), len(line), above)
+
+
+class TestPage(unittest.TestCase):
+    def test_the_copy_is_fresh(self):
+        text = PAGE.read_text(encoding="utf-8")
+        self.assertEqual(reference.replace(text), text, "run autotools/rapi-reference")
+
+    def test_it_has_the_sections_of_2_0(self):
+        headings = re.findall(r"^(.+)\n[-+=~]+$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+        self.assertEqual({word.strip() for word in OF_2_0.split(";")} - set(headings), set())
+        self.assertIn("Also read as ``/nodes/[node_name]``", PAGE.read_text(encoding="utf-8"))
+
+    def test_a_page_without_marks(self):
+        self.assertRaises(ValueError, reference.replace, "no marks")

@@ -1,0 +1,8 @@
+"""What tests share: clusters, daemons, clients, models; and where things are."""
+
+from pathlib import Path
+
+#: The checkout, or the unpacked release.
+TOP = Path(__file__).resolve().parent.parent.parent
+#: Recorded conversations and facts.
+DATA = TOP / "test/data"

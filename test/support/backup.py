@@ -1,0 +1,121 @@
+"""A cluster with secrets and jobs of all kinds in its database, for backups and damage."""
+
+import contextlib
+import os
+
+from ganeti import luxi, objects, opcodes
+from ganeti.constants import JobStatus
+from ganeti.jqueue import ending, journal
+from ganeti.jqueue.clocks import Moment
+from ganeti.store import Store
+from support.cluster import make_cluster, make_instance, make_paths, save
+
+#: Stand for every secret that there can be; no backup may hold them.
+CANARIES = ("canary-private", "canary-drbd", "canary-job", "canary-removed")
+LIVE, QUEUED, DONE = 1, 2, 3
+
+
+def fill(root, jobs=3):
+    """Make the cluster and close it; its paths."""
+    store, config, _ = make_cluster(root)
+    nodes = [node.uuid for node in config.nodes()]
+    disk = objects.Disk(
+        uuid="d1",
+        dev_type="drbd",
+        size=1,
+        logical_id=[nodes[1], nodes[2], 11000, 0, 0, "canary-drbd"],
+    )
+    web = make_instance(
+        config,
+        "web.example.com",
+        disk_template="drbd",
+        disks=[disk],
+        osparams_private={"password": "canary-private"},
+        secondary_nodes=[nodes[2]],
+    )
+    gone = make_instance(
+        config, "gone.example.com", osparams_private={"password": "canary-removed"}
+    )
+    save(config, web, gone, make_instance(config, "db.example.com"))
+    transaction = config.begin()
+    transaction.remove(gone)
+    transaction.commit()
+    store.write(lambda connection: _jobs(connection, jobs)).result()
+    config.ssconf.flush()
+    store.close()
+    return make_paths(root)
+
+
+def _jobs(connection, count):
+    """One that runs, one that is queued, and some that have ended."""
+    reinstall = opcodes.OpInstanceReinstall(
+        instance_name="web.example.com", osparams_secret={"root": "canary-job"}
+    )
+    live = journal.insert(connection, [reinstall, reinstall], luxi.Context("admin"), Moment(1e9))
+    for status in (JobStatus.WAITING, JobStatus.RUNNING):
+        live.ops[0].move(status)
+    live.ops[0].unsaved = [[1, (1, 0), "message", "half done"]]
+    journal.save(connection, live, [0])
+    journal.insert(connection, [reinstall], luxi.Context("admin", "r", "key", "d"), Moment(1e9))
+    for _ in range(2, count):
+        job = journal.insert(
+            connection, [opcodes.OpTestDelay(duration=1.0)], luxi.Context("admin"), Moment(1e9, 50)
+        )
+        job.ops[0].status = JobStatus.RUNNING
+        ending.mark_end(job, 0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
+        journal.save(connection, job, [0])
+
+
+def opened(paths, look):
+    """What ``look`` makes of the database's connection."""
+    store = Store.open(paths.master_db)
+    try:
+        with store.read() as connection:
+            return look(connection)
+    finally:
+        store.close()
+
+
+def submit(paths, count=1):
+    """Have so many jobs accepted; their ids."""
+    store = Store.open(paths.master_db)
+    try:
+        return store.write(
+            lambda connection: [
+                journal.insert(
+                    connection, [opcodes.OpTestDelay(duration=1.0)], luxi.Context(), Moment(1e9, 70)
+                ).id
+                for _ in range(count)
+            ]
+        ).result()
+    finally:
+        store.close()
+
+
+def every_file(root):
+    """The bytes of all files below a folder, by their paths."""
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@contextlib.contextmanager
+def dying(monkeypatch, names, step):
+    """What is done within dies at its call number ``step`` of these functions of ``os``."""
+
+    class Crash(BaseException):
+        pass
+
+    left = [step]
+
+    def counted(real):
+        def call(*arguments):
+            if left[0] == 0:
+                raise Crash
+            left[0] -= 1
+            return real(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patch, contextlib.suppress(Crash):
+        for name in names:
+            patch.setattr(os, name, counted(getattr(os, name)))
+        yield

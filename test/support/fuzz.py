@@ -1,0 +1,559 @@
+"""What must hold for any bytes at all, as functions of bytes: ``TARGETS``.
+
+``qa/front/fuzz`` has them called with inputs that a fuzzer makes up, ``test_fuzz`` with
+what it once found (``fuzz/TARGET/*``) and with the ``seeds``. A function returns when all
+is well; the errors that the code under it documents are, anything else is a finding.
+"""
+
+import base64
+import codecs
+import contextlib
+import json
+import logging
+import random
+import ssl
+import zlib
+from concurrent.futures import Future
+
+from ganeti import errors, luxi, opcodes, qfilter, serializer
+from ganeti.http import access as access_log
+from ganeti.http import auth, head, hello, reader
+from ganeti.http.cors import Cors
+from ganeti.http.errors import HttpError
+from ganeti.http.message import Request, Response, serialize
+from ganeti.http.server import Access
+from ganeti.luxi.wire import MAX_MESSAGE, Splitter
+from ganeti.rapi.arguments import Query
+from ganeti.rapi.connector import Connector
+from ganeti.rapi.permissions import VOCABULARY
+from ganeti.server import calls, luxid
+from ganeti.server.application import Application
+from support import DATA
+from support.rapi import JOB_ID, FakeUsers, settled
+
+WIRE = DATA
+FINDINGS = DATA / "fuzz"
+#: Limits that a short input can reach.
+SMALL = {
+    head: {"MAX_LINE": 128, "MAX_TARGET": 84, "MAX_HEADER": 256, "MAX_FIELDS": 6},
+    reader: {"MAX_CHUNK_EXTENSION": 16, "MAX_CHUNK_LINE": 26, "MAX_CHUNKS": 4, "MAX_TRAILER": 64},
+}
+SMALL_BODY = 100
+#: Of a message of LUXI, where only its end is looked for.
+SMALL_MESSAGE = 64
+
+
+def cuts(data):
+    """The bytes whole, one by one (if they are few), and in pieces that chance chose: the
+    same ones for the same bytes."""
+    yield [data]
+    if len(data) <= 512:
+        yield [data[index : index + 1] for index in range(len(data))]
+    chance = random.Random(zlib.crc32(data))
+    places = sorted(chance.randrange(len(data) + 1) for _ in range(3))
+    yield [data[start:end] for start, end in zip([0, *places], [*places, len(data)])]
+
+
+@contextlib.contextmanager
+def small_limits():
+    """The parser's limits, for a while."""
+    before = {
+        module: {name: getattr(module, name) for name in limits} for module, limits in SMALL.items()
+    }
+    _set_limits(SMALL)
+    try:
+        yield
+    finally:
+        _set_limits(before)
+
+
+def _set_limits(limits):
+    for module, values in limits.items():
+        for name, value in values.items():
+            setattr(module, name, value)
+
+
+# -- requests -------------------------------------------------------------------------
+
+
+def fuzz_parser(data):
+    """A stream means the same wherever it is cut, by the real limits and by small ones."""
+    _parse(data, reader.MAX_BODY)
+    with small_limits():
+        _parse(data, SMALL_BODY)
+
+
+def _parse(data, max_body):
+    seen = [_read(pieces, max_body) for pieces in cuts(data)]
+    assert all(one == seen[0] for one in seen), seen
+    for request in seen[0][0]:
+        assert len(request.body) <= max_body
+        again, end = _read([_plainly(request)], max_body)
+        assert end == ("IDLE", "") and [_meaning(one) for one in again] == [_meaning(request)]
+
+
+def _read(pieces, max_body):
+    """Requests, and how it ended: what the reader waits for, or status and words."""
+    found = reader.RequestReader(max_body=lambda method, path: max_body)
+    requests = []
+    for piece in pieces:
+        found.feed(piece)
+        try:
+            while (request := found.next()) is not None:
+                requests.append(request)
+        except HttpError as err:
+            _check_dead(found, err)
+            return requests, (err.code, str(err))
+        assert found.buffered <= head.MAX_LINE + head.MAX_HEADER + max_body
+    return requests, (found.phase.name, "")
+
+
+def _check_dead(found, error):
+    """After a refusal nothing more: the same error again, and nothing is kept."""
+    found.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    try:
+        assert found.next() is None, "a request after a refusal"
+        raise AssertionError("a refusal was taken back")
+    except HttpError as err:
+        assert err is error and not found.buffered
+
+
+def _plainly(request):
+    """The request in the plainest form that says the same."""
+    # In small letters a HEAD ends its connection.
+    method = "head" if request.method == "HEAD" and not request.keep_alive else request.method
+    lines = [f"{method} {request.target} HTTP/{request.version}"]
+    lines += [
+        f"{name}: {value}"
+        for name, value in request.headers
+        if name.lower() not in ("content-length", "transfer-encoding", "expect")
+    ]
+    # What came in chunks had a field for that.
+    if request.body or "content-length" in request.headers:
+        lines.append(f"Content-Length: {len(request.body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
+
+
+def _meaning(request):
+    fields = [
+        (name, value)
+        for name, value in request.headers
+        if name.lower() not in ("content-length", "transfer-encoding", "expect")
+    ]
+    return (
+        request.method,
+        request.path,
+        request.query,
+        request.version,
+        fields,
+        request.body,
+        request.host,
+        request.keep_alive,
+    )
+
+
+_CONNECTOR = Connector()
+
+
+def target(data):
+    """A target is refused, or has a path, words, perhaps a resource, and a line in the log."""
+    with contextlib.suppress(HttpError):
+        found = head.parse_head(b"GET " + data + b" HTTP/1.1\r\nHost: a")
+        assert found.path.startswith("/"), found.path
+        asked = Request("GET", found.target, found.path, found.query, headers=found.headers)
+        line = access_log.line(Access("127.0.0.1", 1, asked, Response(404), 0.0))
+        assert line.isprintable(), line
+        match = _CONNECTOR.find(found.path)
+        for verb in match.verbs().values():
+            for name, argument in verb.arguments.items():
+                with contextlib.suppress(HttpError):
+                    serializer.dumps(argument.read(name, Query(found.query)))
+
+
+class _Master:
+    """Takes the jobs that its own rules allow, has no objects, and answers nothing else."""
+
+    def ask(self, call, _=None):
+        """As ``Caller.ask``."""
+        if isinstance(call, luxi.SubmitJob):
+            # What the front lets through must be right for the master, too.
+            for wire in serializer.loads(serializer.dumps(call.ops)):
+                if wire["OP_ID"] not in opcodes.FORWARD_ONLY:
+                    opcodes.load(wire)
+            return luxi.Reply(JOB_ID)
+        if isinstance(call, luxi.Query):
+            qfilter.parse(call.qfilter)
+            return luxi.Reply({"fields": [], "data": []})
+        raise errors.NoMaster("nobody answers")
+
+    def wait(self, call, _):
+        """As ``luxi.Waits.wait``."""
+        luxi.request(call)
+        found = Future()
+        found.set_exception(errors.NoMaster("nobody answers"))
+        return found
+
+
+class _Mistakes(logging.Handler):
+    """Exceptions that the application caught and logged, as it did not expect them."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.found = []
+
+    def emit(self, record):
+        if record.exc_info:
+            self.found.append(record.exc_info[1])
+
+
+_APPLICATION = Application(
+    _Master(), _Master(), FakeUsers(), make_id=lambda: "r1", cors=Cors(["https://page.example.com"])
+)
+_ADMIN = b"Authorization: Basic " + base64.b64encode(b"admin:secret")
+
+
+def request(data):
+    """Any request is refused in words, or becomes a job that a master would take.
+
+    As recorded ones: method, target and fields on lines, an empty line, the body.
+    """
+    top, _, content = data.partition(b"\n\n")
+    line, *fields = top.split(b"\n")
+    if not any(field.lower().startswith(b"authorization:") for field in fields):
+        fields.append(_ADMIN)
+    source = reader.RequestReader()
+    source.feed(
+        b"\r\n".join(
+            [
+                line + b" HTTP/1.1",
+                b"Host: a",
+                *fields,
+                b"Content-Length: %d" % len(content),
+                b"",
+                content,
+            ]
+        )
+    )
+    mistakes = _Mistakes()
+    logging.getLogger().addHandler(mistakes)
+    try:
+        found = source.next()
+        if found is not None:
+            _check_answer(found, settled(_APPLICATION.handle(found)))
+    except HttpError:
+        pass
+    finally:
+        logging.getLogger().removeHandler(mistakes)
+    for mistake in mistakes.found:
+        raise mistake
+
+
+def _check_answer(found, response):
+    assert response.status in (200, 204, 304) or 400 <= response.status < 600, response.status
+    answer = serialize(response, found)
+    assert answer.startswith(b"HTTP/1.1 %d " % response.status)
+    fields = head.parse_fields(answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:])
+    if response.body and "content-encoding" not in fields:
+        json.loads(response.body)
+    if response.job_id is not None:
+        assert response.status == 200 and found.method != "GET", response
+
+
+# -- opcodes and users ----------------------------------------------------------------
+
+
+def opcode(data):
+    """JSON is no opcode, and it is said why, or one that is the same after a journey."""
+    try:
+        op = opcodes.load(serializer.loads(data))
+    except (serializer.ParseError, opcodes.FieldError, errors.OpCodeUnknown) as err:
+        str(err).encode("utf-8")
+        return
+    again = opcodes.load(serializer.loads(serializer.dumps(op.to_wire())))
+    assert again == op and again.given >= op.given, (op.to_wire(), again.to_wire())
+    serializer.dump_bytes(op.to_view())
+    op.summary().encode("utf-8")
+
+
+def fuzz_users(data):
+    """A users file is no text, or gives what its lines name and nothing else.
+
+    Whom the last line that may be theirs does not serve is out. The same bytes are tried as
+    credentials.
+    """
+    for text in (data.decode("latin-1"), "Basic " + base64.b64encode(data).decode()):
+        with contextlib.suppress(HttpError):
+            auth.parse_basic(text)
+    try:
+        entries, complaints = auth.parse_users(data, VOCABULARY)
+    except auth.BrokenFile as err:
+        str(err).encode("utf-8")
+        return
+    "".join(complaints).encode("utf-8")
+    last = {
+        name: raw
+        for raw in data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        for name in auth.named_users(raw)
+    }
+    assert entries.keys() <= last.keys()
+    for name, entry in entries.items():
+        line = last[name].decode("utf-8").strip()
+        assert line.split()[0] == name and not line.startswith("#")
+        words = ("".join(line.split(None, 2)[2:])).lower().split(",")
+        _check_rights(entry.user.rights, {word.strip() for word in words} - {""})
+    told = "".join(complaints)
+    assert last.keys() == entries.keys() or " is out" in told or "cannot be seen" in told, told
+
+
+def _check_rights(rights, words):
+    for right in rights.whole:
+        assert words & {right, f"+{right}"} or any(
+            right in (VOCABULARY.role(word) or ()) for word in words
+        ), (right, words)
+    for right in VOCABULARY.rights:
+        if f"-{right}" in words:
+            assert not rights.allow(right, "web1"), (right, words)
+    for right, pattern in rights.given:
+        assert words & {f"{right}:{pattern}", f"+{right}:{pattern}"}, (right, pattern, words)
+    assert not rights.unsaid or all(word.startswith("expires=") for word in words), words
+    assert rights.expires is not None or not any(word.startswith("expires=") for word in words), (
+        words
+    )
+
+
+# -- LUXI -----------------------------------------------------------------------------
+
+
+def frame(data):
+    """A stream of the master's socket has the same messages wherever it is cut; each is read
+    as a request or refused, and as an answer."""
+    for limit in (SMALL_MESSAGE, MAX_MESSAGE):
+        seen = [_split(pieces, limit) for pieces in cuts(data)]
+        assert all(one == seen[0] for one in seen), seen
+    for message in seen[0][0]:
+        with contextlib.suppress(errors.Error):
+            luxi.parse_reply(message)
+        try:
+            call, context = luxid.read_request(message)
+        except ValueError as err:
+            calls.unreadable(str(err))
+            continue
+        assert luxid.read_request(luxi.request(call, context)[:-1]) == (call, context)
+        _check_call(call)
+
+
+def _split(pieces, limit):
+    splitter, messages = Splitter(limit), []
+    try:
+        for piece in pieces:
+            messages.extend(splitter.feed(piece))
+    except errors.ProtocolError as err:
+        return messages, str(err)
+    return messages, splitter.pending
+
+
+def _check_call(call):
+    """What is read of a call beyond its types."""
+    try:
+        if isinstance(call, luxi.Query):
+            qfilter.parse(call.qfilter)
+        elif isinstance(call, luxi.SubmitJob):
+            calls.load_ops(call.ops)
+        elif isinstance(call, luxi.CancelJob):
+            calls.job_id(call.job_id)
+    except errors.Error as err:
+        calls.failure(err)
+
+
+def first_bytes(data):
+    """A TLS client's first record, whatever it is, is read or passed over."""
+    found = hello.offered_protocols(data)
+    if found is not None:
+        assert hello.is_complete(data) and hello.offered_protocols(data + b"more") == found
+        assert all(name in data for name in found)
+
+
+TARGETS = {
+    "parser": fuzz_parser,
+    "target": target,
+    "request": request,
+    "opcode": opcode,
+    "users": fuzz_users,
+    "frame": frame,
+    "hello": first_bytes,
+}
+
+
+# -- what a fuzzer begins with ----------------------------------------------------------
+
+
+def _conversations():
+    """``(method, target, body, [[LUXI method, args, result], ...])`` of recorded ones."""
+    for path in sorted(WIRE.glob("rapi/*.http")):
+        top, _, content = path.read_bytes().partition(b"\n\n")
+        method, where = top.split(b" ")[:2]
+        yield method, where, content, json.loads(path.with_suffix(".json").read_bytes())["luxi"]
+
+
+def seeds(name):
+    """Inputs that are known to mean something, and what was found before."""
+    found = [path.read_bytes() for path in sorted((FINDINGS / name).glob("*"))]
+    return [*found, *_SEEDS[name]()]
+
+
+def _parser_seeds():
+    return [path.read_bytes() for path in sorted(WIRE.glob("http/*.http"))]
+
+
+def _target_seeds():
+    targets = {where for _, where, _, _ in _conversations()}
+    return sorted(
+        targets
+        | {
+            uri.encode()
+            for uri in (
+                "http://a/2/info?x=1",
+                "/2/tags?tag=%C3%A4&tag=b+c",
+                "/2/jobs/1%2F2",
+                "*",
+                "/%zz",
+                "/2/instances?bulk=1&start=5&num_rows=7",
+                "//a",
+                "/2/../version",
+            )
+        }
+    )
+
+
+def _request_seeds():
+    found = {
+        method + b" " + where + b"\n\n" + content for method, where, content, _ in _conversations()
+    }
+    return sorted(
+        found
+        | {
+            text.encode()
+            for text in (
+                'PUT /2/tags?tag=a\nIdempotency-Key: "a;b"; c=d\nX-Request-Id: mine:7',
+                'GET /2/info\nIf-None-Match: W/"a", "b"\nAccept-Encoding: gzip;q=0.5, *;q=0',
+                "OPTIONS /2/tags\nOrigin: https://page.example.com\n"
+                "Access-Control-Request-Method: PUT\n"
+                "Access-Control-Request-Headers: authorization,content-type",
+                "HEAD /2/instances?bulk=1\nAuthorization: Basic cmVhZGVyOnNlY3JldA==",
+                "POST /2/instances\nContent-Type: application/json; charset=utf-8\n\n"
+                '{"a":[1,null]}',
+            )
+        }
+    )
+
+
+def _ops():
+    for _, _, _, exchanges in _conversations():
+        for method, args, _ in exchanges:
+            if method == "SubmitJob":
+                yield from args[0]
+
+
+def _opcode_seeds():
+    delay = {
+        "OP_ID": "OP_TEST_DELAY",
+        "duration": 1.5,
+        "depends": [["3", ["success"]], [-1, []]],
+        "priority": -10,
+        "reason": [["a", "b", 1]],
+        "comment": "c",
+        "dry_run": True,
+    }
+    smile = {"OP_ID": "OP_TAGS_SET", "kind": "instance", "name": "a", "tags": ["\U0001f600"]}
+    return sorted({json.dumps(op).encode() for op in (*_ops(), delay, smile)})
+
+
+def _users_seeds():
+    every = ",".join(sorted(VOCABULARY.rights))
+    roles = ",".join(sorted(VOCABULARY.roles or ()))
+    return [
+        text.encode()
+        for text in (
+            "# comment\nadmin secret write\nreader {ha1}0123456789abcdef0123456789abcdef read\n",
+            f"a b {every}\n",
+            f"a b {roles}\n",
+            "a b @readonly,+jobs.cancel,-cluster.info\n",
+            "a b instances.startup:web*,-instances.startup:web?,expires=2027-01-31\n",
+            "a {cleartext}b\na {HA1}0123456789abcdef0123456789abcdef @admin\n",
+            "a {scrypt}15$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAA\na {pbkdf2-sha256}1000$AAAA$AAAA\n",
+            "a b write\na\nj\xf6 b read\nj\x01\xf6 b\n\0a b\n# \x7f\nc {cleartext}\nc b all\n",
+        )
+    ]
+
+
+def _frame_seeds():
+    found = {
+        b"\x03",
+        b'{"success":false,"result":["OpPrereqError",["no","unknown_entity"]]}\x03',
+        b'{"success":true,"result":1,"idempotency":"stored","version":3000000}\x03',
+    }
+    for _, _, _, exchanges in _conversations():
+        for method, args, result in exchanges:
+            context = {"user": "a", "request_id": "b", "idempotency_key": "c"}
+            found.add(
+                json.dumps({"method": method, "args": args, "context": context}).encode() + b"\x03"
+            )
+            found.add(json.dumps({"success": True, "result": result}).encode() + b"\x03")
+    return sorted(found)
+
+
+def _hello_seeds():
+    found = [b"", b"\x16\x03\x01\0\0", b"GET / HTTP/1.1\r\n\r\n"]
+    for protocols in ((), ("h2",), ("http/1.1",), ("h2", "http/1.1"), ("x" * 255, "y")):
+        context, out = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.MemoryBIO()
+        context.check_hostname = False
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            context.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
+        found.append(out.read())
+    return found
+
+
+_SEEDS = {
+    "parser": _parser_seeds,
+    "target": _target_seeds,
+    "request": _request_seeds,
+    "opcode": _opcode_seeds,
+    "users": _users_seeds,
+    "frame": _frame_seeds,
+    "hello": _hello_seeds,
+}
+
+
+def words(name):
+    """Words that a fuzzer would hardly hit on."""
+    if name == "users":
+        return sorted(
+            {
+                *VOCABULARY.rights,
+                *(VOCABULARY.roles or ()),
+                "expires=",
+                "{ha1}",
+                "{scrypt}",
+                "{pbkdf2-sha256}",
+                "{cleartext}",
+            }
+        )
+    if name == "frame":
+        return sorted([*luxi.CALLS, "success", "result", "method", "args", "context"])
+    if name in ("opcode", "request"):
+        fields = {field for op in opcodes.BY_ID.values() for field in op.CHECKS}
+        return sorted({"\\ud800", "1e999", *opcodes.BY_ID, *fields})
+    return [
+        "Content-Length: ",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "\r\n",
+        " HTTP/1.1",
+        "Host: a",
+        "Connection: close",
+        "http://",
+        "%2F",
+        "0\r\n\r\n",
+    ]

@@ -1,0 +1,218 @@
+"""What tests of logical units share: a cluster in a temporary root, an opcode, its effect."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import unittest
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ganeti import errors, locking, objects, opcodes
+from ganeti.cmdlib import lu_for
+from ganeti.cmdlib.base import Environment, big_lock
+from ganeti.jqueue.run import JobRun
+from ganeti.jqueue.task import Done, Failed
+from ganeti.mcpu import Processor
+from support.cluster import make_cluster, make_paths
+
+#: The first is the master and this machine, the others are simulated.
+NODES = [f"node{number}.example.com:4G:100G:4" for number in (1, 2, 3)]
+MASTER, NODE2, NODE3 = (f"node{number}.example.com" for number in (1, 2, 3))
+WEB = "web.example.com"
+
+#: An OS whose create script appends to a file and does what the test tells it.
+SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more\n'
+
+
+class Run(JobRun):
+    """A job's side of an execution: keeps what is logged, and lets no time pass."""
+
+    def __init__(self, job_id: int) -> None:
+        self.cancel = threading.Event()
+        self.lines: list[str] = []
+        self.pauses: list[float] = []
+        self.on_pause: Callable[[], object] = lambda: None
+        self.on_log: Callable[[str], object] = lambda text: None
+        super().__init__(job_id, self.cancel, begin=lambda: None, log=self._keep)
+
+    def _keep(self, text: str, kind: str) -> None:
+        self.lines.append(text)
+        self.on_log(text)
+
+    def cancel_at(self, words: str) -> None:
+        """Have the job told to stop when it logs these words."""
+        self.on_log = lambda text: self.cancel.set() if words in text else None
+
+    def pause(self, seconds: float) -> None:
+        """Only remembers how long it would have been."""
+        self.pauses.append(seconds)
+        self.on_pause()
+
+
+class LUTestCase(unittest.TestCase):
+    """Three nodes: this machine is the master, the other two are simulated."""
+
+    def setUp(self) -> None:
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.root)
+        self.paths = make_paths(Path(self.root))
+        self.store, self.config, nodes = make_cluster(
+            Path(self.root), NODES, enabled_disk_templates=["diskless", "file", "plain", "drbd"]
+        )
+        self.addCleanup(self.store.close)
+        self.addCleanup(self.config.ssconf.flush)
+        self.os_dir = self.make_os("noop")
+        self.environment = Environment(self.config, nodes)
+        self.locks = locking.LockManager()
+        self.job_id = 0
+        self.run_ = Run(0)
+
+    # -- the scene ---------------------------------------------------------------
+
+    def make_os(
+        self,
+        name: str,
+        *,
+        variants: str = "",
+        parameters: str = "",
+        verify: str = "",
+        version: int = 20,
+    ) -> str:
+        """An OS definition whose create script can be told more with ``os_does``."""
+        folder = f"{self.paths.os_search_path[0]}/{name}"
+        os.makedirs(folder)
+        files = {
+            "ganeti_api_version": f"{version}\n",
+            "parameters.list": parameters,
+            "variants.list": variants,
+            "more": "",
+            "create": SCRIPT,
+        }
+        files |= {script: "#!/bin/sh\n" for script in ("import", "export", "rename")}
+        files["verify"] = f"#!/bin/sh\n{verify}\n"
+        for file, text in files.items():
+            with open(f"{folder}/{file}", "w", encoding="ascii") as handle:
+                handle.write(text)
+            os.chmod(f"{folder}/{file}", 0o755)
+        return folder
+
+    def os_does(self, commands: str, folder: str = "") -> None:
+        """What the create script does after it noted its run."""
+        with open(f"{folder or self.os_dir}/more", "w", encoding="ascii") as file:
+            file.write(commands + "\n")
+
+    def os_runs(self, folder: str = "") -> list[str]:
+        """Instances that the create script ran for, with 1 behind the name at a reinstall."""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            open(f"{folder or self.os_dir}/runs", encoding="ascii") as file,
+        ):
+            return [line.strip() for line in file]
+        return []
+
+    def change(self, value: objects.ConfigObject, **values: Any) -> None:
+        """Change an object of the configuration."""
+        changed = objects.copy_of(value)
+        for name, new in values.items():
+            setattr(changed, name, new)
+        transaction = self.config.begin()
+        transaction.save(changed)
+        transaction.commit()
+
+    def create(self, name: str = WEB, **values: Any) -> objects.Instance:
+        """Create a small instance on the master, diskless and stopped unless told otherwise."""
+        self.run_op(self.create_op(name, **values))
+        return self.config.instance(name)
+
+    def create_op(self, name: str = WEB, **values: Any) -> opcodes.OpInstanceCreate:
+        """The opcode for it."""
+        return opcodes.OpInstanceCreate(
+            **{
+                "instance_name": name,
+                "mode": "create",
+                "disks": [],
+                "nics": [{}],
+                "disk_template": "diskless",
+                "os_type": "noop",
+                "pnode": MASTER,
+                "start": False,
+                **values,
+            }
+        )
+
+    def instance(self, name: str = WEB) -> objects.Instance:
+        """As it is now."""
+        return self.config.instance(name)
+
+    def guests(self, node: str = MASTER) -> list[str]:
+        """Names of the guests that run on a node."""
+        return sorted(self.environment.nodes.agent(self.config.node(node)).guests())
+
+    def kill_guest(self, name: str = WEB) -> None:
+        """A guest of the master dies by itself."""
+        os.unlink(self.paths.fake_guest(name))
+
+    def files(self) -> list[str]:
+        """Disk files of this machine, below the storage directory."""
+        base = self.paths.file_storage_dir
+        return sorted(
+            os.path.relpath(f"{folder}/{name}", base)
+            for folder, _, found in os.walk(base)
+            for name in found
+        )
+
+    # -- running an opcode -----------------------------------------------------------
+
+    def run_op(self, op: opcodes.OpCode, before: Callable[[Run], object] = lambda run: None) -> Any:
+        """Carry an opcode out as the master does; its result, or the error raised.
+
+        ``self.run_`` is the run, ``self.effective`` the opcode as the job would
+        show it, ``self.follow_ups`` the jobs it submits. ``before`` gets the run.
+        """
+        self.job_id += 1
+        run = self.run_ = Run(self.job_id)
+        before(run)
+        task = Processor(self.environment, self.locks).begin(op, self.job_id, 0)
+        self.assertTrue(task.acquire(lambda: None), "had to wait for locks")
+        try:
+            outcome = task.execute(run)
+            self.assertIsInstance(outcome, (Done, Failed))
+            self.effective = outcome.op
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            return self._store(outcome)
+        finally:
+            task.release()
+
+    def wants(self, op: opcodes.OpCode) -> list[locking.Want]:
+        """The locks that an opcode would take now."""
+        return [big_lock(), *lu_for(op.OP_ID)(op, self.environment, 0).locks()]
+
+    def hold(self, op: opcodes.OpCode) -> None:
+        """Another job holds the locks that this opcode takes."""
+        self.locks.request(f"job/{op.OP_ID}", self.wants(op), 0, lambda: None)
+
+    def _store(self, done: Done) -> Any:
+        self.follow_ups = [list(job) for job in done.jobs]
+        if done.change is not None:
+            try:
+                self.store.write(done.change).result()
+            except errors.Error:
+                done.undo()
+                raise
+            done.settle()
+        return done.value
+
+    @contextlib.contextmanager
+    def refused(self, code: str) -> Iterator[None]:
+        """The block must fail with ``OpPrereqError`` of this code."""
+        with self.assertRaises(errors.OpPrereqError) as caught:
+            yield
+        self.assertEqual(caught.exception.code, code, str(caught.exception))
+
+    def log_has(self, words: str) -> None:
+        """The last run said something with these words."""
+        self.assertTrue(any(words in line for line in self.run_.lines), self.run_.lines)

@@ -1,0 +1,267 @@
+"""Restoring: what comes back, what does not run again, what a crash leaves."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ganeti import schema
+from ganeti.config import Config
+from ganeti.jqueue import journal, records, skips
+from ganeti.store import Store
+from ganeti.upkeep import backup, dbfile, restore, verify
+from ganeti.upkeep.backup import BackupError
+from ganeti.upkeep.restore import Secrets
+from ganeti.utils import io
+from support.backup import CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened, submit
+from support.cluster import make_cluster, make_paths
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return fill(tmp_path / "cluster")
+
+
+@pytest.fixture
+def saved(paths, tmp_path):
+    backup.create(paths, str(tmp_path / "saved"), clock=lambda: 1_600_000_000.0)
+    return str(tmp_path / "saved")
+
+
+def configuration(paths):
+    store = Store.open(paths.master_db)
+    try:
+        config = Config(store, paths)
+        config.ssconf.flush()
+        return config
+    finally:
+        store.close()
+
+
+def jobs(paths):
+    store = Store.open(paths.master_db)
+    try:
+        found = {job.id: job for job in records.load(store, None, archived=True)}
+        for job in found.values():
+            assert all(isinstance(op.log, list) for op in job.ops)  # read while it is open
+        return found
+    finally:
+        store.close()
+
+
+def other_machine(tmp_path):
+    """Paths of a machine that has nothing but a certificate."""
+    paths = make_paths(tmp_path / "other")
+    Path(paths.rapi_cert).parent.mkdir(parents=True)
+    Path(paths.rapi_cert).write_text("kept\n")
+    return paths
+
+
+def test_everything_comes_back(paths, saved):
+    before = opened(paths, verify.load_objects)
+    store = Store.open(paths.master_db)
+    store.write(
+        lambda connection: connection.execute("DELETE FROM cluster_object WHERE kind = 'instance'")
+    ).result()
+    store.close()
+    done = restore.restore(paths, saved)
+    assert str(done.contents).endswith("3 nodes, 2 instances, 3 jobs")
+    assert (done.made, done.lacking) == (1_600_000_000, [])
+    assert opened(paths, verify.load_objects) == before
+    assert opened(paths, verify.full) == []
+    assert (
+        opened(
+            paths,
+            lambda connection: connection.execute(
+                "SELECT name FROM cluster_value WHERE name LIKE 'backup.%'"
+            ).fetchall(),
+        )
+        == []
+    )
+
+
+def test_what_had_not_ended_ends_in_error_and_never_runs(paths, saved):
+    done = restore.restore(paths, saved)
+    found = jobs(paths)
+    assert done.ended == [LIVE, QUEUED]
+    assert [str(job.status) for job in found.values()] == ["error", "error", "success"]
+    assert found[LIVE].ops[0].result == ["OpExecError", [restore.RESTORED]]
+    assert found[LIVE].ops[0].log[0][3] == "half done"
+    assert found[LIVE].end_ts and found[DONE].ops[0].result == DONE
+    assert opened(
+        paths,
+        lambda connection: connection.execute(
+            f"SELECT count(*) FROM job_job WHERE NOT {records.IS_FINAL}"
+        ).fetchone(),
+    ) == (0,)
+
+
+def test_keys_of_submissions_survive(paths, saved):
+    restore.restore(paths, saved)
+    assert jobs(paths)[QUEUED].context.idempotency_key == "key"
+
+
+def test_ids_go_on_above_those_given_since(paths, saved):
+    submit(paths, 5)
+    done = restore.restore(paths, saved)
+    assert (done.last, done.guessed) == (8, False)
+    assert opened(paths, skips.gaps) == [(4, 8)]
+    assert submit(paths) == [9]
+    assert opened(paths, verify.full) == []
+
+
+def test_twice_makes_two_gaps(paths, saved, tmp_path):
+    submit(paths)
+    restore.restore(paths, saved, clock=lambda: 1e9)
+    submit(paths)
+    restore.restore(paths, saved, clock=lambda: 2e9)
+    assert opened(paths, skips.gaps) == [(4, 5)] and submit(paths) == [6]
+
+
+def test_where_the_given_ids_are_not_known_they_go_on_far_above(paths, saved):
+    Path(paths.master_db).write_bytes(b"rubbish" * 1000)
+    done = restore.restore(paths, saved)
+    assert (done.last, done.guessed) == (3 + restore.AHEAD, True)
+    assert submit(paths) == [4 + restore.AHEAD]
+
+
+def test_where_the_present_log_is_damaged_they_are_not_known_either(paths, saved):
+    store = Store.open(paths.master_db)
+    store.write(lambda connection: backup.store_value(connection, "late", 1)).result()
+    left = {name: Path(paths.master_db + name).read_bytes() for name in ("", "-wal", "-shm")}
+    store.close()
+    for name, content in left.items():
+        Path(paths.master_db + name).write_bytes(content[:50] if name == "-wal" else content)
+    assert restore.restore(paths, saved).guessed
+
+
+def test_time_of_service_never_goes_back(paths, saved):
+    store = Store.open(paths.master_db)
+    store.write(lambda connection: journal.set_value(connection, "served", 5000)).result()
+    store.close()
+    restore.restore(paths, saved)
+    assert opened(paths, records.served) == 5000
+
+
+def test_the_database_before_it_is_kept_and_can_be_restored(paths, saved):
+    submit(paths)
+    done = restore.restore(paths, saved)
+    assert done.kept.startswith(f"{paths.master_db}.before-restore-")
+    restore.restore(paths, done.kept, clock=lambda: 1e9)
+    assert sorted(jobs(paths)) == [1, 2, 3, 4]
+    assert configuration(paths).instance("web").osparams_private["password"] == CANARIES[0]
+
+
+def test_a_log_that_was_left_is_kept_along_and_not_applied(paths, saved):
+    store = Store.open(paths.master_db)
+    store.write(lambda connection: backup.store_value(connection, "late", 1)).result()
+    log = Path(paths.master_db + "-wal").read_bytes()
+    store.close()
+    Path(paths.master_db + "-wal").write_bytes(log)
+    done = restore.restore(paths, saved)
+    assert Path(done.kept + "-wal").read_bytes() == log
+    assert opened(paths, lambda connection: backup.load_value(connection, "late")) is None
+
+
+def test_on_an_empty_machine_it_makes_what_a_cluster_has(paths, saved, tmp_path):
+    other = other_machine(tmp_path)
+    done = restore.restore(other, saved, secrets=Secrets(key=paths.backup_key))
+    assert (done.kept, done.guessed) == (None, True)
+    assert os.path.isdir(other.socket_dir) and os.path.isdir(other.simulated_nodes_dir)
+    assert opened(other, verify.load_objects) == opened(paths, verify.load_objects)
+
+
+def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
+    store, config, _ = make_cluster(tmp_path / "other")
+    config.ssconf.flush()
+    store.close()
+    other = make_paths(tmp_path / "other")
+    done = restore.restore(other, saved, secrets=Secrets(key=paths.backup_key))
+    assert done.guessed and done.kept
+    assert configuration(other).instance("web").osparams_private == {"password": CANARIES[0]}
+
+
+# -- secrets ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [None, "wrong", "missing"])
+def test_without_the_right_key_it_names_who_would_lack_what(saved, tmp_path, key):
+    (tmp_path / "wrong").write_text("00" * 32 + "\n")
+    other = other_machine(tmp_path)
+    with pytest.raises(BackupError, match="web.example.com.*--without-secrets"):
+        restore.restore(other, saved, secrets=Secrets(key and str(tmp_path / key)))
+    assert not os.path.exists(other.master_db)
+    assert not [name for name in os.listdir(other.lib_dir) if name.startswith("master.db")]
+
+
+def test_it_can_go_on_without_secrets(saved, tmp_path):
+    other = other_machine(tmp_path)
+    done = restore.restore(other, saved, secrets=Secrets(without=True))
+    web = configuration(other).instance("web")
+    assert (done.lacking, web.osparams_private) == (["web.example.com"], {})
+    assert len(web.disks[0].logical_id[5]) == 40
+    assert opened(other, verify.full) == []
+
+
+# -- refusals and crashes -----------------------------------------------------------
+
+
+def test_a_running_master_is_told_to_stop_first(paths, saved):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # locks are a process's own
+        io.lock_file(paths.master_lock)
+        os.write(writer, b"x")
+        os.read(os.pipe()[0], 1)
+    os.read(reader, 1)
+    try:
+        with pytest.raises(BackupError, match="stop it first"):
+            restore.restore(paths, saved)
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (
+            "UPDATE job_op SET result = '7' WHERE job_id = 3",
+            "damaged and was not restored: .*jobs 3",
+        ),
+        ("DELETE FROM job_job WHERE id = 3", "of 3 jobs 2 are there"),
+        (f"PRAGMA user_version={schema.VERSION + 1}", f"schema {schema.VERSION + 1}"),
+        ("PRAGMA application_id=5", "nothing of this program"),
+    ],
+)
+def test_what_is_not_whole_is_refused_and_nothing_changed(paths, saved, tmp_path, damage, words):
+    connection = sqlite3.connect(saved)
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    before = every_file(tmp_path / "cluster")
+    with pytest.raises(BackupError, match=words):
+        restore.restore(paths, saved)
+    assert every_file(tmp_path / "cluster") == {**before, paths.master_lock: b""}
+
+
+@pytest.mark.parametrize("content", [b"", b"text\n", b"\0" * 8192])
+def test_files_of_another_kind_are_refused(paths, tmp_path, content):
+    (tmp_path / "saved").write_bytes(content)
+    with pytest.raises(BackupError):
+        restore.restore(paths, str(tmp_path / "saved"))
+    with pytest.raises(BackupError, match="no file"):
+        restore.restore(paths, str(tmp_path / "nonexistent"))
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, step):
+    """It dies at one of the changes of names, and whoever comes next goes on."""
+    submit(paths)
+    with dying(monkeypatch, ("rename", "unlink", "link"), step):
+        restore.restore(paths, saved)
+    dbfile.settle(paths)
+    assert opened(paths, journal.last_id) == 4
+    assert opened(paths, verify.full) == []
+    assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

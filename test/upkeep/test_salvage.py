@@ -1,0 +1,293 @@
+"""Before a start: what is found, what is kept, what is refused, and how it goes on."""
+
+import logging
+import os
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ganeti import errors
+from ganeti.jqueue import journal, records
+from ganeti.store import Store
+from ganeti.upkeep import backup, salvage, verify
+from support.backup import dying, every_file, fill, opened, submit
+
+#: Sizes in a log: its header, a frame with its page.
+HEADER, FRAME = 32, 4120
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return fill(tmp_path)
+
+
+@pytest.fixture
+def killed(paths):
+    """As after SIGKILL: nine transactions are only in the log, and the index tells of them."""
+    store = Store.open(paths.master_db)
+    for number in range(9):
+        store.write(lambda connection: journal.set_value(connection, f"n{number}", number)).result()
+    left = {name: Path(paths.master_db + name).read_bytes() for name in ("", "-wal", "-shm")}
+    store.close()
+    for name, content in left.items():
+        Path(paths.master_db + name).write_bytes(content)
+    return paths
+
+
+def spoil(paths, statement):
+    connection = sqlite3.connect(paths.master_db, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+def edit(path, where, data):
+    content = bytearray(Path(path).read_bytes())
+    content[where : where + len(data)] = data
+    Path(path).write_bytes(content)
+
+
+def kept(paths):
+    return sorted(name for name in os.listdir(paths.lib_dir) if ".damaged-" in name)
+
+
+def numbers(paths):
+    """Which of the nine are there."""
+    return opened(
+        paths,
+        lambda connection: [
+            number for number in range(9) if records.value(connection, f"n{number}", None) == number
+        ],
+    )
+
+
+def files(paths):
+    """What holds something; SQLite makes an index, and an empty log, to read."""
+    return {
+        name: content
+        for name, content in every_file(Path(paths.lib_dir)).items()
+        if content and not name.endswith("-shm")
+    }
+
+
+def refused(paths):
+    """The words; nothing was changed."""
+    before = files(paths)
+    with pytest.raises(errors.ConfigurationError) as caught:
+        salvage.make_sound(paths)
+    assert files(paths) == before
+    assert "\n" not in str(caught.value) and paths.master_db in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_sound_one_stays_as_it_is(paths):
+    before = Path(paths.master_db).read_bytes()
+    assert salvage.make_sound(paths) is True
+    assert Path(paths.master_db).read_bytes() == before and kept(paths) == []
+
+
+def test_none_is_for_others_to_miss(tmp_path, paths):
+    os.unlink(paths.master_db)
+    assert salvage.make_sound(paths) is True
+
+
+def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
+    spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
+    before = Path(paths.master_db).read_bytes()
+    assert salvage.make_sound(paths, lambda: 1e9) is True
+    (name,) = kept(paths)
+    assert Path(paths.lib_dir, name).read_bytes() == before
+    for words in (
+        "rows of job_op are not as they were written: jobs 3",
+        "damaged job each: 3",
+        f"is kept as {paths.lib_dir}/{name}",
+    ):
+        assert words in caplog.text
+    assert opened(paths, verify.full) == []
+    assert submit(paths) == [4]
+
+
+def test_afterwards_nothing_is_left_to_do(paths):
+    spoil(paths, "DELETE FROM job_job WHERE id = 3")
+    salvage.make_sound(paths)
+    salvage.make_sound(paths)
+    assert len(kept(paths)) == 1
+    assert not [
+        name
+        for name in os.listdir(paths.lib_dir)
+        if name.startswith("master.db.") and ".damaged-" not in name
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (lambda path: Path(path).write_bytes(b""), "it is empty"),
+        (lambda path: Path(path).write_bytes(bytes(8192)), "cannot be read|none of this program"),
+        (lambda path: os.truncate(path, 5000), "cannot be read"),
+        (lambda path: os.truncate(path, 20), "cannot be read"),
+        (lambda path: edit(path, 0, b"sqlite"), "not a database"),
+        (lambda path: edit(path, 68, b"x"), "none of this program, or its header is damaged"),
+        (lambda path: edit(path, 16, b"\x08"), "damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(paths, damage, words):
+    damage(paths.master_db)
+    assert re.search(words, refused(paths))
+
+
+def test_a_damaged_configuration_is_refused(paths):
+    spoil(paths, "UPDATE cluster_object SET data = '{}' WHERE kind = 'instance'")
+    assert "ganeti-cluster restore FILE" in refused(paths)
+
+
+def test_a_size_in_the_header_that_is_wrong_loses_nothing(paths):
+    edit(paths.master_db, 28, b"\x01")
+    salvage.make_sound(paths)
+    assert opened(paths, verify.full) == [] and len(kept(paths)) == 1
+
+
+@pytest.mark.parametrize("version", [1, 3, 99])
+def test_other_schemas_are_for_the_store(paths, version):
+    spoil(paths, f"PRAGMA user_version={version}")
+    salvage.make_sound(paths)
+    assert kept(paths) == []
+
+
+def test_an_older_one_with_a_broken_structure_is_refused(paths):
+    spoil(paths, "PRAGMA user_version=1")
+    connection = sqlite3.connect(paths.master_db)
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'job_op'"
+    ).fetchone()
+    connection.close()
+    edit(paths.master_db, (page - 1) * 4096, bytes(100))
+    refused(paths)
+
+
+# -- the log -------------------------------------------------------------------------
+
+
+def test_a_log_that_was_left_is_fine(killed, caplog):
+    caplog.set_level(logging.INFO)
+    salvage.make_sound(killed)
+    assert numbers(killed) == list(range(9)) and kept(killed) == [] and caplog.text == ""
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
+    if not index:
+        os.unlink(killed.master_db + "-shm")
+    before = Path(killed.master_db + "-wal").read_bytes()
+    edit(killed.master_db + "-wal", HEADER + 24 + 90, bytes([before[HEADER + 24 + 90] ^ 1]))
+    salvage.make_sound(killed)
+    assert numbers(killed) == list(range(9)) and opened(killed, verify.full) == []
+    assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
+
+
+def test_a_damaged_page_of_the_log_is_dealt_with_like_any_other(killed, caplog):
+    frames = (os.path.getsize(killed.master_db + "-wal") - HEADER) // FRAME
+    edit(killed.master_db + "-wal", HEADER + (frames - 1) * FRAME + 24 + 4000, bytes(range(64)))
+    try:
+        salvage.make_sound(killed)
+    except errors.ConfigurationError:
+        return  # it was a page of the configuration
+    assert opened(killed, verify.full) == [] and len(kept(killed)) == 2
+    assert "kept as" in caplog.text
+
+
+def test_a_log_that_ends_early_is_refused(killed):
+    os.truncate(killed.master_db + "-wal", HEADER + FRAME)
+    assert "ends early (1 of" in refused(killed)
+
+
+def test_a_log_that_is_gone_is_missed(killed):
+    os.unlink(killed.master_db + "-wal")
+    assert "its log is gone" in refused(killed)
+
+
+def test_a_log_of_zeroes_is_refused(killed):
+    size = os.path.getsize(killed.master_db + "-wal")
+    Path(killed.master_db + "-wal").write_bytes(bytes(size))
+    assert "its log" in refused(killed)
+
+
+def test_without_an_index_a_torn_end_may_be_a_power_cut(killed, caplog):
+    caplog.set_level(logging.INFO)
+    os.unlink(killed.master_db + "-shm")
+    size = os.path.getsize(killed.master_db + "-wal")
+    edit(killed.master_db + "-wal", size - 2000, bytes(2000))
+    edit(killed.master_db + "-wal", size - 3000, b"\xff" * 1000)
+    salvage.make_sound(killed)
+    assert numbers(killed) == list(range(8))
+    assert "is incomplete (a power cut?)" in caplog.text
+    assert [name[-4:] for name in kept(killed)] == ["-wal"]
+    assert submit(killed) == [1004] and opened(killed, verify.full) == []
+
+
+def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog):
+    caplog.set_level(logging.INFO)
+    with open(killed.master_db + "-wal", "ab") as file:
+        file.write(b"half a frame")
+    salvage.make_sound(killed)
+    assert numbers(killed) == list(range(9)) and caplog.text == ""
+
+
+# -- large ones ------------------------------------------------------------------------
+
+
+def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
+    monkeypatch.setattr(verify, "AT_START", 0)
+    spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
+    assert salvage.make_sound(paths) is False and kept(paths) == []
+    salvage.suspect(paths, ["as a patrol found"])
+    assert salvage.make_sound(paths) is True and len(kept(paths)) == 1
+    assert not os.path.exists(paths.suspicion)
+    assert salvage.make_sound(paths) is False
+
+
+def test_what_costs_little_is_always_checked(paths, monkeypatch):
+    monkeypatch.setattr(verify, "AT_START", 0)
+    spoil(paths, "DELETE FROM job_job WHERE id = 3")
+    assert salvage.make_sound(paths) is True and len(kept(paths)) == 1
+
+
+# -- crashes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, step):
+    spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
+    with dying(monkeypatch, ("rename", "unlink", "pwrite"), step):
+        salvage.make_sound(killed, lambda: 1e9)
+    salvage.make_sound(killed, lambda: 2e9)
+    assert opened(killed, verify.full) == [] and numbers(killed) == list(range(9))
+    assert (
+        opened(
+            killed,
+            lambda connection: connection.execute(
+                "SELECT result FROM job_op WHERE job_id = 3"
+            ).fetchone(),
+        )[0]
+        != "7"
+    )
+
+
+def test_a_full_disk_changes_nothing(paths, monkeypatch):
+    spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
+    before = files(paths)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(salvage.dbfile, "copy", full)
+    with pytest.raises(OSError):
+        salvage.make_sound(paths)
+    assert files(paths) == before
+
+
+def test_a_backup_of_what_was_salvaged_is_whole(paths, tmp_path):
+    spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
+    salvage.make_sound(paths)
+    assert backup.create(paths, str(tmp_path / "saved")).jobs == 3

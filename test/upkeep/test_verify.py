@@ -1,0 +1,149 @@
+"""What is wrong with a database is found, and said."""
+
+import logging
+import re
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from ganeti.upkeep import dbfile, verify
+from ganeti.upkeep.verify import ranges
+from support.backup import fill
+
+INSTANCE = "kind = 'instance' AND name = 'web.example.com'"
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return fill(tmp_path)
+
+
+def damage(paths, *statements):
+    """Change the database behind everybody's back; then a connection to look at it."""
+    connection = sqlite3.connect(paths.master_db, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+    return dbfile.connect(paths.master_db)
+
+
+def test_what_is_as_it_was_written_is_sound(paths):
+    assert verify.full(damage(paths)) == []
+
+
+@pytest.mark.parametrize(
+    "statement, words",
+    [
+        ("UPDATE job_job SET status = 'success' WHERE id = 1", "rows of job_job .* jobs 1"),
+        ("UPDATE job_op SET result = '1' WHERE job_id = 2", "rows of job_op .* jobs 2"),
+        ("UPDATE job_log SET text = '\"x\"'", "rows of job_log .* jobs 1"),
+        ("DELETE FROM job_job WHERE id = 2", "of 3 jobs 2 are there"),
+        ("DELETE FROM job_op WHERE job_id = 1 AND idx = 1", "opcodes are missing: jobs 1"),
+        ("DELETE FROM job_job WHERE id = 3", "opcodes without their job: 3"),
+        ("DELETE FROM sqlite_sequence", "the counter of jobs is at 0, and there is a job 3"),
+        ("UPDATE sqlite_sequence SET seq = 2", "the counter of jobs is at 2"),
+        ("UPDATE sqlite_sequence SET seq = 'x'", "the ids of jobs cannot be read"),
+        (f"UPDATE cluster_object SET data = '{{}}' WHERE {INSTANCE}", "instance 'web.example.com'"),
+        ("DELETE FROM cluster_object WHERE kind = 'group'", "is in no known group"),
+        ("DELETE FROM cluster_object WHERE kind = 'cluster'", "0 records of the cluster"),
+        (
+            "INSERT INTO cluster_value VALUES ('queue.x', '1', 7)",
+            "rows of cluster_value .*'queue.x'",
+        ),
+        ("INSERT INTO cluster_value VALUES ('queue.skipped', '1', 7)", "queue.skipped is damaged"),
+        ("DROP TABLE job_log", "tables are missing: job_log"),
+    ],
+)
+def test_what_is_not_is_told(paths, statement, words):
+    found = verify.full(damage(paths, statement))
+    assert re.search(words, "\n".join(found)), found
+
+
+def test_a_name_that_is_only_in_one_of_both_trees_is_told(paths):
+    content = Path(paths.master_db).read_bytes()
+    assert content.count(b"instanceweb.example.com") == 1  # kind and name, in the index
+    Path(paths.master_db).write_bytes(
+        content.replace(b"instanceweb.example.com", b"instanceweb.example.net")
+    )
+    found = verify.cheap(dbfile.connect(paths.master_db))
+    assert found == [
+        f"the instance web.example.{end} is not in both trees of the configuration"
+        for end in ("com", "net")
+    ]
+
+
+def test_a_schema_that_makes_no_sense_is_told(paths):
+    connection = damage(
+        paths,
+        "PRAGMA writable_schema=ON",
+        "UPDATE sqlite_master SET sql = 'CREATE' WHERE name = 'job_op'",
+    )
+    assert "schema cannot be read" in verify.full(connection)[0]
+
+
+def test_bytes_that_make_no_sense_are_only_damage(paths):
+    with open(paths.master_db, "r+b") as file:
+        content = bytearray(file.read())
+        place = content.index(b"web.example.com")
+        file.seek(place)
+        file.write(b"\xff\xfe\x00" * 5)
+    for words in verify.full(dbfile.connect(paths.master_db)):
+        words.encode("ascii", "backslashreplace")
+
+
+@pytest.mark.parametrize(
+    "numbers, words",
+    [
+        ([], "?"),
+        ([None, "x"], "?"),
+        ([3], "3"),
+        ([9, 7, 8, 3, 8], "3, 7-9"),
+        (range(0, 100, 2), ", ".join(map(str, range(0, 40, 2))) + " and 30 more"),
+    ],
+)
+def test_ranges(numbers, words):
+    assert ranges(numbers) == words
+
+
+# -- beside a working master ----------------------------------------------------------
+
+
+def patrol(paths):
+    """What it reports."""
+    found = []
+    watch = verify.Patrol(lambda: dbfile.connect(paths.master_db), found.extend)
+    watch.start()
+    watch.join()
+    return found
+
+
+def test_a_patrol_says_that_all_is_well(paths, caplog, monkeypatch):
+    monkeypatch.setattr(verify, "CHUNK", 1)
+    monkeypatch.setattr(verify, "PAUSE", 0)
+    caplog.set_level(logging.INFO)
+    assert patrol(paths) == [] and "as it was written" in caplog.text
+
+
+@pytest.mark.parametrize("table", ["job_job", "job_op", "job_log"])
+def test_a_patrol_finds_what_a_full_check_finds(paths, monkeypatch, table):
+    monkeypatch.setattr(verify, "CHUNK", 2)
+    monkeypatch.setattr(verify, "PAUSE", 0)
+    expected = verify.check_rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
+    assert patrol(paths) == expected != []
+
+
+def test_a_patrol_ends_when_told(paths, monkeypatch):
+    monkeypatch.setattr(verify, "PAUSE", 3600)
+    watch = verify.Patrol(lambda: dbfile.connect(paths.master_db), lambda damage: None)
+    watch.start()
+    watch.stop()
+    assert "verify" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_patrol_that_cannot_look_says_so(tmp_path, caplog):
+    watch = verify.Patrol(lambda: dbfile.connect(str(tmp_path / "none")), lambda damage: None)
+    watch.start()
+    watch.join()
+    assert "could not be checked" in caplog.text
