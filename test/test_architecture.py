@@ -1,78 +1,109 @@
-"""The house holds: floors, columns, who may do what. Read from the sources with ``ast``.
+"""The layout holds: packages and columns, who may do what, sizes and names.
 
-``FLOORS`` is the plan of the house. A module imports only from floors above its
-own (lower numbers), or from its own package; front and master never meet.
+Each test is one rule and lists what breaks it. The sources are read with ``ast``.
 """
 
 import ast
-import functools
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
 
 from support import TOP
+from support.sources import (
+    circle,
+    classes,
+    functions,
+    importers,
+    imports,
+    inside,
+    is_package,
+    modules,
+    our_imports,
+    text_of,
+    tree,
+    users_of,
+)
 
-LIB = TOP / "lib/ganeti"
-
-#: (floor, column, the modules of it). ``x.*``: whatever else package x holds.
-FLOORS: list[tuple[int, str, str]] = [
-    (0, "shared", "constants errors"),
-    (0, "front", "http.errors rapi.client"),
-    (1, "shared", "pathutils ht serializer pattern"),
-    (1, "front", "http.head http.message http.hello"),
+#: What everybody may import: words, and how they are written.
+WORDS = "constants errors ht pathutils serializer"
+#: Column, packages or modules, and what these may import beside themselves and each other.
+#: Of two packages with one name the longer is meant. Front and master never meet.
+PACKAGES: list[tuple[str, str, str]] = [
+    ("shared", WORDS, ""),
+    ("shared", "params pattern qfilter", WORDS),
+    ("shared", "jobrules", f"{WORDS} qfilter"),
+    ("shared", "utils", f"{WORDS}"),
+    ("shared", "daemon other_ganeti server.options", f"{WORDS} daemon utils"),
+    ("shared", "opcodes", f"{WORDS} params"),
+    ("shared", "luxi", f"{WORDS} jobrules opcodes utils"),
+    ("front", "rapi.client", ""),
+    ("front", "http", "constants errors serializer utils"),
+    ("front", "rapi", f"{WORDS} http jobrules luxi opcodes"),
     (
-        2,
         "front",
-        "http.reader http.pool http.rights http.passwords http.cors http.conditional http.coding",
+        "server.rapi server.application server.listening server.mastership server.passwd",
+        f"{WORDS} daemon http luxi other_ganeti rapi server.options utils",
     ),
-    (2, "shared", "utils.* params ipolicy qfilter"),
-    (2, "master", "locking schema upkeep.wal"),
-    (3, "shared", "daemon.* objects opcodes.* jobrules other_ganeti"),
+    ("master", "hooks ipolicy locking objects schema store", f"{WORDS} utils"),
+    ("master", "storage hypervisor osdef", f"{WORDS} objects utils"),
+    ("master", "ssconf lookup reservations", f"{WORDS} objects params utils"),
     (
-        3,
-        "front",
-        "http.auth http.line http.guard http.deadlines http.channel http.flow http.room"
-        " http.seats http.connection http.server http.access",
-    ),
-    (3, "front", "http.tls http.certificate http.revocation http.log_budget"),
-    (3, "master", "store hooks"),
-    (4, "shared", "luxi.* server.options"),
-    (4, "front", "rapi.faults rapi.permissions"),
-    (4, "master", "storage osdef hypervisor.* lookup ssconf reservations upkeep.dbfile"),
-    (
-        5,
-        "front",
-        "rapi.baserlib rapi.arguments rapi.naming rapi.reading rapi.submit rapi.waiting"
-        " rapi.precondition",
-    ),
-    (5, "master", "config node jqueue.* upkeep.walcheck layout"),
-    (6, "front", "rapi.rlib2.*"),
-    (6, "master", "cmdlib.base query.* certificate upkeep.verify upkeep.sealing"),
-    (7, "front", "rapi.connector rapi.reference"),
-    (7, "master", "cmdlib.* bootstrap upkeep.backup upkeep.rebuild"),
-    (8, "front", "server.rapi server.application server.listening server.mastership"),
-    (
-        8,
         "master",
-        "mcpu server.luxid server.calls upkeep.restore upkeep.salvage upkeep.upgrade"
-        " upkeep.renewal upkeep.ensure_dirs",
+        "config",
+        f"{WORDS} ipolicy lookup objects params reservations schema ssconf store utils",
     ),
-    (9, "front", "server.passwd"),
-    (9, "master", "server.masterd server.cluster"),
+    ("master", "node", f"{WORDS} hypervisor objects osdef storage utils"),
+    ("master", "jqueue", f"{WORDS} jobrules luxi opcodes schema store utils"),
+    (
+        "master",
+        "query",
+        f"{WORDS} config hypervisor ipolicy jobrules jqueue locking luxi node objects params"
+        " qfilter utils",
+    ),
+    (
+        "master",
+        "cmdlib",
+        f"{WORDS} config hypervisor ipolicy locking node objects opcodes osdef params pattern"
+        " reservations storage utils",
+    ),
+    ("master", "mcpu", f"{WORDS} cmdlib jqueue locking opcodes"),
+    ("master", "layout certificate", f"{WORDS} daemon objects ssconf utils"),
+    (
+        "master",
+        "bootstrap upkeep",
+        f"{WORDS} certificate config hypervisor ipolicy jqueue layout objects opcodes"
+        " other_ganeti params schema storage store utils",
+    ),
+    (
+        "master",
+        "server.masterd server.luxid server.calls server.cluster",
+        f"{WORDS} bootstrap cmdlib config daemon hooks jqueue layout locking luxi mcpu"
+        " node opcodes other_ganeti query server.options store upkeep utils",
+    ),
 ]
-#: Words only, which import nothing of ours: their own floor may read them as well.
-WORDS = "constants"
-#: Packages whose files live on several floors: their __init__ holds no code.
-ROOMS = {"", "http", "rapi", "server", "upkeep"}
 
 #: A copied file of its own: imports nothing of ours, exempt from size and JSON rules.
 CLIENT = "rapi.client"
 
-MAX_LINES = 600
+MAX_MODULE_LINES = 600
+MAX_FUNCTION_LINES = 70
+MIN_MODULE_LINES = 60
+
+#: Functions that may be longer, and why.
+LONG_FUNCTIONS = {
+    "server.cluster.parse_arguments": "a table of options",
+    "server.rapi.parse_arguments": "a table of options",
+}
+
+#: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
+SMALL_MODULES = {
+    "jqueue.work": "it would close a circle of imports elsewhere",
+    "query.job_filter": "one kind of what can be asked for",
+    "query.lock": "one kind of what can be asked for",
+}
+
+#: Classes of one name, and why.
+SAME_CLASS_NAMES: dict[str, str] = {}
 
 #: Files of cmdlib that hold no logical unit, and what they are for.
 CMDLIB_SHARED = {
@@ -96,402 +127,99 @@ UNTESTED = {
 }
 
 
-# -- reading the sources ---------------------------------------------------------
+# -- packages and columns ----------------------------------------------------------
 
 
-def module_name(path: Path) -> str:
-    """http/message.py -> http.message; http/__init__.py -> http; __init__.py -> ''."""
-    parts = path.relative_to(LIB).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def table() -> dict[str, tuple[str, set[str]]]:
+    """Each name of the table -> (column, what it may import)."""
+    return {
+        name: (column, {*names.split(), *allowed.split()})
+        for column, names, allowed in PACKAGES
+        for name in names.split()
+    }
 
 
-@functools.cache
-def modules() -> dict[str, Path]:
-    """Every module of the package by its name below ``ganeti``."""
-    return {module_name(path): path for path in sorted(LIB.rglob("*.py"))}
+def row_of(name: str) -> str | None:
+    """The name in the table that a module belongs to; the package ``ganeti`` itself has none."""
+    while name and name not in table():
+        name = name.rpartition(".")[0]
+    return name or None
 
 
-@functools.cache
-def tree(name: str) -> ast.Module:
-    """The parsed source of a module."""
-    return ast.parse(modules()[name].read_text(encoding="utf-8"))
+def column_of(name: str) -> str:
+    return table()[row_of(name) or ""][0]
 
 
-def is_package(name: str) -> bool:
-    """Is the module an __init__.py?"""
-    return name in modules() and modules()[name].name == "__init__.py"
+def code() -> list[str]:
+    """Every module but the packages' empty tops ``ganeti`` and ``ganeti.server``."""
+    return [name for name in modules() if name not in ("", "server")]
 
 
-def imported_names(name: str) -> Iterator[str]:
-    """Dotted names that a module imports, wherever in it: ``os``, ``ganeti.errors.JobLost``."""
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{name} line {node.lineno}: a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def test_every_module_belongs_to_a_row_of_the_table() -> None:
+    assert [name for name in code() if row_of(name) is None] == []
+    assert [name for name in table() if name not in modules()] == []
 
 
-@functools.cache
-def our_imports(name: str) -> frozenset[str]:
-    """Our own modules that a module imports, each by the longest name that is one."""
-    found = set()
-    for dotted in imported_names(name):
-        top, _, rest = dotted.partition(".")
-        if top == "ganeti":
-            while "." in rest and rest not in modules():
-                rest = rest.rpartition(".")[0]
-            found.add(rest)
-    return frozenset(found)
-
-
-def foreign_imports(name: str) -> set[str]:
-    """Names imported from elsewhere than our package."""
-    return {dotted for dotted in imported_names(name) if dotted.partition(".")[0] != "ganeti"}
-
-
-def dotted_names(name: str) -> Iterator[tuple[str, int]]:
-    """Every ``a.b.c`` in a module's code, with its line."""
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.Attribute):
-            yield ast.unparse(node), node.lineno
-
-
-def classes(name: str) -> list[str]:
-    """Names of the classes that a module defines at its top level."""
-    return [node.name for node in tree(name).body if isinstance(node, ast.ClassDef)]
-
-
-def plan() -> dict[str, tuple[int, str]]:
-    """Each name of the table -> (floor, column)."""
-    return {name: (floor, column) for floor, column, names in FLOORS for name in names.split()}
-
-
-def place(name: str) -> tuple[int, str] | None:
-    """Floor and column of a module; None when the table has no place for it."""
-    table = plan()
-    if name in table:
-        return table[name]
-    for prefix in (name, name.rpartition(".")[0]):
-        if f"{prefix}.*" in table:
-            return table[f"{prefix}.*"]
-    return None
-
-
-def package_of(name: str) -> str:
-    """The top-level package that a module belongs to; '' for a single file."""
-    head, _, rest = name.partition(".")
-    return head if rest or is_package(name) else ""
-
-
-everywhere = pytest.mark.parametrize("name", sorted(set(modules()) - ROOMS))
-
-
-# -- floors and columns ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("row", sorted(plan()))
-def test_every_room_of_the_plan_exists(row: str) -> None:
-    name = row.removesuffix(".*")
-    assert name in modules(), f"lib/{name.replace('.', '/')} is missing"
-    assert name == row or len([m for m in modules() if m.startswith(name + ".")]) > 0
-
-
-@everywhere
-def test_every_module_has_a_place_in_the_plan(name: str) -> None:
-    assert place(name) is not None, f"{name} stands on no floor"
-
-
-@pytest.mark.parametrize("name", sorted(ROOMS))
-def test_a_room_of_several_floors_holds_no_code(name: str) -> None:
-    assert name in modules(), f"lib/{name} is missing"
-    statements = [node for node in tree(name).body if not isinstance(node, ast.Expr)]
-    assert not statements, "its __init__.py holds more than a docstring"
-
-
-@everywhere
-def test_imports_come_from_floors_above(name: str) -> None:
-    floor, _ = place(name) or pytest.fail(f"{name} stands on no floor")
-    for other in sorted(our_imports(name) - {WORDS}):
-        where = place(other)
-        assert where is not None, f"{name} imports {other}, which stands on no floor"
-        if package_of(name) and package_of(name) == package_of(other):
-            assert where[0] <= floor, f"{name} imports {other} from floor {where[0]}"
-        else:
-            assert where[0] < floor, f"{name} (floor {floor}) imports {other} (floor {where[0]})"
-
-
-def test_words_import_nothing_of_ours() -> None:
-    assert not our_imports(WORDS)
-
-
-@everywhere
-def test_the_columns_never_meet(name: str) -> None:
-    _, column = place(name) or pytest.fail(f"{name} stands on no floor")
-    allowed = {"shared", column}
-    strangers = [
-        other for other in sorted(our_imports(name)) if (place(other) or (0, ""))[1] not in allowed
+def test_packages_import_only_what_the_table_allows() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name in code()
+        for other in our_imports(name)
+        if row_of(other) not in table()[row_of(name) or ""][1]
     ]
-    assert not strangers, f"{name} ({column}) imports {strangers}"
+    assert wrong == []
 
 
-def circles() -> list[str]:
-    """Modules that reach themselves by following imports."""
+def test_the_table_allows_nothing_that_nobody_imports() -> None:
+    used = {(row_of(name), row_of(other)) for name in code() for other in our_imports(name)}
+    wrong = []
+    for _, names, allowed in PACKAGES:
+        for other in set(allowed.split()) - set(WORDS.split()):
+            if not any((name, other) in used for name in names.split()):
+                wrong.append(f"{names}: {other}")
+    assert wrong == []
 
-    def reaches(start: str) -> set[str]:
-        seen: set[str] = set()
-        ahead = set(our_imports(start))
+
+def test_front_and_master_never_meet() -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name in code()
+        for other in our_imports(name)
+        if column_of(other) not in ("shared", column_of(name))
+    ]
+    assert wrong == []
+
+
+def test_shared_is_what_both_columns_import() -> None:
+    users: dict[str, set[str]] = {}
+    for column in ("front", "master"):
+        ahead = [name for name in code() if column_of(name) == column]
         while ahead:
-            name = ahead.pop()
-            if name not in seen and name in modules():
-                seen.add(name)
-                ahead |= our_imports(name)
-        return seen
+            for other in our_imports(ahead.pop()):
+                if column not in users.setdefault(row_of(other) or "", set()):
+                    users[row_of(other) or ""].add(column)
+                    ahead += [name for name in code() if row_of(name) == row_of(other)]
+    shared = [name for name, (column, _) in table().items() if column == "shared"]
+    assert [name for name in shared if len(users[name]) < 2] == []
 
-    return [name for name in sorted(modules()) if name in reaches(name)]
+
+def test_utils_are_leaves() -> None:
+    allowed = {*WORDS.split(), "utils"}
+    wrong = {name: our_imports(name) for name in inside("utils")}
+    assert {
+        name: found for name, found in wrong.items() if {row_of(one) for one in found} - allowed
+    } == {}
 
 
 def test_no_imports_run_in_a_circle() -> None:
-    assert not circles()
+    assert [name for name in modules() if circle(name)] == []
 
 
-# -- what a room must not know ----------------------------------------------------
-
-
-def inside(*packages: str) -> list[str]:
-    """Modules of some packages, themselves included, without the copied client."""
-    return [
-        name
-        for name in sorted(modules())
-        if name != CLIENT
-        and any(name == package or name.startswith(package + ".") for package in packages)
-    ]
-
-
-def assert_never_imports(name: str, *forbidden: str) -> None:
-    """Fail when a module imports one of these or what is inside of them."""
-    for dotted in sorted(imported_names(name)):
-        assert not any(dotted == word or dotted.startswith(word + ".") for word in forbidden), (
-            f"{name} imports {dotted}"
-        )
-
-
-def test_the_rooms_of_these_rules_are_there() -> None:
-    for package in ("http", "rapi", "opcodes", "jqueue"):
-        assert len(inside(package)) > 1, f"lib/{package} is missing"
-
-
-@pytest.mark.parametrize("name", inside("http"))
-def test_http_knows_nothing_of_rapi(name: str) -> None:
-    assert_never_imports(name, "ganeti.rapi", "ganeti.luxi", "ganeti.opcodes", "ganeti.objects")
-
-
-def test_messages_know_nothing_of_sockets() -> None:
-    assert "http.message" in modules(), "lib/ganeti/http/message.py is missing"
-    assert_never_imports("http.message", "socket", "ssl", "selectors", "http", "socketserver")
-
-
-@pytest.mark.parametrize("name", inside("rapi"))
-def test_rapi_knows_nothing_of_sockets(name: str) -> None:
-    assert_never_imports(
-        name, "socket", "ssl", "selectors", "socketserver", "http.server", "ganeti.http.server"
-    )
-
-
-def test_errors_know_nothing_of_http() -> None:
-    assert_never_imports("errors", "http", "ganeti.http", "urllib")
-    statuses = [
-        node.value
-        for node in ast.walk(tree("errors"))
-        if isinstance(node, ast.Constant) and type(node.value) is int and 400 <= node.value <= 599
-    ]
-    assert not statuses, f"errors.py holds HTTP statuses: {statuses}"
-
-
-@pytest.mark.parametrize("name", inside("opcodes"))
-def test_opcodes_know_nothing_of_execution(name: str) -> None:
-    assert_never_imports(
-        name,
-        "os",
-        "subprocess",
-        "threading",
-        "socket",
-        "sqlite3",
-        "time",
-        "shutil",
-        "ganeti.daemon",
-        "ganeti.utils",
-        "ganeti.pathutils",
-    )
-
-
-@pytest.mark.parametrize("name", inside("jqueue"))
-def test_the_queue_knows_no_opcode_by_name(name: str) -> None:
-    text = modules()[name].read_text(encoding="utf-8")
-    named = re.findall(r"\bOp[A-Z][a-z]+[A-Z]\w+|\bOP_(?!ID)[A-Z]+_[A-Z_]+", text)
-    assert not [
-        word
-        for word in named
-        if not word.startswith(("OP_STATUS", "OpPrereq", "OpExec", "OpCode", "OpRetry"))
-    ], named
-
-
-def test_the_client_is_a_file_of_its_own() -> None:
-    assert CLIENT in modules(), "lib/ganeti/rapi/client.py is missing"
-    assert not our_imports(CLIENT)
-
-
-# -- what only one room does --------------------------------------------------------
-
-
-def users_of(found: Callable[[str], bool]) -> set[str]:
-    """Modules for which something holds."""
-    return {name for name in modules() if found(name)}
-
-
-def names(name: str, *suffixes: str) -> bool:
-    """Does a module use or import one of these dotted names, in whole or at its end?"""
-    used = {dotted for dotted, _ in dotted_names(name)} | set(imported_names(name))
-    return any(
-        dotted == suffix or dotted.endswith("." + suffix) for dotted in used for suffix in suffixes
-    )
-
-
-def test_only_servers_read_a_command_line() -> None:
-    readers = users_of(lambda name: names(name, "argparse", "optparse", "getopt", "sys.argv"))
-    readers |= users_of(
-        lambda name: any(
-            dotted.startswith(("argparse.", "optparse.", "getopt."))
-            for dotted in imported_names(name)
-        )
-    )
-    assert readers, "no program reads its command line"
-    assert all(name.startswith("server.") for name in readers), sorted(readers)
-
-
-def test_only_pathutils_joins_paths() -> None:
-    joiners = users_of(
-        lambda name: names(
-            name,
-            "path.join",
-            "posixpath",
-            "posixpath.join",
-            "pathlib",
-            "pathlib.Path",
-            "pathlib.PurePath",
-        )
-    )
-    assert joiners == {"pathutils"}
-
-
-def test_only_store_and_io_sync_to_disk() -> None:
-    assert users_of(lambda name: names(name, "fsync", "fdatasync", "os.sync")) <= {
-        "store",
-        "utils.io",
-    }
-    assert names("utils.io", "fsync")
-
-
-def test_only_the_serializer_loads_json() -> None:
-    loaders = users_of(lambda name: names(name, "json.loads", "json.load", "JSONDecoder"))
-    assert loaders - {CLIENT} == {"serializer"}
-
-
-def test_only_the_store_speaks_sql() -> None:
-    speakers = users_of(lambda name: "sqlite3" in foreign_imports(name))
-    assert "store" in speakers
-    assert all((place(name) or (0, ""))[1] == "master" for name in speakers), sorted(speakers)
-
-
-def test_one_table_translates_errors_to_statuses() -> None:
-    assert "rapi.faults" in modules(), "lib/ganeti/rapi/faults.py is missing"
-    assert "errors" in our_imports("rapi.faults")
-
-
-@pytest.mark.parametrize("name", sorted(set(modules()) - {CLIENT}))
-def test_no_module_is_two_modules(name: str) -> None:
-    lines = len(modules()[name].read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, f"{name} has {lines} lines"
-
-
-# -- names predict each other ---------------------------------------------------------
-
-
-def snake(camel: str) -> str:
-    """InstanceStartup -> instance_startup."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower()
-
-
-def opcode_classes() -> dict[str, str]:
-    """Name of each opcode class -> the name without Op, of those decorated with @opcode."""
-    found = {}
-    for name in inside("opcodes"):
-        for node in tree(name).body:
-            if isinstance(node, ast.ClassDef) and any(
-                ast.unparse(decorator).startswith("opcode") for decorator in node.decorator_list
-            ):
-                found[node.name] = node.name.removeprefix("Op")
-    return found
-
-
-def forwarded() -> set[str]:
-    """OP_IDs of FORWARD_ONLY, which our master does not carry out."""
-    from ganeti import opcodes
-
-    return set(opcodes.FORWARD_ONLY)
-
-
-def op_id(word: str) -> str:
-    """InstanceStartup -> OP_INSTANCE_STARTUP."""
-    return "OP_" + snake(word).upper()
-
-
-@pytest.mark.parametrize("word", sorted(opcode_classes().values()))
-def test_every_opcode_has_its_logical_unit(word: str) -> None:
-    if op_id(word) in forwarded():
-        assert f"cmdlib.{snake(word)}" not in modules(), f"{word} is carried out and forwarded"
-        return
-    unit = f"cmdlib.{snake(word)}"
-    assert unit in modules(), f"lib/ganeti/cmdlib/{snake(word)}.py is missing"
-    assert f"LU{word}" in classes(unit), f"{unit} has no class LU{word}"
-
-
-@pytest.mark.parametrize("name", sorted(set(inside("cmdlib")) - {"cmdlib", *CMDLIB_SHARED}))
-def test_every_logical_unit_has_its_opcode(name: str) -> None:
-    units = [word for word in classes(name) if word.startswith("LU")]
-    assert len(units) == 1, f"{name} holds {units or 'no logical unit'}"
-    assert snake(units[0].removeprefix("LU")) == name.removeprefix("cmdlib.")
-    assert f"Op{units[0].removeprefix('LU')}" in opcode_classes()
-
-
-def test_opcodes_were_found() -> None:
-    assert "OpInstanceStartup" in opcode_classes()
-
-
-# -- tests beside modules ---------------------------------------------------------------
-
-
-def has_code(name: str) -> bool:
-    """Does a module define anything? A package's __init__ often only collects names."""
-    return any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) for node in tree(name).body)
-
-
-@pytest.mark.parametrize(
-    "name",
-    sorted(
-        name
-        for name in modules()
-        if name not in UNTESTED and (has_code(name) or not is_package(name))
-    ),
-)
-def test_every_module_has_its_test_file(name: str) -> None:
-    folder, _, leaf = name.rpartition(".")
-    files = TOP / "test" / (name if is_package(name) else folder).replace(".", "/")
-    assert [*files.glob(f"test_{leaf}.py"), *files.glob(f"test_{leaf}_*.py")], name
-
-
-def test_untested_modules_exist() -> None:
-    assert set(UNTESTED) <= set(modules())
+def test_the_tops_of_packages_without_a_name_of_their_own_hold_no_code() -> None:
+    tops = ["", "http", "rapi", "server", "upkeep"]
+    assert [
+        name for name in tops if not all(isinstance(node, ast.Expr) for node in tree(name).body)
+    ] == []
 
 
 def test_lib_is_an_ordinary_entry_of_the_path() -> None:
@@ -507,5 +235,168 @@ def test_lib_is_an_ordinary_entry_of_the_path() -> None:
     )
 
 
-def test_no_test_hides_a_standard_module() -> None:
+# -- what a package must not know ----------------------------------------------------
+
+
+def test_messages_know_nothing_of_sockets() -> None:
+    assert imports("http.message", "socket", "ssl", "selectors", "http", "socketserver") == []
+
+
+def test_rapi_knows_nothing_of_sockets() -> None:
+    forbidden = ("socket", "ssl", "selectors", "socketserver", "http.server", "ganeti.http.server")
+    rapi = [name for name in inside("rapi") if name != CLIENT]
+    assert [f"{name}: {one}" for name in rapi for one in imports(name, *forbidden)] == []
+
+
+def test_errors_know_nothing_of_http() -> None:
+    assert imports("errors", "http", "ganeti.http", "urllib") == []
+    statuses = [
+        node.value
+        for node in ast.walk(tree("errors"))
+        if isinstance(node, ast.Constant) and type(node.value) is int and 400 <= node.value <= 599
+    ]
+    assert statuses == []
+
+
+def test_opcodes_know_nothing_of_execution() -> None:
+    forbidden = ("os", "subprocess", "threading", "socket", "sqlite3", "time", "shutil")
+    wrong = [f"{name}: {one}" for name in inside("opcodes") for one in imports(name, *forbidden)]
+    assert wrong == []
+
+
+def test_the_queue_knows_no_opcode_by_name() -> None:
+    known = ("OP_STATUS", "OpPrereq", "OpExec", "OpCode", "OpRetry")
+    named = [
+        f"{name}: {word}"
+        for name in inside("jqueue")
+        for word in re.findall(r"\bOp[A-Z][a-z]+[A-Z]\w+|\bOP_(?!ID)[A-Z]+_[A-Z_]+", text_of(name))
+        if not word.startswith(known)
+    ]
+    assert named == []
+
+
+def test_the_client_imports_nothing_of_ours() -> None:
+    assert our_imports(CLIENT) == frozenset()
+
+
+# -- what only one package does -------------------------------------------------------
+
+
+def test_only_servers_read_a_command_line() -> None:
+    readers = users_of("argparse", "argparse.ArgumentParser", "optparse", "getopt", "sys.argv")
+    assert readers
+    assert [name for name in sorted(readers) if not name.startswith("server.")] == []
+
+
+def test_only_pathutils_joins_paths() -> None:
+    joiners = users_of(
+        "path.join", "posixpath", "posixpath.join", "pathlib", "pathlib.Path", "pathlib.PurePath"
+    )
+    assert joiners == {"pathutils"}
+
+
+def test_only_the_store_and_io_sync_to_disk() -> None:
+    assert users_of("fsync", "fdatasync", "os.sync") <= {"store", "utils.io"}
+
+
+def test_only_the_serializer_loads_json() -> None:
+    assert users_of("json.loads", "json.load", "JSONDecoder") - {CLIENT} == {"serializer"}
+
+
+def test_only_the_master_speaks_sql() -> None:
+    speakers = [name for name in modules() if imports(name, "sqlite3")]
+    assert "store" in speakers
+    assert [name for name in speakers if column_of(name) != "master"] == []
+
+
+# -- sizes and names -------------------------------------------------------------------
+
+
+def lines_of(name: str) -> int:
+    return len(text_of(name).splitlines())
+
+
+def test_no_module_is_two_modules() -> None:
+    sizes = {name: lines_of(name) for name in modules() if name != CLIENT}
+    assert {name: size for name, size in sizes.items() if size > MAX_MODULE_LINES} == {}
+
+
+def test_no_function_is_two_functions() -> None:
+    long = {
+        f"{name}.{node.name}"
+        for name in modules()
+        for node in functions(name)
+        if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+    }
+    assert long == set(LONG_FUNCTIONS)
+
+
+def test_small_modules_with_one_importer_have_a_reason() -> None:
+    small = set()
+    for name in modules():
+        if not is_package(name) and lines_of(name) < MIN_MODULE_LINES:
+            package = name.rpartition(".")[0]
+            users = importers(name)
+            if len(users) == 1 and users.pop().rpartition(".")[0] == package:
+                small.add(name)
+    assert small == set(SMALL_MODULES)
+
+
+def snake(camel: str) -> str:
+    """InstanceStartup -> instance_startup."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower()
+
+
+def opcode_words() -> list[str]:
+    """Class names without Op, of those decorated with @opcode."""
+    return [
+        node.name.removeprefix("Op")
+        for name in inside("opcodes")
+        for node in tree(name).body
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(one).startswith("opcode") for one in node.decorator_list)
+    ]
+
+
+def test_every_opcode_has_its_logical_unit_or_is_forwarded() -> None:
+    from ganeti import opcodes
+
+    assert "InstanceStartup" in opcode_words()
+    wrong = []
+    for word in opcode_words():
+        unit = f"cmdlib.{snake(word)}"
+        forwarded = "OP_" + snake(word).upper() in opcodes.FORWARD_ONLY
+        if forwarded == (unit in modules() and f"LU{word}" in classes(unit)):
+            wrong.append(unit)
+    assert wrong == []
+
+
+def test_every_file_of_cmdlib_holds_one_logical_unit_named_as_its_opcode() -> None:
+    wrong = []
+    for name in set(inside("cmdlib")) - {"cmdlib", *CMDLIB_SHARED}:
+        units = [word.removeprefix("LU") for word in classes(name) if word.startswith("LU")]
+        if [f"cmdlib.{snake(word)}" for word in units] != [name] or units[0] not in opcode_words():
+            wrong.append(name)
+    assert wrong == []
+
+
+# -- tests beside modules ---------------------------------------------------------------
+
+
+def has_code(name: str) -> bool:
+    """Does a module define anything? A package's __init__ often only collects names."""
+    return any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) for node in tree(name).body)
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = set()
+    for name in modules():
+        folder, _, leaf = name.rpartition(".")
+        files = TOP / "test" / (name if is_package(name) else folder).replace(".", "/")
+        if has_code(name) and not [*files.glob(f"test_{leaf}.py"), *files.glob(f"test_{leaf}_*")]:
+            missing.add(name)
+    assert missing == set(UNTESTED)
+
+
+def test_no_folder_of_tests_hides_a_standard_module() -> None:
     assert [path.parent.name for path in (TOP / "test").rglob("__init__.py")] == ["support"]

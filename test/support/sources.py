@@ -1,0 +1,120 @@
+"""The package read with ``ast``: its modules, what they import, define and name."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+from support import TOP
+
+LIB = TOP / "lib/ganeti"
+
+
+def module_name(path: Path) -> str:
+    """http/message.py -> http.message; http/__init__.py -> http; __init__.py -> ''."""
+    parts = path.relative_to(LIB).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name below ``ganeti``."""
+    return {module_name(path): path for path in sorted(LIB.rglob("*.py"))}
+
+
+@functools.cache
+def text_of(name: str) -> str:
+    """The source of a module."""
+    return modules()[name].read_text(encoding="utf-8")
+
+
+@functools.cache
+def tree(name: str) -> ast.Module:
+    """The parsed source of a module."""
+    return ast.parse(text_of(name))
+
+
+def is_package(name: str) -> bool:
+    """Is the module an __init__.py?"""
+    return modules()[name].name == "__init__.py"
+
+
+def inside(package: str) -> list[str]:
+    """Modules of a package, itself included."""
+    return [name for name in modules() if name == package or name.startswith(package + ".")]
+
+
+def imported_names(name: str) -> Iterator[str]:
+    """Dotted names that a module imports, wherever in it: ``os``, ``ganeti.errors.JobLost``."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name} line {node.lineno}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def our_imports(name: str) -> frozenset[str]:
+    """Our own modules that a module imports, each by the longest name that is one."""
+    found = set()
+    for dotted in imported_names(name):
+        top, _, rest = dotted.partition(".")
+        if top == "ganeti":
+            while "." in rest and rest not in modules():
+                rest = rest.rpartition(".")[0]
+            found.add(rest)
+    return frozenset(found)
+
+
+def importers(name: str) -> set[str]:
+    """Our own modules that import a module."""
+    return {other for other in modules() if name in our_imports(other)}
+
+
+def imports(name: str, *words: str) -> list[str]:
+    """What a module imports of some foreign or own modules, or from inside of them."""
+    return [
+        dotted
+        for dotted in imported_names(name)
+        if any(dotted == word or dotted.startswith(word + ".") for word in words)
+    ]
+
+
+def uses(name: str, *suffixes: str) -> bool:
+    """Does a module use or import one of these dotted names, in whole or at its end?"""
+    used = set(imported_names(name)) | {
+        ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.Attribute)
+    }
+    return any(
+        dotted == suffix or dotted.endswith("." + suffix) for dotted in used for suffix in suffixes
+    )
+
+
+def users_of(*suffixes: str) -> set[str]:
+    """Modules that use or import one of these dotted names."""
+    return {name for name in modules() if uses(name, *suffixes)}
+
+
+def classes(name: str) -> list[str]:
+    """Names of the classes that a module defines at its top level."""
+    return [node.name for node in tree(name).body if isinstance(node, ast.ClassDef)]
+
+
+def functions(name: str) -> Iterator[ast.FunctionDef]:
+    """Every function and method of a module."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.FunctionDef):
+            yield node
+
+
+def circle(start: str) -> bool:
+    """Does a module reach itself by following imports?"""
+    seen: set[str] = set()
+    ahead = set(our_imports(start))
+    while ahead:
+        name = ahead.pop()
+        if name not in seen and name in modules():
+            seen.add(name)
+            ahead |= our_imports(name)
+    return start in seen
