@@ -30,15 +30,14 @@ WORDS = "constants errors ht pathutils serializer"
 #: Of two packages with one name the longer is meant. Front and master never meet.
 PACKAGES: list[tuple[str, str, str]] = [
     ("shared", WORDS, ""),
-    ("shared", "params pattern qfilter", WORDS),
-    ("shared", "jobrules", f"{WORDS} qfilter"),
+    ("shared", "params qlang", f"{WORDS}"),
     ("shared", "utils", f"{WORDS}"),
-    ("shared", "daemon other_ganeti server.options", f"{WORDS} daemon utils"),
+    ("shared", "daemon other_ganeti server.options", f"{WORDS} utils"),
     ("shared", "opcodes", f"{WORDS} params"),
-    ("shared", "luxi", f"{WORDS} jobrules opcodes utils"),
+    ("shared", "luxi", f"{WORDS} opcodes qlang utils"),
     ("front", "rapi.client", ""),
     ("front", "http", "constants errors serializer utils"),
-    ("front", "rapi", f"{WORDS} http jobrules luxi opcodes"),
+    ("front", "rapi", f"{WORDS} http luxi opcodes qlang"),
     (
         "front",
         "server.rapi server.application server.listening server.mastership server.passwd",
@@ -53,17 +52,16 @@ PACKAGES: list[tuple[str, str, str]] = [
         f"{WORDS} ipolicy lookup objects params reservations schema ssconf store utils",
     ),
     ("master", "node", f"{WORDS} hypervisor objects osdef storage utils"),
-    ("master", "jqueue", f"{WORDS} jobrules luxi opcodes schema store utils"),
+    ("master", "jqueue", f"{WORDS} luxi opcodes qlang schema store utils"),
     (
         "master",
         "query",
-        f"{WORDS} config hypervisor ipolicy jobrules jqueue locking luxi node objects params"
-        " qfilter utils",
+        f"{WORDS} config hypervisor ipolicy jqueue locking luxi node objects params qlang utils",
     ),
     (
         "master",
         "cmdlib",
-        f"{WORDS} config hypervisor ipolicy locking node objects opcodes osdef params pattern"
+        f"{WORDS} config hypervisor ipolicy locking node objects opcodes osdef params qlang"
         " reservations storage utils",
     ),
     ("master", "mcpu", f"{WORDS} cmdlib jqueue locking opcodes"),
@@ -71,14 +69,14 @@ PACKAGES: list[tuple[str, str, str]] = [
     (
         "master",
         "bootstrap upkeep",
-        f"{WORDS} certificate config hypervisor ipolicy jqueue layout objects opcodes"
-        " other_ganeti params schema storage store utils",
+        f"{WORDS} certificate config hypervisor ipolicy jqueue layout objects opcodes other_ganeti"
+        " params schema storage store utils",
     ),
     (
         "master",
         "server.masterd server.luxid server.calls server.cluster",
-        f"{WORDS} bootstrap cmdlib config daemon hooks jqueue layout locking luxi mcpu"
-        " node opcodes other_ganeti query server.options store upkeep utils",
+        f"{WORDS} bootstrap cmdlib config daemon hooks jqueue layout locking luxi mcpu node"
+        " opcodes other_ganeti query server.options store upkeep utils",
     ),
 ]
 

@@ -3,13 +3,13 @@
 import pytest
 
 from ganeti import errors
-from ganeti.jobrules import Rule
+from ganeti.qlang.job_filters import JobFilter
 from ganeti.query import engine
 from support.query import FACTS, QueryScene
 
 RULES = [
-    Rule("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
-    Rule("b", 8, 3, [], ["RATE_LIMIT", 2], []),
+    JobFilter("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
+    JobFilter("b", 8, 3, [], ["RATE_LIMIT", 2], []),
 ]
 
 

@@ -15,7 +15,7 @@ import ssl
 import zlib
 from concurrent.futures import Future
 
-from ganeti import errors, luxi, opcodes, qfilter, serializer
+from ganeti import errors, luxi, opcodes, serializer
 from ganeti.http import access as access_log
 from ganeti.http import auth, head, hello, reader
 from ganeti.http.cors import Cors
@@ -23,6 +23,7 @@ from ganeti.http.errors import HttpError
 from ganeti.http.message import Request, Response, serialize
 from ganeti.http.server import Access
 from ganeti.luxi.wire import MAX_MESSAGE, Splitter
+from ganeti.qlang import filters
 from ganeti.rapi.arguments import Query
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
@@ -182,7 +183,7 @@ class _Master:
                     opcodes.load(wire)
             return luxi.Reply(JOB_ID)
         if isinstance(call, luxi.Query):
-            qfilter.parse(call.qfilter)
+            filters.parse(call.qfilter)
             return luxi.Reply({"fields": [], "data": []})
         raise errors.NoMaster("nobody answers")
 
@@ -356,7 +357,7 @@ def _check_call(call):
     """What is read of a call beyond its types."""
     try:
         if isinstance(call, luxi.Query):
-            qfilter.parse(call.qfilter)
+            filters.parse(call.qfilter)
         elif isinstance(call, luxi.SubmitJob):
             calls.load_ops(call.ops)
         elif isinstance(call, luxi.CancelJob):

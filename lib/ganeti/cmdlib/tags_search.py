@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ganeti import errors, opcodes, pattern
+from ganeti import errors, opcodes
 from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.constants import ErrorCode
 from ganeti.objects import ConfigObject
+from ganeti.qlang import safe_regex
 
 
 class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
@@ -19,7 +20,7 @@ class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
     def check(self) -> None:
         """The pattern must be one, and must not be able to keep the whole master busy."""
         try:
-            self._pattern = pattern.read(self.op.pattern)
+            self._pattern = safe_regex.read(self.op.pattern)
         except ValueError as err:
             raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from err
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ganeti import jobrules
 from ganeti.constants import JobStatus
-from ganeti.jobrules import Rule
 from ganeti.jqueue.job import Job
 from ganeti.jqueue.line import Line
 from ganeti.jqueue.task import Entry, Phase
 from ganeti.jqueue.waits import wait
+from ganeti.qlang import job_filters
+from ganeti.qlang.job_filters import JobFilter
 
 
 def has_begun(job: Job) -> bool:
@@ -32,7 +32,7 @@ def has_begun(job: Job) -> bool:
 class Gate:
     """Rules, and who has begun under a limit; ``wake`` gets jobs that must be asked for again."""
 
-    def __init__(self, rules: Iterable[Rule], wake: Callable[[Entry], None]) -> None:
+    def __init__(self, rules: Iterable[JobFilter], wake: Callable[[Entry], None]) -> None:
         self._wake = wake
         self._rules = sorted(rules, key=lambda rule: rule.order)
         self._inside: dict[str, set[int]] = {}  # name of a limit -> who has a place
@@ -40,14 +40,14 @@ class Gate:
         self._lines: dict[str, Line] = {}  # name of a limit -> who is held
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[JobFilter]:
         """In their order."""
         return self._rules
 
     def rejects(self, job: Job) -> bool:
         """Must this job be canceled?"""
         rule = self._applying(job)
-        return rule is not None and rule.action == jobrules.REJECT and not has_begun(job)
+        return rule is not None and rule.action == job_filters.REJECT and not has_begun(job)
 
     def admit(self, entry: Entry) -> bool:
         """May a job begin? If so it has its places, else it is held."""
@@ -56,7 +56,7 @@ class Gate:
         if has_begun(job):
             return True
         rule = self._applying(job)
-        if rule is not None and rule.action == jobrules.PAUSE:
+        if rule is not None and rule.action == job_filters.PAUSE:
             entry.held_by = rule.uuid
             return False
         self._leave(job)  # it was admitted once, and did not begin
@@ -82,7 +82,7 @@ class Gate:
         if self._lines:
             self._wake_others(self._limits(job, self._applying(job)))
 
-    def replace(self, rules: Iterable[Rule], live: Iterable[Entry]) -> None:
+    def replace(self, rules: Iterable[JobFilter], live: Iterable[Entry]) -> None:
         """Have other rules; who of the live jobs has begun is counted anew, none is held."""
         self._rules = sorted(rules, key=lambda rule: rule.order)
         self._inside.clear()
@@ -98,16 +98,16 @@ class Gate:
         name = entry.held_by
         if name is None or not entry.is_in(Phase.PARKED):
             return []
-        kind = "limit" if name.startswith(jobrules.RATE_WORD) else "filter"
+        kind = "limit" if name.startswith(job_filters.RATE_WORD) else "filter"
         return [wait(kind, name, sorted(self._inside.get(name, ())))]
 
-    def _applying(self, job: Job) -> Rule | None:
+    def _applying(self, job: Job) -> JobFilter | None:
         if not self._rules:
             return None
-        return jobrules.applying(self._rules, job.id, [op.view for op in job.ops])
+        return job_filters.applying(self._rules, job.id, [op.view for op in job.ops])
 
-    def _limits(self, job: Job, rule: Rule | None) -> dict[str, int]:
-        limits = jobrules.own_limits([op.view for op in job.ops])
+    def _limits(self, job: Job, rule: JobFilter | None) -> dict[str, int]:
+        limits = job_filters.own_limits([op.view for op in job.ops])
         if rule is not None and rule.limit is not None:
             limits[rule.uuid] = rule.limit
         return limits

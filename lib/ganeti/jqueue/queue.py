@@ -18,7 +18,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ganeti import constants, errors, luxi
-from ganeti.jobrules import Rule, normal
 from ganeti.jqueue import clocks, journal, pages, purge, records, resume, rules
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
@@ -28,6 +27,7 @@ from ganeti.jqueue.pages import Head, Page
 from ganeti.jqueue.runner import Runner
 from ganeti.jqueue.task import Executor
 from ganeti.opcodes import OpCode
+from ganeti.qlang.job_filters import JobFilter, normal
 from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
@@ -201,7 +201,7 @@ class JobQueue:
         )
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[JobFilter]:
         """Which jobs may begin (``jobrules``), in their order."""
         return self._runner.rules
 
@@ -233,7 +233,7 @@ class JobQueue:
         """Remove a rule; ``GenericError`` if there is none. Waits for the disk."""
         self._change_rules(lambda connection: rules.remove(connection, uuid))
 
-    def _change_rules(self, change: Callable[[sqlite3.Connection], list[Rule]]) -> None:
+    def _change_rules(self, change: Callable[[sqlite3.Connection], list[JobFilter]]) -> None:
         with self._rules_mutex:  # who is stored last is obeyed last
             try:
                 found = self._store.write(change).result()

@@ -32,7 +32,6 @@ from typing import Any
 
 from ganeti import errors
 from ganeti.constants import JobStatus
-from ganeti.jobrules import Rule
 from ganeti.jqueue import ending, journal, waits
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.burial import Burial
@@ -43,6 +42,7 @@ from ganeti.jqueue.job import CANCELED_RESULT, Job
 from ganeti.jqueue.line import Line, rank_of
 from ganeti.jqueue.task import Again, Entry, Executor, Failed, Outcome, Phase, Task
 from ganeti.jqueue.work import run_of
+from ganeti.qlang.job_filters import JobFilter
 from ganeti.store import Store, StoreUnavailable
 
 
@@ -57,7 +57,7 @@ class Runner:
         clocks: Clocks,
         *,
         workers: int,
-        rules: Iterable[Rule] = (),
+        rules: Iterable[JobFilter] = (),
     ) -> None:
         self._store = store
         self._board = board
@@ -170,11 +170,11 @@ class Runner:
         return True, f"Priorities of pending opcodes of job {job_id} are now {priority}"
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[JobFilter]:
         """Which jobs may begin, in their order."""
         return self._gate.rules
 
-    def set_rules(self, rules: Iterable[Rule]) -> None:
+    def set_rules(self, rules: Iterable[JobFilter]) -> None:
         """Have other rules, for all jobs that have not begun."""
         with self._board.mutex:
             live = list(self._entries.values())

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from ganeti import ht, jobrules
+from ganeti import ht
 from ganeti.opcodes.base import ReasonTrail
+from ganeti.qlang import job_filters
 
 
 class Call:
@@ -303,8 +304,8 @@ class ReplaceFilter(Call):
     SAFE_TO_REPEAT = False
     uuid: str | None
     priority: ht.NonNegativeInt
-    predicates: list[jobrules.Predicate]
-    action: jobrules.Action
+    predicates: list[job_filters.Predicate]
+    action: job_filters.Action
     reason_trail: ReasonTrail
 
 

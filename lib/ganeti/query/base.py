@@ -14,7 +14,7 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import LockManager
 from ganeti.node import Nodes
 from ganeti.objects import Group, Node
-from ganeti.qfilter import Comparison
+from ganeti.qlang.filters import Comparison
 
 Row = TypeVar("Row")
 _Answer = TypeVar("_Answer")

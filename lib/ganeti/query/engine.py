@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from ganeti import errors, ht, qfilter
+from ganeti import errors, ht
 from ganeti.constants import ErrorCode, ResultStatus
+from ganeti.qlang import filters
 from ganeti.query import group, instance, job, job_filter, lock, node, others
 from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
 from ganeti.utils.text import nice_key, nice_sorted
@@ -52,10 +53,10 @@ def run(
     (unknown_entity) for a name that is looked up and not found.
     """
     kind = _kind(what)
-    tree = qfilter.parse(filter_)
+    tree = filters.parse(filter_)
     chosen = [kind.fields.get(name) or unknown(name) for name in fields]
-    test = None if tree is None else qfilter.make_test(tree, lambda name: _access(kind, name))
-    needed = {*fields, *qfilter.fields(tree)}
+    test = None if tree is None else filters.make_test(tree, lambda name: _access(kind, name))
+    needed = {*fields, *filters.fields(tree)}
     reading = Reading(sources, live=_is_live(kind, needed), needed=needed)
     if page is not None:
         rows = list(filter(test, page(reading)))
@@ -153,19 +154,19 @@ def _is_live(kind: Kind[Any], fields: Collection[str]) -> bool:
     return any(name in kind.fields and kind.fields[name].live for name in fields)
 
 
-def _access(kind: Kind[Any], name: str) -> qfilter.Access[Any]:
+def _access(kind: Kind[Any], name: str) -> filters.FieldAccess[Any]:
     found: FieldDef[Any] | None = kind.fields.get(name)
     if found is None:
         raise errors.ParameterError(f"There is no field '{name}' to filter by")
-    return qfilter.Access(found.getter, found.comparison)
+    return filters.FieldAccess(found.getter, found.comparison)
 
 
 # -- rows --------------------------------------------------------------------------------
 
 
-def _keys(kind: Kind[Any], tree: qfilter.Filter | None) -> list[Any] | None:
+def _keys(kind: Kind[Any], tree: filters.Filter | None) -> list[Any] | None:
     """What is to be looked up, if the filter only names things."""
-    keys = None if kind.key is None else qfilter.keys(tree, kind.key)
+    keys = None if kind.key is None else filters.keys(tree, kind.key)
     for key in keys or ():
         if not isinstance(key, kind.key_type):
             raise errors.ParameterError(

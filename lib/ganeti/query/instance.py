@@ -9,7 +9,7 @@ from ganeti import params
 from ganeti.constants import AdminState, DiskTemplate, FieldKind, InstanceStatus, ResultStatus
 from ganeti.hypervisor.hv_base import Guest
 from ganeti.objects import Instance, Node
-from ganeti.qfilter import Comparison
+from ganeti.qlang.filters import Comparison
 from ganeti.query import devices, parameters
 from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common, once, table
 

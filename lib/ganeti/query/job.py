@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ganeti.constants import FieldKind
 from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.pages import Head, Page
-from ganeti.qfilter import Comparison
+from ganeti.qlang.filters import Comparison
 from ganeti.query.base import UNAVAIL, FieldDef, Kind, Reading, table
 
 #: No job has an id so high: the database could not hold it.

@@ -6,15 +6,17 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ganeti.constants import FieldKind
-from ganeti.jobrules import Rule
+from ganeti.qlang.job_filters import JobFilter
 from ganeti.query.base import FieldDef, Kind, Reading, table
 
 
-def _field(name: str, title: str, doc: str, getter: Callable[[Rule], Any]) -> FieldDef[Rule]:
+def _field(
+    name: str, title: str, doc: str, getter: Callable[[JobFilter], Any]
+) -> FieldDef[JobFilter]:
     return FieldDef(name, title, FieldKind.OTHER, doc, getter)
 
 
-def _rows(reading: Reading, fields: Collection[str]) -> list[Rule]:
+def _rows(reading: Reading, fields: Collection[str]) -> list[JobFilter]:
     return list(reading.sources.queue.rules)
 
 

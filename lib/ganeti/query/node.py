@@ -8,7 +8,7 @@ from typing import Any
 from ganeti import constants
 from ganeti.constants import FieldKind, ResultStatus
 from ganeti.objects import Instance, Node
-from ganeti.qfilter import Comparison
+from ganeti.qlang.filters import Comparison
 from ganeti.query import parameters
 from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, common, once, table
 

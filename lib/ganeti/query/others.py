@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ganeti.constants import FieldKind
-from ganeti.qfilter import Comparison
+from ganeti.qlang.filters import Comparison
 from ganeti.query import node
 from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, table
 

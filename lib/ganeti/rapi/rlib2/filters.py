@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti import errors, ht, jobrules, luxi
+from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
 from ganeti.opcodes.base import ReasonTrail
+from ganeti.qlang import job_filters
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.reading import UUID, read
@@ -17,8 +18,8 @@ FIELDS = ("watermark", "priority", "predicates", "action", "reason_trail", "uuid
 #: Key of the body -> what it is when it is not given, and what it must be.
 _KEYS: dict[str, tuple[Any, ht.Check]] = {
     "priority": (0, ht.check_for(ht.NonNegativeInt)),
-    "predicates": ([], ht.check_for(list[jobrules.Predicate])),
-    "action": (jobrules.CONTINUE, ht.check_for(jobrules.Action)),
+    "predicates": ([], ht.check_for(list[job_filters.Predicate])),
+    "action": (job_filters.CONTINUE, ht.check_for(job_filters.Action)),
     "reason": ([], ht.check_for(ReasonTrail)),
 }
 #: How a master's word about a rule that there is not ends.

@@ -29,8 +29,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
 
-from ganeti import ht, qfilter
+from ganeti import ht
 from ganeti.errors import ParameterError
+from ganeti.qlang import filters
 
 ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
     "ACCEPT",
@@ -52,7 +53,7 @@ _Test = Callable[[int, Ops], bool]
 
 
 @dataclass(frozen=True)
-class Rule:
+class JobFilter:
     """One rule, as it is stored and shown; its parts were checked before."""
 
     uuid: str
@@ -78,10 +79,10 @@ class Rule:
 
     @cached_property
     def _tests(self) -> list[_Test]:
-        return [_TESTS[kind](qfilter.parse(tree), self.watermark) for kind, tree in self.predicates]
+        return [_TESTS[kind](filters.parse(tree), self.watermark) for kind, tree in self.predicates]
 
 
-def applying(rules: Iterable[Rule], job_id: int, ops: Ops) -> Rule | None:
+def applying(rules: Iterable[JobFilter], job_id: int, ops: Ops) -> JobFilter | None:
     """The one of ``rules`` (in their order) that decides about a job."""
     return next(
         (rule for rule in rules if rule.action != CONTINUE and rule.matches(job_id, ops)), None
@@ -119,11 +120,11 @@ def _is_predicate(value: list[Any]) -> bool:
     if len(value) != 2 or not isinstance(value[0], str) or value[0] not in _FIELDS:
         return False
     try:
-        tree = qfilter.parse(value[1])
+        tree = filters.parse(value[1])
     except ParameterError:
         return False
     allowed = _FIELDS[value[0]]
-    return tree is not None and (allowed is None or qfilter.fields(tree) <= allowed)
+    return tree is not None and (allowed is None or filters.fields(tree) <= allowed)
 
 
 def _is_action(value: str | list[Any]) -> bool:
@@ -164,28 +165,29 @@ def _holds(test: Callable[[Any], bool], row: Any) -> bool:
         return False
 
 
-def _on_id(tree: qfilter.Filter | None, watermark: int) -> _Test:
+def _on_id(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = qfilter.make_test(
-        _with_watermark(tree, watermark), lambda name: qfilter.Access[int](lambda job_id: job_id)
+    test = filters.make_test(
+        _with_watermark(tree, watermark),
+        lambda name: filters.FieldAccess[int](lambda job_id: job_id),
     )
     return lambda job_id, ops: _holds(test, job_id)
 
 
-def _with_watermark(tree: qfilter.Filter, watermark: int) -> qfilter.Filter:
-    if isinstance(tree, (qfilter.And, qfilter.Or)):
+def _with_watermark(tree: filters.Filter, watermark: int) -> filters.Filter:
+    if isinstance(tree, (filters.And, filters.Or)):
         return replace(tree, parts=tuple(_with_watermark(part, watermark) for part in tree.parts))
-    if isinstance(tree, qfilter.Not):
-        return qfilter.Not(_with_watermark(tree.part, watermark))
-    if isinstance(tree, qfilter.Compare) and tree.value == _WATERMARK:
+    if isinstance(tree, filters.Not):
+        return filters.Not(_with_watermark(tree.part, watermark))
+    if isinstance(tree, filters.Compare) and tree.value == _WATERMARK:
         return replace(tree, value=watermark)
     return tree
 
 
-def _on_opcodes(tree: qfilter.Filter | None, watermark: int) -> _Test:
+def _on_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = qfilter.make_test(
-        tree, lambda name: qfilter.Access[Mapping[str, Any]](lambda op: _part(op, name))
+    test = filters.make_test(
+        tree, lambda name: filters.FieldAccess[Mapping[str, Any]](lambda op: _part(op, name))
     )
     return lambda job_id, ops: any(_holds(test, op) for op in ops)
 
@@ -199,12 +201,14 @@ def _part(op: Mapping[str, Any], path: str) -> Any:
     return _searchable(found)
 
 
-def _on_reasons(tree: qfilter.Filter | None, watermark: int) -> _Test:
+def _on_reasons(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
     places = {"source": 0, "reason": 1, "timestamp": 2}
-    test = qfilter.make_test(
+    test = filters.make_test(
         tree,
-        lambda name: qfilter.Access[Sequence[Any]](lambda entry: _searchable(entry[places[name]])),
+        lambda name: filters.FieldAccess[Sequence[Any]](
+            lambda entry: _searchable(entry[places[name]])
+        ),
     )
     return lambda job_id, ops: any(_holds(test, entry) for entry in _entries(ops))
 
@@ -217,7 +221,7 @@ def _searchable(value: Any) -> Any:
     return value[:TEXT_SEARCHED] if isinstance(value, str) else value
 
 
-_TESTS: dict[str, Callable[[qfilter.Filter | None, int], _Test]] = {
+_TESTS: dict[str, Callable[[filters.Filter | None, int], _Test]] = {
     "jobid": _on_id,
     "opcode": _on_opcodes,
     "reason": _on_reasons,

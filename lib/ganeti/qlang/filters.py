@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from ganeti import ht, pattern
+from ganeti import ht
 from ganeti.constants import ResultStatus
 from ganeti.errors import ParameterError
+from ganeti.qlang import safe_regex
 
 Row = TypeVar("Row")
 Value = str | int
@@ -87,7 +88,7 @@ class Compare:
 
 
 @dataclass(frozen=True)
-class Match:
+class RegexMatch:
     """The pattern is found in the field."""
 
     field: str
@@ -102,7 +103,7 @@ class Contains:
     value: Value
 
 
-Filter = And | Or | Not | Truth | Compare | Match | Contains
+Filter = And | Or | Not | Truth | Compare | RegexMatch | Contains
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -159,7 +160,7 @@ def _field(data: list[Any], *names: str) -> str:
 def _binary(op: str, data: list[Any]) -> Filter:
     name, value = _field(data, "field", "value"), data[2]
     if op == "=~":
-        return Match(name, _read_pattern(value))
+        return RegexMatch(name, _read_pattern(value))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -177,7 +178,7 @@ def _read_pattern(value: object) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise ParameterError(f"A pattern is a string, not {ht.shorten(value)}")
     try:
-        return pattern.read(value)
+        return safe_regex.read(value)
     except ValueError as err:
         raise ParameterError(str(err)) from None
 
@@ -222,14 +223,14 @@ def keys(tree: Filter | None, name: str) -> list[Value] | None:
 
 
 @dataclass(frozen=True)
-class Access(Generic[Row]):
+class FieldAccess(Generic[Row]):
     """How to get a field of a row: its value, or a ``ResultStatus`` where it has none."""
 
     get: Callable[[Row], Any]
     comparison: Comparison = Comparison.PLAIN
 
 
-def make_test(tree: Filter, access: Callable[[str], Access[Row]]) -> Callable[[Row], bool]:
+def make_test(tree: Filter, access: Callable[[str], FieldAccess[Row]]) -> Callable[[Row], bool]:
     """A function that tells whether a row passes.
 
     ``access`` finds a field, or raises; so does the test where a value does
@@ -258,17 +259,19 @@ def _on_value(get: Callable[[Row], Any], test: Callable[[Any], bool]) -> Callabl
     return passes
 
 
-def _leaf(tree: Truth | Compare | Match | Contains, how: Comparison) -> Callable[[Any], bool]:
+def _leaf(tree: Truth | Compare | RegexMatch | Contains, how: Comparison) -> Callable[[Any], bool]:
     if isinstance(tree, Truth):
         return _is_true(tree)
-    if isinstance(tree, Match):
+    if isinstance(tree, RegexMatch):
         return _matches(tree)
     if isinstance(tree, Contains):
         return _contains(tree)
     return _compares(tree, how)
 
 
-def _wrong(tree: Truth | Compare | Match | Contains, value: object, does: str) -> ParameterError:
+def _wrong(
+    tree: Truth | Compare | RegexMatch | Contains, value: object, does: str
+) -> ParameterError:
     return ParameterError(f"Field '{tree.field}' is {ht.shorten(value)}, which {does}")
 
 
@@ -281,7 +284,7 @@ def _is_true(tree: Truth) -> Callable[[Any], bool]:
     return test
 
 
-def _matches(tree: Match) -> Callable[[Any], bool]:
+def _matches(tree: RegexMatch) -> Callable[[Any], bool]:
     search = tree.pattern.search
 
     def test(value: Any) -> bool:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ganeti import pattern
+from ganeti.qlang import safe_regex
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from ganeti import pattern
     ],
 )
 def test_patterns_that_people_write_are_taken(text):
-    assert pattern.read(text).pattern == text
+    assert safe_regex.read(text).pattern == text
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_patterns_that_people_write_are_taken(text):
 )
 def test_a_choice_repeated_without_end_is_refused(text):
     with pytest.raises(ValueError, match="choice within a repetition"):
-        pattern.read(text)
+        safe_regex.read(text)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_choice_repeated_without_end_is_refused(text):
 )
 def test_many_choices_are_refused(text):
     with pytest.raises(ValueError, match="too many"):
-        pattern.read(text)
+        safe_regex.read(text)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_many_choices_are_refused(text):
 )
 def test_references_and_the_like_are_refused(text):
     with pytest.raises(ValueError, match="not allowed"):
-        pattern.read(text)
+        safe_regex.read(text)
 
 
 @pytest.mark.parametrize("text", ["(", "a{2}{3}", "*a", "[a", "\\", "(?P<1>a)"])
 def test_what_is_no_pattern_is_refused_in_words(text):
     with pytest.raises(ValueError, match="cannot be read"):
-        pattern.read(text)
+        safe_regex.read(text)
 
 
 def test_what_pcre_writes_otherwise():
@@ -78,10 +78,10 @@ def test_what_pcre_writes_otherwise():
         ("^(?<kind>web|db)[[:punct:]]", "web-1", "web1"),
         ("(?<=a)b", "ab", "b"),
     ):
-        found = pattern.read(text)
+        found = safe_regex.read(text)
         assert found.search(good) and not found.search(bad), text
     with pytest.raises(ValueError, match="unknown name, nosuch"):
-        pattern.read("[[:nosuch:]]")
+        safe_regex.read("[[:nosuch:]]")
 
 
 def glob(text):
@@ -109,22 +109,22 @@ def glob(text):
     ],
 )
 def test_names_with_stars(text, good, bad):
-    found = pattern.read(glob(text))
+    found = safe_regex.read(glob(text))
     assert found.search(good) and (bad is None or not found.search(bad))
     assert re.search(glob(text), good) and (bad is None or not re.search(glob(text), bad))
 
 
 def test_many_stars_are_not_tried_again_and_again():
-    found = pattern.read(glob("*a" * 40 + "*b"))
+    found = safe_regex.read(glob("*a" * 40 + "*b"))
     assert not found.search("a" * 250)
     assert found.search("a" * 249 + "b")
 
 
 def test_a_long_pattern_is_refused():
-    assert pattern.read("a" * pattern.LENGTH_MAX)
+    assert safe_regex.read("a" * safe_regex.LENGTH_MAX)
     with pytest.raises(ValueError, match="longer than 256"):
-        pattern.read("a" * (pattern.LENGTH_MAX + 1))
+        safe_regex.read("a" * (safe_regex.LENGTH_MAX + 1))
 
 
 def test_classes_are_ascii():
-    assert pattern.read("\\d").search("\u0663") is None
+    assert safe_regex.read("\\d").search("\u0663") is None

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ganeti import ht, jobrules
-from ganeti.jobrules import Rule
+from ganeti import ht
+from ganeti.qlang import job_filters
+from ganeti.qlang.job_filters import JobFilter
 
 OPS = [
     {
@@ -23,7 +24,7 @@ OPS = [
 
 
 def rule(*predicates, action="REJECT", uuid="a", watermark=10, priority=0):
-    return Rule(uuid, watermark, priority, list(predicates), action, [])
+    return JobFilter(uuid, watermark, priority, list(predicates), action, [])
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,8 @@ def test_a_filter_that_does_not_fit_is_no_match_whatever_it_denies():
 def test_the_first_that_matches_decides_and_continue_does_not():
     miss = rule(["jobid", ["<", "id", 1]], uuid="miss")
     off, pause, late = (rule(uuid=word, action=word) for word in ("CONTINUE", "PAUSE", "ACCEPT"))
-    assert jobrules.applying([miss, off, pause, late], 12, OPS) is pause
-    assert jobrules.applying([miss, off], 12, OPS) is None
+    assert job_filters.applying([miss, off, pause, late], 12, OPS) is pause
+    assert job_filters.applying([miss, off], 12, OPS) is None
 
 
 def test_rules_stand_by_priority_then_watermark_then_uuid():
@@ -109,7 +110,7 @@ def test_a_limit_is_a_number():
     ],
 )
 def test_a_reason_may_be_a_limit(reason, limit):
-    found = jobrules.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
+    found = job_filters.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
     assert found == ({} if limit is None else {reason: limit})
 
 
@@ -125,7 +126,7 @@ def test_a_reason_may_be_a_limit(reason, limit):
     ],
 )
 def test_a_filter_has_one_spelling(tree, stored):
-    assert jobrules.normal(tree) == stored
+    assert job_filters.normal(tree) == stored
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_filter_has_one_spelling(tree, stored):
     ],
 )
 def test_which_values_are_predicates(value, fits):
-    assert ht.check_for(jobrules.Predicate).fits(value) is fits
+    assert ht.check_for(job_filters.Predicate).fits(value) is fits
 
 
 @pytest.mark.parametrize(
@@ -167,4 +168,4 @@ def test_which_values_are_predicates(value, fits):
     ],
 )
 def test_which_values_are_actions(value, fits):
-    assert ht.check_for(jobrules.Action).fits(value) is fits
+    assert ht.check_for(job_filters.Action).fits(value) is fits

@@ -2,10 +2,10 @@
 
 import pytest
 
-from ganeti import qfilter
 from ganeti.constants import ResultStatus
 from ganeti.errors import ParameterError
-from ganeti.qfilter import Access, Comparison
+from ganeti.qlang import filters
+from ganeti.qlang.filters import Comparison, FieldAccess
 
 ROW = {
     "name": "web1.example.com",
@@ -26,14 +26,14 @@ KINDS = {"name": Comparison.HOST_NAME, "start": Comparison.SECONDS}
 def access(name):
     if name == "bogus":
         raise ParameterError("no field bogus")
-    return Access(
+    return FieldAccess(
         lambda row: row.get(name, ResultStatus.UNAVAIL), KINDS.get(name, Comparison.PLAIN)
     )
 
 
 def passes(data, row=ROW):
-    tree = qfilter.parse(data)
-    return tree is None or qfilter.make_test(tree, access)(row)
+    tree = filters.parse(data)
+    return tree is None or filters.make_test(tree, access)(row)
 
 
 TRUE = ["==", "size", 512]
@@ -186,26 +186,26 @@ def test_what_need_not_be_looked_at_is_no_error():
 )
 def test_what_is_no_filter_is_refused(data):
     with pytest.raises(ParameterError):
-        qfilter.parse(data)
+        filters.parse(data)
 
 
 def test_a_filter_without_end_is_refused():
     data = TRUE
-    for _ in range(qfilter.DEPTH_MAX):
+    for _ in range(filters.DEPTH_MAX):
         data = ["!", data]
     with pytest.raises(ParameterError, match="nested"):
-        qfilter.parse(data)
+        filters.parse(data)
 
 
 def test_an_unknown_field_is_an_error_even_without_rows():
     with pytest.raises(ParameterError, match="bogus"):
-        qfilter.make_test(qfilter.parse(["&", TRUE, ["?", "bogus"]]), access)
+        filters.make_test(filters.parse(["&", TRUE, ["?", "bogus"]]), access)
 
 
 def test_fields_that_a_filter_mentions():
     data = ["&", ["|", ["?", "a"], ["!", ["=~", "b", "x"]]], ["=[]", "c", 1], ["!=", "d", 2]]
-    assert qfilter.fields(qfilter.parse(data)) == {"a", "b", "c", "d"}
-    assert qfilter.fields(None) == set()
+    assert filters.fields(filters.parse(data)) == {"a", "b", "c", "d"}
+    assert filters.fields(None) == set()
 
 
 @pytest.mark.parametrize(
@@ -224,4 +224,4 @@ def test_fields_that_a_filter_mentions():
     ],
 )
 def test_keys_of_filters_that_only_name_things(data, expected):
-    assert qfilter.keys(qfilter.parse(data), "name") == expected
+    assert filters.keys(filters.parse(data), "name") == expected
