@@ -21,7 +21,6 @@ and nothing else, and the body of one who may not send it is never parsed.
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import hashlib
 import logging
@@ -35,7 +34,7 @@ from ganeti.http import coding, conditional
 from ganeti.http import errors as http_errors
 from ganeti.http.auth import User, denied
 from ganeti.http.cors import Cors
-from ganeti.http.message import Headers, Request, Response
+from ganeti.http.message import Request, Response
 from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.server import Lane, Outcome, Step
 from ganeti.rapi import faults
@@ -45,14 +44,13 @@ from ganeti.rapi.connector import Connector, Match
 from ganeti.rapi.naming import full_name
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import Rows, Unchanged
+from ganeti.rapi.request_body import JSON, check_body_kind, read_body
+from ganeti.request_context import RequestContext
 from ganeti.utils.text import unique_words
 
-JSON = "application/json"
 #: What ``OPTIONS *`` says of the server as a whole (RFC 9110, 9.3.7).
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _SAFE = ("GET", "HEAD")
-_JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
-
 
 #: Objects of a list that is kept as a whole, packed, until its client has taken it: some 200
 #: KiB, as much as a slow client costs anyway.
@@ -75,10 +73,10 @@ class Users(Protocol):
 class Caller(Protocol):
     """Whoever carries LUXI calls; ``luxi.pool.Pool`` is one."""
 
-    def ask(self, call: luxi.Call, context: luxi.Context | None = None) -> luxi.Reply:
+    def ask(self, call: luxi.Call, context: RequestContext | None = None) -> luxi.Reply:
         """The result, and what the master says beside it; raises ``errors.Error``."""
 
-    def begin(self, call: luxi.Call, context: luxi.Context | None = None) -> Callable[[], bytes]:
+    def begin(self, call: luxi.Call, context: RequestContext | None = None) -> Callable[[], bytes]:
         """As ``luxi.pool.Pool.begin``."""
 
 
@@ -110,7 +108,7 @@ class _MasterOf:
         self,
         caller: Caller,
         waits: Waits,
-        context: luxi.Context,
+        context: RequestContext,
         before_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._caller = caller
@@ -222,7 +220,7 @@ class Application:
             )
         return self._users.authenticate(header, request.peer)
 
-    def admit(self, user: User | None, match: Match, verb: Verb, who: luxi.Context) -> None:
+    def admit(self, user: User | None, match: Match, verb: Verb, who: RequestContext) -> None:
         """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
 
         Where that depends on the object's name, the master is asked for it.
@@ -250,7 +248,7 @@ class Application:
         request: Request,
         match: Match,
         verb: Verb,
-        who: luxi.Context,
+        who: RequestContext,
         before_change: Callable[[], None],
     ) -> Exchange:
         """Steps 4 and 5: the request as a resource sees it."""
@@ -273,7 +271,7 @@ class Application:
         )
 
     def present(
-        self, request: Request, match: Match, user: User | None, who: luxi.Context
+        self, request: Request, match: Match, user: User | None, who: RequestContext
     ) -> Object:
         """What the URI names, as it is now. Its tag is for those only who may read it."""
         exchange = Exchange(
@@ -358,7 +356,7 @@ class _Visit:
                 return None
             match, verb = self._find()
             if "Authorization" not in request.headers and not request.certificate:
-                self._application.admit(None, match, verb, luxi.Context())
+                self._application.admit(None, match, verb, RequestContext())
             check_body_kind(request.headers)
         except http_errors.HttpError as err:
             return self._failure(err)
@@ -410,7 +408,9 @@ class _Visit:
 
     def _go_on(self, match: Match, verb: Verb) -> Outcome:
         request = self._request
-        who = luxi.Context(user=self.user.name if self.user else None, request_id=self._request_id)
+        who = RequestContext(
+            user=self.user.name if self.user else None, request_id=self._request_id
+        )
         self._application.admit(self.user, match, verb, who)
 
         def before_change() -> None:
@@ -428,7 +428,7 @@ class _Visit:
             before_change()  # of a query by PUT, say, which changes nothing
         return self._answer(verb, exchange, value)
 
-    def _check_conditions(self, match: Match, who: luxi.Context) -> None:
+    def _check_conditions(self, match: Match, who: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
         conditions = conditional.read_conditions(self._request.headers)
         if conditions == conditional.Conditions():
@@ -570,30 +570,3 @@ def digest(request: Request, body: Any) -> str:
     """What two requests have in common if they ask for the same; tells no secrets."""
     text = serializer.dumps_sorted([request.method, request.path, request.query, body])
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def read_body(request: Request) -> Any:
-    """The body's JSON value, None when it is empty; 415 and 400 as they come."""
-    if not request.body:
-        return None
-    check_body_kind(request.headers)
-    try:
-        # Windows' programs begin a text so; RFC 8259 (8.1) lets us pass over it.
-        return serializer.loads(request.body.removeprefix(codecs.BOM_UTF8))
-    except serializer.ParseError as err:
-        raise http_errors.BadRequest(f"Unable to parse JSON data: {err}") from None
-
-
-def check_body_kind(headers: Headers) -> None:
-    """Raise ``UnsupportedMediaType`` for a body that is no JSON, or is packed."""
-    media_type = headers.get("Content-Type")
-    if media_type is not None and _JSON_TYPE.fullmatch(media_type.strip()) is None:
-        raise http_errors.UnsupportedMediaType(f"A body must be {JSON}, not {media_type[:80]}")
-    codings = {
-        word.strip(" \t").lower() for word in (headers.get("Content-Encoding") or "").split(",")
-    } - {"", "identity"}
-    if codings:
-        raise http_errors.UnsupportedMediaType(
-            f"A body must not be packed (Content-Encoding: {min(codings)[:80]})",
-            headers=[("Accept-Encoding", "identity")],
-        )
