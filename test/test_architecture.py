@@ -25,7 +25,7 @@ from support.sources import (
 )
 
 #: What everybody may import: words, and how they are written.
-WORDS = "constants errors ht pathutils serializer"
+WORDS = "constants errors ht pathutils request_context serializer"
 #: Column, packages or modules, and what these may import beside themselves and each other.
 #: Of two packages with one name the longer is meant. Front and master never meet.
 PACKAGES: list[tuple[str, str, str]] = [
@@ -52,7 +52,7 @@ PACKAGES: list[tuple[str, str, str]] = [
         f"{WORDS} ipolicy lookup objects params reservations schema ssconf store utils",
     ),
     ("master", "node", f"{WORDS} hypervisor objects osdef storage utils"),
-    ("master", "jqueue", f"{WORDS} luxi opcodes qlang schema store utils"),
+    ("master", "jqueue", f"{WORDS} opcodes qlang schema store utils"),
     (
         "master",
         "query",

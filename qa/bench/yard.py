@@ -31,6 +31,7 @@ from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.jqueue import ending, journal  # noqa: E402
 from ganeti.jqueue.clocks import Moment  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
+from ganeti.request_context import RequestContext  # noqa: E402
 from ganeti.store import Store  # noqa: E402
 
 NODE = f"{scene.HOST}:8T:100T:1024"
@@ -177,7 +178,7 @@ def _add_some(connection, numbers, build, ended):
     now = Moment(time.time())
     ids = []
     for number in numbers:
-        job = journal.insert(connection, build(number), luxi.Context("admin"), now)
+        job = journal.insert(connection, build(number), RequestContext("admin"), now)
         ids.append(job.id)
         if ended:
             for index, op in enumerate(job.ops):

@@ -5,11 +5,12 @@ import threading
 
 import pytest
 
-from ganeti import errors, luxi
+from ganeti import errors
 from ganeti.jqueue import records
+from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
-JOB = luxi.Context("admin", "r")
+JOB = RequestContext("admin", "r")
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_who_is_refused_takes_no_number_and_nobody_with_it(scene):
 
 
 def test_one_key_twice_in_one_commit(scene):
-    keyed, other = (luxi.Context("admin", "r", "k", digest) for digest in ("d", "e"))
+    keyed, other = (RequestContext("admin", "r", "k", digest) for digest in ("d", "e"))
     futures = together(scene, ([[op()]], keyed), ([[op()]], keyed), ([[op()]], other))
     assert futures[0].result(PATIENCE) == ([1], False)
     assert futures[1].result(PATIENCE) == ([1], True)
@@ -83,7 +84,7 @@ def test_a_commit_that_fails_acknowledges_none_of_it(scene, monkeypatch):
 
 def test_the_log_names_them_and_who_asked(scene, caplog):
     caplog.set_level(logging.INFO)
-    for future in together(scene, ([[op()]], JOB), ([[op()]], luxi.Context())):
+    for future in together(scene, ([[op()]], JOB), ([[op()]], RequestContext())):
         future.result(PATIENCE)
     scene.store.write(lambda connection: None).result(PATIENCE)
     assert (
@@ -92,7 +93,7 @@ def test_the_log_names_them_and_who_asked(scene, caplog):
 
 
 def test_a_key_whose_first_submission_was_refused_names_the_next_one(scene):
-    wrong, right = (luxi.Context("admin", "r", "k", digest) for digest in ("wrong", "right"))
+    wrong, right = (RequestContext("admin", "r", "k", digest) for digest in ("wrong", "right"))
     futures = together(
         scene, ([[op(depends=[[-9, []]])]], wrong), ([[op()]], right), ([[op()]], right)
     )

@@ -2,10 +2,11 @@
 
 import pytest
 
-from ganeti import errors, luxi, opcodes
+from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.clocks import Moment
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 
 
@@ -16,7 +17,7 @@ def store(tmp_path):
     made.close()
 
 
-def insert(store, *ops, context=luxi.Context("admin", "r1", "k1")):
+def insert(store, *ops, context=RequestContext("admin", "r1", "k1")):
     return store.write(
         lambda connection: journal.insert(connection, ops, context, Moment(5.5, 70))
     ).result()
@@ -31,7 +32,7 @@ def test_a_live_job_comes_back_with_its_opcodes(store):
     (job,) = records.load_live(store)
     assert [op.op.replace(reason=[]) for op in job.ops] == [delay(priority=-10), delay()]
     assert job.ops[0].priority == -10 and job.received_ts == (5, 500000)
-    assert job.context == luxi.Context("admin", "r1", "k1")
+    assert job.context == RequestContext("admin", "r1", "k1")
 
 
 def test_a_final_job_is_stored_as_it_is_shown(store):
@@ -77,7 +78,7 @@ def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
 
 
 def test_many_ids_at_once(store):
-    ids = [insert(store, context=luxi.Context()).id for _ in range(3)]
+    ids = [insert(store, context=RequestContext()).id for _ in range(3)]
     found = records.load(store, [*ids, *range(100, 1500)], archived=True)
     assert [job.id for job in found] == ids
 

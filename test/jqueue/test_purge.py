@@ -8,6 +8,7 @@ import pytest
 
 from ganeti import errors, luxi, opcodes, schema
 from ganeti.jqueue import journal, purge, records, skips
+from ganeti.request_context import RequestContext
 from ganeti.upkeep import dbfile, verify
 from support.jqueue import PATIENCE, QueueScene, op
 from support.master import MasterScene
@@ -116,7 +117,7 @@ def test_no_id_is_given_again_and_the_newest_job_stays(scene):
 
 
 def test_a_key_holds_however_short_jobs_are_kept(scene):
-    context = luxi.Context("admin", None, "key", "digest")
+    context = RequestContext("admin", None, "key", "digest")
     submit = functools.partial(scene.queue.submit_once, [[op()]], context)
     (number,) = submit().result(PATIENCE).ids
     scene.wait(number)

@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
-from ganeti import errors, luxi, schema
+from ganeti import errors, schema
 from ganeti.jqueue import ending
 from ganeti.jqueue.queue import JobQueue
+from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
 
@@ -70,7 +71,7 @@ def test_a_disk_that_refuses_is_no_acceptance(held):
 
 
 def once(scene, key="k", digest="d", user="admin", word="ok"):
-    accepted = scene.queue.submit_once([[op(word)]], luxi.Context(user, "r", key, digest)).result(
+    accepted = scene.queue.submit_once([[op(word)]], RequestContext(user, "r", key, digest)).result(
         PATIENCE
     )
     return accepted.ids[0], accepted.replayed
@@ -86,7 +87,7 @@ def test_one_key_of_one_user_is_one_job(held):
 def test_also_when_both_arrive_together(held):
     hold = threading.Event()
     held.store.write(lambda connection: hold.wait(PATIENCE))
-    context = luxi.Context("admin", "r", "k", "d")
+    context = RequestContext("admin", "r", "k", "d")
     both = [held.queue.submit_once([[op()]], context) for _ in range(2)]
     hold.set()
     assert [future.result(PATIENCE) for future in both] == [([1], False), ([1], True)]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ganeti import luxi
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.clocks import Moment
+from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
 
@@ -45,7 +45,7 @@ def test_a_status_that_is_none_counts_as_damage(scene):
 
 
 def test_the_newest_job_of_a_key_counts_if_it_is_not_too_old(scene):
-    context = luxi.Context("admin", None, "key", "digest")
+    context = RequestContext("admin", None, "key", "digest")
     for served in (10, 20):
         scene.store.write(
             lambda connection, served=served: journal.insert(
@@ -55,14 +55,14 @@ def test_the_newest_job_of_a_key_counts_if_it_is_not_too_old(scene):
     with scene.store.read() as connection:
         assert records.find_key(connection, context, 15) == (2, "digest")
         assert records.find_key(connection, context, 21) is None
-        assert records.find_key(connection, luxi.Context("x", None, "key"), 0) is None
+        assert records.find_key(connection, RequestContext("x", None, "key"), 0) is None
 
 
 def test_service_is_known_from_whatever_was_stored_last(scene):
     with scene.store.read() as connection:
         assert records.served(connection) == 0
         scene.store.write(
-            lambda writer: journal.insert(writer, [op()], luxi.Context(), Moment(0.0, 40))
+            lambda writer: journal.insert(writer, [op()], RequestContext(), Moment(0.0, 40))
         ).result(PATIENCE)
         assert records.served(connection) == 40
         scene.store.write(lambda writer: journal.set_value(writer, "served", 50)).result(PATIENCE)

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from ganeti import errors, luxi
+from ganeti import errors
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.clocks import Moment
+from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
 
@@ -296,7 +297,7 @@ def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
 
 def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
     late = scene.store.write(
-        lambda connection: journal.insert(connection, [op()], luxi.Context(), Moment(1.0))
+        lambda connection: journal.insert(connection, [op()], RequestContext(), Moment(1.0))
     ).result(PATIENCE)
     second = scene.submit(op(depends=[[late.id, ["success"]]]))
     scene.wait(scene.submit(op()))  # so the dispatcher has seen it

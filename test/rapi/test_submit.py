@@ -10,6 +10,7 @@ from ganeti.opcodes import versions
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Exchange, Resource
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import check_version, reason_trail
+from ganeti.request_context import RequestContext
 from support.rapi import JOB_ID, RapiTestCase
 
 URI = "/2/instances/web/startup"
@@ -35,7 +36,7 @@ class TestSubmission(RapiTestCase):
         )
 
     def test_a_users_name_ends_no_pair(self):
-        who = luxi.Context(user="a;request=x%", request_id="r")
+        who = RequestContext(user="a;request=x%", request_id="r")
         trail = reason_trail(Exchange(None, context=who), Resource)
         self.assertEqual(trail[0][1], "user=a%3Brequest=x%25;request=r")
 
@@ -45,7 +46,7 @@ class TestSubmission(RapiTestCase):
 
     def test_the_master_hears_who_asks(self):
         self.put(URI)
-        self.assertEqual(self.master.contexts, [luxi.Context(user="admin", request_id="r1")])
+        self.assertEqual(self.master.contexts, [RequestContext(user="admin", request_id="r1")])
 
     def test_dry_run(self):
         for value, expected in (("1", True), ("0", False), ("true", True)):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ganeti import errors, luxi, opcodes
+from ganeti.request_context import RequestContext
 from ganeti.server import calls
 from support.master import MasterScene
 
@@ -92,7 +93,7 @@ def test_draining(scene):
 
 def test_the_log_says_who_asked_for_what_no_job_does(scene, caplog):
     caplog.set_level("INFO")
-    who = luxi.Context("jane", "r7")
+    who = RequestContext("jane", "r7")
     job = scene.call(luxi.SubmitJob([DELAY]))
     scene.wait(job)
     calls.ANSWERS[luxi.CancelJob](scene.master, luxi.CancelJob(job), who)

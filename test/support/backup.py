@@ -3,10 +3,11 @@
 import contextlib
 import os
 
-from ganeti import luxi, objects, opcodes
+from ganeti import objects, opcodes
 from ganeti.constants import JobStatus
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.clocks import Moment
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 from support.cluster import make_cluster, make_instance, make_paths, save
 
@@ -51,15 +52,18 @@ def _jobs(connection, count):
     reinstall = opcodes.OpInstanceReinstall(
         instance_name="web.example.com", osparams_secret={"root": "canary-job"}
     )
-    live = journal.insert(connection, [reinstall, reinstall], luxi.Context("admin"), Moment(1e9))
+    live = journal.insert(connection, [reinstall, reinstall], RequestContext("admin"), Moment(1e9))
     for status in (JobStatus.WAITING, JobStatus.RUNNING):
         live.ops[0].move(status)
     live.ops[0].unsaved = [[1, (1, 0), "message", "half done"]]
     journal.save(connection, live, [0])
-    journal.insert(connection, [reinstall], luxi.Context("admin", "r", "key", "d"), Moment(1e9))
+    journal.insert(connection, [reinstall], RequestContext("admin", "r", "key", "d"), Moment(1e9))
     for _ in range(2, count):
         job = journal.insert(
-            connection, [opcodes.OpTestDelay(duration=1.0)], luxi.Context("admin"), Moment(1e9, 50)
+            connection,
+            [opcodes.OpTestDelay(duration=1.0)],
+            RequestContext("admin"),
+            Moment(1e9, 50),
         )
         job.ops[0].status = JobStatus.RUNNING
         ending.mark_end(job, 0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
@@ -83,7 +87,10 @@ def submit(paths, count=1):
         return store.write(
             lambda connection: [
                 journal.insert(
-                    connection, [opcodes.OpTestDelay(duration=1.0)], luxi.Context(), Moment(1e9, 70)
+                    connection,
+                    [opcodes.OpTestDelay(duration=1.0)],
+                    RequestContext(),
+                    Moment(1e9, 70),
                 ).id
                 for _ in range(count)
             ]

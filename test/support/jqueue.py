@@ -9,12 +9,13 @@ result is no JSON), ``unsettled`` (fails once its success is durable).
 import sqlite3
 import threading
 
-from ganeti import errors, luxi, opcodes
+from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.task import Again, Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 
 #: Seconds after which a test that waits for a job has failed.
@@ -160,7 +161,7 @@ class QueueScene:
         return PlannedTask(self, opcode, job_id, rank)
 
     def submit(self, *ops, **options):
-        return self.queue.submit([ops], luxi.Context("admin"), **options).result(PATIENCE)[0]
+        return self.queue.submit([ops], RequestContext("admin"), **options).result(PATIENCE)[0]
 
     def reach(self, job_id, *statuses):
         """Wait until a job has one of these statuses; the job."""

@@ -14,7 +14,8 @@ import tempfile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from ganeti import errors, luxi, opcodes
+from ganeti import errors, opcodes
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 from support.life import PATIENCE, Life
 from support.promises import Model, Promise, Step
@@ -137,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
         ]
 
     def context(self, promise):
-        return luxi.Context(
+        return RequestContext(
             user="admin",
             idempotency_key=f"key {promise.mark}",
             request_digest=f"digest {promise.mark}",
@@ -179,7 +180,7 @@ class QueueMachine(RuleBasedStateMachine):
             digest = "another" if other else context.request_digest
             answer = self.life.queue.submit(
                 [[opcodes.OpTestDelay(duration=1.0)]],
-                luxi.Context(
+                RequestContext(
                     user="admin", idempotency_key=context.idempotency_key, request_digest=digest
                 ),
             )

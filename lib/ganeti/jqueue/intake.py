@@ -21,11 +21,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ganeti import errors, luxi
+from ganeti import errors
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import Job
 from ganeti.opcodes import OpCode
+from ganeti.request_context import RequestContext
 from ganeti.store import Store, StoreUnavailable
 
 #: Seconds of service for which a key means the same submission.
@@ -46,7 +47,7 @@ class Submission:
     """Jobs that somebody wants accepted, all or none; ``shape`` makes the answer of them."""
 
     jobs: Sequence[Sequence[OpCode]]
-    context: luxi.Context
+    context: RequestContext
     shape: Callable[[Accepted], Any]
     answer: Future[Any] = field(default_factory=Future)
     made: list[Job] = field(default_factory=list)
@@ -90,7 +91,7 @@ class Intake:
         self._accepted: list[Job] = []
         store.telling = self._telling
 
-    def known(self, context: luxi.Context) -> Accepted | None:
+    def known(self, context: RequestContext) -> Accepted | None:
         """The job that a context's key names already, if it has one that does."""
         if context.idempotency_key is None:
             return None
@@ -141,7 +142,7 @@ class Intake:
             return _same(one.context, other.made[0].id, other.context.request_digest)
         return found
 
-    def _stored(self, connection: sqlite3.Connection, context: luxi.Context) -> Accepted | None:
+    def _stored(self, connection: sqlite3.Connection, context: RequestContext) -> Accepted | None:
         found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
         return None if found is None else _same(context, *found)
 
@@ -187,7 +188,7 @@ def _make(one: Submission, last: int, now: Moment) -> list[Job]:
     ]
 
 
-def _same(context: luxi.Context, job_id: int, digest: str | None) -> Accepted:
+def _same(context: RequestContext, job_id: int, digest: str | None) -> Accepted:
     if digest != context.request_digest:
         raise errors.IdempotencyConflict("the idempotency key was used for another request before")
     return Accepted([job_id], replayed=True)

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganeti import errors, luxi
+from ganeti import errors
 from ganeti.constants import JOB_FINAL, PRIORITY_DEFAULT, JobStatus
 from ganeti.opcodes import OpCode
+from ganeti.request_context import RequestContext
 
 _S = JobStatus
 
@@ -116,7 +117,7 @@ class Job:
     start_ts: Timestamp | None = None
     end_ts: Timestamp | None = None
     archived: bool = False
-    context: luxi.Context = luxi.Context()
+    context: RequestContext = RequestContext()
     log_serial: int = 0
     #: When it was received, and when it ended, by ``Clocks.served``.
     received_served: int = 0
@@ -141,9 +142,9 @@ class Job:
             (op.priority for op in self.ops if op.status not in JOB_FINAL), default=PRIORITY_DEFAULT
         )
 
-    def context_for_children(self) -> luxi.Context:
+    def context_for_children(self) -> RequestContext:
         """Jobs that this one submits belong to the same user; the key was for this one."""
-        return luxi.Context(self.context.user, self.context.request_id)
+        return RequestContext(self.context.user, self.context.request_id)
 
     @property
     def summary(self) -> list[str]:

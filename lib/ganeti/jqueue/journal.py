@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ganeti import errors, luxi, schema, serializer
+from ganeti import errors, schema, serializer
 from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, to_us
 from ganeti.opcodes import OpCode
+from ganeti.request_context import RequestContext
 from ganeti.schema import checksum
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
@@ -29,7 +30,10 @@ _REPLACE_LOG = schema.insert("job_log", verb="INSERT OR REPLACE")
 
 
 def insert(
-    connection: sqlite3.Connection, ops: Sequence[OpCode], context: luxi.Context, moment: Moment
+    connection: sqlite3.Connection,
+    ops: Sequence[OpCode],
+    context: RequestContext,
+    moment: Moment,
 ) -> Job:
     """Store a new job under the next id."""
     job = make(last_id(connection) + 1, ops, context, moment)
@@ -37,7 +41,7 @@ def insert(
     return job
 
 
-def make(job_id: int, ops: Sequence[OpCode], context: luxi.Context, moment: Moment) -> Job:
+def make(job_id: int, ops: Sequence[OpCode], context: RequestContext, moment: Moment) -> Job:
     """A new job that is not stored yet; its dependencies become absolute.
 
     The reason trail of each opcode ends with who took it up, as luxid 3.0 has it.

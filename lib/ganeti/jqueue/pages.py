@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganeti import luxi
 from ganeti.constants import JobStatus
 from ganeti.jqueue.job import Job, Timestamp, from_us
 from ganeti.jqueue.records import IS_FINAL, read_status, stamp_of
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 
 
@@ -56,7 +56,7 @@ class Head:
     start_ts: Timestamp | None
     end_ts: Timestamp | None
     archived: bool
-    context: luxi.Context
+    context: RequestContext
 
     @classmethod
     def of(cls, job: Job) -> Head:
@@ -129,5 +129,5 @@ def _head(row: Sequence[Any]) -> Head:
         stamp_of(start),
         stamp_of(end),
         bool(archived),
-        luxi.Context(user, request_id),
+        RequestContext(user, request_id),
     )

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ganeti import constants, errors, luxi
+from ganeti import constants, errors
 from ganeti.jqueue import clocks, journal, pages, purge, records, resume, rules
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
@@ -28,6 +28,7 @@ from ganeti.jqueue.runner import Runner
 from ganeti.jqueue.task import Executor
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normal
+from ganeti.request_context import RequestContext
 from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
@@ -116,7 +117,7 @@ class JobQueue:
     def submit(
         self,
         jobs: Sequence[Sequence[OpCode]],
-        context: luxi.Context = luxi.Context(),
+        context: RequestContext = RequestContext(),
         *,
         to_drained: bool = False,
     ) -> Future[list[int]]:
@@ -128,7 +129,7 @@ class JobQueue:
     def submit_once(
         self,
         jobs: Sequence[Sequence[OpCode]],
-        context: luxi.Context,
+        context: RequestContext,
         *,
         to_drained: bool = False,
         shape: Callable[[Accepted], T] = _unshaped,

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ganeti import errors, luxi, opcodes, schema, serializer
+from ganeti import errors, opcodes, schema, serializer
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us
 from ganeti.jqueue.journal import is_id
 from ganeti.opcodes import OpCode
+from ganeti.request_context import RequestContext
 from ganeti.store import Store
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
@@ -77,7 +78,7 @@ def read_status(text: object) -> JobStatus:
 
 
 def find_key(
-    connection: sqlite3.Connection, context: luxi.Context, since: int
+    connection: sqlite3.Connection, context: RequestContext, since: int
 ) -> tuple[int, str | None] | None:
     """(id, digest of the request) of the job that a user's key names, accepted after ``since``."""
     row = connection.execute(
@@ -218,7 +219,7 @@ def build(
         archived=bool(archived),
         received_served=received_served,
         end_served=end_served,
-        context=luxi.Context(user, request_id, key, digest),
+        context=RequestContext(user, request_id, key, digest),
     )
 
 

@@ -6,12 +6,11 @@ connection are answered in order. Measured against luxid 3.0.2; nothing here is
 particular to our own master but optional members beside these (``context`` and
 ``paging`` of a request, notes of a reply), which a real luxid ignores.
 
-  calls   each call a dataclass: its name is the method, its fields the arguments
-  wire    messages as bytes, and back
-  client  one connection to a master
-  pool    connections that threads share
-  pulse   does the master answer anybody at all
-  waits   waiting for jobs, without threads
+  calls        each call a dataclass: its name is the method, its fields the arguments
+  wire         messages as bytes, and back
+  client       connections to a master: one, and those that threads share
+  health       does the master answer anybody at all
+  job_watcher  waiting for jobs, without threads
 """
 
 from ganeti.luxi.calls import (
@@ -46,9 +45,17 @@ from ganeti.luxi.calls import (
     read_job_id,
 )
 from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
-from ganeti.luxi.pulse import Pulse
-from ganeti.luxi.waits import Waits
-from ganeti.luxi.wire import EOM, Context, Reply, Splitter, pack, parse_answer, parse_reply, request
+from ganeti.luxi.health import HealthMonitor
+from ganeti.luxi.job_watcher import JobWatcher
+from ganeti.luxi.wire import (
+    EOM,
+    Reply,
+    Splitter,
+    pack,
+    parse_answer,
+    parse_reply,
+    request,
+)
 
 __all__ = [
     "CALLS",
@@ -61,10 +68,10 @@ __all__ = [
     "CancelJob",
     "ChangeJobPriority",
     "Client",
-    "Context",
     "DeleteFilter",
+    "HealthMonitor",
+    "JobWatcher",
     "PickupJob",
-    "Pulse",
     "Query",
     "QueryClusterInfo",
     "QueryConfigValues",
@@ -86,7 +93,6 @@ __all__ = [
     "SubmitJobToDrainedQueue",
     "SubmitManyJobs",
     "WaitForJobChange",
-    "Waits",
     "connect",
     "pack",
     "parse_answer",

@@ -1,4 +1,7 @@
-"""One connection to a master, and its manners."""
+"""One connection to a master, and its manners.
+
+Connections to a master, shared by threads: each call has one to itself.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,21 @@ import contextlib
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganeti import constants, errors, pathutils
 from ganeti.luxi.calls import Call
-from ganeti.luxi.pulse import Pulse
-from ganeti.luxi.wire import Context, Reply, Splitter, parse_reply, request
+from ganeti.luxi.health import HealthMonitor
+from ganeti.luxi.wire import Reply, Splitter, parse_reply, request
+from ganeti.request_context import RequestContext
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
+
+# -- from luxi.client ----------------------------------------
+
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
 CONNECT_TIMEOUT = 30.0
@@ -80,7 +88,7 @@ class Client:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         call_timeout: float = CALL_TIMEOUT,
-        pulse: Pulse | None = None,
+        pulse: HealthMonitor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path or pathutils.Paths.from_environment().query_socket
@@ -91,11 +99,11 @@ class Client:
         self._sock: socket.socket | None = None
         self._last_use = 0.0
 
-    def call(self, call: Call, context: Context | None = None) -> Any:
+    def call(self, call: Call, context: RequestContext | None = None) -> Any:
         """The result of a call; raises what the master answered, or ``ProtocolError``."""
         return self.ask(call, context).result
 
-    def ask(self, call: Call, context: Context | None = None) -> Reply:
+    def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
         """As ``call``, with what the master says beside the result."""
         try:
             return parse_reply(self.begin(call, context)())
@@ -104,7 +112,7 @@ class Client:
             self.close()
             raise
 
-    def begin(self, call: Call, context: Context | None = None) -> Callable[[], bytes]:
+    def begin(self, call: Call, context: RequestContext | None = None) -> Callable[[], bytes]:
         """Send a call. What is returned waits for the answer, for ``wire.parse_reply``.
 
         It is to be called once, before anything else is asked here.
@@ -233,3 +241,68 @@ class Client:
                     if self._pulse.left(since) <= 0:
                         self._pulse.make_sure(self._clock() - self._pulse.patience)
                     seconds = min(seconds, max(self._pulse.left(since), LEAST))
+
+
+# -- from luxi.pool ----------------------------------------
+
+
+class ConnectionPool:
+    """Opens as many connections as there are calls at the same time, and keeps them.
+
+    The last one used is the first to be used again, so that those of a busy hour
+    grow old unused; a client opens a new connection in the place of an old one.
+    """
+
+    def __init__(self, make_client: Callable[[], Client] = Client, *, keep: int = 16) -> None:
+        self._make_client = make_client
+        self._keep = keep
+        self._idle: list[Client] = []
+        self._lock = threading.Lock()
+
+    def call(self, call: Call, context: RequestContext | None = None) -> Any:
+        """As ``Client.call``, from any thread."""
+        return self.ask(call, context).result
+
+    def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
+        """As ``Client.ask``, from any thread."""
+        client = self._take()
+        try:
+            return client.ask(call, context)
+        finally:
+            self._give_back(client)
+
+    def begin(self, call: Call, context: RequestContext | None = None) -> Callable[[], bytes]:
+        """As ``Client.begin``, from any thread; other calls go on meanwhile."""
+        client = self._take()
+        try:
+            finish = client.begin(call, context)
+        except BaseException:
+            self._give_back(client)
+            raise
+
+        def finish_and_return() -> bytes:
+            try:
+                return finish()
+            finally:
+                self._give_back(client)
+
+        return finish_and_return
+
+    def _take(self) -> Client:
+        with self._lock:
+            client = self._idle.pop() if self._idle else None
+        return client or self._make_client()
+
+    def _give_back(self, client: Client) -> None:
+        with self._lock:
+            if len(self._idle) < self._keep:
+                self._idle.append(client)
+                return
+        client.close()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for client in idle:
+            client.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ganeti import constants, errors, ht, serializer
 from ganeti.luxi.calls import Call
+from ganeti.request_context import RequestContext
 
 #: Ends a message; must not occur inside one.
 EOM = b"\x03"
@@ -53,41 +54,7 @@ class Splitter:
         return bool(self._buffer.strip())
 
 
-@dataclass(frozen=True)
-class Context:
-    """Who asks, as our front tells our master; a real luxid ignores it."""
-
-    user: str | None = None
-    request_id: str | None = None
-    #: A submission with the key of an earlier one is that one, if the digests are the same.
-    idempotency_key: str | None = None
-    request_digest: str | None = None
-
-    @property
-    def who(self) -> str:
-        """For a line of the log, in words that follow others."""
-        user = f" of {self.user}" if self.user else ""
-        return user + (f" (request {self.request_id})" if self.request_id else "")
-
-    def to_wire(self) -> dict[str, str]:
-        """Only what is known."""
-        return {key: value for key, value in vars(self).items() if value is not None}
-
-    @classmethod
-    def from_wire(cls, data: object) -> Context:
-        """Unknown members and values that are no strings are passed over."""
-        if not isinstance(data, dict):
-            return cls()
-        return cls(
-            **{
-                item.name: data[item.name]
-                for item in fields(cls)
-                if isinstance(data.get(item.name), str)
-            }
-        )
-
-
-def request(call: Call, context: Context | None = None) -> bytes:
+def request(call: Call, context: RequestContext | None = None) -> bytes:
     """A call as the bytes that Ganeti 3.0's own clients would send."""
     message: dict[str, Any] = {
         "method": type(call).__name__,

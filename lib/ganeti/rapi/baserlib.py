@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Protocol
 
 from ganeti import luxi
 from ganeti.rapi.arguments import Argument, Query
+from ganeti.request_context import RequestContext
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)
@@ -75,7 +76,7 @@ class Exchange:
     #: The body's JSON value; None when there is none (or when it is null).
     body: Any = None
     #: Who asks, and under which key, as the master hears it.
-    context: luxi.Context = luxi.Context()
+    context: RequestContext = RequestContext()
     headers: list[tuple[str, str]] = field(default_factory=list)
     #: Answer as the page of the 2.0 API prints it, where living clients differ.
     like_2_0: bool = False

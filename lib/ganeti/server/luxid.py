@@ -30,6 +30,7 @@ from typing import Any
 from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job
 from ganeti.query import job as job_query
+from ganeti.request_context import RequestContext
 from ganeti.server import calls
 from ganeti.utils import io, unix_socket
 from ganeti.utils.loop import Loop
@@ -283,7 +284,7 @@ class _Connection:
         else:
             self._server.pool.submit(self._carry_out, call, context)
 
-    def _carry_out(self, call: luxi.Call, context: luxi.Context) -> None:
+    def _carry_out(self, call: luxi.Call, context: RequestContext) -> None:
         try:
             result = calls.ANSWERS[type(call)](self._server.master, call, context)
             if isinstance(result, Future):
@@ -391,7 +392,7 @@ class _Wait:
             self._finish(calls.failure(err))
 
 
-def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
+def read_request(message: bytes) -> tuple[luxi.Call, RequestContext]:
     """A request's call and who asks; ``ValueError`` says why it is none.
 
     ``version`` and unknown members are passed over, as luxid does.
@@ -404,7 +405,7 @@ def read_request(message: bytes) -> tuple[luxi.Call, luxi.Context]:
     if call is None:
         raise ValueError(f"unknown method {method!r}")
     args = [] if call is luxi.QueryClusterInfo else data.get("args")
-    return call.from_args(args, data), luxi.Context.from_wire(data.get("context"))
+    return call.from_args(args, data), RequestContext.from_wire(data.get("context"))
 
 
 def new_entries(job: Job, after: int | None) -> list[list[Any]]:

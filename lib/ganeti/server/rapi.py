@@ -24,7 +24,7 @@ from ganeti.http.cors import Cors, is_origin
 from ganeti.http.guard import Guard
 from ganeti.http.server import Access, Server
 from ganeti.http.tls import TlsError, make_ssl_context
-from ganeti.luxi.pool import Pool
+from ganeti.luxi.client import ConnectionPool
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening, options
 from ganeti.server.application import Application
@@ -96,11 +96,13 @@ class RapiDaemon(daemon.Daemon):
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
         self._connect = functools.partial(luxi.connect, path)
-        self._pulse = pulse = luxi.Pulse(self._connect)
-        self._pool = Pool(lambda: luxi.Client(path, connect_timeout=pulse.patience, pulse=pulse))
+        self._pulse = pulse = luxi.HealthMonitor(self._connect)
+        self._pool = ConnectionPool(
+            lambda: luxi.Client(path, connect_timeout=pulse.patience, pulse=pulse)
+        )
         self._users = UsersFile(paths.users_files, VOCABULARY)
         self._clients = MAX_CLIENTS
-        self._waits: luxi.Waits | None = None
+        self._waits: luxi.JobWatcher | None = None
         self._stopped = False
         self._deadline: Timer
 
@@ -174,7 +176,7 @@ class RapiDaemon(daemon.Daemon):
         arguments = self._arguments
         self._load_users()
         loop = Loop()
-        self._waits = luxi.Waits(
+        self._waits = luxi.JobWatcher(
             loop, self._connect, self._pulse, limit=listening.room_for_waits(self._clients)
         )
         application = Application(

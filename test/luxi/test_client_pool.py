@@ -4,7 +4,8 @@ import threading
 import unittest
 
 from ganeti import errors, luxi
-from ganeti.luxi.pool import Pool
+from ganeti.luxi.client import ConnectionPool
+from ganeti.request_context import RequestContext
 
 
 class FakeClient:
@@ -35,7 +36,7 @@ class TestPool(unittest.TestCase):
             self.made.append(FakeClient(enter))
             return self.made[-1]
 
-        return Pool(make, **options)
+        return ConnectionPool(make, **options)
 
     def test_one_connection_serves_calls_one_after_the_other(self):
         pool = self.pool()
@@ -44,7 +45,7 @@ class TestPool(unittest.TestCase):
         self.assertIs(first, second)
 
     def test_call_and_context_are_handed_on(self):
-        context = luxi.Context(user="admin")
+        context = RequestContext(user="admin")
         self.assertEqual(
             self.pool().call(luxi.CancelJob(3), context)[1:], (luxi.CancelJob(3), context)
         )

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ganeti import errors, luxi
-from ganeti.luxi import waits
+from ganeti.luxi import job_watcher
 from ganeti.utils.loop import Loop
 from support.luxi import SOON, SlowMaster
 
@@ -42,10 +42,10 @@ class Scene:
 
     def __init__(self, loop, path, limit=3, probed=False):
         self.connect = lambda timeout: luxi.connect(path, timeout)
-        self.pulse = luxi.Pulse(self.connect, patience=SOON)
+        self.pulse = luxi.HealthMonitor(self.connect, patience=SOON)
         if not probed:  # nobody makes sure of a master that takes its time
             self.pulse.heard = lambda since: True
-        self.waits = luxi.Waits(loop, self.connect, self.pulse, limit=limit)
+        self.waits = luxi.JobWatcher(loop, self.connect, self.pulse, limit=limit)
 
     def wait(self, gone=never, call=CALL):
         return self.waits.wait(call, gone)
@@ -85,7 +85,7 @@ def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
 
 
 def test_calls_beyond_the_most_take_turns(loop, server, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.waits.MAX_WATCHES", 1)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.MAX_WATCHES", 1)
     scene = Scene(loop, str(tmp_path / "socket"))
     calls = [dataclasses.replace(CALL, job_id=number) for number in (7, 8)]
     futures = [scene.wait(call=call) for call in calls]
@@ -135,14 +135,14 @@ def test_a_silent_master(loop, master, tmp_path):
 
 
 def test_the_end_of_its_time(scene, master, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.waits.LEAST", 0.0)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.LEAST", 0.0)
     call = luxi.WaitForJobChange(7, ["status"], ["queued"], None, 0.0)
     assert scene.wait(call=call).result(20) is None
 
 
 def test_the_master_ends_a_long_wait(scene, master, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.waits.LEAST", 0.0)
-    monkeypatch.setattr("ganeti.luxi.waits.CALL", 0.1)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.LEAST", 0.0)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL", 0.1)
     known = dataclasses.replace(CALL, previous=["queued"])
     long = scene.wait(call=dataclasses.replace(known, timeout=0.1))
     assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
@@ -193,7 +193,7 @@ def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
 
 
 def test_but_not_longer_than_it_was_told_to(loop, server, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.waits.CALL", -waits.SLACK)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL", -job_watcher.SLACK)
     future = Scene(loop, str(tmp_path / "socket")).wait()
     with pytest.raises(errors.Timeout, match="in time"):
         future.result(20)

@@ -22,7 +22,7 @@ def master(path):
 
 @pytest.fixture
 def pulse(path):
-    return luxi.Pulse(lambda timeout: luxi.connect(path, timeout), patience=SOON)
+    return luxi.HealthMonitor(lambda timeout: luxi.connect(path, timeout), patience=SOON)
 
 
 def until(condition):
@@ -77,7 +77,7 @@ def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
 
 def test_patience_counts_from_the_last_answer_to_anybody(path):
     now, waited = [100.0], []
-    pulse = luxi.Pulse(lambda timeout: None, patience=4.0, clock=lambda: now[0])
+    pulse = luxi.HealthMonitor(lambda timeout: None, patience=4.0, clock=lambda: now[0])
 
     class Sock:
         """Nothing ever comes; another is answered after three seconds, and nobody since."""

@@ -23,7 +23,7 @@ from ganeti.luxi.calls import QueryConfigValues
 from ganeti.luxi.wire import request
 
 #: Seconds in silence before making sure, and seconds that a master gets to answer then.
-PATIENCE = 4.0
+TIMEOUT = 4.0
 #: Seconds between tries to ask a master that cannot be reached.
 AGAIN = 0.25
 RECEIVE_SIZE = 4096
@@ -33,7 +33,7 @@ _PROBE = request(QueryConfigValues(["cluster_name"]))
 Connect = Callable[[float], socket.socket]
 
 
-class Pulse:
+class HealthMonitor:
     """What all connections to one master know of it together; from any thread.
 
     ``connect(timeout)`` opens a connection, or raises ``errors.ProtocolError``.
@@ -43,7 +43,7 @@ class Pulse:
         self,
         connect: Connect,
         *,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.patience = patience

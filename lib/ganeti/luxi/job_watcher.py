@@ -24,7 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ganeti import errors
 from ganeti.luxi.calls import WaitForJobChange
-from ganeti.luxi.pulse import Connect, Pulse
+from ganeti.luxi.health import Connect, HealthMonitor
 from ganeti.luxi.wire import Splitter, request
 from ganeti.utils.loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
@@ -56,13 +56,13 @@ class _Watch:
         self.until = float("inf")
 
 
-class Waits:
+class JobWatcher:
     """Room for ``limit`` who wait at the same time; the loop's thread listens for them all.
 
     ``connect(timeout)`` opens a connection, or raises ``errors.ProtocolError``.
     """
 
-    def __init__(self, loop: Loop, connect: Connect, pulse: Pulse, *, limit: int) -> None:
+    def __init__(self, loop: Loop, connect: Connect, pulse: HealthMonitor, *, limit: int) -> None:
         self._loop = loop
         self._connect = connect
         self._pulse = pulse
