@@ -15,8 +15,8 @@ from ganeti import errors, pathutils
 from ganeti.constants import DiskTemplate
 from ganeti.objects import Cluster, Disk
 from ganeti.utils import io
+from ganeti.utils.dir_cache import WatchedDirectory
 from ganeti.utils.text import describe_os_error
-from ganeti.utils.watched import WatchedDirectory
 
 MIB = 1024 * 1024
 

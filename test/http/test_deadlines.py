@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from ganeti.http.deadlines import Countdown, Deadlines, Pace
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 from support.http import Clock
 
 LIMITS = Deadlines(body=60.0, pace=10.0, min_rate=100)

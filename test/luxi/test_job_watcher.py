@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import errors, luxi
 from ganeti.luxi import job_watcher
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 from support.luxi import SOON, SlowMaster
 
 CALL = luxi.WaitForJobChange(7, ["status"], None, None, 60.0)

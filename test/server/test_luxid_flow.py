@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import luxi, serializer
 from ganeti.server import calls, luxid
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 
 BIG = "x" * 1_000_000
 

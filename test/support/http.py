@@ -12,7 +12,7 @@ import threading
 
 from ganeti.http.message import Response
 from ganeti.http.server import Server
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 
 #: Seconds after which a test that waits in vain fails.
 PATIENCE = 20

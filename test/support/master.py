@@ -8,7 +8,7 @@ from ganeti.cmdlib.base import Environment
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 from support.cluster import NODES, make_cluster, make_paths
 
 PATIENCE = 30

@@ -34,7 +34,7 @@ from ganeti.http.flow import Flow
 from ganeti.http.message import CONTINUE, Request
 from ganeti.http.reader import BodyLimit, Phase, RequestReader
 from ganeti.http.room import Room
-from ganeti.utils.loop import READ, WRITE, Loop
+from ganeti.utils.event_loop import READ, WRITE, Loop
 
 #: More at a time would make the others wait: 16 KiB can be 2,700 chunks of one byte, which take
 #: 5 ms. A TLS record, of which one call takes all, has no more data either.

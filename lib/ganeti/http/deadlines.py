@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ganeti.utils.loop import Loop, Timer
+from ganeti.utils.event_loop import Loop, Timer
 
 
 @dataclass(frozen=True)

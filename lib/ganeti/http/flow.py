@@ -18,7 +18,7 @@ from typing import Protocol
 from ganeti import errors
 from ganeti.http.message import Response
 from ganeti.http.pool import Pool
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 
 
 class Sink(Protocol):

@@ -44,7 +44,7 @@ from ganeti.http.pool import Pool
 from ganeti.http.reader import BodyLimit, ordinary
 from ganeti.http.room import Room
 from ganeti.http.seats import Seats
-from ganeti.utils.loop import READ, Loop
+from ganeti.utils.event_loop import READ, Loop
 
 __all__ = ["Access", "Deadlines", "Handler", "Lane", "Outcome", "Server", "Step", "error_response"]
 

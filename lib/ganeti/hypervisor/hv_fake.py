@@ -16,8 +16,8 @@ import stat
 from ganeti import constants, errors, ht, pathutils
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, Start
 from ganeti.utils import io
+from ganeti.utils.dir_cache import WatchedDirectory
 from ganeti.utils.text import describe_os_error
-from ganeti.utils.watched import WatchedDirectory
 
 
 class FakeHypervisor(Hypervisor):

@@ -26,7 +26,7 @@ from ganeti import errors
 from ganeti.luxi.calls import WaitForJobChange
 from ganeti.luxi.health import Connect, HealthMonitor
 from ganeti.luxi.wire import Splitter, request
-from ganeti.utils.loop import READ, Loop, Timer
+from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
 MAX_WATCHES = 100

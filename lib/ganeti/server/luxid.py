@@ -33,7 +33,7 @@ from ganeti.query import job as job_query
 from ganeti.request_context import RequestContext
 from ganeti.server import calls
 from ganeti.utils import io, unix_socket
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 

@@ -25,7 +25,7 @@ from ganeti.server import calls, luxid, options
 from ganeti.store import Store
 from ganeti.upkeep import dbfile, salvage, upgrade, verify
 from ganeti.utils import host, io
-from ganeti.utils.loop import Loop
+from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
 
 #: Seconds that running jobs have to end when the daemon is stopped.

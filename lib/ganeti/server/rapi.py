@@ -30,7 +30,7 @@ from ganeti.server import listening, options
 from ganeti.server.application import Application
 from ganeti.server.mastership import Signpost, check_master
 from ganeti.utils import log
-from ganeti.utils.loop import READ, Loop, Timer
+from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
 MAX_CLIENTS = 2000

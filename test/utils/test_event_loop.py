@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from ganeti.utils import loop as loop_module
-from ganeti.utils.loop import READ, WRITE, Loop
+from ganeti.utils import event_loop as loop_module
+from ganeti.utils.event_loop import READ, WRITE, Loop
 
 
 class Clock:

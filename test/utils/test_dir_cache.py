@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ganeti.utils.watched import SETTLED_NS, WatchedDirectory
+from ganeti.utils.dir_cache import SETTLED_NS, WatchedDirectory
 
 
 class Watch:
