@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ganeti.utils import openssl
+from ganeti.http import openssl
 from support import TOP
 from support.http import certificate
 
