@@ -26,7 +26,7 @@ CLASSIC = ["X25519", "P-256", "P-384"]
 SERVER = """
     import os, sys
     sys.path[:0] = {path!r}
-    from ganeti.utils import openssl
+    from ganeti.http import openssl
     openssl.load()
     import socket
     from ganeti.http.tls import make_ssl_context

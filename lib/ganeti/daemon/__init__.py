@@ -1,6 +1,7 @@
 """The life of a daemon: options, privileges, pid file, hand-over to a successor.
 
-base        a daemon's steps, options and errors
+base        a daemon's steps and errors
+options     the options that all programs share
 life        takes a daemon through its steps; signals
 pid_file    the lock that says that it runs
 sd_notify   tells systemd how it is

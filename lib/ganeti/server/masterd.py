@@ -17,11 +17,11 @@ from ganeti import constants, daemon, errors, hooks, locking, mcpu, other_ganeti
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
-from ganeti.daemon import privileges
+from ganeti.daemon import options, privileges
 from ganeti.jqueue.queue import JobQueue
 from ganeti.node import Nodes
 from ganeti.query.base import Sources
-from ganeti.server import calls, luxid, options
+from ganeti.server import calls, luxid
 from ganeti.store import Store
 from ganeti.upkeep import dbfile, salvage, upgrade, verify
 from ganeti.utils import host, io

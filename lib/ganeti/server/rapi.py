@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ganeti import constants, daemon, errors, luxi, pathutils
-from ganeti.daemon import handover, sd_notify
+from ganeti.daemon import handover, options, sd_notify
 from ganeti.daemon.pid_file import running
 from ganeti.http import access as access_log
 from ganeti.http import revocation, tls
@@ -26,7 +26,7 @@ from ganeti.http.server import Access, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.client import ConnectionPool
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.server import listening, options
+from ganeti.server import listening
 from ganeti.server.application import Application
 from ganeti.server.mastership import Signpost, check_master
 from ganeti.utils import log

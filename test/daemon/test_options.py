@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ganeti import constants, daemon
-from ganeti.server import options
+from ganeti.daemon import options
 
 
 def parse(*words):
@@ -47,7 +47,7 @@ def test_a_program_that_was_run_by_its_name(tmp_path):
     path = tmp_path / "own-command"
     path.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path[:0] = {sys.path!r}\n"
-        "from ganeti.server import options\nprint(*options.own_command())\n"
+        "from ganeti.daemon import options\nprint(*options.own_command())\n"
     )
     path.chmod(0o755)
     done = subprocess.run(
