@@ -7,10 +7,9 @@ import threading
 
 import pytest
 
-from ganeti.http.connection import MAX_AHEAD, Connection
-from ganeti.http.deadlines import Deadlines
+from ganeti.http.connection import MAX_AHEAD, Connection, Deadlines
+from ganeti.http.limits import BodyBudget
 from ganeti.http.message import Response
-from ganeti.http.room import Room
 from support.http import PATIENCE, running
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -144,7 +143,7 @@ def test_what_is_no_request_gets_json_and_the_end(web):
 
 
 def test_bodies_that_are_held_back_give_way(web):
-    web.server.bodies = Room(100_000)
+    web.server.bodies = BodyBudget(100_000)
     stuck = [
         web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\n" + kind + b"\r\n\r\n" + begin)
         for kind, begin in (
@@ -334,7 +333,7 @@ def test_sending_ahead_has_a_limit(slow):
         (connection,) = web.call(lambda: list(web.server._seats.taken))
         for _ in range(20):
             web.settle()
-            assert connection._reader.buffered <= 2 * MAX_AHEAD
+            assert connection._parser.buffered <= 2 * MAX_AHEAD
         slow.go_on.set()
         assert client.answer()[2] == b"/first"
         bodies = [client.answer()[2] for _ in range(count)]

@@ -13,8 +13,8 @@ from ganeti.http import passwords
 from ganeti.http.auth import UsersFile
 from ganeti.http.errors import TooManyRequests, Unauthorized
 from ganeti.http.guard import FREE_TRIES, FREE_TRIES_OF_ADDRESS, REMEMBERED, Guard
+from ganeti.http.limits import PER_ADDRESS, PERIOD
 from ganeti.http.line import MAX_WAITING, MAX_WAITING_OF_ADDRESS
-from ganeti.http.log_budget import PER_ADDRESS, PERIOD
 from ganeti.utils import log
 from support import TOP
 

@@ -11,10 +11,10 @@ from concurrent.futures import Future
 
 import pytest
 
-from ganeti.http import errors, log_budget
-from ganeti.http.deadlines import Deadlines
+from ganeti.http import errors, limits
+from ganeti.http.connection import Deadlines
 from ganeti.http.message import Response
-from ganeti.http.server import HANDSHAKE_BATCH, Lane
+from ganeti.http.server import HANDSHAKE_BATCH, Priority
 from ganeti.http.tls import make_ssl_context
 from support.http import PATIENCE, certificate, running
 
@@ -171,7 +171,7 @@ def test_urgent_requests_have_threads_of_their_own():
     with running(
         handler,
         workers=1,
-        lane=lambda request: Lane.URGENT if request.path == "/urgent" else Lane.ORDINARY,
+        lane=lambda request: Priority.URGENT if request.path == "/urgent" else Priority.ORDINARY,
     ) as web:
         slow = [web.connect().request("/slow") for _ in range(3)]
         assert web.connect().ask("/urgent")[2] == b"/urgent"
@@ -186,7 +186,7 @@ def test_what_is_instant_needs_no_thread():
         threads.append(threading.current_thread())
         return Response(200, request.path.encode())
 
-    with running(handler, lane=lambda request: Lane.INSTANT) as web:
+    with running(handler, lane=lambda request: Priority.INSTANT) as web:
         client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
         assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
         assert set(threads) == {web.thread}
@@ -357,8 +357,8 @@ def test_a_stranger_cannot_fill_the_log_with_handshakes(secure, caplog):
     for _ in range(30):
         secure.connect().send(b"noise, no TLS").rest()
     assert secure.clients() == 0
-    assert len(refusals(caplog, "TLS handshake")) == log_budget.PER_ADDRESS
-    secure.pass_time(log_budget.PERIOD)
+    assert len(refusals(caplog, "TLS handshake")) == limits.PER_ADDRESS
+    secure.pass_time(limits.PERIOD)
     assert refusals(caplog, "20 more lines about failed handshakes suppressed")
 
 

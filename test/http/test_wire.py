@@ -13,7 +13,7 @@ import pytest
 
 from ganeti.http.errors import HttpError
 from ganeti.http.message import Response
-from ganeti.http.reader import RequestReader
+from ganeti.http.parser import RequestParser
 from support import DATA
 from support.http import running
 
@@ -31,7 +31,7 @@ def seen(request, fields):
 
 def read(pieces):
     """What a stream means that arrives in these pieces, in the form of the expectations."""
-    reader = RequestReader()
+    reader = RequestParser()
     requests = []
     for piece in pieces:
         reader.feed(piece)

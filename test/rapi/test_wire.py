@@ -13,7 +13,7 @@ from concurrent.futures import Future
 import pytest
 
 from ganeti import errors, luxi
-from ganeti.http.reader import RequestReader
+from ganeti.http.parser import RequestParser
 from ganeti.server.application import Application
 from support import DATA
 from support.rapi import FakeUsers, settled
@@ -54,7 +54,7 @@ class Recording:
 def read(name):
     """The request of a file; its line ends are made CRLF where the header is."""
     head, _, body = (WIRE / f"{name}.http").read_bytes().partition(b"\n\n")
-    reader = RequestReader()
+    reader = RequestParser()
     reader.feed(head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body.rstrip(b"\n"))
     request = reader.next()
     assert request is not None, "the request is not complete"

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
-from ganeti.http import conditional
+from ganeti.http import negotiation
 from ganeti.http.auth import User
 from ganeti.http.cors import Cors
 from ganeti.http.errors import TemporaryRedirect, Unauthorized
 from ganeti.http.message import Headers, Request
-from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
+from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.rights import Rights
 from ganeti.server.application import MAX_SPOOLED, Application
 from support.rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
@@ -390,7 +390,7 @@ class TestLongLists(RapiTestCase):
         self.assertEqual(self.header("ETag", packed), tag)
         body = b"".join(self.list(101).stream)
         self.assertEqual(gzip.decompress(b"".join(packed.stream)), body)
-        self.assertEqual(conditional.body_tag(body), tag)
+        self.assertEqual(negotiation.body_tag(body), tag)
         response = self.list(101, headers={"If-None-Match": tag})
         self.assertEqual((response.status, response.body, response.stream), (304, b"", None))
         self.assertEqual(self.list(102, headers={"If-None-Match": tag}).status, 200)

@@ -16,12 +16,11 @@ import zlib
 from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes, serializer
-from ganeti.http import access as access_log
-from ganeti.http import auth, head, hello, reader
+from ganeti.http import access_log, auth, parser, tls
 from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
 from ganeti.http.message import Request, Response, serialize
-from ganeti.http.server import Access
+from ganeti.http.server import AccessRecord
 from ganeti.luxi.wire import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
 from ganeti.rapi.arguments import Query
@@ -36,8 +35,14 @@ WIRE = DATA
 FINDINGS = DATA / "fuzz"
 #: Limits that a short input can reach.
 SMALL = {
-    head: {"MAX_LINE": 128, "MAX_TARGET": 84, "MAX_HEADER": 256, "MAX_FIELDS": 6},
-    reader: {"MAX_CHUNK_EXTENSION": 16, "MAX_CHUNK_LINE": 26, "MAX_CHUNKS": 4, "MAX_TRAILER": 64},
+    "MAX_LINE": 128,
+    "MAX_TARGET": 84,
+    "MAX_HEADER": 256,
+    "MAX_FIELDS": 6,
+    "MAX_CHUNK_EXTENSION": 16,
+    "MAX_CHUNK_LINE": 26,
+    "MAX_CHUNKS": 4,
+    "MAX_TRAILER": 64,
 }
 SMALL_BODY = 100
 #: Of a message of LUXI, where only its end is looked for.
@@ -58,9 +63,7 @@ def cuts(data):
 @contextlib.contextmanager
 def small_limits():
     """The parser's limits, for a while."""
-    before = {
-        module: {name: getattr(module, name) for name in limits} for module, limits in SMALL.items()
-    }
+    before = {name: getattr(parser, name) for name in SMALL}
     _set_limits(SMALL)
     try:
         yield
@@ -69,9 +72,8 @@ def small_limits():
 
 
 def _set_limits(limits):
-    for module, values in limits.items():
-        for name, value in values.items():
-            setattr(module, name, value)
+    for name, value in limits.items():
+        setattr(parser, name, value)
 
 
 # -- requests -------------------------------------------------------------------------
@@ -79,7 +81,7 @@ def _set_limits(limits):
 
 def fuzz_parser(data):
     """A stream means the same wherever it is cut, by the real limits and by small ones."""
-    _parse(data, reader.MAX_BODY)
+    _parse(data, parser.MAX_BODY)
     with small_limits():
         _parse(data, SMALL_BODY)
 
@@ -95,7 +97,7 @@ def _parse(data, max_body):
 
 def _read(pieces, max_body):
     """Requests, and how it ended: what the reader waits for, or status and words."""
-    found = reader.RequestReader(max_body=lambda method, path: max_body)
+    found = parser.RequestParser(max_body=lambda method, path: max_body)
     requests = []
     for piece in pieces:
         found.feed(piece)
@@ -105,7 +107,7 @@ def _read(pieces, max_body):
         except HttpError as err:
             _check_dead(found, err)
             return requests, (err.code, str(err))
-        assert found.buffered <= head.MAX_LINE + head.MAX_HEADER + max_body
+        assert found.buffered <= parser.MAX_LINE + parser.MAX_HEADER + max_body
     return requests, (found.phase.name, "")
 
 
@@ -159,10 +161,10 @@ _CONNECTOR = Connector()
 def target(data):
     """A target is refused, or has a path, words, perhaps a resource, and a line in the log."""
     with contextlib.suppress(HttpError):
-        found = head.parse_head(b"GET " + data + b" HTTP/1.1\r\nHost: a")
+        found = parser.parse_head(b"GET " + data + b" HTTP/1.1\r\nHost: a")
         assert found.path.startswith("/"), found.path
         asked = Request("GET", found.target, found.path, found.query, headers=found.headers)
-        line = access_log.line(Access("127.0.0.1", 1, asked, Response(404), 0.0))
+        line = access_log.line(AccessRecord("127.0.0.1", 1, asked, Response(404), 0.0))
         assert line.isprintable(), line
         match = _CONNECTOR.find(found.path)
         for verb in match.verbs().values():
@@ -222,7 +224,7 @@ def request(data):
     line, *fields = top.split(b"\n")
     if not any(field.lower().startswith(b"authorization:") for field in fields):
         fields.append(_ADMIN)
-    source = reader.RequestReader()
+    source = parser.RequestParser()
     source.feed(
         b"\r\n".join(
             [
@@ -253,7 +255,9 @@ def _check_answer(found, response):
     assert response.status in (200, 204, 304) or 400 <= response.status < 600, response.status
     answer = serialize(response, found)
     assert answer.startswith(b"HTTP/1.1 %d " % response.status)
-    fields = head.parse_fields(answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:])
+    fields = parser.parse_fields(
+        answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
+    )
     if response.body and "content-encoding" not in fields:
         json.loads(response.body)
     if response.job_id is not None:
@@ -368,9 +372,9 @@ def _check_call(call):
 
 def first_bytes(data):
     """A TLS client's first record, whatever it is, is read or passed over."""
-    found = hello.offered_protocols(data)
+    found = tls.offered_protocols(data)
     if found is not None:
-        assert hello.is_complete(data) and hello.offered_protocols(data + b"more") == found
+        assert tls.client_hello_is_complete(data) and tls.offered_protocols(data + b"more") == found
         assert all(name in data for name in found)
 
 

@@ -24,17 +24,123 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from ganeti.http import tls
-from ganeti.http.channel import Channel, PlainHttp
-from ganeti.http.deadlines import Countdown, Deadlines, Pace, nothing
 from ganeti.http.errors import BadRequest, HttpError, RequestTimeout, ServiceUnavailable
-from ganeti.http.flow import Flow
+from ganeti.http.limits import BodyBudget
 from ganeti.http.message import CONTINUE, Request
-from ganeti.http.reader import BodyLimit, Phase, RequestReader
-from ganeti.http.room import Room
-from ganeti.utils.event_loop import READ, WRITE, Loop
+from ganeti.http.parser import BodyLimit, ParserState, RequestParser
+from ganeti.http.streaming import StreamedBody
+from ganeti.http.tls import PlainHttp, TlsTransport
+from ganeti.utils.event_loop import READ, WRITE, Loop, Timer
+
+# -- how long a client may take --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds that a client gets for each of its parts; all are totals but ``write``."""
+
+    handshake: float = 5.0
+    #: For the head of a request, from its first byte (of the first one: from the connection).
+    header: float = 10.0
+    body: float = 60.0
+    #: Within the body's time: in every so many seconds must come as many times ``min_rate``.
+    pace: float = 10.0
+    #: Bytes a second.
+    min_rate: int = 1024
+    #: Between two requests.
+    idle: float = 60.0
+    #: Without the client taking a single byte of its answer.
+    write: float = 10.0
+    linger: float = 1.0
+
+
+def do_nothing() -> None:
+    """What there is to do when all is over."""
+
+
+class Countdown:
+    """Calls ``expired`` once the seconds of the last ``start`` are over.
+
+    A deadline that moves into the future on every request would cost a timer each;
+    instead a timer that fires too early goes to sleep again.
+    """
+
+    def __init__(self, loop: Loop, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._expired = expired
+        self._end: float | None = None
+        self._timer: Timer | None = None
+
+    def start(self, seconds: float) -> None:
+        """From now on so many seconds are left."""
+        self._end = self._loop.clock() + seconds
+        if self._timer is None or self._timer.when > self._end:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(seconds, self._look)
+
+    def pause(self) -> None:
+        """No deadline until the next ``start``."""
+        self._end = None
+
+    def cancel(self) -> None:
+        """Never again; whoever waited is forgotten."""
+        self._end = None
+        self._expired = do_nothing
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._end is None:
+            return
+        left = self._end - self._loop.clock()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._end = None
+            self._expired()
+
+
+class Pace:
+    """A body is a total and a rate: neither an endless trickle nor a long silence."""
+
+    def __init__(self, countdown: Countdown, limits: Deadlines, clock: Callable[[], float]) -> None:
+        self._countdown = countdown
+        self._limits = limits
+        self._clock = clock
+        self._end = 0.0
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """The body begins."""
+        self._end = self._clock() + self._limits.body
+        self._again()
+
+    def count(self, size: int) -> None:
+        """Bytes have come."""
+        self._bytes += size
+
+    def go_on(self) -> bool:
+        """At the end of the countdown: was it enough, and is there time for the rest?"""
+        enough = self._bytes >= self._limits.min_rate * self._limits.pace
+        if enough and self._clock() < self._end:
+            self._again()
+            return True
+        return False
+
+    def _again(self) -> None:
+        self._bytes = 0
+        self._countdown.start(min(self._limits.pace, self._end - self._clock()))
+
+
+# -- the connection --------------------------------------------------------------------
+
 
 #: More at a time would make the others wait: 16 KiB can be 2,700 chunks of one byte, which take
 #: 5 ms. A TLS record, of which one call takes all, has no more data either.
@@ -53,7 +159,7 @@ class Owner(Protocol):
 
     loop: Loop
     deadlines: Deadlines
-    bodies: Room
+    bodies: BodyBudget
     #: Are no connections kept for further requests? And do kept ones end after their answer?
     draining: bool
     stopping: bool
@@ -113,25 +219,25 @@ class Connection:
         #: have been replaced since?
         self.retired = False
         self._sock = sock
-        self._channel = None if context is None else Channel(sock, context)
+        self._transport = None if context is None else TlsTransport(sock, context)
         self._owner = owner
         self._loop = owner.loop
-        self._reader = RequestReader(max_body=max_body, peer=peer, gone=self.gone)
-        self._phase = Phase.IDLE
+        self._parser = RequestParser(max_body=max_body, peer=peer, gone=self.gone)
+        self._phase = ParserState.IDLE
         self._greeted = False  # the client has begun the handshake
         self._ended = False  # the client sends nothing more
         self._last = False  # close after the present answer
         self._fresh = True  # no request has come yet
         self._out = memoryview(b"")
-        self._flow: Flow | None = None
+        self._flow: StreamedBody | None = None
         self._after: Callable[[], None] = self._answered
         self._countdown = Countdown(self._loop, self._expired)
         self._pace = Pace(self._countdown, owner.deadlines, self._loop.clock)
         self._events = READ
-        self._state = State.READING if self._channel is None else State.HANDSHAKE
+        self._state = State.READING if self._transport is None else State.HANDSHAKE
         self._loop.add(sock, READ, self._ready)
         limits = owner.deadlines
-        self._countdown.start(limits.header if self._channel is None else limits.handshake)
+        self._countdown.start(limits.header if self._transport is None else limits.handshake)
 
     @property
     def client(self) -> str:
@@ -152,16 +258,16 @@ class Connection:
         """End the connection unless a request is on its way."""
         if self._state is State.HANDSHAKE:
             self.close()
-        elif self._state is State.READING and self._phase is Phase.IDLE:
+        elif self._state is State.READING and self._phase is ParserState.IDLE:
             self._guarded(self._receive_request)  # what came in this moment is still served
-            if self._state is State.READING and self._phase is Phase.IDLE:
+            if self._state is State.READING and self._phase is ParserState.IDLE:
                 self._say_goodbye()
                 self.close()
 
     def retire(self) -> None:
         """End the connection, if its client has shown a certificate, after the next answer."""
         self.retired = True
-        if self._reader.certificate:
+        if self._parser.certificate:
             self.drain()
 
     def close(self) -> None:
@@ -172,8 +278,8 @@ class Connection:
         self._countdown.cancel()
         # What refers back to the connection is dropped, so that it goes at once: thousands
         # that came and went would otherwise wait for the garbage collector.
-        self._reader.end()
-        self._after = nothing
+        self._parser.end()
+        self._after = do_nothing
         if self._flow is not None:
             self._flow.end()
         self._out = memoryview(b"")
@@ -196,7 +302,7 @@ class Connection:
         )
 
     def answer(
-        self, data: bytes, keep: bool, authenticated: bool, flow: Flow | None = None
+        self, data: bytes, keep: bool, authenticated: bool, flow: StreamedBody | None = None
     ) -> None:
         """Send what the handler made of the request, and what ``flow`` has more; ``keep`` the
         connection afterwards."""
@@ -255,7 +361,7 @@ class Connection:
 
     def _tell_failure(self, reason: str) -> None:
         """Report a failed handshake, unless the client only connected (a health check)."""
-        if self._channel is not None and self._channel.heard:
+        if self._transport is not None and self._transport.heard:
             self._owner.handshake_failed(self, reason)
 
     def _await(self, events: int) -> None:
@@ -268,17 +374,17 @@ class Connection:
     def _expired(self) -> None:
         if self._state is State.HANDSHAKE:
             self._tell_failure(f"not finished after {self._owner.deadlines.handshake:g} s")
-        if self._state is not State.READING or self._phase is Phase.IDLE:
+        if self._state is not State.READING or self._phase is ParserState.IDLE:
             self.close()
-        elif self._phase is not Phase.BODY or not self._pace.go_on():
+        elif self._phase is not ParserState.BODY or not self._pace.go_on():
             self._guarded(lambda: self._refuse(RequestTimeout()))
 
     # -- in ---------------------------------------------------------------------------
 
     def _shake_hands(self) -> None:
-        assert self._channel is not None
+        assert self._transport is not None
         try:
-            self._channel.shake_hands()
+            self._transport.shake_hands()
         except ssl.SSLWantReadError:
             self._await(READ)
             return
@@ -286,7 +392,7 @@ class Connection:
             self._await(WRITE)
             return
         except PlainHttp:
-            self._channel = None
+            self._transport = None
             self._refuse(
                 BadRequest(
                     "This port is for HTTPS, and this is plain HTTP; use a URL "
@@ -294,7 +400,7 @@ class Connection:
                 )
             )
             return
-        self._reader.certificate = self._channel.peer_name()
+        self._parser.certificate = self._transport.peer_name()
         self._state = State.READING
         # A client without TCP_NODELAY sends its request only once its Finished is acknowledged;
         # as we have nothing to say before (no tickets), that would take the kernel 40 ms.
@@ -307,7 +413,7 @@ class Connection:
     def _receive(self) -> bytes | None:
         """What is there: None for nothing yet, b'' for the end."""
         try:
-            data = (self._channel or self._sock).recv(RECEIVE_SIZE)
+            data = (self._transport or self._sock).recv(RECEIVE_SIZE)
         except (*_NOT_NOW, ssl.SSLWantReadError):
             self._await(READ)
             return None
@@ -320,14 +426,14 @@ class Connection:
 
     def _pending(self) -> bool:
         """Are there bytes that the kernel, and so the loop, knows nothing of?"""
-        return self._channel is not None and self._channel.pending
+        return self._transport is not None and self._transport.pending
 
     def _receive_request(self) -> None:
         for _ in range(ROUNDS):
             data = self._receive()
             if data is None:
                 return
-            self._reader.feed(data)
+            self._parser.feed(data)
             self._next_request()
             if self._state is not State.READING or not self._pending():
                 return
@@ -335,26 +441,26 @@ class Connection:
 
     def _receive_ahead(self) -> None:
         """Notice that the client hangs up, and keep what it sends before its turn."""
-        while self._reader.buffered < MAX_AHEAD:
+        while self._parser.buffered < MAX_AHEAD:
             data = self._receive()
             if data is None:
                 return
             if not data:
                 break
-            self._reader.feed(data)
+            self._parser.feed(data)
         self._await(0)
 
     def _next_request(self) -> None:
         """Take up the next request if it is complete; otherwise wait for the rest."""
         try:
-            request = self._reader.next()
+            request = self._parser.next()
         except HttpError as err:
             self._refuse(err)
             return
         if request is not None:
             self._fresh = False
             self._state = State.WORKING
-            self._phase = Phase.IDLE
+            self._phase = ParserState.IDLE
             self._owner.bodies.leave(self)
             self._countdown.pause()
             self._await(0 if self._ended else READ)
@@ -363,15 +469,15 @@ class Connection:
             self.close()
         else:
             self._await(READ)
-            self._enter(self._reader.phase)
-            self._owner.bodies.hold(self, self._reader.held)
-            if self._reader.take_continue():
+            self._enter(self._parser.phase)
+            self._owner.bodies.hold(self, self._parser.held)
+            if self._parser.take_continue():
                 self._answer_expectation()
 
     def _answer_expectation(self) -> None:
         """The client waits with its body: ask for it, unless it would be in vain (RFC 9110,
         10.1.1)."""
-        early = self._owner.early_answer(self, self._reader.without_body())
+        early = self._owner.early_answer(self, self._parser.without_body())
         if early is None:
             self._send(CONTINUE, self._go_on_reading)
             return
@@ -379,14 +485,14 @@ class Connection:
         self._owner.bodies.leave(self)
         self._send(early, self._answered)
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ParserState) -> None:
         if phase is not self._phase:
             self._phase = phase
             limits = self._owner.deadlines
-            if phase is Phase.BODY:
+            if phase is ParserState.BODY:
                 self._pace.begin()
-            elif not (self._fresh and phase is Phase.HEAD):  # that began with the connection
-                self._countdown.start(limits.idle if phase is Phase.IDLE else limits.header)
+            elif not (self._fresh and phase is ParserState.HEAD):  # that began with the connection
+                self._countdown.start(limits.idle if phase is ParserState.IDLE else limits.header)
 
     # -- out --------------------------------------------------------------------------
 
@@ -403,7 +509,7 @@ class Connection:
                 self._after()
                 return
             try:
-                sent = (self._channel or self._sock).send(self._out[:SEND_SIZE])
+                sent = (self._transport or self._sock).send(self._out[:SEND_SIZE])
             except (*_NOT_NOW, ssl.SSLWantWriteError):
                 break
             self._out = self._out[sent:]
@@ -421,13 +527,13 @@ class Connection:
 
     def _answered(self) -> None:
         """The answer is out: the next request, or the end."""
-        if self._last or (self._owner.stopping and not self._reader.buffered):
+        if self._last or (self._owner.stopping and not self._parser.buffered):
             self._linger()
             return
         self._state = State.READING
         self._countdown.start(self._owner.deadlines.idle)
         self._owner.waits(self)
-        if self._reader.buffered or self._ended:
+        if self._parser.buffered or self._ended:
             self._next_request()
         else:
             self._await(READ)
@@ -437,7 +543,7 @@ class Connection:
     def _refuse(self, error: HttpError) -> None:
         """Answer a request that cannot be read, the last one of this connection."""
         self._last = True
-        self._reader.refuse(error)
+        self._parser.refuse(error)
         self._owner.bodies.leave(self)
         self._send(self._owner.refusal(self, error), self._answered)
 
@@ -454,6 +560,6 @@ class Connection:
 
     def _say_goodbye(self) -> None:
         """Send TLS's close_notify; from here on the socket is a plain one."""
-        if self._channel is not None:
-            self._channel.say_goodbye()
-            self._channel = None
+        if self._transport is not None:
+            self._transport.say_goodbye()
+            self._transport = None

@@ -36,8 +36,8 @@ from dataclasses import dataclass
 
 from ganeti.http.auth import Entry, User, UsersFile, denied, parse_basic
 from ganeti.http.errors import HttpError, TooManyRequests, Unauthorized
+from ganeti.http.limits import LogBudget, network
 from ganeti.http.line import Line
-from ganeti.http.log_budget import LogBudget, network
 from ganeti.http.passwords import MAX_LENGTH, NOBODY, Password
 
 #: Seconds since its last use that a right password is remembered.

@@ -1,6 +1,6 @@
 """Requests and responses as values, and the bytes of a response. No sockets here.
 
-A ``Request`` that exists is valid: ``http.reader`` is the only place that
+A ``Request`` that exists is valid: ``http.parser`` is the only place that
 makes them from bytes. A ``Response`` is what a handler returns; ``serialize``
 adds what the protocol wants (RFC 9110 and 9112).
 """

@@ -34,19 +34,25 @@ from dataclasses import dataclass
 from typing import Union
 
 from ganeti import serializer
-from ganeti.http.connection import Connection, State
-from ganeti.http.deadlines import Deadlines
+from ganeti.http.connection import Connection, Deadlines, State
 from ganeti.http.errors import HttpError, InternalServerError
-from ganeti.http.flow import Flow
-from ganeti.http.log_budget import LogBudget
+from ganeti.http.limits import BodyBudget, ConnectionTable, LogBudget
 from ganeti.http.message import Request, Response, http_date, serialize
-from ganeti.http.pool import Pool
-from ganeti.http.reader import BodyLimit, ordinary
-from ganeti.http.room import Room
-from ganeti.http.seats import Seats
+from ganeti.http.parser import BodyLimit, ordinary
+from ganeti.http.streaming import StreamedBody
+from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import READ, Loop
 
-__all__ = ["Access", "Deadlines", "Handler", "Lane", "Outcome", "Server", "Step", "error_response"]
+__all__ = [
+    "AccessRecord",
+    "Deadlines",
+    "Handler",
+    "Outcome",
+    "Priority",
+    "Server",
+    "Step",
+    "error_response",
+]
 
 #: What a step leads to: the response, or a future of it or of the next step.
 Outcome = Union[Response, "Future[Response]", "Future[Step]"]
@@ -75,7 +81,7 @@ STOP_GRACE = 10.0
 _BUSY = (State.WORKING, State.WRITING)
 
 
-class Lane(enum.Enum):
+class Priority(enum.Enum):
     """Which threads a request goes to."""
 
     #: The loop's own: what is known at once, and asks nobody.
@@ -86,7 +92,7 @@ class Lane(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessRecord:
     """One line of an access log. ``request`` is None when it could not be read."""
 
     peer: str
@@ -102,7 +108,7 @@ class _Exchange:
 
     connection: Connection
     request: Request
-    pool: Pool
+    pool: WorkerPool
     began: float
 
 
@@ -138,10 +144,10 @@ class Server:
         deadlines: Deadlines = Deadlines(),
         server_name: str = "Ganeti-RAPI",
         loop: Loop | None = None,
-        access_log: Callable[[Access], object] | None = None,
+        access_log: Callable[[AccessRecord], object] | None = None,
         max_body: BodyLimit = ordinary,
         foresee: Callable[[Request], Response | None] = lambda request: None,
-        lane: Callable[[Request], Lane] = lambda request: Lane.ORDINARY,
+        lane: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -156,7 +162,7 @@ class Server:
         self._access_log = access_log
         self._max_body = max_body
         self._foresee = foresee
-        self.bodies = Room()
+        self.bodies = BodyBudget()
         self._wall_clock = wall_clock
         self._lane = lane
         self._make_id = make_id
@@ -164,11 +170,11 @@ class Server:
         self._handshake_lines = self._limited("failed handshakes")
         self._refusal_lines = self._limited("refused requests")
         self._pools = {
-            Lane.ORDINARY: Pool(workers, "http"),
-            Lane.URGENT: Pool(URGENT_WORKERS, "urgent"),
-            Lane.LONG: Pool(LONG_WORKERS, "long"),
+            Priority.ORDINARY: WorkerPool(workers, "http"),
+            Priority.URGENT: WorkerPool(URGENT_WORKERS, "urgent"),
+            Priority.LONG: WorkerPool(LONG_WORKERS, "long"),
         }
-        self._seats: Seats[Connection] = Seats(max_clients)
+        self._seats: ConnectionTable[Connection] = ConnectionTable(max_clients)
         self._handshakes: deque[Connection] = deque()
         self._accepting = True
         for listener in self._listeners:
@@ -345,7 +351,7 @@ class Server:
             connection,
             f"Refused a request from {connection.client}: {error.code} {error.message}",
         )
-        self._log(Access(connection.peer, connection.port, None, response, 0.0))
+        self._log(AccessRecord(connection.peer, connection.port, None, response, 0.0))
         return self._bytes(response, None, close=True)
 
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
@@ -357,7 +363,7 @@ class Server:
         if response is None:
             return None
         self._seats.works(connection)
-        self._log(Access(connection.peer, connection.port, request, response, 0.0))
+        self._log(AccessRecord(connection.peer, connection.port, request, response, 0.0))
         return self._bytes(response, request, close=True)
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
@@ -381,9 +387,9 @@ class Server:
         """Hand a request to the pool, or answer it."""
         self._seats.works(connection)
         lane = self._lane(request)
-        pool = self._pools.get(lane, self._pools[Lane.ORDINARY])
+        pool = self._pools.get(lane, self._pools[Priority.ORDINARY])
         exchange = _Exchange(connection, request, pool, self.loop.clock())
-        if lane is Lane.INSTANT:
+        if lane is Priority.INSTANT:
             self._step(exchange, lambda: self._handler(request))
         else:
             pool.submit(lambda: self._step(exchange, lambda: self._handler(request)))
@@ -430,7 +436,7 @@ class Server:
             functools.partial(connection.answer, data, keep, response.authenticated)
         )
         self._log(
-            Access(
+            AccessRecord(
                 connection.peer,
                 connection.port,
                 request,
@@ -446,7 +452,7 @@ class Server:
 
         def done() -> None:
             self._log(
-                Access(
+                AccessRecord(
                     connection.peer,
                     connection.port,
                     request,
@@ -455,12 +461,12 @@ class Server:
                 )
             )
 
-        flow = Flow(
+        flow = StreamedBody(
             connection,
             response,
             response.stream,
             self.loop,
-            self._pools[Lane.LONG],
+            self._pools[Priority.LONG],
             chunked=request.version == "1.1",
             done=done,
         )
@@ -477,7 +483,7 @@ class Server:
             close=close,
         )
 
-    def _log(self, access: Access) -> None:
+    def _log(self, access: AccessRecord) -> None:
         if self._access_log is not None:
             try:
                 self._access_log(access)

@@ -1,23 +1,119 @@
-"""What we agree to speak with a client, and the certificate that we show.
+"""TLS: what we agree to speak, the client's first bytes, and a transport that does not block.
 
-Mozilla's intermediate profile or better: TLS 1.2 and 1.3, forward secrecy and
-authenticated encryption only, no renegotiation (CVE-2015-7944 was that, in
-Ganeti's own server), no compression, no session tickets (their key would live
-as long as the process does).
+Protocol and ciphers are Mozilla's intermediate profile or better: TLS 1.2 and 1.3, forward
+secrecy and authenticated encryption only, no renegotiation (CVE-2015-7944 was that, in
+Ganeti's own server), no compression, no session tickets (their key would live as long as the
+process does).
+
+Theory of the ClientHello. A server that knows none of the protocols that a client offers must
+end the handshake and say why (ALPN, RFC 7301, 3.2). Otherwise whoever can redirect connections
+has a client of one protocol talk to a server of another (the ALPACA attack, 2021). OpenSSL
+would do so; Python's ``ssl`` has it go on without a protocol instead, and does not tell what
+was offered. So we read the offer ourselves.
+
+Theory of the transport. ``ssl.SSLSocket`` reads until some record holds data for us. A client
+can send records that hold none (RFC 8446, 4.6.3: the KeyUpdate) as fast as they are read, and
+a single call then lasts as long as that client likes, while everybody else waits. So we
+receive, and OpenSSL gets what we received: at most ``RECEIVE_SIZE`` bytes for a call. A client
+that has sent ``MAX_SILENT`` bytes and no data in them has nothing to say. What a method cannot
+do now it says as the ``ssl`` module does: ``SSLWantReadError`` and ``SSLWantWriteError`` ask
+to be called again when the socket is ready for that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import socket
 import ssl
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from ganeti.utils.text import describe_os_error
+
+# -- the ClientHello -------------------------------------------------------------------
+
+
+_HANDSHAKE, _CLIENT_HELLO, _ALPN = 22, 1, 16
+#: Type, version and length of a record.
+HELLO_HEADER = 5
+
+
+class _HelloReader:
+    """Fields of a message, one after the other; ``ValueError`` where one ends too early."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._place = 0
+
+    def __bool__(self) -> bool:
+        return self._place < len(self._data)
+
+    def take(self, count: int) -> bytes:
+        """So many bytes."""
+        end = self._place + count
+        if end > len(self._data):
+            raise ValueError("the message ends too early")
+        found, self._place = self._data[self._place : end], end
+        return found
+
+    def number(self, size: int) -> int:
+        """A number of so many bytes."""
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, size: int) -> bytes:
+        """What a length of so many bytes stands before."""
+        return self.take(self.number(size))
+
+
+def client_hello_is_complete(data: bytes) -> bool:
+    """Is the first record here?"""
+    return len(data) >= HELLO_HEADER and len(data) >= HELLO_HEADER + int.from_bytes(
+        data[3:HELLO_HEADER], "big"
+    )
+
+
+def offered_protocols(data: bytes) -> list[bytes] | None:
+    """The protocols of a ClientHello (RFC 8446, 4.1.2) that stands in one record.
+
+    None where it names none, and where the bytes are something else: what that is worth
+    OpenSSL knows.
+    """
+    try:
+        record = _HelloReader(data)
+        if record.number(1) != _HANDSHAKE:
+            return None
+        record.take(2)
+        message = _HelloReader(record.vector(2))
+        if message.number(1) != _CLIENT_HELLO:
+            return None
+        hello = _HelloReader(message.vector(3))
+        hello.take(2 + 32)  # version, random
+        for size in (1, 2, 1):  # session, suites, compression
+            hello.vector(size)
+        extensions = _HelloReader(hello.vector(2))
+        while extensions:
+            kind, body = extensions.number(2), extensions.vector(2)
+            if kind == _ALPN:
+                return _protocol_names(_HelloReader(_HelloReader(body).vector(2)))
+    except ValueError:
+        pass
+    return None
+
+
+def _protocol_names(names: _HelloReader) -> list[bytes]:
+    found = []
+    while names:
+        found.append(names.vector(1))
+    return found
+
+
+# -- the context: certificate, protocols, clients --------------------------------------
+
 
 #: The suites of TLS 1.2; those of 1.3 are all fine.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -257,3 +353,157 @@ def _explain(cert: str, key: str, err: ssl.SSLError) -> str:
     if cert == key:
         return f"{cert} does not hold a certificate and its key as PEM text"
     return f"{cert} or {key} is not PEM text with a certificate or a key ({err.reason or err})"
+
+
+# -- the transport ---------------------------------------------------------------------
+
+
+#: Bytes for OpenSSL at a time: some 300 KeyUpdates, which take about 5 ms.
+RECEIVE_SIZE = 8 * 1024
+#: Bytes without data that a client may send in a row. A record has 16 KiB and some, and
+#: nobody changes keys more than once for millions of records.
+MAX_SILENT = 32 * 1024
+#: Bytes that become one record, at most. It is kept twice until the socket takes it, and
+#: clients that read slowly are many; smaller ones would take the processor longer.
+RECORD = 8 * 1024
+
+#: A fatal alert: no_application_protocol (RFC 7301, 3.2).
+NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
+_PROTOCOLS = frozenset(name.encode("ascii") for name in PROTOCOLS)
+
+#: How requests begin, in any case; a TLS record never does. OpenSSL judges the first five bytes.
+_HTTP = (
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELET",
+    b"OPTIO",
+    b"PATCH",
+    b"CONNE",
+    b"TRACE",
+    b"PRI *",
+)
+
+_NOT_NOW = (BlockingIOError, InterruptedError)
+
+T = TypeVar("T")
+
+
+class PlainHttp(ssl.SSLError):
+    """The client speaks HTTP without TLS; nothing has been sent to it yet."""
+
+
+class TlsTransport:
+    """The server's end of a TLS connection over ``sock``, whose owner closes it."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock = sock
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._shaken = False
+        #: Has the client sent anything at all?
+        self.heard = False
+        #: The client's first record, until all of it is here.
+        self._first: bytes | None = b""
+        self._silent = 0  # bytes since there was data
+        self._left = b""  # what the socket did not take
+        self._taken = 0  # bytes of data of which some may be in ``_left``
+
+    @property
+    def pending(self) -> bool:
+        """Has anything been received that ``recv`` did not return, and the kernel knows
+        nothing of?"""
+        return self._incoming.pending > 0 or self._tls.pending() > 0
+
+    def peer_name(self) -> str:
+        """Whom the client's certificate names; '' for nobody."""
+        return peer_name(self._tls)
+
+    def shake_hands(self) -> None:
+        """Go on with the handshake; it is over when this returns."""
+        if not self._shaken:
+            self._run(self._tls.do_handshake)
+            self._shaken, self._silent = True, 0
+        self._push()
+
+    def recv(self, size: int) -> bytes:
+        """Data, at most a record's; b'' for the end."""
+        try:
+            data = self._run(lambda: self._tls.read(size))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""  # also without a goodbye: HTTP knows its own ends
+        self._silent = 0
+        return data
+
+    def send(self, data: memoryview) -> int:
+        """Send some of the data; how many bytes. After ``SSLWantWriteError`` the same data
+        must be given again."""
+        if not self._taken:
+            self._push()
+            self._taken = self._tls.write(data[:RECORD])
+        self._push()
+        taken, self._taken = self._taken, 0
+        return taken
+
+    def say_goodbye(self) -> None:
+        """Send close_notify, if the socket takes it."""
+        for step in (self._tls.unwrap, self._push):
+            with contextlib.suppress(OSError):  # it would like to wait for the client's
+                step()
+
+    def _run(self, step: Callable[[], T]) -> T:
+        """A step of OpenSSL's that reads, with a piece of what has come."""
+        self._push()
+        if not self.pending:
+            self._fill()
+        try:
+            return step()
+        except ssl.SSLWantReadError:
+            self._push()
+            raise
+        except ssl.SSLError:
+            with contextlib.suppress(OSError):
+                self._push()  # the alert that says why
+            raise
+
+    def _fill(self) -> None:
+        try:
+            piece = self._sock.recv(RECEIVE_SIZE)
+        except _NOT_NOW:
+            raise ssl.SSLWantReadError from None
+        if not piece:
+            self._incoming.write_eof()
+            return
+        self.heard = True
+        self._silent += len(piece)
+        if self._shaken and self._silent > MAX_SILENT:
+            raise ssl.SSLError(f"{self._silent} bytes have come, and no data in them")
+        if self._first is not None:
+            self._look_at(self._first + piece)
+        self._incoming.write(piece)
+
+    def _look_at(self, first: bytes) -> None:
+        """End the handshake with a client that speaks nothing that we do."""
+        if first[:5].upper().startswith(_HTTP):
+            raise PlainHttp("plain HTTP on a port for HTTPS")
+        if not client_hello_is_complete(first):
+            self._first = first
+            return
+        self._first = None
+        offered = offered_protocols(first)
+        if offered is not None and _PROTOCOLS.isdisjoint(offered):
+            self._left += NO_PROTOCOL
+            with contextlib.suppress(OSError):
+                self._push()
+            raise ssl.SSLError("no shared protocol (ALPN); http/1.1 is offered")
+
+    def _push(self) -> None:
+        data = self._left + self._outgoing.read() if self._outgoing.pending else self._left
+        while data:
+            try:
+                data = data[self._sock.send(data) :]
+            except _NOT_NOW:
+                self._left = data
+                raise ssl.SSLWantWriteError from None
+        self._left = b""

@@ -18,8 +18,8 @@ from typing import Any
 
 from ganeti import constants, errors, ht, luxi, serializer
 from ganeti.constants import ErrorCode, ResultStatus
-from ganeti.http import conditional
 from ganeti.http import errors as http_errors
+from ganeti.http import negotiation
 from ganeti.rapi.baserlib import Exchange, Master
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -129,11 +129,11 @@ def read_all(
     left out. Our own master says what state it is in, so that an answer has a tag before
     it is made, and need not be made for a client that has it.
     """
-    if conditional.has_state_tag(exchange.if_none_match):
+    if negotiation.has_state_tag(exchange.if_none_match):
         with contextlib.suppress(errors.GenericError, errors.RequestError):
             # Groups are what there are fewest of.
             _, tag = _names(exchange, "group", what, fields)
-            if tag is not None and conditional.matches(tag, exchange.if_none_match):
+            if tag is not None and negotiation.tag_matches(tag, exchange.if_none_match):
                 return Unchanged(tag)
     names, tag = _names(exchange, what, what, fields)
     if len(names) <= BATCH:
@@ -160,7 +160,7 @@ def _names(
     reply = exchange.master.ask(luxi.Query(named, ["name"], None, state=what))
     state = reply.notes.get("state")
     form = f"{constants.RELEASE_VERSION} {exchange.like_2_0}"
-    tag = conditional.state_tag(form, what, *fields, state) if isinstance(state, str) else None
+    tag = negotiation.state_tag(form, what, *fields, state) if isinstance(state, str) else None
     return [row["name"] for row in objects(named, ["name"], reply.result)], tag
 
 

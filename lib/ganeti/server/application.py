@@ -30,13 +30,13 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ganeti import errors, luxi, serializer
-from ganeti.http import coding, conditional
 from ganeti.http import errors as http_errors
+from ganeti.http import negotiation
 from ganeti.http.auth import User, denied
 from ganeti.http.cors import Cors
 from ganeti.http.message import Request, Response
-from ganeti.http.reader import MAX_BODY, MAX_LARGE_BODY
-from ganeti.http.server import Lane, Outcome, Step
+from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
+from ganeti.http.server import Outcome, Priority, Step
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
 from ganeti.rapi.baserlib import Exchange, Later, Verb
@@ -172,21 +172,21 @@ class Application:
         log_id = self._make_id()
         return _Visit(self, request, given[0] if known else log_id, log_id)
 
-    def lane(self, request: Request) -> Lane:
+    def lane(self, request: Request) -> Priority:
         """Is it known at once? Must it get through while others wait? Is it slow?"""
         try:
             match = self.find(request.path)
         except http_errors.NotFound:
-            return Lane.ORDINARY
+            return Priority.ORDINARY
         if match.resource.PUBLIC:
-            return Lane.URGENT if request.body else Lane.INSTANT
+            return Priority.URGENT if request.body else Priority.INSTANT
         verb = match.verbs().get(request.method)
         if verb is not None and verb.urgent:
-            return Lane.URGENT
+            return Priority.URGENT
         return (
-            Lane.LONG
+            Priority.LONG
             if verb is not None and verb.long and "bulk" in request.query
-            else Lane.ORDINARY
+            else Priority.ORDINARY
         )
 
     def check_place(self, request: Request) -> None:
@@ -430,8 +430,8 @@ class _Visit:
 
     def _check_conditions(self, match: Match, who: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
-        conditions = conditional.read_conditions(self._request.headers)
-        if conditions == conditional.Conditions():
+        conditions = negotiation.read_conditions(self._request.headers)
+        if conditions == negotiation.Conditions():
             return
         problem = conditions.problem(
             self._application.present(self._request, match, self.user, who)
@@ -453,8 +453,8 @@ class _Visit:
             return later
         # An answer that tells of a change is new each time: it has no tag, and no condition.
         reads = request.method in _SAFE and not self._changes
-        if reads and (conditional.read_match(request.headers) or "*") != "*":
-            raise http_errors.PreconditionFailed(conditional.NEVER_MATCHES)
+        if reads and (negotiation.read_match(request.headers) or "*") != "*":
+            raise http_errors.PreconditionFailed(negotiation.NEVER_MATCHES)
         if isinstance(value, Unchanged):
             return self._make(
                 304, b"", [*exchange.headers, ("ETag", value.tag), ("Vary", "Accept-Encoding")]
@@ -478,16 +478,16 @@ class _Visit:
         where there is none, a list that is not that long is made first, and has its own."""
         asked, tag = self._request.headers, rows.tag
         headers = [*headers, ("Vary", "Accept-Encoding")]
-        packed = coding.accepts_gzip(asked.get("Accept-Encoding"))
+        packed = negotiation.accepts_gzip(asked.get("Accept-Encoding"))
         if tag is not None or rows.count > MAX_SPOOLED:
-            pieces = coding.gzip_pieces(rows.pieces) if packed else rows.pieces
+            pieces = negotiation.gzip_pieces(rows.pieces) if packed else rows.pieces
         else:
-            made = conditional.BodyTag()
-            spool = coding.Spool(rows.pieces, made.add)
+            made = negotiation.BodyTag()
+            spool = negotiation.Spool(rows.pieces, made.add)
             pieces, tag = spool.packed() if packed else spool.plain(), str(made)
         if tag is not None:
             headers.append(("ETag", tag))
-            if conditional.matches(tag, asked.get_all("If-None-Match")):
+            if negotiation.tag_matches(tag, asked.get_all("If-None-Match")):
                 return self._make(304, b"", headers)
         headers.append(("Content-Type", JSON))
         if packed:
@@ -498,9 +498,9 @@ class _Visit:
 
     def _conditional(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The answer to a GET, or 304; both have the same tag."""
-        tag = conditional.body_tag(body)
+        tag = negotiation.body_tag(body)
         headers = [*headers, ("ETag", tag)]
-        if conditional.matches(tag, self._request.headers.get_all("If-None-Match")):
+        if negotiation.tag_matches(tag, self._request.headers.get_all("If-None-Match")):
             return self._make(304, b"", [*headers, *_varies(body)])
         return self._plain_or_packed(body, headers)
 
@@ -508,8 +508,8 @@ class _Visit:
         """The body as JSON, in gzip for a client that asks for it."""
         headers = [*headers, *_varies(body), ("Content-Type", JSON)]
         asked = self._request.headers.get("Accept-Encoding")
-        if len(body) >= coding.LEAST and coding.accepts_gzip(asked):
-            body = coding.gzip(body)
+        if len(body) >= negotiation.MIN_GZIP_SIZE and negotiation.accepts_gzip(asked):
+            body = negotiation.gzip(body)
             headers.append(("Content-Encoding", "gzip"))
         return self._make(200, body, headers)
 
@@ -532,16 +532,16 @@ class _Visit:
 
 def _varies(body: bytes) -> list[tuple[str, str]]:
     """The header of what is packed for some and plain for others."""
-    return [("Vary", "Accept-Encoding")] if len(body) >= coding.LEAST else []
+    return [("Vary", "Accept-Encoding")] if len(body) >= negotiation.MIN_GZIP_SIZE else []
 
 
 def _tag_of(value: Any) -> str | None:
     """The tag that an answer of this value has, as ``_Visit`` makes it."""
     if not isinstance(value, Rows):
-        return conditional.body_tag(serializer.dump_bytes(value))
+        return negotiation.body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
         return value.tag
-    made = conditional.BodyTag()
+    made = negotiation.BodyTag()
     for piece in value.pieces:
         made.add(piece)
     return str(made)

@@ -16,13 +16,12 @@ from collections.abc import Callable, Sequence
 from ganeti import constants, daemon, errors, luxi, pathutils
 from ganeti.daemon import handover, options, sd_notify
 from ganeti.daemon.pid_file import running
-from ganeti.http import access as access_log
-from ganeti.http import revocation, tls
+from ganeti.http import access_log, revocation, tls
 from ganeti.http.auth import BrokenFile, UsersFile
 from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
 from ganeti.http.guard import Guard
-from ganeti.http.server import Access, Server
+from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.client import ConnectionPool
 from ganeti.rapi.permissions import VOCABULARY
@@ -51,12 +50,12 @@ _FILES = (
 )
 
 
-def log_line(access: Access) -> None:
+def log_line(access: AccessRecord) -> None:
     """One line for each answer."""
     log.access(access_log.line(access))
 
 
-def log_fields(access: Access) -> None:
+def log_fields(access: AccessRecord) -> None:
     """The same as an object."""
     log.access("", access_log.fields(access))
 

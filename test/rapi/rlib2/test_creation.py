@@ -1,6 +1,6 @@
 """Creating an instance with either body."""
 
-from ganeti.http.reader import MAX_LARGE_BODY
+from ganeti.http.parser import MAX_LARGE_BODY
 from ganeti.opcodes import OpInstanceCreate, OpInstanceMultiAlloc
 from ganeti.rapi.rlib2.instances import R_2_instances
 from support.rapi import RapiTestCase

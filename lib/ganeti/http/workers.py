@@ -15,7 +15,7 @@ from collections.abc import Callable
 Work = Callable[[], object]
 
 
-class Pool:
+class WorkerPool:
     """``size`` threads, started when there is work for the first time."""
 
     def __init__(self, size: int, name: str = "worker") -> None:

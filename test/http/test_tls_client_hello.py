@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from ganeti.http.hello import is_complete, offered_protocols
+from ganeti.http.tls import client_hello_is_complete, offered_protocols
 
 
 def hello(*protocols):
@@ -31,8 +31,10 @@ def test_nothing_is_offered():
 def test_part_of_a_hello_says_nothing():
     data = hello("h2")
     for length in range(len(data)):
-        assert not is_complete(data[:length]) and offered_protocols(data[:length]) is None
-    assert is_complete(data)
+        assert (
+            not client_hello_is_complete(data[:length]) and offered_protocols(data[:length]) is None
+        )
+    assert client_hello_is_complete(data)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import threading
 
-from ganeti.http.pool import Pool
+from ganeti.http.workers import WorkerPool
 
 
 def test_works_side_by_side_up_to_its_size():
-    pool, meeting, done = Pool(3), threading.Barrier(4), []
+    pool, meeting, done = WorkerPool(3), threading.Barrier(4), []
     for _ in range(3):
         pool.submit(lambda: (meeting.wait(10), done.append(threading.current_thread().name)))
     meeting.wait(10)  # all three are at work at once
@@ -17,7 +17,7 @@ def test_works_side_by_side_up_to_its_size():
 
 
 def test_a_failure_is_logged_and_the_thread_goes_on(caplog):
-    pool, done = Pool(1), threading.Event()
+    pool, done = WorkerPool(1), threading.Event()
     pool.submit(lambda: 1 // 0)
     pool.submit(done.set)
     assert done.wait(10)
@@ -26,13 +26,13 @@ def test_a_failure_is_logged_and_the_thread_goes_on(caplog):
 
 
 def test_has_no_threads_before_there_is_work():
-    pool = Pool(3)
+    pool = WorkerPool(3)
     assert pool._threads == []
     pool.close()
 
 
 def test_its_threads_do_not_keep_a_process():
-    pool = Pool(1)
+    pool = WorkerPool(1)
     pool.submit(lambda: None)
     assert all(thread.daemon for thread in pool._threads)
     pool.close()

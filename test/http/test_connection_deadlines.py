@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from ganeti.http.deadlines import Countdown, Deadlines, Pace
+from ganeti.http.connection import Countdown, Deadlines, Pace
 from ganeti.utils.event_loop import Loop
 from support.http import Clock
 

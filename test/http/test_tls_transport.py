@@ -6,9 +6,8 @@ import ssl
 
 import pytest
 
-from ganeti.http import channel
-from ganeti.http.channel import Channel
-from ganeti.http.tls import make_ssl_context
+from ganeti.http import tls
+from ganeti.http.tls import TlsTransport, make_ssl_context
 from support.http import PATIENCE, certificate
 
 
@@ -20,7 +19,7 @@ class Pair:
         ours.setblocking(False)
         self.wire.settimeout(PATIENCE)
         self.sock = ours
-        self.server = Channel(ours, make_ssl_context(certificate()))
+        self.server = TlsTransport(ours, make_ssl_context(certificate()))
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = ssl._create_unverified_context()
         if protocols:
@@ -90,7 +89,7 @@ def test_records_that_came_together_are_pending(pair):
 
 
 def test_a_call_takes_one_piece(pair, monkeypatch):
-    monkeypatch.setattr(channel, "PIECE", 100)
+    monkeypatch.setattr(tls, "RECEIVE_SIZE", 100)
     pair.to_server(bytes(1000))
     calls = 0
     with contextlib.suppress(BlockingIOError):
@@ -113,8 +112,8 @@ def test_the_largest_records_are_no_silence(pair):
 
 
 def test_bytes_without_data_come_to_an_end(pair, monkeypatch):
-    monkeypatch.setattr(channel, "PIECE", 100)
-    monkeypatch.setattr(channel, "MAX_SILENT", 500)
+    monkeypatch.setattr(tls, "RECEIVE_SIZE", 100)
+    monkeypatch.setattr(tls, "MAX_SILENT", 500)
     pair.to_server(bytes(1000), size=900)  # a record that does not end
     with pytest.raises(ssl.SSLError, match="600 bytes have come, and no data in them"):
         for _ in range(9):
@@ -123,7 +122,7 @@ def test_bytes_without_data_come_to_an_end(pair, monkeypatch):
 
 
 def test_data_begin_the_count_anew(pair, monkeypatch):
-    monkeypatch.setattr(channel, "MAX_SILENT", 500)
+    monkeypatch.setattr(tls, "MAX_SILENT", 500)
     for _ in range(5):
         pair.to_server(bytes(300))
         assert pair.received() == [bytes(300)]
@@ -188,7 +187,7 @@ def test_no_hello_at_all():
 LONG, LONGER = ("x" * 255,) * 6, ("x" * 255,) * 40
 
 
-@pytest.mark.parametrize("step", [1, 1400, channel.PIECE])
+@pytest.mark.parametrize("step", [1, 1400, tls.RECEIVE_SIZE])
 @pytest.mark.parametrize(
     ("offer", "chosen"),
     [
@@ -223,7 +222,7 @@ def test_protocols(step, offer, chosen):
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="OpenSSL has no X25519MLKEM768")
 def test_the_hybrid_key_exchange_is_no_silence(monkeypatch):
-    monkeypatch.setattr(channel, "MAX_SILENT", 1000)  # less than the client's hello
+    monkeypatch.setattr(tls, "MAX_SILENT", 1000)  # less than the client's hello
     pair = Pair()
     with pair.sock, pair.wire:
         pair.shake().to_server(b"question")

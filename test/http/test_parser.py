@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from ganeti.http import errors, head, reader
-from ganeti.http.reader import Phase, RequestReader
+from ganeti.http import errors, parser
+from ganeti.http.parser import ParserState, RequestParser
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n"
@@ -14,7 +14,7 @@ CHUNKED = POST % b"Transfer-Encoding: chunked"
 
 def outcome(data, step, **more):
     """(requests, status of the refusal or None) of a stream that comes in steps."""
-    found, requests = RequestReader(**more), []
+    found, requests = RequestParser(**more), []
     for index in range(0, len(data), step):
         found.feed(data[index : index + step])
         try:
@@ -32,12 +32,12 @@ STEPS = (1 << 30, 1, 7, 1000)
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"GET /" + b"a" * head.MAX_LINE + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (b"a" * head.MAX_LINE, 414),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * head.MAX_HEADER + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * parser.MAX_LINE + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"a" * parser.MAX_LINE, 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * parser.MAX_HEADER + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 65 + b"\r\n", 431),
-        (CHUNKED + b"1;" + b"a" * reader.MAX_CHUNK_LINE, 400),
-        (CHUNKED + b"0\r\nX: " + b"a" * reader.MAX_TRAILER + b"\r\n\r\n", 400),
+        (CHUNKED + b"1;" + b"a" * parser.MAX_CHUNK_LINE, 400),
+        (CHUNKED + b"0\r\nX: " + b"a" * parser.MAX_TRAILER + b"\r\n\r\n", 400),
         (CHUNKED + b"400\r\n" + b"a" * 1024 + b"\r\n1\r\n", 413),
         (POST % b"Content-Length: 1025", 413),
     ],
@@ -48,7 +48,7 @@ def test_limits_do_not_depend_on_arrival(data, code, step):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_what_is_within_the_limits_is_read(step):
-    fields = b"X: " + b"a" * (head.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
+    fields = b"X: " + b"a" * (parser.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
     data += POST % b"Content-Length: 1024" + b"b" * 1024
     assert outcome(data, step, max_body=lambda method, path: 1024) == (
@@ -58,23 +58,23 @@ def test_what_is_within_the_limits_is_read(step):
 
 
 def test_phases_follow_the_bytes():
-    found = RequestReader()
+    found = RequestParser()
     for data, phase in (
-        (b"", Phase.IDLE),
-        (b"\r\n", Phase.IDLE),
-        (b"P", Phase.HEAD),
-        ((POST % b"Content-Length: 2")[1:], Phase.BODY),
-        (b"{", Phase.BODY),
+        (b"", ParserState.IDLE),
+        (b"\r\n", ParserState.IDLE),
+        (b"P", ParserState.HEAD),
+        ((POST % b"Content-Length: 2")[1:], ParserState.BODY),
+        (b"{", ParserState.BODY),
     ):
         found.feed(data)
         assert found.next() is None and found.phase is phase
     found.feed(b"}")
     assert found.next().body == b"{}"
-    assert found.phase is Phase.IDLE and found.buffered == 0
+    assert found.phase is ParserState.IDLE and found.buffered == 0
 
 
 def test_a_hundred_is_owed_once_while_the_body_is_missing():
-    found = RequestReader()
+    found = RequestParser()
     found.feed(POST % b"Content-Length: 2\r\nExpect: 100-continue")
     assert found.next() is None
     assert found.take_continue() and not found.take_continue()
@@ -86,19 +86,19 @@ def test_a_hundred_is_owed_once_while_the_body_is_missing():
     "fields", [b"Content-Length: 0\r\nExpect: 100-continue", b"Expect: 100-continue"]
 )
 def test_no_hundred_without_a_body(fields):
-    found = RequestReader()
+    found = RequestParser()
     found.feed(POST % fields)
     assert found.next() is not None and not found.take_continue()
 
 
 def test_http_10_knows_no_hundred():
-    found = RequestReader()
+    found = RequestParser()
     found.feed(b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert found.next() is None and not found.take_continue()
 
 
 def test_after_an_error_nothing_is_read():
-    found = RequestReader()
+    found = RequestParser()
     found.feed(b"bad\r\n\r\n")
     with pytest.raises(errors.BadRequest):
         found.next()
@@ -109,7 +109,7 @@ def test_after_an_error_nothing_is_read():
 
 
 def test_requests_know_their_client():
-    found = RequestReader(peer="192.0.2.1", gone=lambda: True)
+    found = RequestParser(peer="192.0.2.1", gone=lambda: True)
     found.feed(GET)
     request = found.next()
     assert request.peer == "192.0.2.1" and request.gone() is True
@@ -160,7 +160,7 @@ def test_mutated_streams_mean_one_thing_however_they_arrive():
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_body_of_very_many_chunks_is_refused(monkeypatch, step):
-    monkeypatch.setattr(reader, "MAX_CHUNKS", 3)
+    monkeypatch.setattr(parser, "MAX_CHUNKS", 3)
     data = CHUNKED + b"1\r\na\r\n" * 2 + b"0\r\n\r\n"
     assert outcome(data, step) == ([("POST", "/", b"aa")], None)
     data = CHUNKED + b"1\r\na\r\n" * 3 + b"0\r\n\r\n"
@@ -169,15 +169,15 @@ def test_a_body_of_very_many_chunks_is_refused(monkeypatch, step):
 
 def test_the_same_head_again_means_the_same():
     found, heads = (
-        RequestReader(),
+        RequestParser(),
         [GET, POST % b"Content-Length: 2" + b"{}", GET, GET.replace(b"/", b"/2", 1)],
     )
     for data in heads * 2:
         found.feed(data)
         request = found.next()
-        fresh = RequestReader()
+        fresh = RequestParser()
         fresh.feed(data)
         assert request == fresh.next()
-    long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * reader.MAX_REMEMBERED + b"\r\n\r\n"
+    long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * parser.MAX_REMEMBERED + b"\r\n\r\n"
     found.feed(long)
     assert found.next().headers.get("x").startswith("aaa") and found._last is None

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ganeti.http import coding
+from ganeti.http import negotiation
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from ganeti.http import coding
     ],
 )
 def test_gzip(value):
-    assert coding.accepts_gzip(value)
+    assert negotiation.accepts_gzip(value)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_gzip(value):
     ],
 )
 def test_plain(value):
-    assert not coding.accepts_gzip(value)
+    assert not negotiation.accepts_gzip(value)
 
 
 def test_pieces():
     parts = [b"a" * 5000, b"", b"b" * 5000]
-    packed = list(coding.gzip_pieces(parts))
+    packed = list(negotiation.gzip_pieces(parts))
     assert all(packed) and gzip.decompress(b"".join(packed)) == b"".join(parts)
 
 
 def test_round_trip():
     body = json.dumps([{"name": f"web{number}"} for number in range(1000)]).encode()
-    packed = coding.gzip(body)
+    packed = negotiation.gzip(body)
     assert gzip.decompress(packed) == body and len(packed) < len(body) / 5
-    assert packed == coding.gzip(body)
+    assert packed == negotiation.gzip(body)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_round_trip():
 def test_a_spool_gives_back_what_it_was_given(parts):
     seen = []
     for how, read in (("packed", gzip.decompress), ("plain", bytes)):
-        spool = coding.Spool(iter(parts), seen.append)
+        spool = negotiation.Spool(iter(parts), seen.append)
         pieces = list(getattr(spool, how)())
         assert all(pieces) and read(b"".join(pieces)) == b"".join(parts)
         assert max(map(len, pieces), default=0) <= 64 * 1024

@@ -1,6 +1,6 @@
 """Memory for bodies that are not whole: who gives way."""
 
-from ganeti.http.room import SMALL, Room
+from ganeti.http.limits import SMALL_BODY, BodyBudget
 
 KIB = 1024
 
@@ -23,7 +23,7 @@ def refused(*holders):
 
 
 def test_who_began_first_gives_way():
-    room = Room(100 * KIB)
+    room = BodyBudget(100 * KIB)
     first, second = Holder(room).hold(20), Holder(room).hold(50)
     first.hold(50)
     assert refused(first, second) == [False, False] and room.total == 100 * KIB
@@ -32,7 +32,7 @@ def test_who_began_first_gives_way():
 
 
 def test_known_users_come_last():
-    room = Room(100 * KIB)
+    room = BodyBudget(100 * KIB)
     known, other = Holder(room, True).hold(60), Holder(room).hold(40)
     other.hold(41)
     assert refused(known, other) == [False, True] and room.total == 60 * KIB
@@ -41,13 +41,13 @@ def test_known_users_come_last():
 
 
 def test_one_alone_may_be_too_much():
-    room = Room(100 * KIB)
+    room = BodyBudget(100 * KIB)
     assert Holder(room).hold(101).refused and room.total == 0
 
 
 def test_small_bodies_and_those_that_are_whole_do_not_count():
-    room = Room(100 * KIB)
-    room.hold(Holder(room), SMALL)
+    room = BodyBudget(100 * KIB)
+    room.hold(Holder(room), SMALL_BODY)
     whole = Holder(room).hold(90)
     room.leave(whole)
     room.leave(whole)

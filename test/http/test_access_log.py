@@ -5,29 +5,29 @@ import logging
 
 import pytest
 
-from ganeti.http import access
+from ganeti.http import access_log
 from ganeti.http.message import Request, Response
-from ganeti.http.server import Access
+from ganeti.http.server import AccessRecord
 from ganeti.utils import log
 from support.http import running
 
-SEEN = Access(
+SEEN = AccessRecord(
     "192.0.2.1",
     4242,
     Request("PUT", "/2/tags?tag=x", "/2/tags"),
     Response(200, b"17\n", user="admin", request_id="r1", log_id="n1", job_id=17),
     0.0123456,
 )
-UNREAD = Access("::1", 7, None, Response(400, b"{}"), 0.0)
+UNREAD = AccessRecord("::1", 7, None, Response(400, b"{}"), 0.0)
 
 
 def test_ganetis_line():
-    assert access.line(SEEN) == "192.0.2.1:4242 PUT /2/tags?tag=x HTTP/1.1 200"
-    assert access.line(UNREAD) == "::1:7 - 400"
+    assert access_log.line(SEEN) == "192.0.2.1:4242 PUT /2/tags?tag=x HTTP/1.1 200"
+    assert access_log.line(UNREAD) == "::1:7 - 400"
 
 
 def test_fields():
-    assert access.fields(SEEN) == {
+    assert access_log.fields(SEEN) == {
         "client": "192.0.2.1",
         "port": 4242,
         "user": "admin",
@@ -41,7 +41,7 @@ def test_fields():
         "request_id": "r1",
         "id": "n1",
     }
-    assert access.fields(UNREAD) == {
+    assert access_log.fields(UNREAD) == {
         "client": "::1",
         "port": 7,
         "user": None,
@@ -59,39 +59,39 @@ def test_fields():
 
 def test_a_long_target_is_cut_and_marked():
     for size, shown in ((512, 512), (513, 512 + len("...[+1]")), (8192, 512 + len("...[+7680]"))):
-        found = Access("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
-        assert len(access.fields(found)["target"]) == shown
-        assert access.line(found).split(" ")[1:] == [
+        found = AccessRecord("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
+        assert len(access_log.fields(found)["target"]) == shown
+        assert access_log.line(found).split(" ")[1:] == [
             "GET",
-            access.fields(found)["target"],
+            access_log.fields(found)["target"],
             "HTTP/1.1",
             "404",
         ]
-    assert access.fields(found)["target"].endswith("//...[+7680]")
+    assert access_log.fields(found)["target"].endswith("//...[+7680]")
 
 
 def test_an_id_of_ours_is_the_only_one_there_is():
-    found = Access("::1", 7, None, Response(400, request_id="r1"), 0.0)
-    assert access.fields(found)["id"] == access.fields(found)["request_id"] == "r1"
+    found = AccessRecord("::1", 7, None, Response(400, request_id="r1"), 0.0)
+    assert access_log.fields(found)["id"] == access_log.fields(found)["request_id"] == "r1"
 
 
 def test_what_broke_off_is_marked():
-    part = Access("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
-    assert access.line(part) == "::1:7 GET /2 HTTP/1.1 200 (a part)"
-    assert access.fields(part)["whole"] is False
+    part = AccessRecord("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
+    assert access_log.line(part) == "::1:7 GET /2 HTTP/1.1 200 (a part)"
+    assert access_log.fields(part)["whole"] is False
 
 
 def test_what_was_not_sent_has_no_bytes():
-    head = Access("::1", 7, Request("HEAD", "/2", "/2"), Response(200, b"{}"), 0.0)
-    assert access.fields(head)["bytes"] == 0
+    head = AccessRecord("::1", 7, Request("HEAD", "/2", "/2"), Response(200, b"{}"), 0.0)
+    assert access_log.fields(head)["bytes"] == 0
 
 
 def lines_of(found):
     """Text and JSON of an access, as they stand in the log."""
     text = log.OneLineFormatter(log.FORMAT.format(program="ganeti-rapi"))
-    one = logging.LogRecord("x", logging.INFO, "", 0, "%s", (access.line(found),), None)
+    one = logging.LogRecord("x", logging.INFO, "", 0, "%s", (access_log.line(found),), None)
     other = logging.LogRecord("x", logging.INFO, "", 0, "", (), None)
-    other.fields = access.fields(found)
+    other.fields = access_log.fields(found)
     return text.format(one), log.JsonFormatter("ganeti-rapi").format(other)
 
 
@@ -109,7 +109,7 @@ NASTY = [bytes([code]).decode("latin-1") for code in range(256)] + [
 def test_one_line_whatever_is_in_it(where):
     for text in NASTY:
         words = {"method": "GET", "target": "/", "user": "u", "request_id": "r", where: text}
-        found = Access(
+        found = AccessRecord(
             "192.0.2.1",
             1,
             Request(words["method"], words["target"]),
@@ -119,7 +119,7 @@ def test_one_line_whatever_is_in_it(where):
         line, record = lines_of(found)
         assert len(line.splitlines()) == 1 and "\x1b" not in line
         assert record.isascii() and record.isprintable() and len(record.splitlines()) == 1
-        assert json.loads(record)[where] == (access.cut(text) if where == "target" else text)
+        assert json.loads(record)[where] == (access_log.cut(text) if where == "target" else text)
 
 
 def test_every_byte_sent_makes_one_line():

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from ganeti.http import log_budget
-from ganeti.http.log_budget import LogBudget, network
+from ganeti.http import limits
+from ganeti.http.limits import LogBudget, network
 
 
 class Scene:
@@ -78,7 +78,7 @@ def test_without_that_bound_each_address_is_heard(caplog):
 
 
 def test_many_addresses_cost_no_memory(monkeypatch):
-    monkeypatch.setattr(log_budget, "MAX_ADDRESSES", 10)
+    monkeypatch.setattr(limits, "MAX_ADDRESSES", 10)
     scene = Scene()
     for number in range(100):
         scene.knock(f"192.0.2.{number}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti.http.server import Access
+from ganeti.http.server import AccessRecord
 
 #: Characters of a target that are written. A stranger can send 8 KiB of them thousands of times
 #: a second; those of the API, lists of tags and jobs aside, are far shorter.
@@ -22,7 +22,7 @@ def cut(target: str) -> str:
     return target if more <= 0 else f"{target[:MAX_TARGET]}...[+{more}]"
 
 
-def line(access: Access) -> str:
+def line(access: AccessRecord) -> str:
     """``CLIENT:PORT METHOD TARGET HTTP/VERSION STATUS``; a dash for what was no request.
 
     A list that did not come to its end is marked.
@@ -35,7 +35,7 @@ def line(access: Access) -> str:
     return f"{access.peer}:{access.port} {asked} {access.response.status}{part}"
 
 
-def fields(access: Access) -> dict[str, Any]:
+def fields(access: AccessRecord) -> dict[str, Any]:
     """Everything, null for what is not known. ``bytes``: of the body, ``whole`` unless a list
     broke off; ``seconds`` from the request's last byte to its answer; ``id`` is of this answer
     alone, while ``request_id`` is the client's, if it sent one, and may come again."""

@@ -2,30 +2,30 @@
 
 import pytest
 
-from ganeti.http.conditional import (
+from ganeti.http.errors import BadRequest
+from ganeti.http.message import Headers
+from ganeti.http.negotiation import (
     Conditions,
     body_tag,
     has_state_tag,
-    matches,
     parse_date,
     read_conditions,
     state_tag,
+    tag_matches,
 )
-from ganeti.http.errors import BadRequest
-from ganeti.http.message import Headers
 
 TAG = 'W/"abc"'
 
 
 def test_a_tag_is_of_the_body():
     assert body_tag(b"x") == body_tag(b"x") != body_tag(b"y")
-    assert matches(body_tag(b"x"), [body_tag(b"x")])
+    assert tag_matches(body_tag(b"x"), [body_tag(b"x")])
 
 
 def test_a_tag_of_a_state_is_known_as_one():
     tag = state_tag("instance", "name", "s1")
     assert tag == state_tag("instance", "name", "s1") != state_tag("instance", "names", "1")
-    assert has_state_tag(['"x"', tag]) and matches(tag, [tag])
+    assert has_state_tag(['"x"', tag]) and tag_matches(tag, [tag])
     assert not has_state_tag([body_tag(b"state-")]) and not has_state_tag(["*"])
 
 
@@ -45,7 +45,7 @@ def test_a_tag_of_a_state_is_known_as_one():
     ],
 )
 def test_matches(lines):
-    assert matches(TAG, lines)
+    assert tag_matches(TAG, lines)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_matches(lines):
     ],
 )
 def test_matches_not(lines):
-    assert not matches(TAG, lines)
+    assert not tag_matches(TAG, lines)
 
 
 # -- preconditions ---------------------------------------------------------------------

@@ -2,29 +2,29 @@
 
 import pytest
 
-from ganeti.http import errors, head
+from ganeti.http import errors, parser
 
 HOST = b"Host: node1\r\n"
 
 
 def parse(*lines):
-    return head.parse_head(b"\r\n".join(lines))
+    return parser.parse_head(b"\r\n".join(lines))
 
 
-@pytest.mark.parametrize("size", [head.MAX_TARGET, head.MAX_TARGET + 1])
+@pytest.mark.parametrize("size", [parser.MAX_TARGET, parser.MAX_TARGET + 1])
 def test_targets_have_a_limit(size):
     line = b"GET /" + b"a" * (size - 1) + b" HTTP/1.1"
-    if size <= head.MAX_TARGET:
+    if size <= parser.MAX_TARGET:
         assert len(parse(line, b"Host: a").path) == size
     else:
         with pytest.raises(errors.UriTooLong):
             parse(line, b"Host: a")
 
 
-@pytest.mark.parametrize("count", [head.MAX_FIELDS, head.MAX_FIELDS + 1])
+@pytest.mark.parametrize("count", [parser.MAX_FIELDS, parser.MAX_FIELDS + 1])
 def test_header_lines_have_a_limit(count):
     lines = [b"Host: a", *[b"X-A: 1"] * (count - 1)]
-    if count <= head.MAX_FIELDS:
+    if count <= parser.MAX_FIELDS:
         assert len(parse(b"GET / HTTP/1.1", *lines).headers) == count
     else:
         with pytest.raises(errors.HeaderFieldsTooLarge):
@@ -46,6 +46,6 @@ def test_decoding_a_path_twice_is_never_needed(path):
 
 
 def test_a_cr_at_the_end_may_yet_get_its_lf():
-    assert not head.has_bare_line_end(b"GET / HTTP/1.1\r")
+    assert not parser.has_bare_line_end(b"GET / HTTP/1.1\r")
     with pytest.raises(errors.BadRequest):
-        head.parse_head(b"GET / HTTP/1.1\r\n" + HOST[:-1])
+        parser.parse_head(b"GET / HTTP/1.1\r\n" + HOST[:-1])

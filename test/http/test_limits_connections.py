@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.http.seats import Seats
+from ganeti.http.limits import ConnectionTable
 
 
 class Guest:
@@ -28,7 +28,7 @@ class Guest:
 
 @pytest.fixture
 def seats():
-    return Seats(3)
+    return ConnectionTable(3)
 
 
 def known(seats, name):

@@ -17,11 +17,11 @@ from typing import Protocol
 
 from ganeti import errors
 from ganeti.http.message import Response
-from ganeti.http.pool import Pool
+from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import Loop
 
 
-class Sink(Protocol):
+class BodySink(Protocol):
     """Who sends the pieces, on the loop's thread."""
 
     def go_on(self, data: bytes, last: bool) -> None:
@@ -31,16 +31,16 @@ class Sink(Protocol):
         """Drop the connection."""
 
 
-class Flow:
+class StreamedBody:
     """One body on its way. ``done`` is called once, in the end, from any thread."""
 
     def __init__(
         self,
-        sink: Sink,
+        sink: BodySink,
         response: Response,
         pieces: Iterator[bytes],
         loop: Loop,
-        pool: Pool,
+        pool: WorkerPool,
         *,
         chunked: bool,
         done: Callable[[], None],
