@@ -1,4 +1,4 @@
-"""Heads of requests, beyond what the golden pairs say."""
+"""Heads of requests, beyond the recorded ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every recorded conversation with a real luxid, held again with our master: the same shape."""
+"""Conversations recorded from a real luxid: our master's answers have the same shape."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from ganeti import errors, luxi
 from ganeti.cmdlib import names
 from support import DATA
-from support.replay import BEFORE, Replay
+from support.replay import EARLIER_JOBS, Replay
 
 RECORDS = [json.loads(line) for line in (DATA / "luxi_captures.jsonl").read_text().splitlines()]
 
@@ -37,15 +37,16 @@ def make_os(paths):
 
 
 def resolve(name):
-    """The resolver of the recorded cluster."""
+    """Resolve a name as the recorded cluster's resolver does."""
     if not name.startswith("inst"):
         raise errors.OpPrereqError(f"The name '{name}' cannot be resolved", "resolver_error")
     return name.partition(".")[0] + ".example.com", "198.51.100.21"
 
 
-#: What was done on the recorded cluster and not recorded, or not done here: before a record.
 _REMOVE = {"OP_ID": "OP_INSTANCE_REMOVE", "instance_name": "inst11.example.com", "reason": []}
-BETWEEN = {
+#: Number of a record -> a call to make before it: one that the recording lacks, or one that makes
+#: up for a job that our master does not carry out.
+CALLS_BEFORE = {
     581: luxi.SetDrainFlag(True),
     667: luxi.SubmitJob([_REMOVE]),
     671: luxi.SubmitJob([{**_REMOVE, "instance_name": "nosuchname"}]),
@@ -54,7 +55,7 @@ BETWEEN = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Number of a record -> where our answer differs from it."""
+    """Return {number of a record: where our answer differs from it}."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(names, "resolve", resolve)
         patch.setattr(names, "is_taken", lambda address: False)
@@ -65,12 +66,12 @@ def found(tmp_path_factory):
             enabled_disk_templates=["file", "diskless"],
         )
         make_os(replay.scene.paths)
-        for _ in range(BEFORE):
+        for _ in range(EARLIER_JOBS):
             replay.scene.queue.submit([[]]).result()
         made = {}
         for number, record in enumerate(RECORDS, 1):
-            if number in BETWEEN:
-                replay.do(BETWEEN[number])
+            if number in CALLS_BEFORE:
+                replay.call(CALLS_BEFORE[number])
             different = replay.step(record)
             if different:
                 made[number], _ = different
@@ -78,7 +79,7 @@ def found(tmp_path_factory):
     return made
 
 
-#: Why, what the differences look like, and in which records they are.
+#: Reason, pattern of the differences, numbers of the records that have them.
 DIFFERENT = [
     (
         "what is wrong with a call or an opcode is said by an error that clients know, and the "
@@ -209,7 +210,7 @@ def explained(number, difference):
     )
 
 
-def test_answers_have_the_same_shape(found):
+def test_answers_have_the_recorded_shape_except_for_listed_differences(found):
     strange = {
         (number, RECORDS[number - 1]["tool"]): different
         for number, differences in found.items()
@@ -219,7 +220,7 @@ def test_answers_have_the_same_shape(found):
 
 
 @pytest.mark.parametrize("reason, pattern, numbers", DIFFERENT)
-def test_a_listed_difference_is_still_there(found, reason, pattern, numbers):
+def test_listed_difference_still_occurs_in_every_record_named(found, reason, pattern, numbers):
     gone = [
         number
         for number in numbers

@@ -28,10 +28,9 @@ from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import calls, luxid
 from ganeti.server.application import Application
-from support import DATA
+from support import DATA, recorded_requests
 from support.rapi import JOB_ID, FakeUsers, settled
 
-WIRE = DATA
 FINDINGS = DATA / "fuzz"
 #: Limits that a short input can reach.
 SMALL = {
@@ -394,10 +393,11 @@ TARGETS = {
 
 def _conversations():
     """``(method, target, body, [[LUXI method, args, result], ...])`` of recorded ones."""
-    for path in sorted(WIRE.glob("rapi/*.http")):
-        top, _, content = path.read_bytes().partition(b"\n\n")
+    for name in recorded_requests.names("rapi"):
+        data, expected = recorded_requests.read("rapi", name)
+        top, _, content = data.partition(b"\n\n")
         method, where = top.split(b" ")[:2]
-        yield method, where, content, json.loads(path.with_suffix(".json").read_bytes())["luxi"]
+        yield method, where, content, expected["luxi"]
 
 
 def seeds(name):
@@ -407,7 +407,7 @@ def seeds(name):
 
 
 def _parser_seeds():
-    return [path.read_bytes() for path in sorted(WIRE.glob("http/*.http"))]
+    return [recorded_requests.read("http", name)[0] for name in recorded_requests.names("http")]
 
 
 def _target_seeds():
