@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ganeti.http import auth
+from ganeti.rapi.auth import users
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import cluster, masterd, passwd, rapi
 from support import TOP
@@ -70,6 +70,6 @@ def test_every_packaged_start_is_closed_to_strangers():
 
 
 def test_the_users_file_is_one():
-    found, complaints = auth.parse_users((EXAMPLES / "users").read_bytes(), VOCABULARY)
+    found, complaints = users.parse_users((EXAMPLES / "users").read_bytes(), VOCABULARY)
     assert found["admin"].password.matches("admin", "secret")
     assert complaints == [] and len(found) > 3

@@ -8,10 +8,10 @@ import base64
 import pytest
 
 from ganeti import errors, luxi
-from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request
-from ganeti.http.rights import parse_rights
 from ganeti.rapi import permissions
+from ganeti.rapi.auth.rights import parse_rights
+from ganeti.rapi.auth.users import User, denied, parse_basic
 from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector
 from ganeti.server.application import Application

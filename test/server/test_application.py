@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
 from ganeti.http import negotiation
-from ganeti.http.auth import User
 from ganeti.http.cors import Cors
 from ganeti.http.errors import TemporaryRedirect, Unauthorized
 from ganeti.http.message import Headers, Request
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
-from ganeti.http.rights import Rights
+from ganeti.rapi.auth.rights import Rights
+from ganeti.rapi.auth.users import User
 from ganeti.server.application import MAX_SPOOLED, Application
 from support.rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.http.auth import UsersFile
 from ganeti.http.errors import Unauthorized
-from ganeti.http.guard import Guard
-from ganeti.http.passwords import ha1
+from ganeti.rapi.auth.authenticator import Authenticator
+from ganeti.rapi.auth.passwords import ha1
+from ganeti.rapi.auth.users import UsersFile
 from ganeti.rapi.permissions import ALL, READONLY, VOCABULARY
 from ganeti.server import passwd
 from support.cluster import make_paths
@@ -60,7 +60,7 @@ def users(tmp_path):
 
 def login(users, name, password):
     token = base64.b64encode(f"{name}:{password}".encode()).decode()
-    found = Guard(UsersFile([str(users)], VOCABULARY)).authenticate(f"Basic {token}")
+    found = Authenticator(UsersFile([str(users)], VOCABULARY)).authenticate(f"Basic {token}")
     return found.result(60) if isinstance(found, Future) else found
 
 
@@ -95,7 +95,7 @@ def test_a_user_without_a_password(command, users, monkeypatch):
     assert users.read_text() == "backup ! read\n"
     with pytest.raises(Unauthorized):
         login(users, "backup", "!")
-    assert Guard(UsersFile([str(users)], VOCABULARY)).certified("backup").name == "backup"
+    assert Authenticator(UsersFile([str(users)], VOCABULARY)).certified("backup").name == "backup"
 
 
 def test_a_changed_password_leaves_the_rest_alone(command, users):

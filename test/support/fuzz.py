@@ -16,7 +16,7 @@ import zlib
 from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes, serializer
-from ganeti.http import access_log, auth, parser, tls
+from ganeti.http import access_log, parser, tls
 from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
 from ganeti.http.message import Request, Response, serialize
@@ -24,6 +24,7 @@ from ganeti.http.server import AccessRecord
 from ganeti.luxi.wire import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
 from ganeti.rapi.arguments import Query
+from ganeti.rapi.auth import users
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import calls, luxid
@@ -287,17 +288,17 @@ def fuzz_users(data):
     """
     for text in (data.decode("latin-1"), "Basic " + base64.b64encode(data).decode()):
         with contextlib.suppress(HttpError):
-            auth.parse_basic(text)
+            users.parse_basic(text)
     try:
-        entries, complaints = auth.parse_users(data, VOCABULARY)
-    except auth.BrokenFile as err:
+        entries, complaints = users.parse_users(data, VOCABULARY)
+    except users.BrokenFile as err:
         str(err).encode("utf-8")
         return
     "".join(complaints).encode("utf-8")
     last = {
         name: raw
         for raw in data.removeprefix(codecs.BOM_UTF8).split(b"\n")
-        for name in auth.named_users(raw)
+        for name in users.named_users(raw)
     }
     assert entries.keys() <= last.keys()
     for name, entry in entries.items():

@@ -11,9 +11,9 @@ import urllib.parse
 from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes
-from ganeti.http.auth import User, denied, parse_basic
 from ganeti.http.message import Headers, Request, Response
-from ganeti.http.rights import parse_rights
+from ganeti.rapi.auth.rights import parse_rights
+from ganeti.rapi.auth.users import User, denied, parse_basic
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server.application import Application
 

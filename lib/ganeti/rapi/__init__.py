@@ -1,11 +1,17 @@
 """The resources of the API: routes, access, arguments and what becomes of them.
 
-faults     error of ours or of the master -> HTTP error; the one place
-arguments  words of the query
-baserlib   Resource, its verbs, and the request as they see it
-submit     a verb that submits opcodes
-rlib2      the resources, by noun
-connector  path -> resource
-reference  the reference page, from the classes
-client     a client in one file that can be copied
+baserlib      Resource, its verbs, and the request as they see it
+connector     path -> resource
+rlib2         the resources, by noun
+arguments     words of the query
+request_body  the body: JSON, and nothing else
+precondition  what If-Match and its like are compared with
+submit        a verb that submits opcodes
+reading       a verb that reads objects
+job_wait      a long poll: waiting for changes of a job
+auth          users, passwords, rights, and who it is
+permissions   the vocabulary of rights
+faults        error of ours or of the master -> HTTP error; the one place
+reference     the reference page, from the classes
+client        a client in one file that can be copied
 """

@@ -6,7 +6,7 @@ for Ganeti is read without complaint.
 
 from __future__ import annotations
 
-from ganeti.http.rights import Vocabulary
+from ganeti.rapi.auth.rights import Vocabulary
 
 
 def _names(resource: str, actions: str) -> set[str]:

@@ -32,16 +32,16 @@ from typing import Any, Protocol
 from ganeti import errors, luxi, serializer
 from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
-from ganeti.http.auth import User, denied
 from ganeti.http.cors import Cors
 from ganeti.http.message import Request, Response
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.server import Outcome, Priority, Step
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
+from ganeti.rapi.auth.object_names import full_name
+from ganeti.rapi.auth.users import User, denied
 from ganeti.rapi.baserlib import Exchange, Later, Verb
 from ganeti.rapi.connector import Connector, Match
-from ganeti.rapi.naming import full_name
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import Rows, Unchanged
 from ganeti.rapi.request_body import JSON, check_body_kind, read_body
@@ -61,7 +61,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
 class Users(Protocol):
-    """Who may come in; ``http.guard.Guard`` is one."""
+    """Who may come in; ``rapi.auth.authenticator.Authenticator`` is one."""
 
     def authenticate(self, header: str, peer: str) -> User | Future[User]:
         """The user of an ``Authorization`` header, now or later; raises ``HttpError``."""

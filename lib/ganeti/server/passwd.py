@@ -25,8 +25,8 @@ import sys
 from collections.abc import Collection, Sequence
 
 from ganeti import constants, errors, pathutils
-from ganeti.http import auth, passwords
-from ganeti.http.rights import parse_rights
+from ganeti.rapi.auth import passwords, users
+from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.utils import edit, io
 from ganeti.utils.text import describe_os_error
@@ -152,7 +152,7 @@ def replace_line(data: bytes, name: str, line: str | None) -> bytes:
     one.
     """
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
-    places = [index for index, old in enumerate(lines) if name in auth.named_users(old)]
+    places = [index for index, old in enumerate(lines) if name in users.named_users(old)]
     if line is None and not places:
         raise PasswdError(f"there is no user {name}")
     kept = [old for index, old in enumerate(lines) if index not in places]
@@ -192,8 +192,8 @@ def change(path: str, name: str, line: str | None) -> None:
 def _users(path: str, data: bytes) -> Collection[str]:
     """Names of those whom the daemon would serve; ``PasswdError`` if it would not read this."""
     try:
-        return auth.parse_users(data, VOCABULARY)[0]
-    except auth.BrokenFile as err:
+        return users.parse_users(data, VOCABULARY)[0]
+    except users.BrokenFile as err:
         raise PasswdError(f"{path} would not be read by the daemon: {err}") from None
 
 

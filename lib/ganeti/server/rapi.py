@@ -17,13 +17,13 @@ from ganeti import constants, daemon, errors, luxi, pathutils
 from ganeti.daemon import handover, options, sd_notify
 from ganeti.daemon.pid_file import running
 from ganeti.http import access_log, revocation, tls
-from ganeti.http.auth import BrokenFile, UsersFile
 from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
-from ganeti.http.guard import Guard
 from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.client import ConnectionPool
+from ganeti.rapi.auth.authenticator import Authenticator
+from ganeti.rapi.auth.users import BrokenFile, UsersFile
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
 from ganeti.server.application import Application
@@ -181,7 +181,7 @@ class RapiDaemon(daemon.Daemon):
         application = Application(
             self._pool,
             self._waits,
-            Guard(self._users),
+            Authenticator(self._users),
             require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0",
             cors=Cors(arguments.cors_origin, secure=not arguments.no_ssl),

@@ -1,11 +1,17 @@
-"""Who is it: credentials checked at a cost that guessing cannot turn against us.
+"""Credentials checked at a cost that guessing cannot turn against us.
 
 Theory. HTTP Basic sends the password with every request, and a good hash takes a
 tenth of a second. So what was right is remembered for a minute of use, as a keyed
-digest. What is not known so waits for one of few threads, in a line (``http.line``)
-that is bounded, and in which those who failed before stand behind those who did not.
-A program that opens twenty connections at once waits there once, and whoever waits
-holds no thread that answers requests.
+digest. What is not known waits for one of few threads, in a bounded queue (``FairQueue``)
+in which those who failed before come after those who did not. A program that opens
+twenty connections at once waits there once, and waiting holds no thread that answers
+requests.
+
+The queue is bounded, so that nobody waits for long, and bounded for each address, so that
+nobody fills it alone. Entries are ordered by (has a bad record, entries queued for the same
+address, entries queued for the same user). So neither one busy address nor many that all
+try one name keep others from their turn. In a full queue, an entry that would come earlier
+replaces the last one.
 
 Failures are counted for each pair of address and user name, so that guessing gets
 slower and slower without keeping the user out from elsewhere, and, more loosely,
@@ -16,7 +22,7 @@ Every check of a password works out one hash of each costly kind that the file h
 it the user's or a decoy: the time does not tell which names there are.
 
 Refused credentials leave a line with the user's name and the address, for fail2ban and for
-people: the first ones of each address always (``http.log_budget``). A request without
+people: the first ones of each address always (``http.limits.LogBudget``). A request without
 credentials is not a failure, as clients try without them first.
 """
 
@@ -33,12 +39,101 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from ganeti.http.auth import Entry, User, UsersFile, denied, parse_basic
 from ganeti.http.errors import HttpError, TooManyRequests, Unauthorized
 from ganeti.http.limits import LogBudget, network
-from ganeti.http.line import Line
-from ganeti.http.passwords import MAX_LENGTH, NOBODY, Password
+from ganeti.rapi.auth.passwords import MAX_LENGTH, NOBODY, Password
+from ganeti.rapi.auth.users import User, UserEntry, UsersFile, denied, parse_basic
+
+# -- the queue of costly checks --------------------------------------------------------
+
+
+MAX_WAITING = 32
+MAX_WAITING_OF_ADDRESS = 12
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _QueuedCheck(Generic[T]):
+    work: Callable[[], T]
+    address: str
+    name: str
+    #: Has it a bad record; how many of its address, and of its name, waited before it.
+    rank: tuple[bool, int, int]
+    result: Future[T]
+
+
+class FairQueue(Generic[T]):
+    """Runs what is added on ``threads`` threads, started when there is work for them."""
+
+    def __init__(self, threads: int) -> None:
+        self._size = threads
+        self._threads: list[threading.Thread] = []
+        self._changed = threading.Condition()
+        self._waiting: list[_QueuedCheck[T]] = []
+
+    def add(self, work: Callable[[], T], *, suspicious: bool, address: str, name: str) -> Future[T]:
+        """Its result, or what it raises, or ``TooManyRequests``, which may come at once as well.
+
+        ``address`` is '' for one who may speak for many.
+        """
+        pushed_out = None
+        with self._changed:
+            of_address = sum(place.address == address for place in self._waiting)
+            if not address:
+                of_address = 0
+            elif of_address >= MAX_WAITING_OF_ADDRESS:
+                raise _too_many()
+            of_name = sum(place.name == name for place in self._waiting)
+            place = _QueuedCheck(work, address, name, (suspicious, of_address, of_name), Future())
+            if len(self._waiting) >= MAX_WAITING:
+                pushed_out = max(reversed(self._waiting), key=_rank)
+                if pushed_out.rank <= place.rank:
+                    raise _too_many()
+                self._waiting.remove(pushed_out)
+            self._waiting.append(place)
+            self._start()
+            self._changed.notify()
+        if pushed_out is not None:
+            pushed_out.result.set_exception(_too_many())
+        return place.result
+
+    def _start(self) -> None:
+        while len(self._threads) < self._size:
+            number = len(self._threads)
+            self._threads.append(
+                threading.Thread(target=self._run, name=f"hash-{number}", daemon=True)
+            )
+            self._threads[-1].start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                place = min(self._waiting, key=_rank)
+                self._waiting.remove(place)
+            try:
+                found = place.work()
+            except Exception as err:
+                place.result.set_exception(err)
+            else:
+                place.result.set_result(found)
+            del place  # it holds a password
+
+
+def _rank(place: _QueuedCheck[Any]) -> tuple[bool, int, int]:
+    return place.rank
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests("Too many passwords wait to be checked", retry_after=1)
+
+
+# -- the authenticator -----------------------------------------------------------------
+
 
 #: Seconds since its last use that a right password is remembered.
 REMEMBERED = 60.0
@@ -62,7 +157,7 @@ class _Failures:
     until: float = 0.0
 
 
-class Guard:
+class Authenticator:
     """Finds the users of ``Authorization`` headers. Safe to use from several threads."""
 
     def __init__(
@@ -83,7 +178,7 @@ class Guard:
         self._failures: OrderedDict[tuple[str, bytes], _Failures] = OrderedDict()
         #: Checks that wait or run, by what is asked and from where.
         self._checks: dict[tuple[bytes, str], Future[User]] = {}
-        self._line: Line[User] = Line(threads or max(1, (os.cpu_count() or 1) - 1))
+        self._line: FairQueue[User] = FairQueue(threads or max(1, (os.cpu_count() or 1) - 1))
         #: Each of these stands beside a line of the access log, so that their sum needs no bound.
         self._lines = LogBudget("refused credentials", together=None, clock=clock)
         #: When the log told last that a user has expired.
@@ -177,7 +272,7 @@ class Guard:
             raise refusal
         return None if entry is None else entry.user
 
-    def _is_over(self, entry: Entry) -> bool:
+    def _is_over(self, entry: UserEntry) -> bool:
         if not entry.user.rights.has_expired(self._today()):
             return False
         name, now = entry.user.name, self._clock()
@@ -192,7 +287,7 @@ class Guard:
 
     # -- what was right -----------------------------------------------------------------
 
-    def _mark(self, name: str, password: str, entry: Entry | None) -> bytes:
+    def _mark(self, name: str, password: str, entry: UserEntry | None) -> bytes:
         """Of these credentials and this line of the file: another password makes another."""
         parts = (
             name,
@@ -271,7 +366,7 @@ def _quoted(name: str) -> str:
     return name.replace("\\", "\\\\").replace("'", "\\x27")
 
 
-def _check(name: str, password: str, entry: Entry | None, decoys: Sequence[Password]) -> bool:
+def _check(name: str, password: str, entry: UserEntry | None, decoys: Sequence[Password]) -> bool:
     """At the same cost for every name."""
     stored = entry.password if entry is not None else NOBODY
     right = _matches(stored, name, password)

@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 
 from ganeti import errors, luxi
-from ganeti.rapi.naming import full_name
+from ganeti.rapi.auth.object_names import full_name
 from support.rapi import FakeMaster, FakeUsers, RapiTestCase, table
 
 UUID = "da4b9d1f-2b31-4059-8388-d9b4f50ee654"

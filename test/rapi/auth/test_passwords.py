@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from ganeti.http import passwords
-from ganeti.http.passwords import BadPassword, Password, parse_password
+from ganeti.rapi.auth import passwords
+from ganeti.rapi.auth.passwords import BadPassword, Password, parse_password
 
 SALT, HASH = "c2FsdA==", "A" * 43 + "="
 

@@ -5,14 +5,14 @@ import threading
 import pytest
 
 from ganeti.http.errors import TooManyRequests
-from ganeti.http.line import MAX_WAITING, MAX_WAITING_OF_ADDRESS, Line
+from ganeti.rapi.auth.authenticator import MAX_WAITING, MAX_WAITING_OF_ADDRESS, FairQueue
 
 
 class Scene:
     """A line of one thread, which is at work until the test lets it go."""
 
     def __init__(self):
-        self.line, self.done, self.gate = Line(1), [], threading.Event()
+        self.line, self.done, self.gate = FairQueue(1), [], threading.Event()
         begun = threading.Event()
 
         def first():

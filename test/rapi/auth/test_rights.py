@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from ganeti.http.rights import Vocabulary, matches, parse_rights
+from ganeti.rapi.auth.rights import Vocabulary, matches, parse_rights
 
 READS = frozenset({"jobs.list", "tags.get"})
 RIGHTS = READS | {"jobs.cancel", "instances.startup", "instances.remove"}

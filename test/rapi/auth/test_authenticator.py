@@ -8,13 +8,19 @@ import threading
 
 import pytest
 
-from ganeti.http import guard as guard_module
-from ganeti.http import passwords
-from ganeti.http.auth import UsersFile
 from ganeti.http.errors import TooManyRequests, Unauthorized
-from ganeti.http.guard import FREE_TRIES, FREE_TRIES_OF_ADDRESS, REMEMBERED, Guard
 from ganeti.http.limits import PER_ADDRESS, PERIOD
-from ganeti.http.line import MAX_WAITING, MAX_WAITING_OF_ADDRESS
+from ganeti.rapi.auth import authenticator as guard_module
+from ganeti.rapi.auth import passwords
+from ganeti.rapi.auth.authenticator import (
+    FREE_TRIES,
+    FREE_TRIES_OF_ADDRESS,
+    MAX_WAITING,
+    MAX_WAITING_OF_ADDRESS,
+    REMEMBERED,
+    Authenticator,
+)
+from ganeti.rapi.auth.users import UsersFile
 from ganeti.utils import log
 from support import TOP
 
@@ -41,7 +47,7 @@ class Scene:
         self.go_on.set()
         word = passwords.SCHEMES["scrypt"]("jack", "abc") if costly else "abc"
         self.path.write_text(f"jack {word}\njill def\n")
-        self.guard = Guard(UsersFile([str(self.path)]), threads=1, clock=lambda: self.now)
+        self.guard = Authenticator(UsersFile([str(self.path)]), threads=1, clock=lambda: self.now)
 
     def ask(self, name="jack", password="abc", peer=FAR):
         """What comes of it: the user's name, or the status."""

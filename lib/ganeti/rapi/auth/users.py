@@ -30,8 +30,8 @@ from dataclasses import dataclass
 
 from ganeti.constants import HTTP_BASIC_REALM
 from ganeti.http.errors import Unauthorized
-from ganeti.http.passwords import CONTROL, BadPassword, Password, parse_password
-from ganeti.http.rights import UNSAID, Rights, Vocabulary, parse_rights
+from ganeti.rapi.auth.passwords import CONTROL, BadPassword, Password, parse_password
+from ganeti.rapi.auth.rights import UNSAID, Rights, Vocabulary, parse_rights
 from ganeti.utils.text import describe_os_error
 
 CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
@@ -94,7 +94,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class UserEntry:
     """One line."""
 
     password: Password
@@ -119,13 +119,13 @@ MAX_COMPLAINTS = 20
 MAX_SHOWN = 64
 
 
-def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], list[str]]:
+def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntry], list[str]]:
     """Name -> entry, and complaints.
 
     The last line of a name counts. If that one cannot be used, the user is not in the result.
     Raises ``BrokenFile`` if this is no text at all.
     """
-    users: dict[str, Entry] = {}
+    users: dict[str, UserEntry] = {}
     places: dict[str, int] = {}
     data, complaints = _look_at_encoding(data)
     for number, raw in enumerate(data.split(b"\n"), 1):
@@ -133,7 +133,7 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, Entry], 
         if not names:
             continue
         earlier = next((places[name] for name in names if name in users), 0)
-        entry: Entry | None
+        entry: UserEntry | None
         try:
             entry, wrong = _parse_line(raw, vocabulary)
         except _BadLine as err:
@@ -181,7 +181,7 @@ def _is_utf_8(data: bytes) -> bool:
         return False
 
 
-def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[Entry, list[str]]:
+def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str]]:
     """One line that is neither blank nor a comment, and complaints; raises ``_BadLine``."""
     correct = "correct the line or remove it"
     if not _is_utf_8(raw):
@@ -198,7 +198,7 @@ def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[Entry, list[str]]:
         password = parse_password(words[1])
     except BadPassword as err:
         raise _BadLine(f": {err}", f"set a new password with: rapi-passwd {name}") from None
-    return Entry(password, User(name, rights)), wrong + _why_nobody_logs_in(name, password)
+    return UserEntry(password, User(name, rights)), wrong + _why_nobody_logs_in(name, password)
 
 
 def _who_is_out(raw: bytes, names: Sequence[str], earlier: int) -> str:
@@ -250,12 +250,12 @@ def _why_nobody_logs_in(name: str, password: Password) -> list[str]:
     return found
 
 
-def _decoys(entries: Iterable[Entry]) -> tuple[Password, ...]:
+def _decoys(entries: Iterable[UserEntry]) -> tuple[Password, ...]:
     kinds = {entry.password.costs: entry.password for entry in entries}
     return tuple(found.decoy() for costs, found in kinds.items() if costs is not None)
 
 
-def _dangers(mode: int, users: Mapping[str, Entry]) -> list[str]:
+def _dangers(mode: int, users: Mapping[str, UserEntry]) -> list[str]:
     """What an administrator should know about passwords that lie open."""
     found = []
     if mode & 0o004:
@@ -303,7 +303,7 @@ class UsersFile:
         self._clock_ns = clock_ns
         self._sleep = sleep
         self._mutex = threading.Lock()
-        self._users: Mapping[str, Entry] = {}
+        self._users: Mapping[str, UserEntry] = {}
         self._decoys: tuple[Password, ...] = ()
         #: Names on the line that is perhaps half written.
         self._doubtful: Sequence[str] = ()
@@ -319,7 +319,7 @@ class UsersFile:
         self._complaints: tuple[_Stamp, list[str]] = (None, [])
         self._logged: tuple[_Stamp, list[str]] = (None, [])
 
-    def find(self, name: str) -> tuple[Entry | None, tuple[Password, ...]]:
+    def find(self, name: str) -> tuple[UserEntry | None, tuple[Password, ...]]:
         """The user's line, and a decoy of each costly kind that the file has.
 
         Waits ``SETTLING`` seconds if that line is perhaps half written.
@@ -430,8 +430,8 @@ class UsersFile:
         self._candidates = self._paths.index(path) + 1
 
     def _without_half_a_line(
-        self, users: Mapping[str, Entry], data: bytes, asked: bool
-    ) -> Mapping[str, Entry]:
+        self, users: Mapping[str, UserEntry], data: bytes, asked: bool
+    ) -> Mapping[str, UserEntry]:
         """The users without those of a last line that is perhaps half written."""
         last = data.rpartition(b"\n")[2]
         # A line that counted before gives nobody more than they had.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.http import auth
-from ganeti.http.auth import BrokenFile, UsersFile, parse_basic
 from ganeti.http.errors import Unauthorized
-from ganeti.http.guard import Guard
-from ganeti.http.rights import Vocabulary
+from ganeti.rapi.auth import users
+from ganeti.rapi.auth.authenticator import Authenticator
+from ganeti.rapi.auth.rights import Vocabulary
+from ganeti.rapi.auth.users import BrokenFile, UsersFile, parse_basic
 
 WORDS = Vocabulary(frozenset({"read", "write", "x", "instances.startup"}))
 CHALLENGE = [("WWW-Authenticate", 'Basic realm="Ganeti Remote API"')]
@@ -36,7 +36,7 @@ class Place:
         self.users = UsersFile(
             [str(self.path), str(self.old)], WORDS, clock_ns=lambda: self.now, sleep=self.sleep
         )
-        self.guard = Guard(
+        self.guard = Authenticator(
             self.users,
             today=lambda: datetime.datetime.fromtimestamp(
                 self.now / 1e9, datetime.timezone.utc
@@ -352,14 +352,14 @@ def test_what_is_written_between_looking_and_reading_is_not_believed(place, monk
     place.write("jack abc read\n")
     assert place.options() == ["read"]
     place.write("jack abc read\njill def\n")
-    content = auth._content
+    content = users._content
 
     def late(path):
-        monkeypatch.setattr(auth, "_content", content)
+        monkeypatch.setattr(users, "_content", content)
         place.write_now(CUT)
         return content(path)
 
-    monkeypatch.setattr(auth, "_content", late)
+    monkeypatch.setattr(users, "_content", late)
     place.meanwhile = lambda: place.write(FULL)
     assert place.options() == ["read"] and place.slept == 1
 
@@ -375,8 +375,8 @@ def test_a_file_that_cannot_be_read_changes_nothing(place, caplog):
 
 def test_a_time_stamp_in_the_future_is_read_twice_at_most(place, monkeypatch):
     reads = []
-    content = auth._content
-    monkeypatch.setattr(auth, "_content", lambda path: reads.append(path) or content(path))
+    content = users._content
+    monkeypatch.setattr(users, "_content", lambda path: reads.append(path) or content(path))
     place.write("jack abc\n")
     place.now = place.stamp - 3600 * 10**9  # the clock was set back
     assert place.options() == place.options() == []
@@ -538,7 +538,7 @@ def test_a_file_without_users_is_told(place, caplog, text):
 
 def test_a_file_of_another_program_does_not_fill_the_log(place, caplog):
     found = complaints(place, caplog, "".join(f"u{n} {BCRYPT}\n" for n in range(100)))
-    assert len(found) == auth.MAX_COMPLAINTS + 1 and found[-1] == "and 80 more"
+    assert len(found) == users.MAX_COMPLAINTS + 1 and found[-1] == "and 80 more"
 
 
 def test_each_version_is_told_anew(place, caplog):
