@@ -3,8 +3,8 @@
 import pytest
 
 from ganeti import opcodes
-from ganeti.opcodes import versions
 from ganeti.opcodes.base import COMMON_FIELDS
+from ganeti.rapi import submit
 from support import DATA
 
 LINES = [
@@ -25,5 +25,5 @@ def test_keys(op_id, keys):
 
 
 def test_all_of_them():
-    assert {line[0] for line in LINES} | versions.OPCODES.keys() == opcodes.BY_ID.keys()
+    assert {line[0] for line in LINES} | submit.OPCODE_VERSIONS.keys() == opcodes.BY_ID.keys()
     assert len(LINES) == 75

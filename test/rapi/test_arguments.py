@@ -11,7 +11,7 @@ from ganeti.rapi.arguments import (
     Fields,
     Fixed,
     Integer,
-    Query,
+    QueryString,
     Words,
     check_fields,
     choice,
@@ -25,7 +25,7 @@ from ganeti.rapi.arguments import (
 
 class TestReaders(unittest.TestCase):
     def read(self, argument, query, name="word"):
-        return argument.read(name, Query(query))
+        return argument.read(name, QueryString(query))
 
     def test_flags(self):
         for value, expected in {
@@ -94,7 +94,7 @@ class TestReaders(unittest.TestCase):
             self.assertIn("write 'dry-run'", caught.exception.message)
 
     def test_a_word_set_anew(self):
-        query = Query("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")
+        query = QueryString("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")
         self.assertEqual(
             query.with_word("after", 9), "bulk=1&status=a&status=b&x=%C3%A4%0A&after=9"
         )
@@ -115,12 +115,12 @@ class TestReaders(unittest.TestCase):
         self.assertIs(self.read(Fixed(False), "word=1"), False)
 
     def test_a_flood_of_words(self):
-        self.assertRaises(BadRequest, Query, "a=1&" * MAX_WORDS + "b=1")
+        self.assertRaises(BadRequest, QueryString, "a=1&" * MAX_WORDS + "b=1")
 
     def test_what_is_no_text_is_refused(self):
         with self.assertRaisesRegex(BadRequest, "not UTF-8"):
-            Query("tag=ok&reason=%ff%fe")
-        self.assertEqual(Query("reason=%zz").values("reason"), ["%zz"])
+            QueryString("tag=ok&reason=%ff%fe")
+        self.assertEqual(QueryString("reason=%zz").values("reason"), ["%zz"])
 
 
 class TestIdempotencyKey(unittest.TestCase):

@@ -5,7 +5,7 @@ import unittest
 from ganeti.opcodes import OpInstanceStartup
 from ganeti.rapi import baserlib
 from ganeti.rapi.arguments import flag
-from ganeti.rapi.baserlib import Exchange, Resource, children, verb
+from ganeti.rapi.baserlib import Resource, ResourceRequest, children, verb
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import Submit
 
@@ -46,15 +46,17 @@ class TestDeclaration(unittest.TestCase):
         with self.assertRaisesRegex(TypeError, "no field speed"):
             Submit(OpInstanceStartup, access="x", speed=flag)
 
-    def test_a_method_gets_the_exchange_and_its_arguments(self):
+    def test_a_method_gets_the_request_and_its_arguments(self):
         class Thing(Resource):
             @verb("jobs.list", bulk=flag)
             def GET(self, bulk):
                 """Answer."""
-                return self.exchange.slots, bulk
+                return self.request.slots, bulk
 
-        exchange = Exchange(master=None, slots={"a": "b"}, query=baserlib.Query("bulk=1"))
-        self.assertEqual(Thing.GET.answer(exchange), ({"a": "b"}, True))
+        request = ResourceRequest(
+            master=None, slots={"a": "b"}, query=baserlib.QueryString("bulk=1")
+        )
+        self.assertEqual(Thing.GET.answer(request), ({"a": "b"}, True))
         self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", "jobs.list"))
 
     def test_resources_without_uri_are_not_found(self):

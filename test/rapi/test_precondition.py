@@ -4,7 +4,7 @@ import pytest
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
-from ganeti.rapi.baserlib import Exchange
+from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.precondition import Object
 from support.rapi import FakeMaster, table
 
@@ -48,7 +48,7 @@ class Master(FakeMaster):
 
 def target(uri="/2/x", **slots):
     """What this URI names."""
-    return Object(Exchange(master=Master(), slots=slots), uri, lambda: None)
+    return Object(ResourceRequest(master=Master(), slots=slots), uri, lambda: None)
 
 
 @pytest.mark.parametrize(

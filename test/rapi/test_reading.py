@@ -4,8 +4,8 @@ import unittest
 
 from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
-from ganeti.rapi.baserlib import Exchange
-from ganeti.rapi.reading import Rows, entries, read, read_one
+from ganeti.rapi.baserlib import ResourceRequest
+from ganeti.rapi.reading import StreamedList, entries, read, read_one
 
 
 class Master:
@@ -22,7 +22,7 @@ class Master:
 class TestReading(unittest.TestCase):
     def ask(self, function, data, *args):
         self.master = Master(data if isinstance(data, str) else {"fields": [], "data": data})
-        return function(Exchange(master=self.master), *args)
+        return function(ResourceRequest(master=self.master), *args)
 
     def test_what_is_not_normal_is_null(self):
         row = [[status, "x"] for status in (0, 1, 2, 3, 4)]
@@ -45,7 +45,7 @@ class TestReading(unittest.TestCase):
 
         master = Master(None)
         master.call = answer
-        found = read_one(Exchange(master=master), "node", ["name"], uuid)
+        found = read_one(ResourceRequest(master=master), "node", ["name"], uuid)
         self.assertEqual(found, {"name": "n1"})
         self.assertEqual(asked, [["==", "name", uuid], ["==", "uuid", uuid.lower()]])
 
@@ -86,8 +86,11 @@ class TestRows(unittest.TestCase):
     def rows(self, words, take=None):
         self.master = Slow()
         take = take or (lambda _, answer: [answer().result])
-        return Rows(
-            Exchange(master=self.master), 3, (luxi.Query(word, [], None) for word in words), take
+        return StreamedList(
+            ResourceRequest(master=self.master),
+            3,
+            (luxi.Query(word, [], None) for word in words),
+            take,
         ).pieces
 
     def test_the_next_answer_is_asked_for_before_one_is_read(self):

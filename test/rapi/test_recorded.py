@@ -10,7 +10,7 @@ import json
 import pytest
 
 from ganeti import luxi, opcodes
-from ganeti.opcodes import versions
+from ganeti.rapi import submit
 from support import DATA
 from support.rapi import RapiTestCase
 
@@ -80,7 +80,7 @@ def given(wire):
     defaults.update(
         {
             name: value
-            for (op_id, name), value in versions.DEFAULTS_BEFORE_3_1.items()
+            for (op_id, name), value in submit.DEFAULTS_BEFORE_3_1.items()
             if op_id == op.OP_ID
         }
     )

@@ -6,8 +6,8 @@ from unittest import mock
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.http.errors import BadRequest, NotImplementedMethod
-from ganeti.opcodes import versions
-from ganeti.rapi.baserlib import RESOURCES, SLOT, Exchange, Resource
+from ganeti.rapi import submit
+from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, ResourceRequest
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import check_version, reason_trail
 from ganeti.request_context import RequestContext
@@ -37,7 +37,7 @@ class TestSubmission(RapiTestCase):
 
     def test_a_users_name_ends_no_pair(self):
         who = RequestContext(user="a;request=x%", request_id="r")
-        trail = reason_trail(Exchange(None, context=who), Resource)
+        trail = reason_trail(ResourceRequest(None, context=who), Resource)
         self.assertEqual(trail[0][1], "user=a%3Brequest=x%25;request=r")
 
     def test_the_request_in_the_trail_is_the_one_that_is_answered(self):
@@ -266,7 +266,7 @@ class TestVersions(RapiTestCase):
 
     def check(self, op, says):
         self.master.answers[luxi.QueryClusterInfo] = {"software_version": says}
-        check_version(Exchange(self.application_master()), [op])
+        check_version(ResourceRequest(self.application_master()), [op])
 
     def application_master(self):
         master = self.master
@@ -289,7 +289,7 @@ class TestVersions(RapiTestCase):
 
     def test_an_opcode_that_is_new(self):
         op = self.set_params()
-        with mock.patch.dict(versions.OPCODES, {op.OP_ID: versions.Span((3, 1))}):
+        with mock.patch.dict(submit.OPCODE_VERSIONS, {op.OP_ID: submit.VersionRange((3, 1))}):
             self.check(op, "3.1.0")
             with self.assertRaisesRegex(NotImplementedMethod, "Ganeti 3.0.2 has no opcode OP_INS"):
                 self.check(op, "3.0.2")

@@ -23,7 +23,7 @@ from ganeti.http.message import Request, Response, serialize
 from ganeti.http.server import AccessRecord
 from ganeti.luxi.wire import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
-from ganeti.rapi.arguments import Query
+from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import users
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
@@ -170,7 +170,7 @@ def target(data):
         for verb in match.verbs().values():
             for name, argument in verb.arguments.items():
                 with contextlib.suppress(HttpError):
-                    serializer.dumps(argument.read(name, Query(found.query)))
+                    serializer.dumps(argument.read(name, QueryString(found.query)))
 
 
 class _Master:

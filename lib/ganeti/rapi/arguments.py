@@ -36,7 +36,7 @@ _KEY = re.compile(rf"(?:{_STRING}|([!#-+\--:<-~]+))(?:{_PARAMETER})*", re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
-class Query:
+class QueryString:
     """The words after the question mark, percent-decoded."""
 
     def __init__(self, raw: str) -> None:
@@ -100,7 +100,7 @@ class Argument:
         #: May the body give it, when the query does not?
         self.shared = shared
 
-    def read(self, name: str, query: Query) -> Any:
+    def read(self, name: str, query: QueryString) -> Any:
         """Its value, or the default; raises ``BadRequest`` that names the word."""
         word = self.word or name
         values = query.values(word)
@@ -145,7 +145,7 @@ class DryRun(Flag):
     def __init__(self) -> None:
         super().__init__(word="dry-run")
 
-    def read(self, name: str, query: Query) -> Any:
+    def read(self, name: str, query: QueryString) -> Any:
         """As any flag; raises ``BadRequest`` for a word that differs only in its spelling."""
         for word in query.words():
             if word != self.word and word.lower().replace("_", "").replace("-", "") == "dryrun":
@@ -272,7 +272,7 @@ class Fixed(Argument):
     def __init__(self, value: Any) -> None:
         super().__init__(default=value)
 
-    def read(self, name: str, query: Query) -> Any:
+    def read(self, name: str, query: QueryString) -> Any:
         return self.default
 
 
@@ -284,7 +284,7 @@ class Required(Argument):
         self.wanted = wanted
         self.kind = f"{wanted.kind}; required"
 
-    def read(self, name: str, query: Query) -> Any:
+    def read(self, name: str, query: QueryString) -> Any:
         value = self.wanted.read(name, query)
         if value is None:
             raise http_errors.BadRequest(f"Parameter '{self.word or name}' is missing")

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from ganeti import luxi
-from ganeti.rapi.arguments import Argument, Query
+from ganeti.rapi.arguments import Argument, QueryString
 from ganeti.request_context import RequestContext
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
@@ -63,7 +63,7 @@ class Later:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ResourceRequest:
     """One request as a resource sees it: checked, decoded, with the master at hand.
 
     A verb may add to ``headers``: lines of the answer beside those that every answer has.
@@ -72,7 +72,7 @@ class Exchange:
     master: Master
     #: What stands in the URI's slots.
     slots: Mapping[str, str] = field(default_factory=dict)
-    query: Query = field(default_factory=lambda: Query(""))
+    query: QueryString = field(default_factory=lambda: QueryString(""))
     #: The body's JSON value; None when there is none (or when it is null).
     body: Any = None
     #: Who asks, and under which key, as the master hears it.
@@ -124,13 +124,13 @@ class Verb:
                     return body[key] if isinstance(body[key], str) else None
         return None
 
-    def read_arguments(self, exchange: Exchange) -> dict[str, Any]:
+    def read_arguments(self, request: ResourceRequest) -> dict[str, Any]:
         """Values of the declared words; raises ``BadRequest``."""
         return {
-            name: argument.read(name, exchange.query) for name, argument in self.arguments.items()
+            name: argument.read(name, request.query) for name, argument in self.arguments.items()
         }
 
-    def answer(self, exchange: Exchange) -> Any:
+    def answer(self, request: ResourceRequest) -> Any:
         """The JSON value that answers, or ``Later``; raises ``HttpError`` or ``errors.Error``."""
         raise NotImplementedError
 
@@ -162,8 +162,8 @@ class Method(Verb):
         self.large_body = large_body
         self.open = open
 
-    def answer(self, exchange: Exchange) -> Any:
-        return self._function(self.resource(exchange), **self.read_arguments(exchange))
+    def answer(self, request: ResourceRequest) -> Any:
+        return self._function(self.resource(request), **self.read_arguments(request))
 
 
 def verb(
@@ -208,8 +208,8 @@ class Resource:
     DELETE: ClassVar[Verb | None] = None
     _verbs: ClassVar[dict[str, Verb]] = {}
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+    def __init__(self, request: ResourceRequest) -> None:
+        self.request = request
 
     def __init_subclass__(cls) -> None:
         cls._verbs = {name: getattr(cls, name) for name in VERBS if getattr(cls, name) is not None}

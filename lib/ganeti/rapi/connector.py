@@ -12,18 +12,15 @@ from ganeti.rapi.rlib2 import (
     cluster,
     filters,
     groups,
-    instance_change,
-    instance_disks,
     instances,
+    instances_change,
     jobs,
     networks,
-    node_change,
     nodes,
     os,
     query,
     root,
     tags,
-    waits,
 )
 
 #: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
@@ -34,23 +31,20 @@ _MODULES = (
     cluster,
     filters,
     groups,
-    instance_change,
-    instance_disks,
     instances,
+    instances_change,
     jobs,
     networks,
-    node_change,
     nodes,
     os,
     query,
     root,
     tags,
-    waits,
 )
 
 
 @dataclass(frozen=True)
-class Match:
+class RouteMatch:
     """The resource of a path, and what stands in the path's slots."""
 
     resource: type[Resource]
@@ -85,7 +79,7 @@ class Connector:
 
     def __init__(self, resources: Iterable[type[Resource]] = RESOURCES) -> None:
         #: Those without slots, which most requests are for, and the others.
-        self._fixed: dict[str, Match] = {}
+        self._fixed: dict[str, RouteMatch] = {}
         self._table: list[tuple[re.Pattern[str], type[Resource], bool]] = []
         seen: set[str] = set()
         for resource in resources:
@@ -97,9 +91,9 @@ class Connector:
                 if SLOT.search(uri):
                     self._table.append((regex, resource, uri != resource.URI))
                 else:
-                    self._fixed[uri] = Match(resource, {}, uri != resource.URI)
+                    self._fixed[uri] = RouteMatch(resource, {}, uri != resource.URI)
 
-    def find(self, path: str) -> Match:
+    def find(self, path: str) -> RouteMatch:
         """The resource of a percent-decoded path; raises ``NotFound``."""
         fixed = self._fixed.get(path)
         if fixed is not None:
@@ -107,5 +101,5 @@ class Connector:
         for regex, resource, alias in self._table:
             found = regex.fullmatch(path)
             if found is not None:
-                return Match(resource, found.groupdict(), alias)
+                return RouteMatch(resource, found.groupdict(), alias)
         raise http_errors.NotFound(detail=f"there is no resource {path[:200]}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
-from ganeti.rapi.baserlib import Exchange
+from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.reading import read, read_one
 
 #: Slot of a URI -> what it names; hosts have names without case.
@@ -25,8 +25,8 @@ _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
 class Object:
     """What a request is about; a ``conditional.Target``. ``tag`` is that of a GET."""
 
-    def __init__(self, exchange: Exchange, uri: str, tag: Callable[[], str | None]) -> None:
-        self._exchange = exchange
+    def __init__(self, request: ResourceRequest, uri: str, tag: Callable[[], str | None]) -> None:
+        self._exchange = request
         self._uri = uri
         self.tag = tag
 

@@ -20,7 +20,7 @@ from ganeti import constants, errors, ht, luxi, serializer
 from ganeti.constants import ErrorCode, ResultStatus
 from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
-from ganeti.rapi.baserlib import Exchange, Master
+from ganeti.rapi.baserlib import Master, ResourceRequest
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NORMAL = int(ResultStatus.NORMAL)
@@ -50,10 +50,10 @@ def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any
 
 
 def read(
-    exchange: Exchange, what: str, fields: Sequence[str], qfilter: list[Any] | None = None
+    request: ResourceRequest, what: str, fields: Sequence[str], qfilter: list[Any] | None = None
 ) -> list[dict[str, Any]]:
     """Objects with these fields; null for what has no value."""
-    return objects(what, fields, exchange.master.call(luxi.Query(what, list(fields), qfilter)))
+    return objects(what, fields, request.master.call(luxi.Query(what, list(fields), qfilter)))
 
 
 #: Raises what the master answered, if that is an error.
@@ -62,7 +62,7 @@ Answer = Callable[[], luxi.Reply]
 Take = Callable[[luxi.Query, Answer], list[dict[str, Any]]]
 
 
-class Rows:
+class StreamedList:
     """A list that is too long to be made at once: its text, piece by piece, and its tag.
 
     ``count`` says how long it will be, about. Of each of ``questions``, at least one,
@@ -73,14 +73,14 @@ class Rows:
 
     def __init__(
         self,
-        exchange: Exchange,
+        request: ResourceRequest,
         count: int,
         questions: Iterable[luxi.Query],
         take: Take,
         tag: str | None = None,
     ) -> None:
         self.count = count
-        pieces = self._make(exchange.master, iter(questions), take)
+        pieces = self._make(request.master, iter(questions), take)
         # What fails at once still becomes an answer of its own.
         self.pieces: Iterator[bytes] = itertools.chain([next(pieces)], pieces)
         self.tag = tag
@@ -110,18 +110,18 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class NotModified:
     """The client has the answer already; this is its tag."""
 
     tag: str
 
 
 def read_all(
-    exchange: Exchange,
+    request: ResourceRequest,
     what: str,
     fields: Sequence[str],
     shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
-) -> list[dict[str, Any]] | Rows | Unchanged:
+) -> list[dict[str, Any]] | StreamedList | NotModified:
     """All objects with these fields, each as ``shape`` makes it.
 
     More than ``BATCH`` of them are asked for in parts, by name: that is what a real master
@@ -129,15 +129,15 @@ def read_all(
     left out. Our own master says what state it is in, so that an answer has a tag before
     it is made, and need not be made for a client that has it.
     """
-    if negotiation.has_state_tag(exchange.if_none_match):
+    if negotiation.has_state_tag(request.if_none_match):
         with contextlib.suppress(errors.GenericError, errors.RequestError):
             # Groups are what there are fewest of.
-            _, tag = _names(exchange, "group", what, fields)
-            if tag is not None and negotiation.tag_matches(tag, exchange.if_none_match):
-                return Unchanged(tag)
-    names, tag = _names(exchange, what, what, fields)
+            _, tag = _names(request, "group", what, fields)
+            if tag is not None and negotiation.tag_matches(tag, request.if_none_match):
+                return NotModified(tag)
+    names, tag = _names(request, what, what, fields)
     if len(names) <= BATCH:
-        return [shape(row) for row in read(exchange, what, fields)] if names else []
+        return [shape(row) for row in read(request, what, fields)] if names else []
     # Names that are much alike take a tenth of the memory so, while a slow client reads.
     batches = [
         zlib.compress("\n".join(names[start : start + BATCH]).encode(), 1)
@@ -148,18 +148,18 @@ def read_all(
     )
 
     def take(question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
-        return [shape(row) for row in _named(exchange, question, answer)]
+        return [shape(row) for row in _named(request, question, answer)]
 
-    return Rows(exchange, len(names), questions, take, tag)
+    return StreamedList(request, len(names), questions, take, tag)
 
 
 def _names(
-    exchange: Exchange, named: str, what: str, fields: Sequence[str]
+    request: ResourceRequest, named: str, what: str, fields: Sequence[str]
 ) -> tuple[list[str], str | None]:
     """Names of one kind, and the tag of an answer with these fields of a kind just before."""
-    reply = exchange.master.ask(luxi.Query(named, ["name"], None, state=what))
+    reply = request.master.ask(luxi.Query(named, ["name"], None, state=what))
     state = reply.notes.get("state")
-    form = f"{constants.RELEASE_VERSION} {exchange.like_2_0}"
+    form = f"{constants.RELEASE_VERSION} {request.like_2_0}"
     tag = negotiation.state_tag(form, what, *fields, state) if isinstance(state, str) else None
     return [row["name"] for row in objects(named, ["name"], reply.result)], tag
 
@@ -168,7 +168,7 @@ def _question(what: str, fields: Sequence[str], names: Sequence[str]) -> luxi.Qu
     return luxi.Query(what, list(fields), ["|", *(["==", "name", name] for name in names)])
 
 
-def _named(exchange: Exchange, question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
+def _named(request: ResourceRequest, question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
     """The objects that a question names, without those that are not there any more."""
     what, fields = question.what, question.fields
     try:
@@ -184,23 +184,25 @@ def _named(exchange: Exchange, question: luxi.Query, answer: Answer) -> list[dic
     found = []
     for part in (names[:half], names[half:]):
         smaller = _question(what, fields, part)
-        found += _named(exchange, smaller, functools.partial(exchange.master.ask, smaller))
+        found += _named(request, smaller, functools.partial(request.master.ask, smaller))
     return found
 
 
-def read_one(exchange: Exchange, what: str, fields: Sequence[str], name: str) -> dict[str, Any]:
+def read_one(
+    request: ResourceRequest, what: str, fields: Sequence[str], name: str
+) -> dict[str, Any]:
     """The object of this name (a short one, if it is the only one) or uuid; else ``NotFound``."""
-    found = read(exchange, what, fields, ["==", "name", name])
+    found = read(request, what, fields, ["==", "name", name])
     if not found and UUID.fullmatch(name):  # which a real luxid finds, and then compares
-        found = read(exchange, what, fields, ["==", "uuid", name.lower()])
+        found = read(request, what, fields, ["==", "uuid", name.lower()])
     if not found:
         raise http_errors.NotFound(detail=f"there is no {what} '{name}'")
     return found[0]
 
 
-def entries(exchange: Exchange, what: str, uri: str) -> list[dict[str, Any]]:
+def entries(request: ResourceRequest, what: str, uri: str) -> list[dict[str, Any]]:
     """``[{"id", "name", "uri"}]`` of all objects: 2.0's page and its code have one key each."""
-    names = [row["name"] for row in read(exchange, what, ["name"])]
+    names = [row["name"] for row in read(request, what, ["name"])]
     return [
         {"id": name, "name": name, "uri": f"{uri}/{urllib.parse.quote(str(name), safe='')}"}
         for name in names

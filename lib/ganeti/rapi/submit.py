@@ -3,22 +3,29 @@
 A field has one source. The URI gives the fields that its slots and the
 declared words name, the body gives the rest; a body that names a field of the
 URI is refused, as Ganeti does since 2.4. Few words are shared: query or body,
-but not both. What the client did not give is not
-sent: a master has its own defaults.
+but not both. What the client did not give is not sent: a master has its own defaults.
+
+What of an opcode depends on the version of Ganeti's master is one table. The opcodes here
+are those of 3.0 and 3.1 together (Ganeti 3.0.2 and 3.1.1, ``src/Ganeti/OpCodes.hs``). A front
+asks which version its master has only where something is used that not all of them know, so
+that an upgrade is noticed at once.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganeti import errors, ht, luxi, opcodes, serializer
 from ganeti.http import errors as http_errors
-from ganeti.opcodes import versions
 from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi import arguments
 from ganeti.rapi.arguments import Argument
-from ganeti.rapi.baserlib import SLOT, Exchange, Resource, Verb
+from ganeti.rapi.baserlib import SLOT, Resource, ResourceRequest, Verb
+
+# -- from a request to opcodes ---------------------------------------------------------
+
 
 #: Words that every submission takes.
 COMMON: Mapping[str, Argument] = {
@@ -32,13 +39,13 @@ KEY_STATUS = "Idempotency-Status"
 _KEY_STATUSES = ("stored", "replayed")
 
 
-def body_object(exchange: Exchange) -> dict[str, Any]:
+def body_object(request: ResourceRequest) -> dict[str, Any]:
     """The body as an object; null counts as an empty one."""
-    if exchange.body is None:
+    if request.body is None:
         return {}
-    if not isinstance(exchange.body, dict):
-        raise http_errors.BadRequest(f"The body must be an object, not {ht.shorten(exchange.body)}")
-    return dict(exchange.body)
+    if not isinstance(request.body, dict):
+        raise http_errors.BadRequest(f"The body must be an object, not {ht.shorten(request.body)}")
+    return dict(request.body)
 
 
 def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -65,14 +72,14 @@ def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode
 
 
 def reason_trail(
-    exchange: Exchange, resource: type[Resource], reason: str | None = None
+    request: ResourceRequest, resource: type[Resource], reason: str | None = None
 ) -> list[list[Any]]:
     """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it.
 
     The resource's entry has no words there; here it says who asked, and in which request.
     """
-    now = exchange.clock_ns()
-    words = (("user", exchange.context.user), ("request", exchange.context.request_id))
+    now = request.clock_ns()
+    words = (("user", request.context.user), ("request", request.context.request_id))
     who = ";".join(f"{word}={_escaped(value)}" for word, value in words if value)
     trail: list[list[Any]] = [["gnt:user", reason, now]] if reason else []
     trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", who, now])
@@ -84,36 +91,36 @@ def _escaped(value: str) -> str:
     return value.replace("%", "%25").replace(";", "%3B")
 
 
-def submit(exchange: Exchange, ops: list[opcodes.OpCode]) -> int:
+def submit(request: ResourceRequest, ops: list[opcodes.OpCode]) -> int:
     """Submit one job, or find the one that has the request's key already; its id."""
-    check_version(exchange, ops)
-    reply = exchange.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
+    check_version(request, ops)
+    reply = request.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
     job_id = luxi.parse_job_id(reply.result)
     if job_id is None:
         raise errors.RequestError(f"the master answered {ht.shorten(reply.result)}, not a job id")
-    if exchange.context.idempotency_key is not None:
+    if request.context.idempotency_key is not None:
         status = reply.notes.get("idempotency")
-        exchange.headers.append((KEY_STATUS, status if status in _KEY_STATUSES else "not-honoured"))
+        request.headers.append((KEY_STATUS, status if status in _KEY_STATUSES else "not-honoured"))
     return job_id
 
 
-def check_version(exchange: Exchange, ops: list[opcodes.OpCode]) -> None:
+def check_version(request: ResourceRequest, ops: list[opcodes.OpCode]) -> None:
     """Raise ``NotImplementedMethod`` for an opcode, ``BadRequest`` for a field, that the
     master's version does not know. It is asked for its version only where that matters."""
     wanted = [
-        (versions.OPCODES[op.OP_ID], op.OP_ID, "") for op in ops if op.OP_ID in versions.OPCODES
+        (OPCODE_VERSIONS[op.OP_ID], op.OP_ID, "") for op in ops if op.OP_ID in OPCODE_VERSIONS
     ]
     wanted += [
-        (versions.FIELDS[op.OP_ID, name], op.OP_ID, name)
+        (FIELD_VERSIONS[op.OP_ID, name], op.OP_ID, name)
         for op in ops
         for name in op.given
-        if (op.OP_ID, name) in versions.FIELDS
+        if (op.OP_ID, name) in FIELD_VERSIONS
     ]
     if not wanted:
         return
-    info = exchange.master.call(luxi.QueryClusterInfo())
+    info = request.master.call(luxi.QueryClusterInfo())
     says = info.get("software_version") if isinstance(info, dict) else None
-    version = versions.parse(says)
+    version = parse_version(says)
     for span, op_id, name in wanted:
         if version is None or span.holds(version):
             continue
@@ -153,13 +160,13 @@ class Submit(Verb):
         self.op = op
         self.renames = dict(renames or {})
 
-    def answer(self, exchange: Exchange) -> int:
-        return submit(exchange, self.ops(exchange))
+    def answer(self, request: ResourceRequest) -> int:
+        return submit(request, self.ops(request))
 
-    def ops(self, exchange: Exchange) -> list[opcodes.OpCode]:
+    def ops(self, request: ResourceRequest) -> list[opcodes.OpCode]:
         """The opcodes of the job."""
-        fixed = self.uri_fields(exchange)
-        body = self.body_fields(exchange)
+        fixed = self.uri_fields(request)
+        body = self.body_fields(request)
         self.refuse_overwriting(
             body,
             {
@@ -174,16 +181,16 @@ class Submit(Verb):
             )
         ]
 
-    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
         """Fields that slots and words name; null for what was not given."""
-        fields: dict[str, Any] = dict(exchange.slots)
-        fields.update(self.read_arguments(exchange))
-        fields["reason"] = reason_trail(exchange, self.resource, fields["reason"])
+        fields: dict[str, Any] = dict(request.slots)
+        fields.update(self.read_arguments(request))
+        fields["reason"] = reason_trail(request, self.resource, fields["reason"])
         return fields
 
-    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
         """Fields that the body gives."""
-        return rename(body_object(exchange), self.renames)
+        return rename(body_object(request), self.renames)
 
     def _is_shared(self, name: str) -> bool:
         return name in self.arguments and self.arguments[name].shared
@@ -224,3 +231,52 @@ class Submit(Verb):
             "Body: nothing, or an object with any of these and of the common fields.",
             "\n".join(items),
         ]
+
+
+# -- what depends on the version of the master -----------------------------------------
+
+
+Version = tuple[int, int]
+
+#: Masters that speak LUXI as we do. What says of itself that it is older is our own.
+OLDEST_VERSION: Version = (3, 0)
+
+_VERSION_NUMBER = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.~\s-]|$)", re.ASCII)
+
+
+class VersionRange(NamedTuple):
+    """The versions that know something: from one on, and up to another, exclusive."""
+
+    since: Version = OLDEST_VERSION
+    until: Version | None = None
+
+    def holds(self, version: Version) -> bool:
+        """Does this version know it?"""
+        return self.since <= version and (self.until is None or version < self.until)
+
+
+#: OP_ID -> who knows it, where that is not everybody.
+OPCODE_VERSIONS: Mapping[str, VersionRange] = {
+    "OP_NETWORK_RENAME": VersionRange(since=(3, 1)),
+}
+
+#: (OP_ID, field) -> who knows it, where that is not everybody.
+FIELD_VERSIONS: Mapping[tuple[str, str], VersionRange] = {
+    ("OP_INSTANCE_SET_PARAMS", "hotplug_if_possible"): VersionRange(until=(3, 1)),
+}
+
+#: (OP_ID, field) -> its default before 3.1; the class has that of today.
+DEFAULTS_BEFORE_3_1: Mapping[tuple[str, str], Any] = {
+    ("OP_INSTANCE_CREATE", "ip_check"): True,
+    ("OP_INSTANCE_CREATE", "name_check"): True,
+    ("OP_INSTANCE_RENAME", "ip_check"): True,
+    ("OP_INSTANCE_RENAME", "name_check"): True,
+    ("OP_INSTANCE_SET_PARAMS", "hotplug"): False,
+}
+
+
+def parse_version(software_version: object) -> Version | None:
+    """(3, 0) of "3.0.2"; None of what is no version, and of our own master's."""
+    found = _VERSION_NUMBER.match(software_version) if isinstance(software_version, str) else None
+    version = (int(found[1]), int(found[2])) if found else (0, 0)
+    return version if version >= OLDEST_VERSION else None

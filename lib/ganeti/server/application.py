@@ -37,13 +37,13 @@ from ganeti.http.message import Request, Response
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.server import Outcome, Priority, Step
 from ganeti.rapi import faults
-from ganeti.rapi.arguments import IDEMPOTENCY_KEY, Query, read_idempotency_key
+from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
 from ganeti.rapi.auth.object_names import full_name
 from ganeti.rapi.auth.users import User, denied
-from ganeti.rapi.baserlib import Exchange, Later, Verb
-from ganeti.rapi.connector import Connector, Match
+from ganeti.rapi.baserlib import Later, ResourceRequest, Verb
+from ganeti.rapi.connector import Connector, RouteMatch
 from ganeti.rapi.precondition import Object
-from ganeti.rapi.reading import Rows, Unchanged
+from ganeti.rapi.reading import NotModified, StreamedList
 from ganeti.rapi.request_body import JSON, check_body_kind, read_body
 from ganeti.request_context import RequestContext
 from ganeti.utils.text import unique_words
@@ -203,11 +203,11 @@ class Application:
             verb = None
         return MAX_LARGE_BODY if verb is not None and verb.large_body else MAX_BODY
 
-    def find(self, path: str) -> Match:
+    def find(self, path: str) -> RouteMatch:
         """Step 1."""
         return self._connector.find(path)
 
-    def identify(self, request: Request, match: Match) -> User | None | Future[User]:
+    def identify(self, request: Request, match: RouteMatch) -> User | None | Future[User]:
         """Step 3, first half: the user, if one said who he is."""
         header = request.headers.get("Authorization")
         if match.resource.PUBLIC:
@@ -220,7 +220,7 @@ class Application:
             )
         return self._users.authenticate(header, request.peer)
 
-    def admit(self, user: User | None, match: Match, verb: Verb, who: RequestContext) -> None:
+    def admit(self, user: User | None, match: RouteMatch, verb: Verb, who: RequestContext) -> None:
         """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
 
         Where that depends on the object's name, the master is asked for it.
@@ -243,14 +243,14 @@ class Application:
         ):
             raise forbidden(user, verb, name)
 
-    def exchange(
+    def resource_request(
         self,
         request: Request,
-        match: Match,
+        match: RouteMatch,
         verb: Verb,
         who: RequestContext,
         before_change: Callable[[], None],
-    ) -> Exchange:
+    ) -> ResourceRequest:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
         body = read_body(request)
@@ -259,10 +259,10 @@ class Application:
             if key is None
             else dataclasses.replace(who, idempotency_key=key, request_digest=digest(request, body))
         )
-        return Exchange(
+        return ResourceRequest(
             master=_MasterOf(self._caller, self._waits, context, before_change),
             slots=match.slots,
-            query=Query(request.query),
+            query=QueryString(request.query),
             body=body,
             context=context,
             like_2_0=self._like_2_0,
@@ -271,13 +271,13 @@ class Application:
         )
 
     def present(
-        self, request: Request, match: Match, user: User | None, who: RequestContext
+        self, request: Request, match: RouteMatch, user: User | None, who: RequestContext
     ) -> Object:
         """What the URI names, as it is now. Its tag is for those only who may read it."""
-        exchange = Exchange(
+        resource_request = ResourceRequest(
             master=_MasterOf(self._caller, self._waits, who),
             slots=match.slots,
-            query=Query(request.query),
+            query=QueryString(request.query),
             context=who,
             like_2_0=self._like_2_0,
         )
@@ -288,7 +288,7 @@ class Application:
                 return None
             self.admit(user, match, reading, who)
             try:
-                return _tag_of(reading.answer(exchange))
+                return _tag_of(reading.answer(resource_request))
             except http_errors.HttpError:
                 return None  # there is nothing to see
             except errors.Error as err:
@@ -296,7 +296,7 @@ class Application:
                     raise
                 return None
 
-        return Object(exchange, match.resource.URI, tag)
+        return Object(resource_request, match.resource.URI, tag)
 
 
 class _Visit:
@@ -387,7 +387,7 @@ class _Visit:
         found.add_done_callback(identified)
         return later
 
-    def _find(self) -> tuple[Match, Verb]:
+    def _find(self) -> tuple[RouteMatch, Verb]:
         """Steps 1 and 2, and what needs no user of step 3."""
         request = self._request
         match = self._application.find(request.path)
@@ -401,12 +401,12 @@ class _Visit:
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, verb
 
-    def _with(self, future: Future[User], match: Match, verb: Verb) -> Outcome:
+    def _with(self, future: Future[User], match: RouteMatch, verb: Verb) -> Outcome:
         """Go on where the password had to be checked first."""
         self.user = future.result()
         return self._go_on(match, verb)
 
-    def _go_on(self, match: Match, verb: Verb) -> Outcome:
+    def _go_on(self, match: RouteMatch, verb: Verb) -> Outcome:
         request = self._request
         who = RequestContext(
             user=self.user.name if self.user else None, request_id=self._request_id
@@ -418,17 +418,19 @@ class _Visit:
                 self._check_conditions(match, who)
             self._changes = True
 
-        exchange = self._application.exchange(request, match, verb, who, before_change)
+        resource_request = self._application.resource_request(
+            request, match, verb, who, before_change
+        )
         if verb.names_object and self.user is not None:
-            name = verb.object_name(exchange.slots, exchange.body)
+            name = verb.object_name(resource_request.slots, resource_request.body)
             if not self.user.rights.allow(verb.access, name):
                 raise forbidden(self.user, verb, name)
-        value = verb.answer(exchange)
+        value = verb.answer(resource_request)
         if request.method not in _SAFE:
             before_change()  # of a query by PUT, say, which changes nothing
-        return self._answer(verb, exchange, value)
+        return self._answer(verb, resource_request, value)
 
-    def _check_conditions(self, match: Match, who: RequestContext) -> None:
+    def _check_conditions(self, match: RouteMatch, who: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
         conditions = negotiation.read_conditions(self._request.headers)
         if conditions == negotiation.Conditions():
@@ -439,7 +441,7 @@ class _Visit:
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
-    def _answer(self, verb: Verb, exchange: Exchange, value: Any) -> Outcome:
+    def _answer(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Outcome:
         """The response, now or later."""
         request = self._request
         if isinstance(value, Later):
@@ -447,7 +449,9 @@ class _Visit:
             later: Future[Step] = Future()
             waits.future.add_done_callback(
                 lambda _: later.set_result(
-                    lambda: self._guarded(lambda: self._answer(verb, exchange, waits.go_on()))
+                    lambda: self._guarded(
+                        lambda: self._answer(verb, resource_request, waits.go_on())
+                    )
                 )
             )
             return later
@@ -455,25 +459,27 @@ class _Visit:
         reads = request.method in _SAFE and not self._changes
         if reads and (negotiation.read_match(request.headers) or "*") != "*":
             raise http_errors.PreconditionFailed(negotiation.NEVER_MATCHES)
-        if isinstance(value, Unchanged):
+        if isinstance(value, NotModified):
             return self._make(
-                304, b"", [*exchange.headers, ("ETag", value.tag), ("Vary", "Accept-Encoding")]
+                304,
+                b"",
+                [*resource_request.headers, ("ETag", value.tag), ("Vary", "Accept-Encoding")],
             )
-        if isinstance(value, Rows):
-            return self._stream(value, exchange.headers)
+        if isinstance(value, StreamedList):
+            return self._stream(value, resource_request.headers)
         body = serializer.dump_bytes(value)
         if reads:
-            return self._conditional(body, exchange.headers)
+            return self._conditional(body, resource_request.headers)
         response = (
-            self._plain_or_packed(body, exchange.headers)
+            self._plain_or_packed(body, resource_request.headers)
             if request.method in _SAFE
-            else self._make(200, body, [("Content-Type", JSON), *exchange.headers])
+            else self._make(200, body, [("Content-Type", JSON), *resource_request.headers])
         )
         if verb.answers_job:
             response.job_id = value
         return response
 
-    def _stream(self, rows: Rows, headers: list[tuple[str, str]]) -> Response:
+    def _stream(self, rows: StreamedList, headers: list[tuple[str, str]]) -> Response:
         """A long list, made while it is sent. Its tag, which stands before it, is the state's;
         where there is none, a list that is not that long is made first, and has its own."""
         asked, tag = self._request.headers, rows.tag
@@ -537,7 +543,7 @@ def _varies(body: bytes) -> list[tuple[str, str]]:
 
 def _tag_of(value: Any) -> str | None:
     """The tag that an answer of this value has, as ``_Visit`` makes it."""
-    if not isinstance(value, Rows):
+    if not isinstance(value, StreamedList):
         return negotiation.body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
         return value.tag

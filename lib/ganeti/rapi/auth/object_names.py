@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ganeti import errors
 from ganeti.http.errors import NotFound
-from ganeti.rapi.baserlib import Exchange, Master
+from ganeti.rapi.baserlib import Master, ResourceRequest
 from ganeti.rapi.reading import read_one
 
 #: Slot of a URI -> what it names.
@@ -36,7 +36,7 @@ def full_name(master: Master, slots: Mapping[str, str]) -> str | None:
             return text
         wanted = text.lower() if kind in _HOSTS else text
         try:
-            return str(read_one(Exchange(master=master), kind, ["name"], wanted)["name"])
+            return str(read_one(ResourceRequest(master=master), kind, ["name"], wanted)["name"])
         except (NotFound, errors.OpPrereqError):
             return wanted
     return None

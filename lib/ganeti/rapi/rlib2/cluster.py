@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Exchange, Resource, verb
+from ganeti.rapi.baserlib import Resource, ResourceRequest, verb
 from ganeti.rapi.submit import Submit
 
 #: Versions as the page of the 2.0 API prints them.
@@ -22,12 +22,12 @@ class R_2_info(Resource):
     @verb("cluster.info")
     def GET(self) -> dict[str, Any]:
         """Everything about the cluster, in one object with the keys of 2.0 and of 3.x."""
-        info = self.exchange.master.call(luxi.QueryClusterInfo())
+        info = self.request.master.call(luxi.QueryClusterInfo())
         if not isinstance(info, dict):
             raise errors.RequestError(
                 "the master's answer about the cluster is no object: " + ht.shorten(info)
             )
-        return _as_2_0(_with_aliases(info)) if self.exchange.like_2_0 else _with_aliases(info)
+        return _as_2_0(_with_aliases(info)) if self.request.like_2_0 else _with_aliases(info)
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -66,14 +66,14 @@ def _as_2_0(info: dict[str, Any]) -> dict[str, Any]:
 FORBIDDEN = frozenset({"compression_tools"})
 
 
-class SubmitModify(Submit):
+class SubmitClusterModify(Submit):
     """All parameters but those that the API must not set."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(opcodes.OpClusterSetParams, access=access)
 
-    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
-        fields = super().body_fields(exchange)
+    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        fields = super().body_fields(request)
         forbidden = sorted(FORBIDDEN.intersection(fields))
         if forbidden:
             raise http_errors.Forbidden(
@@ -99,7 +99,7 @@ class R_2_cluster_modify(Resource):
     """Change the cluster's parameters."""
 
     URI = "/2/modify"
-    PUT = SubmitModify(access="cluster.modify")
+    PUT = SubmitClusterModify(access="cluster.modify")
 
 
 class R_2_redist_config(Resource):

@@ -31,7 +31,7 @@ class _Filters(Resource):
 
     def replace(self, uuid: str | None) -> str:
         """Store the rule of the body under this uuid, or a new one; the uuid."""
-        body = body_object(self.exchange)
+        body = body_object(self.request)
         for name, value in body.items():
             if name not in _KEYS:
                 raise http_errors.BadRequest(f"Invalid body parameters: unknown parameter '{name}'")
@@ -41,7 +41,7 @@ class _Filters(Resource):
                     f"{_KEYS[name][1].expects}, not {ht.shorten(value)}"
                 )
         given = [body.get(name, default) for name, (default, _) in _KEYS.items()]
-        answer = self.exchange.master.call(luxi.ReplaceFilter(uuid, *given))
+        answer = self.request.master.call(luxi.ReplaceFilter(uuid, *given))
         if not isinstance(answer, str):
             raise errors.RequestError(f"the master answered {ht.shorten(answer)}, not a uuid")
         return answer
@@ -56,10 +56,10 @@ class R_2_filters(_Filters):
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
         """List the rules: ``{"uuid", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return read(self.exchange, "filter", FIELDS)
+            return read(self.request, "filter", FIELDS)
         return [
             {"uuid": rule["uuid"], "uri": f"/2/filters/{rule['uuid']}"}
-            for rule in read(self.exchange, "filter", ["uuid"])
+            for rule in read(self.request, "filter", ["uuid"])
         ]
 
     @verb("filter.create")
@@ -83,8 +83,8 @@ class R_2_filters_uuid(_Filters):
     @verb("filter.query")
     def GET(self) -> dict[str, Any]:
         """Everything about a rule; ``watermark`` is the last job when it was made."""
-        uuid = self.exchange.slots["filter_uuid"]
-        found = read(self.exchange, "filter", FIELDS, ["==", "uuid", uuid])
+        uuid = self.request.slots["filter_uuid"]
+        found = read(self.request, "filter", FIELDS, ["==", "uuid", uuid])
         if not found:
             raise http_errors.NotFound(detail=f"there is no filter '{uuid}'")
         return found[0]
@@ -92,7 +92,7 @@ class R_2_filters_uuid(_Filters):
     @verb("filter.modify")
     def PUT(self) -> str:
         """Replace a rule, or make one with this uuid; body and answer as for a new one."""
-        uuid = self.exchange.slots["filter_uuid"]
+        uuid = self.request.slots["filter_uuid"]
         if UUID.fullmatch(uuid) is None:
             raise http_errors.BadRequest(f"{ht.shorten(uuid)} is no uuid")
         return self.replace(uuid)
@@ -101,7 +101,7 @@ class R_2_filters_uuid(_Filters):
     def DELETE(self) -> None:
         """Remove a rule; answers null."""
         try:
-            self.exchange.master.call(luxi.DeleteFilter(self.exchange.slots["filter_uuid"]))
+            self.request.master.call(luxi.DeleteFilter(self.request.slots["filter_uuid"]))
         except errors.GenericError as err:
             if not str(err).endswith(_UNKNOWN):
                 raise

@@ -38,8 +38,8 @@ class R_2_groups(Resource):
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
         """List the groups: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return read(self.exchange, "group", FIELDS)
-        return entries(self.exchange, "group", "/2/groups")
+            return read(self.request, "group", FIELDS)
+        return entries(self.request, "group", "/2/groups")
 
     POST = Submit(
         opcodes.OpGroupAdd,
@@ -57,7 +57,7 @@ class R_2_groups_name(Resource):
     @verb("groups.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
         """Everything about a group: its nodes, its policy, its parameters."""
-        return read_one(self.exchange, "group", FIELDS, self.exchange.slots["group_name"])
+        return read_one(self.request, "group", FIELDS, self.request.slots["group_name"])
 
     DELETE = Submit(opcodes.OpGroupRemove, access="groups.delete")
 

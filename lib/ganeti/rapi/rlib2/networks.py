@@ -40,8 +40,8 @@ class R_2_networks(Resource):
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
         """List the networks: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return read(self.exchange, "network", FIELDS)
-        return entries(self.exchange, "network", "/2/networks")
+            return read(self.request, "network", FIELDS)
+        return entries(self.request, "network", "/2/networks")
 
     POST = Submit(
         opcodes.OpNetworkAdd,
@@ -59,7 +59,7 @@ class R_2_networks_name(Resource):
     @verb("networks.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
         """Everything about a network: its addresses, and who has which."""
-        return read_one(self.exchange, "network", FIELDS, self.exchange.slots["network_name"])
+        return read_one(self.request, "network", FIELDS, self.request.slots["network_name"])
 
     DELETE = Submit(opcodes.OpNetworkRemove, access="networks.remove")
 

@@ -1,12 +1,28 @@
-"""Nodes: what they have; ``node_change`` is about changing that."""
+"""Nodes: what they have, their roles, what runs on them, what is stored there."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
-from ganeti.rapi.arguments import flag, unlocked
-from ganeti.rapi.baserlib import Resource, verb
-from ganeti.rapi.reading import Rows, Unchanged, entries, read_all, read_one
+from ganeti import constants, ht, opcodes
+from ganeti.http import errors as http_errors
+from ganeti.opcodes.node import StorageType
+from ganeti.rapi.arguments import (
+    Flag,
+    QueryString,
+    Required,
+    Text,
+    Words,
+    choice,
+    flag,
+    unlocked,
+)
+from ganeti.rapi.baserlib import Resource, ResourceRequest, verb
+from ganeti.rapi.reading import NotModified, StreamedList, entries, read_all, read_one
+from ganeti.rapi.submit import Submit
+
+# -- reading ---------------------------------------------------------------------------
+
 
 #: Keys of 2.0.6 and of 3.x, which has all of the former.
 FIELDS = (
@@ -56,11 +72,13 @@ class R_2_nodes(Resource):
     ALIASES = ("/nodes",)
 
     @verb("nodes.list", long=True, bulk=flag, lock=unlocked)
-    def GET(self, bulk: bool | None, lock: None) -> list[dict[str, Any]] | Rows | Unchanged:
+    def GET(
+        self, bulk: bool | None, lock: None
+    ) -> list[dict[str, Any]] | StreamedList | NotModified:
         """List the nodes: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
         if bulk:
-            return read_all(self.exchange, "node", FIELDS, _shape)
-        return entries(self.exchange, "node", "/2/nodes")
+            return read_all(self.request, "node", FIELDS, _shape)
+        return entries(self.request, "node", "/2/nodes")
 
 
 class R_2_nodes_name(Resource):
@@ -72,4 +90,182 @@ class R_2_nodes_name(Resource):
     @verb("nodes.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
         """Everything about a node; figures that it did not give are null."""
-        return _shape(read_one(self.exchange, "node", FIELDS, self.exchange.slots["node_name"]))
+        return _shape(read_one(self.request, "node", FIELDS, self.request.slots["node_name"]))
+
+
+# -- changing --------------------------------------------------------------------------
+
+
+#: What a node is, in a letter and in a word.
+ROLES = {
+    constants.NODE_ROLE_MASTER: "master",
+    constants.NODE_ROLE_CANDIDATE: "master-candidate",
+    constants.NODE_ROLE_REGULAR: "regular",
+    constants.NODE_ROLE_DRAINED: "drained",
+    constants.NODE_ROLE_OFFLINE: "offline",
+}
+#: What a node is made to be one. What stays as it is is not sent.
+_MADE: dict[str, dict[str, bool]] = {
+    "regular": {"master_candidate": False, "offline": False, "drained": False},
+    "master-candidate": {"master_candidate": True},
+    "drained": {"drained": True},
+    "offline": {"offline": True},
+}
+_TYPE = choice(*get_args(StorageType))
+_STORAGE = Required(_TYPE)
+_VOLUME_NAME = Required(Text())
+#: Words that were in the query until 2.5, and still may be.
+_ELSEWHERE = Text(shared=True)
+
+
+class SubmitRole(Submit):
+    """The body is a word."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(
+            opcodes.OpNodeSetParams,
+            access=access,
+            force=flag,
+            auto_promote=Flag(word="auto-promote"),
+            doc="Give a node another role; who is the master cannot be said so.",
+        )
+
+    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        role = request.body
+        if not isinstance(role, str) or role not in _MADE:
+            raise http_errors.BadRequest(
+                "The body must be one of "
+                + ", ".join(f'"{word}"' for word in _MADE)
+                + f", not {ht.shorten(role)}"
+            )
+        return dict(_MADE[role])
+
+    def body_reference(self) -> list[str]:
+        """A word, which no field of the opcode says."""
+        return ["Body: one of " + ", ".join(f'``"{word}"``' for word in _MADE) + "."]
+
+
+class R_2_nodes_name_role(Resource):
+    """What a node is to the cluster."""
+
+    URI = "/2/nodes/{node_name}/role"
+
+    @verb("nodes.role.query", lock=unlocked)
+    def GET(self, lock: None) -> str:
+        """One of master, master-candidate, regular, drained and offline."""
+        role = read_one(self.request, "node", ("role",), self.request.slots["node_name"])["role"]
+        return ROLES.get(role, str(role))
+
+    PUT = SubmitRole(access="nodes.role.modify")
+
+
+class R_2_nodes_name_modify(Resource):
+    """Change a node's parameters."""
+
+    URI = "/2/nodes/{node_name}/modify"
+    POST = Submit(opcodes.OpNodeSetParams, access="nodes.modify")
+
+
+class R_2_nodes_name_powercycle(Resource):
+    """Reboot a node."""
+
+    URI = "/2/nodes/{node_name}/powercycle"
+    POST = Submit(opcodes.OpNodePowercycle, access="nodes.powercycle", force=flag)
+
+
+class R_2_nodes_name_evacuate(Resource):
+    """Move instances away from a node."""
+
+    URI = "/2/nodes/{node_name}/evacuate"
+    POST = Submit(
+        opcodes.OpNodeEvacuate,
+        access="nodes.evacuate",
+        mode=_ELSEWHERE,
+        remote_node=_ELSEWHERE,
+        iallocator=_ELSEWHERE,
+        early_release=Flag(shared=True),
+    )
+
+
+class SubmitMigrate(Submit):
+    """``live`` in the query is from before there were modes."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(
+            opcodes.OpNodeMigrate, access=access, mode=_ELSEWHERE, live=Flag(shared=True)
+        )
+
+    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        fields = super().uri_fields(request)
+        live = fields.pop("live")
+        if live is not None:
+            if fields["mode"] is not None:
+                raise http_errors.BadRequest(
+                    "Parameters 'live' and 'mode' mean the same; give one of them"
+                )
+            fields["mode"] = "live" if live else "non-live"
+        return fields
+
+
+class R_2_nodes_name_migrate(Resource):
+    """Migrate all instances that run on a node."""
+
+    URI = "/2/nodes/{node_name}/migrate"
+    POST = SubmitMigrate(access="nodes.migrate")
+
+
+class SubmitStorageQuery(Submit):
+    """The job is about a list of nodes, of which this resource has one."""
+
+    def __init__(self, *, access: str) -> None:
+        super().__init__(
+            opcodes.OpNodeQueryStorage,
+            access=access,
+            storage_type=_TYPE,
+            output_fields=Required(Words()),
+        )
+
+    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        fields = super().uri_fields(request)
+        fields["nodes"] = [fields.pop("node_name")]
+        return fields
+
+
+class R_2_nodes_name_storage(Resource):
+    """What a node has to store things in."""
+
+    URI = "/2/nodes/{node_name}/storage"
+    GET = SubmitStorageQuery(access="nodes.storage.query")
+
+
+class _Changes(Flag):
+    """The one thing that can be changed of a unit of storage."""
+
+    def read(self, name: str, query: QueryString) -> dict[str, bool]:
+        value = super().read(name, query)
+        return {} if value is None else {"allocatable": value}
+
+
+class R_2_nodes_name_storage_modify(Resource):
+    """Change a unit of storage."""
+
+    URI = "/2/nodes/{node_name}/storage/modify"
+    PUT = Submit(
+        opcodes.OpNodeModifyStorage,
+        access="nodes.storage.modify",
+        storage_type=_STORAGE,
+        name=_VOLUME_NAME,
+        changes=_Changes(word="allocatable"),
+    )
+
+
+class R_2_nodes_name_storage_repair(Resource):
+    """Mend a unit of storage."""
+
+    URI = "/2/nodes/{node_name}/storage/repair"
+    PUT = Submit(
+        opcodes.OpRepairNodeStorage,
+        access="nodes.storage.repair",
+        storage_type=_STORAGE,
+        name=_VOLUME_NAME,
+    )

@@ -7,8 +7,8 @@ from typing import Any
 from ganeti import constants, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import Later, Resource, verb
+from ganeti.rapi.job_wait import JobWait
 from ganeti.rapi.submit import reason_trail, submit
-from ganeti.rapi.waiting import Vigil
 
 _COLUMNS = ["name", "variants", "valid"]
 
@@ -24,18 +24,16 @@ class R_2_os(Resource):
 
         A job finds out; 502 when it fails.
         """
-        op = opcodes.OpOsDiagnose(
-            output_fields=_COLUMNS, reason=reason_trail(self.exchange, R_2_os)
-        )
-        job_id = submit(self.exchange, [op])
-        return Vigil(
-            self.exchange, [job_id], ["opresult"], lambda vigil: self._result(vigil, job_id)
+        op = opcodes.OpOsDiagnose(output_fields=_COLUMNS, reason=reason_trail(self.request, R_2_os))
+        job_id = submit(self.request, [op])
+        return JobWait(
+            self.request, [job_id], ["opresult"], lambda vigil: self._result(vigil, job_id)
         ).begin()
 
-    def _result(self, vigil: Vigil, job_id: int) -> list[str]:
+    def _result(self, vigil: JobWait, job_id: int) -> list[str]:
         """What the job found; it is canceled when the client hung up before."""
         if not vigil.ended:
-            self.exchange.master.call(luxi.CancelJob(job_id))
+            self.request.master.call(luxi.CancelJob(job_id))
             raise http_errors.ServiceUnavailable("Nobody waits for it any more", retry_after=1)
         status, (results,) = vigil.status(job_id), vigil.values(job_id)
         result = results[0] if isinstance(results, list) and results else None

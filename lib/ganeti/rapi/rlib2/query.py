@@ -68,7 +68,7 @@ class R_2_query(Resource):
         ``["=~", field, regex]`` or ``["=[]", field, value]``, whose field is a list. ``filter`` is
         the older name of ``qfilter``.
         """
-        body = body_object(self.exchange)
+        body = body_object(self.request)
         named = body.get("fields")
         if named is None:
             named = fields
@@ -93,9 +93,9 @@ class R_2_query(Resource):
             raise http_errors.BadRequest(
                 "Parameter 'fields' is missing: give the names of fields, with commas between"
             )
-        call = luxi.Query(self.exchange.slots["resource"], fields, qfilter)
+        call = luxi.Query(self.request.slots["resource"], fields, qfilter)
         try:
-            answer = self.exchange.master.call(call)
+            answer = self.request.master.call(call)
         except errors.Error as err:
             # Kind and fields are what they must be; so it is the filter.
             if qfilter is None or not _is_about_filter(err):
@@ -118,7 +118,5 @@ class R_2_query_fields(Resource):
         ``kind`` is one of text, bool, number, float, unit (MiB), timestamp and other;
         ``unknown`` for a field that there is not.
         """
-        answer = self.exchange.master.call(
-            luxi.QueryFields(self.exchange.slots["resource"], fields)
-        )
+        answer = self.request.master.call(luxi.QueryFields(self.request.slots["resource"], fields))
         return _table(answer, "fields")

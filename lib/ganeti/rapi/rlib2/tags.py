@@ -7,7 +7,7 @@ from typing import Any
 from ganeti import constants, errors, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.rapi import arguments
-from ganeti.rapi.baserlib import Exchange, Resource, Verb
+from ganeti.rapi.baserlib import Resource, ResourceRequest, Verb
 from ganeti.rapi.submit import Submit, body_object
 
 
@@ -20,17 +20,17 @@ class SubmitTags(Submit):
     def __init__(self, op: type[opcodes.OpCode], kind: ht.TagKind, access: str) -> None:
         super().__init__(op, access=access, kind=arguments.Fixed(kind), tags=arguments.tags)
 
-    def uri_fields(self, exchange: Exchange) -> dict[str, Any]:
-        fields = super().uri_fields(exchange)
-        for slot in exchange.slots:
+    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        fields = super().uri_fields(request)
+        for slot in request.slots:
             fields["name"] = fields.pop(slot)
-        fields["tags"] = self._tags(exchange, fields["tags"] or [])
+        fields["tags"] = self._tags(request, fields["tags"] or [])
         return fields
 
-    def body_fields(self, exchange: Exchange) -> dict[str, Any]:
-        if isinstance(exchange.body, list):
+    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+        if isinstance(request.body, list):
             return {}
-        body = body_object(exchange)
+        body = body_object(request)
         body.pop("tags", None)
         return body
 
@@ -42,9 +42,9 @@ class SubmitTags(Submit):
             f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."
         ]
 
-    def _tags(self, exchange: Exchange, from_query: list[str]) -> list[str]:
+    def _tags(self, request: ResourceRequest, from_query: list[str]) -> list[str]:
         """All tags, each once; ``BadRequest`` when there is none or one cannot be."""
-        body = exchange.body
+        body = request.body
         from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
         if not isinstance(from_body, list) or not all(isinstance(tag, str) for tag in from_body):
             raise http_errors.BadRequest(
@@ -72,10 +72,10 @@ class ReadTags(Verb):
         super().__init__("tags.get", "List the tags: a sorted list of strings.", {})
         self._kind = kind
 
-    def answer(self, exchange: Exchange) -> list[str]:
+    def answer(self, request: ResourceRequest) -> list[str]:
         # The cluster has no slot, and no name on LUXI.
-        name = next(iter(exchange.slots.values()), "")
-        answer = exchange.master.call(luxi.QueryTags(self._kind, name))
+        name = next(iter(request.slots.values()), "")
+        answer = request.master.call(luxi.QueryTags(self._kind, name))
         if not isinstance(answer, list):
             raise errors.RequestError(f"the master's tags are no list: {ht.shorten(answer)}")
         return sorted(answer)

@@ -3,8 +3,8 @@
 import pytest
 
 from ganeti import opcodes
-from ganeti.opcodes import versions
-from ganeti.opcodes.versions import Span
+from ganeti.rapi import submit
+from ganeti.rapi.submit import VersionRange
 
 
 @pytest.mark.parametrize(
@@ -24,18 +24,21 @@ from ganeti.opcodes.versions import Span
     ],
 )
 def test_versions(text, version):
-    assert versions.parse(text) == version
+    assert submit.parse_version(text) == version
 
 
 def test_spans():
-    assert [Span().holds(version) for version in ((3, 0), (3, 1), (4, 0))] == [True] * 3
-    assert [Span((3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [False, True]
-    assert [Span(until=(3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [True, False]
+    assert [VersionRange().holds(version) for version in ((3, 0), (3, 1), (4, 0))] == [True] * 3
+    assert [VersionRange((3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [False, True]
+    assert [VersionRange(until=(3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [
+        True,
+        False,
+    ]
 
 
 def test_the_table_names_what_there_is():
-    assert versions.OPCODES.keys() <= opcodes.FORWARD_ONLY | opcodes.BY_ID.keys()
-    for op_id, field in versions.FIELDS:
+    assert submit.OPCODE_VERSIONS.keys() <= opcodes.FORWARD_ONLY | opcodes.BY_ID.keys()
+    for op_id, field in submit.FIELD_VERSIONS:
         assert field in opcodes.BY_ID[op_id].DEFAULTS
-    for (op_id, field), before in versions.DEFAULTS_BEFORE_3_1.items():
+    for (op_id, field), before in submit.DEFAULTS_BEFORE_3_1.items():
         assert opcodes.BY_ID[op_id].DEFAULTS[field] != before

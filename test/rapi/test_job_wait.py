@@ -6,8 +6,8 @@ import pytest
 
 from ganeti import errors, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Exchange, Later
-from ganeti.rapi.waiting import NO_LOG, Vigil, first_of, parse_change
+from ganeti.rapi.baserlib import Later, ResourceRequest
+from ganeti.rapi.job_wait import NO_LOG, JobWait, first_of, parse_change
 from support.rapi import table
 
 
@@ -49,8 +49,8 @@ class Scene:
 
     def __init__(self, *ids, gone=lambda: False, **options):
         self.master, self.now = Master(), 100.0
-        self.vigil = Vigil(
-            Exchange(self.master, gone=gone),
+        self.vigil = JobWait(
+            ResourceRequest(self.master, gone=gone),
             ids,
             ["id"],
             lambda vigil: [vigil.status(number) for number in ids],

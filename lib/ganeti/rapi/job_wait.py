@@ -14,7 +14,7 @@ from typing import Any
 
 from ganeti import constants, errors, ht, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Exchange, Later
+from ganeti.rapi.baserlib import Later, ResourceRequest
 from ganeti.rapi.reading import read
 
 #: No log entry has so high a number: the log does not end such a wait.
@@ -36,7 +36,7 @@ def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
     raise errors.RequestError(f"the master answered {ht.shorten(answer)} in the place of a change")
 
 
-class Vigil:
+class JobWait:
     """Waits for the end of ``enough`` of these jobs, or for log entries beyond ``serial``.
 
     Gives up after ``timeout`` seconds, and when the client hangs up. ``then(vigil)`` makes the
@@ -45,10 +45,10 @@ class Vigil:
 
     def __init__(
         self,
-        exchange: Exchange,
+        request: ResourceRequest,
         ids: Iterable[int],
         fields: Sequence[str],
-        then: Callable[[Vigil], Any],
+        then: Callable[[JobWait], Any],
         *,
         enough: int = 1,
         serial: int | None = None,
@@ -57,7 +57,7 @@ class Vigil:
     ) -> None:
         self.ended: set[int] = set()
         self.entries: list[Any] = []
-        self._exchange = exchange
+        self._exchange = request
         self._ids = list(ids)
         self._fields = ["status", *fields]
         self._then = then
@@ -152,11 +152,9 @@ class Vigil:
         return again
 
 
-def archived(exchange: Exchange, number: int, fields: Sequence[str]) -> list[Any]:
+def archived(request: ResourceRequest, number: int, fields: Sequence[str]) -> list[Any]:
     """The values of a job that the queue has put away; ``NotFound`` when there is none."""
-    for row in read(
-        exchange, "job", list(dict.fromkeys([*fields, "status"])), ["==", "id", number]
-    ):
+    for row in read(request, "job", list(dict.fromkeys([*fields, "status"])), ["==", "id", number]):
         if row["status"] is not None:
             return [row[name] for name in fields]
     raise http_errors.NotFound(detail=f"there is no job {number}")

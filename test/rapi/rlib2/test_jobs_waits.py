@@ -1,7 +1,7 @@
 """Waiting for jobs over the API."""
 
 from ganeti import errors, luxi
-from ganeti.rapi.waiting import NO_LOG
+from ganeti.rapi.job_wait import NO_LOG
 from support.rapi import RapiTestCase
 
 NO_TIME = "/2/jobs/7/wait?timeout=0"
