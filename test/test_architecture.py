@@ -43,16 +43,13 @@ PACKAGES: list[tuple[str, str, str]] = [
         "server.rapi server.application server.listening server.mastership server.passwd",
         f"{WORDS} daemon http luxi other_ganeti rapi utils",
     ),
-    ("master", "hooks ipolicy locking objects schema store", f"{WORDS} utils"),
+    ("master", "db", f"{WORDS} utils"),
+    ("master", "hooks ipolicy locking objects", f"{WORDS} utils"),
     ("master", "storage hypervisor osdef", f"{WORDS} objects utils"),
     ("master", "ssconf lookup reservations", f"{WORDS} objects params utils"),
-    (
-        "master",
-        "config",
-        f"{WORDS} ipolicy lookup objects params reservations schema ssconf store utils",
-    ),
+    ("master", "config", f"{WORDS} db ipolicy lookup objects params reservations ssconf utils"),
     ("master", "node", f"{WORDS} hypervisor objects osdef storage utils"),
-    ("master", "jqueue", f"{WORDS} opcodes qlang schema store utils"),
+    ("master", "jqueue", f"{WORDS} db opcodes qlang utils"),
     (
         "master",
         "query",
@@ -69,14 +66,14 @@ PACKAGES: list[tuple[str, str, str]] = [
     (
         "master",
         "bootstrap upkeep",
-        f"{WORDS} certificate config hypervisor ipolicy jqueue layout objects opcodes other_ganeti"
-        " params schema storage store utils",
+        f"{WORDS} certificate config db hypervisor ipolicy jqueue layout objects opcodes"
+        " other_ganeti params storage utils",
     ),
     (
         "master",
         "server.masterd server.luxid server.calls server.cluster",
-        f"{WORDS} bootstrap cmdlib config daemon hooks jqueue layout locking luxi mcpu node"
-        " opcodes other_ganeti query store upkeep utils",
+        f"{WORDS} bootstrap cmdlib config daemon db hooks jqueue layout locking luxi mcpu node"
+        " opcodes other_ganeti query upkeep utils",
     ),
 ]
 
@@ -296,7 +293,7 @@ def test_only_pathutils_joins_paths() -> None:
 
 
 def test_only_the_store_and_io_sync_to_disk() -> None:
-    assert users_of("fsync", "fdatasync", "os.sync") <= {"store", "utils.io"}
+    assert users_of("fsync", "fdatasync", "os.sync") <= {"db.store", "utils.io"}
 
 
 def test_only_the_serializer_loads_json() -> None:
@@ -305,7 +302,7 @@ def test_only_the_serializer_loads_json() -> None:
 
 def test_only_the_master_speaks_sql() -> None:
     speakers = [name for name in modules() if imports(name, "sqlite3")]
-    assert "store" in speakers
+    assert "db.store" in speakers
     assert [name for name in speakers if column_of(name) != "master"] == []
 
 

@@ -5,10 +5,11 @@ from concurrent.futures import Future
 
 import pytest
 
-from ganeti import errors, schema
+from ganeti import errors
 from ganeti.config import Config
+from ganeti.db import schema
+from ganeti.db.store import DatabaseDamaged
 from ganeti.objects import Disk, Nic, copy_of
-from ganeti.store import DatabaseDamaged
 from support.cluster import make_cluster, make_instance, save
 
 NODE1, NODE2 = "node1.example.com", "node2.example.com"

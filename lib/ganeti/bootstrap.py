@@ -30,10 +30,10 @@ from ganeti import (
     storage,
 )
 from ganeti.constants import DiskTemplate
+from ganeti.db import files
+from ganeti.db.store import Store
 from ganeti.hypervisor import DRIVERS
 from ganeti.layout import Owners
-from ganeti.store import Store
-from ganeti.upkeep import dbfile
 from ganeti.utils import io, ownership
 from ganeti.utils.text import describe_os_error
 
@@ -109,7 +109,7 @@ def create(
         raise BootstrapError(sign.refusal(other_ganeti.SERVE_IT))
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
-    if dbfile.is_lost(paths):
+    if files.is_lost(paths):
         raise BootstrapError(
             f"there is the log of a cluster whose database {paths.master_db} is "
             "gone; restore a backup, or move its files away"

@@ -17,14 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from ganeti import errors, ipolicy, params, pathutils, schema, serializer
+from ganeti import errors, ipolicy, params, pathutils, serializer
 from ganeti.constants import DiskTemplate, ErrorCode
+from ganeti.db import schema
+from ganeti.db.schema import checksum
+from ganeti.db.store import DatabaseDamaged, Store
 from ganeti.lookup import Table, instance_links
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
 from ganeti.reservations import Reservations
-from ganeti.schema import checksum
 from ganeti.ssconf import SsconfWriter
-from ganeti.store import DatabaseDamaged, Store
 from ganeti.utils.changes import Changes
 
 _INSERT = schema.insert("cluster_object")

@@ -28,11 +28,11 @@ import scene  # noqa: E402
 from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the path)
 from ganeti.config import Config  # noqa: E402
 from ganeti.constants import JobStatus  # noqa: E402
+from ganeti.db.store import Store  # noqa: E402
 from ganeti.jqueue import ending, journal  # noqa: E402
 from ganeti.jqueue.clocks import Moment  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
 from ganeti.request_context import RequestContext  # noqa: E402
-from ganeti.store import Store  # noqa: E402
 
 NODE = f"{scene.HOST}:8T:100T:1024"
 FOLDER = Path(tempfile.mkdtemp(prefix="qa-bench-"))

@@ -7,11 +7,11 @@ from concurrent.futures import Future
 import pytest
 
 from ganeti import errors, opcodes
+from ganeti.db.store import StoreUnavailable
 from ganeti.jqueue import ending
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.task import Failed
-from ganeti.store import StoreUnavailable
 
 NOW = Moment(9.0, 3)
 

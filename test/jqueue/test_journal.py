@@ -4,10 +4,10 @@ import pytest
 
 from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 
 
 @pytest.fixture

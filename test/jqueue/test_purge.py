@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from ganeti import errors, luxi, opcodes, schema
+from ganeti import errors, luxi, opcodes
+from ganeti.db import files, schema
 from ganeti.jqueue import journal, purge, records, skips
 from ganeti.request_context import RequestContext
-from ganeti.upkeep import dbfile, verify
+from ganeti.upkeep import verify
 from support.jqueue import PATIENCE, QueueScene, op
 from support.master import MasterScene
 
@@ -63,7 +64,7 @@ def change(scene, statement, *values):
 
 def doubts(scene):
     """What a check of the files finds that is about jobs."""
-    connection = dbfile.connect(scene.path)
+    connection = files.connect(scene.path)
     try:
         return [words for words in verify.full(connection) if "cluster" not in words]
     finally:

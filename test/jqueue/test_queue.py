@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from ganeti import errors, schema
+from ganeti import errors
+from ganeti.db import schema
 from ganeti.jqueue import ending
 from ganeti.jqueue.queue import JobQueue
 from ganeti.request_context import RequestContext

@@ -3,8 +3,8 @@
 import pytest
 
 from ganeti import errors
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, rules
-from ganeti.store import Store
 
 UUIDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(3)]
 

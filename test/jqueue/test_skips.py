@@ -2,8 +2,8 @@
 
 import pytest
 
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, skips
-from ganeti.store import Store
 from ganeti.upkeep import verify
 from support.backup import fill, opened, submit
 

@@ -7,10 +7,10 @@ import pytest
 
 from ganeti.config import Config
 from ganeti.daemon import DaemonError
+from ganeti.db.store import Store
 from ganeti.layout import Owners
 from ganeti.pathutils import Paths
 from ganeti.server import cluster
-from ganeti.store import Store
 from support.backup import fill
 from support.cluster import make_paths
 

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from ganeti import daemon, errors, luxi, opcodes, schema
+from ganeti import daemon, errors, luxi, opcodes
+from ganeti.db import schema
 from ganeti.server import masterd
 from support.cluster import make_cluster, make_paths
 

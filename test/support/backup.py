@@ -5,10 +5,10 @@ import os
 
 from ganeti import objects, opcodes
 from ganeti.constants import JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 from support.cluster import make_cluster, make_instance, make_paths, save
 
 #: Stand for every secret that there can be; no backup may hold them.

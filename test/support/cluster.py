@@ -9,10 +9,10 @@ from typing import Any
 from ganeti import bootstrap
 from ganeti.bootstrap import NodeSpec, Settings
 from ganeti.config import Config
+from ganeti.db.store import Store
 from ganeti.node import Nodes
 from ganeti.objects import ConfigObject, Instance
 from ganeti.pathutils import Paths
-from ganeti.store import Store
 
 CLUSTER = "cluster.example.com"
 #: This machine (its figures real but for what is given), and two simulated nodes.

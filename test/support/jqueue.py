@@ -11,12 +11,12 @@ import threading
 
 from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.task import Again, Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 
 #: Seconds after which a test that waits for a job has failed.
 PATIENCE = 30

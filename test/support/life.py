@@ -11,10 +11,10 @@ import threading
 import time
 
 from ganeti import errors
+from ganeti.db.store import Store
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.task import Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
-from ganeti.store import Store
 from support.promises import WORKERS
 
 #: Seconds after which something that did not happen has failed.

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ganeti import errors, opcodes
+from ganeti.db.store import Store
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 from support.life import PATIENCE, Life
 from support.promises import Model, Promise, Step
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from ganeti import schema
-from ganeti.store import Store
-from ganeti.upkeep import backup, dbfile, verify
+from ganeti.db import files, schema
+from ganeti.db.store import Store
+from ganeti.upkeep import backup, verify
 from ganeti.upkeep.backup import BackupError
 from support.backup import CANARIES, DONE, LIVE, every_file, fill
 from support.cluster import make_paths
@@ -27,7 +27,7 @@ def target(tmp_path):
 
 
 def rows(path, sql):
-    connection = dbfile.connect(path)
+    connection = files.connect(path)
     try:
         return connection.execute(sql).fetchall()
     finally:
@@ -44,7 +44,7 @@ def test_a_backup_is_one_closed_file_and_says_what_it_holds(paths, target):
 
 def test_it_is_whole(paths, target):
     backup.create(paths, target)
-    connection = dbfile.connect(target)
+    connection = files.connect(target)
     assert verify.full(connection) == []
     connection.close()
     assert rows(target, "SELECT id, status FROM job_job") == [

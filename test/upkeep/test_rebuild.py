@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ganeti.db import files
 from ganeti.jqueue import journal, purge, skips
-from ganeti.upkeep import dbfile, rebuild, verify
+from ganeti.upkeep import rebuild, verify
 from ganeti.upkeep.rebuild import NotSafe
 from support.backup import DONE, LIVE, QUEUED, fill
 
@@ -27,7 +28,7 @@ def spoil(paths, *statements):
 def build(paths, **options):
     """(the new database, what is lost)."""
     target = sqlite3.connect(":memory:", isolation_level=None)
-    source = dbfile.connect(paths.master_db)
+    source = files.connect(paths.master_db)
     losses = rebuild.build(source, target, 3e9, **options)
     source.close()
     assert verify.full(target) == []
@@ -40,7 +41,7 @@ def rows_of(connection, table):
 
 def root_of(paths, name):
     """Where in the file the first page of a table is."""
-    connection = dbfile.connect(paths.master_db)
+    connection = files.connect(paths.master_db)
     (page,) = connection.execute(
         "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
     ).fetchone()
@@ -58,7 +59,7 @@ def wipe(paths, name, size=4096):
 def test_of_a_whole_one_nothing_is_lost(paths):
     target, losses = build(paths)
     assert losses.words() == []
-    source = dbfile.connect(paths.master_db)
+    source = files.connect(paths.master_db)
     for table in ("cluster_object", "job_job", "job_op", "job_log"):
         assert rows_of(target, table) == rows_of(source, table)
     assert journal.last_id(target) == 12 and skips.gaps(target) == []

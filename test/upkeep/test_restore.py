@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ganeti import schema
 from ganeti.config import Config
+from ganeti.db import files, schema
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, records, skips
-from ganeti.store import Store
-from ganeti.upkeep import backup, dbfile, restore, verify
+from ganeti.upkeep import backup, restore, verify
 from ganeti.upkeep.backup import BackupError
 from ganeti.upkeep.restore import Secrets
 from ganeti.utils import io
@@ -261,7 +261,7 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, st
     submit(paths)
     with dying(monkeypatch, ("rename", "unlink", "link"), step):
         restore.restore(paths, saved)
-    dbfile.settle(paths)
+    files.settle(paths)
     assert opened(paths, journal.last_id) == 4
     assert opened(paths, verify.full) == []
     assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ganeti import errors
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, records
-from ganeti.store import Store
 from ganeti.upkeep import backup, salvage, verify
 from support.backup import dying, every_file, fill, opened, submit
 
@@ -281,7 +281,7 @@ def test_a_full_disk_changes_nothing(paths, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(salvage.dbfile, "copy", full)
+    monkeypatch.setattr(salvage.files, "copy", full)
     with pytest.raises(OSError):
         salvage.make_sound(paths)
     assert files(paths) == before

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ganeti.store import Store
+from ganeti.db.store import Store
 from ganeti.upkeep import sealing, verify
 from ganeti.upkeep.sealing import PLACEHOLDER, WrongKey
 from support.backup import CANARIES, fill, opened

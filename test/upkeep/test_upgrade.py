@@ -10,10 +10,11 @@ import sys
 
 import pytest
 
-from ganeti import errors, schema
+from ganeti import errors
+from ganeti.db import files, schema
+from ganeti.db.store import Store
 from ganeti.jqueue import records
-from ganeti.store import Store
-from ganeti.upkeep import dbfile, restore, salvage, upgrade, verify
+from ganeti.upkeep import restore, salvage, upgrade, verify
 from ganeti.upkeep.restore import Secrets
 from support import DATA
 from support.backup import fill, opened
@@ -68,7 +69,7 @@ def test_the_copy_is_the_database_as_it_was(paths, newer):
     assert (version(copy), version(paths.master_db)) == (schema.VERSION - 1, schema.VERSION)
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
     newer.undo()
-    connection = dbfile.connect(copy)
+    connection = files.connect(copy)
     assert verify.full(connection) == []
     connection.close()
 
@@ -134,7 +135,7 @@ def test_a_copy_that_fails_stops_the_start_and_leaves_no_half(paths, newer, name
     def fail(*arguments):
         raise OSError(number, os.strerror(number), paths.unfinished_db)
 
-    target = (upgrade.dbfile, "copy") if name == "write" else (os, name)
+    target = (upgrade.files, "copy") if name == "write" else (os, name)
     with newer.context() as patch, pytest.raises(errors.ConfigurationError) as caught:
         patch.setattr(*target, fail)
         open_and_close(paths)
@@ -222,7 +223,7 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
         upgrade.open_store(paths)
     os.waitpid(child, 0)
     monkeypatch.undo()
-    assert dbfile.has_log(paths.master_db)
+    assert files.has_log(paths.master_db)
     salvage.make_sound(paths)
     open_and_close(paths)
     assert opened(paths, verify.full) == ["there are 0 records of the cluster"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.upkeep import dbfile, verify
+from ganeti.db import files
+from ganeti.upkeep import verify
 from ganeti.upkeep.verify import ranges
 from support.backup import fill
 
@@ -26,7 +27,7 @@ def damage(paths, *statements):
     for statement in statements:
         connection.execute(statement)
     connection.close()
-    return dbfile.connect(paths.master_db)
+    return files.connect(paths.master_db)
 
 
 def test_what_is_as_it_was_written_is_sound(paths):
@@ -67,7 +68,7 @@ def test_a_name_that_is_only_in_one_of_both_trees_is_told(paths):
     Path(paths.master_db).write_bytes(
         content.replace(b"instanceweb.example.com", b"instanceweb.example.net")
     )
-    found = verify.cheap(dbfile.connect(paths.master_db))
+    found = verify.cheap(files.connect(paths.master_db))
     assert found == [
         f"the instance web.example.{end} is not in both trees of the configuration"
         for end in ("com", "net")
@@ -89,7 +90,7 @@ def test_bytes_that_make_no_sense_are_only_damage(paths):
         place = content.index(b"web.example.com")
         file.seek(place)
         file.write(b"\xff\xfe\x00" * 5)
-    for words in verify.full(dbfile.connect(paths.master_db)):
+    for words in verify.full(files.connect(paths.master_db)):
         words.encode("ascii", "backslashreplace")
 
 
@@ -113,7 +114,7 @@ def test_ranges(numbers, words):
 def patrol(paths):
     """What it reports."""
     found = []
-    watch = verify.Patrol(lambda: dbfile.connect(paths.master_db), found.extend)
+    watch = verify.Patrol(lambda: files.connect(paths.master_db), found.extend)
     watch.start()
     watch.join()
     return found
@@ -136,14 +137,14 @@ def test_a_patrol_finds_what_a_full_check_finds(paths, monkeypatch, table):
 
 def test_a_patrol_ends_when_told(paths, monkeypatch):
     monkeypatch.setattr(verify, "PAUSE", 3600)
-    watch = verify.Patrol(lambda: dbfile.connect(paths.master_db), lambda damage: None)
+    watch = verify.Patrol(lambda: files.connect(paths.master_db), lambda damage: None)
     watch.start()
     watch.stop()
     assert "verify" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_patrol_that_cannot_look_says_so(tmp_path, caplog):
-    watch = verify.Patrol(lambda: dbfile.connect(str(tmp_path / "none")), lambda damage: None)
+    watch = verify.Patrol(lambda: files.connect(str(tmp_path / "none")), lambda damage: None)
     watch.start()
     watch.join()
     assert "could not be checked" in caplog.text

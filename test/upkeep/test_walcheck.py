@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ganeti.db.files import NotSafe
 from ganeti.upkeep import walcheck
-from ganeti.upkeep.dbfile import NotSafe
 
 FRAME = 4120
 

@@ -12,10 +12,10 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 
+from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import Job
-from ganeti.store import Store, StoreUnavailable
 
 
 class Burial:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import records
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import CANCELED_RESULT
 from ganeti.jqueue.task import Entry, Phase
-from ganeti.store import Store
 
 
 class Verdict(NamedTuple):

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, cut, end_rest
 from ganeti.jqueue.task import Done, Failed
 from ganeti.opcodes import OpCode
-from ganeti.store import Store, StoreUnavailable
 from ganeti.utils.redaction import redact
 
 #: Seconds between tries to store something on a disk that refuses.

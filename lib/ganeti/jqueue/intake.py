@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ganeti import errors
+from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import journal, records
 from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import Job
 from ganeti.opcodes import OpCode
 from ganeti.request_context import RequestContext
-from ganeti.store import Store, StoreUnavailable
 
 #: Seconds of service for which a key means the same submission.
 KEY_SECONDS = 24 * 3600

@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ganeti import errors, schema, serializer
+from ganeti import errors, serializer
 from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.db import schema
+from ganeti.db.schema import checksum
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, to_us
 from ganeti.opcodes import OpCode
 from ganeti.request_context import RequestContext
-from ganeti.schema import checksum
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
 _PENDING = (str(JobStatus.QUEUED), str(JobStatus.WAITING))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganeti.constants import JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue.job import Job, Timestamp, from_us
 from ganeti.jqueue.records import IS_FINAL, read_status, stamp_of
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ganeti import schema
+from ganeti.db import schema
+from ganeti.db.store import Store
 from ganeti.jqueue import journal, records, skips
-from ganeti.store import Store
 
 #: Rows of opcodes and logs that one commit deletes (10 ms), and seconds after which it takes
 #: no further job, however large the rows are: this is how long a submission may wait for it.

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ganeti import constants, errors
+from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import clocks, journal, pages, purge, records, resume, rules
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.clocks import Clocks
@@ -29,7 +30,6 @@ from ganeti.jqueue.task import Executor
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normal
 from ganeti.request_context import RequestContext
-from ganeti.store import Store, StoreUnavailable
 
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200

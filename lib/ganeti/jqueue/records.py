@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ganeti import errors, opcodes, schema, serializer
+from ganeti import errors, opcodes, serializer
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
+from ganeti.db import schema
+from ganeti.db.store import Store
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us
 from ganeti.jqueue.journal import is_id
 from ganeti.opcodes import OpCode
 from ganeti.request_context import RequestContext
-from ganeti.store import Store
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
 #: Condition of rows of ``job_job``: the job has ended.

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import ending, records
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job
 from ganeti.opcodes import OpCode
-from ganeti.store import Store
 
 #: What a job that died with the master says (its opcode's result).
 DIED = "the master daemon stopped while this job was running; it was not run again"

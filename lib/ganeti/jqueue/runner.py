@@ -32,6 +32,7 @@ from typing import Any
 
 from ganeti import errors
 from ganeti.constants import JobStatus
+from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import ending, journal, waits
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.burial import Burial
@@ -43,7 +44,6 @@ from ganeti.jqueue.line import Line, rank_of
 from ganeti.jqueue.task import Again, Entry, Executor, Failed, Outcome, Phase, Task
 from ganeti.jqueue.work import run_of
 from ganeti.qlang.job_filters import JobFilter
-from ganeti.store import Store, StoreUnavailable
 
 
 class Runner:

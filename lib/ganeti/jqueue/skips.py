@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ganeti import schema, serializer
+from ganeti import serializer
+from ganeti.db import schema
 from ganeti.jqueue import journal
 
 #: Name in ``cluster_value`` of the gaps: ``[[first, last], ...]``, ascending.

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
+from ganeti.db.store import Store
 from ganeti.jqueue import ending, journal
 from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import timestamp
 from ganeti.jqueue.run import JobRun
 from ganeti.jqueue.task import Entry
-from ganeti.store import Store
 
 
 def run_of(

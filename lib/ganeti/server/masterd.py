@@ -18,12 +18,13 @@ from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
 from ganeti.config import Config
 from ganeti.daemon import options, privileges
+from ganeti.db import files
+from ganeti.db.store import Store
 from ganeti.jqueue.queue import JobQueue
 from ganeti.node import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid
-from ganeti.store import Store
-from ganeti.upkeep import dbfile, salvage, upgrade, verify
+from ganeti.upkeep import salvage, upgrade, verify
 from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
@@ -77,7 +78,7 @@ class MasterDaemon(daemon.Daemon):
             raise daemon.DaemonError(
                 sign.refusal(f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}")
             )
-        if dbfile.is_lost(self.paths):
+        if files.is_lost(self.paths):
             raise daemon.DaemonError(
                 f"the database {self.paths.master_db} is gone, but not its log; nothing was "
                 "changed; restore a backup: ganeti-cluster restore FILE"
@@ -100,7 +101,7 @@ class MasterDaemon(daemon.Daemon):
             self._start()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-        except dbfile.UNREADABLE as err:
+        except files.UNREADABLE as err:
             raise errors.ConfigurationError(
                 f"the database {self.paths.master_db} is damaged: {err}"
             ) from None
@@ -141,7 +142,7 @@ class MasterDaemon(daemon.Daemon):
         queue.start()
         if not checked:
             self._patrol = verify.Patrol(
-                lambda: dbfile.connect(self.paths.master_db),
+                lambda: files.connect(self.paths.master_db),
                 lambda damage: salvage.suspect(self.paths, damage),
             )
             self._patrol.start()
@@ -243,7 +244,7 @@ class MasterDaemon(daemon.Daemon):
         """Raise ``PermissionError`` that names the file: SQLite's words would not."""
         if not os.access(self.paths.lib_dir, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.paths.lib_dir)
-        for path in dbfile.parts(self.paths.master_db):
+        for path in files.parts(self.paths.master_db):
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 

@@ -1,6 +1,5 @@
 """The database kept whole: backups, and what to do about damage.
 
-dbfile    the database as files: kept aside, put in another's place
 backup    a copy in one file; sealing: without a secret in clear
 restore   the opposite
 wal       SQLite's log as bytes; walcheck: is all of it applied?

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ganeti import errors, opcodes, pathutils, schema, serializer
+from ganeti import errors, opcodes, pathutils, serializer
 from ganeti.constants import JOB_FINAL
-from ganeti.upkeep import dbfile, sealing, verify, walcheck
+from ganeti.db import files, schema
+from ganeti.upkeep import sealing, verify, walcheck
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
@@ -100,7 +101,7 @@ def create(
         try:
             os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             connection.execute("VACUUM INTO ?", (unfinished,))
-            with contextlib.closing(dbfile.connect(unfinished)) as written:
+            with contextlib.closing(files.connect(unfinished)) as written:
                 damage = verify.full(written)
                 if damage:
                     raise BackupError(
@@ -139,7 +140,7 @@ def telling(path: str) -> Iterator[None]:
     """What can go wrong with files and databases, in words."""
     try:
         yield
-    except dbfile.UNREADABLE as err:
+    except files.UNREADABLE as err:
         raise BackupError(f"{path}: {err}") from None
     except OSError as err:
         words = describe_os_error(err)
@@ -154,16 +155,16 @@ def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
         raise BackupError("a restoration broke off; ganeti-masterd finishes it when it starts")
     if not os.path.exists(paths.master_db):
         raise BackupError(f"there is no cluster on this machine ({paths.master_db} is missing)")
-    dbfile.check_readable(paths.master_db)
+    files.check_readable(paths.master_db)
     _check_log(paths)
     copy = sqlite3.connect("", isolation_level=None)
-    with contextlib.closing(dbfile.connect(paths.master_db)) as source:
+    with contextlib.closing(files.connect(paths.master_db)) as source:
         check_mark(source, paths.master_db, schema.APPLICATION_ID)
         # Holds on to this moment: a copy that sees changes begins anew, again and again.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM cluster_value").fetchone()
         source.backup(copy, pages=PAGES, sleep=PAUSE)
-    dbfile.prepare(copy)
+    files.prepare(copy)
     (version,) = copy.execute("PRAGMA user_version").fetchone()
     if version != schema.VERSION:
         schema.upgrade(copy, version)
@@ -181,7 +182,7 @@ def _check_log(paths: pathutils.Paths) -> None:
     try:
         trouble = walcheck.look(paths.master_db)
         words = None if trouble is None else trouble.words
-    except dbfile.NotSafe as err:
+    except files.NotSafe as err:
         words = str(err)
     finally:
         os.close(lock)

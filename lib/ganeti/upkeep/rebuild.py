@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganeti import schema
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
+from ganeti.db import files, schema
+from ganeti.db.files import NotSafe
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
-from ganeti.upkeep import dbfile, verify
-from ganeti.upkeep.dbfile import NotSafe
+from ganeti.upkeep import verify
 
 #: How far ids go ahead when the last ones that were given may be lost.
 AHEAD = 1000
@@ -84,7 +84,7 @@ def build(
         _logs(jobs, target, kept, losses)
         _close_gaps(target, losses)
         target.execute("COMMIT")
-    except dbfile.UNREADABLE as err:
+    except files.UNREADABLE as err:
         raise NotSafe(f"what is left of it makes no database: {err}") from None
     return losses
 
@@ -109,7 +109,7 @@ def _configuration(source: sqlite3.Connection) -> list[Row]:
         ).fetchall()
     except verify.UNREADABLE as err:
         raise NotSafe(f"the configuration cannot be read: {err}") from None
-    with contextlib.suppress(*dbfile.UNREADABLE):
+    with contextlib.suppress(*files.UNREADABLE):
         # The index has all names a second time. One that is wrong there is that one's
         # damage; more of them than there are objects: some vanished.
         others, names = verify.names_in_index(source), {(row[0], row[2]) for row in rows}
@@ -122,7 +122,7 @@ def _configuration(source: sqlite3.Connection) -> list[Row]:
 
 def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Losses) -> None:
     found: dict[str, Row] = {}
-    with contextlib.suppress(*dbfile.UNREADABLE):
+    with contextlib.suppress(*files.UNREADABLE):
         for row in source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value"):
             found[row[0]] = row
     for name in ("queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"):
@@ -131,7 +131,7 @@ def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Loss
                 row = source.execute(
                     f"SELECT {_columns('cluster_value')} FROM cluster_value WHERE name = ?", (name,)
                 ).fetchone()
-            except dbfile.UNREADABLE:
+            except files.UNREADABLE:
                 losses.values.append(name)
             else:
                 found.update({} if row is None else {name: row})
@@ -171,7 +171,7 @@ class _Jobs:
                     self._broken.add(table)
                 before = key
                 yield row
-        except dbfile.UNREADABLE:
+        except files.UNREADABLE:
             self._broken.add(table)
 
     def broken(self, *tables: str) -> bool:
@@ -186,7 +186,7 @@ class _Jobs:
                 f"{verify.KEYS[table][0]} = ?",
                 (job_id,),
             ).fetchall()
-        except dbfile.UNREADABLE:
+        except files.UNREADABLE:
             return None
 
     def whole(self, job_id: int) -> tuple[Row, list[Row]] | None:

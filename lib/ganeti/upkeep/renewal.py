@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from ganeti import certificate, errors, objects, other_ganeti, pathutils
+from ganeti.db import files
 from ganeti.layout import Owners
-from ganeti.upkeep import dbfile, verify
+from ganeti.upkeep import verify
 from ganeti.utils import host, io
 from ganeti.utils.text import describe_os_error
 
@@ -102,8 +103,8 @@ def _names(paths: pathutils.Paths) -> list[str]:
 
 
 def _of_database(paths: pathutils.Paths) -> list[str]:
-    with contextlib.suppress(*dbfile.UNREADABLE, LookupError):
-        with contextlib.closing(dbfile.connect(paths.master_db)) as connection:
+    with contextlib.suppress(*files.UNREADABLE, LookupError):
+        with contextlib.closing(files.connect(paths.master_db)) as connection:
             found = verify.load_objects(connection)
         cluster = cast(objects.Cluster, found["cluster"][0])
         return [

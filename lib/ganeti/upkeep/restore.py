@@ -15,12 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from ganeti import bootstrap, certificate, layout, objects, other_ganeti, pathutils, schema, storage
+from ganeti import (
+    bootstrap,
+    certificate,
+    layout,
+    objects,
+    other_ganeti,
+    pathutils,
+    storage,
+)
+from ganeti.db import files, schema
+from ganeti.db.store import Store
 from ganeti.jqueue import ending, journal, records, skips
 from ganeti.jqueue.clocks import Moment
 from ganeti.layout import Owners
-from ganeti.store import Store
-from ganeti.upkeep import backup, dbfile, sealing, verify, walcheck
+from ganeti.upkeep import backup, sealing, verify, walcheck
 from ganeti.upkeep.backup import BackupError, Contents
 from ganeti.utils import io, ownership
 
@@ -79,16 +88,16 @@ def restore(
         owners = _owners(paths, owners)
         io.make_directory(paths.lib_dir, 0o755, owners.master, owners.group)
         with _lock(paths, owners):
-            dbfile.settle(paths)
-            dbfile.discard(paths.unfinished_db)
+            files.settle(paths)
+            files.discard(paths.unfinished_db)
             try:
-                dbfile.copy(source, paths.unfinished_db)
+                files.copy(source, paths.unfinished_db)
                 result = _prepare(paths, source, secrets, owners, clock())
                 result.kept = _keep(paths, clock())
                 _give(owners, paths.unfinished_db, result.kept)
-                dbfile.install(paths)
+                files.install(paths)
             finally:
-                dbfile.discard(paths.unfinished_db)
+                files.discard(paths.unfinished_db)
     return result
 
 
@@ -128,7 +137,7 @@ def _prepare(
 ) -> Restored:
     """Make of the copy what a master can work with."""
     with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
-        dbfile.prepare(copy)
+        files.prepare(copy)
         lacking = _check(copy, source, secrets, paths)
         made = backup.load_value(copy, backup.MADE)
         copy.execute("DELETE FROM cluster_value WHERE name LIKE 'backup.%'")
@@ -200,14 +209,14 @@ def _present(paths: pathutils.Paths) -> _Before | None:
     try:
         if walcheck.look(paths.master_db) is not None:
             return None
-        with contextlib.closing(dbfile.connect(paths.master_db)) as connection:
+        with contextlib.closing(files.connect(paths.master_db)) as connection:
             if verify.cheap(connection):
                 return None
             found = verify.load_objects(connection)
             return _Before(
                 found["cluster"][0].uuid, journal.last_id(connection), records.served(connection)
             )
-    except (*dbfile.UNREADABLE, dbfile.NotSafe, OSError):
+    except (*files.UNREADABLE, files.NotSafe, OSError):
         return None
 
 
@@ -257,8 +266,8 @@ def _make_places(
 
 def _keep(paths: pathutils.Paths, now: float) -> str | None:
     """Copy what is there now under another name; nothing of it is opened."""
-    if not os.path.exists(paths.master_db) and not dbfile.has_log(paths.master_db):
+    if not os.path.exists(paths.master_db) and not files.has_log(paths.master_db):
         return None
-    kept = dbfile.name_to_keep(paths, "before-restore", now)
-    dbfile.copy(paths.master_db, kept)
+    kept = files.name_to_keep(paths, "before-restore", now)
+    files.copy(paths.master_db, kept)
     return kept

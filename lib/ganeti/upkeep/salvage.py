@@ -15,10 +15,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
-from ganeti import errors, pathutils, schema
+from ganeti import errors, pathutils
+from ganeti.db import files, schema
+from ganeti.db.files import NotSafe
 from ganeti.jqueue import journal, skips
-from ganeti.upkeep import dbfile, rebuild, verify, walcheck
-from ganeti.upkeep.dbfile import NotSafe
+from ganeti.upkeep import rebuild, verify, walcheck
 from ganeti.upkeep.walcheck import Trouble
 from ganeti.utils import io
 
@@ -28,7 +29,7 @@ def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -
 
     False: the database is large, and was not checked in full.
     """
-    dbfile.settle(paths)
+    files.settle(paths)
     if not os.path.exists(paths.master_db):
         return True
     with _in_words(paths.master_db):
@@ -41,7 +42,7 @@ def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -
 
 def _discard(paths: pathutils.Paths) -> None:
     for path in (paths.unfinished_db, paths.work_db):
-        dbfile.discard(path)
+        files.discard(path)
 
 
 def _make_sound(paths: pathutils.Paths, now: float) -> bool:
@@ -52,13 +53,13 @@ def _make_sound(paths: pathutils.Paths, now: float) -> bool:
     complete = (
         trouble is not None
         or os.path.exists(paths.suspicion)
-        or dbfile.size(source) <= verify.AT_START
+        or files.size(source) <= verify.AT_START
     )
     if trouble is not None and trouble.patches:
         source = paths.work_db
-        dbfile.copy(paths.master_db, source)
-        io.patch_file(source + dbfile.LOG, trouble.patches)
-    with contextlib.closing(dbfile.connect(source)) as connection:
+        files.copy(paths.master_db, source)
+        io.patch_file(source + files.LOG, trouble.patches)
+    with contextlib.closing(files.connect(source)) as connection:
         damage = _check(connection, complete)
         if damage and not complete:
             damage = list(dict.fromkeys(damage + verify.full(connection)))
@@ -89,7 +90,7 @@ def _in_words(path: str) -> Iterator[None]:
         yield
     except NotSafe as err:
         words = str(err)
-    except dbfile.UNREADABLE as err:
+    except files.UNREADABLE as err:
         words = f"it cannot be read ({err})"
     else:
         return
@@ -104,7 +105,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
     found = []
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except dbfile.UNREADABLE as err:
+    except files.UNREADABLE as err:
         # Perhaps only its end is missing: this has the rest read.
         connection.execute("PRAGMA writable_schema=ON")
         found = [f"it cannot be read as it is ({err})"]
@@ -127,17 +128,17 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
 @contextlib.contextmanager
 def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
     """A copy of the files as they are; it stays if what is then done succeeds."""
-    kept = dbfile.name_to_keep(paths, "damaged", now)
+    kept = files.name_to_keep(paths, "damaged", now)
     try:
         if only_log:
-            io.copy_file(paths.master_db + dbfile.LOG, kept + dbfile.LOG)
+            io.copy_file(paths.master_db + files.LOG, kept + files.LOG)
         else:
-            dbfile.copy(paths.master_db, kept)
-        yield kept + (dbfile.LOG if only_log else "")
+            files.copy(paths.master_db, kept)
+        yield kept + (files.LOG if only_log else "")
     except FileExistsError:
         raise
     except BaseException:
-        dbfile.discard(kept)
+        files.discard(kept)
         raise
 
 
@@ -158,7 +159,7 @@ def _rebuild(
             left = verify.full(target)
             if left:
                 raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
-        dbfile.install(paths)
+        files.install(paths)
     for words in [*damage, *([trouble.words] if trouble is not None else [])]:
         logging.error("The database %s was damaged: %s", paths.master_db, words)
     for words in losses.words() or ["nothing that it held is lost"]:
@@ -183,7 +184,7 @@ def _apply(paths: pathutils.Paths, trouble: Trouble, now: float) -> None:
                 connection.execute("PRAGMA journal_mode=DELETE")
         if not trouble.incomplete:
             os.rename(paths.work_db, paths.unfinished_db)
-            dbfile.install(paths)
+            files.install(paths)
     if trouble.incomplete:
         logging.info(
             "The last transaction in the log of %s is incomplete (a power cut?) and not "

@@ -15,8 +15,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ganeti import errors, pathutils, schema, serializer
+from ganeti import errors, pathutils, serializer
 from ganeti.constants import DiskTemplate
+from ganeti.db import schema
 from ganeti.utils import io, process
 
 #: Uuid of an instance -> its secrets: private OS parameters, secrets of disks by uuid.

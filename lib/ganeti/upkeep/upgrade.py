@@ -16,10 +16,10 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from ganeti import errors, layout, pathutils, schema
+from ganeti import errors, layout, pathutils
+from ganeti.db import files, schema
+from ganeti.db.store import Store
 from ganeti.layout import Owners
-from ganeti.store import Store
-from ganeti.upkeep import dbfile
 from ganeti.utils import io, ownership
 from ganeti.utils.text import describe_os_error
 
@@ -64,10 +64,10 @@ def _older_version(path: str) -> int | None:
     if not os.path.exists(path):
         return None
     try:
-        with contextlib.closing(dbfile.connect(path)) as connection:
+        with contextlib.closing(files.connect(path)) as connection:
             (mark,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except dbfile.UNREADABLE:
+    except files.UNREADABLE:
         return None
     older = mark == schema.APPLICATION_ID and 1 <= version < schema.VERSION
     return int(version) if older else None
@@ -76,7 +76,7 @@ def _older_version(path: str) -> int | None:
 def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str], int]) -> str:
     """Return the name of a copy in one file, log included, that is on the disk."""
     refusal = f"{paths.master_db} has schema {version} and must be upgraded to {schema.VERSION}"
-    needed, there = ROOM * dbfile.size(paths.master_db), free(paths.lib_dir)
+    needed, there = ROOM * files.size(paths.master_db), free(paths.lib_dir)
     if there < needed:
         raise errors.ConfigurationError(
             f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, and {_mib(there)} "
@@ -84,15 +84,15 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
         )
     copy = paths.unfinished_db
     try:
-        dbfile.discard(copy)
-        dbfile.copy(paths.master_db, copy)
+        files.discard(copy)
+        files.copy(paths.master_db, copy)
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")  # applies the log
         _give(paths, copy)
         for name in _copies(paths):  # of a start that was killed
             if filecmp.cmp(name, copy, shallow=False):
                 return name
-        kept = dbfile.name_to_keep(paths, WHY, now)
+        kept = files.name_to_keep(paths, WHY, now)
         io.replace_file(copy, kept)
         return kept
     except OSError as err:
@@ -100,7 +100,7 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
     except sqlite3.Error as err:
         words = f"{copy}: {err}"
     finally:
-        dbfile.discard(copy)
+        files.discard(copy)
     raise errors.ConfigurationError(
         f"{refusal}, and cannot be copied before: {words}; nothing was changed"
     )

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-from ganeti import ht, objects, schema, serializer
+from ganeti import ht, objects, serializer
 from ganeti.config import KINDS
+from ganeti.db import schema
 from ganeti.jqueue import journal, skips
 
 #: Bytes of database and log up to which the whole is checked before a start (0.3 s here).

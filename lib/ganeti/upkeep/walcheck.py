@@ -12,8 +12,9 @@ import logging
 import os
 from typing import NamedTuple
 
-from ganeti.upkeep import dbfile, wal
-from ganeti.upkeep.dbfile import NotSafe
+from ganeti.db import files
+from ganeti.db.files import NotSafe
+from ganeti.upkeep import wal
 
 
 class Trouble(NamedTuple):
@@ -27,12 +28,12 @@ class Trouble(NamedTuple):
 
 def look(path: str) -> Trouble | None:
     """Does SQLite apply all of the log? ``NotSafe`` when what it does not cannot be applied."""
-    before = wal.read_index(_start_of(path + dbfile.INDEX))
-    log = wal.Log.read(path + dbfile.LOG, wal.page_size_of(path)) if os.path.exists(path) else None
+    before = wal.read_index(_start_of(path + files.INDEX))
+    log = wal.Log.read(path + files.LOG, wal.page_size_of(path)) if os.path.exists(path) else None
     if log is None or not (log.header_fits or log.frames):
         # What begins a log is on the disk before the first frame is written.
         if before is not None and before.frames > before.done:
-            raise NotSafe(f"its log is gone, and changes with it ({path + dbfile.LOG})")
+            raise NotSafe(f"its log is gone, and changes with it ({path + files.LOG})")
         return None
     applied = _applied(path, log)
     known = before.frames if before is not None and before.salts == log.salts else None
@@ -83,13 +84,13 @@ def _start_of(path: str) -> bytes:
 
 def _applied(path: str, log: wal.Log) -> int:
     """How many frames of its log SQLite applies when it opens a database."""
-    connection = dbfile.connect(path)
+    connection = files.connect(path)
     with contextlib.ExitStack() as stack:
         # Closed last: who closes a file gives up its locks, also those of SQLite.
         stack.callback(connection.close)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except dbfile.UNREADABLE:
+        except files.UNREADABLE:
             logging.debug("%s cannot be read as it is", path)
-        index = wal.read_index(_start_of(path + dbfile.INDEX))
+        index = wal.read_index(_start_of(path + files.INDEX))
     return index.frames if index is not None and index.salts == log.salts else 0

@@ -26,7 +26,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ganeti import errors, schema
+from ganeti import errors
+from ganeti.db import schema
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 

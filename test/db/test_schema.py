@@ -4,10 +4,11 @@ import sqlite3
 
 import pytest
 
-from ganeti import errors, schema
+from ganeti import errors
 from ganeti.constants import JobStatus
+from ganeti.db import schema
+from ganeti.db.store import Store
 from ganeti.jqueue import records
-from ganeti.store import Store
 from support import DATA
 
 #: A database of version 1: one job that ended, one that is queued.

@@ -14,7 +14,8 @@ import sqlite3
 import time
 import urllib.parse
 
-from ganeti import errors, pathutils, schema
+from ganeti import errors, pathutils
+from ganeti.db import schema
 from ganeti.utils import io
 
 #: What SQLite keeps beside a database: its log, the index of that.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ganeti.db import files
+from ganeti.db.store import Store
 from ganeti.jqueue import journal
-from ganeti.store import Store
-from ganeti.upkeep import dbfile
 from support.backup import every_file, fill, opened
 
 
@@ -36,7 +36,7 @@ def late(connection):
 def test_looking_changes_nothing_and_sees_the_log(paths):
     leave_a_log(paths)
     before = [Path(paths.master_db + suffix).read_bytes() for suffix in ("", "-wal")]
-    connection = dbfile.connect(paths.master_db)
+    connection = files.connect(paths.master_db)
     assert late(connection) == 1
     with pytest.raises(sqlite3.OperationalError):
         connection.execute("DELETE FROM cluster_value")
@@ -47,7 +47,7 @@ def test_looking_changes_nothing_and_sees_the_log(paths):
 @pytest.mark.parametrize("name", ["a b.db", "a?b#c%20.db"])
 def test_any_name_will_do(tmp_path, name):
     sqlite3.connect(tmp_path / name).execute("CREATE TABLE t (a)").connection.close()
-    connection = dbfile.connect(str(tmp_path / name))
+    connection = files.connect(str(tmp_path / name))
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
     connection.close()
 
@@ -59,46 +59,46 @@ def test_bytes_that_are_no_text_do_not_end_a_query(tmp_path):
     connection.execute("INSERT INTO t VALUES (CAST(x'61ff' AS TEXT))")
     connection.commit()
     connection.close()
-    assert dbfile.connect(path).execute("SELECT a FROM t").fetchone() == ("a\udcff",)
+    assert files.connect(path).execute("SELECT a FROM t").fetchone() == ("a\udcff",)
 
 
 def test_a_copy_has_the_log(paths, tmp_path):
     leave_a_log(paths)
-    dbfile.copy(paths.master_db, str(tmp_path / "copy"))
-    assert late(dbfile.connect(str(tmp_path / "copy"))) == 1
-    assert dbfile.size(str(tmp_path / "copy")) == dbfile.size(paths.master_db) > 0
+    files.copy(paths.master_db, str(tmp_path / "copy"))
+    assert late(files.connect(str(tmp_path / "copy"))) == 1
+    assert files.size(str(tmp_path / "copy")) == files.size(paths.master_db) > 0
 
 
 def test_another_takes_its_place_without_its_log(paths):
     leave_a_log(paths)
-    dbfile.copy(paths.master_db, paths.unfinished_db)
+    files.copy(paths.master_db, paths.unfinished_db)
     os.unlink(paths.unfinished_db + "-wal")
     Path(paths.suspicion).touch()
-    dbfile.install(paths)
+    files.install(paths)
     assert opened(paths, late) == 0
     assert not [name for name in every_file(Path(paths.lib_dir)) if ".db." in name]
 
 
 def test_what_broke_off_is_finished(paths):
     leave_a_log(paths)
-    assert dbfile.settle(paths) is False
+    assert files.settle(paths) is False
     Path(paths.next_db).write_bytes(Path(paths.master_db).read_bytes())
-    assert dbfile.settle(paths) is True
+    assert files.settle(paths) is True
     assert opened(paths, late) == 0
 
 
 def test_an_unfinished_one_is_discarded(paths):
     for suffix in ("", "-wal", "-shm"):
         Path(paths.unfinished_db + suffix).touch()
-    dbfile.discard(paths.unfinished_db)
-    dbfile.discard(paths.unfinished_db)
+    files.discard(paths.unfinished_db)
+    files.discard(paths.unfinished_db)
     assert not [name for name in every_file(Path(paths.lib_dir)) if ".db.new" in name]
-    assert not dbfile.has_log(paths.unfinished_db) and dbfile.size(paths.unfinished_db) == 0
+    assert not files.has_log(paths.unfinished_db) and files.size(paths.unfinished_db) == 0
 
 
 def test_two_that_are_kept_in_one_second_have_two_names(paths):
     names = []
     for suffix in ("", "-wal", ""):
-        names.append(dbfile.name_to_keep(paths, "damaged", 0.0))
+        names.append(files.name_to_keep(paths, "damaged", 0.0))
         open(names[-1] + suffix, "xb").close()
     assert names[1:] == [f"{names[0]}-2", f"{names[0]}-3"]

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.store import DatabaseDamaged, Store, StoreUnavailable
+from ganeti.db.store import DatabaseDamaged, Store, StoreUnavailable
 
 
 @pytest.fixture
