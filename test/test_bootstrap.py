@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import bootstrap, errors, layout
 from ganeti.bootstrap import BootstrapError, NodeSpec, Owners, Settings
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.db.store import Store
 from ganeti.utils import ownership
 from support.cluster import CLUSTER, make_paths

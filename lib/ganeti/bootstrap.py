@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from ganeti import (
     certificate,
-    config,
     constants,
     errors,
     ht,
@@ -29,6 +28,7 @@ from ganeti import (
     pathutils,
     storage,
 )
+from ganeti.config import config
 from ganeti.constants import DiskTemplate
 from ganeti.db import files
 from ganeti.db.store import Store

@@ -26,7 +26,7 @@ import clusters  # noqa: E402 (its folder has just been put on the path)
 import scene  # noqa: E402
 
 from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the path)
-from ganeti.config import Config  # noqa: E402
+from ganeti.config.config import Config  # noqa: E402
 from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.db.store import Store  # noqa: E402
 from ganeti.jqueue import ending, journal  # noqa: E402

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.daemon import DaemonError
 from ganeti.db.store import Store
 from ganeti.layout import Owners

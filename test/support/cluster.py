@@ -8,7 +8,7 @@ from typing import Any
 
 from ganeti import bootstrap
 from ganeti.bootstrap import NodeSpec, Settings
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.db.store import Store
 from ganeti.node import Nodes
 from ganeti.objects import ConfigObject, Instance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.db import files, schema
 from ganeti.db.store import Store
 from ganeti.jqueue import journal, records, skips

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ganeti import constants, errors
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node import Nodes
 from ganeti.objects import Node

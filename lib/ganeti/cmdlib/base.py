@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ganeti import ht, locking, opcodes
-from ganeti.config import Config, Transaction
+from ganeti.config.config import Config, Transaction
 from ganeti.locking import BIG_LOCK, Level, Want
 from ganeti.node import Nodes
 

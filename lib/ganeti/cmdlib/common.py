@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ganeti import errors, ipolicy, opcodes
 from ganeti.cmdlib.base import LogicalUnit
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.locking import Want
 from ganeti.node import Nodes

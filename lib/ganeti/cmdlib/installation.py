@@ -13,7 +13,7 @@ from typing import Any
 
 from ganeti import errors, osdef
 from ganeti.cmdlib.base import Run
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node import Nodes
 from ganeti.objects import Node

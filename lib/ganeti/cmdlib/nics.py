@@ -10,10 +10,10 @@ from typing import Any
 
 from ganeti import constants, errors, ht, params
 from ganeti.cmdlib.disks import check_names, part_uuid
-from ganeti.config import Config
+from ganeti.config.config import Config
+from ganeti.config.reservations import read_mac
 from ganeti.constants import ErrorCode
 from ganeti.objects import Nic
-from ganeti.reservations import read_mac
 
 _VLAN = re.compile(r"[0-9]+|[.:][0-9]+(:[0-9]+)*", re.ASCII)
 #: A MAC address that is still to be made.

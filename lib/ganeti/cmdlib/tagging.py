@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ganeti import constants, errors, ht, locking, opcodes
 from ganeti.cmdlib.base import LogicalUnit
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.locking import Level, Want
 from ganeti.objects import ConfigObject

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from ganeti import errors
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.constants import FieldKind, ResultStatus
 from ganeti.hypervisor.hv_base import Figures, Guest
 from ganeti.jqueue.queue import JobQueue

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from ganeti import constants, daemon, errors, hooks, locking, mcpu, other_ganeti, pathutils
 from ganeti.cmdlib import recovery
 from ganeti.cmdlib.base import Environment
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.daemon import options, privileges
 from ganeti.db import files
 from ganeti.db.store import Store

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from ganeti import ht, objects, serializer
-from ganeti.config import KINDS
+from ganeti.config.config import KINDS
 from ganeti.db import schema
 from ganeti.jqueue import journal, skips
 

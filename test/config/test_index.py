@@ -1,6 +1,6 @@
 """Objects of one kind: by uuid, name, order and reference, through changes."""
 
-from ganeti.lookup import Table
+from ganeti.config.index import ObjectIndex
 from ganeti.objects import Group
 
 
@@ -9,7 +9,7 @@ def group(name, uuid, tags=()):
 
 
 def make(*groups):
-    table = Table(lambda value: [("tag", tag) for tag in value.tags])
+    table = ObjectIndex(lambda value: [("tag", tag) for tag in value.tags])
     for value in groups:
         table.put(value)
     return table

@@ -1,10 +1,10 @@
 """What is made of a state is made once for it."""
 
-from ganeti.utils.changes import Changes
+from ganeti.config.generation import Generation
 
 
 def test_a_word_for_each_state():
-    changes, other = Changes(), Changes()
+    changes, other = Generation(), Generation()
     words = [changes.word, changes.word, other.word]
     changes.count()
     words.append(changes.word)
@@ -12,7 +12,7 @@ def test_a_word_for_each_state():
 
 
 def test_made_once_for_each_state():
-    changes, made = Changes(), []
+    changes, made = Generation(), []
 
     def make():
         made.append(len(made))
@@ -25,7 +25,7 @@ def test_made_once_for_each_state():
 
 
 def test_what_is_made_while_it_changes_is_made_again():
-    changes = Changes()
+    changes = Generation()
 
     def make():
         changes.count()

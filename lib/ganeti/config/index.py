@@ -17,7 +17,7 @@ from ganeti.utils.text import NiceKey, nice_key
 _Named = TypeVar("_Named", Node, Group, Instance)
 
 
-class Table(Generic[_Named]):
+class ObjectIndex(Generic[_Named]):
     """The objects of one kind: by uuid, by name, in order, and by what they refer to.
 
     ``links`` answers the keys under which an object is found by ``linked``.

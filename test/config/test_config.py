@@ -6,7 +6,7 @@ from concurrent.futures import Future
 import pytest
 
 from ganeti import errors
-from ganeti.config import Config
+from ganeti.config.config import Config
 from ganeti.db import schema
 from ganeti.db.store import DatabaseDamaged
 from ganeti.objects import Disk, Nic, copy_of

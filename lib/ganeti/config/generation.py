@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Changes:
+class Generation:
     """Counts the changes of something that others read at the same time.
 
     Whoever changes it calls ``count`` when that is done: so what was read in between belongs

@@ -18,15 +18,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ganeti import errors, ipolicy, params, pathutils, serializer
+from ganeti.config.generation import Generation
+from ganeti.config.index import ObjectIndex, instance_links
+from ganeti.config.reservations import Reservations
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.db import schema
 from ganeti.db.schema import checksum
 from ganeti.db.store import DatabaseDamaged, Store
-from ganeti.lookup import Table, instance_links
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
-from ganeti.reservations import Reservations
 from ganeti.ssconf import SsconfWriter
-from ganeti.utils.changes import Changes
 
 _INSERT = schema.insert("cluster_object")
 _Named = TypeVar("_Named", Node, Group, Instance)
@@ -64,10 +64,10 @@ class Config:
         self.clock = clock
         self.store = store
         self._mutex = threading.RLock()
-        self.changes = Changes()
-        self._nodes: Table[Node] = Table(lambda node: [("group", node.group)])
-        self._groups: Table[Group] = Table(lambda group: ())
-        self._instances: Table[Instance] = Table(instance_links)
+        self.changes = Generation()
+        self._nodes: ObjectIndex[Node] = ObjectIndex(lambda node: [("group", node.group)])
+        self._groups: ObjectIndex[Group] = ObjectIndex(lambda group: ())
+        self._instances: ObjectIndex[Instance] = ObjectIndex(instance_links)
         self._cluster: Cluster | None = None
         self._load()
         self.reservations = Reservations(self, self.cluster.mac_prefix)
@@ -140,8 +140,8 @@ class Config:
         else:
             self._table(value).put(value)
 
-    def _table(self, value: ConfigObject) -> Table[Any]:
-        tables: dict[type[ConfigObject], Table[Any]] = {
+    def _table(self, value: ConfigObject) -> ObjectIndex[Any]:
+        tables: dict[type[ConfigObject], ObjectIndex[Any]] = {
             Node: self._nodes,
             Group: self._groups,
             Instance: self._instances,

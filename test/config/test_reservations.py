@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti import errors
-from ganeti.reservations import Reservations, read_mac
+from ganeti.config.reservations import Reservations, read_mac
 
 
 class InUse:
