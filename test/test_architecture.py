@@ -45,10 +45,9 @@ PACKAGES: list[tuple[str, str, str]] = [
     ),
     ("master", "db", f"{WORDS} utils"),
     ("master", "hooks ipolicy locking objects", f"{WORDS} utils"),
-    ("master", "storage hypervisor osdef", f"{WORDS} objects utils"),
+    ("master", "storage hypervisor node", f"{WORDS} objects utils"),
     ("master", "ssconf", f"{WORDS} objects params utils"),
     ("master", "config", f"{WORDS} db ipolicy objects params ssconf utils"),
-    ("master", "node", f"{WORDS} hypervisor objects osdef storage utils"),
     ("master", "jqueue", f"{WORDS} db opcodes qlang utils"),
     (
         "master",
@@ -58,8 +57,8 @@ PACKAGES: list[tuple[str, str, str]] = [
     (
         "master",
         "cmdlib",
-        f"{WORDS} config hypervisor ipolicy locking node objects opcodes osdef params qlang"
-        " storage utils",
+        f"{WORDS} config hypervisor ipolicy locking node objects opcodes params qlang storage"
+        " utils",
     ),
     ("master", "mcpu", f"{WORDS} cmdlib jqueue locking opcodes"),
     ("master", "layout certificate", f"{WORDS} daemon objects ssconf utils"),

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ganeti import errors, osdef
+from ganeti import errors
 from ganeti.cmdlib import installation
 from ganeti.cmdlib.installation import OsChoice
+from ganeti.node import osdef
 from support.lu import MASTER, NODE2, LUTestCase
 
 

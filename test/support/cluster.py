@@ -10,7 +10,7 @@ from ganeti import bootstrap
 from ganeti.bootstrap import NodeSpec, Settings
 from ganeti.config.config import Config
 from ganeti.db.store import Store
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 from ganeti.objects import ConfigObject, Instance
 from ganeti.pathutils import Paths
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ganeti import constants, errors
 from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 from ganeti.objects import Node
 
 #: Names of allocators that mean the one described above; "." is Ganeti's for the default.

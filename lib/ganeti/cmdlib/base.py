@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from ganeti import ht, locking, opcodes
 from ganeti.config.config import Config, Transaction
 from ganeti.locking import BIG_LOCK, Level, Want
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 
 OpT = TypeVar("OpT", bound=opcodes.OpCode)
 

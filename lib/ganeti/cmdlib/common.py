@@ -11,7 +11,7 @@ from ganeti.cmdlib.base import LogicalUnit
 from ganeti.config.config import Config
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.locking import Want
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 from ganeti.objects import Group, Instance, Node
 
 #: Neither state forbids starting and stopping.

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganeti import errors, osdef
+from ganeti import errors
 from ganeti.cmdlib.base import Run
 from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
-from ganeti.node import Nodes
+from ganeti.node import osdef
+from ganeti.node.agents import Nodes
 from ganeti.objects import Node
 
 Params = dict[str, Any]

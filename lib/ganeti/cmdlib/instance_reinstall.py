@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ganeti import errors, opcodes, osdef
+from ganeti import errors, opcodes
 from ganeti.cmdlib import installation
 from ganeti.cmdlib.base import Run
 from ganeti.cmdlib.common import InstanceUnit, check_admin_state, check_node_online, is_running
 from ganeti.constants import AdminState, ErrorCode
+from ganeti.node import osdef
 from ganeti.objects import Node, copy_of
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import LogicalUnit, Run
 from ganeti.constants import ErrorCode
+from ganeti.node.osdef import OsDefinition
 from ganeti.objects import Cluster
-from ganeti.osdef import OsDefinition
 from ganeti.utils.text import nice_sorted
 
 

@@ -12,7 +12,7 @@ from ganeti.constants import FieldKind, ResultStatus
 from ganeti.hypervisor.hv_base import Figures, Guest
 from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import LockManager
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 from ganeti.objects import Group, Node
 from ganeti.qlang.filters import Comparison
 

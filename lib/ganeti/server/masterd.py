@@ -21,7 +21,7 @@ from ganeti.daemon import options, privileges
 from ganeti.db import files
 from ganeti.db.store import Store
 from ganeti.jqueue.queue import JobQueue
-from ganeti.node import Nodes
+from ganeti.node.agents import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid
 from ganeti.upkeep import salvage, upgrade, verify

@@ -394,7 +394,7 @@ def _nics(subject: Subject) -> dict[str, str]:
 # -- running ----------------------------------------------------------------------
 
 
-class Run(Protocol):
+class ScriptRun(Protocol):
     """What is needed of a job to run a script for it."""
 
     @property
@@ -409,7 +409,7 @@ def run_create(
     definition: OsDefinition,
     subject: Subject,
     paths: pathutils.Paths,
-    run: Run,
+    run: ScriptRun,
     *,
     reinstall: bool,
     hidden: Mapping[str, Any],
@@ -449,7 +449,7 @@ def run_verify(
     definition: OsDefinition,
     os_name: str,
     parameters: Mapping[str, Any],
-    run: Run | None,
+    run: ScriptRun | None,
     *,
     hidden: Mapping[str, Any],
 ) -> None:

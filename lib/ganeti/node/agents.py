@@ -17,10 +17,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ganeti import errors, osdef, pathutils
+from ganeti import errors, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Figures, Guest, Hypervisor, Start
+from ganeti.node import osdef
 from ganeti.objects import Cluster, Disk, Instance, Nic, Node
 from ganeti.storage import FILE_BASED, CountedDisks, Disks, FileDisks
 from ganeti.utils import host
@@ -29,7 +30,7 @@ from ganeti.utils import host
 DEFAULT_CAPACITY = {"memory": 16 * 1024, "disk": 512 * 1024, "cpus": 8}
 
 
-class Facts(Protocol):
+class ConfigView(Protocol):
     """What is read of the configuration."""
 
     @property
@@ -54,7 +55,7 @@ class NodeAgent(ABC):
     def __init__(
         self,
         node: Node,
-        facts: Facts,
+        facts: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
     ) -> None:
@@ -217,7 +218,7 @@ class NodeAgent(ABC):
         instance: Instance,
         *,
         reinstall: bool,
-        run: osdef.Run,
+        run: osdef.ScriptRun,
         secrets: Mapping[str, Any] | None = None,
         debug_level: int = 0,
     ) -> None:
@@ -243,7 +244,7 @@ class NodeAgent(ABC):
         os_name: str,
         osparams: Mapping[str, Any],
         hidden: Mapping[str, Any],
-        run: osdef.Run | None,
+        run: osdef.ScriptRun | None,
     ) -> None:
         """Have an OS check the values of its parameters; ``hidden`` ones are private or secret.
 
@@ -286,7 +287,7 @@ class LocalNode(NodeAgent):
     def __init__(
         self,
         node: Node,
-        facts: Facts,
+        facts: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
         counted: CountedDisks,
@@ -359,7 +360,7 @@ class SimulatedNode(NodeAgent):
     def __init__(
         self,
         node: Node,
-        facts: Facts,
+        facts: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
         disks_of: Callable[[Node], CountedDisks],
@@ -452,7 +453,7 @@ class OfflineNode(NodeAgent):
 class Nodes:
     """Finds the agent of a node."""
 
-    def __init__(self, facts: Facts, paths: pathutils.Paths) -> None:
+    def __init__(self, facts: ConfigView, paths: pathutils.Paths) -> None:
         self._facts = facts
         self._paths = paths
         self._mutex = threading.Lock()

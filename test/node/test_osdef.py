@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ganeti import errors, osdef
+from ganeti import errors
 from ganeti.jqueue.run import JobRun
+from ganeti.node import osdef
 from ganeti.objects import Disk, Nic
 from support import TOP
 from support.cluster import make_cluster, make_instance
