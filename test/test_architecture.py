@@ -92,7 +92,6 @@ LONG_FUNCTIONS = {
 #: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
 SMALL_MODULES = {
     "config.generation": "a counter and what is derived from it; it knows no objects",
-    "jqueue.work": "it would close a circle of imports elsewhere",
     "query.job_filter": "one kind of what can be asked for",
     "query.lock": "one kind of what can be asked for",
 }
@@ -118,7 +117,6 @@ CMDLIB_SHARED = {
 UNTESTED = {
     "constants": "words only; whoever uses them tests them",
     "daemon.base": "a class of empty steps; every test of a daemon goes through it",
-    "jqueue.task": "types only; every test of the queue goes through them",
 }
 
 

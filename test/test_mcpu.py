@@ -6,8 +6,7 @@ import pytest
 
 from ganeti import cmdlib, errors, locking, mcpu, opcodes
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
-from ganeti.jqueue.run import JobRun
-from ganeti.jqueue.task import Again, Done, Failed
+from ganeti.jqueue.execution import Again, Done, Failed, JobRun
 from ganeti.locking import Level, exclusive
 from support.cluster import make_cluster
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from ganeti import cmdlib, errors, locking
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
-from ganeti.jqueue.run import JobRun
-from ganeti.jqueue.task import Again, Done, Failed, Outcome
+from ganeti.jqueue.execution import Again, Done, Failed, JobRun, Outcome
 from ganeti.opcodes import OpCode
 
 

@@ -29,7 +29,7 @@ from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the
 from ganeti.config.config import Config  # noqa: E402
 from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.db.store import Store  # noqa: E402
-from ganeti.jqueue import ending, journal  # noqa: E402
+from ganeti.jqueue import completion, rows  # noqa: E402
 from ganeti.jqueue.clocks import Moment  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
 from ganeti.request_context import RequestContext  # noqa: E402
@@ -167,7 +167,7 @@ def add_jobs(master, count, build, *, ended=True, archived=False):
         if archived:
             for start in range(0, count, BATCH):
                 store.write(
-                    lambda connection: journal.archive(connection, ids[start : start + BATCH])
+                    lambda connection: rows.archive(connection, ids[start : start + BATCH])
                 ).result()
         return ids
     finally:
@@ -178,16 +178,16 @@ def _add_some(connection, numbers, build, ended):
     now = Moment(time.time())
     ids = []
     for number in numbers:
-        job = journal.insert(connection, build(number), RequestContext("admin"), now)
+        job = rows.insert(connection, build(number), RequestContext("admin"), now)
         ids.append(job.id)
         if ended:
             for index, op in enumerate(job.ops):
                 op.move(JobStatus.WAITING)
                 op.move(JobStatus.RUNNING)
                 op.start_ts = op.exec_ts = job.start_ts = now.stamp
-                ending.mark_end(job, index, JobStatus.SUCCESS, None, now)
-            journal.add_log(connection, job.id, 0, [1, now.stamp, "message", "This was done"])
-            journal.save(connection, job, range(len(job.ops)))
+                completion.mark_end(job, index, JobStatus.SUCCESS, None, now)
+            rows.add_log(connection, job.id, 0, [1, now.stamp, "message", "This was done"])
+            rows.save(connection, job, range(len(job.ops)))
     return ids
 
 

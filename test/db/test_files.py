@@ -8,7 +8,7 @@ import pytest
 
 from ganeti.db import files
 from ganeti.db.store import Store
-from ganeti.jqueue import journal
+from ganeti.jqueue import rows
 from support.backup import every_file, fill, opened
 
 
@@ -20,7 +20,7 @@ def paths(tmp_path):
 def leave_a_log(paths):
     """As after SIGKILL: changes that are only in the log."""
     store = Store.open(paths.master_db)
-    store.write(lambda connection: journal.set_value(connection, "late", 1)).result()
+    store.write(lambda connection: rows.set_value(connection, "late", 1)).result()
     kept = {path: Path(path).read_bytes() for path in (paths.master_db, paths.master_db + "-wal")}
     store.close()
     for path, content in kept.items():

@@ -8,7 +8,7 @@ from ganeti import errors
 from ganeti.constants import JobStatus
 from ganeti.db import schema
 from ganeti.db.store import Store
-from ganeti.jqueue import records
+from ganeti.jqueue import rows
 from support import DATA
 
 #: A database of version 1: one job that ended, one that is queued.
@@ -27,12 +27,12 @@ def old(tmp_path):
 
 def test_an_older_database_is_brought_to_this_version(old):
     store = Store.open(old, upgrade=True)
-    ended, queued = records.load(store, [1, 2], archived=True)
+    ended, queued = rows.load(store, [1, 2], archived=True)
     assert (ended.status, ended.ops[0].result, ended.end_served) == ("success", 7, 0)
     assert ended.ops[0].log == [[1, (1, 500000), "message", "hello"]]
     assert queued.ops[0].op.duration == 1.0 and queued.status is JobStatus.QUEUED
     with store.read() as connection:
-        assert records.value(connection, "drained", False) is True
+        assert rows.value(connection, "drained", False) is True
         assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     store.close()
 
@@ -61,7 +61,7 @@ def test_an_upgrade_that_fails_changes_nothing(old, monkeypatch):
         Store.open(old, upgrade=True)
     monkeypatch.undo()
     store = Store.open(old, upgrade=True)
-    assert len(records.load(store, [1, 2], archived=True)) == 2
+    assert len(rows.load(store, [1, 2], archived=True)) == 2
     store.close()
 
 

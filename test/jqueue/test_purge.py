@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import errors, luxi, opcodes
 from ganeti.db import files, schema
-from ganeti.jqueue import journal, purge, records, skips
+from ganeti.jqueue import id_gaps, purge, rows
 from ganeti.request_context import RequestContext
 from ganeti.upkeep import verify
 from support.jqueue import PATIENCE, QueueScene, op
@@ -78,7 +78,7 @@ def test_what_was_archived_and_is_old_is_gone(scene, caplog):
     assert scene.queue.purge(4 * DAY, PATIENCE) == 4
     assert numbers(scene) == [5] and scene.queue.job(2) is None
     assert "Deleted archived jobs: 1-4" in caplog.text
-    assert look(scene, skips.gaps) == [(1, 4)] and doubts(scene) == []
+    assert look(scene, id_gaps.gaps) == [(1, 4)] and doubts(scene) == []
     for table in ("job_op", "job_log"):
         assert look(
             scene,
@@ -168,7 +168,7 @@ def test_a_row_that_is_damaged_is_not_believed(scene, column, value):
 def test_a_damaged_age_does_not_make_all_jobs_old(scene, column):
     run(scene, 2, archive=False)
     change(scene, f"UPDATE job_job SET {column} = 1 << 40 WHERE id = 2")
-    assert look(scene, records.served) < 1 << 30
+    assert look(scene, rows.served) < 1 << 30
 
 
 def test_gaps_that_cannot_be_read_end_it(scene):
@@ -211,7 +211,7 @@ def test_a_long_log_is_deleted_from_its_end(scene, monkeypatch):
     run(scene, 2)
     scene.store.write(
         lambda connection: [
-            journal.add_log(connection, 1, 0, [serial, (1, 0), "message", "x"])
+            rows.add_log(connection, 1, 0, [serial, (1, 0), "message", "x"])
             for serial in range(1, 26)
         ]
     ).result(PATIENCE)
@@ -255,7 +255,7 @@ def test_where_there_are_many_gaps_only_those_beside_one_are_deleted(scene, capl
     change(scene, "UPDATE job_job SET archived = 1")
     change(scene, schema.seal("job_job", "1"))
     assert purge.purge(scene.store, 10**6, lambda took: True) == [2, 4, 5, 6, 7, 8]
-    assert look(scene, skips.gaps) == [(1, 8)] and doubts(scene) == []
+    assert look(scene, id_gaps.gaps) == [(1, 8)] and doubts(scene) == []
 
 
 def test_an_empty_job_is_as_old_as_its_submission(scene):

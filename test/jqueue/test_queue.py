@@ -6,7 +6,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.db import schema
-from ganeti.jqueue import ending
+from ganeti.jqueue import completion
 from ganeti.jqueue.queue import JobQueue
 from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
@@ -316,8 +316,8 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
             moved.append(scene.queue._runner.change_priority(job.id, -7)[0])
         real(job, draft, first)
 
-    moved, real = [], ending.adopt
-    monkeypatch.setattr(ending, "adopt", adopt)
+    moved, real = [], completion.publish
+    monkeypatch.setattr(completion, "publish", adopt)
     job_id = scene.submit(op(), op())
     assert scene.wait(job_id).ops[1].priority == -7 and moved == [True]
 

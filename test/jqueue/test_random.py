@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL
-from ganeti.jqueue import ending
+from ganeti.jqueue import completion
 from support.jqueue import PATIENCE, QueueScene, op
 
 STEPS = 250
@@ -132,7 +132,7 @@ class Life:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_queue_keeps_its_word(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0.001)
+    monkeypatch.setattr(completion, "STORE_RETRY", 0.001)
     monkeypatch.setattr(QueueScene, "max_live", 10**6)
     life = Life(str(tmp_path / "master.db"), seed)
     for _ in range(STEPS):

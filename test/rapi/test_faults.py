@@ -4,7 +4,7 @@ import unittest
 
 from ganeti import errors
 from ganeti.constants import ErrorCode
-from ganeti.jqueue import journal
+from ganeti.jqueue import rows
 from ganeti.rapi.faults import translate
 
 
@@ -59,7 +59,7 @@ class TestStatus(unittest.TestCase):
 
     def test_a_relative_dependency_that_leads_to_no_job(self):
         with self.assertRaises(errors.GenericError) as ours:
-            journal.resolve([[-7986, []]], 12)
+            rows.resolve([[-7986, []]], 12)
         for error in (
             ours.exception,
             errors.GenericError("Invalid value for job ID ' -7953'"),

@@ -6,7 +6,7 @@ import os
 from ganeti import objects, opcodes
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
-from ganeti.jqueue import ending, journal
+from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
 from support.cluster import make_cluster, make_instance, make_paths, save
@@ -52,22 +52,22 @@ def _jobs(connection, count):
     reinstall = opcodes.OpInstanceReinstall(
         instance_name="web.example.com", osparams_secret={"root": "canary-job"}
     )
-    live = journal.insert(connection, [reinstall, reinstall], RequestContext("admin"), Moment(1e9))
+    live = rows.insert(connection, [reinstall, reinstall], RequestContext("admin"), Moment(1e9))
     for status in (JobStatus.WAITING, JobStatus.RUNNING):
         live.ops[0].move(status)
     live.ops[0].unsaved = [[1, (1, 0), "message", "half done"]]
-    journal.save(connection, live, [0])
-    journal.insert(connection, [reinstall], RequestContext("admin", "r", "key", "d"), Moment(1e9))
+    rows.save(connection, live, [0])
+    rows.insert(connection, [reinstall], RequestContext("admin", "r", "key", "d"), Moment(1e9))
     for _ in range(2, count):
-        job = journal.insert(
+        job = rows.insert(
             connection,
             [opcodes.OpTestDelay(duration=1.0)],
             RequestContext("admin"),
             Moment(1e9, 50),
         )
         job.ops[0].status = JobStatus.RUNNING
-        ending.mark_end(job, 0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
-        journal.save(connection, job, [0])
+        completion.mark_end(job, 0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
+        rows.save(connection, job, [0])
 
 
 def opened(paths, look):
@@ -86,7 +86,7 @@ def submit(paths, count=1):
     try:
         return store.write(
             lambda connection: [
-                journal.insert(
+                rows.insert(
                     connection,
                     [opcodes.OpTestDelay(duration=1.0)],
                     RequestContext(),

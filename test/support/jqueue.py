@@ -12,9 +12,9 @@ import threading
 from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, records
+from ganeti.jqueue import rows
+from ganeti.jqueue.execution import Again, Done, Failed
 from ganeti.jqueue.queue import JobQueue
-from ganeti.jqueue.task import Again, Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
 from ganeti.request_context import RequestContext
 
@@ -186,9 +186,9 @@ class QueueScene:
 
 def leave(scene, job_id, *statuses):
     """Have a job stored as the old master left it."""
-    (job,) = records.load(scene.store, [job_id], archived=True)
+    (job,) = rows.load(scene.store, [job_id], archived=True)
     for item, status in zip(job.ops, statuses):
         item.status = JobStatus(status)
-    scene.store.write(lambda connection: journal.save(connection, job, range(len(job.ops)))).result(
+    scene.store.write(lambda connection: rows.save(connection, job, range(len(job.ops)))).result(
         PATIENCE
     )

@@ -12,8 +12,8 @@ import time
 
 from ganeti import errors
 from ganeti.db.store import Store
+from ganeti.jqueue.execution import Done, Failed
 from ganeti.jqueue.queue import JobQueue
-from ganeti.jqueue.task import Done, Failed
 from ganeti.locking import Level, LockManager, exclusive
 from support.promises import WORKERS
 

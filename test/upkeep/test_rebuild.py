@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganeti.db import files
-from ganeti.jqueue import journal, purge, skips
+from ganeti.jqueue import id_gaps, purge, rows
 from ganeti.upkeep import rebuild, verify
 from ganeti.upkeep.rebuild import NotSafe
 from support.backup import DONE, LIVE, QUEUED, fill
@@ -62,7 +62,7 @@ def test_of_a_whole_one_nothing_is_lost(paths):
     source = files.connect(paths.master_db)
     for table in ("cluster_object", "job_job", "job_op", "job_log"):
         assert rows_of(target, table) == rows_of(source, table)
-    assert journal.last_id(target) == 12 and skips.gaps(target) == []
+    assert rows.last_id(target) == 12 and id_gaps.gaps(target) == []
 
 
 @pytest.mark.parametrize(
@@ -90,22 +90,22 @@ def test_a_job_that_is_not_whole_stays_under_its_id_and_says_so(paths, statement
 def test_ids_that_were_passed_over_are_not_lost(paths):
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
     verify.schema.prepare(connection)
-    skips.skip_to(connection, 5000)
+    id_gaps.skip_to(connection, 5000)
     connection.close()
     spoil(paths, "DELETE FROM job_job WHERE id = 5")
     target, losses = build(paths)
-    assert losses.jobs == [5] and skips.gaps(target) == [(13, 5000)]
+    assert losses.jobs == [5] and id_gaps.gaps(target) == [(13, 5000)]
 
 
 def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
     verify.schema.prepare(connection)
-    skips.skip_to(connection, 5000)
+    id_gaps.skip_to(connection, 5000)
     connection.execute("UPDATE cluster_value SET value = '[' WHERE name = 'queue.gaps'")
     connection.close()
     target, losses = build(paths)
     assert losses.values == ["queue.gaps"] and losses.jobs == []
-    assert skips.gaps(target) == [(13, 5000)]
+    assert id_gaps.gaps(target) == [(13, 5000)]
 
 
 def purged(paths, *damaged):
@@ -125,14 +125,14 @@ def test_purged_jobs_are_not_lost_though_the_gaps_are(paths, damaged):
     purged(paths, *damaged)
     target, losses = build(paths)
     assert losses.jobs == [] and losses.last == 12
-    assert skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
+    assert id_gaps.gaps(target) == [(4, 5), (7, 7), (11, 11)]
 
 
 def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
     purged(paths)
     spoil(paths, "DELETE FROM job_job WHERE id = 9")
     target, losses = build(paths)
-    assert losses.jobs == [9] and skips.gaps(target) == [(4, 5), (7, 7), (11, 11)]
+    assert losses.jobs == [9] and id_gaps.gaps(target) == [(4, 5), (7, 7), (11, 11)]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
 def test_where_the_counter_is_damaged_ids_go_ahead(paths, statement, last):
     spoil(paths, statement)
     target, losses = build(paths)
-    assert losses.ahead and losses.last == journal.last_id(target) == last
+    assert losses.ahead and losses.last == rows.last_id(target) == last
     assert losses.words() == [f"the last ids that were given may be lost; they go on at {last + 1}"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from ganeti.config.config import Config
 from ganeti.db import files, schema
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, records, skips
+from ganeti.jqueue import id_gaps, rows
 from ganeti.upkeep import backup, restore, verify
 from ganeti.upkeep.backup import BackupError
 from ganeti.upkeep.restore import Secrets
@@ -42,7 +42,7 @@ def configuration(paths):
 def jobs(paths):
     store = Store.open(paths.master_db)
     try:
-        found = {job.id: job for job in records.load(store, None, archived=True)}
+        found = {job.id: job for job in rows.load(store, None, archived=True)}
         for job in found.values():
             assert all(isinstance(op.log, list) for op in job.ops)  # read while it is open
         return found
@@ -92,7 +92,7 @@ def test_what_had_not_ended_ends_in_error_and_never_runs(paths, saved):
     assert opened(
         paths,
         lambda connection: connection.execute(
-            f"SELECT count(*) FROM job_job WHERE NOT {records.IS_FINAL}"
+            f"SELECT count(*) FROM job_job WHERE NOT {rows.IS_FINAL}"
         ).fetchone(),
     ) == (0,)
 
@@ -106,7 +106,7 @@ def test_ids_go_on_above_those_given_since(paths, saved):
     submit(paths, 5)
     done = restore.restore(paths, saved)
     assert (done.last, done.guessed) == (8, False)
-    assert opened(paths, skips.gaps) == [(4, 8)]
+    assert opened(paths, id_gaps.gaps) == [(4, 8)]
     assert submit(paths) == [9]
     assert opened(paths, verify.full) == []
 
@@ -116,7 +116,7 @@ def test_twice_makes_two_gaps(paths, saved, tmp_path):
     restore.restore(paths, saved, clock=lambda: 1e9)
     submit(paths)
     restore.restore(paths, saved, clock=lambda: 2e9)
-    assert opened(paths, skips.gaps) == [(4, 5)] and submit(paths) == [6]
+    assert opened(paths, id_gaps.gaps) == [(4, 5)] and submit(paths) == [6]
 
 
 def test_where_the_given_ids_are_not_known_they_go_on_far_above(paths, saved):
@@ -138,10 +138,10 @@ def test_where_the_present_log_is_damaged_they_are_not_known_either(paths, saved
 
 def test_time_of_service_never_goes_back(paths, saved):
     store = Store.open(paths.master_db)
-    store.write(lambda connection: journal.set_value(connection, "served", 5000)).result()
+    store.write(lambda connection: rows.set_value(connection, "served", 5000)).result()
     store.close()
     restore.restore(paths, saved)
-    assert opened(paths, records.served) == 5000
+    assert opened(paths, rows.served) == 5000
 
 
 def test_the_database_before_it_is_kept_and_can_be_restored(paths, saved):
@@ -262,6 +262,6 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, st
     with dying(monkeypatch, ("rename", "unlink", "link"), step):
         restore.restore(paths, saved)
     files.settle(paths)
-    assert opened(paths, journal.last_id) == 4
+    assert opened(paths, rows.last_id) == 4
     assert opened(paths, verify.full) == []
     assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

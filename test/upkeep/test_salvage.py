@@ -10,7 +10,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, records
+from ganeti.jqueue import rows
 from ganeti.upkeep import backup, salvage, verify
 from support.backup import dying, every_file, fill, opened, submit
 
@@ -28,7 +28,7 @@ def killed(paths):
     """As after SIGKILL: nine transactions are only in the log, and the index tells of them."""
     store = Store.open(paths.master_db)
     for number in range(9):
-        store.write(lambda connection: journal.set_value(connection, f"n{number}", number)).result()
+        store.write(lambda connection: rows.set_value(connection, f"n{number}", number)).result()
     left = {name: Path(paths.master_db + name).read_bytes() for name in ("", "-wal", "-shm")}
     store.close()
     for name, content in left.items():
@@ -57,7 +57,7 @@ def numbers(paths):
     return opened(
         paths,
         lambda connection: [
-            number for number in range(9) if records.value(connection, f"n{number}", None) == number
+            number for number in range(9) if rows.value(connection, f"n{number}", None) == number
         ],
     )
 

@@ -13,7 +13,7 @@ import pytest
 from ganeti import errors
 from ganeti.db import files, schema
 from ganeti.db.store import Store
-from ganeti.jqueue import records
+from ganeti.jqueue import rows
 from ganeti.upkeep import restore, salvage, upgrade, verify
 from ganeti.upkeep.restore import Secrets
 from support import DATA
@@ -198,7 +198,7 @@ def test_a_start_that_is_killed_leaves_the_old_database_or_the_new(paths, newer,
         assert version(paths.master_db) == schema.VERSION and len(copies(paths)) <= 2
         with sqlite3.connect(copies(paths)[0]) as connection:
             assert connection.execute("SELECT count(*) FROM job_job").fetchone() == (3,)
-        assert opened(paths, lambda connection: records.status(connection, 3)) == "success"
+        assert opened(paths, lambda connection: rows.status(connection, 3)) == "success"
         step += 1
     assert step > 15
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ganeti.db import schema
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, records, skips
+from ganeti.jqueue import id_gaps, rows
 
 #: Rows of opcodes and logs that one commit deletes (10 ms), and seconds after which it takes
 #: no further job, however large the rows are: this is how long a submission may wait for it.
@@ -52,10 +52,10 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
     deleted: list[int] = []
     after, left, going = 0, 0, True
     with store.read() as connection:
-        needed = records.depended_on(connection)
+        needed = rows.depended_on(connection)
     while going:
         with store.read() as connection:
-            page = records.purgeable(connection, before, after, PAGE)
+            page = rows.purgeable(connection, before, after, PAGE)
         if not page:
             break
         after = page[-1]
@@ -69,7 +69,7 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
             if batch.deleted:
                 logging.info(
                     "Deleted archived jobs: %s",
-                    skips.words(skips.joined((job_id, job_id) for job_id in batch.deleted)),
+                    id_gaps.words(id_gaps.joined((job_id, job_id) for job_id in batch.deleted)),
                 )
             going = go_on(time.monotonic() - begun)
     if left:
@@ -84,8 +84,8 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
 
 def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
     """Delete as many of these jobs, ascending, as one commit may."""
-    gaps = skips.gaps(connection)
-    fitting = set(skips.fitting(gaps, ids, MAX_GAPS))
+    gaps = id_gaps.gaps(connection)
+    fitting = set(id_gaps.fitting(gaps, ids, MAX_GAPS))
     done, removed, left, deleted = 0, 0, 0, []
     deadline = time.monotonic() + SECONDS
     for job_id in ids:
@@ -102,13 +102,13 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
                     "DELETE FROM job_log WHERE job_id = ? AND serial > ?", (job_id, lines - ROWS)
                 )
                 break
-            removed += 1 + lines + journal.delete(connection, job_id)
+            removed += 1 + lines + rows.delete(connection, job_id)
             deleted.append(job_id)
         done += 1
         if removed >= ROWS:
             break
     if deleted:
-        skips.set_gaps(connection, skips.joined([*gaps, *((one, one) for one in deleted)]))
+        id_gaps.set_gaps(connection, id_gaps.joined([*gaps, *((one, one) for one in deleted)]))
     return Batch(done, deleted, left)
 
 

@@ -19,14 +19,21 @@ from typing import Any, TypeVar
 
 from ganeti import constants, errors
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import clocks, journal, pages, purge, records, resume, rules
-from ganeti.jqueue.board import Board
+from ganeti.jqueue import (
+    admission,
+    clocks,
+    listing,
+    purge,
+    recovery,
+    rows,
+)
 from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.intake import KEY_SECONDS, Accepted, Intake, Submission, refusal
+from ganeti.jqueue.execution import Executor
 from ganeti.jqueue.job import Job
-from ganeti.jqueue.pages import Head, Page
-from ganeti.jqueue.runner import Runner
-from ganeti.jqueue.task import Executor
+from ganeti.jqueue.listing import JobHead, JobPage
+from ganeti.jqueue.live import LiveJobs
+from ganeti.jqueue.scheduler import Scheduler
+from ganeti.jqueue.submission import KEY_SECONDS, Accepted, Submission, Submitter, refusal
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normal
 from ganeti.request_context import RequestContext
@@ -63,24 +70,24 @@ class JobQueue:
         self._max_live = max_live
         self._rerun_safe = rerun_safe
         with store.read() as connection:
-            self._drained = bool(records.value(connection, "drained", False))
-            self._watcher_pause: float | None = records.value(connection, "watcher_pause", None)
-            self._clocks = Clocks(clock, monotonic, records.served(connection))
-            known = rules.load(connection)
+            self._drained = bool(rows.value(connection, "drained", False))
+            self._watcher_pause: float | None = rows.value(connection, "watcher_pause", None)
+            self._clocks = Clocks(clock, monotonic, rows.served(connection))
+            known = admission.load_filters(connection)
         self._stopping = threading.Event()  # ends what goes on for long
-        self._board = Board()
+        self._board = LiveJobs()
         self._rules_mutex = threading.Lock()
-        self._runner = Runner(
+        self._runner = Scheduler(
             store, self._board, executor, self._clocks, workers=workers, rules=known
         )
-        self._intake = Intake(store, self._clocks, self._board.mutex, self._take_on)
+        self._intake = Submitter(store, self._clocks, self._board.mutex, self._take_on)
 
     # -- life -----------------------------------------------------------------------
 
     def recover(
         self,
-        clean_up: Callable[[list[resume.Dead]], None] = lambda dead: None,
-    ) -> list[resume.Dead]:
+        clean_up: Callable[[list[recovery.Interrupted]], None] = lambda dead: None,
+    ) -> list[recovery.Interrupted]:
         """Take up what is stored; what died in the middle of its work.
 
         Queued jobs will run. A job that had started ends in error, unless the
@@ -88,7 +95,7 @@ class JobQueue:
         that is stored, so that a master that dies meanwhile is followed by one
         that cleans up again.
         """
-        found = resume.take_up(self._store, self._rerun_safe, self._clocks.now())
+        found = recovery.load_unfinished(self._store, self._rerun_safe, self._clocks.now())
         clean_up(found.dead)
         self._runner.bury(found.over)
         for job in found.living:
@@ -109,7 +116,7 @@ class JobQueue:
     def note_service(self) -> None:
         """Store how long the queue was served: what is counted from there, if the master dies."""
         self._store.write(
-            lambda connection: journal.set_value(connection, "served", self._clocks.served)
+            lambda connection: rows.set_value(connection, "served", self._clocks.served)
         )
 
     # -- submitting ---------------------------------------------------------------------
@@ -180,7 +187,7 @@ class JobQueue:
             self._drained = flag
             return True
 
-        return self._then(lambda connection: journal.set_value(connection, "drained", flag), switch)
+        return self._then(lambda connection: rows.set_value(connection, "drained", flag), switch)
 
     @property
     def watcher_pause(self) -> float | None:
@@ -198,7 +205,7 @@ class JobQueue:
             return until
 
         return self._then(
-            lambda connection: journal.set_value(connection, "watcher_pause", until), switch
+            lambda connection: rows.set_value(connection, "watcher_pause", until), switch
         )
 
     @property
@@ -226,13 +233,15 @@ class JobQueue:
         trees = [[kind, normal(tree)] for kind, tree in predicates]
         name = uuid
         self._change_rules(
-            lambda connection: rules.put(connection, name, priority, trees, action, trail)
+            lambda connection: admission.put_filter(
+                connection, name, priority, trees, action, trail
+            )
         )
         return name
 
     def remove_rule(self, uuid: str) -> None:
         """Remove a rule; ``GenericError`` if there is none. Waits for the disk."""
-        self._change_rules(lambda connection: rules.remove(connection, uuid))
+        self._change_rules(lambda connection: admission.remove_filter(connection, uuid))
 
     def _change_rules(self, change: Callable[[sqlite3.Connection], list[JobFilter]]) -> None:
         with self._rules_mutex:  # who is stored last is obeyed last
@@ -250,22 +259,22 @@ class JobQueue:
             wanted = set(ids)
             found = {job_id: job for job_id in wanted if (job := self._board.copy(job_id))}
             rest = [job_id for job_id in wanted if job_id not in found]
-            stored = records.load(self._store, rest, archived=True) if rest else []
+            stored = rows.load(self._store, rest, archived=True) if rest else []
         else:
             # Live ones first: whoever ends in between is then shown twice, not never.
             found = self._board.copies()
-            stored = records.load(self._store, None, archived=archived)
+            stored = rows.load(self._store, None, archived=archived)
         return [job for _, job in sorted(({job.id: job for job in stored} | found).items())]
 
-    def heads(self, page: Page) -> tuple[list[Head], int]:
+    def heads(self, page: JobPage) -> tuple[list[JobHead], int]:
         """Jobs of a page in its order, without their opcodes; how many match in all."""
         # Live ones first: whoever ends in between is then shown twice, not never.
         live = {head.id: head for head in self._board.heads() if page.matches(head)}
-        stored = [head for head in pages.heads(self._store, page) if head.id not in live]
+        stored = [head for head in listing.heads(self._store, page) if head.id not in live]
         chosen = page.cut([*stored, *live.values()])
         if page.limit is None and page.after is None:
             return chosen, len(chosen)
-        return chosen, pages.count(self._store, page) + len(live)
+        return chosen, listing.count(self._store, page) + len(live)
 
     def job(self, job_id: int) -> Job | None:
         """One job, archived or not."""
@@ -305,13 +314,13 @@ class JobQueue:
             )
 
         return self._then(
-            lambda connection: journal.set_priority(connection, job_id, priority),
+            lambda connection: rows.set_priority(connection, job_id, priority),
             lambda _: self._runner.change_priority(job_id, priority),
         )
 
     def archive(self, job_id: int) -> Future[bool]:
         """Put a final job away; false if there is none, or it is away already."""
-        return self._then(lambda connection: journal.archive(connection, [job_id]), bool)
+        return self._then(lambda connection: rows.archive(connection, [job_id]), bool)
 
     def auto_archive(self, age: float, timeout: float) -> tuple[int, int]:
         """Put away what ended ``age`` seconds ago, for ``timeout`` seconds at most.
@@ -322,7 +331,7 @@ class JobQueue:
         # Both moments are whole seconds, cut off: the difference may be one too much.
         before = None if age < 0 else self._clocks.served - math.ceil(min(age, 1e15)) - 1
         with self._store.read() as connection:
-            ids = records.archivable(connection, before)
+            ids = rows.archivable(connection, before)
         deadline = time.monotonic() + timeout
         done = looked_at = 0
         while looked_at < len(ids) and time.monotonic() < deadline and not self._stopping.is_set():
@@ -353,7 +362,7 @@ class JobQueue:
 
     def _archive_batch(self, batch: list[int]) -> int:
         try:
-            return self._store.write(lambda connection: journal.archive(connection, batch)).result()
+            return self._store.write(lambda connection: rows.archive(connection, batch)).result()
         except StoreUnavailable as err:
             raise refusal(err) from None
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ganeti.constants import FieldKind
 from ganeti.jqueue.job import Job, JobOp
-from ganeti.jqueue.pages import Head, Page
+from ganeti.jqueue.listing import JobHead, JobPage
 from ganeti.qlang.filters import Comparison
 from ganeti.query.base import UNAVAIL, FieldDef, Kind, Reading, table
 
@@ -19,7 +19,7 @@ class JobRow(NamedTuple):
     """A job, or the id of one that does not exist; and what says why it waits."""
 
     id: int
-    job: Job | Head | None
+    job: Job | JobHead | None
     waiting_for: Callable[[int], list[dict[str, Any]]] = lambda job_id: []
 
 
@@ -155,7 +155,7 @@ def rows(reading: Reading, fields: Collection[str]) -> list[JobRow]:
     """All jobs; archived ones only for those who ask for the field ``archived``."""
     queue, archived = reading.sources.queue, "archived" in fields
     if HEAD_FIELDS.issuperset(reading.needed):
-        heads, _ = queue.heads(Page(archived=archived))
+        heads, _ = queue.heads(JobPage(archived=archived))
         return [JobRow(head.id, head) for head in heads]
     explain = queue.explainer()
     return [JobRow(job.id, job, explain) for job in queue.jobs(archived=archived)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.constants import ErrorCode, JobStatus
-from ganeti.jqueue.pages import Page
+from ganeti.jqueue.listing import JobPage
 from ganeti.query import engine, job
 from ganeti.query.base import Reading, Sources
 
@@ -36,7 +36,7 @@ def run(
     return luxi.Reply(answer, {"total": total})
 
 
-def read(paging: dict[str, Any]) -> Page:
+def read(paging: dict[str, Any]) -> JobPage:
     """The page that is wanted; ``OpPrereqError`` names what is wrong."""
     found = {name: paging.get(name) for name in _CHECKS}
     for name, value in found.items():
@@ -52,7 +52,7 @@ def read(paging: dict[str, Any]) -> Page:
     unknown = sorted(set(status or ()) - set(map(str, JobStatus)))
     if unknown:
         raise errors.OpPrereqError(f"paging: there is no status {unknown[0]!r}", ErrorCode.INVAL)
-    return Page(
+    return JobPage(
         status=None if status is None else frozenset(status),
         since_us=None if since is None else round(since * 1_000_000),
         after=found["after"],

@@ -17,9 +17,9 @@ from typing import Any
 
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
-from ganeti.jqueue.intake import Accepted
 from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
+from ganeti.jqueue.submission import Accepted
 from ganeti.query import cluster, engine, job_page, state, tags
 from ganeti.query.base import Sources
 from ganeti.request_context import RequestContext

@@ -16,7 +16,7 @@ from typing import Any
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
 from ganeti.db import files, schema
 from ganeti.db.files import NotSafe
-from ganeti.jqueue import ending, journal, records, skips
+from ganeti.jqueue import completion, id_gaps, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.upkeep import verify
 
@@ -164,7 +164,7 @@ class _Jobs:
         try:
             for row in self._source.execute(f"SELECT {_columns(table)} FROM {table} NOT INDEXED"):
                 key = tuple(row[:keys])
-                if not all(isinstance(number, int) and journal.is_id(number) for number in key):
+                if not all(isinstance(number, int) and rows.is_id(number) for number in key):
                     self._broken.add(table)
                     continue
                 if not key > before:
@@ -222,10 +222,10 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
             ).fetchone(),
         )
     with contextlib.suppress(*verify.UNREADABLE):
-        gaps = skips.gaps(source)
+        gaps = id_gaps.gaps(source)
         highest = max([highest, *(last for _, last in gaps)])
     with contextlib.suppress(*verify.UNREADABLE):
-        counter = journal.last_id(source)
+        counter = rows.last_id(source)
     there = not jobs.broken("job_job") or not jobs.broken("job_op")
     if counter is None or counter < highest or (there and counter > highest + _PLAUSIBLE):
         if not there:
@@ -254,7 +254,7 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tupl
         (before + 1, after - 1) for before, after in zip(there, there[1:]) if after - before > 1
     ]
     try:
-        explained = skips.count(source) == sum(end - first + 1 for first, end in runs)
+        explained = id_gaps.count(source) == sum(end - first + 1 for first, end in runs)
     except verify.UNREADABLE:
         explained = not jobs.broken("job_job", "job_op")
     if explained:
@@ -271,7 +271,7 @@ def _jobs(
         found = jobs.whole(job_id)
         if found is None:
             losses.jobs.append(job_id)
-            journal.replace(target, records.damaged(job_id))
+            rows.replace(target, rows.damaged(job_id))
             continue
         row, ops = found
         kept.add(job_id)
@@ -280,9 +280,9 @@ def _jobs(
             _copy(target, "job_op", ops)
         else:
             losses.unsure.append(job_id)
-            job = records.build(row, ops)
-            ending.give_up(job, UNSURE, Moment(now, job.received_served))
-            journal.replace(target, job)
+            job = rows.build(row, ops)
+            completion.give_up(job, UNSURE, Moment(now, job.received_served))
+            rows.replace(target, job)
     return kept
 
 
@@ -302,7 +302,7 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
         else:
             losses.logs.add(job_id)
             if isinstance(index, int):
-                journal.add_log(target, job_id, index, [serial, (0, 0), LOG_MESSAGE, LOST_LINE])
+                rows.add_log(target, job_id, index, [serial, (0, 0), LOG_MESSAGE, LOST_LINE])
 
     for row in jobs.scan("job_log"):
         take(row)
@@ -326,5 +326,5 @@ def _close_gaps(target: sqlite3.Connection, losses: Losses) -> None:
         if number > before + 1:
             gaps.append((before + 1, number - 1))
         before = number
-    skips.set_gaps(target, gaps)
-    skips.set_last(target, losses.last)
+    id_gaps.set_gaps(target, gaps)
+    id_gaps.set_last(target, losses.last)

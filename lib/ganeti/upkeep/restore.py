@@ -26,7 +26,7 @@ from ganeti import (
 )
 from ganeti.db import files, schema
 from ganeti.db.store import Store
-from ganeti.jqueue import ending, journal, records, skips
+from ganeti.jqueue import completion, id_gaps, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.layout import Owners
 from ganeti.upkeep import backup, sealing, verify, walcheck
@@ -214,7 +214,7 @@ def _present(paths: pathutils.Paths) -> _Before | None:
                 return None
             found = verify.load_objects(connection)
             return _Before(
-                found["cluster"][0].uuid, journal.last_id(connection), records.served(connection)
+                found["cluster"][0].uuid, rows.last_id(connection), rows.served(connection)
             )
     except (*files.UNREADABLE, files.NotSafe, OSError):
         return None
@@ -224,11 +224,11 @@ def _settle_jobs(
     store: Store, before: _Before | None, cluster: str, now: float, result: Restored
 ) -> None:
     """End what had not ended; raise ids and time of service above what was used up since."""
-    unfinished = records.load_live(store)
+    unfinished = rows.load_live(store)
 
     def change(connection: sqlite3.Connection) -> None:
-        served = records.served(connection)
-        last = journal.last_id(connection)
+        served = rows.served(connection)
+        last = rows.last_id(connection)
         if before is not None:
             last = max(last, before.last)
         result.guessed = before is None or before.cluster != cluster
@@ -236,11 +236,11 @@ def _settle_jobs(
             last += AHEAD
         elif before is not None:
             served = max(served, before.served)
-        skips.skip_to(connection, last)
-        journal.set_value(connection, "served", served)
+        id_gaps.skip_to(connection, last)
+        rows.set_value(connection, "served", served)
         for job in unfinished:
-            ending.give_up(job, RESTORED, Moment(now, served))
-            journal.replace(connection, job)
+            completion.give_up(job, RESTORED, Moment(now, served))
+            rows.replace(connection, job)
         result.last = last
         result.ended = [job.id for job in unfinished]
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from ganeti import errors, pathutils
 from ganeti.db import files, schema
 from ganeti.db.files import NotSafe
-from ganeti.jqueue import journal, skips
+from ganeti.jqueue import id_gaps, rows
 from ganeti.upkeep import rebuild, verify, walcheck
 from ganeti.upkeep.walcheck import Trouble
 from ganeti.utils import io
@@ -177,8 +177,8 @@ def _apply(paths: pathutils.Paths, trouble: Trouble, now: float) -> None:
             schema.prepare(connection)
             if trouble.incomplete:
                 connection.execute("BEGIN IMMEDIATE")
-                last = journal.last_id(connection) + rebuild.AHEAD
-                skips.skip_to(connection, last)
+                last = rows.last_id(connection) + rebuild.AHEAD
+                id_gaps.skip_to(connection, last)
                 connection.execute("COMMIT")
             else:
                 connection.execute("PRAGMA journal_mode=DELETE")

@@ -17,7 +17,7 @@ from typing import Any, cast
 from ganeti import ht, objects, serializer
 from ganeti.config.config import KINDS
 from ganeti.db import schema
-from ganeti.jqueue import journal, skips
+from ganeti.jqueue import id_gaps, rows
 
 #: Bytes of database and log up to which the whole is checked before a start (0.3 s here).
 AT_START = 4 << 20
@@ -111,7 +111,7 @@ def _numbers(connection: sqlite3.Connection) -> list[str]:
     count, highest = connection.execute(
         "SELECT count(*), coalesce(max(id), 0) FROM job_job NOT INDEXED"
     ).fetchone()
-    last, skipped = journal.last_id(connection), skips.count(connection)
+    last, skipped = rows.last_id(connection), id_gaps.count(connection)
     if last < highest:
         return [f"the counter of jobs is at {last}, and there is a job {highest}"]
     if count + skipped != last:

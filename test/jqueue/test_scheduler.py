@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue import ending, journal
+from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
@@ -297,7 +297,7 @@ def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
 
 def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
     late = scene.store.write(
-        lambda connection: journal.insert(connection, [op()], RequestContext(), Moment(1.0))
+        lambda connection: rows.insert(connection, [op()], RequestContext(), Moment(1.0))
     ).result(PATIENCE)
     second = scene.submit(op(depends=[[late.id, ["success"]]]))
     scene.wait(scene.submit(op()))  # so the dispatcher has seen it
@@ -394,11 +394,11 @@ def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monke
     job_id = held.submit(op("refused"))
     held.refuse(3)
     held.queue.start()
-    assert held.wait(job_id).status == "error" and pauses == [ending.STORE_RETRY] * 3
+    assert held.wait(job_id).status == "error" and pauses == [completion.STORE_RETRY] * 3
 
 
 def test_refused_begin_and_end_are_tried_again_and_nothing_runs_twice(scene, monkeypatch):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    monkeypatch.setattr(completion, "STORE_RETRY", 0)
     job_id = scene.submit(op("hold"))
     scene.reach(job_id, "running")
     scene.refuse(3)

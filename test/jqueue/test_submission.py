@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue import records
+from ganeti.jqueue import rows
 from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
@@ -33,7 +33,7 @@ def test_numbers_rise_in_the_order_of_arrival_over_many_rows(scene):
     futures = together(scene, *[([[op()] * (number % 3), [op()]], JOB) for number in range(50)])
     ids = [number for future in futures for number in future.result(PATIENCE).ids]
     assert ids == list(range(1, 101))
-    assert [len(job.ops) for job in records.load(scene.store, ids[:6], archived=True)] == [
+    assert [len(job.ops) for job in rows.load(scene.store, ids[:6], archived=True)] == [
         0,
         1,
         1,
@@ -75,7 +75,7 @@ def test_a_commit_that_fails_acknowledges_none_of_it(scene, monkeypatch):
         raise OSError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ganeti.jqueue.journal.insert_all", fail)
+        patch.setattr("ganeti.jqueue.rows.insert_all", fail)
         for future in together(scene, ([[op()]], JOB), ([[op()]], JOB)):
             with pytest.raises(errors.JobQueueUnavailable, match="no space"):
                 future.result(PATIENCE)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ganeti import serializer
 from ganeti.db import schema
-from ganeti.jqueue import journal
+from ganeti.jqueue import rows
 
 #: Name in ``cluster_value`` of the gaps: ``[[first, last], ...]``, ascending.
 GAPS = "queue.gaps"
@@ -32,7 +32,7 @@ def gaps(connection: sqlite3.Connection) -> list[tuple[int, int]]:
 
 def skip_to(connection: sqlite3.Connection, last: int) -> None:
     """Have the next job get an id above ``last``."""
-    before = journal.last_id(connection)
+    before = rows.last_id(connection)
     if last > before:
         set_gaps(connection, [*gaps(connection), (before + 1, last)])
         set_last(connection, last)
@@ -74,7 +74,7 @@ def set_gaps(connection: sqlite3.Connection, found: list[tuple[int, int]]) -> No
         (GAPS, found),
         (schema.SKIPPED, sum(last - first + 1 for first, last in found)),
     ):
-        journal.set_value(connection, name.removeprefix("queue."), value)
+        rows.set_value(connection, name.removeprefix("queue."), value)
 
 
 def set_last(connection: sqlite3.Connection, last: int) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ganeti.jqueue import ending, records
-from ganeti.jqueue.task import Done
+from ganeti.jqueue import completion, rows
+from ganeti.jqueue.execution import Done
 from support.jqueue import PATIENCE, PlannedTask, QueueScene, op
 
 
@@ -16,7 +16,7 @@ def scene(tmp_path):
 
 
 def stored(scene, job_id):
-    (job,) = records.load(scene.store, [job_id], archived=True)
+    (job,) = rows.load(scene.store, [job_id], archived=True)
     return job
 
 
@@ -36,7 +36,7 @@ def test_that_work_begins_is_stored_first_unless_it_may_be_repeated(
 
 
 def test_lines_that_the_disk_refused_are_stored_with_the_end(scene, monkeypatch):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    monkeypatch.setattr(completion, "STORE_RETRY", 0)
 
     def work(task, run):
         run.log("one")

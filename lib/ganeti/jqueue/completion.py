@@ -1,4 +1,4 @@
-"""How opcodes and jobs end: on a draft first, which is stored, and only then shown."""
+"""How opcodes and jobs end: on a copy first, which is stored, and only then shown."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import journal
-from ganeti.jqueue.board import Board
+from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Clocks, Moment
-from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, cut, end_rest
-from ganeti.jqueue.task import Done, Failed
+from ganeti.jqueue.execution import Done, Failed, JobRun
+from ganeti.jqueue.job import CANCELED_RESULT, Job, JobOp, cut, end_rest, timestamp
+from ganeti.jqueue.live import LiveJob, LiveJobs
 from ganeti.opcodes import OpCode
 from ganeti.utils.redaction import redact
+
+# -- the end of a job ------------------------------------------------------------------
+
 
 #: Seconds between tries to store something on a disk that refuses.
 STORE_RETRY = 1.0
@@ -52,14 +56,14 @@ def commit(
     return made
 
 
-def draft_of(job: Job, first: int) -> Job:
+def copy_for_update(job: Job, first: int) -> Job:
     """A copy whose opcodes from ``first`` on may be changed."""
     draft = copy.copy(job)
     draft.ops = job.ops[:first] + [copy.copy(op) for op in job.ops[first:]]
     return draft
 
 
-def adopt(job: Job, draft: Job, first: int) -> None:
+def publish(job: Job, draft: Job, first: int) -> None:
     """Show what was stored."""
     job.start_ts, job.end_ts, job.end_served = draft.start_ts, draft.end_ts, draft.end_served
     for shown, op in zip(job.ops[first:], draft.ops[first:]):
@@ -69,7 +73,7 @@ def adopt(job: Job, draft: Job, first: int) -> None:
 
 def store_end(
     store: Store,
-    board: Board,
+    board: LiveJobs,
     job: Job,
     index: int,
     outcome: Done | Failed,
@@ -83,7 +87,7 @@ def store_end(
 
     def draft() -> Job:
         with board.mutex:
-            return draft_of(job, index)
+            return copy_for_update(job, index)
 
     if isinstance(outcome, Done):
         ended = draft()
@@ -97,13 +101,13 @@ def store_end(
                 raise
             outcome = Failed(err, outcome.op)
         else:
-            settle(outcome, job.id)
+            after_commit(outcome, job.id)
             return ended, children
     ended = draft()
     mark_failure(ended, index, outcome, clocks.now())
     commit(
         store,
-        lambda connection: journal.save(connection, ended, range(index, len(ended.ops))),
+        lambda connection: rows.save(connection, ended, range(index, len(ended.ops))),
         stop,
         title=job.title,
     )
@@ -126,18 +130,17 @@ def store_success(
         if outcome.change is not None:
             outcome.change(connection)
         children = [
-            journal.insert(connection, ops, draft.context_for_children(), now)
-            for ops in outcome.jobs
+            rows.insert(connection, ops, draft.context_for_children(), now) for ops in outcome.jobs
         ]
         if children:
             op.result = {**outcome.value, "jobs": [[True, job.id] for job in children]}
-        journal.save(connection, draft, [index])
+        rows.save(connection, draft, [index])
         return children
 
     return change
 
 
-def settle(outcome: Done, job_id: int) -> None:
+def after_commit(outcome: Done, job_id: int) -> None:
     """Have others see a success; it is durable, so nothing here can take it back."""
     try:
         outcome.settle()
@@ -164,7 +167,7 @@ def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment
     end_rest(draft, index + 1, status, now.stamp)
 
 
-def tell(job: Job) -> None:
+def log_outcome(job: Job) -> None:
     """Have the log say how a job ended and, if it failed, why; called once that is durable."""
     if job.final:
         logging.info("%s ended: %s (%s)%s", job.title, job.status, job.outline, _reason(job))
@@ -217,3 +220,47 @@ def give_up(job: Job, words: str, now: Moment) -> None:
             op.status = JobStatus.QUEUED
     if job.current is not None:
         mark_end(job, job.current, JobStatus.ERROR, errors.encode(errors.OpExecError(words)), now)
+
+
+# -- what running work may do to its job -----------------------------------------------
+
+
+def run_of(
+    entry: LiveJob, board: LiveJobs, store: Store, clock: Callable[[], float], stop: threading.Event
+) -> JobRun:
+    """The run of the opcode whose turn it is."""
+
+    def begin() -> None:
+        """The commit before the work."""
+        assert entry.task is not None
+        if entry.task.rerun_safe:
+            return
+        with board.mutex:
+            index = entry.index
+            draft = copy_for_update(entry.job, index)
+        commit(
+            store,
+            lambda connection: rows.save(connection, draft, [index]),
+            stop,
+            title=entry.job.title,
+        )
+
+    def log(text: str, kind: str) -> None:
+        """Show a line at once, and have it stored with the next commit."""
+        with board.mutex:
+            job, index = entry.job, entry.index
+            job.log_serial += 1
+            line = [job.log_serial, timestamp(clock()), kind, text]
+            op = job.ops[index]
+            assert op.lines is not None
+            op.lines.append(line)
+            board.changed(job.id)
+
+        def stored(future: Future[None]) -> None:
+            # The writer is the only one to touch this list: the end is stored after it.
+            if future.exception() is not None:
+                op.unsaved.append(line)
+
+        store.write(lambda connection: rows.add_log(connection, job.id, index, line), stored)
+
+    return JobRun(entry.job.id, entry.cancel, begin=begin, log=log)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.jqueue import records, resume
+from ganeti.jqueue import recovery, rows
 from ganeti.jqueue.clocks import Moment
 from support.jqueue import QueueScene, leave, op
 
@@ -28,7 +28,7 @@ def scene(tmp_path):
 )
 def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, statuses, runs):
     leave(scene, scene.submit(*map(op, words)), *statuses)
-    found = resume.take_up(scene.store, scene.rerun_safe, Moment(9.0, 30))
+    found = recovery.load_unfinished(scene.store, scene.rerun_safe, Moment(9.0, 30))
     assert (len(found.living), len(found.over)) == ((1, 0) if runs else (0, 1))
     for job in found.over:
         assert job.status == "error" and job.end_served == 30
@@ -41,8 +41,7 @@ def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
     def clean_up(dead):
         with scene.store.read() as connection:
             seen.extend(
-                (number, opcode.comment, records.status(connection, number))
-                for number, opcode in dead
+                (number, opcode.comment, rows.status(connection, number)) for number, opcode in dead
             )
 
     scene.queue.recover(clean_up)

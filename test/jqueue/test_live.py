@@ -1,8 +1,8 @@
 """The live jobs: copies for those who look, words for those who watch."""
 
 from ganeti import opcodes
-from ganeti.jqueue.board import Board
 from ganeti.jqueue.job import Job, JobOp
+from ganeti.jqueue.live import LiveJobs
 
 
 def make(number):
@@ -10,7 +10,7 @@ def make(number):
 
 
 def test_a_copy_does_not_change_with_the_job():
-    board, job = Board(), make(1)
+    board, job = LiveJobs(), make(1)
     board.add(job)
     seen = board.copy(1)
     job.ops[0].lines.append([1, (0, 0), "message", "x"])
@@ -20,7 +20,7 @@ def test_a_copy_does_not_change_with_the_job():
 
 
 def test_watchers_hear_of_changes_until_they_leave():
-    board, heard = Board(), []
+    board, heard = LiveJobs(), []
     board.add(make(1))
     leave = board.watch(1, lambda: heard.append(1))
     board.watch(2, lambda: heard.append(2))
@@ -33,7 +33,7 @@ def test_watchers_hear_of_changes_until_they_leave():
 
 
 def test_the_end_is_a_change_too():
-    board, heard, job = Board(), [], make(1)
+    board, heard, job = LiveJobs(), [], make(1)
     board.add(job)
     board.watch(1, lambda: heard.append(len(board)))
     board.remove(job)
@@ -41,7 +41,7 @@ def test_the_end_is_a_change_too():
 
 
 def test_a_watcher_that_fails_takes_no_other_with_it():
-    board, heard = Board(), []
+    board, heard = LiveJobs(), []
     board.watch(1, lambda: heard.append(1 / 0))
     board.watch(1, lambda: heard.append(1))
     board.changed(1)

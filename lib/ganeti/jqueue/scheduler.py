@@ -33,26 +33,25 @@ from typing import Any
 from ganeti import errors
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import ending, journal, waits
-from ganeti.jqueue.board import Board
-from ganeti.jqueue.burial import Burial
+from ganeti.jqueue import completion, live, rows
+from ganeti.jqueue.admission import Admission, has_begun
 from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.depends import Dependents
-from ganeti.jqueue.gate import Gate, has_begun
+from ganeti.jqueue.completion import run_of
+from ganeti.jqueue.dependencies import Dependencies
+from ganeti.jqueue.execution import Again, Executor, Failed, Outcome, Task
 from ganeti.jqueue.job import CANCELED_RESULT, Job
-from ganeti.jqueue.line import Line, rank_of
-from ganeti.jqueue.task import Again, Entry, Executor, Failed, Outcome, Phase, Task
-from ganeti.jqueue.work import run_of
+from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs, ReadyQueue, rank_of
+from ganeti.jqueue.recovery import InterruptedJobs
 from ganeti.qlang.job_filters import JobFilter
 
 
-class Runner:
+class Scheduler:
     """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
 
     def __init__(
         self,
         store: Store,
-        board: Board,
+        board: LiveJobs,
         executor: Executor,
         clocks: Clocks,
         *,
@@ -64,13 +63,13 @@ class Runner:
         self._executor = executor
         self._room = workers
         self._clocks = clocks
-        self._entries: dict[int, Entry] = {}
-        self._ready = Line(Phase.READY)
-        self._runnable = Line(Phase.RUNNABLE)
+        self._entries: dict[int, LiveJob] = {}
+        self._ready = ReadyQueue(JobPhase.READY)
+        self._runnable = ReadyQueue(JobPhase.RUNNABLE)
         self._busy = 0  # RUNNABLE and RUNNING ones
-        self._dependents = Dependents(store, board)
-        self._gate = Gate(rules, self._make_ready)
-        self._burial = Burial(store, board, self._wake_dependents)
+        self._dependents = Dependencies(store, board)
+        self._gate = Admission(rules, self._make_ready)
+        self._burial = InterruptedJobs(store, board, self._wake_dependents)
         self._refused = False  # the disk did not take an end
         self._stopping = threading.Event()
         self._to_dispatch = threading.Condition(board.mutex)
@@ -98,14 +97,14 @@ class Runner:
                 thread.join(max(0.0, deadline - time.monotonic()))
         with self._board.mutex:
             return [
-                job_id for job_id, entry in self._entries.items() if entry.phase is Phase.RUNNING
+                job_id for job_id, entry in self._entries.items() if entry.phase is JobPhase.RUNNING
             ]
 
     def add(self, job: Job) -> None:
         """Take on a job that is stored; one that depends on a live one need not be looked at."""
         with self._board.mutex:
             self._board.add(job)
-            entry = self._entries[job.id] = Entry(job, self._clocks.monotonic())
+            entry = self._entries[job.id] = LiveJob(job, self._clocks.monotonic())
             if self._gate.rejects(job):
                 self._end(entry, JobStatus.CANCELED, CANCELED_RESULT)
             elif not self._dependents.park_new(entry, self._entries):
@@ -129,10 +128,10 @@ class Runner:
         while True:
             with self._board.mutex:
                 entry = self._entries.get(job_id)
-                if entry is None or entry.phase is Phase.ENDING:
+                if entry is None or entry.phase is JobPhase.ENDING:
                     answer(False, f"Job {job_id} not found in queue")
                     return
-                if entry.phase is Phase.RUNNING:
+                if entry.phase is JobPhase.RUNNING:
                     answer(*self._cancel_running(entry))
                     return
             if self._end(
@@ -148,9 +147,9 @@ class Runner:
         """Move a live job -> (was it moved; a sentence). An opcode that runs keeps its priority."""
         with self._board.mutex:
             entry = self._entries.get(job_id)
-            if entry is None or entry.phase is Phase.ENDING:
+            if entry is None or entry.phase is JobPhase.ENDING:
                 return False, f"Job {job_id} not found in queue"
-            pending = entry.job.ops[entry.index + (entry.phase is Phase.RUNNING) :]
+            pending = entry.job.ops[entry.index + (entry.phase is JobPhase.RUNNING) :]
             if entry.cancel.is_set():
                 return False, f"Job {job_id} is being canceled"
             if not pending:  # luxid signals such a job's process, and says so: true
@@ -159,9 +158,9 @@ class Runner:
                 op.priority = priority
             task = entry.task
             place = rank_of(entry)
-            if entry.phase is Phase.READY:
+            if entry.phase is JobPhase.READY:
                 self._make_ready(entry)
-            elif entry.phase is Phase.RUNNABLE:
+            elif entry.phase is JobPhase.RUNNABLE:
                 self._runnable.push(entry)
             self._gate.moved(entry)
             self._board.changed(job_id)
@@ -180,7 +179,7 @@ class Runner:
             live = list(self._entries.values())
             self._gate.replace(rules, live)
             for entry in live:
-                if entry.phase is Phase.PARKED and not has_begun(entry.job):
+                if entry.phase is JobPhase.PARKED and not has_begun(entry.job):
                     self._dependents.leave(entry)
                     self._make_ready(entry)
         for entry in live:  # of many jobs this takes a while
@@ -195,7 +194,7 @@ class Runner:
             return [
                 job_id
                 for job_id, entry in self._entries.items()
-                if entry.phase in (Phase.RUNNABLE, Phase.RUNNING)
+                if entry.phase in (JobPhase.RUNNABLE, JobPhase.RUNNING)
             ]
 
         return lambda job_id: self._waiting_for(job_id, full)
@@ -205,8 +204,8 @@ class Runner:
             entry = self._entries.get(job_id)
             if entry is None:
                 return []
-            task = entry.task if entry.phase is Phase.PARKED else None
-            found = waits.of(
+            task = entry.task if entry.phase is JobPhase.PARKED else None
+            found = live.wait_reasons(
                 entry,
                 self._entries,
                 stopping=self._stopping.is_set(),
@@ -217,18 +216,18 @@ class Runner:
 
     # -- dispatcher --------------------------------------------------------------------
 
-    def _make_ready(self, entry: Entry) -> None:
-        entry.phase = Phase.READY
+    def _make_ready(self, entry: LiveJob) -> None:
+        entry.phase = JobPhase.READY
         self._ready.push(entry)
         self._to_dispatch.notify()
 
-    def _next_ready(self) -> Entry | None:
+    def _next_ready(self) -> LiveJob | None:
         """The next READY job; None when stopping."""
         with self._board.mutex:
             while not self._stopping.is_set():
                 entry = self._ready.pop() if self._busy < self._room else None
                 if entry is not None:
-                    entry.phase = Phase.PARKED
+                    entry.phase = JobPhase.PARKED
                     return entry
                 self._to_dispatch.wait()
             return None
@@ -239,7 +238,7 @@ class Runner:
         while (entry := self._next_ready()) is not None:
             if self._refused:  # do not run in circles meanwhile
                 self._refused = False
-                self._stopping.wait(ending.STORE_RETRY)
+                self._stopping.wait(completion.STORE_RETRY)
             try:
                 self._dispatch_one(entry)
             except Exception as err:
@@ -247,10 +246,10 @@ class Runner:
                     logging.exception("Job %d could not be dispatched", entry.job.id)
                 self._fail(entry, err)
 
-    def _dispatch_one(self, entry: Entry) -> None:
+    def _dispatch_one(self, entry: LiveJob) -> None:
         """Ask for what a job needs; what is raised here ends it in error."""
         with self._board.mutex:
-            if not entry.is_in(Phase.PARKED):
+            if not entry.is_in(JobPhase.PARKED):
                 return  # canceled meanwhile
             item, op = entry.op, entry.op.op
             place = rank_of(entry)
@@ -263,11 +262,11 @@ class Runner:
             self._end(entry, *met)
             return
         with self._board.mutex:
-            if not met or not entry.is_in(Phase.PARKED) or not self._gate.admit(entry):
+            if not met or not entry.is_in(JobPhase.PARKED) or not self._gate.admit(entry):
                 return
         task = self._executor.begin(op, entry.job.id, place)
         with self._board.mutex:
-            if not entry.is_in(Phase.PARKED):
+            if not entry.is_in(JobPhase.PARKED):
                 return
             entry.task = task
             if item.status is JobStatus.QUEUED:
@@ -280,10 +279,10 @@ class Runner:
         if task.acquire(lambda: self._locks_held(entry, task)):
             self._locks_held(entry, task)
 
-    def _locks_held(self, entry: Entry, task: Task) -> None:
+    def _locks_held(self, entry: LiveJob, task: Task) -> None:
         with self._board.mutex:
-            if entry.task is task and entry.phase is Phase.PARKED:
-                entry.phase = Phase.RUNNABLE
+            if entry.task is task and entry.phase is JobPhase.PARKED:
+                entry.phase = JobPhase.RUNNABLE
                 self._busy += 1
                 self._runnable.push(entry)
                 self._to_work.notify()
@@ -292,12 +291,12 @@ class Runner:
 
     # -- workers ------------------------------------------------------------------------
 
-    def _next_runnable(self) -> Entry | None:
+    def _next_runnable(self) -> LiveJob | None:
         with self._board.mutex:
             while not self._stopping.is_set():
                 entry = self._runnable.pop()
                 if entry is not None:
-                    entry.phase = Phase.RUNNING
+                    entry.phase = JobPhase.RUNNING
                     entry.op.move(JobStatus.RUNNING)
                     entry.op.exec_ts = self._clocks.now().stamp
                     self._board.changed(entry.job.id)
@@ -321,7 +320,7 @@ class Runner:
                     self._busy -= 1
                     self._to_dispatch.notify()
 
-    def _carry_out(self, entry: Entry) -> None:
+    def _carry_out(self, entry: LiveJob) -> None:
         assert entry.task is not None
         try:
             run = run_of(entry, self._board, self._store, self._clocks.wall, self._stopping)
@@ -333,7 +332,7 @@ class Runner:
             logging.exception("Job %d: its end could not be recorded", entry.job.id)
             self._settle(entry, Failed(errors.ProgrammerError(str(err))))
 
-    def _settle(self, entry: Entry, outcome: Outcome) -> None:
+    def _settle(self, entry: LiveJob, outcome: Outcome) -> None:
         """Store how an opcode ended, show it, and let the job go on."""
         assert entry.task is not None
         if isinstance(outcome, Again):
@@ -345,7 +344,7 @@ class Runner:
             return
         with self._board.mutex:
             index = entry.index
-        draft, children = ending.store_end(
+        draft, children = completion.store_end(
             self._store, self._board, entry.job, index, outcome, self._clocks, self._stopping
         )
         for child in children:
@@ -353,21 +352,21 @@ class Runner:
         # Before the job goes on: its next opcode may want the same locks.
         entry.task.release()
         with self._board.mutex:
-            ending.adopt(entry.job, draft, index)
+            completion.publish(entry.job, draft, index)
             if entry.job.final:
                 self._forget(entry)
             else:
                 self._requeue(entry)
-        ending.tell(draft)
+        completion.log_outcome(draft)
 
     # -- ends, and what they set going -----------------------------------------------------
 
-    def _fail(self, entry: Entry, error: BaseException) -> None:
+    def _fail(self, entry: LiveJob, error: BaseException) -> None:
         self._end(entry, JobStatus.ERROR, errors.encode(error))
 
     def _end(
         self,
-        entry: Entry,
+        entry: LiveJob,
         status: JobStatus,
         result: Any,
         done: Callable[[], None] = lambda: None,
@@ -375,21 +374,21 @@ class Runner:
     ) -> bool:
         """End a job whose current opcode never ran; False: it runs, or has ended."""
         with self._board.mutex:
-            if entry.phase in (Phase.RUNNING, Phase.ENDING):
+            if entry.phase in (JobPhase.RUNNING, JobPhase.ENDING):
                 return False
-            before, entry.phase = entry.phase, Phase.ENDING
-            if before is Phase.RUNNABLE:
+            before, entry.phase = entry.phase, JobPhase.ENDING
+            if before is JobPhase.RUNNABLE:
                 self._busy -= 1
                 self._to_dispatch.notify()
             index = entry.index
-            draft = ending.draft_of(entry.job, index)
+            draft = completion.copy_for_update(entry.job, index)
             task, entry.task = entry.task, None
             self._dependents.leave(entry)
         if task is not None:
             task.release()
-        ending.mark_end(draft, index, status, result, self._clocks.now())
+        completion.mark_end(draft, index, status, result, self._clocks.now())
         future = self._store.write(
-            lambda connection: journal.save(connection, draft, range(index, len(draft.ops)))
+            lambda connection: rows.save(connection, draft, range(index, len(draft.ops)))
         )
 
         def stored(_: object) -> None:
@@ -402,10 +401,10 @@ class Runner:
                         entry.cancel.set()  # it does not begin any more
                     self._requeue(entry)
                 else:
-                    ending.adopt(entry.job, draft, index)
+                    completion.publish(entry.job, draft, index)
                     self._forget(entry)
             if error is None:
-                ending.tell(draft)
+                completion.log_outcome(draft)
                 done()
             elif refuse is not None:
                 refuse(error)
@@ -414,13 +413,13 @@ class Runner:
         return True
 
     @staticmethod
-    def _tell_refusal(entry: Entry, error: BaseException) -> None:
+    def _tell_refusal(entry: LiveJob, error: BaseException) -> None:
         """Have the log say once that the end of a job waits for the disk."""
         if not entry.told_refusal:
             entry.told_refusal = True
             logging.error("%s: waiting for the disk: %s", entry.job.title, error)
 
-    def _cancel_running(self, entry: Entry) -> tuple[bool, str]:
+    def _cancel_running(self, entry: LiveJob) -> tuple[bool, str]:
         job_id = entry.job.id
         assert entry.task is not None
         if not entry.task.cancellable:
@@ -431,13 +430,13 @@ class Runner:
             self._board.changed(job_id)
         return True, f"Job {job_id} will be canceled"
 
-    def _requeue(self, entry: Entry) -> None:
+    def _requeue(self, entry: LiveJob) -> None:
         entry.task = None
         self._make_ready(entry)
         self._board.changed(entry.job.id)
 
-    def _forget(self, entry: Entry) -> None:
-        entry.phase = Phase.ENDING
+    def _forget(self, entry: LiveJob) -> None:
+        entry.phase = JobPhase.ENDING
         del self._entries[entry.job.id]
         self._board.remove(entry.job)
         self._gate.ended(entry.job)
@@ -448,5 +447,5 @@ class Runner:
             waiting = self._entries.get(dependent)
             if waiting is not None and waiting.depends_on == number:
                 waiting.depends_on = None
-                if waiting.phase is Phase.PARKED:
+                if waiting.phase is JobPhase.PARKED:
                     self._make_ready(waiting)

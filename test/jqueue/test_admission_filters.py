@@ -4,7 +4,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, rules
+from ganeti.jqueue import admission, rows
 
 UUIDS = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(3)]
 
@@ -21,12 +21,14 @@ def change(store, function, *args):
 
 
 def put(store, uuid, priority=0):
-    return change(store, rules.put, uuid, priority, [["jobid", ["==", "id", 1]]], "PAUSE", [])
+    return change(
+        store, admission.put_filter, uuid, priority, [["jobid", ["==", "id", 1]]], "PAUSE", []
+    )
 
 
 def stored(store):
     with store.read() as connection:
-        return rules.load(connection)
+        return admission.load_filters(connection)
 
 
 def test_a_rule_replaces_the_one_of_its_uuid(store):
@@ -39,8 +41,8 @@ def test_a_rule_replaces_the_one_of_its_uuid(store):
 def test_what_is_removed_must_be_there(store):
     put(store, UUIDS[0])
     with pytest.raises(errors.GenericError, match=f"{UUIDS[1]} does not exist"):
-        change(store, rules.remove, UUIDS[1])
-    assert change(store, rules.remove, UUIDS[0]) == [] == stored(store)
+        change(store, admission.remove_filter, UUIDS[1])
+    assert change(store, admission.remove_filter, UUIDS[0]) == [] == stored(store)
 
 
 def test_a_rule_that_cannot_be_read_is_left_out(store, caplog):
@@ -52,7 +54,7 @@ def test_a_rule_that_cannot_be_read_is_left_out(store, caplog):
     ]
     change(
         store,
-        journal.set_value,
+        rows.set_value,
         "filters",
         [{key: value for key, value in item.items() if key != "_tests"} for item in values],
     )

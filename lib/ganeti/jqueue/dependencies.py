@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db.store import Store
-from ganeti.jqueue import records
-from ganeti.jqueue.board import Board
+from ganeti.jqueue import rows
 from ganeti.jqueue.job import CANCELED_RESULT
-from ganeti.jqueue.task import Entry, Phase
+from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs
 
 
 class Verdict(NamedTuple):
@@ -25,15 +24,15 @@ class Verdict(NamedTuple):
     result: Any
 
 
-class Dependents:
+class Dependencies:
     """Who waits for which job; all but ``met`` happens under the board's mutex."""
 
-    def __init__(self, store: Store, board: Board) -> None:
+    def __init__(self, store: Store, board: LiveJobs) -> None:
         self._store = store
         self._mutex = board.mutex
         self._waiting: dict[int, set[int]] = {}
 
-    def met(self, entry: Entry, live: Collection[int]) -> bool | Verdict:
+    def met(self, entry: LiveJob, live: Collection[int]) -> bool | Verdict:
         """True: go on. False: parked until a job ends, or moved by others. Else: how it ends.
 
         Without the mutex: for jobs that have ended the disk is asked.
@@ -43,18 +42,18 @@ class Dependents:
             status = None
             if number < entry.job.id:
                 with self._mutex:
-                    if not entry.is_in(Phase.PARKED):
+                    if not entry.is_in(JobPhase.PARKED):
                         return False
                     # Before looking: what ends while we look will wake it.
                     self.park(entry, number)
                     if number in live:
                         return False
                 with self._store.read() as connection:
-                    status = records.status(connection, number)
+                    status = rows.status(connection, number)
                 if status is not None and status not in JOB_FINAL:
                     return False  # stored just now, on the board in a moment
                 with self._mutex:
-                    if not entry.is_in(Phase.PARKED):
+                    if not entry.is_in(JobPhase.PARKED):
                         return False  # woken, or canceled
                     self.leave(entry)
             verdict = judge(number, status, statuses)
@@ -62,22 +61,22 @@ class Dependents:
                 return verdict
         return True
 
-    def park_new(self, entry: Entry, live: Collection[int]) -> bool:
+    def park_new(self, entry: LiveJob, live: Collection[int]) -> bool:
         """Have a new job wait, if the first one that it depends on lives; nobody looks then."""
         op = entry.op.op
         first = int(op.depends[0][0]) if op is not None and op.depends else None
         if first is None or first >= entry.job.id or first not in live:
             return False
-        entry.phase = Phase.PARKED
+        entry.phase = JobPhase.PARKED
         self.park(entry, first)
         return True
 
-    def park(self, entry: Entry, number: int) -> None:
+    def park(self, entry: LiveJob, number: int) -> None:
         """Have a job wait for the end of another."""
         entry.depends_on = number
         self._waiting.setdefault(number, set()).add(entry.job.id)
 
-    def leave(self, entry: Entry) -> None:
+    def leave(self, entry: LiveJob) -> None:
         """A job waits no longer."""
         number, entry.depends_on = entry.depends_on, None
         if number is None:

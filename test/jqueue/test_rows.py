@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.jqueue import journal, records
+from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
@@ -24,7 +24,7 @@ def test_a_line_of_a_log_that_is_damaged_says_so(scene):
     job_id = scene.submit(op())
     scene.wait(job_id)
     change(scene, "UPDATE job_log SET text = '\"something else\"'")
-    (job,) = records.load(scene.store, [job_id], archived=True)
+    (job,) = rows.load(scene.store, [job_id], archived=True)
     assert job.status == "success"
     assert job.ops[0].log == [[1, (0, 0), "message", "(this line of the log is damaged)"]]
 
@@ -33,37 +33,37 @@ def test_a_switch_that_is_damaged_is_as_if_it_were_not_there(scene):
     scene.queue.set_drained(True).result(PATIENCE)
     change(scene, "UPDATE cluster_value SET value = 'frue' WHERE name = 'queue.drained'")
     with scene.store.read() as connection:
-        assert records.value(connection, "drained", False) is False
+        assert rows.value(connection, "drained", False) is False
 
 
 def test_a_status_that_is_none_counts_as_damage(scene):
     job_id = scene.submit(op())
     change(scene, "UPDATE job_job SET status = 'quuued'")
     with scene.store.read() as connection:
-        assert records.status(connection, job_id) == "error"
-    assert records.load_live(scene.store)[0].damaged
+        assert rows.status(connection, job_id) == "error"
+    assert rows.load_live(scene.store)[0].damaged
 
 
 def test_the_newest_job_of_a_key_counts_if_it_is_not_too_old(scene):
     context = RequestContext("admin", None, "key", "digest")
     for served in (10, 20):
         scene.store.write(
-            lambda connection, served=served: journal.insert(
+            lambda connection, served=served: rows.insert(
                 connection, [op()], context, Moment(0.0, served)
             )
         ).result(PATIENCE)
     with scene.store.read() as connection:
-        assert records.find_key(connection, context, 15) == (2, "digest")
-        assert records.find_key(connection, context, 21) is None
-        assert records.find_key(connection, RequestContext("x", None, "key"), 0) is None
+        assert rows.find_key(connection, context, 15) == (2, "digest")
+        assert rows.find_key(connection, context, 21) is None
+        assert rows.find_key(connection, RequestContext("x", None, "key"), 0) is None
 
 
 def test_service_is_known_from_whatever_was_stored_last(scene):
     with scene.store.read() as connection:
-        assert records.served(connection) == 0
+        assert rows.served(connection) == 0
         scene.store.write(
-            lambda writer: journal.insert(writer, [op()], RequestContext(), Moment(0.0, 40))
+            lambda writer: rows.insert(writer, [op()], RequestContext(), Moment(0.0, 40))
         ).result(PATIENCE)
-        assert records.served(connection) == 40
-        scene.store.write(lambda writer: journal.set_value(writer, "served", 50)).result(PATIENCE)
-        assert records.served(connection) == 50
+        assert rows.served(connection) == 40
+        scene.store.write(lambda writer: rows.set_value(writer, "served", 50)).result(PATIENCE)
+        assert rows.served(connection) == 50

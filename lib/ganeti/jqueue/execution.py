@@ -1,17 +1,61 @@
-"""What the runner and the work say to each other, and where a live job is."""
+"""What the scheduler and the work say to each other: what work sees of its job, and its outcome."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ganeti.jqueue.job import Job, JobOp
-from ganeti.jqueue.run import JobRun
+from ganeti import errors
+from ganeti.constants import LOG_MESSAGE
+from ganeti.jqueue.job import CANCELED_RESULT
 from ganeti.opcodes import OpCode
+
+# -- what the work sees ----------------------------------------------------------------
+
+
+class JobRun:
+    """Handed to ``Task.execute``; ``begin`` and ``log`` are the runner's."""
+
+    def __init__(
+        self,
+        job_id: int,
+        cancel: threading.Event,
+        *,
+        begin: Callable[[], None],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self.job_id = job_id
+        self._cancel = cancel
+        self._begin = begin
+        self._log = log
+
+    def begin(self) -> None:
+        """Make durable that the work begins now; ``JobCanceled`` if it must not."""
+        self.stop_if_cancelled()
+        self._begin()
+
+    def log(self, text: str, kind: str = LOG_MESSAGE) -> None:
+        """Add a line to the job's log."""
+        self._log(text, kind)
+
+    def cancelled(self) -> bool:
+        """Was the job told to stop?"""
+        return self._cancel.is_set()
+
+    def stop_if_cancelled(self) -> None:
+        """Raise ``JobCanceled`` if the job was told to stop."""
+        if self.cancelled():
+            raise errors.JobCanceled(CANCELED_RESULT)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass; returns early when the job is told to stop."""
+        self._cancel.wait(seconds)
+
+
+# -- what comes of it ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -79,47 +123,3 @@ class Executor(Protocol):
 
     def begin(self, op: OpCode, job_id: int, rank: float) -> Task:
         """A task for an opcode; raises what is wrong with it. See ``line`` for ranks."""
-
-
-class Phase(Enum):
-    """Where a live job is; see the theory."""
-
-    READY = auto()
-    PARKED = auto()
-    RUNNABLE = auto()
-    RUNNING = auto()
-    ENDING = auto()
-
-
-@dataclass
-class Entry:
-    """A live job with its phase."""
-
-    job: Job
-    #: When it was accepted, or taken up by this master, on its monotonic clock.
-    since: float = 0.0
-    phase: Phase = Phase.READY
-    task: Task | None = None
-    depends_on: int | None = None
-    #: The rule, or limit, that does not let it begin (``gate``).
-    held_by: str | None = None
-    cancel: threading.Event = field(default_factory=threading.Event)
-    #: Has the log said that its work began, and that its end waits for the disk?
-    told_start: bool = False
-    told_refusal: bool = False
-
-    def is_in(self, phase: Phase) -> bool:
-        """Is the job in this phase now? Others move it, whenever the mutex is free."""
-        return self.phase is phase
-
-    @property
-    def index(self) -> int:
-        """Of the opcode whose turn it is."""
-        index = self.job.current
-        assert index is not None
-        return index
-
-    @property
-    def op(self) -> JobOp:
-        """Whose turn it is."""
-        return self.job.ops[self.index]

@@ -3,18 +3,17 @@
 import pytest
 
 from ganeti.constants import JobStatus
-from ganeti.jqueue.board import Board
-from ganeti.jqueue.depends import Dependents, judge
+from ganeti.jqueue.dependencies import Dependencies, judge
 from ganeti.jqueue.job import Job
-from ganeti.jqueue.task import Entry
+from ganeti.jqueue.live import LiveJob, LiveJobs
 
 
 def entry(number):
-    return Entry(Job(id=number, ops=[], received_ts=(0, 0)))
+    return LiveJob(Job(id=number, ops=[], received_ts=(0, 0)))
 
 
 def test_those_who_wait_are_told_once():
-    dependents, waiting = Dependents(None, Board()), [entry(5), entry(6)]
+    dependents, waiting = Dependencies(None, LiveJobs()), [entry(5), entry(6)]
     for one in waiting:
         dependents.park(one, 1)
     assert waiting[0].depends_on == 1 and dependents.ended(1) == {5, 6}
@@ -22,7 +21,7 @@ def test_those_who_wait_are_told_once():
 
 
 def test_who_leaves_is_forgotten():
-    dependents, waiting = Dependents(None, Board()), entry(5)
+    dependents, waiting = Dependencies(None, LiveJobs()), entry(5)
     dependents.park(waiting, 1)
     dependents.leave(waiting)
     dependents.leave(waiting)

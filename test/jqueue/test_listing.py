@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.jqueue.pages import Page
+from ganeti.jqueue.listing import JobPage
 from support.jqueue import PATIENCE, QueueScene, op
 
 
@@ -25,7 +25,7 @@ def scene(tmp_path):
 
 
 def ask(scene, **words):
-    heads, total = scene.queue.heads(Page(**words))
+    heads, total = scene.queue.heads(JobPage(**words))
     return [head.id for head in heads], total
 
 
@@ -48,7 +48,7 @@ def test_pages(scene, words, ids, total):
 
 
 def test_a_head_says_what_its_job_says(scene):
-    heads, _ = scene.queue.heads(Page())
+    heads, _ = scene.queue.heads(JobPage())
     for head in heads:
         job = scene.queue.job(head.id)
         for name in ("status", "received_ts", "start_ts", "end_ts", "archived"):

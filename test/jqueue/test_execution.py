@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue.run import JobRun
+from ganeti.jqueue.execution import JobRun
 
 
 @pytest.fixture

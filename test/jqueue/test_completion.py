@@ -8,10 +8,10 @@ import pytest
 
 from ganeti import errors, opcodes
 from ganeti.db.store import StoreUnavailable
-from ganeti.jqueue import ending
+from ganeti.jqueue import completion
 from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.execution import Failed
 from ganeti.jqueue.job import Job, JobOp
-from ganeti.jqueue.task import Failed
 
 NOW = Moment(9.0, 3)
 
@@ -19,44 +19,44 @@ NOW = Moment(9.0, 3)
 def make(*statuses):
     ops = [JobOp.of(opcodes.OpInstanceStartup(instance_name="web")) for _ in statuses]
     for op, status in zip(ops, statuses):
-        op.status = ending.JobStatus(status)
+        op.status = completion.JobStatus(status)
     return Job(id=1, ops=ops, received_ts=(0, 0))
 
 
 def test_the_job_changes_only_when_it_adopts_the_draft():
     job = make("running", "queued")
-    draft = ending.draft_of(job, 0)
-    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no")), NOW)
+    draft = completion.copy_for_update(job, 0)
+    completion.mark_failure(draft, 0, Failed(errors.OpExecError("no")), NOW)
     assert job.status == "running" and draft.status == "error"
-    ending.adopt(job, draft, 0)
+    completion.publish(job, draft, 0)
     assert (job.status, job.end_ts, job.end_served) == ("error", (9, 0), 3)
 
 
 def test_canceled_work_is_no_failure():
     draft = make("canceling", "queued")
-    ending.mark_failure(draft, 0, Failed(errors.JobCanceled("x")), NOW)
+    completion.mark_failure(draft, 0, Failed(errors.JobCanceled("x")), NOW)
     assert [op.status for op in draft.ops] == ["canceled", "canceled"]
 
 
 def test_what_the_work_found_out_is_shown():
     draft = make("running")
     full = opcodes.OpInstanceStartup(instance_name="web.example.com")
-    ending.mark_failure(draft, 0, Failed(errors.OpExecError("no"), full), NOW)
+    completion.mark_failure(draft, 0, Failed(errors.OpExecError("no"), full), NOW)
     assert draft.summary == ["INSTANCE_STARTUP(web.example.com)"]
 
 
 def failed(error, op=None, count=1):
     """A job that failed in its first opcode."""
     ops = [JobOp.of(op or opcodes.OpTestDelay(duration=1.0)) for _ in range(count)]
-    ops[0].status = ending.JobStatus.RUNNING
+    ops[0].status = completion.JobStatus.RUNNING
     job = Job(id=7, ops=ops, received_ts=(0, 0))
-    ending.mark_failure(job, 0, Failed(error), NOW)
+    completion.mark_failure(job, 0, Failed(error), NOW)
     return job
 
 
 def told(caplog, job):
     caplog.set_level(logging.INFO)
-    ending.tell(job)
+    completion.log_outcome(job)
     (line,) = (record.getMessage() for record in caplog.records)
     return line
 
@@ -118,14 +118,14 @@ class Disk:
 
 
 def test_what_must_be_stored_is_tried_until_it_is(monkeypatch):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0)
-    assert ending.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5") == "done"
+    monkeypatch.setattr(completion, "STORE_RETRY", 0)
+    assert completion.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5") == "done"
 
 
 def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    monkeypatch.setattr(completion, "STORE_RETRY", 0)
     caplog.set_level(logging.INFO)
-    ending.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
+    completion.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
     assert [record.getMessage() for record in caplog.records] == [
         "Job 5 of admin: waiting for the disk: full",
         "Job 5 of admin: the disk takes changes again",
@@ -136,7 +136,7 @@ def test_a_daemon_that_stops_gives_up():
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoreUnavailable):
-        ending.commit(Disk(1), lambda _: "done", stop, title="Job 5")
+        completion.commit(Disk(1), lambda _: "done", stop, title="Job 5")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,6 @@ def test_a_daemon_that_stops_gives_up():
 )
 def test_a_job_that_is_given_up_ends_whatever_it_was(statuses, after):
     job = make(*statuses)
-    ending.give_up(job, "lost", NOW)
+    completion.give_up(job, "lost", NOW)
     assert [op.status for op in job.ops] == after
     assert job.end_served == (3 if "error" in after else None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.jqueue import ending, records
+from ganeti.jqueue import completion, rows
 from support.jqueue import QueueScene, leave, op
 
 
@@ -15,11 +15,11 @@ def scene(tmp_path):
 
 def stored(scene, job_id):
     with scene.store.read() as connection:
-        return records.status(connection, job_id)
+        return rows.status(connection, job_id)
 
 
 def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkeypatch):
-    monkeypatch.setattr(ending, "STORE_RETRY", 0)
+    monkeypatch.setattr(completion, "STORE_RETRY", 0)
     died = scene.submit(op("hold"))
     after = scene.submit(op(depends=[[died, ["error"]]]))
     leave(scene, died, "running")

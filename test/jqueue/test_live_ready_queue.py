@@ -4,23 +4,22 @@ import pytest
 
 from ganeti import opcodes
 from ganeti.jqueue.job import Job, JobOp
-from ganeti.jqueue.line import OVERTAKEN_SECONDS, Line
-from ganeti.jqueue.task import Entry, Phase
+from ganeti.jqueue.live import OVERTAKEN_SECONDS, JobPhase, LiveJob, ReadyQueue
 
 
 def entry(number, since, priority=0):
     op = JobOp.of(opcodes.OpTestDelay(duration=1.0))
     op.priority = priority
-    return Entry(Job(id=number, ops=[op], received_ts=(0, 0)), since)
+    return LiveJob(Job(id=number, ops=[op], received_ts=(0, 0)), since)
 
 
 def order(*entries):
-    line = Line(Phase.READY)
+    line = ReadyQueue(JobPhase.READY)
     for one in entries:
         line.push(one)
     found = []
     while (one := line.pop()) is not None:
-        one.phase = Phase.PARKED
+        one.phase = JobPhase.PARKED
         found.append(one.job.id)
     return found
 
@@ -41,13 +40,13 @@ def test_the_lowest_is_passed_for_so_long_and_no_longer():
 
 
 def test_endless_urgent_jobs_do_not_starve_it():
-    line, clock = Line(Phase.READY), 0.0
+    line, clock = ReadyQueue(JobPhase.READY), 0.0
     line.push(entry(0, clock, 19))
     for number in range(1, 10_000):
         clock += 1.0
         line.push(entry(number, clock, -20))
         served = line.pop()
-        served.phase = Phase.RUNNING
+        served.phase = JobPhase.RUNNING
         if served.job.id == 0:
             break
     assert served.job.id == 0 and clock <= OVERTAKEN_SECONDS + 1
@@ -55,11 +54,11 @@ def test_endless_urgent_jobs_do_not_starve_it():
 
 @pytest.mark.parametrize("change", ["priority", "phase"])
 def test_who_moved_is_not_found_in_the_old_place(change):
-    line, moved, other = Line(Phase.READY), entry(1, 0.0), entry(2, 1.0)
+    line, moved, other = ReadyQueue(JobPhase.READY), entry(1, 0.0), entry(2, 1.0)
     line.push(moved)
     line.push(other)
     if change == "phase":
-        moved.phase = Phase.ENDING
+        moved.phase = JobPhase.ENDING
     else:
         moved.job.ops[0].priority = 5
         line.push(moved)

@@ -2,21 +2,31 @@
 
 Queued jobs run. A job that had begun is over, unless all that had begun in it may
 be done again: nobody knows how far it came. One that cannot be read is over, too.
+
+What is over is stored so before any job begins. On a disk that refuses, the master starts
+nevertheless and shows these jobs as they are going to be stored; whatever happens before they
+are, the next start comes to the same end.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
-from ganeti.db.store import Store
-from ganeti.jqueue import ending, records
+from ganeti.db.store import Store, StoreUnavailable
+from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job
+from ganeti.jqueue.live import LiveJobs
 from ganeti.opcodes import OpCode
+
+# -- what was left ---------------------------------------------------------------------
+
 
 #: What a job that died with the master says (its opcode's result).
 DIED = "the master daemon stopped while this job was running; it was not run again"
@@ -25,7 +35,7 @@ UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 
 #: Job id, and an opcode of it as it was submitted that had begun, or been next: which of
 #: a job's opcodes had ended before, and which had not, makes no difference.
-Dead = tuple[int, OpCode]
+Interrupted = tuple[int, OpCode]
 
 
 class Found(NamedTuple):
@@ -33,13 +43,13 @@ class Found(NamedTuple):
 
     living: list[Job]
     over: list[Job]
-    dead: list[Dead]
+    dead: list[Interrupted]
 
 
-def take_up(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> Found:
+def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> Found:
     """Read the jobs that had not ended; nothing is written."""
     found = Found([], [], [])
-    for job in records.load_live(store):
+    for job in rows.load_live(store):
         started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
         if job.damaged:
             found.over.append(job)
@@ -90,5 +100,62 @@ def _ended(job: Job, reason: str, now: Moment) -> Job:
     else:
         for op in job.ops[index:]:
             op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
-        ending.mark_end(job, index, JobStatus.ERROR, errors.encode(errors.OpExecError(reason)), now)
+        completion.mark_end(
+            job, index, JobStatus.ERROR, errors.encode(errors.OpExecError(reason)), now
+        )
     return job
+
+
+# -- what is over ----------------------------------------------------------------------
+
+
+class InterruptedJobs:
+    """The jobs that are still to be stored; ``wake`` is told of each that is."""
+
+    def __init__(self, store: Store, board: LiveJobs, wake: Callable[[int], None]) -> None:
+        self._store = store
+        self._board = board
+        self._wake = wake
+        self._jobs: list[Job] = []
+
+    def take(self, jobs: Sequence[Job]) -> None:
+        """Show jobs as ended."""
+        with self._board.mutex:
+            for job in jobs:
+                self._board.add(job)
+            self._jobs += jobs
+
+    def store_now(self) -> None:
+        """Try once."""
+        try:
+            self._store.write(self._replace).result()
+        except StoreUnavailable as err:
+            logging.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
+        else:
+            self._stored()
+
+    def finish(self, stop: threading.Event) -> bool:
+        """Try until the disk takes them; false if ``stop`` came first."""
+        if self._jobs:
+            try:
+                completion.commit(
+                    self._store,
+                    self._replace,
+                    stop,
+                    title=f"Jobs of the previous master ({len(self._jobs)})",
+                )
+            except StoreUnavailable:
+                return False
+            self._stored()
+        return True
+
+    def _replace(self, connection: sqlite3.Connection) -> None:
+        for job in self._jobs:
+            rows.replace(connection, job)
+
+    def _stored(self) -> None:
+        with self._board.mutex:
+            jobs, self._jobs = self._jobs, []
+            for job in jobs:
+                self._board.remove(job)
+                self._wake(job.id)

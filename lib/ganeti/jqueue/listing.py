@@ -13,12 +13,12 @@ from typing import Any
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue.job import Job, Timestamp, from_us
-from ganeti.jqueue.records import IS_FINAL, read_status, stamp_of
+from ganeti.jqueue.rows import IS_FINAL, read_status, stamp_of
 from ganeti.request_context import RequestContext
 
 
 @dataclass(frozen=True)
-class Page:
+class JobPage:
     """Which jobs are wanted: the words of ``luxi.Query.paging``."""
 
     status: frozenset[str] | None = None
@@ -28,13 +28,13 @@ class Page:
     archived: bool = False
     limit: int | None = None
 
-    def matches(self, head: Head) -> bool:
+    def matches(self, head: JobHead) -> bool:
         """Would this job be on some page?"""
         return (self.status is None or head.status in self.status) and (
             self.since_us is None or head.received_us >= self.since_us
         )
 
-    def cut(self, heads: list[Head]) -> list[Head]:
+    def cut(self, heads: list[JobHead]) -> list[JobHead]:
         """Of jobs that match: those of this page, in its order."""
         chosen = [
             head
@@ -47,7 +47,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Head:
+class JobHead:
     """What can be said of a job without its opcodes; the names are ``Job``'s."""
 
     id: int
@@ -59,7 +59,7 @@ class Head:
     context: RequestContext
 
     @classmethod
-    def of(cls, job: Job) -> Head:
+    def of(cls, job: Job) -> JobHead:
         """Of a live job, under the board's mutex."""
         received = job.received_ts
         return cls(
@@ -81,7 +81,7 @@ class Head:
 _HEAD_COLUMNS = "id, status, received_us, start_us, end_us, archived, user, request_id"
 
 
-def heads(store: Store, page: Page) -> list[Head]:
+def heads(store: Store, page: JobPage) -> list[JobHead]:
     """Final jobs of a page, in its order: its limit is kept, live jobs are not among them."""
     where, arguments = _where(page)
     if page.after is not None:
@@ -96,7 +96,7 @@ def heads(store: Store, page: Page) -> list[Head]:
         return [_head(row) for row in connection.execute(sql, arguments)]
 
 
-def count(store: Store, page: Page) -> int:
+def count(store: Store, page: JobPage) -> int:
     """How many final jobs match."""
     where, arguments = _where(page)
     with store.read() as connection:
@@ -107,7 +107,7 @@ def count(store: Store, page: Page) -> int:
         )
 
 
-def _where(page: Page) -> tuple[str, list[Any]]:
+def _where(page: JobPage) -> tuple[str, list[Any]]:
     where, arguments = IS_FINAL, []
     if not page.archived:
         where += " AND archived = 0"
@@ -120,9 +120,9 @@ def _where(page: Page) -> tuple[str, list[Any]]:
     return where, arguments
 
 
-def _head(row: Sequence[Any]) -> Head:
+def _head(row: Sequence[Any]) -> JobHead:
     job_id, state, received, start, end, archived, user, request_id = row
-    return Head(
+    return JobHead(
         job_id,
         read_status(state),
         received,

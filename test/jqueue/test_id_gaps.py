@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti.db.store import Store
-from ganeti.jqueue import journal, skips
+from ganeti.jqueue import id_gaps, rows
 from ganeti.upkeep import verify
 from support.backup import fill, opened, submit
 
@@ -22,33 +22,35 @@ def change(paths, function):
 
 
 def test_without_a_gap_there_is_none(paths):
-    assert opened(paths, lambda connection: (skips.count(connection), skips.gaps(connection))) == (
+    assert opened(
+        paths, lambda connection: (id_gaps.count(connection), id_gaps.gaps(connection))
+    ) == (
         0,
         [],
     )
 
 
 def test_the_next_id_is_above_the_gap(paths):
-    change(paths, lambda connection: skips.skip_to(connection, 10))
+    change(paths, lambda connection: id_gaps.skip_to(connection, 10))
     assert submit(paths) == [11]
-    change(paths, lambda connection: skips.skip_to(connection, 12))
-    assert opened(paths, skips.gaps) == [(4, 10), (12, 12)]
-    assert opened(paths, skips.count) == 8 and opened(paths, verify.full) == []
+    change(paths, lambda connection: id_gaps.skip_to(connection, 12))
+    assert opened(paths, id_gaps.gaps) == [(4, 10), (12, 12)]
+    assert opened(paths, id_gaps.count) == 8 and opened(paths, verify.full) == []
 
 
 def test_ids_never_go_back(paths):
-    change(paths, lambda connection: skips.skip_to(connection, 2))
-    assert opened(paths, journal.last_id) == 3 and opened(paths, skips.count) == 0
+    change(paths, lambda connection: id_gaps.skip_to(connection, 2))
+    assert opened(paths, rows.last_id) == 3 and opened(paths, id_gaps.count) == 0
 
 
 def test_gaps_that_touch_are_one():
-    assert skips.joined([(9, 9), (1, 2), (3, 3), (8, 12), (5, 5)]) == [(1, 3), (5, 5), (8, 12)]
-    assert skips.words([(1, 3), (5, 5)]) == "1-3, 5"
+    assert id_gaps.joined([(9, 9), (1, 2), (3, 3), (8, 12), (5, 5)]) == [(1, 3), (5, 5), (8, 12)]
+    assert id_gaps.words([(1, 3), (5, 5)]) == "1-3, 5"
 
 
 @pytest.mark.parametrize("most, taken", [(1, [3, 4]), (2, [3, 4, 7, 8]), (3, [3, 4, 7, 8, 20])])
 def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
-    assert skips.fitting([(1, 2)], [3, 4, 7, 8, 20], most) == taken
+    assert id_gaps.fitting([(1, 2)], [3, 4, 7, 8, 20], most) == taken
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
     ["UPDATE cluster_value SET value = '8'", "DELETE FROM cluster_value WHERE name = 'queue.gaps'"],
 )
 def test_what_cannot_be_believed_is_not(paths, damage):
-    change(paths, lambda connection: skips.skip_to(connection, 10))
+    change(paths, lambda connection: id_gaps.skip_to(connection, 10))
     change(paths, lambda connection: connection.execute(damage).rowcount)
     with pytest.raises(ValueError):
-        opened(paths, skips.gaps)
+        opened(paths, id_gaps.gaps)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ganeti import errors
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import journal, records
+from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import Job
 from ganeti.opcodes import OpCode
@@ -70,7 +70,7 @@ class Submission:
             )
 
 
-class Intake:
+class Submitter:
     """Takes submissions; ``take_on`` gets the jobs that were accepted, under ``mutex``."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Intake:
             self._writing, self._waiting = self._waiting, []
         made: list[Job] = []
         names: dict[tuple[str, str], Submission] = {}
-        last, now = journal.last_id(connection), self._clocks.now()
+        last, now = rows.last_id(connection), self._clocks.now()
         for one in self._writing:
             try:
                 one.known = self._before(connection, one, names)
@@ -125,7 +125,7 @@ class Intake:
                         names[one.key] = one
             except errors.Error as err:
                 one.error = err
-        journal.insert_all(connection, made)
+        rows.insert_all(connection, made)
 
     def _before(
         self,
@@ -143,7 +143,7 @@ class Intake:
         return found
 
     def _stored(self, connection: sqlite3.Connection, context: RequestContext) -> Accepted | None:
-        found = records.find_key(connection, context, self._clocks.served - KEY_SECONDS)
+        found = rows.find_key(connection, context, self._clocks.served - KEY_SECONDS)
         return None if found is None else _same(context, *found)
 
     def _tell(self, _: object, error: BaseException | None) -> None:
@@ -184,7 +184,7 @@ def refusal(error: BaseException) -> BaseException:
 
 def _make(one: Submission, last: int, now: Moment) -> list[Job]:
     return [
-        journal.make(last + number, ops, one.context, now) for number, ops in enumerate(one.jobs, 1)
+        rows.make(last + number, ops, one.context, now) for number, ops in enumerate(one.jobs, 1)
     ]
 
 
