@@ -93,7 +93,6 @@ LONG_FUNCTIONS = {
 SMALL_MODULES = {
     "config.generation": "a counter and what is derived from it; it knows no objects",
     "query.job_filter": "one kind of what can be asked for",
-    "query.lock": "one kind of what can be asked for",
 }
 
 #: Classes of one name, and why.

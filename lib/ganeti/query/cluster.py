@@ -1,4 +1,4 @@
-"""The cluster as a whole: all that is known of it, and single facts."""
+"""The cluster as a whole: all that is known of it, and single facts; tags of one object."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ganeti import constants, ipolicy, params
+from ganeti import constants, errors, ipolicy, params
+from ganeti.constants import ErrorCode
+from ganeti.objects import ConfigObject
 from ganeti.query.base import Sources
+
+# -- the cluster -----------------------------------------------------------------------
+
 
 #: SSH is not ours to set up; these are what Ganeti's tools expect to read.
 _SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
@@ -149,3 +154,32 @@ _VALUES: dict[str, Callable[[Sources], Any]] = {
 def config_values(sources: Sources, names: Sequence[str]) -> list[Any]:
     """Facts by name, in the order asked; null for a name that means nothing."""
     return [_VALUES[name](sources) if name in _VALUES else _SSH.get(name) for name in names]
+
+
+# -- tags ------------------------------------------------------------------------------
+
+
+def tags_of(sources: Sources, kind: str, name: str) -> list[str]:
+    """The tags of an object, in the order in which they are stored.
+
+    The cluster needs no name. ``OpPrereqError`` (unknown_entity) when there is
+    no such object.
+    """
+    return list(_find_tagged(sources, kind, name).tags)
+
+
+def _find_tagged(sources: Sources, kind: str, name: str) -> ConfigObject:
+    config = sources.config
+    found: ConfigObject | None = None
+    label = {constants.TAG_NODEGROUP: "NodeGroup"}.get(kind, kind.capitalize())
+    if kind == constants.TAG_CLUSTER:
+        found = config.cluster
+    elif kind == constants.TAG_NODE:
+        found = config.find_node(name)
+    elif kind == constants.TAG_INSTANCE:
+        found = config.find_instance(name)
+    elif kind == constants.TAG_NODEGROUP:
+        found = config.find_group(name)
+    if found is None:
+        raise errors.OpPrereqError(f"{label} name {name} not found", ErrorCode.NOENT)
+    return found

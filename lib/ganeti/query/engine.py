@@ -1,9 +1,17 @@
 """Answers queries: which fields, which rows, which of them pass the filter.
 
-A filter that only names things (``qfilter.keys``) is not a test but a list of
+A filter that only names things (``qlang.filters.keys``) is not a test but a list of
 what to look up: rows come in its order, and an unknown name is an error. With
 any other filter, rows come in the kind's own order, and what is unknown does
 not pass. (Ganeti 3.0; its clients rely on both.)
+
+A page of jobs (``paging`` of ``luxi.Query``) is found by the database's indexes, so it costs
+what is on the page and not what is in the queue.
+
+The state of a kind is one word that is cheap to make. Two answers to the same question are the
+same if the word was the same before both. It changes with the whole configuration and with
+every guest's state, so it may change more often than an answer does, and it means nothing to
+another process.
 """
 
 from __future__ import annotations
@@ -11,12 +19,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from ganeti import errors, ht
-from ganeti.constants import ErrorCode, ResultStatus
+from ganeti import errors, ht, luxi
+from ganeti.constants import ErrorCode, JobStatus, ResultStatus
+from ganeti.jqueue.listing import JobPage
 from ganeti.qlang import filters
-from ganeti.query import group, instance, job, job_filter, lock, node, others
+from ganeti.query import (
+    group,
+    instance,
+    job,
+    job_filter,
+    node,
+    others,
+)
 from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
 from ganeti.utils.text import nice_key, nice_sorted
+
+# -- queries ---------------------------------------------------------------------------
+
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
@@ -25,7 +44,7 @@ KINDS: dict[str, Kind[Any]] = {
         node.KIND,
         group.KIND,
         job.KIND,
-        lock.KIND,
+        others.LOCK,
         others.NETWORK,
         others.EXPORT,
         job_filter.KIND,
@@ -188,3 +207,80 @@ def _look_up(kind: Kind[Any], reading: Reading, keys: Sequence[Any]) -> list[Any
 def _plain(getters: Sequence[Callable[[Any], Any]], rows: Iterable[Any]) -> list[list[Any]]:
     found = [[get(row) for get in getters] for row in rows]
     return [[None if isinstance(value, ResultStatus) else value for value in row] for row in found]
+
+
+# -- the state of a kind ---------------------------------------------------------------
+
+
+def state_of(sources: Sources, what: str) -> str | None:
+    """The word for a kind's state; None for kinds that depend on more than this."""
+    if what != "instance":
+        return None
+    config = sources.config.changes.word
+    reading = Reading(sources, live=True, needed=())
+    guests = 0
+    for member in sources.config.nodes():
+        found = reading.guests(member)
+        guests ^= hash(
+            (member.uuid, found if isinstance(found, ResultStatus) else frozenset(found.items()))
+        )
+    return f"{config}.{guests & (2**64 - 1):x}"
+
+
+# -- pages of jobs ---------------------------------------------------------------------
+
+
+def run_page(
+    sources: Sources, fields: Sequence[str], filter_: object, paging: dict[str, Any]
+) -> luxi.Reply:
+    """The answer of a Query; its note ``total`` counts without ``after`` and ``limit``."""
+    page = read_page(paging)
+    total = 0
+
+    def rows(reading: Reading) -> list[job.JobRow]:
+        nonlocal total
+        heads, total = sources.queue.heads(page)
+        if job.HEAD_FIELDS.issuperset(reading.needed):
+            return [job.JobRow(head.id, head) for head in heads]
+        return [
+            row for row in job.named(reading, [head.id for head in heads]) if row.job is not None
+        ]
+
+    answer = run(sources, "job", fields, filter_, rows)
+    return luxi.Reply(answer, {"total": total})
+
+
+def read_page(paging: dict[str, Any]) -> JobPage:
+    """The page that is wanted; ``OpPrereqError`` names what is wrong."""
+    found = {name: paging.get(name) for name in _CHECKS}
+    for name, value in found.items():
+        if value is not None and not _CHECKS[name].fits(value):
+            raise errors.OpPrereqError(
+                f"paging: {name} must be {_CHECKS[name].expects}, not {ht.shorten(value)}",
+                ErrorCode.INVAL,
+            )
+    strangers = sorted(set(paging) - set(_CHECKS))
+    if strangers:
+        raise errors.OpPrereqError(f"paging has no {strangers[0]}", ErrorCode.INVAL)
+    status, since = found["status"], found["since"]
+    unknown = sorted(set(status or ()) - set(map(str, JobStatus)))
+    if unknown:
+        raise errors.OpPrereqError(f"paging: there is no status {unknown[0]!r}", ErrorCode.INVAL)
+    return JobPage(
+        status=None if status is None else frozenset(status),
+        since_us=None if since is None else round(since * 1_000_000),
+        after=found["after"],
+        descending=bool(found["descending"]),
+        archived=bool(found["archived"]),
+        limit=None if found["limit"] is None else min(found["limit"], 2**31),
+    )
+
+
+_CHECKS: dict[str, ht.Check] = {
+    "status": ht.check_for(list[str]),
+    "since": ht.check_for(float),
+    "after": ht.check_for(ht.NonNegativeInt),
+    "descending": ht.check_for(bool),
+    "archived": ht.check_for(bool),
+    "limit": ht.check_for(ht.PositiveInt),
+}

@@ -1,14 +1,21 @@
-"""Kinds that tools ask for and that are empty here: networks, exports."""
+"""Kinds that are not in the configuration: locks; and networks and exports, which are empty here.
+
+A lock that nobody wants does not exist.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ganeti.constants import FieldKind
+from ganeti.locking import LockState
 from ganeti.qlang.filters import Comparison
 from ganeti.query import node
 from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, table
+
+# -- networks, exports -----------------------------------------------------------------
+
 
 _K = FieldKind
 
@@ -86,4 +93,49 @@ EXPORT: Kind[node.NodeRow] = Kind(
     node.KIND.rows,
     key="node",
     named=node.named,
+)
+
+
+# -- locks -----------------------------------------------------------------------------
+
+
+_Field = FieldDef[LockState]
+_OTHER = FieldKind.OTHER
+
+
+def _lock_jobs(owners: Iterable[str]) -> list[str]:
+    """Owners as Ganeti 3.0 shows them: ids of jobs, as text."""
+    return [owner.removeprefix("job/") for owner in owners]
+
+
+def _lock_rows(reading: Reading, fields: Collection[str]) -> list[LockState]:
+    return reading.sources.locks.states()
+
+
+LOCK = Kind(
+    "lock",
+    "Lock",
+    table(
+        [
+            _Field("name", "Name", _OTHER, "What is locked", lambda row: row.name),
+            _Field(
+                "mode",
+                "Mode",
+                _OTHER,
+                "How it is held: exclusive, shared, or not at all",
+                lambda row: row.mode,
+            ),
+            _Field(
+                "owner", "Owner", _OTHER, "Jobs that hold it", lambda row: _lock_jobs(row.owners)
+            ),
+            _Field(
+                "pending",
+                "Pending",
+                _OTHER,
+                "Jobs that wait for it, and how they want it",
+                lambda row: [[mode, _lock_jobs(owners)] for mode, owners in row.pending],
+            ),
+        ]
+    ),
+    _lock_rows,
 )

@@ -20,7 +20,7 @@ from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.submission import Accepted
-from ganeti.query import cluster, engine, job_page, state, tags
+from ganeti.query import cluster, engine
 from ganeti.query.base import Sources
 from ganeti.request_context import RequestContext
 from ganeti.utils.text import describe_os_error
@@ -134,9 +134,9 @@ def _query_jobs(master: Master, call: luxi.QueryJobs, context: RequestContext) -
 
 def _query(master: Master, call: luxi.Query, context: RequestContext) -> Answer:
     if call.paging is not None and call.what == "job":
-        return job_page.run(master.sources, call.fields, call.qfilter, call.paging)
+        return engine.run_page(master.sources, call.fields, call.qfilter, call.paging)
     # First: what changes meanwhile makes another state, and not another answer to this one.
-    known = None if call.state is None else state.of(master.sources, call.state)
+    known = None if call.state is None else engine.state_of(master.sources, call.state)
     answer = engine.run(master.sources, call.what, call.fields, call.qfilter)
     return answer if known is None else luxi.Reply(answer, {"state": known})
 
@@ -190,7 +190,7 @@ def _cluster_info(master: Master, call: luxi.QueryClusterInfo, context: RequestC
 
 
 def _tags(master: Master, call: luxi.QueryTags, context: RequestContext) -> Answer:
-    return tags.of(master.sources, call.kind, call.name)
+    return cluster.tags_of(master.sources, call.kind, call.name)
 
 
 def _drain(master: Master, call: luxi.SetDrainFlag, context: RequestContext) -> Answer:

@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti import errors
-from ganeti.query import tags
+from ganeti.query import cluster
 from support.query import QueryScene
 
 
@@ -32,7 +32,7 @@ def scene(tmp_path_factory):
     ],
 )
 def test_tags_in_the_order_of_storage(scene, kind, name, found):
-    assert tags.of(scene.sources, kind, name) == found
+    assert cluster.tags_of(scene.sources, kind, name) == found
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_tags_in_the_order_of_storage(scene, kind, name, found):
 )
 def test_an_unknown_object_is_an_error(scene, kind, label):
     with pytest.raises(errors.OpPrereqError, match=f"{label} name nope not found") as error:
-        tags.of(scene.sources, kind, "nope")
+        cluster.tags_of(scene.sources, kind, "nope")
     assert error.value.args[1] == "unknown_entity"
 
 
 def test_nobody_can_change_what_is_stored(scene):
-    tags.of(scene.sources, "instance", "web").append("x")
-    assert tags.of(scene.sources, "instance", "web") == ["b", "a"]
+    cluster.tags_of(scene.sources, "instance", "web").append("x")
+    assert cluster.tags_of(scene.sources, "instance", "web") == ["b", "a"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.query import state
+from ganeti.query import engine
 from support.query import QueryScene
 
 
@@ -16,14 +16,14 @@ def scene(tmp_path):
 
 
 def test_the_same_as_long_as_nothing_changes(scene):
-    assert state.of(scene.sources, "instance") == state.of(scene.sources, "instance")
+    assert engine.state_of(scene.sources, "instance") == engine.state_of(scene.sources, "instance")
 
 
 def test_another_after_each_change(scene):
-    seen = [state.of(scene.sources, "instance")]
+    seen = [engine.state_of(scene.sources, "instance")]
 
     def changed():
-        seen.append(state.of(scene.sources, "instance"))
+        seen.append(engine.state_of(scene.sources, "instance"))
 
     scene.add("new.example.com")
     changed()
@@ -39,10 +39,12 @@ def test_another_after_each_change(scene):
 def test_another_process_has_others(scene, tmp_path):
     other = QueryScene(tmp_path / "other")
     try:
-        assert state.of(other.sources, "instance") != state.of(scene.sources, "instance")
+        assert engine.state_of(other.sources, "instance") != engine.state_of(
+            scene.sources, "instance"
+        )
     finally:
         other.close()
 
 
 def test_kinds_that_depend_on_more(scene):
-    assert [state.of(scene.sources, what) for what in ("node", "job", "lock")] == [None] * 3
+    assert [engine.state_of(scene.sources, what) for what in ("node", "job", "lock")] == [None] * 3
