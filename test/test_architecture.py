@@ -64,15 +64,15 @@ PACKAGES: list[tuple[str, str, str]] = [
     ("master", "layout certificate", f"{WORDS} daemon objects ssconf utils"),
     (
         "master",
-        "bootstrap upkeep",
+        "bootstrap maintenance",
         f"{WORDS} certificate config db hypervisor ipolicy jqueue layout objects opcodes"
         " other_ganeti params storage utils",
     ),
     (
         "master",
         "server.masterd server.luxid server.calls server.cluster",
-        f"{WORDS} bootstrap cmdlib config daemon db hooks jqueue layout locking luxi mcpu node"
-        " opcodes other_ganeti query upkeep utils",
+        f"{WORDS} bootstrap cmdlib config daemon db hooks jqueue layout locking luxi maintenance"
+        " mcpu node opcodes other_ganeti query utils",
     ),
 ]
 
@@ -208,7 +208,7 @@ def test_no_imports_run_in_a_circle() -> None:
 
 
 def test_the_tops_of_packages_without_a_name_of_their_own_hold_no_code() -> None:
-    tops = ["", "http", "rapi", "rapi.auth", "rapi.rlib2", "server", "upkeep"]
+    tops = ["", "http", "rapi", "rapi.auth", "rapi.rlib2", "server", "maintenance"]
     assert [
         name for name in tops if not all(isinstance(node, ast.Expr) for node in tree(name).body)
     ] == []

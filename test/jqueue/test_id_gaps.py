@@ -4,7 +4,7 @@ import pytest
 
 from ganeti.db.store import Store
 from ganeti.jqueue import id_gaps, rows
-from ganeti.upkeep import verify
+from ganeti.maintenance import check
 from support.backup import fill, opened, submit
 
 
@@ -35,7 +35,7 @@ def test_the_next_id_is_above_the_gap(paths):
     assert submit(paths) == [11]
     change(paths, lambda connection: id_gaps.skip_to(connection, 12))
     assert opened(paths, id_gaps.gaps) == [(4, 10), (12, 12)]
-    assert opened(paths, id_gaps.count) == 8 and opened(paths, verify.full) == []
+    assert opened(paths, id_gaps.count) == 8 and opened(paths, check.full) == []
 
 
 def test_ids_never_go_back(paths):

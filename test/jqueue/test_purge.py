@@ -9,8 +9,8 @@ import pytest
 from ganeti import errors, luxi, opcodes
 from ganeti.db import files, schema
 from ganeti.jqueue import id_gaps, purge, rows
+from ganeti.maintenance import check
 from ganeti.request_context import RequestContext
-from ganeti.upkeep import verify
 from support.jqueue import PATIENCE, QueueScene, op
 from support.master import MasterScene
 
@@ -66,7 +66,7 @@ def doubts(scene):
     """What a check of the files finds that is about jobs."""
     connection = files.connect(scene.path)
     try:
-        return [words for words in verify.full(connection) if "cluster" not in words]
+        return [words for words in check.full(connection) if "cluster" not in words]
     finally:
         connection.close()
 

@@ -87,7 +87,7 @@ class Store:
         """Open an existing database; ``ConfigurationError`` says what is wrong with it.
 
         One of an older schema is refused, or with ``upgrade`` brought to this one: older
-        programs cannot open it any more, so keep a copy before (``upkeep.upgrade``).
+        programs cannot open it any more, so keep a copy before (``maintenance.upgrade``).
         ``DatabaseDamaged`` when it cannot be read, though it is ours.
         """
         if not os.path.exists(path):

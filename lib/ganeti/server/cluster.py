@@ -12,7 +12,7 @@ from ganeti import bootstrap, constants, errors, hooks, pathutils
 from ganeti.bootstrap import NodeSpec, Settings
 from ganeti.daemon import privileges
 from ganeti.layout import Owners
-from ganeti.upkeep import backup, ensure_dirs, renewal, restore, verify
+from ganeti.maintenance import backup, check, ensure_dirs, renewal, restore
 from ganeti.utils import host
 from ganeti.utils.text import describe_os_error
 
@@ -194,7 +194,7 @@ def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
         paths,
         arguments.file,
         owners=owners,
-        secrets=restore.Secrets(arguments.key, arguments.without_secrets),
+        secrets=restore.RestoredSecrets(arguments.key, arguments.without_secrets),
     )
     if remark:
         print(remark)
@@ -214,8 +214,7 @@ def describe(source: str, done: restore.Restored) -> list[str]:
         lines.append(f"The database before it is kept as {done.kept}.")
     if done.ended:
         lines.append(
-            f"Jobs that had not ended then end in error and do not run: "
-            f"{verify.ranges(done.ended)}."
+            f"Jobs that had not ended then end in error and do not run: {check.ranges(done.ended)}."
         )
     lines.append(
         f"Ids of jobs go on at {done.last + 1}"

@@ -21,10 +21,10 @@ from ganeti.daemon import options, privileges
 from ganeti.db import files
 from ganeti.db.store import Store
 from ganeti.jqueue.queue import JobQueue
+from ganeti.maintenance import check, repair, upgrade
 from ganeti.node.agents import Nodes
 from ganeti.query.base import Sources
 from ganeti.server import calls, luxid
-from ganeti.upkeep import salvage, upgrade, verify
 from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
@@ -66,7 +66,7 @@ class MasterDaemon(daemon.Daemon):
         self._queue: JobQueue | None = None
         self._config: Config | None = None
         self._server: luxid.LuxiServer | None = None
-        self._patrol: verify.Patrol | None = None
+        self._patrol: check.Patrol | None = None
         self._lock: int | None = None
 
     def check_role(self) -> None:
@@ -115,12 +115,12 @@ class MasterDaemon(daemon.Daemon):
     def _start(self) -> None:
         self._lock = self._take_lock()
         self._check_access()
-        checked = salvage.make_sound(self.paths)
+        checked = repair.make_sound(self.paths)
         store, notice = upgrade.open_store(self.paths)
         self._store = store
         if notice is not None:
             self.warn(notice)
-        store.on_damage = lambda words: salvage.suspect(self.paths, [words])
+        store.on_damage = lambda words: repair.suspect(self.paths, [words])
         config = self._config = Config(store, self.paths)
         names = host.own_names()
         if config.master.name not in names:
@@ -141,9 +141,9 @@ class MasterDaemon(daemon.Daemon):
         self._server = luxid.LuxiServer(self._listen(), master, self._loop)
         queue.start()
         if not checked:
-            self._patrol = verify.Patrol(
+            self._patrol = check.Patrol(
                 lambda: files.connect(self.paths.master_db),
-                lambda damage: salvage.suspect(self.paths, damage),
+                lambda damage: repair.suspect(self.paths, damage),
             )
             self._patrol.start()
         self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ganeti.db.store import Store
-from ganeti.upkeep import sealing, verify
-from ganeti.upkeep.sealing import PLACEHOLDER, WrongKey
+from ganeti.maintenance import check, encrypted_secrets
+from ganeti.maintenance.encrypted_secrets import PLACEHOLDER, WrongKey
 from support.backup import CANARIES, fill, opened
 
 SECRETS = {"u1": {"private": {"a": "canary", "b": {"deep": ["x", 1]}}, "disks": {"d": "s"}}}
@@ -28,65 +28,70 @@ def store(tmp_path):
 
 
 def test_what_is_sealed_can_be_opened(key):
-    sealed = sealing.seal(SECRETS, key)
-    assert "canary" not in sealed["text"] and sealing.unseal(sealed, key) == SECRETS
-    assert sealing.seal(SECRETS, key)["text"] != sealed["text"]
+    sealed = encrypted_secrets.seal(SECRETS, key)
+    assert "canary" not in sealed["text"] and encrypted_secrets.unseal(sealed, key) == SECRETS
+    assert encrypted_secrets.seal(SECRETS, key)["text"] != sealed["text"]
 
 
 def test_another_key_opens_nothing(key, tmp_path):
-    sealed = sealing.seal(SECRETS, key)
+    sealed = encrypted_secrets.seal(SECRETS, key)
     (tmp_path / "other").write_text("ba" * 32 + "\n")
     with pytest.raises(WrongKey, match="not the key"):
-        sealing.unseal(sealed, str(tmp_path / "other"))
+        encrypted_secrets.unseal(sealed, str(tmp_path / "other"))
     with pytest.raises(WrongKey, match="missing"):
-        sealing.unseal(sealed, str(tmp_path / "nonexistent"))
+        encrypted_secrets.unseal(sealed, str(tmp_path / "nonexistent"))
 
 
 def test_what_was_changed_is_not_opened(key):
-    sealed = sealing.seal(SECRETS, key)
+    sealed = encrypted_secrets.seal(SECRETS, key)
     with pytest.raises(WrongKey):
-        sealing.unseal({**sealed, "text": sealed["text"].swapcase()}, key)
+        encrypted_secrets.unseal({**sealed, "text": sealed["text"].swapcase()}, key)
 
 
 def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
     seen = []
-    real = sealing.process.output_of
+    real = encrypted_secrets.process.output_of
     monkeypatch.setattr(
-        sealing.process, "output_of", lambda argv, **more: seen.extend(argv) or real(argv, **more)
+        encrypted_secrets.process,
+        "output_of",
+        lambda argv, **more: seen.extend(argv) or real(argv, **more),
     )
-    sealing.unseal(sealing.seal(SECRETS, key), key)
+    encrypted_secrets.unseal(encrypted_secrets.seal(SECRETS, key), key)
     assert seen and not [word for word in seen if "canary" in word or "abab" in word]
 
 
 def test_secrets_are_taken_out_and_put_back(store):
     with store.read() as connection:
-        before = verify.load_objects(connection)
-    taken = store.write(sealing.take_out).result()
+        before = check.load_objects(connection)
+    taken = store.write(encrypted_secrets.take_out).result()
     with store.read() as connection:
         web = next(
             value
-            for value in verify.load_objects(connection)["instance"]
+            for value in check.load_objects(connection)["instance"]
             if value.name == "web.example.com"
         )
-        assert sealing.holders(connection) == (["web.example.com"], ["web.example.com"])
+        assert encrypted_secrets.holders(connection) == (["web.example.com"], ["web.example.com"])
     assert web.osparams_private == {"password": PLACEHOLDER}
     assert web.disks[0].logical_id[5] == PLACEHOLDER
     assert list(taken.values()) == [
         {"private": {"password": CANARIES[0]}, "disks": {"d1": CANARIES[1]}}
     ]
-    store.write(lambda connection: sealing.put_back(connection, taken)).result()
+    store.write(lambda connection: encrypted_secrets.put_back(connection, taken)).result()
     with store.read() as connection:
-        assert verify.load_objects(connection) == before and verify.full(connection) == []
+        assert check.load_objects(connection) == before and check.full(connection) == []
 
 
 def test_a_secret_that_is_not_sealed_is_missed(store):
     with pytest.raises(WrongKey, match="web.example.com"):
-        store.write(lambda connection: sealing.put_back(connection, {})).result()
+        store.write(lambda connection: encrypted_secrets.put_back(connection, {})).result()
 
 
 def test_of_keys_that_are_made_at_once_one_counts(tmp_path):
     paths = fill(tmp_path)
     with ThreadPoolExecutor() as pool:
-        keys = {open(path).read() for path in pool.map(lambda _: sealing.own_key(paths), range(8))}
+        keys = {
+            open(path).read()
+            for path in pool.map(lambda _: encrypted_secrets.own_key(paths), range(8))
+        }
     assert len(keys) == 1 and stat.S_IMODE(os.stat(paths.backup_key).st_mode) == 0o600
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.full) == []

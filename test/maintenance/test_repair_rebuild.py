@@ -7,8 +7,8 @@ import pytest
 
 from ganeti.db import files
 from ganeti.jqueue import id_gaps, purge, rows
-from ganeti.upkeep import rebuild, verify
-from ganeti.upkeep.rebuild import NotSafe
+from ganeti.maintenance import check, repair
+from ganeti.maintenance.repair import NotSafe
 from support.backup import DONE, LIVE, QUEUED, fill
 
 
@@ -29,9 +29,9 @@ def build(paths, **options):
     """(the new database, what is lost)."""
     target = sqlite3.connect(":memory:", isolation_level=None)
     source = files.connect(paths.master_db)
-    losses = rebuild.build(source, target, 3e9, **options)
+    losses = repair.rebuild(source, target, 3e9, **options)
     source.close()
-    assert verify.full(target) == []
+    assert check.full(target) == []
     return target, losses
 
 
@@ -89,7 +89,7 @@ def test_a_job_that_is_not_whole_stays_under_its_id_and_says_so(paths, statement
 
 def test_ids_that_were_passed_over_are_not_lost(paths):
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
-    verify.schema.prepare(connection)
+    check.schema.prepare(connection)
     id_gaps.skip_to(connection, 5000)
     connection.close()
     spoil(paths, "DELETE FROM job_job WHERE id = 5")
@@ -99,7 +99,7 @@ def test_ids_that_were_passed_over_are_not_lost(paths):
 
 def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
-    verify.schema.prepare(connection)
+    check.schema.prepare(connection)
     id_gaps.skip_to(connection, 5000)
     connection.execute("UPDATE cluster_value SET value = '[' WHERE name = 'queue.gaps'")
     connection.close()
@@ -110,10 +110,10 @@ def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
 
 def purged(paths, *damaged):
     with sqlite3.connect(paths.master_db, isolation_level=None) as connection:
-        verify.schema.prepare(connection)
+        check.schema.prepare(connection)
         for number in (4, 5, 7, 11):
             purge.delete(connection, [number])
-        assert verify.full(connection) == []
+        assert check.full(connection) == []
         for name in damaged:
             connection.execute("UPDATE cluster_value SET value = '9' WHERE name = ?", (name,))
 

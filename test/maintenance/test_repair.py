@@ -11,7 +11,7 @@ import pytest
 from ganeti import errors
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.upkeep import backup, salvage, verify
+from ganeti.maintenance import backup, check, repair
 from support.backup import dying, every_file, fill, opened, submit
 
 #: Sizes in a log: its header, a frame with its page.
@@ -75,7 +75,7 @@ def refused(paths):
     """The words; nothing was changed."""
     before = files(paths)
     with pytest.raises(errors.ConfigurationError) as caught:
-        salvage.make_sound(paths)
+        repair.make_sound(paths)
     assert files(paths) == before
     assert "\n" not in str(caught.value) and paths.master_db in str(caught.value)
     return str(caught.value)
@@ -83,19 +83,19 @@ def refused(paths):
 
 def test_a_sound_one_stays_as_it_is(paths):
     before = Path(paths.master_db).read_bytes()
-    assert salvage.make_sound(paths) is True
+    assert repair.make_sound(paths) is True
     assert Path(paths.master_db).read_bytes() == before and kept(paths) == []
 
 
 def test_none_is_for_others_to_miss(tmp_path, paths):
     os.unlink(paths.master_db)
-    assert salvage.make_sound(paths) is True
+    assert repair.make_sound(paths) is True
 
 
 def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     before = Path(paths.master_db).read_bytes()
-    assert salvage.make_sound(paths, lambda: 1e9) is True
+    assert repair.make_sound(paths, lambda: 1e9) is True
     (name,) = kept(paths)
     assert Path(paths.lib_dir, name).read_bytes() == before
     for words in (
@@ -104,14 +104,14 @@ def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
         f"is kept as {paths.lib_dir}/{name}",
     ):
         assert words in caplog.text
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.full) == []
     assert submit(paths) == [4]
 
 
 def test_afterwards_nothing_is_left_to_do(paths):
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
-    salvage.make_sound(paths)
-    salvage.make_sound(paths)
+    repair.make_sound(paths)
+    repair.make_sound(paths)
     assert len(kept(paths)) == 1
     assert not [
         name
@@ -144,14 +144,14 @@ def test_a_damaged_configuration_is_refused(paths):
 
 def test_a_size_in_the_header_that_is_wrong_loses_nothing(paths):
     edit(paths.master_db, 28, b"\x01")
-    salvage.make_sound(paths)
-    assert opened(paths, verify.full) == [] and len(kept(paths)) == 1
+    repair.make_sound(paths)
+    assert opened(paths, check.full) == [] and len(kept(paths)) == 1
 
 
 @pytest.mark.parametrize("version", [1, 3, 99])
 def test_other_schemas_are_for_the_store(paths, version):
     spoil(paths, f"PRAGMA user_version={version}")
-    salvage.make_sound(paths)
+    repair.make_sound(paths)
     assert kept(paths) == []
 
 
@@ -171,7 +171,7 @@ def test_an_older_one_with_a_broken_structure_is_refused(paths):
 
 def test_a_log_that_was_left_is_fine(killed, caplog):
     caplog.set_level(logging.INFO)
-    salvage.make_sound(killed)
+    repair.make_sound(killed)
     assert numbers(killed) == list(range(9)) and kept(killed) == [] and caplog.text == ""
 
 
@@ -181,8 +181,8 @@ def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
         os.unlink(killed.master_db + "-shm")
     before = Path(killed.master_db + "-wal").read_bytes()
     edit(killed.master_db + "-wal", HEADER + 24 + 90, bytes([before[HEADER + 24 + 90] ^ 1]))
-    salvage.make_sound(killed)
-    assert numbers(killed) == list(range(9)) and opened(killed, verify.full) == []
+    repair.make_sound(killed)
+    assert numbers(killed) == list(range(9)) and opened(killed, check.full) == []
     assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
 
 
@@ -190,10 +190,10 @@ def test_a_damaged_page_of_the_log_is_dealt_with_like_any_other(killed, caplog):
     frames = (os.path.getsize(killed.master_db + "-wal") - HEADER) // FRAME
     edit(killed.master_db + "-wal", HEADER + (frames - 1) * FRAME + 24 + 4000, bytes(range(64)))
     try:
-        salvage.make_sound(killed)
+        repair.make_sound(killed)
     except errors.ConfigurationError:
         return  # it was a page of the configuration
-    assert opened(killed, verify.full) == [] and len(kept(killed)) == 2
+    assert opened(killed, check.full) == [] and len(kept(killed)) == 2
     assert "kept as" in caplog.text
 
 
@@ -219,18 +219,18 @@ def test_without_an_index_a_torn_end_may_be_a_power_cut(killed, caplog):
     size = os.path.getsize(killed.master_db + "-wal")
     edit(killed.master_db + "-wal", size - 2000, bytes(2000))
     edit(killed.master_db + "-wal", size - 3000, b"\xff" * 1000)
-    salvage.make_sound(killed)
+    repair.make_sound(killed)
     assert numbers(killed) == list(range(8))
     assert "is incomplete (a power cut?)" in caplog.text
     assert [name[-4:] for name in kept(killed)] == ["-wal"]
-    assert submit(killed) == [1004] and opened(killed, verify.full) == []
+    assert submit(killed) == [1004] and opened(killed, check.full) == []
 
 
 def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog):
     caplog.set_level(logging.INFO)
     with open(killed.master_db + "-wal", "ab") as file:
         file.write(b"half a frame")
-    salvage.make_sound(killed)
+    repair.make_sound(killed)
     assert numbers(killed) == list(range(9)) and caplog.text == ""
 
 
@@ -238,19 +238,19 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
 
 
 def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
-    monkeypatch.setattr(verify, "AT_START", 0)
+    monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    assert salvage.make_sound(paths) is False and kept(paths) == []
-    salvage.suspect(paths, ["as a patrol found"])
-    assert salvage.make_sound(paths) is True and len(kept(paths)) == 1
+    assert repair.make_sound(paths) is False and kept(paths) == []
+    repair.suspect(paths, ["as a patrol found"])
+    assert repair.make_sound(paths) is True and len(kept(paths)) == 1
     assert not os.path.exists(paths.suspicion)
-    assert salvage.make_sound(paths) is False
+    assert repair.make_sound(paths) is False
 
 
 def test_what_costs_little_is_always_checked(paths, monkeypatch):
-    monkeypatch.setattr(verify, "AT_START", 0)
+    monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
-    assert salvage.make_sound(paths) is True and len(kept(paths)) == 1
+    assert repair.make_sound(paths) is True and len(kept(paths)) == 1
 
 
 # -- crashes ---------------------------------------------------------------------------
@@ -260,9 +260,9 @@ def test_what_costs_little_is_always_checked(paths, monkeypatch):
 def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, step):
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     with dying(monkeypatch, ("rename", "unlink", "pwrite"), step):
-        salvage.make_sound(killed, lambda: 1e9)
-    salvage.make_sound(killed, lambda: 2e9)
-    assert opened(killed, verify.full) == [] and numbers(killed) == list(range(9))
+        repair.make_sound(killed, lambda: 1e9)
+    repair.make_sound(killed, lambda: 2e9)
+    assert opened(killed, check.full) == [] and numbers(killed) == list(range(9))
     assert (
         opened(
             killed,
@@ -281,13 +281,13 @@ def test_a_full_disk_changes_nothing(paths, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(salvage.files, "copy", full)
+    monkeypatch.setattr(repair.files, "copy", full)
     with pytest.raises(OSError):
-        salvage.make_sound(paths)
+        repair.make_sound(paths)
     assert files(paths) == before
 
 
 def test_a_backup_of_what_was_salvaged_is_whole(paths, tmp_path):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    salvage.make_sound(paths)
+    repair.make_sound(paths)
     assert backup.create(paths, str(tmp_path / "saved")).jobs == 3

@@ -14,7 +14,7 @@ from typing import cast
 from ganeti import certificate, errors, objects, other_ganeti, pathutils
 from ganeti.db import files
 from ganeti.layout import Owners
-from ganeti.upkeep import verify
+from ganeti.maintenance import check
 from ganeti.utils import host, io
 from ganeti.utils.text import describe_os_error
 
@@ -105,7 +105,7 @@ def _names(paths: pathutils.Paths) -> list[str]:
 def _of_database(paths: pathutils.Paths) -> list[str]:
     with contextlib.suppress(*files.UNREADABLE, LookupError):
         with contextlib.closing(files.connect(paths.master_db)) as connection:
-            found = verify.load_objects(connection)
+            found = check.load_objects(connection)
         cluster = cast(objects.Cluster, found["cluster"][0])
         return [
             cluster.name,

@@ -10,9 +10,9 @@ from ganeti.config.config import Config
 from ganeti.db import files, schema
 from ganeti.db.store import Store
 from ganeti.jqueue import id_gaps, rows
-from ganeti.upkeep import backup, restore, verify
-from ganeti.upkeep.backup import BackupError
-from ganeti.upkeep.restore import Secrets
+from ganeti.maintenance import backup, check, restore
+from ganeti.maintenance.backup import BackupError
+from ganeti.maintenance.restore import RestoredSecrets
 from ganeti.utils import io
 from support.backup import CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened, submit
 from support.cluster import make_cluster, make_paths
@@ -59,7 +59,7 @@ def other_machine(tmp_path):
 
 
 def test_everything_comes_back(paths, saved):
-    before = opened(paths, verify.load_objects)
+    before = opened(paths, check.load_objects)
     store = Store.open(paths.master_db)
     store.write(
         lambda connection: connection.execute("DELETE FROM cluster_object WHERE kind = 'instance'")
@@ -68,8 +68,8 @@ def test_everything_comes_back(paths, saved):
     done = restore.restore(paths, saved)
     assert str(done.contents).endswith("3 nodes, 2 instances, 3 jobs")
     assert (done.made, done.lacking) == (1_600_000_000, [])
-    assert opened(paths, verify.load_objects) == before
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.load_objects) == before
+    assert opened(paths, check.full) == []
     assert (
         opened(
             paths,
@@ -108,7 +108,7 @@ def test_ids_go_on_above_those_given_since(paths, saved):
     assert (done.last, done.guessed) == (8, False)
     assert opened(paths, id_gaps.gaps) == [(4, 8)]
     assert submit(paths) == [9]
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.full) == []
 
 
 def test_twice_makes_two_gaps(paths, saved, tmp_path):
@@ -166,10 +166,10 @@ def test_a_log_that_was_left_is_kept_along_and_not_applied(paths, saved):
 
 def test_on_an_empty_machine_it_makes_what_a_cluster_has(paths, saved, tmp_path):
     other = other_machine(tmp_path)
-    done = restore.restore(other, saved, secrets=Secrets(key=paths.backup_key))
+    done = restore.restore(other, saved, secrets=RestoredSecrets(key=paths.backup_key))
     assert (done.kept, done.guessed) == (None, True)
     assert os.path.isdir(other.socket_dir) and os.path.isdir(other.simulated_nodes_dir)
-    assert opened(other, verify.load_objects) == opened(paths, verify.load_objects)
+    assert opened(other, check.load_objects) == opened(paths, check.load_objects)
 
 
 def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
@@ -177,7 +177,7 @@ def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
     config.ssconf.flush()
     store.close()
     other = make_paths(tmp_path / "other")
-    done = restore.restore(other, saved, secrets=Secrets(key=paths.backup_key))
+    done = restore.restore(other, saved, secrets=RestoredSecrets(key=paths.backup_key))
     assert done.guessed and done.kept
     assert configuration(other).instance("web").osparams_private == {"password": CANARIES[0]}
 
@@ -190,18 +190,18 @@ def test_without_the_right_key_it_names_who_would_lack_what(saved, tmp_path, key
     (tmp_path / "wrong").write_text("00" * 32 + "\n")
     other = other_machine(tmp_path)
     with pytest.raises(BackupError, match="web.example.com.*--without-secrets"):
-        restore.restore(other, saved, secrets=Secrets(key and str(tmp_path / key)))
+        restore.restore(other, saved, secrets=RestoredSecrets(key and str(tmp_path / key)))
     assert not os.path.exists(other.master_db)
     assert not [name for name in os.listdir(other.lib_dir) if name.startswith("master.db")]
 
 
 def test_it_can_go_on_without_secrets(saved, tmp_path):
     other = other_machine(tmp_path)
-    done = restore.restore(other, saved, secrets=Secrets(without=True))
+    done = restore.restore(other, saved, secrets=RestoredSecrets(without=True))
     web = configuration(other).instance("web")
     assert (done.lacking, web.osparams_private) == (["web.example.com"], {})
     assert len(web.disks[0].logical_id[5]) == 40
-    assert opened(other, verify.full) == []
+    assert opened(other, check.full) == []
 
 
 # -- refusals and crashes -----------------------------------------------------------
@@ -263,5 +263,5 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, st
         restore.restore(paths, saved)
     files.settle(paths)
     assert opened(paths, rows.last_id) == 4
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.full) == []
     assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

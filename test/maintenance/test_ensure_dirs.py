@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ganeti.layout import Owners
-from ganeti.upkeep import ensure_dirs
-from ganeti.upkeep.ensure_dirs import EnsureDirsError
+from ganeti.maintenance import ensure_dirs
+from ganeti.maintenance.ensure_dirs import EnsureDirsError
 from support.cluster import make_cluster, make_paths
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set owners")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti.upkeep import wal
+from ganeti.maintenance import wal
 
 ROWS = 12
 

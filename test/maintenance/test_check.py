@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ganeti.db import files
-from ganeti.upkeep import verify
-from ganeti.upkeep.verify import ranges
+from ganeti.maintenance import check
+from ganeti.maintenance.check import ranges
 from support.backup import fill
 
 INSTANCE = "kind = 'instance' AND name = 'web.example.com'"
@@ -31,7 +31,7 @@ def damage(paths, *statements):
 
 
 def test_what_is_as_it_was_written_is_sound(paths):
-    assert verify.full(damage(paths)) == []
+    assert check.full(damage(paths)) == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_is_as_it_was_written_is_sound(paths):
     ],
 )
 def test_what_is_not_is_told(paths, statement, words):
-    found = verify.full(damage(paths, statement))
+    found = check.full(damage(paths, statement))
     assert re.search(words, "\n".join(found)), found
 
 
@@ -68,7 +68,7 @@ def test_a_name_that_is_only_in_one_of_both_trees_is_told(paths):
     Path(paths.master_db).write_bytes(
         content.replace(b"instanceweb.example.com", b"instanceweb.example.net")
     )
-    found = verify.cheap(files.connect(paths.master_db))
+    found = check.cheap(files.connect(paths.master_db))
     assert found == [
         f"the instance web.example.{end} is not in both trees of the configuration"
         for end in ("com", "net")
@@ -81,7 +81,7 @@ def test_a_schema_that_makes_no_sense_is_told(paths):
         "PRAGMA writable_schema=ON",
         "UPDATE sqlite_master SET sql = 'CREATE' WHERE name = 'job_op'",
     )
-    assert "schema cannot be read" in verify.full(connection)[0]
+    assert "schema cannot be read" in check.full(connection)[0]
 
 
 def test_bytes_that_make_no_sense_are_only_damage(paths):
@@ -90,7 +90,7 @@ def test_bytes_that_make_no_sense_are_only_damage(paths):
         place = content.index(b"web.example.com")
         file.seek(place)
         file.write(b"\xff\xfe\x00" * 5)
-    for words in verify.full(files.connect(paths.master_db)):
+    for words in check.full(files.connect(paths.master_db)):
         words.encode("ascii", "backslashreplace")
 
 
@@ -114,37 +114,37 @@ def test_ranges(numbers, words):
 def patrol(paths):
     """What it reports."""
     found = []
-    watch = verify.Patrol(lambda: files.connect(paths.master_db), found.extend)
+    watch = check.Patrol(lambda: files.connect(paths.master_db), found.extend)
     watch.start()
     watch.join()
     return found
 
 
 def test_a_patrol_says_that_all_is_well(paths, caplog, monkeypatch):
-    monkeypatch.setattr(verify, "CHUNK", 1)
-    monkeypatch.setattr(verify, "PAUSE", 0)
+    monkeypatch.setattr(check, "CHUNK", 1)
+    monkeypatch.setattr(check, "PAUSE", 0)
     caplog.set_level(logging.INFO)
     assert patrol(paths) == [] and "as it was written" in caplog.text
 
 
 @pytest.mark.parametrize("table", ["job_job", "job_op", "job_log"])
 def test_a_patrol_finds_what_a_full_check_finds(paths, monkeypatch, table):
-    monkeypatch.setattr(verify, "CHUNK", 2)
-    monkeypatch.setattr(verify, "PAUSE", 0)
-    expected = verify.check_rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
+    monkeypatch.setattr(check, "CHUNK", 2)
+    monkeypatch.setattr(check, "PAUSE", 0)
+    expected = check.check_rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
     assert patrol(paths) == expected != []
 
 
 def test_a_patrol_ends_when_told(paths, monkeypatch):
-    monkeypatch.setattr(verify, "PAUSE", 3600)
-    watch = verify.Patrol(lambda: files.connect(paths.master_db), lambda damage: None)
+    monkeypatch.setattr(check, "PAUSE", 3600)
+    watch = check.Patrol(lambda: files.connect(paths.master_db), lambda damage: None)
     watch.start()
     watch.stop()
     assert "verify" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_patrol_that_cannot_look_says_so(tmp_path, caplog):
-    watch = verify.Patrol(lambda: files.connect(str(tmp_path / "none")), lambda damage: None)
+    watch = check.Patrol(lambda: files.connect(str(tmp_path / "none")), lambda damage: None)
     watch.start()
     watch.join()
     assert "could not be checked" in caplog.text

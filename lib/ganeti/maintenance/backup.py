@@ -3,7 +3,7 @@
 A backup is made while the master works: SQLite copies the pages of one moment into
 a file without a name, secrets are taken out there, and what remains is written anew
 (``VACUUM INTO``), so that nothing deleted is left in it. The secrets of instances go
-along encrypted, under a key that stays on this machine (``sealing``).
+along encrypted, under a key that stays on this machine (``encrypted_secrets``).
 
 What a backup holds is older than what happened. So a restored job that had not ended
 never runs, and no id of a job is given a second time.
@@ -22,7 +22,7 @@ from typing import Any
 from ganeti import errors, opcodes, pathutils, serializer
 from ganeti.constants import JOB_FINAL
 from ganeti.db import files, schema
-from ganeti.upkeep import sealing, verify, walcheck
+from ganeti.maintenance import check, encrypted_secrets, wal
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
@@ -102,7 +102,7 @@ def create(
             os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             connection.execute("VACUUM INTO ?", (unfinished,))
             with contextlib.closing(files.connect(unfinished)) as written:
-                damage = verify.full(written)
+                damage = check.full(written)
                 if damage:
                     raise BackupError(
                         f"{paths.master_db} is damaged and was not backed up: {damage[0]}"
@@ -180,7 +180,7 @@ def _check_log(paths: pathutils.Paths) -> None:
     except BlockingIOError:
         return
     try:
-        trouble = walcheck.look(paths.master_db)
+        trouble = wal.find_problem(paths.master_db)
         words = None if trouble is None else trouble.words
     except files.NotSafe as err:
         words = str(err)
@@ -213,9 +213,9 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
     """Take the secrets out of a copy; how many instances have some."""
     connection.execute("BEGIN")
     values: dict[str, Any] = {MADE: int(now)}
-    secrets = sealing.take_out(connection)
+    secrets = encrypted_secrets.take_out(connection)
     if secrets:
-        values[SEALED] = sealing.seal(secrets, sealing.own_key(paths))
+        values[SEALED] = encrypted_secrets.seal(secrets, encrypted_secrets.own_key(paths))
     for name, value in values.items():
         store_value(connection, name, value)
     for row in connection.execute(_UNFINISHED).fetchall():

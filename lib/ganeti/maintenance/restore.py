@@ -29,8 +29,8 @@ from ganeti.db.store import Store
 from ganeti.jqueue import completion, id_gaps, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.layout import Owners
-from ganeti.upkeep import backup, sealing, verify, walcheck
-from ganeti.upkeep.backup import BackupError, Contents
+from ganeti.maintenance import backup, check, encrypted_secrets, wal
+from ganeti.maintenance.backup import BackupError, Contents
 from ganeti.utils import io, ownership
 
 #: How far ids are raised when it is not known which ones were given since the backup.
@@ -41,7 +41,7 @@ RESTORED = "restored from a backup; whether it ran since is not known; it was no
 
 
 @dataclass(frozen=True)
-class Secrets:
+class RestoredSecrets:
     """What to do about them: a copy of the key that sealed them, or go on without."""
 
     key: str | None = None
@@ -74,7 +74,7 @@ def restore(
     paths: pathutils.Paths,
     source: str,
     *,
-    secrets: Secrets = Secrets(),
+    secrets: RestoredSecrets = RestoredSecrets(),
     owners: Owners = Owners(),
     clock: Callable[[], float] = time.time,
 ) -> Restored:
@@ -133,7 +133,7 @@ def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
 
 
 def _prepare(
-    paths: pathutils.Paths, source: str, secrets: Secrets, owners: Owners, now: float
+    paths: pathutils.Paths, source: str, secrets: RestoredSecrets, owners: Owners, now: float
 ) -> Restored:
     """Make of the copy what a master can work with."""
     with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
@@ -141,7 +141,7 @@ def _prepare(
         lacking = _check(copy, source, secrets, paths)
         made = backup.load_value(copy, backup.MADE)
         copy.execute("DELETE FROM cluster_value WHERE name LIKE 'backup.%'")
-        found = verify.load_objects(copy)
+        found = check.load_objects(copy)
         result = Restored(backup.contents(copy), made, lacking=lacking)
     cluster = cast(objects.Cluster, found["cluster"][0])
     store = Store.open(paths.unfinished_db)
@@ -165,19 +165,19 @@ def _master(found: dict[str, list[objects.ConfigObject]]) -> str:
 
 
 def _check(
-    copy: sqlite3.Connection, source: str, secrets: Secrets, paths: pathutils.Paths
+    copy: sqlite3.Connection, source: str, secrets: RestoredSecrets, paths: pathutils.Paths
 ) -> list[str]:
     """Is the backup whole? Afterwards it has this program's schema, and its secrets.
 
     Answers the names of instances that lack their private parameters.
     """
-    damage = verify.structure(copy)
+    damage = check.structure(copy)
     if not damage:
         backup.check_mark(copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID)
         (version,) = copy.execute("PRAGMA user_version").fetchone()
         if version != schema.VERSION:
             schema.upgrade(copy, version)
-        damage = verify.full(copy)
+        damage = check.full(copy)
     if damage:
         raise BackupError(f"{source} is damaged and was not restored: {damage[0]}")
     (mark,) = copy.execute("PRAGMA application_id").fetchone()
@@ -185,16 +185,20 @@ def _check(
     return _unseal(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
 
 
-def _unseal(copy: sqlite3.Connection, secrets: Secrets, paths: pathutils.Paths) -> list[str]:
-    private, some = sealing.holders(copy)
+def _unseal(
+    copy: sqlite3.Connection, secrets: RestoredSecrets, paths: pathutils.Paths
+) -> list[str]:
+    private, some = encrypted_secrets.holders(copy)
     if secrets.without:
-        sealing.leave_out(copy)
+        encrypted_secrets.leave_out(copy)
         return private
     try:
         if some:
             sealed = backup.load_value(copy, backup.SEALED) or {}
-            sealing.put_back(copy, sealing.unseal(sealed, secrets.key or paths.backup_key))
-    except sealing.WrongKey as err:
+            encrypted_secrets.put_back(
+                copy, encrypted_secrets.unseal(sealed, secrets.key or paths.backup_key)
+            )
+    except encrypted_secrets.WrongKey as err:
         raise BackupError(
             f"{err}; without the right key (--key FILE) the secrets of these instances are "
             f"lost: {', '.join(some)}; --without-secrets goes on without them"
@@ -207,12 +211,12 @@ def _present(paths: pathutils.Paths) -> _Before | None:
     if not os.path.exists(paths.master_db):
         return None
     try:
-        if walcheck.look(paths.master_db) is not None:
+        if wal.find_problem(paths.master_db) is not None:
             return None
         with contextlib.closing(files.connect(paths.master_db)) as connection:
-            if verify.cheap(connection):
+            if check.cheap(connection):
                 return None
-            found = verify.load_objects(connection)
+            found = check.load_objects(connection)
             return _Before(
                 found["cluster"][0].uuid, rows.last_id(connection), rows.served(connection)
             )

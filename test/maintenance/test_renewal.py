@@ -8,8 +8,8 @@ import pytest
 
 from ganeti import certificate
 from ganeti.layout import Owners
-from ganeti.upkeep import renewal
-from ganeti.upkeep.renewal import RenewalError
+from ganeti.maintenance import renewal
+from ganeti.maintenance.renewal import RenewalError
 from support.cluster import CLUSTER, make_cluster, make_paths
 
 NOON = 1_700_000_000.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganeti.db.files import NotSafe
-from ganeti.upkeep import walcheck
+from ganeti.maintenance import wal
 
 FRAME = 4120
 
@@ -46,7 +46,7 @@ either = pytest.mark.parametrize("forgotten", [False, True])
 def test_a_whole_log_is_no_trouble(path, forgotten):
     forget(path, forgotten)
     before = Path(path + "-wal").read_bytes()
-    assert walcheck.look(path) is None
+    assert wal.find_problem(path) is None
     assert Path(path + "-wal").read_bytes() == before
 
 
@@ -55,7 +55,7 @@ def test_a_wrong_byte_is_mended(path, forgotten):
     before = Path(path + "-wal").read_bytes()
     flip(path + "-wal", 32 + 2 * FRAME + 1000)
     forget(path, forgotten)
-    trouble = walcheck.look(path)
+    trouble = wal.find_problem(path)
     assert not trouble.incomplete and not trouble.doubt
     assert "does not fit" in trouble.words
     ((where, data),) = trouble.patches.items()
@@ -65,22 +65,22 @@ def test_a_wrong_byte_is_mended(path, forgotten):
 def test_a_log_that_is_gone_is_missed(path):
     os.unlink(path + "-wal")
     with pytest.raises(NotSafe, match="is gone"):
-        walcheck.look(path)
+        wal.find_problem(path)
     forget(path, True)
-    assert walcheck.look(path) is None
+    assert wal.find_problem(path) is None
 
 
 @pytest.mark.parametrize("left", [0, 10, 32, 32 + FRAME, 32 + 3 * FRAME + 5])
 def test_a_log_that_was_cut_off_is_missed(path, left):
     os.truncate(path + "-wal", left)
     with pytest.raises(NotSafe, match="ends early|is gone"):
-        walcheck.look(path)
+        wal.find_problem(path)
 
 
 def test_without_an_index_half_a_frame_may_be_a_power_cut(path):
     os.truncate(path + "-wal", os.path.getsize(path + "-wal") - 100)
     forget(path, True)
-    trouble = walcheck.look(path)
+    trouble = wal.find_problem(path)
     assert trouble.incomplete and trouble.patches == {}
 
 
@@ -92,7 +92,7 @@ def test_two_transactions_that_do_not_fit_are_damage(path, forgotten):
         file.write(bytes(40))  # which page that was, nothing tells
     forget(path, forgotten)
     with pytest.raises(NotSafe, match="cannot be applied"):
-        walcheck.look(path)
+        wal.find_problem(path)
 
 
 @either
@@ -100,4 +100,4 @@ def test_a_log_without_a_beginning_is_damage(path, forgotten):
     forget(path, forgotten)
     Path(path + "-wal").write_bytes(bytes(32 + FRAME))
     with pytest.raises(NotSafe, match="its log"):
-        walcheck.look(path)
+        wal.find_problem(path)

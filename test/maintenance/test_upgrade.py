@@ -14,8 +14,8 @@ from ganeti import errors
 from ganeti.db import files, schema
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.upkeep import restore, salvage, upgrade, verify
-from ganeti.upkeep.restore import Secrets
+from ganeti.maintenance import check, repair, restore, upgrade
+from ganeti.maintenance.restore import RestoredSecrets
 from support import DATA
 from support.backup import fill, opened
 from support.cluster import make_paths
@@ -70,7 +70,7 @@ def test_the_copy_is_the_database_as_it_was(paths, newer):
     assert stat.S_IMODE(os.stat(copy).st_mode) == 0o600
     newer.undo()
     connection = files.connect(copy)
-    assert verify.full(connection) == []
+    assert check.full(connection) == []
     connection.close()
 
 
@@ -104,9 +104,9 @@ def test_the_older_program_restores_it(paths, newer):
     newer.undo()  # the older program
     with pytest.raises(errors.ConfigurationError, match="nothing was changed"):
         Store.open(paths.master_db)
-    result = restore.restore(paths, copy, secrets=Secrets())
+    result = restore.restore(paths, copy, secrets=RestoredSecrets())
     assert result.contents.jobs == 3 and not result.guessed
-    assert opened(paths, verify.full) == []
+    assert opened(paths, check.full) == []
     assert version(result.kept) == schema.VERSION + 1
 
 
@@ -176,7 +176,7 @@ def killed_at(paths, step):
                     os._exit(9)
 
         sys.addaudithook(count)
-        salvage.make_sound(paths)
+        repair.make_sound(paths)
         upgrade.open_store(paths)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -193,7 +193,7 @@ def test_a_start_that_is_killed_leaves_the_old_database_or_the_new(paths, newer,
         going = killed_at(paths, step)
         if index == "lost" and os.path.exists(paths.master_db + "-shm"):
             os.remove(paths.master_db + "-shm")  # a power cut
-        salvage.make_sound(paths)
+        repair.make_sound(paths)
         open_and_close(paths)
         assert version(paths.master_db) == schema.VERSION and len(copies(paths)) <= 2
         with sqlite3.connect(copies(paths)[0]) as connection:
@@ -224,6 +224,6 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
     os.waitpid(child, 0)
     monkeypatch.undo()
     assert files.has_log(paths.master_db)
-    salvage.make_sound(paths)
+    repair.make_sound(paths)
     open_and_close(paths)
-    assert opened(paths, verify.full) == ["there are 0 records of the cluster"]
+    assert opened(paths, check.full) == ["there are 0 records of the cluster"]

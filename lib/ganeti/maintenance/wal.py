@@ -1,9 +1,10 @@
 """SQLite's log (WAL) as bytes: was all of it applied, and can what is damaged be put right?
 
-SQLite applies a log up to the first frame that does not fit, and drops the rest
-without a word. A power cut in the middle of a commit looks like that: then the last
-transaction is incomplete, and nobody was told of it. Complete ones further on were
-acknowledged; then the log is damaged, and is to be made fit, so that it is applied.
+SQLite applies a log up to the first frame that does not fit, and drops the rest without a
+word. A power cut in the middle of a commit looks like that: then the last transaction is
+incomplete, and nobody was told of it. Complete ones further on, or an index that knows of more
+than there is, are damage of what was acknowledged; then the log is to be made fit, so that it
+is applied. So it is looked at before anybody opens the database.
 
 Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and
 https://www.sqlite.org/walformat.html (the index). The checksum of a frame continues
@@ -14,10 +15,19 @@ and what it was. What stays in doubt is applied as it is: the sums of rows tell.
 from __future__ import annotations
 
 import collections
+import contextlib
+import logging
+import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from ganeti.db import files
+from ganeti.db.files import NotSafe
+
+# -- the log as bytes ------------------------------------------------------------------
+
 
 HEADER, FRAME_HEADER, INDEX_HEADER = 32, 24, 136
 #: The lowest bit says in which order the bytes of a word are added up.
@@ -297,3 +307,85 @@ def page_size_of(database: str) -> int:
         (size,) = struct.unpack(">H", file.read(18)[16:18].ljust(2, b"\x10"))
     size = 65536 if size == 1 else size
     return size if size >= 512 and size & (size - 1) == 0 else 4096
+
+
+# -- does SQLite apply all of it? ------------------------------------------------------
+
+
+class WalProblem(NamedTuple):
+    """A log of which something is not applied; ``patches`` have it applied."""
+
+    words: str
+    patches: dict[int, bytes]
+    doubt: bool  # is some page of it not what it was?
+    incomplete: bool = False  # only its last transaction, which is dropped
+
+
+def find_problem(path: str) -> WalProblem | None:
+    """Does SQLite apply all of the log? ``NotSafe`` when what it does not cannot be applied."""
+    before = read_index(_start_of(path + files.INDEX))
+    log = Log.read(path + files.LOG, page_size_of(path)) if os.path.exists(path) else None
+    if log is None or not (log.header_fits or log.frames):
+        # What begins a log is on the disk before the first frame is written.
+        if before is not None and before.frames > before.done:
+            raise NotSafe(f"its log is gone, and changes with it ({path + files.LOG})")
+        return None
+    applied = _applied(path, log)
+    known = before.frames if before is not None and before.salts == log.salts else None
+    if before is not None and known and before.done >= max(known, log.committed()):
+        return None  # all of it is in the database
+    if known is not None and known > len(log.frames):
+        raise NotSafe(f"its log ends early ({len(log.frames)} of {known} frames are there)")
+    last = max(log.committed(), known or 0)
+    if last > applied:
+        return _problem(path, log, applied, last, known)
+    if not log.header_fits:
+        raise NotSafe("its log is damaged from its beginning on")
+    if known != applied and log.is_torn(applied):
+        return WalProblem(
+            "what follows the transactions that could be read makes no sense",
+            {},
+            doubt=True,
+            incomplete=True,
+        )
+    return None
+
+
+def _problem(path: str, log: Log, applied: int, last: int, known: int | None) -> WalProblem | None:
+    lost = max(1, log.commits(applied))
+    words = (
+        f"frame {applied + 1} of its log does not fit, and {lost} transaction"
+        f"{'s' if lost > 1 else ''} from there on"
+    )
+    pages = os.path.getsize(path) // log.page_size + len(log.frames)
+    mended = log.mended(applied, last, pages)
+    incomplete = lost == 1 and (known or 0) <= applied
+    if mended is not None and not (incomplete and mended.torn):
+        return WalProblem(words, mended.patches, bool(mended.torn))
+    if not incomplete or not log.header_fits:
+        raise NotSafe(f"{words} cannot be applied")
+    if known == applied:
+        return None  # the index tells: it was being written
+    return WalProblem(words, {}, doubt=True, incomplete=True)
+
+
+def _start_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(INDEX_HEADER)
+    except FileNotFoundError:
+        return b""
+
+
+def _applied(path: str, log: Log) -> int:
+    """How many frames of its log SQLite applies when it opens a database."""
+    connection = files.connect(path)
+    with contextlib.ExitStack() as stack:
+        # Closed last: who closes a file gives up its locks, also those of SQLite.
+        stack.callback(connection.close)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except files.UNREADABLE:
+            logging.debug("%s cannot be read as it is", path)
+        index = read_index(_start_of(path + files.INDEX))
+    return index.frames if index is not None and index.salts == log.salts else 0

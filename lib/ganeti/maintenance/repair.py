@@ -1,24 +1,222 @@
-"""A new database from what is whole in a damaged one.
+"""Before the master opens its database: is it sound? If not, is what is left enough?
 
-A row is believed when its sum fits, a table read in one pass when that is possible,
-and else row by row. The configuration must be whole, all of it, or there is nothing to
-start on. A job that is not stays under its id and says what happened.
+What is found is said; the damaged files are kept as they were, under another name; and
+the master starts on what can be proved to be whole. Where the configuration is not, or
+acknowledged changes are gone without a trace of what they were, it refuses in one line,
+and nothing was changed.
+
+The new database is made from what is whole in the damaged one. A row is believed when its sum
+fits, a table read in one pass when that is possible, and else row by row. The configuration must
+be whole, all of it, or there is nothing to start on. A job that is not stays under its id and
+says what happened.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ganeti import errors, pathutils
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
 from ganeti.db import files, schema
 from ganeti.db.files import NotSafe
 from ganeti.jqueue import completion, id_gaps, rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.upkeep import verify
+from ganeti.maintenance import check, wal
+from ganeti.maintenance.wal import WalProblem
+from ganeti.utils import io
+
+# -- before a start --------------------------------------------------------------------
+
+
+def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
+    """See above; ``ConfigurationError`` in one line when it is not safe to start.
+
+    False: the database is large, and was not checked in full.
+    """
+    files.settle(paths)
+    if not os.path.exists(paths.master_db):
+        return True
+    with _in_words(paths.master_db):
+        _discard(paths)
+        try:
+            return _make_sound(paths, clock())
+        finally:
+            _discard(paths)
+
+
+def _discard(paths: pathutils.Paths) -> None:
+    for path in (paths.unfinished_db, paths.work_db):
+        files.discard(path)
+
+
+def _make_sound(paths: pathutils.Paths, now: float) -> bool:
+    source = paths.master_db
+    if os.path.getsize(source) == 0:
+        raise NotSafe("it is empty")
+    trouble = wal.find_problem(source)
+    complete = (
+        trouble is not None
+        or os.path.exists(paths.suspicion)
+        or files.size(source) <= check.AT_START
+    )
+    if trouble is not None and trouble.patches:
+        source = paths.work_db
+        files.copy(paths.master_db, source)
+        io.patch_file(source + files.LOG, trouble.patches)
+    with contextlib.closing(files.connect(source)) as connection:
+        damage = _check(connection, complete)
+        if damage and not complete:
+            damage = list(dict.fromkeys(damage + check.full(connection)))
+            complete = True
+        if damage:
+            _rebuild(paths, connection, damage, trouble, now)
+    if trouble is not None and not damage:
+        _apply(paths, trouble, now)
+    if complete:
+        io.remove_file(paths.suspicion)
+    return complete
+
+
+def suspect(paths: pathutils.Paths, damage: list[str]) -> None:
+    """A running master found damage: it is said once, and the next start looks closely."""
+    if os.path.exists(paths.suspicion):
+        return
+    for words in damage:
+        logging.error("The database %s is damaged: %s", paths.master_db, words)
+    logging.error("The damage will be dealt with when ganeti-masterd starts again")
+    io.write_file(paths.suspicion, "".join(f"{words}\n" for words in damage), mode=0o600)
+
+
+@contextlib.contextmanager
+def _in_words(path: str) -> Iterator[None]:
+    """Whatever stops a start, in one line that says what to do."""
+    try:
+        yield
+    except NotSafe as err:
+        words = str(err)
+    except files.UNREADABLE as err:
+        words = f"it cannot be read ({err})"
+    else:
+        return
+    raise errors.ConfigurationError(
+        f"the database {path} is damaged: {words}; nothing was changed; "
+        "restore a backup: ganeti-cluster restore FILE"
+    ) from None
+
+
+def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
+    """What is wrong; nothing where that is for ``Store.open`` to say, or not known yet."""
+    found = []
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except files.UNREADABLE as err:
+        # Perhaps only its end is missing: this has the rest read.
+        connection.execute("PRAGMA writable_schema=ON")
+        found = [f"it cannot be read as it is ({err})"]
+    (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if mark != schema.APPLICATION_ID:
+        raise NotSafe(f"it is none of this program, or its header is damaged (mark {mark:#x})")
+    if version > schema.VERSION:
+        return []
+    if version < schema.VERSION:  # its rows have no sums yet
+        for words in found + (check.structure(connection) if complete else []):
+            raise NotSafe(words)
+        return []
+    return found + (check.full(connection) if complete else check.cheap(connection))
+
+
+# -- going on -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
+    """A copy of the files as they are; it stays if what is then done succeeds."""
+    kept = files.name_to_keep(paths, "damaged", now)
+    try:
+        if only_log:
+            io.copy_file(paths.master_db + files.LOG, kept + files.LOG)
+        else:
+            files.copy(paths.master_db, kept)
+        yield kept + (files.LOG if only_log else "")
+    except FileExistsError:
+        raise
+    except BaseException:
+        files.discard(kept)
+        raise
+
+
+def _rebuild(
+    paths: pathutils.Paths,
+    source: sqlite3.Connection,
+    damage: list[str],
+    trouble: WalProblem | None,
+    now: float,
+) -> None:
+    """Start on a new database with what is whole."""
+    with _kept(paths, now) as kept:
+        os.close(os.open(paths.unfinished_db, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(
+            sqlite3.connect(paths.unfinished_db, isolation_level=None)
+        ) as target:
+            losses = rebuild(source, target, now, ahead=trouble is not None and trouble.doubt)
+            left = check.full(target)
+            if left:
+                raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
+        files.install(paths)
+    for words in [*damage, *([trouble.words] if trouble is not None else [])]:
+        logging.error("The database %s was damaged: %s", paths.master_db, words)
+    for words in losses.words() or ["nothing that it held is lost"]:
+        logging.error("Of the damaged database %s: %s", paths.master_db, words)
+    logging.error(
+        "The master goes on with what was whole; the damaged database is kept as %s", kept
+    )
+
+
+def _apply(paths: pathutils.Paths, trouble: WalProblem, now: float) -> None:
+    """The log alone was damaged; what it held is whole, but perhaps for its last transaction."""
+    with _kept(paths, now, only_log=trouble.incomplete) as kept:
+        path = paths.master_db if trouble.incomplete else paths.work_db
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            schema.prepare(connection)
+            if trouble.incomplete:
+                connection.execute("BEGIN IMMEDIATE")
+                last = rows.last_id(connection) + AHEAD
+                id_gaps.skip_to(connection, last)
+                connection.execute("COMMIT")
+            else:
+                connection.execute("PRAGMA journal_mode=DELETE")
+        if not trouble.incomplete:
+            os.rename(paths.work_db, paths.unfinished_db)
+            files.install(paths)
+    if trouble.incomplete:
+        logging.info(
+            "The last transaction in the log of %s is incomplete (a power cut?) and not "
+            "applied: %s; the log is kept as %s; ids of jobs go on at %d",
+            paths.master_db,
+            trouble.words,
+            kept,
+            last + 1,
+        )
+    else:
+        logging.error(
+            "The log of the database %s was damaged (%s) and was put right; nothing "
+            "is lost; the damaged files are kept as %s",
+            paths.master_db,
+            trouble.words,
+            kept,
+        )
+
+
+# -- a new database from a damaged one -------------------------------------------------
+
 
 #: How far ids go ahead when the last ones that were given may be lost.
 AHEAD = 1000
@@ -54,7 +252,7 @@ class Losses:
             (self.unsure, "jobs that had not ended may have run; they end in error: "),
             (self.logs, "logs of jobs lack lines: "),
         ]
-        lines = [words + verify.ranges(ids) for ids, words in found if ids]
+        lines = [words + check.ranges(ids) for ids, words in found if ids]
         if self.values:
             lines.append(
                 "switches of the queue are back to their defaults: " + ", ".join(self.values)
@@ -64,7 +262,7 @@ class Losses:
         return lines
 
 
-def build(
+def rebuild(
     source: sqlite3.Connection, target: sqlite3.Connection, now: float, *, ahead: bool = False
 ) -> Losses:
     """Fill ``target``, which is empty, from ``source``; ``NotSafe`` when that makes no sense.
@@ -103,16 +301,16 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 def _configuration(source: sqlite3.Connection) -> list[Row]:
     """All objects; ``NotSafe`` when one is damaged, or missing."""
     try:
-        problems = verify.contradictions(verify.load_objects(source))
+        problems = check.contradictions(check.load_objects(source))
         rows = source.execute(
             f"SELECT {_columns('cluster_object')} FROM cluster_object NOT INDEXED"
         ).fetchall()
-    except verify.UNREADABLE as err:
+    except check.UNREADABLE as err:
         raise NotSafe(f"the configuration cannot be read: {err}") from None
     with contextlib.suppress(*files.UNREADABLE):
         # The index has all names a second time. One that is wrong there is that one's
         # damage; more of them than there are objects: some vanished.
-        others, names = verify.names_in_index(source), {(row[0], row[2]) for row in rows}
+        others, names = check.names_in_index(source), {(row[0], row[2]) for row in rows}
         if len(others - names) > len(names - others):
             problems.append(f"objects are missing, such as {' '.join(min(others - names))}")
     if problems:
@@ -159,7 +357,7 @@ class _Jobs:
 
     def scan(self, table: str) -> Iterator[Row]:
         """Rows with a sensible key, until the end or what cannot be read."""
-        keys = len(verify.KEYS[table])
+        keys = len(check.KEYS[table])
         before: tuple[int, ...] = (-1,)
         try:
             for row in self._source.execute(f"SELECT {_columns(table)} FROM {table} NOT INDEXED"):
@@ -183,7 +381,7 @@ class _Jobs:
         try:
             return self._source.execute(
                 f"SELECT {_columns(table)} FROM {table} NOT INDEXED WHERE "
-                f"{verify.KEYS[table][0]} = ?",
+                f"{check.KEYS[table][0]} = ?",
                 (job_id,),
             ).fetchall()
         except files.UNREADABLE:
@@ -214,17 +412,17 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
     """Ids that were given and must go on naming a job; decides where ids go on."""
     gaps = counter = None
     highest = max([0, *jobs.rows, *jobs.ops])
-    with contextlib.suppress(*verify.UNREADABLE):
+    with contextlib.suppress(*check.UNREADABLE):
         highest = max(
             highest,
             *source.execute(
                 "SELECT coalesce(max(job_id), 0) FROM job_log WHERE typeof(job_id) = 'integer'"
             ).fetchone(),
         )
-    with contextlib.suppress(*verify.UNREADABLE):
+    with contextlib.suppress(*check.UNREADABLE):
         gaps = id_gaps.gaps(source)
         highest = max([highest, *(last for _, last in gaps)])
-    with contextlib.suppress(*verify.UNREADABLE):
+    with contextlib.suppress(*check.UNREADABLE):
         counter = rows.last_id(source)
     there = not jobs.broken("job_job") or not jobs.broken("job_op")
     if counter is None or counter < highest or (there and counter > highest + _PLAUSIBLE):
@@ -255,7 +453,7 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tupl
     ]
     try:
         explained = id_gaps.count(source) == sum(end - first + 1 for first, end in runs)
-    except verify.UNREADABLE:
+    except check.UNREADABLE:
         explained = not jobs.broken("job_job", "job_op")
     if explained:
         return runs

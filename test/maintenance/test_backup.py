@@ -9,8 +9,8 @@ import pytest
 
 from ganeti.db import files, schema
 from ganeti.db.store import Store
-from ganeti.upkeep import backup, verify
-from ganeti.upkeep.backup import BackupError
+from ganeti.maintenance import backup, check
+from ganeti.maintenance.backup import BackupError
 from support.backup import CANARIES, DONE, LIVE, every_file, fill
 from support.cluster import make_paths
 
@@ -45,7 +45,7 @@ def test_a_backup_is_one_closed_file_and_says_what_it_holds(paths, target):
 def test_it_is_whole(paths, target):
     backup.create(paths, target)
     connection = files.connect(target)
-    assert verify.full(connection) == []
+    assert check.full(connection) == []
     connection.close()
     assert rows(target, "SELECT id, status FROM job_job") == [
         (LIVE, "running"),
