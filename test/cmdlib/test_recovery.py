@@ -97,12 +97,18 @@ class TestRecovery(LUTestCase):
             self.clean_up(op)
 
     def script(self, uuid: str) -> subprocess.Popen[bytes]:
-        """Something that runs as an OS script of an instance does."""
+        """Something that runs as an OS script of an instance does; its environment is there."""
         child = subprocess.Popen(
-            ["/bin/sleep", "1000"], env={"INSTANCE_UUID": uuid}, start_new_session=True
+            # A program's environment appears in /proc shortly after Popen returned.
+            ["/bin/sh", "-c", "echo; read forever"],
+            env={"INSTANCE_UUID": uuid},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
-        self.addCleanup(child.wait)
+        self.addCleanup(child.__exit__, None, None, None)
         self.addCleanup(child.kill)
+        assert child.stdout is not None and child.stdout.readline() == b"\n"
         return child
 
     def uuid_of(self, job_id: int) -> str:
