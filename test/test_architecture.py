@@ -40,7 +40,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ("front", "rapi", f"{WORDS} http luxi opcodes qlang utils"),
     (
         "front",
-        "server.rapi server.application server.listening server.mastership server.passwd",
+        "server.rapi server.pipeline server.listening server.master_redirect server.passwd",
         f"{WORDS} daemon http luxi other_ganeti rapi utils",
     ),
     ("master", "db", f"{WORDS} utils"),
@@ -70,7 +70,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ),
     (
         "master",
-        "server.masterd server.luxid server.calls server.cluster",
+        "server.masterd server.luxi_server server.luxi_handlers server.cluster",
         f"{WORDS} bootstrap cmdlib config daemon db hooks jqueue layout locking luxi maintenance"
         " mcpu node opcodes other_ganeti query utils",
     ),

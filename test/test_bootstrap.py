@@ -284,7 +284,7 @@ def test_ensuring_the_directories_afterwards_finds_nothing_to_do(paths):
         *layout.directories(paths, Owners(), paths.file_storage_dir),
         *layout.files(paths, Owners()),
     ]
-    assert ownership.apply(entries) == ownership.Report()
+    assert ownership.apply(entries) == ownership.OwnershipReport()
 
 
 @pytest.mark.parametrize("name", ["config.data", "server.pem", "queue/serial"])

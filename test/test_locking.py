@@ -3,7 +3,14 @@
 import pytest
 
 from ganeti import errors
-from ganeti.locking import Level, LockManager, Wait, exclusive, merge, shared
+from ganeti.locking import (
+    Level,
+    LockManager,
+    LockWait,
+    exclusive,
+    merge,
+    shared,
+)
 
 
 class Scene:
@@ -111,7 +118,7 @@ def test_people_see_holders_and_waiters(scene):
     (state,) = scene.locks.states()
     assert (state.name, state.mode, state.owners) == ("instance/x", "exclusive", ("a",))
     assert state.pending == (("shared", ("b",)),)
-    assert scene.locks.waits_for("b") == Wait("instance/x", "shared", ("a",))
+    assert scene.locks.waits_for("b") == LockWait("instance/x", "shared", ("a",))
     assert scene.locks.waits_for("a") is None
     scene.free("a")
     scene.free("b")

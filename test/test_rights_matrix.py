@@ -14,7 +14,7 @@ from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User, denied, parse_basic
 from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector
-from ganeti.server.application import Application
+from ganeti.server.pipeline import RequestPipeline
 
 Connector()
 VERBS = [
@@ -95,8 +95,8 @@ def status(resource, method, field, required):
         token = base64.b64encode(f"{name}:{field}".encode()).decode()
         headers.append(("Authorization", f"Basic {token}"))
     body = BODY if (resource.URI, method) in NAMED else b""
-    application = Application(Master(), Master(), Anybody(), require_authentication=required)
-    answer = application.handle(Request(method, path, path, headers=Headers(headers), body=body))
+    pipeline = RequestPipeline(Master(), Master(), Anybody(), require_authentication=required)
+    answer = pipeline.handle(Request(method, path, path, headers=Headers(headers), body=body))
     return answer.status if answer.status in (401, 403) else 200
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ganeti import daemon, objects, pathutils, ssconf
-from ganeti.utils.ownership import Entry
+from ganeti.utils.ownership import OwnedPath
 
 #: What a database and its log begin with (SQLite's file format, sections 1.3 and 4.1).
 SQLITE = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -37,7 +37,7 @@ def directories(
     owners: Owners,
     file_storage_dir: str,
     nodes: Sequence[objects.Node] = (),
-) -> Iterator[Entry]:
+) -> Iterator[OwnedPath]:
     """Directories that a cluster cannot do without; they are made where they are missing.
 
     A directory for disks that is the administrator's own keeps its owner and mode.
@@ -48,8 +48,8 @@ def directories(
         mode: int,
         uid: int = owners.master,
         distrusted: int = owners.rapi,
-    ) -> Entry:
-        return Entry(
+    ) -> OwnedPath:
+        return OwnedPath(
             path, mode, uid, owners.group, directory=True, make=True, distrusted=distrusted
         )
 
@@ -68,27 +68,27 @@ def directories(
         yield directory(file_storage_dir, 0o750)
 
 
-def database(path: str, owners: Owners) -> Iterator[Entry]:
+def database(path: str, owners: Owners) -> Iterator[OwnedPath]:
     """Yield a database, its log and the log's index."""
     for suffix in ("", "-wal", "-shm"):
-        yield Entry(
+        yield OwnedPath(
             path + suffix, 0o600, owners.master, owners.group, private=True, distrusted=owners.rapi
         )
 
 
-def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
+def files(paths: pathutils.Paths, owners: Owners) -> Iterator[OwnedPath]:
     """Files of a cluster, and what is in its directories, as far as they are there."""
     group = owners.group
 
     def of_master(
         path: str, mode: int = 0o600, *, private: bool = True, magic: tuple[bytes, ...] = ()
-    ) -> Entry:
-        return Entry(
+    ) -> OwnedPath:
+        return OwnedPath(
             path, mode, owners.master, group, private=private, magic=magic, distrusted=owners.rapi
         )
 
-    def tree(path: str, mode: int, *, links: bool = False) -> Entry:
-        return Entry(
+    def tree(path: str, mode: int, *, links: bool = False) -> OwnedPath:
+        return OwnedPath(
             path,
             0o750,
             owners.master,
@@ -108,12 +108,14 @@ def files(paths: pathutils.Paths, owners: Owners) -> Iterator[Entry]:
             yield of_master(pathutils.inside(paths.lib_dir, name), ssconf.MODE, private=False)
     for path in (paths.master_lock, paths.backup_key, paths.suspicion):
         yield of_master(path)
-    yield Entry(paths.rapi_cert, 0o600, owners.rapi, group, private=True)
+    yield OwnedPath(paths.rapi_cert, 0o600, owners.rapi, group, private=True)
     for path in paths.users_files:
-        yield Entry(path, 0o640, owners.rapi, group, private=True)
+        yield OwnedPath(path, 0o640, owners.rapi, group, private=True)
     yield of_master(paths.master_log, 0o640)
     # In a directory where either daemon may exchange the other's files.
-    yield Entry(paths.rapi_log, 0o640, owners.rapi, group, private=True, distrusted=owners.master)
+    yield OwnedPath(
+        paths.rapi_log, 0o640, owners.rapi, group, private=True, distrusted=owners.master
+    )
     yield tree(paths.fake_hypervisor_dir, 0o644)
     yield tree(paths.simulated_nodes_dir, 0o644)
     # A link there counts a disk of a file template, which is elsewhere.

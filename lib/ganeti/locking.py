@@ -93,7 +93,7 @@ def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
     return tuple(sorted(strongest.values()))
 
 
-class Request:
+class LockRequest:
     """The locks that one owner asked for, and how far it has come."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Request:
         self.held = 0
         self.released = False
 
-    def __lt__(self, other: Request) -> bool:
+    def __lt__(self, other: LockRequest) -> bool:
         return (self.rank, self.ticket) < (other.rank, other.ticket)
 
     @property
@@ -130,7 +130,7 @@ class Request:
 @dataclass
 class _Lock:
     owners: dict[str, bool] = field(default_factory=dict)  # owner -> exclusive?
-    line: list[Request] = field(default_factory=list)  # sorted by rank, ticket
+    line: list[LockRequest] = field(default_factory=list)  # sorted by rank, ticket
 
     def free_for(self, want: Want) -> bool:
         if want.exclusive:
@@ -149,7 +149,7 @@ class LockState:
 
 
 @dataclass(frozen=True)
-class Wait:
+class LockWait:
     """What one owner waits for, and who has to give way first."""
 
     name: str
@@ -157,7 +157,7 @@ class Wait:
     blockers: tuple[str, ...]  # owners, or else those before it in line
 
 
-def _tell(completed: Iterable[Request]) -> None:
+def _tell(completed: Iterable[LockRequest]) -> None:
     """Say that the locks are held; one listener's failure is not the next one's."""
     for request in completed:
         try:
@@ -172,7 +172,7 @@ class LockManager:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._locks: dict[str, _Lock] = {}
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, LockRequest] = {}
         self._tickets = itertools.count()
 
     def request(
@@ -185,7 +185,7 @@ class LockManager:
         with self._mutex:
             if owner in self._requests:
                 raise errors.LockError(f"{owner} asked for locks twice")
-            request = Request(owner, merge(wants), rank, next(self._tickets), granted)
+            request = LockRequest(owner, merge(wants), rank, next(self._tickets), granted)
             self._requests[owner] = request
             self._advance(request)
             return request.complete
@@ -201,7 +201,7 @@ class LockManager:
 
     def change_rank(self, owner: str, rank: float) -> None:
         """Move a waiting owner within its line."""
-        completed: list[Request] = []
+        completed: list[LockRequest] = []
         with self._mutex:
             request = self._requests.get(owner)
             if request is None or request.rank == rank:
@@ -217,7 +217,7 @@ class LockManager:
             self._serve(name, completed)
         _tell(completed)
 
-    def waits_for(self, owner: str) -> Wait | None:
+    def waits_for(self, owner: str) -> LockWait | None:
         """What an owner waits for, or None."""
         with self._mutex:
             request = self._requests.get(owner)
@@ -228,7 +228,7 @@ class LockManager:
             blockers = [other for other, alone in lock.owners.items() if want.exclusive or alone]
             if not blockers:  # it fits, but those before it in line do not
                 blockers = [other.owner for other in lock.line if other < request]
-            return Wait(want.full_name, want.mode, tuple(sorted(blockers)))
+            return LockWait(want.full_name, want.mode, tuple(sorted(blockers)))
 
     def states(self) -> list[LockState]:
         """Every lock that somebody holds or waits for, by name."""
@@ -245,7 +245,7 @@ class LockManager:
         pending = tuple((request.next_want.mode, (request.owner,)) for request in lock.line)
         return LockState(name, mode, tuple(sorted(lock.owners)), pending)
 
-    def _advance(self, request: Request) -> None:
+    def _advance(self, request: LockRequest) -> None:
         """Take what is free, in order; stand in line at the first that is not."""
         while not request.complete:
             want = request.next_want
@@ -257,8 +257,8 @@ class LockManager:
             lock.owners[request.owner] = want.exclusive
             request.held += 1
 
-    def _withdraw(self, request: Request) -> list[Request]:
-        completed: list[Request] = []
+    def _withdraw(self, request: LockRequest) -> list[LockRequest]:
+        completed: list[LockRequest] = []
         request.released = True
         touched = [want.full_name for want in request.wants[: request.held]]
         for name in touched:
@@ -271,7 +271,7 @@ class LockManager:
             self._serve(name, completed)
         return completed
 
-    def _serve(self, name: str, completed: list[Request]) -> None:
+    def _serve(self, name: str, completed: list[LockRequest]) -> None:
         """Let those at the head of a line in, as long as they fit."""
         lock = self._locks.get(name)
         if lock is None:

@@ -37,7 +37,7 @@ _MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Rule:
+class ParameterRule:
     """What a value of the right type must also be."""
 
     expects: str
@@ -52,7 +52,7 @@ class Parameter:
     name: str
     kind: str
     default: Any
-    rule: Rule | None = None
+    rule: ParameterRule | None = None
     optional: bool = False
 
 
@@ -201,8 +201,10 @@ def fill(base: Mapping[str, Any], *given: Mapping[str, Any]) -> Values:
 # -- rules ------------------------------------------------------------------------
 
 
-def _one_of(*choices: str) -> Rule:
-    return Rule("one of " + ", ".join(choices), lambda value: value in choices, frozenset(choices))
+def _one_of(*choices: str) -> ParameterRule:
+    return ParameterRule(
+        "one of " + ", ".join(choices), lambda value: value in choices, frozenset(choices)
+    )
 
 
 def _is_normal_path(value: str) -> bool:
@@ -223,20 +225,20 @@ def _is_cpu_set(value: str) -> bool:
     return True
 
 
-_NOT_NEGATIVE = Rule("0 or more", lambda value: value >= 0)
-_POSITIVE = Rule("1 or more", lambda value: value >= 1)
-_PORT = Rule("a port number", lambda value: 0 < value < 65535)
-_PATH = Rule("an absolute normalized path", _is_normal_path)
-_PATH_OR_URL = Rule(
+_NOT_NEGATIVE = ParameterRule("0 or more", lambda value: value >= 0)
+_POSITIVE = ParameterRule("1 or more", lambda value: value >= 1)
+_PORT = ParameterRule("a port number", lambda value: 0 < value < 65535)
+_PATH = ParameterRule("an absolute normalized path", _is_normal_path)
+_PATH_OR_URL = ParameterRule(
     "an absolute normalized path or a URL",
     lambda value: _is_normal_path(value) or value.startswith(("http://", "https://", "ftp://")),
 )
-_CPU_SET = Rule("all, or a list of CPUs such as 0,2-3", _is_cpu_set)
+_CPU_SET = ParameterRule("all, or a list of CPUs such as 0,2-3", _is_cpu_set)
 _MIGRATION_MODE = _one_of("live", "non-live")
 _LOSSY = _one_of("auto", "never", "always")
 
 
-def _row(name: str, kind: str, default: Any, rule: Rule | None = None) -> Parameter:
+def _row(name: str, kind: str, default: Any, rule: ParameterRule | None = None) -> Parameter:
     """A parameter that may be empty where its default is."""
     return Parameter(name, kind, default, rule, optional=default in ("", None))
 
@@ -449,7 +451,7 @@ KVM = _table(
         "",
         _one_of("lz", "quic", "glz", "auto_lz", "off", "auto_glz"),
     ),
-    _row("spice_ip_version", INT, 0, Rule("0, 4 or 6", lambda value: value in (0, 4, 6))),
+    _row("spice_ip_version", INT, 0, ParameterRule("0, 4 or 6", lambda value: value in (0, 4, 6))),
     _row("spice_jpeg_wan_compression", STRING, "", _LOSSY),
     _row("spice_password_file", STRING, "", _PATH),
     _row("spice_playback_compression", BOOL, True),
@@ -466,7 +468,7 @@ KVM = _table(
     _row("user_shutdown", BOOL, False),
     _row("vga", STRING, ""),
     _row("vhost_net", BOOL, False),
-    _row("virtio_net_queues", INT, 1, Rule("1 to 8", lambda value: 0 < value < 9)),
+    _row("virtio_net_queues", INT, 1, ParameterRule("1 to 8", lambda value: 0 < value < 9)),
     _row("vnc_bind_address", STRING, ""),
     _row("vnc_password_file", STRING, "", _PATH),
     _row("vnc_tls", BOOL, False),

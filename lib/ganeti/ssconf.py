@@ -26,7 +26,7 @@ REST, MAX_REST = 10, 1.0
 _FAMILIES = {4: 2, 6: 10}
 
 
-class Facts(Protocol):
+class SsconfSource(Protocol):
     """What is read of the configuration."""
 
     @property
@@ -48,7 +48,7 @@ def _lines(items: Iterable[object]) -> str:
     return "".join(f"{item}\n" for item in items)
 
 
-def cluster_values(facts: Facts) -> dict[str, str]:
+def cluster_values(facts: SsconfSource) -> dict[str, str]:
     """Files about the cluster itself -> content."""
     cluster = facts.cluster
     values: dict[str, object] = {
@@ -76,7 +76,7 @@ def cluster_values(facts: Facts) -> dict[str, str]:
     return result
 
 
-def node_values(facts: Facts) -> dict[str, str]:
+def node_values(facts: SsconfSource) -> dict[str, str]:
     """Files about nodes and groups -> content."""
     nodes = facts.nodes()
     candidates = [node for node in nodes if node.master_candidate]
@@ -95,13 +95,13 @@ def node_values(facts: Facts) -> dict[str, str]:
     }
 
 
-def instance_values(facts: Facts) -> dict[str, str]:
+def instance_values(facts: SsconfSource) -> dict[str, str]:
     """Files about instances -> content."""
     return {"instance_list": _lines(instance.name for instance in facts.instances())}
 
 
 #: Kind of a changed object -> which files it may change.
-PARTS: Mapping[str, tuple[Callable[[Facts], dict[str, str]], ...]] = {
+PARTS: Mapping[str, tuple[Callable[[SsconfSource], dict[str, str]], ...]] = {
     "cluster": (cluster_values, node_values),
     "group": (node_values,),
     "node": (node_values,),
@@ -117,7 +117,11 @@ class SsconfWriter:
     """
 
     def __init__(
-        self, facts: Facts, paths: pathutils.Paths, *, rest: Callable[[float], object] = time.sleep
+        self,
+        facts: SsconfSource,
+        paths: pathutils.Paths,
+        *,
+        rest: Callable[[float], object] = time.sleep,
     ) -> None:
         self._rest = rest
         self._facts = facts

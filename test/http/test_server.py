@@ -171,7 +171,9 @@ def test_urgent_requests_have_threads_of_their_own():
     with running(
         handler,
         workers=1,
-        lane=lambda request: Priority.URGENT if request.path == "/urgent" else Priority.ORDINARY,
+        priority=lambda request: (
+            Priority.URGENT if request.path == "/urgent" else Priority.ORDINARY
+        ),
     ) as web:
         slow = [web.connect().request("/slow") for _ in range(3)]
         assert web.connect().ask("/urgent")[2] == b"/urgent"
@@ -186,7 +188,7 @@ def test_what_is_instant_needs_no_thread():
         threads.append(threading.current_thread())
         return Response(200, request.path.encode())
 
-    with running(handler, lane=lambda request: Priority.INSTANT) as web:
+    with running(handler, priority=lambda request: Priority.INSTANT) as web:
         client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
         assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
         assert set(threads) == {web.thread}

@@ -15,7 +15,7 @@ import pytest
 
 from ganeti import errors, luxi
 from ganeti.http.parser import RequestParser
-from ganeti.server.application import Application
+from ganeti.server.pipeline import RequestPipeline
 from support import recorded_requests
 from support.rapi import FakeUsers, settled
 
@@ -65,8 +65,8 @@ def parse(data):
 def test_request_leads_to_the_recorded_calls_and_answer(name):
     data, expected = recorded_requests.read("rapi", name)
     master = RecordedMaster(expected["luxi"])
-    application = Application(master, master, FakeUsers(), make_id=lambda: "r1")
-    response = settled(application.handle(parse(data)))
+    pipeline = RequestPipeline(master, master, FakeUsers(), make_id=lambda: "r1")
+    response = settled(pipeline.handle(parse(data)))
     assert not master.remaining, "calls that were not made"
     assert response.status == expected["status"]
     assert json.loads(response.body) == expected["body"]

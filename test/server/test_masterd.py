@@ -133,8 +133,8 @@ def test_where_it_is_safe_it_starts_on_what_is_whole(paths, caplog):
 
 
 def test_a_large_database_is_checked_while_it_works(paths, monkeypatch, caplog):
-    monkeypatch.setattr(masterd.verify, "AT_START", 0)
-    monkeypatch.setattr(masterd.verify, "PAUSE", 0)
+    monkeypatch.setattr(masterd.check, "AT_START", 0)
+    monkeypatch.setattr(masterd.check, "PAUSE", 0)
     spoil(paths, "INSERT INTO job_op VALUES (1, 0, '', '', '', 0, NULL, NULL, NULL, NULL, 1)")
     master = masterd.MasterDaemon(paths)
     master.start()

@@ -27,8 +27,8 @@ from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import users
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.server import calls, luxid
-from ganeti.server.application import Application
+from ganeti.server import luxi_handlers, luxi_server
+from ganeti.server.pipeline import RequestPipeline
 from support import DATA, recorded_requests
 from support.rapi import JOB_ID, FakeUsers, settled
 
@@ -209,7 +209,7 @@ class _Mistakes(logging.Handler):
             self.found.append(record.exc_info[1])
 
 
-_APPLICATION = Application(
+_APPLICATION = RequestPipeline(
     _Master(), _Master(), FakeUsers(), make_id=lambda: "r1", cors=Cors(["https://page.example.com"])
 )
 _ADMIN = b"Authorization: Basic " + base64.b64encode(b"admin:secret")
@@ -339,11 +339,11 @@ def frame(data):
         with contextlib.suppress(errors.Error):
             luxi.parse_reply(message)
         try:
-            call, context = luxid.read_request(message)
+            call, context = luxi_server.read_request(message)
         except ValueError as err:
-            calls.unreadable(str(err))
+            luxi_handlers.unreadable(str(err))
             continue
-        assert luxid.read_request(luxi.request(call, context)[:-1]) == (call, context)
+        assert luxi_server.read_request(luxi.request(call, context)[:-1]) == (call, context)
         _check_call(call)
 
 
@@ -363,11 +363,11 @@ def _check_call(call):
         if isinstance(call, luxi.Query):
             filters.parse(call.qfilter)
         elif isinstance(call, luxi.SubmitJob):
-            calls.load_ops(call.ops)
+            luxi_handlers.load_ops(call.ops)
         elif isinstance(call, luxi.CancelJob):
-            calls.job_id(call.job_id)
+            luxi_handlers.job_id(call.job_id)
     except errors.Error as err:
-        calls.failure(err)
+        luxi_handlers.failure(err)
 
 
 def first_bytes(data):

@@ -15,7 +15,7 @@ from ganeti.http.message import Headers, Request, Response
 from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User, denied, parse_basic
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.server.application import Application
+from ganeti.server.pipeline import RequestPipeline
 
 JOB_ID = 17
 
@@ -109,7 +109,7 @@ class RapiTestCase(unittest.TestCase):
     def setUp(self):
         self.master = FakeMaster()
         self.gone = lambda: False
-        self.application = Application(
+        self.pipeline = RequestPipeline(
             self.master, self.master, FakeUsers(), make_id=lambda: "r1", **self.options
         )
 
@@ -135,7 +135,7 @@ class RapiTestCase(unittest.TestCase):
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
         response = settled(
-            self.application.handle(
+            self.pipeline.handle(
                 Request(
                     method=method,
                     target=target,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganeti.utils import ownership
-from ganeti.utils.ownership import Entry, Report, apply
+from ganeti.utils.ownership import OwnedPath, OwnershipReport, apply
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 #: Users of the daemons, which need no entry in passwd.
@@ -24,7 +24,7 @@ def owner(path):
 
 
 def given(path, mode=0o600, **values):
-    return Entry(str(path), mode, MASTER, GROUP, **values)
+    return OwnedPath(str(path), mode, MASTER, GROUP, **values)
 
 
 # -- modes ---------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ def given(path, mode=0o600, **values):
 
 def test_a_missing_directory_is_made_with_open_parents(tmp_path):
     path = tmp_path / "a/b"
-    entry = Entry(str(path), 0o750, directory=True, make=True)
+    entry = OwnedPath(str(path), 0o750, directory=True, make=True)
     before = os.umask(0o077)
     try:
         assert apply([entry], dry_run=True).changed == [f"{path}: made, mode 0750"]
@@ -41,11 +41,14 @@ def test_a_missing_directory_is_made_with_open_parents(tmp_path):
     finally:
         os.umask(before)
     assert (mode(path), mode(path.parent)) == (0o750, 0o755)
-    assert apply([entry]) == Report()
+    assert apply([entry]) == OwnershipReport()
 
 
 def test_a_missing_file_is_not_made(tmp_path):
-    assert apply([Entry(f"{tmp_path}/a", 0o600), Entry(f"{tmp_path}/b/c", 0o600)]) == Report()
+    assert (
+        apply([OwnedPath(f"{tmp_path}/a", 0o600), OwnedPath(f"{tmp_path}/b/c", 0o600)])
+        == OwnershipReport()
+    )
     assert os.listdir(tmp_path) == []
 
 
@@ -64,7 +67,7 @@ def test_a_private_file_may_be_closed_more_tightly(tmp_path, before, private, af
     path = tmp_path / "file"
     path.touch()
     path.chmod(before)
-    done = apply([Entry(str(path), 0o640, private=private)])
+    done = apply([OwnedPath(str(path), 0o640, private=private)])
     assert mode(path) == after
     assert done.changed == (
         [] if before == after else [f"{path}: mode {before:04o} -> {after:04o}"]
@@ -77,7 +80,7 @@ def test_a_tree_is_followed_to_its_files(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         path.chmod(bits)
-    apply([Entry(f"{tmp_path}/tree", 0o750, directory=True, files=0o600)])
+    apply([OwnedPath(f"{tmp_path}/tree", 0o750, directory=True, files=0o600)])
     assert {str(path.relative_to(tmp_path)): mode(path) for path in tmp_path.rglob("*")} == {
         "tree": 0o750,
         "tree/a": 0o750,
@@ -90,14 +93,14 @@ def test_a_tree_is_followed_to_its_files(tmp_path):
 def test_a_tree_without_an_end_has_one(tmp_path):
     path = tmp_path / "/".join("x" * 40)
     path.mkdir(parents=True)
-    done = apply([Entry(str(tmp_path), 0o755, directory=True, files=0o600)])
+    done = apply([OwnedPath(str(tmp_path), 0o755, directory=True, files=0o600)])
     assert len(done.odd) == 1 and "too deep" in done.odd[0]
 
 
 def test_errors_of_the_system_name_the_entry(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError) as caught:
-        apply([Entry(f"{tmp_path}/file/below/x", 0o600)])
+        apply([OwnedPath(f"{tmp_path}/file/below/x", 0o600)])
     assert caught.value.filename == f"{tmp_path}/file/below/x"
 
 
@@ -119,14 +122,14 @@ def test_a_file_that_is_none_is_left_alone(tmp_path, make, words):
     path = tmp_path / "file"
     make(path)
     before = os.lstat(path)
-    done = apply([Entry(str(path), 0o600)])
+    done = apply([OwnedPath(str(path), 0o600)])
     assert done.changed == [] and done.odd == [f"{path}: {words}, so left alone"]
     assert os.lstat(path) == before
 
 
 def test_a_file_in_the_place_of_a_directory_is_left_alone(tmp_path):
     (tmp_path / "d").touch()
-    done = apply([Entry(f"{tmp_path}/d", 0o750, directory=True, make=True)])
+    done = apply([OwnedPath(f"{tmp_path}/d", 0o750, directory=True, make=True)])
     assert done.odd == [f"{tmp_path}/d: not a directory, so left alone"]
 
 
@@ -134,16 +137,19 @@ def test_a_file_with_another_beginning_is_left_alone(tmp_path):
     for name in ("SQLite", "notes"):
         (tmp_path / name).write_text(name)
         (tmp_path / name).chmod(0o644)
-        apply([Entry(f"{tmp_path}/{name}", 0o600, magic=(b"SQL", b"\x37"))])
+        apply([OwnedPath(f"{tmp_path}/{name}", 0o600, magic=(b"SQL", b"\x37"))])
     assert (mode(tmp_path / "SQLite"), mode(tmp_path / "notes")) == (0o600, 0o644)
 
 
 def test_links_in_a_tree_are_told_unless_they_belong_there(tmp_path):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/link").symlink_to("/etc")
-    entry = Entry(f"{tmp_path}/tree", 0o755, directory=True, files=0o600)
+    entry = OwnedPath(f"{tmp_path}/tree", 0o755, directory=True, files=0o600)
     assert len(apply([entry]).odd) == 1
-    assert apply([Entry(entry.path, 0o755, directory=True, files=0o600, links=True)]) == Report()
+    assert (
+        apply([OwnedPath(entry.path, 0o755, directory=True, files=0o600, links=True)])
+        == OwnershipReport()
+    )
 
 
 # -- owners, where somebody tries to gain a file ------------------------------------------------
@@ -155,7 +161,7 @@ def test_owner_and_mode_are_told(tmp_path):
     path.touch(mode=0o644)
     done = apply([given(path)])
     assert done.changed == [f"{path}: owner root:root -> {MASTER}:{GROUP}, mode 0644 -> 0600"]
-    assert owner(path) == (MASTER, GROUP) and apply([given(path)]) == Report()
+    assert owner(path) == (MASTER, GROUP) and apply([given(path)]) == OwnershipReport()
 
 
 @pytest.fixture
@@ -244,4 +250,4 @@ def test_links_in_a_circle_are_an_error(tmp_path):
     Path(tmp_path, "a").symlink_to("b")
     Path(tmp_path, "b").symlink_to("a")
     with pytest.raises(OSError, match="symbolic links"):
-        apply([Entry(f"{tmp_path}/a/x", 0o600)])
+        apply([OwnedPath(f"{tmp_path}/a/x", 0o600)])

@@ -39,7 +39,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Room:
+class NodeCapacity:
     """What is free on a node, in MiB."""
 
     node: Node
@@ -61,7 +61,7 @@ class Room:
         return None
 
 
-def room_on(config: Config, nodes: Nodes, node: Node) -> Room:
+def room_on(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
     """What a node has free, less what is reserved; ``OpPrereqError`` if it does not say."""
     try:
         figures = nodes.agent(node).figures()
@@ -70,7 +70,7 @@ def room_on(config: Config, nodes: Nodes, node: Node) -> Room:
             f"Node '{node.name}' does not answer: {err}", ErrorCode.ENVIRON
         ) from err
     memory, disk = config.reservations.reserved(node.uuid)
-    return Room(node, figures.memory_free - memory, figures.disk_free - disk)
+    return NodeCapacity(node, figures.memory_free - memory, figures.disk_free - disk)
 
 
 def reserve_memory(
@@ -134,14 +134,16 @@ def _set_aside(config: Config, job_id: int, members: Sequence[Node], need: Need)
         config.reservations.reserve_resources(job_id, node.uuid, memory, need.disk)
 
 
-def _by_preference(config: Config, nodes: Nodes, fits: Callable[[Node], bool]) -> list[Room]:
+def _by_preference(
+    config: Config, nodes: Nodes, fits: Callable[[Node], bool]
+) -> list[NodeCapacity]:
     """Rooms of the nodes that can be used and answer, the best first."""
     policies = {
         group.uuid: constants.ALLOC_POLICIES.index(group.alloc_policy)
         for group in config.groups()
         if group.alloc_policy != "unallocable"
     }
-    rooms: list[Room] = []
+    rooms: list[NodeCapacity] = []
     for node in config.nodes():
         if node.group in policies and _usable(node) and fits(node):
             try:

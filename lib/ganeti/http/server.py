@@ -125,7 +125,7 @@ def error_response(error: HttpError, request_id: str) -> Response:
 class Server:
     """Serves ``listeners``, plain or (with ``ssl_context``) TLS, until ``stop``.
 
-    ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``lane`` says of
+    ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``priority`` says of
     the request. Its ``HttpError`` is the answer, any other exception is logged and answered
     with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
     answer, from any of the threads. ``foresee`` is asked, on the loop's thread, of a request
@@ -147,7 +147,7 @@ class Server:
         access_log: Callable[[AccessRecord], object] | None = None,
         max_body: BodyLimit = ordinary,
         foresee: Callable[[Request], Response | None] = lambda request: None,
-        lane: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
+        priority: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -164,7 +164,7 @@ class Server:
         self._foresee = foresee
         self.bodies = BodyBudget()
         self._wall_clock = wall_clock
-        self._lane = lane
+        self._priority = priority
         self._make_id = make_id
         # Whoever connects can cause these lines, so that they are limited.
         self._handshake_lines = self._limited("failed handshakes")
@@ -386,10 +386,10 @@ class Server:
     def work(self, connection: Connection, request: Request) -> None:
         """Hand a request to the pool, or answer it."""
         self._seats.works(connection)
-        lane = self._lane(request)
-        pool = self._pools.get(lane, self._pools[Priority.ORDINARY])
+        priority = self._priority(request)
+        pool = self._pools.get(priority, self._pools[Priority.ORDINARY])
         exchange = _Exchange(connection, request, pool, self.loop.clock())
-        if lane is Priority.INSTANT:
+        if priority is Priority.INSTANT:
             self._step(exchange, lambda: self._handler(request))
         else:
             pool.submit(lambda: self._step(exchange, lambda: self._handler(request)))

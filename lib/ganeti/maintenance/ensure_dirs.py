@@ -18,7 +18,7 @@ class EnsureDirsError(errors.Error):
 
 
 @dataclass
-class Ensured(ownership.Report):
+class Ensured(ownership.OwnershipReport):
     """What was done; ``running`` has a line for each daemon of another user."""
 
     running: list[str] = field(default_factory=list)

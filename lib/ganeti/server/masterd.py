@@ -24,7 +24,7 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.maintenance import check, repair, upgrade
 from ganeti.node.agents import Nodes
 from ganeti.query.base import Sources
-from ganeti.server import calls, luxid
+from ganeti.server import luxi_handlers, luxi_server
 from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
@@ -65,7 +65,7 @@ class MasterDaemon(daemon.Daemon):
         self._store: Store | None = None
         self._queue: JobQueue | None = None
         self._config: Config | None = None
-        self._server: luxid.LuxiServer | None = None
+        self._server: luxi_server.LuxiServer | None = None
         self._patrol: check.Patrol | None = None
         self._lock: int | None = None
 
@@ -137,8 +137,10 @@ class MasterDaemon(daemon.Daemon):
             workers=config.cluster.max_running_jobs,
         )
         queue.recover(lambda dead: recovery.clean_up(environment, dead))
-        master = calls.Master(Sources(config, environment.nodes, queue, locks), queue)
-        self._server = luxid.LuxiServer(self._listen(), master, self._loop)
+        master = luxi_handlers.MasterServices(
+            Sources(config, environment.nodes, queue, locks), queue
+        )
+        self._server = luxi_server.LuxiServer(self._listen(), master, self._loop)
         queue.start()
         if not checked:
             self._patrol = check.Patrol(
@@ -255,7 +257,7 @@ class MasterDaemon(daemon.Daemon):
                 gid = grp.getgrnam(self.group).gr_gid
             except KeyError:
                 pass
-        return luxid.listen(self.paths.query_socket, gid)
+        return luxi_server.listen(self.paths.query_socket, gid)
 
 
 def days(text: str) -> float:

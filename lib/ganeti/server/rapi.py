@@ -26,8 +26,8 @@ from ganeti.rapi.auth.authenticator import Authenticator
 from ganeti.rapi.auth.users import BrokenFile, UsersFile
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
-from ganeti.server.application import Application
-from ganeti.server.mastership import Signpost, check_master
+from ganeti.server.master_redirect import MasterRedirect, check_master
+from ganeti.server.pipeline import RequestPipeline
 from ganeti.utils import log
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
@@ -178,24 +178,24 @@ class RapiDaemon(daemon.Daemon):
         self._waits = luxi.JobWatcher(
             loop, self._connect, self._pulse, limit=listening.room_for_waits(self._clients)
         )
-        application = Application(
+        pipeline = RequestPipeline(
             self._pool,
             self._waits,
             Authenticator(self._users),
             require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0",
             cors=Cors(arguments.cors_origin, secure=not arguments.no_ssl),
-            check_place=self._signpost().check if arguments.redirect else None,
+            redirect_if_not_master=self._master_redirect().check if arguments.redirect else None,
         )
         self._server = Server(
             self._listeners,
-            application.handle,
+            pipeline.handle,
             max_clients=self._clients,
             ssl_context=self._ssl_context,
-            lane=application.lane,
+            priority=pipeline.priority,
             loop=loop,
-            max_body=application.max_body,
-            foresee=application.foresee,
+            max_body=pipeline.max_body,
+            foresee=pipeline.foresee,
             access_log=log_fields if arguments.log_format == "json" else log_line,
         )
         for listener in self._listeners:
@@ -244,11 +244,11 @@ class RapiDaemon(daemon.Daemon):
                     f"certificate, and no hand-over succeed (chown {self.user} {path})"
                 )
 
-    def _signpost(self) -> Signpost:
+    def _master_redirect(self) -> MasterRedirect:
         scheme = "http" if self._arguments.no_ssl else "https"
         if not self.port:
             raise daemon.DaemonError("--redirect on a Unix socket: give the master's --port")
-        return Signpost(self.paths.ssconf("master_node"), f"{scheme}://{{}}:{self.port}")
+        return MasterRedirect(self.paths.ssconf("master_node"), f"{scheme}://{{}}:{self.port}")
 
     @property
     def port(self) -> int:

@@ -33,7 +33,7 @@ _MAX_DEPTH = 16
 
 
 @dataclass(frozen=True)
-class Entry:
+class OwnedPath:
     """A file or directory with the owner and mode that it shall have; -1 leaves the owner.
 
     A ``private`` file may be closed more tightly than ``mode`` says, for group and others.
@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass
-class Report:
+class OwnershipReport:
     """What was changed, and what was left alone: a line each."""
 
     changed: list[str] = field(default_factory=list)
@@ -69,14 +69,14 @@ class _Odd(Exception):
     """Something is not as it should be, in words; it stays as it is."""
 
 
-def apply(entries: Sequence[Entry], *, dry_run: bool = False) -> Report:
+def apply(entries: Sequence[OwnedPath], *, dry_run: bool = False) -> OwnershipReport:
     """Set owners and modes; with ``dry_run`` only report. Raises ``OSError`` of the system."""
-    report = Report()
+    report = OwnershipReport()
     for entry in entries:
         try:
             with _parent(entry, dry_run) as parent:
                 if parent is not None:
-                    _Change(entry, report, dry_run).apply(
+                    _Fix(entry, report, dry_run).apply(
                         parent, os.path.basename(entry.path), entry.path
                     )
                 elif entry.make:  # below one that is only to be made
@@ -88,10 +88,10 @@ def apply(entries: Sequence[Entry], *, dry_run: bool = False) -> Report:
     return report
 
 
-class _Change:
+class _Fix:
     """One entry of the table being applied."""
 
-    def __init__(self, entry: Entry, report: Report, dry_run: bool) -> None:
+    def __init__(self, entry: OwnedPath, report: OwnershipReport, dry_run: bool) -> None:
         self._entry = entry
         self._report = report
         self._dry_run = dry_run
@@ -180,7 +180,7 @@ class _Change:
                 os.chmod(f"/proc/self/fd/{fd}", after)
 
 
-def _made(entry: Entry) -> str:
+def _made(entry: OwnedPath) -> str:
     return f"{entry.path}: made, mode {entry.mode:04o}"
 
 
@@ -213,7 +213,7 @@ def _begins_with(fd: int, beginnings: tuple[bytes, ...]) -> bool:
 
 
 @contextlib.contextmanager
-def _parent(entry: Entry, dry_run: bool) -> Iterator[int | None]:
+def _parent(entry: OwnedPath, dry_run: bool) -> Iterator[int | None]:
     """Open the directory that holds an entry; None where that is missing and not made."""
     fd = _walk(os.path.dirname(entry.path), entry.make and not dry_run, _checker(entry))
     try:
@@ -223,7 +223,7 @@ def _parent(entry: Entry, dry_run: bool) -> Iterator[int | None]:
             os.close(fd)
 
 
-def _checker(entry: Entry) -> Callable[[int, int, str], None]:
+def _checker(entry: OwnedPath) -> Callable[[int, int, str], None]:
     """Links matter only where something is given away."""
     return _check_link if (entry.uid, entry.gid) != (-1, -1) else lambda *_: None
 

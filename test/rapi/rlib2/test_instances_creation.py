@@ -303,4 +303,4 @@ class TestMany(RapiTestCase):
         self.assert_refused(400, "POST", self.URI, text="'instances'")
 
     def test_may_be_large(self):
-        self.assertEqual(self.application.max_body("POST", self.URI), MAX_LARGE_BODY)
+        self.assertEqual(self.pipeline.max_body("POST", self.URI), MAX_LARGE_BODY)

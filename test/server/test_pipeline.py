@@ -15,7 +15,7 @@ from ganeti.http.message import Headers, Request
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.rapi.auth.rights import Rights
 from ganeti.rapi.auth.users import User
-from ganeti.server.application import MAX_SPOOLED, Application
+from ganeti.server.pipeline import MAX_SPOOLED, RequestPipeline
 from support.rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
@@ -42,7 +42,7 @@ class TestForesight(RapiTestCase):
 
     def foresee(self, method, path, **headers):
         fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        response = self.application.foresee(Request(method, path, path, headers=Headers(fields)))
+        response = self.pipeline.foresee(Request(method, path, path, headers=Headers(fields)))
         return response.status if response else None
 
     def test_what_needs_no_body(self):
@@ -242,7 +242,7 @@ class TestConditions(RapiTestCase):
         class Users(FakeUsers):
             USERS = {"admin": "tags.set"}
 
-        self.application = Application(
+        self.pipeline = RequestPipeline(
             self.master, self.master, Users(), require_authentication=True
         )
         tags = "/2/instances/web/tags?tag=x"
@@ -271,7 +271,7 @@ class TestPlace(RapiTestCase):
         def check(request):
             raise TemporaryRedirect("https://master:5080" + request.target)
 
-        self.application._check_place = check
+        self.pipeline._check_place = check
 
     def test_everything_is_sent_elsewhere_before_anything_is_asked(self):
         for method, path in (
@@ -323,7 +323,7 @@ class TestBodies(RapiTestCase):
             ("POST", "/2/instances", MAX_BODY),
             ("PUT", "/nowhere", MAX_BODY),
         ):
-            self.assertEqual(self.application.max_body(method, path), limit, path)
+            self.assertEqual(self.pipeline.max_body(method, path), limit, path)
 
 
 class TestLongLists(RapiTestCase):
@@ -452,8 +452,8 @@ class TestSlowPassword(RapiTestCase):
 
     def ask(self):
         self.checked = Future()
-        self.application._users = self
-        return self.application.handle(
+        self.pipeline._users = self
+        return self.pipeline.handle(
             Request("PUT", STARTUP, STARTUP, headers=Headers([("Authorization", "Basic eA==")]))
         )
 
@@ -470,13 +470,11 @@ class TestSlowPassword(RapiTestCase):
         return User(name, Rights(frozenset({"instances.startup"}))) if name == "robot" else None
 
     def test_a_certificate_instead(self):
-        self.application._users = self
+        self.pipeline._users = self
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
             self.assert_status(
                 status,
-                settled(
-                    self.application.handle(Request("PUT", STARTUP, STARTUP, certificate=name))
-                ),
+                settled(self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))),
             )
 
     def test_wrong(self):
@@ -552,18 +550,18 @@ class TestAnswer(RapiTestCase):
         )
         self.assertIsNone(self.request("GET", "/version").job_id)
 
-    def lane(self, method, target, body=b""):
+    def priority(self, method, target, body=b""):
         path, _, query = target.partition("?")
-        return self.application.lane(Request(method, target, path, query, body=body)).name
+        return self.pipeline.priority(Request(method, target, path, query, body=body)).name
 
     def test_what_is_instant_urgent_and_long(self):
         for target in ("/", "/version", "/2", "/2/features"):
-            self.assertEqual(self.lane("GET", target), "INSTANT", target)
-            self.assertEqual(self.lane("GET", target, b"[]"), "URGENT", target)
+            self.assertEqual(self.priority("GET", target), "INSTANT", target)
+            self.assertEqual(self.priority("GET", target, b"[]"), "URGENT", target)
         for method, target in (("DELETE", "/2/jobs/3"), ("PUT", "/2/instances/x/shutdown")):
-            self.assertEqual(self.lane(method, target), "URGENT", target)
+            self.assertEqual(self.priority(method, target), "URGENT", target)
         for target in ("/2/instances?bulk=1", "/2/jobs?x=y&bulk=1", "/2/nodes?bulk=1"):
-            self.assertEqual(self.lane("GET", target), "LONG", target)
+            self.assertEqual(self.priority("GET", target), "LONG", target)
         for method, target in (
             ("GET", "/2/jobs/3"),
             ("GET", "/2/info"),
@@ -573,7 +571,7 @@ class TestAnswer(RapiTestCase):
             ("GET", "/2/instances"),
             ("POST", "/2/instances?bulk=1"),
         ):
-            self.assertEqual(self.lane(method, target), "ORDINARY", target)
+            self.assertEqual(self.priority(method, target), "ORDINARY", target)
 
     def test_our_own_mistake_is_a_number_and_a_logged_traceback(self):
         self.master.answers[luxi.QueryClusterInfo] = ZeroDivisionError("secret")

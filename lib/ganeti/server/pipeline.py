@@ -131,7 +131,7 @@ class _MasterOf:
         return self._caller.begin(call, self._context)
 
 
-class Application:
+class RequestPipeline:
     """Answers requests; from any thread, many at a time."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Application:
         like_2_0: bool = False,
         cors: Cors = Cors(),
         connector: Connector | None = None,
-        check_place: Callable[[Request], None] | None = None,
+        redirect_if_not_master: Callable[[Request], None] | None = None,
         make_id: Callable[[], str] | None = None,
     ) -> None:
         self._caller = caller
@@ -154,25 +154,25 @@ class Application:
         self._like_2_0 = like_2_0
         self.cors = cors
         self._connector = connector or Connector()
-        self._check_place = check_place
+        self._redirect_if_not_master = redirect_if_not_master
         self._make_id = make_id or unique_words()
 
     def handle(self, request: Request) -> Outcome:
         """The answer, whatever happens, or what leads to it."""
-        return self._visit(request).respond()
+        return self._handler(request).respond()
 
     def foresee(self, request: Request) -> Response | None:
         """The refusal that the head of a request leads to, whatever its body and password are;
         None where it leads to none. Asks nobody."""
-        return self._visit(request).foresee()
+        return self._handler(request).foresee()
 
-    def _visit(self, request: Request) -> _Visit:
+    def _handler(self, request: Request) -> RequestHandler:
         given = request.headers.get_all("X-Request-Id")
         known = len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) is not None
         log_id = self._make_id()
-        return _Visit(self, request, given[0] if known else log_id, log_id)
+        return RequestHandler(self, request, given[0] if known else log_id, log_id)
 
-    def lane(self, request: Request) -> Priority:
+    def priority(self, request: Request) -> Priority:
         """Is it known at once? Must it get through while others wait? Is it slow?"""
         try:
             match = self.find(request.path)
@@ -189,11 +189,11 @@ class Application:
             else Priority.ORDINARY
         )
 
-    def check_place(self, request: Request) -> None:
+    def redirect_if_not_master(self, request: Request) -> None:
         """Step 0: raises ``HttpError`` where this node does not serve the API now."""
         # A browser follows no redirect of a preflight.
-        if self._check_place is not None and request.method != "OPTIONS":
-            self._check_place(request)
+        if self._redirect_if_not_master is not None and request.method != "OPTIONS":
+            self._redirect_if_not_master(request)
 
     def max_body(self, method: str, path: str) -> int:
         """Bytes that a request's body may have."""
@@ -220,7 +220,9 @@ class Application:
             )
         return self._users.authenticate(header, request.peer)
 
-    def admit(self, user: User | None, match: RouteMatch, verb: Verb, who: RequestContext) -> None:
+    def authorize(
+        self, user: User | None, match: RouteMatch, verb: Verb, who: RequestContext
+    ) -> None:
         """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
 
         Where that depends on the object's name, the master is asked for it.
@@ -286,7 +288,7 @@ class Application:
             reading = match.verbs().get("GET")
             if reading is None or reading.answers_job:
                 return None
-            self.admit(user, match, reading, who)
+            self.authorize(user, match, reading, who)
             try:
                 return _tag_of(reading.answer(resource_request))
             except http_errors.HttpError:
@@ -299,13 +301,13 @@ class Application:
         return Object(resource_request, match.resource.URI, tag)
 
 
-class _Visit:
+class RequestHandler:
     """One request on its way through the steps; remembers who it was."""
 
     def __init__(
-        self, application: Application, request: Request, request_id: str, log_id: str
+        self, pipeline: RequestPipeline, request: Request, request_id: str, log_id: str
     ) -> None:
-        self._application = application
+        self._pipeline = pipeline
         self._request = request
         #: The client's, if it sent one; clients may use one again, or somebody else's.
         self._request_id = request_id
@@ -351,12 +353,12 @@ class _Visit:
         """As ``Application.foresee``."""
         request = self._request
         try:
-            self._application.check_place(request)
+            self._pipeline.redirect_if_not_master(request)
             if request.method == "OPTIONS":
                 return None
             match, verb = self._find()
             if "Authorization" not in request.headers and not request.certificate:
-                self._application.admit(None, match, verb, RequestContext())
+                self._pipeline.authorize(None, match, verb, RequestContext())
             check_body_kind(request.headers)
         except http_errors.HttpError as err:
             return self._failure(err)
@@ -364,18 +366,18 @@ class _Visit:
 
     def _begin(self) -> Outcome:
         request = self._request
-        self._application.check_place(request)
+        self._pipeline.redirect_if_not_master(request)
         if request.method == "OPTIONS" and request.path == "*":
             return self._make(204, b"", [("Allow", METHODS)])
         if request.method == "OPTIONS":
-            allow = self._application.find(request.path).allow()
+            allow = self._pipeline.find(request.path).allow()
             return self._make(
                 204,
                 b"",
-                [("Allow", ", ".join(allow)), *self._application.cors.preflight(request, allow)],
+                [("Allow", ", ".join(allow)), *self._pipeline.cors.preflight(request, allow)],
             )
         match, verb = self._find()
-        found = self._application.identify(request, match)
+        found = self._pipeline.identify(request, match)
         if not isinstance(found, Future):
             self.user = found
             return self._go_on(match, verb)
@@ -390,14 +392,14 @@ class _Visit:
     def _find(self) -> tuple[RouteMatch, Verb]:
         """Steps 1 and 2, and what needs no user of step 3."""
         request = self._request
-        match = self._application.find(request.path)
+        match = self._pipeline.find(request.path)
         verb = match.verbs().get("GET" if request.method == "HEAD" else request.method)
         if verb is None:
             raise http_errors.NotImplementedMethod(
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow(),
             )
-        if self._application.cors.is_foreign(request):
+        if self._pipeline.cors.is_foreign(request):
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, verb
 
@@ -411,16 +413,14 @@ class _Visit:
         who = RequestContext(
             user=self.user.name if self.user else None, request_id=self._request_id
         )
-        self._application.admit(self.user, match, verb, who)
+        self._pipeline.authorize(self.user, match, verb, who)
 
         def before_change() -> None:
             if not self._changes and request.method not in _SAFE:
                 self._check_conditions(match, who)
             self._changes = True
 
-        resource_request = self._application.resource_request(
-            request, match, verb, who, before_change
-        )
+        resource_request = self._pipeline.resource_request(request, match, verb, who, before_change)
         if verb.names_object and self.user is not None:
             name = verb.object_name(resource_request.slots, resource_request.body)
             if not self.user.rights.allow(verb.access, name):
@@ -435,9 +435,7 @@ class _Visit:
         conditions = negotiation.read_conditions(self._request.headers)
         if conditions == negotiation.Conditions():
             return
-        problem = conditions.problem(
-            self._application.present(self._request, match, self.user, who)
-        )
+        problem = conditions.problem(self._pipeline.present(self._request, match, self.user, who))
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
@@ -525,7 +523,7 @@ class _Visit:
         )
 
     def _make(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        more = self._application.cors.headers(self._request.headers)
+        more = self._pipeline.cors.headers(self._request.headers)
         return Response(
             status,
             body,

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from ganeti import luxi, opcodes, serializer
-from ganeti.server import luxid
+from ganeti.server import luxi_server
 from support.master import PATIENCE, MasterScene
 
 
@@ -106,13 +106,15 @@ def test_members_beside_the_call_are_passed_over(raw):
 
 def test_a_socket_that_somebody_serves_is_left_alone(scene, tmp_path):
     path = str(tmp_path / "s")
-    with luxid.listen(path) as sock:
+    with luxi_server.listen(path) as sock:
         inode = os.stat(path).st_ino
-        with pytest.raises(luxid.LuxiSocketError, match=rf"\(pid {os.getpid()}\) serves {path}"):
-            luxid.listen(path)
+        with pytest.raises(
+            luxi_server.LuxiSocketError, match=rf"\(pid {os.getpid()}\) serves {path}"
+        ):
+            luxi_server.listen(path)
         assert os.stat(path).st_ino == inode
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o660 and sock.getblocking() is False
-    luxid.listen(path).close()
+    luxi_server.listen(path).close()
 
 
 @pytest.mark.parametrize(
@@ -127,8 +129,8 @@ def test_a_socket_that_somebody_serves_is_left_alone(scene, tmp_path):
 def test_what_is_no_socket_is_not_removed(tmp_path, make):
     make(tmp_path / "s")
     before = os.lstat(tmp_path / "s")
-    with pytest.raises(luxid.LuxiSocketError, match="is not a socket; move it away"):
-        luxid.listen(str(tmp_path / "s"))
+    with pytest.raises(luxi_server.LuxiSocketError, match="is not a socket; move it away"):
+        luxi_server.listen(str(tmp_path / "s"))
     assert os.lstat(tmp_path / "s") == before
 
 

@@ -31,7 +31,7 @@ from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job
 from ganeti.query import job as job_query
 from ganeti.request_context import RequestContext
-from ganeti.server import calls
+from ganeti.server import luxi_handlers
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
 
@@ -105,7 +105,7 @@ class LuxiServer:
     def __init__(
         self,
         sock: socket.socket,
-        master: calls.Master,
+        master: luxi_handlers.MasterServices,
         loop: Loop,
         *,
         max_clients: int | None = None,
@@ -273,26 +273,26 @@ class _Connection:
             self._loop.call_threadsafe(lambda: self._refuse(text))
             return
         except Exception as err:
-            data = calls.failure(err)
+            data = luxi_handlers.failure(err)
             self._loop.call_threadsafe(lambda: self.answer(data))
             return
         if isinstance(call, luxi.WaitForJobChange):
             wait = call
             self._loop.call_threadsafe(lambda: self._wait(wait))
-        elif isinstance(call, calls.QUICK) and context.idempotency_key is None:
+        elif isinstance(call, luxi_handlers.QUICK) and context.idempotency_key is None:
             self._carry_out(call, context)
         else:
             self._server.pool.submit(self._carry_out, call, context)
 
     def _carry_out(self, call: luxi.Call, context: RequestContext) -> None:
         try:
-            result = calls.ANSWERS[type(call)](self._server.master, call, context)
+            result = luxi_handlers.ANSWERS[type(call)](self._server.master, call, context)
             if isinstance(result, Future):
                 result.add_done_callback(self._on_future)
                 return
-            data = calls.success(result)
+            data = luxi_handlers.success(result)
         except Exception as err:
-            data = calls.failure(err)
+            data = luxi_handlers.failure(err)
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def _wait(self, call: luxi.WaitForJobChange) -> None:
@@ -301,7 +301,11 @@ class _Connection:
 
     def _on_future(self, future: Future[Any]) -> None:
         error = future.exception()
-        data = calls.success(future.result()) if error is None else calls.failure(error)
+        data = (
+            luxi_handlers.success(future.result())
+            if error is None
+            else luxi_handlers.failure(error)
+        )
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def answer(self, data: bytes) -> None:
@@ -320,7 +324,7 @@ class _Connection:
         """Answer what could not be read, and end the connection."""
         self._failed = True
         self._requests.clear()
-        self.answer(calls.unreadable(text))
+        self.answer(luxi_handlers.unreadable(text))
 
     def _flush(self) -> None:
         """Send what the client takes; then the next request may have its turn."""
@@ -346,7 +350,7 @@ class _Wait:
         self._connection = connection
         self._call = call
         self._known = all(name in job_query.FIELDS for name in call.fields)
-        self._job_id = calls.job_id(call.job_id)
+        self._job_id = luxi_handlers.job_id(call.job_id)
         self._over = False
         self._to_look = False
         timeout = min(max(0.0, call.timeout), constants.LUXI_WAIT_CAP)
@@ -367,7 +371,7 @@ class _Wait:
 
     def _on_timeout(self) -> None:
         # As luxid: what the caller knew already, and no log entries.
-        self._finish(calls.success([self._call.previous, []]))
+        self._finish(luxi_handlers.success([self._call.previous, []]))
 
     def _on_change(self) -> None:
         """Of any thread: one look sees all the changes before it."""
@@ -387,9 +391,9 @@ class _Wait:
             # As luxid: with a field that does not exist all is null, and nothing was logged.
             entries = new_entries(job, self._call.previous_serial) if self._known else []
             if job.final or entries or values != self._call.previous:
-                self._finish(calls.success([values, entries]))
+                self._finish(luxi_handlers.success([values, entries]))
         except Exception as err:
-            self._finish(calls.failure(err))
+            self._finish(luxi_handlers.failure(err))
 
 
 def read_request(message: bytes) -> tuple[luxi.Call, RequestContext]:

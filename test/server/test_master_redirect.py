@@ -13,8 +13,8 @@ from ganeti.http.errors import ServiceUnavailable, TemporaryRedirect
 from ganeti.http.message import Request
 from ganeti.other_ganeti import Sign
 from ganeti.pathutils import Paths
-from ganeti.server import mastership
-from ganeti.server.mastership import FRESH, Signpost
+from ganeti.server import master_redirect
+from ganeti.server.master_redirect import FRESH, MasterRedirect
 from support.daemon import DaemonCluster
 
 HERE = "node1.example.com"
@@ -37,13 +37,13 @@ def write_master(paths, name):
 
 def exit_code(paths, **options):
     with pytest.raises(DaemonError) as caught:
-        mastership.check_master(paths, **options)
+        master_redirect.check_master(paths, **options)
     return caught.value.exit_code
 
 
 def test_this_is_the_master(paths):
     write_master(paths, HERE)
-    mastership.check_master(paths)
+    master_redirect.check_master(paths)
 
 
 def test_another_is(paths):
@@ -54,12 +54,12 @@ def test_another_is(paths):
 
 def test_no_cluster(paths):
     assert exit_code(paths) == constants.EXIT_NODESETUP_ERROR
-    mastership.check_master(paths, socket_given=True)
+    master_redirect.check_master(paths, socket_given=True)
 
 
 def message(paths):
     with pytest.raises(DaemonError) as caught:
-        mastership.check_master(paths)
+        master_redirect.check_master(paths)
     return str(caught.value)
 
 
@@ -87,7 +87,7 @@ def test_beside_a_real_ganeti_nothing_proposes_init(paths):
 
 def test_a_ganeti_elsewhere_is_pointed_at(paths, monkeypatch):
     sign = Sign(Paths("", "/elsewhere"), "/elsewhere/lib/ganeti/config.data exists")
-    monkeypatch.setattr(mastership.other_ganeti, "find", lambda _: sign)
+    monkeypatch.setattr(master_redirect.other_ganeti, "find", lambda _: sign)
     assert exit_code(paths) == constants.EXIT_FAILURE
     assert "--localstatedir=/elsewhere" in message(paths) and "init" not in message(paths)
 
@@ -108,13 +108,13 @@ def test_a_file_that_names_nobody_is_told(paths, spoil):
 
 def test_names_of_this_machine(monkeypatch):
     monkeypatch.setenv("GANETI_HOSTNAME", HERE)
-    assert mastership.own_names() == {HERE}
+    assert master_redirect.own_names() == {HERE}
     monkeypatch.delenv("GANETI_HOSTNAME")
     with (
         mock.patch("socket.gethostname", return_value="n"),
         mock.patch("socket.getfqdn", return_value="n.example.com"),
     ):
-        assert mastership.own_names() == {"n", "n.example.com"}
+        assert master_redirect.own_names() == {"n", "n.example.com"}
 
 
 class Node:
@@ -122,7 +122,7 @@ class Node:
 
     def __init__(self, paths):
         self.paths, self.now = paths, 0.0
-        self.post = Signpost(
+        self.post = MasterRedirect(
             paths.ssconf("master_node"), "https://{}:5080", names={HERE}, clock=lambda: self.now
         )
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from ganeti import luxi, serializer
-from ganeti.server import calls, luxid
+from ganeti.server import luxi_handlers, luxi_server
 from ganeti.utils.event_loop import Loop
 
 BIG = "x" * 1_000_000
@@ -37,7 +37,7 @@ class Scene:
         sock.setblocking(False)
         self.loop, self.pool, self.queue = Loop(), Pool(), Queue()
         self.splitter, self.asked, self.closed = luxi.Splitter(), 0, False
-        self.connection = luxid._Connection(self, sock)
+        self.connection = luxi_server._Connection(self, sock)
         self.master = SimpleNamespace(queue=self.queue)
 
     def forget(self, connection):
@@ -91,7 +91,7 @@ class Queue:
 @pytest.fixture
 def scene(monkeypatch):
     made = Scene()
-    monkeypatch.setitem(calls.ANSWERS, luxi.QueryConfigValues, made.answer)
+    monkeypatch.setitem(luxi_handlers.ANSWERS, luxi.QueryConfigValues, made.answer)
     yield made
     made.client.close()
     made.connection.close()
@@ -108,7 +108,7 @@ def wait(timeout=60):
 
 def test_who_fetches_no_answers_gets_no_more_made(scene, monkeypatch):
     monkeypatch.setitem(
-        calls.ANSWERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
+        luxi_handlers.ANSWERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
     )
     scene.send(*[ask("x")] * 51)
     assert scene.asked == 1
@@ -168,7 +168,7 @@ def test_a_client_that_left_before_its_call_was_read_waits_for_nothing(scene):
 
 def test_an_answer_to_a_client_that_left_is_dropped(scene, monkeypatch):
     answer = Future()
-    monkeypatch.setitem(calls.ANSWERS, luxi.QueryConfigValues, lambda *_: answer)
+    monkeypatch.setitem(luxi_handlers.ANSWERS, luxi.QueryConfigValues, lambda *_: answer)
     scene.send(ask("x"))
     scene.client.close()
     scene.turn()
@@ -179,7 +179,7 @@ def test_an_answer_to_a_client_that_left_is_dropped(scene, monkeypatch):
 
 def test_there_is_room_for_so_many_clients(tmp_path):
     path, loop = str(tmp_path / "socket"), Loop()
-    server = luxid.LuxiServer(luxid.listen(path), None, loop, max_clients=2)
+    server = luxi_server.LuxiServer(luxi_server.listen(path), None, loop, max_clients=2)
     clients = [luxi.connect(path, 30) for _ in range(3)]
     for _ in range(5):
         loop.run_once(0)

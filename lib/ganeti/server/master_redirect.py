@@ -88,7 +88,7 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
     )
 
 
-class Signpost:
+class MasterRedirect:
     """Sends clients to the master while this node is not it. From any thread.
 
     ``path`` is the file that names the master, ``base`` what begins a URL of the API with

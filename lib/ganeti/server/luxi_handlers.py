@@ -29,7 +29,7 @@ Answer = Any
 
 
 @dataclass(frozen=True)
-class Master:
+class MasterServices:
     """What the calls work with."""
 
     sources: Sources
@@ -58,18 +58,22 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
     return ops
 
 
-def _submit(master: Master, call: luxi.SubmitJob, context: RequestContext) -> Answer:
+def _submit(master: MasterServices, call: luxi.SubmitJob, context: RequestContext) -> Answer:
     return _one(master, call.ops, context, to_drained=False)
 
 
 def _submit_to_drained(
-    master: Master, call: luxi.SubmitJobToDrainedQueue, context: RequestContext
+    master: MasterServices, call: luxi.SubmitJobToDrainedQueue, context: RequestContext
 ) -> Answer:
     return _one(master, call.ops, context, to_drained=True)
 
 
 def _one(
-    master: Master, wires: list[dict[str, Any]], context: RequestContext, *, to_drained: bool
+    master: MasterServices,
+    wires: list[dict[str, Any]],
+    context: RequestContext,
+    *,
+    to_drained: bool,
 ) -> Answer:
     def reply(accepted: Accepted) -> luxi.Reply:
         if context.idempotency_key is None:
@@ -81,7 +85,9 @@ def _one(
     return master.queue.submit_once([load_ops(wires)], context, to_drained=to_drained, shape=reply)
 
 
-def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: RequestContext) -> Answer:
+def _submit_many(
+    master: MasterServices, call: luxi.SubmitManyJobs, context: RequestContext
+) -> Answer:
     # A key names one job; here it is not honoured, and the reply says nothing of it.
     context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
     return master.queue.submit_once(
@@ -91,7 +97,7 @@ def _submit_many(master: Master, call: luxi.SubmitManyJobs, context: RequestCont
     )
 
 
-def _pickup(master: Master, call: luxi.PickupJob, context: RequestContext) -> Answer:
+def _pickup(master: MasterServices, call: luxi.PickupJob, context: RequestContext) -> Answer:
     raise errors.GenericError("PickupJob is internal to another kind of master")
 
 
@@ -100,7 +106,7 @@ def _note(context: RequestContext, what: str) -> None:
     logging.info("Call%s: %s", cut(context.who), cut(what))
 
 
-def _cancel(master: Master, call: luxi.CancelJob, context: RequestContext) -> Answer:
+def _cancel(master: MasterServices, call: luxi.CancelJob, context: RequestContext) -> Answer:
     # luxid sends the job's process a signal, SIGKILL for ``kill``, which leaves locks, disks and
     # guests behind. Here work is no process of its own: ``kill`` is a cancellation like any other.
     number = job_id(call.job_id)
@@ -109,30 +115,32 @@ def _cancel(master: Master, call: luxi.CancelJob, context: RequestContext) -> An
 
 
 def _change_priority(
-    master: Master, call: luxi.ChangeJobPriority, context: RequestContext
+    master: MasterServices, call: luxi.ChangeJobPriority, context: RequestContext
 ) -> Answer:
     number = job_id(call.job_id)
     _note(context, f"priority {call.priority} for job {number}")
     return master.queue.change_priority(number, call.priority)
 
 
-def _archive(master: Master, call: luxi.ArchiveJob, context: RequestContext) -> Answer:
+def _archive(master: MasterServices, call: luxi.ArchiveJob, context: RequestContext) -> Answer:
     number = job_id(call.job_id)
     _note(context, f"archive job {number}")
     return master.queue.archive(number)
 
 
-def _auto_archive(master: Master, call: luxi.AutoArchiveJobs, context: RequestContext) -> Answer:
+def _auto_archive(
+    master: MasterServices, call: luxi.AutoArchiveJobs, context: RequestContext
+) -> Answer:
     # No longer than a client waits for an answer, and than a stop waits for this thread.
     return master.queue.auto_archive(call.age, min(call.timeout, LUXI_WAIT_CAP))
 
 
-def _query_jobs(master: Master, call: luxi.QueryJobs, context: RequestContext) -> Answer:
+def _query_jobs(master: MasterServices, call: luxi.QueryJobs, context: RequestContext) -> Answer:
     ids = [job_id(value) for value in call.job_ids or ()]
     return engine.job_rows(master.sources, ids or None, call.fields)
 
 
-def _query(master: Master, call: luxi.Query, context: RequestContext) -> Answer:
+def _query(master: MasterServices, call: luxi.Query, context: RequestContext) -> Answer:
     if call.paging is not None and call.what == "job":
         return engine.run_page(master.sources, call.fields, call.qfilter, call.paging)
     # First: what changes meanwhile makes another state, and not another answer to this one.
@@ -141,12 +149,14 @@ def _query(master: Master, call: luxi.Query, context: RequestContext) -> Answer:
     return answer if known is None else luxi.Reply(answer, {"state": known})
 
 
-def _query_fields(master: Master, call: luxi.QueryFields, context: RequestContext) -> Answer:
+def _query_fields(
+    master: MasterServices, call: luxi.QueryFields, context: RequestContext
+) -> Answer:
     return engine.field_list(call.what, call.fields)
 
 
-def _classic(what: str) -> Callable[[Master, Any, RequestContext], Answer]:
-    def answer(master: Master, call: Any, context: RequestContext) -> Answer:
+def _classic(what: str) -> Callable[[MasterServices, Any, RequestContext], Answer]:
+    def answer(master: MasterServices, call: Any, context: RequestContext) -> Answer:
         if call.lock:
             raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
         return engine.classic(master.sources, what, call.names, call.fields)
@@ -154,7 +164,9 @@ def _classic(what: str) -> Callable[[Master, Any, RequestContext], Answer]:
     return answer
 
 
-def _query_exports(master: Master, call: luxi.QueryExports, context: RequestContext) -> Answer:
+def _query_exports(
+    master: MasterServices, call: luxi.QueryExports, context: RequestContext
+) -> Answer:
     if call.lock:
         raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
     config = master.sources.config
@@ -162,48 +174,60 @@ def _query_exports(master: Master, call: luxi.QueryExports, context: RequestCont
     return [[node.name, None] for node in nodes]
 
 
-def _query_filters(master: Master, call: luxi.QueryFilters, context: RequestContext) -> Answer:
+def _query_filters(
+    master: MasterServices, call: luxi.QueryFilters, context: RequestContext
+) -> Answer:
     return engine.filter_rows(master.sources, call.uuids, call.fields)
 
 
-def _replace_filter(master: Master, call: luxi.ReplaceFilter, context: RequestContext) -> Answer:
+def _replace_filter(
+    master: MasterServices, call: luxi.ReplaceFilter, context: RequestContext
+) -> Answer:
     _note(context, f"put filter {call.uuid or 'of a new uuid'}")
     return master.queue.put_rule(
         call.uuid, call.priority, call.predicates, call.action, call.reason_trail
     )
 
 
-def _delete_filter(master: Master, call: luxi.DeleteFilter, context: RequestContext) -> Answer:
+def _delete_filter(
+    master: MasterServices, call: luxi.DeleteFilter, context: RequestContext
+) -> Answer:
     _note(context, f"remove filter {call.uuid}")
     return master.queue.remove_rule(call.uuid)
 
 
-def _config_values(master: Master, call: luxi.QueryConfigValues, context: RequestContext) -> Answer:
+def _config_values(
+    master: MasterServices, call: luxi.QueryConfigValues, context: RequestContext
+) -> Answer:
     return cluster.config_values(master.sources, call.names)
 
 
-def _cluster_info(master: Master, call: luxi.QueryClusterInfo, context: RequestContext) -> Answer:
+def _cluster_info(
+    master: MasterServices, call: luxi.QueryClusterInfo, context: RequestContext
+) -> Answer:
     # What asks most often asks for this; it is written anew when something has changed.
     return master.sources.config.changes.derived(
         "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources))
     )
 
 
-def _tags(master: Master, call: luxi.QueryTags, context: RequestContext) -> Answer:
+def _tags(master: MasterServices, call: luxi.QueryTags, context: RequestContext) -> Answer:
     return cluster.tags_of(master.sources, call.kind, call.name)
 
 
-def _drain(master: Master, call: luxi.SetDrainFlag, context: RequestContext) -> Answer:
+def _drain(master: MasterServices, call: luxi.SetDrainFlag, context: RequestContext) -> Answer:
     _note(context, f"drain flag {call.flag}")
     return master.queue.set_drained(call.flag)
 
 
-def _watcher_pause(master: Master, call: luxi.SetWatcherPause, context: RequestContext) -> Answer:
+def _watcher_pause(
+    master: MasterServices, call: luxi.SetWatcherPause, context: RequestContext
+) -> Answer:
     return master.queue.set_watcher_pause(call.until)
 
 
 #: The whole protocol, but for WaitForJobChange.
-ANSWERS: dict[type[luxi.Call], Callable[[Master, Any, RequestContext], Answer]] = {
+ANSWERS: dict[type[luxi.Call], Callable[[MasterServices, Any, RequestContext], Answer]] = {
     luxi.SubmitJob: _submit,
     luxi.SubmitJobToDrainedQueue: _submit_to_drained,
     luxi.SubmitManyJobs: _submit_many,
