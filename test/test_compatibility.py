@@ -1,7 +1,6 @@
 """The page about compatibility: its table of resources is complete, its tables are fresh."""
 
-import importlib.machinery
-import importlib.util
+import importlib
 import re
 
 import pytest
@@ -10,17 +9,13 @@ from ganeti import opcodes
 from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector
 from support import TOP
+from support.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def writer():
     """The program that writes the table."""
-    loader = importlib.machinery.SourceFileLoader(
-        "compatibility", str(TOP / "autotools/compatibility")
-    )
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
-    return module
+    return load_script("autotools/compatibility")
 
 
 def test_every_verb_has_a_history(writer):
