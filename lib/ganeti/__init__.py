@@ -1,40 +1,51 @@
-"""The Ganeti remote API as two daemons: the map of the house.
+"""The Ganeti remote API as two daemons, front and master: the map of the package.
 
-Shared words, which both daemons use:
+Shared, which both daemons import:
 
-  constants   the contract's words: statuses, kinds, limits
-  errors      one exception tree and its wire form
-  params      hypervisor, backend, NIC, node and disk parameters, as tables
-  ipolicy     what sizes of instances a group allows
-  pathutils   every file and socket path, under one root
-  ht          does a value fit a type; serializer: strict JSON
-  qfilter     the query filter language; pattern: regular expressions that end
-  jobrules    which jobs may begin, and who said so
-  utils       io, process, log, loop, text: small and separate
-  daemon      what the two daemons have in common as processes
-  objects     Cluster, Node, Group, Instance, Disk, Nic
-  opcodes     every opcode, by noun
-  luxi        the protocol between the daemons
+  constants        statuses, kinds and limits that the API names
+  errors           the exceptions, and their form on the wire
+  pathutils        the path of every file and socket, below one root
+  serializer       strict JSON
+  ht               checks whether a value fits a type
+  params           parameters of hypervisors, backends, NICs, nodes and disks, as tables
+  request_context  who asks: user, request id, idempotency key
+  other_ganeti     signs that this machine belongs to a real Ganeti cluster
+  opcodes          every opcode, a module for each noun: fields and types, no behaviour
+  qlang            filters of queries, safe regular expressions, filters of jobs
+  luxi             the protocol between the daemons: calls, framing, client
+  utils            files, logs, text, processes, event loop; each module stands alone
+  daemon           the life of a daemon: options, privileges, pid file, handover
 
-The front (ganeti-rapi):
+The front, ganeti-rapi:
 
-  http        bytes and sockets, users and rights; knows nothing of Ganeti
-  rapi        resources, routes and the translation of errors
-  server.rapi puts them together
+  http             bytes to requests and back, TLS, connections, limits; nothing of Ganeti
+  rapi             resources (rlib2) on a common base (baserlib), their routes, users, rights
 
-The master (ganeti-masterd):
+The master, ganeti-masterd:
 
-  store       SQLite, opened so that a commit survives a power cut; schema: its tables
-  config      the cluster's configuration; lookup, reservations and ssconf beside it
-  jqueue      jobs: durable, ordered, parked while they wait
-  locking     who holds what, who waits for whom
-  mcpu        carries one opcode through its steps
-  cmdlib      one file per opcode: what it does
-  query       field tables: what can be asked
-  node        what is done on a node; storage, osdef, hypervisor below it
-  bootstrap   creates a cluster on disk
-  upkeep      the database kept whole: backups, and what to do about damage
-  server      masterd, luxid, cluster: wiring and command lines
+  objects          Cluster, Node, Group, Instance, Disk, Nic
+  ipolicy          instance policies: the sizes that a group allows
+  db               SQLite, opened so that a commit survives a power failure; the schema
+  config           the configuration: read, changed in transactions, indexed, reserved
+  hypervisor       drivers that run guests, hv_*
+  storage          disks: files, and the volumes of simulated nodes
+  node             what is done on a node, this machine or a simulated one; OS definitions
+  jqueue           the job queue: submission, admission, scheduling, completion, recovery
+  locking          who holds a lock, and who waits for it
+  mcpu             carries one opcode through the steps of its logical unit
+  bootstrap        creates a cluster on disk
+  ssconf           simple configuration: files of facts, which scripts on the nodes read
+  layout           directories and files of a cluster, their owners and modes
+  certificate      makes the certificate of the API
+  hooks            finds Ganeti's hooks, which this version does not run
+  cmdlib           logical units: a module for each opcode that the master carries out
+  query            field tables: what can be asked, and how a query is answered
+  maintenance      check, repair, backup, restore and upgrade of the database
 
-The two columns never import each other; test_architecture holds the floors.
+The programs, each in the column of its daemon:
+
+  server           command lines and wiring of ganeti-rapi, ganeti-masterd, ganeti-cluster and
+                   rapi-passwd
+
+Front and master never import each other; test/test_architecture.py has the rules.
 """

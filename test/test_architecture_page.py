@@ -1,0 +1,85 @@
+"""The pages that say where things are: the modules that they name exist."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+from support import TOP
+from support.sources import LIB, modules, tree
+
+PAGE = (TOP / "doc/architecture.rst").read_text(encoding="utf-8")
+HEADING = "Where Ganeti has it, where we have it"
+
+
+def tables() -> list[list[tuple[list[str], list[str]]]]:
+    """Return for each table of the section its rows: names in the first and the last column."""
+    section = PAGE.partition(HEADING)[2]
+    parts = re.split(r"^(=+(?: =+)+)\n", section, flags=re.M)
+    return [rows(bar, body) for bar, body in zip(parts[3::6], parts[4::6], strict=True)]
+
+
+def rows(bar: str, body: str) -> list[tuple[list[str], list[str]]]:
+    """Return the rows of a table; a line without a first cell continues the row above."""
+    found: list[tuple[list[str], list[str]]] = []
+    for line in body.splitlines():
+        first, last = names(line[: bar.index(" ")]), names(line[bar.rindex(" ") :])
+        if first:
+            found.append((first, last))
+        else:
+            found[-1][1].extend(last)
+    return found
+
+
+def names(cell: str) -> list[str]:
+    """Return the literals of a cell."""
+    return re.findall(r"``([^`]+)``", cell)
+
+
+def is_there(path: str, lib: Path = LIB) -> bool:
+    """Return whether the page's name of a module, or of a package with its slash, is right."""
+    return (lib / path / "__init__.py" if path.endswith("/") else lib / path).is_file()
+
+
+def test_both_tables_are_read_whole() -> None:
+    python, others = tables()
+    assert (["cmdlib.py"], ["cmdlib/"]) in python
+    assert (["daemons/ganeti-rapi"], ["server/rapi.py", "server/pipeline.py"]) in others
+    literals = Counter(name for table in (python, others) for row in table for name in sum(row, []))
+    parts = re.split(r"^=+(?: =+)+\n", PAGE.partition(HEADING)[2], flags=re.M)
+    assert literals == Counter(names(parts[2] + parts[5]))
+
+
+def test_each_module_of_ganeti_has_one_row_with_ours_in_order() -> None:
+    for table in tables():
+        theirs = [name for first, ours in table for name in first if ours]
+        assert theirs == sorted(set(theirs))
+        assert len(theirs) == len(table)
+
+
+def test_our_modules_in_the_tables_exist() -> None:
+    ours = {name for table in tables() for _, last in table for name in last}
+    assert [name for name in sorted(ours) if not is_there(name)] == []
+
+
+def test_a_module_that_moved_is_missed(tmp_path: Path) -> None:
+    (tmp_path / "jqueue").mkdir()
+    (tmp_path / "jqueue/queue.py").touch()
+    assert is_there("jqueue/queue.py", tmp_path)
+    assert not is_there("jqueue.py", tmp_path)
+    assert not is_there("jqueue/", tmp_path)
+
+
+def test_dotted_names_on_the_page_are_modules() -> None:
+    tops = {name.partition(".")[0] for name in modules()}
+    dotted = [name for name in names(PAGE) if re.fullmatch(r"\w+(\.\w+)+", name)]
+    said = [name for name in dotted if name.partition(".")[0] in tops and name[-3:] != ".py"]
+    assert "http.server" in said
+    assert [name for name in said if name not in modules()] == []
+
+
+def test_the_map_of_the_package_names_each_module_and_package_once() -> None:
+    text = ast.get_docstring(tree("")) or ""
+    said = re.findall(r"^  (\w+)  +\S", text, re.M)
+    there = {name.partition(".")[0] for name in modules()} - {""}
+    assert sorted(said) == sorted(there)
