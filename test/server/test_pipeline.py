@@ -271,7 +271,7 @@ class TestPlace(RapiTestCase):
         def check(request):
             raise TemporaryRedirect("https://master:5080" + request.target)
 
-        self.pipeline._check_place = check
+        self.pipeline._redirect_if_not_master = check
 
     def test_everything_is_sent_elsewhere_before_anything_is_asked(self):
         for method, path in (
