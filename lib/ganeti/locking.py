@@ -4,12 +4,12 @@ Theory. A lock is a name on a level, held shared by many or exclusively by one.
 An owner (one opcode of one job) asks once for all the locks it needs, and
 gives all of them back at once. The manager takes them for it one after the
 other in the fixed order of levels, and of names within a level; a request that
-meets a lock that is not free stands in that lock's line and keeps what it has.
+meets a lock that is not free waits in that lock's queue and keeps what it has.
 Since every request goes through the locks in the same order and no owner asks
 twice, the graph of who waits for whom has no circle: there is no deadlock.
 
-A line is ordered by rank (a low one goes first), then by arrival. A waiter that fits is served
-only if nobody before it in line has to wait, so that a stream of readers
+A queue is ordered by rank (a low one goes first), then by arrival. A waiter that fits is served
+only if nobody before it in the queue has to wait, so that a stream of readers
 cannot starve a writer. Nobody blocks in here: ``request`` returns at once and
 says later, through a callback, that the locks are held.
 
@@ -74,17 +74,17 @@ class Want:
 
 
 def exclusive(level: Level, name: str) -> Want:
-    """Nobody else may hold it meanwhile."""
+    """Return the wish for a lock that nobody else may hold meanwhile."""
     return Want(level, name, True)
 
 
 def shared(level: Level, name: str) -> Want:
-    """Others may hold it shared too."""
+    """Return the wish for a lock that others may hold shared too."""
     return Want(level, name, False)
 
 
 def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
-    """In the order of taking, each lock once; exclusive wins over shared."""
+    """Return the locks in the order of taking, each once; exclusive wins over shared."""
     strongest: dict[tuple[Level, str], Want] = {}
     for want in wants:
         key = (want.level, want.name)
@@ -130,7 +130,7 @@ class LockRequest:
 @dataclass
 class _Lock:
     owners: dict[str, bool] = field(default_factory=dict)  # owner -> exclusive?
-    line: list[LockRequest] = field(default_factory=list)  # sorted by rank, ticket
+    queue: list[LockRequest] = field(default_factory=list)  # sorted by rank, ticket
 
     def free_for(self, want: Want) -> bool:
         if want.exclusive:
@@ -145,7 +145,7 @@ class LockState:
     name: str
     mode: str | None  # "shared", "exclusive", None: free
     owners: tuple[str, ...]
-    pending: tuple[tuple[str, tuple[str, ...]], ...]  # (mode, owners) in line order
+    pending: tuple[tuple[str, tuple[str, ...]], ...]  # (mode, owners) in the order of the queue
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,11 @@ class LockWait:
 
     name: str
     mode: str  # in which it is wanted
-    blockers: tuple[str, ...]  # owners, or else those before it in line
+    blockers: tuple[str, ...]  # owners, or else those before it in the queue
 
 
-def _tell(completed: Iterable[LockRequest]) -> None:
-    """Say that the locks are held; one listener's failure is not the next one's."""
+def _notify_granted(completed: Iterable[LockRequest]) -> None:
+    """Call back those whose locks are all held; a callback that fails stops no other."""
     for request in completed:
         try:
             request.granted()
@@ -197,10 +197,10 @@ class LockManager:
             if request is None:
                 return
             completed = self._withdraw(request)
-        _tell(completed)
+        _notify_granted(completed)
 
     def change_rank(self, owner: str, rank: float) -> None:
-        """Move a waiting owner within its line."""
+        """Change the rank of an owner; one that waits moves within the queue of its lock."""
         completed: list[LockRequest] = []
         with self._mutex:
             request = self._requests.get(owner)
@@ -211,14 +211,14 @@ class LockManager:
                 return
             name = request.next_want.full_name
             lock = self._locks[name]
-            lock.line.remove(request)
+            lock.queue.remove(request)
             request.rank = rank
-            insort(lock.line, request)
-            self._serve(name, completed)
-        _tell(completed)
+            insort(lock.queue, request)
+            self._grant_next(name, completed)
+        _notify_granted(completed)
 
     def waits_for(self, owner: str) -> LockWait | None:
-        """What an owner waits for, or None."""
+        """Return what an owner waits for, or None."""
         with self._mutex:
             request = self._requests.get(owner)
             if request is None or request.complete:
@@ -226,8 +226,8 @@ class LockManager:
             want = request.next_want
             lock = self._locks[want.full_name]
             blockers = [other for other, alone in lock.owners.items() if want.exclusive or alone]
-            if not blockers:  # it fits, but those before it in line do not
-                blockers = [other.owner for other in lock.line if other < request]
+            if not blockers:  # it fits, but those before it in the queue do not
+                blockers = [other.owner for other in lock.queue if other < request]
             return LockWait(want.full_name, want.mode, tuple(sorted(blockers)))
 
     def states(self) -> list[LockState]:
@@ -242,17 +242,17 @@ class LockManager:
         mode = None
         if lock.owners:
             mode = "exclusive" if any(lock.owners.values()) else "shared"
-        pending = tuple((request.next_want.mode, (request.owner,)) for request in lock.line)
+        pending = tuple((request.next_want.mode, (request.owner,)) for request in lock.queue)
         return LockState(name, mode, tuple(sorted(lock.owners)), pending)
 
     def _advance(self, request: LockRequest) -> None:
-        """Take what is free, in order; stand in line at the first that is not."""
+        """Take what is free, in order; wait in the queue of the first that is not."""
         while not request.complete:
             want = request.next_want
             lock = self._locks.setdefault(want.full_name, _Lock())
-            ahead = lock.line and lock.line[0] < request
+            ahead = lock.queue and lock.queue[0] < request
             if ahead or not lock.free_for(want):
-                insort(lock.line, request)
+                insort(lock.queue, request)
                 return
             lock.owners[request.owner] = want.exclusive
             request.held += 1
@@ -265,23 +265,23 @@ class LockManager:
             del self._locks[name].owners[request.owner]
         if not request.complete:
             name = request.next_want.full_name
-            self._locks[name].line.remove(request)
+            self._locks[name].queue.remove(request)
             touched.append(name)
         for name in touched:
-            self._serve(name, completed)
+            self._grant_next(name, completed)
         return completed
 
-    def _serve(self, name: str, completed: list[LockRequest]) -> None:
-        """Let those at the head of a line in, as long as they fit."""
+    def _grant_next(self, name: str, completed: list[LockRequest]) -> None:
+        """Grant a lock to the head of its queue, as long as that fits."""
         lock = self._locks.get(name)
         if lock is None:
             return
-        while lock.line and lock.free_for(lock.line[0].next_want):
-            request = lock.line.pop(0)
+        while lock.queue and lock.free_for(lock.queue[0].next_want):
+            request = lock.queue.pop(0)
             lock.owners[request.owner] = request.next_want.exclusive
             request.held += 1
             self._advance(request)
             if request.complete:
                 completed.append(request)
-        if not lock.owners and not lock.line:
+        if not lock.owners and not lock.queue:
             del self._locks[name]
