@@ -23,7 +23,7 @@ def rerun_safe(op: OpCode) -> bool:
 
 
 class Processor:
-    """Makes tasks of opcodes (``jqueue.task.Executor``)."""
+    """Makes tasks of opcodes (``jqueue.execution.Executor``)."""
 
     def __init__(self, environment: Environment, locks: locking.LockManager) -> None:
         self._environment = environment
@@ -35,7 +35,7 @@ class Processor:
 
 
 class OpcodeTask:
-    """One opcode on its way (``jqueue.task.Task``)."""
+    """One opcode on its way (``jqueue.execution.Task``)."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class OpcodeTask:
         self._job_id = job_id
         #: A job may be canceled while the dispatcher asks for its locks: either the
         #: request finds the task released, or the release finds the request. Never
-        #: held while others are told that they were served.
+        #: held while the owners of other requests are called back.
         self._mutex = threading.Lock()
         self._released = False
         self._wants: tuple[locking.Want, ...] = ()
@@ -85,7 +85,7 @@ class OpcodeTask:
         return [{"kind": "lock", "name": found.name, "mode": found.mode, "jobs": jobs}]
 
     def set_rank(self, rank: float) -> None:
-        """Move within the lines for locks."""
+        """Move within the queues for locks."""
         with self._mutex:
             self._rank = rank
         self._locks.change_rank(self._owner, rank)
@@ -112,7 +112,7 @@ class OpcodeTask:
             value,
             self._effective_op(),
             change=lu.tx.apply,
-            settle=lu.tx.settle,
+            after_commit=lu.tx.settle,
             undo=lambda: self._undo(run),
             jobs=jobs,
         )

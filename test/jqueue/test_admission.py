@@ -28,7 +28,7 @@ def scene(held):
 
 
 def rule(scene, action, predicates=ALL, priority=0, uuid=None):
-    return scene.queue.put_rule(uuid, priority, predicates, action, [["me", "test", 1]])
+    return scene.queue.put_filter(uuid, priority, predicates, action, [["me", "test", 1]])
 
 
 def with_comment(word):
@@ -86,7 +86,7 @@ def test_paused_until_the_rule_is_gone(scene):
     job = scene.submit(op())
     dispatched(scene)
     assert statuses(scene, [job]) == ["queued"] and why(scene, job) == [("filter", uuid, [])]
-    scene.queue.remove_rule(uuid)
+    scene.queue.remove_filter(uuid)
     assert scene.wait(job).status == "success"
 
 
@@ -113,7 +113,7 @@ def test_the_watermark_is_the_last_job_of_when_the_rule_was_made(held):
     held.queue.start()
     held.wait(held.submit(op()))
     assert statuses(held, [before]) == ["queued"]
-    assert [one.watermark for one in held.queue.rules] == [before]
+    assert [one.watermark for one in held.queue.filters] == [before]
 
 
 def test_a_limit_lets_so_many_begin_in_order(scene):
@@ -169,9 +169,9 @@ def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
     held.queue.start()
     held.reach(jobs[0], "running")
     dispatched(held)
-    with held.queue._board.mutex:  # the dispatcher cannot look at it meanwhile
-        entry = held.queue._runner._entries[jobs[1]]
-        held.queue._runner._gate.ended(held.queue._runner._entries[jobs[0]].job)
+    with held.queue._live_jobs.mutex:  # the dispatcher cannot look at it meanwhile
+        entry = held.queue._scheduler._scheduled[jobs[1]]
+        held.queue._scheduler._admission.job_ended(held.queue._scheduler._scheduled[jobs[0]].job)
         assert entry.held_by is None
         held.queue.cancel(jobs[1])
     held.reach(jobs[2], "running")
@@ -179,10 +179,10 @@ def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
 
 def test_rules_survive_the_master(held):
     uuid = rule(held, "PAUSE", [["opcode", ["=", "comment", "ok"]]])
-    before = list(held.queue.rules)
+    before = list(held.queue.filters)
     held.queue.stop(0)
     held.open()
-    assert held.queue.rules == before and before[0].uuid == uuid
+    assert held.queue.filters == before and before[0].uuid == uuid
     assert before[0].predicates == [["opcode", ["==", "comment", "ok"]]]
     assert before[0].reason_trail == [["me", "test", 1], ["luxid", "", 10**15]]
     held.queue.start()
@@ -194,19 +194,19 @@ def test_rules_survive_the_master(held):
 def test_what_is_wrong_with_a_uuid(held):
     uuid = "12345678-0000-4000-8000-00000000000a"
     assert rule(held, "PAUSE", uuid=uuid) == rule(held, "ACCEPT", uuid=uuid) == uuid
-    assert [one.action for one in held.queue.rules] == ["ACCEPT"]
+    assert [one.action for one in held.queue.filters] == ["ACCEPT"]
     with pytest.raises(errors.GenericError, match="is no UUID"):
         rule(held, "PAUSE", uuid=uuid.upper())
-    held.queue.remove_rule(uuid)
+    held.queue.remove_filter(uuid)
     with pytest.raises(errors.GenericError, match="does not exist"):
-        held.queue.remove_rule(uuid)
+        held.queue.remove_filter(uuid)
 
 
 def test_a_disk_that_refuses_leaves_the_rules_as_they_were(held):
     held.refuse(1)
     with pytest.raises(errors.JobQueueUnavailable):
         rule(held, "PAUSE")
-    assert list(held.queue.rules) == []
+    assert list(held.queue.filters) == []
 
 
 class Counting:
@@ -273,14 +273,14 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
                 )
             )
         elif uuids and move < 5:
-            scene.queue.remove_rule(uuids.pop())
+            scene.queue.remove_filter(uuids.pop())
     for uuid in uuids:
-        scene.queue.remove_rule(uuid)
+        scene.queue.remove_filter(uuid)
     for job in jobs:
         scene.wait(job)
     scene.close()
     assert scene.most and all(
         most <= int(limit.split(":")[1]) for limit, most in scene.most.items()
     )
-    gate = scene.queue._runner._gate
-    assert not gate._inside and not gate._places
+    admission = scene.queue._scheduler._admission
+    assert not admission._admitted and not admission._slots_of

@@ -6,7 +6,7 @@ from ganeti.jqueue.clocks import Clocks, Moment, since_boot
 def test_service_goes_on_from_its_base():
     times = iter([100.0, 100.9, 160.0])
     clocks = Clocks(lambda: 5.0, lambda: next(times), base=7)
-    assert clocks.served == 7
+    assert clocks.service_seconds == 7
     assert clocks.now() == Moment(5.0, 67)
 
 

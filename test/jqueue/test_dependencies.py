@@ -16,16 +16,16 @@ def test_those_who_wait_are_told_once():
     dependents, waiting = Dependencies(None, LiveJobs()), [entry(5), entry(6)]
     for one in waiting:
         dependents.park(one, 1)
-    assert waiting[0].depends_on == 1 and dependents.ended(1) == {5, 6}
-    assert dependents.ended(1) == set()
+    assert waiting[0].depends_on == 1 and dependents.job_ended(1) == {5, 6}
+    assert dependents.job_ended(1) == set()
 
 
 def test_who_leaves_is_forgotten():
     dependents, waiting = Dependencies(None, LiveJobs()), entry(5)
     dependents.park(waiting, 1)
-    dependents.leave(waiting)
-    dependents.leave(waiting)
-    assert waiting.depends_on is None and dependents.ended(1) == set()
+    dependents.stop_waiting(waiting)
+    dependents.stop_waiting(waiting)
+    assert waiting.depends_on is None and dependents.job_ended(1) == set()
 
 
 @pytest.mark.parametrize(

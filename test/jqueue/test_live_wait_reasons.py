@@ -58,7 +58,9 @@ def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
             walks.append(1)
             return super().items()
 
-    monkeypatch.setattr(scene.queue._runner, "_entries", Counted(scene.queue._runner._entries))
+    monkeypatch.setattr(
+        scene.queue._scheduler, "_scheduled", Counted(scene.queue._scheduler._scheduled)
+    )
     assert all(explain(job_id)[0]["jobs"] == running for job_id in waiting) and walks == [1]
     monkeypatch.undo()
 

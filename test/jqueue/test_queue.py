@@ -104,7 +104,7 @@ def test_a_key_holds_for_a_day_also_over_a_restart_and_whatever_the_wall_clock_s
     once(held)
     held.now += 10**6
     held.uptime += 86400 - 10
-    held.queue.note_service()
+    held.queue.store_service_seconds()
     held.store.write(lambda connection: None).result(PATIENCE)
     held.uptime = 0.0
     held.open()
@@ -170,7 +170,7 @@ def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
     job_id = scene.submit(op())
     scene.wait(job_id)
     scene.uptime += 40
-    scene.queue.note_service()
+    scene.queue.store_service_seconds()
     scene.store.write(lambda connection: None).result(PATIENCE)
     scene.uptime = 3.0  # the machine was booted anew
     scene.open()
@@ -201,7 +201,7 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     scene.reach(job_id, "running")
     began = threading.Event()
     scene.store.write(lambda connection: began.set()).result(PATIENCE)
-    scene.queue._runner._stopping.set()  # the old master writes no more
+    scene.queue._scheduler._stopping.set()  # the old master writes no more
     reborn = QueueScene.__new__(QueueScene)
     reborn.__dict__.update(scene.__dict__)
     QueueScene.open(reborn)
@@ -313,7 +313,7 @@ def test_a_priority_that_the_disk_refuses_is_not_changed(held):
 def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monkeypatch):
     def adopt(job, draft, first):
         if not moved:
-            moved.append(scene.queue._runner.change_priority(job.id, -7)[0])
+            moved.append(scene.queue._scheduler.change_priority(job.id, -7)[0])
         real(job, draft, first)
 
     moved, real = [], completion.publish
@@ -331,7 +331,7 @@ def test_jobs_are_put_up_by_the_thread_that_numbered_them(held, monkeypatch):
     names, real = [], held.store.enqueue
     monkeypatch.setattr(held.store, "enqueue", enqueue)
     monkeypatch.setattr(
-        held.queue._runner, "add", lambda job: names.append(threading.current_thread().name)
+        held.queue._scheduler, "add", lambda job: names.append(threading.current_thread().name)
     )
     held.submit(op())
     assert names == ["store-writer"]

@@ -29,8 +29,8 @@ def scene(tmp_path):
 def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, statuses, runs):
     leave(scene, scene.submit(*map(op, words)), *statuses)
     found = recovery.load_unfinished(scene.store, scene.rerun_safe, Moment(9.0, 30))
-    assert (len(found.living), len(found.over)) == ((1, 0) if runs else (0, 1))
-    for job in found.over:
+    assert (len(found.to_run), len(found.failed)) == ((1, 0) if runs else (0, 1))
+    for job in found.failed:
         assert job.status == "error" and job.end_served == 30
 
 

@@ -60,10 +60,10 @@ def test_the_newest_job_of_a_key_counts_if_it_is_not_too_old(scene):
 
 def test_service_is_known_from_whatever_was_stored_last(scene):
     with scene.store.read() as connection:
-        assert rows.served(connection) == 0
+        assert rows.service_seconds(connection) == 0
         scene.store.write(
             lambda writer: rows.insert(writer, [op()], RequestContext(), Moment(0.0, 40))
         ).result(PATIENCE)
-        assert rows.served(connection) == 40
+        assert rows.service_seconds(connection) == 40
         scene.store.write(lambda writer: rows.set_value(writer, "served", 50)).result(PATIENCE)
-        assert rows.served(connection) == 50
+        assert rows.service_seconds(connection) == 50

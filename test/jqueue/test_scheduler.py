@@ -127,8 +127,8 @@ def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
 def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
     job_id = scene.submit(op("hold"), op())
     scene.reach(job_id, "running")
-    scene.queue._runner._entries[job_id].cancel.set()
-    done, text = scene.queue._runner.change_priority(job_id, -7)
+    scene.queue._scheduler._scheduled[job_id].cancel.set()
+    done, text = scene.queue._scheduler.change_priority(job_id, -7)
     assert not done and text == f"Job {job_id} is being canceled"
 
 
@@ -182,7 +182,7 @@ def test_the_log_has_the_words_of_any_failure(scene, caplog, opcode, words):
 
 @pytest.mark.parametrize("word", ["refused", "ok", "fail"])
 def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypatch, word):
-    monkeypatch.setattr(held.queue._runner._stopping, "wait", lambda seconds: None)
+    monkeypatch.setattr(held.queue._scheduler._stopping, "wait", lambda seconds: None)
     job_id = held.submit(op(word))
     held.refuse(9)
     held.queue.start()
@@ -266,7 +266,7 @@ def test_jobs_of_one_submission_are_canceled_with_the_first(held):
 
 
 def test_a_job_that_depends_on_a_rejected_one_is_canceled(scene):
-    scene.queue.put_rule(None, 1, [["reason", ["=", "reason", "no"]]], "REJECT", [])
+    scene.queue.put_filter(None, 1, [["reason", ["=", "reason", "no"]]], "REJECT", [])
     rejected = scene.submit(op(reason=[["gnt:user", "no", 1]]))
     assert scene.wait(rejected).status == "canceled"
     assert scene.wait(scene.submit(op(depends=[[rejected, []]]))).status == "canceled"
@@ -302,7 +302,7 @@ def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
     second = scene.submit(op(depends=[[late.id, ["success"]]]))
     scene.wait(scene.submit(op()))  # so the dispatcher has seen it
     assert scene.queue.waiting_for(second)[0]["jobs"] == [late.id]
-    scene.queue._runner.add(late)
+    scene.queue._scheduler.add(late)
     assert scene.wait(second).status == "success"
 
 
@@ -350,7 +350,7 @@ def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
 
 
 def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
-    runner, job_id = held.queue._runner, held.submit(op("hold"))
+    runner, job_id = held.queue._scheduler, held.submit(op("hold"))
 
     def late(entry, *arguments):
         monkeypatch.undo()
@@ -366,7 +366,7 @@ def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
 
 def test_a_job_told_to_stop_does_not_begin_its_next_opcode(held):
     job_id = held.submit(op("lock:web"), op())
-    held.queue._runner._entries[job_id].cancel.set()
+    held.queue._scheduler._scheduled[job_id].cancel.set()
     held.queue.start()
     assert held.wait(job_id).status == "canceled" and held.began == []
 
@@ -383,14 +383,14 @@ def test_a_cancel_that_cannot_be_stored_holds_as_long_as_the_master_lives(held, 
     assert held.queue.waiting_for(job_id) == [
         {"kind": "limit", "name": "disk", "mode": None, "jobs": []}
     ]
-    monkeypatch.setattr(held.queue._runner._stopping, "wait", lambda seconds: None)
+    monkeypatch.setattr(held.queue._scheduler._stopping, "wait", lambda seconds: None)
     held.queue.start()
     assert held.wait(job_id).status == "canceled" and held.began == []
 
 
 def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monkeypatch):
     pauses = []
-    monkeypatch.setattr(held.queue._runner._stopping, "wait", pauses.append)
+    monkeypatch.setattr(held.queue._scheduler._stopping, "wait", pauses.append)
     job_id = held.submit(op("refused"))
     held.refuse(3)
     held.queue.start()

@@ -141,7 +141,7 @@ def test_time_of_service_never_goes_back(paths, saved):
     store.write(lambda connection: rows.set_value(connection, "served", 5000)).result()
     store.close()
     restore.restore(paths, saved)
-    assert opened(paths, rows.served) == 5000
+    assert opened(paths, rows.service_seconds) == 5000
 
 
 def test_the_database_before_it_is_kept_and_can_be_restored(paths, saved):

@@ -16,7 +16,7 @@ RULES = [
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     made = QueryScene(tmp_path_factory.mktemp("cluster"))
-    made.sources.queue.rules = RULES
+    made.sources.queue.filters = RULES
     yield made
     made.close()
 

@@ -96,7 +96,7 @@ class PlannedTask:
         if self.word == "unwritable":
             return Done(object(), undo=lambda: self.executor.undone.append(1))
         if self.word == "unsettled":
-            return Done(1, settle=self.unsettle)
+            return Done(1, after_commit=self.unsettle)
         return Done(self.job_id)
 
     def unsettle(self):

@@ -202,7 +202,7 @@ class LUTestCase(unittest.TestCase):
             except errors.Error:
                 done.undo()
                 raise
-            done.settle()
+            done.after_commit()
         return done.value
 
     @contextlib.contextmanager

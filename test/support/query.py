@@ -20,7 +20,7 @@ class NoJobs:
 
     drained = False
     watcher_pause = None
-    rules = ()
+    filters = ()
 
     def jobs(self, ids=None, *, archived=False):
         return []

@@ -1,11 +1,11 @@
 """The queue's three clocks.
 
-``wall``       what people read: received, start and end of a job
-``monotonic``  who has waited how long, while this master lives
-``served``     seconds that this queue has been served, over all its masters' lives
+``wall``             what people read: received, start and end of a job
+``monotonic``        who has waited how long, while this master lives
+``service_seconds``  seconds that this queue has been served, over all its masters' lives
 
 The wall clock may jump, by a day or to 1970. So nothing is decided by it: how old a
-job is (is it to be archived? does its key still hold?) is a difference of ``served``,
+job is (is it to be archived? does its key still hold?) is a difference of ``service_seconds``,
 which goes on where the last master left it. Time without a master does not count,
 so something may be kept for longer than asked, and never shorter.
 """
@@ -28,7 +28,7 @@ class Moment(NamedTuple):
     """Now, as it is stored."""
 
     seconds: float  # since the epoch
-    served: int = 0
+    service_seconds: int = 0
 
     @property
     def stamp(self) -> Timestamp:
@@ -37,7 +37,7 @@ class Moment(NamedTuple):
 
 
 class Clocks:
-    """See above; ``base`` is what ``served`` had come to before this master."""
+    """See above; ``base`` is what ``service_seconds`` had come to before this master."""
 
     def __init__(
         self,
@@ -51,10 +51,10 @@ class Clocks:
         self._begun = monotonic()
 
     @property
-    def served(self) -> int:
+    def service_seconds(self) -> int:
         """Seconds of service."""
         return self._base + max(0, int(self.monotonic() - self._begun))
 
     def now(self) -> Moment:
         """What is stored of this moment."""
-        return Moment(self.wall(), self.served)
+        return Moment(self.wall(), self.service_seconds)

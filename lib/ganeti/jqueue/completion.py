@@ -40,31 +40,31 @@ def commit(
     A disk that refuses is tried again each second until it takes the change, or until ``stop``;
     then ``StoreUnavailable`` is raised. The log says once that ``title`` waits for the disk.
     """
-    told = False
+    logged = False
     while True:
         try:
             made = store.write(change).result()
             break
         except StoreUnavailable as err:
-            if not told:
-                told = True
+            if not logged:
+                logged = True
                 logging.error("%s: waiting for the disk: %s", title, err)
             if stop.wait(STORE_RETRY):
                 raise
-    if told:
+    if logged:
         logging.info("%s: the disk takes changes again", title)
     return made
 
 
 def copy_for_update(job: Job, first: int) -> Job:
-    """A copy whose opcodes from ``first`` on may be changed."""
+    """Return a copy of the job whose opcodes from ``first`` on may be changed."""
     draft = copy.copy(job)
     draft.ops = job.ops[:first] + [copy.copy(op) for op in job.ops[first:]]
     return draft
 
 
 def publish(job: Job, draft: Job, first: int) -> None:
-    """Show what was stored."""
+    """Show readers what was stored in ``draft``."""
     job.start_ts, job.end_ts, job.end_served = draft.start_ts, draft.end_ts, draft.end_served
     for shown, op in zip(job.ops[first:], draft.ops[first:]):
         op.priority = shown.priority  # it may have been changed meanwhile
@@ -73,7 +73,7 @@ def publish(job: Job, draft: Job, first: int) -> None:
 
 def store_end(
     store: Store,
-    board: LiveJobs,
+    live_jobs: LiveJobs,
     job: Job,
     index: int,
     outcome: Done | Failed,
@@ -86,7 +86,7 @@ def store_end(
     """
 
     def draft() -> Job:
-        with board.mutex:
+        with live_jobs.mutex:
             return copy_for_update(job, index)
 
     if isinstance(outcome, Done):
@@ -122,9 +122,9 @@ def store_success(
     op.move(JobStatus.SUCCESS)
     op.result = outcome.value
     op.end_ts = now.stamp
-    _show(op, outcome.op)
+    _show_effective(op, outcome.op)
     if draft.final:
-        draft.end_ts, draft.end_served = now.stamp, now.served
+        draft.end_ts, draft.end_served = now.stamp, now.service_seconds
 
     def change(connection: sqlite3.Connection) -> list[Job]:
         if outcome.change is not None:
@@ -141,16 +141,16 @@ def store_success(
 
 
 def after_commit(outcome: Done, job_id: int) -> None:
-    """Have others see a success; it is durable, so nothing here can take it back."""
+    """Run what follows a success; it is durable, so a failure here cannot take it back."""
     try:
-        outcome.settle()
+        outcome.after_commit()
     except Exception:
         logging.exception("Job %d: what it changed is stored, but not all of it is shown", job_id)
 
 
 def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
     """The opcode failed or was stopped; those after it never begin."""
-    _show(draft.ops[index], outcome.op)
+    _show_effective(draft.ops[index], outcome.op)
     if isinstance(outcome.error, errors.JobCanceled):
         mark_end(draft, index, JobStatus.CANCELED, CANCELED_RESULT, now)
     else:
@@ -163,7 +163,7 @@ def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment
     op.move(status)
     op.result = result
     op.end_ts = draft.end_ts = now.stamp
-    draft.end_served = now.served
+    draft.end_served = now.service_seconds
     end_rest(draft, index + 1, status, now.stamp)
 
 
@@ -206,7 +206,7 @@ def _secrets(op: OpCode | None) -> set[str]:
     return found
 
 
-def _show(op: JobOp, effective: OpCode | None) -> None:
+def _show_effective(op: JobOp, effective: OpCode | None) -> None:
     """What the work found out (full names) is what the job shows from now on."""
     if effective is not None:
         op.view = effective.to_view()
@@ -225,36 +225,40 @@ def give_up(job: Job, words: str, now: Moment) -> None:
 # -- what running work may do to its job -----------------------------------------------
 
 
-def run_of(
-    entry: LiveJob, board: LiveJobs, store: Store, clock: Callable[[], float], stop: threading.Event
+def job_run_for(
+    live_job: LiveJob,
+    live_jobs: LiveJobs,
+    store: Store,
+    clock: Callable[[], float],
+    stop: threading.Event,
 ) -> JobRun:
-    """The run of the opcode whose turn it is."""
+    """Return what the work of the current opcode sees of its job."""
 
     def begin() -> None:
         """The commit before the work."""
-        assert entry.task is not None
-        if entry.task.rerun_safe:
+        assert live_job.task is not None
+        if live_job.task.rerun_safe:
             return
-        with board.mutex:
-            index = entry.index
-            draft = copy_for_update(entry.job, index)
+        with live_jobs.mutex:
+            index = live_job.index
+            draft = copy_for_update(live_job.job, index)
         commit(
             store,
             lambda connection: rows.save(connection, draft, [index]),
             stop,
-            title=entry.job.title,
+            title=live_job.job.title,
         )
 
     def log(text: str, kind: str) -> None:
         """Show a line at once, and have it stored with the next commit."""
-        with board.mutex:
-            job, index = entry.job, entry.index
+        with live_jobs.mutex:
+            job, index = live_job.job, live_job.index
             job.log_serial += 1
             line = [job.log_serial, timestamp(clock()), kind, text]
             op = job.ops[index]
             assert op.lines is not None
             op.lines.append(line)
-            board.changed(job.id)
+            live_jobs.changed(job.id)
 
         def stored(future: Future[None]) -> None:
             # The writer is the only one to touch this list: the end is stored after it.
@@ -263,4 +267,4 @@ def run_of(
 
         store.write(lambda connection: rows.add_log(connection, job.id, index, line), stored)
 
-    return JobRun(entry.job.id, entry.cancel, begin=begin, log=log)
+    return JobRun(live_job.job.id, live_job.cancel, begin=begin, log=log)

@@ -25,69 +25,69 @@ class Verdict(NamedTuple):
 
 
 class Dependencies:
-    """Who waits for which job; all but ``met`` happens under the board's mutex."""
+    """Who waits for which job; all but ``met`` happens under the mutex of ``LiveJobs``."""
 
-    def __init__(self, store: Store, board: LiveJobs) -> None:
+    def __init__(self, store: Store, live_jobs: LiveJobs) -> None:
         self._store = store
-        self._mutex = board.mutex
+        self._mutex = live_jobs.mutex
         self._waiting: dict[int, set[int]] = {}
 
-    def met(self, entry: LiveJob, live: Collection[int]) -> bool | Verdict:
+    def met(self, live_job: LiveJob, live_ids: Collection[int]) -> bool | Verdict:
         """True: go on. False: parked until a job ends, or moved by others. Else: how it ends.
 
         Without the mutex: for jobs that have ended the disk is asked.
         """
-        op = entry.op.op
+        op = live_job.op.op
         for number, statuses in (op.depends if op is not None else None) or ():
             status = None
-            if number < entry.job.id:
+            if number < live_job.job.id:
                 with self._mutex:
-                    if not entry.is_in(JobPhase.PARKED):
+                    if not live_job.is_in(JobPhase.PARKED):
                         return False
-                    # Before looking: what ends while we look will wake it.
-                    self.park(entry, number)
-                    if number in live:
+                    # Before reading: what ends meanwhile will wake it.
+                    self.park(live_job, number)
+                    if number in live_ids:
                         return False
                 with self._store.read() as connection:
                     status = rows.status(connection, number)
                 if status is not None and status not in JOB_FINAL:
-                    return False  # stored just now, on the board in a moment
+                    return False  # stored just now, live in a moment
                 with self._mutex:
-                    if not entry.is_in(JobPhase.PARKED):
+                    if not live_job.is_in(JobPhase.PARKED):
                         return False  # woken, or canceled
-                    self.leave(entry)
+                    self.stop_waiting(live_job)
             verdict = judge(number, status, statuses)
             if verdict is not None:
                 return verdict
         return True
 
-    def park_new(self, entry: LiveJob, live: Collection[int]) -> bool:
-        """Have a new job wait, if the first one that it depends on lives; nobody looks then."""
-        op = entry.op.op
+    def park_new(self, live_job: LiveJob, live_ids: Collection[int]) -> bool:
+        """Park a new job if the first job that it depends on is live; true if so."""
+        op = live_job.op.op
         first = int(op.depends[0][0]) if op is not None and op.depends else None
-        if first is None or first >= entry.job.id or first not in live:
+        if first is None or first >= live_job.job.id or first not in live_ids:
             return False
-        entry.phase = JobPhase.PARKED
-        self.park(entry, first)
+        live_job.phase = JobPhase.PARKED
+        self.park(live_job, first)
         return True
 
-    def park(self, entry: LiveJob, number: int) -> None:
-        """Have a job wait for the end of another."""
-        entry.depends_on = number
-        self._waiting.setdefault(number, set()).add(entry.job.id)
+    def park(self, live_job: LiveJob, number: int) -> None:
+        """Note that a job waits for the end of another."""
+        live_job.depends_on = number
+        self._waiting.setdefault(number, set()).add(live_job.job.id)
 
-    def leave(self, entry: LiveJob) -> None:
-        """A job waits no longer."""
-        number, entry.depends_on = entry.depends_on, None
+    def stop_waiting(self, live_job: LiveJob) -> None:
+        """Note that a job waits no longer."""
+        number, live_job.depends_on = live_job.depends_on, None
         if number is None:
             return
         others = self._waiting.get(number, set())
-        others.discard(entry.job.id)
+        others.discard(live_job.job.id)
         if not others:
             self._waiting.pop(number, None)
 
-    def ended(self, number: int) -> set[int]:
-        """A job has ended: ids of those that waited for it, or once did."""
+    def job_ended(self, number: int) -> set[int]:
+        """Return the ids of the jobs that waited for this one, or once did, and forget them."""
         return self._waiting.pop(number, set())
 
 

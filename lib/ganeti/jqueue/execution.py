@@ -17,7 +17,7 @@ from ganeti.opcodes import OpCode
 
 
 class JobRun:
-    """Handed to ``Task.execute``; ``begin`` and ``log`` are the runner's."""
+    """Handed to ``Task.execute``; ``begin`` and ``log`` are the scheduler's."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class JobRun:
 class Done:
     """The work succeeded. ``change`` is stored together with the result.
 
-    ``undo`` is called if that commit refuses the change; ``settle`` after it.
+    ``undo`` is called if that commit refuses the change; ``after_commit`` after it.
     ``jobs`` are accepted in the same commit, their ids become the result's
     ``jobs``.
     """
@@ -70,7 +70,7 @@ class Done:
     value: Any = None
     op: OpCode | None = None
     change: Callable[[sqlite3.Connection], None] | None = None
-    settle: Callable[[], None] = lambda: None
+    after_commit: Callable[[], None] = lambda: None
     undo: Callable[[], None] = lambda: None
     jobs: Sequence[Sequence[OpCode]] = ()
 
@@ -112,7 +112,7 @@ class Task(Protocol):
         """What ``acquire`` waits for, for people."""
 
     def set_rank(self, rank: float) -> None:
-        """Move within the lines."""
+        """Move within the queues for locks."""
 
     def execute(self, run: JobRun) -> Outcome:
         """Do it, on a worker's thread; must not raise."""
@@ -122,4 +122,4 @@ class Executor(Protocol):
     """What carries opcodes out."""
 
     def begin(self, op: OpCode, job_id: int, rank: float) -> Task:
-        """A task for an opcode; raises what is wrong with it. See ``line`` for ranks."""
+        """A task for an opcode; raises what is wrong with it. See ``live`` for ranks."""

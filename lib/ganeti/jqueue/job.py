@@ -109,7 +109,7 @@ class JobOp:
 
 @dataclass
 class Job:
-    """A job; while it lives it belongs to the board, and is changed under its mutex."""
+    """A job; while it is live it belongs to ``LiveJobs``, and is changed under their mutex."""
 
     id: int
     ops: list[JobOp]
@@ -119,10 +119,10 @@ class Job:
     archived: bool = False
     context: RequestContext = RequestContext()
     log_serial: int = 0
-    #: When it was received, and when it ended, by ``Clocks.served``.
+    #: When it was received, and when it ended, by ``Clocks.service_seconds``.
     received_served: int = 0
     end_served: int | None = None
-    #: Its record in the database cannot be believed; this stands for it.
+    #: Its row in the database is damaged; this replaces it.
     damaged: bool = False
 
     @property

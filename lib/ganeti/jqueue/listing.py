@@ -60,7 +60,7 @@ class JobHead:
 
     @classmethod
     def of(cls, job: Job) -> JobHead:
-        """Of a live job, under the board's mutex."""
+        """Return the head of a live job; under the mutex of ``LiveJobs``."""
         received = job.received_ts
         return cls(
             job.id,

@@ -18,8 +18,8 @@ kind    name                               mode                 jobs
 lock    of the lock                        shared or exclusive  who is in the way
 job     id of the job that must end first  null                 the same
 limit   max_running_jobs                   null                 who fills it
-limit   rate-limit:N:... (of its reasons)  null                 who takes its N places
-filter  uuid of a job filter               null                 who takes its places, if it has
+limit   rate-limit:N:... (of its reasons)  null                 who takes its N slots
+filter  uuid of a job filter               null                 who takes its slots, if it has any
 limit   disk: it takes nothing             null                 none
 drain   shutdown: the master is stopping   null                 none
 """
@@ -43,7 +43,7 @@ from ganeti.jqueue.listing import JobHead
 
 
 class JobPhase(Enum):
-    """Where a live job is; see the theory."""
+    """Phases of a live job; ``scheduler`` says what they mean."""
 
     READY = auto()
     PARKED = auto()
@@ -57,17 +57,17 @@ class LiveJob:
     """A live job with its phase."""
 
     job: Job
-    #: When it was accepted, or taken up by this master, on its monotonic clock.
+    #: When it was accepted, or loaded by this master, on its monotonic clock.
     since: float = 0.0
     phase: JobPhase = JobPhase.READY
     task: Task | None = None
     depends_on: int | None = None
-    #: The rule, or limit, that does not let it begin (``gate``).
+    #: The job filter or rate limit that does not let it begin (``admission``).
     held_by: str | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
-    #: Has the log said that its work began, and that its end waits for the disk?
-    told_start: bool = False
-    told_refusal: bool = False
+    #: Does the log say already that its work began, and that its end waits for the disk?
+    start_logged: bool = False
+    refusal_logged: bool = False
 
     def is_in(self, phase: JobPhase) -> bool:
         """Is the job in this phase now? Others move it, whenever the mutex is free."""
@@ -75,14 +75,14 @@ class LiveJob:
 
     @property
     def index(self) -> int:
-        """Of the opcode whose turn it is."""
+        """Index of the opcode whose turn it is."""
         index = self.job.current
         assert index is not None
         return index
 
     @property
     def op(self) -> JobOp:
-        """Whose turn it is."""
+        """The opcode whose turn it is."""
         return self.job.ops[self.index]
 
 
@@ -96,32 +96,35 @@ OVERTAKEN_SECONDS = (PRIORITY_LOWEST - PRIORITY_HIGHEST) * AGEING_SECONDS
 
 
 def rank(since: float, priority: int) -> float:
-    """Of a job that was accepted at ``since`` (seconds on the monotonic clock)."""
+    """Return the rank of a job accepted at ``since`` (seconds on the monotonic clock)."""
     return since + priority * AGEING_SECONDS
 
 
-def rank_of(entry: LiveJob) -> float:
-    """Of a live job, as its priority is now."""
-    return rank(entry.since, entry.job.priority)
+def rank_of(live_job: LiveJob) -> float:
+    """Return the rank of a live job with its present priority."""
+    return rank(live_job.since, live_job.job.priority)
 
 
 class ReadyQueue:
-    """Jobs that are in one phase; under the board's mutex."""
+    """Jobs that are in one phase; under the mutex of ``LiveJobs``."""
 
     def __init__(self, phase: JobPhase) -> None:
         self._phase = phase
         self._heap: list[tuple[float, int, LiveJob]] = []
 
-    def push(self, entry: LiveJob) -> None:
-        """Have a job stand in line; again, after its priority changed."""
-        heapq.heappush(self._heap, (rank_of(entry), entry.job.id, entry))
+    def push(self, live_job: LiveJob) -> None:
+        """Add a job; once more after its priority changed."""
+        heapq.heappush(self._heap, (rank_of(live_job), live_job.job.id, live_job))
 
     def pop(self) -> LiveJob | None:
-        """The next; what moved on, or stands elsewhere in line now, left a stale place."""
+        """Remove and return the job of the lowest rank, or None.
+
+        A job that left the phase, or whose rank changed, has stale items in the heap.
+        """
         while self._heap:
-            place, _, entry = heapq.heappop(self._heap)
-            if entry.phase is self._phase and place == rank_of(entry):
-                return entry
+            pushed_rank, _, live_job = heapq.heappop(self._heap)
+            if live_job.phase is self._phase and pushed_rank == rank_of(live_job):
+                return live_job
         return None
 
 
@@ -144,18 +147,18 @@ class LiveJobs:
         return len(self._jobs)
 
     def add(self, job: Job) -> None:
-        """Put a job up; it is stored already."""
+        """Add a job that is stored already."""
         with self.mutex:
             self._jobs[job.id] = job
 
     def remove(self, job: Job) -> None:
-        """Take a job down that has ended, and is stored so."""
+        """Remove a job that has ended, and is stored so."""
         with self.mutex:
             self._jobs.pop(job.id, None)
             self.changed(job.id)
 
-    def live(self, job_id: int) -> Job | None:
-        """The job itself: only under the mutex."""
+    def get(self, job_id: int) -> Job | None:
+        """Return the job itself: only under the mutex."""
         return self._jobs.get(job_id)
 
     def copies(self) -> dict[int, Job]:
@@ -232,35 +235,40 @@ def wait_reason(
 
 
 def wait_reasons(
-    entry: LiveJob, live: Collection[int], *, stopping: bool, refusing: bool, full: Sequence[int]
+    live_job: LiveJob,
+    live_ids: Collection[int],
+    *,
+    stopping: bool,
+    refusing: bool,
+    full: Sequence[int],
 ) -> list[WaitReason]:
-    """What keeps a job, but for locks; ``full``: who takes all the room there is."""
-    return _on_jobs(entry, live) or _on_turn(entry, stopping, refusing, full)
+    """Return what keeps a job, but for locks; ``full``: the jobs that keep all workers busy."""
+    return _on_jobs(live_job, live_ids) or _on_turn(live_job, stopping, refusing, full)
 
 
-def _on_jobs(entry: LiveJob, live: Collection[int]) -> list[WaitReason]:
+def _on_jobs(live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
     """The jobs whose end a parked job waits for."""
-    op = entry.op.op
-    if entry.depends_on is None or op is None:
+    op = live_job.op.op
+    if live_job.depends_on is None or op is None:
         return []
-    numbers = [entry.depends_on, *(int(number) for number, _ in op.depends or ())]
+    numbers = [live_job.depends_on, *(int(number) for number, _ in op.depends or ())]
     return [
         wait_reason("job", str(number), [number])
         for number in dict.fromkeys(numbers)
-        if number in live or number == entry.depends_on
+        if number in live_ids or number == live_job.depends_on
     ]
 
 
 def _on_turn(
-    entry: LiveJob, stopping: bool, refusing: bool, full: Sequence[int]
+    live_job: LiveJob, stopping: bool, refusing: bool, full: Sequence[int]
 ) -> list[WaitReason]:
     """What keeps a job that could begin."""
-    if entry.phase not in _PENDING:
+    if live_job.phase not in _PENDING:
         return []
     if stopping:
         return [wait_reason("drain", "shutdown")]
     if refusing:
         return [wait_reason("limit", "disk")]
-    if full and entry.phase is not JobPhase.ENDING:
+    if full and live_job.phase is not JobPhase.ENDING:
         return [wait_reason("limit", "max_running_jobs", full)]
     return []

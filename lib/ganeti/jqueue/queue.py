@@ -72,23 +72,23 @@ class JobQueue:
         with store.read() as connection:
             self._drained = bool(rows.value(connection, "drained", False))
             self._watcher_pause: float | None = rows.value(connection, "watcher_pause", None)
-            self._clocks = Clocks(clock, monotonic, rows.served(connection))
+            self._clocks = Clocks(clock, monotonic, rows.service_seconds(connection))
             known = admission.load_filters(connection)
         self._stopping = threading.Event()  # ends what goes on for long
-        self._board = LiveJobs()
-        self._rules_mutex = threading.Lock()
-        self._runner = Scheduler(
-            store, self._board, executor, self._clocks, workers=workers, rules=known
+        self._live_jobs = LiveJobs()
+        self._filters_mutex = threading.Lock()
+        self._scheduler = Scheduler(
+            store, self._live_jobs, executor, self._clocks, workers=workers, filters=known
         )
-        self._intake = Submitter(store, self._clocks, self._board.mutex, self._take_on)
+        self._submitter = Submitter(store, self._clocks, self._live_jobs.mutex, self._add_accepted)
 
     # -- life -----------------------------------------------------------------------
 
     def recover(
         self,
-        clean_up: Callable[[list[recovery.Interrupted]], None] = lambda dead: None,
+        clean_up: Callable[[list[recovery.Interrupted]], None] = lambda interrupted: None,
     ) -> list[recovery.Interrupted]:
-        """Take up what is stored; what died in the middle of its work.
+        """Load the unfinished jobs; return the opcodes that the previous master was running.
 
         Queued jobs will run. A job that had started ends in error, unless the
         opcode that was running may be run again. ``clean_up`` is called before
@@ -96,27 +96,27 @@ class JobQueue:
         that cleans up again.
         """
         found = recovery.load_unfinished(self._store, self._rerun_safe, self._clocks.now())
-        clean_up(found.dead)
-        self._runner.bury(found.over)
-        for job in found.living:
-            self._runner.add(job)
-        return found.dead
+        clean_up(found.interrupted)
+        self._scheduler.persist_failed(found.failed)
+        for job in found.to_run:
+            self._scheduler.add(job)
+        return found.interrupted
 
     def start(self) -> None:
         """Begin to run jobs."""
-        self._runner.start()
+        self._scheduler.start()
 
     def stop(self, grace: float) -> list[int]:
         """Begin nothing new; ids of the jobs that still run after ``grace`` seconds."""
         self._stopping.set()
-        left = self._runner.stop(grace)
-        self.note_service()
+        left = self._scheduler.stop(grace)
+        self.store_service_seconds()
         return left
 
-    def note_service(self) -> None:
-        """Store how long the queue was served: what is counted from there, if the master dies."""
+    def store_service_seconds(self) -> None:
+        """Store the seconds of service, from which the next master counts on if this one dies."""
         self._store.write(
-            lambda connection: rows.set_value(connection, "served", self._clocks.served)
+            lambda connection: rows.set_value(connection, "served", self._clocks.service_seconds)
         )
 
     # -- submitting ---------------------------------------------------------------------
@@ -144,35 +144,35 @@ class JobQueue:
         """Accept jobs, all or none, once they are durable; ``shape`` makes the answer of them.
 
         With a key in the context there is one job, and one submission however often it is
-        sent (``intake``); ``IdempotencyConflict`` when it was another before.
+        sent (``submission``); ``IdempotencyConflict`` when it was another before.
         ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError`` (dependencies);
         ``JobQueueUnavailable`` when the disk refuses.
         """
         submission = Submission(jobs, context, shape)
         try:
             assert len(jobs) == 1 or submission.key is None, "a key names one job"
-            submission.known = self._intake.known(context)  # also while nothing is accepted
+            submission.known = self._submitter.known(context)  # also while nothing is accepted
             if submission.known is None:
                 self._check_open(len(jobs), to_drained)
         except errors.Error as err:
             submission.error = err
         if submission.known is not None or submission.error is not None:
-            submission.settle()
+            submission.resolve()
         else:
-            self._intake.put(submission)
+            self._submitter.put(submission)
         return submission.answer
 
-    def _take_on(self, jobs: Sequence[Job]) -> None:
+    def _add_accepted(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             if job.ops:
-                self._runner.add(job)
+                self._scheduler.add(job)
 
     def _check_open(self, count: int, to_drained: bool) -> None:
         if self._drained and not to_drained:
             raise errors.JobQueueDrainError("The job queue is drained: it takes no new jobs")
-        if len(self._board) + count > self._max_live:
+        if len(self._live_jobs) + count > self._max_live:
             raise errors.JobQueueFull(
-                f"The job queue is full: it holds {len(self._board)} unfinished jobs"
+                f"The job queue is full: it holds {len(self._live_jobs)} unfinished jobs"
             )
 
     @property
@@ -187,7 +187,9 @@ class JobQueue:
             self._drained = flag
             return True
 
-        return self._then(lambda connection: rows.set_value(connection, "drained", flag), switch)
+        return self._write_then(
+            lambda connection: rows.set_value(connection, "drained", flag), switch
+        )
 
     @property
     def watcher_pause(self) -> float | None:
@@ -204,16 +206,16 @@ class JobQueue:
             self._watcher_pause = until
             return until
 
-        return self._then(
+        return self._write_then(
             lambda connection: rows.set_value(connection, "watcher_pause", until), switch
         )
 
     @property
-    def rules(self) -> Sequence[JobFilter]:
-        """Which jobs may begin (``jobrules``), in their order."""
-        return self._runner.rules
+    def filters(self) -> Sequence[JobFilter]:
+        """The job filters (``qlang.job_filters``), in their order."""
+        return self._scheduler.filters
 
-    def put_rule(
+    def put_filter(
         self,
         uuid: str | None,
         priority: int,
@@ -221,9 +223,10 @@ class JobQueue:
         action: str | list[Any],
         reason_trail: Sequence[list[Any]],
     ) -> str:
-        """Store a rule, a new one or in the place of another, and obey it; its uuid.
+        """Store a job filter, new or replacing the one of this uuid, and apply it; return its uuid.
 
-        The values fit (``jobrules``), but for the uuid (``GenericError``). Waits for the disk.
+        The values are valid (``qlang.job_filters``) but for the uuid, which raises ``GenericError``
+        if it is not one. Waits for the disk.
         """
         if uuid is None:
             uuid = str(uuids.uuid4())
@@ -232,24 +235,24 @@ class JobQueue:
         trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
         trees = [[kind, normal(tree)] for kind, tree in predicates]
         name = uuid
-        self._change_rules(
+        self._change_filters(
             lambda connection: admission.put_filter(
                 connection, name, priority, trees, action, trail
             )
         )
         return name
 
-    def remove_rule(self, uuid: str) -> None:
-        """Remove a rule; ``GenericError`` if there is none. Waits for the disk."""
-        self._change_rules(lambda connection: admission.remove_filter(connection, uuid))
+    def remove_filter(self, uuid: str) -> None:
+        """Remove a job filter; ``GenericError`` if it does not exist. Waits for the disk."""
+        self._change_filters(lambda connection: admission.remove_filter(connection, uuid))
 
-    def _change_rules(self, change: Callable[[sqlite3.Connection], list[JobFilter]]) -> None:
-        with self._rules_mutex:  # who is stored last is obeyed last
+    def _change_filters(self, change: Callable[[sqlite3.Connection], list[JobFilter]]) -> None:
+        with self._filters_mutex:  # who is stored last is obeyed last
             try:
                 found = self._store.write(change).result()
             except StoreUnavailable as err:
                 raise refusal(err) from None
-            self._runner.set_rules(found)
+            self._scheduler.set_filters(found)
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -257,19 +260,19 @@ class JobQueue:
         """Jobs, ascending: these (also archived ones), or all; copies that nobody changes."""
         if ids is not None:
             wanted = set(ids)
-            found = {job_id: job for job_id in wanted if (job := self._board.copy(job_id))}
+            found = {job_id: job for job_id in wanted if (job := self._live_jobs.copy(job_id))}
             rest = [job_id for job_id in wanted if job_id not in found]
             stored = rows.load(self._store, rest, archived=True) if rest else []
         else:
             # Live ones first: whoever ends in between is then shown twice, not never.
-            found = self._board.copies()
+            found = self._live_jobs.copies()
             stored = rows.load(self._store, None, archived=archived)
         return [job for _, job in sorted(({job.id: job for job in stored} | found).items())]
 
     def heads(self, page: JobPage) -> tuple[list[JobHead], int]:
         """Jobs of a page in its order, without their opcodes; how many match in all."""
         # Live ones first: whoever ends in between is then shown twice, not never.
-        live = {head.id: head for head in self._board.heads() if page.matches(head)}
+        live = {head.id: head for head in self._live_jobs.heads() if page.matches(head)}
         stored = [head for head in listing.heads(self._store, page) if head.id not in live]
         chosen = page.cut([*stored, *live.values()])
         if page.limit is None and page.after is None:
@@ -283,15 +286,15 @@ class JobQueue:
 
     def watch(self, job_id: int, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call ``watcher`` whenever a live job changes; returns what ends that."""
-        return self._board.watch(job_id, watcher)
+        return self._live_jobs.watch(job_id, watcher)
 
     def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
         """What says why jobs wait, for the rows of one query: each is found out once.
 
-        Id of a live job -> ``[{kind, name, mode, jobs}]`` (``waits``), empty if it waits
+        Id of a live job -> ``[{kind, name, mode, jobs}]`` (see ``live``), empty if it waits
         for nothing.
         """
-        return self._runner.explainer()
+        return self._scheduler.explainer()
 
     def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
         """Why one job waits."""
@@ -302,7 +305,7 @@ class JobQueue:
     def cancel(self, job_id: int) -> Future[Answer]:
         """Cancel a job -> (was it, or will it be; a sentence that says which)."""
         answer: Future[Answer] = Future()
-        self._runner.cancel(job_id, lambda done, text: answer.set_result((done, text)))
+        self._scheduler.cancel(job_id, lambda done, text: answer.set_result((done, text)))
         return answer
 
     def change_priority(self, job_id: int, priority: int) -> Future[Answer]:
@@ -313,14 +316,14 @@ class JobQueue:
                 f"and {constants.PRIORITY_LOWEST}"
             )
 
-        return self._then(
+        return self._write_then(
             lambda connection: rows.set_priority(connection, job_id, priority),
-            lambda _: self._runner.change_priority(job_id, priority),
+            lambda _: self._scheduler.change_priority(job_id, priority),
         )
 
     def archive(self, job_id: int) -> Future[bool]:
         """Put a final job away; false if there is none, or it is away already."""
-        return self._then(lambda connection: rows.archive(connection, [job_id]), bool)
+        return self._write_then(lambda connection: rows.archive(connection, [job_id]), bool)
 
     def auto_archive(self, age: float, timeout: float) -> tuple[int, int]:
         """Put away what ended ``age`` seconds ago, for ``timeout`` seconds at most.
@@ -329,7 +332,7 @@ class JobQueue:
         counted in seconds of service (``clocks``): no wall clock makes it more.
         """
         # Both moments are whole seconds, cut off: the difference may be one too much.
-        before = None if age < 0 else self._clocks.served - math.ceil(min(age, 1e15)) - 1
+        before = None if age < 0 else self._clocks.service_seconds - math.ceil(min(age, 1e15)) - 1
         with self._store.read() as connection:
             ids = rows.archivable(connection, before)
         deadline = time.monotonic() + timeout
@@ -352,7 +355,7 @@ class JobQueue:
             # As long as it took: others have at least half of the disk.
             return not self._stopping.wait(took) and time.monotonic() < deadline
 
-        before = self._clocks.served - math.ceil(max(KEY_SECONDS, min(age, 1e15))) - 1
+        before = self._clocks.service_seconds - math.ceil(max(KEY_SECONDS, min(age, 1e15))) - 1
         try:
             return len(purge.purge(self._store, before, go_on))
         except StoreUnavailable as err:
@@ -366,7 +369,7 @@ class JobQueue:
         except StoreUnavailable as err:
             raise refusal(err) from None
 
-    def _then(
+    def _write_then(
         self,
         change: Callable[[sqlite3.Connection], Any],
         step: Callable[[Any], Any],

@@ -28,8 +28,8 @@ from ganeti.opcodes import OpCode
 # -- what was left ---------------------------------------------------------------------
 
 
-#: What a job that died with the master says (its opcode's result).
-DIED = "the master daemon stopped while this job was running; it was not run again"
+#: What a job says that was interrupted by the end of the master (its opcode's result).
+INTERRUPTED = "the master daemon stopped while this job was running; it was not run again"
 #: What a job says whose stored opcodes make no sense to this master.
 UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 
@@ -38,34 +38,35 @@ UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 Interrupted = tuple[int, OpCode]
 
 
-class Found(NamedTuple):
-    """What was left: jobs to run, jobs that are over (marked so), opcodes that died."""
+class Unfinished(NamedTuple):
+    """The jobs that the previous master left unfinished, and the opcodes it was running."""
 
-    living: list[Job]
-    over: list[Job]
-    dead: list[Interrupted]
+    to_run: list[Job]
+    #: Marked as ended in error; to be stored so.
+    failed: list[Job]
+    interrupted: list[Interrupted]
 
 
-def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> Found:
+def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> Unfinished:
     """Read the jobs that had not ended; nothing is written."""
-    found = Found([], [], [])
+    found = Unfinished([], [], [])
     for job in rows.load_live(store):
         started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
         if job.damaged:
-            found.over.append(job)
+            found.failed.append(job)
         elif started and not _may_go_on(job, rerun_safe):
-            found.dead.extend((job.id, op.op) for op in started if op.op is not None)
+            found.interrupted.extend((job.id, op.op) for op in started if op.op is not None)
             logging.warning(
                 "%s (%s) was running when the master stopped; it ends in error",
                 job.title,
                 job.outline,
             )
-            found.over.append(_ended(job, DIED, now))
+            found.failed.append(_ended(job, INTERRUPTED, now))
         elif any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
             logging.error("%s (%s) cannot be read; it ends in error", job.title, job.outline)
-            found.over.append(_ended(job, UNREADABLE, now))
+            found.failed.append(_ended(job, UNREADABLE, now))
         else:
-            found.living.append(_as_new(job))
+            found.to_run.append(_as_new(job))
     return found
 
 
@@ -96,7 +97,7 @@ def _as_new(job: Job) -> Job:
 def _ended(job: Job, reason: str, now: Moment) -> Job:
     index = job.current
     if index is None:  # its row and its opcodes contradict each other
-        job.end_served = now.served
+        job.end_served = now.service_seconds
     else:
         for op in job.ops[index:]:
             op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
@@ -106,36 +107,36 @@ def _ended(job: Job, reason: str, now: Moment) -> Job:
     return job
 
 
-# -- what is over ----------------------------------------------------------------------
+# -- interrupted jobs ----------------------------------------------------------------------
 
 
 class InterruptedJobs:
-    """The jobs that are still to be stored; ``wake`` is told of each that is."""
+    """Jobs whose failure is not stored yet; ``wake`` is called with the id of each that is."""
 
-    def __init__(self, store: Store, board: LiveJobs, wake: Callable[[int], None]) -> None:
+    def __init__(self, store: Store, live_jobs: LiveJobs, wake: Callable[[int], None]) -> None:
         self._store = store
-        self._board = board
+        self._live_jobs = live_jobs
         self._wake = wake
         self._jobs: list[Job] = []
 
-    def take(self, jobs: Sequence[Job]) -> None:
-        """Show jobs as ended."""
-        with self._board.mutex:
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Show these jobs as ended, and remember that they are to be stored."""
+        with self._live_jobs.mutex:
             for job in jobs:
-                self._board.add(job)
+                self._live_jobs.add(job)
             self._jobs += jobs
 
-    def store_now(self) -> None:
-        """Try once."""
+    def store_once(self) -> None:
+        """Store the jobs; on a disk that refuses, leave them for ``store_with_retries``."""
         try:
             self._store.write(self._replace).result()
         except StoreUnavailable as err:
             logging.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
         else:
-            self._stored()
+            self._all_stored()
 
-    def finish(self, stop: threading.Event) -> bool:
-        """Try until the disk takes them; false if ``stop`` came first."""
+    def store_with_retries(self, stop: threading.Event) -> bool:
+        """Store what is left, trying until the disk takes it; false if ``stop`` came first."""
         if self._jobs:
             try:
                 completion.commit(
@@ -146,16 +147,16 @@ class InterruptedJobs:
                 )
             except StoreUnavailable:
                 return False
-            self._stored()
+            self._all_stored()
         return True
 
     def _replace(self, connection: sqlite3.Connection) -> None:
         for job in self._jobs:
             rows.replace(connection, job)
 
-    def _stored(self) -> None:
-        with self._board.mutex:
+    def _all_stored(self) -> None:
+        with self._live_jobs.mutex:
             jobs, self._jobs = self._jobs, []
             for job in jobs:
-                self._board.remove(job)
+                self._live_jobs.remove(job)
                 self._wake(job.id)

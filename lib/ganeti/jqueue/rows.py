@@ -66,8 +66,11 @@ def make(job_id: int, ops: Sequence[OpCode], context: RequestContext, moment: Mo
         id=job_id,
         received_ts=received,
         context=context,
-        received_served=moment.served,
-        ops=[JobOp.of(_adopted(op, job_id, index, nanoseconds)) for index, op in enumerate(ops)],
+        received_served=moment.service_seconds,
+        ops=[
+            JobOp.of(_with_absolute_depends(op, job_id, index, nanoseconds))
+            for index, op in enumerate(ops)
+        ],
     )
 
 
@@ -93,7 +96,7 @@ def last_id(connection: sqlite3.Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _adopted(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
+def _with_absolute_depends(op: OpCode, job_id: int, index: int, nanoseconds: int) -> OpCode:
     source = "gnt:opcode:" + op.OP_ID.removeprefix("OP_").lower()
     reason = [*op.reason, [source, f"job={job_id};index={index}", nanoseconds]]
     return op.with_trail(reason, resolve(op.depends, job_id) if op.depends else None)
@@ -146,7 +149,7 @@ def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> No
 
 
 def replace(connection: sqlite3.Connection, job: Job) -> None:
-    """Store this job in the place of whatever stands under its id."""
+    """Store this job, replacing whatever has its id."""
     connection.execute("DELETE FROM job_op WHERE job_id = ?", (job.id,))
     connection.execute(_REPLACE_JOB, _job_row(job))
     _insert_rows(connection, "job_op", [_op_row(job, index) for index in range(len(job.ops))])
@@ -223,7 +226,7 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
 
 
 def delete(connection: sqlite3.Connection, job_id: int) -> int:
-    """Delete a job with its log; how many opcodes it had. Its id is then a gap (``skips``)."""
+    """Delete a job with its log; how many opcodes it had. Its id is then a gap (``id_gaps``)."""
     connection.execute("DELETE FROM job_log WHERE job_id = ?", (job_id,))
     ops = connection.execute("DELETE FROM job_op WHERE job_id = ?", (job_id,)).rowcount
     connection.execute("DELETE FROM job_job WHERE id = ?", (job_id,))
@@ -268,8 +271,8 @@ def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
     return default if text is None else serializer.loads(text)
 
 
-def served(connection: sqlite3.Connection) -> int:
-    """What ``Clocks.served`` had come to, as far as it is known."""
+def service_seconds(connection: sqlite3.Connection) -> int:
+    """What ``Clocks.service_seconds`` had come to, as far as it is known."""
     found = [value(connection, "served", 0)]
     for column, order in (
         ("received_served", "ORDER BY id DESC"),
@@ -291,7 +294,7 @@ def status(connection: sqlite3.Connection, job_id: int) -> JobStatus | None:
 
 
 def read_status(text: object) -> JobStatus:
-    """As it is stored; what is none any more counts as the damage that it is."""
+    """Parse a stored status; an unknown value means a damaged row and counts as ERROR."""
     return JobStatus(str(text)) if text in list(JobStatus) else JobStatus.ERROR
 
 

@@ -60,8 +60,8 @@ class Submission:
         key = self.context.idempotency_key
         return None if key is None else (self.context.user or "", key)
 
-    def settle(self) -> None:
-        """Answer."""
+    def resolve(self) -> None:
+        """Resolve the future of the submission with its result or its error."""
         if self.error is not None:
             self.answer.set_exception(self.error)
         else:
@@ -71,25 +71,25 @@ class Submission:
 
 
 class Submitter:
-    """Takes submissions; ``take_on`` gets the jobs that were accepted, under ``mutex``."""
+    """Writes submissions; ``on_accepted`` gets the jobs that were accepted, under ``mutex``."""
 
     def __init__(
         self,
         store: Store,
         clocks: Clocks,
         mutex: threading.RLock,
-        take_on: Callable[[Sequence[Job]], None],
+        on_accepted: Callable[[Sequence[Job]], None],
     ) -> None:
         self._store = store
         self._clocks = clocks
-        self._board_mutex = mutex
-        self._take_on = take_on
+        self._live_mutex = mutex
+        self._on_accepted = on_accepted
         self._mutex = threading.Lock()
         self._waiting: list[Submission] = []
         self._writing: list[Submission] = []
         #: Jobs of this commit, for the log.
         self._accepted: list[Job] = []
-        store.telling = self._telling
+        store.telling = self._publish_together
 
     def known(self, context: RequestContext) -> Accepted | None:
         """The job that a context's key names already, if it has one that does."""
@@ -99,12 +99,12 @@ class Submitter:
             return self._stored(connection, context)
 
     def put(self, submission: Submission) -> None:
-        """Have jobs accepted."""
+        """Queue a submission to be written with the next commit."""
         with self._mutex:
             self._waiting.append(submission)
             alone = len(self._waiting) == 1
         if alone:
-            self._store.enqueue(self._write, self._tell)
+            self._store.enqueue(self._write, self._committed)
 
     # -- the writer's thread -----------------------------------------------------------
 
@@ -143,26 +143,26 @@ class Submitter:
         return found
 
     def _stored(self, connection: sqlite3.Connection, context: RequestContext) -> Accepted | None:
-        found = rows.find_key(connection, context, self._clocks.served - KEY_SECONDS)
+        found = rows.find_key(connection, context, self._clocks.service_seconds - KEY_SECONDS)
         return None if found is None else _same(context, *found)
 
-    def _tell(self, _: object, error: BaseException | None) -> None:
+    def _committed(self, _: object, error: BaseException | None) -> None:
         with self._mutex:
-            told, self._writing = self._writing, []
-            if error is not None and not told:  # the change was not even begun
-                told, self._waiting = self._waiting, []
-        for one in told:
+            finished, self._writing = self._writing, []
+            if error is not None and not finished:  # the change was not even begun
+                finished, self._waiting = self._waiting, []
+        for one in finished:
             if error is not None:
                 one.error = refusal(error)
             elif one.made:
-                self._take_on(one.made)
+                self._on_accepted(one.made)
                 self._accepted += one.made
-            one.settle()
+            one.resolve()
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """The dispatcher, and the log, hear of all jobs of a commit at once."""
-        with self._board_mutex:
+    def _publish_together(self) -> Iterator[None]:
+        """Hand all jobs of a commit to the scheduler, and to the log, at once."""
+        with self._live_mutex:
             yield
         accepted, self._accepted = self._accepted, []
         for start in range(0, len(accepted), LOGGED_TOGETHER):

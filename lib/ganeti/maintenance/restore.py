@@ -218,7 +218,7 @@ def _present(paths: pathutils.Paths) -> _Before | None:
                 return None
             found = check.load_objects(connection)
             return _Before(
-                found["cluster"][0].uuid, rows.last_id(connection), rows.served(connection)
+                found["cluster"][0].uuid, rows.last_id(connection), rows.service_seconds(connection)
             )
     except (*files.UNREADABLE, files.NotSafe, OSError):
         return None
@@ -231,7 +231,7 @@ def _settle_jobs(
     unfinished = rows.load_live(store)
 
     def change(connection: sqlite3.Connection) -> None:
-        served = rows.served(connection)
+        served = rows.service_seconds(connection)
         last = rows.last_id(connection)
         if before is not None:
             last = max(last, before.last)

@@ -141,9 +141,9 @@ def job_rows(sources: Sources, ids: Sequence[int] | None, fields: Sequence[str])
 def filter_rows(
     sources: Sources, uuids: Sequence[str] | None, fields: Sequence[str]
 ) -> list[list[Any]]:
-    """QueryFilters: rows of plain values, of these rules or (none named) of all."""
+    """QueryFilters: rows of plain values, of these job filters or (none named) of all."""
     getters = _known(job_filter.KIND, fields)
-    found = sources.queue.rules
+    found = sources.queue.filters
     return _plain(getters, [rule for rule in found if not uuids or rule.uuid in uuids])
 
 

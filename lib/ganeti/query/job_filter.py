@@ -1,4 +1,4 @@
-"""Job filters: the rules of the queue."""
+"""Job filters: fields and rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _field(
 
 
 def _rows(reading: Reading, fields: Collection[str]) -> list[JobFilter]:
-    return list(reading.sources.queue.rules)
+    return list(reading.sources.queue.filters)
 
 
 # As luxid 3.0, Query looks no uuid up: an unknown one does not pass, and is no error.

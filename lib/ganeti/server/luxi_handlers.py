@@ -184,7 +184,7 @@ def _replace_filter(
     master: MasterServices, call: luxi.ReplaceFilter, context: RequestContext
 ) -> Answer:
     _note(context, f"put filter {call.uuid or 'of a new uuid'}")
-    return master.queue.put_rule(
+    return master.queue.put_filter(
         call.uuid, call.priority, call.predicates, call.action, call.reason_trail
     )
 
@@ -193,7 +193,7 @@ def _delete_filter(
     master: MasterServices, call: luxi.DeleteFilter, context: RequestContext
 ) -> Answer:
     _note(context, f"remove filter {call.uuid}")
-    return master.queue.remove_rule(call.uuid)
+    return master.queue.remove_filter(call.uuid)
 
 
 def _config_values(

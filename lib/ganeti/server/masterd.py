@@ -195,7 +195,7 @@ class MasterDaemon(daemon.Daemon):
         """
         assert self._queue is not None
         try:
-            self._queue.note_service()
+            self._queue.store_service_seconds()
             if self._purge_days > 0:
                 done = self._queue.purge(self._purge_days * 86400, ARCHIVE_EVERY)
                 if done:
