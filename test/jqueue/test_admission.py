@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from support.jqueue import PATIENCE, QueueScene, op
+from support.jqueue import PATIENCE, QueueScene, Work, op
 
 SET_BEFORE = [["jobid", ["<=", "id", "watermark"]]]
 ALL = [["jobid", [">", "id", 0]]]
@@ -31,8 +31,9 @@ def rule(scene, action, predicates=ALL, priority=0, uuid=None):
     return scene.queue.put_filter(uuid, priority, predicates, action, [["me", "test", 1]])
 
 
-def with_comment(word):
-    return [["opcode", ["==", "comment", word]]]
+def doing(**work):
+    """Predicates of a filter for opcodes that do this."""
+    return [["opcode", ["==", "comment", Work(**work).comment]]]
 
 
 def why(scene, job_id):
@@ -45,26 +46,26 @@ def statuses(scene, jobs):
 
 def dispatched(scene):
     """All that is in line was asked for when a job after it has ended."""
-    scene.wait(scene.submit(op("safe")))
+    scene.wait(scene.submit(op(safe=True)))
 
 
 def test_new_jobs_are_rejected(scene):
-    rule(scene, "REJECT", with_comment("ok"))
-    job = scene.wait(scene.submit(op("safe"), op()))
+    rule(scene, "REJECT", doing())
+    job = scene.wait(scene.submit(op(safe=True), op()))
     assert job.status == "canceled" and job.ops[0].result == "Job canceled by request"
-    assert scene.wait(scene.submit(op("safe"))).status == "success"
+    assert scene.wait(scene.submit(op(safe=True))).status == "success"
 
 
 def test_what_is_queued_is_rejected_also_while_it_waits_for_others(held):
-    first = held.submit(op("hold"))
+    first = held.submit(op(hold=True))
     others = [held.submit(op()), held.submit(op(depends=[[first, []]]))]
-    rule(held, "REJECT", [["opcode", ["!=", "comment", "hold"]]])
+    rule(held, "REJECT", [["opcode", ["!=", "comment", Work(hold=True).comment]]])
     assert [held.wait(job).status for job in others] == ["canceled", "canceled"]
     assert statuses(held, [first]) == ["queued"]
 
 
 def test_what_has_begun_is_not_touched(scene):
-    running, locked = scene.submit(op("hold:web")), scene.submit(op("lock:web"))
+    running, locked = scene.submit(op(hold=True, lock="web")), scene.submit(op(lock="web"))
     scene.reach(running, "running")
     scene.reach(locked, "waiting")
     for action in ("REJECT", "PAUSE"):
@@ -74,7 +75,7 @@ def test_what_has_begun_is_not_touched(scene):
 
 
 def test_a_job_between_two_opcodes_has_begun(scene):
-    job = scene.submit(op("hold"), op())
+    job = scene.submit(op(hold=True), op())
     scene.reach(job, "running")
     rule(scene, "PAUSE")
     scene.let_go.set()
@@ -82,7 +83,7 @@ def test_a_job_between_two_opcodes_has_begun(scene):
 
 
 def test_paused_until_the_rule_is_gone(scene):
-    uuid = rule(scene, "PAUSE", with_comment("ok"))
+    uuid = rule(scene, "PAUSE", doing())
     job = scene.submit(op())
     dispatched(scene)
     assert statuses(scene, [job]) == ["queued"] and why(scene, job) == [("filter", uuid, [])]
@@ -91,7 +92,7 @@ def test_paused_until_the_rule_is_gone(scene):
 
 
 def test_what_is_paused_can_be_canceled(scene):
-    rule(scene, "PAUSE", with_comment("ok"))
+    rule(scene, "PAUSE", doing())
     job = scene.submit(op())
     dispatched(scene)
     assert scene.queue.cancel(job).result(PATIENCE)[0]
@@ -100,8 +101,8 @@ def test_what_is_paused_can_be_canceled(scene):
 
 def test_a_rule_before_it_makes_an_exception(scene):
     rule(scene, "PAUSE", priority=5)
-    rule(scene, "CONTINUE", with_comment("safe"), priority=1)
-    rule(scene, "ACCEPT", with_comment("safe"), priority=2)
+    rule(scene, "CONTINUE", doing(safe=True), priority=1)
+    rule(scene, "ACCEPT", doing(safe=True), priority=2)
     job = scene.submit(op())
     dispatched(scene)
     assert statuses(scene, [job]) == ["queued"]
@@ -117,9 +118,9 @@ def test_the_watermark_is_the_last_job_of_when_the_rule_was_made(held):
 
 
 def test_a_limit_lets_so_many_begin_in_order(scene):
-    uuid = rule(scene, ["RATE_LIMIT", 2], with_comment("hold"))
-    jobs = [scene.submit(op("hold")) for _ in range(4)]
-    urgent = scene.submit(op("hold", priority=-10))
+    uuid = rule(scene, ["RATE_LIMIT", 2], doing(hold=True))
+    jobs = [scene.submit(op(hold=True)) for _ in range(4)]
+    urgent = scene.submit(op(hold=True, priority=-10))
     for job in jobs[:2]:
         scene.reach(job, "running")
     dispatched(scene)
@@ -136,10 +137,10 @@ def test_a_limit_lets_so_many_begin_in_order(scene):
 
 
 def test_what_began_before_the_rule_counts(scene):
-    running = scene.submit(op("hold"))
+    running = scene.submit(op(hold=True))
     scene.reach(running, "running")
-    uuid = rule(scene, ["RATE_LIMIT", 1], with_comment("hold"))
-    held = scene.submit(op("hold"))
+    uuid = rule(scene, ["RATE_LIMIT", 1], doing(hold=True))
+    held = scene.submit(op(hold=True))
     dispatched(scene)
     assert why(scene, held) == [("filter", uuid, [running])]
     scene.let_go.set()
@@ -147,7 +148,7 @@ def test_what_began_before_the_rule_counts(scene):
 
 
 def limited(*words):
-    return op("hold", reason=[["gnt:user", f"rate-limit:1:{word}", 1] for word in words])
+    return op(hold=True, reason=[["gnt:user", f"rate-limit:1:{word}", 1] for word in words])
 
 
 def test_limits_of_reasons_and_who_is_in_two_hands_on_what_it_cannot_use(scene):
@@ -170,20 +171,20 @@ def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
     held.reach(jobs[0], "running")
     dispatched(held)
     with held.queue._live_jobs.mutex:  # the dispatcher cannot look at it meanwhile
-        entry = held.queue._scheduler._scheduled[jobs[1]]
+        canceled = held.queue._scheduler._scheduled[jobs[1]]
         held.queue._scheduler._admission.job_ended(held.queue._scheduler._scheduled[jobs[0]].job)
-        assert entry.held_by is None
+        assert canceled.held_by is None
         held.queue.cancel(jobs[1])
     held.reach(jobs[2], "running")
 
 
 def test_rules_survive_the_master(held):
-    uuid = rule(held, "PAUSE", [["opcode", ["=", "comment", "ok"]]])
+    uuid = rule(held, "PAUSE", [["opcode", ["=", "comment", Work().comment]]])
     before = list(held.queue.filters)
     held.queue.stop(0)
     held.open()
     assert held.queue.filters == before and before[0].uuid == uuid
-    assert before[0].predicates == [["opcode", ["==", "comment", "ok"]]]
+    assert before[0].predicates == [["opcode", ["==", "comment", Work().comment]]]
     assert before[0].reason_trail == [["me", "test", 1], ["luxid", "", 10**15]]
     held.queue.start()
     job = held.submit(op())
@@ -254,7 +255,7 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
         jobs.append(
             scene.submit(
                 op(
-                    dice.choice(["ok", "again", "fail"]),
+                    dice.choice([Work(), Work(again=True), Work(fail=True)]),
                     reason=[["gnt:user", reason, 1] for reason in reasons],
                 )
             )
@@ -269,7 +270,7 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
                 rule(
                     scene,
                     dice.choice(["PAUSE", ["RATE_LIMIT", 1], "REJECT"]),
-                    with_comment(dice.choice(["ok", "again"])),
+                    doing(again=dice.choice([False, True])),
                 )
             )
         elif uuids and move < 5:

@@ -4,7 +4,7 @@ import pytest
 
 from ganeti.jqueue import completion, rows
 from ganeti.jqueue.execution import Done
-from support.jqueue import PATIENCE, PlannedTask, QueueScene, op
+from support.jqueue import PATIENCE, PlannedTask, QueueScene, Work, op
 
 
 @pytest.fixture
@@ -20,18 +20,20 @@ def stored(scene, job_id):
     return job
 
 
-@pytest.mark.parametrize("word, status", [("hold", "running"), ("safe", "queued")])
+@pytest.mark.parametrize(
+    "work, status", [(Work(hold=True), "running"), (Work(safe=True), "queued")]
+)
 def test_that_work_begins_is_stored_first_unless_it_may_be_repeated(
-    scene, monkeypatch, word, status
+    scene, monkeypatch, work, status
 ):
     seen = []
 
-    def work(task, run):
+    def look(task, run):
         seen.append(stored(scene, task.job_id).status)
         return Done()
 
-    monkeypatch.setattr(PlannedTask, "work", work)
-    scene.wait(scene.submit(op(word)))
+    monkeypatch.setattr(PlannedTask, "work", look)
+    scene.wait(scene.submit(op(work)))
     assert seen == [status]
 
 
@@ -54,5 +56,5 @@ def test_lines_that_the_disk_refused_are_stored_with_the_end(scene, monkeypatch)
         "one",
         "two",
         "three",
-        "doing ok",
+        "working",
     ]

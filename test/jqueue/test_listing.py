@@ -11,8 +11,8 @@ def scene(tmp_path):
     """1 success (archived), 2 error, 3 success; 4 and 5 queued, received a second apart."""
     made = QueueScene(str(tmp_path / "master.db"))
     made.queue.start()
-    for word in ("ok", "fail", "ok"):
-        made.wait(made.submit(op(word)))
+    for fail in (False, True, False):
+        made.wait(made.submit(op(fail=fail)))
         made.now += 1
     made.queue.archive(1).result(PATIENCE)
     made.queue.stop(PATIENCE)

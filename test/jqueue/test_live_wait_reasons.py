@@ -21,7 +21,7 @@ def why(scene, job_id):
 
 
 def test_for_a_lock_and_who_holds_it(scene):
-    first, second = scene.submit(op("hold:web")), scene.submit(op("lock:web"))
+    first, second = scene.submit(op(hold=True, lock="web")), scene.submit(op(lock="web"))
     scene.reach(first, "running")
     scene.reach(second, "waiting")
     assert why(scene, second) == [("lock", "instance/web", "exclusive", [first])]
@@ -29,9 +29,9 @@ def test_for_a_lock_and_who_holds_it(scene):
 
 
 def test_for_the_jobs_it_depends_on_that_have_not_ended(scene):
-    first, ended = scene.submit(op("hold")), scene.submit(op())
+    first, ended = scene.submit(op(hold=True)), scene.submit(op())
     scene.wait(ended)
-    second = scene.submit(op("hold"))
+    second = scene.submit(op(hold=True))
     third = scene.submit(op(depends=[[ended, []], [first, []], [second, []]]))
     scene.queue.cancel(second).result(PATIENCE)
     scene.wait(second)
@@ -40,14 +40,14 @@ def test_for_the_jobs_it_depends_on_that_have_not_ended(scene):
 
 
 def test_for_room(scene):
-    running = [scene.submit(op("hold")) for _ in range(2)]
+    running = [scene.submit(op(hold=True)) for _ in range(2)]
     for job_id in running:
         scene.reach(job_id, "running")
     assert why(scene, scene.submit(op())) == [("limit", "max_running_jobs", None, running)]
 
 
 def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
-    running = [scene.submit(op("hold")) for _ in range(2)]
+    running = [scene.submit(op(hold=True)) for _ in range(2)]
     for job_id in running:
         scene.reach(job_id, "running")
     waiting = [scene.submit(op()) for _ in range(5)]
@@ -66,7 +66,7 @@ def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
 
 
 def test_for_the_disk(scene):
-    running = [scene.submit(op("hold")) for _ in range(2)]
+    running = [scene.submit(op(hold=True)) for _ in range(2)]
     waiting = scene.submit(op())
     for job_id in running:
         scene.reach(job_id, "running")
@@ -75,7 +75,7 @@ def test_for_the_disk(scene):
 
 
 def test_for_nothing_more_when_the_master_stops(scene):
-    running = [scene.submit(op("hold")) for _ in range(2)]
+    running = [scene.submit(op(hold=True)) for _ in range(2)]
     waiting = scene.submit(op())
     for job_id in running:
         scene.reach(job_id, "running")

@@ -143,7 +143,7 @@ def test_to_depend_on_a_purged_job_is_to_depend_on_none(scene):
 
 def test_a_job_on_which_a_live_one_depends_stays_until_that_has_ended(scene):
     run(scene, 2)
-    first = scene.submit(op("hold"))
+    first = scene.submit(op(hold=True))
     last = scene.submit(op(depends=[[first, []], [1, ["success"]]]))
     scene.uptime += 3 * DAY
     assert scene.queue.purge(DAY, PATIENCE) == 1 and scene.queue.job(1) is not None

@@ -9,7 +9,7 @@ from ganeti.db import schema
 from ganeti.jqueue import completion
 from ganeti.jqueue.queue import JobQueue
 from ganeti.request_context import RequestContext
-from support.jqueue import PATIENCE, QueueScene, op
+from support.jqueue import PATIENCE, QueueScene, Work, op
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_a_disk_that_refuses_is_no_acceptance(held):
 # -- keys -----------------------------------------------------------------------------------
 
 
-def once(scene, key="k", digest="d", user="admin", word="ok"):
-    accepted = scene.queue.submit_once([[op(word)]], RequestContext(user, "r", key, digest)).result(
+def once(scene, key="k", digest="d", user="admin", work=None):
+    accepted = scene.queue.submit_once([[op(work)]], RequestContext(user, "r", key, digest)).result(
         PATIENCE
     )
     return accepted.ids[0], accepted.replayed
@@ -189,7 +189,7 @@ def test_live_and_unknown_jobs_are_not_archived(held):
 
 
 def test_queued_jobs_run_after_a_restart_and_ids_go_on(held):
-    first = held.submit(op(), op("fail"))
+    first = held.submit(op(), op(fail=True))
     held.open()
     held.queue.start()
     assert held.wait(first).ops[0].status == "success"
@@ -197,7 +197,7 @@ def test_queued_jobs_run_after_a_restart_and_ids_go_on(held):
 
 
 def test_a_started_job_ends_in_error_and_says_why(scene):
-    job_id = scene.submit(op("hold"), op())
+    job_id = scene.submit(op(hold=True), op())
     scene.reach(job_id, "running")
     began = threading.Event()
     scene.store.write(lambda connection: began.set()).result(PATIENCE)
@@ -208,7 +208,7 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     job = reborn.queue.job(job_id)
     assert job.status == "error" and "was not run again" in job.ops[0].result[1][0]
     assert job.ops[1].result == ["OpExecError", ["Preceding opcode failed"]]
-    assert [dead.comment for dead in reborn.dead] == ["hold"]
+    assert [dead.comment for dead in reborn.dead] == [Work(hold=True).comment]
 
 
 def spoil(scene, job_id, text):
@@ -243,7 +243,7 @@ def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
 
 
 def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
-    job_id = held.submit(op("safe"))
+    job_id = held.submit(op(safe=True))
     held.store.write(
         lambda connection: connection.execute("UPDATE job_op SET status = 'running'")
     ).result(PATIENCE)
@@ -346,7 +346,6 @@ def test_secrets_do_not_outlive_the_work(scene):
             mode="create",
             disks=[],
             nics=[],
-            comment="ok",
             osparams_secret={"password": "hunter2"},
         )
     )

@@ -9,22 +9,22 @@ import pytest
 from ganeti import errors
 from ganeti.constants import JOB_FINAL
 from ganeti.jqueue import completion
-from support.jqueue import PATIENCE, QueueScene, op
+from support.jqueue import PATIENCE, QueueScene, Work, op
 
 STEPS = 250
-WORDS = [
-    "ok",
-    "ok",
-    "fail",
-    "again",
-    "children",
-    "clash",
-    "unwritable",
-    "lock:a",
-    "lock:b",
-    "hold:a",
-    "hold",
-    "refused",
+WORKS = [
+    Work(),
+    Work(),
+    Work(fail=True),
+    Work(again=True),
+    Work(children=True),
+    Work(clash=True),
+    Work(unwritable=True),
+    Work(lock="a"),
+    Work(lock="b"),
+    Work(hold=True, lock="a"),
+    Work(hold=True),
+    Work(refused=True),
 ]
 
 
@@ -47,7 +47,7 @@ class Life:
     def submit(self):
         ops = [
             op(
-                self.random.choice(WORDS),
+                self.random.choice(WORKS),
                 depends=self.depends(),
                 priority=self.random.choice([-10, 0, 10]),
             )

@@ -4,7 +4,7 @@ import pytest
 
 from ganeti.jqueue import recovery, rows
 from ganeti.jqueue.clocks import Moment
-from support.jqueue import QueueScene, leave, op
+from support.jqueue import QueueScene, Work, leave, op
 
 
 @pytest.fixture
@@ -15,19 +15,19 @@ def scene(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words, statuses, runs",
+    "works, statuses, runs",
     [
-        (["ok"], ["queued"], True),
-        (["ok"], ["waiting"], True),
-        (["ok"], ["running"], False),
-        (["ok"], ["canceling"], False),
-        (["safe"], ["running"], True),
-        (["ok", "ok"], ["success", "queued"], False),
-        (["safe", "ok"], ["running", "queued"], True),
+        ([Work()], ["queued"], True),
+        ([Work()], ["waiting"], True),
+        ([Work()], ["running"], False),
+        ([Work()], ["canceling"], False),
+        ([Work(safe=True)], ["running"], True),
+        ([Work(), Work()], ["success", "queued"], False),
+        ([Work(safe=True), Work()], ["running", "queued"], True),
     ],
 )
-def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, statuses, runs):
-    leave(scene, scene.submit(*map(op, words)), *statuses)
+def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, works, statuses, runs):
+    leave(scene, scene.submit(*map(op, works)), *statuses)
     found = recovery.load_unfinished(scene.store, scene.rerun_safe, Moment(9.0, 30))
     assert (len(found.to_run), len(found.failed)) == ((1, 0) if runs else (0, 1))
     for job in found.failed:
@@ -35,7 +35,7 @@ def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, words, status
 
 
 def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
-    job_id, seen = scene.submit(op("hold")), []
+    job_id, seen = scene.submit(op(hold=True)), []
     leave(scene, job_id, "running")
 
     def clean_up(dead):
@@ -45,5 +45,5 @@ def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
             )
 
     scene.queue.recover(clean_up)
-    assert seen == [(job_id, "hold", "running")]
+    assert seen == [(job_id, Work(hold=True).comment, "running")]
     assert scene.queue.job(job_id).status == "error"

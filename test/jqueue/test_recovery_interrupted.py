@@ -20,7 +20,7 @@ def stored(scene, job_id):
 
 def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkeypatch):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
-    died = scene.submit(op("hold"))
+    died = scene.submit(op(hold=True))
     after = scene.submit(op(depends=[[died, ["error"]]]))
     leave(scene, died, "running")
     scene.refuse(3)
@@ -32,7 +32,7 @@ def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkey
 
 
 def test_a_disk_that_goes_on_refusing_keeps_everything_as_it_is(scene):
-    died, queued = scene.submit(op("hold")), scene.submit(op())
+    died, queued = scene.submit(op(hold=True)), scene.submit(op())
     leave(scene, died, "running")
     scene.refuse(10**9)
     scene.open()

@@ -8,7 +8,7 @@ from ganeti import errors
 from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
 from ganeti.request_context import RequestContext
-from support.jqueue import PATIENCE, QueueScene, op
+from support.jqueue import PATIENCE, QueueScene, Work, op
 
 
 @pytest.fixture
@@ -28,43 +28,44 @@ def scene(held):
 def test_a_job_runs_to_success(scene):
     job = scene.wait(scene.submit(op()))
     assert job.status == "success" and job.ops[0].result == job.id
-    assert [line[2:] for line in job.ops[0].log] == [["message", "doing ok"]]
+    assert [line[2:] for line in job.ops[0].log] == [["message", "working"]]
     assert job.received_ts == job.start_ts == job.end_ts == (1_000_000, 0)
     assert job.context.user == "admin" and job.summary == ["TEST_DELAY(1.0)"]
 
 
 def test_a_failing_opcode_ends_the_job_and_those_after_it(scene):
-    job = scene.wait(scene.submit(op(), op("fail"), op()))
+    job = scene.wait(scene.submit(op(), op(fail=True), op()))
     assert [str(item.status) for item in job.ops] == ["success", "error", "error"]
     assert job.ops[1].result == ["OpExecError", ["as planned"]]
     assert job.ops[2].result == ["OpExecError", ["Preceding opcode failed"]]
 
 
 def test_an_opcode_that_nobody_does_ends_in_error(scene):
-    assert scene.wait(scene.submit(op("refused"))).ops[0].result[0] == "OpCodeUnknown"
+    assert scene.wait(scene.submit(op(refused=True))).ops[0].result[0] == "OpCodeUnknown"
 
 
 def test_work_whose_needs_changed_begins_anew(scene):
-    assert scene.wait(scene.submit(op("again"))).status == "success"
+    assert scene.wait(scene.submit(op(again=True))).status == "success"
 
 
 def test_a_refused_change_is_undone_and_fails_the_job(scene):
-    job = scene.wait(scene.submit(op("clash")))
+    job = scene.wait(scene.submit(op(clash=True)))
     assert job.ops[0].result == ["OpPrereqError", ["taken", "already_exists"]]
     assert scene.undone == [1]
 
 
 @pytest.mark.parametrize(
-    "word, status, undone", [("unwritable", "error", [1]), ("unsettled", "success", [])]
+    "work, status, undone",
+    [(Work(unwritable=True), "error", [1]), (Work(fail_after_commit=True), "success", [])],
 )
-def test_our_own_mistakes_leave_no_job_half_ended(scene, word, status, undone):
+def test_our_own_mistakes_leave_no_job_half_ended(scene, work, status, undone):
     for _ in range(scene.workers + 1):  # no worker is lost over it either
-        assert scene.wait(scene.submit(op(word))).status == status
+        assert scene.wait(scene.submit(op(work))).status == status
     assert scene.undone == undone * (scene.workers + 1)
 
 
 def test_follow_up_jobs_are_accepted_with_the_result(scene):
-    job = scene.wait(scene.submit(op("children")))
+    job = scene.wait(scene.submit(op(children=True)))
     first, second = (job_id for _, job_id in job.ops[0].result["jobs"])
     assert job.ops[0].result["more"] == 1
     assert scene.wait(second).ops[0].view["depends"] == [[first, ["success"]]]
@@ -72,15 +73,15 @@ def test_follow_up_jobs_are_accepted_with_the_result(scene):
 
 
 def test_locks_are_asked_for_in_the_order_of_submission(held):
-    ids = [held.submit(op("lock:web")) for _ in range(20)]
+    ids = [held.submit(op(lock="web")) for _ in range(20)]
     held.queue.start()
     held.wait(ids[-1])
     assert held.began == ids
 
 
 def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
-    holder = scene.submit(op("hold:web"))
-    waiting = [scene.submit(op("lock:web")) for _ in range(20)]
+    holder = scene.submit(op(hold=True, lock="web"))
+    waiting = [scene.submit(op(lock="web")) for _ in range(20)]
     assert scene.wait(scene.submit(op())).status == "success"
     assert scene.queue.waiting_for(waiting[0]) == [
         {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [holder]}
@@ -101,7 +102,7 @@ def test_priority_decides_who_is_next(tmp_path):
 
 
 def test_the_priority_of_an_opcode_that_runs_stays(scene):
-    job_id = scene.submit(op("hold"), op(), op())
+    job_id = scene.submit(op(hold=True), op(), op())
     scene.reach(job_id, "running")
     assert scene.queue.change_priority(job_id, -7).result(PATIENCE)[0]
     assert [item.priority for item in scene.queue.job(job_id).ops] == [0, -7, -7]
@@ -116,7 +117,7 @@ def test_the_priority_of_an_opcode_that_runs_stays(scene):
 
 
 def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
-    job_id = scene.submit(op("hold"))
+    job_id = scene.submit(op(hold=True))
     scene.reach(job_id, "running")
     assert scene.queue.change_priority(job_id, -7).result(PATIENCE) == (
         True,
@@ -125,7 +126,7 @@ def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
 
 
 def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
-    job_id = scene.submit(op("hold"), op())
+    job_id = scene.submit(op(hold=True), op())
     scene.reach(job_id, "running")
     scene.queue._scheduler._scheduled[job_id].cancel.set()
     done, text = scene.queue._scheduler.change_priority(job_id, -7)
@@ -133,8 +134,8 @@ def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
 
 
 def test_a_job_that_waits_for_a_lock_is_moved_as_a_whole(scene):
-    scene.submit(op("hold:web"))
-    job_id = scene.submit(op("lock:web"), op())
+    scene.submit(op(hold=True, lock="web"))
+    job_id = scene.submit(op(lock="web"), op())
     scene.reach(job_id, "waiting")
     assert scene.queue.change_priority(job_id, -7).result(PATIENCE)[0]
     assert [item.priority for item in scene.queue.job(job_id).ops] == [-7, -7]
@@ -153,7 +154,7 @@ def lines(caplog, *words):
 
 def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
     caplog.set_level(logging.INFO)
-    job_id = scene.submit(op(), op("fail"), op())
+    job_id = scene.submit(op(), op(fail=True), op())
     scene.wait(job_id)
     scene.queue.stop(PATIENCE)
     summary = ", ".join(["TEST_DELAY(1.0)"] * 3)
@@ -166,9 +167,9 @@ def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
 @pytest.mark.parametrize(
     "opcode, words",
     [
-        (op("refused"), "): OpCodeUnknown: nobody does this"),
+        (op(refused=True), "): OpCodeUnknown: nobody does this"),
         (op(), "success (TEST_DELAY(1.0))"),
-        (op("clash"), "): OpPrereqError: taken"),
+        (op(clash=True), "): OpPrereqError: taken"),
         (op(depends=[[99, []]]), "): OpExecError: Dependency error: Job 99 not found"),
     ],
 )
@@ -180,10 +181,10 @@ def test_the_log_has_the_words_of_any_failure(scene, caplog, opcode, words):
     assert line.endswith(words)
 
 
-@pytest.mark.parametrize("word", ["refused", "ok", "fail"])
-def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypatch, word):
+@pytest.mark.parametrize("work", [Work(refused=True), Work(), Work(fail=True)])
+def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypatch, work):
     monkeypatch.setattr(held.queue._scheduler._stopping, "wait", lambda seconds: None)
-    job_id = held.submit(op(word))
+    job_id = held.submit(op(work))
     held.refuse(9)
     held.queue.start()
     held.wait(job_id)
@@ -194,7 +195,7 @@ def test_the_log_says_once_that_a_job_waits_for_the_disk(held, caplog, monkeypat
 
 
 def test_a_job_waits_for_the_one_it_depends_on(scene):
-    first = scene.submit(op("hold"))
+    first = scene.submit(op(hold=True))
     second = scene.submit(op(depends=[[first, ["success"]]]))
     scene.wait(scene.submit(op()))  # so the dispatcher has seen both of them
     assert scene.queue.job(second).status == "queued"
@@ -204,16 +205,16 @@ def test_a_job_waits_for_the_one_it_depends_on(scene):
 
 
 @pytest.mark.parametrize(
-    "word, wanted, status",
+    "work, wanted, status",
     [
-        ("ok", [], "success"),
-        ("fail", ["error"], "success"),
-        ("fail", ["success"], "error"),
-        ("ok", ["error", "canceled"], "error"),
+        (Work(), [], "success"),
+        (Work(fail=True), ["error"], "success"),
+        (Work(fail=True), ["success"], "error"),
+        (Work(), ["error", "canceled"], "error"),
     ],
 )
-def test_dependencies_look_at_how_the_other_ended(scene, word, wanted, status):
-    first = scene.submit(op(word))
+def test_dependencies_look_at_how_the_other_ended(scene, work, wanted, status):
+    first = scene.submit(op(work))
     assert scene.wait(scene.submit(op(depends=[[-1, wanted]]))).status == status
     assert scene.wait(scene.submit(op(depends=[[str(first), wanted]]))).status == status
 
@@ -226,10 +227,12 @@ def test_a_dependency_on_a_canceled_job_cancels(held):
     assert held.wait(second).status == "canceled"
 
 
-@pytest.mark.parametrize("word, canceled", [("hold", "running"), ("lock:web", "waiting")])
-def test_a_job_without_statuses_is_canceled_with_the_one_that_had_begun(scene, word, canceled):
-    scene.submit(op("hold:web"))
-    parent = scene.submit(op(word))
+@pytest.mark.parametrize(
+    "work, canceled", [(Work(hold=True), "running"), (Work(lock="web"), "waiting")]
+)
+def test_a_job_without_statuses_is_canceled_with_the_one_that_had_begun(scene, work, canceled):
+    scene.submit(op(hold=True, lock="web"))
+    parent = scene.submit(op(work))
     child = scene.submit(op(depends=[[parent, []]]))
     grandchild = scene.submit(op(depends=[[-1, []]]))
     scene.reach(parent, canceled)
@@ -323,8 +326,8 @@ def test_a_queued_job_is_canceled_at_once(held):
 
 
 def test_a_job_that_waits_for_a_lock_is_canceled_and_leaves_the_line(scene):
-    scene.submit(op("hold:web"))
-    second, third = scene.submit(op("lock:web")), scene.submit(op("lock:web"))
+    scene.submit(op(hold=True, lock="web"))
+    second, third = scene.submit(op(lock="web")), scene.submit(op(lock="web"))
     scene.reach(second, "waiting")
     assert scene.queue.cancel(second).result(PATIENCE)[0]
     scene.let_go.set()
@@ -332,7 +335,7 @@ def test_a_job_that_waits_for_a_lock_is_canceled_and_leaves_the_line(scene):
 
 
 def test_a_running_job_stops_at_a_safe_point(scene):
-    job_id = scene.submit(op("hold"))
+    job_id = scene.submit(op(hold=True))
     scene.reach(job_id, "running")
     done, text = scene.queue.cancel(job_id).result(PATIENCE)
     assert done and "will be canceled" in text
@@ -350,7 +353,7 @@ def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
 
 
 def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
-    runner, job_id = held.queue._scheduler, held.submit(op("hold"))
+    runner, job_id = held.queue._scheduler, held.submit(op(hold=True))
 
     def late(entry, *arguments):
         monkeypatch.undo()
@@ -365,7 +368,7 @@ def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
 
 
 def test_a_job_told_to_stop_does_not_begin_its_next_opcode(held):
-    job_id = held.submit(op("lock:web"), op())
+    job_id = held.submit(op(lock="web"), op())
     held.queue._scheduler._scheduled[job_id].cancel.set()
     held.queue.start()
     assert held.wait(job_id).status == "canceled" and held.began == []
@@ -391,7 +394,7 @@ def test_a_cancel_that_cannot_be_stored_holds_as_long_as_the_master_lives(held, 
 def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monkeypatch):
     pauses = []
     monkeypatch.setattr(held.queue._scheduler._stopping, "wait", pauses.append)
-    job_id = held.submit(op("refused"))
+    job_id = held.submit(op(refused=True))
     held.refuse(3)
     held.queue.start()
     assert held.wait(job_id).status == "error" and pauses == [completion.STORE_RETRY] * 3
@@ -399,7 +402,7 @@ def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monke
 
 def test_refused_begin_and_end_are_tried_again_and_nothing_runs_twice(scene, monkeypatch):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
-    job_id = scene.submit(op("hold"))
+    job_id = scene.submit(op(hold=True))
     scene.reach(job_id, "running")
     scene.refuse(3)
     scene.let_go.set()

@@ -13,8 +13,8 @@ from support.jqueue import QueueScene, op
 def scene(tmp_path):
     made = QueueScene(str(tmp_path / "master.db"))
     made.queue.start()
-    for word in ("ok", "fail", "ok"):
-        made.wait(made.submit(op(word)))
+    for fail in (False, True, False):
+        made.wait(made.submit(op(fail=fail)))
     yield made
     made.close()
 

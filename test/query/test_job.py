@@ -17,10 +17,10 @@ class Scene(QueueScene):
     def __init__(self, path):
         super().__init__(path)
         self.queue.start()
-        for word in ("ok", "fail", "ok"):
-            self.wait(self.submit(op(word)))
+        for fail in (False, True, False):
+            self.wait(self.submit(op(fail=fail)))
         assert self.queue.archive(3).result(30)
-        self.reach(self.submit(op("hold")), "running")
+        self.reach(self.submit(op(hold=True)), "running")
         self.submit(op(depends=[[4, []]]), op())
         self.sources = Sources(None, None, self.queue, LockManager())
 
@@ -130,7 +130,7 @@ def test_a_finished_job(scene):
 def test_its_log_and_opcodes(scene):
     ops, log = (cell[1][0] for cell in scene.data(["ops", "oplog"], ["==", "id", 1])[0])
     assert ops["OP_ID"] == "OP_TEST_DELAY" and ops["duration"] == 1.0
-    assert log == [[1, [1_000_000, 0], "message", "doing ok"]]
+    assert log == [[1, [1_000_000, 0], "message", "working"]]
 
 
 def test_a_job_that_has_not_begun(scene):

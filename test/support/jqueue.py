@@ -1,11 +1,7 @@
-"""A job queue whose opcodes do what a test says: OP_TEST_DELAY with a plan in its comment.
+"""A job queue whose opcodes do what a test says: OP_TEST_DELAY with a ``Work`` in its comment."""
 
-The comment is a word: ``ok``, ``fail``, ``hold`` (until the test lets go),
-``lock:NAME`` (needs a lock first), ``again`` (once), ``children``,
-``clash`` (its change is refused), ``safe`` (may be run again), ``unwritable`` (its
-result is no JSON), ``unsettled`` (fails once its success is durable).
-"""
-
+import dataclasses
+import json
 import sqlite3
 import threading
 
@@ -22,29 +18,69 @@ from ganeti.request_context import RequestContext
 PATIENCE = 30
 
 
-def op(word="ok", **fields):
-    return opcodes.OpTestDelay(duration=1.0, comment=word, **fields)
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What the work of one opcode does; without any of these it succeeds at once."""
+
+    #: Name of a lock that it needs.
+    lock: str = ""
+    #: Goes on until the test sets ``let_go``, and can be canceled meanwhile.
+    hold: bool = False
+    fail: bool = False
+    #: Asks once to begin anew.
+    again: bool = False
+    #: Submits two jobs, of which the second depends on the first.
+    children: bool = False
+    #: The change that it wants stored is refused.
+    clash: bool = False
+    #: May be run again after a crash.
+    safe: bool = False
+    #: Its result cannot be serialized.
+    unwritable: bool = False
+    #: What follows its commit fails.
+    fail_after_commit: bool = False
+    #: No task is made of the opcode.
+    refused: bool = False
+
+    @property
+    def comment(self):
+        """The comment of the opcode that does this: what differs from the defaults."""
+        return json.dumps({name: value for name, value in vars(self).items() if value})
+
+    @classmethod
+    def of(cls, opcode):
+        return cls(**json.loads(opcode.comment or "{}"))
+
+
+_WORK_FIELDS = {field.name for field in dataclasses.fields(Work)}
+
+
+def op(work=None, **fields):
+    """Return an opcode that does ``work``; keywords are fields of ``Work``, or of the opcode."""
+    named = {name: fields.pop(name) for name in _WORK_FIELDS & fields.keys()}
+    assert work is None or not named, "say it once"
+    return opcodes.OpTestDelay(duration=1.0, comment=(work or Work(**named)).comment, **fields)
 
 
 class PlannedTask:
-    """Does what the comment says."""
+    """Does what the ``Work`` of its opcode says."""
 
     def __init__(self, executor, opcode, job_id, rank):
         self.executor = executor
         self.op = opcode
-        self.word = opcode.comment or "ok"
+        self.plan = Work.of(opcode)
         self.job_id = job_id
         self.rank = rank
         self.owner = f"job/{job_id}"
-        self.cancellable = self.word.startswith("hold")
-        self.rerun_safe = self.word == "safe"
+        self.cancellable = self.plan.hold
+        self.rerun_safe = self.plan.safe
         self.released = False
 
     def acquire(self, ready):
         if self.released:
             return False
-        name = self.word.partition(":")[2]
-        wants = [exclusive(Level.INSTANCE, name)] if name else []
+        lock = self.plan.lock
+        wants = [exclusive(Level.INSTANCE, lock)] if lock else []
         return self.executor.locks.request(self.owner, wants, self.rank, ready)
 
     def release(self):
@@ -54,24 +90,16 @@ class PlannedTask:
 
     def waiting_for(self):
         state = self.executor.locks.waits_for(self.owner)
-        return (
-            []
-            if state is None
-            else [
-                {
-                    "kind": "lock",
-                    "name": state.name,
-                    "mode": state.mode,
-                    "jobs": [int(owner[4:]) for owner in state.blockers],
-                }
-            ]
-        )
+        if state is None:
+            return []
+        jobs = [int(owner[4:]) for owner in state.blockers]
+        return [{"kind": "lock", "name": state.name, "mode": state.mode, "jobs": jobs}]
 
     def set_rank(self, rank):
         self.executor.locks.change_rank(self.owner, rank)
 
     def execute(self, run):
-        if self.word == "again" and self.job_id not in self.executor.again:
+        if self.plan.again and self.job_id not in self.executor.again:
             self.executor.again.add(self.job_id)
             return Again()
         try:
@@ -82,24 +110,24 @@ class PlannedTask:
             return Failed(err)
 
     def work(self, run):
-        run.log(f"doing {self.word}")
-        if self.word == "fail":
+        run.log("working")
+        if self.plan.fail:
             raise errors.OpExecError("as planned")
-        if self.word.startswith("hold"):
+        if self.plan.hold:
             while not self.executor.let_go.is_set() and not run.cancelled():
                 run.pause(0.01)
             run.stop_if_cancelled()
-        if self.word == "children":
+        if self.plan.children:
             return Done({"more": 1}, jobs=[[op()], [op(depends=[[-1, ["success"]]])]])
-        if self.word == "clash":
+        if self.plan.clash:
             return Done(1, change=self.refuse, undo=lambda: self.executor.undone.append(1))
-        if self.word == "unwritable":
+        if self.plan.unwritable:
             return Done(object(), undo=lambda: self.executor.undone.append(1))
-        if self.word == "unsettled":
-            return Done(1, after_commit=self.unsettle)
+        if self.plan.fail_after_commit:
+            return Done(1, after_commit=self.fail_after_commit)
         return Done(self.job_id)
 
-    def unsettle(self):
+    def fail_after_commit(self):
         raise RuntimeError("our mistake")
 
     def refuse(self, connection):
@@ -135,7 +163,7 @@ class QueueScene:
         self.dead = [op for _, op in self.queue.recover()]
 
     def rerun_safe(self, opcode):
-        return opcode.comment == "safe"
+        return Work.of(opcode).safe
 
     def refuse(self, times):
         """Have the disk refuse the next changes."""
@@ -156,7 +184,7 @@ class QueueScene:
         self.store.enqueue = enqueue
 
     def begin(self, opcode, job_id, rank):
-        if opcode.comment == "refused":
+        if Work.of(opcode).refused:
             raise errors.OpCodeUnknown("nobody does this")
         return PlannedTask(self, opcode, job_id, rank)
 
