@@ -28,7 +28,7 @@ WORKS = [
 ]
 
 
-class Life:
+class RandomCalls:
     """A queue, what it was told, and what it answered."""
 
     def __init__(self, path, seed):
@@ -103,13 +103,13 @@ class Life:
         self.scene.queue.stop(PATIENCE)  # what the disk refuses now is left undone
         self.note()
         self.scene.store.__dict__.pop("enqueue", None)
-        self.settle()
+        self.wait_for_writes()
         self.scene.let_go = threading.Event()
         self.scene.open()
         self.scene.queue.start()
 
-    def settle(self):
-        """Until all that was in line is written, or refused with what shared its transaction."""
+    def wait_for_writes(self):
+        """Wait until all that was enqueued is written, or refused with its transaction."""
         while self.scene.store.write(lambda _: None).exception(PATIENCE) is not None:
             pass
 
@@ -134,17 +134,17 @@ class Life:
 def test_a_queue_keeps_its_word(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(completion, "STORE_RETRY", 0.001)
     monkeypatch.setattr(QueueScene, "max_live", 10**6)
-    life = Life(str(tmp_path / "master.db"), seed)
+    calls = RandomCalls(str(tmp_path / "master.db"), seed)
     for _ in range(STEPS):
-        life.step()
-    jobs = life.end()
-    assert {job_id: len(jobs[job_id].ops) for job_id in life.accepted} == life.accepted
-    ran = Counter(life.scene.began)
+        calls.step()
+    jobs = calls.end()
+    assert {job_id: len(jobs[job_id].ops) for job_id in calls.accepted} == calls.accepted
+    ran = Counter(calls.scene.began)
     for job_id, job in jobs.items():
         begun = sum(item.exec_ts is not None for item in job.ops)
         worked = sum(item.status == "success" for item in job.ops)
         assert worked <= ran[job_id] <= begun
         assert all(item.status in JOB_FINAL and item.end_ts for item in job.ops)
-    assert {str(jobs[job_id].status) for job_id in life.canceled} <= {"canceled"}
-    assert life.scene.locks.states() == []
-    life.scene.close()
+    assert {str(jobs[job_id].status) for job_id in calls.canceled} <= {"canceled"}
+    assert calls.scene.locks.states() == []
+    calls.scene.close()

@@ -1,6 +1,6 @@
-"""A job queue on a real database, whose work stands at a gate until it is let through.
+"""A job queue on a real database, whose work blocks until a test unblocks it.
 
-So between two steps everything can come to rest, and what happened can be compared
+So between two steps the queue can become idle, and what happened can be compared
 with a model. A master that is killed leaves a copy of its database, taken in the midst
 of a transaction: nothing that its threads do afterwards can reach the next one.
 """
@@ -25,11 +25,11 @@ class Gone(Exception):
     """The master was killed: what this thread was about to do did not happen."""
 
 
-class Work:
-    """One opcode (``jqueue.task.Task``): stands at the gate until it may go on."""
+class BlockedTask:
+    """One opcode (``jqueue.execution.Task``): its work blocks until ``unblock`` names its job."""
 
-    def __init__(self, life, op, job_id, rank):
-        self.life, self.job_id, self.rank = life, job_id, rank
+    def __init__(self, master, op, job_id, rank):
+        self.master, self.job_id, self.rank = master, job_id, rank
         _, index, self.word, self.locks = op.comment.split(":")
         self.index = int(index)
         self.cancellable = self.word != "stubborn"
@@ -40,7 +40,7 @@ class Work:
 
     def acquire(self, ready):
         with self.mutex:
-            return not self.released and self.life.locks.request(
+            return not self.released and self.master.locks.request(
                 self.owner,
                 [exclusive(Level.INSTANCE, name) for name in self.locks],
                 self.rank,
@@ -51,30 +51,32 @@ class Work:
         with self.mutex:
             released, self.released = self.released, True
         if not released:
-            self.life.locks.release(self.owner)
+            self.master.locks.release(self.owner)
 
     def waiting_for(self):
-        state = self.life.locks.waits_for(self.owner)
+        state = self.master.locks.waits_for(self.owner)
         return [] if state is None else [{"kind": "lock", "name": state.name}]
 
     def set_rank(self, rank):
         with self.mutex:
             self.rank = rank
-        self.life.locks.change_rank(self.owner, rank)
+        self.master.locks.change_rank(self.owner, rank)
 
     def execute(self, run):
-        life = self.life
-        life.entered.add(self.job_id)
+        master = self.master
+        master.entered.add(self.job_id)
         try:
             run.begin()
-            with life.gate:
-                life.note("begins", self.job_id, self.index)
-                life.standing.add(self.job_id)
-                life.gate.wait_for(
-                    lambda: life.open or self.job_id not in life.standing or run.cancelled()
+            with master.condition:
+                master.note("begins", self.job_id, self.index)
+                master.blocked.add(self.job_id)
+                master.condition.wait_for(
+                    lambda: (
+                        master.all_unblocked or self.job_id not in master.blocked or run.cancelled()
+                    )
                 )
-                life.standing.discard(self.job_id)
-                life.note("ends", self.job_id, not run.cancelled())
+                master.blocked.discard(self.job_id)
+                master.note("ends", self.job_id, not run.cancelled())
             run.stop_if_cancelled()
             if self.word == "fail":
                 raise errors.OpExecError("as planned")
@@ -83,14 +85,14 @@ class Work:
             return Failed(err)
 
 
-class Life:
+class MasterLife:
     """A master from its start to its end, and what its work did meanwhile."""
 
     def __init__(self, path, clock, monotonic):
         self.path = path
-        self.gate = threading.Condition()
-        self.standing, self.entered, self.events = set(), set(), []
-        self.open = self.killed = False
+        self.condition = threading.Condition()
+        self.blocked, self.entered, self.events = set(), set(), []
+        self.all_unblocked = self.killed = False
         self.locks = LockManager()
         self.store = Store.open(path)
         self.queue = JobQueue(
@@ -106,58 +108,60 @@ class Life:
 
     def begin(self, op, job_id, rank):
         """The queue's ``Executor``."""
-        return Work(self, op, job_id, rank)
+        return BlockedTask(self, op, job_id, rank)
 
     def note(self, *event):
-        """Something happens, unless the master is gone; under the gate."""
+        """Something happens, unless the master is gone; under ``condition``."""
         if self.killed:
             raise Gone
         self.events.append(event)
 
     def take_events(self):
-        with self.gate:
+        with self.condition:
             events, self.events = self.events, []
         return events
 
-    def let_through(self, *job_ids):
-        """Work that stands at the gate goes on; others that were canceled notice it."""
-        with self.gate:
-            self.standing.difference_update(job_ids)
-            self.gate.notify_all()
+    def unblock(self, *job_ids):
+        """Have the work of these jobs go on; work that was canceled notices it."""
+        with self.condition:
+            self.blocked.difference_update(job_ids)
+            self.condition.notify_all()
 
-    def let_all_through(self):
-        """From now on the gate is open."""
-        with self.gate:
-            self.open = True
-            self.standing.clear()
-            self.gate.notify_all()
+    def unblock_all(self):
+        """Have all work go on, now and later."""
+        with self.condition:
+            self.all_unblocked = True
+            self.blocked.clear()
+            self.condition.notify_all()
 
-    def come_to_rest(self):
-        """Wait until nothing moves any more; all jobs as they are then.
+    def wait_until_idle(self):
+        """Wait until nothing changes any more; return all jobs as they are then.
 
-        Everybody then stands at the gate, or waits for somebody who does not move
-        either. A job that never comes to that was forgotten, or waits for nothing.
+        Every job is then blocked in its work, or waits for one that is. A job that never
+        gets there was forgotten, or waits for nothing.
         """
         deadline = time.monotonic() + PATIENCE
-        while (moving := self._moving()) is not None:
-            assert time.monotonic() < deadline, f"job {moving} neither works nor waits"
+        while (unsettled := self._unsettled_job()) is not None:
+            assert time.monotonic() < deadline, f"job {unsettled} neither works nor waits"
             time.sleep(0.0002)
         return self.queue.jobs(archived=True)
 
-    def _moving(self):
+    def _unsettled_job(self):
         live = {job.id for job in self.queue.jobs() if not job.final}
-        with self.gate:
-            standing = set(self.standing)
-        for number in live - standing:
+        with self.condition:
+            blocked = set(self.blocked)
+        for number in live - blocked:
             reasons = self.queue.waiting_for(number)
-            if not reasons or not all(self._holds(reason, live, standing) for reason in reasons):
+            if not reasons or not all(
+                self._is_settled(reason, live, blocked) for reason in reasons
+            ):
                 return number
         return None
 
     @staticmethod
-    def _holds(reason, live, standing):
+    def _is_settled(reason, live, blocked):
         if reason["kind"] == "limit":
-            return len(standing) == WORKERS
+            return len(blocked) == WORKERS
         return reason["kind"] == "lock" or set(reason["jobs"]) <= live
 
     def lock_owners(self):
@@ -178,34 +182,34 @@ class Life:
         }
 
     def kill(self, path, answers):
-        """Copy the database as it is now; which of these futures clients had heard of."""
+        """Copy the database as it is now; which of these futures were resolved by then."""
 
         def copy(_):
-            with self.gate:
+            with self.condition:
                 self.killed = True
-            heard = [answer.done() for answer in answers]
+            answered = [answer.done() for answer in answers]
             for end in ("", "-wal"):
                 if os.path.exists(self.path + end):
                     shutil.copyfile(self.path + end, path + end)
-            return heard
+            return answered
 
-        heard = self.store.write(copy).result(PATIENCE)
-        self.bury()
-        return heard
+        answered = self.store.write(copy).result(PATIENCE)
+        self.discard()
+        return answered
 
-    def end(self, patient):
-        """Stop as the daemon does; work that stands at the gate may end, or is left."""
-        if patient:
-            self.let_all_through()
-        left = set(self.queue.stop(PATIENCE if patient else 0))
-        assert left == (set() if patient else self.standing), left
+    def end(self, orderly):
+        """Stop as the daemon does; blocked work may end first if ``orderly``, else it is left."""
+        if orderly:
+            self.unblock_all()
+        left = set(self.queue.stop(PATIENCE if orderly else 0))
+        assert left == (set() if orderly else self.blocked), left
         self.store.close()
-        self.bury()
+        self.discard()
 
-    def bury(self):
+    def discard(self):
         """End the threads; what they do now goes nowhere."""
-        with self.gate:
+        with self.condition:
             self.killed = True
-        self.let_all_through()
+        self.unblock_all()
         self.queue.stop(PATIENCE)
         self.store.close()

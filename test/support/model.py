@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ganeti import errors, opcodes
 from ganeti.db.store import Store
 from ganeti.request_context import RequestContext
-from support.life import PATIENCE, Life
-from support.promises import Model, Promise, Step
+from support.life import PATIENCE, MasterLife
+from support.promises import Promise, QueueModel, Step
 
 picks = st.integers(0, 99)
 steps = st.lists(
@@ -50,7 +50,7 @@ actions = st.lists(
         st.tuples(st.just("submit"), jobs),
         st.tuples(st.just("cancel"), picks),
         st.tuples(st.just("archive"), picks),
-        st.tuples(st.just("let through"), picks),
+        st.tuples(st.just("unblock"), picks),
     ),
     max_size=4,
 )
@@ -70,7 +70,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.paths = (f"{self.folder}/{number}.db" for number in itertools.count())
         self.marks = itertools.count(1)
         self.wall, self.mono = 1_600_000_000.0, 5000.0
-        self.model = Model()
+        self.model = QueueModel()
         self.keys = []  # (context, job id)
         self.whole = False  # did the last step come to its end?
         self.steps = 0
@@ -82,21 +82,21 @@ class QueueMachine(RuleBasedStateMachine):
 
     def begin_life(self, path):
         self.since = self.mono
-        self.life = Life(path, lambda: self.wall, lambda: self.mono)
+        self.life = MasterLife(path, lambda: self.wall, lambda: self.mono)
 
     @contextlib.contextmanager
     def step(self):
-        """Something happens; then, when all is at rest, queue and model are compared."""
+        """Do something; once the queue is idle, compare it with the model."""
         self.whole = False
         self.steps += 1
         yield
-        self.model.look(self.life.come_to_rest(), self.mono)
-        self.tell(self.life)
-        self.model.judge()
-        self.model.rest(self.life.waiting(), self.life.lock_owners())
+        self.model.compare(self.life.wait_until_idle(), self.mono)
+        self.replay_events(self.life)
+        self.model.check_ends()
+        self.model.note_waiting(self.life.waiting(), self.life.lock_owners())
         self.whole = True
 
-    def tell(self, life, in_order=True):
+    def replay_events(self, life, in_order=True):
         """Have the model know what work began and ended."""
         for what, number, detail in life.take_events():
             if what == "begins":
@@ -205,7 +205,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.note_cancel(number, answer)
             if possible:
                 assert job.canceled != works, answer
-                self.life.let_through(number)
+                self.life.unblock(number)
 
     def note_cancel(self, number, answer):
         done, text = answer
@@ -263,7 +263,7 @@ class QueueMachine(RuleBasedStateMachine):
             with self.step():
                 standing = sorted(self.model.working)
                 if standing:
-                    self.life.let_through(standing[pick % len(standing)])
+                    self.life.unblock(standing[pick % len(standing)])
 
     @rule(
         seconds=st.sampled_from([0.4, 59.5, 900, 3000]),
@@ -282,14 +282,14 @@ class QueueMachine(RuleBasedStateMachine):
         with self.step():
             old = self.life
             if how != "kill":
-                old.end(patient=how == "stop")
+                old.end(orderly=how == "stop")
                 self.follow(old, old.path)
                 return
             path, pending = next(self.paths), []
             for what, detail in chosen:
                 pending.append((what, *self.ask(what, detail, pending)))
-            heard = old.kill(path, [answer for _, _, answer in pending if answer])
-            self.follow(old, path, pending, heard)
+            answered = old.kill(path, [answer for _, _, answer in pending if answer])
+            self.follow(old, path, pending, answered)
 
     def ask(self, what, detail, pending):
         """Begin something, without waiting for its end: what it is about, the answer to come."""
@@ -299,20 +299,20 @@ class QueueMachine(RuleBasedStateMachine):
             promise, ops = self.plan(number, detail)
             return (number, promise, ops), queue.submit([ops], self.context(promise))
         number = self.pick(detail)
-        if what == "let through":
-            self.life.let_through(number)
+        if what == "unblock":
+            self.life.unblock(number)
             return number, None
         answer = queue.cancel(number) if what == "cancel" else queue.archive(number)
-        self.life.let_through()
+        self.life.unblock()
         return number, answer
 
-    def follow(self, old, path, pending=(), heard=()):
-        """The next master takes over; clients that heard nothing ask again."""
+    def follow(self, old, path, pending=(), answered=()):
+        """The next master takes over; clients that got no answer ask again."""
         self.begin_life(path)
-        shown = self.life.come_to_rest()
-        again, heard = [], iter(heard)
+        shown = self.life.wait_until_idle()
+        again, answered = [], iter(answered)
         for what, about, answer in pending:
-            told = answer.result() if answer and next(heard) else None
+            told = answer.result() if answer and next(answered) else None
             if what == "submit":
                 number, promise, ops = about
                 assert number <= len(shown) or told is None, f"{told} is lost"
@@ -320,7 +320,7 @@ class QueueMachine(RuleBasedStateMachine):
                 if number <= len(shown):
                     self.model.accept([number], [promise])
                 again.append(about)
-            elif about in self.model.jobs and what != "let through":
+            elif about in self.model.jobs and what != "unblock":
                 job = self.model.jobs[about]
                 if what == "archive":
                     job.archived |= shown[about - 1].archived if told is None else told
@@ -328,8 +328,8 @@ class QueueMachine(RuleBasedStateMachine):
                     self.note_cancel(about, told)
                 else:
                     job.to_cancel = True  # perhaps
-        self.model.look(shown, self.mono)
-        self.tell(old, in_order=False)
+        self.model.compare(shown, self.mono)
+        self.replay_events(old, in_order=False)
         assert self.life.dead <= old.entered, f"{self.life.dead} had not all begun"
         self.model.crash(self.life.dead, self.mono)
         for plan in again:
@@ -339,10 +339,10 @@ class QueueMachine(RuleBasedStateMachine):
         """All work ends, and with it every job."""
         try:
             if self.whole:
-                self.model.rest({}, {})
+                self.model.note_waiting({}, {})
                 with self.step():
-                    self.life.let_all_through()
+                    self.life.unblock_all()
                 assert not self.model.live(), self.model.live()
         finally:
-            self.life.bury()
+            self.life.discard()
             shutil.rmtree(self.folder, ignore_errors=True)

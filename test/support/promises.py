@@ -1,7 +1,7 @@
 """The model of the job queue: what may be seen of jobs, given what was asked and answered.
 
 It is told what clients asked and were answered, which work began and ended, and when
-the master died. It knows no thread, no disk and no line: of several things that may
+the master died. It knows no thread, no disk and no queue: of several things that may
 come next it does not say which, except where the queue promises an order.
 """
 
@@ -62,13 +62,13 @@ class Promise:
         return all(step.word == "safe" for step in self.steps[: self.begun])
 
 
-class Model:
-    """All jobs that were accepted; ``look``, then the events, then ``judge``."""
+class QueueModel:
+    """All jobs that were accepted; ``compare``, then the events, then ``check_ends``."""
 
     def __init__(self):
         self.jobs = {}  # id -> Promise
         self.working = {}  # id -> the step that is under way
-        self.waiting, self.owners = {}, {}  # see ``rest``
+        self.waiting, self.owners = {}, {}  # see ``note_waiting``
 
     def live(self):
         """Ids of those that have not ended."""
@@ -80,7 +80,7 @@ class Model:
             assert number == len(self.jobs) + 1, f"id {number} after {len(self.jobs)}"
             self.jobs[number] = promise
 
-    def look(self, shown, now):
+    def compare(self, shown, now):
         """What the queue shows: all that was accepted, and what has ended stays as it was."""
         assert [seen.id for seen in shown] == list(self.jobs), "not the jobs that were accepted"
         for seen in shown:
@@ -95,12 +95,12 @@ class Model:
             else:
                 assert seen.status in ("queued", "waiting", "running", "canceling")
 
-    def rest(self, waiting, owners):
-        """Everything is at rest: who waits for what, and who holds which lock."""
+    def note_waiting(self, waiting, owners):
+        """The queue is idle: note who waits for what, and who holds which lock."""
         self.waiting, self.owners = waiting, owners
 
     def begins(self, number, index, in_order=True):
-        """Work begins; ``in_order``: nothing else was under way, so that lines count."""
+        """Work begins; ``in_order``: nothing else was under way, so that the order counts."""
         job, step = self.jobs[number], self.jobs[number].steps[index]
         assert index == job.begun == job.ended, f"job {number} begins step {index} again"
         assert not job.canceled, f"job {number} begins, and was canceled"
@@ -118,13 +118,13 @@ class Model:
             and step.locks
             and not any(number in self.owners.get(lock, ()) for lock in step.locks)
         ):
-            self._check_line(number, step.locks)
+            self._check_order(number, step.locks)
         self.waiting.pop(number, None)
         self.working[number] = step
         job.begun += 1
 
-    def _check_line(self, number, locks):
-        """Of those that want the same locks and waited in the same place, the first begins."""
+    def _check_order(self, number, locks):
+        """Of those that want the same locks and waited for the same thing, the first begins."""
         kind = self.waiting.get(number)
         for other in [other for other, its_kind in self.waiting.items() if its_kind == kind]:
             its = self.jobs[other]
@@ -162,7 +162,7 @@ class Model:
             if job.final is None and job.safe:
                 job.begun = job.ended = job.successes
 
-    def judge(self):
+    def check_ends(self):
         """Has every job that has ended, ended as it may?"""
         for number, job in self.jobs.items():
             if job.final is not None:
