@@ -13,25 +13,25 @@ from ganeti.locking import (
 )
 
 
-class Scene:
-    """Owners by single letters, locks by name; records who was served later."""
+class LockingScene:
+    """Owners by single letters, locks by name; records to whom they were granted later."""
 
     def __init__(self):
         self.locks = LockManager()
-        self.served = []
+        self.granted = []
 
     def ask(self, owner, *wants, priority=0):
-        return self.locks.request(owner, wants, priority, lambda: self.served.append(owner))
+        return self.locks.request(owner, wants, priority, lambda: self.granted.append(owner))
 
     def free(self, owner):
-        self.served.clear()
+        self.granted.clear()
         self.locks.release(owner)
-        return self.served
+        return self.granted
 
 
 @pytest.fixture
 def scene():
-    return Scene()
+    return LockingScene()
 
 
 X, Y = exclusive(Level.INSTANCE, "x"), exclusive(Level.INSTANCE, "y")

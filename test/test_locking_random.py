@@ -19,13 +19,13 @@ LOCKS = [
 ]
 
 
-class Model:
+class LockingModel:
     """Steps through the manager; after each one everything that must hold is looked at."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.locks = LockManager()
-        self.wants, self.arrived, self.priority, self.told = {}, {}, {}, set()
+        self.wants, self.arrived, self.priority, self.granted = {}, {}, {}, set()
 
     def step(self, number):
         owner = self.random.choice(OWNERS)
@@ -36,7 +36,7 @@ class Model:
             self.locks.change_rank(owner, self.priority[owner])
         else:
             del self.wants[owner]
-            self.told.discard(owner)
+            self.granted.discard(owner)
             self.locks.release(owner)
 
     def ask(self, owner, number):
@@ -47,13 +47,15 @@ class Model:
         self.arrived[owner] = number
         self.priority[owner] = self.random.choice([-10, 0, 10])
         if self.locks.request(
-            owner, self.wants[owner], self.priority[owner], lambda: self.tell(owner)
+            owner, self.wants[owner], self.priority[owner], lambda: self.grant(owner)
         ):
-            self.tell(owner)
+            self.grant(owner)
 
-    def tell(self, owner):
-        assert owner in self.wants and owner not in self.told, f"{owner} was told twice"
-        self.told.add(owner)
+    def grant(self, owner):
+        assert owner in self.wants and owner not in self.granted, (
+            f"{owner} was granted its locks twice"
+        )
+        self.granted.add(owner)
 
     def check(self):
         states = {state.name: state for state in self.locks.states()}
@@ -66,7 +68,7 @@ class Model:
         for owner, wants in self.wants.items():
             held = [want for want in wants if owner in self.holders(states, want)]
             assert held == list(wants[: len(held)]), "not taken in order"
-            assert (owner in self.told) == (len(held) == len(wants)) == (owner not in pending)
+            assert (owner in self.granted) == (len(held) == len(wants)) == (owner not in pending)
             if owner in pending:
                 assert pending[owner].name == wants[len(held)].full_name
         for state in states.values():
@@ -86,16 +88,16 @@ class Model:
             if want.full_name == state.name
         }
         assert len(modes) <= 1 and (modes == {"shared"} or len(state.owners) <= 1)
-        line = [owner for _, owners in state.pending for owner in owners]
-        assert [self.priority[owner] for owner in line] == sorted(map(self.priority.get, line))
-        if line:  # the head waits only for those who hold it
+        queue = [owner for _, owners in state.pending for owner in owners]
+        assert [self.priority[owner] for owner in queue] == sorted(map(self.priority.get, queue))
+        if queue:  # the head waits only for those who hold it
             assert state.owners, "free, and somebody waits"
             assert state.pending[0][0] == "exclusive" or modes == {"exclusive"}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_the_rules_hold(seed):
-    model = Model(seed)
+    model = LockingModel(seed)
     for number in range(STEPS):
         model.step(number)
         model.check()
@@ -103,15 +105,15 @@ def test_whatever_happens_the_rules_hold(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_everybody_is_served_in_the_end(seed):
-    model = Model(seed)
+    model = LockingModel(seed)
     for number in range(STEPS // 10):
         owner = model.random.choice(OWNERS)
         if owner not in model.wants:
             model.ask(owner, number)
     while model.wants:
-        owner = model.random.choice(sorted(model.told))  # nobody left: a deadlock
+        owner = model.random.choice(sorted(model.granted))  # nobody left: a deadlock
         del model.wants[owner]
-        model.told.discard(owner)
+        model.granted.discard(owner)
         model.locks.release(owner)
         model.check()
     assert model.locks.states() == []

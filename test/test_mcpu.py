@@ -41,7 +41,7 @@ class Unit(LogicalUnit):
 def scene(tmp_path, monkeypatch):
     store, config, nodes = make_cluster(tmp_path)
 
-    class Scene:
+    class ProcessorScene:
         locks = locking.LockManager()
         plan, story, log = {}, [], []
         cancel = threading.Event()
@@ -62,7 +62,7 @@ def scene(tmp_path, monkeypatch):
                 )
             )
 
-    made = Scene()
+    made = ProcessorScene()
     monkeypatch.setattr(Unit, "story", made.story)
     monkeypatch.setattr(Unit, "plan", made.plan)
     monkeypatch.setattr(cmdlib, "lu_for", lambda op_id: Unit)

@@ -101,7 +101,7 @@ def test_a_line_of_the_log_has_an_end(caplog):
         assert "xxx..." in line and line.endswith("yyy...") and len(line) < 1000
 
 
-class Disk:
+class RefusingStore:
     """A store that refuses a few times."""
 
     def __init__(self, refusals):
@@ -119,13 +119,16 @@ class Disk:
 
 def test_what_must_be_stored_is_tried_until_it_is(monkeypatch):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
-    assert completion.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5") == "done"
+    assert (
+        completion.commit(RefusingStore(3), lambda _: "done", threading.Event(), title="Job 5")
+        == "done"
+    )
 
 
 def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
     caplog.set_level(logging.INFO)
-    completion.commit(Disk(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
+    completion.commit(RefusingStore(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
     assert [record.getMessage() for record in caplog.records] == [
         "Job 5 of admin: waiting for the disk: full",
         "Job 5 of admin: the disk takes changes again",
@@ -136,7 +139,7 @@ def test_a_daemon_that_stops_gives_up():
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoreUnavailable):
-        completion.commit(Disk(1), lambda _: "done", stop, title="Job 5")
+        completion.commit(RefusingStore(1), lambda _: "done", stop, title="Job 5")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from ganeti.jqueue.execution import JobRun
 
 @pytest.fixture
 def scene():
-    class Scene:
+    class JobRunScene:
         cancel, story = threading.Event(), []
 
-    made = Scene()
+    made = JobRunScene()
     made.run = JobRun(
         7,
         made.cancel,
@@ -23,7 +23,7 @@ def scene():
     return made
 
 
-def test_begin_and_log_reach_the_runner(scene):
+def test_begin_and_log_reach_the_scheduler(scene):
     scene.run.begin()
     scene.run.log("words")
     scene.run.log("more", "delay-test")

@@ -55,7 +55,7 @@ def test_a_table_finds_fields_by_name():
 
 
 def test_once_is_made_once():
-    class Row:
+    class CountedRow:
         made = 0
 
         @once
@@ -64,5 +64,5 @@ def test_once_is_made_once():
             self.made += 1
             return self.made
 
-    row, other = Row(), Row()
+    row, other = CountedRow(), CountedRow()
     assert (row.number, row.number, other.number, row.made) == (1, 1, 1, 1)

@@ -11,7 +11,7 @@ from ganeti.query.base import Sources
 from support.jqueue import QueueScene, op
 
 
-class Scene(QueueScene):
+class JobScene(QueueScene):
     """Jobs 1 (success), 2 (error), 3 (archived), 4 (waits for 5, which nobody begins)."""
 
     def __init__(self, path):
@@ -33,7 +33,7 @@ class Scene(QueueScene):
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    made = Scene(str(tmp_path_factory.mktemp("queue") / "master.db"))
+    made = JobScene(str(tmp_path_factory.mktemp("queue") / "master.db"))
     yield made
     made.let_go.set()
     made.close()
