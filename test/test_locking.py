@@ -44,7 +44,7 @@ def test_free_locks_are_held_at_once(scene):
     assert scene.ask("b", Y) and not scene.ask("c", NODE_SHARED)
 
 
-def test_many_share_one_excludes(scene):
+def test_shared_owners_coexist_and_an_exclusive_one_excludes(scene):
     assert scene.ask("a", X_SHARED) and scene.ask("b", X_SHARED)
     assert not scene.ask("c", X)
     assert scene.free("a") == [] and scene.free("b") == ["c"]
@@ -57,7 +57,7 @@ def test_readers_do_not_overtake_a_waiting_writer(scene):
     assert scene.free("a") == ["w"] and scene.free("w") == ["b"]
 
 
-def test_the_line_is_in_order_of_priority_then_arrival(scene):
+def test_the_queue_is_in_order_of_priority_then_arrival(scene):
     scene.ask("a", X)
     for owner, priority in (("b", 0), ("c", 10), ("d", -10), ("e", 0)):
         scene.ask(owner, X, priority=priority)
@@ -67,7 +67,7 @@ def test_the_line_is_in_order_of_priority_then_arrival(scene):
     assert served == ["d", "b", "e", "c"]
 
 
-def test_priority_may_change_in_line(scene):
+def test_the_priority_of_a_waiter_may_change(scene):
     scene.ask("a", X)
     scene.ask("b", X)
     scene.ask("c", X)
@@ -75,7 +75,7 @@ def test_priority_may_change_in_line(scene):
     assert scene.free("a") == ["c"]
 
 
-def test_a_waiter_keeps_nothing_of_later_levels(scene):
+def test_a_waiter_holds_no_locks_of_later_levels(scene):
     scene.ask("a", X)
     scene.ask("b", X, NODE)
     assert scene.ask("c", NODE)
@@ -95,14 +95,14 @@ def test_a_request_goes_on_to_its_next_lock(scene):
     assert scene.free("a") == [] and scene.free("b") == ["c"]
 
 
-def test_a_callback_that_fails_takes_no_other_with_it(scene):
+def test_a_callback_that_fails_stops_no_other(scene):
     scene.ask("a", X)
     scene.locks.request("b", [X_SHARED], 0, lambda: 1 / 0)
     scene.ask("c", X_SHARED)
     assert scene.free("a") == ["c"]
 
 
-def test_asking_twice_is_a_mistake(scene):
+def test_a_second_request_of_one_owner_is_refused(scene):
     scene.ask("a", X)
     with pytest.raises(errors.LockError):
         scene.ask("a", Y)
@@ -112,7 +112,7 @@ def test_releasing_what_is_not_held_is_harmless(scene):
     assert scene.free("nobody") == []
 
 
-def test_people_see_holders_and_waiters(scene):
+def test_states_show_holders_and_waiters(scene):
     scene.ask("a", X)
     scene.ask("b", X_SHARED)
     (state,) = scene.locks.states()
@@ -125,7 +125,7 @@ def test_people_see_holders_and_waiters(scene):
     assert scene.locks.states() == []
 
 
-def test_who_fits_waits_for_those_before_it_in_line(scene):
+def test_a_waiter_that_fits_waits_for_those_before_it(scene):
     scene.ask("a", X_SHARED)
     scene.ask("b", X)
     scene.ask("c", X_SHARED)

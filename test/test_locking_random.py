@@ -96,7 +96,7 @@ class LockingModel:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_happens_the_rules_hold(seed):
+def test_invariants_hold_whatever_happens(seed):
     model = LockingModel(seed)
     for number in range(STEPS):
         model.step(number)
@@ -104,7 +104,7 @@ def test_whatever_happens_the_rules_hold(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_everybody_is_served_in_the_end(seed):
+def test_every_owner_gets_its_locks_in_the_end(seed):
     model = LockingModel(seed)
     for number in range(STEPS // 10):
         owner = model.random.choice(OWNERS)

@@ -70,7 +70,7 @@ def scene(tmp_path, monkeypatch):
     store.close()
 
 
-def test_the_steps_in_order(scene):
+def test_steps_run_in_order(scene):
     outcome = scene.run()
     assert isinstance(outcome, Done) and outcome.value == 42 and not outcome.jobs
     assert scene.story == ["check", "begin", "execute"]
@@ -137,7 +137,7 @@ def test_waiting_names_the_lock_and_who_holds_it(scene):
     assert ready == [1] and task.waiting_for() == []
 
 
-def test_releasing_twice_gives_up_only_ones_own(scene):
+def test_releasing_twice_releases_only_its_own_locks(scene):
     task = scene.task()
     task.acquire(lambda: None)
     task.release()
@@ -154,11 +154,11 @@ def test_locks_are_not_asked_for_by_a_job_that_was_canceled_just_before(scene):
     assert scene.locks.states() == []
 
 
-def test_work_that_is_done_stays_done_whatever_its_opcode_looks_like(scene, monkeypatch):
+def test_finished_work_succeeds_even_without_an_effective_opcode(scene, monkeypatch):
     monkeypatch.setattr(Unit, "effective_op", lambda unit: 1 / 0)
     assert scene.run().value == 42
 
 
-def test_what_may_be_run_again():
+def test_the_logical_unit_says_whether_it_may_run_again():
     assert mcpu.rerun_safe(opcodes.OpTagsSet(kind="cluster", tags=["a"]))
     assert not mcpu.rerun_safe(opcodes.OpInstanceStartup(instance_name="web"))

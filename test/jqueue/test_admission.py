@@ -1,4 +1,4 @@
-"""Rules at work on the queue's jobs."""
+"""Job filters at work on the queue's jobs."""
 
 import collections
 import random
@@ -27,7 +27,7 @@ def scene(held):
     return held
 
 
-def rule(scene, action, predicates=ALL, priority=0, uuid=None):
+def put_filter(scene, action, predicates=ALL, priority=0, uuid=None):
     return scene.queue.put_filter(uuid, priority, predicates, action, [["me", "test", 1]])
 
 
@@ -49,27 +49,27 @@ def dispatched(scene):
     scene.wait(scene.submit(op(safe=True)))
 
 
-def test_new_jobs_are_rejected(scene):
-    rule(scene, "REJECT", doing())
+def test_a_reject_filter_cancels_new_jobs(scene):
+    put_filter(scene, "REJECT", doing())
     job = scene.wait(scene.submit(op(safe=True), op()))
     assert job.status == "canceled" and job.ops[0].result == "Job canceled by request"
     assert scene.wait(scene.submit(op(safe=True))).status == "success"
 
 
-def test_what_is_queued_is_rejected_also_while_it_waits_for_others(held):
+def test_queued_jobs_are_rejected_even_while_they_wait_for_others(held):
     first = held.submit(op(hold=True))
     others = [held.submit(op()), held.submit(op(depends=[[first, []]]))]
-    rule(held, "REJECT", [["opcode", ["!=", "comment", Work(hold=True).comment]]])
+    put_filter(held, "REJECT", [["opcode", ["!=", "comment", Work(hold=True).comment]]])
     assert [held.wait(job).status for job in others] == ["canceled", "canceled"]
     assert statuses(held, [first]) == ["queued"]
 
 
-def test_what_has_begun_is_not_touched(scene):
+def test_jobs_that_have_begun_are_not_rejected(scene):
     running, locked = scene.submit(op(hold=True, lock="web")), scene.submit(op(lock="web"))
     scene.reach(running, "running")
     scene.reach(locked, "waiting")
     for action in ("REJECT", "PAUSE"):
-        rule(scene, action)
+        put_filter(scene, action)
     scene.let_go.set()
     assert [scene.wait(job).status for job in (running, locked)] == ["success"] * 2
 
@@ -77,13 +77,13 @@ def test_what_has_begun_is_not_touched(scene):
 def test_a_job_between_two_opcodes_has_begun(scene):
     job = scene.submit(op(hold=True), op())
     scene.reach(job, "running")
-    rule(scene, "PAUSE")
+    put_filter(scene, "PAUSE")
     scene.let_go.set()
     assert scene.wait(job).status == "success"
 
 
-def test_paused_until_the_rule_is_gone(scene):
-    uuid = rule(scene, "PAUSE", doing())
+def test_a_job_is_paused_until_the_filter_is_removed(scene):
+    uuid = put_filter(scene, "PAUSE", doing())
     job = scene.submit(op())
     dispatched(scene)
     assert statuses(scene, [job]) == ["queued"] and why(scene, job) == [("filter", uuid, [])]
@@ -91,34 +91,34 @@ def test_paused_until_the_rule_is_gone(scene):
     assert scene.wait(job).status == "success"
 
 
-def test_what_is_paused_can_be_canceled(scene):
-    rule(scene, "PAUSE", doing())
+def test_a_paused_job_can_be_canceled(scene):
+    put_filter(scene, "PAUSE", doing())
     job = scene.submit(op())
     dispatched(scene)
     assert scene.queue.cancel(job).result(PATIENCE)[0]
     assert scene.wait(job).status == "canceled"
 
 
-def test_a_rule_before_it_makes_an_exception(scene):
-    rule(scene, "PAUSE", priority=5)
-    rule(scene, "CONTINUE", doing(safe=True), priority=1)
-    rule(scene, "ACCEPT", doing(safe=True), priority=2)
+def test_an_accept_filter_before_it_makes_an_exception(scene):
+    put_filter(scene, "PAUSE", priority=5)
+    put_filter(scene, "CONTINUE", doing(safe=True), priority=1)
+    put_filter(scene, "ACCEPT", doing(safe=True), priority=2)
     job = scene.submit(op())
     dispatched(scene)
     assert statuses(scene, [job]) == ["queued"]
 
 
-def test_the_watermark_is_the_last_job_of_when_the_rule_was_made(held):
+def test_the_watermark_is_the_newest_job_at_the_creation_of_the_filter(held):
     before = held.submit(op())
-    rule(held, "PAUSE", SET_BEFORE)
+    put_filter(held, "PAUSE", SET_BEFORE)
     held.queue.start()
     held.wait(held.submit(op()))
     assert statuses(held, [before]) == ["queued"]
     assert [one.watermark for one in held.queue.filters] == [before]
 
 
-def test_a_limit_lets_so_many_begin_in_order(scene):
-    uuid = rule(scene, ["RATE_LIMIT", 2], doing(hold=True))
+def test_a_rate_limit_lets_so_many_jobs_begin_in_order(scene):
+    uuid = put_filter(scene, ["RATE_LIMIT", 2], doing(hold=True))
     jobs = [scene.submit(op(hold=True)) for _ in range(4)]
     urgent = scene.submit(op(hold=True, priority=-10))
     for job in jobs[:2]:
@@ -136,10 +136,10 @@ def test_a_limit_lets_so_many_begin_in_order(scene):
     assert scene.wait(jobs[2]).status == "success"
 
 
-def test_what_began_before_the_rule_counts(scene):
+def test_jobs_that_began_before_the_rate_limit_count(scene):
     running = scene.submit(op(hold=True))
     scene.reach(running, "running")
-    uuid = rule(scene, ["RATE_LIMIT", 1], doing(hold=True))
+    uuid = put_filter(scene, ["RATE_LIMIT", 1], doing(hold=True))
     held = scene.submit(op(hold=True))
     dispatched(scene)
     assert why(scene, held) == [("filter", uuid, [running])]
@@ -151,7 +151,7 @@ def limited(*words):
     return op(hold=True, reason=[["gnt:user", f"rate-limit:1:{word}", 1] for word in words])
 
 
-def test_limits_of_reasons_and_who_is_in_two_hands_on_what_it_cannot_use(scene):
+def test_a_job_held_by_one_rate_limit_hands_on_its_slot_in_another(scene):
     first, second = scene.submit(limited("a")), scene.submit(limited("b"))
     both, after = scene.submit(limited("a", "b")), scene.submit(limited("a"))
     for job in (first, second):
@@ -165,7 +165,7 @@ def test_limits_of_reasons_and_who_is_in_two_hands_on_what_it_cannot_use(scene):
     assert scene.wait(both).status == "success"
 
 
-def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
+def test_a_job_canceled_when_its_turn_comes_hands_on_its_slot(held):
     jobs = [held.submit(limited("a")) for _ in range(3)]
     held.queue.start()
     held.reach(jobs[0], "running")
@@ -178,8 +178,8 @@ def test_who_is_canceled_just_when_its_turn_comes_hands_it_on(held):
     held.reach(jobs[2], "running")
 
 
-def test_rules_survive_the_master(held):
-    uuid = rule(held, "PAUSE", [["opcode", ["=", "comment", Work().comment]]])
+def test_filters_survive_a_restart(held):
+    uuid = put_filter(held, "PAUSE", [["opcode", ["=", "comment", Work().comment]]])
     before = list(held.queue.filters)
     held.queue.stop(0)
     held.open()
@@ -192,21 +192,21 @@ def test_rules_survive_the_master(held):
     assert statuses(held, [job]) == ["queued"]
 
 
-def test_what_is_wrong_with_a_uuid(held):
+def test_a_bad_or_unknown_uuid_is_refused(held):
     uuid = "12345678-0000-4000-8000-00000000000a"
-    assert rule(held, "PAUSE", uuid=uuid) == rule(held, "ACCEPT", uuid=uuid) == uuid
+    assert put_filter(held, "PAUSE", uuid=uuid) == put_filter(held, "ACCEPT", uuid=uuid) == uuid
     assert [one.action for one in held.queue.filters] == ["ACCEPT"]
     with pytest.raises(errors.GenericError, match="is no UUID"):
-        rule(held, "PAUSE", uuid=uuid.upper())
+        put_filter(held, "PAUSE", uuid=uuid.upper())
     held.queue.remove_filter(uuid)
     with pytest.raises(errors.GenericError, match="does not exist"):
         held.queue.remove_filter(uuid)
 
 
-def test_a_disk_that_refuses_leaves_the_rules_as_they_were(held):
+def test_a_disk_that_refuses_leaves_the_filters_unchanged(held):
     held.refuse(1)
     with pytest.raises(errors.JobQueueUnavailable):
-        rule(held, "PAUSE")
+        put_filter(held, "PAUSE")
     assert list(held.queue.filters) == []
 
 
@@ -245,7 +245,7 @@ class CountingScene(QueueScene):
         return Counting(super().begin(opcode, job_id, rank), self)
 
 
-def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
+def test_rate_limits_hold_and_no_job_is_forgotten_whatever_happens(tmp_path):
     scene, dice = CountingScene(str(tmp_path / "master.db")), random.Random(5)
     scene.queue.start()
     limits = [f"rate-limit:{number}:{word}" for number in (1, 2, 3) for word in "ab"]
@@ -267,7 +267,7 @@ def test_whatever_happens_limits_hold_and_nobody_is_forgotten(tmp_path):
             scene.queue.change_priority(dice.choice(jobs), dice.choice([-20, 0, 19]))
         elif move == 2:
             uuids.append(
-                rule(
+                put_filter(
                     scene,
                     dice.choice(["PAUSE", ["RATE_LIMIT", 1], "REJECT"]),
                     doing(again=dice.choice([False, True])),

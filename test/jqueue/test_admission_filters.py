@@ -31,21 +31,24 @@ def stored(store):
         return admission.load_filters(connection)
 
 
-def test_a_rule_replaces_the_one_of_its_uuid(store):
+def test_a_filter_replaces_the_one_of_its_uuid(store):
     for uuid, priority in ((UUIDS[0], 1), (UUIDS[1], 2), (UUIDS[0], 3)):
         found = put(store, uuid, priority)
-    assert [(rule.uuid, rule.priority) for rule in found] == [(UUIDS[1], 2), (UUIDS[0], 3)]
+    assert [(job_filter.uuid, job_filter.priority) for job_filter in found] == [
+        (UUIDS[1], 2),
+        (UUIDS[0], 3),
+    ]
     assert stored(store) == found
 
 
-def test_what_is_removed_must_be_there(store):
+def test_removing_an_unknown_filter_is_an_error(store):
     put(store, UUIDS[0])
     with pytest.raises(errors.GenericError, match=f"{UUIDS[1]} does not exist"):
         change(store, admission.remove_filter, UUIDS[1])
     assert change(store, admission.remove_filter, UUIDS[0]) == [] == stored(store)
 
 
-def test_a_rule_that_cannot_be_read_is_left_out(store, caplog):
+def test_an_unreadable_filter_is_left_out(store, caplog):
     (good,) = put(store, UUIDS[0])
     values = [
         {"uuid": "x"},

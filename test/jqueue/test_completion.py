@@ -23,7 +23,7 @@ def make(*statuses):
     return Job(id=1, ops=ops, received_ts=(0, 0))
 
 
-def test_the_job_changes_only_when_it_adopts_the_draft():
+def test_a_job_changes_only_when_its_draft_is_published():
     job = make("running", "queued")
     draft = completion.copy_for_update(job, 0)
     completion.mark_failure(draft, 0, Failed(errors.OpExecError("no")), NOW)
@@ -32,13 +32,13 @@ def test_the_job_changes_only_when_it_adopts_the_draft():
     assert (job.status, job.end_ts, job.end_served) == ("error", (9, 0), 3)
 
 
-def test_canceled_work_is_no_failure():
+def test_canceled_work_ends_as_canceled():
     draft = make("canceling", "queued")
     completion.mark_failure(draft, 0, Failed(errors.JobCanceled("x")), NOW)
     assert [op.status for op in draft.ops] == ["canceled", "canceled"]
 
 
-def test_what_the_work_found_out_is_shown():
+def test_the_effective_opcode_is_shown():
     draft = make("running")
     full = opcodes.OpInstanceStartup(instance_name="web.example.com")
     completion.mark_failure(draft, 0, Failed(errors.OpExecError("no"), full), NOW)
@@ -54,7 +54,7 @@ def failed(error, op=None, count=1):
     return job
 
 
-def told(caplog, job):
+def logged(caplog, job):
     caplog.set_level(logging.INFO)
     completion.log_outcome(job)
     (line,) = (record.getMessage() for record in caplog.records)
@@ -69,9 +69,9 @@ def told(caplog, job):
         {"osparams_secret": {"password": "one line\nhunter2"}},
     ],
 )
-def test_the_log_hides_secrets_in_the_words_of_an_error(caplog, secrets):
+def test_the_log_redacts_secrets_in_errors(caplog, secrets):
     op = opcodes.OpInstanceCreate(instance_name="web", mode="create", disks=[], nics=[], **secrets)
-    line = told(caplog, failed(errors.OpExecError("script: hunter2 is no good"), op))
+    line = logged(caplog, failed(errors.OpExecError("script: hunter2 is no good"), op))
     assert line.endswith("OpExecError: script: <redacted> is no good")
 
 
@@ -84,20 +84,20 @@ def test_the_log_hides_secrets_in_the_words_of_an_error(caplog, secrets):
         (errors.HooksAbort([["node1", "check", "no"]]), "HooksAbort: [['node1', 'check', 'no']]"),
     ],
 )
-def test_the_log_has_words_for_any_error(caplog, error, words):
-    assert told(caplog, failed(error)).endswith(f"error (TEST_DELAY(1.0)): {words}")
+def test_the_log_describes_any_error(caplog, error, words):
+    assert logged(caplog, failed(error)).endswith(f"error (TEST_DELAY(1.0)): {words}")
 
 
 def test_a_job_that_was_canceled_needs_no_reason(caplog):
     job = failed(errors.JobCanceled("x"))
-    assert told(caplog, job) == "Job 7 ended: canceled (TEST_DELAY(1.0))"
+    assert logged(caplog, job) == "Job 7 ended: canceled (TEST_DELAY(1.0))"
 
 
-def test_a_line_of_the_log_has_an_end(caplog):
+def test_a_long_log_line_is_cut(caplog):
     op = opcodes.OpInstanceStartup(instance_name="x" * 2_000_000)
     for count in (1, 30):
         caplog.clear()
-        line = told(caplog, failed(errors.OpExecError("y" * 2_000_000), op, count))
+        line = logged(caplog, failed(errors.OpExecError("y" * 2_000_000), op, count))
         assert "xxx..." in line and line.endswith("yyy...") and len(line) < 1000
 
 
@@ -117,7 +117,7 @@ class RefusingStore:
         return future
 
 
-def test_what_must_be_stored_is_tried_until_it_is(monkeypatch):
+def test_a_commit_is_retried_until_it_is_stored(monkeypatch):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
     assert (
         completion.commit(RefusingStore(3), lambda _: "done", threading.Event(), title="Job 5")
@@ -125,7 +125,7 @@ def test_what_must_be_stored_is_tried_until_it_is(monkeypatch):
     )
 
 
-def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog):
+def test_the_log_says_once_that_a_commit_waits_for_the_disk(monkeypatch, caplog):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
     caplog.set_level(logging.INFO)
     completion.commit(RefusingStore(3), lambda _: "done", threading.Event(), title="Job 5 of admin")
@@ -135,7 +135,7 @@ def test_the_log_says_once_that_something_waits_for_the_disk(monkeypatch, caplog
     ]
 
 
-def test_a_daemon_that_stops_gives_up():
+def test_a_commit_gives_up_when_the_daemon_stops():
     stop = threading.Event()
     stop.set()
     with pytest.raises(StoreUnavailable):
@@ -152,7 +152,7 @@ def test_a_daemon_that_stops_gives_up():
         ([], []),
     ],
 )
-def test_a_job_that_is_given_up_ends_whatever_it_was(statuses, after):
+def test_a_job_that_is_given_up_ends_in_error_whatever_its_status(statuses, after):
     job = make(*statuses)
     completion.give_up(job, "lost", NOW)
     assert [op.status for op in job.ops] == after

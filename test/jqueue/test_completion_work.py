@@ -23,7 +23,7 @@ def stored(scene, job_id):
 @pytest.mark.parametrize(
     "work, status", [(Work(hold=True), "running"), (Work(safe=True), "queued")]
 )
-def test_that_work_begins_is_stored_first_unless_it_may_be_repeated(
+def test_the_beginning_of_work_is_stored_first_unless_it_may_run_again(
     scene, monkeypatch, work, status
 ):
     seen = []

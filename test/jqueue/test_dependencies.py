@@ -8,24 +8,24 @@ from ganeti.jqueue.job import Job
 from ganeti.jqueue.live import LiveJob, LiveJobs
 
 
-def entry(number):
+def live_job(number):
     return LiveJob(Job(id=number, ops=[], received_ts=(0, 0)))
 
 
-def test_those_who_wait_are_told_once():
-    dependents, waiting = Dependencies(None, LiveJobs()), [entry(5), entry(6)]
+def test_the_end_of_a_job_names_its_waiting_jobs_once():
+    dependencies, waiting = Dependencies(None, LiveJobs()), [live_job(5), live_job(6)]
     for one in waiting:
-        dependents.park(one, 1)
-    assert waiting[0].depends_on == 1 and dependents.job_ended(1) == {5, 6}
-    assert dependents.job_ended(1) == set()
+        dependencies.park(one, 1)
+    assert waiting[0].depends_on == 1 and dependencies.job_ended(1) == {5, 6}
+    assert dependencies.job_ended(1) == set()
 
 
-def test_who_leaves_is_forgotten():
-    dependents, waiting = Dependencies(None, LiveJobs()), entry(5)
-    dependents.park(waiting, 1)
-    dependents.stop_waiting(waiting)
-    dependents.stop_waiting(waiting)
-    assert waiting.depends_on is None and dependents.job_ended(1) == set()
+def test_a_job_that_stops_waiting_is_forgotten():
+    dependencies, waiting = Dependencies(None, LiveJobs()), live_job(5)
+    dependencies.park(waiting, 1)
+    dependencies.stop_waiting(waiting)
+    dependencies.stop_waiting(waiting)
+    assert waiting.depends_on is None and dependencies.job_ended(1) == set()
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_who_leaves_is_forgotten():
         ),
     ],
 )
-def test_how_the_other_ended_decides(status, wanted, words):
+def test_the_status_of_the_other_job_decides(status, wanted, words):
     verdict = judge(7, status, wanted)
     assert (verdict is None) == (words is None)
     assert verdict is None or words in verdict.result[1][0]
 
 
 @pytest.mark.parametrize("wanted", [[], ["success"], ["error"], ["success", "error"]])
-def test_a_canceled_one_cancels_those_that_do_not_list_it(wanted):
+def test_a_canceled_job_cancels_those_that_do_not_list_canceled(wanted):
     assert judge(7, JobStatus.CANCELED, wanted) == ("canceled", "Job canceled by request")
 
 
 @pytest.mark.parametrize("wanted", [["canceled"], ["success", "canceled"]])
-def test_those_that_list_canceled_go_on_after_a_canceled_one(wanted):
+def test_jobs_that_list_canceled_go_on_after_a_canceled_job(wanted):
     assert judge(7, JobStatus.CANCELED, wanted) is None

@@ -21,7 +21,7 @@ def change(paths, function):
         store.close()
 
 
-def test_without_a_gap_there_is_none(paths):
+def test_a_new_queue_has_no_gap(paths):
     assert opened(
         paths, lambda connection: (id_gaps.count(connection), id_gaps.gaps(connection))
     ) == (
@@ -49,7 +49,7 @@ def test_gaps_that_touch_are_one():
 
 
 @pytest.mark.parametrize("most, taken", [(1, [3, 4]), (2, [3, 4, 7, 8]), (3, [3, 4, 7, 8, 20])])
-def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
+def test_when_gaps_are_many_only_ids_beside_one_fit(most, taken):
     assert id_gaps.fitting([(1, 2)], [3, 4, 7, 8, 20], most) == taken
 
 
@@ -57,7 +57,7 @@ def test_beyond_so_many_gaps_only_what_is_beside_one_fits(most, taken):
     "damage",
     ["UPDATE cluster_value SET value = '8'", "DELETE FROM cluster_value WHERE name = 'queue.gaps'"],
 )
-def test_what_cannot_be_believed_is_not(paths, damage):
+def test_contradictory_gaps_are_refused(paths, damage):
     change(paths, lambda connection: id_gaps.skip_to(connection, 10))
     change(paths, lambda connection: connection.execute(damage).rowcount)
     with pytest.raises(ValueError):

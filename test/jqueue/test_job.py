@@ -22,7 +22,7 @@ from ganeti.jqueue.job import MOVES, Job, JobOp, from_us, status_of, timestamp, 
         ("waiting running queued", "running"),
     ],
 )
-def test_status_of_a_job(ops, status):
+def test_the_status_of_a_job_follows_from_its_opcodes(ops, status):
     assert status_of([JobStatus(word) for word in ops.split()]) == status
 
 
@@ -52,6 +52,6 @@ def test_priority_is_that_of_the_most_urgent_unfinished_opcode():
     assert job.priority == 0 and job.current is None and job.final
 
 
-def test_timestamps():
+def test_timestamps_convert_both_ways():
     assert timestamp(1.5) == (1, 500000) and to_us((1, 500000)) == 1500000
     assert from_us(1500000) == (1, 500000) and to_us(None) is None

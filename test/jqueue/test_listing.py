@@ -43,11 +43,11 @@ def ask(scene, **words):
         ({"status": frozenset(["canceled"]), "limit": 9}, [], 0),
     ],
 )
-def test_pages(scene, words, ids, total):
+def test_a_page_has_the_matching_jobs_in_its_order(scene, words, ids, total):
     assert ask(scene, **words) == (ids, total)
 
 
-def test_a_head_says_what_its_job_says(scene):
+def test_a_head_agrees_with_its_job(scene):
     heads, _ = scene.queue.heads(JobPage())
     for head in heads:
         job = scene.queue.job(head.id)

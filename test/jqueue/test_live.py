@@ -19,7 +19,7 @@ def test_a_copy_does_not_change_with_the_job():
     assert live_jobs.get(1) is job and live_jobs.copies()[1] is not job
 
 
-def test_watchers_hear_of_changes_until_they_leave():
+def test_watchers_are_called_until_they_unwatch():
     live_jobs, heard = LiveJobs(), []
     live_jobs.add(make(1))
     leave = live_jobs.watch(1, lambda: heard.append(1))
@@ -32,7 +32,7 @@ def test_watchers_hear_of_changes_until_they_leave():
     assert heard == [1]
 
 
-def test_the_end_is_a_change_too():
+def test_watchers_are_called_at_the_end_of_the_job():
     live_jobs, heard, job = LiveJobs(), [], make(1)
     live_jobs.add(job)
     live_jobs.watch(1, lambda: heard.append(len(live_jobs)))
@@ -40,7 +40,7 @@ def test_the_end_is_a_change_too():
     assert heard == [0] and live_jobs.copy(1) is None
 
 
-def test_a_watcher_that_fails_takes_no_other_with_it():
+def test_a_watcher_that_fails_stops_no_other():
     live_jobs, heard = LiveJobs(), []
     live_jobs.watch(1, lambda: heard.append(1 / 0))
     live_jobs.watch(1, lambda: heard.append(1))

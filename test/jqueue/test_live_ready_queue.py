@@ -7,59 +7,59 @@ from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.live import OVERTAKEN_SECONDS, JobPhase, LiveJob, ReadyQueue
 
 
-def entry(number, since, priority=0):
+def live_job(number, since, priority=0):
     op = JobOp.of(opcodes.OpTestDelay(duration=1.0))
     op.priority = priority
     return LiveJob(Job(id=number, ops=[op], received_ts=(0, 0)), since)
 
 
-def order(*entries):
-    line = ReadyQueue(JobPhase.READY)
-    for one in entries:
-        line.push(one)
+def order(*live_jobs):
+    queue = ReadyQueue(JobPhase.READY)
+    for one in live_jobs:
+        queue.push(one)
     found = []
-    while (one := line.pop()) is not None:
+    while (one := queue.pop()) is not None:
         one.phase = JobPhase.PARKED
         found.append(one.job.id)
     return found
 
 
-def test_of_one_priority_the_elder_goes_first():
-    assert order(entry(2, 5.0), entry(1, 5.0), entry(3, 4.0)) == [3, 1, 2]
+def test_the_older_of_two_jobs_of_one_priority_goes_first():
+    assert order(live_job(2, 5.0), live_job(1, 5.0), live_job(3, 4.0)) == [3, 1, 2]
 
 
-def test_the_urgent_passes_those_shortly_before_it():
-    assert order(entry(1, 0.0), entry(2, 500.0, -10), entry(3, 700.0, -10)) == [2, 1, 3]
+def test_an_urgent_job_passes_those_shortly_before_it():
+    assert order(live_job(1, 0.0), live_job(2, 500.0, -10), live_job(3, 700.0, -10)) == [2, 1, 3]
 
 
-def test_the_lowest_is_passed_for_so_long_and_no_longer():
+def test_the_lowest_priority_is_overtaken_for_a_limited_time():
     assert OVERTAKEN_SECONDS == 39 * 60
-    lowest = entry(1, 0.0, 19)
-    before, after = entry(2, OVERTAKEN_SECONDS - 1, -20), entry(3, OVERTAKEN_SECONDS + 1, -20)
+    lowest = live_job(1, 0.0, 19)
+    before, after = live_job(2, OVERTAKEN_SECONDS - 1, -20), live_job(3, OVERTAKEN_SECONDS + 1, -20)
     assert order(lowest, before, after) == [2, 1, 3]
 
 
-def test_endless_urgent_jobs_do_not_starve_it():
-    line, clock = ReadyQueue(JobPhase.READY), 0.0
-    line.push(entry(0, clock, 19))
+def test_endless_urgent_jobs_do_not_starve_the_lowest_priority():
+    queue, clock = ReadyQueue(JobPhase.READY), 0.0
+    queue.push(live_job(0, clock, 19))
     for number in range(1, 10_000):
         clock += 1.0
-        line.push(entry(number, clock, -20))
-        served = line.pop()
-        served.phase = JobPhase.RUNNING
-        if served.job.id == 0:
+        queue.push(live_job(number, clock, -20))
+        popped = queue.pop()
+        popped.phase = JobPhase.RUNNING
+        if popped.job.id == 0:
             break
-    assert served.job.id == 0 and clock <= OVERTAKEN_SECONDS + 1
+    assert popped.job.id == 0 and clock <= OVERTAKEN_SECONDS + 1
 
 
 @pytest.mark.parametrize("change", ["priority", "phase"])
-def test_who_moved_is_not_found_in_the_old_place(change):
-    line, moved, other = ReadyQueue(JobPhase.READY), entry(1, 0.0), entry(2, 1.0)
-    line.push(moved)
-    line.push(other)
+def test_stale_items_are_not_popped(change):
+    queue, moved, other = ReadyQueue(JobPhase.READY), live_job(1, 0.0), live_job(2, 1.0)
+    queue.push(moved)
+    queue.push(other)
     if change == "phase":
         moved.phase = JobPhase.ENDING
     else:
         moved.job.ops[0].priority = 5
-        line.push(moved)
-    assert line.pop() is other
+        queue.push(moved)
+    assert queue.pop() is other

@@ -20,7 +20,7 @@ def why(scene, job_id):
     ]
 
 
-def test_for_a_lock_and_who_holds_it(scene):
+def test_a_job_waits_for_a_lock_and_its_holders(scene):
     first, second = scene.submit(op(hold=True, lock="web")), scene.submit(op(lock="web"))
     scene.reach(first, "running")
     scene.reach(second, "waiting")
@@ -28,7 +28,7 @@ def test_for_a_lock_and_who_holds_it(scene):
     assert why(scene, first) == []
 
 
-def test_for_the_jobs_it_depends_on_that_have_not_ended(scene):
+def test_a_job_waits_for_unfinished_jobs_that_it_depends_on(scene):
     first, ended = scene.submit(op(hold=True)), scene.submit(op())
     scene.wait(ended)
     second = scene.submit(op(hold=True))
@@ -39,14 +39,14 @@ def test_for_the_jobs_it_depends_on_that_have_not_ended(scene):
     assert why(scene, third) == [("job", str(first), None, [first])]
 
 
-def test_for_room(scene):
+def test_a_job_waits_for_a_free_worker(scene):
     running = [scene.submit(op(hold=True)) for _ in range(2)]
     for job_id in running:
         scene.reach(job_id, "running")
     assert why(scene, scene.submit(op())) == [("limit", "max_running_jobs", None, running)]
 
 
-def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
+def test_busy_workers_are_looked_for_once_for_many_jobs(scene, monkeypatch):
     running = [scene.submit(op(hold=True)) for _ in range(2)]
     for job_id in running:
         scene.reach(job_id, "running")
@@ -65,7 +65,7 @@ def test_who_takes_the_room_is_looked_for_once_for_many(scene, monkeypatch):
     monkeypatch.undo()
 
 
-def test_for_the_disk(scene):
+def test_a_job_waits_for_the_disk(scene):
     running = [scene.submit(op(hold=True)) for _ in range(2)]
     waiting = scene.submit(op())
     for job_id in running:
@@ -74,7 +74,7 @@ def test_for_the_disk(scene):
     assert why(scene, waiting) == [("limit", "disk", None, [])]
 
 
-def test_for_nothing_more_when_the_master_stops(scene):
+def test_jobs_wait_for_the_shutdown_when_the_master_stops(scene):
     running = [scene.submit(op(hold=True)) for _ in range(2)]
     waiting = scene.submit(op())
     for job_id in running:
@@ -83,7 +83,7 @@ def test_for_nothing_more_when_the_master_stops(scene):
     assert why(scene, waiting) == [("drain", "shutdown", None, [])]
 
 
-def test_what_has_ended_waits_for_nothing(scene):
+def test_a_job_that_has_ended_waits_for_nothing(scene):
     job_id = scene.submit(op())
     scene.wait(job_id)
     assert why(scene, job_id) == [] and why(scene, 999) == []

@@ -7,7 +7,7 @@ import pytest
 hypothesis = pytest.importorskip("hypothesis")
 
 
-def test_the_queue_lives_as_its_model_says(request):
+def test_the_queue_behaves_like_its_model(request):
     from hypothesis.stateful import run_state_machine_as_test
 
     from support.model import QueueMachine

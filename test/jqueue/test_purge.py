@@ -71,7 +71,7 @@ def doubts(scene):
         connection.close()
 
 
-def test_what_was_archived_and_is_old_is_gone(scene, caplog):
+def test_old_archived_jobs_are_deleted(scene, caplog):
     run(scene, 4)
     scene.uptime += 5 * DAY
     run(scene, 1)
@@ -88,7 +88,7 @@ def test_what_was_archived_and_is_old_is_gone(scene, caplog):
         ) == [(5,)]
 
 
-def test_what_is_not_archived_or_not_old_stays(scene):
+def test_jobs_that_are_not_archived_or_not_old_stay(scene):
     run(scene, 2)
     run(scene, 1, archive=False)
     scene.uptime += 3 * DAY
@@ -132,7 +132,7 @@ def test_a_key_holds_however_short_jobs_are_kept(scene):
     assert submit().result(PATIENCE) == ([number + 3], False)
 
 
-def test_to_depend_on_a_purged_job_is_to_depend_on_none(scene):
+def test_a_dependency_on_a_purged_job_is_one_on_an_unknown_job(scene):
     run(scene, 2)
     scene.uptime += 3 * DAY
     scene.queue.purge(DAY, PATIENCE)
@@ -156,7 +156,7 @@ def test_a_job_on_which_a_live_one_depends_stays_until_that_has_ended(scene):
     "column, value",
     [("end_served", -5), ("archived", 1), ("status", "error"), ("received_served", 9)],
 )
-def test_a_row_that_is_damaged_is_not_believed(scene, column, value):
+def test_a_job_whose_row_is_damaged_is_not_deleted(scene, column, value):
     run(scene, 1, archive=column != "archived")
     run(scene, 1)
     scene.uptime += 3 * DAY
@@ -171,7 +171,7 @@ def test_a_damaged_age_does_not_make_all_jobs_old(scene, column):
     assert look(scene, rows.service_seconds) < 1 << 30
 
 
-def test_gaps_that_cannot_be_read_end_it(scene):
+def test_unreadable_gaps_end_the_purge(scene):
     run(scene, 3)
     scene.uptime += 3 * DAY
     change(scene, "INSERT INTO cluster_value VALUES ('queue.gaps', '[[7, 8]]', 1)")
@@ -189,7 +189,7 @@ def test_a_disk_that_refuses_deletes_nothing(scene):
     assert numbers(scene) == [1, 2, 3] and doubts(scene) == []
 
 
-def test_commits_are_small(scene, monkeypatch):
+def test_a_commit_deletes_few_rows(scene, monkeypatch):
     run(scene, 6)
     monkeypatch.setattr(purge, "ROWS", 5)  # a job has three: itself, opcode, log line
     monkeypatch.setattr(purge, "PAGE", 4)
@@ -236,7 +236,7 @@ def test_a_long_log_is_deleted_from_its_end(scene, monkeypatch):
     assert lines == [list(range(1, 16)), list(range(1, 6)), []]
 
 
-def test_it_ends_when_told(scene):
+def test_a_purge_ends_when_go_on_says_so(scene):
     run(scene, 3)
     assert purge.purge(scene.store, 10**6, lambda took: False) == [1, 2]
     run(scene, 3)
@@ -279,7 +279,7 @@ def test_pages_that_become_free_are_used_again(scene):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_is_archived_in_whatever_order_ids_add_up(scene, seed):
+def test_jobs_and_gaps_add_up_whatever_is_purged_in_whatever_order(scene, seed):
     dice, archived, there = random.Random(seed), set(), set()
     for _ in range(6):
         there.update(run(scene, dice.randrange(1, 6), archive=False))
@@ -316,7 +316,7 @@ def test_clients_see_a_purged_job_as_one_that_never_was(tmp_path):
         scene.close()
 
 
-def test_submissions_are_taken_meanwhile(scene):
+def test_submissions_are_accepted_during_a_purge(scene):
     run(scene, 5)
     purge.purge(scene.store, 10**6, lambda took: scene.submit(op()) > 0)
     assert 6 in numbers(scene) and 1 not in numbers(scene) and doubts(scene) == []

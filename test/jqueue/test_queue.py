@@ -85,7 +85,7 @@ def test_one_key_of_one_user_is_one_job(held):
     assert once(held, user=None) == (4, False) and once(held, user=None) == (4, True)
 
 
-def test_also_when_both_arrive_together(held):
+def test_one_key_is_one_job_also_when_both_arrive_together(held):
     hold = threading.Event()
     held.store.write(lambda connection: hold.wait(PATIENCE))
     context = RequestContext("admin", "r", "k", "d")
@@ -242,7 +242,7 @@ def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
     assert job.ops[0].view.keys() == {"OP_ID"} and held.dead == []
 
 
-def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
+def test_a_job_whose_rerun_safety_is_unknown_ends_in_error(held, monkeypatch):
     job_id = held.submit(op(safe=True))
     held.store.write(
         lambda connection: connection.execute("UPDATE job_op SET status = 'running'")
@@ -253,7 +253,7 @@ def test_whether_it_may_be_repeated_cannot_be_told(held, monkeypatch):
     assert held.queue.job(job_id).status == "error"
 
 
-def test_whatever_was_stored_can_be_shown(scene):
+def test_unreadable_opcodes_can_be_shown(scene):
     job_id = scene.submit(op())
     scene.wait(job_id)
     spoil(scene, job_id, '{"OP_ID": "OP_TEST_DELAY", "deep": ' + "[" * 40 + "]" * 40 + "}")
@@ -263,7 +263,7 @@ def test_whatever_was_stored_can_be_shown(scene):
     assert job.id == job_id and "record of this job is damaged" in job.ops[0].result[1][0]
 
 
-def test_a_record_that_nobody_vouches_for_is_shown_as_damaged(held):
+def test_a_job_with_a_wrong_checksum_is_shown_as_damaged(held):
     ended, queued, whole = held.submit(), held.submit(op()), held.submit(op())
     held.store.write(
         lambda connection: [
@@ -284,7 +284,7 @@ def test_a_record_that_nobody_vouches_for_is_shown_as_damaged(held):
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**19])
-def test_a_number_that_no_job_can_have_is_that_of_no_job(scene, number):
+def test_an_id_out_of_range_names_no_job(scene, number):
     assert scene.queue.job(number) is None
     assert scene.queue.archive(number).result(PATIENCE) is False
     assert scene.queue.cancel(number).result(PATIENCE)[0] is False
@@ -322,7 +322,7 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
     assert scene.wait(job_id).ops[1].priority == -7 and moved == [True]
 
 
-def test_jobs_are_put_up_by_the_thread_that_numbered_them(held, monkeypatch):
+def test_jobs_are_scheduled_by_the_thread_that_numbered_them(held, monkeypatch):
     def enqueue(change, done):
         told = threading.Event()
         real(change, lambda *outcome: (done(*outcome), told.set()))

@@ -131,7 +131,7 @@ class RandomCalls:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_queue_keeps_its_word(tmp_path, monkeypatch, seed):
+def test_random_calls_lose_nothing_and_run_nothing_twice(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(completion, "STORE_RETRY", 0.001)
     monkeypatch.setattr(QueueScene, "max_live", 10**6)
     calls = RandomCalls(str(tmp_path / "master.db"), seed)

@@ -26,7 +26,7 @@ def scene(tmp_path):
         ([Work(safe=True), Work()], ["running", "queued"], True),
     ],
 )
-def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, works, statuses, runs):
+def test_a_job_that_had_begun_fails_unless_it_may_run_again(scene, works, statuses, runs):
     leave(scene, scene.submit(*map(op, works)), *statuses)
     found = recovery.load_unfinished(scene.store, scene.rerun_safe, Moment(9.0, 30))
     assert (len(found.to_run), len(found.failed)) == ((1, 0) if runs else (0, 1))
@@ -34,7 +34,7 @@ def test_what_had_begun_is_over_unless_it_may_be_done_again(scene, works, status
         assert job.status == "error" and job.end_served == 30
 
 
-def test_what_died_is_cleaned_up_before_its_end_is_stored(scene):
+def test_interrupted_opcodes_are_cleaned_up_before_their_end_is_stored(scene):
     job_id, seen = scene.submit(op(hold=True)), []
     leave(scene, job_id, "running")
 

@@ -18,7 +18,7 @@ def stored(scene, job_id):
         return rows.status(connection, job_id)
 
 
-def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkeypatch):
+def test_interrupted_jobs_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkeypatch):
     monkeypatch.setattr(completion, "STORE_RETRY", 0)
     died = scene.submit(op(hold=True))
     after = scene.submit(op(depends=[[died, ["error"]]]))
@@ -31,7 +31,7 @@ def test_they_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkey
     assert stored(scene, died) == "error"
 
 
-def test_a_disk_that_goes_on_refusing_keeps_everything_as_it_is(scene):
+def test_a_disk_that_goes_on_refusing_changes_nothing(scene):
     died, queued = scene.submit(op(hold=True)), scene.submit(op())
     leave(scene, died, "running")
     scene.refuse(10**9)

@@ -29,14 +29,14 @@ def test_a_line_of_a_log_that_is_damaged_says_so(scene):
     assert job.ops[0].log == [[1, (0, 0), "message", "(this line of the log is damaged)"]]
 
 
-def test_a_switch_that_is_damaged_is_as_if_it_were_not_there(scene):
+def test_a_damaged_switch_has_its_default(scene):
     scene.queue.set_drained(True).result(PATIENCE)
     change(scene, "UPDATE cluster_value SET value = 'frue' WHERE name = 'queue.drained'")
     with scene.store.read() as connection:
         assert rows.value(connection, "drained", False) is False
 
 
-def test_a_status_that_is_none_counts_as_damage(scene):
+def test_an_unknown_status_counts_as_error(scene):
     job_id = scene.submit(op())
     change(scene, "UPDATE job_job SET status = 'quuued'")
     with scene.store.read() as connection:
@@ -58,7 +58,7 @@ def test_the_newest_job_of_a_key_counts_if_it_is_not_too_old(scene):
         assert rows.find_key(connection, RequestContext("x", None, "key"), 0) is None
 
 
-def test_service_is_known_from_whatever_was_stored_last(scene):
+def test_service_seconds_are_those_of_the_last_stored_moment(scene):
     with scene.store.read() as connection:
         assert rows.service_seconds(connection) == 0
         scene.store.write(

@@ -64,7 +64,7 @@ def test_dependencies_become_absolute():
         rows.resolve([[-10, []]], 10)
 
 
-def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
+def test_the_reason_trail_ends_with_the_opcode_and_its_job(store):
     trail = [["gnt:user", "because", 1]]
     job = insert(store, delay(), delay(reason=trail))
     assert job.ops[1].view["reason"] == [
@@ -75,13 +75,13 @@ def test_the_reason_trail_ends_with_who_took_the_opcode_up(store):
     assert back.ops[1].op.reason == job.ops[1].op.reason
 
 
-def test_many_ids_at_once(store):
+def test_many_ids_are_read_at_once(store):
     ids = [insert(store, context=RequestContext()).id for _ in range(3)]
     found = rows.load(store, [*ids, *range(100, 1500)], archived=True)
     assert [job.id for job in found] == ids
 
 
-def test_the_rows_of_a_job_are_vouched_for(store):
+def test_the_rows_of_a_job_have_valid_checksums(store):
     insert(store, delay(), delay())
     (job,) = rows.load_live(store)
     job.ops[0].status, job.end_served, job.end_ts = JobStatus.ERROR, 80, (6, 0)
@@ -97,7 +97,7 @@ def test_the_rows_of_a_job_are_vouched_for(store):
         assert not back.damaged
 
 
-def test_switches(store):
+def test_switches_are_stored_and_read(store):
     with store.read() as connection:
         assert rows.value(connection, "drained", False) is False
     store.write(lambda connection: rows.set_value(connection, "drained", True)).result()

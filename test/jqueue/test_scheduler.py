@@ -40,7 +40,7 @@ def test_a_failing_opcode_ends_the_job_and_those_after_it(scene):
     assert job.ops[2].result == ["OpExecError", ["Preceding opcode failed"]]
 
 
-def test_an_opcode_that_nobody_does_ends_in_error(scene):
+def test_an_opcode_that_the_executor_refuses_ends_in_error(scene):
     assert scene.wait(scene.submit(op(refused=True))).ops[0].result[0] == "OpCodeUnknown"
 
 
@@ -72,14 +72,14 @@ def test_follow_up_jobs_are_accepted_with_the_result(scene):
     assert scene.queue.job(first).context.user == "admin"
 
 
-def test_locks_are_asked_for_in_the_order_of_submission(held):
+def test_locks_are_requested_in_the_order_of_submission(held):
     ids = [held.submit(op(lock="web")) for _ in range(20)]
     held.queue.start()
     held.wait(ids[-1])
     assert held.began == ids
 
 
-def test_jobs_that_wait_for_a_lock_hold_up_nobody(scene):
+def test_jobs_that_wait_for_a_lock_do_not_delay_others(scene):
     holder = scene.submit(op(hold=True, lock="web"))
     waiting = [scene.submit(op(lock="web")) for _ in range(20)]
     assert scene.wait(scene.submit(op())).status == "success"
@@ -125,7 +125,7 @@ def test_a_job_whose_last_opcode_runs_goes_on_as_it_was(scene):
     )
 
 
-def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
+def test_the_priority_of_a_job_that_is_being_canceled_cannot_change(scene):
     job_id = scene.submit(op(hold=True), op())
     scene.reach(job_id, "running")
     scene.queue._scheduler._scheduled[job_id].cancel.set()
@@ -133,7 +133,7 @@ def test_a_job_that_is_told_to_stop_cannot_be_moved(scene):
     assert not done and text == f"Job {job_id} is being canceled"
 
 
-def test_a_job_that_waits_for_a_lock_is_moved_as_a_whole(scene):
+def test_the_priority_of_all_opcodes_of_a_job_that_waits_for_a_lock_changes(scene):
     scene.submit(op(hold=True, lock="web"))
     job_id = scene.submit(op(lock="web"), op())
     scene.reach(job_id, "waiting")
@@ -173,7 +173,7 @@ def test_the_log_says_that_a_job_started_and_why_it_failed(scene, caplog):
         (op(depends=[[99, []]]), "): OpExecError: Dependency error: Job 99 not found"),
     ],
 )
-def test_the_log_has_the_words_of_any_failure(scene, caplog, opcode, words):
+def test_the_log_describes_any_end(scene, caplog, opcode, words):
     caplog.set_level(logging.INFO)
     scene.wait(scene.submit(opcode))
     scene.queue.stop(PATIENCE)
@@ -213,7 +213,7 @@ def test_a_job_waits_for_the_one_it_depends_on(scene):
         (Work(), ["error", "canceled"], "error"),
     ],
 )
-def test_dependencies_look_at_how_the_other_ended(scene, work, wanted, status):
+def test_dependencies_depend_on_how_the_other_ended(scene, work, wanted, status):
     first = scene.submit(op(work))
     assert scene.wait(scene.submit(op(depends=[[-1, wanted]]))).status == status
     assert scene.wait(scene.submit(op(depends=[[str(first), wanted]]))).status == status
@@ -298,7 +298,7 @@ def test_jobs_that_depend_on_each_other_do_not_wait_for_ever(held):
     assert held.wait(second).status == "success"
 
 
-def test_a_dependency_that_is_stored_and_not_yet_taken_on_is_waited_for(scene):
+def test_a_dependency_that_is_stored_and_not_yet_scheduled_is_waited_for(scene):
     late = scene.store.write(
         lambda connection: rows.insert(connection, [op()], RequestContext(), Moment(1.0))
     ).result(PATIENCE)
@@ -325,7 +325,7 @@ def test_a_queued_job_is_canceled_at_once(held):
     assert {str(item.result) for item in job.ops} == {"Job canceled by request"}
 
 
-def test_a_job_that_waits_for_a_lock_is_canceled_and_leaves_the_line(scene):
+def test_a_job_that_waits_for_a_lock_is_canceled_and_leaves_the_queue(scene):
     scene.submit(op(hold=True, lock="web"))
     second, third = scene.submit(op(lock="web")), scene.submit(op(lock="web"))
     scene.reach(second, "waiting")
@@ -353,15 +353,15 @@ def test_a_finished_or_unknown_job_cannot_be_canceled(scene):
 
 
 def test_a_cancel_that_meets_the_start_is_answered(held, monkeypatch):
-    runner, job_id = held.queue._scheduler, held.submit(op(hold=True))
+    scheduler, job_id = held.queue._scheduler, held.submit(op(hold=True))
 
     def late(entry, *arguments):
         monkeypatch.undo()
         held.queue.start()
         held.reach(job_id, "running")
-        return runner._end(entry, *arguments)
+        return scheduler._end(entry, *arguments)
 
-    monkeypatch.setattr(runner, "_end", late)
+    monkeypatch.setattr(scheduler, "_end", late)
     done, text = held.queue.cancel(job_id).result(PATIENCE)
     assert done and "will be canceled" in text
     assert held.wait(job_id).status == "canceled"

@@ -43,7 +43,7 @@ def test_numbers_rise_in_the_order_of_arrival_over_many_rows(scene):
     ]
 
 
-def test_who_is_refused_takes_no_number_and_nobody_with_it(scene):
+def test_a_refused_submission_takes_no_id_and_no_other_with_it(scene):
     first, wrong, last = together(
         scene, ([[op()]], JOB), ([[op()], [op(depends=[[-9, []]])]], JOB), ([[op()]], JOB)
     )
@@ -52,7 +52,7 @@ def test_who_is_refused_takes_no_number_and_nobody_with_it(scene):
         wrong.result(PATIENCE)
 
 
-def test_one_key_twice_in_one_commit(scene):
+def test_one_key_twice_in_one_commit_is_one_job(scene):
     keyed, other = (RequestContext("admin", "r", "k", digest) for digest in ("d", "e"))
     futures = together(scene, ([[op()]], keyed), ([[op()]], keyed), ([[op()]], other))
     assert futures[0].result(PATIENCE) == ([1], False)
@@ -82,7 +82,7 @@ def test_a_commit_that_fails_acknowledges_none_of_it(scene, monkeypatch):
     assert scene.queue.submit_once([[op()]], JOB).result(PATIENCE).ids == [1]
 
 
-def test_the_log_names_them_and_who_asked(scene, caplog):
+def test_the_log_names_accepted_jobs_and_their_users(scene, caplog):
     caplog.set_level(logging.INFO)
     for future in together(scene, ([[op()]], JOB), ([[op()]], RequestContext())):
         future.result(PATIENCE)

@@ -54,7 +54,7 @@ def test_a_table_finds_fields_by_name():
     assert table([one], [two]) == {"a": one, "b": two}
 
 
-def test_once_is_made_once():
+def test_once_computes_a_value_once_per_object():
     class CountedRow:
         made = 0
 

@@ -27,11 +27,11 @@ def scene(tmp_path):
     made.close()
 
 
-def test_it_has_the_keys_of_ganeti_and_no_others(scene):
+def test_the_info_has_the_keys_of_ganeti_and_no_others(scene):
     assert len(KEYS) == 55 and sorted(cluster.info(scene.sources)) == KEYS
 
 
-def test_nothing_that_tools_cannot_bear_is_null(scene):
+def test_values_that_tools_need_are_not_null(scene):
     info = cluster.info(scene.sources)
     assert {key for key, value in info.items() if value is None} <= {
         "drbd_usermode_helper",
@@ -44,7 +44,7 @@ def test_nothing_that_tools_cannot_bear_is_null(scene):
     assert set(info["data_collector_interval"]) >= set(info["enabled_data_collectors"])
 
 
-def test_facts_of_this_cluster(scene):
+def test_the_info_shows_what_was_set(scene):
     scene.change(
         scene.config.cluster,
         tags=["c"],
@@ -63,7 +63,7 @@ def test_facts_of_this_cluster(scene):
     assert info["hvparams"]["kvm"]["acpi"] is False and "fake" in info["hvparams"]
 
 
-def test_it_is_told_anew_after_a_change(scene):
+def test_the_info_follows_a_change(scene):
     assert cluster.info(scene.sources)["tags"] == []
     scene.change(scene.config.cluster, tags=["x"])
     assert cluster.info(scene.sources)["tags"] == ["x"]
@@ -73,7 +73,7 @@ def values(scene, *names):
     return cluster.config_values(scene.sources, names)
 
 
-def test_single_facts(scene):
+def test_single_values_are_read_by_name(scene):
     assert values(
         scene,
         "cluster_name",
@@ -87,7 +87,7 @@ def test_single_facts(scene):
     assert values(scene) == []
 
 
-def test_the_watcher_keeps_still_until_its_time_is_over(scene):
+def test_the_watcher_pause_is_shown_until_it_is_over(scene):
     assert values(scene, "watcher_pause") == [None]
     now = scene.config.clock()
     scene.sources.queue.watcher_pause = now + 1000.5

@@ -31,7 +31,7 @@ def scene(tmp_path_factory):
         ("cluster", "whatever", ["c"]),
     ],
 )
-def test_tags_in_the_order_of_storage(scene, kind, name, found):
+def test_tags_come_in_the_order_of_storage(scene, kind, name, found):
     assert cluster.tags_of(scene.sources, kind, name) == found
 
 
@@ -50,6 +50,6 @@ def test_an_unknown_object_is_an_error(scene, kind, label):
     assert error.value.args[1] == "unknown_entity"
 
 
-def test_nobody_can_change_what_is_stored(scene):
+def test_the_answer_is_a_copy_of_the_tags(scene):
     cluster.tags_of(scene.sources, "instance", "web").append("x")
     assert cluster.tags_of(scene.sources, "instance", "web") == ["b", "a"]

@@ -46,7 +46,7 @@ def scene(tmp_path_factory):
         ("disk.spindles", [None, 2]),
     ],
 )
-def test_lists(scene, field, value):
+def test_list_fields_have_a_value_for_each_device(scene, field, value):
     assert scene.cell("instance", "web", field) == [0, value]
     assert scene.cell("instance", "bare", field) == [0, [] if isinstance(value, list) else 0]
 
@@ -75,7 +75,7 @@ def test_lists(scene, field, value):
         ("nic_mode", "bridged"),
     ],
 )
-def test_single_ones(scene, field, value):
+def test_fields_of_one_device_have_its_value(scene, field, value):
     assert scene.cell("instance", "web", field) == [0, value]
     assert scene.cell("instance", "bare", field) == [3, None]
 
@@ -95,5 +95,5 @@ def test_single_ones(scene, field, value):
         "nic_network",
     ],
 )
-def test_what_a_device_has_not_is_unavailable(scene, field):
+def test_a_value_that_a_device_lacks_is_unavailable(scene, field):
     assert scene.cell("instance", "web", field) == [3, None]

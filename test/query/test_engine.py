@@ -53,7 +53,7 @@ def test_definitions_have_four_keys_and_no_empty_one(what):
         assert "\n" not in item["doc"] and not item["doc"].endswith("."), item
 
 
-def test_some_fields_also_unknown_ones_and_twice():
+def test_fields_are_defined_as_asked_also_unknown_ones_and_twice():
     fields = engine.field_list("job", ["id", "bogus", "id"])["fields"]
     assert [item["name"] for item in fields] == ["id", "bogus", "id"]
     assert fields[1] == {
@@ -73,7 +73,7 @@ def test_some_fields_also_unknown_ones_and_twice():
         ("", errors.ParameterError),
     ],
 )
-def test_there_is_nothing_else_to_ask_for(scene, what, error):
+def test_other_kinds_are_refused(scene, what, error):
     for ask in (
         lambda: engine.field_list(what, None),
         lambda: engine.run(scene.sources, what, ["name"], None),
@@ -131,7 +131,7 @@ def test_a_name_that_finds_nothing_or_several_is_an_error(scene, name):
 @pytest.mark.parametrize(
     "what, label", [("node", "Node"), ("group", "NodeGroup"), ("network", "Network")]
 )
-def test_the_error_says_what_was_looked_for(scene, what, label):
+def test_the_error_names_the_kind_of_object(scene, what, label):
     with pytest.raises(errors.OpPrereqError, match=f"{label} name nope not found"):
         scene.names(what, ["==", "name", "nope"])
 
@@ -170,7 +170,7 @@ def test_a_name_that_is_no_string_is_an_error(scene):
         (["?", "admin_up"], []),
     ],
 )
-def test_filters_find(scene, filter_, found):
+def test_a_filter_finds_the_matching_rows(scene, filter_, found):
     assert scene.names("instance", filter_) == found
 
 
@@ -211,13 +211,13 @@ def test_classic_values_are_plain(scene):
     ]
 
 
-def test_classic_of_other_kinds(scene):
+def test_classic_rows_of_other_kinds_are_plain(scene):
     assert classic(scene, "node", ["node3"]) == [["node3.example.com"]]
     assert classic(scene, "group", [scene.config.groups()[0].uuid]) == [["default"]]
     assert classic(scene, "network", []) == classic(scene, "network", ["x"]) == []
 
 
-def test_classic_names_the_fields_that_do_not_exist(scene):
+def test_classic_refuses_unknown_fields_by_name(scene):
     with pytest.raises(
         errors.OpPrereqError, match="Unknown output fields selected: bogus, more"
     ) as error:

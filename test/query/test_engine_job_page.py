@@ -25,12 +25,12 @@ def ask(scene, fields, filter_=None, **paging):
     return [[cell[1] for cell in row] for row in reply.result["data"]], reply.notes["total"]
 
 
-def test_a_page_in_its_order(scene):
+def test_a_page_comes_in_its_order(scene):
     assert ask(scene, ["id"], limit=2, descending=True) == ([[3], [2]], 3)
     assert ask(scene, ["id", "status"], status=["error"]) == ([[2, "error"]], 1)
 
 
-def test_fields_of_opcodes_and_what_is_not_asked_for(scene):
+def test_a_page_has_the_fields_that_were_asked_for(scene):
     rows, _ = ask(scene, ["id", "summary"], after=2, limit=1, descending=None)
     assert rows == [[3, ["TEST_DELAY(1.0)"]]]
 
@@ -48,6 +48,6 @@ def test_the_filter_holds_within_the_page(scene):
         ({"colour": 1}, "has no colour"),
     ],
 )
-def test_what_makes_no_sense_is_named(scene, paging, words):
+def test_bad_paging_is_refused_by_name(scene, paging, words):
     with pytest.raises(errors.OpPrereqError, match=words):
         ask(scene, ["id"], **paging)

@@ -15,11 +15,11 @@ def scene(tmp_path):
     made.close()
 
 
-def test_the_same_as_long_as_nothing_changes(scene):
+def test_the_state_stays_while_nothing_changes(scene):
     assert engine.state_of(scene.sources, "instance") == engine.state_of(scene.sources, "instance")
 
 
-def test_another_after_each_change(scene):
+def test_the_state_differs_after_each_change(scene):
     seen = [engine.state_of(scene.sources, "instance")]
 
     def changed():
@@ -36,7 +36,7 @@ def test_another_after_each_change(scene):
     assert len(set(seen)) == 5
 
 
-def test_another_process_has_others(scene, tmp_path):
+def test_another_process_has_another_state(scene, tmp_path):
     other = QueryScene(tmp_path / "other")
     try:
         assert engine.state_of(other.sources, "instance") != engine.state_of(
@@ -46,5 +46,5 @@ def test_another_process_has_others(scene, tmp_path):
         other.close()
 
 
-def test_kinds_that_depend_on_more(scene):
+def test_kinds_that_depend_on_more_have_no_state(scene):
     assert [engine.state_of(scene.sources, what) for what in ("node", "job", "lock")] == [None] * 3

@@ -33,7 +33,7 @@ def row(scene, name, *fields):
     return [value for _, value in scene.data("group", fields, ["==", "name", name])[0]]
 
 
-def test_members(scene):
+def test_a_group_lists_its_nodes_and_instances(scene):
     fields = ["node_cnt", "node_list", "pinst_cnt", "pinst_list"]
     assert row(scene, "default", *fields) == [
         2,
@@ -44,7 +44,7 @@ def test_members(scene):
     assert row(scene, "rack", *fields) == [1, ["node3.example.com"], 1, ["far.example.com"]]
 
 
-def test_what_was_set_for_a_group(scene):
+def test_custom_fields_show_what_was_set_for_the_group(scene):
     fields = [
         "alloc_policy",
         "tags",
@@ -64,7 +64,7 @@ def test_what_was_set_for_a_group(scene):
     assert row(scene, "default", *fields[3:]) == [{}, {}, {}]
 
 
-def test_what_holds_for_a_group(scene):
+def test_other_fields_show_what_holds_for_the_group(scene):
     ndparams, diskparams, ipolicy = row(scene, "rack", "ndparams", "diskparams", "ipolicy")
     assert (ndparams["ssh_port"], ndparams["spindle_count"]) == (23, 1)
     assert diskparams["plain"] == {"stripes": 2} and diskparams["file"] == {}

@@ -32,7 +32,7 @@ def stopped(status):
         ("offline", "admin", "ADMIN_offline"),
     ],
 )
-def test_an_instance_that_does_not_run(scene, state, source, status):
+def test_a_stopped_instance_has_its_status(scene, state, source, status):
     scene.add(admin_state=state, admin_state_source=source)
     assert live(scene) == stopped(status)
 
@@ -40,23 +40,23 @@ def test_an_instance_that_does_not_run(scene, state, source, status):
 @pytest.mark.parametrize(
     "state, status", [("up", "running"), ("down", "ERROR_up"), ("offline", "ERROR_up")]
 )
-def test_an_instance_that_runs(scene, state, status):
+def test_a_running_instance_has_its_status(scene, state, status):
     scene.start(scene.add(admin_state=state, beparams={"minmem": 256, "maxmem": 256, "vcpus": 2}))
     assert live(scene) == [[0, status], [0, True], [0, 256], [0, 2]]
 
 
-def test_an_instance_that_runs_on_another_node(scene):
+def test_an_instance_on_the_wrong_node_has_that_status(scene):
     scene.start(scene.add(admin_state="up"), node="node2")
     assert live(scene) == [[0, "ERROR_wrongnode"], [0, True], [0, 128], [0, 1]]
 
 
-def test_a_node_that_does_not_answer(scene):
+def test_live_fields_have_no_data_when_the_node_does_not_answer(scene):
     scene.add(node="node2", admin_state="up")
     scene.fail("node2")
     assert live(scene) == [[0, "ERROR_nodedown"], [2, None], [2, None], [2, None]]
 
 
-def test_an_offline_node(scene):
+def test_live_fields_are_offline_when_the_node_is_offline(scene):
     scene.add(node="node2", admin_state="up")
     scene.change(scene.config.node("node2"), offline=True)
     assert live(scene) == [[0, "ERROR_nodeoffline"], [4, None], [4, None], [4, None]]
@@ -72,14 +72,14 @@ def test_an_offline_node(scene):
         ("drbd", [1024, 512], 1536 + 256),
     ],
 )
-def test_disk_usage_counts_what_a_mirror_needs_itself(scene, template, disks, usage):
+def test_disk_usage_includes_the_metadata_of_a_mirror(scene, template, disks, usage):
     scene.add(
         disk_template=template, disks=[disk(size, template, logical_id=[0] * 6) for size in disks]
     )
     assert scene.cell("instance", "web", "disk_usage") == [0, usage]
 
 
-def test_places(scene):
+def test_nodes_and_groups_of_an_instance_are_shown(scene):
     scene.add(node="node2", mirror="node3")
     group = scene.config.groups()[0]
     row = scene.data(
@@ -96,7 +96,7 @@ def test_places(scene):
     ]
 
 
-def test_parameters_filled_and_own(scene):
+def test_parameters_are_shown_filled_and_as_set(scene):
     scene.add(
         beparams={"maxmem": 512}, nics=[], osparams={"a": "1"}, osparams_private={"secret": "x"}
     )
@@ -130,7 +130,7 @@ def test_parameters_filled_and_own(scene):
     ]
 
 
-def test_secrets_are_nowhere(scene):
+def test_secrets_are_in_no_field(scene):
     scene.add(osparams_private={"password": "topsecret"})
     from ganeti.query import engine
 
@@ -145,7 +145,7 @@ def test_a_console_has_no_empty_key(scene):
     assert set(console) == {"instance", "kind", "message"}
 
 
-def test_plain_facts(scene):
+def test_plain_fields_are_shown_as_stored(scene):
     scene.add(network_port=11000, tags=["t"], admin_state="up", disks_active=True)
     row = scene.data(
         "instance",

@@ -39,11 +39,11 @@ def scene(tmp_path_factory):
     made.close()
 
 
-def test_all_jobs_that_are_not_archived(scene):
+def test_archived_jobs_are_left_out(scene):
     assert scene.ids() == [1, 2, 4, 5]
 
 
-def test_archived_ones_for_those_who_ask_for_the_field(scene):
+def test_archived_jobs_are_shown_when_their_field_is_asked_for(scene):
     assert scene.ids(None, "archived") == [1, 2, 3, 4, 5]
     assert scene.ids(["?", "archived"]) == []
     assert scene.ids(["?", "archived"], "archived") == [3]
@@ -72,7 +72,7 @@ def test_a_job_that_does_not_exist_has_its_id_only(scene, number):
         ["?", "id"],
     ],
 )
-def test_what_does_not_compare_is_an_error(scene, filter_):
+def test_a_filter_that_does_not_compare_is_an_error(scene, filter_):
     with pytest.raises(errors.ParameterError):
         scene.ids(filter_)
 
@@ -90,11 +90,11 @@ def test_what_does_not_compare_is_an_error(scene, filter_):
         ([">", "id", 2], [4, 5]),
     ],
 )
-def test_filters(scene, filter_, found):
+def test_a_filter_finds_the_matching_jobs(scene, filter_, found):
     assert scene.ids(filter_) == found
 
 
-def test_a_finished_job(scene):
+def test_a_finished_job_has_results_and_times(scene):
     row = scene.data(
         [
             "status",
@@ -127,13 +127,13 @@ def test_a_finished_job(scene):
     ]
 
 
-def test_its_log_and_opcodes(scene):
+def test_a_job_shows_its_log_and_opcodes(scene):
     ops, log = (cell[1][0] for cell in scene.data(["ops", "oplog"], ["==", "id", 1])[0])
     assert ops["OP_ID"] == "OP_TEST_DELAY" and ops["duration"] == 1.0
     assert log == [[1, [1_000_000, 0], "message", "working"]]
 
 
-def test_a_job_that_has_not_begun(scene):
+def test_a_job_that_has_not_begun_has_no_results_and_times(scene):
     row = scene.data(
         ["status", "opstatus", "opresult", "opstart", "start_ts", "end_ts"], ["==", "id", 5]
     )[0]
@@ -154,22 +154,22 @@ def rows(scene, ids, *fields):
     return engine.job_rows(scene.sources, ids, fields)
 
 
-def test_rows_of_some_jobs(scene):
+def test_rows_of_some_jobs_come_in_the_order_of_the_ids(scene):
     assert rows(scene, [2, 3, 99, 2], "id", "status") == [[2, "error"], [3, "success"], [99, None]]
 
 
-def test_rows_of_all_jobs(scene):
+def test_rows_of_all_jobs_leave_out_archived_ones_unless_asked(scene):
     assert [row[0] for row in rows(scene, None, "id")] == [1, 2, 4, 5]
     assert [row[0] for row in rows(scene, None, "id", "archived")] == [1, 2, 3, 4, 5]
 
 
-def test_rows_of_unknown_fields(scene):
+def test_rows_with_an_unknown_field_are_refused(scene):
     with pytest.raises(errors.OpPrereqError, match="fields selected: bogus") as error:
         rows(scene, [1], "id", "bogus")
     assert error.value.args[1] == "wrong_input"
 
 
-def test_values_of_one_job(scene):
+def test_values_of_one_job_are_plain(scene):
     found, waiting = scene.queue.job(5), scene.queue.waiting_for
     assert job.values(found, ["id", "status", "start_ts"], waiting) == [5, "queued", None]
     assert job.values(found, ["id", "bogus"], waiting) == [None, None]

@@ -1,4 +1,4 @@
-"""The rules of the queue, as queries show them."""
+"""Job filters, as queries show them."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ganeti.qlang.job_filters import JobFilter
 from ganeti.query import engine
 from support.query import FACTS, QueryScene
 
-RULES = [
+FILTERS = [
     JobFilter("a", 7, 0, [["jobid", ["==", "id", 1]]], "PAUSE", [["luxid", "", 5]]),
     JobFilter("b", 8, 3, [], ["RATE_LIMIT", 2], []),
 ]
@@ -16,12 +16,12 @@ RULES = [
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     made = QueryScene(tmp_path_factory.mktemp("cluster"))
-    made.sources.queue.filters = RULES
+    made.sources.queue.filters = FILTERS
     yield made
     made.close()
 
 
-def test_every_field(scene):
+def test_every_field_of_ganeti_has_its_value(scene):
     assert scene.data("filter", [name for name, _, _ in FACTS["filter"]])[1] == [
         [
             0,
@@ -38,12 +38,12 @@ def test_every_field(scene):
     ]
 
 
-def test_a_rule_that_does_not_exist_is_no_error(scene):
+def test_an_unknown_filter_gives_no_row(scene):
     assert scene.data("filter", ["uuid"], ["==", "uuid", "x"]) == []
     assert scene.data("filter", ["uuid"], ["==", "priority", 3]) == [[[0, "b"]]]
 
 
-def test_plain_rows(scene):
+def test_plain_rows_come_in_the_order_of_the_uuids(scene):
     def rows(uuids):
         return engine.filter_rows(scene.sources, uuids, ["uuid", "action"])
 

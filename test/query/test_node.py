@@ -35,7 +35,7 @@ def scene(tmp_path):
         ({"offline": True, "drained": True}, "O"),
     ],
 )
-def test_roles(scene, fields, role):
+def test_the_role_follows_from_the_flags(scene, fields, role):
     scene.change(scene.config.node("node2"), **fields)
     row = scene.data(
         "node",
@@ -51,13 +51,13 @@ def test_roles(scene, fields, role):
     ]
 
 
-def test_the_master(scene):
+def test_the_master_has_role_M(scene):
     assert scene.data("node", ["role", "master"], ["==", "name", "node1"]) == [
         [[0, "M"], [0, True]]
     ]
 
 
-def test_instances_of_a_node(scene):
+def test_a_node_lists_its_primary_and_secondary_instances(scene):
     for number in (10, 9):
         scene.add(
             f"web{number}.example.com",
@@ -72,19 +72,19 @@ def test_instances_of_a_node(scene):
     assert rows == [[0, [], 0, []], [2, names, 0, []], [0, [], 2, names]]
 
 
-def test_figures_of_a_simulated_node(scene):
+def test_a_simulated_node_has_figures(scene):
     scene.start(scene.add(node="node2", beparams={"minmem": 1024, "maxmem": 1024}))
     row = scene.data("node", LIVE, ["==", "name", "node2"])[0]
     assert [status for status, _ in row] == [0] * len(LIVE)
     assert [value for _, value in row[1:]] == [8192, 7168, 0, 102400, 102400, 4, 4, 1, 1]
 
 
-def test_a_node_that_does_not_answer(scene):
+def test_a_node_that_does_not_answer_has_no_data(scene):
     scene.fail("node2")
     assert scene.data("node", LIVE, ["==", "name", "node2"]) == [[[2, None]] * len(LIVE)]
 
 
-def test_an_offline_node(scene):
+def test_an_offline_node_has_offline_cells(scene):
     scene.change(scene.config.node("node2"), offline=True)
     assert scene.data("node", LIVE, ["==", "name", "node2"]) == [[[4, None]] * len(LIVE)]
 
@@ -94,17 +94,17 @@ def test_a_node_without_guests_has_no_figures(scene):
     assert scene.data("node", LIVE, ["==", "name", "node2"]) == [[[3, None]] * len(LIVE)]
 
 
-def test_what_is_not_counted_or_kept(scene):
+def test_figures_that_are_not_counted_or_kept_are_unavailable(scene):
     row = scene.data("node", ["sptotal", "spfree", "hv_state", "disk_state", "powered"])[0]
     assert row == [[2, None], [2, None], [3, None], [3, None], [3, None]]
 
 
-def test_power_is_known_where_a_program_switches_it(scene):
+def test_powered_is_known_only_with_an_oob_program(scene):
     scene.change(scene.config.node("node2"), ndparams={"oob_program": "/bin/oob"})
     assert scene.cell("node", "node2", "powered") == [0, True]
 
 
-def test_plain_facts(scene):
+def test_plain_fields_are_shown_as_stored(scene):
     node, group = scene.config.node("node2"), scene.config.groups()[0]
     row = scene.data(
         "node",

@@ -13,7 +13,7 @@ def scene(tmp_path_factory):
     made.close()
 
 
-def test_there_are_no_networks(scene):
+def test_networks_are_an_empty_list(scene):
     fields = [name for name, _, _ in FACTS["network"]]
     assert scene.data("network", fields) == []
     assert scene.data("network", fields, ["&", ["=~", "uuid", "x"]]) == []

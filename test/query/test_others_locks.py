@@ -20,7 +20,7 @@ def test_a_lock_that_nobody_wants_does_not_exist(scene):
     assert scene.data("lock", FIELDS, ["==", "name", "instance/web"]) == []
 
 
-def test_who_holds_and_who_waits(scene):
+def test_a_lock_shows_its_holders_and_waiters(scene):
     def ask(job, want):
         return scene.locks.request(f"job/{job}", [want], 0, lambda: None)
 

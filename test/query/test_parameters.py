@@ -29,7 +29,7 @@ def scene(tmp_path_factory):
         ("be/spindle_use", 1),
     ],
 )
-def test_backend(scene, field, value):
+def test_backend_parameters_are_filled(scene, field, value):
     assert scene.cell("instance", "web", field) == [0, value]
 
 
@@ -41,7 +41,7 @@ def test_a_parameter_of_another_hypervisor_is_unavailable(scene):
     assert scene.cell("instance", "real", "hv/pae") == [3, None]
 
 
-def test_what_holds_for_a_whole_node_is_no_parameter_of_an_instance(scene):
+def test_global_hypervisor_parameters_are_not_shown_for_an_instance(scene):
     shown = scene.cell("instance", "real", "hvparams")[1]
     assert "acpi" in shown and not params.GLOBAL_HYPERVISOR & set(shown)
     assert params.GLOBAL_HYPERVISOR & set(params.KVM)
