@@ -52,12 +52,10 @@ class Admission:
 
     def rejects(self, job: Job) -> bool:
         """Must this job be canceled, because a filter rejects it?"""
+        if has_begun(job):
+            return False
         job_filter = self._deciding_filter(job)
-        return (
-            job_filter is not None
-            and job_filter.action == job_filters.REJECT
-            and not has_begun(job)
-        )
+        return job_filter is not None and job_filter.action == job_filters.REJECT
 
     def admit(self, live_job: LiveJob) -> bool:
         """May a job begin? If so it takes its slots, else it is held."""

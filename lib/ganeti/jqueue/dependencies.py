@@ -64,8 +64,10 @@ class Dependencies:
     def park_new(self, live_job: LiveJob, live_ids: Collection[int]) -> bool:
         """Park a new job if the first job that it depends on is live; true if so."""
         op = live_job.op.op
-        first = int(op.depends[0][0]) if op is not None and op.depends else None
-        if first is None or first >= live_job.job.id or first not in live_ids:
+        if op is None or not op.depends:
+            return False
+        first = int(op.depends[0][0])
+        if first >= live_job.job.id or first not in live_ids:
             return False
         live_job.phase = JobPhase.PARKED
         self.park(live_job, first)

@@ -52,15 +52,15 @@ def joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def fitting(found: Sequence[tuple[int, int]], ids: Iterable[int], most: int) -> list[int]:
     """Those of ascending ids that can be added to the gaps so that there are ``most``."""
     edges = {edge for first, last in found for edge in (first - 1, last + 1)}
-    room, taken = most - len(found), []
+    free, chosen = most - len(found), []
     for number in ids:
         if number not in edges:
-            if room <= 0:
+            if free <= 0:
                 continue
-            room -= 1
+            free -= 1
         edges.add(number + 1)
-        taken.append(number)
-    return taken
+        chosen.append(number)
+    return chosen
 
 
 def words(found: Iterable[tuple[int, int]]) -> str:

@@ -30,20 +30,20 @@ class JobPage:
 
     def matches(self, head: JobHead) -> bool:
         """Would this job be on some page?"""
-        return (self.status is None or head.status in self.status) and (
-            self.since_us is None or head.received_us >= self.since_us
-        )
+        if self.status is not None and head.status not in self.status:
+            return False
+        return self.since_us is None or head.received_us >= self.since_us
 
     def cut(self, heads: list[JobHead]) -> list[JobHead]:
-        """Of jobs that match: those of this page, in its order."""
-        chosen = [
-            head
-            for head in heads
-            if self.after is None
-            or (head.id < self.after if self.descending else head.id > self.after)
-        ]
+        """Return those of the matching jobs that are on this page, in its order."""
+        chosen = [head for head in heads if self._is_after(head.id)]
         chosen.sort(key=lambda head: head.id, reverse=self.descending)
         return chosen if self.limit is None else chosen[: self.limit]
+
+    def _is_after(self, job_id: int) -> bool:
+        if self.after is None:
+            return True
+        return job_id < self.after if self.descending else job_id > self.after
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,8 @@ def count(store: Store, page: JobPage) -> int:
     """How many final jobs match."""
     where, arguments = _where(page)
     with store.read() as connection:
-        return int(
-            connection.execute(f"SELECT count(*) FROM job_job WHERE {where}", arguments).fetchone()[
-                0
-            ]
-        )
+        sql = f"SELECT count(*) FROM job_job WHERE {where}"
+        return int(connection.execute(sql, arguments).fetchone()[0])
 
 
 def _where(page: JobPage) -> tuple[str, list[Any]]:

@@ -1,6 +1,6 @@
 """Deletes archived jobs, a few in each commit, so that nobody else waits long for his own.
 
-The ids of deleted jobs are stored as gaps (``skips``) in the same commit: none is given
+The ids of deleted jobs are stored as gaps (``id_gaps``) in the same commit: none is given
 again, and none counts as lost. The newest job stays, so that where ids go on, and how long
 the queue was served, can be told from more than one row. So do jobs whose row is damaged,
 since nobody knows whether they are old, and jobs on which one depends that has not ended.

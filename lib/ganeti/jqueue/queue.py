@@ -337,7 +337,9 @@ class JobQueue:
             ids = rows.archivable(connection, before)
         deadline = time.monotonic() + timeout
         done = looked_at = 0
-        while looked_at < len(ids) and time.monotonic() < deadline and not self._stopping.is_set():
+        while looked_at < len(ids):
+            if time.monotonic() >= deadline or self._stopping.is_set():
+                break
             batch = ids[looked_at : looked_at + ARCHIVE_BATCH]
             done += self._archive_batch(batch)
             looked_at += len(batch)

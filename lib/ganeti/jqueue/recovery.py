@@ -21,7 +21,7 @@ from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.jqueue.job import Job
+from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.live import LiveJobs
 from ganeti.opcodes import OpCode
 
@@ -71,17 +71,18 @@ def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Mom
 
 
 def _may_go_on(job: Job, rerun_safe: Callable[[OpCode], bool]) -> bool:
-    def again(op: OpCode) -> bool:
+    def may_run(op: JobOp) -> bool:
+        if op.status in (JobStatus.QUEUED, JobStatus.WAITING):
+            return True  # its work had not begun
+        if op.op is None:
+            return False
         try:
-            return rerun_safe(op)
+            return rerun_safe(op.op)
         except Exception:
-            logging.exception("Cannot tell whether %s may run again", op.summary())
+            logging.exception("Cannot tell whether %s may run again", op.op.summary())
             return False
 
-    return all(
-        op.status in (JobStatus.QUEUED, JobStatus.WAITING) or (op.op is not None and again(op.op))
-        for op in job.ops
-    )
+    return all(map(may_run, job.ops))
 
 
 def _as_new(job: Job) -> Job:

@@ -272,7 +272,7 @@ def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
 
 
 def service_seconds(connection: sqlite3.Connection) -> int:
-    """What ``Clocks.service_seconds`` had come to, as far as it is known."""
+    """Return the last value of ``Clocks.service_seconds`` that is known."""
     found = [value(connection, "served", 0)]
     for column, order in (
         ("received_served", "ORDER BY id DESC"),
@@ -402,7 +402,7 @@ def _jobs(
 def build(
     row: Sequence[Any], op_rows: Sequence[Sequence[Any]], lines: Lines = lambda job_id, index: []
 ) -> Job:
-    """A job from its rows; a damaged one if one of them is, or is missing."""
+    """Return a job from its rows; ``damaged`` if one of them is damaged or missing."""
     (
         job_id,
         _,
@@ -419,11 +419,8 @@ def build(
         count_,
         _,
     ) = row
-    if (
-        not schema.is_whole(row)
-        or len(op_rows) != count_
-        or not all(schema.is_whole(op) for op in op_rows)
-    ):
+    is_whole = schema.is_whole(row) and all(map(schema.is_whole, op_rows))
+    if not is_whole or len(op_rows) != count_:
         logging.error("The record of job %s is damaged", job_id)
         return damaged(job_id)
     try:
@@ -445,7 +442,7 @@ def build(
 
 
 def damaged(job_id: int) -> Job:
-    """What stands for a job whose record cannot be believed."""
+    """Return the job that is shown for an id whose rows are damaged."""
     result = errors.encode(errors.JobQueueError(DAMAGED))
     return Job(
         id=job_id,
@@ -532,7 +529,7 @@ class _Lines:
 
 
 def log_entry(row: Sequence[Any]) -> LogEntry:
-    """One line of a log; one that is damaged says so."""
+    """Return one entry of a log; one that is damaged says so."""
     job_id, serial, _, micros, kind, text, _ = row
     if not schema.is_whole(row):
         logging.error("Line %s of the log of job %s is damaged", serial, job_id)

@@ -217,11 +217,10 @@ class Scheduler:
                 refusing=self._store.refusing,
                 full=full() if self._busy >= self._max_running else [],
             )
-        return (
-            found
-            or self._admission.wait_reasons(live_job)
-            or (task.waiting_for() if task is not None else [])
-        )
+        found = found or self._admission.wait_reasons(live_job)
+        if not found and task is not None:
+            return task.waiting_for()
+        return found
 
     # -- dispatcher --------------------------------------------------------------------
 
@@ -271,12 +270,10 @@ class Scheduler:
         if not isinstance(met, bool):
             self._end(live_job, *met)
             return
+        if not met:
+            return
         with self._live_jobs.mutex:
-            if (
-                not met
-                or not live_job.is_in(JobPhase.PARKED)
-                or not self._admission.admit(live_job)
-            ):
+            if not live_job.is_in(JobPhase.PARKED) or not self._admission.admit(live_job):
                 return
         task = self._executor.begin(op, live_job.job.id, rank)
         with self._live_jobs.mutex:

@@ -135,15 +135,12 @@ class Reading:
     def guests(self, node: Node) -> dict[str, Guest] | ResultStatus:
         """The guests that run on a node by name; OFFLINE, or NODATA if it does not answer."""
         if node.uuid not in self._guests:
-            self._guests[node.uuid] = self._ask(
-                node,
-                lambda: {
-                    name: guest
-                    for name, guest in self.sources.nodes.agent(node).guests().items()
-                    if guest.running
-                },
-            )
+            self._guests[node.uuid] = self._ask(node, lambda: self._running_guests(node))
         return self._guests[node.uuid]
+
+    def _running_guests(self, node: Node) -> dict[str, Guest]:
+        guests = self.sources.nodes.agent(node).guests()
+        return {name: guest for name, guest in guests.items() if guest.running}
 
     @once
     def guests_anywhere(self) -> dict[str, Guest]:

@@ -144,7 +144,7 @@ def filter_rows(
     """QueryFilters: rows of plain values, of these job filters or (none named) of all."""
     getters = _known(job_filter.KIND, fields)
     found = sources.queue.filters
-    return _plain(getters, [rule for rule in found if not uuids or rule.uuid in uuids])
+    return _plain(getters, [one for one in found if not uuids or one.uuid in uuids])
 
 
 # -- kinds and fields ------------------------------------------------------------------
@@ -161,10 +161,10 @@ def _kind(what: str) -> Kind[Any]:
 
 
 def _known(kind: Kind[Any], fields: Sequence[str]) -> list[Callable[[Any], Any]]:
-    strangers = [name for name in fields if name not in kind.fields]
-    if strangers:
+    unknown_names = [name for name in fields if name not in kind.fields]
+    if unknown_names:
         raise errors.OpPrereqError(
-            "Unknown output fields selected: " + ", ".join(strangers), ErrorCode.INVAL
+            "Unknown output fields selected: " + ", ".join(unknown_names), ErrorCode.INVAL
         )
     return [kind.fields[name].getter for name in fields]
 
@@ -184,7 +184,7 @@ def _access(kind: Kind[Any], name: str) -> filters.FieldAccess[Any]:
 
 
 def _keys(kind: Kind[Any], tree: filters.Filter | None) -> list[Any] | None:
-    """What is to be looked up, if the filter only names things."""
+    """Return the keys to look up, or None if the filter does more than name things."""
     keys = None if kind.key is None else filters.keys(tree, kind.key)
     for key in keys or ():
         if not isinstance(key, kind.key_type):
@@ -259,13 +259,15 @@ def read_page(paging: dict[str, Any]) -> JobPage:
                 f"paging: {name} must be {_CHECKS[name].expects}, not {ht.shorten(value)}",
                 ErrorCode.INVAL,
             )
-    strangers = sorted(set(paging) - set(_CHECKS))
-    if strangers:
-        raise errors.OpPrereqError(f"paging has no {strangers[0]}", ErrorCode.INVAL)
+    unknown_keys = sorted(set(paging) - set(_CHECKS))
+    if unknown_keys:
+        raise errors.OpPrereqError(f"paging has no {unknown_keys[0]}", ErrorCode.INVAL)
     status, since = found["status"], found["since"]
-    unknown = sorted(set(status or ()) - set(map(str, JobStatus)))
-    if unknown:
-        raise errors.OpPrereqError(f"paging: there is no status {unknown[0]!r}", ErrorCode.INVAL)
+    unknown_statuses = sorted(set(status or ()) - set(map(str, JobStatus)))
+    if unknown_statuses:
+        raise errors.OpPrereqError(
+            f"paging: there is no status {unknown_statuses[0]!r}", ErrorCode.INVAL
+        )
     return JobPage(
         status=None if status is None else frozenset(status),
         since_us=None if since is None else round(since * 1_000_000),

@@ -13,7 +13,7 @@ from ganeti.utils.text import nice_sorted
 
 
 class GroupRow:
-    """A group in one query; what several fields need is made once."""
+    """A group in one query; what several fields need is computed once."""
 
     def __init__(self, reading: Reading, group: Group) -> None:
         self.reading = reading
@@ -37,7 +37,7 @@ class GroupRow:
 
     @once
     def ndparams(self) -> dict[str, Any]:
-        """Filled."""
+        """Node parameters with all defaults filled in."""
         return self.reading.config.group_ndparams(self.group)
 
 

@@ -16,17 +16,18 @@ from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common,
 #: What a mirrored disk takes for itself on each of its nodes (MiB).
 DRBD_METADATA = 128
 
-#: Wish and reality of a guest that does not run, and of one that does.
+#: Status of an instance whose guest does not run, and of one whose guest does, by its
+#: admin state.
 _STOPPED = {
     AdminState.UP: InstanceStatus.ERROR_DOWN,
     AdminState.DOWN: InstanceStatus.ADMIN_DOWN,
     AdminState.OFFLINE: InstanceStatus.ADMIN_OFFLINE,
 }
-_RUNS = {AdminState.UP: InstanceStatus.RUNNING}
+_RUNNING = {AdminState.UP: InstanceStatus.RUNNING}
 
 
 class InstanceRow:
-    """An instance in one query; what several fields need is made once."""
+    """An instance in one query; what several fields need is computed once."""
 
     def __init__(self, reading: Reading, instance: Instance) -> None:
         self.reading = reading
@@ -44,12 +45,12 @@ class InstanceRow:
 
     @once
     def beparams(self) -> dict[str, Any]:
-        """Filled."""
+        """Backend parameters with all defaults filled in."""
         return self.reading.config.beparams(self.instance)
 
     @once
     def hvparams(self) -> dict[str, Any]:
-        """Filled, without those that are not the instance's business."""
+        """Hypervisor parameters with all defaults, but without those of the whole node."""
         return {
             name: value
             for name, value in self.reading.config.hvparams(self.instance).items()
@@ -86,7 +87,7 @@ class InstanceRow:
 
     @property
     def status(self) -> InstanceStatus:
-        """Wish and reality in one word, by Ganeti 3.0's rule."""
+        """Return admin state and guest in one word, by Ganeti 3.0's rule."""
         instance, guest = self.instance, self.guest
         if guest is OFFLINE:
             return InstanceStatus.ERROR_NODEOFFLINE
@@ -96,11 +97,11 @@ class InstanceRow:
         if guest is None:
             by_user = state is AdminState.DOWN and instance.admin_state_source == "user"
             return InstanceStatus.USER_DOWN if by_user else _STOPPED[state]
-        if self._is_astray(guest):
+        if self._is_on_wrong_node(guest):
             return InstanceStatus.ERROR_WRONGNODE
-        return _RUNS.get(state, InstanceStatus.ERROR_UP)
+        return _RUNNING.get(state, InstanceStatus.ERROR_UP)
 
-    def _is_astray(self, guest: Guest) -> bool:
+    def _is_on_wrong_node(self, guest: Guest) -> bool:
         guests = self.reading.guests(self.primary)
         return isinstance(guests, ResultStatus) or guests.get(guest.name) is not guest
 
@@ -250,7 +251,7 @@ _LIVE: list[_Field] = [
     ),
 ]
 
-_PLACES: list[_Field] = [
+_NODES: list[_Field] = [
     _Field(
         "pnode",
         "Primary_node",
@@ -365,7 +366,7 @@ KIND = Kind(
         _PLAIN,
         _ADMIN,
         _LIVE,
-        _PLACES,
+        _NODES,
         _PARAMETERS,
         common("instance", lambda row: row.instance),
         parameters.backend(lambda row: row.beparams),

@@ -130,7 +130,7 @@ FIELDS = table(
     ]
 )
 
-#: Fields that need no opcodes: a ``Head`` has them.
+#: Fields that need no opcodes: a ``JobHead`` has them.
 HEAD_FIELDS = frozenset(
     {"id", "status", "archived", "received_ts", "start_ts", "end_ts", "user", "request_id"}
 )

@@ -14,7 +14,7 @@ from ganeti.query.base import NODATA, UNAVAIL, FieldDef, Kind, Reading, common, 
 
 
 class NodeRow:
-    """A node in one query; what several fields need is made once."""
+    """A node in one query; what several fields need is computed once."""
 
     def __init__(self, reading: Reading, node: Node) -> None:
         self.reading = reading
@@ -40,7 +40,7 @@ class NodeRow:
 
     @once
     def ndparams(self) -> dict[str, Any]:
-        """Filled."""
+        """Node parameters with all defaults filled in."""
         return self.reading.config.ndparams(self.node)
 
     @once
