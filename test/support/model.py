@@ -196,11 +196,8 @@ class QueueMachine(RuleBasedStateMachine):
             job = self.model.jobs.get(number)
             answer = self.life.queue.cancel(number).result(PATIENCE)
             works = number in self.model.working
-            possible = (
-                job is not None
-                and job.final is None
-                and not (works and self.model.working[number].word == "stubborn")
-            )
+            stubborn = works and self.model.working[number].word == "stubborn"
+            possible = job is not None and job.final is None and not stubborn
             assert answer[0] == possible, answer
             self.note_cancel(number, answer)
             if possible:
@@ -245,11 +242,9 @@ class QueueMachine(RuleBasedStateMachine):
                 job.archived, done = True, done - 1
             assert (done, left) == (0, 0)
             for number, job in self.model.jobs.items():
-                if job.final and (
-                    age < 0
-                    or job.final_since >= self.since
-                    and self.mono - job.final_since >= age + 2
-                ):
+                ended_under_this_master = job.final_since >= self.since
+                is_old = ended_under_this_master and self.mono - job.final_since >= age + 2
+                if job.final and (age < 0 or is_old):
                     assert job.archived, f"{number} is late"
             assert [job.id for job in self.life.queue.jobs()] == [
                 number for number, job in self.model.jobs.items() if not job.archived

@@ -113,11 +113,8 @@ class QueueModel:
         for lock in step.locks:
             for other, its_step in self.working.items():
                 assert lock not in its_step.locks, f"{number} and {other} both hold {lock}"
-        if (
-            in_order
-            and step.locks
-            and not any(number in self.owners.get(lock, ()) for lock in step.locks)
-        ):
+        holds_some = any(number in self.owners.get(lock, ()) for lock in step.locks)
+        if in_order and step.locks and not holds_some:
             self._check_order(number, step.locks)
         self.waiting.pop(number, None)
         self.working[number] = step
@@ -126,14 +123,13 @@ class QueueModel:
     def _check_order(self, number, locks):
         """Of those that want the same locks and waited for the same thing, the first begins."""
         kind = self.waiting.get(number)
+        if kind is None:
+            return
         for other in [other for other, its_kind in self.waiting.items() if its_kind == kind]:
             its = self.jobs[other]
-            if (
-                kind is not None
-                and its.final is None
-                and its.steps[its.ended].locks == locks
-                and not self._has_to_wait(other)
-            ):
+            if its.final is not None or self._has_to_wait(other):
+                continue
+            if its.steps[its.ended].locks == locks:
                 assert self.jobs[number].rank <= its.rank, f"job {number} overtakes {other}"
 
     def _has_to_wait(self, number):
