@@ -20,29 +20,29 @@ def test_a_copy_does_not_change_with_the_job():
 
 
 def test_watchers_are_called_until_they_unwatch():
-    live_jobs, heard = LiveJobs(), []
+    live_jobs, calls = LiveJobs(), []
     live_jobs.add(make(1))
-    leave = live_jobs.watch(1, lambda: heard.append(1))
-    live_jobs.watch(2, lambda: heard.append(2))
+    unwatch = live_jobs.watch(1, lambda: calls.append(1))
+    live_jobs.watch(2, lambda: calls.append(2))
     live_jobs.changed(1)
-    leave()
-    leave()
+    unwatch()
+    unwatch()
     live_jobs.changed(1)
     live_jobs.changed(3)
-    assert heard == [1]
+    assert calls == [1]
 
 
 def test_watchers_are_called_at_the_end_of_the_job():
-    live_jobs, heard, job = LiveJobs(), [], make(1)
+    live_jobs, calls, job = LiveJobs(), [], make(1)
     live_jobs.add(job)
-    live_jobs.watch(1, lambda: heard.append(len(live_jobs)))
+    live_jobs.watch(1, lambda: calls.append(len(live_jobs)))
     live_jobs.remove(job)
-    assert heard == [0] and live_jobs.copy(1) is None
+    assert calls == [0] and live_jobs.copy(1) is None
 
 
 def test_a_watcher_that_fails_stops_no_other():
-    live_jobs, heard = LiveJobs(), []
-    live_jobs.watch(1, lambda: heard.append(1 / 0))
-    live_jobs.watch(1, lambda: heard.append(1))
+    live_jobs, calls = LiveJobs(), []
+    live_jobs.watch(1, lambda: calls.append(1 / 0))
+    live_jobs.watch(1, lambda: calls.append(1))
     live_jobs.changed(1)
-    assert heard == [1]
+    assert calls == [1]

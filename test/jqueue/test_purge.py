@@ -301,17 +301,17 @@ def test_clients_see_a_purged_job_as_one_that_never_was(tmp_path):
             scene.wait(number)
             scene.call(luxi.ArchiveJob(number))
         purge.purge(scene.store, 10**6, lambda took: True)
-        heard = []
+        answers = []
         for job_id in (1, 99):
             with pytest.raises(errors.JobLost) as caught:
                 scene.call(luxi.WaitForJobChange(job_id, ["status"], None, 0, 1))
-            heard.append(
+            answers.append(
                 (
                     str(caught.value).replace(str(job_id), "N"),
                     scene.call(luxi.QueryJobs([job_id], ["status"])),
                 )
             )
-        assert heard[0] == heard[1]
+        assert answers[0] == answers[1]
     finally:
         scene.close()
 

@@ -324,9 +324,9 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
 
 def test_jobs_are_scheduled_by_the_thread_that_numbered_them(held, monkeypatch):
     def enqueue(change, done):
-        told = threading.Event()
-        real(change, lambda *outcome: (done(*outcome), told.set()))
-        assert told.wait(PATIENCE)  # the submitter is late
+        finished = threading.Event()
+        real(change, lambda *outcome: (done(*outcome), finished.set()))
+        assert finished.wait(PATIENCE)  # the submitter is late
 
     names, real = [], held.store.enqueue
     monkeypatch.setattr(held.store, "enqueue", enqueue)

@@ -2,7 +2,7 @@
 
 Clients submit, cancel, move and archive; work ends; time passes, and the wall clock
 jumps; the master is stopped, or killed in the midst of all that. What the clients were
-not told when it was killed, they try again with the same key.
+not told before it was killed, they try again with the same key.
 """
 
 import contextlib
@@ -256,9 +256,9 @@ class QueueMachine(RuleBasedStateMachine):
     def let_through(self, chosen):
         for pick in chosen:
             with self.step():
-                standing = sorted(self.model.working)
-                if standing:
-                    self.life.unblock(standing[pick % len(standing)])
+                working = sorted(self.model.working)
+                if working:
+                    self.life.unblock(working[pick % len(working)])
 
     @rule(
         seconds=st.sampled_from([0.4, 59.5, 900, 3000]),
@@ -307,20 +307,20 @@ class QueueMachine(RuleBasedStateMachine):
         shown = self.life.wait_until_idle()
         again, answered = [], iter(answered)
         for what, about, answer in pending:
-            told = answer.result() if answer and next(answered) else None
+            reply = answer.result() if answer and next(answered) else None
             if what == "submit":
                 number, promise, ops = about
-                assert number <= len(shown) or told is None, f"{told} is lost"
-                assert told in (None, [number]), f"{told} instead of {number}"
+                assert number <= len(shown) or reply is None, f"{reply} is lost"
+                assert reply in (None, [number]), f"{reply} instead of {number}"
                 if number <= len(shown):
                     self.model.accept([number], [promise])
                 again.append(about)
             elif about in self.model.jobs and what != "unblock":
                 job = self.model.jobs[about]
                 if what == "archive":
-                    job.archived |= shown[about - 1].archived if told is None else told
-                elif told is not None:
-                    self.note_cancel(about, told)
+                    job.archived |= shown[about - 1].archived if reply is None else reply
+                elif reply is not None:
+                    self.note_cancel(about, reply)
                 else:
                     job.to_cancel = True  # perhaps
         self.model.compare(shown, self.mono)

@@ -240,10 +240,10 @@ def wait_reasons(
     *,
     stopping: bool,
     refusing: bool,
-    full: Sequence[int],
+    busy: Sequence[int],
 ) -> list[WaitReason]:
-    """Return what keeps a job, but for locks; ``full``: the jobs that keep all workers busy."""
-    return _on_jobs(live_job, live_ids) or _on_turn(live_job, stopping, refusing, full)
+    """Return what keeps a job, but for locks; ``busy``: the jobs that keep all workers busy."""
+    return _on_jobs(live_job, live_ids) or _on_turn(live_job, stopping, refusing, busy)
 
 
 def _on_jobs(live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
@@ -260,7 +260,7 @@ def _on_jobs(live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
 
 
 def _on_turn(
-    live_job: LiveJob, stopping: bool, refusing: bool, full: Sequence[int]
+    live_job: LiveJob, stopping: bool, refusing: bool, busy: Sequence[int]
 ) -> list[WaitReason]:
     """What keeps a job that could begin."""
     if live_job.phase not in _PENDING:
@@ -269,6 +269,6 @@ def _on_turn(
         return [wait_reason("drain", "shutdown")]
     if refusing:
         return [wait_reason("limit", "disk")]
-    if full and live_job.phase is not JobPhase.ENDING:
-        return [wait_reason("limit", "max_running_jobs", full)]
+    if busy and live_job.phase is not JobPhase.ENDING:
+        return [wait_reason("limit", "max_running_jobs", busy)]
     return []

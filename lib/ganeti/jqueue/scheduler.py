@@ -72,8 +72,8 @@ class Scheduler:
         self._interrupted = InterruptedJobs(store, live_jobs, self._wake_dependents)
         self._store_refused = False  # the disk did not take an end
         self._stopping = threading.Event()
-        self._to_dispatch = threading.Condition(live_jobs.mutex)
-        self._to_work = threading.Condition(live_jobs.mutex)
+        self._dispatcher_wakeup = threading.Condition(live_jobs.mutex)
+        self._worker_wakeup = threading.Condition(live_jobs.mutex)
         self._threads = [threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)]
         self._threads += [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
@@ -89,8 +89,8 @@ class Scheduler:
         """Begin nothing new; ids of the jobs still running after ``grace`` seconds."""
         with self._live_jobs.mutex:
             self._stopping.set()
-            self._to_dispatch.notify_all()
-            self._to_work.notify_all()
+            self._dispatcher_wakeup.notify_all()
+            self._worker_wakeup.notify_all()
         deadline = time.monotonic() + grace
         for thread in self._threads:
             if thread.ident is not None:
@@ -195,16 +195,16 @@ class Scheduler:
         """See ``JobQueue.explainer``: the jobs that keep the workers busy are found only once."""
 
         @functools.cache
-        def full() -> list[int]:
+        def busy() -> list[int]:
             return [
                 job_id
                 for job_id, live_job in self._scheduled.items()
                 if live_job.phase in (JobPhase.RUNNABLE, JobPhase.RUNNING)
             ]
 
-        return lambda job_id: self._wait_reasons(job_id, full)
+        return lambda job_id: self._wait_reasons(job_id, busy)
 
-    def _wait_reasons(self, job_id: int, full: Callable[[], list[int]]) -> list[dict[str, Any]]:
+    def _wait_reasons(self, job_id: int, busy: Callable[[], list[int]]) -> list[dict[str, Any]]:
         with self._live_jobs.mutex:
             live_job = self._scheduled.get(job_id)
             if live_job is None:
@@ -215,7 +215,7 @@ class Scheduler:
                 self._scheduled,
                 stopping=self._stopping.is_set(),
                 refusing=self._store.refusing,
-                full=full() if self._busy >= self._max_running else [],
+                busy=busy() if self._busy >= self._max_running else [],
             )
         found = found or self._admission.wait_reasons(live_job)
         if not found and task is not None:
@@ -227,7 +227,7 @@ class Scheduler:
     def _make_ready(self, live_job: LiveJob) -> None:
         live_job.phase = JobPhase.READY
         self._ready.push(live_job)
-        self._to_dispatch.notify()
+        self._dispatcher_wakeup.notify()
 
     def _next_ready(self) -> LiveJob | None:
         """The next READY job; None when stopping."""
@@ -237,7 +237,7 @@ class Scheduler:
                 if live_job is not None:
                     live_job.phase = JobPhase.PARKED
                     return live_job
-                self._to_dispatch.wait()
+                self._dispatcher_wakeup.wait()
             return None
 
     def _dispatch(self) -> None:
@@ -296,7 +296,7 @@ class Scheduler:
                 live_job.phase = JobPhase.RUNNABLE
                 self._busy += 1
                 self._runnable.push(live_job)
-                self._to_work.notify()
+                self._worker_wakeup.notify()
                 return
         task.release()  # canceled in between
 
@@ -312,7 +312,7 @@ class Scheduler:
                     live_job.op.exec_ts = self._clocks.now().stamp
                     self._live_jobs.changed(live_job.job.id)
                     return live_job
-                self._to_work.wait()
+                self._worker_wakeup.wait()
             return None
 
     def _work(self) -> None:
@@ -331,7 +331,7 @@ class Scheduler:
             finally:
                 with self._live_jobs.mutex:
                     self._busy -= 1
-                    self._to_dispatch.notify()
+                    self._dispatcher_wakeup.notify()
 
     def _carry_out(self, live_job: LiveJob) -> None:
         assert live_job.task is not None
@@ -384,8 +384,8 @@ class Scheduler:
         live_job: LiveJob,
         status: JobStatus,
         result: Any,
-        done: Callable[[], None] = lambda: None,
-        refuse: Callable[[BaseException], None] | None = None,
+        on_stored: Callable[[], None] = lambda: None,
+        on_refused: Callable[[BaseException], None] | None = None,
     ) -> bool:
         """End a job whose current opcode never ran; False: it runs, or has ended."""
         with self._live_jobs.mutex:
@@ -394,7 +394,7 @@ class Scheduler:
             before, live_job.phase = live_job.phase, JobPhase.ENDING
             if before is JobPhase.RUNNABLE:
                 self._busy -= 1
-                self._to_dispatch.notify()
+                self._dispatcher_wakeup.notify()
             index = live_job.index
             draft = completion.copy_for_update(live_job.job, index)
             task, live_job.task = live_job.task, None
@@ -412,7 +412,7 @@ class Scheduler:
                 if error is not None:
                     self._log_refusal_once(live_job, error)
                     self._store_refused = True
-                    if refuse is not None:
+                    if on_refused is not None:
                         live_job.cancel.set()  # it does not begin any more
                     self._requeue(live_job)
                 else:
@@ -420,9 +420,9 @@ class Scheduler:
                     self._remove(live_job)
             if error is None:
                 completion.log_outcome(draft)
-                done()
-            elif refuse is not None:
-                refuse(error)
+                on_stored()
+            elif on_refused is not None:
+                on_refused(error)
 
         future.add_done_callback(stored)
         return True
