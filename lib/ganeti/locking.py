@@ -69,7 +69,7 @@ class Want:
 
     @property
     def mode(self) -> str:
-        """The word that Ganeti's tools show."""
+        """The mode in the word that Ganeti's tools show."""
         return "exclusive" if self.exclusive else "shared"
 
 
@@ -118,7 +118,7 @@ class LockRequest:
 
     @property
     def complete(self) -> bool:
-        """Are all locks held?"""
+        """Whether all locks are held."""
         return self.held == len(self.wants)
 
     @property

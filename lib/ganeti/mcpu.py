@@ -18,7 +18,7 @@ from ganeti.opcodes import OpCode
 
 
 def rerun_safe(op: OpCode) -> bool:
-    """May this opcode simply be run again after a crash?"""
+    """Return whether this opcode may simply be run again after a crash."""
     return cmdlib.lu_for(op.OP_ID).RERUN_SAFE
 
 
@@ -30,7 +30,7 @@ class Processor:
         self._locks = locks
 
     def begin(self, op: OpCode, job_id: int, rank: float) -> OpcodeTask:
-        """A task for an opcode."""
+        """Return a task for an opcode."""
         return OpcodeTask(self._environment, self._locks, op, job_id, rank)
 
 
@@ -77,7 +77,7 @@ class OpcodeTask:
             self._locks.release(self._owner)
 
     def waiting_for(self) -> list[dict[str, Any]]:
-        """The lock that is waited for, and the jobs that are in the way."""
+        """Return the lock that is waited for, with the jobs that are in the way, as a reason."""
         found = self._locks.waits_for(self._owner)
         if found is None:
             return []
@@ -121,7 +121,7 @@ class OpcodeTask:
         return locking.merge([big_lock(), *self._lu.locks()])
 
     def _effective_op(self) -> OpCode | None:
-        """What is known by now; a failure may have come before anything was."""
+        """Return the opcode with what is known by now; None if the failure came too early."""
         try:
             op: OpCode = self._lu.effective_op()
             return op

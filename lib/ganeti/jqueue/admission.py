@@ -31,7 +31,7 @@ from ganeti.qlang.job_filters import JobFilter
 
 
 def has_begun(job: Job) -> bool:
-    """Was the job admitted, and did its work begin?"""
+    """Return whether a job has been admitted and gone on: no filter touches it any more."""
     return bool(job.ops) and job.ops[0].status is not JobStatus.QUEUED
 
 
@@ -51,14 +51,14 @@ class Admission:
         return self._filters
 
     def rejects(self, job: Job) -> bool:
-        """Must this job be canceled, because a filter rejects it?"""
+        """Return whether this job must be canceled because a filter rejects it."""
         if has_begun(job):
             return False
         job_filter = self._deciding_filter(job)
         return job_filter is not None and job_filter.action == job_filters.REJECT
 
     def admit(self, live_job: LiveJob) -> bool:
-        """May a job begin? If so it takes its slots, else it is held."""
+        """Return whether a job may begin: if so it takes its slots, else it is held."""
         live_job.held_by = None
         job = live_job.job
         if has_begun(job):

@@ -20,7 +20,7 @@ from ganeti.jqueue.job import Timestamp, timestamp
 
 
 def since_boot() -> float:
-    """Seconds that never jump, those in which the machine slept among them."""
+    """Return seconds since boot, which never jump; time in which the machine slept counts."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -32,7 +32,7 @@ class Moment(NamedTuple):
 
     @property
     def stamp(self) -> Timestamp:
-        """As the wire has it."""
+        """The moment as ``(seconds, microseconds)``, the form on the wire."""
         return timestamp(self.seconds)
 
 
@@ -52,9 +52,9 @@ class Clocks:
 
     @property
     def service_seconds(self) -> int:
-        """Seconds of service."""
+        """Seconds for which the queue has been served, by all its masters."""
         return self._base + max(0, int(self.monotonic() - self._begun))
 
     def now(self) -> Moment:
-        """What is stored of this moment."""
+        """Return this moment as it is stored."""
         return Moment(self.wall(), self.service_seconds)

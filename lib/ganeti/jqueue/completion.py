@@ -117,7 +117,7 @@ def store_end(
 def store_success(
     draft: Job, index: int, outcome: Done, now: Moment
 ) -> Callable[[sqlite3.Connection], list[Job]]:
-    """The change that stores a success with its effect; makes the jobs that follow."""
+    """Return the change that stores a success with its effect and makes the jobs that follow."""
     op = draft.ops[index]
     op.move(JobStatus.SUCCESS)
     op.result = outcome.value
@@ -149,7 +149,7 @@ def after_commit(outcome: Done, job_id: int) -> None:
 
 
 def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
-    """The opcode failed or was stopped; those after it never begin."""
+    """End a job whose opcode failed or was stopped; those after it never begin."""
     _show_effective(draft.ops[index], outcome.op)
     if isinstance(outcome.error, errors.JobCanceled):
         mark_end(draft, index, JobStatus.CANCELED, CANCELED_RESULT, now)
@@ -158,7 +158,7 @@ def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
 
 
 def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment) -> None:
-    """The job ends with this opcode."""
+    """End a job with this opcode."""
     op = draft.ops[index]
     op.move(status)
     op.result = result
@@ -207,7 +207,7 @@ def _secrets(op: OpCode | None) -> set[str]:
 
 
 def _show_effective(op: JobOp, effective: OpCode | None) -> None:
-    """What the work found out (full names) is what the job shows from now on."""
+    """Have the job show the opcode with what its work found out, such as full names."""
     if effective is not None:
         op.view = effective.to_view()
         op.summary = effective.summary()
@@ -235,7 +235,7 @@ def job_run_for(
     """Return what the work of the current opcode sees of its job."""
 
     def begin() -> None:
-        """The commit before the work."""
+        """Store that the work begins."""
         assert live_job.task is not None
         if live_job.task.rerun_safe:
             return

@@ -42,7 +42,7 @@ class JobRun:
         self._log(text, kind)
 
     def cancelled(self) -> bool:
-        """Was the job told to stop?"""
+        """Return whether the job was told to stop."""
         return self._cancel.is_set()
 
     def stop_if_cancelled(self) -> None:
@@ -109,7 +109,7 @@ class Task(Protocol):
         """Give everything back, also what is still waited for."""
 
     def waiting_for(self) -> list[dict[str, Any]]:
-        """What ``acquire`` waits for, for people."""
+        """Return what ``acquire`` waits for, as reasons (see ``live``)."""
 
     def set_rank(self, rank: float) -> None:
         """Move within the queues for locks."""
@@ -122,4 +122,4 @@ class Executor(Protocol):
     """What carries opcodes out."""
 
     def begin(self, op: OpCode, job_id: int, rank: float) -> Task:
-        """A task for an opcode; raises what is wrong with it. See ``live`` for ranks."""
+        """Return a task for an opcode, or raise what is wrong with it. See ``live`` for ranks."""

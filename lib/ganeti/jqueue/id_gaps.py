@@ -18,12 +18,12 @@ GAPS = "queue.gaps"
 
 
 def count(connection: sqlite3.Connection) -> int:
-    """How many; ``ValueError`` when that cannot be read."""
+    """Return how many ids are gaps; ``ValueError`` when that cannot be read."""
     return int(_value(connection, schema.SKIPPED, 0))
 
 
 def gaps(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-    """Which (first and last of each gap); ``ValueError`` when that cannot be read."""
+    """Return first and last id of each gap; ``ValueError`` when they cannot be read."""
     found = [(int(first), int(last)) for first, last in _value(connection, GAPS, [])]
     if sum(last - first + 1 for first, last in found) != count(connection):
         raise ValueError(f"the values {GAPS} and {schema.SKIPPED} contradict each other")
@@ -50,7 +50,7 @@ def joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def fitting(found: Sequence[tuple[int, int]], ids: Iterable[int], most: int) -> list[int]:
-    """Those of ascending ids that can be added to the gaps so that there are ``most``."""
+    """Return those of ascending ids that fit if there may be ``most`` gaps."""
     edges = {edge for first, last in found for edge in (first - 1, last + 1)}
     free, chosen = most - len(found), []
     for number in ids:
@@ -64,7 +64,7 @@ def fitting(found: Sequence[tuple[int, int]], ids: Iterable[int], most: int) -> 
 
 
 def words(found: Iterable[tuple[int, int]]) -> str:
-    """Gaps for people: ``3, 7-12``."""
+    """Return gaps as text: ``3, 7-12``."""
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
 
 

@@ -53,17 +53,17 @@ def cut(text: str, limit: int = SHOWN) -> str:
 
 
 def timestamp(seconds: float) -> Timestamp:
-    """Seconds since the epoch as a pair."""
+    """Return seconds since the epoch as a pair."""
     return from_us(int(seconds * 1_000_000))
 
 
 def from_us(micros: int) -> Timestamp:
-    """Microseconds since the epoch as a pair."""
+    """Return microseconds since the epoch as a pair."""
     return divmod(micros, 1_000_000)
 
 
 def to_us(stamp: Timestamp | None) -> int | None:
-    """A pair as microseconds since the epoch."""
+    """Return a pair as microseconds since the epoch."""
     return None if stamp is None else stamp[0] * 1_000_000 + stamp[1]
 
 
@@ -87,7 +87,7 @@ class JobOp:
 
     @classmethod
     def of(cls, op: OpCode) -> JobOp:
-        """A queued one."""
+        """Return a queued opcode of a new job."""
         return cls(
             view=op.to_view(), summary=op.summary(), op=op, priority=op.priority or PRIORITY_DEFAULT
         )
@@ -127,28 +127,28 @@ class Job:
 
     @property
     def status(self) -> JobStatus:
-        """Follows from the opcodes."""
+        """The status, which follows from those of the opcodes."""
         return status_of([op.status for op in self.ops])
 
     @property
     def final(self) -> bool:
-        """Has it ended?"""
+        """Whether the job has ended."""
         return self.status in JOB_FINAL
 
     @property
     def priority(self) -> int:
-        """The most urgent of what is not finished."""
+        """The most urgent priority of its unfinished opcodes."""
         return min(
             (op.priority for op in self.ops if op.status not in JOB_FINAL), default=PRIORITY_DEFAULT
         )
 
     def context_for_children(self) -> RequestContext:
-        """Jobs that this one submits belong to the same user; the key was for this one."""
+        """Return the context of jobs that this one submits: its user, but not its key."""
         return RequestContext(self.context.user, self.context.request_id)
 
     @property
     def summary(self) -> list[str]:
-        """One line an opcode."""
+        """The summaries of its opcodes."""
         return [op.summary for op in self.ops]
 
     @property

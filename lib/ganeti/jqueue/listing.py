@@ -29,7 +29,7 @@ class JobPage:
     limit: int | None = None
 
     def matches(self, head: JobHead) -> bool:
-        """Would this job be on some page?"""
+        """Return whether this job is on some page."""
         if self.status is not None and head.status not in self.status:
             return False
         return self.since_us is None or head.received_us >= self.since_us
@@ -74,7 +74,7 @@ class JobHead:
 
     @property
     def received_ts(self) -> Timestamp:
-        """When it came."""
+        """When the job was received."""
         return from_us(self.received_us)
 
 
@@ -97,7 +97,7 @@ def heads(store: Store, page: JobPage) -> list[JobHead]:
 
 
 def count(store: Store, page: JobPage) -> int:
-    """How many final jobs match."""
+    """Return how many final jobs match, on all pages."""
     where, arguments = _where(page)
     with store.read() as connection:
         sql = f"SELECT count(*) FROM job_job WHERE {where}"

@@ -54,7 +54,7 @@ class JobPhase(Enum):
 
 @dataclass
 class LiveJob:
-    """A live job with its phase."""
+    """A live job, its phase, and what the scheduler knows of it."""
 
     job: Job
     #: When it was accepted, or loaded by this master, on its monotonic clock.
@@ -70,7 +70,7 @@ class LiveJob:
     refusal_logged: bool = False
 
     def is_in(self, phase: JobPhase) -> bool:
-        """Is the job in this phase now? Others move it, whenever the mutex is free."""
+        """Return whether the job is in this phase now: others change it when the mutex is free."""
         return self.phase is phase
 
     @property
@@ -162,17 +162,17 @@ class LiveJobs:
         return self._jobs.get(job_id)
 
     def copies(self) -> dict[int, Job]:
-        """Copies of all live jobs, which nobody changes any more."""
+        """Return copies of all live jobs, which nobody changes any more."""
         with self.mutex:
             return {job_id: _copy_job(job) for job_id, job in self._jobs.items()}
 
     def heads(self) -> list[JobHead]:
-        """What can be said of all live jobs without copying them."""
+        """Return the heads of all live jobs, which needs no copies."""
         with self.mutex:
             return [JobHead.of(job) for job in self._jobs.values()]
 
     def copy(self, job_id: int) -> Job | None:
-        """A copy of one live job."""
+        """Return a copy of one live job."""
         with self.mutex:
             job = self._jobs.get(job_id)
             return None if job is None else _copy_job(job)
@@ -193,7 +193,7 @@ class LiveJobs:
         return unwatch
 
     def changed(self, job_id: int) -> None:
-        """Tell the watchers of a job."""
+        """Call the watchers of a job."""
         with self.mutex:
             for watcher in list(self._watchers.get(job_id, ())):
                 try:
@@ -230,7 +230,7 @@ _PENDING = (JobPhase.READY, JobPhase.RUNNABLE, JobPhase.ENDING)
 def wait_reason(
     kind: str, name: str, jobs: Sequence[int] = (), mode: str | None = None
 ) -> WaitReason:
-    """One reason to wait."""
+    """Return one reason to wait."""
     return {"kind": kind, "name": name, "mode": mode, "jobs": list(jobs)}
 
 
@@ -247,7 +247,7 @@ def wait_reasons(
 
 
 def _on_jobs(live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
-    """The jobs whose end a parked job waits for."""
+    """Return the jobs whose end a parked job waits for."""
     op = live_job.op.op
     if live_job.depends_on is None or op is None:
         return []
@@ -262,7 +262,7 @@ def _on_jobs(live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
 def _on_turn(
     live_job: LiveJob, stopping: bool, refusing: bool, busy: Sequence[int]
 ) -> list[WaitReason]:
-    """What keeps a job that could begin."""
+    """Return what keeps a job that could begin, or end."""
     if live_job.phase not in _PENDING:
         return []
     if stopping:

@@ -177,7 +177,7 @@ class JobQueue:
 
     @property
     def drained(self) -> bool:
-        """Does the queue take no new jobs?"""
+        """Whether the queue takes no new jobs."""
         return self._drained
 
     def set_drained(self, flag: bool) -> Future[bool]:
@@ -280,7 +280,7 @@ class JobQueue:
         return chosen, listing.count(self._store, page) + len(live)
 
     def job(self, job_id: int) -> Job | None:
-        """One job, archived or not."""
+        """Return one job, archived or not, or None."""
         found = self.jobs([job_id])
         return found[0] if found else None
 
@@ -297,7 +297,7 @@ class JobQueue:
         return self._scheduler.explainer()
 
     def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
-        """Why one job waits."""
+        """Return why one job waits."""
         return self.explainer()(job_id)
 
     # -- changing -------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Any
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The highest id that was ever given."""
+    """Return the highest id that was ever given."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job_job'").fetchone()
     return 0 if row is None else int(row[0])
 
@@ -239,7 +239,7 @@ def set_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
 
 
 def is_id(number: int) -> bool:
-    """Can a job have this number? SQLite's integers have 64 bits."""
+    """Return whether a job can have this number: SQLite's integers have 64 bits."""
     return 0 <= number < 1 << 63
 
 
@@ -262,7 +262,7 @@ DAMAGED = (
 
 
 def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
-    """A switch of the queue."""
+    """Return a stored switch of the queue."""
     try:
         text = schema.stored_value(connection, f"queue.{name}")
     except ValueError as err:
@@ -288,7 +288,7 @@ def service_seconds(connection: sqlite3.Connection) -> int:
 
 
 def status(connection: sqlite3.Connection, job_id: int) -> JobStatus | None:
-    """A job's stored status; None if there is no such job."""
+    """Return a job's stored status, or None if there is no such job."""
     row = connection.execute("SELECT status FROM job_job WHERE id = ?", (job_id,)).fetchone()
     return None if row is None else read_status(row[0])
 
@@ -338,7 +338,7 @@ def purgeable(connection: sqlite3.Connection, before: int, after: int, limit: in
 
 
 def depended_on(connection: sqlite3.Connection) -> set[int]:
-    """Ids of jobs on which jobs depend that have not ended."""
+    """Return the ids of jobs on which unfinished jobs depend."""
     found: set[int] = set()
     for (text,) in connection.execute(
         "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
@@ -367,7 +367,7 @@ def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job
 
 
 def load_live(store: Store) -> list[Job]:
-    """Jobs that have not ended."""
+    """Return the jobs that have not ended."""
     with store.read() as connection:
         return _jobs(store, connection, f"WHERE status NOT IN {_FINAL_STATUSES}", [])
 
@@ -512,7 +512,7 @@ class _Lines:
         self._ids.append(job_id)
 
     def of(self, job_id: int, index: int) -> list[LogEntry]:
-        """The lines of one opcode."""
+        """Return the log of one opcode."""
         if self._found is None:
             self._found = self._load()
         return self._found.pop((job_id, index), [])

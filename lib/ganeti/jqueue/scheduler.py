@@ -230,7 +230,7 @@ class Scheduler:
         self._dispatcher_wakeup.notify()
 
     def _next_ready(self) -> LiveJob | None:
-        """The next READY job; None when stopping."""
+        """Wait for the next READY job and return it; None when stopping."""
         with self._live_jobs.mutex:
             while not self._stopping.is_set():
                 live_job = self._ready.pop() if self._busy < self._max_running else None

@@ -92,7 +92,7 @@ class Submitter:
         store.telling = self._publish_together
 
     def known(self, context: RequestContext) -> Accepted | None:
-        """The job that a context's key names already, if it has one that does."""
+        """Return the job that a context's key names already, or None."""
         if context.idempotency_key is None:
             return None
         with self._store.read() as connection:
@@ -133,7 +133,7 @@ class Submitter:
         one: Submission,
         names: dict[tuple[str, str], Submission],
     ) -> Accepted | None:
-        """The job that a key names: one that is stored, or of a submission before this one."""
+        """Return the job that a key names, stored or of a submission before this one, or None."""
         if one.key is None:
             return None
         found = self._stored(connection, one.context)
@@ -176,7 +176,7 @@ class Submitter:
 
 
 def refusal(error: BaseException) -> BaseException:
-    """What a client hears of a change that was refused."""
+    """Return the error that a client gets for a change that was refused."""
     if isinstance(error, StoreUnavailable):
         return errors.JobQueueUnavailable(f"The job queue cannot be written: {error}")
     return error
