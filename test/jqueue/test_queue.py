@@ -208,7 +208,7 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     job = reborn.queue.job(job_id)
     assert job.status == "error" and "was not run again" in job.ops[0].result[1][0]
     assert job.ops[1].result == ["OpExecError", ["Preceding opcode failed"]]
-    assert [dead.comment for dead in reborn.dead] == [Work(hold=True).comment]
+    assert [opcode.comment for opcode in reborn.interrupted] == [Work(hold=True).comment]
 
 
 def spoil(scene, job_id, text):
@@ -239,7 +239,7 @@ def test_a_job_that_cannot_be_read_ends_in_error_and_stops_nobody(held, text):
     assert held.wait(other).status == "success"
     job = held.queue.job(broken)
     assert job.status == "error" and "cannot read" in job.ops[0].result[1][0]
-    assert job.ops[0].view.keys() == {"OP_ID"} and held.dead == []
+    assert job.ops[0].view.keys() == {"OP_ID"} and held.interrupted == []
 
 
 def test_a_job_whose_rerun_safety_is_unknown_ends_in_error(held, monkeypatch):

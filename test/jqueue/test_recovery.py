@@ -38,10 +38,11 @@ def test_interrupted_opcodes_are_cleaned_up_before_their_end_is_stored(scene):
     job_id, seen = scene.submit(op(hold=True)), []
     leave(scene, job_id, "running")
 
-    def clean_up(dead):
+    def clean_up(interrupted):
         with scene.store.read() as connection:
             seen.extend(
-                (number, opcode.comment, rows.status(connection, number)) for number, opcode in dead
+                (number, opcode.comment, rows.status(connection, number))
+                for number, opcode in interrupted
             )
 
     scene.queue.recover(clean_up)

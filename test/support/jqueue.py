@@ -160,7 +160,7 @@ class QueueScene:
             rerun_safe=self.rerun_safe,
             max_live=self.max_live,
         )
-        self.dead = [op for _, op in self.queue.recover()]
+        self.interrupted = [op for _, op in self.queue.recover()]
 
     def rerun_safe(self, opcode):
         return Work.of(opcode).safe

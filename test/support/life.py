@@ -103,7 +103,7 @@ class MasterLife:
             monotonic=monotonic,
             rerun_safe=lambda op: ":safe:" in op.comment,
         )
-        self.dead = {job_id for job_id, _ in self.queue.recover()}
+        self.interrupted = {job_id for job_id, _ in self.queue.recover()}
         self.queue.start()
 
     def begin(self, op, job_id, rank):

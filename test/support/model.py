@@ -325,8 +325,8 @@ class QueueMachine(RuleBasedStateMachine):
                     job.to_cancel = True  # perhaps
         self.model.compare(shown, self.mono)
         self.replay_events(old, in_order=False)
-        assert self.life.dead <= old.entered, f"{self.life.dead} had not all begun"
-        self.model.crash(self.life.dead, self.mono)
+        assert self.life.interrupted <= old.entered, f"{self.life.interrupted} had not all begun"
+        self.model.crash(self.life.interrupted, self.mono)
         for plan in again:
             self.submit_keyed(*plan)
 

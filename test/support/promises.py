@@ -144,17 +144,17 @@ class QueueModel:
         del self.working[number]
         self.jobs[number].ended += through
 
-    def crash(self, dead, now):
+    def crash(self, interrupted, now):
         """Another master takes over; it says that these jobs died with the one before."""
         for number in self.working:
-            assert number in dead or self.jobs[number].safe or self.jobs[number].final
+            assert number in interrupted or self.jobs[number].safe or self.jobs[number].final
         self.working, self.waiting, self.owners = {}, {}, {}
         for number, job in self.jobs.items():
             job.since = now
-            if number in dead:
+            if number in interrupted:
                 assert job.final == "error", f"job {number} died, and is {job.final}"
             # A master also gives up what was between two steps, or in a safe second one.
-            job.died |= number in dead or job.ended > 0
+            job.died |= number in interrupted or job.ended > 0
             if job.final is None and job.safe:
                 job.begun = job.ended = job.successes
 
