@@ -26,28 +26,26 @@ KIND = Kind(
     "Filter",
     table(
         [
-            _field("uuid", "UUID", "What identifies the rule", lambda rule: rule.uuid),
+            _field("uuid", "UUID", "What identifies the rule", lambda one: one.uuid),
             _field(
                 "priority",
                 "Priority",
                 "Rules with lower numbers are asked first",
-                lambda rule: rule.priority,
+                lambda one: one.priority,
             ),
             _field(
                 "watermark",
                 "Watermark",
                 "The last job when the rule was made",
-                lambda rule: rule.watermark,
+                lambda one: one.watermark,
             ),
-            _field(
-                "predicates", "Predicates", "Which jobs it is for", lambda rule: rule.predicates
-            ),
-            _field("action", "Action", "What happens to them", lambda rule: rule.action),
+            _field("predicates", "Predicates", "Which jobs it is for", lambda one: one.predicates),
+            _field("action", "Action", "What happens to them", lambda one: one.action),
             _field(
                 "reason_trail",
                 "ReasonTrail",
                 "Who made the rule, and why",
-                lambda rule: rule.reason_trail,
+                lambda one: one.reason_trail,
             ),
         ]
     ),

@@ -4,7 +4,7 @@ Theory. One thread runs a selector loop that owns every connection. What is shor
 such as a submission, it does itself; what may take a while, such as a query or
 reading a large request, goes to a small pool. What a call answers may be a future
 (a submission's commit), and then no thread waits for it. A client that waits for a
-job costs a timer and an entry in the list of watchers of ``LiveJobs``. Requests of one
+job costs a timer and an entry in the queue's list of watchers. Requests of one
 connection are answered in order, one at a time; the next is taken up when the
 client has fetched the answer to the one before it, and reading stops while too
 many wait for that.
