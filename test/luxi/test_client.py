@@ -1,4 +1,4 @@
-"""The LUXI client's manners: one connection, opened anew when needed, nothing sent twice."""
+"""The LUXI client: one connection, opened anew when needed, nothing sent twice."""
 
 import contextlib
 import socket
@@ -81,7 +81,7 @@ def test_a_query_is_sent_again_a_submission_is_not(tmp_path):
 
 
 @pytest.mark.parametrize("more", [STALE, b" ", STALE[:5], STALE * 2])
-def test_an_answer_too_many_is_not_taken_for_that_of_the_next_call(tmp_path, more):
+def test_a_surplus_answer_is_not_taken_for_that_of_the_next_call(tmp_path, more):
     path = str(tmp_path / "sock")
     with master(path, [OK], [OK]) as requests:
         client = luxi.Client(path)
@@ -99,7 +99,7 @@ def test_an_answer_too_many_is_not_taken_for_that_of_the_next_call(tmp_path, mor
 @pytest.mark.parametrize(
     "call, repeated", [(luxi.QueryClusterInfo(), True), (luxi.SubmitJob([]), False)]
 )
-def test_an_answer_that_another_follows_may_be_anybodys(tmp_path, more, call, repeated):
+def test_an_answer_followed_by_another_is_refused(tmp_path, more, call, repeated):
     path = str(tmp_path / "sock")
     with master(path, [OK, STALE + more], *[[OK]] * repeated) as requests:
         client = luxi.Client(path)
@@ -131,12 +131,12 @@ def test_a_silent_master_is_a_timeout(tmp_path):
     server.close()
 
 
-def test_nobody_there(tmp_path):
+def test_connecting_without_a_master_fails(tmp_path):
     with pytest.raises(errors.NoMaster):
         luxi.Client(str(tmp_path / "none")).call(luxi.QueryClusterInfo())
 
 
-def test_a_path_longer_than_an_address(tmp_path):
+def test_a_path_longer_than_an_address_can_be_connected_to(tmp_path):
     directory = tmp_path / ("x" * 100) / ("y" * 100)
     directory.mkdir(parents=True)
     path = str(directory / "socket")
@@ -148,7 +148,7 @@ def test_a_path_longer_than_an_address(tmp_path):
     server.close()
 
 
-def test_a_master_that_others_wait_to_reach(tmp_path):
+def test_a_master_with_a_full_accept_queue_is_waited_for(tmp_path):
     path = str(tmp_path / "sock")
     with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as threads:
         server.bind(path)

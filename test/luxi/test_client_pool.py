@@ -1,4 +1,4 @@
-"""The pool: a connection for each call at a time, used again afterwards."""
+"""The connection pool: a connection for each call at a time, used again afterwards."""
 
 import threading
 import unittest
@@ -27,7 +27,7 @@ class FakeClient:
         self.closed = True
 
 
-class TestPool(unittest.TestCase):
+class TestConnectionPool(unittest.TestCase):
     def setUp(self):
         self.made = []
 
@@ -44,13 +44,13 @@ class TestPool(unittest.TestCase):
         second, _, _ = pool.call(luxi.QueryClusterInfo())
         self.assertIs(first, second)
 
-    def test_call_and_context_are_handed_on(self):
+    def test_a_call_and_its_context_are_passed_to_the_client(self):
         context = RequestContext(user="admin")
         self.assertEqual(
             self.pool().call(luxi.CancelJob(3), context)[1:], (luxi.CancelJob(3), context)
         )
 
-    def test_what_is_said_beside_the_result(self):
+    def test_notes_of_a_reply_are_returned(self):
         self.assertEqual(self.pool().ask(luxi.CancelJob(3)).notes, {"total": 3})
 
     def test_a_call_that_is_begun_keeps_its_connection(self):
@@ -72,7 +72,7 @@ class TestPool(unittest.TestCase):
                 pool.begin(luxi.QueryClusterInfo())
         self.assertEqual(len(self.made), 1)
 
-    def test_calls_at_the_same_time_have_one_each(self):
+    def test_concurrent_calls_have_a_connection_each(self):
         both = threading.Barrier(2)
         pool = self.pool(lambda: both.wait(60))
         other = threading.Thread(target=pool.call, args=(luxi.QueryClusterInfo(),))
@@ -90,12 +90,12 @@ class TestPool(unittest.TestCase):
             self.assertRaises(errors.JobLost, pool.call, luxi.QueryClusterInfo())
         self.assertEqual(len(self.made), 1)
 
-    def test_no_more_are_kept_than_wanted(self):
+    def test_the_pool_keeps_no_more_connections_than_wanted(self):
         pool = self.pool(keep=0)
         client, _, _ = pool.call(luxi.QueryClusterInfo())
         self.assertTrue(client.closed)
 
-    def test_close_closes_the_idle_ones(self):
+    def test_close_closes_idle_connections(self):
         pool = self.pool()
         client, _, _ = pool.call(luxi.QueryClusterInfo())
         pool.close()

@@ -21,8 +21,8 @@ def master(path):
 
 
 @pytest.fixture
-def pulse(path):
-    return luxi.HealthMonitor(lambda timeout: luxi.connect(path, timeout), patience=SOON)
+def health(path):
+    return luxi.HealthMonitor(lambda timeout: luxi.connect(path, timeout), timeout=SOON)
 
 
 def until(condition):
@@ -35,30 +35,30 @@ def until(condition):
     raise AssertionError("in vain")
 
 
-def lives(pulse):
+def lives(health):
     try:
-        pulse.require()
+        health.fail_if_silent()
     except errors.Timeout:
         return False
     return True
 
 
-def test_a_silent_master_is_given_up_and_found_again(master, pulse, path):
-    client = luxi.Client(path, pulse=pulse)
+def test_a_silent_master_is_given_up_and_found_again(master, health, path):
+    client = luxi.Client(path, health=health)
     with pytest.raises(errors.Timeout, match="does not answer"):
         client.call(luxi.QueryClusterInfo())
-    assert not lives(pulse)
+    assert not lives(health)
     asked = master.asked
     with pytest.raises(errors.Timeout):
         client.call(luxi.SubmitJob([]))  # refused at once: nothing is sent
     assert asked.acquire(timeout=20) and asked.acquire(timeout=20)
     assert not asked.acquire(blocking=False)
     master.speaks.set()
-    until(lambda: lives(pulse))
+    until(lambda: lives(health))
     assert client.call(luxi.QueryClusterInfo()) == ["cluster"]
 
 
-def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
+def test_a_lost_probe_is_sent_again(path, health):
     master = SlowMaster(path)
     serve, asked = master._serve, threading.Event()
 
@@ -69,17 +69,17 @@ def test_a_probe_that_is_lost_is_not_waited_for(path, pulse):
     master._serve = lose_the_first
     master.speaks.set()
     with pytest.raises(errors.Timeout):
-        pulse.make_sure(since=float("inf"))
-    until(lambda: lives(pulse))
+        health.probe(since=float("inf"))
+    until(lambda: lives(health))
     asked.set()
     master.close()
 
 
-def test_patience_counts_from_the_last_answer_to_anybody(path):
+def test_the_timeout_counts_from_the_last_answer_to_anybody(path):
     now, waited = [100.0], []
-    pulse = luxi.HealthMonitor(lambda timeout: None, patience=4.0, clock=lambda: now[0])
+    health = luxi.HealthMonitor(lambda timeout: None, timeout=4.0, clock=lambda: now[0])
 
-    class Sock:
+    class SilentSocket:
         """Nothing ever comes; another is answered after three seconds, and nobody since."""
 
         timeout = None
@@ -93,34 +93,34 @@ def test_patience_counts_from_the_last_answer_to_anybody(path):
         def recv(self, size):
             if not waited:
                 now[0] += 3.0
-                pulse.beat()
+                health.record_answer()
                 now[0] -= 3.0
             now[0] += self.timeout
             waited.append(self.timeout)
             raise TimeoutError
 
-    def make_sure(since):
+    def probe(since):
         raise errors.Timeout(f"after {now[0] - 100.0} s")
 
-    pulse.make_sure = make_sure
-    client = luxi.Client(path, pulse=pulse, clock=lambda: now[0])
-    client._sock = Sock()
+    health.probe = probe
+    client = luxi.Client(path, health=health, clock=lambda: now[0])
+    client._sock = SilentSocket()
     with pytest.raises(errors.Timeout, match="after 7.0 s"):
         client._receive(1000.0)
     assert waited == [4.0, 3.0]
 
 
-def test_a_master_that_answers_others_is_only_slow(pulse):
-    pulse._connect = None  # nobody needs to ask
-    pulse.beat()
-    pulse.make_sure(since=0.0)
-    assert lives(pulse)
+def test_a_master_that_answers_others_is_only_slow(health):
+    health._connect = None  # nobody needs to ask
+    health.record_answer()
+    health.probe(since=0.0)
+    assert lives(health)
 
 
-def test_a_master_that_answers_the_probe_is_only_slow(master, pulse):
+def test_a_master_that_answers_the_probe_is_only_slow(master, health):
     master.speaks.set()
-    pulse.make_sure(since=float("inf"))
-    assert lives(pulse)
+    health.probe(since=float("inf"))
+    assert lives(health)
 
 
 def send_pieces(sock):
@@ -140,33 +140,33 @@ def reset(sock):
 
 
 @pytest.mark.parametrize("serve", [send_pieces, hang_up, reset])
-def test_a_master_that_does_anything_is_not_silent(master, pulse, serve):
+def test_a_master_that_does_anything_is_not_silent(master, health, serve):
     master._serve = serve
-    pulse.make_sure(since=float("inf"))
-    assert lives(pulse)
+    health.probe(since=float("inf"))
+    assert lives(health)
 
 
-def test_a_master_that_is_gone_is_not_silent(pulse):
-    pulse.make_sure(since=float("inf"))  # the caller's own connection says so
-    assert lives(pulse)
+def test_a_master_that_is_gone_is_not_silent(health):
+    health.probe(since=float("inf"))  # the caller's own connection says so
+    assert lives(health)
 
 
-def test_a_silent_master_that_goes_away_is_not_silent_any_more(path, pulse):
+def test_a_silent_master_that_goes_away_is_not_silent_any_more(path, health):
     master = SlowMaster(path)
     with pytest.raises(errors.Timeout):
-        pulse.make_sure(since=float("inf"))
+        health.probe(since=float("inf"))
     master._server.close()
     master._serve = None
     master.speaks.set()
-    until(lambda: lives(pulse))
+    until(lambda: lives(health))
 
 
-def test_a_queue_that_is_full_is_silence(pulse):
+def test_a_full_accept_queue_is_silence(health):
     def connect(timeout):
         raise errors.Timeout("full")
 
-    pulse._connect = connect
+    health._connect = connect
     with pytest.raises(errors.Timeout):
-        pulse.make_sure(since=float("inf"))
-    pulse._connect = lambda timeout: luxi.connect("/nowhere", timeout)
-    until(lambda: lives(pulse))
+        health.probe(since=float("inf"))
+    health._connect = lambda timeout: luxi.connect("/nowhere", timeout)
+    until(lambda: lives(health))

@@ -1,4 +1,4 @@
-"""Many wait, no thread does; who waits in vain is found out."""
+"""The job watcher: many waiters, few calls, no thread for any of them."""
 
 import dataclasses
 import socket
@@ -37,23 +37,23 @@ def loop():
     assert not thread.is_alive()
 
 
-class Scene:
+class WatchedMaster:
     """Waits at a master of which one test may hold several."""
 
     def __init__(self, loop, path, limit=3, probed=False):
         self.connect = lambda timeout: luxi.connect(path, timeout)
-        self.pulse = luxi.HealthMonitor(self.connect, patience=SOON)
+        self.health = luxi.HealthMonitor(self.connect, timeout=SOON)
         if not probed:  # nobody makes sure of a master that takes its time
-            self.pulse.heard = lambda since: True
-        self.waits = luxi.JobWatcher(loop, self.connect, self.pulse, limit=limit)
+            self.health.answered_since = lambda since: True
+        self.watcher = luxi.JobWatcher(loop, self.connect, self.health, limit=limit)
 
     def wait(self, gone=never, call=CALL):
-        return self.waits.wait(call, gone)
+        return self.watcher.wait(call, gone)
 
 
 @pytest.fixture
 def scene(loop, master, tmp_path):
-    return Scene(loop, str(tmp_path / "socket"))
+    return WatchedMaster(loop, str(tmp_path / "socket"))
 
 
 @pytest.fixture
@@ -65,15 +65,15 @@ def server(tmp_path):
         yield found
 
 
-def test_answers_reach_those_who_wait(scene, master):
+def test_answers_reach_all_waiters(scene, master):
     futures = [scene.wait() for _ in range(3)]
     assert not any(future.done() for future in futures)
     master.speaks.set()
     assert [future.result(20) for future in futures] == [OK] * 3
 
 
-def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
-    scene = Scene(loop, str(tmp_path / "socket"))
+def test_waiters_for_the_same_change_share_a_call(loop, server, tmp_path):
+    scene = WatchedMaster(loop, str(tmp_path / "socket"))
     futures = [scene.wait() for _ in range(3)]
     joined = threading.Event()
     loop.call_threadsafe(joined.set)  # it is called after what was asked for before
@@ -84,9 +84,9 @@ def test_who_waits_for_the_same_shares_a_call(loop, server, tmp_path):
         assert [future.result(20) for future in futures] == [OK] * 3
 
 
-def test_calls_beyond_the_most_take_turns(loop, server, tmp_path, monkeypatch):
+def test_calls_beyond_the_maximum_take_turns(loop, server, tmp_path, monkeypatch):
     monkeypatch.setattr("ganeti.luxi.job_watcher.MAX_WATCHES", 1)
-    scene = Scene(loop, str(tmp_path / "socket"))
+    scene = WatchedMaster(loop, str(tmp_path / "socket"))
     calls = [dataclasses.replace(CALL, job_id=number) for number in (7, 8)]
     futures = [scene.wait(call=call) for call in calls]
     asked = []
@@ -101,7 +101,7 @@ def test_calls_beyond_the_most_take_turns(loop, server, tmp_path, monkeypatch):
     assert not futures[0].done()
 
 
-def test_no_more_than_the_limit(scene, master):
+def test_waiters_beyond_the_limit_are_refused(scene, master):
     futures = [scene.wait() for _ in range(3)]
     with pytest.raises(errors.TooManyWaits, match="3 requests wait"):
         scene.wait()
@@ -111,22 +111,22 @@ def test_no_more_than_the_limit(scene, master):
     assert scene.wait().result(20) == OK
 
 
-def test_what_could_not_be_sent_leaves_its_place(loop, tmp_path):
-    scene = Scene(loop, str(tmp_path / "nobody"), limit=1)
+def test_a_call_that_could_not_be_sent_frees_its_slot(loop, tmp_path):
+    scene = WatchedMaster(loop, str(tmp_path / "nobody"), limit=1)
     for _ in range(2):
         with pytest.raises(errors.NoMaster):
             scene.wait().result(20)
 
 
-def test_a_client_that_left(scene, master):
+def test_a_client_that_left_is_removed(scene, master):
     left = threading.Event()
     future = scene.wait(left.is_set)
     left.set()
     assert future.result(20) is None
 
 
-def test_a_silent_master(loop, master, tmp_path):
-    scene = Scene(loop, str(tmp_path / "socket"), probed=True)
+def test_waiters_at_a_silent_master_time_out(loop, master, tmp_path):
+    scene = WatchedMaster(loop, str(tmp_path / "socket"), probed=True)
     future = scene.wait()
     with pytest.raises(errors.Timeout, match="does not answer"):
         future.result(20)
@@ -134,15 +134,15 @@ def test_a_silent_master(loop, master, tmp_path):
         scene.wait().result(20)  # nobody waits again to find that out
 
 
-def test_the_end_of_its_time(scene, master, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.job_watcher.LEAST", 0.0)
+def test_a_wait_ends_after_its_timeout(scene, master, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.job_watcher.MIN_WAIT", 0.0)
     call = luxi.WaitForJobChange(7, ["status"], ["queued"], None, 0.0)
     assert scene.wait(call=call).result(20) is None
 
 
 def test_the_master_ends_a_long_wait(scene, master, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.job_watcher.LEAST", 0.0)
-    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL", 0.1)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.MIN_WAIT", 0.0)
+    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL_SECONDS", 0.1)
     known = dataclasses.replace(CALL, previous=["queued"])
     long = scene.wait(call=dataclasses.replace(known, timeout=0.1))
     assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
@@ -151,11 +151,11 @@ def test_the_master_ends_a_long_wait(scene, master, monkeypatch):
     assert long.result(20) == OK
 
 
-def test_the_end(scene, master):
+def test_all_waits_end_when_the_watcher_ends(scene, master):
     known = dataclasses.replace(CALL, previous=["queued"])
     futures = [scene.wait(call=known) for _ in range(2)]
     first = scene.wait()
-    scene.waits.end()
+    scene.watcher.end()
     assert [future.result(20) for future in futures] == [None, None]
     assert scene.wait(call=known).result(20) is None
     master.speaks.set()  # how things stand is told all the same
@@ -163,8 +163,8 @@ def test_the_end(scene, master):
 
 
 @pytest.mark.parametrize("said", [b"", b"half"])
-def test_a_connection_that_ends(loop, server, tmp_path, said):
-    future = Scene(loop, str(tmp_path / "socket")).wait()
+def test_a_connection_that_ends_is_reported(loop, server, tmp_path, said):
+    future = WatchedMaster(loop, str(tmp_path / "socket")).wait()
     with server.accept()[0] as other:
         other.sendall(said)
     with pytest.raises(errors.ConnectionClosed):
@@ -172,7 +172,7 @@ def test_a_connection_that_ends(loop, server, tmp_path, said):
 
 
 def test_an_answer_in_pieces_is_one(loop, server, tmp_path):
-    future = Scene(loop, str(tmp_path / "socket")).wait()
+    future = WatchedMaster(loop, str(tmp_path / "socket")).wait()
     with server.accept()[0] as other:
         for byte in OK + b"\x03":
             other.sendall(bytes([byte]))
@@ -180,9 +180,9 @@ def test_an_answer_in_pieces_is_one(loop, server, tmp_path):
 
 
 def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
-    scene, asked = Scene(loop, str(tmp_path / "socket")), threading.Semaphore(0)
-    scene.pulse.heard = lambda since: False
-    scene.pulse.make_sure = lambda since: asked.release()  # and it is there
+    scene, asked = WatchedMaster(loop, str(tmp_path / "socket")), threading.Semaphore(0)
+    scene.health.answered_since = lambda since: False
+    scene.health.probe = lambda since: asked.release()  # and it is there
     future = scene.wait()
     with server.accept()[0] as silent:
         for _ in range(3):
@@ -192,8 +192,8 @@ def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
         assert future.result(20) == OK
 
 
-def test_but_not_longer_than_it_was_told_to(loop, server, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL", -job_watcher.SLACK)
-    future = Scene(loop, str(tmp_path / "socket")).wait()
+def test_a_master_is_not_waited_for_beyond_the_timeout(loop, server, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganeti.luxi.job_watcher.CALL_SECONDS", -job_watcher.SLACK)
+    future = WatchedMaster(loop, str(tmp_path / "socket")).wait()
     with pytest.raises(errors.Timeout, match="in time"):
         future.result(20)

@@ -6,7 +6,7 @@ from ganeti import errors, luxi, serializer
 from ganeti.request_context import RequestContext
 
 
-def test_messages_survive_any_cut():
+def test_messages_are_the_same_wherever_the_stream_is_cut():
     stream = luxi.pack({"a": "é"}) + b'{"b": 1}\n' + luxi.EOM + luxi.pack({})
     whole = list(luxi.Splitter().feed(stream))
     for cut in range(len(stream)):
@@ -29,13 +29,13 @@ def test_a_request_has_the_form_of_ganetis_own_clients():
     assert message == {"method": "QueryTags", "args": ["node", "n"], "version": 3000000}
 
 
-def test_who_asks_travels_beside_the_call():
+def test_the_context_is_sent_beside_the_arguments():
     context = RequestContext("admin", "r1")
     message = serializer.loads(luxi.request(luxi.QueryClusterInfo(), context)[:-1])
     assert message["context"] == {"user": "admin", "request_id": "r1"}
 
 
-def test_answers():
+def test_an_answer_is_its_result_or_raises_its_error():
     assert luxi.parse_answer(b'{"success": 1, "result": [2], "more": 1}') == [2]
     with pytest.raises(errors.JobLost, match="gone"):
         luxi.parse_answer(b'{"success": false, "result": ["JobLost", ["gone"]]}')
@@ -56,7 +56,7 @@ def test_answers():
         b'["TagError", [[]]]',
     ],
 )
-def test_an_error_without_words_is_none_that_we_know(result):
+def test_a_malformed_error_is_a_request_error(result):
     with pytest.raises(errors.RequestError):
         luxi.parse_answer(b'{"success": false, "result": ' + result + b"}")
 
@@ -76,6 +76,6 @@ def test_an_error_without_words_is_none_that_we_know(result):
         b'{"success": true, "result": ' + b"[" * 10**5,
     ],
 )
-def test_an_answer_without_sense_is_a_protocol_error(data):
+def test_a_malformed_answer_is_a_protocol_error(data):
     with pytest.raises(errors.ProtocolError):
         luxi.parse_answer(data)

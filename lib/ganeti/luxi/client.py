@@ -1,6 +1,6 @@
-"""One connection to a master, and its manners.
+"""Connections to a master: a ``Client`` has one, a ``ConnectionPool`` shares several.
 
-Connections to a master, shared by threads: each call has one to itself.
+Threads share a pool; each call has a connection to itself.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from ganeti.request_context import RequestContext
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
-# -- from luxi.client ----------------------------------------
+# -- one connection ----------------------------------------------------------------------
 
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
 CONNECT_TIMEOUT = 30.0
 CALL_TIMEOUT = 180.0
-#: Seconds until the master is looked at again, at least.
-LEAST = 0.01
+#: The least number of seconds to wait before the master's health is checked again.
+MIN_WAIT = 0.01
 #: More at a time would have its memory mapped, and unmapped, for each answer.
 RECEIVE_SIZE = 64 * 1024
 
 
 def connect(path: str, timeout: float) -> socket.socket:
-    """A connected stream socket; raises the ``ProtocolError`` that says what is wrong.
+    """Return a connected stream socket; raises the ``ProtocolError`` that says what is wrong.
 
-    Five connections at most wait for a real luxid to accept them. Who comes then waits in
-    line before that, but only on a socket that blocks: others are told EAGAIN at once.
+    At most five connections wait for a real luxid to accept them. Beyond that ``connect`` itself
+    blocks, but only on a blocking socket: on others it fails with EAGAIN at once.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -65,7 +65,7 @@ def connect(path: str, timeout: float) -> socket.socket:
 
 
 def _limit_sending(sock: socket.socket, seconds: float) -> None:
-    """How long the kernel waits to connect, or to send, on a socket that blocks; 0 is for ever."""
+    """Set how long the kernel waits to connect, or to send, on a blocking socket; 0: for ever."""
     whole = int(seconds)
     sock.setsockopt(
         socket.SOL_SOCKET,
@@ -78,8 +78,8 @@ class Client:
     """One connection to a master; not to be shared between threads.
 
     A call that found its connection closed is sent again once, on a new one, if
-    it may be: a submission is not, since the first may have been accepted. With a
-    ``pulse`` a master that answers nobody is given up long before ``call_timeout``.
+    it may be: a submission is not, since the first may have been accepted. With
+    ``health``, a master that answers nobody is given up long before ``call_timeout``.
     """
 
     def __init__(
@@ -88,19 +88,19 @@ class Client:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         call_timeout: float = CALL_TIMEOUT,
-        pulse: HealthMonitor | None = None,
+        health: HealthMonitor | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._path = path or pathutils.Paths.from_environment().query_socket
         self._connect_timeout = connect_timeout
         self._call_timeout = call_timeout
-        self._pulse = pulse
+        self._health = health
         self._clock = clock
         self._sock: socket.socket | None = None
         self._last_use = 0.0
 
     def call(self, call: Call, context: RequestContext | None = None) -> Any:
-        """The result of a call; raises what the master answered, or ``ProtocolError``."""
+        """Return the result of a call; raises what the master answered, or ``ProtocolError``."""
         return self.ask(call, context).result
 
     def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
@@ -118,15 +118,15 @@ class Client:
         It is to be called once, before anything else is asked here.
         """
         data = request(call, context)
-        if self._pulse is not None:
-            self._pulse.require()
-        may_repeat = not self._open() and call.SAFE_TO_REPEAT
+        if self._health is not None:
+            self._health.fail_if_silent()
+        may_repeat = not self._ensure_connected() and call.SAFE_TO_REPEAT
         try:
             self._send(data)
         except errors.ConnectionClosed:
             if not may_repeat:
                 raise
-            return lambda: self._exchange(data)
+            return lambda: self._send_and_read(data)
 
         def finish() -> bytes:
             try:
@@ -134,7 +134,7 @@ class Client:
             except errors.ConnectionClosed:
                 if not may_repeat:
                     raise
-            return self._exchange(data)
+            return self._send_and_read(data)
 
         return finish
 
@@ -144,8 +144,11 @@ class Client:
             self._sock.close()
             self._sock = None
 
-    def _open(self) -> bool:
-        """Make sure of a connection that the master has not closed for idleness."""
+    def _ensure_connected(self) -> bool:
+        """Connect, unless there is a connection that the master has not closed for idleness.
+
+        Returns whether the connection is new.
+        """
         now = self._clock()
         if self._sock is not None and (
             now - self._last_use > constants.LUXI_IDLE_TIMEOUT / 2 or self._is_readable()
@@ -158,51 +161,54 @@ class Client:
         return True
 
     def _is_readable(self) -> bool:
-        """Would a read not block? Between two calls that means that the master has closed the
-        connection, or has sent what nobody asked for: it cannot be used any more."""
+        """Return whether a read would not block. Between two calls that means that the master has
+        closed the connection, or has sent what nobody asked for: it cannot be used any more."""
         assert self._sock is not None
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return bool(poll.poll(0))
 
-    def _exchange(self, data: bytes) -> bytes:
-        self._open()
+    def _send_and_read(self, data: bytes) -> bytes:
+        self._ensure_connected()
         self._send(data)
         return self._read()
 
     def _send(self, data: bytes) -> None:
         assert self._sock is not None
-        with self._broken_means_closed():
+        with self._close_on_error():
             self._set_timeout(self._sock, self._call_timeout)
             self._sock.sendall(data)
 
     def _read(self) -> bytes:
         deadline = self._clock() + self._call_timeout
         splitter = Splitter()
-        with self._broken_means_closed():
+        with self._close_on_error():
             while True:
                 chunk = self._receive(deadline)
                 if not chunk:
                     raise errors.ConnectionClosed("the master closed the connection unanswered")
                 for message in splitter.feed(chunk):
-                    if self._pulse is not None:
-                        self._pulse.beat()
-                    self._require_nothing_more(splitter)
+                    if self._health is not None:
+                        self._health.record_answer()
+                    self._check_nothing_follows(splitter)
                     return message
 
-    def _require_nothing_more(self, splitter: Splitter) -> None:
+    def _check_nothing_follows(self, splitter: Splitter) -> None:
         """Raise ``ConnectionClosed`` if anything follows an answer.
 
         Answers carry no number: they belong to calls by their order alone. If there are more of
         them than calls, the one that was just read may be that of an earlier call.
         """
         assert self._sock is not None
-        if splitter.pending or self._is_readable() and self._sock.recv(1, socket.MSG_PEEK):
+        more = splitter.pending
+        if not more and self._is_readable():
+            more = bool(self._sock.recv(1, socket.MSG_PEEK))  # b"": only the end of the stream
+        if more:
             raise errors.ConnectionClosed("the master sent more answers than it was asked for")
 
     @contextlib.contextmanager
-    def _broken_means_closed(self) -> Iterator[None]:
-        """What goes wrong with a connection ends it, and has the name of a ``ProtocolError``."""
+    def _close_on_error(self) -> Iterator[None]:
+        """Close the connection on any error in the block, raised as a ``ProtocolError``."""
         try:
             yield
         except TimeoutError:
@@ -218,16 +224,17 @@ class Client:
             raise
 
     def _set_timeout(self, sock: socket.socket, seconds: float) -> None:
-        """The seconds of silence that are borne; raises ``TimeoutError`` when there are none."""
+        """Set how long the socket may be silent; raises ``TimeoutError`` if that is over."""
         if seconds <= 0:
             raise TimeoutError
-        if self._pulse is not None:
-            seconds = min(seconds, self._pulse.patience)
+        if self._health is not None:
+            seconds = min(seconds, self._health.timeout)
         if sock.gettimeout() != seconds:  # setting it takes a system call
             sock.settimeout(seconds)
 
     def _receive(self, deadline: float) -> bytes:
-        """Some bytes of the answer, in time, and while the master answers anybody."""
+        """Return some bytes of the answer, if they come in time and while the master answers
+        anybody."""
         assert self._sock is not None
         since = self._clock()
         seconds = deadline - since
@@ -237,20 +244,20 @@ class Client:
                 return self._sock.recv(RECEIVE_SIZE)
             except TimeoutError:
                 seconds = deadline - self._clock()
-                if self._pulse is not None:
-                    if self._pulse.left(since) <= 0:
-                        self._pulse.make_sure(self._clock() - self._pulse.patience)
-                    seconds = min(seconds, max(self._pulse.left(since), LEAST))
+                if self._health is not None:
+                    if self._health.seconds_left(since) <= 0:
+                        self._health.probe(self._clock() - self._health.timeout)
+                    seconds = min(seconds, max(self._health.seconds_left(since), MIN_WAIT))
 
 
-# -- from luxi.pool ----------------------------------------
+# -- a pool of connections ---------------------------------------------------------------
 
 
 class ConnectionPool:
     """Opens as many connections as there are calls at the same time, and keeps them.
 
     The last one used is the first to be used again, so that those of a busy hour
-    grow old unused; a client opens a new connection in the place of an old one.
+    become idle; a client replaces a connection that was idle for too long.
     """
 
     def __init__(self, make_client: Callable[[], Client] = Client, *, keep: int = 16) -> None:
@@ -265,35 +272,35 @@ class ConnectionPool:
 
     def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
         """As ``Client.ask``, from any thread."""
-        client = self._take()
+        client = self._acquire()
         try:
             return client.ask(call, context)
         finally:
-            self._give_back(client)
+            self._release(client)
 
     def begin(self, call: Call, context: RequestContext | None = None) -> Callable[[], bytes]:
         """As ``Client.begin``, from any thread; other calls go on meanwhile."""
-        client = self._take()
+        client = self._acquire()
         try:
             finish = client.begin(call, context)
         except BaseException:
-            self._give_back(client)
+            self._release(client)
             raise
 
         def finish_and_return() -> bytes:
             try:
                 return finish()
             finally:
-                self._give_back(client)
+                self._release(client)
 
         return finish_and_return
 
-    def _take(self) -> Client:
+    def _acquire(self) -> Client:
         with self._lock:
             client = self._idle.pop() if self._idle else None
         return client or self._make_client()
 
-    def _give_back(self, client: Client) -> None:
+    def _release(self, client: Client) -> None:
         with self._lock:
             if len(self._idle) < self._keep:
                 self._idle.append(client)
@@ -301,7 +308,7 @@ class ConnectionPool:
         client.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for client in idle:

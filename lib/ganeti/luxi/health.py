@@ -2,10 +2,10 @@
 
 Theory. A call may take long, and a master that was stopped takes calls as well:
 its kernel accepts and buffers for it. From the silence on one connection the two
-cannot be told apart. So whoever waits while nobody at all has been answered for
-``patience`` seconds makes sure: a call that every master answers at once is sent on a
-connection of its own. Without an answer to that, as many seconds later, the master is
-silent: all who wait give up, those who come are refused at once, and one thread
+cannot be told apart. So a caller that waits while nobody at all has been answered for
+``timeout`` seconds probes the master: a call that every master answers at once is sent on a
+connection of its own. If that has no answer as many seconds later, the master is
+silent: all waiting callers give up, new ones are refused at once, and one thread
 waits for the answer to come after all. With it everybody is served again.
 """
 
@@ -22,10 +22,10 @@ from ganeti import errors
 from ganeti.luxi.calls import QueryConfigValues
 from ganeti.luxi.wire import request
 
-#: Seconds in silence before making sure, and seconds that a master gets to answer then.
+#: Seconds of silence before a probe is sent, and seconds that a master gets to answer it.
 TIMEOUT = 4.0
 #: Seconds between tries to ask a master that cannot be reached.
-AGAIN = 0.25
+RETRY_INTERVAL = 0.25
 RECEIVE_SIZE = 4096
 
 _PROBE = request(QueryConfigValues(["cluster_name"]))
@@ -34,7 +34,7 @@ Connect = Callable[[float], socket.socket]
 
 
 class HealthMonitor:
-    """What all connections to one master know of it together; from any thread.
+    """Tracks whether one master answers, for all connections to it; from any thread.
 
     ``connect(timeout)`` opens a connection, or raises ``errors.ProtocolError``.
     """
@@ -43,58 +43,58 @@ class HealthMonitor:
         self,
         connect: Connect,
         *,
-        patience: float = TIMEOUT,
+        timeout: float = TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.patience = patience
+        self.timeout = timeout
         self._connect = connect
         self._clock = clock
         self._probing = threading.Lock()
-        self._last = 0.0
+        self._last_answer = 0.0
         self._silent = False
 
-    def beat(self) -> None:
-        """Somebody was answered."""
-        self._last = self._clock()
+    def record_answer(self) -> None:
+        """Note that the master has answered somebody now."""
+        self._last_answer = self._clock()
 
-    def heard(self, since: float) -> bool:
-        """Was anybody answered after that moment?"""
-        return self._last > since
+    def answered_since(self, since: float) -> bool:
+        """Return whether anybody was answered after that moment."""
+        return self._last_answer > since
 
-    def left(self, since: float) -> float:
-        """Seconds that a silence ``since`` then is still borne."""
-        return max(self._last, since) + self.patience - self._clock()
+    def seconds_left(self, since: float) -> float:
+        """Return the seconds until a silence ``since`` then is worth a probe."""
+        return max(self._last_answer, since) + self.timeout - self._clock()
 
-    def require(self) -> None:
+    def fail_if_silent(self) -> None:
         """Raise ``errors.Timeout`` if the master is known to be silent."""
         if self._silent:
-            self._give_up()
+            self._raise_timeout()
 
-    def make_sure(self, since: float) -> None:
-        """After silence ``since`` then: raise ``errors.Timeout`` unless the master is alive."""
+    def probe(self, since: float) -> None:
+        """Raise ``errors.Timeout`` unless the master, silent ``since`` then, answers a probe."""
         with self._probing:
-            self.require()
-            if self.heard(since):
+            self.fail_if_silent()
+            if self.answered_since(since):
                 return
-            sock = self._ask()
-            if sock is None or self._is_answered(sock, self.patience):
-                self.beat()  # who cannot connect will hear that from his own call
+            sock = self._send_probe()
+            if sock is None or self._is_answered(sock, self.timeout):
+                self.record_answer()  # its own call tells a caller that cannot connect
                 return
             self._silent = True
             logging.warning("The master does not answer")
             threading.Thread(
-                target=self._listen, args=(sock,), name="luxi-pulse", daemon=True
+                target=self._await_recovery, args=(sock,), name="luxi-pulse", daemon=True
             ).start()
-        self._give_up()
+        self._raise_timeout()
 
     @staticmethod
-    def _give_up() -> NoReturn:
+    def _raise_timeout() -> NoReturn:
         raise errors.Timeout("the master does not answer")
 
-    def _ask(self) -> socket.socket | None:
-        """Send the probe; None when there is nobody to send it to."""
+    def _send_probe(self) -> socket.socket | None:
+        """Send the probe on a new connection; None if nobody listens there."""
         try:
-            sock = self._connect(self.patience)
+            sock = self._connect(self.timeout)
         except errors.Timeout:
             return socket.socket(socket.AF_UNIX)  # its queue is full: nobody answers
         except errors.ProtocolError:
@@ -109,31 +109,31 @@ class HealthMonitor:
     def _is_answered(sock: socket.socket, timeout: float | None) -> bool:
         """Return True once the first byte of an answer comes, False if none does in time.
 
-        Only a master that runs can have sent it; the rest may take longer, like any answer. Nor
-        does a master that stands still close a connection: a caller whose own was closed, too,
-        is told so.
+        Only a running master can have sent it; the rest may take longer, like any answer. Nor
+        does a stopped master close a connection: a caller whose own was closed as well is told
+        so.
         """
         sock.settimeout(timeout)
         try:
             sock.recv(RECEIVE_SIZE)
         except ConnectionError:
             return True
-        except OSError:  # in time nothing came, or there was no place in its queue
+        except OSError:  # nothing came in time, or its accept queue was full
             return False
         return True
 
-    def _listen(self, sock: socket.socket) -> None:
-        """Until the master answers, or is gone."""
+    def _await_recovery(self, sock: socket.socket) -> None:
+        """Wait until the master answers, or is gone, and end the alarm."""
         pause = threading.Event()
         # A master that went on may have lost this one: then another is asked.
-        while not self._is_answered(sock, self.patience):
+        while not self._is_answered(sock, self.timeout):
             sock.close()
-            pause.wait(AGAIN)
-            another = self._ask()
+            pause.wait(RETRY_INTERVAL)
+            another = self._send_probe()
             if another is None:
                 break
             sock = another
         sock.close()
-        self.beat()
+        self.record_answer()
         self._silent = False
         logging.info("The master answers again")

@@ -95,9 +95,9 @@ class RapiDaemon(daemon.Daemon):
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
         self._connect = functools.partial(luxi.connect, path)
-        self._pulse = pulse = luxi.HealthMonitor(self._connect)
+        self._health = health = luxi.HealthMonitor(self._connect)
         self._pool = ConnectionPool(
-            lambda: luxi.Client(path, connect_timeout=pulse.patience, pulse=pulse)
+            lambda: luxi.Client(path, connect_timeout=health.timeout, health=health)
         )
         self._users = UsersFile(paths.users_files, VOCABULARY)
         self._clients = MAX_CLIENTS
@@ -176,7 +176,7 @@ class RapiDaemon(daemon.Daemon):
         self._load_users()
         loop = Loop()
         self._waits = luxi.JobWatcher(
-            loop, self._connect, self._pulse, limit=listening.room_for_waits(self._clients)
+            loop, self._connect, self._health, limit=listening.room_for_waits(self._clients)
         )
         pipeline = RequestPipeline(
             self._pool,
