@@ -76,7 +76,7 @@ FALSE = ["!", TRUE]
         ["<", "start", 101],
     ],
 )
-def test_passes(data):
+def test_a_row_that_fits_a_filter_passes(data):
     assert passes(data)
 
 
@@ -105,7 +105,7 @@ def test_passes(data):
         [">", "start", 100],
     ],
 )
-def test_does_not_pass(data):
+def test_a_row_that_does_not_fit_a_filter_does_not_pass(data):
     assert not passes(data)
 
 
@@ -117,7 +117,7 @@ def test_a_cell_without_value_passes_every_comparison(data):
     assert passes(data)
 
 
-def test_but_not_that_it_differs():
+def test_a_cell_without_value_does_not_pass_unequal():
     assert not passes(["!=", "gone", "x"])
 
 
@@ -147,7 +147,7 @@ def test_a_value_that_does_not_fit_its_operator_is_an_error(data):
         passes(data)
 
 
-def test_what_need_not_be_looked_at_is_no_error():
+def test_and_and_or_stop_before_an_operand_that_would_fail():
     wrong = ["<", "name", 3]
     assert passes(["|", TRUE, wrong])
     assert not passes(["&", FALSE, wrong])
@@ -184,12 +184,12 @@ def test_what_need_not_be_looked_at_is_no_error():
         ["=[]", "tags", None],
     ],
 )
-def test_what_is_no_filter_is_refused(data):
+def test_an_invalid_filter_is_refused(data):
     with pytest.raises(ParameterError):
         filters.parse(data)
 
 
-def test_a_filter_without_end_is_refused():
+def test_a_filter_nested_too_deeply_is_refused():
     data = TRUE
     for _ in range(filters.DEPTH_MAX):
         data = ["!", data]
@@ -202,7 +202,7 @@ def test_an_unknown_field_is_an_error_even_without_rows():
         filters.make_test(filters.parse(["&", TRUE, ["?", "bogus"]]), access)
 
 
-def test_fields_that_a_filter_mentions():
+def test_fields_returns_every_field_that_a_filter_mentions():
     data = ["&", ["|", ["?", "a"], ["!", ["=~", "b", "x"]]], ["=[]", "c", 1], ["!=", "d", 2]]
     assert filters.fields(filters.parse(data)) == {"a", "b", "c", "d"}
     assert filters.fields(None) == set()
@@ -223,5 +223,5 @@ def test_fields_that_a_filter_mentions():
         (["|", ["==", "name", "a"], ["==", "uuid", "a"]], None),
     ],
 )
-def test_keys_of_filters_that_only_name_things(data, expected):
+def test_keys_are_returned_only_for_filters_that_name_things(data, expected):
     assert filters.keys(filters.parse(data), "name") == expected

@@ -23,7 +23,7 @@ OPS = [
 ]
 
 
-def rule(*predicates, action="REJECT", uuid="a", watermark=10, priority=0):
+def job_filter(*predicates, action="REJECT", uuid="a", watermark=10, priority=0):
     return JobFilter(uuid, watermark, priority, list(predicates), action, [])
 
 
@@ -62,39 +62,46 @@ def rule(*predicates, action="REJECT", uuid="a", watermark=10, priority=0):
         (["reason", ["=~", "reason", "x$"]], True),
     ],
 )
-def test_a_predicate_is_for_some_jobs(predicate, found):
-    assert rule(predicate).matches(12, OPS) is found
+def test_a_predicate_matches_some_jobs(predicate, found):
+    assert job_filter(predicate).matches(12, OPS) is found
 
 
-def test_all_predicates_must_hold():
+def test_a_job_must_match_all_predicates():
     yes, no = ["jobid", [">", "id", 1]], ["jobid", ["<", "id", 1]]
-    assert rule().matches(12, OPS) and rule(yes, yes).matches(12, OPS)
-    assert not rule(yes, no).matches(12, OPS)
+    assert job_filter().matches(12, OPS) and job_filter(yes, yes).matches(12, OPS)
+    assert not job_filter(yes, no).matches(12, OPS)
 
 
-def test_a_filter_that_does_not_fit_is_no_match_whatever_it_denies():
-    assert not rule(["reason", ["!", ["?", "reason"]]]).matches(12, OPS)
+def test_a_value_that_cannot_be_compared_does_not_match_even_negated():
+    assert not job_filter(["reason", ["!", ["?", "reason"]]]).matches(12, OPS)
 
 
-def test_the_first_that_matches_decides_and_continue_does_not():
-    miss = rule(["jobid", ["<", "id", 1]], uuid="miss")
-    off, pause, late = (rule(uuid=word, action=word) for word in ("CONTINUE", "PAUSE", "ACCEPT"))
-    assert job_filters.applying([miss, off, pause, late], 12, OPS) is pause
-    assert job_filters.applying([miss, off], 12, OPS) is None
+def test_the_first_matching_filter_decides_unless_it_says_continue():
+    miss = job_filter(["jobid", ["<", "id", 1]], uuid="miss")
+    off, pause, late = (
+        job_filter(uuid=word, action=word) for word in ("CONTINUE", "PAUSE", "ACCEPT")
+    )
+    assert job_filters.first_match([miss, off, pause, late], 12, OPS) is pause
+    assert job_filters.first_match([miss, off], 12, OPS) is None
 
 
-def test_rules_stand_by_priority_then_watermark_then_uuid():
-    rules = [rule(priority=1, watermark=1), rule(uuid="b"), rule(), rule(watermark=2)]
-    assert sorted(rules, key=lambda one: one.order) == [
-        rule(watermark=2),
-        rule(),
-        rule(uuid="b"),
-        rule(priority=1, watermark=1),
+def test_job_filters_are_sorted_by_priority_then_watermark_then_uuid():
+    unsorted = [
+        job_filter(priority=1, watermark=1),
+        job_filter(uuid="b"),
+        job_filter(),
+        job_filter(watermark=2),
+    ]
+    assert sorted(unsorted, key=lambda one: one.order) == [
+        job_filter(watermark=2),
+        job_filter(),
+        job_filter(uuid="b"),
+        job_filter(priority=1, watermark=1),
     ]
 
 
-def test_a_limit_is_a_number():
-    assert rule(action=["RATE_LIMIT", 3]).limit == 3 and rule().limit is None
+def test_only_rate_limit_has_a_limit():
+    assert job_filter(action=["RATE_LIMIT", 3]).limit == 3 and job_filter().limit is None
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_a_limit_is_a_number():
         ("rate-limit:9999999999:x", None),
     ],
 )
-def test_a_reason_may_be_a_limit(reason, limit):
+def test_a_reason_is_a_limit_if_it_has_its_form(reason, limit):
     found = job_filters.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
     assert found == ({} if limit is None else {reason: limit})
 
@@ -125,8 +132,8 @@ def test_a_reason_may_be_a_limit(reason, limit):
         ),
     ],
 )
-def test_a_filter_has_one_spelling(tree, stored):
-    assert job_filters.normal(tree) == stored
+def test_a_filter_is_stored_in_one_spelling(tree, stored):
+    assert job_filters.normalize(tree) == stored
 
 
 @pytest.mark.parametrize(
@@ -146,7 +153,7 @@ def test_a_filter_has_one_spelling(tree, stored):
         ("jobid", False),
     ],
 )
-def test_which_values_are_predicates(value, fits):
+def test_predicates_are_told_from_other_values(value, fits):
     assert ht.check_for(job_filters.Predicate).fits(value) is fits
 
 
@@ -167,5 +174,5 @@ def test_which_values_are_predicates(value, fits):
         (1, False),
     ],
 )
-def test_which_values_are_actions(value, fits):
+def test_actions_are_told_from_other_values(value, fits):
     assert ht.check_for(job_filters.Action).fits(value) is fits

@@ -20,7 +20,7 @@ class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
     def check(self) -> None:
         """The pattern must be one, and must not be able to keep the whole master busy."""
         try:
-            self._pattern = safe_regex.read(self.op.pattern)
+            self._pattern = safe_regex.compile_pattern(self.op.pattern)
         except ValueError as err:
             raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from err
 

@@ -114,7 +114,7 @@ class Admission:
     def _deciding_filter(self, job: Job) -> JobFilter | None:
         if not self._filters:
             return None
-        return job_filters.applying(self._filters, job.id, [op.view for op in job.ops])
+        return job_filters.first_match(self._filters, job.id, [op.view for op in job.ops])
 
     def _limits(self, job: Job, job_filter: JobFilter | None) -> dict[str, int]:
         limits = job_filters.own_limits([op.view for op in job.ops])

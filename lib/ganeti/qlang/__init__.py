@@ -2,5 +2,5 @@
 
 filters      filters of queries: parsed once, then applied to each object
 safe_regex   regular expressions whose matching ends in time
-job_filters  which jobs may begin, and by whose word (``gnt-filter``)
+job_filters  which jobs may begin (``gnt-filter``)
 """

@@ -12,10 +12,10 @@ A filter is a JSON list, operator first, as Ganeti 3.0 has it:
 operator cannot do with a field's value is a ``ParameterError``, and is noticed
 when it is met: ``&`` and ``|`` stop as soon as they know. A cell without a
 value (not known, not there, offline) passes every test but ``!=``, which is
-``!`` of ``==``. And of this was measured on Ganeti 3.0.
+``!`` of ``==``. This was measured on Ganeti 3.0.
 
 Patterns are Python's, with ASCII classes; Ganeti's are PCRE, which differ in
-corners only. What ``pattern.py`` says of length and repetitions holds for them.
+corners only. What ``safe_regex`` says of length and repetitions holds for them.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def parse(data: object, depth: int = 0) -> Filter | None:
         parts = tuple(parse(arg, depth + 1) or And(()) for arg in args)
         return And(parts) if op == "&" else Or(parts)
     if op == "!":
-        (arg,) = _take(data, "filter")
+        (arg,) = _operands(data, "filter")
         return Not(parse(arg, depth + 1) or And(()))
     if op == "?":
         return Truth(_field(data, "field"))
@@ -141,7 +141,7 @@ def parse(data: object, depth: int = 0) -> Filter | None:
     raise ParameterError(f"Unknown filter operator {ht.shorten(op)}")
 
 
-def _take(data: list[Any], *names: str) -> list[Any]:
+def _operands(data: list[Any], *names: str) -> list[Any]:
     if len(data) != len(names) + 1:
         raise ParameterError(
             f"The filter operator {data[0]!r} takes {' and '.join(names)}, "
@@ -151,7 +151,7 @@ def _take(data: list[Any], *names: str) -> list[Any]:
 
 
 def _field(data: list[Any], *names: str) -> str:
-    name = _take(data, *names)[0]
+    name = _operands(data, *names)[0]
     if not isinstance(name, str):
         raise ParameterError(f"A filter's field is a string, not {ht.shorten(name)}")
     return name
@@ -178,7 +178,7 @@ def _read_pattern(value: object) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise ParameterError(f"A pattern is a string, not {ht.shorten(value)}")
     try:
-        return safe_regex.read(value)
+        return safe_regex.compile_pattern(value)
     except ValueError as err:
         raise ParameterError(str(err)) from None
 
@@ -263,65 +263,65 @@ def _leaf(tree: Truth | Compare | RegexMatch | Contains, how: Comparison) -> Cal
     if isinstance(tree, Truth):
         return _is_true(tree)
     if isinstance(tree, RegexMatch):
-        return _matches(tree)
+        return _matches_pattern(tree)
     if isinstance(tree, Contains):
         return _contains(tree)
     return _compares(tree, how)
 
 
-def _wrong(
-    tree: Truth | Compare | RegexMatch | Contains, value: object, does: str
+def _mismatch(
+    tree: Truth | Compare | RegexMatch | Contains, value: object, problem: str
 ) -> ParameterError:
-    return ParameterError(f"Field '{tree.field}' is {ht.shorten(value)}, which {does}")
+    return ParameterError(f"Field '{tree.field}' is {ht.shorten(value)}, which {problem}")
 
 
 def _is_true(tree: Truth) -> Callable[[Any], bool]:
     def test(value: Any) -> bool:
         if not isinstance(value, bool):
-            raise _wrong(tree, value, "is neither true nor false")
+            raise _mismatch(tree, value, "is neither true nor false")
         return value
 
     return test
 
 
-def _matches(tree: RegexMatch) -> Callable[[Any], bool]:
+def _matches_pattern(tree: RegexMatch) -> Callable[[Any], bool]:
     search = tree.pattern.search
 
     def test(value: Any) -> bool:
         if not isinstance(value, str):
-            raise _wrong(tree, value, "no pattern can match")
+            raise _mismatch(tree, value, "no pattern can match")
         return search(value) is not None
 
     return test
 
 
 def _contains(tree: Contains) -> Callable[[Any], bool]:
-    wanted, same = tree.value, _fits(tree.value)
+    wanted, has_type = tree.value, _type_check(tree.value)
 
     def test(value: Any) -> bool:
         if not isinstance(value, (list, tuple)):
-            raise _wrong(tree, value, "is no list")
-        return any(same(item) and item == wanted for item in value)
+            raise _mismatch(tree, value, "is no list")
+        return any(has_type(item) and item == wanted for item in value)
 
     return test
 
 
-def _fits(wanted: Value) -> Callable[[Any], bool]:
-    """Is something of the type that compares with this value?"""
+def _type_check(wanted: Value) -> Callable[[Any], bool]:
+    """Return a test whether a value has a type that compares with ``wanted``."""
     if isinstance(wanted, str):
         return lambda value: isinstance(value, str)
     return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _compares(tree: Compare, how: Comparison) -> Callable[[Any], bool]:
-    wanted, fits, relation = tree.value, _fits(tree.value), _ORDER[tree.op]
+    wanted, has_type, relation = tree.value, _type_check(tree.value), _ORDER[tree.op]
     begins = f"{wanted}." if how is Comparison.HOST_NAME and tree.op == "==" else None
 
     def test(value: Any) -> bool:
         if how is Comparison.SECONDS and isinstance(value, (list, tuple)):
             value = value[0]
-        if not fits(value):
-            raise _wrong(tree, value, f"cannot be compared with {ht.shorten(wanted)}")
+        if not has_type(value):
+            raise _mismatch(tree, value, f"cannot be compared with {ht.shorten(wanted)}")
         return relation(value, wanted) or (begins is not None and value.startswith(begins))
 
     return test

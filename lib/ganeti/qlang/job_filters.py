@@ -1,24 +1,25 @@
-"""Rules of the job queue: which jobs may begin, and who said so (Ganeti's job filters).
+"""Job filters (``gnt-filter``): which jobs may begin.
 
-A rule is for the jobs that match all of its predicates:
+A job filter is for the jobs that match all of its predicates:
 
     ["jobid", filter]    on ``id``; the value "watermark" is the last job's id of when the
-                         rule was made
+                         job filter was made
     ["opcode", filter]   on the fields of an opcode, ``a.b`` being b of a; any opcode will do
     ["reason", filter]   on ``source``, ``reason`` and ``timestamp`` of an entry in a reason
                          trail; any entry of any opcode will do
 
-Filters are those of ``qfilter``. What one cannot compare (there is no such field, it is of
-another type) does not match. Rules are asked in order: by priority, then watermark, then
-uuid. The first that a job matches applies to it, unless its action is CONTINUE:
+The filters within predicates are those of ``filters``. A value that one cannot compare (there
+is no such field, it is of another type) does not match. Job filters are applied in order: by
+priority, then watermark, then uuid. The first that a job matches decides, unless its action is
+CONTINUE:
 
     "ACCEPT"             the job may begin
     "PAUSE"              it stays in the queue
     "REJECT"             it is canceled
-    ["RATE_LIMIT", n]    it may begin while fewer than n others of this rule have begun
+    ["RATE_LIMIT", n]    it may begin while fewer than n others of this job filter have begun
 
-A job is one of a limit of its own, too, if an entry of its reason trails says
-``rate-limit:N:WORDS``: at most N jobs with the same entry have begun at a time.
+A reason trail may limit its job, too: of all jobs with the same entry
+``rate-limit:N:WORDS``, at most N have begun at a time.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
     "RATE_LIMIT",
 )
 _WATERMARK = "watermark"
-#: Characters of a text that patterns are tried on: in short texts they are fast (``pattern``).
+#: Characters of a text that patterns are tried on: in short texts they are fast (``safe_regex``).
 TEXT_SEARCHED = 1000
 #: How the reason begins that is a limit of its own.
 RATE_WORD = "rate-limit:"
@@ -54,7 +55,7 @@ _Test = Callable[[int, Ops], bool]
 
 @dataclass(frozen=True)
 class JobFilter:
-    """One rule, as it is stored and shown; its parts were checked before."""
+    """One job filter, as it is stored and shown; its parts were checked before."""
 
     uuid: str
     watermark: int
@@ -65,12 +66,12 @@ class JobFilter:
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Where it stands among others."""
+        """Return the key by which job filters are sorted."""
         return self.priority, self.watermark, self.uuid
 
     @property
     def limit(self) -> int | None:
-        """How many jobs may have begun; None: this is not how it works."""
+        """Return how many jobs may have begun; None unless the action is RATE_LIMIT."""
         return None if isinstance(self.action, str) else int(self.action[1])
 
     def matches(self, job_id: int, ops: Ops) -> bool:
@@ -82,15 +83,16 @@ class JobFilter:
         return [_TESTS[kind](filters.parse(tree), self.watermark) for kind, tree in self.predicates]
 
 
-def applying(rules: Iterable[JobFilter], job_id: int, ops: Ops) -> JobFilter | None:
-    """The one of ``rules`` (in their order) that decides about a job."""
-    return next(
-        (rule for rule in rules if rule.action != CONTINUE and rule.matches(job_id, ops)), None
-    )
+def first_match(job_filters: Iterable[JobFilter], job_id: int, ops: Ops) -> JobFilter | None:
+    """Return the first of ``job_filters`` (in their order) that decides about a job, or None."""
+    for job_filter in job_filters:
+        if job_filter.action != CONTINUE and job_filter.matches(job_id, ops):
+            return job_filter
+    return None
 
 
 def own_limits(ops: Ops) -> dict[str, int]:
-    """The limits that a job's reason trails name: reason -> how many jobs."""
+    """Return the limits that a job's reason trails set: reason -> how many jobs."""
     found = {}
     for _, reason, _ in _entries(ops):
         if reason.startswith(RATE_WORD):
@@ -100,12 +102,12 @@ def own_limits(ops: Ops) -> dict[str, int]:
     return found
 
 
-def normal(tree: Any) -> Any:
-    """A filter as it is stored: one spelling for each meaning (as luxid 3.0)."""
+def normalize(tree: Any) -> Any:
+    """Return a filter as it is stored: one spelling for each meaning (as luxid 3.0)."""
     if not isinstance(tree, list) or not tree:
         return tree
     if tree[0] in ("&", "|", "!"):
-        return [tree[0], *map(normal, tree[1:])]
+        return [tree[0], *map(normalize, tree[1:])]
     if tree[0] == "!=":
         return ["!", ["==", *tree[1:]]]
     return ["==" if tree[0] == "=" else tree[0], *tree[1:]]
@@ -117,26 +119,26 @@ _FIELDS = {"jobid": {"id"}, "reason": {"source", "reason", "timestamp"}, "opcode
 
 
 def _is_predicate(value: list[Any]) -> bool:
-    if len(value) != 2 or not isinstance(value[0], str) or value[0] not in _FIELDS:
+    if len(value) != 2:
+        return False
+    kind, data = value
+    if not isinstance(kind, str) or kind not in _FIELDS:
         return False
     try:
-        tree = filters.parse(value[1])
+        tree = filters.parse(data)
     except ParameterError:
         return False
-    allowed = _FIELDS[value[0]]
+    allowed = _FIELDS[kind]
     return tree is not None and (allowed is None or filters.fields(tree) <= allowed)
 
 
 def _is_action(value: str | list[Any]) -> bool:
     if isinstance(value, str):
         return value in (ACCEPT, CONTINUE, PAUSE, REJECT)
-    return (
-        len(value) == 2
-        and value[0] == RATE_LIMIT
-        and isinstance(value[1], int)
-        and not isinstance(value[1], bool)
-        and value[1] > 0
-    )
+    if len(value) != 2 or value[0] != RATE_LIMIT:
+        return False
+    limit = value[1]
+    return isinstance(limit, int) and not isinstance(limit, bool) and limit > 0
 
 
 Predicate = Annotated[
@@ -165,7 +167,7 @@ def _holds(test: Callable[[Any], bool], row: Any) -> bool:
         return False
 
 
-def _on_id(tree: filters.Filter | None, watermark: int) -> _Test:
+def _test_of_id(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
     test = filters.make_test(
         _with_watermark(tree, watermark),
@@ -184,15 +186,16 @@ def _with_watermark(tree: filters.Filter, watermark: int) -> filters.Filter:
     return tree
 
 
-def _on_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
+def _test_of_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
     test = filters.make_test(
-        tree, lambda name: filters.FieldAccess[Mapping[str, Any]](lambda op: _part(op, name))
+        tree,
+        lambda name: filters.FieldAccess[Mapping[str, Any]](lambda op: _opcode_field(op, name)),
     )
     return lambda job_id, ops: any(_holds(test, op) for op in ops)
 
 
-def _part(op: Mapping[str, Any], path: str) -> Any:
+def _opcode_field(op: Mapping[str, Any], path: str) -> Any:
     found: Any = op
     for name in path.split("."):
         if not isinstance(found, Mapping) or found.get(name) is None:
@@ -201,13 +204,13 @@ def _part(op: Mapping[str, Any], path: str) -> Any:
     return _searchable(found)
 
 
-def _on_reasons(tree: filters.Filter | None, watermark: int) -> _Test:
+def _test_of_reasons(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    places = {"source": 0, "reason": 1, "timestamp": 2}
+    positions = {"source": 0, "reason": 1, "timestamp": 2}
     test = filters.make_test(
         tree,
         lambda name: filters.FieldAccess[Sequence[Any]](
-            lambda entry: _searchable(entry[places[name]])
+            lambda entry: _searchable(entry[positions[name]])
         ),
     )
     return lambda job_id, ops: any(_holds(test, entry) for entry in _entries(ops))
@@ -222,7 +225,7 @@ def _searchable(value: Any) -> Any:
 
 
 _TESTS: dict[str, Callable[[filters.Filter | None, int], _Test]] = {
-    "jobid": _on_id,
-    "opcode": _on_opcodes,
-    "reason": _on_reasons,
+    "jobid": _test_of_id,
+    "opcode": _test_of_opcodes,
+    "reason": _test_of_reasons,
 }

@@ -1,6 +1,6 @@
-"""Search patterns that strangers send: read, and refused when they could run for minutes.
+"""Compile search patterns from clients; refuse those that could run for minutes.
 
-Python matches by trying, and holds the interpreter's lock meanwhile: a pattern
+Python matches by backtracking, and holds the interpreter's lock meanwhile: a pattern
 such as ``(a+)+$`` would stop the whole master. So a pattern must not be longer
 than ``LENGTH_MAX`` characters, and the ways in which it may match are counted
 before it is used: a repetition may end in many places, an optional part is
@@ -80,7 +80,7 @@ class _Group:
 
 
 @dataclass
-class _Ways:
+class _ChoiceCounter:
     """Counts, as a power of two, how many ways of matching may have to be tried."""
 
     #: Bits: three repetitions without end, and three choices more.
@@ -92,24 +92,24 @@ class _Ways:
 
     def problem(self, pattern: str) -> str | None:
         """Why a pattern is refused, or None; it is known to be a correct one."""
-        place = 0
-        while place < len(pattern):
-            times = _TIMES.match(pattern, place)
+        position = 0
+        while position < len(pattern):
+            times = _TIMES.match(pattern, position)
             if times is not None:
-                if not self._repeat(times):
+                if not self._add_quantifier(times):
                     return "has a choice within a repetition without end"
-                place = times.end()
+                position = times.end()
                 continue
-            step = self._atom(pattern, place)
-            if step is None:
+            length = self._read_atom(pattern, position)
+            if length is None:
                 return "has a group or reference of a kind that is not allowed"
-            place += step
+            position += length
         if self.groups[0].total() > self.LIMIT:
             return "has too many repetitions and choices"
         return None
 
-    def _repeat(self, times: re.Match[str]) -> bool:
-        """Take up a quantifier, if it may be there."""
+    def _add_quantifier(self, times: re.Match[str]) -> bool:
+        """Count a quantifier's choices; False if it is not allowed there."""
         low, high = _bounds(times)
         if high is None and self.inner.choice:
             return False
@@ -119,17 +119,17 @@ class _Ways:
         self.groups[-1].add(bits)
         return True
 
-    def _atom(self, pattern: str, place: int) -> int | None:
-        """Take up what is no quantifier; its length, None if it must not be there."""
-        char = pattern[place]
+    def _read_atom(self, pattern: str, position: int) -> int | None:
+        """Read an element that is not a quantifier; return its length, None if it is refused."""
+        char = pattern[position]
         self.inner = _Group()
         if char == "\\":
-            return None if pattern[place + 1] in "123456789" else 2
+            return None if pattern[position + 1] in "123456789" else 2
         if char == "[":
-            found = _CLASS.match(pattern, place)
+            found = _CLASS.match(pattern, position)
             return None if found is None else len(found[0])
         if char == "(":
-            return self._open(pattern, place)
+            return self._open_group(pattern, position)
         if char == ")":
             self.inner = self.groups.pop()
             self.groups[-1].add(self.inner.total())
@@ -137,11 +137,11 @@ class _Ways:
             self.groups[-1].branch()
         return 1
 
-    def _open(self, pattern: str, place: int) -> int | None:
-        flags = _FLAGS.match(pattern, place)
+    def _open_group(self, pattern: str, position: int) -> int | None:
+        flags = _FLAGS.match(pattern, position)
         if flags is not None:
             return len(flags[0])
-        group = _GROUP.match(pattern, place)
+        group = _GROUP.match(pattern, position)
         if group is None or pattern.startswith("?", group.end()):
             return None
         self.groups.append(_Group())
@@ -151,24 +151,29 @@ class _Ways:
 def _bounds(times: re.Match[str]) -> tuple[int, int | None]:
     """How often a quantifier repeats, at least and at most."""
     char = times[0][0]
-    if char != "{":
-        return (1 if char == "+" else 0), (1 if char == "?" else None)
+    if char == "*":
+        return 0, None
+    if char == "+":
+        return 1, None
+    if char == "?":
+        return 0, 1
     low = int(times[1] or 0)
     if not times[2]:
         return low, low
     return low, int(times[3]) if times[3] else None
 
 
-def _without_trying(parts: list[str]) -> str:
+def _without_backtracking(parts: list[str]) -> str:
     """A pattern of these parts with stars between, each but the last before the first place
     at which its part fits."""
     first, *others = parts
-    ways = [f"(?>{_STAR}?{part})" for part in others[:-1]] + [_STAR + part for part in others[-1:]]
-    return f"^{first}{''.join(ways)}(\\..*)?$"
+    tails = [f"(?>{_STAR}?{part})" for part in others[:-1]]
+    tails += [_STAR + part for part in others[-1:]]
+    return f"^{first}{''.join(tails)}(\\..*)?$"
 
 
 def _from_pcre(text: str) -> str:
-    """The same in Python's words; ``ValueError`` for a class that has no such name."""
+    """Translate PCRE syntax to Python's; raises ``ValueError`` for an unknown class name."""
 
     def named(found: re.Match[str]) -> str:
         if found[1] not in _NAMED:
@@ -180,19 +185,19 @@ def _from_pcre(text: str) -> str:
     return _NAMED_GROUP.sub("(?P<", text)
 
 
-def read(text: str) -> re.Pattern[str]:
-    """A pattern ready to search with, its classes ASCII; ``ValueError`` in words."""
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """Return a pattern ready to search with, its classes ASCII; raises ``ValueError``."""
     if len(text) > LENGTH_MAX:
         raise ValueError(f"A pattern must not be longer than {LENGTH_MAX} characters")
     glob = _GLOB.fullmatch(text)
     if glob is not None:
-        return re.compile(_without_trying(glob[1].split(_STAR)), re.ASCII)
+        return re.compile(_without_backtracking(glob[1].split(_STAR)), re.ASCII)
     ours = _from_pcre(text)
     try:
         compiled = re.compile(ours, re.ASCII)
     except (re.error, OverflowError, RecursionError) as err:
         raise ValueError(f"Pattern '{text}' cannot be read: {err}") from None
-    problem = _Ways().problem(ours)
+    problem = _ChoiceCounter().problem(ours)
     if problem:
         raise ValueError(f"Pattern '{text}' {problem}")
     return compiled

@@ -1,4 +1,4 @@
-"""Job filters: the rules that decide which jobs run when (``jobrules``)."""
+"""Job filters: the rules that decide which jobs run when (``qlang.job_filters``)."""
 
 from __future__ import annotations
 
