@@ -59,11 +59,11 @@ WAITING = b"PUT %b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-conti
 
 
 def test_a_body_that_does_not_matter_is_not_asked_for():
-    def foresee(request):
+    def answer_from_head(request):
         assert (request.method, request.body, request.keep_alive) == ("PUT", b"", False)
         return {"/bad": Response(404, b"{}"), "/broken": 1}.get(request.path)
 
-    with running(foresee=foresee) as web:
+    with running(answer_from_head=answer_from_head) as web:
         client = web.connect().send(WAITING % b"/bad")
         status, headers, body = client.answer()
         assert (status, body, headers["connection"]) == (404, b"{}", "close")
@@ -76,11 +76,11 @@ def test_a_body_that_does_not_matter_is_not_asked_for():
         assert client.send(b"{}").answer()[2] == b'["PUT", "/good", "{}"]'
 
 
-def test_a_failure_to_foresee_is_an_answer():
-    def foresee(request):
+def test_a_failure_to_answer_from_the_head_is_answered():
+    def answer_from_head(request):
         raise ZeroDivisionError
 
-    with running(foresee=foresee) as web:
+    with running(answer_from_head=answer_from_head) as web:
         assert web.connect().send(WAITING % b"/").answer()[0] == 500
         assert web.connect().ask()[0] == 200
 
@@ -330,7 +330,7 @@ def test_sending_ahead_has_a_limit(slow):
             args=(b"".join(padded % number for number in range(count)),),
         )
         sender.start()
-        (connection,) = web.call(lambda: list(web.server._seats.taken))
+        (connection,) = web.call(lambda: list(web.server._table.connections))
         for _ in range(20):
             web.settle()
             assert connection._parser.buffered <= 2 * MAX_AHEAD

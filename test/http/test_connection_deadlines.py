@@ -1,4 +1,4 @@
-"""Countdowns and paces, by a clock that the test turns."""
+"""Countdowns and the pace of bodies, by a clock that the test turns."""
 
 import contextlib
 
@@ -72,13 +72,13 @@ def test_a_pace_is_kept_until_the_time_is_over(scene):
     for turn in range(5):
         pace.count(1000)
         assert scene.after(10) == turn + 1
-        assert pace.go_on()
+        assert pace.continue_body()
     pace.count(1000)
-    assert scene.after(10) == 6 and not pace.go_on()
+    assert scene.after(10) == 6 and not pace.continue_body()
 
 
 def test_a_byte_too_few(scene):
     pace = Pace(scene.countdown, LIMITS, scene.clock)
     pace.begin()
     pace.count(999)
-    assert scene.after(10) == 1 and not pace.go_on()
+    assert scene.after(10) == 1 and not pace.continue_body()

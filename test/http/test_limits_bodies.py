@@ -1,54 +1,54 @@
-"""Memory for bodies that are not whole: who gives way."""
+"""Memory for bodies that are not complete yet: which one is refused."""
 
 from ganeti.http.limits import SMALL_BODY, BodyBudget
 
 KIB = 1024
 
 
-class Holder:
-    def __init__(self, room, authenticated=False):
-        self.room, self.authenticated, self.refused = room, authenticated, False
+class FakeBodyHolder:
+    def __init__(self, budget, authenticated=False):
+        self.budget, self.authenticated, self.refused = budget, authenticated, False
 
     def hold(self, kib):
-        self.room.hold(self, kib * KIB)
+        self.budget.hold(self, kib * KIB)
         return self
 
-    def give_way(self):
+    def refuse_body(self):
         self.refused = True
-        self.room.leave(self)
+        self.budget.release(self)
 
 
 def refused(*holders):
     return [holder.refused for holder in holders]
 
 
-def test_who_began_first_gives_way():
-    room = BodyBudget(100 * KIB)
-    first, second = Holder(room).hold(20), Holder(room).hold(50)
+def test_the_body_that_began_first_is_refused():
+    budget = BodyBudget(100 * KIB)
+    first, second = FakeBodyHolder(budget).hold(20), FakeBodyHolder(budget).hold(50)
     first.hold(50)
-    assert refused(first, second) == [False, False] and room.total == 100 * KIB
-    third = Holder(room).hold(20)
-    assert refused(first, second, third) == [True, False, False] and room.total == 70 * KIB
+    assert refused(first, second) == [False, False] and budget.total == 100 * KIB
+    third = FakeBodyHolder(budget).hold(20)
+    assert refused(first, second, third) == [True, False, False] and budget.total == 70 * KIB
 
 
-def test_known_users_come_last():
-    room = BodyBudget(100 * KIB)
-    known, other = Holder(room, True).hold(60), Holder(room).hold(40)
+def test_bodies_of_authenticated_clients_are_refused_last():
+    budget = BodyBudget(100 * KIB)
+    known, other = FakeBodyHolder(budget, True).hold(60), FakeBodyHolder(budget).hold(40)
     other.hold(41)
-    assert refused(known, other) == [False, True] and room.total == 60 * KIB
-    Holder(room, True).hold(60)
-    assert known.refused and room.total == 60 * KIB
+    assert refused(known, other) == [False, True] and budget.total == 60 * KIB
+    FakeBodyHolder(budget, True).hold(60)
+    assert known.refused and budget.total == 60 * KIB
 
 
-def test_one_alone_may_be_too_much():
-    room = BodyBudget(100 * KIB)
-    assert Holder(room).hold(101).refused and room.total == 0
+def test_a_single_body_beyond_the_budget_is_refused():
+    budget = BodyBudget(100 * KIB)
+    assert FakeBodyHolder(budget).hold(101).refused and budget.total == 0
 
 
 def test_small_bodies_and_those_that_are_whole_do_not_count():
-    room = BodyBudget(100 * KIB)
-    room.hold(Holder(room), SMALL_BODY)
-    whole = Holder(room).hold(90)
-    room.leave(whole)
-    room.leave(whole)
-    assert room.total == 0 and not Holder(room).hold(100).refused
+    budget = BodyBudget(100 * KIB)
+    budget.hold(FakeBodyHolder(budget), SMALL_BODY)
+    whole = FakeBodyHolder(budget).hold(90)
+    budget.release(whole)
+    budget.release(whole)
+    assert budget.total == 0 and not FakeBodyHolder(budget).hold(100).refused

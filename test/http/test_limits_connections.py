@@ -1,73 +1,77 @@
-"""Who makes room when there are too many."""
+"""Which connection is closed when there are too many."""
 
 import pytest
 
 from ganeti.http.limits import ConnectionTable
 
 
-class Guest:
-    """Somebody with a seat."""
+class FakeConnection:
+    """A connection in the table, which notes how it ended."""
 
-    def __init__(self, seats, name, authenticated=False):
-        self.seats, self.name, self.authenticated = seats, name, authenticated
+    def __init__(self, table, name, authenticated=False):
+        self.table, self.name, self.authenticated = table, name, authenticated
         self.end = ""
-        seats.take(self)
-        seats.waits(self, True)
+        table.add(self)
+        table.mark_waiting(self, True)
 
     def __repr__(self):
         return self.name
 
     def close(self):
         self.end = "closed"
-        self.seats.leave(self)
+        self.table.remove(self)
 
     def drain(self):
         self.end = "drained"
-        self.seats.leave(self)
+        self.table.remove(self)
 
 
 @pytest.fixture
-def seats():
+def table():
     return ConnectionTable(3)
 
 
-def known(seats, name):
-    guest = Guest(seats, name)
-    guest.authenticated = True
-    seats.works(guest)
-    assert seats.waits(guest, True)
-    return guest
+def authenticated_connection(table, name):
+    connection = FakeConnection(table, name)
+    connection.authenticated = True
+    table.mark_busy(connection)
+    assert table.mark_waiting(connection, True)
+    return connection
 
 
-def test_who_has_waited_longest_goes_strangers_first(seats):
-    friend, first, second = known(seats, "friend"), Guest(seats, "first"), Guest(seats, "second")
-    assert not seats.full and len(seats) == 3
-    seats.make_room()
-    assert (first.end, second.end, friend.end) == ("closed", "", "")
-    seats.make_room()  # there is some
+def test_the_longest_waiting_unauthenticated_connection_is_closed_first(table):
+    authenticated, first, second = (
+        authenticated_connection(table, "authenticated"),
+        FakeConnection(table, "first"),
+        FakeConnection(table, "second"),
+    )
+    assert not table.full and len(table) == 3
+    table.evict_if_full()
+    assert (first.end, second.end, authenticated.end) == ("closed", "", "")
+    table.evict_if_full()  # the table is not full now
     assert second.end == ""
 
 
-def test_who_was_busy_meanwhile_has_waited_less(seats):
-    first, second = Guest(seats, "first"), Guest(seats, "second")
-    seats.works(first)
-    seats.waits(first, False)
-    assert seats.evict() and second.end == "closed"
+def test_a_connection_that_was_busy_has_waited_less(table):
+    first, second = FakeConnection(table, "first"), FakeConnection(table, "second")
+    table.mark_busy(first)
+    table.mark_waiting(first, False)
+    assert table.evict() and second.end == "closed"
 
 
-def test_an_idle_friend_goes_where_there_are_no_strangers(seats):
-    friends = [known(seats, str(number)) for number in range(3)]
-    seats.works(friends[0])
-    assert not seats.full
-    seats.make_room()
-    assert [friend.end for friend in friends] == ["", "drained", ""]
+def test_an_idle_authenticated_connection_is_drained_without_unauthenticated_ones(table):
+    connections = [authenticated_connection(table, str(number)) for number in range(3)]
+    table.mark_busy(connections[0])
+    assert not table.full
+    table.evict_if_full()
+    assert [connection.end for connection in connections] == ["", "drained", ""]
 
 
-def test_friends_who_are_busy_stay(seats):
-    friends = [known(seats, str(number)) for number in range(3)]
-    for friend in friends:
-        seats.works(friend)
-        assert not seats.waits(friend, False)  # it takes its answer
-    assert seats.full and not seats.evict()
-    seats.leave(friends[0])
-    assert not seats.full
+def test_busy_connections_stay(table):
+    connections = [authenticated_connection(table, str(number)) for number in range(3)]
+    for connection in connections:
+        table.mark_busy(connection)
+        assert not table.mark_waiting(connection, False)  # it takes its answer
+    assert table.full and not table.evict()
+    table.remove(connections[0])
+    assert not table.full

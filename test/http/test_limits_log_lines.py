@@ -8,7 +8,7 @@ from ganeti.http import limits
 from ganeti.http.limits import LogBudget, network
 
 
-class Scene:
+class LimitedLog:
     """A budget, its clock, and what it was asked to call later."""
 
     def __init__(self, **options):
@@ -27,14 +27,14 @@ def every_level(caplog):
 
 
 def lines(caplog):
-    """What was logged since the last look."""
+    """What was logged since the last call."""
     found = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return found
 
 
 def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
-    scene = Scene(per_address=3)
+    scene = LimitedLog(per_address=3)
     scene.knock(times=10)
     assert lines(caplog) == ["192.0.2.1 knocks 100%"] * 3
     scene.now = 60.0
@@ -46,7 +46,7 @@ def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
 
 
 def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
-    scene = Scene(per_address=2)
+    scene = LimitedLog(per_address=2)
     scene.knock(times=3)
     scene.now = 30.0
     scene.knock(times=3)
@@ -56,37 +56,37 @@ def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
     assert len(lines(caplog)) == 3  # the summary, and two
 
 
-def test_another_address_is_heard_while_one_is_not(caplog):
-    scene = Scene(per_address=1)
+def test_another_address_is_logged_while_one_is_suppressed(caplog):
+    scene = LimitedLog(per_address=1)
     scene.knock(times=5)
     scene.knock("192.0.2.2")
     assert lines(caplog) == ["192.0.2.1 knocks 100%", "192.0.2.2 knocks 100%"]
 
 
-def test_all_together_are_bounded(caplog):
-    scene = Scene(together=50)
+def test_lines_of_all_addresses_together_are_bounded(caplog):
+    scene = LimitedLog(together=50)
     for number in range(200):
         scene.knock(f"192.0.2.{number}")
     assert len(lines(caplog)) == 50
 
 
-def test_without_that_bound_each_address_is_heard(caplog):
-    scene = Scene(together=None)
+def test_without_that_bound_each_address_is_logged(caplog):
+    scene = LimitedLog(together=None)
     for number in range(500):
         scene.knock(f"2001:db8:{number:x}::1", times=2)
     assert len(lines(caplog)) == 1000
 
 
-def test_many_addresses_cost_no_memory(monkeypatch):
+def test_the_number_of_remembered_addresses_is_bounded(monkeypatch):
     monkeypatch.setattr(limits, "MAX_ADDRESSES", 10)
-    scene = Scene()
+    scene = LimitedLog()
     for number in range(100):
         scene.knock(f"192.0.2.{number}")
     assert len(scene.budget._addresses) == 10
 
 
-def test_the_count_is_told_when_no_more_come(caplog):
-    scene = Scene(per_address=1)
+def test_the_count_is_logged_when_no_more_lines_come(caplog):
+    scene = LimitedLog(per_address=1)
     scene.budget._call_later = lambda seconds, function: scene.later.append((seconds, function))
     scene.knock(times=4)
     caplog.clear()
@@ -98,8 +98,8 @@ def test_the_count_is_told_when_no_more_come(caplog):
     assert lines(caplog) == []
 
 
-def test_fields_stand_beside_the_message(caplog):
-    Scene().budget.log(logging.INFO, "::1", "words", {"client": "::1"})
+def test_fields_are_added_to_the_message(caplog):
+    LimitedLog().budget.log(logging.INFO, "::1", "words", {"client": "::1"})
     assert caplog.records[0].fields == {"message": "words", "client": "::1"}
 
 
@@ -114,5 +114,5 @@ def test_fields_stand_beside_the_message(caplog):
         ("x", "x"),
     ],
 )
-def test_what_a_client_is_counted_by(peer, expected):
+def test_a_client_is_counted_by_its_address_or_ipv6_network(peer, expected):
     assert network(peer) == expected

@@ -59,7 +59,7 @@ def test_what_is_within_the_limits_is_read(step):
 
 def test_phases_follow_the_bytes():
     found = RequestParser()
-    for data, phase in (
+    for data, state in (
         (b"", ParserState.IDLE),
         (b"\r\n", ParserState.IDLE),
         (b"P", ParserState.HEAD),
@@ -67,10 +67,10 @@ def test_phases_follow_the_bytes():
         (b"{", ParserState.BODY),
     ):
         found.feed(data)
-        assert found.next() is None and found.phase is phase
+        assert found.next() is None and found.state is state
     found.feed(b"}")
     assert found.next().body == b"{}"
-    assert found.phase is ParserState.IDLE and found.buffered == 0
+    assert found.state is ParserState.IDLE and found.buffered == 0
 
 
 def test_a_hundred_is_owed_once_while_the_body_is_missing():
@@ -180,4 +180,4 @@ def test_the_same_head_again_means_the_same():
         assert request == fresh.next()
     long = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * parser.MAX_REMEMBERED + b"\r\n\r\n"
     found.feed(long)
-    assert found.next().headers.get("x").startswith("aaa") and found._last is None
+    assert found.next().headers.get("x").startswith("aaa") and found._remembered is None

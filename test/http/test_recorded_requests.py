@@ -38,7 +38,7 @@ def parse(pieces):
                 requests.append(request)
         except HttpError as err:
             return requests, {"refused": err.code}
-    return requests, {"waits": reader.phase.name}
+    return requests, {"waits": reader.state.name}
 
 
 def assert_parsed(pieces, expected):

@@ -70,7 +70,7 @@ def test_a_future_holds_no_worker():
 def test_answers_leave_at_once(web):
     client = web.connect()
     assert client.status() == 200
-    (connection,) = web.call(lambda: list(web.server._seats.taken))
+    (connection,) = web.call(lambda: list(web.server._table.connections))
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -80,8 +80,8 @@ def test_the_kernel_does_not_keep_what_nobody_reads():
         client = web.connect().request()
         assert client.sock.recv(1) == b"H"
         web.settle()
-        (connection,) = web.call(lambda: list(web.server._seats.taken))
-        assert len(connection._out) > size - 1024 * 1024
+        (connection,) = web.call(lambda: list(web.server._table.connections))
+        assert len(connection._unsent) > size - 1024 * 1024
 
 
 # -- what handlers raise ----------------------------------------------------------------
@@ -415,7 +415,7 @@ class Handshake:
     def __init__(self, name, turns):
         self.name, self.turns = name, turns
 
-    def shake_hands(self):
+    def continue_handshake(self):
         self.turns.append(self.name)
 
 

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from ganeti.http.tls import client_hello_is_complete, offered_protocols
+from ganeti.http.tls import client_hello_is_complete, read_client_hello
 
 
 def hello(*protocols):
@@ -20,19 +20,19 @@ def hello(*protocols):
 
 @pytest.mark.parametrize("protocols", [("h2",), ("h2", "http/1.1"), ("x" * 255, "y")])
 def test_offered(protocols):
-    assert offered_protocols(hello(*protocols)) == [name.encode() for name in protocols]
-    assert offered_protocols(hello(*protocols) + b"and more") is not None
+    assert read_client_hello(hello(*protocols)) == [name.encode() for name in protocols]
+    assert read_client_hello(hello(*protocols) + b"and more") is not None
 
 
 def test_nothing_is_offered():
-    assert offered_protocols(hello()) is None
+    assert read_client_hello(hello()) is None
 
 
 def test_part_of_a_hello_says_nothing():
     data = hello("h2")
     for length in range(len(data)):
         assert (
-            not client_hello_is_complete(data[:length]) and offered_protocols(data[:length]) is None
+            not client_hello_is_complete(data[:length]) and read_client_hello(data[:length]) is None
         )
     assert client_hello_is_complete(data)
 
@@ -48,4 +48,4 @@ def test_part_of_a_hello_says_nothing():
     ],
 )
 def test_what_is_no_hello(data):
-    assert offered_protocols(data) is None
+    assert read_client_hello(data) is None

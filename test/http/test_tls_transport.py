@@ -44,11 +44,11 @@ class Pair:
             self.client.do_handshake()
         self.to_server()
         with contextlib.suppress(ssl.SSLWantReadError):
-            self.server.shake_hands()
+            self.server.continue_handshake()
         self.to_client()
         self.client.do_handshake()
         self.to_server()
-        self.server.shake_hands()
+        self.server.continue_handshake()
         return self
 
     def received(self):
@@ -136,7 +136,7 @@ def test_a_socket_that_is_full(pair):
             sent += pair.server.send(data[sent:])
         except ssl.SSLWantWriteError:
             pair.to_client()
-    pair.server.say_goodbye()
+    pair.server.send_close_notify()
     while len(received) < len(data):
         try:
             received += pair.client.read(1 << 16)
@@ -156,7 +156,7 @@ def test_the_end_with_and_without_a_goodbye(pair, goodbye):
 
 
 def test_our_goodbye(pair):
-    pair.server.say_goodbye()
+    pair.server.send_close_notify()
     pair.to_client()
     with pytest.raises((ssl.SSLZeroReturnError, ssl.SSLWantReadError)):
         pair.client.unwrap()
@@ -180,7 +180,7 @@ def test_no_hello_at_all():
     with pair.sock, pair.wire:
         pair.wire.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ssl.SSLError):
-            pair.server.shake_hands()
+            pair.server.continue_handshake()
 
 
 #: As long as the hello of a browser that offers X25519MLKEM768, and longer than a piece.
@@ -210,7 +210,7 @@ def test_protocols(step, offer, chosen):
         for place in range(0, len(data), step):
             pair.wire.sendall(data[place : place + step])
             with contextlib.suppress(ssl.SSLError):
-                pair.server.shake_hands()
+                pair.server.continue_handshake()
         pair.to_client()
         if chosen == "":
             with pytest.raises(ssl.SSLError, match="(?i)no application protocol"):

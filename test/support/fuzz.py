@@ -108,7 +108,7 @@ def _read(pieces, max_body):
             _check_dead(found, err)
             return requests, (err.code, str(err))
         assert found.buffered <= parser.MAX_LINE + parser.MAX_HEADER + max_body
-    return requests, (found.phase.name, "")
+    return requests, (found.state.name, "")
 
 
 def _check_dead(found, error):
@@ -372,9 +372,9 @@ def _check_call(call):
 
 def first_bytes(data):
     """A TLS client's first record, whatever it is, is read or passed over."""
-    found = tls.offered_protocols(data)
+    found = tls.read_client_hello(data)
     if found is not None:
-        assert tls.client_hello_is_complete(data) and tls.offered_protocols(data + b"more") == found
+        assert tls.client_hello_is_complete(data) and tls.read_client_hello(data + b"more") == found
         assert all(name in data for name in found)
 
 

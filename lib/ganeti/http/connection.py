@@ -59,7 +59,7 @@ class Deadlines:
 
 
 def do_nothing() -> None:
-    """What there is to do when all is over."""
+    """Ignore a callback after the connection has been closed."""
 
 
 class Countdown:
@@ -76,39 +76,39 @@ class Countdown:
         self._timer: Timer | None = None
 
     def start(self, seconds: float) -> None:
-        """From now on so many seconds are left."""
+        """Expire in so many seconds from now, whatever was said before."""
         self._end = self._loop.clock() + seconds
         if self._timer is None or self._timer.when > self._end:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_later(seconds, self._look)
+            self._timer = self._loop.call_later(seconds, self._on_timer)
 
     def pause(self) -> None:
-        """No deadline until the next ``start``."""
+        """Suspend the deadline until the next ``start``."""
         self._end = None
 
     def cancel(self) -> None:
-        """Never again; whoever waited is forgotten."""
+        """End the countdown for good, and forget the callback."""
         self._end = None
         self._expired = do_nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if self._end is None:
             return
         left = self._end - self._loop.clock()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._on_timer)
         else:
             self._end = None
             self._expired()
 
 
 class Pace:
-    """A body is a total and a rate: neither an endless trickle nor a long silence."""
+    """Bounds a body's time in total and its rate: neither an endless trickle nor a long pause."""
 
     def __init__(self, countdown: Countdown, limits: Deadlines, clock: Callable[[], float]) -> None:
         self._countdown = countdown
@@ -118,23 +118,26 @@ class Pace:
         self._bytes = 0
 
     def begin(self) -> None:
-        """The body begins."""
+        """Start the body's time."""
         self._end = self._clock() + self._limits.body
-        self._again()
+        self._start_interval()
 
     def count(self, size: int) -> None:
-        """Bytes have come."""
+        """Count received bytes."""
         self._bytes += size
 
-    def go_on(self) -> bool:
-        """At the end of the countdown: was it enough, and is there time for the rest?"""
+    def continue_body(self) -> bool:
+        """At the end of an interval: start the next one if enough bytes came and time is left.
+
+        Returns whether it did.
+        """
         enough = self._bytes >= self._limits.min_rate * self._limits.pace
         if enough and self._clock() < self._end:
-            self._again()
+            self._start_interval()
             return True
         return False
 
-    def _again(self) -> None:
+    def _start_interval(self) -> None:
         self._bytes = 0
         self._countdown.start(min(self._limits.pace, self._end - self._clock()))
 
@@ -142,11 +145,11 @@ class Pace:
 # -- the connection --------------------------------------------------------------------
 
 
-#: More at a time would make the others wait: 16 KiB can be 2,700 chunks of one byte, which take
+#: More at a time would delay other connections: 16 KiB can be 2,700 chunks of one byte, which take
 #: 5 ms. A TLS record, of which one call takes all, has no more data either.
 RECEIVE_SIZE = 16 * 1024
 SEND_SIZE = 64 * 1024
-#: So many times in a row one connection may send or receive before the others' turn.
+#: How many times in a row one connection may send or receive before the others' turn.
 ROUNDS = 16
 #: Bytes that a client may send ahead while its request is worked on.
 MAX_AHEAD = 64 * 1024
@@ -155,7 +158,7 @@ _NOT_NOW = (BlockingIOError, InterruptedError)
 
 
 class Owner(Protocol):
-    """Whoever has connections."""
+    """What a connection needs of the server, and the events that it reports to it."""
 
     loop: Loop
     deadlines: Deadlines
@@ -164,26 +167,26 @@ class Owner(Protocol):
     draining: bool
     stopping: bool
 
-    def work(self, connection: Connection, request: Request) -> None:
-        """Carry the request out and, on the loop's thread, call ``connection.answer``."""
+    def on_request(self, connection: Connection, request: Request) -> None:
+        """Handle the request and, on the loop's thread, call ``connection.answer``."""
 
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
-        """The bytes that answer a request, if its body does not matter to that."""
+        """Return the bytes that answer a request whose head alone decides, else None."""
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
-        """The bytes that answer a request which could not be read."""
+        """Return the bytes that answer a request which could not be parsed."""
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
         """Note that a client did not get through its handshake, and why."""
 
     def queue_handshake(self, connection: Connection, begun: bool) -> None:
-        """Call ``connection.shake_hands`` soon: it is work (a signature), which takes turns."""
+        """Call ``connection.continue_handshake`` soon: signatures are costly, and take turns."""
 
-    def waits(self, connection: Connection) -> None:
-        """The connection waits for its client now: for a request, or to take an answer."""
+    def on_waiting(self, connection: Connection) -> None:
+        """Note that the connection waits for its client: for a request, or to take an answer."""
 
-    def closed(self, connection: Connection) -> None:
-        """The connection has ended."""
+    def on_closed(self, connection: Connection) -> None:
+        """Note that the connection has been closed."""
 
 
 class State(enum.Enum):
@@ -198,8 +201,7 @@ class State(enum.Enum):
 
 
 class Connection:
-    """One accepted, non-blocking socket; with a ``context`` it still has its handshake before
-    it."""
+    """One accepted, non-blocking socket; with a ``context`` it begins with a TLS handshake."""
 
     def __init__(
         self,
@@ -223,19 +225,19 @@ class Connection:
         self._owner = owner
         self._loop = owner.loop
         self._parser = RequestParser(max_body=max_body, peer=peer, gone=self.gone)
-        self._phase = ParserState.IDLE
-        self._greeted = False  # the client has begun the handshake
-        self._ended = False  # the client sends nothing more
-        self._last = False  # close after the present answer
-        self._fresh = True  # no request has come yet
-        self._out = memoryview(b"")
-        self._flow: StreamedBody | None = None
-        self._after: Callable[[], None] = self._answered
+        self._parser_state = ParserState.IDLE
+        self._handshake_begun = False  # the client has begun the handshake
+        self._client_ended = False  # the client sends nothing more
+        self._close_after_answer = False  # close after the present answer
+        self._awaits_first_request = True  # no request has come yet
+        self._unsent = memoryview(b"")
+        self._stream: StreamedBody | None = None
+        self._on_sent: Callable[[], None] = self._on_answered
         self._countdown = Countdown(self._loop, self._expired)
         self._pace = Pace(self._countdown, owner.deadlines, self._loop.clock)
         self._events = READ
         self._state = State.READING if self._transport is None else State.HANDSHAKE
-        self._loop.add(sock, READ, self._ready)
+        self._loop.add(sock, READ, self._on_event)
         limits = owner.deadlines
         self._countdown.start(limits.header if self._transport is None else limits.handshake)
 
@@ -246,22 +248,22 @@ class Connection:
 
     @property
     def state(self) -> State:
-        """What it waits for."""
+        """Return what the connection waits for."""
         return self._state
 
     def gone(self) -> bool:
-        """Has the client hung up? It may only have ended its side; who does that while an
-        answer is due hardly wants it. From any thread."""
-        return self._ended or self._state is State.CLOSED
+        """Return whether the client has hung up. It may only have ended its side, but a client
+        that does so while an answer is due hardly wants it. From any thread."""
+        return self._client_ended or self._state is State.CLOSED
 
     def drain(self) -> None:
         """End the connection unless a request is on its way."""
         if self._state is State.HANDSHAKE:
             self.close()
-        elif self._state is State.READING and self._phase is ParserState.IDLE:
-            self._guarded(self._receive_request)  # what came in this moment is still served
-            if self._state is State.READING and self._phase is ParserState.IDLE:
-                self._say_goodbye()
+        elif self._state is State.READING and self._parser_state is ParserState.IDLE:
+            self._run_guarded(self._receive_request)  # a request that has just arrived is served
+            if self._state is State.READING and self._parser_state is ParserState.IDLE:
+                self._send_close_notify()
                 self.close()
 
     def retire(self) -> None:
@@ -276,66 +278,66 @@ class Connection:
             return
         self._state = State.CLOSED
         self._countdown.cancel()
-        # What refers back to the connection is dropped, so that it goes at once: thousands
-        # that came and went would otherwise wait for the garbage collector.
+        # Drop what refers back to the connection, so that its memory is freed at once: thousands
+        # of short connections would otherwise wait for the garbage collector.
         self._parser.end()
-        self._after = do_nothing
-        if self._flow is not None:
-            self._flow.end()
-        self._out = memoryview(b"")
-        self._owner.bodies.leave(self)
+        self._on_sent = do_nothing
+        if self._stream is not None:
+            self._stream.end()
+        self._unsent = memoryview(b"")
+        self._owner.bodies.release(self)
         self._loop.remove(self._sock)
         self._sock.close()
-        self._owner.closed(self)
+        self._owner.on_closed(self)
 
-    def shake_hands(self) -> None:
-        """Go on with the handshake, whose turn it is now."""
+    def continue_handshake(self) -> None:
+        """Do the next step of the handshake; the owner calls this in turn."""
         if self._state is State.HANDSHAKE:
-            self._guarded(self._shake_hands)
+            self._run_guarded(self._continue_handshake)
 
-    def give_way(self) -> None:
-        """Too much of bodies is here: refuse this one."""
-        self._guarded(
+    def refuse_body(self) -> None:
+        """Refuse the present body, as all bodies together are too large."""
+        self._run_guarded(
             lambda: self._refuse(
                 ServiceUnavailable("Too much is being sent at the same time", retry_after=1)
             )
         )
 
     def answer(
-        self, data: bytes, keep: bool, authenticated: bool, flow: StreamedBody | None = None
+        self, data: bytes, keep: bool, authenticated: bool, stream: StreamedBody | None = None
     ) -> None:
-        """Send what the handler made of the request, and what ``flow`` has more; ``keep`` the
-        connection afterwards."""
+        """Send the head and body that the handler made, and then the pieces of ``stream``;
+        ``keep`` the connection afterwards."""
         if self._state is State.WORKING:
             self.authenticated = self.authenticated or authenticated
-            self._last = not keep
-            self._flow = flow
-            self._guarded(lambda: self._send(data, self._next_piece))
-        elif flow is not None:
-            flow.end()
+            self._close_after_answer = not keep
+            self._stream = stream
+            self._run_guarded(lambda: self._send(data, self._pull_piece))
+        elif stream is not None:
+            stream.end()
 
-    def go_on(self, data: bytes, last: bool) -> None:
-        """Send a piece of the body."""
+    def send_piece(self, data: bytes, last: bool) -> None:
+        """Send a piece of a streamed body."""
         if last:
-            self._flow = None
+            self._stream = None
         if self._state is State.WORKING:
-            self._guarded(lambda: self._send(data, self._next_piece))
+            self._run_guarded(lambda: self._send(data, self._pull_piece))
 
-    def _next_piece(self) -> None:
-        if self._flow is None:
-            self._answered()
+    def _pull_piece(self) -> None:
+        if self._stream is None:
+            self._on_answered()
             return
         self._state = State.WORKING
         self._countdown.pause()
-        self._await(0 if self._ended else READ)
-        self._flow.pull()
+        self._wait_for(0 if self._client_ended else READ)
+        self._stream.pull()
 
     # -- events -----------------------------------------------------------------------
 
-    def _ready(self, _events: int) -> None:
-        self._guarded(self._step)
+    def _on_event(self, _events: int) -> None:
+        self._run_guarded(self._handle_event)
 
-    def _step(self) -> None:
+    def _handle_event(self) -> None:
         if self._state is State.READING:
             self._receive_request()
         elif self._state is State.WRITING:
@@ -343,28 +345,28 @@ class Connection:
         elif self._state is State.WORKING:
             self._receive_ahead()
         elif self._state is State.HANDSHAKE:
-            self._await(0)
-            self._owner.queue_handshake(self, self._greeted)
-            self._greeted = True
+            self._wait_for(0)
+            self._owner.queue_handshake(self, self._handshake_begun)
+            self._handshake_begun = True
         elif self._state is State.LINGERING and self._receive() == b"":
             self.close()
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        """A socket that fails is closed; that concerns nobody else."""
+    def _run_guarded(self, step: Callable[[], None]) -> None:
+        """Run ``step``; a socket that fails in it closes this connection, and no other."""
         try:
             step()
         except OSError as err:  # ssl.SSLError is one
             logging.debug("Connection of %s ends: %s", self.peer, err)
             if self._state is State.HANDSHAKE:
-                self._tell_failure(tls.handshake_problem(err))
+                self._report_failed_handshake(tls.handshake_problem(err))
             self.close()
 
-    def _tell_failure(self, reason: str) -> None:
+    def _report_failed_handshake(self, reason: str) -> None:
         """Report a failed handshake, unless the client only connected (a health check)."""
-        if self._transport is not None and self._transport.heard:
+        if self._transport is not None and self._transport.received_any:
             self._owner.handshake_failed(self, reason)
 
-    def _await(self, events: int) -> None:
+    def _wait_for(self, events: int) -> None:
         if events != self._events and self._state is not State.CLOSED:
             self._events = events
             self._loop.modify(self._sock, events)
@@ -373,23 +375,25 @@ class Connection:
 
     def _expired(self) -> None:
         if self._state is State.HANDSHAKE:
-            self._tell_failure(f"not finished after {self._owner.deadlines.handshake:g} s")
-        if self._state is not State.READING or self._phase is ParserState.IDLE:
+            self._report_failed_handshake(
+                f"not finished after {self._owner.deadlines.handshake:g} s"
+            )
+        if self._state is not State.READING or self._parser_state is ParserState.IDLE:
             self.close()
-        elif self._phase is not ParserState.BODY or not self._pace.go_on():
-            self._guarded(lambda: self._refuse(RequestTimeout()))
+        elif self._parser_state is not ParserState.BODY or not self._pace.continue_body():
+            self._run_guarded(lambda: self._refuse(RequestTimeout()))
 
     # -- in ---------------------------------------------------------------------------
 
-    def _shake_hands(self) -> None:
+    def _continue_handshake(self) -> None:
         assert self._transport is not None
         try:
-            self._transport.shake_hands()
+            self._transport.continue_handshake()
         except ssl.SSLWantReadError:
-            self._await(READ)
+            self._wait_for(READ)
             return
         except ssl.SSLWantWriteError:
-            self._await(WRITE)
+            self._wait_for(WRITE)
             return
         except PlainHttp:
             self._transport = None
@@ -406,26 +410,26 @@ class Connection:
         # as we have nothing to say before (no tickets), that would take the kernel 40 ms.
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        self._await(READ)
+        self._wait_for(READ)
         self._countdown.start(self._owner.deadlines.header)
         self._receive_request()  # it may have come along with the handshake's end
 
     def _receive(self) -> bytes | None:
-        """What is there: None for nothing yet, b'' for the end."""
+        """Return received bytes: None for nothing yet, b'' for the end."""
         try:
             data = (self._transport or self._sock).recv(RECEIVE_SIZE)
         except (*_NOT_NOW, ssl.SSLWantReadError):
-            self._await(READ)
+            self._wait_for(READ)
             return None
         except ssl.SSLWantWriteError:
-            self._await(WRITE)
+            self._wait_for(WRITE)
             return None
-        self._ended = not data
+        self._client_ended = not data
         self._pace.count(len(data))
         return data
 
     def _pending(self) -> bool:
-        """Are there bytes that the kernel, and so the loop, knows nothing of?"""
+        """Return whether the transport holds bytes that the kernel, and so the loop, has not."""
         return self._transport is not None and self._transport.pending
 
     def _receive_request(self) -> None:
@@ -437,10 +441,10 @@ class Connection:
             self._next_request()
             if self._state is not State.READING or not self._pending():
                 return
-        self._loop.call_soon(lambda: self._ready(READ))
+        self._loop.call_soon(lambda: self._on_event(READ))
 
     def _receive_ahead(self) -> None:
-        """Notice that the client hangs up, and keep what it sends before its turn."""
+        """Notice that the client hangs up, and keep what it sends before its answer."""
         while self._parser.buffered < MAX_AHEAD:
             data = self._receive()
             if data is None:
@@ -448,118 +452,121 @@ class Connection:
             if not data:
                 break
             self._parser.feed(data)
-        self._await(0)
+        self._wait_for(0)
 
     def _next_request(self) -> None:
-        """Take up the next request if it is complete; otherwise wait for the rest."""
+        """Hand over the next request if it is complete; otherwise wait for the rest."""
         try:
             request = self._parser.next()
         except HttpError as err:
             self._refuse(err)
             return
         if request is not None:
-            self._fresh = False
+            self._awaits_first_request = False
             self._state = State.WORKING
-            self._phase = ParserState.IDLE
-            self._owner.bodies.leave(self)
+            self._parser_state = ParserState.IDLE
+            self._owner.bodies.release(self)
             self._countdown.pause()
-            self._await(0 if self._ended else READ)
-            self._owner.work(self, request)
-        elif self._ended:
+            self._wait_for(0 if self._client_ended else READ)
+            self._owner.on_request(self, request)
+        elif self._client_ended:
             self.close()
         else:
-            self._await(READ)
-            self._enter(self._parser.phase)
+            self._wait_for(READ)
+            self._enter_parser_state(self._parser.state)
             self._owner.bodies.hold(self, self._parser.held)
             if self._parser.take_continue():
                 self._answer_expectation()
 
     def _answer_expectation(self) -> None:
-        """The client waits with its body: ask for it, unless it would be in vain (RFC 9110,
-        10.1.1)."""
+        """Ask for the body that the client holds back, unless the head alone decides the answer
+        (RFC 9110, 10.1.1)."""
         early = self._owner.early_answer(self, self._parser.without_body())
         if early is None:
-            self._send(CONTINUE, self._go_on_reading)
+            self._send(CONTINUE, self._continue_reading)
             return
-        self._last = True  # the body may come all the same
-        self._owner.bodies.leave(self)
-        self._send(early, self._answered)
+        self._close_after_answer = True  # the body may come all the same
+        self._owner.bodies.release(self)
+        self._send(early, self._on_answered)
 
-    def _enter(self, phase: ParserState) -> None:
-        if phase is not self._phase:
-            self._phase = phase
-            limits = self._owner.deadlines
-            if phase is ParserState.BODY:
-                self._pace.begin()
-            elif not (self._fresh and phase is ParserState.HEAD):  # that began with the connection
-                self._countdown.start(limits.idle if phase is ParserState.IDLE else limits.header)
+    def _enter_parser_state(self, parser_state: ParserState) -> None:
+        if parser_state is self._parser_state:
+            return
+        self._parser_state = parser_state
+        limits = self._owner.deadlines
+        if parser_state is ParserState.BODY:
+            self._pace.begin()
+        elif parser_state is ParserState.IDLE:
+            self._countdown.start(limits.idle)
+        elif not self._awaits_first_request:  # the first one's time began with the connection
+            self._countdown.start(limits.header)
 
     # -- out --------------------------------------------------------------------------
 
-    def _send(self, data: bytes, after: Callable[[], None]) -> None:
+    def _send(self, data: bytes, on_sent: Callable[[], None]) -> None:
         self._state = State.WRITING
-        self._out = memoryview(data)
-        self._after = after
+        self._unsent = memoryview(data)
+        self._on_sent = on_sent
         self._countdown.start(self._owner.deadlines.write)
         self._write()
 
     def _write(self) -> None:
         for _ in range(ROUNDS):
-            if not self._out:
-                self._after()
+            if not self._unsent:
+                self._on_sent()
                 return
             try:
-                sent = (self._transport or self._sock).send(self._out[:SEND_SIZE])
+                sent = (self._transport or self._sock).send(self._unsent[:SEND_SIZE])
             except (*_NOT_NOW, ssl.SSLWantWriteError):
                 break
-            self._out = self._out[sent:]
+            self._unsent = self._unsent[sent:]
             self._countdown.start(self._owner.deadlines.write)
-        self._await(WRITE)
-        self._owner.waits(self)
+        self._wait_for(WRITE)
+        self._owner.on_waiting(self)
 
-    def _go_on_reading(self) -> None:
-        """After a 100: the body may come now."""
+    def _continue_reading(self) -> None:
+        """Wait for the body, after a 100 has been sent."""
         self._state = State.READING
         self._pace.begin()
-        self._await(READ)
+        self._wait_for(READ)
         if self._pending():
-            self._loop.call_soon(lambda: self._ready(READ))
+            self._loop.call_soon(lambda: self._on_event(READ))
 
-    def _answered(self) -> None:
-        """The answer is out: the next request, or the end."""
-        if self._last or (self._owner.stopping and not self._parser.buffered):
+    def _on_answered(self) -> None:
+        """Go on to the next request, or to the end, after an answer has been sent."""
+        if self._close_after_answer or (self._owner.stopping and not self._parser.buffered):
             self._linger()
             return
         self._state = State.READING
         self._countdown.start(self._owner.deadlines.idle)
-        self._owner.waits(self)
-        if self._parser.buffered or self._ended:
+        self._owner.on_waiting(self)
+        if self._parser.buffered or self._client_ended:
             self._next_request()
         else:
-            self._await(READ)
+            self._wait_for(READ)
         if self._state is State.READING and self._pending():
             self._receive_request()
 
     def _refuse(self, error: HttpError) -> None:
         """Answer a request that cannot be read, the last one of this connection."""
-        self._last = True
+        self._close_after_answer = True
         self._parser.refuse(error)
-        self._owner.bodies.leave(self)
-        self._send(self._owner.refusal(self, error), self._answered)
+        self._owner.bodies.release(self)
+        self._send(self._owner.refusal(self, error), self._on_answered)
 
     def _linger(self) -> None:
         """End our side, and wait a moment for the client to end its own."""
-        if self._ended:
+        if self._client_ended:
             self.close()
             return
         self._state = State.LINGERING
         self._countdown.start(self._owner.deadlines.linger)
-        self._say_goodbye()
+        self._send_close_notify()
         self._sock.shutdown(socket.SHUT_WR)
-        self._await(READ)
+        self._wait_for(READ)
 
-    def _say_goodbye(self) -> None:
+    def _send_close_notify(self) -> None:
         """Send TLS's close_notify; from here on the socket is a plain one."""
         if self._transport is not None:
-            self._transport.say_goodbye()
+            self._transport.send_close_notify()
             self._transport = None

@@ -18,7 +18,7 @@ for each would let him fill the disk. So each client address (of IPv6 its /64, w
 machine has whole) has a token bucket, and the daemon has one for all of them together. A line
 that finds no token is counted, and the count is logged when a token is there again. The
 daemon's bucket can be left out where each line is beside one that is written anyway. Then the
-first lines of every address are always written, so that what reads the log (fail2ban) hears
+first lines of every address are always written, so that what reads the log (fail2ban) learns
 of each of many addresses.
 """
 
@@ -37,77 +37,79 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Evictable(Protocol):
-    """Who has a seat."""
+    """A connection that the table may close."""
 
     authenticated: bool
 
     def close(self) -> None:
-        """Go at once."""
+        """Close the connection at once."""
 
     def drain(self) -> None:
-        """Go, unless a request has come in this moment."""
+        """Close the connection unless a request has just arrived."""
 
 
-G = TypeVar("G", bound=Evictable)
+C = TypeVar("C", bound=Evictable)
 
 
-class ConnectionTable(Generic[G]):
-    """At most ``limit``, but for who came while another one was just served."""
+class ConnectionTable(Generic[C]):
+    """Holds at most ``limit`` connections, or one more while a drained one is still served."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.taken: set[G] = set()
-        #: Those who may have to go, who has waited longest first: strangers, and the others.
-        self._strangers: dict[G, None] = {}
-        self._idle: dict[G, None] = {}
+        self.connections: set[C] = set()
+        #: Connections that may be evicted, the longest waiting first: those of clients that never
+        #: authenticated, and idle ones of those that did.
+        self._unauthenticated: dict[C, None] = {}
+        self._idle: dict[C, None] = {}
 
     def __len__(self) -> int:
-        return len(self.taken)
+        return len(self.connections)
 
     @property
     def full(self) -> bool:
-        """Is there room for nobody, and nobody who could make some?"""
-        return len(self.taken) >= self._limit and not (self._strangers or self._idle)
+        """Return whether the limit is reached and no connection can be evicted."""
+        return len(self.connections) >= self._limit and not (self._unauthenticated or self._idle)
 
-    def make_room(self) -> None:
-        """Have somebody go, if all seats are taken."""
-        if len(self.taken) >= self._limit:
+    def evict_if_full(self) -> None:
+        """Evict a connection if the limit is reached."""
+        if len(self.connections) >= self._limit:
             self.evict()
 
     def evict(self) -> bool:
-        """Have whoever comes first go; is there anybody?"""
-        for guest in self._strangers:
-            guest.close()
+        """Close the first evictable connection; return whether there was one."""
+        for connection in self._unauthenticated:
+            connection.close()
             return True
-        for guest in self._idle:
-            guest.drain()
+        for connection in self._idle:
+            connection.drain()
             return True
         return False
 
-    def take(self, guest: G) -> None:
-        """Somebody new, who waits."""
-        self.taken.add(guest)
-        self._strangers[guest] = None
+    def add(self, connection: C) -> None:
+        """Add a new connection, which waits for its first request."""
+        self.connections.add(connection)
+        self._unauthenticated[connection] = None
 
-    def waits(self, guest: G, idle: bool) -> bool:
-        """It waits for its client, and is ``idle`` if for a request; can it make room now?"""
-        if not guest.authenticated:
-            self._strangers[guest] = None
+    def mark_waiting(self, connection: C, idle: bool) -> bool:
+        """Note that a connection waits for its client, ``idle`` if for a request; return whether
+        it can be evicted now."""
+        if not connection.authenticated:
+            self._unauthenticated[connection] = None
         elif idle:
-            self._idle[guest] = None
+            self._idle[connection] = None
         else:
             return False
         return True
 
-    def works(self, guest: G) -> None:
-        """It is busy, and stays."""
-        self._strangers.pop(guest, None)
-        self._idle.pop(guest, None)
+    def mark_busy(self, connection: C) -> None:
+        """Note that a connection has work, and must not be evicted."""
+        self._unauthenticated.pop(connection, None)
+        self._idle.pop(connection, None)
 
-    def leave(self, guest: G) -> None:
-        """It has gone."""
-        self.taken.discard(guest)
-        self.works(guest)
+    def remove(self, connection: C) -> None:
+        """Forget a closed connection."""
+        self.connections.discard(connection)
+        self.mark_busy(connection)
 
 
 # -- bodies ----------------------------------------------------------------------------
@@ -120,40 +122,41 @@ SMALL_BODY = 16 * 1024
 
 
 class BodyHolder(Protocol):
-    """Whoever receives a body."""
+    """A connection that receives a body."""
 
     #: Has its client ever proved who it is?
     authenticated: bool
 
-    def give_way(self) -> None:
-        """Refuse the body, forget what is here of it, and leave the room."""
+    def refuse_body(self) -> None:
+        """Refuse the body, forget what was received of it, and release its bytes."""
 
 
 class BodyBudget:
-    """Who holds how much; ``size`` is in bytes."""
+    """Counts the bytes of all unfinished bodies; ``size`` is the limit in bytes."""
 
     def __init__(self, size: int = BODY_BUDGET) -> None:
         self._size = size
         self._total = 0
-        #: In the order in which they came.
+        #: Bytes of each, in the order in which the bodies began.
         self._held: dict[BodyHolder, int] = {}
 
     @property
     def total(self) -> int:
-        """Bytes at this moment."""
+        """Return the bytes held at this moment."""
         return self._total
 
     def hold(self, holder: BodyHolder, amount: int) -> None:
-        """So much of its body is here now. Somebody may have to give way, it itself perhaps."""
+        """Note how many bytes of a body have arrived; refuse bodies, perhaps this one, until all
+        are within the limit."""
         if amount <= SMALL_BODY:
             return
         self._total += amount - self._held.get(holder, 0)
         self._held[holder] = amount
         while self._total > self._size:
-            min(self._held, key=lambda one: one.authenticated).give_way()
+            min(self._held, key=lambda one: one.authenticated).refuse_body()
 
-    def leave(self, holder: BodyHolder) -> None:
-        """Its body is whole, or not wanted any more."""
+    def release(self, holder: BodyHolder) -> None:
+        """Forget a body that is complete, or not wanted any more."""
         self._total -= self._held.pop(holder, 0)
 
 
@@ -164,7 +167,7 @@ class BodyBudget:
 PER_ADDRESS, TOGETHER = 10, 100
 #: Seconds.
 PERIOD = 60.0
-#: Addresses that are remembered at most; those that were silent longest go.
+#: Addresses that are remembered at most; the longest silent ones are forgotten.
 MAX_ADDRESSES = 4096
 
 
@@ -177,7 +180,7 @@ class _Bucket:
     filled: float
 
     def fill(self, now: float) -> float:
-        """Add what is due by now; how many tokens there are."""
+        """Add the tokens that are due by now; return how many there are."""
         gained = (now - self.filled) * self.size / PERIOD
         self.tokens = min(float(self.size), self.tokens + gained)
         self.filled = now
@@ -228,10 +231,10 @@ class LogBudget:
             logging.log(level, "%s", text, extra={"fields": {"message": text, **(fields or {})}})
 
     def _is_allowed(self, peer: str) -> bool:
-        """Whether there is a token for a line; else it is counted."""
+        """Return whether there is a token for a line; without one the line is counted."""
         now = self._clock()
         with self._mutex:
-            if self._take(network(peer), now):
+            if self._take_tokens(network(peer), now):
                 return True
             self._suppressed += 1
             if self._suppressed > 1:
@@ -255,8 +258,8 @@ class LogBudget:
             "%d more lines about %s suppressed in the last %.0f s", count, self._subject, seconds
         )
 
-    def _take(self, address: str, now: float) -> bool:
-        """Take a token of the address and one of all; whether there were both."""
+    def _take_tokens(self, address: str, now: float) -> bool:
+        """Take a token of the address and one of all addresses; return whether there were both."""
         bucket = self._addresses.pop(address, None) or _Bucket(
             self._per_address, self._per_address, now
         )

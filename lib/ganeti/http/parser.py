@@ -313,7 +313,7 @@ _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE
 BodyLimit = Callable[[str, str], int]
 
 
-def ordinary(method: str, path: str) -> int:
+def default_body_limit(method: str, path: str) -> int:
     """The limit where nothing says more."""
     return MAX_BODY
 
@@ -333,7 +333,11 @@ class RequestParser:
     """
 
     def __init__(
-        self, *, max_body: BodyLimit = ordinary, peer: str = "", gone: Callable[[], bool] = never
+        self,
+        *,
+        max_body: BodyLimit = default_body_limit,
+        peer: str = "",
+        gone: Callable[[], bool] = never,
     ) -> None:
         self._max_body = max_body
         self._peer = peer
@@ -341,10 +345,10 @@ class RequestParser:
         #: Whom the client's certificate names; known once hands were shaken.
         self.certificate = ""
         self._buffer = bytearray()
-        self._skipped = False  # an empty line before the request
+        self._empty_line_skipped = False  # an empty line before the request
         self._head: RequestHead | None = None
-        self._last: tuple[bytes, RequestHead] | None = None
-        self._chunks: _Chunks | None = None
+        self._remembered: tuple[bytes, RequestHead] | None = None
+        self._chunks: _ChunkedBody | None = None
         self._owes_continue = False
         self._error: errors.HttpError | None = None
 
@@ -359,7 +363,7 @@ class RequestParser:
         return len(self._buffer) + (self._chunks.size if self._chunks is not None else 0)
 
     @property
-    def phase(self) -> ParserState:
+    def state(self) -> ParserState:
         """What the parser waits for, as of the last ``next``."""
         if self._head is not None:
             return ParserState.BODY
@@ -380,7 +384,7 @@ class RequestParser:
         if self._error is not None:
             raise self._error
         try:
-            return self._next()
+            return self._parse_next()
         except errors.HttpError as err:
             self._error = err
             self._buffer.clear()
@@ -409,7 +413,7 @@ class RequestParser:
         assert self._head is not None
         return self._request(self._head, b"", keep_alive=False)
 
-    def _next(self) -> Request | None:
+    def _parse_next(self) -> Request | None:
         if self._head is None:
             if not self._read_head():
                 return None
@@ -419,7 +423,7 @@ class RequestParser:
         if body is None:
             return None
         self._head = self._chunks = None
-        self._skipped = self._owes_continue = False
+        self._empty_line_skipped = self._owes_continue = False
         return self._request(found, body, found.keep_alive)
 
     def _request(self, found: RequestHead, body: bytes, keep_alive: bool) -> Request:
@@ -443,10 +447,10 @@ class RequestParser:
     def _read_head(self) -> bool:
         """Take a head off the buffer; False when it is not complete."""
         buffer = self._buffer
-        if not self._skipped and buffer.startswith(b"\r\n"):
+        if not self._empty_line_skipped and buffer.startswith(b"\r\n"):
             # RFC 9112, 2.2: old clients end a body with one line end too many.
             del buffer[:2]
-            self._skipped = True
+            self._empty_line_skipped = True
         line_end = buffer.find(b"\n", 0, MAX_LINE)
         if line_end < 0:
             if len(buffer) >= MAX_LINE:
@@ -467,15 +471,15 @@ class RequestParser:
 
     def _parse_head(self, block: bytes) -> RequestHead:
         """What it means depends on the bytes alone, so the same bytes mean the same."""
-        if self._last is not None and self._last[0] == block:
-            return self._last[1]
+        if self._remembered is not None and self._remembered[0] == block:
+            return self._remembered[1]
         found = parse_head(block)
-        self._last = (block, found) if len(block) <= MAX_REMEMBERED else None
+        self._remembered = (block, found) if len(block) <= MAX_REMEMBERED else None
         return found
 
     def _begin_body(self, found: RequestHead) -> None:
         if found.length is None:
-            self._chunks = _Chunks(self._max_body(found.method, found.path))
+            self._chunks = _ChunkedBody(self._max_body(found.method, found.path))
         elif found.length and found.length > (limit := self._max_body(found.method, found.path)):
             raise _too_large(limit)
         self._owes_continue = found.expects_continue and found.length != 0
@@ -494,16 +498,16 @@ class RequestParser:
         return body
 
 
-class _Chunks:
+class _ChunkedBody:
     """A body in chunks (RFC 9112, 7.1)."""
 
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
         self._body = bytearray()
         self._count = 0
-        self._left = 0  # bytes of the present chunk that are not here yet
-        self._data_end = False  # is the CRLF after a chunk's data due?
-        self._trailer = False
+        self._chunk_left = 0  # bytes of the present chunk that are not here yet
+        self._chunk_end_due = False  # is the CRLF after a chunk's data due?
+        self._in_trailer = False
 
     @property
     def size(self) -> int:
@@ -512,28 +516,28 @@ class _Chunks:
 
     def read(self, buffer: bytearray) -> bytes | None:
         """Take what is there off the buffer; the body, once it is complete."""
-        while not self._trailer:
-            if self._left:
+        while not self._in_trailer:
+            if self._chunk_left:
                 if not buffer:
                     return None
                 self._take_data(buffer)
-            elif self._data_end:
+            elif self._chunk_end_due:
                 if len(buffer) < 2:
                     return None
                 if buffer[:2] != b"\r\n":
                     raise errors.BadRequest("A chunk is not as long as it says")
                 del buffer[:2]
-                self._data_end = False
+                self._chunk_end_due = False
             elif not self._read_size(buffer):
                 return None
         return bytes(self._body) if self._read_trailer(buffer) else None
 
     def _take_data(self, buffer: bytearray) -> None:
-        part = buffer[: self._left]
+        part = buffer[: self._chunk_left]
         del buffer[: len(part)]
         self._body += part
-        self._left -= len(part)
-        self._data_end = not self._left
+        self._chunk_left -= len(part)
+        self._chunk_end_due = not self._chunk_left
 
     def _read_size(self, buffer: bytearray) -> bool:
         end = buffer.find(b"\n", 0, MAX_CHUNK_LINE)
@@ -552,8 +556,8 @@ class _Chunks:
             raise errors.BadRequest(f"The body comes in more than {MAX_CHUNKS} chunks")
         if len(self._body) + size > self._max_body:
             raise _too_large(self._max_body)
-        self._left = size
-        self._trailer = not size
+        self._chunk_left = size
+        self._in_trailer = not size
         return True
 
     def _read_trailer(self, buffer: bytearray) -> bool:

@@ -1,21 +1,21 @@
 """The server: one thread that owns all sockets, a few that answer requests.
 
-Theory. The loop's thread accepts, shakes hands, reads, writes and watches the
-clock; it never waits for one client. A complete request goes to the pool, and
-what comes back is sent by the loop. So neither slow clients nor silent ones
-hold a thread, and a slow handler holds up only those that need one as well.
+Theory. The loop's thread accepts, does handshakes, reads, writes and watches the
+deadlines; it never waits for one client. A complete request goes to a worker pool, and
+the loop sends the response. So neither slow clients nor silent ones hold a thread, and a
+slow handler delays only requests that need a thread as well.
 
 A handler that has to wait (for a job, for a password's hash) returns a future:
-then nothing at all is held until it is resolved, with the response or with the
+then no thread is held until it is resolved, with the response or with the
 next step, which goes to the pool again.
 
-What is known at once the loop's thread answers itself. Requests that must get through
+Requests that need no I/O are answered on the loop's thread. Requests that must get through
 while others wait for something slow are urgent, and have threads of their own. So have,
-for the opposite reason, those that are work for the processor: few, so that the others
-get their turn.
+for the opposite reason, long lists, which keep the processor busy: few, so that other
+requests get their turn.
 
-Connections are limited. At the limit another one makes room (``seats``); when none
-can, nobody is accepted until somebody leaves (the kernel keeps a queue).
+Connections are limited. At the limit another one is evicted (``limits.ConnectionTable``); if
+none can be, accepting pauses until one closes (the kernel keeps a queue).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ganeti.http.connection import Connection, Deadlines, State
 from ganeti.http.errors import HttpError, InternalServerError
 from ganeti.http.limits import BodyBudget, ConnectionTable, LogBudget
 from ganeti.http.message import Request, Response, http_date, serialize
-from ganeti.http.parser import BodyLimit, ordinary
+from ganeti.http.parser import BodyLimit, default_body_limit
 from ganeti.http.streaming import StreamedBody
 from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import READ, Loop
@@ -59,7 +59,7 @@ Outcome = Union[Response, "Future[Response]", "Future[Step]"]
 Step = Callable[[], Outcome]
 Handler = Callable[[Request], Outcome]
 
-#: New connections that are taken at once, before the others' turn.
+#: New connections that are accepted at once, before other events' turn.
 ACCEPT_BATCH = 64
 #: Handshakes that go on in one round of the loop. Each is about a millisecond of computing,
 #: and a thousand clients may come at once.
@@ -82,9 +82,9 @@ _BUSY = (State.WORKING, State.WRITING)
 
 
 class Priority(enum.Enum):
-    """Which threads a request goes to."""
+    """Priority class of a request: which threads it goes to."""
 
-    #: The loop's own: what is known at once, and asks nobody.
+    #: The loop's own thread: the answer is known at once, and needs no I/O.
     INSTANT = enum.auto()
     ORDINARY = enum.auto()
     URGENT = enum.auto()
@@ -103,8 +103,8 @@ class AccessRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exchange:
-    """A request on its way to its answer."""
+class _RequestInProgress:
+    """A request between its arrival and its answer."""
 
     connection: Connection
     request: Request
@@ -113,7 +113,7 @@ class _Exchange:
 
 
 def error_response(error: HttpError, request_id: str) -> Response:
-    """The JSON answer that a refusal is."""
+    """Return the JSON response that an ``HttpError`` stands for."""
     return Response(
         error.code,
         serializer.dump_bytes(error.as_object()),
@@ -128,9 +128,9 @@ class Server:
     ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``priority`` says of
     the request. Its ``HttpError`` is the answer, any other exception is logged and answered
     with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
-    answer, from any of the threads. ``foresee`` is asked, on the loop's thread, of a request
-    whose client waits with the body: a response that it has is the answer. The listeners are
-    closed in the end.
+    answer, from any of the threads. ``answer_from_head`` is called, on the loop's thread, with a
+    request whose client holds back the body: a response that it returns is the answer. The
+    listeners are closed in the end.
     """
 
     def __init__(
@@ -145,8 +145,8 @@ class Server:
         server_name: str = "Ganeti-RAPI",
         loop: Loop | None = None,
         access_log: Callable[[AccessRecord], object] | None = None,
-        max_body: BodyLimit = ordinary,
-        foresee: Callable[[Request], Response | None] = lambda request: None,
+        max_body: BodyLimit = default_body_limit,
+        answer_from_head: Callable[[Request], Response | None] = lambda request: None,
         priority: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
@@ -161,43 +161,43 @@ class Server:
         self._server_name = server_name
         self._access_log = access_log
         self._max_body = max_body
-        self._foresee = foresee
+        self._answer_from_head = answer_from_head
         self.bodies = BodyBudget()
         self._wall_clock = wall_clock
         self._priority = priority
         self._make_id = make_id
         # Whoever connects can cause these lines, so that they are limited.
-        self._handshake_lines = self._limited("failed handshakes")
-        self._refusal_lines = self._limited("refused requests")
+        self._handshake_lines = self._log_budget("failed handshakes")
+        self._refusal_lines = self._log_budget("refused requests")
         self._pools = {
             Priority.ORDINARY: WorkerPool(workers, "http"),
             Priority.URGENT: WorkerPool(URGENT_WORKERS, "urgent"),
             Priority.LONG: WorkerPool(LONG_WORKERS, "long"),
         }
-        self._seats: ConnectionTable[Connection] = ConnectionTable(max_clients)
+        self._table: ConnectionTable[Connection] = ConnectionTable(max_clients)
         self._handshakes: deque[Connection] = deque()
         self._accepting = True
         for listener in self._listeners:
             listener.setblocking(False)
             self.loop.add(listener, READ, functools.partial(self._accept, listener))
 
-    def _limited(self, subject: str) -> LogBudget:
+    def _log_budget(self, subject: str) -> LogBudget:
         return LogBudget(subject, clock=self.loop.clock, call_later=self.loop.call_later)
 
     @property
     def clients(self) -> int:
-        """Connections at this moment."""
-        return len(self._seats)
+        """Return the number of connections at this moment."""
+        return len(self._table)
 
     def serve_forever(self) -> None:
         """Work until ``stop``, on the calling thread."""
         try:
             self.loop.run()
         finally:
-            cut = sum(connection.state in _BUSY for connection in self._seats.taken)
+            cut = sum(connection.state in _BUSY for connection in self._table.connections)
             if cut:
                 logging.warning("%d requests were cut off: their time was over", cut)
-            for connection in list(self._seats.taken):
+            for connection in list(self._table.connections):
                 connection.close()
             self._close_listeners()
             for pool in self._pools.values():
@@ -208,17 +208,17 @@ class Server:
         most ``grace`` seconds. From any thread, and from signal handlers."""
         self.loop.call_threadsafe(functools.partial(self._drain, grace))
 
-    def hand_over(self, grace: float = 5.0, patience: float = 60.0) -> None:
-        """Somebody else accepts from our listeners now: end ``serve_forever`` unnoticed.
+    def hand_over(self, grace: float = 5.0, busy_grace: float = 60.0) -> None:
+        """End ``serve_forever`` unnoticed, as a successor accepts from our listeners now.
 
-        For ``grace`` seconds what still comes on kept connections is answered, with
-        ``Connection: close``; what is worked on then has ``patience`` seconds more. On the
+        For ``grace`` seconds requests on kept connections are still answered, with
+        ``Connection: close``; requests in progress then have ``busy_grace`` seconds more. On the
         loop's thread.
         """
         self.draining = True
         self._close_listeners()
         self.loop.call_later(
-            grace if self._seats.taken else 0.0, functools.partial(self._drain, patience)
+            grace if self._table.connections else 0.0, functools.partial(self._drain, busy_grace)
         )
 
     def set_ssl_context(self, context: ssl.SSLContext) -> None:
@@ -228,33 +228,35 @@ class Server:
         self.loop.call_threadsafe(self._retire)
 
     def _retire(self) -> None:
-        for connection in list(self._seats.taken):
+        for connection in list(self._table.connections):
             connection.retire()
 
-    # -- coming and going -------------------------------------------------------------
+    # -- accepting and closing --------------------------------------------------------
 
     def _accept(self, listener: socket.socket, _events: int = READ) -> None:
         for _ in range(ACCEPT_BATCH):
-            if self._seats.full:
-                self._pause()
+            if self._table.full:
+                self._pause_accepting()
                 return
             try:
                 sock, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionError:
-                continue  # it has left already
+                continue  # the client has left already
             except OSError as err:
                 self._out_of_sockets(err)
                 return
-            self._seats.make_room()
+            self._table.evict_if_full()
+            # The address of a client on a local socket is not a tuple.
+            peer, port = address[:2] if isinstance(address, tuple) else ("", 0)
             try:
-                self._welcome(sock, *(address[:2] if isinstance(address, tuple) else ("", 0)))
+                self._add_connection(sock, peer, port)
             except OSError as err:
                 logging.debug("A connection was lost at once: %s", err)
                 sock.close()
 
-    def _welcome(self, sock: socket.socket, peer: str, port: int) -> None:
+    def _add_connection(self, sock: socket.socket, peer: str, port: int) -> None:
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             # Before the handshake: its last part would wait 40 ms for an acknowledgement.
@@ -269,22 +271,22 @@ class Server:
             max_body=self._max_body,
             context=self._ssl_context,
         )
-        self._seats.take(connection)
+        self._table.add(connection)
 
     def _out_of_sockets(self, error: OSError) -> None:
-        """No descriptor is left. Were we to go on, the loop would spin."""
-        if self._seats.evict():
+        """Free or await a descriptor when none is left; accepting again at once would spin."""
+        if self._table.evict():
             return
         logging.warning("Cannot accept a connection: %s", error)
-        self._pause()
-        self.loop.call_later(ACCEPT_AGAIN, self._resume)
+        self._pause_accepting()
+        self.loop.call_later(ACCEPT_AGAIN, self._resume_accepting)
 
-    def _pause(self) -> None:
+    def _pause_accepting(self) -> None:
         self._accepting = False
         for listener in self._listeners:
             self.loop.modify(listener, 0)
 
-    def _resume(self) -> None:
+    def _resume_accepting(self) -> None:
         if not self._accepting:
             self._accepting = True
             for listener in self._listeners:
@@ -300,82 +302,82 @@ class Server:
         self.draining = self.stopping = True
         if self._accepting:
             for listener in self._listeners:
-                self._accept(listener)  # they have connected: they are served
+                self._accept(listener)  # clients that have connected are served
         self._close_listeners()
-        for connection in list(self._seats.taken):
+        for connection in list(self._table.connections):
             connection.drain()
-        if self._seats.taken:
+        if self._table.connections:
             self.loop.call_later(grace, self.loop.stop)
         else:
             self.loop.stop()
 
-    def _shake_hands(self) -> None:
-        """Some handshakes' turn; between two turns everybody else has one."""
+    def _run_handshakes(self) -> None:
+        """Continue a batch of handshakes; other events are handled between two batches."""
         batch = [
             self._handshakes.popleft() for _ in range(min(HANDSHAKE_BATCH, len(self._handshakes)))
         ]
         if self._handshakes:
-            self.loop.call_soon(self._shake_hands)
+            self.loop.call_soon(self._run_handshakes)
         for connection in batch:
-            connection.shake_hands()
+            connection.continue_handshake()
 
-    # -- what a connection asks of its owner ------------------------------------------
+    # -- callbacks of connections (``connection.Owner``) ------------------------------
 
     def queue_handshake(self, connection: Connection, begun: bool) -> None:
-        """First come, first served; what has begun is finished first, and costs little."""
+        """Queue a handshake; one that has begun goes first, as finishing it costs little."""
         if not self._handshakes:
-            self.loop.call_soon(self._shake_hands)
+            self.loop.call_soon(self._run_handshakes)
         if begun:
             self._handshakes.appendleft(connection)
         else:
             self._handshakes.append(connection)
 
-    def waits(self, connection: Connection) -> None:
-        """It can make room for somebody."""
-        if self._seats.waits(connection, connection.state is State.READING):
-            self._resume()
+    def on_waiting(self, connection: Connection) -> None:
+        """Resume accepting if the connection can be evicted now."""
+        if self._table.mark_waiting(connection, connection.state is State.READING):
+            self._resume_accepting()
 
-    def closed(self, connection: Connection) -> None:
-        """There is room again."""
-        self._seats.leave(connection)
-        self._resume()
-        if self.draining and not self._seats.taken:
+    def on_closed(self, connection: Connection) -> None:
+        """Forget a closed connection, and resume accepting."""
+        self._table.remove(connection)
+        self._resume_accepting()
+        if self.draining and not self._table.connections:
             self.loop.stop()
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
-        """An answer to what is no request."""
-        self._seats.works(connection)
+        """Return the answer to a malformed request, and log it."""
+        self._table.mark_busy(connection)
         response = error_response(error, self._make_id())
-        self._tell(
+        self._log_limited(
             self._refusal_lines,
             connection,
             f"Refused a request from {connection.client}: {error.code} {error.message}",
         )
-        self._log(AccessRecord(connection.peer, connection.port, None, response, 0.0))
-        return self._bytes(response, None, close=True)
+        self._log_access(AccessRecord(connection.peer, connection.port, None, response, 0.0))
+        return self._serialize(response, None, close=True)
 
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
-        """What the head alone leads to."""
+        """Return the answer that the head alone decides, or None."""
         try:
-            response = self._foresee(request)
+            response = self._answer_from_head(request)
         except Exception as err:
-            response = self._failure(request, err)
+            response = self._error_response(request, err)
         if response is None:
             return None
-        self._seats.works(connection)
-        self._log(AccessRecord(connection.peer, connection.port, request, response, 0.0))
-        return self._bytes(response, request, close=True)
+        self._table.mark_busy(connection)
+        self._log_access(AccessRecord(connection.peer, connection.port, request, response, 0.0))
+        return self._serialize(response, request, close=True)
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
-        """Log why, within what a client may cause."""
-        self._tell(
+        """Log why a handshake failed, within the limits of a client's log lines."""
+        self._log_limited(
             self._handshake_lines,
             connection,
             f"TLS handshake with {connection.client} failed: {reason}",
         )
 
     @staticmethod
-    def _tell(budget: LogBudget, connection: Connection, text: str) -> None:
+    def _log_limited(budget: LogBudget, connection: Connection, text: str) -> None:
         budget.log(
             logging.INFO,
             connection.peer,
@@ -383,85 +385,89 @@ class Server:
             {"client": connection.peer, "port": connection.port},
         )
 
-    def work(self, connection: Connection, request: Request) -> None:
-        """Hand a request to the pool, or answer it."""
-        self._seats.works(connection)
+    def on_request(self, connection: Connection, request: Request) -> None:
+        """Hand a request to its pool, or answer it at once."""
+        self._table.mark_busy(connection)
         priority = self._priority(request)
         pool = self._pools.get(priority, self._pools[Priority.ORDINARY])
-        exchange = _Exchange(connection, request, pool, self.loop.clock())
+        progress = _RequestInProgress(connection, request, pool, self.loop.clock())
         if priority is Priority.INSTANT:
-            self._step(exchange, lambda: self._handler(request))
+            self._run_step(progress, lambda: self._handler(request))
         else:
-            pool.submit(lambda: self._step(exchange, lambda: self._handler(request)))
+            pool.submit(lambda: self._run_step(progress, lambda: self._handler(request)))
 
-    # -- on a thread of the pool, or the loop's, or on one that resolved a future ---------
+    # -- on a worker's thread, or the loop's, or the one that resolved a future -----------
 
-    def _step(self, exchange: _Exchange, step: Step) -> None:
+    def _run_step(self, progress: _RequestInProgress, step: Step) -> None:
         try:
             outcome = step()
         except Exception as err:
-            outcome = self._failure(exchange.request, err)
+            outcome = self._error_response(progress.request, err)
         if isinstance(outcome, Future):
-            outcome.add_done_callback(lambda future: self._resolved(exchange, future))
+            outcome.add_done_callback(lambda future: self._on_resolved(progress, future))
         else:
-            self._finish(exchange, outcome)
+            self._respond(progress, outcome)
 
-    def _resolved(self, exchange: _Exchange, future: Future[Response] | Future[Step]) -> None:
+    def _on_resolved(
+        self, progress: _RequestInProgress, future: Future[Response] | Future[Step]
+    ) -> None:
         try:
             found = future.result()
         except Exception as err:
-            found = self._failure(exchange.request, err)
+            found = self._error_response(progress.request, err)
         if isinstance(found, Response):
-            self._finish(exchange, found)
+            self._respond(progress, found)
         else:
             step = found
-            exchange.pool.submit(lambda: self._step(exchange, step))
+            progress.pool.submit(lambda: self._run_step(progress, step))
 
-    def _finish(self, exchange: _Exchange, response: Response) -> None:
-        """Whatever happens, the connection gets its answer."""
-        request, connection = exchange.request, exchange.connection
-        judged_again = connection.retired and request.certificate
-        keep = request.keep_alive and not self.draining and not judged_again
+    def _respond(self, progress: _RequestInProgress, response: Response) -> None:
+        """Send the response, or a 500 if it cannot be serialized: the client gets an answer."""
+        request, connection = progress.request, progress.connection
+        must_reauthenticate = connection.retired and request.certificate
+        keep = request.keep_alive and not self.draining and not must_reauthenticate
         try:
             if response.stream is not None and request.version == "1.0":
-                keep = False  # only its end ends the body
-            data = self._bytes(response, request, close=not keep)
+                keep = False  # only the connection's end ends the body
+            data = self._serialize(response, request, close=not keep)
         except Exception as err:
-            response = self._failure(request, err)
-            data = self._bytes(response, request, close=not keep)
+            response = self._error_response(request, err)
+            data = self._serialize(response, request, close=not keep)
         if response.stream is not None and request.method != "HEAD":
-            self._flow(exchange, response, data, keep)
+            self._start_stream(progress, response, data, keep)
             return
         self.loop.call_threadsafe(
             functools.partial(connection.answer, data, keep, response.authenticated)
         )
-        self._log(
+        self._log_access(
             AccessRecord(
                 connection.peer,
                 connection.port,
                 request,
                 response,
-                self.loop.clock() - exchange.began,
+                self.loop.clock() - progress.began,
             )
         )
 
-    def _flow(self, exchange: _Exchange, response: Response, head: bytes, keep: bool) -> None:
-        """Send the head, and the body as it is made."""
-        connection, request = exchange.connection, exchange.request
+    def _start_stream(
+        self, progress: _RequestInProgress, response: Response, head: bytes, keep: bool
+    ) -> None:
+        """Send the head, and then the body piece by piece as it is made."""
+        connection, request = progress.connection, progress.request
         assert response.stream is not None
 
         def done() -> None:
-            self._log(
+            self._log_access(
                 AccessRecord(
                     connection.peer,
                     connection.port,
                     request,
                     response,
-                    self.loop.clock() - exchange.began,
+                    self.loop.clock() - progress.began,
                 )
             )
 
-        flow = StreamedBody(
+        stream = StreamedBody(
             connection,
             response,
             response.stream,
@@ -471,10 +477,10 @@ class Server:
             done=done,
         )
         self.loop.call_threadsafe(
-            functools.partial(connection.answer, head, keep, response.authenticated, flow)
+            functools.partial(connection.answer, head, keep, response.authenticated, stream)
         )
 
-    def _bytes(self, response: Response, request: Request | None, *, close: bool) -> bytes:
+    def _serialize(self, response: Response, request: Request | None, *, close: bool) -> bytes:
         return serialize(
             response,
             request,
@@ -483,21 +489,21 @@ class Server:
             close=close,
         )
 
-    def _log(self, access: AccessRecord) -> None:
+    def _log_access(self, access: AccessRecord) -> None:
         if self._access_log is not None:
             try:
                 self._access_log(access)
             except Exception:
                 logging.exception("The access log failed")
 
-    def _failure(self, request: Request, error: BaseException) -> Response:
-        """The answer to a handler's exception."""
+    def _error_response(self, request: Request, error: BaseException) -> Response:
+        """Return the response to a handler's exception; log it unless it is an ``HttpError``."""
         request_id = self._make_id()
         if isinstance(error, HttpError):
             try:
                 return error_response(error, request_id)
             except (TypeError, ValueError):
-                pass  # its detail is no JSON: our failure
+                pass  # its detail cannot be JSON: a bug of ours
         logging.error(
             "Request %s: %s %s failed", request_id, request.method, request.path, exc_info=error
         )

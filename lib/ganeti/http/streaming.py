@@ -22,9 +22,9 @@ from ganeti.utils.event_loop import Loop
 
 
 class BodySink(Protocol):
-    """Who sends the pieces, on the loop's thread."""
+    """Sends the pieces of a body, on the loop's thread."""
 
-    def go_on(self, data: bytes, last: bool) -> None:
+    def send_piece(self, data: bytes, last: bool) -> None:
         """Send this, and ask for more unless it is the last."""
 
     def close(self) -> None:
@@ -32,7 +32,7 @@ class BodySink(Protocol):
 
 
 class StreamedBody:
-    """One body on its way. ``done`` is called once, in the end, from any thread."""
+    """One body that is being sent. ``done`` is called once, in the end, from any thread."""
 
     def __init__(
         self,
@@ -56,17 +56,17 @@ class StreamedBody:
 
     def pull(self) -> None:
         """Have the next piece made; on the loop's thread."""
-        self._pool.submit(self._make)
+        self._pool.submit(self._make_piece)
 
     def end(self) -> None:
-        """Nothing more is wanted."""
+        """Stop making pieces, and call ``done`` unless it was called."""
         done, self._done = self._done, None
         if done is not None:
             done()
 
-    def _make(self) -> None:
+    def _make_piece(self) -> None:
         if self._done is None:
-            return  # the client has left while we stood in line
+            return  # the client left while this was queued
         try:
             piece = next(self._pieces, None)
         except Exception as err:
@@ -89,4 +89,4 @@ class StreamedBody:
         else:
             self._response.streamed += len(piece)
             data = b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
-        self._loop.call_threadsafe(lambda: self._sink.go_on(data, piece is None))
+        self._loop.call_threadsafe(lambda: self._sink.send_piece(data, piece is None))

@@ -43,69 +43,68 @@ _HANDSHAKE, _CLIENT_HELLO, _ALPN = 22, 1, 16
 HELLO_HEADER = 5
 
 
-class _HelloReader:
-    """Fields of a message, one after the other; ``ValueError`` where one ends too early."""
+class _ClientHelloReader:
+    """Reads fields of a message in order; raises ``ValueError`` where one ends too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._place = 0
+        self._position = 0
 
     def __bool__(self) -> bool:
-        return self._place < len(self._data)
+        return self._position < len(self._data)
 
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
-        end = self._place + count
+    def read(self, count: int) -> bytes:
+        """Return the next ``count`` bytes."""
+        end = self._position + count
         if end > len(self._data):
             raise ValueError("the message ends too early")
-        found, self._place = self._data[self._place : end], end
+        found, self._position = self._data[self._position : end], end
         return found
 
     def number(self, size: int) -> int:
-        """A number of so many bytes."""
-        return int.from_bytes(self.take(size), "big")
+        """Return a number of ``size`` bytes."""
+        return int.from_bytes(self.read(size), "big")
 
     def vector(self, size: int) -> bytes:
-        """What a length of so many bytes stands before."""
-        return self.take(self.number(size))
+        """Return the bytes that follow their length, a number of ``size`` bytes."""
+        return self.read(self.number(size))
 
 
 def client_hello_is_complete(data: bytes) -> bool:
-    """Is the first record here?"""
-    return len(data) >= HELLO_HEADER and len(data) >= HELLO_HEADER + int.from_bytes(
-        data[3:HELLO_HEADER], "big"
-    )
+    """Return whether the first record is complete."""
+    if len(data) < HELLO_HEADER:
+        return False
+    return len(data) >= HELLO_HEADER + int.from_bytes(data[3:HELLO_HEADER], "big")
 
 
-def offered_protocols(data: bytes) -> list[bytes] | None:
-    """The protocols of a ClientHello (RFC 8446, 4.1.2) that stands in one record.
+def read_client_hello(data: bytes) -> list[bytes] | None:
+    """Return the protocols that a ClientHello (RFC 8446, 4.1.2) in one record offers.
 
-    None where it names none, and where the bytes are something else: what that is worth
-    OpenSSL knows.
+    None if it offers none, or if the bytes are something else, which OpenSSL judges.
     """
     try:
-        record = _HelloReader(data)
+        record = _ClientHelloReader(data)
         if record.number(1) != _HANDSHAKE:
             return None
-        record.take(2)
-        message = _HelloReader(record.vector(2))
+        record.read(2)
+        message = _ClientHelloReader(record.vector(2))
         if message.number(1) != _CLIENT_HELLO:
             return None
-        hello = _HelloReader(message.vector(3))
-        hello.take(2 + 32)  # version, random
+        hello = _ClientHelloReader(message.vector(3))
+        hello.read(2 + 32)  # version, random
         for size in (1, 2, 1):  # session, suites, compression
             hello.vector(size)
-        extensions = _HelloReader(hello.vector(2))
+        extensions = _ClientHelloReader(hello.vector(2))
         while extensions:
             kind, body = extensions.number(2), extensions.vector(2)
             if kind == _ALPN:
-                return _protocol_names(_HelloReader(_HelloReader(body).vector(2)))
+                return _protocol_names(_ClientHelloReader(_ClientHelloReader(body).vector(2)))
     except ValueError:
         pass
     return None
 
 
-def _protocol_names(names: _HelloReader) -> list[bytes]:
+def _protocol_names(names: _ClientHelloReader) -> list[bytes]:
     found = []
     while names:
         found.append(names.vector(1))
@@ -208,7 +207,7 @@ def make_ssl_context(
     except OSError as err:
         raise TlsError(f"Cannot load {cert} and {key}: {describe_os_error(err)}") from None
     if client_ca is not None:
-        _ask_clients(context, client_ca, client_crl)
+        _request_client_certificates(context, client_ca, client_crl)
     return context
 
 
@@ -225,7 +224,9 @@ def _load_with_chain(context: ssl.SSLContext, cert: str, key: str, chain: str) -
         context.load_cert_chain(both.name, key, password=_no_password)
 
 
-def _ask_clients(context: ssl.SSLContext, client_ca: str, client_crl: str | None) -> None:
+def _request_client_certificates(
+    context: ssl.SSLContext, client_ca: str, client_crl: str | None
+) -> None:
     """Ask for certificates of these authorities. As soon as there is any CRL, OpenSSL wants the
     one of each certificate's own authority."""
     _load_trusted(context, client_ca, "certificates of authorities")
@@ -269,33 +270,36 @@ def verify(cert: str, trusted: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
+    if done.returncode == 0:
+        return ""
     found = _VERIFY_ERROR.search(done.stderr + done.stdout)
-    return "" if done.returncode == 0 else found[1].strip() if found else "it is not accepted"
+    return "it is not accepted" if found is None else found[1].strip()
 
 
 def handshake_problem(err: OSError) -> str:
-    """Why a handshake failed, for a log line."""
+    """Return why a handshake failed, for a log line."""
     if isinstance(err, ssl.SSLCertVerificationError):
         return f"certificate not accepted: {err.verify_message}"
     if isinstance(err, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
         return "closed in the handshake"
+    if not isinstance(err, ssl.SSLError):
+        return describe_os_error(err)
     reason = getattr(err, "reason", None)
-    if not isinstance(err, ssl.SSLError) or not reason:
-        # One that we raise ourselves has nothing but its text.
-        return str(err.args[-1]) if isinstance(err, ssl.SSLError) else describe_os_error(err)
+    if not reason:
+        return str(err.args[-1])  # one that we raise ourselves has nothing but its text
     alert = _ALERT.fullmatch(reason)
     if alert is None:
-        return _FAILED.get(reason, _words(reason))
+        return _FAILED.get(reason, _readable(reason))
     about = "our certificate" if alert[1] in _ABOUT_US else "the handshake"
-    return f"the client rejected {about}: {_words(alert[1])}"
+    return f"the client rejected {about}: {_readable(alert[1])}"
 
 
-def _words(reason: str) -> str:
+def _readable(reason: str) -> str:
     return reason.lower().replace("_", " ").replace("unknown ca", "unknown authority")
 
 
 def is_exposed(key: str) -> bool:
-    """May every user of this machine read the file, as far as its own mode says?"""
+    """Return whether the file's mode lets every user of this machine read it."""
     try:
         return bool(os.stat(key).st_mode & stat.S_IROTH)
     except OSError:
@@ -401,73 +405,73 @@ class TlsTransport:
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._shaken = False
+        self._handshake_done = False
         #: Has the client sent anything at all?
-        self.heard = False
+        self.received_any = False
         #: The client's first record, until all of it is here.
-        self._first: bytes | None = b""
-        self._silent = 0  # bytes since there was data
-        self._left = b""  # what the socket did not take
-        self._taken = 0  # bytes of data of which some may be in ``_left``
+        self._first_record: bytes | None = b""
+        self._bytes_without_data = 0  # bytes since there was data
+        self._unsent = b""  # what the socket did not take
+        self._accepted = 0  # bytes of data of which some may be in ``_unsent``
 
     @property
     def pending(self) -> bool:
-        """Has anything been received that ``recv`` did not return, and the kernel knows
-        nothing of?"""
+        """Return whether anything was received that ``recv`` did not return, and the kernel no
+        longer has."""
         return self._incoming.pending > 0 or self._tls.pending() > 0
 
     def peer_name(self) -> str:
-        """Whom the client's certificate names; '' for nobody."""
+        """Return the user whom the client's certificate names; '' for nobody."""
         return peer_name(self._tls)
 
-    def shake_hands(self) -> None:
-        """Go on with the handshake; it is over when this returns."""
-        if not self._shaken:
-            self._run(self._tls.do_handshake)
-            self._shaken, self._silent = True, 0
-        self._push()
+    def continue_handshake(self) -> None:
+        """Continue the handshake; it is complete when this returns."""
+        if not self._handshake_done:
+            self._run_reading(self._tls.do_handshake)
+            self._handshake_done, self._bytes_without_data = True, 0
+        self._flush()
 
     def recv(self, size: int) -> bytes:
-        """Data, at most a record's; b'' for the end."""
+        """Return data, at most a record's; b'' at the end."""
         try:
-            data = self._run(lambda: self._tls.read(size))
+            data = self._run_reading(lambda: self._tls.read(size))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""  # also without a goodbye: HTTP knows its own ends
-        self._silent = 0
+            return b""  # also without close_notify: HTTP marks its own ends
+        self._bytes_without_data = 0
         return data
 
     def send(self, data: memoryview) -> int:
-        """Send some of the data; how many bytes. After ``SSLWantWriteError`` the same data
+        """Send some of the data; return how many bytes. After ``SSLWantWriteError`` the same data
         must be given again."""
-        if not self._taken:
-            self._push()
-            self._taken = self._tls.write(data[:RECORD])
-        self._push()
-        taken, self._taken = self._taken, 0
+        if not self._accepted:
+            self._flush()
+            self._accepted = self._tls.write(data[:RECORD])
+        self._flush()
+        taken, self._accepted = self._accepted, 0
         return taken
 
-    def say_goodbye(self) -> None:
+    def send_close_notify(self) -> None:
         """Send close_notify, if the socket takes it."""
-        for step in (self._tls.unwrap, self._push):
-            with contextlib.suppress(OSError):  # it would like to wait for the client's
+        for step in (self._tls.unwrap, self._flush):
+            with contextlib.suppress(OSError):  # OpenSSL would wait for the client's close_notify
                 step()
 
-    def _run(self, step: Callable[[], T]) -> T:
-        """A step of OpenSSL's that reads, with a piece of what has come."""
-        self._push()
+    def _run_reading(self, step: Callable[[], T]) -> T:
+        """Run a step of OpenSSL that reads, after giving it a piece of what was received."""
+        self._flush()
         if not self.pending:
-            self._fill()
+            self._receive()
         try:
             return step()
         except ssl.SSLWantReadError:
-            self._push()
+            self._flush()
             raise
         except ssl.SSLError:
             with contextlib.suppress(OSError):
-                self._push()  # the alert that says why
+                self._flush()  # the alert that says why
             raise
 
-    def _fill(self) -> None:
+    def _receive(self) -> None:
         try:
             piece = self._sock.recv(RECEIVE_SIZE)
         except _NOT_NOW:
@@ -475,35 +479,35 @@ class TlsTransport:
         if not piece:
             self._incoming.write_eof()
             return
-        self.heard = True
-        self._silent += len(piece)
-        if self._shaken and self._silent > MAX_SILENT:
-            raise ssl.SSLError(f"{self._silent} bytes have come, and no data in them")
-        if self._first is not None:
-            self._look_at(self._first + piece)
+        self.received_any = True
+        self._bytes_without_data += len(piece)
+        if self._handshake_done and self._bytes_without_data > MAX_SILENT:
+            raise ssl.SSLError(f"{self._bytes_without_data} bytes have come, and no data in them")
+        if self._first_record is not None:
+            self._check_first_record(self._first_record + piece)
         self._incoming.write(piece)
 
-    def _look_at(self, first: bytes) -> None:
-        """End the handshake with a client that speaks nothing that we do."""
+    def _check_first_record(self, first: bytes) -> None:
+        """End the handshake with a client that offers no protocol of ours."""
         if first[:5].upper().startswith(_HTTP):
             raise PlainHttp("plain HTTP on a port for HTTPS")
         if not client_hello_is_complete(first):
-            self._first = first
+            self._first_record = first
             return
-        self._first = None
-        offered = offered_protocols(first)
+        self._first_record = None
+        offered = read_client_hello(first)
         if offered is not None and _PROTOCOLS.isdisjoint(offered):
-            self._left += NO_PROTOCOL
+            self._unsent += NO_PROTOCOL
             with contextlib.suppress(OSError):
-                self._push()
+                self._flush()
             raise ssl.SSLError("no shared protocol (ALPN); http/1.1 is offered")
 
-    def _push(self) -> None:
-        data = self._left + self._outgoing.read() if self._outgoing.pending else self._left
+    def _flush(self) -> None:
+        data = self._unsent + self._outgoing.read() if self._outgoing.pending else self._unsent
         while data:
             try:
                 data = data[self._sock.send(data) :]
             except _NOT_NOW:
-                self._left = data
+                self._unsent = data
                 raise ssl.SSLWantWriteError from None
-        self._left = b""
+        self._unsent = b""

@@ -195,7 +195,7 @@ class RapiDaemon(daemon.Daemon):
             priority=pipeline.priority,
             loop=loop,
             max_body=pipeline.max_body,
-            foresee=pipeline.foresee,
+            answer_from_head=pipeline.foresee,
             access_log=log_fields if arguments.log_format == "json" else log_line,
         )
         for listener in self._listeners:
