@@ -65,14 +65,12 @@ class Certificate:
         if self.ends is None or days is None:
             return f"{names}, end unknown"
         until = f"{self.ends:%Y-%m-%d}"
-        return (
-            f"{names}, ended on {until}"
-            if self.ends < now
-            else f"{names}, valid until {until} ({_days(days)} left)"
-        )
+        if self.ends < now:
+            return f"{names}, ended on {until}"
+        return f"{names}, valid until {until} ({_days(days)} left)"
 
     def warnings(self, hosts: Iterable[str], now: datetime.datetime) -> list[str]:
-        """What clients will stumble over, soon or now. ``hosts``: what we are reached by."""
+        """Return what makes clients fail, soon or now. ``hosts``: names that we are reached by."""
         if self.problem:
             return [f"Clients that verify certificates will reject {self.path}: {self.problem}"]
         found = []
@@ -93,7 +91,7 @@ class Certificate:
 
 
 def inspect(context: ssl.SSLContext, path: str) -> Certificate:
-    """The facts about the certificate that a server's ``context`` shows, read from ``path``."""
+    """Return the facts about the certificate that a server's ``context`` has from ``path``."""
     try:
         return _facts(path, _shown(context, path, check_time=True))
     except ssl.SSLCertVerificationError as err:
@@ -109,7 +107,7 @@ def inspect(context: ssl.SSLContext, path: str) -> Certificate:
 
 
 def _shown(context: ssl.SSLContext, path: str, *, check_time: bool) -> dict[str, Any]:
-    """The certificate as a client sees it that trusts those in ``path``."""
+    """Return the certificate as a client sees it that trusts those in ``path``."""
     verifier = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     verifier.check_hostname = False
     verifier.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority
@@ -127,7 +125,7 @@ def _shown(context: ssl.SSLContext, path: str, *, check_time: bool) -> dict[str,
 
 
 def _step(end: ssl.SSLObject) -> bool:
-    """One turn of a handshake; whether this end has finished."""
+    """Do one step of a handshake; return whether this end has finished."""
     try:
         end.do_handshake()
         return True
@@ -152,14 +150,11 @@ def _facts(path: str, found: dict[str, Any], problem: str = "") -> Certificate:
 
 def _moment(text: str | None) -> datetime.datetime | None:
     """A certificate's time, ``Jan  5 09:34:43 2030 GMT``."""
+    if text is None:
+        return None
     try:
-        return (
-            None
-            if text is None
-            else datetime.datetime.fromtimestamp(
-                ssl.cert_time_to_seconds(text), datetime.timezone.utc
-            )
-        )
+        seconds = ssl.cert_time_to_seconds(text)
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     except (ValueError, OverflowError):
         return None
 

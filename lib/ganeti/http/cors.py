@@ -36,16 +36,16 @@ Lines = list[tuple[str, str]]
 
 
 def _may_come_unasked(request: Request) -> bool:
-    """Might a browser have sent it without a preflight (Fetch, "CORS-safelisted method" and
-    "request-header")?"""
+    """Return whether a browser may have sent it without a preflight (Fetch, "CORS-safelisted
+    method" and "request-header")."""
+    if request.method != "POST":
+        return False
     media_type = request.headers.get("Content-Type") or ""
-    return request.method == "POST" and not media_type.strip().lower().startswith(
-        "application/json"
-    )
+    return not media_type.strip().lower().startswith("application/json")
 
 
 def is_origin(text: str) -> bool:
-    """Is it ``https://host[:port]`` in small letters, as browsers send it, or ``*``?"""
+    """Return whether it is ``https://host[:port]`` in lower case, as browsers send it, or ``*``."""
     return text == ANY or _ORIGIN.fullmatch(text) is not None
 
 
@@ -60,7 +60,7 @@ class Cors:
         self._schemes = ("https",) if secure else ("https", "http")
 
     def headers(self, headers: Headers) -> Lines:
-        """What an answer to a request with these headers has more."""
+        """Return the headers to add to the answer to a request with these headers."""
         if not self._origins:
             return []
         lines = self._allowance(headers.get("Origin"))
@@ -69,7 +69,8 @@ class Cors:
         return [*lines, ("Vary", "Origin")]
 
     def preflight(self, request: Request, methods: Sequence[str]) -> Lines:
-        """The answer to an OPTIONS that asks for a page; nothing if it does not."""
+        """Return the headers that answer a preflight; none if OPTIONS was sent for anything else
+        or the origin is not allowed."""
         lines = self._allowance(request.headers.get("Origin"))
         if not lines or "Access-Control-Request-Method" not in request.headers:
             return []
@@ -80,7 +81,7 @@ class Cors:
         ]
 
     def is_foreign(self, request: Request) -> bool:
-        """Would it change something for a page that may not?"""
+        """Return whether the request would change something for a page that is not allowed to."""
         origin = request.headers.get("Origin")
         if origin is None or request.method in _SAFE or origin in self._origins:
             return False
@@ -97,4 +98,6 @@ class Cors:
                 ("Access-Control-Allow-Origin", origin),
                 ("Access-Control-Allow-Credentials", "true"),
             ]
-        return [("Access-Control-Allow-Origin", ANY)] if ANY in self._origins else []
+        if ANY in self._origins:
+            return [("Access-Control-Allow-Origin", ANY)]
+        return []

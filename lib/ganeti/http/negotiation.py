@@ -39,11 +39,10 @@ _ITEM = re.compile(
 
 
 def accepts_gzip(value: str | None) -> bool:
-    """Does an ``Accept-Encoding`` allow gzip, and not prefer the plain body?
+    """Return whether an ``Accept-Encoding`` allows gzip, and does not prefer the plain body.
 
-    Nothing said, or something that cannot be read, means plain. So does ``*`` that does not
-    name gzip beside it (RFC 9110, 12.5.3): such a client takes any coding, plain included, and
-    may be unable to unpack gzip.
+    A missing or malformed value means plain. So does ``*`` without gzip (RFC 9110, 12.5.3):
+    such a client takes any coding, plain included, and may be unable to unpack gzip.
     """
     if value is None:
         return False
@@ -56,12 +55,14 @@ def accepts_gzip(value: str | None) -> bool:
             continue
         quality[found[1].removeprefix("x-")] = float(found[2] or 1)
     others = quality.get("*", 0.0)
-    wanted, plain = quality.get("gzip", others), quality.get("identity", others)
-    return wanted > plain or "gzip" in quality and wanted == plain > 0
+    packed, plain = quality.get("gzip", others), quality.get("identity", others)
+    if packed == plain:
+        return packed > 0 and "gzip" in quality
+    return packed > plain
 
 
 def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same for a body that comes in pieces; some become none."""
+    """Yield a body that comes in pieces in gzip's format; some pieces yield nothing."""
     packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
     for piece in pieces:
         if packed := packer.compress(piece):
@@ -70,7 +71,7 @@ def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def gzip(body: bytes) -> bytes:
-    """The body in gzip's format; the same bytes for the same body."""
+    """Return the body in gzip's format; the same bytes for the same body."""
     packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
     return packer.compress(body) + packer.flush()
 
@@ -82,24 +83,24 @@ _UNPACKED = 64 * 1024
 class Spool:
     """A body that comes in pieces, kept as a whole in gzip's format until it is sent.
 
-    ``look`` sees each piece, as it came.
+    ``observe`` is called with each piece, as it came.
     """
 
-    def __init__(self, pieces: Iterable[bytes], look: Callable[[bytes], object]) -> None:
-        def seen() -> Iterator[bytes]:
+    def __init__(self, pieces: Iterable[bytes], observe: Callable[[bytes], object]) -> None:
+        def observed() -> Iterator[bytes]:
             for piece in pieces:
-                look(piece)
+                observe(piece)
                 yield piece
 
-        self._packed = deque(gzip_pieces(seen()))
+        self._packed = deque(gzip_pieces(observed()))
 
     def packed(self) -> Iterator[bytes]:
-        """The body in gzip's format; what was sent is forgotten."""
+        """Yield the body in gzip's format; pieces that were yielded are forgotten."""
         while self._packed:
             yield self._packed.popleft()
 
     def plain(self) -> Iterator[bytes]:
-        """The body as it came, in other pieces; what was sent is forgotten."""
+        """Yield the body as it came, in other pieces; those that were yielded are forgotten."""
         unpacker = zlib.decompressobj(wbits=31)
         for packed in self.packed():
             while packed:
@@ -122,7 +123,7 @@ _OPAQUE = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
 
 
 class BodyTag:
-    """The tag of a body that comes in pieces."""
+    """Computes the ETag of a body that comes in pieces."""
 
     def __init__(self, body: bytes = b"") -> None:
         self._digest = hashlib.blake2b(body, digest_size=12)
@@ -133,23 +134,23 @@ class BodyTag:
 
 
 def body_tag(body: bytes) -> str:
-    """The tag of these bytes."""
+    """Return the ETag of a body."""
     return str(BodyTag(body))
 
 
 def state_tag(*words: str) -> str:
-    """The tag of what follows from these words: of an answer that is not made yet."""
+    """Return the ETag of an answer that is not made yet, from the words that determine it."""
     digest = hashlib.blake2b("\n".join(words).encode(), digest_size=12).hexdigest()
     return f'W/"{STATE}{digest}"'
 
 
 def has_state_tag(lines: Sequence[str]) -> bool:
-    """May an ``If-None-Match`` of these lines name one of ``state_tag``?"""
+    """Return whether an ``If-None-Match`` of these lines may name an ETag of ``state_tag``."""
     return any('"' + STATE in line for line in lines)
 
 
 def tag_matches(tag: str, lines: Sequence[str]) -> bool:
-    """Does an ``If-None-Match`` of these lines name the tag (weak comparison, 8.8.3.2)?
+    """Return whether an ``If-None-Match`` of these lines names the tag (weakly, 8.8.3.2).
 
     A value that is malformed matches nothing: the client gets the answer.
     """
@@ -181,7 +182,7 @@ _DATES = tuple(
 
 
 def parse_date(text: str, this_year: int | None = None) -> int | None:
-    """Seconds since 1970 of an HTTP-date; None for anything else."""
+    """Return the seconds since 1970 of an HTTP-date; None for anything else."""
     for form in _DATES:
         found = form.fullmatch(text)
         if found is not None:
