@@ -21,12 +21,12 @@ SEEN = AccessRecord(
 UNREAD = AccessRecord("::1", 7, None, Response(400, b"{}"), 0.0)
 
 
-def test_ganetis_line():
+def test_the_text_line_is_ganetis_own():
     assert access_log.line(SEEN) == "192.0.2.1:4242 PUT /2/tags?tag=x HTTP/1.1 200"
     assert access_log.line(UNREAD) == "::1:7 - 400"
 
 
-def test_fields():
+def test_fields_hold_all_that_is_known():
     assert access_log.fields(SEEN) == {
         "client": "192.0.2.1",
         "port": 4242,
@@ -70,18 +70,18 @@ def test_a_long_target_is_cut_and_marked():
     assert access_log.fields(found)["target"].endswith("//...[+7680]")
 
 
-def test_an_id_of_ours_is_the_only_one_there_is():
+def test_an_id_of_ours_is_both_ids():
     found = AccessRecord("::1", 7, None, Response(400, request_id="r1"), 0.0)
     assert access_log.fields(found)["id"] == access_log.fields(found)["request_id"] == "r1"
 
 
-def test_what_broke_off_is_marked():
+def test_an_answer_that_broke_off_is_marked():
     part = AccessRecord("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
     assert access_log.line(part) == "::1:7 GET /2 HTTP/1.1 200 (a part)"
     assert access_log.fields(part)["whole"] is False
 
 
-def test_what_was_not_sent_has_no_bytes():
+def test_an_answer_to_head_has_no_bytes():
     head = AccessRecord("::1", 7, Request("HEAD", "/2", "/2"), Response(200, b"{}"), 0.0)
     assert access_log.fields(head)["bytes"] == 0
 
@@ -106,7 +106,7 @@ NASTY = [bytes([code]).decode("latin-1") for code in range(256)] + [
 
 
 @pytest.mark.parametrize("where", ["method", "target", "user", "request_id"])
-def test_one_line_whatever_is_in_it(where):
+def test_an_access_makes_one_line_whatever_is_in_it(where):
     for text in NASTY:
         words = {"method": "GET", "target": "/", "user": "u", "request_id": "r", where: text}
         found = AccessRecord(

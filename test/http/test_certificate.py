@@ -49,7 +49,7 @@ def look(path):
     return inspect(make_ssl_context(path), path)
 
 
-def test_names_and_end_of_a_certificate(tmp_path):
+def test_names_and_end_are_read_from_a_certificate(tmp_path):
     path = make(
         tmp_path,
         "/CN=ignored",
@@ -64,7 +64,7 @@ def test_names_and_end_of_a_certificate(tmp_path):
     assert found.problem == "" and found.covers("::1")
 
 
-def test_the_common_name_counts_where_there_is_no_other(tmp_path):
+def test_the_common_name_counts_without_alternative_names(tmp_path):
     assert look(make(tmp_path, "/O=x/CN=a.example.com")).names == ("a.example.com",)
 
 
@@ -76,12 +76,12 @@ def test_a_certificate_without_names_is_described(tmp_path):
 @pytest.mark.parametrize(
     "algorithm", [("rsa:2048",), ("ed25519",), ("ec", "-pkeyopt", "ec_paramgen_curve:secp384r1")]
 )
-def test_keys_of_every_usual_kind(tmp_path, algorithm):
+def test_certificates_with_keys_of_usual_kinds_are_inspected(tmp_path, algorithm):
     found = look(make(tmp_path, "/CN=a", algorithm=algorithm))
     assert (found.names, found.problem) == (("a",), "")
 
 
-def test_an_expired_certificate_tells_its_end_too(tmp_path):
+def test_an_expired_certificate_has_its_end_and_a_problem(tmp_path):
     path = make(tmp_path, "/CN=a")
     config, index = tmp_path / "ca.cnf", tmp_path / "index"
     index.touch()
@@ -118,12 +118,12 @@ def test_an_expired_certificate_tells_its_end_too(tmp_path):
     assert warning.endswith(f"will reject {path}: certificate has expired")
 
 
-def test_a_certificate_that_is_not_for_servers_is_told(tmp_path):
+def test_a_certificate_that_is_not_for_servers_has_a_problem(tmp_path):
     found = look(make(tmp_path, "/CN=a", "-addext", "extendedKeyUsage=clientAuth"))
     assert "purpose" in found.problem
 
 
-def test_a_file_that_went_away_tells_nothing(tmp_path):
+def test_a_removed_file_yields_no_facts(tmp_path):
     path = make(tmp_path, "/CN=a")
     context = make_ssl_context(path)
     (tmp_path / "rapi.pem").unlink()
@@ -131,12 +131,12 @@ def test_a_file_that_went_away_tells_nothing(tmp_path):
     assert inspect(context, path).warnings(["a"], NOW) == []
 
 
-def test_names_that_are_not_text_tell_nothing(tmp_path):
+def test_names_that_are_not_text_yield_no_facts(tmp_path):
     path = make(tmp_path, "/CN=a", "-addext", "subjectAltName=DER:30:04:82:02:ff:fe")
     assert look(path) == Certificate(path)
 
 
-def test_the_certificate_of_the_other_tests():
+def test_the_certificate_of_the_other_tests_has_no_problem():
     assert look(certificate()).names == ("localhost", "127.0.0.1")
 
 
@@ -171,7 +171,7 @@ def test_an_end_within_a_month_is_warned_of(days, hours, expected):
         ((), "a", True),
     ],
 )
-def test_which_hosts_a_certificate_covers(names, host, expected):
+def test_a_certificate_covers_its_names_and_one_label_for_a_star(names, host, expected):
     assert facts(*names).covers(host) is expected
 
 
@@ -197,5 +197,5 @@ def test_a_certificate_for_others_is_warned_of(hosts, expected):
         (Certificate("x"), "unknown names, end unknown"),
     ],
 )
-def test_descriptions(certificate_, expected):
+def test_a_description_has_names_and_end(certificate_, expected):
     assert certificate_.describe(NOW) == expected

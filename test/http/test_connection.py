@@ -100,21 +100,21 @@ def test_the_connection_ends_when_the_client_wants(web, request_bytes):
     assert client.answer()[1]["connection"] == "close" and client.ended()
 
 
-def test_http_10_may_keep_its_connection(web):
+def test_http_10_keeps_its_connection_on_request(web):
     client = web.connect()
     for _ in range(2):
         client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert client.answer()[1]["connection"] == "keep-alive"
 
 
-def test_a_large_body_goes_in_and_a_large_answer_out():
+def test_large_bodies_pass_in_both_directions():
     with running(lambda request: Response(200, request.body * 8)) as web:
         body = bytes(range(256)) * 4000
         for client in (web.connect(), web.connect()):
             assert client.ask(method="POST", body=body)[2] == body * 8
 
 
-def test_a_hundred_comes_before_the_body(web):
+def test_100_continue_is_sent_before_the_body(web):
     client = web.connect().send(
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     )
@@ -133,7 +133,7 @@ def test_a_client_that_ended_its_side_still_gets_its_answer(web):
 # -- refusals -------------------------------------------------------------------------
 
 
-def test_what_is_no_request_gets_json_and_the_end(web):
+def test_a_malformed_request_gets_json_and_the_end(web):
     client = web.connect().send(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n" + GET % 2)
     status, headers, body = client.answer()
     assert status == 400 and headers["content-type"] == "application/json"
@@ -142,7 +142,7 @@ def test_what_is_no_request_gets_json_and_the_end(web):
     assert web.access().response.status == 400
 
 
-def test_bodies_that_are_held_back_give_way(web):
+def test_bodies_that_are_held_back_are_refused(web):
     web.server.bodies = BodyBudget(100_000)
     stuck = [
         web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\n" + kind + b"\r\n\r\n" + begin)
@@ -162,7 +162,7 @@ def test_bodies_that_are_held_back_give_way(web):
     assert web.server.bodies.total == 0
 
 
-def test_a_client_that_leaves_makes_room(web):
+def test_a_client_that_leaves_releases_its_body(web):
     client = web.connect().send(
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + b"x" * 49999
     )
@@ -191,7 +191,7 @@ def test_a_client_that_only_sends_is_dropped_in_the_end(web):
     assert web.clients() == 0
 
 
-def test_a_reset_is_nobodys_trouble(web, caplog):
+def test_a_reset_is_not_logged_and_affects_nobody(web, caplog):
     for data in (b"", b"GET", GET % 1):
         client = web.connect().send(data)
         web.settle()
@@ -205,7 +205,7 @@ def test_a_reset_is_nobodys_trouble(web, caplog):
 # -- deadlines ------------------------------------------------------------------------
 
 
-def test_a_silent_client_is_left_after_a_while(web):
+def test_a_silent_client_is_dropped_after_the_header_time(web):
     client = web.connect()
     web.pass_time(LIMITS.header - 1)
     assert web.clients() == 1
@@ -230,7 +230,7 @@ def test_the_first_header_has_its_time_from_the_connection(web):
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", LIMITS.pace),
     ],
 )
-def test_what_trickles_in_has_a_total(web, begun, seconds):
+def test_trickling_bytes_do_not_extend_a_deadline(web, begun, seconds):
     client = web.connect().send(begun)
     for _ in range(4):
         web.pass_time(seconds / 5)
@@ -252,7 +252,7 @@ def test_a_body_that_keeps_its_pace_has_the_whole_time(web):
     assert client.answer()[0] == 408 and client.ended()
 
 
-def test_a_used_connection_may_be_idle_for_a_while(web):
+def test_a_used_connection_may_be_idle_until_its_deadline(web):
     client = web.connect()
     for _ in range(3):
         assert client.status() == 200
@@ -263,11 +263,11 @@ def test_a_used_connection_may_be_idle_for_a_while(web):
 
 
 def test_a_slow_handler_has_no_deadline():
-    go_on = threading.Event()
-    with running(lambda _: (go_on.wait(PATIENCE), Response(200, b"late"))[1]) as web:
+    release = threading.Event()
+    with running(lambda _: (release.wait(PATIENCE), Response(200, b"late"))[1]) as web:
         client = web.connect().request()
         web.pass_time(3600)
-        go_on.set()
+        release.set()
         assert client.answer()[2] == b"late"
 
 
@@ -284,25 +284,25 @@ def test_a_client_that_takes_nothing_is_dropped():
 # -- while the handler works -------------------------------------------------------------
 
 
-class Slow:
+class BlockingHandler:
     """A handler that waits until it is told, and notes whether the client is gone."""
 
     def __init__(self):
-        self.began, self.go_on = threading.Semaphore(0), threading.Event()
+        self.began, self.release = threading.Semaphore(0), threading.Event()
         self.requests = []
 
     def __call__(self, request):
         self.requests.append(request)
         self.began.release()
-        self.go_on.wait(PATIENCE)
+        self.release.wait(PATIENCE)
         return Response(200, request.path.encode())
 
 
 @pytest.fixture
 def slow():
-    handler = Slow()
+    handler = BlockingHandler()
     yield handler
-    handler.go_on.set()
+    handler.release.set()
 
 
 def test_a_handler_learns_that_its_client_has_left(slow):
@@ -315,10 +315,10 @@ def test_a_handler_learns_that_its_client_has_left(slow):
         client.close()
         web.settle()
         assert request.gone()
-        slow.go_on.set()
+        slow.release.set()
 
 
-def test_sending_ahead_has_a_limit(slow):
+def test_bytes_sent_ahead_are_limited(slow):
     with running(slow) as web:
         client = web.connect().request("/first")
         assert slow.began.acquire(timeout=PATIENCE)
@@ -334,7 +334,7 @@ def test_sending_ahead_has_a_limit(slow):
         for _ in range(20):
             web.settle()
             assert connection._parser.buffered <= 2 * MAX_AHEAD
-        slow.go_on.set()
+        slow.release.set()
         assert client.answer()[2] == b"/first"
         bodies = [client.answer()[2] for _ in range(count)]
         assert bodies == [b"/%d" % number for number in range(count)]
@@ -344,7 +344,7 @@ def test_sending_ahead_has_a_limit(slow):
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", GET % 1, b"\r\r\n", b"GET"]
 )
-def test_connections_that_have_ended_are_no_garbage(web, data):
+def test_closed_connections_leave_no_reference_cycles(web, data):
     def count():
         return sum(isinstance(thing, Connection) for thing in gc.get_objects())
 

@@ -16,7 +16,7 @@ def request(method="GET", origin=PAGE, host="rapi.example.com:5080", **more):
 
 
 @pytest.mark.parametrize("text", ["*", PAGE, "http://a:80", "https://[::1]:8443", "https://a-b.c"])
-def test_origins(text):
+def test_an_origin_is_recognized(text):
     assert is_origin(text)
 
 
@@ -36,32 +36,32 @@ def test_origins(text):
         "https://a\r\nX: y",
     ],
 )
-def test_what_is_no_origin(text):
+def test_other_text_is_not_an_origin(text):
     assert not is_origin(text)
 
 
-def test_off_by_default():
+def test_no_origin_is_allowed_by_default():
     assert Cors().headers(request().headers) == []
     assert Cors().preflight(request(Access_Control_Request_Method="PUT"), ["PUT"]) == []
 
 
-def test_an_allowed_origin():
+def test_an_allowed_origin_may_read_answers():
     lines = dict(Cors([PAGE]).headers(request().headers))
     assert lines[ALLOW] == PAGE and lines["Access-Control-Allow-Credentials"] == "true"
     assert lines["Vary"] == "Origin" and "ETag" in lines["Access-Control-Expose-Headers"]
 
 
-def test_another_origin_and_none():
+def test_another_origin_and_none_get_no_allowance():
     for origin in ("https://page.example.com:444", "http://page.example.com", "null", None):
         assert Cors([PAGE]).headers(request(origin=origin).headers) == [("Vary", "Origin")]
 
 
-def test_every_origin_goes_without_remembered_credentials():
+def test_every_origin_is_allowed_without_remembered_credentials():
     lines = dict(Cors(["*"]).headers(request().headers))
     assert lines[ALLOW] == "*" and "Access-Control-Allow-Credentials" not in lines
 
 
-def test_preflight():
+def test_a_preflight_of_an_allowed_origin_is_answered():
     asked = request("OPTIONS", Access_Control_Request_Method="PUT")
     lines = dict(Cors([PAGE]).preflight(asked, ["PUT", "OPTIONS"]))
     assert lines["Access-Control-Allow-Methods"] == "PUT, OPTIONS"
@@ -84,7 +84,7 @@ def test_preflight():
         ("POST", "https://ours", False),
     ],
 )
-def test_what_would_change_something_for_a_foreign_page(method, origin, expected):
+def test_a_change_for_a_foreign_page_is_recognized(method, origin, expected):
     assert Cors(["https://ours"]).is_foreign(request(method, origin)) is expected
 
 
@@ -107,7 +107,7 @@ def test_a_page_without_tls_is_not_ours_where_we_have_it():
         ("GET", None, False),
     ],
 )
-def test_where_every_origin_may_a_browser_must_have_asked_first(method, media_type, expected):
+def test_with_every_origin_allowed_a_change_needs_a_preflight(method, media_type, expected):
     fields = {} if media_type is None else {"Content_Type": media_type}
     assert Cors(["*"]).is_foreign(request(method, **fields)) is expected
     assert Cors(["*", PAGE]).is_foreign(request(method, **fields)) is False

@@ -9,7 +9,7 @@ CLASSES = sorted(errors.HttpError.__subclasses__(), key=lambda cls: (cls.code, c
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_says_code_message_and_explanation(cls):
+def test_an_error_object_has_code_message_and_explanation(cls):
     found = cls().as_object()
     assert found == {"code": cls.code, "message": REASONS[cls.code], "explain": cls.standard}
     assert cls.title == REASONS[cls.code] and cls.standard
@@ -40,12 +40,12 @@ def test_every_status_has_one_class():
     } <= set(codes)
 
 
-def test_words_are_plain_text():
+def test_messages_are_plain_text():
     found = errors.BadRequest("<b> & 'x'").as_object()
     assert found["message"] == "<b> & 'x'"
 
 
-def test_not_found_always_has_the_words_that_clients_compare():
+def test_not_found_always_has_the_message_that_clients_compare():
     found = errors.NotFound(detail="instance 'web'").as_object()
     assert found == {
         "code": 404,
@@ -55,17 +55,17 @@ def test_not_found_always_has_the_words_that_clients_compare():
     }
 
 
-def test_a_method_that_is_lacking_comes_with_those_that_are_there():
+def test_a_missing_method_is_answered_with_those_allowed():
     err = errors.NotImplementedMethod("no", allow=["GET", "HEAD"])
     assert err.headers == [("Allow", "GET, HEAD")]
     assert errors.NotImplementedMethod("no").headers == []
 
 
 @pytest.mark.parametrize("cls", [errors.ServiceUnavailable, errors.TooManyRequests])
-def test_not_now_says_when(cls):
+def test_a_temporary_refusal_has_retry_after(cls):
     assert cls("full", retry_after=30).headers == [("Retry-After", "30")]
     assert cls("full").headers == []
 
 
-def test_is_an_exception_that_prints_its_message():
+def test_an_error_prints_its_message():
     assert str(errors.Conflict("it runs")) == "it runs"

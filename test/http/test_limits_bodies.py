@@ -45,7 +45,7 @@ def test_a_single_body_beyond_the_budget_is_refused():
     assert FakeBodyHolder(budget).hold(101).refused and budget.total == 0
 
 
-def test_small_bodies_and_those_that_are_whole_do_not_count():
+def test_small_and_complete_bodies_do_not_count():
     budget = BodyBudget(100 * KIB)
     budget.hold(FakeBodyHolder(budget), SMALL_BODY)
     whole = FakeBodyHolder(budget).hold(90)

@@ -33,12 +33,12 @@ def test_headers_do_not_print_their_values():
     )
 
 
-def test_headers_compare():
+def test_headers_compare_by_their_items():
     assert Headers([("A", "1")]) == Headers([("A", "1")]) != Headers([("A", "2")])
     assert hash(Headers([("A", "1")])) == hash(Headers([("A", "1")]))
 
 
-def test_an_answer_has_what_the_protocol_wants():
+def test_an_answer_has_the_headers_that_http_requires():
     status, headers, body = answer(
         Response(200, b"2\n", [("Content-Type", "application/json")]),
         server="Ganeti-RAPI/1",
@@ -58,12 +58,12 @@ def test_an_answer_has_what_the_protocol_wants():
     }
 
 
-def test_head_is_get_without_the_body():
+def test_an_answer_to_head_is_that_to_get_without_the_body():
     _, headers, body = answer(Response(200, b"12345"), "HEAD")
     assert headers["Content-Length"] == "5" and body == b""
 
 
-def test_no_content_has_no_length():
+def test_a_204_has_no_content_length():
     status, headers, body = answer(Response(204, b"ignored"))
     assert status == "HTTP/1.1 204 No Content"
     assert "Content-Length" not in headers and body == b""
@@ -79,11 +79,11 @@ def test_no_content_has_no_length():
         ({"version": "1.0", "keep_alive": False}, "close"),
     ],
 )
-def test_says_whether_the_connection_goes_on(how, word):
+def test_the_connection_header_says_whether_the_connection_is_kept(how, word):
     assert answer(Response(), **how)[1].get("Connection") == word
 
 
-def test_what_could_not_be_read_ends_the_connection():
+def test_an_answer_without_a_request_ends_the_connection():
     assert parsed(serialize(Response(400)))[1]["Connection"] == "close"
 
 
@@ -104,7 +104,7 @@ def test_a_header_cannot_split_the_answer(header):
         serialize(Response(200, b"", [header]), Request("GET", "/"))
 
 
-def test_an_unknown_status_has_a_reason_all_the_same():
+def test_an_unknown_status_has_a_reason():
     assert answer(Response(299))[0] == "HTTP/1.1 299 Unknown"
 
 

@@ -17,12 +17,12 @@ from ganeti.http.negotiation import (
 TAG = 'W/"abc"'
 
 
-def test_a_tag_is_of_the_body():
+def test_a_body_tag_depends_on_the_body_alone():
     assert body_tag(b"x") == body_tag(b"x") != body_tag(b"y")
     assert tag_matches(body_tag(b"x"), [body_tag(b"x")])
 
 
-def test_a_tag_of_a_state_is_known_as_one():
+def test_a_state_tag_is_recognized():
     tag = state_tag("instance", "name", "s1")
     assert tag == state_tag("instance", "name", "s1") != state_tag("instance", "names", "1")
     assert has_state_tag(['"x"', tag]) and tag_matches(tag, [tag])
@@ -44,7 +44,7 @@ def test_a_tag_of_a_state_is_known_as_one():
         ['"a,b", "abc"'],
     ],
 )
-def test_matches(lines):
+def test_if_none_match_matches_the_tag_ignoring_W(lines):
     assert tag_matches(TAG, lines)
 
 
@@ -65,7 +65,7 @@ def test_matches(lines):
         ["'abc'"],
     ],
 )
-def test_matches_not(lines):
+def test_if_none_match_does_not_match_other_or_malformed_tags(lines):
     assert not tag_matches(TAG, lines)
 
 
@@ -85,7 +85,7 @@ DATE, SECONDS = "Mon, 01 Jan 2001 00:00:00 GMT", 978307200
         ("Sunday, 06-Nov-94 08:49:37 GMT", 784111777),
     ],
 )
-def test_the_three_forms_of_a_date(text, seconds):
+def test_the_three_forms_of_a_date_are_parsed(text, seconds):
     assert parse_date(text, this_year=2026) == seconds
 
 
@@ -107,7 +107,7 @@ def test_the_three_forms_of_a_date(text, seconds):
         "Mon, 01 Jan 0000 00:00:00 GMT",
     ],
 )
-def test_no_date(text):
+def test_other_text_is_not_a_date(text):
     assert parse_date(text) is None
 
 
@@ -149,7 +149,7 @@ def problem(target, **fields):
         (THERE, {"If_Match": "*", "If_Unmodified_Since": BEFORE}),
     ],
 )
-def test_conditions_that_hold(target, fields):
+def test_conditions_that_hold_have_no_problem(target, fields):
     assert problem(target, **fields) == ""
 
 
@@ -169,7 +169,7 @@ def test_conditions_that_hold(target, fields):
         (THERE, {"If_Match": "*", "If_None_Match": "*"}, "If-None-Match"),
     ],
 )
-def test_conditions_that_do_not_hold(target, fields, words):
+def test_conditions_that_do_not_hold_are_named(target, fields, words):
     assert words in problem(target, **fields)
 
 
@@ -178,11 +178,11 @@ def test_conditions_that_do_not_hold(target, fields, words):
     "lines",
     [[""], ["abc"], ['"abc'], ["* , *"], ["*", '"x"'], ['"x" "y"'], ["'x'"], ['w/"x"'], [","]],
 )
-def test_what_is_no_list_of_tags_is_refused(name, lines):
+def test_a_malformed_list_of_tags_is_refused(name, lines):
     with pytest.raises(BadRequest, match=name):
         read_conditions(Headers([(name, line) for line in lines]))
 
 
-def test_lines_are_one_list():
+def test_several_header_lines_are_one_list():
     headers = Headers([("If-None-Match", '"x"'), ("if-none-match", 'W/"abc"')])
     assert read_conditions(headers) == Conditions(none_match='"x", W/"abc"')

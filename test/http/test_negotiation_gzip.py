@@ -29,7 +29,7 @@ from ganeti.http import negotiation
         ",gzip,",
     ],
 )
-def test_gzip(value):
+def test_gzip_is_used_for_clients_that_accept_it(value):
     assert negotiation.accepts_gzip(value)
 
 
@@ -59,17 +59,17 @@ def test_gzip(value):
         "gzip/1",
     ],
 )
-def test_plain(value):
+def test_the_plain_body_is_used_for_other_clients(value):
     assert not negotiation.accepts_gzip(value)
 
 
-def test_pieces():
+def test_packed_pieces_unpack_to_the_whole():
     parts = [b"a" * 5000, b"", b"b" * 5000]
     packed = list(negotiation.gzip_pieces(parts))
     assert all(packed) and gzip.decompress(b"".join(packed)) == b"".join(parts)
 
 
-def test_round_trip():
+def test_a_packed_body_unpacks_to_itself():
     body = json.dumps([{"name": f"web{number}"} for number in range(1000)]).encode()
     packed = negotiation.gzip(body)
     assert gzip.decompress(packed) == body and len(packed) < len(body) / 5
@@ -79,7 +79,7 @@ def test_round_trip():
 @pytest.mark.parametrize(
     "parts", [[], [b""], [b"x"], [b"a" * 500_000, b"", bytes(range(256)) * 900]]
 )
-def test_a_spool_gives_back_what_it_was_given(parts):
+def test_a_spool_returns_the_body_it_was_given(parts):
     seen = []
     for how, read in (("packed", gzip.decompress), ("plain", bytes)):
         spool = negotiation.Spool(iter(parts), seen.append)

@@ -91,7 +91,7 @@ def hybrid():
     return ["X25519MLKEM768"] if has_it else []
 
 
-def test_these_groups_and_no_others_and_nothing_is_left_behind(hybrid):
+def test_only_our_groups_are_offered_and_the_variable_is_removed(hybrid):
     found, variable = offered(["X25519MLKEM768", *CLASSIC, *OTHERS])
     assert found == [*hybrid, *CLASSIC] and variable == "None"
 
@@ -107,12 +107,12 @@ def test_these_groups_and_no_others_and_nothing_is_left_behind(hybrid):
         ((4, 0, 0, 0, 0), "?X25519MLKEM768"),
     ],
 )
-def test_releases_get_the_names_that_they_know(version, first):
+def test_each_release_gets_the_groups_that_it_knows(version, first):
     names = openssl.groups(version).split(":")
     assert names[0] == first and names[-3:] == CLASSIC
 
 
-def test_the_administrators_own_configuration_is_left_alone(tmp_path):
+def test_the_administrators_own_configuration_is_kept(tmp_path):
     own = tmp_path / "openssl.cnf"
     own.write_text(
         "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nGroups = P-521\n"
@@ -120,6 +120,6 @@ def test_the_administrators_own_configuration_is_left_alone(tmp_path):
     assert offered(["P-256", "P-521"], OPENSSL_CONF=str(own)) == (["P-521"], str(own))
 
 
-def test_the_launcher_loads_it_first():
+def test_the_launcher_loads_the_configuration_first():
     text = (TOP / "daemons/ganeti-rapi.in").read_text()
     assert text.index("openssl.load()") < text.index("from ganeti.server import rapi")

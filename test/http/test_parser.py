@@ -47,7 +47,7 @@ def test_limits_do_not_depend_on_arrival(data, code, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_is_within_the_limits_is_read(step):
+def test_requests_within_the_limits_are_parsed(step):
     fields = b"X: " + b"a" * (parser.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
     data += POST % b"Content-Length: 1024" + b"b" * 1024
@@ -57,7 +57,7 @@ def test_what_is_within_the_limits_is_read(step):
     )
 
 
-def test_phases_follow_the_bytes():
+def test_the_state_follows_the_bytes():
     found = RequestParser()
     for data, state in (
         (b"", ParserState.IDLE),
@@ -73,7 +73,7 @@ def test_phases_follow_the_bytes():
     assert found.state is ParserState.IDLE and found.buffered == 0
 
 
-def test_a_hundred_is_owed_once_while_the_body_is_missing():
+def test_a_100_is_due_once_while_the_body_is_missing():
     found = RequestParser()
     found.feed(POST % b"Content-Length: 2\r\nExpect: 100-continue")
     assert found.next() is None
@@ -85,19 +85,19 @@ def test_a_hundred_is_owed_once_while_the_body_is_missing():
 @pytest.mark.parametrize(
     "fields", [b"Content-Length: 0\r\nExpect: 100-continue", b"Expect: 100-continue"]
 )
-def test_no_hundred_without_a_body(fields):
+def test_no_100_is_due_without_a_body(fields):
     found = RequestParser()
     found.feed(POST % fields)
     assert found.next() is not None and not found.take_continue()
 
 
-def test_http_10_knows_no_hundred():
+def test_no_100_is_due_in_http_10():
     found = RequestParser()
     found.feed(b"POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
     assert found.next() is None and not found.take_continue()
 
 
-def test_after_an_error_nothing_is_read():
+def test_nothing_is_parsed_after_an_error():
     found = RequestParser()
     found.feed(b"bad\r\n\r\n")
     with pytest.raises(errors.BadRequest):
@@ -108,7 +108,7 @@ def test_after_an_error_nothing_is_read():
     assert found.buffered == 0
 
 
-def test_requests_know_their_client():
+def test_requests_have_peer_and_gone_of_their_client():
     found = RequestParser(peer="192.0.2.1", gone=lambda: True)
     found.feed(GET)
     request = found.next()
@@ -149,7 +149,7 @@ def mutations(count):
         yield bytes(data)
 
 
-def test_mutated_streams_mean_one_thing_however_they_arrive():
+def test_mutated_streams_parse_the_same_however_they_arrive():
     refused = 0
     for data in mutations(3000):
         whole = outcome(data, 1 << 30)
@@ -167,7 +167,7 @@ def test_a_body_of_very_many_chunks_is_refused(monkeypatch, step):
     assert outcome(data + GET, step) == ([], 400)
 
 
-def test_the_same_head_again_means_the_same():
+def test_a_repeated_head_is_parsed_the_same():
     found, heads = (
         RequestParser(),
         [GET, POST % b"Content-Length: 2" + b"{}", GET, GET.replace(b"/", b"/2", 1)],

@@ -38,7 +38,7 @@ def test_dates_and_issuer_are_read(authority):
     assert b"authority" in crl.issuer
 
 
-def test_several_lists_in_several_files(authority):
+def test_several_lists_in_several_files_are_read(authority):
     one, other = authority.crl(), authority.crl(ends="20300101000000Z")
     assert [crl.ends.year for crl in revocation.read([one, str(authority.cert), other])] == [
         2099,
@@ -56,12 +56,12 @@ def test_several_lists_in_several_files(authority):
         "-----BEGIN X509 CRL-----\n%%%\n-----END X509 CRL-----\n",
     ],
 )
-def test_what_cannot_be_read_is_left_out(tmp_path, text):
+def test_an_unreadable_list_is_left_out(tmp_path, text):
     (tmp_path / "crl").write_text(text)
     assert revocation.read([str(tmp_path / "crl")]) == []
 
 
-def test_every_cut_of_a_list_is_survived(authority, tmp_path):
+def test_a_list_cut_anywhere_raises_value_error(authority, tmp_path):
     openssl("crl", "-in", authority.crl(), "-outform", "DER", "-out", tmp_path / "der")
     der = (tmp_path / "der").read_bytes()
     for size in range(len(der)):
@@ -69,7 +69,7 @@ def test_every_cut_of_a_list_is_survived(authority, tmp_path):
             revocation._parse(der[:size])
 
 
-def test_problems():
+def test_a_list_has_a_problem_outside_its_time():
     def problem(begins, ends):
         return Crl(b"", NOW + begins, None if ends is None else NOW + ends).problem(NOW)
 
@@ -79,18 +79,18 @@ def test_problems():
     assert problem(DAY, 2 * DAY) == "begins on 2026-12-02 12:00 UTC only"
 
 
-def test_a_list_that_counts_is_no_warning(authority):
+def test_a_current_list_causes_no_warning(authority):
     assert warnings(authority) == warnings(authority, authority.crl()) == []
 
 
-def test_a_list_whose_time_is_over(authority):
+def test_an_expired_list_is_warned_of(authority):
     old = authority.crl(ends="20260101000000Z")
     (line,) = warnings(authority, old)
     assert line.startswith("The CRL of 'authority' ended on 2026-01-01 00:00 UTC: every client")
     assert warnings(authority, old, authority.crl()) == []
 
 
-def test_an_authority_without_a_list(authority, tmp_path):
+def test_an_authority_without_a_list_is_warned_of(authority, tmp_path):
     other = Authority(tmp_path, "other")
     (line,) = warnings(authority, authority.crl(), more=[other])
     assert line.startswith("There is no CRL of 'other', while others have one")

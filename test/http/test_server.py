@@ -36,20 +36,20 @@ def secure():
 # -- one thread, many clients ---------------------------------------------------------
 
 
-def test_silent_clients_delay_nobody(web):
+def test_silent_clients_do_not_delay_others(web):
     silent = [web.connect().send(b"GET / HT") for _ in range(50)]
     client = web.connect()
     assert client.status() == 200
     assert web.clients() == 51 and len(silent) == 50
 
 
-def test_silent_handshakes_delay_nobody(secure):
+def test_silent_handshakes_do_not_delay_others(secure):
     silent = [secure.connect() for _ in range(50)]
     assert secure.connect_tls().status() == 200
     assert len(silent) == 50
 
 
-def test_waiting_handlers_hold_up_only_those_beyond_the_workers():
+def test_waiting_handlers_delay_only_requests_beyond_the_workers():
     meeting = threading.Barrier(9)
     with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()), workers=8) as web:
         clients = [web.connect().request() for _ in range(8)]
@@ -67,14 +67,14 @@ def test_a_future_holds_no_worker():
         assert sorted(int(client.answer()[2]) for client in clients) == list(range(20))
 
 
-def test_answers_leave_at_once(web):
+def test_answers_are_sent_without_delay(web):
     client = web.connect()
     assert client.status() == 200
     (connection,) = web.call(lambda: list(web.server._table.connections))
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_kernel_does_not_keep_what_nobody_reads():
+def test_the_kernel_buffers_little_of_an_unread_answer():
     size = 8 * 1024 * 1024
     with running(lambda _: Response(200, bytes(size))) as web:
         client = web.connect().request()
@@ -112,31 +112,31 @@ def test_a_refusal_is_json_with_its_headers():
     assert body == {"code": 503, "message": "full", "explain": errors.ServiceUnavailable.standard}
 
 
-def test_any_other_failure_is_logged_and_shown_to_nobody(caplog):
+def test_any_other_exception_is_logged_and_not_sent(caplog):
     status, _, body = answered(refuse(RuntimeError("the secret")))
     assert status == 500 and "secret" not in json.dumps(body)
     assert "the secret" in caplog.text and "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize("result", [None, Response(200, b"", [("X", "a\r\nb")]), Response(200, "")])
-def test_what_is_no_answer_is_a_failure(result, caplog):
+def test_a_result_that_is_not_a_response_is_answered_with_500(result, caplog):
     assert answered(lambda _: result)[0] == 500
     assert "failed" in caplog.text
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
-def test_what_the_server_answers_itself_has_an_id_that_the_log_knows(sent):
+def test_answers_of_the_server_itself_have_the_logged_id(sent):
     with running(refuse(RuntimeError("x")), make_id=lambda: "r7") as web:
         headers = web.connect().send(sent).answer()[1]
         assert (headers["x-request-id"], web.access().response.request_id) == ("r7", "r7")
 
 
-def test_a_detail_that_is_no_json_is_a_failure(caplog):
+def test_a_detail_that_is_not_json_is_answered_with_500(caplog):
     assert answered(refuse(errors.NotFound(detail=object())))[0] == 500
     assert "failed" in caplog.text
 
 
-def test_a_future_may_lead_to_the_next_step():
+def test_a_future_leads_to_the_next_step():
     first, second = Future(), Future()
     second.set_result(Response(200, b"second"))
     threads = []
@@ -152,7 +152,7 @@ def test_a_future_may_lead_to_the_next_step():
     assert threads[0].startswith("http-")
 
 
-def test_a_step_may_fail_too():
+def test_a_step_that_fails_is_answered_with_500():
     def handler(_):
         future = Future()
         future.set_result(lambda: 1 // 0)
@@ -161,7 +161,7 @@ def test_a_step_may_fail_too():
     assert answered(handler)[0] == 500
 
 
-def test_urgent_requests_have_threads_of_their_own():
+def test_urgent_requests_have_their_own_threads():
     let_go = threading.Event()
 
     def handler(request):
@@ -181,7 +181,7 @@ def test_urgent_requests_have_threads_of_their_own():
         assert [client.answer()[2] for client in slow] == [b"/slow"] * 3
 
 
-def test_what_is_instant_needs_no_thread():
+def test_instant_requests_need_no_thread():
     threads = []
 
     def handler(request):
@@ -194,7 +194,7 @@ def test_what_is_instant_needs_no_thread():
         assert set(threads) == {web.thread}
 
 
-def test_a_future_may_fail_too():
+def test_a_future_that_fails_is_answered_with_500():
     def handler(_):
         future = Future()
         future.set_exception(errors.Conflict("it runs"))
@@ -206,7 +206,7 @@ def test_a_future_may_fail_too():
 # -- the log of answers -------------------------------------------------------------------
 
 
-def test_every_answer_is_told(web):
+def test_every_answer_is_in_the_access_log(web):
     web.connect().ask("/x", method="PUT", body=b"{}")
     access = web.access()
     assert (
@@ -219,7 +219,7 @@ def test_every_answer_is_told(web):
     ) == ("PUT", "/x", 200, b'["PUT", "/x", "{}"]', "127.0.0.1", 0.0)
 
 
-def test_a_log_that_fails_disturbs_nobody(web, caplog):
+def test_an_access_log_that_fails_affects_no_answer(web, caplog):
     web.server._access_log = lambda access: 1 // 0
     client = web.connect()
     assert client.status() == 200 == client.status()
@@ -230,14 +230,14 @@ def test_a_log_that_fails_disturbs_nobody(web, caplog):
 # -- TLS --------------------------------------------------------------------------------
 
 
-def test_serves_tls(secure):
+def test_the_server_speaks_tls(secure):
     client = secure.connect_tls(alpn=["h2", "http/1.1"])
     assert client.sock.selected_alpn_protocol() == "http/1.1"
     for number in range(3):
         assert client.ask(f"/{number}")[2] == b'["GET", "/%d", ""]' % number
 
 
-def test_large_things_pass_through_tls():
+def test_large_bodies_pass_through_tls():
     with running(
         lambda request: Response(200, request.body * 5), ssl_context=make_ssl_context(certificate())
     ) as web:
@@ -245,7 +245,7 @@ def test_large_things_pass_through_tls():
         assert web.connect_tls().ask(method="POST", body=body)[2] == body * 5
 
 
-def test_pipelining_through_tls(secure):
+def test_pipelined_requests_are_answered_over_tls(secure):
     client = secure.connect_tls()
     client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(2000)))
     assert [client.answer()[2] for _ in range(2000)] == [
@@ -253,7 +253,7 @@ def test_pipelining_through_tls(secure):
     ]
 
 
-def test_tls_ends_with_a_goodbye(secure):
+def test_tls_ends_with_close_notify(secure):
     client = secure.connect_tls()
     client.sock.suppress_ragged_eofs = False
     assert client.ask(fields="Connection: close\r\n")[0] == 200
@@ -262,7 +262,7 @@ def test_tls_ends_with_a_goodbye(secure):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("step", [1, 1000])
-def test_plain_http_on_a_tls_port_is_told_so(secure, caplog, method, step):
+def test_plain_http_on_a_tls_port_is_answered_with_400(secure, caplog, method, step):
     caplog.set_level(logging.INFO)
     data = f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     plain = secure.connect()
@@ -354,7 +354,7 @@ def test_a_health_check_that_only_connects_is_not_logged(secure, caplog, end):
     assert not caplog.records
 
 
-def test_a_stranger_cannot_fill_the_log_with_handshakes(secure, caplog):
+def test_failed_handshakes_cannot_fill_the_log(secure, caplog):
     caplog.set_level(logging.INFO)
     for _ in range(30):
         secure.connect().send(b"noise, no TLS").rest()
@@ -383,7 +383,7 @@ def test_a_request_that_cannot_be_read_is_logged_with_its_reason(web, caplog, da
     assert f": {words}" in line and len(line) < 200
 
 
-def test_half_a_request_is_logged_once_its_time_is_over(web, caplog):
+def test_an_unfinished_request_is_logged_after_its_deadline(web, caplog):
     caplog.set_level(logging.INFO)
     client = web.connect().send(b"GET / HT")
     web.pass_time(LIMITS.header)
@@ -403,13 +403,13 @@ def test_a_handshake_has_a_deadline(secure, caplog):
     assert line.endswith(" failed: not finished after 5 s")
 
 
-def test_after_the_handshake_silence_is_measured_anew(secure):
+def test_the_deadline_starts_anew_after_the_handshake(secure):
     client = secure.connect_tls()
     secure.pass_time(LIMITS.header - 1)
     assert client.status() == 200
 
 
-class Handshake:
+class QueuedHandshake:
     """One that is queued; writes down when its turn was."""
 
     def __init__(self, name, turns):
@@ -419,7 +419,7 @@ class Handshake:
         self.turns.append(self.name)
 
 
-def test_everybody_else_has_a_turn_between_handshakes(web):
+def test_other_events_are_handled_between_handshakes(web):
     turns, done = [], threading.Event()
 
     def somebody_else():
@@ -431,8 +431,8 @@ def test_everybody_else_has_a_turn_between_handshakes(web):
 
     def begin():
         for _ in range(2 * HANDSHAKE_BATCH):
-            web.server.queue_handshake(Handshake("new", turns), False)
-        web.server.queue_handshake(Handshake("begun", turns), True)
+            web.server.queue_handshake(QueuedHandshake("new", turns), False)
+        web.server.queue_handshake(QueuedHandshake("begun", turns), True)
         somebody_else()
 
     web.call(begin)
@@ -456,7 +456,7 @@ def test_a_certificate_is_swapped_without_dropping_anybody(secure):
 # -- the cap ----------------------------------------------------------------------------
 
 
-def test_at_the_cap_the_oldest_idle_unknown_client_makes_room():
+def test_at_the_limit_the_longest_idle_unauthenticated_client_is_evicted():
     with running(max_clients=3) as web:
         known, old, new = (web.connect() for _ in range(3))
         assert known.status(fields="Authorization: Basic eA==\r\n") == 200
@@ -468,7 +468,7 @@ def test_at_the_cap_the_oldest_idle_unknown_client_makes_room():
         assert web.clients() == 3
 
 
-def test_half_a_request_is_idle_enough():
+def test_a_client_with_half_a_request_is_evicted():
     with running(max_clients=2) as web:
         slow = [web.connect().send(b"GET / HTTP/1.1\r\nX: ") for _ in range(2)]
         web.settle()
@@ -476,7 +476,7 @@ def test_half_a_request_is_idle_enough():
         assert slow[0].ended()
 
 
-def test_where_all_are_known_the_one_that_is_idle_longest_makes_room():
+def test_the_longest_idle_client_is_evicted_when_all_are_authenticated():
     with running(max_clients=2) as web:
         known = [web.connect() for _ in range(2)]
         for client in known:
@@ -485,7 +485,7 @@ def test_where_all_are_known_the_one_that_is_idle_longest_makes_room():
         assert known[0].ended() and known[1].status() == 200
 
 
-def test_who_does_not_take_the_answer_makes_room():
+def test_a_client_that_does_not_read_its_answer_is_evicted():
     with running(
         lambda request: Response(200, bytes(64 << 20) if request.path == "/" else b""),
         max_clients=2,
@@ -499,11 +499,11 @@ def test_who_does_not_take_the_answer_makes_room():
 
 
 def test_a_request_in_flight_is_not_evicted():
-    go_on, began = threading.Event(), threading.Event()
+    release, began = threading.Event(), threading.Event()
 
     def handler(request):
         began.set()
-        go_on.wait(PATIENCE)
+        release.wait(PATIENCE)
         return Response(200, b"done")
 
     with running(handler, max_clients=1) as web:
@@ -511,17 +511,17 @@ def test_a_request_in_flight_is_not_evicted():
         assert began.wait(PATIENCE)
         late = web.connect().request()
         assert web.clients() == 1
-        go_on.set()
+        release.set()
         assert busy.answer()[2] == b"done"
         assert late.answer()[2] == b"done"
 
 
-def test_what_is_cut_off_by_a_stop_is_logged(caplog):
-    go_on, began = threading.Event(), threading.Event()
+def test_requests_cut_off_by_a_stop_are_logged(caplog):
+    release, began = threading.Event(), threading.Event()
 
     def handler(request):
         began.set()
-        go_on.wait(PATIENCE)
+        release.wait(PATIENCE)
         return Response(200, b"done")
 
     with running(handler) as web:
@@ -529,11 +529,11 @@ def test_what_is_cut_off_by_a_stop_is_logged(caplog):
         assert began.wait(PATIENCE)
         web.server.stop(grace=0.0)
         assert client.ended()
-        go_on.set()
+        release.set()
     assert "1 requests were cut off" in caplog.text
 
 
-class Full:
+class ExhaustedListener:
     """A listener in a process that is out of descriptors until told otherwise."""
 
     def __init__(self, listener):
@@ -552,7 +552,7 @@ class Full:
 def out_of_descriptors(web):
     """Put a full listener in the place of the server's."""
     server = web.server
-    full = Full(server._listeners[0])
+    full = ExhaustedListener(server._listeners[0])
     web.call(
         lambda: (
             server.loop.remove(full.listener),
@@ -564,7 +564,7 @@ def out_of_descriptors(web):
     return full
 
 
-def test_out_of_descriptors_an_idle_client_makes_room(web):
+def test_an_idle_client_is_evicted_when_descriptors_run_out(web):
     idle = web.connect()
     assert idle.status() == 200
     out_of_descriptors(web)
@@ -573,7 +573,7 @@ def test_out_of_descriptors_an_idle_client_makes_room(web):
     assert idle.ended()
 
 
-def test_out_of_descriptors_does_not_spin(web, caplog):
+def test_the_loop_does_not_spin_when_descriptors_run_out(web, caplog):
     full = out_of_descriptors(web)
     client = web.connect().request()
     web.settle()
@@ -588,7 +588,7 @@ def test_out_of_descriptors_does_not_spin(web, caplog):
 # -- the end ------------------------------------------------------------------------------
 
 
-def test_stops_at_once_when_nobody_is_there(web):
+def test_a_stop_without_clients_is_immediate(web):
     idle = web.connect()
     assert idle.status() == 200
     web.stop(grace=3600)
@@ -597,14 +597,14 @@ def test_stops_at_once_when_nobody_is_there(web):
         web.connect()
 
 
-def test_finishes_what_is_in_flight_first():
-    go_on, began = threading.Event(), threading.Event()
-    with running(lambda _: (began.set(), go_on.wait(PATIENCE), Response(200, b"done"))[2]) as web:
+def test_a_stop_waits_for_requests_in_flight():
+    release, began = threading.Event(), threading.Event()
+    with running(lambda _: (began.set(), release.wait(PATIENCE), Response(200, b"done"))[2]) as web:
         busy, idle = web.connect().request(), web.connect()
         assert began.wait(PATIENCE)
         web.server.stop(grace=3600)
         assert idle.ended()
-        go_on.set()
+        release.set()
         status, headers, body = busy.answer()
         assert (status, headers["connection"], body) == (200, "close", b"done")
         busy.close()
@@ -612,7 +612,7 @@ def test_finishes_what_is_in_flight_first():
         assert not web.thread.is_alive()
 
 
-def test_waits_no_longer_than_the_grace():
+def test_a_stop_waits_no_longer_than_the_grace():
     began, forever = threading.Event(), threading.Event()
     with running(lambda _: (began.set(), forever.wait(PATIENCE))[1]) as web:
         client = web.connect().request()
@@ -626,7 +626,7 @@ def test_waits_no_longer_than_the_grace():
         forever.set()
 
 
-def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
+def test_a_request_received_before_a_stop_is_served(web):
     client = web.connect()
     assert client.status() == 200
 
@@ -641,7 +641,7 @@ def test_a_request_that_has_come_when_the_end_is_called_is_served(web):
     assert not web.thread.is_alive()
 
 
-def test_who_has_connected_when_the_end_is_called_is_served(web):
+def test_a_client_connected_before_a_stop_is_served(web):
     clients = []
     web.call(lambda: (clients.append(web.connect().request("/last")), web.server.stop(grace=3600)))
     assert clients[0].answer()[2] == b'["GET", "/last", ""]'

@@ -30,7 +30,7 @@ def streaming(make):
     return running(lambda request: Response(200, stream=make()))
 
 
-def test_pieces_are_chunks_and_the_connection_goes_on():
+def test_pieces_are_chunks_and_the_connection_is_kept():
     with streaming(lambda: iter([b"ab", b"c" * 100_000])) as web:
         client = web.connect()
         for _ in range(2):
@@ -51,7 +51,7 @@ def test_pipelined_requests_are_answered_in_order():
             assert chunks(client) == [expected]
 
 
-def test_an_old_client_reads_until_the_end():
+def test_an_http_10_client_reads_until_the_end():
     with streaming(lambda: iter([b"ab", b"cd"])) as web:
         client = web.connect().send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         _, headers, _ = client.answer()
@@ -59,14 +59,14 @@ def test_an_old_client_reads_until_the_end():
         assert client.rest() == b"abcd"
 
 
-def test_head_makes_nothing():
+def test_no_piece_is_made_for_head():
     with streaming(lambda: iter([b"never"])) as web:
         client = web.connect()
         assert client.ask(method="HEAD")[1]["transfer-encoding"] == "chunked"
         assert client.ask(method="HEAD")[0] == 200
 
 
-def test_what_fails_in_the_middle_has_no_end(caplog):
+def test_a_body_that_fails_has_no_end_mark(caplog):
     def pieces():
         yield b"part"
         raise ZeroDivisionError
@@ -81,7 +81,7 @@ def test_what_fails_in_the_middle_has_no_end(caplog):
     assert "Traceback" in caplog.text
 
 
-def test_a_master_that_goes_away_is_one_line(caplog):
+def test_a_master_that_goes_away_is_logged_in_one_line(caplog):
     def pieces():
         yield b"part"
         raise errors.NoMaster("it is gone")
@@ -133,7 +133,7 @@ def test_a_slow_reader_is_waited_for_and_holds_no_thread(endless):
         assert web.clients() == 0
 
 
-def test_a_client_that_leaves_is_told_of_and_nothing_more_is_made(endless):
+def test_a_client_that_leaves_is_logged_and_no_more_pieces_are_made(endless):
     pieces, state = endless
     with streaming(pieces) as web:
         client = web.connect()

@@ -11,7 +11,7 @@ import pytest
 from ganeti.http import tls
 from ganeti.http.message import Response
 from ganeti.http.tls import TlsError, common_name, make_ssl_context, verify
-from support.http import Authority, Client, certificate, running
+from support.http import Authority, RawHttpClient, certificate, running
 from support.http import openssl as run
 
 
@@ -24,11 +24,11 @@ def refused(*paths):
     return text
 
 
-def test_one_file_may_hold_both():
+def test_one_file_may_hold_certificate_and_key():
     assert make_ssl_context(certificate()).cert_store_stats()["x509"] == 0
 
 
-def test_speaks_nothing_old():
+def test_old_protocol_versions_are_refused():
     context = make_ssl_context(certificate())
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     for option in (ssl.OP_NO_RENEGOTIATION, ssl.OP_NO_COMPRESSION, ssl.OP_NO_TICKET):
@@ -71,14 +71,14 @@ def test_a_key_must_belong_to_its_certificate():
 
 
 @pytest.mark.parametrize("text", ["", "no PEM at all", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
-def test_other_text_is_refused(tmp_path, text):
+def test_a_file_without_pem_text_is_refused(tmp_path, text):
     path = tmp_path / "rapi.pem"
     path.write_text(text)
     assert refused(path) == f"{path} does not hold a certificate and its key as PEM text"
     assert str(path) in refused(certificate(), path)
 
 
-def test_a_weak_certificate_is_called_so(tmp_path, monkeypatch):
+def test_a_weak_certificate_is_refused_with_the_reason(tmp_path, monkeypatch):
     path = tmp_path / "weak.pem"
     run(
         "req",
@@ -102,7 +102,7 @@ def test_a_weak_certificate_is_called_so(tmp_path, monkeypatch):
     )
 
 
-def test_an_encrypted_key_is_refused_and_nobody_is_asked(tmp_path):
+def test_an_encrypted_key_is_refused_without_a_prompt(tmp_path):
     key = tmp_path / "key.pem"
     subprocess.run(
         [
@@ -135,7 +135,7 @@ def foreign(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("foreign"), "foreign")
 
 
-def test_a_chain_is_shown(authority):
+def test_a_chain_is_sent_to_clients(authority):
     leaf = authority.sign("/CN=localhost")
     context = make_ssl_context(leaf, chain=str(authority.cert))
     with running(ssl_context=context) as web:
@@ -143,7 +143,7 @@ def test_a_chain_is_shown(authority):
         assert client.status() == 200
 
 
-def test_a_chain_that_does_not_fit(authority, foreign):
+def test_a_chain_that_does_not_lead_to_the_certificate_is_refused(authority, foreign):
     leaf = authority.sign("/CN=localhost")
     with pytest.raises(TlsError, match="does not lead to the certificate"):
         make_ssl_context(leaf, chain=str(foreign.cert))
@@ -162,7 +162,7 @@ def connect(web, certificate_file):
     if certificate_file:
         context.load_cert_chain(certificate_file)
     sock = socket.create_connection(web.address, timeout=20)
-    return Client(context.wrap_socket(sock, server_hostname="localhost"))
+    return RawHttpClient(context.wrap_socket(sock, server_hostname="localhost"))
 
 
 def test_clients_may_show_a_certificate(authority, foreign):
@@ -180,7 +180,9 @@ def test_clients_may_show_a_certificate(authority, foreign):
         assert ask(web, None) == ""  # and the next one is nobody again
 
 
-def test_a_client_whose_certificate_has_names_that_are_no_text(authority, tmp_path, caplog):
+def test_a_client_certificate_with_names_that_are_not_text_names_nobody(
+    authority, tmp_path, caplog
+):
     names = tmp_path / "names"
     names.write_text("subjectAltName=DER:30:04:82:02:ff:fe")
     context = make_ssl_context(certificate(), client_ca=str(authority.cert))
@@ -191,7 +193,7 @@ def test_a_client_whose_certificate_has_names_that_are_no_text(authority, tmp_pa
     assert not caplog.records
 
 
-def test_authorities_that_are_none():
+def test_a_file_without_authorities_is_refused():
     with pytest.raises(TlsError, match="holds no certificates of authorities"):
         make_ssl_context(certificate(), client_ca=__file__)
 
@@ -239,7 +241,7 @@ def test_a_revoked_certificate_is_refused(authority, robots, tmp_path, apart):
         assert refuses(web, bad)
 
 
-def test_a_list_whose_time_is_over_refuses_everybody_with_a_certificate(authority, robots):
+def test_an_expired_crl_refuses_every_client_certificate(authority, robots):
     context = make_ssl_context(
         certificate(),
         client_ca=str(authority.cert),
@@ -250,7 +252,9 @@ def test_a_list_whose_time_is_over_refuses_everybody_with_a_certificate(authorit
         assert ask(web, None) == ""
 
 
-def test_without_its_list_an_authority_has_no_clients(authority, foreign, robots, tmp_path):
+def test_client_certificates_of_an_authority_without_crl_are_refused(
+    authority, foreign, robots, tmp_path
+):
     both = file_of(tmp_path / "both.pem", authority.cert, foreign.cert, foreign.crl())
     context = make_ssl_context(certificate(), client_ca=both)
     with running(name_of, ssl_context=context) as web:
@@ -258,7 +262,7 @@ def test_without_its_list_an_authority_has_no_clients(authority, foreign, robots
         assert ask(web, foreign.sign("/CN=other")) == "other"
 
 
-def test_a_list_that_the_authority_did_not_sign_counts_for_nothing(authority, robots, tmp_path):
+def test_a_crl_that_the_authority_did_not_sign_is_ignored(authority, robots, tmp_path):
     forger = Authority(tmp_path, "authority")  # of the same name
     context = make_ssl_context(
         certificate(), client_ca=str(authority.cert), client_crl=forger.crl()
@@ -267,7 +271,7 @@ def test_a_list_that_the_authority_did_not_sign_counts_for_nothing(authority, ro
         assert refuses(web, robots[0])
 
 
-def test_files_that_are_no_lists(authority, foreign, tmp_path):
+def test_files_without_crls_are_refused(authority, foreign, tmp_path):
     crl, ca = authority.crl(), str(authority.cert)
     run("crl", "-in", crl, "-outform", "DER", "-out", tmp_path / "der")
     for path, words in (
@@ -302,7 +306,7 @@ def test_a_reload_that_revokes_a_certificate_ends_its_connections(authority, rob
         assert ask(web, good) == "good" and refuses(web, bad)
 
 
-def test_a_certificate_whose_time_is_not_now(authority):
+def test_a_client_certificate_outside_its_time_is_refused(authority):
     assert verify(certificate(), certificate()) == ""
     late = authority.sign_expired("/CN=late2")
     assert "expired" in verify(late, late)
@@ -320,7 +324,7 @@ def test_a_certificate_whose_time_is_not_now(authority):
         (((("commonName", ""),),), ""),
     ],
 )
-def test_the_common_name(subject, expected):
+def test_the_common_name_is_one_that_could_be_a_user(subject, expected):
     assert common_name({"subject": subject}) == expected
     assert common_name(None) == ""
 
@@ -359,5 +363,5 @@ def ssl_error(reason, kind=ssl.SSLError):
         (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),
     ],
 )
-def test_a_failed_handshake_is_told_in_words(err, expected):
+def test_a_failed_handshake_is_described(err, expected):
     assert tls.handshake_problem(err) == expected

@@ -19,16 +19,16 @@ def hello(*protocols):
 
 
 @pytest.mark.parametrize("protocols", [("h2",), ("h2", "http/1.1"), ("x" * 255, "y")])
-def test_offered(protocols):
+def test_offered_protocols_are_read(protocols):
     assert read_client_hello(hello(*protocols)) == [name.encode() for name in protocols]
     assert read_client_hello(hello(*protocols) + b"and more") is not None
 
 
-def test_nothing_is_offered():
+def test_a_hello_without_protocols_offers_none():
     assert read_client_hello(hello()) is None
 
 
-def test_part_of_a_hello_says_nothing():
+def test_an_incomplete_hello_offers_none():
     data = hello("h2")
     for length in range(len(data)):
         assert (
@@ -47,5 +47,5 @@ def test_part_of_a_hello_says_nothing():
         b"\x16\x03\x01\x00\x04\x01\0\0\0",
     ],
 )
-def test_what_is_no_hello(data):
+def test_other_bytes_offer_no_protocols(data):
     assert read_client_hello(data) is None

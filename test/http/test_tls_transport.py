@@ -11,7 +11,7 @@ from ganeti.http.tls import TlsTransport, make_ssl_context
 from support.http import PATIENCE, certificate
 
 
-class Pair:
+class TransportPair:
     """Our end, and a client whose bytes the test carries over."""
 
     def __init__(self, protocols=()):
@@ -38,7 +38,7 @@ class Pair:
         """Hand over what the server sent."""
         self.incoming.write(self.wire.recv(1 << 20))
 
-    def shake(self):
+    def do_handshake(self):
         """Both ends of the handshake (of TLS 1.3)."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self.client.do_handshake()
@@ -62,9 +62,9 @@ class Pair:
 
 @pytest.fixture
 def pair():
-    found = Pair()
+    found = TransportPair()
     with found.sock, found.wire:
-        yield found.shake()
+        yield found.do_handshake()
 
 
 def test_data_goes_both_ways(pair):
@@ -75,12 +75,12 @@ def test_data_goes_both_ways(pair):
     assert pair.client.read(100) == b"answer"
 
 
-def test_nothing_has_come(pair):
+def test_receiving_without_data_wants_read(pair):
     with pytest.raises(ssl.SSLWantReadError):
         pair.server.recv(100)
 
 
-def test_records_that_came_together_are_pending(pair):
+def test_records_received_together_are_pending(pair):
     pair.client.write(b"one")
     pair.client.write(b"two")
     pair.to_server()
@@ -88,7 +88,7 @@ def test_records_that_came_together_are_pending(pair):
     assert pair.server.recv(100) == b"two" and not pair.server.pending
 
 
-def test_a_call_takes_one_piece(pair, monkeypatch):
+def test_a_call_receives_one_piece(pair, monkeypatch):
     monkeypatch.setattr(tls, "RECEIVE_SIZE", 100)
     pair.to_server(bytes(1000))
     calls = 0
@@ -100,7 +100,7 @@ def test_a_call_takes_one_piece(pair, monkeypatch):
     assert calls == 11  # 1,000 bytes and what makes a record of them
 
 
-def test_the_largest_records_are_no_silence(pair):
+def test_the_largest_records_are_received(pair):
     pair.wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     data = bytes(16 * 1024) * 5
     pair.to_server(data)
@@ -111,7 +111,7 @@ def test_the_largest_records_are_no_silence(pair):
     assert found == data
 
 
-def test_bytes_without_data_come_to_an_end(pair, monkeypatch):
+def test_too_many_bytes_without_data_are_an_error(pair, monkeypatch):
     monkeypatch.setattr(tls, "RECEIVE_SIZE", 100)
     monkeypatch.setattr(tls, "MAX_SILENT", 500)
     pair.to_server(bytes(1000), size=900)  # a record that does not end
@@ -121,14 +121,14 @@ def test_bytes_without_data_come_to_an_end(pair, monkeypatch):
                 pair.server.recv(100)
 
 
-def test_data_begin_the_count_anew(pair, monkeypatch):
+def test_data_resets_the_count_of_bytes_without_data(pair, monkeypatch):
     monkeypatch.setattr(tls, "MAX_SILENT", 500)
     for _ in range(5):
         pair.to_server(bytes(300))
         assert pair.received() == [bytes(300)]
 
 
-def test_a_socket_that_is_full(pair):
+def test_sending_to_a_full_socket_wants_write(pair):
     pair.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     data, sent, received = memoryview(bytes(range(256)) * 400), 0, b""
     while sent < len(data):
@@ -145,9 +145,9 @@ def test_a_socket_that_is_full(pair):
     assert received == data
 
 
-@pytest.mark.parametrize("goodbye", [True, False])
-def test_the_end_with_and_without_a_goodbye(pair, goodbye):
-    if goodbye:
+@pytest.mark.parametrize("close_notify", [True, False])
+def test_the_end_is_received_with_and_without_close_notify(pair, close_notify):
+    if close_notify:
         with contextlib.suppress(ssl.SSLWantReadError):
             pair.client.unwrap()
         pair.to_server()
@@ -155,7 +155,7 @@ def test_the_end_with_and_without_a_goodbye(pair, goodbye):
     assert pair.server.recv(100) == b""
 
 
-def test_our_goodbye(pair):
+def test_close_notify_is_sent(pair):
     pair.server.send_close_notify()
     pair.to_client()
     with pytest.raises((ssl.SSLZeroReturnError, ssl.SSLWantReadError)):
@@ -163,7 +163,7 @@ def test_our_goodbye(pair):
         pair.client.read(1)
 
 
-def test_a_record_that_was_changed_is_answered_by_an_alert(pair):
+def test_a_modified_record_is_answered_by_an_alert(pair):
     pair.client.write(b"question")
     changed = bytearray(pair.outgoing.read())
     changed[-1] ^= 1
@@ -175,8 +175,8 @@ def test_a_record_that_was_changed_is_answered_by_an_alert(pair):
         pair.client.read(100)
 
 
-def test_no_hello_at_all():
-    pair = Pair()
+def test_a_client_without_a_hello_is_refused():
+    pair = TransportPair()
     with pair.sock, pair.wire:
         pair.wire.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(ssl.SSLError):
@@ -201,8 +201,8 @@ LONG, LONGER = ("x" * 255,) * 6, ("x" * 255,) * 40
         (LONGER, ""),
     ],
 )
-def test_protocols(step, offer, chosen):
-    pair = Pair(offer)
+def test_the_first_common_protocol_is_chosen_or_the_handshake_ends(step, offer, chosen):
+    pair = TransportPair(offer)
     with pair.sock, pair.wire:
         with contextlib.suppress(ssl.SSLWantReadError):
             pair.client.do_handshake()
@@ -221,9 +221,9 @@ def test_protocols(step, offer, chosen):
 
 
 @pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason="OpenSSL has no X25519MLKEM768")
-def test_the_hybrid_key_exchange_is_no_silence(monkeypatch):
+def test_the_hybrid_key_exchange_is_not_too_many_bytes(monkeypatch):
     monkeypatch.setattr(tls, "MAX_SILENT", 1000)  # less than the client's hello
-    pair = Pair()
+    pair = TransportPair()
     with pair.sock, pair.wire:
-        pair.shake().to_server(b"question")
+        pair.do_handshake().to_server(b"question")
         assert pair.received() == [b"question"]

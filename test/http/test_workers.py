@@ -5,7 +5,7 @@ import threading
 from ganeti.http.workers import WorkerPool
 
 
-def test_works_side_by_side_up_to_its_size():
+def test_a_pool_works_in_parallel_up_to_its_size():
     pool, meeting, done = WorkerPool(3), threading.Barrier(4), []
     for _ in range(3):
         pool.submit(lambda: (meeting.wait(10), done.append(threading.current_thread().name)))
@@ -16,7 +16,7 @@ def test_works_side_by_side_up_to_its_size():
     assert sorted(done) == ["worker-0", "worker-1", "worker-2"]
 
 
-def test_a_failure_is_logged_and_the_thread_goes_on(caplog):
+def test_work_that_fails_is_logged_and_its_thread_continues(caplog):
     pool, done = WorkerPool(1), threading.Event()
     pool.submit(lambda: 1 // 0)
     pool.submit(done.set)
@@ -25,13 +25,13 @@ def test_a_failure_is_logged_and_the_thread_goes_on(caplog):
     pool.close()
 
 
-def test_has_no_threads_before_there_is_work():
+def test_a_pool_has_no_threads_before_there_is_work():
     pool = WorkerPool(3)
     assert pool._threads == []
     pool.close()
 
 
-def test_its_threads_do_not_keep_a_process():
+def test_threads_of_a_pool_do_not_keep_the_process_alive():
     pool = WorkerPool(1)
     pool.submit(lambda: None)
     assert all(thread.daemon for thread in pool._threads)

@@ -63,7 +63,7 @@ def _folder():
     return _keeper().name
 
 
-class Clock:
+class SteppedClock:
     """Seconds that pass when the test says so."""
 
     def __init__(self):
@@ -88,7 +88,7 @@ class Running:
     """A server on a thread of its own."""
 
     def __init__(self, handler=echo, **options):
-        self.clock = Clock()
+        self.clock = SteppedClock()
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = listener.getsockname()
         self._accesses = queue.SimpleQueue()
@@ -135,7 +135,7 @@ class Running:
     def connect(self):
         """A plain connection."""
         sock = socket.create_connection(self.address, timeout=PATIENCE)
-        return Client(sock)
+        return RawHttpClient(sock)
 
     def connect_tls(self, trusted=None, alpn=()):
         """A connection after its handshake."""
@@ -143,7 +143,7 @@ class Running:
         if alpn:
             context.set_alpn_protocols(list(alpn))
         sock = socket.create_connection(self.address, timeout=PATIENCE)
-        return Client(context.wrap_socket(sock, server_hostname="localhost"))
+        return RawHttpClient(context.wrap_socket(sock, server_hostname="localhost"))
 
     def stop(self, grace=0.0):
         """Stop, and wait for the end."""
@@ -152,7 +152,7 @@ class Running:
         assert not self.thread.is_alive(), "the server does not stop"
 
 
-class Client:
+class RawHttpClient:
     """One connection, byte by byte if need be."""
 
     def __init__(self, sock):
