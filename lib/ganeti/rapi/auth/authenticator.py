@@ -75,30 +75,31 @@ class FairQueue(Generic[T]):
         self._waiting: list[_QueuedCheck[T]] = []
 
     def add(self, work: Callable[[], T], *, suspicious: bool, address: str, name: str) -> Future[T]:
-        """Its result, or what it raises, or ``TooManyRequests``, which may come at once as well.
+        """Return a future of what ``work`` returns or raises.
 
-        ``address`` is '' for one who may speak for many.
+        Raises ``TooManyRequests`` if the queue is full; the future fails with that if others
+        displace it later. ``address`` is '' for a peer that may speak for many.
         """
-        pushed_out = None
+        displaced = None
         with self._changed:
-            of_address = sum(place.address == address for place in self._waiting)
+            of_address = sum(check.address == address for check in self._waiting)
             if not address:
                 of_address = 0
             elif of_address >= MAX_WAITING_OF_ADDRESS:
                 raise _too_many()
-            of_name = sum(place.name == name for place in self._waiting)
-            place = _QueuedCheck(work, address, name, (suspicious, of_address, of_name), Future())
+            of_name = sum(check.name == name for check in self._waiting)
+            check = _QueuedCheck(work, address, name, (suspicious, of_address, of_name), Future())
             if len(self._waiting) >= MAX_WAITING:
-                pushed_out = max(reversed(self._waiting), key=_rank)
-                if pushed_out.rank <= place.rank:
+                displaced = max(reversed(self._waiting), key=_rank)
+                if displaced.rank <= check.rank:
                     raise _too_many()
-                self._waiting.remove(pushed_out)
-            self._waiting.append(place)
+                self._waiting.remove(displaced)
+            self._waiting.append(check)
             self._start()
             self._changed.notify()
-        if pushed_out is not None:
-            pushed_out.result.set_exception(_too_many())
-        return place.result
+        if displaced is not None:
+            displaced.result.set_exception(_too_many())
+        return check.result
 
     def _start(self) -> None:
         while len(self._threads) < self._size:
@@ -113,19 +114,19 @@ class FairQueue(Generic[T]):
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
-                place = min(self._waiting, key=_rank)
-                self._waiting.remove(place)
+                check = min(self._waiting, key=_rank)
+                self._waiting.remove(check)
             try:
-                found = place.work()
+                found = check.work()
             except Exception as err:
-                place.result.set_exception(err)
+                check.result.set_exception(err)
             else:
-                place.result.set_result(found)
-            del place  # it holds a password
+                check.result.set_result(found)
+            del check  # it holds a password
 
 
-def _rank(place: _QueuedCheck[Any]) -> tuple[bool, int, int]:
-    return place.rank
+def _rank(check: _QueuedCheck[Any]) -> tuple[bool, int, int]:
+    return check.rank
 
 
 def _too_many() -> TooManyRequests:
@@ -146,8 +147,8 @@ FREE_TRIES, FREE_TRIES_OF_ADDRESS = 5, 50
 MAX_PAUSE, FORGIVEN = 60.0, 60.0
 #: Characters of a name that are logged; it may be as long as a header.
 MAX_LOGGED = 64
-#: Seconds until the log tells again that the same user has expired.
-EXPIRED_AGAIN = 3600.0
+#: Seconds until it is logged again that the same user has expired.
+EXPIRED_LOG_INTERVAL = 3600.0
 
 
 @dataclass
@@ -178,20 +179,22 @@ class Authenticator:
         self._failures: OrderedDict[tuple[str, bytes], _Failures] = OrderedDict()
         #: Checks that wait or run, by what is asked and from where.
         self._checks: dict[tuple[bytes, str], Future[User]] = {}
-        self._line: FairQueue[User] = FairQueue(threads or max(1, (os.cpu_count() or 1) - 1))
-        #: Each of these stands beside a line of the access log, so that their sum needs no bound.
-        self._lines = LogBudget("refused credentials", together=None, clock=clock)
-        #: When the log told last that a user has expired.
-        self._told_expired: dict[str, float] = {}
+        self._queue: FairQueue[User] = FairQueue(threads or max(1, (os.cpu_count() or 1) - 1))
+        #: Each of these lines comes with one of the access log, so that their sum needs no bound.
+        self._refusal_log = LogBudget("refused credentials", together=None, clock=clock)
+        #: When it was last logged that a user has expired.
+        self._expired_logged_at: dict[str, float] = {}
 
     def authenticate(self, header: str, peer: str = "") -> User | Future[User]:
-        """Who sent this header from there; raises, or later fails with, ``Unauthorized`` or
-        ``TooManyRequests``, which are logged."""
-        self._lines.summarize()
+        """Return the user who sent this header, or a future of that user.
+
+        Raises ``Unauthorized`` or ``TooManyRequests``, or the future does; both are logged.
+        """
+        self._refusal_log.summarize()
         name = None
         try:
             name, password = parse_basic(header)
-            found = self._find(name, password, peer)
+            found = self._authenticate(name, password, peer)
         except HttpError as err:
             self._log_refusal(name, peer, err)
             raise
@@ -210,85 +213,85 @@ class Authenticator:
             text = f"Authentication failed {where}: {err.message}"
         else:
             text = f"Authentication failed for {user}{where}"
-        self._lines.log(logging.WARNING, peer, text, {"client": peer, "tried": tried})
+        self._refusal_log.log(logging.WARNING, peer, text, {"client": peer, "tried": tried})
 
-    def _find(self, name: str, password: str, peer: str) -> User | Future[User]:
-        """As ``authenticate``, without the lines for what is refused at once."""
+    def _authenticate(self, name: str, password: str, peer: str) -> User | Future[User]:
+        """As ``authenticate``, but refusals that are raised at once are not logged."""
         if len(password) > MAX_LENGTH:
             raise denied(_WRONG)
         entry, decoys = self._users.find(name)
-        mark = self._mark(name, password, entry)
-        if entry is not None and self._remembers(mark) and not self._is_over(entry):
+        cache_key = self._cache_key(name, password, entry)
+        if entry is not None and self._is_remembered(cache_key) and not self._has_expired(entry):
             return entry.user
-        here, source = _is_here(peer), network(peer)
+        is_local, address = _is_local(peer), network(peer)
         with self._mutex:
-            running = self._checks.get((mark, source))
+            running = self._checks.get((cache_key, address))
         if running is not None:
             return running
-        suspicious = self._slow_down(source, name, here)
+        suspicious = self._check_throttle(address, name, is_local)
 
         def check() -> User:
-            # Who has expired fails like any other: a guesser does not learn what was right.
-            right = _check(name, password, entry, decoys)
-            if not right or entry is None or self._is_over(entry):
-                self._failed(source, name)
+            # An expired user fails like any other, so that guessing learns nothing.
+            right = _verify(name, password, entry, decoys)
+            if not right or entry is None or self._has_expired(entry):
+                self._record_failure(address, name)
                 raise denied(_WRONG)
-            self._succeeded(source, name, mark)
+            self._record_success(address, name, cache_key)
             return entry.user
 
         if not decoys:
             return check()
-        found = self._line.add(
-            check, suspicious=suspicious, address="" if here else source, name=name
+        found = self._queue.add(
+            check, suspicious=suspicious, address="" if is_local else address, name=name
         )
-        found.add_done_callback(lambda future: self._log_later(name, peer, future))
-        return self._shared(mark, source, found)
+        found.add_done_callback(lambda future: self._log_failed_check(name, peer, future))
+        return self._share_check(cache_key, address, found)
 
-    def _log_later(self, name: str, peer: str, future: Future[User]) -> None:
+    def _log_failed_check(self, name: str, peer: str, future: Future[User]) -> None:
         """Log the refusal that a check ended with, if it did."""
         err = future.exception()
         if err is not None:
             self._log_refusal(name, peer, err)
 
-    def _shared(self, mark: bytes, peer: str, found: Future[User]) -> Future[User]:
-        """For who sends the same from there before it is known."""
+    def _share_check(self, cache_key: bytes, address: str, found: Future[User]) -> Future[User]:
+        """Let requests with the same credentials and address share a check until it is done."""
 
         def forget(_: Future[User]) -> None:
             with self._mutex:
-                if self._checks.get((mark, peer)) is found:
-                    del self._checks[mark, peer]
+                if self._checks.get((cache_key, address)) is found:
+                    del self._checks[cache_key, address]
 
         with self._mutex:
-            self._checks[mark, peer] = found
+            self._checks[cache_key, address] = found
         found.add_done_callback(forget)
         return found
 
     def certified(self, name: str, peer: str = "") -> User | None:
-        """The user whom a verified client certificate names; None when there is none."""
+        """Return the user whom a verified client certificate names; None if there is none."""
         entry, _ = self._users.find(name)
-        if entry is not None and self._is_over(entry):
+        if entry is not None and self._has_expired(entry):
             refusal = denied(_WRONG)
             self._log_refusal(name, peer, refusal)
             raise refusal
         return None if entry is None else entry.user
 
-    def _is_over(self, entry: UserEntry) -> bool:
+    def _has_expired(self, entry: UserEntry) -> bool:
         if not entry.user.rights.has_expired(self._today()):
             return False
         name, now = entry.user.name, self._clock()
         with self._mutex:
-            told = self._told_expired.get(name)
-            again = told is None or now - told >= EXPIRED_AGAIN
-            if again:
-                self._told_expired[name] = now
-        if again:
+            logged_at = self._expired_logged_at.get(name)
+            due = logged_at is None or now - logged_at >= EXPIRED_LOG_INTERVAL
+            if due:
+                self._expired_logged_at[name] = now
+        if due:
             logging.warning("User %s has expired, and is refused", name)
         return True
 
-    # -- what was right -----------------------------------------------------------------
+    # -- the cache of right credentials --------------------------------------------------
 
-    def _mark(self, name: str, password: str, entry: UserEntry | None) -> bytes:
-        """Of these credentials and this line of the file: another password makes another."""
+    def _cache_key(self, name: str, password: str, entry: UserEntry | None) -> bytes:
+        """Return a digest of credentials and the user's line: a changed line changes the key."""
         parts = (
             name,
             password,
@@ -298,54 +301,54 @@ class Authenticator:
         text = "\0".join(f"{len(part)}:{part}" for part in parts)
         return hmac.digest(self._key, text.encode("utf-8", "surrogateescape"), "sha256")
 
-    def _remembers(self, mark: bytes) -> bool:
+    def _is_remembered(self, cache_key: bytes) -> bool:
         now = self._clock()
         with self._mutex:
-            last = self._known.get(mark)
+            last = self._known.get(cache_key)
             if last is None or now - last > REMEMBERED:
-                self._known.pop(mark, None)
+                self._known.pop(cache_key, None)
                 return False
-            self._known[mark] = now
-            self._known.move_to_end(mark)
+            self._known[cache_key] = now
+            self._known.move_to_end(cache_key)
             return True
 
-    def _succeeded(self, peer: str, name: str, mark: bytes) -> None:
+    def _record_success(self, address: str, name: str, cache_key: bytes) -> None:
         with self._mutex:
-            self._failures.pop((peer, self._digest(name)), None)
-            self._known[mark] = self._clock()
+            self._failures.pop((address, self._digest(name)), None)
+            self._known[cache_key] = self._clock()
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
 
-    # -- what was wrong -----------------------------------------------------------------
+    # -- the throttle: wrong credentials -------------------------------------------------
 
-    def _slow_down(self, peer: str, name: str, here: bool) -> bool:
-        """Did anybody fail from there lately? Raises ``TooManyRequests`` within a pause."""
+    def _check_throttle(self, address: str, name: str, is_local: bool) -> bool:
+        """Return whether anybody failed from this address lately.
+
+        Raises ``TooManyRequests`` within a pause.
+        """
         now = self._clock()
+        keys = (address, self._digest(name)), (address, b"")
         with self._mutex:
-            found = [self._failures.get(key) for key in ((peer, self._digest(name)), (peer, b""))]
-        pauses = [failures.until - now for failures in found if failures is not None]
-        if pauses and max(pauses) > 0 and not here:
+            known = [self._failures[key] for key in keys if key in self._failures]
+        pause = max((failures.until - now for failures in known), default=0.0)
+        if pause > 0 and not is_local:
             raise TooManyRequests(
-                "Too many wrong passwords from this address", retry_after=int(max(pauses)) + 1
+                "Too many wrong passwords from this address", retry_after=int(pause) + 1
             )
-        return any(
-            failures is not None and now - failures.last <= FORGIVEN * failures.count
-            for failures in found
-        )
+        return any(now - failures.last <= FORGIVEN * failures.count for failures in known)
 
-    def _failed(self, peer: str, name: str) -> None:
+    def _record_failure(self, address: str, name: str) -> None:
         now = self._clock()
         with self._mutex:
             for key, free in (
-                ((peer, self._digest(name)), FREE_TRIES),
-                ((peer, b""), FREE_TRIES_OF_ADDRESS),
+                ((address, self._digest(name)), FREE_TRIES),
+                ((address, b""), FREE_TRIES_OF_ADDRESS),
             ):
                 failures = self._failures.pop(key, None) or _Failures(last=now)
                 forgiven = (now - failures.last) / FORGIVEN
                 failures.count = max(0.0, failures.count - forgiven) + 1
                 failures.last = now
-                over = failures.count - free
-                failures.until = now + (min(MAX_PAUSE, 2.0 ** min(over, 6)) if over >= 0 else 0)
+                failures.until = now + _pause_after(failures.count - free)
                 self._failures[key] = failures
             while len(self._failures) > MAX_FAILURES:
                 self._failures.popitem(last=False)
@@ -357,17 +360,22 @@ class Authenticator:
 _WRONG = "Wrong user name or password"
 
 
+def _pause_after(excess: float) -> float:
+    """Return the seconds to pause after so many failures more than are free."""
+    return min(MAX_PAUSE, 2.0 ** min(excess, 6)) if excess >= 0 else 0.0
+
+
 def _shortened(name: str) -> str:
     return name if len(name) <= MAX_LOGGED else f"{name[:MAX_LOGGED]}..."
 
 
 def _quoted(name: str) -> str:
-    """A name for between quotes: none within it can end it, and forge an address."""
+    """Escape a name for use between quotes, so that it cannot end them and forge an address."""
     return name.replace("\\", "\\\\").replace("'", "\\x27")
 
 
-def _check(name: str, password: str, entry: UserEntry | None, decoys: Sequence[Password]) -> bool:
-    """At the same cost for every name."""
+def _verify(name: str, password: str, entry: UserEntry | None, decoys: Sequence[Password]) -> bool:
+    """Return whether a password is right, at the same cost for every name."""
     stored = entry.password if entry is not None else NOBODY
     right = _matches(stored, name, password)
     for decoy in decoys:
@@ -384,7 +392,7 @@ def _matches(stored: Password, name: str, password: str) -> bool:
         return False
 
 
-def _is_here(peer: str) -> bool:
+def _is_local(peer: str) -> bool:
     try:
         return ipaddress.ip_address(peer.partition("%")[0]).is_loopback
     except ValueError:

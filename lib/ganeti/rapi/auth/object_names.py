@@ -1,8 +1,7 @@
-"""The full name of what a request is about, for rights that name objects by pattern.
+"""The full name of the object of a request, for rights that name objects by pattern.
 
-A master also knows an object by its UUID, and a host by the beginning of its name, up to
-a point. Were a pattern compared with these, it would reach what it does not name, and
-miss what it does.
+A master also knows an object by its UUID, and a host by its name up to one of the dots.
+Patterns are matched against the full name; aliases would grant or deny the wrong objects.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ _HOSTS = frozenset({"instance", "node"})
 
 
 def full_name(master: Master, slots: Mapping[str, str]) -> str | None:
-    """The name of what the first slot names; its text where there is no such thing.
+    """Return the full name of the object in the first slot; the slot's text if it is unknown.
 
-    None where there is no slot. Raises ``errors.Error`` when the master cannot be asked.
+    None if there is no slot. Raises ``errors.Error`` when the master cannot be asked.
     """
     for slot, text in slots.items():
         kind = _KINDS.get(slot)

@@ -7,8 +7,8 @@
     !                                              none: only a certificate lets this user in
 
 The first two are Ganeti's (``lib/http/auth.py`` there). The others are slow on purpose,
-so that who reads the file cannot try many words; salt and hash are Base64. The
-parameters of a line are bounded: nobody's mistake shall eat the memory.
+so that a reader of the file cannot try many words; salt and hash are Base64. The
+parameters of a line are bounded, so that a mistake cannot exhaust the memory.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MEMORY = 2 * MAX_SCRYPT_MEMORY
 
 
 class BadPassword(ValueError):
-    """What stands in the place of a password cannot be one; the text says why."""
+    """The second word of a line cannot be a password; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Password:
 
     @property
     def costs(self) -> tuple[str, tuple[int, ...], int] | None:
-        """Passwords of which this is the same cost the same; None: next to nothing."""
+        """Return a key that is equal for passwords of equal cost; None: next to no cost."""
         return (self.scheme, self.numbers, len(self.digest)) if self.numbers else None
 
     def matches(self, name: str, password: str) -> bool:
-        """Is it this one? Takes the same time whatever the answer is."""
+        """Return whether this is the password; takes the same time either way."""
         if self.numbers:
             return hmac.compare_digest(_derive(self, _bytes(password)), self.digest)
         # Both are worked out for every scheme: the time tells nothing about the file.
@@ -79,8 +79,8 @@ class Password:
         return {"cleartext": same_text, "ha1": same_ha1}.get(self.scheme, False)
 
     def never_matches(self) -> str:
-        """Why no password can be this one, without anything of it; '' if one can, or if that
-        is on purpose."""
+        """Return why no password can match, without quoting it; '' if one can, or if none is
+        meant to."""
         if self.scheme == CRYPT:
             return "the password is a hash of crypt or htpasswd, which are not understood"
         if self.scheme == "ha1" and _HA1.fullmatch(self.text) is None:
@@ -94,7 +94,7 @@ class Password:
         return f"the password has the unknown scheme {{{self.scheme[:20]}}}"
 
     def decoy(self) -> Password:
-        """One that costs the same, and is nobody's."""
+        """Return a password that costs the same, and matches nothing."""
         return replace(self, salt=os.urandom(16), digest=os.urandom(len(self.digest)))
 
 
@@ -106,7 +106,7 @@ CRYPT = "crypt hash"
 
 
 def parse_password(stored: str) -> Password:
-    """What the second word of a line means; raises ``BadPassword``."""
+    """Return the password that the second word of a line stands for; raises ``BadPassword``."""
     if stored == "!":
         return NOBODY
     found = _SCHEME.fullmatch(stored)
@@ -126,31 +126,32 @@ def parse_password(stored: str) -> Password:
         raise BadPassword(f"salt or hash of a {{{scheme}}} password is not Base64") from None
     names = ("n", "r", "p") if scheme == "scrypt" else ("i",)
     numbers = _numbers(hashed[1], names)
-    if (
-        numbers is None
-        or not (_scrypt_fits(*numbers) if scheme == "scrypt" else numbers[0] <= MAX_ITERATIONS)
-        or not 16 <= len(digest) <= 128
-    ):
+    if numbers is None or not _cost_is_allowed(scheme, numbers) or not 16 <= len(digest) <= 128:
         raise BadPassword(f"a {{{scheme}}} password has parameters that are not used")
     return Password(scheme, text, numbers, salt, digest)
 
 
 def _numbers(text: str, names: tuple[str, ...]) -> tuple[int, ...] | None:
-    """The values of ``n=1,r=2,p=3``, all positive; None if it is not that."""
+    """Return the values of ``n=1,r=2,p=3``, all positive; None for other text."""
     pattern = ",".join(rf"{name}=([1-9][0-9]{{0,9}})" for name in names)
     found = re.fullmatch(pattern, text)
     return tuple(map(int, found.groups())) if found else None
 
 
-def _scrypt_fits(n: int, r: int, p: int) -> bool:
-    return (
-        n > 1
-        and n & (n - 1) == 0
-        and 128 * n * r <= MAX_SCRYPT_MEMORY
-        and n < 2 ** (16 * r)  # RFC 7914, section 2
-        and max(r, p) <= MAX_SCRYPT_FACTOR
-        and n * r * p <= MAX_SCRYPT_WORK
-    )
+def _cost_is_allowed(scheme: str, numbers: tuple[int, ...]) -> bool:
+    if scheme == "scrypt":
+        return _scrypt_cost_is_allowed(*numbers)
+    return numbers[0] <= MAX_ITERATIONS
+
+
+def _scrypt_cost_is_allowed(n: int, r: int, p: int) -> bool:
+    if 128 * n * r > MAX_SCRYPT_MEMORY or n * r * p > MAX_SCRYPT_WORK:
+        return False
+    if max(r, p) > MAX_SCRYPT_FACTOR:
+        return False
+    # RFC 7914, section 2; r is small here, so that its power costs nothing.
+    is_power_of_two = n > 1 and n & (n - 1) == 0
+    return is_power_of_two and n < 2 ** (16 * r)
 
 
 def _derive(stored: Password, password: bytes) -> bytes:
@@ -211,5 +212,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _sha256(text: str) -> bytes:
-    """Of one length, so that comparing does not tell the secret's."""
+    """Return a digest, of fixed length so that comparing does not reveal the secret's length."""
     return hashlib.sha256(_bytes(text)).digest()

@@ -10,11 +10,11 @@ That is the grammar of Ganeti's release after 3.1. Ours are:
     instances.startup:web*             a right on objects of such names
     expires=2027-01-31                 a user until the end of that day (UTC)
 
-What is taken away counts, wherever it stands. A word that is not known gives
-nothing; what takes away a known right by a pattern that is none takes it as a whole.
-A right with a pattern gives nothing where the request is about no object. A
-pattern is compared with the object's full name, in any case of letters: ``*``
-stands for any characters, points too, ``?`` for one.
+A removal counts whatever its position. An unknown word gives nothing;
+``-right:pattern`` with an invalid pattern removes the right entirely.
+A right with a pattern gives nothing if the request is about no object. A
+pattern is compared with the object's full name, ignoring case: ``*``
+matches any characters including dots, ``?`` matches one.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _EXPIRES = "expires="
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that there are: rights, and roles with theirs."""
+    """The known words: rights, and roles with their rights."""
 
     rights: frozenset[str] = frozenset()
     roles: Mapping[str, frozenset[str]] | None = None
 
     def role(self, word: str) -> frozenset[str] | None:
-        """The rights of a role; None when the word is none."""
+        """Return the rights of a role; None if the word is not a role."""
         return (self.roles or {}).get(word)
 
 
@@ -56,27 +56,28 @@ class Rights:
     expires: datetime.date | None = None
 
     def allow(self, right: str, name: str | None) -> bool:
-        """May it be done to the object of this name (None: to nothing that has one)?"""
+        """Return whether the right covers the object of this name (None: no named object)."""
         for taken, pattern in self.taken:
             if taken == right and (name is None or matches(pattern, name)):
                 return False
-        return right in self.whole or (
-            name is not None
-            and any(given == right and matches(pattern, name) for given, pattern in self.given)
-        )
+        if right in self.whole:
+            return True
+        if name is None:
+            return False
+        return any(given == right and matches(pattern, name) for given, pattern in self.given)
 
     def ask_for_names(self, right: str) -> bool:
-        """Does it depend on the object's name?"""
-        return any(word == right for word, _ in self.taken) or (
-            right not in self.whole and any(word == right for word, _ in self.given)
-        )
+        """Return whether ``allow`` depends on the object's name."""
+        if any(word == right for word, _ in self.taken):
+            return True
+        return right not in self.whole and any(word == right for word, _ in self.given)
 
     def may_allow(self, right: str) -> bool:
-        """Is there any object that it may be done to?"""
+        """Return whether there may be an object that the right covers."""
         return right in self.whole or any(given == right for given, _ in self.given)
 
     def has_expired(self, today: datetime.date) -> bool:
-        """Is the user's last day over?"""
+        """Return whether the user's last day is over."""
         return self.expires is not None and today > self.expires
 
 
@@ -84,7 +85,7 @@ UNSAID = Rights(unsaid=True)
 
 
 def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]:
-    """The rights that a third field gives, and what is wrong with it, in words."""
+    """Return the rights that a third field gives, and complaints about it."""
     complaints: list[str] = []
     whole: set[str] = set()
     removed: set[str] = set()
@@ -122,7 +123,7 @@ def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]
 
 
 def _date(text: str, complaints: list[str]) -> datetime.date:
-    """The last day; one that cannot be read is over."""
+    """Return the last day; an invalid date counts as past."""
     try:
         return datetime.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
@@ -131,18 +132,18 @@ def _date(text: str, complaints: list[str]) -> datetime.date:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Does the whole name fit? In time that grows with the product of both lengths at most."""
-    name, place, star, mark = name.lower(), 0, -1, 0
+    """Return whether the whole name matches; takes time of the product of both lengths at most."""
+    name, position, star, resume_at = name.lower(), 0, -1, 0
     index = 0
     while index < len(name):
-        if place < len(pattern) and pattern[place] == "*":
-            star, mark = place, index
-            place += 1
-        elif place < len(pattern) and pattern[place] in ("?", name[index]):
-            place, index = place + 1, index + 1
+        if position < len(pattern) and pattern[position] == "*":
+            star, resume_at = position, index
+            position += 1
+        elif position < len(pattern) and pattern[position] in ("?", name[index]):
+            position, index = position + 1, index + 1
         elif star >= 0:
-            mark += 1
-            place, index = star + 1, mark
+            resume_at += 1
+            position, index = star + 1, resume_at
         else:
             return False
-    return not pattern[place:].strip("*")
+    return not pattern[position:].strip("*")

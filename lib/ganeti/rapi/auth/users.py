@@ -49,21 +49,22 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who proved it, and what they may do."""
+    """An authenticated user and their rights."""
 
     name: str
     rights: Rights = UNSAID
 
 
 def denied(message: str | None = None) -> Unauthorized:
-    """A 401 that says how to do better."""
+    """Return a 401 with the challenge for HTTP Basic."""
     return Unauthorized(message, headers=[CHALLENGE])
 
 
 def parse_basic(header: str | None) -> tuple[str, str]:
-    """Name and password of an ``Authorization`` header (RFC 7617); raises ``Unauthorized``.
+    """Return name and password of an ``Authorization`` header (RFC 7617).
 
-    UTF-8, or latin-1 where it is not: old clients do not say which they mean.
+    They are UTF-8, or latin-1 if they cannot be: old clients do not say which they mean.
+    Raises ``Unauthorized``.
     """
     if not header:
         raise denied()
@@ -75,7 +76,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
         data = binascii.a2b_base64(rest, strict_mode=True)
     except ValueError:  # binascii.Error is one
         data = b""
-    # Strict as it is, it takes padding too many.
+    # Strict as it is, it accepts surplus padding.
     if not data or binascii.b2a_base64(data, newline=False) != rest.encode("latin-1"):
         raise denied("Header Authorization is not Base64")
     if _CONTROL.search(data):
@@ -95,7 +96,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class UserEntry:
-    """One line."""
+    """A user's line: the password, and the user with their rights."""
 
     password: Password
     user: User
@@ -120,24 +121,26 @@ MAX_SHOWN = 64
 
 
 def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntry], list[str]]:
-    """Name -> entry, and complaints.
+    """Return name -> entry, and complaints.
 
     The last line of a name counts. If that one cannot be used, the user is not in the result.
-    Raises ``BrokenFile`` if this is no text at all.
+    Raises ``BrokenFile`` if the data is not text.
     """
     users: dict[str, UserEntry] = {}
-    places: dict[str, int] = {}
-    data, complaints = _look_at_encoding(data)
+    line_numbers: dict[str, int] = {}
+    data, complaints = _check_encoding(data)
     for number, raw in enumerate(data.split(b"\n"), 1):
         names = named_users(raw)
         if not names:
             continue
-        earlier = next((places[name] for name in names if name in users), 0)
+        earlier = next((line_numbers[name] for name in names if name in users), 0)
         entry: UserEntry | None
         try:
             entry, wrong = _parse_line(raw, vocabulary)
         except _BadLine as err:
-            complaints.append(f"line {number}{err}; {_who_is_out(raw, names, earlier)}; {err.cure}")
+            complaints.append(
+                f"line {number}{err}; {_consequence(raw, names, earlier)}; {err.cure}"
+            )
             entry, wrong = None, []
         for name in names:
             users.pop(name, None)
@@ -149,12 +152,12 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntr
                 f"the user {name} is on line {earlier} too; this line counts, and that one does not"
             )
         complaints += [f"line {number}: {text}" for text in wrong]
-        users[name], places[name] = entry, number
+        users[name], line_numbers[name] = entry, number
     return users, complaints
 
 
 def named_users(raw: bytes) -> list[str]:
-    """Names that one line of the file gives: none for a comment or a blank line.
+    """Return the names that one line of the file gives: none for a comment or a blank line.
 
     The first is the likeliest. A damaged line may mean one of several: where the name has
     characters in or behind it that cannot be seen, or is latin-1.
@@ -182,7 +185,10 @@ def _is_utf_8(data: bytes) -> bool:
 
 
 def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str]]:
-    """One line that is neither blank nor a comment, and complaints; raises ``_BadLine``."""
+    """Parse a line that is neither blank nor a comment; return the entry, and complaints.
+
+    Raises ``_BadLine``.
+    """
     correct = "correct the line or remove it"
     if not _is_utf_8(raw):
         raise _BadLine(" is not UTF-8", "save the file as UTF-8")
@@ -198,11 +204,11 @@ def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str
         password = parse_password(words[1])
     except BadPassword as err:
         raise _BadLine(f": {err}", f"set a new password with: rapi-passwd {name}") from None
-    return UserEntry(password, User(name, rights)), wrong + _why_nobody_logs_in(name, password)
+    return UserEntry(password, User(name, rights)), wrong + _login_problems(name, password)
 
 
-def _who_is_out(raw: bytes, names: Sequence[str], earlier: int) -> str:
-    """The consequence of a line that cannot be used, for the log."""
+def _consequence(raw: bytes, names: Sequence[str], earlier: int) -> str:
+    """Return the consequence of a line that cannot be used, for the log."""
     # A single word may be a password that an editor wrapped into a line of its own.
     alone = len(raw.split(None, 1)) < 2
     shown = names[0] if names[0].isprintable() else ascii(names[0])
@@ -210,8 +216,8 @@ def _who_is_out(raw: bytes, names: Sequence[str], earlier: int) -> str:
     return f"{who} is out" + (f", and line {earlier} does not count" if earlier else "")
 
 
-def _look_at_encoding(data: bytes) -> tuple[bytes, list[str]]:
-    """The file without what an editor of another system left in it, and what that was."""
+def _check_encoding(data: bytes) -> tuple[bytes, list[str]]:
+    """Return the file without byte order mark, and complaints; raises ``BrokenFile``."""
     complaints = []
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BrokenFile("line 1 is not UTF-8: the file is UTF-16; save it as UTF-8")
@@ -231,8 +237,8 @@ def _look_at_encoding(data: bytes) -> tuple[bytes, list[str]]:
     return data, complaints
 
 
-def _why_nobody_logs_in(name: str, password: Password) -> list[str]:
-    """What keeps the user of a line out, for ever."""
+def _login_problems(name: str, password: Password) -> list[str]:
+    """Return why nobody can ever log in with a line; empty if somebody can."""
     cure = f"set a new password with: rapi-passwd {name}"
     found = []
     if ":" in name:
@@ -255,8 +261,8 @@ def _decoys(entries: Iterable[UserEntry]) -> tuple[Password, ...]:
     return tuple(found.decoy() for costs, found in kinds.items() if costs is not None)
 
 
-def _dangers(mode: int, users: Mapping[str, UserEntry]) -> list[str]:
-    """What an administrator should know about passwords that lie open."""
+def _exposure_warnings(mode: int, users: Mapping[str, UserEntry]) -> list[str]:
+    """Return warnings about a readable file and passwords in clear text."""
     found = []
     if mode & 0o004:
         found.append("every user of this machine can read it")
@@ -320,31 +326,31 @@ class UsersFile:
         self._logged: tuple[_Stamp, list[str]] = (None, [])
 
     def find(self, name: str) -> tuple[UserEntry | None, tuple[Password, ...]]:
-        """The user's line, and a decoy of each costly kind that the file has.
+        """Return the user's line, and a decoy of each costly kind that the file has.
 
         Waits ``SETTLING`` seconds if that line is perhaps half written.
         """
         with self._mutex:
-            self._look_again()
+            self._refresh()
             if name not in self._doubtful:
                 return self._users.get(name), self._decoys
         self._sleep(SETTLING)
         with self._mutex:
-            self._look_again()
+            self._refresh()
             return self._users.get(name), self._decoys
 
     def load(self) -> list[str]:
-        """Read the file for the first time; complaints about it, which are not logged.
+        """Read the file for the first time; return complaints about it, which are not logged.
 
         Raises ``BrokenFile``, whose text names the file and the cure, if it is there and
         cannot be used: nobody could log in.
         """
         with self._mutex:
             self._candidates = len(self._paths)
-            stamp = self._look()
+            stamp = self._current_stamp()
             path = self._paths[0] if stamp is None else stamp[0]
             try:
-                self._take(stamp, asked=True)
+                self._load_version(stamp, requested=True)
             except FileNotFoundError:  # gone since we looked; the next look will see it
                 self._settled = False
             except OSError as err:
@@ -359,25 +365,25 @@ class UsersFile:
             return list(self._complaints[1])
 
     def reload(self) -> int | None:
-        """Read the file now, whether it seems to have changed or not; how many users it has.
+        """Read the file now, even if it seems unchanged; return how many users it has.
 
-        None where it cannot be used, which is logged: the users stay as they were.
+        None if it cannot be used, which is logged: the previous users stay in force.
         """
         with self._mutex:
-            self._error = ""  # whoever asks for it hears of it again
+            self._error = ""  # an error is logged again on request
             self._candidates = len(self._paths)
-            self._read(self._look(), asked=True)
+            self._reload_if_usable(self._current_stamp(), requested=True)
             self._log_complaints()
             return None if self._error else len(self._users)
 
-    def _look_again(self) -> None:
-        stamp = self._look()
+    def _refresh(self) -> None:
+        stamp = self._current_stamp()
         if stamp != self._stamp or not self._settled:
-            self._read(stamp)
+            self._reload_if_usable(stamp)
         if self._settled:  # else it may be half written
             self._log_complaints()
 
-    def _look(self) -> _Stamp:
+    def _current_stamp(self) -> _Stamp:
         for path in self._paths[: self._candidates]:
             try:
                 return _stamp(path, os.stat(path))
@@ -387,40 +393,40 @@ class UsersFile:
                 return path, 0, 0, 0  # it is there, and reading it will say why not
         return None
 
-    def _read(self, stamp: _Stamp, asked: bool = False) -> None:
-        """Take up what the file holds now, if it can be used."""
+    def _reload_if_usable(self, stamp: _Stamp, requested: bool = False) -> None:
+        """Load what the file holds now; if it cannot be used, log why and keep the users."""
         path = "" if stamp is None else stamp[0]
         try:
-            self._take(stamp, asked)
+            self._load_version(stamp, requested)
             self._error = ""
         except FileNotFoundError:
             self._settled = False  # gone since we looked
         except (OSError, BrokenFile) as err:
             reason = _reason(err) if isinstance(err, OSError) else str(err)
-            self._complain(f"{path}: {reason}")
+            self._log_error(f"{path}: {reason}")
 
-    def _take(self, stamp: _Stamp, asked: bool = False) -> None:
-        """Have the users of this version; raises ``OSError`` and ``BrokenFile``.
+    def _load_version(self, stamp: _Stamp, requested: bool = False) -> None:
+        """Load the users of this version; raises ``OSError`` and ``BrokenFile``.
 
-        Somebody who has ``asked`` for it says that the file is finished.
+        ``requested``: at a start or reload, the file is taken to be finished.
         """
-        self._note(stamp)
+        self._note_version(stamp)
         if stamp is None:
             self._users, self._decoys, self._doubtful = {}, (), ()
-            self._complaints = stamp, [self._why_no_file()]
+            self._complaints = stamp, [self._no_file_complaint()]
             return
         path = stamp[0]
         data, found = _content(path)
         if _stamp(path, found) != stamp:
             self._settled = False  # it was written to after we had looked
         users, complaints = parse_users(data, self._vocabulary)
-        self._users = self._without_half_a_line(users, data, asked)
+        self._users = self._without_unfinished_line(users, data, requested)
         self._decoys = _decoys(self._users.values())
         if not self._users:
             complaints.append(
                 "there is no user in it, and nobody can log in; add one with: rapi-passwd NAME"
             )
-        complaints += _dangers(found.st_mode, self._users)
+        complaints += _exposure_warnings(found.st_mode, self._users)
         over = len(complaints) - MAX_COMPLAINTS
         more = [f"and {over} more"] if over > 0 else []
         texts = [f"{path}: {text}" for text in [*complaints[:MAX_COMPLAINTS], *more]]
@@ -429,20 +435,20 @@ class UsersFile:
         self._complaints = stamp, texts
         self._candidates = self._paths.index(path) + 1
 
-    def _without_half_a_line(
-        self, users: Mapping[str, UserEntry], data: bytes, asked: bool
+    def _without_unfinished_line(
+        self, users: Mapping[str, UserEntry], data: bytes, requested: bool
     ) -> Mapping[str, UserEntry]:
-        """The users without those of a last line that is perhaps half written."""
+        """Return the users without those of a last line that is perhaps half written."""
         last = data.rpartition(b"\n")[2]
         # A line that counted before gives nobody more than they had.
-        if self._settled or asked or last == self._last_line:
+        if self._settled or requested or last == self._last_line:
             self._last_line, self._doubtful = last, ()
         else:
             self._doubtful = named_users(last)
         return {name: entry for name, entry in users.items() if name not in self._doubtful}
 
-    def _why_no_file(self) -> str:
-        """The complaint where no file counts."""
+    def _no_file_complaint(self) -> str:
+        """Return the complaint that there is no users file."""
         first = self._paths[0]
         text = f"There is no users file ({first}), and nobody can log in; make one with: "
         others = [path for path in self._paths[self._candidates :] if os.path.exists(path)]
@@ -453,7 +459,7 @@ class UsersFile:
             "after a reload (SIGHUP) or restart"
         )
 
-    def _note(self, stamp: _Stamp) -> None:
+    def _note_version(self, stamp: _Stamp) -> None:
         """Remember the version that is read, and whether it may change unnoticed.
 
         A time in the future (a clock was set back) tells nothing. Then a version has settled
@@ -466,7 +472,7 @@ class UsersFile:
             stamp is None or now - stamp[1] > SETTLED_NS or abs(now - self._first_seen) > SETTLED_NS
         )
 
-    def _complain(self, text: str) -> None:
+    def _log_error(self, text: str) -> None:
         if text != self._error:
             logging.error("Users file not reloaded, keeping previous users: %s", text)
         self._error = text
@@ -483,7 +489,7 @@ def _stamp(path: str, found: os.stat_result) -> _Stamp:
 
 
 def _content(path: str) -> tuple[bytes, os.stat_result]:
-    """What a file holds, and its state just afterwards; ``OSError`` for what is not a file."""
+    """Return a file's content, and its state just afterwards; raises ``OSError``."""
     # A pipe would have us wait for its writer.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
@@ -503,7 +509,7 @@ def _reason(err: OSError) -> str:
 
 
 def _cure(path: str, err: OSError) -> str:
-    """What an administrator can do about a users file that cannot be read."""
+    """Return what an administrator can do about a users file that cannot be read."""
     if not isinstance(err, PermissionError):
         return "correct that, or move it away"
     user, group = str(os.geteuid()), str(os.getegid())
