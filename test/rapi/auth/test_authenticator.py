@@ -10,8 +10,7 @@ import pytest
 
 from ganeti.http.errors import TooManyRequests, Unauthorized
 from ganeti.http.limits import PER_ADDRESS, PERIOD
-from ganeti.rapi.auth import authenticator as guard_module
-from ganeti.rapi.auth import passwords
+from ganeti.rapi.auth import authenticator, passwords
 from ganeti.rapi.auth.authenticator import (
     FREE_TRIES,
     FREE_TRIES_OF_ADDRESS,
@@ -31,65 +30,67 @@ def basic(name, password):
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-def until_told(future):
-    """Wait until the guard's own callbacks, which were there before, have run."""
-    told = threading.Event()
-    future.add_done_callback(lambda _: told.set())
-    assert told.wait(20)
+def wait_for_callbacks(future):
+    """Wait until the authenticator's own callbacks, which were there before, have run."""
+    called = threading.Event()
+    future.add_done_callback(lambda _: called.set())
+    assert called.wait(20)
 
 
-class Scene:
+class ThrottledUsers:
     """A users file with cheap passwords, or with a costly one whose checks the test sees."""
 
     def __init__(self, folder, costly=False):
         self.now, self.path = 1000.0, folder / "users"
-        self.checked, self.go_on = [], threading.Event()
-        self.go_on.set()
+        self.checked, self.release = [], threading.Event()
+        self.release.set()
         word = passwords.SCHEMES["scrypt"]("jack", "abc") if costly else "abc"
         self.path.write_text(f"jack {word}\njill def\n")
-        self.guard = Authenticator(UsersFile([str(self.path)]), threads=1, clock=lambda: self.now)
+        self.authenticator = Authenticator(
+            UsersFile([str(self.path)]), threads=1, clock=lambda: self.now
+        )
 
     def ask(self, name="jack", password="abc", peer=FAR):
         """What comes of it: the user's name, or the status."""
         try:
-            found = self.guard.authenticate(basic(name, password), peer)
+            found = self.authenticator.authenticate(basic(name, password), peer)
             if not hasattr(found, "result"):
                 return found.name
-            until_told(found)
+            wait_for_callbacks(found)
             return found.result(20).name
         except (Unauthorized, TooManyRequests) as err:
             return err.code
 
 
 @pytest.fixture
-def scene(tmp_path):
-    return Scene(tmp_path)
+def users(tmp_path):
+    return ThrottledUsers(tmp_path)
 
 
 @pytest.fixture
 def costly(tmp_path, monkeypatch):
     monkeypatch.setattr(passwords, "SCRYPT_N", 16)
-    found = Scene(tmp_path, costly=True)
+    found = ThrottledUsers(tmp_path, costly=True)
     real = passwords._derive
 
     def derive(stored, password):
         found.checked.append(password)
-        assert found.go_on.wait(20)
+        assert found.release.wait(20)
         return real(stored, password)
 
     monkeypatch.setattr(passwords, "_derive", derive)
     yield found
-    found.go_on.set()
-    for future in list(found.guard._checks.values()):
-        until_told(future)  # else they log into the next test
+    found.release.set()
+    for future in list(found.authenticator._checks.values()):
+        wait_for_callbacks(future)  # else they log into the next test
 
 
-def test_right_and_wrong(scene):
-    assert scene.ask() == "jack" and scene.ask("jill", "def") == "jill"
-    assert scene.ask(password="x") == scene.ask("nobody") == scene.ask(password="a" * 2000) == 401
+def test_right_passwords_are_accepted_and_wrong_ones_refused(users):
+    assert users.ask() == "jack" and users.ask("jill", "def") == "jill"
+    assert users.ask(password="x") == users.ask("nobody") == users.ask(password="a" * 2000) == 401
 
 
-def test_what_was_right_is_remembered_for_a_while_of_use(costly):
+def test_a_right_password_is_remembered_while_it_is_used(costly):
     assert costly.ask() == "jack" and len(costly.checked) == 1
     for _ in range(5):
         costly.now += REMEMBERED
@@ -99,7 +100,7 @@ def test_what_was_right_is_remembered_for_a_while_of_use(costly):
     assert costly.ask() == "jack" and len(costly.checked) == 2
 
 
-def test_a_changed_line_forgets(costly):
+def test_a_changed_line_invalidates_the_cache(costly):
     assert costly.ask() == "jack"
     costly.path.write_text("jack new\n")
     assert costly.ask() == 401
@@ -124,7 +125,7 @@ def test_every_name_costs_the_same_where_schemes_are_mixed(costly, monkeypatch):
     assert costly.ask("joan", "ghi") == "joan" and costly.ask("none", "!") == 401
 
 
-def test_a_hash_that_cannot_be_made_is_wrong(costly, monkeypatch, caplog):
+def test_a_hash_that_cannot_be_made_refuses_the_password(costly, monkeypatch, caplog):
     def derive(stored, password):
         raise ValueError("Invalid parameters")
 
@@ -134,45 +135,45 @@ def test_a_hash_that_cannot_be_made_is_wrong(costly, monkeypatch, caplog):
     assert "A {scrypt} password cannot be checked: Invalid parameters" in caplog.text
 
 
-def test_an_address_has_its_share_of_the_line(costly):
-    costly.go_on.clear()
+def test_an_address_has_a_limited_share_of_the_queue(costly):
+    costly.release.clear()
     asked = []
     with pytest.raises(TooManyRequests) as caught:
         while True:
-            asked.append(costly.guard.authenticate(basic("jack", str(len(asked))), FAR))
+            asked.append(costly.authenticator.authenticate(basic("jack", str(len(asked))), FAR))
     assert ("Retry-After", "1") in caught.value.headers
     # One may be at work already.
     assert MAX_WAITING_OF_ADDRESS <= len(asked) <= MAX_WAITING_OF_ADDRESS + 1
-    costly.go_on.set()
+    costly.release.set()
     for future in asked:
         with pytest.raises(Unauthorized):
             future.result(20)
 
 
-def test_who_opens_many_connections_at_once_waits_once(costly):
-    costly.go_on.clear()
-    asked = [costly.guard.authenticate(basic("jack", "abc"), FAR) for _ in range(50)]
-    elsewhere = costly.guard.authenticate(basic("jack", "abc"), "192.0.2.2")
-    wrong = costly.guard.authenticate(basic("jack", "x"), FAR)
-    costly.go_on.set()
+def test_the_same_credentials_at_once_are_checked_once(costly):
+    costly.release.clear()
+    asked = [costly.authenticator.authenticate(basic("jack", "abc"), FAR) for _ in range(50)]
+    elsewhere = costly.authenticator.authenticate(basic("jack", "abc"), "192.0.2.2")
+    wrong = costly.authenticator.authenticate(basic("jack", "x"), FAR)
+    costly.release.set()
     assert {future.result(20).name for future in [*asked, elsewhere]} == {"jack"}
     with pytest.raises(Unauthorized):
         wrong.result(20)
     assert sorted(costly.checked) == [b"abc", b"abc", b"x"]
     with pytest.raises(Unauthorized):  # and a wrong one is not remembered
-        costly.guard.authenticate(basic("jack", "x"), FAR).result(20)
+        costly.authenticator.authenticate(basic("jack", "x"), FAR).result(20)
 
 
-def test_who_failed_before_stands_behind(costly):
+def test_an_address_that_failed_before_is_checked_last(costly):
     assert costly.ask(password="wrong") == 401
     costly.checked.clear()
-    costly.go_on.clear()
-    first = costly.guard.authenticate(basic("jill", "x"), "192.0.2.9")
+    costly.release.clear()
+    first = costly.authenticator.authenticate(basic("jill", "x"), "192.0.2.9")
     while not costly.checked:
         threading.Event().wait(0.01)  # the only thread is at work now
-    later = costly.guard.authenticate(basic("jack", "again"), FAR)
-    before = costly.guard.authenticate(basic("jack", "abc"), "192.0.2.8")
-    costly.go_on.set()
+    later = costly.authenticator.authenticate(basic("jack", "again"), FAR)
+    before = costly.authenticator.authenticate(basic("jack", "abc"), "192.0.2.8")
+    costly.release.set()
     assert before.result(20).name == "jack"
     for future in (first, later):
         with pytest.raises(Unauthorized):
@@ -180,118 +181,120 @@ def test_who_failed_before_stands_behind(costly):
     assert costly.checked == [b"x", b"abc", b"again"]
 
 
-def test_who_has_expired_fails_like_a_wrong_password(scene):
-    scene.path.write_text("jack abc read,expires=2020-01-31\n")
-    assert [scene.ask() for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
-    assert scene.ask() == 429
+def test_an_expired_user_fails_like_a_wrong_password(users):
+    users.path.write_text("jack abc read,expires=2020-01-31\n")
+    assert [users.ask() for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
+    assert users.ask() == 429
 
 
-def test_guessing_gets_slower_but_only_from_there(scene):
-    assert [scene.ask(password="x") for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
-    assert scene.ask(password="x") == 429 == scene.ask()
-    assert scene.ask(peer="192.0.2.2") == "jack" and scene.ask("jill", "def") == "jill"
-    scene.now += 1.0
-    assert scene.ask(password="x") == 401  # and the next pause is longer
-    scene.now += 1.0
-    assert scene.ask(password="x") == 429
-    scene.now += 1.0
-    assert scene.ask() == "jack" == scene.ask()
+def test_guessing_is_throttled_only_for_its_address(users):
+    assert [users.ask(password="x") for _ in range(FREE_TRIES)] == [401] * FREE_TRIES
+    assert users.ask(password="x") == 429 == users.ask()
+    assert users.ask(peer="192.0.2.2") == "jack" and users.ask("jill", "def") == "jill"
+    users.now += 1.0
+    assert users.ask(password="x") == 401  # and the next pause is longer
+    users.now += 1.0
+    assert users.ask(password="x") == 429
+    users.now += 1.0
+    assert users.ask() == "jack" == users.ask()
 
 
-def test_a_pause_has_an_end(scene):
+def test_a_pause_ends(users):
     for _ in range(100):
-        scene.ask(password="x")
-        scene.now += guard_module.MAX_PAUSE
-    assert scene.ask() == "jack"
+        users.ask(password="x")
+        users.now += authenticator.MAX_PAUSE
+    assert users.ask() == "jack"
 
 
-def test_who_is_known_is_not_slowed_down(scene):
-    assert scene.ask() == "jack"
+def test_remembered_credentials_are_not_throttled(users):
+    assert users.ask() == "jack"
     for _ in range(2 * FREE_TRIES):
-        scene.ask(password="x")
-    assert scene.ask(password="x") == 429 and scene.ask() == "jack"
+        users.ask(password="x")
+    assert users.ask(password="x") == 429 and users.ask() == "jack"
 
 
-def test_a_failure_a_minute_is_forgiven(scene):
+def test_a_failure_a_minute_is_forgiven(users):
     for number in range(3 * FREE_TRIES_OF_ADDRESS):
-        assert scene.ask(password="x") == scene.ask(f"user{number}") == 401
-        scene.now += 2 * guard_module.FORGIVEN
-    assert scene.ask() == "jack"
+        assert users.ask(password="x") == users.ask(f"user{number}") == 401
+        users.now += 2 * authenticator.FORGIVEN
+    assert users.ask() == "jack"
 
 
-def test_names_are_not_kept(scene):
-    scene.ask("n" * 1000)
-    assert "nnn" not in repr(scene.guard._failures)
+def test_names_of_failures_are_not_kept(users):
+    users.ask("n" * 1000)
+    assert "nnn" not in repr(users.authenticator._failures)
 
 
-def test_many_names_from_one_address(scene):
+def test_many_names_from_one_address_are_throttled(users):
     for number in range(FREE_TRIES_OF_ADDRESS):
-        assert scene.ask(f"user{number}") == 401
-    assert scene.ask("another") == 429 == scene.ask()
-    assert scene.ask(peer="192.0.2.2") == "jack"
+        assert users.ask(f"user{number}") == 401
+    assert users.ask("another") == 429 == users.ask()
+    assert users.ask(peer="192.0.2.2") == "jack"
 
 
-def test_addresses_of_one_network_are_one(scene):
+def test_addresses_of_one_ipv6_network_are_throttled_together(users):
     for number in range(FREE_TRIES):
-        assert scene.ask(password="x", peer=f"2001:db8::{number:x}") == 401
-    assert scene.ask(peer="2001:db8::ffff") == 429
-    assert scene.ask(peer="2001:db8:0:1::1") == "jack"
+        assert users.ask(password="x", peer=f"2001:db8::{number:x}") == 401
+    assert users.ask(peer="2001:db8::ffff") == 429
+    assert users.ask(peer="2001:db8:0:1::1") == "jack"
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", ""])
-def test_this_machine_is_not_slowed_down(scene, peer):
+def test_this_machine_is_not_throttled(users, peer):
     for _ in range(3 * FREE_TRIES_OF_ADDRESS):
-        assert scene.ask(password="x", peer=peer) == 401
+        assert users.ask(password="x", peer=peer) == 401
 
 
-def test_whom_a_certificate_names(scene):
-    assert scene.guard.certified("jack").name == "jack"
-    assert scene.guard.certified("nobody") is None
+def test_a_certificate_authenticates_the_user_it_names(users):
+    assert users.authenticator.certified("jack").name == "jack"
+    assert users.authenticator.certified("nobody") is None
 
 
-def test_memory_is_bounded(scene, monkeypatch):
-    monkeypatch.setattr(guard_module, "MAX_FAILURES", 10)
-    monkeypatch.setattr(guard_module, "MAX_KNOWN", 1)
+def test_remembered_failures_and_passwords_are_bounded(users, monkeypatch):
+    monkeypatch.setattr(authenticator, "MAX_FAILURES", 10)
+    monkeypatch.setattr(authenticator, "MAX_KNOWN", 1)
     for number in range(50):
-        scene.ask(f"user{number}", peer=f"192.0.2.{number}")
-    assert len(scene.guard._failures) == 10
-    assert scene.ask() == "jack" and scene.ask("jill", "def") == "jill"
-    assert len(scene.guard._known) == 1
+        users.ask(f"user{number}", peer=f"192.0.2.{number}")
+    assert len(users.authenticator._failures) == 10
+    assert users.ask() == "jack" and users.ask("jill", "def") == "jill"
+    assert len(users.authenticator._known) == 1
 
 
 # -- what is refused leaves a line ------------------------------------------------------
 
 
 def lines(caplog):
-    """What was logged since the last look."""
+    """What was logged since the last call."""
     found = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return found
 
 
-@pytest.mark.parametrize("kind", [Scene, lambda folder: Scene(folder, costly=True)])
+@pytest.mark.parametrize(
+    "kind", [ThrottledUsers, lambda folder: ThrottledUsers(folder, costly=True)]
+)
 def test_a_wrong_password_leaves_a_line_with_user_and_address(tmp_path, monkeypatch, caplog, kind):
     monkeypatch.setattr(passwords, "SCRYPT_N", 16)
-    scene = kind(tmp_path)
-    scene.guard.authenticate(basic("jill", "def"), FAR)
+    users = kind(tmp_path)
+    users.authenticator.authenticate(basic("jill", "def"), FAR)
     caplog.clear()
-    assert scene.ask(password="x") == scene.ask("nobody", peer="2001:db8::1") == 401
+    assert users.ask(password="x") == users.ask("nobody", peer="2001:db8::1") == 401
     assert lines(caplog) == [
         f"Authentication failed for user 'jack' from {FAR}",
         "Authentication failed for user 'nobody' from 2001:db8::1",
     ]
 
 
-def test_what_was_right_leaves_no_line(scene, caplog):
-    scene.guard.certified("jill")
+def test_accepted_credentials_are_not_logged(users, caplog):
+    users.authenticator.certified("jill")
     caplog.clear()
-    assert scene.ask() == "jack" and scene.guard.certified("nobody") is None
+    assert users.ask() == "jack" and users.authenticator.certified("nobody") is None
     assert lines(caplog) == []
 
 
-def test_a_pause_leaves_a_line_with_its_length(scene, caplog):
+def test_a_pause_leaves_a_line_with_its_length(users, caplog):
     for _ in range(FREE_TRIES + 1):
-        scene.ask(password="x")
+        users.ask(password="x")
     assert lines(caplog)[-1] == (
         f"Too many wrong passwords from this address: refusing user 'jack' from {FAR} for 2 s"
     )
@@ -299,74 +302,75 @@ def test_a_pause_leaves_a_line_with_its_length(scene, caplog):
 
 def fill(costly, count, address):
     """Have the only thread work, and so many wait."""
-    costly.go_on.clear()
-    costly.guard.authenticate(basic("jack", "first"), "192.0.2.200")
+    costly.release.clear()
+    costly.authenticator.authenticate(basic("jack", "first"), "192.0.2.200")
     while not costly.checked:
         threading.Event().wait(0.01)
     return [
-        costly.guard.authenticate(basic("jack", f"x{n}"), address.format(n)) for n in range(count)
+        costly.authenticator.authenticate(basic("jack", f"x{n}"), address.format(n))
+        for n in range(count)
     ]
 
 
 WAITS = "Too many passwords wait to be checked: refusing user 'jack' from {} for 1 s"
 
 
-def test_too_many_of_one_address_leave_a_line(costly, caplog):
+def test_too_many_checks_of_one_address_leave_a_line(costly, caplog):
     fill(costly, MAX_WAITING_OF_ADDRESS, FAR)
     assert costly.ask(password="y") == 429
     assert lines(caplog)[-1] == WAITS.format(FAR)
 
 
-def test_what_is_pushed_out_of_the_line_leaves_a_line(costly, caplog):
+def test_a_displaced_check_leaves_a_line(costly, caplog):
     *_, last = fill(costly, MAX_WAITING, "192.0.3.{}")
-    costly.guard.authenticate(basic("jill", "def"), FAR)
+    costly.authenticator.authenticate(basic("jill", "def"), FAR)
     with pytest.raises(TooManyRequests):
         last.result(20)
     assert lines(caplog)[-1] == WAITS.format(f"192.0.3.{MAX_WAITING - 1}")
 
 
-def test_a_header_that_names_nobody_leaves_a_line_without_user(scene, caplog):
+def test_a_header_that_names_nobody_leaves_a_line_without_user(users, caplog):
     for header in ("Basic !!!", "Bearer abc", "Basic YWJj"):
         with pytest.raises(Unauthorized):
-            scene.guard.authenticate(header, FAR)
+            users.authenticator.authenticate(header, FAR)
     assert [line.partition(": ")[0] for line in lines(caplog)] == [
         f"Authentication failed from {FAR}"
     ] * 3
 
 
-def test_a_password_that_is_too_long_leaves_a_line_without_it(scene, caplog):
-    scene.ask(password="secret" * 1000)
+def test_a_password_that_is_too_long_leaves_a_line_without_it(users, caplog):
+    users.ask(password="secret" * 1000)
     assert lines(caplog) == [f"Authentication failed for user 'jack' from {FAR}"]
 
 
-def test_of_a_long_name_the_beginning_is_logged(scene, caplog):
-    scene.ask("n" * 5000, "x")
+def test_a_long_name_is_logged_shortened(users, caplog):
+    users.ask("n" * 5000, "x")
     assert lines(caplog) == [f"Authentication failed for user '{'n' * 64}...' from {FAR}"]
 
 
-def test_guessing_does_not_fill_the_log_and_every_guesser_is_heard(scene, caplog):
+def test_guessing_does_not_fill_the_log_and_every_address_is_logged(users, caplog):
     for number in range(100):
-        scene.ask(f"user{number}", "x")
-        scene.ask("jack", "x", peer=f"192.0.3.{number}")
+        users.ask(f"user{number}", "x")
+        users.ask("jack", "x", peer=f"192.0.3.{number}")
     found = lines(caplog)
     assert sum(FAR in line for line in found) == PER_ADDRESS
     assert sum("from 192.0.3." in line for line in found) == 100
-    scene.now += PERIOD
-    scene.ask()  # the right one, too, has the rest told
+    users.now += PERIOD
+    users.ask()  # the right one, too, has the rest called
     assert "90 more lines about refused credentials suppressed" in lines(caplog)[0]
 
 
-def test_who_has_expired_is_told_once_an_hour(scene, caplog):
-    scene.path.write_text("jack {ha1}" + passwords.ha1("jack", "abc") + " read,expires=2020-01-31")
+def test_an_expired_user_is_logged_once_an_hour(users, caplog):
+    users.path.write_text("jack {ha1}" + passwords.ha1("jack", "abc") + " read,expires=2020-01-31")
     for _ in range(3):
-        scene.ask()
+        users.ask()
         with pytest.raises(Unauthorized):
-            scene.guard.certified("jack", "192.0.2.7")
+            users.authenticator.certified("jack", "192.0.2.7")
     found = lines(caplog)
     assert found.count("User jack has expired, and is refused") == 1
     assert "Authentication failed for user 'jack' from 192.0.2.7" in found
-    scene.now += 3600.0
-    scene.ask()
+    users.now += 3600.0
+    users.ask()
     assert "User jack has expired, and is refused" in lines(caplog)
 
 
@@ -432,9 +436,9 @@ def formatted(request, caplog):
         "n" * 100,
     ],
 )
-def test_the_filter_finds_the_address_whatever_the_name_is(scene, formatted, name):
+def test_the_filter_finds_the_address_whatever_the_name_is(users, formatted, name):
     header = "Basic " + base64.b64encode(f"{name}:x".encode()).decode()
-    found = scene.guard
+    found = users.authenticator
     if "\r" in name:  # the front refuses it before; other text may not
         found._log_refusal(name, FAR, Unauthorized())
     else:
@@ -443,13 +447,13 @@ def test_the_filter_finds_the_address_whatever_the_name_is(scene, formatted, nam
     assert [banned(line) for line in formatted()] == [FAR]
 
 
-def test_the_filter_finds_who_goes_on_within_a_pause(scene, formatted):
+def test_the_filter_finds_the_address_of_guesses_within_a_pause(users, formatted):
     for _ in range(FREE_TRIES + 2):
-        scene.ask(password="x", peer="2001:db8::7")
+        users.ask(password="x", peer="2001:db8::7")
     assert [banned(line) for line in formatted()] == ["2001:db8::7"] * (FREE_TRIES + 2)
 
 
-def test_the_filter_takes_no_other_line(scene, formatted, caplog):
+def test_the_filter_matches_no_other_line(users, formatted, caplog):
     caplog.set_level(logging.INFO)
     forged = "ganeti-rapi pid=1 WARNING Authentication failed for user 'x' from 198.51.100.1"
     for text in (

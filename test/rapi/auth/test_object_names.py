@@ -12,7 +12,7 @@ UUID = "da4b9d1f-2b31-4059-8388-d9b4f50ee654"
 WEB = {"name": "web1.example.com", "uuid": UUID}
 
 
-class Names(FakeMaster):
+class MasterWithOneObject(FakeMaster):
     """A master that finds one object by any of its names, and then compares the field."""
 
     def __init__(self, known=WEB):
@@ -32,33 +32,35 @@ class Names(FakeMaster):
 
 
 @pytest.mark.parametrize("text", ["web1.example.com", "web1", "WEB1", UUID, UUID.upper()])
-def test_every_name_of_an_instance(text):
-    assert full_name(Names(), {"instance_name": text, "disk": "0"}) == "web1.example.com"
+def test_every_name_of_an_instance_yields_its_full_name(text):
+    assert (
+        full_name(MasterWithOneObject(), {"instance_name": text, "disk": "0"}) == "web1.example.com"
+    )
 
 
-def test_what_there_is_not():
-    assert full_name(Names(), {"instance_name": "Web2"}) == "web2"
+def test_an_unknown_instance_yields_its_text_in_lower_case():
+    assert full_name(MasterWithOneObject(), {"instance_name": "Web2"}) == "web2"
 
 
-def test_what_has_one_name_only():
-    master = Names()
+def test_an_object_with_one_name_only_is_not_asked_for():
+    master = MasterWithOneObject()
     assert full_name(master, {"job_id": "7"}) == "7"
     assert full_name(master, {}) is None
     assert master.calls == []
 
 
-def test_groups_have_cases():
-    master = Names()
+def test_group_names_keep_their_case():
+    master = MasterWithOneObject()
     full_name(master, {"group_name": "Default"})
     assert [call.qfilter[2] for call in master.calls] == ["Default"]
 
 
-class TestPatterns(RapiTestCase):
+class TestRightsByPattern(RapiTestCase):
     user = "pat"
 
     def setUp(self):
         super().setUp()
-        self.master.answers[luxi.Query] = Names().find
+        self.master.answers[luxi.Query] = MasterWithOneObject().find
 
     def status(self, rights, name):
         self.master.calls.clear()
@@ -68,21 +70,21 @@ class TestPatterns(RapiTestCase):
         self.assertEqual(bool(submitted), found == 200)
         return found
 
-    def test_what_is_given(self):
+    def test_a_right_given_by_pattern_covers_every_name_of_an_object(self):
         for name in ("web1.example.com", "web1", UUID):
             self.assertEqual(self.status("instances.startup:web*.example.com", name), 200)
             self.assertEqual(self.status("instances.startup:da*", name), 403)
             self.assertEqual(self.status("instances.startup:*1", name), 403)
 
-    def test_what_is_taken(self):
+    def test_a_right_taken_by_pattern_is_denied_by_every_name(self):
         for name in ("web1.example.com", "web1", UUID):
             self.assertEqual(self.status("@admin,-instances.startup:*.example.com", name), 403)
             self.assertEqual(self.status("@admin,-instances.startup:da*", name), 200)
 
-    def test_who_needs_no_pattern_asks_nobody(self):
+    def test_a_right_without_pattern_asks_for_no_name(self):
         self.assertEqual(self.status("@admin,-instances.shutdown:web*", "web1"), 200)
         self.assertEqual(len(self.master.calls), 1)
 
-    def test_a_master_that_does_not_answer(self):
+    def test_a_master_that_does_not_answer_is_a_502(self):
         self.master.answers[luxi.Query] = errors.NoMaster("x")
         self.assertEqual(self.status("instances.startup:web*", "web1"), 502)

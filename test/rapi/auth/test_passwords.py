@@ -38,11 +38,11 @@ HA1 = hashlib.md5(b"jack:Ganeti Remote API:abc").hexdigest()
         ("{abc", False),
     ],
 )
-def test_passwords_are_stored_in_ganetis_ways(stored, good):
+def test_passwords_in_ganetis_forms_match(stored, good):
     assert fits("abc", stored) is good
 
 
-def test_a_brace_may_begin_a_clear_password():
+def test_a_clear_password_may_begin_with_a_brace():
     assert fits("{abc", "{abc")
     assert fits("{x}y", "{cleartext}{x}y") and not fits("{x}y", "{x}y")
 
@@ -52,7 +52,7 @@ def test_ha1_depends_on_the_name():
 
 
 @pytest.mark.parametrize("scheme", passwords.SCHEMES)
-def test_what_is_made_is_read(scheme, monkeypatch):
+def test_a_new_password_is_parsed_and_matches(scheme, monkeypatch):
     monkeypatch.setattr(passwords, "SCRYPT_N", 16)
     monkeypatch.setattr(passwords, "ITERATIONS", 10)
     for word in ("abc", "", "pä:\u20ac", "x" * 1000):
@@ -62,7 +62,7 @@ def test_what_is_made_is_read(scheme, monkeypatch):
     assert passwords.SCHEMES[scheme]("jill", "abc") != passwords.SCHEMES[scheme]("jack", "abc")
 
 
-def test_hashes_of_the_standards():
+def test_hashes_of_the_standards_match():
     # RFC 7914, sections 12 and 11, the first 32 bytes of each.
     assert fits(
         "password", "{scrypt}n=1024,r=8,p=16$TmFDbA==$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI="
@@ -96,19 +96,19 @@ def test_hashes_of_the_standards():
         "{pbkdf2-sha256}abc",
     ],
 )
-def test_what_cannot_be_a_hash_is_refused_in_words(stored):
+def test_an_invalid_hash_is_refused_with_its_reason(stored):
     with pytest.raises(BadPassword, match="password"):
         parse_password(stored)
 
 
-def test_a_decoy_costs_the_same_and_fits_nothing():
+def test_a_decoy_costs_the_same_and_matches_nothing():
     stored = Password("scrypt", "", (16, 8, 1), b"salt", bytes(32))
     decoy = stored.decoy()
     assert decoy.costs == stored.costs is not None and not decoy.matches("jack", "")
     assert parse_password("abc").costs is parse_password("{ha1}abc").costs is None
 
 
-def test_a_password_that_nobody_has():
+def test_an_exclamation_mark_matches_no_password():
     for word in ("!", "", "x"):
         assert not fits(word, "!")
     assert fits("!x", "!x") and fits("!", "{cleartext}!")
@@ -116,7 +116,7 @@ def test_a_password_that_nobody_has():
         parse_password("{cleartext}")
 
 
-def test_cheap_ones_cost_the_same_whatever_they_are(monkeypatch):
+def test_cheap_passwords_cost_the_same_in_every_scheme(monkeypatch):
     calls, real = [], passwords._sha256
     monkeypatch.setattr(passwords, "_sha256", lambda text: calls.append(1) or real(text))
     for stored in ("abc", "{ha1}" + HA1, "{unknown}abc"):
@@ -128,7 +128,7 @@ def test_cheap_ones_cost_the_same_whatever_they_are(monkeypatch):
 
 
 @pytest.mark.parametrize("scheme", [*passwords.SCHEMES])
-def test_what_we_write_can_match(scheme):
+def test_a_new_password_can_match(scheme):
     assert parse_password(passwords.SCHEMES[scheme]("jack", "abc")).never_matches() == ""
 
 
@@ -146,6 +146,6 @@ def test_what_we_write_can_match(scheme):
         ("a\x7f", "control characters"),
     ],
 )
-def test_why_a_password_never_matches(stored, words):
+def test_a_password_that_never_matches_has_a_reason(stored, words):
     found = parse_password(stored).never_matches()
     assert words in found and bool(found) == bool(words)

@@ -33,7 +33,7 @@ def rights(field):
         ("@readonly,@admin", RIGHTS),
     ],
 )
-def test_the_grammar(field, expected):
+def test_a_field_gives_the_rights_of_its_grammar(field, expected):
     found = rights(field)
     assert found.whole == expected and not found.unsaid
     for right in RIGHTS:
@@ -64,19 +64,19 @@ def test_the_grammar(field, expected):
         "@",
     ],
 )
-def test_what_is_unknown_gives_nothing_and_is_told(word):
+def test_an_unknown_word_gives_nothing_and_is_a_complaint(word):
     found, complaints = parse_rights(word, WORDS)
     assert len(complaints) == 1 and not found.unsaid
     assert not any(found.may_allow(right) for right in RIGHTS)
     assert parse_rights(f"{word},jobs.list", WORDS)[0].whole == {"jobs.list"}
 
 
-def test_what_takes_away_by_no_pattern_takes_all():
+def test_a_removal_by_an_invalid_pattern_removes_the_whole_right():
     found, complaints = parse_rights("@admin,-instances.startup:[bad", WORDS)
     assert len(complaints) == 1 and not found.may_allow("instances.startup")
 
 
-def test_who_is_asked_for_names():
+def test_names_are_asked_for_only_where_patterns_decide():
     for field, asked in (
         ("instances.startup", False),
         ("instances.startup:web*", True),
@@ -87,12 +87,12 @@ def test_who_is_asked_for_names():
         assert rights(field).ask_for_names("instances.startup") is asked, field
 
 
-def test_no_field_at_all_is_unsaid():
+def test_a_field_without_rights_is_unsaid():
     for field in ("", " , ", "expires=2027-01-31"):
         assert rights(field).unsaid and not rights(field).whole
 
 
-def test_a_pattern_is_for_objects_of_such_names():
+def test_a_right_by_pattern_covers_objects_of_such_names():
     found = rights("instances.startup:web*.example.com,instances.startup:db?")
     for name in ("web.example.com", "WEB1.Example.com", "web.a.example.com", "db1"):
         assert found.allow("instances.startup", name), name
@@ -111,18 +111,18 @@ def test_a_pattern_is_for_objects_of_such_names():
     assert found.may_allow("instances.startup") and not found.may_allow("instances.remove")
 
 
-def test_taking_by_pattern():
+def test_a_removal_by_pattern_excludes_objects_of_such_names():
     found = rights("-instances.remove:db*,@admin")
     assert found.allow("instances.remove", "web") and found.allow("jobs.cancel", "db1")
     assert not found.allow("instances.remove", "db1")
     assert not found.allow("instances.remove", None)  # it might be one of these
 
 
-def test_what_is_taken_whole_no_pattern_gives_back():
+def test_a_removed_right_is_not_given_back_by_a_pattern():
     assert not rights("-jobs.cancel,jobs.cancel:1*").may_allow("jobs.cancel")
 
 
-def test_the_last_day():
+def test_a_user_expires_after_the_last_day():
     found = rights("jobs.list,expires=2027-01-31")
     assert not found.has_expired(datetime.date(2027, 1, 31))
     assert found.has_expired(datetime.date(2027, 2, 1))
@@ -130,7 +130,7 @@ def test_the_last_day():
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2027-13-01", "2027-02-30", "31.1.2027"])
-def test_a_day_that_is_none_is_over(text):
+def test_an_invalid_last_day_counts_as_past(text):
     found, complaints = parse_rights(f"jobs.list,expires={text}", WORDS)
     assert found.has_expired(datetime.date(1970, 1, 1)) and "no date" in complaints[0]
 
@@ -152,9 +152,9 @@ def test_a_day_that_is_none_is_over(text):
         ("a?", "a", False),
     ],
 )
-def test_patterns(pattern, name, expected):
+def test_a_pattern_matches_the_whole_name(pattern, name, expected):
     assert matches(pattern, name) is expected
 
 
-def test_a_pattern_cannot_take_long():
+def test_matching_a_pattern_takes_bounded_time():
     assert not matches("*a" * 60 + "b", "a" * 250)

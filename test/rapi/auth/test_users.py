@@ -23,7 +23,7 @@ def basic(name, password, encoding="utf-8"):
     return "Basic " + base64.b64encode(f"{name}:{password}".encode(encoding)).decode()
 
 
-class Place:
+class UsersFolder:
     """A users file in a folder, and a clock far from its time stamps."""
 
     def __init__(self, folder):
@@ -36,7 +36,7 @@ class Place:
         self.users = UsersFile(
             [str(self.path), str(self.old)], WORDS, clock_ns=lambda: self.now, sleep=self.sleep
         )
-        self.guard = Authenticator(
+        self.authenticator = Authenticator(
             self.users,
             today=lambda: datetime.datetime.fromtimestamp(
                 self.now / 1e9, datetime.timezone.utc
@@ -64,14 +64,14 @@ class Place:
     def options(self, name="jack", password="abc"):
         """The options of a user who comes in; None when nobody does."""
         try:
-            return sorted(self.guard.authenticate(basic(name, password)).rights.whole)
+            return sorted(self.authenticator.authenticate(basic(name, password)).rights.whole)
         except Unauthorized:
             return None
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
+def folder(tmp_path):
+    return UsersFolder(tmp_path)
 
 
 # -- the header -------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_basic_holds_name_and_password(header, expected):
         basic("a\n", "b"),
     ],
 )
-def test_anything_else_is_nobody(header):
+def test_any_other_header_is_refused(header):
     with pytest.raises(Unauthorized) as caught:
         parse_basic(header)
     assert caught.value.headers == CHALLENGE
@@ -127,79 +127,79 @@ def test_anything_else_is_nobody(header):
 # -- the file ---------------------------------------------------------------------------
 
 
-def test_a_line_is_name_password_and_options(place):
-    place.write("# comment\n\n  jack abc write,read\njill\tdef\njohn ghi Instances.Startup, x ,\n")
-    assert place.options() == ["read", "write"]
-    assert place.options("jill", "def") == []
-    assert place.options("john", "ghi") == ["instances.startup", "x"]
+def test_a_line_is_name_password_and_options(folder):
+    folder.write("# comment\n\n  jack abc write,read\njill\tdef\njohn ghi Instances.Startup, x ,\n")
+    assert folder.options() == ["read", "write"]
+    assert folder.options("jill", "def") == []
+    assert folder.options("john", "ghi") == ["instances.startup", "x"]
 
 
 @pytest.mark.parametrize(
     ("name", "password"),
     [("jack", "abd"), ("jack", ""), ("Jack", "abc"), ("#", "comment"), ("", ""), ("nobody", "")],
 )
-def test_wrong_names_and_passwords_are_refused_alike(place, name, password):
-    place.write("# comment\njack abc write\n")
+def test_wrong_names_and_passwords_are_refused_alike(folder, name, password):
+    folder.write("# comment\njack abc write\n")
     with pytest.raises(Unauthorized) as caught:
-        place.guard.authenticate(basic(name, password))
+        folder.authenticator.authenticate(basic(name, password))
     assert caught.value.message == "Wrong user name or password"
     assert caught.value.headers == CHALLENGE
 
 
-def test_names_and_passwords_may_be_of_any_language(place):
-    place.write("jörg pä\u20ac write\n")
-    assert place.options("jörg", "pä\u20ac") == ["write"]
+def test_names_and_passwords_may_be_of_any_language(folder):
+    folder.write("jörg pä\u20ac write\n")
+    assert folder.options("jörg", "pä\u20ac") == ["write"]
 
 
-def test_the_last_line_of_a_name_counts(place):
-    place.write("jack old write\njack abc\n")
-    assert place.options() == [] and place.options("jack", "old") is None
+def test_the_last_line_of_a_name_counts(folder):
+    folder.write("jack old write\njack abc\n")
+    assert folder.options() == [] and folder.options("jack", "old") is None
 
 
-def test_dos_line_ends_do_no_harm(place):
-    place.write("jack abc\r\njill def write\r\n")
-    assert place.options() == [] and place.options("jill", "def") == ["write"]
+def test_dos_line_ends_are_ignored(folder):
+    folder.write("jack abc\r\njill def write\r\n")
+    assert folder.options() == [] and folder.options("jill", "def") == ["write"]
 
 
-def test_no_file_means_nobody(place):
-    assert place.options() is None
-    place.write("jack abc\n")
-    assert place.options() == []
-    place.path.unlink()
-    assert place.options() is None
+def test_nobody_is_let_in_without_a_file(folder):
+    assert folder.options() is None
+    folder.write("jack abc\n")
+    assert folder.options() == []
+    folder.path.unlink()
+    assert folder.options() is None
 
 
-def test_the_first_file_that_exists_counts(place):
-    place.write("jack old\n", place.old)
-    assert place.options("jack", "old") == []
-    place.write("jack abc\n")
-    assert place.options("jack", "old") is None and place.options() == []
+def test_the_first_file_that_exists_counts(folder):
+    folder.write("jack old\n", folder.old)
+    assert folder.options("jack", "old") == []
+    folder.write("jack abc\n")
+    assert folder.options("jack", "old") is None and folder.options() == []
 
 
-def test_a_change_is_noticed_without_a_word(place):
-    place.write("jack abc\n")
-    assert place.options() == []
-    place.write("jack abc write\n")
-    assert place.options() == ["write"]
+def test_a_change_is_noticed_without_a_reload(folder):
+    folder.write("jack abc\n")
+    assert folder.options() == []
+    folder.write("jack abc write\n")
+    assert folder.options() == ["write"]
 
 
-def test_a_change_within_a_tick_of_the_clock_is_noticed(place):
-    place.write("jack abc\n")
-    place.now = place.stamp  # read in the moment of the change
-    assert place.options() == []
-    place.path.write_text("jack xyz\n")  # the same size, inode and time
-    os.utime(place.path, ns=(place.stamp, place.stamp))
-    assert place.options() is None and place.options("jack", "xyz") == []
+def test_a_change_within_a_tick_of_the_clock_is_noticed(folder):
+    folder.write("jack abc\n")
+    folder.now = folder.stamp  # read in the moment of the change
+    assert folder.options() == []
+    folder.path.write_text("jack xyz\n")  # the same size, inode and time
+    os.utime(folder.path, ns=(folder.stamp, folder.stamp))
+    assert folder.options() is None and folder.options("jack", "xyz") == []
 
 
-def test_reload_reads_whatever_the_time_stamp_says(place):
-    place.write("jack abc\n")
-    assert place.options() == []
-    place.path.write_text("jack xyz\n")
-    os.utime(place.path, ns=(place.stamp, place.stamp))
-    assert place.options() == []
-    place.users.reload()
-    assert place.options("jack", "xyz") == []
+def test_a_reload_reads_the_file_whatever_its_time_stamp(folder):
+    folder.write("jack abc\n")
+    assert folder.options() == []
+    folder.path.write_text("jack xyz\n")
+    os.utime(folder.path, ns=(folder.stamp, folder.stamp))
+    assert folder.options() == []
+    folder.users.reload()
+    assert folder.options("jack", "xyz") == []
 
 
 @pytest.mark.parametrize(
@@ -211,15 +211,15 @@ def test_reload_reads_whatever_the_time_stamp_says(place):
         (bytes(40), "NUL bytes"),
     ],
 )
-def test_a_file_that_is_no_text_changes_nothing_and_is_logged_once(place, caplog, broken, words):
-    place.write("jack abc write\n")
-    assert place.options() == ["write"]
-    place.write(broken)
-    assert [place.options() for _ in range(3)] == [["write"]] * 3
+def test_a_file_that_is_not_text_changes_nothing_and_is_logged_once(folder, caplog, broken, words):
+    folder.write("jack abc write\n")
+    assert folder.options() == ["write"]
+    folder.write(broken)
+    assert [folder.options() for _ in range(3)] == [["write"]] * 3
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert words in record.getMessage() and "\n" not in record.getMessage()
-    place.write("jack abc\n")
-    assert place.options() == []
+    folder.write("jack abc\n")
+    assert folder.options() == []
 
 
 # -- lines that cannot be used ------------------------------------------------------------
@@ -254,14 +254,14 @@ BAD_LINES = {
 
 @pytest.mark.parametrize("line", BAD_LINES)
 @pytest.mark.parametrize("before", ["", "jack abc write\n"], ids=["alone", "after a good line"])
-def test_a_bad_line_takes_its_user_out_and_nobody_else(place, caplog, line, before):
-    place.write("jack abc write\njill old\n")
-    assert place.options() == ["write"]
+def test_a_bad_line_takes_its_user_out_and_nobody_else(folder, caplog, line, before):
+    folder.write("jack abc write\njill old\n")
+    assert folder.options() == ["write"]
     raw = line if isinstance(line, bytes) else line.encode()
-    place.write(f"admin x read\n{before}".encode() + raw + b"\njill def write\n")
-    assert place.options() is None and place.options(password="old") is None
-    assert place.options("admin", "x") == ["read"] and place.options("jill", "def") == ["write"]
-    assert place.guard.certified("jack") is None
+    folder.write(f"admin x read\n{before}".encode() + raw + b"\njill def write\n")
+    assert folder.options() is None and folder.options(password="old") is None
+    assert folder.options("admin", "x") == ["read"] and folder.options("jill", "def") == ["write"]
+    assert folder.authenticator.certified("jack") is None
     assert caplog.text.count(f": line {3 if before else 2}{BAD_LINES[line]}") == 1
     assert ("line 2 does not count" in caplog.text) is bool(before)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
@@ -278,32 +278,32 @@ def test_a_bad_line_takes_its_user_out_and_nobody_else(place, caplog, line, befo
         ("ja\u200bck new\n".encode(), "jack"),
     ],
 )
-def test_a_damaged_name_still_names_its_user(place, line, name):
-    place.write(f"{name} abc write\n".encode() + line)
-    assert place.options(name) is None
+def test_a_damaged_name_still_names_its_user(folder, line, name):
+    folder.write(f"{name} abc write\n".encode() + line)
+    assert folder.options(name) is None
 
 
-def test_a_good_line_after_a_bad_one_counts(place):
-    place.write("jack\njack abc write\n")
-    assert place.options() == ["write"]
+def test_a_good_line_after_a_bad_one_counts(folder):
+    folder.write("jack\njack abc write\n")
+    assert folder.options() == ["write"]
 
 
-def test_a_comment_of_any_encoding_costs_nothing(place, caplog):
-    place.write(b"# M\xfcller left\n  #\xff\x00\x01\njack abc write\n#jack\n")
-    assert place.options() == ["write"] and " is out" not in caplog.text
+def test_a_comment_of_any_encoding_costs_nothing(folder, caplog):
+    folder.write(b"# M\xfcller left\n  #\xff\x00\x01\njack abc write\n#jack\n")
+    assert folder.options() == ["write"] and " is out" not in caplog.text
 
 
-def test_a_line_of_one_word_is_not_shown_as_it_may_be_a_password(place, caplog):
-    place.write("jack abc write\nS3cret\n")
-    assert place.options() == ["write"]
+def test_a_line_of_one_word_is_not_shown_as_it_may_be_a_password(folder, caplog):
+    folder.write("jack abc write\nS3cret\n")
+    assert folder.options() == ["write"]
     assert "line 2 is not NAME PASSWORD" in caplog.text and "S3cret" not in caplog.text
 
 
 @pytest.mark.parametrize("text", ["jack\n", "\0jack\n", "-----BEGIN\nMIIB\n", "{cleartext}\n"])
-def test_a_file_without_a_usable_line_lets_nobody_in_and_starts(place, text):
-    place.write(text)
-    found = place.users.load()
-    assert "there is no user in it" in "".join(found) and place.options() is None
+def test_a_file_without_a_usable_line_lets_nobody_in_and_starts(folder, text):
+    folder.write(text)
+    found = folder.users.load()
+    assert "there is no user in it" in "".join(found) and folder.options() is None
 
 
 # -- a file that is being written ---------------------------------------------------------
@@ -312,87 +312,87 @@ CUT = "jack abc read,instances.startup"
 FULL = CUT + ":web*.a,expires=2999-01-01\n"
 
 
-def test_a_line_that_was_cut_a_moment_ago_gives_nothing_until_it_is_whole(place):
-    place.write("jack abc read\njill def\n")
-    assert place.options() == ["read"]
-    place.write_now("jill def\n" + CUT)
-    place.meanwhile = lambda: place.write("jill def\n" + FULL)
-    assert place.options("jill", "def") == [] and not place.slept
-    assert place.options() == ["read"] and place.slept == 1
-    assert place.options() == ["read"] and place.slept == 1
+def test_a_line_that_was_cut_a_moment_ago_gives_nothing_until_it_is_whole(folder):
+    folder.write("jack abc read\njill def\n")
+    assert folder.options() == ["read"]
+    folder.write_now("jill def\n" + CUT)
+    folder.meanwhile = lambda: folder.write("jill def\n" + FULL)
+    assert folder.options("jill", "def") == [] and not folder.slept
+    assert folder.options() == ["read"] and folder.slept == 1
+    assert folder.options() == ["read"] and folder.slept == 1
 
 
-def test_a_line_that_stays_without_its_newline_is_believed_when_the_file_has_settled(place):
-    place.write("jack abc read\n")
-    assert place.options() == ["read"]
-    place.write_now("jill def\njack new write")
-    assert place.options(password="new") == ["write"] and place.slept == 1
-    place.write_now("jill two\njack new write")  # that line was there before
-    assert place.options(password="new") == ["write"] and place.slept == 1
+def test_a_line_that_stays_without_its_newline_is_believed_when_the_file_has_settled(folder):
+    folder.write("jack abc read\n")
+    assert folder.options() == ["read"]
+    folder.write_now("jill def\njack new write")
+    assert folder.options(password="new") == ["write"] and folder.slept == 1
+    folder.write_now("jill two\njack new write")  # that line was there before
+    assert folder.options(password="new") == ["write"] and folder.slept == 1
 
 
-def test_a_file_that_never_settles_keeps_the_user_of_half_a_line_out(place):
-    place.write("jack abc read\n")
-    assert place.options() == ["read"]
-    place.meanwhile = lambda: place.write_now(CUT)
-    place.meanwhile()
-    assert place.options() is None and place.slept == 1
+def test_a_file_that_never_settles_keeps_the_user_of_half_a_line_out(folder):
+    folder.write("jack abc read\n")
+    assert folder.options() == ["read"]
+    folder.meanwhile = lambda: folder.write_now(CUT)
+    folder.meanwhile()
+    assert folder.options() is None and folder.slept == 1
 
 
-def test_a_start_and_a_reload_believe_the_file_as_it_is(place):
-    place.write_now(CUT)
-    place.users.load()
-    assert place.options() == ["instances.startup", "read"] and not place.slept
-    place.write_now("jill def")
-    assert place.users.reload() == 1
-    assert place.options("jill", "def") == [] and not place.slept
+def test_a_start_and_a_reload_believe_the_file_as_it_is(folder):
+    folder.write_now(CUT)
+    folder.users.load()
+    assert folder.options() == ["instances.startup", "read"] and not folder.slept
+    folder.write_now("jill def")
+    assert folder.users.reload() == 1
+    assert folder.options("jill", "def") == [] and not folder.slept
 
 
-def test_what_is_written_between_looking_and_reading_is_not_believed(place, monkeypatch):
-    place.write("jack abc read\n")
-    assert place.options() == ["read"]
-    place.write("jack abc read\njill def\n")
+def test_a_line_written_between_stat_and_read_is_not_believed(folder, monkeypatch):
+    folder.write("jack abc read\n")
+    assert folder.options() == ["read"]
+    folder.write("jack abc read\njill def\n")
     content = users._content
 
     def late(path):
         monkeypatch.setattr(users, "_content", content)
-        place.write_now(CUT)
+        folder.write_now(CUT)
         return content(path)
 
     monkeypatch.setattr(users, "_content", late)
-    place.meanwhile = lambda: place.write(FULL)
-    assert place.options() == ["read"] and place.slept == 1
+    folder.meanwhile = lambda: folder.write(FULL)
+    assert folder.options() == ["read"] and folder.slept == 1
 
 
-def test_a_file_that_cannot_be_read_changes_nothing(place, caplog):
-    place.write("jack abc write\n")
-    assert place.options() == ["write"]
-    place.path.unlink()
-    place.path.mkdir()
-    assert place.options() == ["write"]
+def test_a_file_that_cannot_be_read_changes_nothing(folder, caplog):
+    folder.write("jack abc write\n")
+    assert folder.options() == ["write"]
+    folder.path.unlink()
+    folder.path.mkdir()
+    assert folder.options() == ["write"]
     assert "Is a directory" in caplog.text
 
 
-def test_a_time_stamp_in_the_future_is_read_twice_at_most(place, monkeypatch):
+def test_a_time_stamp_in_the_future_is_read_twice_at_most(folder, monkeypatch):
     reads = []
     content = users._content
     monkeypatch.setattr(users, "_content", lambda path: reads.append(path) or content(path))
-    place.write("jack abc\n")
-    place.now = place.stamp - 3600 * 10**9  # the clock was set back
-    assert place.options() == place.options() == []
-    place.now += 10**9
+    folder.write("jack abc\n")
+    folder.now = folder.stamp - 3600 * 10**9  # the clock was set back
+    assert folder.options() == folder.options() == []
+    folder.now += 10**9
     for _ in range(5):
-        assert place.options() == []
+        assert folder.options() == []
     assert len(reads) == 3
 
 
-def test_complaints_about_a_file_from_the_future_are_logged(place, caplog):
-    place.write("jack abc fly\n")
-    place.now = place.stamp - 3600 * 10**9
-    place.options()
-    place.now += 10**9
-    place.options()
-    place.options()
+def test_complaints_about_a_file_from_the_future_are_logged(folder, caplog):
+    folder.write("jack abc fly\n")
+    folder.now = folder.stamp - 3600 * 10**9
+    folder.options()
+    folder.now += 10**9
+    folder.options()
+    folder.options()
     assert caplog.text.count("no right or role 'fly'") == 1
 
 
@@ -401,15 +401,15 @@ def test_complaints_about_a_file_from_the_future_are_logged(place, caplog):
 BCRYPT = "$2y$05$" + "a" * 53
 
 
-def complaints(place, caplog, text):
+def complaints(folder, caplog, text):
     """What is logged when the file is read, but for its dangers."""
-    place.write(text)
-    place.path.chmod(0o600)
+    folder.write(text)
+    folder.path.chmod(0o600)
     caplog.clear()
     for _ in range(3):
-        place.users.find("jack")
+        folder.users.find("jack")
     return [
-        record.getMessage().removeprefix(f"{place.path}: ")
+        record.getMessage().removeprefix(f"{folder.path}: ")
         for record in caplog.records
         if "clear text" not in record.getMessage()
     ]
@@ -430,11 +430,11 @@ def complaints(place, caplog, text):
         "$pbkdf2-sha256$29000$c2FsdA$" + "a" * 43,
     ],
 )
-def test_a_hash_of_htpasswd_lets_nobody_in(place, caplog, stored):
-    (found,) = complaints(place, caplog, f"jack {stored} write\n")
+def test_a_hash_of_htpasswd_lets_nobody_in(folder, caplog, stored):
+    (found,) = complaints(folder, caplog, f"jack {stored} write\n")
     assert found.startswith("line 1: nobody can log in as jack: the password is a hash")
     assert found.endswith("rapi-passwd jack") and "aaaa" not in found
-    assert place.options(password=stored) is None
+    assert folder.options(password=stored) is None
 
 
 @pytest.mark.parametrize(
@@ -449,9 +449,9 @@ def test_a_hash_of_htpasswd_lets_nobody_in(place, caplog, stored):
         "{cleartext}" + BCRYPT,
     ],
 )
-def test_words_that_only_look_a_little_like_a_hash_are_passwords(place, stored):
-    place.write(f"jack {stored} write\n")
-    assert place.options(password=stored.removeprefix("{cleartext}")) == ["write"]
+def test_words_that_only_look_a_little_like_a_hash_are_passwords(folder, stored):
+    folder.write(f"jack {stored} write\n")
+    assert folder.options(password=stored.removeprefix("{cleartext}")) == ["write"]
 
 
 @pytest.mark.parametrize(
@@ -465,8 +465,8 @@ def test_words_that_only_look_a_little_like_a_hash_are_passwords(place, stored):
         "{crypt hash}".replace(" ", ""),
     ],
 )
-def test_an_unknown_scheme_is_told_once(place, caplog, stored):
-    (found,) = complaints(place, caplog, f"# users\njack {stored} write\n")
+def test_an_unknown_scheme_is_logged_once(folder, caplog, stored):
+    (found,) = complaints(folder, caplog, f"# users\njack {stored} write\n")
     assert found.startswith("line 2: nobody can log in as jack: the password has the unknown")
     assert "YWJj" not in found and "abc" not in found
 
@@ -482,8 +482,8 @@ def test_an_unknown_scheme_is_told_once(place, caplog, stored):
         ("ja\u200bck abc", "'ja\\u200bck' contains characters that cannot be seen"),
     ],
 )
-def test_a_line_that_lets_nobody_in_is_told(place, caplog, line, words):
-    assert any(words in text for text in complaints(place, caplog, line + "\n"))
+def test_a_line_that_lets_nobody_in_is_logged(folder, caplog, line, words):
+    assert any(words in text for text in complaints(folder, caplog, line + "\n"))
 
 
 @pytest.mark.parametrize(
@@ -496,12 +496,12 @@ def test_a_line_that_lets_nobody_in_is_told(place, caplog, line, words):
         "j\xf6rg p\xe4\u20ac",
     ],
 )
-def test_a_line_in_order_is_not_told(place, caplog, line):
-    assert complaints(place, caplog, line + "\n") == []
+def test_a_correct_line_is_not_logged(folder, caplog, line):
+    assert complaints(folder, caplog, line + "\n") == []
 
 
-def test_a_name_on_two_lines_is_told_with_both(place, caplog):
-    found = complaints(place, caplog, "jack one\n# x\njack two\njill x\njack abc\n")
+def test_a_name_on_two_lines_is_logged_with_both(folder, caplog):
+    found = complaints(folder, caplog, "jack one\n# x\njack two\njill x\njack abc\n")
     assert found == [
         f"line {line}: the user jack is on line {other} too; this line counts, and "
         "that one does not"
@@ -509,85 +509,85 @@ def test_a_name_on_two_lines_is_told_with_both(place, caplog):
     ]
 
 
-def test_a_byte_order_mark_is_skipped_and_told(place, caplog):
-    (found,) = complaints(place, caplog, b"\xef\xbb\xbfjack abc write\n")
-    assert "byte order mark" in found and place.options() == ["write"]
+def test_a_byte_order_mark_is_skipped_and_logged(folder, caplog):
+    (found,) = complaints(folder, caplog, b"\xef\xbb\xbfjack abc write\n")
+    assert "byte order mark" in found and folder.options() == ["write"]
 
 
-def test_a_byte_order_mark_elsewhere_is_part_of_the_name_and_told(place, caplog):
-    (found,) = complaints(place, caplog, b"jack abc\n\xef\xbb\xbfjill abc\n")
+def test_a_byte_order_mark_elsewhere_is_part_of_the_name_and_logged(folder, caplog):
+    (found,) = complaints(folder, caplog, b"jack abc\n\xef\xbb\xbfjill abc\n")
     assert found.startswith("line 2: the user name '\\ufeffjill'")
 
 
-def test_line_ends_of_dos_are_told(place, caplog):
-    (found,) = complaints(place, caplog, "jack abc\r\njill abc\r\n")
+def test_dos_line_ends_are_logged(folder, caplog):
+    (found,) = complaints(folder, caplog, "jack abc\r\njill abc\r\n")
     assert "CR LF" in found
 
 
 @pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
-def test_utf_16_is_called_so(place, caplog, coding):
-    (found,) = complaints(place, caplog, "\ufeffjack abc\n".encode(coding))
+def test_utf_16_is_named_in_the_log(folder, caplog, coding):
+    (found,) = complaints(folder, caplog, "\ufeffjack abc\n".encode(coding))
     assert "save it as UTF-8" in found
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# jack abc\n"])
-def test_a_file_without_users_is_told(place, caplog, text):
-    (found,) = complaints(place, caplog, text)
+def test_a_file_without_users_is_logged(folder, caplog, text):
+    (found,) = complaints(folder, caplog, text)
     assert "add one with: rapi-passwd NAME" in found
 
 
-def test_a_file_of_another_program_does_not_fill_the_log(place, caplog):
-    found = complaints(place, caplog, "".join(f"u{n} {BCRYPT}\n" for n in range(100)))
+def test_a_file_of_another_program_does_not_fill_the_log(folder, caplog):
+    found = complaints(folder, caplog, "".join(f"u{n} {BCRYPT}\n" for n in range(100)))
     assert len(found) == users.MAX_COMPLAINTS + 1 and found[-1] == "and 80 more"
 
 
-def test_each_version_is_told_anew(place, caplog):
+def test_each_version_is_logged_anew(folder, caplog):
     for _ in range(2):
-        assert len(complaints(place, caplog, "jack {bcrypt}abc\n")) == 1
+        assert len(complaints(folder, caplog, "jack {bcrypt}abc\n")) == 1
 
 
-def test_a_forgotten_file_does_not_take_over_from_one_that_goes_away(place, caplog):
-    place.write("jack old\n", place.old)
-    place.write("jack abc\n")
-    place.options()
-    place.path.unlink()
-    assert place.options("jack", "old") is None and place.options() is None
+def test_a_forgotten_file_does_not_take_over_from_one_that_goes_away(folder, caplog):
+    folder.write("jack old\n", folder.old)
+    folder.write("jack abc\n")
+    folder.options()
+    folder.path.unlink()
+    assert folder.options("jack", "old") is None and folder.options() is None
     assert (
-        f"make one with: rapi-passwd --file {place.path} NAME; the users of {place.old} would "
+        f"make one with: rapi-passwd --file {folder.path} NAME; the users of {folder.old} would "
         "count after a reload (SIGHUP) or restart"
     ) in caplog.text
-    place.write("jack new\n")
-    assert place.options("jack", "new") == []
+    folder.write("jack new\n")
+    assert folder.options("jack", "new") == []
 
 
 @pytest.mark.parametrize("again", [UsersFile.reload, UsersFile.load])
-def test_a_reload_or_start_takes_the_other_file_and_tells(place, caplog, again):
-    place.write("jack old\n", place.old)
-    place.write("jack abc\n")
-    place.options()
-    place.path.unlink()
+def test_a_reload_or_start_uses_the_other_file_and_logs_it(folder, caplog, again):
+    folder.write("jack old\n", folder.old)
+    folder.write("jack abc\n")
+    folder.options()
+    folder.path.unlink()
     caplog.clear()
-    told = again(place.users)
-    assert place.options("jack", "old") == []
-    text = f"the users are those of {place.old}, as there is no {place.path}"
+    told = again(folder.users)
+    assert folder.options("jack", "old") == []
+    text = f"the users are those of {folder.old}, as there is no {folder.path}"
     assert text in (told if again is UsersFile.load else caplog.messages)
 
 
-def test_a_file_that_goes_away_is_told(place, caplog):
-    place.write("jack abc\n")
-    place.options()
-    place.path.unlink()
-    place.options()
-    assert caplog.text.count(f"There is no users file ({place.path}), and nobody can log in") == 1
+def test_a_removed_file_is_logged(folder, caplog):
+    folder.write("jack abc\n")
+    folder.options()
+    folder.path.unlink()
+    folder.options()
+    assert caplog.text.count(f"There is no users file ({folder.path}), and nobody can log in") == 1
 
 
 # -- the start, and reload --------------------------------------------------------------
 
 
-def test_a_missing_file_at_the_start_is_a_complaint(place, caplog):
-    (complaint,) = place.users.load()
-    assert str(place.path) in complaint and "rapi-passwd NAME" in complaint
-    place.users.find("jack")
+def test_a_missing_file_at_the_start_is_a_complaint(folder, caplog):
+    (complaint,) = folder.users.load()
+    assert str(folder.path) in complaint and "rapi-passwd NAME" in complaint
+    folder.users.find("jack")
     assert not caplog.records, "the daemon tells it, at its start"
 
 
@@ -604,71 +604,71 @@ def test_a_missing_file_at_the_start_is_a_complaint(place, caplog):
         (lambda path: path.write_bytes(bytes(100)), "it is no text"),
     ],
 )
-def test_a_file_that_cannot_be_used_ends_the_start(place, plant, words):
-    plant(place.path)
+def test_a_file_that_cannot_be_used_ends_the_start(folder, plant, words):
+    plant(folder.path)
     with pytest.raises(BrokenFile) as caught:
-        place.users.load()
+        folder.users.load()
     text = str(caught.value)
-    assert words in text and str(place.path) in text and "[Errno" not in text
+    assert words in text and str(folder.path) in text and "[Errno" not in text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize(("closed", "cure"), [("users", "chown nobody"), (".", "chgrp ")])
 def test_a_file_without_permission_ends_the_start_with_the_cure(closed, cure):
-    with tempfile.TemporaryDirectory() as folder:  # others may not enter tmp_path
-        os.chmod(folder, 0o755)
-        place = Place(Path(folder))
-        place.write("jack abc\n")
-        os.chmod(f"{folder}/{closed}", 0o700)
+    with tempfile.TemporaryDirectory() as directory:  # others may not enter tmp_path
+        os.chmod(directory, 0o755)
+        folder = UsersFolder(Path(directory))
+        folder.write("jack abc\n")
+        os.chmod(f"{directory}/{closed}", 0o700)
         os.seteuid(65534)
         try:
             with pytest.raises(BrokenFile, match=f"Permission denied; let user nobody .*: {cure}"):
-                place.users.load()
+                folder.users.load()
         finally:
             os.seteuid(0)
 
 
-def test_a_reload_counts_the_users(place, caplog):
-    place.write("jack abc\njill def\n")
-    assert place.users.reload() == 2
-    place.write("lonely\njack\njill def\n")
-    assert place.users.reload() == 1
-    place.write(bytes(9))
-    assert place.users.reload() is None
+def test_a_reload_counts_the_users(folder, caplog):
+    folder.write("jack abc\njill def\n")
+    assert folder.users.reload() == 2
+    folder.write("lonely\njack\njill def\n")
+    assert folder.users.reload() == 1
+    folder.write(bytes(9))
+    assert folder.users.reload() is None
     assert "Users file not reloaded, keeping previous users: " in caplog.text
     caplog.clear()
-    assert place.users.reload() is None and "no text" in caplog.text  # asked again, told again
-    place.path.unlink()
-    assert place.users.reload() == 0
+    assert folder.users.reload() is None and "no text" in caplog.text  # asked again, told again
+    folder.path.unlink()
+    assert folder.users.reload() == 0
 
 
 # -- rights -----------------------------------------------------------------------------
 
 
-def test_words_that_are_unknown_are_told_once_for_a_version(place, caplog):
-    place.write("jack abc read,fly")
-    assert place.options() == place.options() == ["read"]
+def test_unknown_rights_are_logged_once_for_a_version(folder, caplog):
+    folder.write("jack abc read,fly")
+    assert folder.options() == folder.options() == ["read"]
     assert caplog.text.count("line 1: there is no right or role 'fly'") == 1
-    place.write("jack abc read,swim")
-    assert place.options() == ["read"] and "swim" in caplog.text
+    folder.write("jack abc read,swim")
+    assert folder.options() == ["read"] and "swim" in caplog.text
 
 
-def test_the_last_day(place, caplog):
-    place.write("jack abc read,expires=2026-01-31")
+def test_a_user_is_refused_after_the_last_day(folder, caplog):
+    folder.write("jack abc read,expires=2026-01-31")
     for day, expected in (("2026-01-31T23:59:59", ["read"]), ("2026-02-01T00:00:00", None)):
         stamp = datetime.datetime.fromisoformat(day + "+00:00").timestamp()
-        place.now = int(stamp * 10**9)
-        place.stamp = place.now - 10**12
-        os.utime(place.path, ns=(place.stamp, place.stamp))
-        assert place.options() == expected
+        folder.now = int(stamp * 10**9)
+        folder.stamp = folder.now - 10**12
+        os.utime(folder.path, ns=(folder.stamp, folder.stamp))
+        assert folder.options() == expected
     assert "User jack has expired" in caplog.text
 
 
-def test_passwords_that_lie_open_are_told_once(place, caplog):
-    place.write("jack abc\njill {cleartext}def\njohn {ha1}ab\n")
-    place.path.chmod(0o644)
+def test_exposed_passwords_are_logged_once(folder, caplog):
+    folder.write("jack abc\njill {cleartext}def\njohn {ha1}ab\n")
+    folder.path.chmod(0o644)
     for _ in range(3):
-        place.options()
+        folder.options()
     assert caplog.text.count("passwords in clear text, of jack, jill;") == 1
     assert caplog.text.count("every user of this machine can read it") == 1
     assert "abc" not in caplog.text
