@@ -17,7 +17,7 @@ MAX_TARGET = 512
 
 
 def cut(target: str) -> str:
-    """A target as it is written: a long one ends in ``...[+N]``, N characters more."""
+    """Return a target as it is logged: a long one ends in ``...[+N]``, N characters more."""
     more = len(target) - MAX_TARGET
     return target if more <= 0 else f"{target[:MAX_TARGET]}...[+{more}]"
 
@@ -28,9 +28,10 @@ def line(access: AccessRecord) -> str:
     A list that did not come to its end is marked.
     """
     request = access.request
-    asked = (
-        "-" if request is None else f"{request.method} {cut(request.target)} HTTP/{request.version}"
-    )
+    if request is None:
+        asked = "-"
+    else:
+        asked = f"{request.method} {cut(request.target)} HTTP/{request.version}"
     part = "" if access.response.whole else " (a part)"
     return f"{access.peer}:{access.port} {asked} {access.response.status}{part}"
 

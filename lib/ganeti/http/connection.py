@@ -534,7 +534,8 @@ class Connection:
 
     def _on_answered(self) -> None:
         """Go on to the next request, or to the end, after an answer has been sent."""
-        if self._close_after_answer or (self._owner.stopping and not self._parser.buffered):
+        is_idle_at_stop = self._owner.stopping and not self._parser.buffered
+        if self._close_after_answer or is_idle_at_stop:
             self._linger()
             return
         self._state = State.READING

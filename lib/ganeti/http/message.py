@@ -84,25 +84,27 @@ class Headers:
             self._values[key] = value if known is None else f"{known}, {value}"
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The value of a field; of several with this name, all, joined by commas."""
+        """Return the value of a field; of several with this name, all, joined by commas."""
         return self._values.get(name.lower(), default)
 
     def get_all(self, name: str) -> list[str]:
-        """The value of each line with this name."""
+        """Return the value of each line with this name."""
         key = name.lower()
         if key not in self._values:
             return []
         return [value for other, value in self._items if other.lower() == key]
 
     def repeated(self) -> set[str]:
-        """Names, in small letters, that stand on more than one line."""
+        """Return the names, in lower case, that are on more than one line."""
         if len(self._values) == len(self._items):
             return set()
         seen: set[str] = set()
         twice: set[str] = set()
         for name, _ in self._items:
             key = name.lower()
-            (twice if key in seen else seen).add(key)
+            if key in seen:
+                twice.add(key)
+            seen.add(key)
         return twice
 
     def __contains__(self, name: object) -> bool:
@@ -126,7 +128,7 @@ class Headers:
 
 
 def never() -> bool:
-    """The ``gone`` of a request without a connection."""
+    """Return False: the ``gone`` of a request without a connection."""
     return False
 
 
@@ -162,7 +164,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """What a handler answers.
+    """The answer that a handler returns.
 
     ``headers`` without Content-Length, Date, Server and Connection, which are added.
     The rest is for the log: ``user``, the name of whoever proved it ('': nobody did), whose
@@ -186,12 +188,12 @@ class Response:
 
     @property
     def size(self) -> int:
-        """Bytes of the body, as far as it was made."""
+        """Return the bytes of the body, as far as it was made."""
         return len(self.body) if self.stream is None else self.streamed
 
     @property
     def authenticated(self) -> bool:
-        """Did the client prove who it is?"""
+        """Return whether the client authenticated."""
         return bool(self.user)
 
 
@@ -203,9 +205,9 @@ def serialize(
     date: str = "",
     close: bool = False,
 ) -> bytes:
-    """The bytes of an answer.
+    """Return the bytes of an answer.
 
-    ``request`` is None when it could not be read; the connection then ends, as it does with
+    ``request`` is None when it could not be parsed; the connection then ends, as it does with
     ``close``. Raises ``ValueError`` for a header that would not be one header.
     """
     status = response.status

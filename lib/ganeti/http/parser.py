@@ -74,7 +74,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A request but for its body.
+    """A request without its body.
 
     ``method`` is in capitals. ``version`` is "1.0" or "1.1". ``length``: bytes of the body, None
     when it comes in chunks.
@@ -93,14 +93,16 @@ class RequestHead:
 
 
 def has_bare_line_end(block: bytes | bytearray) -> bool:
-    """Is there a CR without LF or a LF without CR (RFC 9112, 2.2)? A CR at the end may yet
-    get its LF."""
+    """Return whether there is a CR without LF or a LF without CR (RFC 9112, 2.2).
+
+    A CR at the end may yet get its LF, and does not count.
+    """
     pairs = block.count(b"\r\n")
     return block.count(b"\n") != pairs or block.count(b"\r") != pairs + block.endswith(b"\r")
 
 
 def parse_head(block: bytes) -> RequestHead:
-    """A head without the empty line that ends it; raises ``HttpError``."""
+    """Parse a head, given without the empty line that ends it; raises ``HttpError``."""
     if has_bare_line_end(block) or block.endswith(b"\r"):
         raise errors.BadRequest("A line does not end with CR LF")
     if _CONTROL.search(block) is not None:
@@ -113,7 +115,9 @@ def parse_head(block: bytes) -> RequestHead:
     host = _host(headers, version)
     path, query, host = _split_target(method, target, host)
     length = _body_length(headers, version)
-    keep_alive = _keep_alive(headers, version) and (method != "HEAD" or sent == method)
+    # A proxy may not know that ``head`` has no body in its answer.
+    is_unambiguous = method != "HEAD" or sent == method
+    keep_alive = is_unambiguous and _keep_alive(headers, version)
     return RequestHead(
         method,
         target,
@@ -272,7 +276,9 @@ def _keep_alive(headers: Headers, version: str) -> bool:
     if value is None:
         return version == "1.1"
     words = {word.strip(" \t") for word in value.lower().split(",")}
-    return "close" not in words and (version == "1.1" or "keep-alive" in words)
+    if "close" in words:
+        return False
+    return version == "1.1" or "keep-alive" in words
 
 
 def _expects_continue(headers: Headers, version: str) -> bool:
@@ -314,7 +320,7 @@ BodyLimit = Callable[[str, str], int]
 
 
 def default_body_limit(method: str, path: str) -> int:
-    """The limit where nothing says more."""
+    """Return the limit of bodies that no resource wants longer, in bytes."""
     return MAX_BODY
 
 
@@ -354,17 +360,17 @@ class RequestParser:
 
     @property
     def buffered(self) -> int:
-        """Bytes that were fed and belong to no request yet."""
+        """Return how many bytes were fed and belong to no request yet."""
         return len(self._buffer)
 
     @property
     def held(self) -> int:
-        """Bytes that are kept of what is not whole yet."""
+        """Return how many bytes are held of the request that is not complete yet."""
         return len(self._buffer) + (self._chunks.size if self._chunks is not None else 0)
 
     @property
     def state(self) -> ParserState:
-        """What the parser waits for, as of the last ``next``."""
+        """Return what the parser waits for, as of the last ``next``."""
         if self._head is not None:
             return ParserState.BODY
         if bytes(self._buffer[:3]) in (b"", b"\r", b"\r\n"):
@@ -372,14 +378,14 @@ class RequestParser:
         return ParserState.HEAD
 
     def feed(self, data: bytes) -> None:
-        """More bytes of the connection."""
+        """Add received bytes."""
         if self._error is None:
             self._buffer += data
 
     def next(self) -> Request | None:
-        """The next request, or None when more bytes are needed.
+        """Return the next request, or None when more bytes are needed.
 
-        Raises ``HttpError``, from then on the same one again.
+        Raises ``HttpError``, and from then on the same one again.
         """
         if self._error is not None:
             raise self._error
@@ -397,19 +403,19 @@ class RequestParser:
         self._chunks = None
 
     def end(self) -> None:
-        """Nothing more will be read: forget what was fed, and whom requests ask for ``gone``."""
+        """End parsing: drop the fed bytes, and the reference to the connection (``gone``)."""
         self._gone = never
         self._buffer = bytearray()
         if self._error is not None:
             self._error.__traceback__ = None  # its frames hold the parser
 
     def take_continue(self) -> bool:
-        """Does the client wait for a 100 (RFC 9110, 10.1.1)? True once for a request."""
+        """Return whether the client waits for a 100 (RFC 9110, 10.1.1); True once per request."""
         owed, self._owes_continue = self._owes_continue, False
         return owed and self._head is not None and not self._buffer
 
     def without_body(self) -> Request:
-        """The request whose body is still to come, as the last one of its connection."""
+        """Return the request whose body is missing yet, as the last one of its connection."""
         assert self._head is not None
         return self._request(self._head, b"", keep_alive=False)
 
@@ -445,7 +451,7 @@ class RequestParser:
     # -- the head ---------------------------------------------------------------------
 
     def _read_head(self) -> bool:
-        """Take a head off the buffer; False when it is not complete."""
+        """Take a head off the buffer; return False when it is not complete."""
         buffer = self._buffer
         if not self._empty_line_skipped and buffer.startswith(b"\r\n"):
             # RFC 9112, 2.2: old clients end a body with one line end too many.
@@ -470,7 +476,7 @@ class RequestParser:
         return True
 
     def _parse_head(self, block: bytes) -> RequestHead:
-        """What it means depends on the bytes alone, so the same bytes mean the same."""
+        """Parse a head, or reuse the last one if the bytes are the same."""
         if self._remembered is not None and self._remembered[0] == block:
             return self._remembered[1]
         found = parse_head(block)
@@ -480,14 +486,16 @@ class RequestParser:
     def _begin_body(self, found: RequestHead) -> None:
         if found.length is None:
             self._chunks = _ChunkedBody(self._max_body(found.method, found.path))
-        elif found.length and found.length > (limit := self._max_body(found.method, found.path)):
-            raise _too_large(limit)
+        elif found.length:
+            limit = self._max_body(found.method, found.path)
+            if found.length > limit:
+                raise _too_large(limit)
         self._owes_continue = found.expects_continue and found.length != 0
 
     # -- the body ---------------------------------------------------------------------
 
     def _read_body(self, found: RequestHead) -> bytes | None:
-        """Take the body off the buffer; None when it is not complete."""
+        """Take the body off the buffer and return it; None when it is not complete."""
         if self._chunks is not None:
             return self._chunks.read(self._buffer)
         length = found.length or 0
@@ -511,11 +519,11 @@ class _ChunkedBody:
 
     @property
     def size(self) -> int:
-        """Bytes of the body that are here."""
+        """Return how many bytes of the body have arrived."""
         return len(self._body)
 
     def read(self, buffer: bytearray) -> bytes | None:
-        """Take what is there off the buffer; the body, once it is complete."""
+        """Take received chunks off the buffer; return the body once it is complete, else None."""
         while not self._in_trailer:
             if self._chunk_left:
                 if not buffer:
@@ -545,7 +553,9 @@ class _ChunkedBody:
             if len(buffer) >= MAX_CHUNK_LINE:
                 raise errors.BadRequest("The line before a chunk is too long")
             return False
-        line = _CHUNK_LINE.fullmatch(buffer, 0, end - 1) if buffer[end - 1 : end] == b"\r" else None
+        line = None
+        if buffer[end - 1 : end] == b"\r":
+            line = _CHUNK_LINE.fullmatch(buffer, 0, end - 1)
         if line is None or len(line[2]) > MAX_CHUNK_EXTENSION:
             raise errors.BadRequest("The line before a chunk is not its size")
         size = int(line[1], 16)

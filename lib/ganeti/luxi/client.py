@@ -104,7 +104,7 @@ class Client:
         return self.ask(call, context).result
 
     def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
-        """As ``call``, with what the master says beside the result."""
+        """Return the result of a call with the master's notes; raises as ``call`` does."""
         try:
             return parse_reply(self.begin(call, context)())
         except errors.ProtocolError:
@@ -150,13 +150,12 @@ class Client:
         Returns whether the connection is new.
         """
         now = self._clock()
-        if self._sock is not None and (
-            now - self._last_use > constants.LUXI_IDLE_TIMEOUT / 2 or self._is_readable()
-        ):
-            self.close()
+        idle = now - self._last_use
         self._last_use = now
         if self._sock is not None:
-            return False
+            if idle <= constants.LUXI_IDLE_TIMEOUT / 2 and not self._is_readable():
+                return False
+            self.close()
         self._sock = connect(self._path, self._connect_timeout)
         return True
 

@@ -50,12 +50,12 @@ class Splitter:
 
     @property
     def pending(self) -> bool:
-        """Has a message begun that has not ended?"""
+        """Return whether a message has begun that has not ended."""
         return bool(self._buffer.strip())
 
 
 def request(call: Call, context: RequestContext | None = None) -> bytes:
-    """A call as the bytes that Ganeti 3.0's own clients would send."""
+    """Return a call as the bytes that Ganeti 3.0's own clients would send."""
     message: dict[str, Any] = {
         "method": type(call).__name__,
         "args": call.to_args(),
@@ -81,14 +81,14 @@ class Reply:
 
 
 def parse_answer(data: bytes) -> Any:
-    """The ``result`` of an answer; raises the error that it carries."""
+    """Return the ``result`` of an answer; raises the error that it carries."""
     return parse_reply(data).result
 
 
 def parse_reply(data: bytes) -> Reply:
-    """An answer with its notes; raises the error that it carries.
+    """Return an answer with its notes; raises the error that it carries.
 
-    ``ProtocolError`` when the answer has no sense at all.
+    Raises ``ProtocolError`` when the answer is malformed.
     """
     try:
         message = serializer.loads_lenient(data)

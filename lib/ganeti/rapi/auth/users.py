@@ -441,7 +441,8 @@ class UsersFile:
         """Return the users without those of a last line that is perhaps half written."""
         last = data.rpartition(b"\n")[2]
         # A line that counted before gives nobody more than they had.
-        if self._settled or requested or last == self._last_line:
+        counted_before = last == self._last_line
+        if self._settled or requested or counted_before:
             self._last_line, self._doubtful = last, ()
         else:
             self._doubtful = named_users(last)
@@ -468,9 +469,11 @@ class UsersFile:
         now = self._clock_ns()
         if stamp != self._stamp:
             self._stamp, self._first_seen = stamp, now
-        self._settled = (
-            stamp is None or now - stamp[1] > SETTLED_NS or abs(now - self._first_seen) > SETTLED_NS
-        )
+        if stamp is None:
+            self._settled = True
+        else:
+            unchanged_for = max(now - stamp[1], abs(now - self._first_seen))
+            self._settled = unchanged_for > SETTLED_NS
 
     def _log_error(self, text: str) -> None:
         if text != self._error:
