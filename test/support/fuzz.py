@@ -56,8 +56,8 @@ def cuts(data):
     if len(data) <= 512:
         yield [data[index : index + 1] for index in range(len(data))]
     chance = random.Random(zlib.crc32(data))
-    places = sorted(chance.randrange(len(data) + 1) for _ in range(3))
-    yield [data[start:end] for start, end in zip([0, *places], [*places, len(data)])]
+    positions = sorted(chance.randrange(len(data) + 1) for _ in range(3))
+    yield [data[start:end] for start, end in zip([0, *positions], [*positions, len(data)])]
 
 
 @contextlib.contextmanager
@@ -173,11 +173,11 @@ def target(data):
                     serializer.dumps(argument.read(name, QueryString(found.query)))
 
 
-class _Master:
+class _MasterWithoutObjects:
     """Takes the jobs that its own rules allow, has no objects, and answers nothing else."""
 
     def ask(self, call, _=None):
-        """As ``Caller.ask``."""
+        """Return a reply, as ``luxi.Client.ask`` does."""
         if isinstance(call, luxi.SubmitJob):
             # What the front lets through must be right for the master, too.
             for wire in serializer.loads(serializer.dumps(call.ops)):
@@ -190,14 +190,14 @@ class _Master:
         raise errors.NoMaster("nobody answers")
 
     def wait(self, call, _):
-        """As ``luxi.Waits.wait``."""
+        """Return a future that fails, as ``luxi.JobWatcher.wait`` may."""
         luxi.request(call)
         found = Future()
         found.set_exception(errors.NoMaster("nobody answers"))
         return found
 
 
-class _Mistakes(logging.Handler):
+class _LoggedExceptions(logging.Handler):
     """Exceptions that the application caught and logged, as it did not expect them."""
 
     def __init__(self):
@@ -209,8 +209,12 @@ class _Mistakes(logging.Handler):
             self.found.append(record.exc_info[1])
 
 
-_APPLICATION = RequestPipeline(
-    _Master(), _Master(), FakeUsers(), make_id=lambda: "r1", cors=Cors(["https://page.example.com"])
+_PIPELINE = RequestPipeline(
+    _MasterWithoutObjects(),
+    _MasterWithoutObjects(),
+    FakeUsers(),
+    make_id=lambda: "r1",
+    cors=Cors(["https://page.example.com"]),
 )
 _ADMIN = b"Authorization: Basic " + base64.b64encode(b"admin:secret")
 
@@ -237,18 +241,18 @@ def request(data):
             ]
         )
     )
-    mistakes = _Mistakes()
-    logging.getLogger().addHandler(mistakes)
+    logged = _LoggedExceptions()
+    logging.getLogger().addHandler(logged)
     try:
         found = source.next()
         if found is not None:
-            _check_answer(found, settled(_APPLICATION.handle(found)))
+            _check_answer(found, settled(_PIPELINE.handle(found)))
     except HttpError:
         pass
     finally:
-        logging.getLogger().removeHandler(mistakes)
-    for mistake in mistakes.found:
-        raise mistake
+        logging.getLogger().removeHandler(logged)
+    for error in logged.found:
+        raise error
 
 
 def _check_answer(found, response):
@@ -306,8 +310,10 @@ def fuzz_users(data):
         assert line.split()[0] == name and not line.startswith("#")
         words = ("".join(line.split(None, 2)[2:])).lower().split(",")
         _check_rights(entry.user.rights, {word.strip() for word in words} - {""})
-    told = "".join(complaints)
-    assert last.keys() == entries.keys() or " is out" in told or "cannot be seen" in told, told
+    complaint = "".join(complaints)
+    assert (
+        last.keys() == entries.keys() or " is out" in complaint or "cannot be seen" in complaint
+    ), complaint
 
 
 def _check_rights(rights, words):
@@ -454,8 +460,8 @@ def _request_seeds():
 
 
 def _ops():
-    for _, _, _, exchanges in _conversations():
-        for method, args, _ in exchanges:
+    for _, _, _, calls in _conversations():
+        for method, args, _ in calls:
             if method == "SubmitJob":
                 yield from args[0]
 
@@ -498,8 +504,8 @@ def _frame_seeds():
         b'{"success":false,"result":["OpPrereqError",["no","unknown_entity"]]}\x03',
         b'{"success":true,"result":1,"idempotency":"stored","version":3000000}\x03',
     }
-    for _, _, _, exchanges in _conversations():
-        for method, args, result in exchanges:
+    for _, _, _, calls in _conversations():
+        for method, args, result in calls:
             context = {"user": "a", "request_id": "b", "idempotency_key": "c"}
             found.add(
                 json.dumps({"method": method, "args": args, "context": context}).encode() + b"\x03"

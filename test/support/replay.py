@@ -99,7 +99,7 @@ class Replay:
             self._sock.close()
             self._sock = None
 
-    def exchange(self, message):
+    def send_message(self, message):
         """Send a message; return the answer, and whether the connection was closed after it."""
         if self._sock is None:
             self._sock = self.scene.connect()
@@ -141,7 +141,7 @@ class Replay:
         if self._is_about_refused(request):
             self.refused |= _follow_up_ids(theirs["result"])
             return None
-        answer, closed = self.exchange(self._translate(request, theirs))
+        answer, closed = self.send_message(self._translate(request, theirs))
         if isinstance(request, dict):
             if _is_not_implemented(answer) and theirs["success"]:
                 self._note_refused(request, theirs)
@@ -207,7 +207,7 @@ class Replay:
     def _release(self, jobs):
         for theirs in jobs:
             self.executor.release(self.jobs[theirs])
-            with contextlib.suppress(errors.JobLost):  # it was canceled, and put away
+            with contextlib.suppress(errors.JobLost):  # it was canceled and archived
                 self.scene.wait(self.jobs[theirs])
             self.held.remove(theirs)
 
@@ -313,8 +313,12 @@ def _running_until(records):
 def _job_ids(request):
     """Return the ids of the jobs that a request is about."""
     method, args = request.get("method"), request.get("args")
-    ids = args[:1] if method in _ABOUT_A_JOB else args[0] if method == "QueryJobs" else ()
-    return {int(number) for number in ids or () if str(number).strip().isdigit()}
+    ids = ()
+    if method in _ABOUT_A_JOB:
+        ids = args[:1]
+    elif method == "QueryJobs":
+        ids = args[0] or ()
+    return {int(number) for number in ids if str(number).strip().isdigit()}
 
 
 def _ended_job_ids(request, result):
@@ -354,44 +358,44 @@ def json_type(value):
     return names[type(value)]
 
 
-def differences(theirs, ours, place=""):
+def differences(theirs, ours, path=""):
     """Return where the shapes of two values differ, and how."""
     if json_type(theirs) != json_type(ours):
-        return {f"{place}: {json_type(theirs)}, not {json_type(ours)}"}
+        return {f"{path}: {json_type(theirs)}, not {json_type(ours)}"}
     if isinstance(theirs, dict):
-        return _object_differences(theirs, ours, place)
+        return _object_differences(theirs, ours, path)
     if isinstance(theirs, list):
-        return _list_differences(theirs, ours, place)
+        return _list_differences(theirs, ours, path)
     return set()
 
 
-def _object_differences(theirs, ours, place):
+def _object_differences(theirs, ours, path):
     theirs, ours = (
         {_UUID.sub("UUID", key): value for key, value in side.items()} for side in (theirs, ours)
     )
     found = {
-        f"{place}: only {whose} {key}"
+        f"{path}: only {whose} {key}"
         for whose, one, other in (("theirs", theirs, ours), ("ours", ours, theirs))
         for key in one.keys() - other.keys()
     }
     for key in theirs.keys() & ours.keys():
-        found |= differences(theirs[key], ours[key], f"{place}.{key}")
+        found |= differences(theirs[key], ours[key], f"{path}.{key}")
     return found
 
 
-def _list_differences(theirs, ours, place):
+def _list_differences(theirs, ours, path):
     if len(theirs) == len(ours):
         return set().union(
             *(
-                differences(*pair, f"{place}.{number}")
+                differences(*pair, f"{path}.{number}")
                 for number, pair in enumerate(zip(theirs, ours))
             )
         )
     if len({json_type(item) for item in theirs + ours}) > 1:
-        return {f"{place}: {len(theirs)} items, not {len(ours)}"}
+        return {f"{path}: {len(theirs)} items, not {len(ours)}"}
     if not theirs or not ours:
         return set()
-    return set().union(*(differences(theirs[0], item, f"{place}.*") for item in ours))
+    return set().union(*(differences(theirs[0], item, f"{path}.*") for item in ours))
 
 
 def answer_differences(record, answer, closed):
