@@ -34,11 +34,11 @@ def lines(caplog):
 
 
 def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
-    scene = LimitedLog(per_address=3)
-    scene.knock(times=10)
+    limited = LimitedLog(per_address=3)
+    limited.knock(times=10)
     assert lines(caplog) == ["192.0.2.1 knocks 100%"] * 3
-    scene.now = 60.0
-    scene.knock()
+    limited.now = 60.0
+    limited.knock()
     assert lines(caplog) == [
         "7 more lines about knocks suppressed in the last 60 s",
         "192.0.2.1 knocks 100%",
@@ -46,55 +46,55 @@ def test_an_address_gets_its_first_lines_and_the_rest_are_counted(caplog):
 
 
 def test_tokens_come_back_with_time_and_no_more_than_there_were(caplog):
-    scene = LimitedLog(per_address=2)
-    scene.knock(times=3)
-    scene.now = 30.0
-    scene.knock(times=3)
+    limited = LimitedLog(per_address=2)
+    limited.knock(times=3)
+    limited.now = 30.0
+    limited.knock(times=3)
     assert len(lines(caplog)) == 3
-    scene.now = 3000.0
-    scene.knock(times=3)
+    limited.now = 3000.0
+    limited.knock(times=3)
     assert len(lines(caplog)) == 3  # the summary, and two
 
 
 def test_another_address_is_logged_while_one_is_suppressed(caplog):
-    scene = LimitedLog(per_address=1)
-    scene.knock(times=5)
-    scene.knock("192.0.2.2")
+    limited = LimitedLog(per_address=1)
+    limited.knock(times=5)
+    limited.knock("192.0.2.2")
     assert lines(caplog) == ["192.0.2.1 knocks 100%", "192.0.2.2 knocks 100%"]
 
 
 def test_lines_of_all_addresses_together_are_bounded(caplog):
-    scene = LimitedLog(together=50)
+    limited = LimitedLog(together=50)
     for number in range(200):
-        scene.knock(f"192.0.2.{number}")
+        limited.knock(f"192.0.2.{number}")
     assert len(lines(caplog)) == 50
 
 
 def test_without_that_bound_each_address_is_logged(caplog):
-    scene = LimitedLog(together=None)
+    limited = LimitedLog(together=None)
     for number in range(500):
-        scene.knock(f"2001:db8:{number:x}::1", times=2)
+        limited.knock(f"2001:db8:{number:x}::1", times=2)
     assert len(lines(caplog)) == 1000
 
 
 def test_the_number_of_remembered_addresses_is_bounded(monkeypatch):
     monkeypatch.setattr(limits, "MAX_ADDRESSES", 10)
-    scene = LimitedLog()
+    limited = LimitedLog()
     for number in range(100):
-        scene.knock(f"192.0.2.{number}")
-    assert len(scene.budget._addresses) == 10
+        limited.knock(f"192.0.2.{number}")
+    assert len(limited.budget._addresses) == 10
 
 
 def test_the_count_is_logged_when_no_more_lines_come(caplog):
-    scene = LimitedLog(per_address=1)
-    scene.budget._call_later = lambda seconds, function: scene.later.append((seconds, function))
-    scene.knock(times=4)
+    limited = LimitedLog(per_address=1)
+    limited.budget._call_later = lambda seconds, function: limited.later.append((seconds, function))
+    limited.knock(times=4)
     caplog.clear()
-    ((seconds, summarize),) = scene.later
-    scene.now += seconds
+    ((seconds, summarize),) = limited.later
+    limited.now += seconds
     summarize()
     assert lines(caplog) == ["3 more lines about knocks suppressed in the last 60 s"]
-    scene.budget.summarize()
+    limited.budget.summarize()
     assert lines(caplog) == []
 
 

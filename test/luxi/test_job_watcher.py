@@ -52,7 +52,7 @@ class WatchedMaster:
 
 
 @pytest.fixture
-def scene(loop, master, tmp_path):
+def watched(loop, master, tmp_path):
     return WatchedMaster(loop, str(tmp_path / "socket"))
 
 
@@ -65,16 +65,16 @@ def server(tmp_path):
         yield found
 
 
-def test_answers_reach_all_waiters(scene, master):
-    futures = [scene.wait() for _ in range(3)]
+def test_answers_reach_all_waiters(watched, master):
+    futures = [watched.wait() for _ in range(3)]
     assert not any(future.done() for future in futures)
     master.speaks.set()
     assert [future.result(20) for future in futures] == [OK] * 3
 
 
 def test_waiters_for_the_same_change_share_a_call(loop, server, tmp_path):
-    scene = WatchedMaster(loop, str(tmp_path / "socket"))
-    futures = [scene.wait() for _ in range(3)]
+    watched = WatchedMaster(loop, str(tmp_path / "socket"))
+    futures = [watched.wait() for _ in range(3)]
     joined = threading.Event()
     loop.call_threadsafe(joined.set)  # it is called after what was asked for before
     assert joined.wait(20)
@@ -86,9 +86,9 @@ def test_waiters_for_the_same_change_share_a_call(loop, server, tmp_path):
 
 def test_calls_beyond_the_maximum_take_turns(loop, server, tmp_path, monkeypatch):
     monkeypatch.setattr("ganeti.luxi.job_watcher.MAX_WATCHES", 1)
-    scene = WatchedMaster(loop, str(tmp_path / "socket"))
+    watched = WatchedMaster(loop, str(tmp_path / "socket"))
     calls = [dataclasses.replace(CALL, job_id=number) for number in (7, 8)]
-    futures = [scene.wait(call=call) for call in calls]
+    futures = [watched.wait(call=call) for call in calls]
     asked = []
     for _ in range(3):
         with server.accept()[0] as other:
@@ -101,65 +101,65 @@ def test_calls_beyond_the_maximum_take_turns(loop, server, tmp_path, monkeypatch
     assert not futures[0].done()
 
 
-def test_waiters_beyond_the_limit_are_refused(scene, master):
-    futures = [scene.wait() for _ in range(3)]
+def test_waiters_beyond_the_limit_are_refused(watched, master):
+    futures = [watched.wait() for _ in range(3)]
     with pytest.raises(errors.TooManyWaits, match="3 requests wait"):
-        scene.wait()
+        watched.wait()
     master.speaks.set()
     for future in futures:
         future.result(20)
-    assert scene.wait().result(20) == OK
+    assert watched.wait().result(20) == OK
 
 
 def test_a_call_that_could_not_be_sent_frees_its_slot(loop, tmp_path):
-    scene = WatchedMaster(loop, str(tmp_path / "nobody"), limit=1)
+    watched = WatchedMaster(loop, str(tmp_path / "nobody"), limit=1)
     for _ in range(2):
         with pytest.raises(errors.NoMaster):
-            scene.wait().result(20)
+            watched.wait().result(20)
 
 
-def test_a_client_that_left_is_removed(scene, master):
+def test_a_client_that_left_is_removed(watched, master):
     left = threading.Event()
-    future = scene.wait(left.is_set)
+    future = watched.wait(left.is_set)
     left.set()
     assert future.result(20) is None
 
 
 def test_waiters_at_a_silent_master_time_out(loop, master, tmp_path):
-    scene = WatchedMaster(loop, str(tmp_path / "socket"), probed=True)
-    future = scene.wait()
+    watched = WatchedMaster(loop, str(tmp_path / "socket"), probed=True)
+    future = watched.wait()
     with pytest.raises(errors.Timeout, match="does not answer"):
         future.result(20)
     with pytest.raises(errors.Timeout):
-        scene.wait().result(20)  # nobody waits again to find that out
+        watched.wait().result(20)  # nobody waits again to find that out
 
 
-def test_a_wait_ends_after_its_timeout(scene, master, monkeypatch):
+def test_a_wait_ends_after_its_timeout(watched, master, monkeypatch):
     monkeypatch.setattr("ganeti.luxi.job_watcher.MIN_WAIT", 0.0)
     call = luxi.WaitForJobChange(7, ["status"], ["queued"], None, 0.0)
-    assert scene.wait(call=call).result(20) is None
+    assert watched.wait(call=call).result(20) is None
 
 
-def test_the_master_ends_a_long_wait(scene, master, monkeypatch):
+def test_the_master_ends_a_long_wait(watched, master, monkeypatch):
     monkeypatch.setattr("ganeti.luxi.job_watcher.MIN_WAIT", 0.0)
     monkeypatch.setattr("ganeti.luxi.job_watcher.CALL_SECONDS", 0.1)
     known = dataclasses.replace(CALL, previous=["queued"])
-    long = scene.wait(call=dataclasses.replace(known, timeout=0.1))
-    assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
-    assert scene.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
+    long = watched.wait(call=dataclasses.replace(known, timeout=0.1))
+    assert watched.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
+    assert watched.wait(call=dataclasses.replace(known, timeout=0.09)).result(20) is None
     master.speaks.set()
     assert long.result(20) == OK
 
 
-def test_all_waits_end_when_the_watcher_ends(scene, master):
+def test_all_waits_end_when_the_watcher_ends(watched, master):
     known = dataclasses.replace(CALL, previous=["queued"])
-    futures = [scene.wait(call=known) for _ in range(2)]
-    first = scene.wait()
-    scene.watcher.end()
+    futures = [watched.wait(call=known) for _ in range(2)]
+    first = watched.wait()
+    watched.watcher.end()
     assert [future.result(20) for future in futures] == [None, None]
-    assert scene.wait(call=known).result(20) is None
+    assert watched.wait(call=known).result(20) is None
     master.speaks.set()  # how things stand is told all the same
-    assert first.result(20) == scene.wait().result(20) == OK
+    assert first.result(20) == watched.wait().result(20) == OK
 
 
 @pytest.mark.parametrize("said", [b"", b"half"])
@@ -180,10 +180,10 @@ def test_an_answer_in_pieces_is_one(loop, server, tmp_path):
 
 
 def test_a_master_that_answers_others_is_waited_for(loop, server, tmp_path):
-    scene, asked = WatchedMaster(loop, str(tmp_path / "socket")), threading.Semaphore(0)
-    scene.health.answered_since = lambda since: False
-    scene.health.probe = lambda since: asked.release()  # and it is there
-    future = scene.wait()
+    watched, asked = WatchedMaster(loop, str(tmp_path / "socket")), threading.Semaphore(0)
+    watched.health.answered_since = lambda since: False
+    watched.health.probe = lambda since: asked.release()  # and it is there
+    future = watched.wait()
     with server.accept()[0] as silent:
         for _ in range(3):
             assert asked.acquire(timeout=20)

@@ -5,7 +5,7 @@ import socket
 import threading
 
 OK = b'{"success": true, "result": ["cluster"]}\x03'
-SOON = 0.05  # seconds of patience; everything else waits for events
+SOON = 0.05  # seconds of a timeout; everything else waits for events
 
 
 class SlowMaster:
