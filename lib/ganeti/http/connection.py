@@ -297,11 +297,8 @@ class Connection:
 
     def refuse_body(self) -> None:
         """Refuse the present body, as all bodies together are too large."""
-        self._run_guarded(
-            lambda: self._refuse(
-                ServiceUnavailable("Too much is being sent at the same time", retry_after=1)
-            )
-        )
+        error = ServiceUnavailable("Too much is being sent at the same time", retry_after=1)
+        self._run_guarded(lambda: self._refuse(error))
 
     def answer(
         self, data: bytes, keep: bool, authenticated: bool, stream: StreamedBody | None = None

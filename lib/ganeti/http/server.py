@@ -391,10 +391,11 @@ class Server:
         priority = self._priority(request)
         pool = self._pools.get(priority, self._pools[Priority.ORDINARY])
         progress = _RequestInProgress(connection, request, pool, self.loop.clock())
+        first_step = functools.partial(self._handler, request)
         if priority is Priority.INSTANT:
-            self._run_step(progress, lambda: self._handler(request))
+            self._run_step(progress, first_step)
         else:
-            pool.submit(lambda: self._run_step(progress, lambda: self._handler(request)))
+            pool.submit(functools.partial(self._run_step, progress, first_step))
 
     # -- on a worker's thread, or the loop's, or the one that resolved a future -----------
 

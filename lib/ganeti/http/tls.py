@@ -166,7 +166,7 @@ def make_ssl_context(
     client_ca: str | None = None,
     client_crl: str | None = None,
 ) -> ssl.SSLContext:
-    """A server's context from PEM files; ``key`` defaults to the certificate's own file.
+    """Return a server's context from PEM files; ``key`` defaults to the certificate's own file.
 
     The certificate's file may hold the certificates that lead to its authority, too, or
     ``chain`` does. With ``client_ca`` clients may show a certificate, and one that these
@@ -307,7 +307,7 @@ def is_exposed(key: str) -> bool:
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
-    """The one common name of a verified certificate (as ``getpeercert`` gives it) that could
+    """Return the one common name of a verified certificate (from ``getpeercert``) that could
     be a user's; '' for none, several, or another."""
     pairs = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
     names = [value for name, value in pairs if name == "commonName"]
@@ -315,10 +315,10 @@ def common_name(certificate: Mapping[str, Any] | None) -> str:
 
 
 def peer_name(connection: ssl.SSLObject) -> str:
-    """Whom the certificate names that a client showed, and that was verified; '' for nobody.
+    """Return the user whom a client's verified certificate names; '' for nobody.
 
-    An authority may sign names that are no text. Python raises ``UnicodeDecodeError`` for
-    those, wherever in the certificate they stand.
+    An authority may sign names that are not text. Python raises ``UnicodeDecodeError`` for
+    those, wherever in the certificate they are.
     """
     try:
         return common_name(connection.getpeercert())

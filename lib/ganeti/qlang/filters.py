@@ -40,7 +40,7 @@ DEPTH_MAX = 100
 
 
 class Comparison(Enum):
-    """How the values of a field compare."""
+    """Says how the values of a field compare."""
 
     PLAIN = "plain"
     HOST_NAME = "host name"  # == also holds for the name up to one of its dots
@@ -118,7 +118,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def parse(data: object, depth: int = 0) -> Filter | None:
-    """The tree of a filter, None for ``null``; ``ParameterError`` in words."""
+    """Return the tree of a filter, None for ``null``; raises ``ParameterError``."""
     if data is None:
         return None
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
@@ -183,11 +183,11 @@ def _read_pattern(value: object) -> re.Pattern[str]:
         raise ParameterError(str(err)) from None
 
 
-# -- looking ------------------------------------------------------------------------
+# -- inspecting ---------------------------------------------------------------------
 
 
 def fields(tree: Filter | None) -> set[str]:
-    """Every field that a filter mentions."""
+    """Return every field that a filter mentions."""
     return set(_fields(tree)) if tree is not None else set()
 
 
@@ -202,7 +202,7 @@ def _fields(tree: Filter) -> Iterator[str]:
 
 
 def keys(tree: Filter | None, name: str) -> list[Value] | None:
-    """The values of ``name`` that are asked for, if the filter does nothing else.
+    """Return the values of ``name`` that a filter asks for, None if it does anything else.
 
     That is: a single ``==`` on that field, or ``|`` of only those.
     """
@@ -231,10 +231,10 @@ class FieldAccess(Generic[Row]):
 
 
 def make_test(tree: Filter, access: Callable[[str], FieldAccess[Row]]) -> Callable[[Row], bool]:
-    """A function that tells whether a row passes.
+    """Return a function that tells whether a row passes.
 
-    ``access`` finds a field, or raises; so does the test where a value does
-    not fit its operator (``ParameterError``).
+    ``access`` finds a field, or raises; the function raises ``ParameterError`` if a value
+    does not fit its operator.
     """
     if isinstance(tree, (And, Or)):
         return _join(tree, [make_test(part, access) for part in tree.parts])

@@ -169,10 +169,11 @@ def _holds(test: Callable[[Any], bool], row: Any) -> bool:
 
 def _test_of_id(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = filters.make_test(
-        _with_watermark(tree, watermark),
-        lambda name: filters.FieldAccess[int](lambda job_id: job_id),
-    )
+
+    def job_id_itself(_: str) -> filters.FieldAccess[int]:
+        return filters.FieldAccess(lambda job_id: job_id)
+
+    test = filters.make_test(_with_watermark(tree, watermark), job_id_itself)
     return lambda job_id, ops: _holds(test, job_id)
 
 
@@ -188,10 +189,11 @@ def _with_watermark(tree: filters.Filter, watermark: int) -> filters.Filter:
 
 def _test_of_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
-    test = filters.make_test(
-        tree,
-        lambda name: filters.FieldAccess[Mapping[str, Any]](lambda op: _opcode_field(op, name)),
-    )
+
+    def field_of_opcode(path: str) -> filters.FieldAccess[Mapping[str, Any]]:
+        return filters.FieldAccess(lambda op: _opcode_field(op, path))
+
+    test = filters.make_test(tree, field_of_opcode)
     return lambda job_id, ops: any(_holds(test, op) for op in ops)
 
 
@@ -207,12 +209,11 @@ def _opcode_field(op: Mapping[str, Any], path: str) -> Any:
 def _test_of_reasons(tree: filters.Filter | None, watermark: int) -> _Test:
     assert tree is not None
     positions = {"source": 0, "reason": 1, "timestamp": 2}
-    test = filters.make_test(
-        tree,
-        lambda name: filters.FieldAccess[Sequence[Any]](
-            lambda entry: _searchable(entry[positions[name]])
-        ),
-    )
+
+    def field_of_entry(name: str) -> filters.FieldAccess[Sequence[Any]]:
+        return filters.FieldAccess(lambda entry: _searchable(entry[positions[name]]))
+
+    test = filters.make_test(tree, field_of_entry)
     return lambda job_id, ops: any(_holds(test, entry) for entry in _entries(ops))
 
 

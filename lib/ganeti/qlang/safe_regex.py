@@ -56,7 +56,7 @@ _TIMES = re.compile(r"(?:[*+?]|\{(?!\})([0-9]*)(,?)([0-9]*)\})[?+]?", re.ASCII)
 
 @dataclass
 class _Group:
-    """What was read of a group: is there a choice in it, and how many bits of choices."""
+    """The choices in a group that has been read so far, in bits."""
 
     choice: bool = False
     branches: int = 1
@@ -91,7 +91,7 @@ class _ChoiceCounter:
     inner: _Group = field(default_factory=_Group)
 
     def problem(self, pattern: str) -> str | None:
-        """Why a pattern is refused, or None; it is known to be a correct one."""
+        """Return why a pattern, which compiles, is refused, or None."""
         position = 0
         while position < len(pattern):
             times = _TIMES.match(pattern, position)
@@ -149,7 +149,7 @@ class _ChoiceCounter:
 
 
 def _bounds(times: re.Match[str]) -> tuple[int, int | None]:
-    """How often a quantifier repeats, at least and at most."""
+    """Return how often a quantifier repeats, at least and at most (None: without a limit)."""
     char = times[0][0]
     if char == "*":
         return 0, None
