@@ -10,7 +10,7 @@ import pytest
 from ganeti.http.connection import MAX_AHEAD, Connection, Deadlines
 from ganeti.http.limits import BodyBudget
 from ganeti.http.message import Response
-from support.http import PATIENCE, running
+from support.http import TIMEOUT, running
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Deadlines()
@@ -152,7 +152,7 @@ def test_bodies_that_are_held_back_are_refused(web):
         )
     ]
     for _ in range(2):  # some rounds, of 16 KiB each
-        web.settle()
+        web.wait_until_read()
     assert web.server.bodies.total > 99_000
     body = b"y" * 40_000
     assert web.connect().ask(method="POST", body=body)[0] == 200
@@ -166,10 +166,10 @@ def test_a_client_that_leaves_releases_its_body(web):
     client = web.connect().send(
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + b"x" * 49999
     )
-    web.settle()
+    web.wait_until_read()
     assert web.server.bodies.total > 0
     client.close()
-    web.settle()
+    web.wait_until_read()
     assert web.server.bodies.total == 0
 
 
@@ -194,7 +194,7 @@ def test_a_client_that_only_sends_is_dropped_in_the_end(web):
 def test_a_reset_is_not_logged_and_affects_nobody(web, caplog):
     for data in (b"", b"GET", GET % 1):
         client = web.connect().send(data)
-        web.settle()
+        web.wait_until_read()
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
     assert web.clients() == 0
@@ -215,10 +215,10 @@ def test_a_silent_client_is_dropped_after_the_header_time(web):
 
 def test_the_first_header_has_its_time_from_the_connection(web):
     client = web.connect()
-    web.settle()
+    web.wait_until_read()
     web.pass_time(LIMITS.header - 1)
     client.send(b"GET / HTTP/1.1\r\nHost:")
-    web.settle()
+    web.wait_until_read()
     web.pass_time(1)
     assert client.answer()[0] == 408 and client.ended()
 
@@ -243,7 +243,7 @@ def test_a_body_that_keeps_its_pace_has_the_whole_time(web):
     client = web.connect().send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n")
     enough = b"x" * int(LIMITS.min_rate * LIMITS.pace)
     for _ in range(int(LIMITS.body / LIMITS.pace) - 1):
-        web.settle()
+        web.wait_until_read()
         client.send(enough)
         web.pass_time(LIMITS.pace)
     assert web.clients() == 1
@@ -264,7 +264,7 @@ def test_a_used_connection_may_be_idle_until_its_deadline(web):
 
 def test_a_slow_handler_has_no_deadline():
     release = threading.Event()
-    with running(lambda _: (release.wait(PATIENCE), Response(200, b"late"))[1]) as web:
+    with running(lambda _: (release.wait(TIMEOUT), Response(200, b"late"))[1]) as web:
         client = web.connect().request()
         web.pass_time(3600)
         release.set()
@@ -294,7 +294,7 @@ class BlockingHandler:
     def __call__(self, request):
         self.requests.append(request)
         self.began.release()
-        self.release.wait(PATIENCE)
+        self.release.wait(TIMEOUT)
         return Response(200, request.path.encode())
 
 
@@ -308,12 +308,12 @@ def slow():
 def test_a_handler_learns_that_its_client_has_left(slow):
     with running(slow) as web:
         client = web.connect().request()
-        assert slow.began.acquire(timeout=PATIENCE)
+        assert slow.began.acquire(timeout=TIMEOUT)
         (request,) = slow.requests
-        web.settle()
+        web.wait_until_read()
         assert not request.gone()
         client.close()
-        web.settle()
+        web.wait_until_read()
         assert request.gone()
         slow.release.set()
 
@@ -321,7 +321,7 @@ def test_a_handler_learns_that_its_client_has_left(slow):
 def test_bytes_sent_ahead_are_limited(slow):
     with running(slow) as web:
         client = web.connect().request("/first")
-        assert slow.began.acquire(timeout=PATIENCE)
+        assert slow.began.acquire(timeout=TIMEOUT)
         padded = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1000 + b"\r\n\r\n"
         count = 4 * MAX_AHEAD // len(padded)
         sender = threading.Thread(
@@ -332,13 +332,13 @@ def test_bytes_sent_ahead_are_limited(slow):
         sender.start()
         (connection,) = web.call(lambda: list(web.server._table.connections))
         for _ in range(20):
-            web.settle()
+            web.wait_until_read()
             assert connection._parser.buffered <= 2 * MAX_AHEAD
         slow.release.set()
         assert client.answer()[2] == b"/first"
         bodies = [client.answer()[2] for _ in range(count)]
         assert bodies == [b"/%d" % number for number in range(count)]
-        sender.join(PATIENCE)
+        sender.join(TIMEOUT)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_closed_connections_leave_no_reference_cycles(web, data):
             if client.rest():
                 web.access()  # a line of the log knows its request
             client.close()
-        web.settle()
+        web.wait_until_read()
         assert count() <= before + 1  # the loop may still remember the last one
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""Log lines that strangers cause: the first ones always, and not too many."""
+"""Log lines that any client can cause: the first ones always, and not too many."""
 
 import logging
 

@@ -80,7 +80,7 @@ def server():
         yield found
 
 
-def exchange(server, pieces):
+def answers_to(server, pieces):
     """Send the pieces, end our side, and return the answers that come until the server closes."""
     client = server.connect()
     try:
@@ -130,4 +130,4 @@ def expected_answers(expected):
 def test_connection_answers_each_request_once_and_nothing_after_a_refusal(server, name):
     data, expected = recorded_requests.read("http", name)
     for cut in {0, len(data) // 3, len(data) // 2, len(data) - 1}:
-        assert exchange(server, [data[:cut], data[cut:]]) == expected_answers(expected)
+        assert answers_to(server, [data[:cut], data[cut:]]) == expected_answers(expected)

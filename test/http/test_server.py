@@ -1,4 +1,4 @@
-"""The server as a whole: many clients, TLS, the cap, the end."""
+"""The server as a whole: many clients, TLS, the limit of connections, the end."""
 
 import errno
 import json
@@ -16,7 +16,7 @@ from ganeti.http.connection import Deadlines
 from ganeti.http.message import Response
 from ganeti.http.server import HANDSHAKE_BATCH, Priority
 from ganeti.http.tls import make_ssl_context
-from support.http import PATIENCE, certificate, running
+from support.http import TIMEOUT, certificate, running
 
 LIMITS = Deadlines()
 
@@ -51,9 +51,9 @@ def test_silent_handshakes_do_not_delay_others(secure):
 
 def test_waiting_handlers_delay_only_requests_beyond_the_workers():
     meeting = threading.Barrier(9)
-    with running(lambda _: Response(200, str(meeting.wait(PATIENCE)).encode()), workers=8) as web:
+    with running(lambda _: Response(200, str(meeting.wait(TIMEOUT)).encode()), workers=8) as web:
         clients = [web.connect().request() for _ in range(8)]
-        meeting.wait(PATIENCE)
+        meeting.wait(TIMEOUT)
         assert {client.answer()[0] for client in clients} == {200}
 
 
@@ -79,7 +79,7 @@ def test_the_kernel_buffers_little_of_an_unread_answer():
     with running(lambda _: Response(200, bytes(size))) as web:
         client = web.connect().request()
         assert client.sock.recv(1) == b"H"
-        web.settle()
+        web.wait_until_read()
         (connection,) = web.call(lambda: list(web.server._table.connections))
         assert len(connection._unsent) > size - 1024 * 1024
 
@@ -165,7 +165,7 @@ def test_urgent_requests_have_their_own_threads():
     let_go = threading.Event()
 
     def handler(request):
-        assert request.path == "/urgent" or let_go.wait(PATIENCE)
+        assert request.path == "/urgent" or let_go.wait(TIMEOUT)
         return Response(200, request.path.encode())
 
     with running(
@@ -300,7 +300,7 @@ def shake(web, **options):
             getattr(context, name)
         ) else setattr(context, name, value)
     with (
-        socket.create_connection(web.address, timeout=PATIENCE) as sock,
+        socket.create_connection(web.address, timeout=TIMEOUT) as sock,
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
         context.wrap_socket(sock)
@@ -436,7 +436,7 @@ def test_other_events_are_handled_between_handshakes(web):
         somebody_else()
 
     web.call(begin)
-    assert done.wait(PATIENCE)
+    assert done.wait(TIMEOUT)
     rounds = "".join(turn[0] for turn in turns).split("e")
     assert [word for word in rounds if word] == [
         "b" + "n" * (HANDSHAKE_BATCH - 1),
@@ -453,7 +453,7 @@ def test_a_certificate_is_swapped_without_dropping_anybody(secure):
     assert old.status() == 200
 
 
-# -- the cap ----------------------------------------------------------------------------
+# -- the limit of connections ----------------------------------------------------------
 
 
 def test_at_the_limit_the_longest_idle_unauthenticated_client_is_evicted():
@@ -471,7 +471,7 @@ def test_at_the_limit_the_longest_idle_unauthenticated_client_is_evicted():
 def test_a_client_with_half_a_request_is_evicted():
     with running(max_clients=2) as web:
         slow = [web.connect().send(b"GET / HTTP/1.1\r\nX: ") for _ in range(2)]
-        web.settle()
+        web.wait_until_read()
         assert web.connect().status() == 200
         assert slow[0].ended()
 
@@ -503,12 +503,12 @@ def test_a_request_in_flight_is_not_evicted():
 
     def handler(request):
         began.set()
-        release.wait(PATIENCE)
+        release.wait(TIMEOUT)
         return Response(200, b"done")
 
     with running(handler, max_clients=1) as web:
         busy = web.connect().request()
-        assert began.wait(PATIENCE)
+        assert began.wait(TIMEOUT)
         late = web.connect().request()
         assert web.clients() == 1
         release.set()
@@ -521,12 +521,12 @@ def test_requests_cut_off_by_a_stop_are_logged(caplog):
 
     def handler(request):
         began.set()
-        release.wait(PATIENCE)
+        release.wait(TIMEOUT)
         return Response(200, b"done")
 
     with running(handler) as web:
         client = web.connect().request()
-        assert began.wait(PATIENCE)
+        assert began.wait(TIMEOUT)
         web.server.stop(grace=0.0)
         assert client.ended()
         release.set()
@@ -569,14 +569,14 @@ def test_an_idle_client_is_evicted_when_descriptors_run_out(web):
     assert idle.status() == 200
     out_of_descriptors(web)
     web.connect()
-    web.settle()
+    web.wait_until_read()
     assert idle.ended()
 
 
 def test_the_loop_does_not_spin_when_descriptors_run_out(web, caplog):
     full = out_of_descriptors(web)
     client = web.connect().request()
-    web.settle()
+    web.wait_until_read()
     assert full.tries == 1 and "Too many open files" in caplog.text
     web.pass_time(1.0)
     assert full.tries == 2
@@ -599,29 +599,29 @@ def test_a_stop_without_clients_is_immediate(web):
 
 def test_a_stop_waits_for_requests_in_flight():
     release, began = threading.Event(), threading.Event()
-    with running(lambda _: (began.set(), release.wait(PATIENCE), Response(200, b"done"))[2]) as web:
+    with running(lambda _: (began.set(), release.wait(TIMEOUT), Response(200, b"done"))[2]) as web:
         busy, idle = web.connect().request(), web.connect()
-        assert began.wait(PATIENCE)
+        assert began.wait(TIMEOUT)
         web.server.stop(grace=3600)
         assert idle.ended()
         release.set()
         status, headers, body = busy.answer()
         assert (status, headers["connection"], body) == (200, "close", b"done")
         busy.close()
-        web.thread.join(PATIENCE)
+        web.thread.join(TIMEOUT)
         assert not web.thread.is_alive()
 
 
 def test_a_stop_waits_no_longer_than_the_grace():
     began, forever = threading.Event(), threading.Event()
-    with running(lambda _: (began.set(), forever.wait(PATIENCE))[1]) as web:
+    with running(lambda _: (began.set(), forever.wait(TIMEOUT))[1]) as web:
         client = web.connect().request()
-        assert began.wait(PATIENCE)
+        assert began.wait(TIMEOUT)
         web.server.stop(grace=10)
         web.call()
         web.clock.now += 10
         web.server.loop.call_threadsafe(lambda: None)
-        web.thread.join(PATIENCE)
+        web.thread.join(TIMEOUT)
         assert not web.thread.is_alive() and client.ended()
         forever.set()
 
@@ -637,7 +637,7 @@ def test_a_request_received_before_a_stop_is_served(web):
     web.call(at_once)
     assert client.answer()[2] == b'["GET", "/last", ""]'
     client.close()
-    web.thread.join(PATIENCE)
+    web.thread.join(TIMEOUT)
     assert not web.thread.is_alive()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.http.message import Response
-from support.http import PATIENCE, running
+from support.http import TIMEOUT, running
 
 
 def chunks(client):
@@ -123,7 +123,7 @@ def test_a_slow_reader_is_waited_for_and_holds_no_thread(endless):
             client.request("/long")
         assert web.connect().ask("/short")[2] == b"short"
         seen, tick = -1, threading.Event()
-        for _ in range(int(PATIENCE / 0.2)):
+        for _ in range(int(TIMEOUT / 0.2)):
             if state["made"] == seen:
                 break
             seen = state["made"]
@@ -143,5 +143,5 @@ def test_a_client_that_leaves_is_logged_and_no_more_pieces_are_made(endless):
         assert web.access().response.size > 0
         assert web.clients() == 0
         made = state["made"]
-        web.settle()
+        web.wait_until_read()
         assert state["made"] <= made + 1

@@ -297,7 +297,7 @@ def test_a_reload_that_revokes_a_certificate_ends_its_connections(authority, rob
         clients = [connect(web, path) for path in (good, bad, None)]
         assert [client.ask()[2] for client in clients] == [b"good", b"bad", b""]
         clients[1].send(b"GET / HTTP/1.1\r\n")  # on its way: served, as the last one
-        web.settle()
+        web.wait_until_read()
         web.call(lambda: web.server.set_ssl_context(context(bad)))
         assert clients[0].ended()  # idle; it comes again
         _, headers, body = clients[1].send(b"Host: a\r\n\r\n").answer()

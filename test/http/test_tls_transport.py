@@ -8,7 +8,7 @@ import pytest
 
 from ganeti.http import tls
 from ganeti.http.tls import TlsTransport, make_ssl_context
-from support.http import PATIENCE, certificate
+from support.http import TIMEOUT, certificate
 
 
 class TransportPair:
@@ -17,7 +17,7 @@ class TransportPair:
     def __init__(self, protocols=()):
         ours, self.wire = socket.socketpair()
         ours.setblocking(False)
-        self.wire.settimeout(PATIENCE)
+        self.wire.settimeout(TIMEOUT)
         self.sock = ours
         self.server = TlsTransport(ours, make_ssl_context(certificate()))
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -153,7 +153,7 @@ def test_a_master_with_a_full_accept_queue_is_waited_for(tmp_path):
     with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor() as threads:
         server.bind(path)
         server.listen(0)
-        first = luxi.connect(path, 5)  # there is room for one who is not accepted
+        first = luxi.connect(path, 5)  # the queue holds one connection that is not accepted
         with pytest.raises(errors.Timeout):
             luxi.connect(path, 0.01)
         second = threads.submit(luxi.connect, path, 60.0)

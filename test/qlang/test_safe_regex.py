@@ -1,4 +1,4 @@
-"""Patterns of strangers: which are taken, which could run for minutes."""
+"""Search patterns of clients: which are accepted, which could run for minutes."""
 
 import re
 

@@ -15,7 +15,7 @@ from ganeti.http.server import Server
 from ganeti.utils.event_loop import Loop
 
 #: Seconds after which a test that waits in vain fails.
-PATIENCE = 20
+TIMEOUT = 20
 
 
 @functools.cache
@@ -108,14 +108,14 @@ class Running:
         """Call on the loop's thread; what it returns."""
         done, result = threading.Event(), []
         self.server.loop.call_threadsafe(lambda: (result.append(function()), done.set()))
-        assert done.wait(PATIENCE), "the loop does not answer"
+        assert done.wait(TIMEOUT), "the loop does not answer"
         return result[0]
 
     def access(self):
         """The next line of the access log; it is written after the answer."""
-        return self._accesses.get(timeout=PATIENCE)
+        return self._accesses.get(timeout=TIMEOUT)
 
-    def settle(self):
+    def wait_until_read(self):
         """Everything that clients have sent so far is read: loopback delivers at once, and
         a few rounds accept, shake hands and read."""
         for _ in range(5):
@@ -123,18 +123,18 @@ class Running:
 
     def pass_time(self, seconds):
         """Let time pass, once all that was sent is read, and let the timers notice."""
-        self.settle()
+        self.wait_until_read()
         self.clock.now += seconds
-        self.settle()
+        self.wait_until_read()
 
     def clients(self):
         """Number of connections, once everything is read."""
-        self.settle()
+        self.wait_until_read()
         return self.call(lambda: self.server.clients)
 
     def connect(self):
         """A plain connection."""
-        sock = socket.create_connection(self.address, timeout=PATIENCE)
+        sock = socket.create_connection(self.address, timeout=TIMEOUT)
         return RawHttpClient(sock)
 
     def connect_tls(self, trusted=None, alpn=()):
@@ -142,13 +142,13 @@ class Running:
         context = ssl.create_default_context(cafile=trusted or certificate())
         if alpn:
             context.set_alpn_protocols(list(alpn))
-        sock = socket.create_connection(self.address, timeout=PATIENCE)
+        sock = socket.create_connection(self.address, timeout=TIMEOUT)
         return RawHttpClient(context.wrap_socket(sock, server_hostname="localhost"))
 
     def stop(self, grace=0.0):
         """Stop, and wait for the end."""
         self.server.stop(grace)
-        self.thread.join(PATIENCE)
+        self.thread.join(TIMEOUT)
         assert not self.thread.is_alive(), "the server does not stop"
 
 
