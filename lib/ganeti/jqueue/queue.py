@@ -35,7 +35,7 @@ from ganeti.jqueue.live import LiveJobs
 from ganeti.jqueue.scheduler import Scheduler
 from ganeti.jqueue.submission import KEY_SECONDS, Accepted, Submission, Submitter, refusal
 from ganeti.opcodes import OpCode
-from ganeti.qlang.job_filters import JobFilter, normal
+from ganeti.qlang.job_filters import JobFilter, normalize
 from ganeti.request_context import RequestContext
 
 #: Jobs archived in one commit: bounds how long others wait for it.
@@ -233,7 +233,7 @@ class JobQueue:
         elif _UUID.fullmatch(uuid) is None:
             raise errors.GenericError(f"{uuid!r} is no UUID")
         trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
-        trees = [[kind, normal(tree)] for kind, tree in predicates]
+        trees = [[kind, normalize(tree)] for kind, tree in predicates]
         name = uuid
         self._change_filters(
             lambda connection: admission.put_filter(
