@@ -45,7 +45,7 @@ class Certificate:
         return None if self.ends is None else (self.ends - now).days
 
     def covers(self, host: str) -> bool:
-        """Whether one of its names is this host's, or it cannot be found out.
+        """Return whether one of its names is this host's; True if it has no known names.
 
         A ``*`` is one whole label (RFC 9525, 6.3).
         """
@@ -149,7 +149,7 @@ def _facts(path: str, found: dict[str, Any], problem: str = "") -> Certificate:
 
 
 def _moment(text: str | None) -> datetime.datetime | None:
-    """A certificate's time, ``Jan  5 09:34:43 2030 GMT``."""
+    """Parse a certificate's time, ``Jan  5 09:34:43 2030 GMT``; None if it cannot be."""
     if text is None:
         return None
     try:
@@ -160,7 +160,7 @@ def _moment(text: str | None) -> datetime.datetime | None:
 
 
 def _short_address(text: str) -> str:
-    """An address as people write it; OpenSSL writes ``0:0:0:0:0:0:0:1``."""
+    """Return an address in its short form; OpenSSL writes ``0:0:0:0:0:0:0:1``."""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:

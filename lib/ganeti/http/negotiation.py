@@ -212,16 +212,16 @@ def parse_date(text: str, this_year: int | None = None) -> int | None:
 
 
 class TargetState(Protocol):
-    """What a request is to change, as it is now."""
+    """The present state of the object that a request is to change."""
 
     def exists(self) -> bool:
-        """Is it there?"""
+        """Return whether the object exists."""
 
     def modified(self) -> float | None:
-        """When it was changed last, in seconds since 1970; None if that is not known."""
+        """Return when it was last changed, in seconds since 1970; None if that is not known."""
 
     def tag(self) -> str | None:
-        """The tag that a GET would show; None if it would show none."""
+        """Return the ETag that a GET would show; None if it would show none."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Conditions:
     unmodified_since: int | None = None
 
     def problem(self, target: TargetState) -> str:
-        """Which condition of a change does not hold, in words; '' if all do (13.2.2)."""
+        """Return which condition of a change does not hold; '' if all do (13.2.2)."""
         if self.match is not None:
             if self.match != "*":
                 return NEVER_MATCHES
@@ -262,12 +262,12 @@ NEVER_MATCHES = (
 
 
 def read_match(headers: Headers) -> str | None:
-    """The value of ``If-Match``, None without one; raises ``BadRequest``."""
+    """Return the value of ``If-Match``, None without one; raises ``BadRequest``."""
     return _tags(headers, "If-Match")
 
 
 def read_conditions(headers: Headers) -> Conditions:
-    """The preconditions of a change; raises ``BadRequest`` for a malformed list of tags.
+    """Return the preconditions of a change; raises ``BadRequest`` for a malformed list of tags.
 
     A malformed date is ignored, as 13.1.4 demands. A malformed list of tags is not: the client
     meant to prevent something.

@@ -33,7 +33,7 @@ class Crl:
     ends: datetime.datetime | None
 
     def problem(self, now: datetime.datetime) -> str:
-        """Why OpenSSL does not take it now; '' if it does."""
+        """Return why OpenSSL does not accept the list now; '' if it does."""
         if self.begins > now:
             return f"begins on {self.begins:%Y-%m-%d %H:%M} UTC only"
         if self.ends is not None and self.ends <= now:
@@ -51,7 +51,7 @@ class _Item:
 
 
 def read(paths: Iterable[str]) -> list[Crl]:
-    """The lists in these files of PEM text; one that cannot be read is left out."""
+    """Return the lists in these files of PEM text; one that cannot be parsed is left out."""
     found = []
     for path in paths:
         with open(path, "rb") as file:
@@ -59,13 +59,15 @@ def read(paths: Iterable[str]) -> list[Crl]:
                 try:
                     found.append(_parse(base64.b64decode(block)))
                 except ValueError:
-                    continue  # what OpenSSL makes of it, it says
+                    continue  # OpenSSL reports what it cannot use
     return found
 
 
 def warnings(context: ssl.SSLContext, crls: Sequence[Crl], now: datetime.datetime) -> list[str]:
-    """Which clients are refused because of the lists themselves. ``context`` has the
-    authorities."""
+    """Return warnings about clients that are refused because of the lists themselves.
+
+    ``context`` has the authorities.
+    """
     if not crls:
         return []
     by_issuer: dict[bytes, list[Crl]] = {}
@@ -94,7 +96,7 @@ def warnings(context: ssl.SSLContext, crls: Sequence[Crl], now: datetime.datetim
 
 
 def _parse(der: bytes) -> Crl:
-    """The first fields of a ``TBSCertList`` (RFC 5280, 5.1)."""
+    """Parse the first fields of a ``TBSCertList`` (RFC 5280, 5.1)."""
     inner = list(_children(_first(_first(memoryview(der)))))
     if inner and inner[0].tag == _INTEGER:
         inner.pop(0)  # the version
@@ -104,7 +106,7 @@ def _parse(der: bytes) -> Crl:
 
 
 def _subject(der: bytes) -> bytes:
-    """The subject of a certificate (RFC 5280, 4.1)."""
+    """Return the subject of a certificate (RFC 5280, 4.1)."""
     inner = list(_children(_first(_first(memoryview(der)))))
     if inner[0].tag == _VERSION:
         inner.pop(0)
@@ -112,14 +114,14 @@ def _subject(der: bytes) -> bytes:
 
 
 def _first(data: memoryview) -> memoryview:
-    """The content of the first value in ``data``."""
+    """Return the content of the first value in ``data``."""
     for item in _children(data):
         return item.content
     raise ValueError("there is nothing")
 
 
 def _children(data: memoryview) -> Iterator[_Item]:
-    """The values that stand one after the other; ``ValueError`` where one is cut off."""
+    """Yield the values in ``data``; raises ``ValueError`` where one is cut off."""
     at = 0
     while at < len(data):
         if at + 2 > len(data):
@@ -136,7 +138,7 @@ def _children(data: memoryview) -> Iterator[_Item]:
 
 
 def _moment(item: _Item) -> datetime.datetime:
-    """A ``Time`` (RFC 5280, 4.1.2.5)."""
+    """Parse a ``Time`` (RFC 5280, 4.1.2.5)."""
     text = bytes(item.content).decode("ascii")
     if item.tag == _UTC_TIME:
         text = ("19" if text[:2] >= "50" else "20") + text
@@ -144,7 +146,7 @@ def _moment(item: _Item) -> datetime.datetime:
 
 
 def _readable(name: bytes) -> str:
-    """The common name in a name, for people."""
+    """Return the common name within a name, for a message."""
     at = name.find(_COMMON_NAME)
     if at < 0:
         return "an authority without a common name"
