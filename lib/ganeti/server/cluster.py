@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from ganeti import bootstrap, constants, errors, hooks, pathutils
 from ganeti.bootstrap import NodeSpec, Settings
@@ -15,6 +16,9 @@ from ganeti.layout import Owners
 from ganeti.maintenance import backup, check, ensure_dirs, renewal, restore
 from ganeti.utils import host
 from ganeti.utils.text import describe_os_error
+
+#: What ``add_subparsers`` returns; argparse has no public name for it.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -27,13 +31,23 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--version", action="version", version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    init = commands.add_parser(
+    _add_init(commands)
+    _add_backup(commands)
+    _add_restore(commands)
+    _add_ensure_dirs(commands)
+    _add_renew_certificate(commands)
+    return parser.parse_args(argv)
+
+
+def _add_init(commands: Subparsers) -> None:
+    """Add ``init`` and its arguments."""
+    command = commands.add_parser(
         "init",
         help="create a cluster",
         description="Create what ganeti-masterd and ganeti-rapi need. Names are not resolved.",
     )
-    init.add_argument("name", metavar="NAME", help="name of the cluster")
-    init.add_argument(
+    command.add_argument("name", metavar="NAME", help="name of the cluster")
+    command.add_argument(
         "--node",
         metavar="NAME[:MEMORY:DISK:CPUS]",
         action="append",
@@ -41,74 +55,91 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a node, repeated; the first is this machine (default: its host "
         "name), the others are simulated; sizes in MiB or such as 64G",
     )
-    init.add_argument(
+    command.add_argument(
         "--enabled-hypervisors",
         metavar="LIST",
         type=_words,
         default=["fake"],
         help="comma separated (default: fake)",
     )
-    init.add_argument(
+    command.add_argument(
         "--enabled-disk-templates",
         metavar="LIST",
         type=_words,
         help="comma separated (default: file,diskless; with simulated nodes also plain,drbd)",
     )
-    init.add_argument(
+    command.add_argument(
         "--master-netdev",
         metavar="DEVICE",
         default="lo",
         help="network device that the cluster's description names (default: lo)",
     )
-    init.add_argument(
+    command.add_argument(
         "--mac-prefix",
         metavar="XX:XX:XX",
         default="aa:00:00",
         help="first half of MAC addresses that are made up (default: aa:00:00)",
     )
-    init.add_argument(
+    command.add_argument(
         "--file-storage-dir", metavar="DIR", help="where disks of the template file are kept"
     )
-    save = commands.add_parser(
+
+
+def _add_backup(commands: Subparsers) -> None:
+    """Add ``backup`` and its arguments."""
+    command = commands.add_parser(
         "backup",
         help="write configuration and jobs into one file",
         description="Write configuration and jobs into one file, while the master works or not.",
     )
-    save.add_argument("file", metavar="FILE", help="the file to write")
-    save.add_argument("--force", action="store_true", help="replace a file that is there already")
-    load = commands.add_parser(
+    command.add_argument("file", metavar="FILE", help="the file to write")
+    command.add_argument(
+        "--force", action="store_true", help="replace a file that is there already"
+    )
+
+
+def _add_restore(commands: Subparsers) -> None:
+    """Add ``restore`` and its arguments."""
+    command = commands.add_parser(
         "restore",
         help="go back to a backup",
         description="Make a backup this machine's cluster. The master must be stopped.",
     )
-    load.add_argument("file", metavar="FILE", help="a backup, or a database that was kept")
-    load.add_argument(
+    command.add_argument("file", metavar="FILE", help="a backup, or a database that was kept")
+    command.add_argument(
         "--key",
         metavar="FILE",
         help="copy of the key that sealed the secrets (default: this machine's)",
     )
-    load.add_argument(
+    command.add_argument(
         "--without-secrets",
         action="store_true",
         help="without private OS parameters, and with new secrets of DRBD disks",
     )
-    owners = commands.add_parser(
+
+
+def _add_ensure_dirs(commands: Subparsers) -> None:
+    """Add ``ensure-dirs`` and its arguments."""
+    command = commands.add_parser(
         "ensure-dirs",
         help="set owners and modes of the cluster's files",
         description="Make directories that are missing; set owners and modes of all that a "
         "cluster has, as for users that were made after it.",
     )
-    owners.add_argument("--dry-run", action="store_true", help="change nothing, only say what")
-    renew = commands.add_parser(
+    command.add_argument("--dry-run", action="store_true", help="change nothing, only say what")
+
+
+def _add_renew_certificate(commands: Subparsers) -> None:
+    """Add ``renew-certificate`` and its arguments."""
+    command = commands.add_parser(
         "renew-certificate",
         help="make a new certificate for the API",
         description="Replace rapi.pem by a new self-signed certificate for today's names and "
         "addresses. The old one is kept.",
     )
-    renew.add_argument(
+    command.add_argument(
         "--force", action="store_true", help="replace a certificate that is not our own, too"
     )
-    return parser.parse_args(argv)
 
 
 def _words(text: str) -> list[str]:

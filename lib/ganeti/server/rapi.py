@@ -428,6 +428,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = options.Parser(
         prog="ganeti-rapi", description="The remote API of a Ganeti cluster: JSON over HTTPS."
     )
+    _add_address_options(parser)
+    _add_tls_options(parser)
+    _add_api_options(parser)
+    _add_process_options(parser)
+    options.add_arguments(parser)
+    arguments = parser.parse_args(argv)
+    _check_options(parser, arguments)
+    return arguments
+
+
+def _add_address_options(parser: options.Parser) -> None:
+    """Add where to listen."""
     parser.add_argument(
         "-p",
         "--port",
@@ -435,11 +447,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=listening.default_port(),
         help=f"TCP port (default: the service ganeti-rapi, else {constants.DEFAULT_RAPI_PORT})",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
+    address = parser.add_mutually_exclusive_group()
+    address.add_argument(
         "-b", "--bind", metavar="ADDRESS", help="IPv4 or IPv6 address to listen on (default: all)"
     )
-    where.add_argument("-i", "--interface", help="listen on this interface's address")
+    address.add_argument("-i", "--interface", help="listen on this interface's address")
+
+
+def _add_tls_options(parser: options.Parser) -> None:
+    """Add TLS or not, with which certificates and keys."""
     parser.add_argument("--no-ssl", action="store_true", help="speak HTTP instead of HTTPS")
     parser.add_argument(
         "-K", "--ssl-key", metavar="FILE", help="private key (default: in the certificate's file)"
@@ -461,6 +477,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "-C", "--ssl-cert", metavar="FILE", help="certificate (default: the cluster's rapi.pem)"
     )
+
+
+def _add_api_options(parser: options.Parser) -> None:
+    """Add who is answered, and in which form."""
     parser.add_argument(
         "--require-authentication", action="store_true", help="ask for a password for reading, too"
     )
@@ -486,6 +506,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default=MAX_CLIENTS,
         help=f"connections at the same time (default: {MAX_CLIENTS})",
     )
+
+
+def _add_process_options(parser: options.Parser) -> None:
+    """Add the master's socket, the process's own files and its rights."""
     parser.add_argument(
         "--luxi-socket", metavar="PATH", help="the master's socket (default: the cluster's)"
     )
@@ -506,10 +530,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="serve a public address as root where there is no user to run as",
     )
     parser.add_argument("--log-file", metavar="FILE", help="log (default: the cluster's)")
-    options.add_arguments(parser)
-    arguments = parser.parse_args(argv)
-    _check_options(parser, arguments)
-    return arguments
 
 
 def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> None:
