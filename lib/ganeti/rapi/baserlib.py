@@ -10,7 +10,7 @@ A resource is a class that says its URI and its verbs::
 Routes, index pages, access checks and the reference are read from these
 classes. A verb is a ``Submit`` or a method with ``@verb``; either way it is a
 ``Verb``, which knows the right that it needs (``permissions`` has the names), its
-arguments and how to answer an ``Exchange``. There is no default for the right:
+arguments and how to answer a ``ResourceRequest``. There is no default for the right:
 without one the import fails. Reading is open to all, unless said otherwise or
 where authentication is required.
 """
@@ -47,7 +47,7 @@ class Master(Protocol):
         is to be called."""
 
     def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
-        """As ``luxi.Waits.wait``."""
+        """As ``luxi.JobWatcher.wait``."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
 class JobWait:
     """Waits for the end of ``enough`` of these jobs, or for log entries beyond ``serial``.
 
-    Gives up after ``timeout`` seconds, and when the client hangs up. ``then(vigil)`` makes the
+    Gives up after ``timeout`` seconds, and when the client hangs up. ``then(wait)`` makes the
     answer. Not for two threads at a time.
     """
 
@@ -57,7 +57,7 @@ class JobWait:
     ) -> None:
         self.ended: set[int] = set()
         self.entries: list[Any] = []
-        self._exchange = request
+        self._request = request
         self._ids = list(ids)
         self._fields = ["status", *fields]
         self._then = then
@@ -68,7 +68,7 @@ class JobWait:
         self._values: dict[int, list[Any]] = {}
         self._calls: dict[Future[bytes | None], int] = {}
         self._retries = RETRIES
-        self._over = False
+        self._finished = False
 
     def begin(self) -> Later:
         """The first answer comes at once: how things stand."""
@@ -85,27 +85,27 @@ class JobWait:
     def _wait_on(self, ids: Collection[int]) -> Later:
         for number in ids:
             left = max(0.0, min(self._deadline - self._clock(), LONGEST_CALL))
-            future = self._exchange.master.wait(
+            future = self._request.master.wait(
                 luxi.WaitForJobChange(
                     number, self._fields, self._values.get(number), self._serial, left
                 ),
-                self._gone,
+                self._is_abandoned,
             )
             self._calls[future] = number
-        return Later(first_of(self._calls), self._go_on)
+        return Later(first_of(self._calls), self._process_answers)
 
-    def _gone(self) -> bool:
+    def _is_abandoned(self) -> bool:
         """Has any call that is still on its way no purpose left?"""
-        return self._over or self._exchange.gone()
+        return self._finished or self._request.gone()
 
-    def _go_on(self) -> Any:
+    def _process_answers(self) -> Any:
         try:
-            again = self._collect()
+            again = self._collect_answers()
         except BaseException:
-            self._over = True
+            self._finished = True
             raise
         known = len(self._values) == len(self._ids)
-        self._over = self._over or (
+        self._finished = self._finished or (
             known
             and (
                 len(self.ended) >= self._enough
@@ -113,13 +113,13 @@ class JobWait:
                 or self._clock() >= self._deadline
             )
         )
-        if not self._over:
+        if not self._finished:
             return self._wait_on(again)
         if not known:
             raise http_errors.ServiceUnavailable("The API is stopping", retry_after=1)
         return self._then(self)
 
-    def _collect(self) -> list[int]:
+    def _collect_answers(self) -> list[int]:
         """Take up what was answered; the jobs that have to be asked about again."""
         again = []
         for future in [call for call in self._calls if call.done()]:
@@ -127,7 +127,7 @@ class JobWait:
             try:
                 data = future.result()
                 if data is None:
-                    self._over = True
+                    self._finished = True
                     continue
                 values, entries = parse_change(luxi.parse_answer(data))
                 if len(values) != len(self._fields):
@@ -136,7 +136,7 @@ class JobWait:
                         f"in the place of {len(self._fields)} values"
                     )
             except errors.JobLost:
-                values, entries = archived(self._exchange, number, self._fields), []
+                values, entries = archived(self._request, number, self._fields), []
             except errors.ConnectionClosed:
                 self._retries -= 1
                 if self._retries < 0:
@@ -164,10 +164,10 @@ def first_of(futures: Iterable[Future[Any]]) -> Future[None]:
     """Resolved when one of these is."""
     first: Future[None] = Future()
 
-    def tell(_: Future[Any]) -> None:
+    def resolve_first(_: Future[Any]) -> None:
         with contextlib.suppress(InvalidStateError):
             first.set_result(None)
 
     for future in list(futures):
-        future.add_done_callback(tell)
+        future.add_done_callback(resolve_first)
     return first

@@ -23,16 +23,16 @@ _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
 
 
 class Object:
-    """What a request is about; a ``conditional.Target``. ``tag`` is that of a GET."""
+    """What a request is about; a ``negotiation.TargetState``. ``tag`` is that of a GET."""
 
     def __init__(self, request: ResourceRequest, uri: str, tag: Callable[[], str | None]) -> None:
-        self._exchange = request
+        self._request = request
         self._uri = uri
         self.tag = tag
 
     def exists(self) -> bool:
         """Is it there? Lists and the cluster always are."""
-        slots = self._exchange.slots
+        slots = self._request.slots
         if "disk" in slots:
             found = self._find(["disk.sizes"])
             sizes = found and found["disk.sizes"]
@@ -42,8 +42,8 @@ class Object:
     def modified(self) -> float | None:
         """When its configuration was changed last; None for what has no such date."""
         if self._uri in _CLUSTER:
-            found = self._exchange.master.call(luxi.QueryClusterInfo())
-        elif _NAMED.keys() & self._exchange.slots.keys():
+            found = self._request.master.call(luxi.QueryClusterInfo())
+        elif _NAMED.keys() & self._request.slots.keys():
             found = self._find(["mtime"])
         else:
             found = None
@@ -52,7 +52,7 @@ class Object:
 
     def _find(self, fields: Sequence[str]) -> dict[str, Any] | None:
         """The object with these fields, if that is what it has; None where there is none."""
-        for slot, text in self._exchange.slots.items():
+        for slot, text in self._request.slots.items():
             if slot in _NAMED:
                 return self._find_named(_NAMED[slot], text, fields)
             if slot == "job_id":
@@ -63,7 +63,7 @@ class Object:
 
     def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
         try:
-            return read_one(self._exchange, kind, fields, name.lower() if kind in _HOSTS else name)
+            return read_one(self._request, kind, fields, name.lower() if kind in _HOSTS else name)
         except (NotFound, errors.OpPrereqError):  # none, or more than one of that short name
             return None
 
@@ -73,7 +73,7 @@ class Object:
         if value is None:
             return None
         try:
-            rows = read(self._exchange, kind, [key, field], ["==", key, value])
+            rows = read(self._request, kind, [key, field], ["==", key, value])
         except errors.OpPrereqError:
             return None
         return rows[0] if rows and rows[0][field] is not None else None

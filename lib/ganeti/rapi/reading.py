@@ -57,16 +57,16 @@ def read(
 
 
 #: Raises what the master answered, if that is an error.
-Answer = Callable[[], luxi.Reply]
+GetReply = Callable[[], luxi.Reply]
 #: One of many questions, and the answer to it -> what is to be shown of it.
-Take = Callable[[luxi.Query, Answer], list[dict[str, Any]]]
+MakeRows = Callable[[luxi.Query, GetReply], list[dict[str, Any]]]
 
 
 class StreamedList:
     """A list that is too long to be made at once: its text, piece by piece, and its tag.
 
     ``count`` says how long it will be, about. Of each of ``questions``, at least one,
-    ``take`` shows what was answered. The master works on the next one while the answer to
+    ``make_rows`` shows what was answered. The master works on the next one while the answer to
     the last becomes text. Nothing is asked while a slow client reads; what is kept for it
     are two answers, as bytes.
     """
@@ -76,37 +76,39 @@ class StreamedList:
         request: ResourceRequest,
         count: int,
         questions: Iterable[luxi.Query],
-        take: Take,
+        make_rows: MakeRows,
         tag: str | None = None,
     ) -> None:
         self.count = count
-        pieces = self._make(request.master, iter(questions), take)
+        pieces = self._make_pieces(request.master, iter(questions), make_rows)
         # What fails at once still becomes an answer of its own.
         self.pieces: Iterator[bytes] = itertools.chain([next(pieces)], pieces)
         self.tag = tag
 
     @staticmethod
-    def _make(master: Master, questions: Iterator[luxi.Query], take: Take) -> Iterator[bytes]:
+    def _make_pieces(
+        master: Master, questions: Iterator[luxi.Query], make_rows: MakeRows
+    ) -> Iterator[bytes]:
         question = next(questions)
         answer = master.begin(question)()
-        mark = b"["
+        separator = b"["
         while True:
             following = next(questions, None)
             pending = None if following is None else master.begin(following)
             try:
-                rows = take(question, functools.partial(luxi.parse_reply, answer))
+                rows = make_rows(question, functools.partial(luxi.parse_reply, answer))
                 # In a list, as a name here would keep it while it is sent.
-                ready = [mark + serializer.dump_bytes(rows)[1:-2]] if rows else []
+                ready = [separator + serializer.dump_bytes(rows)[1:-2]] if rows else []
                 del rows
             finally:
                 answer = b"" if pending is None else pending()
             if ready:
                 yield ready.pop()
-                mark = b","
+                separator = b","
             if following is None:
                 break
             question = following
-        yield b"]\n" if mark == b"," else b"[]\n"
+        yield b"]\n" if separator == b"," else b"[]\n"
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,10 @@ def read_all(
     if negotiation.has_state_tag(request.if_none_match):
         with contextlib.suppress(errors.GenericError, errors.RequestError):
             # Groups are what there are fewest of.
-            _, tag = _names(request, "group", what, fields)
+            _, tag = _names_and_tag(request, "group", what, fields)
             if tag is not None and negotiation.tag_matches(tag, request.if_none_match):
                 return NotModified(tag)
-    names, tag = _names(request, what, what, fields)
+    names, tag = _names_and_tag(request, what, what, fields)
     if len(names) <= BATCH:
         return [shape(row) for row in read(request, what, fields)] if names else []
     # Names that are much alike take a tenth of the memory so, while a slow client reads.
@@ -147,13 +149,13 @@ def read_all(
         _question(what, fields, zlib.decompress(batch).decode().split("\n")) for batch in batches
     )
 
-    def take(question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
-        return [shape(row) for row in _named(request, question, answer)]
+    def make_rows(question: luxi.Query, answer: GetReply) -> list[dict[str, Any]]:
+        return [shape(row) for row in _objects_by_name(request, question, answer)]
 
-    return StreamedList(request, len(names), questions, take, tag)
+    return StreamedList(request, len(names), questions, make_rows, tag)
 
 
-def _names(
+def _names_and_tag(
     request: ResourceRequest, named: str, what: str, fields: Sequence[str]
 ) -> tuple[list[str], str | None]:
     """Names of one kind, and the tag of an answer with these fields of a kind just before."""
@@ -168,7 +170,9 @@ def _question(what: str, fields: Sequence[str], names: Sequence[str]) -> luxi.Qu
     return luxi.Query(what, list(fields), ["|", *(["==", "name", name] for name in names)])
 
 
-def _named(request: ResourceRequest, question: luxi.Query, answer: Answer) -> list[dict[str, Any]]:
+def _objects_by_name(
+    request: ResourceRequest, question: luxi.Query, answer: GetReply
+) -> list[dict[str, Any]]:
     """The objects that a question names, without those that are not there any more."""
     what, fields = question.what, question.fields
     try:
@@ -184,7 +188,7 @@ def _named(request: ResourceRequest, question: luxi.Query, answer: Answer) -> li
     found = []
     for part in (names[:half], names[half:]):
         smaller = _question(what, fields, part)
-        found += _named(request, smaller, functools.partial(request.master.ask, smaller))
+        found += _objects_by_name(request, smaller, functools.partial(request.master.ask, smaller))
     return found
 
 

@@ -61,7 +61,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
 class Users(Protocol):
-    """Who may come in; ``rapi.auth.authenticator.Authenticator`` is one."""
+    """Tells who sent a request; ``rapi.auth.authenticator.Authenticator`` does."""
 
     def authenticate(self, header: str, peer: str) -> User | Future[User]:
         """The user of an ``Authorization`` header, now or later; raises ``HttpError``."""
@@ -70,17 +70,17 @@ class Users(Protocol):
         """The user whom a verified client certificate from there names."""
 
 
-class Caller(Protocol):
-    """Whoever carries LUXI calls; ``luxi.pool.Pool`` is one."""
+class LuxiCaller(Protocol):
+    """Carries LUXI calls; ``luxi.client.ConnectionPool`` does."""
 
     def ask(self, call: luxi.Call, context: RequestContext | None = None) -> luxi.Reply:
         """The result, and what the master says beside it; raises ``errors.Error``."""
 
     def begin(self, call: luxi.Call, context: RequestContext | None = None) -> Callable[[], bytes]:
-        """As ``luxi.pool.Pool.begin``."""
+        """As ``luxi.client.ConnectionPool.begin``."""
 
 
-class Waits(Protocol):
+class JobWaiter(Protocol):
     """Whoever waits for jobs; ``luxi.Waits`` is one."""
 
     def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
@@ -98,7 +98,7 @@ _READING = (
 )
 
 
-class _MasterOf:
+class BoundMaster:
     """The master as one request talks to it: it says who asks.
 
     ``before_change`` is called before what may change something, and may raise to prevent it.
@@ -106,8 +106,8 @@ class _MasterOf:
 
     def __init__(
         self,
-        caller: Caller,
-        waits: Waits,
+        caller: LuxiCaller,
+        waits: JobWaiter,
         context: RequestContext,
         before_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -121,13 +121,13 @@ class _MasterOf:
         return self.ask(call).result
 
     def ask(self, call: luxi.Call) -> luxi.Reply:
-        """As ``Caller.ask``."""
+        """As ``LuxiCaller.ask``; calls ``before_change`` first unless the call only reads."""
         if not isinstance(call, _READING):
             self._before_change()
         return self._caller.ask(call, self._context)
 
     def begin(self, call: luxi.Call) -> Callable[[], bytes]:
-        """As ``Caller.begin``."""
+        """As ``LuxiCaller.begin``."""
         return self._caller.begin(call, self._context)
 
 
@@ -136,8 +136,8 @@ class RequestPipeline:
 
     def __init__(
         self,
-        caller: Caller,
-        waits: Waits,
+        caller: LuxiCaller,
+        waits: JobWaiter,
         users: Users,
         *,
         require_authentication: bool = False,
@@ -148,7 +148,7 @@ class RequestPipeline:
         make_id: Callable[[], str] | None = None,
     ) -> None:
         self._caller = caller
-        self._waits = waits
+        self._job_waiter = waits
         self._users = users
         self._require_authentication = require_authentication
         self._like_2_0 = like_2_0
@@ -221,7 +221,7 @@ class RequestPipeline:
         return self._users.authenticate(header, request.peer)
 
     def authorize(
-        self, user: User | None, match: RouteMatch, verb: Verb, who: RequestContext
+        self, user: User | None, match: RouteMatch, verb: Verb, requester: RequestContext
     ) -> None:
         """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
 
@@ -237,7 +237,7 @@ class RequestPipeline:
             return
         name = verb.object_name(match.slots, None)
         if user.rights.ask_for_names(verb.access):
-            name = full_name(_MasterOf(self._caller, self._waits, who), match.slots)
+            name = full_name(BoundMaster(self._caller, self._job_waiter, requester), match.slots)
         if not (
             user.rights.may_allow(verb.access)
             if verb.names_object
@@ -250,19 +250,21 @@ class RequestPipeline:
         request: Request,
         match: RouteMatch,
         verb: Verb,
-        who: RequestContext,
+        requester: RequestContext,
         before_change: Callable[[], None],
     ) -> ResourceRequest:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
         body = read_body(request)
         context = (
-            who
+            requester
             if key is None
-            else dataclasses.replace(who, idempotency_key=key, request_digest=digest(request, body))
+            else dataclasses.replace(
+                requester, idempotency_key=key, request_digest=digest(request, body)
+            )
         )
         return ResourceRequest(
-            master=_MasterOf(self._caller, self._waits, context, before_change),
+            master=BoundMaster(self._caller, self._job_waiter, context, before_change),
             slots=match.slots,
             query=QueryString(request.query),
             body=body,
@@ -273,14 +275,14 @@ class RequestPipeline:
         )
 
     def present(
-        self, request: Request, match: RouteMatch, user: User | None, who: RequestContext
+        self, request: Request, match: RouteMatch, user: User | None, requester: RequestContext
     ) -> Object:
         """What the URI names, as it is now. Its tag is for those only who may read it."""
         resource_request = ResourceRequest(
-            master=_MasterOf(self._caller, self._waits, who),
+            master=BoundMaster(self._caller, self._job_waiter, requester),
             slots=match.slots,
             query=QueryString(request.query),
-            context=who,
+            context=requester,
             like_2_0=self._like_2_0,
         )
 
@@ -288,9 +290,9 @@ class RequestPipeline:
             reading = match.verbs().get("GET")
             if reading is None or reading.answers_job:
                 return None
-            self.authorize(user, match, reading, who)
+            self.authorize(user, match, reading, requester)
             try:
-                return _tag_of(reading.answer(resource_request))
+                return _tag_of_value(reading.answer(resource_request))
             except http_errors.HttpError:
                 return None  # there is nothing to see
             except errors.Error as err:
@@ -319,29 +321,29 @@ class RequestHandler:
 
     def respond(self) -> Outcome:
         """The response, also when something raises, or a future of what leads to it."""
-        return self._guarded(self._begin)
+        return self._run_step(self._find_and_identify)
 
-    def _guarded(self, step: Step) -> Outcome:
+    def _run_step(self, step: Step) -> Outcome:
         try:
             return step()
         except http_errors.HttpError as err:
-            return self._failure(err)
+            return self._error_response(err)
         except errors.Error as err:
             fault = faults.translate(err)
             if fault.code >= 500:
-                logging.warning("Request %s: %s: %s", self._named, type(err).__name__, err)
-            return self._failure(fault)
+                logging.warning("Request %s: %s: %s", self._log_name, type(err).__name__, err)
+            return self._error_response(fault)
         except Exception:
             # A mistake of ours; the client gets a number to tell us.
-            logging.exception("Request %s failed", self._named)
-            return self._failure(
+            logging.exception("Request %s failed", self._log_name)
+            return self._error_response(
                 http_errors.InternalServerError(
                     f"Internal error; the log says more about request {self._log_id}"
                 )
             )
 
     @property
-    def _named(self) -> str:
+    def _log_name(self) -> str:
         """How lines of the log name the request."""
         return (
             self._log_id
@@ -350,46 +352,48 @@ class RequestHandler:
         )
 
     def foresee(self) -> Response | None:
-        """As ``Application.foresee``."""
+        """As ``RequestPipeline.foresee``."""
         request = self._request
         try:
             self._pipeline.redirect_if_not_master(request)
             if request.method == "OPTIONS":
                 return None
-            match, verb = self._find()
+            match, verb = self._find_verb()
             if "Authorization" not in request.headers and not request.certificate:
                 self._pipeline.authorize(None, match, verb, RequestContext())
             check_body_kind(request.headers)
         except http_errors.HttpError as err:
-            return self._failure(err)
+            return self._error_response(err)
         return None
 
-    def _begin(self) -> Outcome:
+    def _find_and_identify(self) -> Outcome:
         request = self._request
         self._pipeline.redirect_if_not_master(request)
         if request.method == "OPTIONS" and request.path == "*":
-            return self._make(204, b"", [("Allow", METHODS)])
+            return self._response(204, b"", [("Allow", METHODS)])
         if request.method == "OPTIONS":
             allow = self._pipeline.find(request.path).allow()
-            return self._make(
+            return self._response(
                 204,
                 b"",
                 [("Allow", ", ".join(allow)), *self._pipeline.cors.preflight(request, allow)],
             )
-        match, verb = self._find()
+        match, verb = self._find_verb()
         found = self._pipeline.identify(request, match)
         if not isinstance(found, Future):
             self.user = found
-            return self._go_on(match, verb)
+            return self._authorize_and_answer(match, verb)
 
         def identified(future: Future[User]) -> None:
-            later.set_result(lambda: self._guarded(lambda: self._with(future, match, verb)))
+            later.set_result(
+                lambda: self._run_step(lambda: self._authorize_identified(future, match, verb))
+            )
 
         later: Future[Step] = Future()
         found.add_done_callback(identified)
         return later
 
-    def _find(self) -> tuple[RouteMatch, Verb]:
+    def _find_verb(self) -> tuple[RouteMatch, Verb]:
         """Steps 1 and 2, and what needs no user of step 3."""
         request = self._request
         match = self._pipeline.find(request.path)
@@ -403,24 +407,26 @@ class RequestHandler:
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, verb
 
-    def _with(self, future: Future[User], match: RouteMatch, verb: Verb) -> Outcome:
+    def _authorize_identified(self, future: Future[User], match: RouteMatch, verb: Verb) -> Outcome:
         """Go on where the password had to be checked first."""
         self.user = future.result()
-        return self._go_on(match, verb)
+        return self._authorize_and_answer(match, verb)
 
-    def _go_on(self, match: RouteMatch, verb: Verb) -> Outcome:
+    def _authorize_and_answer(self, match: RouteMatch, verb: Verb) -> Outcome:
         request = self._request
-        who = RequestContext(
+        requester = RequestContext(
             user=self.user.name if self.user else None, request_id=self._request_id
         )
-        self._pipeline.authorize(self.user, match, verb, who)
+        self._pipeline.authorize(self.user, match, verb, requester)
 
         def before_change() -> None:
             if not self._changes and request.method not in _SAFE:
-                self._check_conditions(match, who)
+                self._check_conditions(match, requester)
             self._changes = True
 
-        resource_request = self._pipeline.resource_request(request, match, verb, who, before_change)
+        resource_request = self._pipeline.resource_request(
+            request, match, verb, requester, before_change
+        )
         if verb.names_object and self.user is not None:
             name = verb.object_name(resource_request.slots, resource_request.body)
             if not self.user.rights.allow(verb.access, name):
@@ -428,18 +434,20 @@ class RequestHandler:
         value = verb.answer(resource_request)
         if request.method not in _SAFE:
             before_change()  # of a query by PUT, say, which changes nothing
-        return self._answer(verb, resource_request, value)
+        return self._respond_with(verb, resource_request, value)
 
-    def _check_conditions(self, match: RouteMatch, who: RequestContext) -> None:
+    def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
         conditions = negotiation.read_conditions(self._request.headers)
         if conditions == negotiation.Conditions():
             return
-        problem = conditions.problem(self._pipeline.present(self._request, match, self.user, who))
+        problem = conditions.problem(
+            self._pipeline.present(self._request, match, self.user, requester)
+        )
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
-    def _answer(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Outcome:
+    def _respond_with(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Outcome:
         """The response, now or later."""
         request = self._request
         if isinstance(value, Later):
@@ -447,8 +455,8 @@ class RequestHandler:
             later: Future[Step] = Future()
             waits.future.add_done_callback(
                 lambda _: later.set_result(
-                    lambda: self._guarded(
-                        lambda: self._answer(verb, resource_request, waits.go_on())
+                    lambda: self._run_step(
+                        lambda: self._respond_with(verb, resource_request, waits.go_on())
                     )
                 )
             )
@@ -458,26 +466,26 @@ class RequestHandler:
         if reads and (negotiation.read_match(request.headers) or "*") != "*":
             raise http_errors.PreconditionFailed(negotiation.NEVER_MATCHES)
         if isinstance(value, NotModified):
-            return self._make(
+            return self._response(
                 304,
                 b"",
                 [*resource_request.headers, ("ETag", value.tag), ("Vary", "Accept-Encoding")],
             )
         if isinstance(value, StreamedList):
-            return self._stream(value, resource_request.headers)
+            return self._streamed_response(value, resource_request.headers)
         body = serializer.dump_bytes(value)
         if reads:
-            return self._conditional(body, resource_request.headers)
+            return self._conditional_response(body, resource_request.headers)
         response = (
-            self._plain_or_packed(body, resource_request.headers)
+            self._body_response(body, resource_request.headers)
             if request.method in _SAFE
-            else self._make(200, body, [("Content-Type", JSON), *resource_request.headers])
+            else self._response(200, body, [("Content-Type", JSON), *resource_request.headers])
         )
         if verb.answers_job:
             response.job_id = value
         return response
 
-    def _stream(self, rows: StreamedList, headers: list[tuple[str, str]]) -> Response:
+    def _streamed_response(self, rows: StreamedList, headers: list[tuple[str, str]]) -> Response:
         """A long list, made while it is sent. Its tag, which stands before it, is the state's;
         where there is none, a list that is not that long is made first, and has its own."""
         asked, tag = self._request.headers, rows.tag
@@ -492,37 +500,37 @@ class RequestHandler:
         if tag is not None:
             headers.append(("ETag", tag))
             if negotiation.tag_matches(tag, asked.get_all("If-None-Match")):
-                return self._make(304, b"", headers)
+                return self._response(304, b"", headers)
         headers.append(("Content-Type", JSON))
         if packed:
             headers.append(("Content-Encoding", "gzip"))
-        response = self._make(200, b"", headers)
+        response = self._response(200, b"", headers)
         response.stream = pieces
         return response
 
-    def _conditional(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
+    def _conditional_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The answer to a GET, or 304; both have the same tag."""
         tag = negotiation.body_tag(body)
         headers = [*headers, ("ETag", tag)]
         if negotiation.tag_matches(tag, self._request.headers.get_all("If-None-Match")):
-            return self._make(304, b"", [*headers, *_varies(body)])
-        return self._plain_or_packed(body, headers)
+            return self._response(304, b"", [*headers, *_vary_headers(body)])
+        return self._body_response(body, headers)
 
-    def _plain_or_packed(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
+    def _body_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The body as JSON, in gzip for a client that asks for it."""
-        headers = [*headers, *_varies(body), ("Content-Type", JSON)]
+        headers = [*headers, *_vary_headers(body), ("Content-Type", JSON)]
         asked = self._request.headers.get("Accept-Encoding")
         if len(body) >= negotiation.MIN_GZIP_SIZE and negotiation.accepts_gzip(asked):
             body = negotiation.gzip(body)
             headers.append(("Content-Encoding", "gzip"))
-        return self._make(200, body, headers)
+        return self._response(200, body, headers)
 
-    def _failure(self, err: http_errors.HttpError) -> Response:
-        return self._make(
+    def _error_response(self, err: http_errors.HttpError) -> Response:
+        return self._response(
             err.code, serializer.dump_bytes(err.as_object()), [("Content-Type", JSON), *err.headers]
         )
 
-    def _make(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
+    def _response(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
         more = self._pipeline.cors.headers(self._request.headers)
         return Response(
             status,
@@ -534,13 +542,13 @@ class RequestHandler:
         )
 
 
-def _varies(body: bytes) -> list[tuple[str, str]]:
+def _vary_headers(body: bytes) -> list[tuple[str, str]]:
     """The header of what is packed for some and plain for others."""
     return [("Vary", "Accept-Encoding")] if len(body) >= negotiation.MIN_GZIP_SIZE else []
 
 
-def _tag_of(value: Any) -> str | None:
-    """The tag that an answer of this value has, as ``_Visit`` makes it."""
+def _tag_of_value(value: Any) -> str | None:
+    """The tag that an answer of this value has, as ``RequestHandler`` makes it."""
     if not isinstance(value, StreamedList):
         return negotiation.body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
