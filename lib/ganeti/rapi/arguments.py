@@ -175,23 +175,23 @@ class Integer(Argument):
         super().__init__(shared=shared)
         self.least = least
         self.most = most
-        self.kind = (
-            "integer"
-            if least is None
-            else f"integer of {least} or more"
-            if most is None
-            else f"integer from {least} to {most}"
-        )
+        if least is None:
+            self.kind = "integer"
+        elif most is None:
+            self.kind = f"integer of {least} or more"
+        else:
+            self.kind = f"integer from {least} to {most}"
 
     def parse(self, values: list[str]) -> int:
         number = _integer(values[0])
-        if (
-            number is None
-            or (self.least is not None and number < self.least)
-            or (self.most is not None and number > self.most)
-        ):
+        if number is None or not self._is_in_range(number):
             raise ValueError(f"give an {self.kind}, not {ht.shorten(values[0])}")
         return number
+
+    def _is_in_range(self, number: int) -> bool:
+        if self.least is not None and number < self.least:
+            return False
+        return self.most is None or number <= self.most
 
 
 class Text(Argument):
@@ -226,9 +226,8 @@ class Words(Argument):
         super().__init__()
         self.choices = choices
         self.most = most
-        self.kind = (
-            "any of " + ", ".join(choices) if choices else "words"
-        ) + ", repeated or with commas between"
+        kind = "any of " + ", ".join(choices) if choices else "words"
+        self.kind = kind + ", repeated or with commas between"
 
     def parse(self, values: list[str]) -> list[str]:
         words = [word.strip() for value in values for word in value.split(",")]

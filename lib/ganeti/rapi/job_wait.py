@@ -105,22 +105,21 @@ class JobWait:
             self._finished = True
             raise
         known = len(self._values) == len(self._ids)
-        self._finished = self._finished or (
-            known
-            and (
-                len(self.ended) >= self._enough
-                or bool(self.entries)
-                or self._clock() >= self._deadline
-            )
-        )
+        if known and self._has_reason_to_answer():
+            self._finished = True
         if not self._finished:
             return self._wait_on(again)
         if not known:
             raise http_errors.ServiceUnavailable("The API is stopping", retry_after=1)
         return self._then(self)
 
+    def _has_reason_to_answer(self) -> bool:
+        """Have enough jobs ended, was anything logged, or is the time over?"""
+        enough = len(self.ended) >= self._enough
+        return enough or bool(self.entries) or self._clock() >= self._deadline
+
     def _collect_answers(self) -> list[int]:
-        """Take up what was answered; the jobs that have to be asked about again."""
+        """Read the answers that are there; return the jobs to ask about again."""
         again = []
         for future in [call for call in self._calls if call.done()]:
             number = self._calls.pop(future)

@@ -167,19 +167,11 @@ class Submit(Verb):
         """The opcodes of the job."""
         fixed = self.uri_fields(request)
         body = self.body_fields(request)
+        given = {name: value for name, value in fixed.items() if value is not None}
         self.refuse_overwriting(
-            body,
-            {
-                name
-                for name, value in fixed.items()
-                if value is not None or not self._is_shared(name)
-            },
+            body, {name for name in fixed if name in given or not self._is_shared(name)}
         )
-        return [
-            build(
-                self.op, body | {name: value for name, value in fixed.items() if value is not None}
-            )
-        ]
+        return [build(self.op, body | given)]
 
     def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
         """Fields that slots and words name; null for what was not given."""
@@ -205,28 +197,23 @@ class Submit(Verb):
                 + " cannot be given in the body"
             )
 
+    def _default_in_words(self, name: str) -> str:
+        """Return what the reference says of a field's default; '' where it is null."""
+        if name not in self.op.DEFAULTS:
+            return "; required"
+        default = self.op.DEFAULTS[name]
+        return "" if default is None else f"; default ``{serializer.dumps(default)}``"
+
     def body_reference(self) -> list[str]:
         """The opcode's fields that the URI does not give; common ones are told once."""
         others = {new: old for old, new in self.renames.items()}
         items = []
         for name, check in self.op.CHECKS.items():
-            if (
-                name in SLOT.findall(self.resource.URI)
-                or name in COMMON_FIELDS
-                or name in self.arguments
-                and not self._is_shared(name)
-            ):
+            is_argument = name in self.arguments and not self._is_shared(name)
+            if is_argument or name in COMMON_FIELDS or name in SLOT.findall(self.resource.URI):
                 continue
             words = f"``{others[name]}`` or ``{name}``" if name in others else f"``{name}``"
-            default = self.op.DEFAULTS.get(name)
-            rest = (
-                "; required"
-                if name not in self.op.DEFAULTS
-                else ""
-                if default is None
-                else f"; default ``{serializer.dumps(default)}``"
-            )
-            items.append(f"- {words}: {check.expects}{rest}")
+            items.append(f"- {words}: {check.expects}{self._default_in_words(name)}")
         return [
             "Body: nothing, or an object with any of these and of the common fields.",
             "\n".join(items),

@@ -81,10 +81,10 @@ class LuxiCaller(Protocol):
 
 
 class JobWaiter(Protocol):
-    """Whoever waits for jobs; ``luxi.Waits`` is one."""
+    """Waits for changes of jobs; ``luxi.JobWatcher`` does."""
 
     def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
-        """As ``luxi.Waits.wait``."""
+        """As ``luxi.JobWatcher.wait``."""
 
 
 #: Calls that change nothing. Whatever else is asked for may.
@@ -107,14 +107,14 @@ class BoundMaster:
     def __init__(
         self,
         caller: LuxiCaller,
-        waits: JobWaiter,
+        job_waiter: JobWaiter,
         context: RequestContext,
         before_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._caller = caller
         self._context = context
         self._before_change = before_change
-        self.wait = waits.wait
+        self.wait = job_waiter.wait
 
     def call(self, call: luxi.Call) -> Any:
         """The result alone."""
@@ -137,7 +137,7 @@ class RequestPipeline:
     def __init__(
         self,
         caller: LuxiCaller,
-        waits: JobWaiter,
+        job_waiter: JobWaiter,
         users: Users,
         *,
         require_authentication: bool = False,
@@ -148,7 +148,7 @@ class RequestPipeline:
         make_id: Callable[[], str] | None = None,
     ) -> None:
         self._caller = caller
-        self._job_waiter = waits
+        self._job_waiter = job_waiter
         self._users = users
         self._require_authentication = require_authentication
         self._like_2_0 = like_2_0
@@ -181,13 +181,11 @@ class RequestPipeline:
         if match.resource.PUBLIC:
             return Priority.URGENT if request.body else Priority.INSTANT
         verb = match.verbs().get(request.method)
-        if verb is not None and verb.urgent:
+        if verb is None:
+            return Priority.ORDINARY
+        if verb.urgent:
             return Priority.URGENT
-        return (
-            Priority.LONG
-            if verb is not None and verb.long and "bulk" in request.query
-            else Priority.ORDINARY
-        )
+        return Priority.LONG if verb.long and "bulk" in request.query else Priority.ORDINARY
 
     def redirect_if_not_master(self, request: Request) -> None:
         """Step 0: raises ``HttpError`` where this node does not serve the API now."""
@@ -209,16 +207,14 @@ class RequestPipeline:
 
     def identify(self, request: Request, match: RouteMatch) -> User | None | Future[User]:
         """Step 3, first half: the user, if one said who he is."""
-        header = request.headers.get("Authorization")
         if match.resource.PUBLIC:
             return None
-        if header is None:
-            return (
-                self._users.certified(request.certificate, request.peer)
-                if request.certificate
-                else None
-            )
-        return self._users.authenticate(header, request.peer)
+        header = request.headers.get("Authorization")
+        if header is not None:
+            return self._users.authenticate(header, request.peer)
+        if request.certificate:
+            return self._users.certified(request.certificate, request.peer)
+        return None
 
     def authorize(
         self, user: User | None, match: RouteMatch, verb: Verb, requester: RequestContext
@@ -238,11 +234,11 @@ class RequestPipeline:
         name = verb.object_name(match.slots, None)
         if user.rights.ask_for_names(verb.access):
             name = full_name(BoundMaster(self._caller, self._job_waiter, requester), match.slots)
-        if not (
-            user.rights.may_allow(verb.access)
-            if verb.names_object
-            else user.rights.allow(verb.access, name)
-        ):
+        if verb.names_object:  # the body may name it, and is not read yet
+            allowed = user.rights.may_allow(verb.access)
+        else:
+            allowed = user.rights.allow(verb.access, name)
+        if not allowed:
             raise forbidden(user, verb, name)
 
     def resource_request(
@@ -256,13 +252,11 @@ class RequestPipeline:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
         body = read_body(request)
-        context = (
-            requester
-            if key is None
-            else dataclasses.replace(
+        context = requester
+        if key is not None:
+            context = dataclasses.replace(
                 requester, idempotency_key=key, request_digest=digest(request, body)
             )
-        )
         return ResourceRequest(
             master=BoundMaster(self._caller, self._job_waiter, context, before_change),
             slots=match.slots,
@@ -345,11 +339,9 @@ class RequestHandler:
     @property
     def _log_name(self) -> str:
         """How lines of the log name the request."""
-        return (
-            self._log_id
-            if self._request_id == self._log_id
-            else f"{self._log_id} (X-Request-Id {self._request_id})"
-        )
+        if self._request_id == self._log_id:
+            return self._log_id
+        return f"{self._log_id} (X-Request-Id {self._request_id})"
 
     def foresee(self) -> Response | None:
         """As ``RequestPipeline.foresee``."""
@@ -451,14 +443,14 @@ class RequestHandler:
         """The response, now or later."""
         request = self._request
         if isinstance(value, Later):
-            waits = value
+            awaited = value
             later: Future[Step] = Future()
-            waits.future.add_done_callback(
-                lambda _: later.set_result(
-                    lambda: self._run_step(
-                        lambda: self._respond_with(verb, resource_request, waits.go_on())
-                    )
-                )
+
+            def respond() -> Outcome:
+                return self._respond_with(verb, resource_request, awaited.go_on())
+
+            awaited.future.add_done_callback(
+                lambda _: later.set_result(lambda: self._run_step(respond))
             )
             return later
         # An answer that tells of a change is new each time: it has no tag, and no condition.
@@ -476,11 +468,11 @@ class RequestHandler:
         body = serializer.dump_bytes(value)
         if reads:
             return self._conditional_response(body, resource_request.headers)
-        response = (
-            self._body_response(body, resource_request.headers)
-            if request.method in _SAFE
-            else self._response(200, body, [("Content-Type", JSON), *resource_request.headers])
-        )
+        if request.method in _SAFE:
+            response = self._body_response(body, resource_request.headers)
+        else:
+            headers = [("Content-Type", JSON), *resource_request.headers]
+            response = self._response(200, body, headers)
         if verb.answers_job:
             response.job_id = value
         return response
