@@ -190,17 +190,17 @@ def test_names_that_are_ours_too_are_no_sign(paths, name):
 
 def test_the_usual_places_count_wherever_ours_is_configured(tmp_path, monkeypatch):
     usual = tmp_path / "usual"
-    monkeypatch.setattr(other_ganeti, "USUAL_PLACES", (str(usual),))
+    monkeypatch.setattr(other_ganeti, "USUAL_STATE_DIRS", (str(usual),))
     here = pathutils.Paths("", str(tmp_path / "here"))
     assert other_ganeti.find(here) is None
     (usual / "lib/ganeti").mkdir(parents=True)
     write(usual / "lib/ganeti/config.data")
     sign = other_ganeti.find(here)
-    assert sign is not None and sign.place.localstatedir == str(usual)
+    assert sign is not None and sign.location.localstatedir == str(usual)
 
 
 def test_below_a_root_only_that_counts(paths, monkeypatch, tmp_path):
-    monkeypatch.setattr(other_ganeti, "USUAL_PLACES", (str(tmp_path / "usual"),))
+    monkeypatch.setattr(other_ganeti, "USUAL_STATE_DIRS", (str(tmp_path / "usual"),))
     (tmp_path / "usual/lib/ganeti").mkdir(parents=True)
     write(tmp_path / "usual/lib/ganeti/config.data")
     assert evidence(paths) == ""

@@ -31,7 +31,7 @@ from ganeti import pathutils
 from ganeti.utils import procfs, unix_socket
 
 #: Local state directories of Ganeti: Debian's, and the default of its own configure.
-USUAL_PLACES = ("/var", "/usr/local/var")
+USUAL_STATE_DIRS = ("/var", "/usr/local/var")
 
 #: Files below lib/ganeti that no program of ours makes (Ganeti 1.2 to 3.1).
 FILES = (
@@ -80,7 +80,7 @@ class Sign(NamedTuple):
     With an ``error`` it is not known whether the sign is there.
     """
 
-    place: pathutils.Paths
+    location: pathutils.Paths
     words: str
     error: OSError | None = None
 
@@ -109,25 +109,25 @@ def find(paths: pathutils.Paths) -> Sign | None:
     One that is certain comes before one that could not be examined.
     """
     unclear = None
-    for place in _places(paths):
-        for path, look in _looks(place):
+    for location in _locations(paths):
+        for path, check in _checks(location):
             try:
-                words = look()
+                words = check()
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as err:
                 error = OSError(err.errno, err.strerror, path)
                 unclear = unclear or Sign(
-                    place, f"{path} cannot be examined: {err.strerror}", error
+                    location, f"{path} cannot be examined: {err.strerror}", error
                 )
                 continue
             if words:
-                return Sign(place, words)
+                return Sign(location, words)
     return unclear
 
 
-def _looks(paths: pathutils.Paths) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Yield each place to look at, and what looks: it returns the sign's words or ''."""
+def _checks(paths: pathutils.Paths) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield each path to examine with its check, which returns the sign in words or ''."""
     for name in FILES:
         path = pathutils.inside(paths.lib_dir, name)
         yield path, functools.partial(_exists, path)
@@ -143,10 +143,10 @@ def _looks(paths: pathutils.Paths) -> Iterator[tuple[str, Callable[[], str]]]:
         yield path, functools.partial(_served_socket, paths, path)
 
 
-def _places(paths: pathutils.Paths) -> Iterator[pathutils.Paths]:
+def _locations(paths: pathutils.Paths) -> Iterator[pathutils.Paths]:
     yield paths
     if not paths.root:
-        for directory in USUAL_PLACES:
+        for directory in USUAL_STATE_DIRS:
             if directory != paths.localstatedir:
                 yield pathutils.Paths("", directory, paths.sysconfdir)
 

@@ -91,7 +91,7 @@ class Queue:
 @pytest.fixture
 def scene(monkeypatch):
     made = Scene()
-    monkeypatch.setitem(luxi_handlers.ANSWERS, luxi.QueryConfigValues, made.answer)
+    monkeypatch.setitem(luxi_handlers.HANDLERS, luxi.QueryConfigValues, made.answer)
     yield made
     made.client.close()
     made.connection.close()
@@ -108,7 +108,7 @@ def wait(timeout=60):
 
 def test_who_fetches_no_answers_gets_no_more_made(scene, monkeypatch):
     monkeypatch.setitem(
-        luxi_handlers.ANSWERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
+        luxi_handlers.HANDLERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
     )
     scene.send(*[ask("x")] * 51)
     assert scene.asked == 1
@@ -168,7 +168,7 @@ def test_a_client_that_left_before_its_call_was_read_waits_for_nothing(scene):
 
 def test_an_answer_to_a_client_that_left_is_dropped(scene, monkeypatch):
     answer = Future()
-    monkeypatch.setitem(luxi_handlers.ANSWERS, luxi.QueryConfigValues, lambda *_: answer)
+    monkeypatch.setitem(luxi_handlers.HANDLERS, luxi.QueryConfigValues, lambda *_: answer)
     scene.send(ask("x"))
     scene.client.close()
     scene.turn()

@@ -14,7 +14,7 @@ from ganeti.http.message import Request
 from ganeti.other_ganeti import Sign
 from ganeti.pathutils import Paths
 from ganeti.server import master_redirect
-from ganeti.server.master_redirect import FRESH, MasterRedirect
+from ganeti.server.master_redirect import CACHE_SECONDS, MasterRedirect
 from support.daemon import DaemonCluster
 
 HERE = "node1.example.com"
@@ -136,7 +136,7 @@ class Node:
 
     def becomes_master(self, name):
         write_master(self.paths, name)
-        self.now += FRESH
+        self.now += CACHE_SECONDS
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_the_file_is_read_once_a_second(node):
     assert node.ask() is not None
     write_master(node.paths, HERE)
     assert node.ask() is not None
-    node.now += FRESH
+    node.now += CACHE_SECONDS
     assert node.ask() is None
 
 

@@ -42,7 +42,7 @@ def test_two_masters_on_one_database_cannot_be(paths):
     other = os.fork()
     if other == 0:  # locks are a process's own
         try:
-            masterd.MasterDaemon(paths)._take_lock()
+            masterd.MasterDaemon(paths)._lock_database()
         except daemon.DaemonError:
             os._exit(0)
         os._exit(1)

@@ -190,7 +190,7 @@ class TestLife(LifeTestCase):
         self.addCleanup(voice.close)
         child = subprocess.Popen(["sleep", "600"])
         said, done = [], threading.Event()
-        self.enter(mock.patch.object(rapi, "SUCCESSION_TIMEOUT", 0.0))
+        self.enter(mock.patch.object(rapi, "HAND_OVER_TIMEOUT", 0.0))
         self.enter(
             mock.patch.object(rapi.handover, "start", return_value=Successor(child.pid, ear))
         )

@@ -39,7 +39,7 @@ class Daemon:
     user: str
     group: str
     #: How to run beside another one of this name, for the message that refuses it; may be ''.
-    beside: str = ""
+    second_instance_hint: str = ""
     #: The open pid file; set by ``life`` before ``bind``.
     pid: PidFile | None = None
     #: The process that has taken over from this one; None as long as this one is the daemon.
@@ -54,7 +54,7 @@ class Daemon:
         self.warnings += (text,)
 
     def check_role(self) -> None:
-        """Raise ``DaemonError`` unless this machine is the place for this daemon."""
+        """Raise ``DaemonError`` unless this daemon may run on this machine."""
 
     def prepare(self) -> None:
         """Make directories that are missing."""
@@ -80,7 +80,7 @@ class Daemon:
     def reload(self) -> None:
         """Read files again."""
 
-    #: Starts a process that takes this one's place; None: this daemon cannot be succeeded.
+    #: Starts a process that replaces this one; None: this daemon cannot hand over.
     hand_over: Callable[[], None] | None = None
 
     def finish(self) -> None:

@@ -2,7 +2,7 @@
 
 A daemon is a ``Daemon`` with some steps, and ``run`` takes it through them:
 
-    check_role  is this machine the place for it
+    check_role  may it run on this machine
     prepare     are the directories there
     (here the pid file is locked and the log opened)
     bind        with the privileges of whoever started us: sockets, keys
@@ -168,7 +168,7 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
         try:
             daemon.pid = PidFile.create(daemon.pid_file, daemon.name)
         except AlreadyRunning as err:
-            raise DaemonError(str(err) + daemon.beside) from None
+            raise DaemonError(str(err) + daemon.second_instance_hint) from None
     else:
         daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
         daemon.pid.lock()  # ours already, as the open file is the predecessor's

@@ -129,7 +129,7 @@ def is_public(sock: socket.socket) -> bool:
 
 def raise_descriptor_limit(max_clients: int) -> int:
     """Let this many clients have a descriptor each, and their waits; how many fit after all."""
-    wanted = max_clients + room_for_waits(max_clients) + SPARE_DESCRIPTORS
+    wanted = max_clients + max_job_waits(max_clients) + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         with contextlib.suppress(ValueError, OSError):  # root may
@@ -146,7 +146,7 @@ def raise_descriptor_limit(max_clients: int) -> int:
     )
 
 
-def room_for_waits(max_clients: int) -> int:
+def max_job_waits(max_clients: int) -> int:
     """How many of so many clients may wait for jobs at the same time.
 
     Half: so the others have room to come in. Each wait is a connection to the master, too.

@@ -25,7 +25,7 @@ from ganeti.query.base import Sources
 from ganeti.request_context import RequestContext
 from ganeti.utils.text import describe_os_error
 
-Answer = Any
+Result = Any
 
 
 @dataclass(frozen=True)
@@ -58,23 +58,23 @@ def load_ops(wires: list[dict[str, Any]]) -> list[opcodes.OpCode]:
     return ops
 
 
-def _submit(master: MasterServices, call: luxi.SubmitJob, context: RequestContext) -> Answer:
-    return _one(master, call.ops, context, to_drained=False)
+def _submit(master: MasterServices, call: luxi.SubmitJob, context: RequestContext) -> Result:
+    return _submit_one(master, call.ops, context, to_drained=False)
 
 
 def _submit_to_drained(
     master: MasterServices, call: luxi.SubmitJobToDrainedQueue, context: RequestContext
-) -> Answer:
-    return _one(master, call.ops, context, to_drained=True)
+) -> Result:
+    return _submit_one(master, call.ops, context, to_drained=True)
 
 
-def _one(
+def _submit_one(
     master: MasterServices,
     wires: list[dict[str, Any]],
     context: RequestContext,
     *,
     to_drained: bool,
-) -> Answer:
+) -> Result:
     def reply(accepted: Accepted) -> luxi.Reply:
         if context.idempotency_key is None:
             return luxi.Reply(accepted.ids[0])
@@ -87,7 +87,7 @@ def _one(
 
 def _submit_many(
     master: MasterServices, call: luxi.SubmitManyJobs, context: RequestContext
-) -> Answer:
+) -> Result:
     # A key names one job; here it is not honoured, and the reply says nothing of it.
     context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
     return master.queue.submit_once(
@@ -97,50 +97,50 @@ def _submit_many(
     )
 
 
-def _pickup(master: MasterServices, call: luxi.PickupJob, context: RequestContext) -> Answer:
+def _pickup(master: MasterServices, call: luxi.PickupJob, context: RequestContext) -> Result:
     raise errors.GenericError("PickupJob is internal to another kind of master")
 
 
-def _note(context: RequestContext, what: str) -> None:
+def _log_call(context: RequestContext, what: str) -> None:
     """Have the log say who asked for what no job does."""
     logging.info("Call%s: %s", cut(context.who), cut(what))
 
 
-def _cancel(master: MasterServices, call: luxi.CancelJob, context: RequestContext) -> Answer:
+def _cancel(master: MasterServices, call: luxi.CancelJob, context: RequestContext) -> Result:
     # luxid sends the job's process a signal, SIGKILL for ``kill``, which leaves locks, disks and
     # guests behind. Here work is no process of its own: ``kill`` is a cancellation like any other.
     number = job_id(call.job_id)
-    _note(context, f"{'kill' if call.kill else 'cancel'} job {number}")
+    _log_call(context, f"{'kill' if call.kill else 'cancel'} job {number}")
     return master.queue.cancel(number)
 
 
 def _change_priority(
     master: MasterServices, call: luxi.ChangeJobPriority, context: RequestContext
-) -> Answer:
+) -> Result:
     number = job_id(call.job_id)
-    _note(context, f"priority {call.priority} for job {number}")
+    _log_call(context, f"priority {call.priority} for job {number}")
     return master.queue.change_priority(number, call.priority)
 
 
-def _archive(master: MasterServices, call: luxi.ArchiveJob, context: RequestContext) -> Answer:
+def _archive(master: MasterServices, call: luxi.ArchiveJob, context: RequestContext) -> Result:
     number = job_id(call.job_id)
-    _note(context, f"archive job {number}")
+    _log_call(context, f"archive job {number}")
     return master.queue.archive(number)
 
 
 def _auto_archive(
     master: MasterServices, call: luxi.AutoArchiveJobs, context: RequestContext
-) -> Answer:
+) -> Result:
     # No longer than a client waits for an answer, and than a stop waits for this thread.
     return master.queue.auto_archive(call.age, min(call.timeout, LUXI_WAIT_CAP))
 
 
-def _query_jobs(master: MasterServices, call: luxi.QueryJobs, context: RequestContext) -> Answer:
+def _query_jobs(master: MasterServices, call: luxi.QueryJobs, context: RequestContext) -> Result:
     ids = [job_id(value) for value in call.job_ids or ()]
     return engine.job_rows(master.sources, ids or None, call.fields)
 
 
-def _query(master: MasterServices, call: luxi.Query, context: RequestContext) -> Answer:
+def _query(master: MasterServices, call: luxi.Query, context: RequestContext) -> Result:
     if call.paging is not None and call.what == "job":
         return engine.run_page(master.sources, call.fields, call.qfilter, call.paging)
     # First: what changes meanwhile makes another state, and not another answer to this one.
@@ -151,12 +151,12 @@ def _query(master: MasterServices, call: luxi.Query, context: RequestContext) ->
 
 def _query_fields(
     master: MasterServices, call: luxi.QueryFields, context: RequestContext
-) -> Answer:
+) -> Result:
     return engine.field_list(call.what, call.fields)
 
 
-def _classic(what: str) -> Callable[[MasterServices, Any, RequestContext], Answer]:
-    def answer(master: MasterServices, call: Any, context: RequestContext) -> Answer:
+def _classic(what: str) -> Callable[[MasterServices, Any, RequestContext], Result]:
+    def answer(master: MasterServices, call: Any, context: RequestContext) -> Result:
         if call.lock:
             raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
         return engine.classic(master.sources, what, call.names, call.fields)
@@ -166,7 +166,7 @@ def _classic(what: str) -> Callable[[MasterServices, Any, RequestContext], Answe
 
 def _query_exports(
     master: MasterServices, call: luxi.QueryExports, context: RequestContext
-) -> Answer:
+) -> Result:
     if call.lock:
         raise errors.OpPrereqError("Sync queries are not allowed", ErrorCode.INVAL)
     config = master.sources.config
@@ -176,14 +176,14 @@ def _query_exports(
 
 def _query_filters(
     master: MasterServices, call: luxi.QueryFilters, context: RequestContext
-) -> Answer:
+) -> Result:
     return engine.filter_rows(master.sources, call.uuids, call.fields)
 
 
 def _replace_filter(
     master: MasterServices, call: luxi.ReplaceFilter, context: RequestContext
-) -> Answer:
-    _note(context, f"put filter {call.uuid or 'of a new uuid'}")
+) -> Result:
+    _log_call(context, f"put filter {call.uuid or 'of a new uuid'}")
     return master.queue.put_filter(
         call.uuid, call.priority, call.predicates, call.action, call.reason_trail
     )
@@ -191,43 +191,43 @@ def _replace_filter(
 
 def _delete_filter(
     master: MasterServices, call: luxi.DeleteFilter, context: RequestContext
-) -> Answer:
-    _note(context, f"remove filter {call.uuid}")
+) -> Result:
+    _log_call(context, f"remove filter {call.uuid}")
     return master.queue.remove_filter(call.uuid)
 
 
 def _config_values(
     master: MasterServices, call: luxi.QueryConfigValues, context: RequestContext
-) -> Answer:
+) -> Result:
     return cluster.config_values(master.sources, call.names)
 
 
 def _cluster_info(
     master: MasterServices, call: luxi.QueryClusterInfo, context: RequestContext
-) -> Answer:
+) -> Result:
     # What asks most often asks for this; it is written anew when something has changed.
     return master.sources.config.changes.derived(
         "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources))
     )
 
 
-def _tags(master: MasterServices, call: luxi.QueryTags, context: RequestContext) -> Answer:
+def _tags(master: MasterServices, call: luxi.QueryTags, context: RequestContext) -> Result:
     return cluster.tags_of(master.sources, call.kind, call.name)
 
 
-def _drain(master: MasterServices, call: luxi.SetDrainFlag, context: RequestContext) -> Answer:
-    _note(context, f"drain flag {call.flag}")
+def _drain(master: MasterServices, call: luxi.SetDrainFlag, context: RequestContext) -> Result:
+    _log_call(context, f"drain flag {call.flag}")
     return master.queue.set_drained(call.flag)
 
 
 def _watcher_pause(
     master: MasterServices, call: luxi.SetWatcherPause, context: RequestContext
-) -> Answer:
+) -> Result:
     return master.queue.set_watcher_pause(call.until)
 
 
 #: The whole protocol, but for WaitForJobChange.
-ANSWERS: dict[type[luxi.Call], Callable[[MasterServices, Any, RequestContext], Answer]] = {
+HANDLERS: dict[type[luxi.Call], Callable[[MasterServices, Any, RequestContext], Result]] = {
     luxi.SubmitJob: _submit,
     luxi.SubmitJobToDrainedQueue: _submit_to_drained,
     luxi.SubmitManyJobs: _submit_many,

@@ -38,9 +38,9 @@ from ganeti.utils.event_loop import Loop
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 #: Bytes of a request that the loop reads itself: handing it over would take longer.
-SHORT = 16 * 1024
+MAX_INLINE_REQUEST = 16 * 1024
 #: Threads that carry out calls; queries are work for the processor, more do not help.
-POOL = 8
+POOL_THREADS = 8
 #: Bytes of requests that may wait on one connection before it is read no further.
 MAX_PENDING = 4 * 1024 * 1024
 RECEIVE_SIZE = 64 * 1024
@@ -55,8 +55,8 @@ class LuxiSocketError(errors.Error):
     """The socket cannot be served, in words."""
 
 
-def room_for_clients() -> int:
-    """How many clients may have a descriptor each, with the limit raised as far as may be."""
+def client_limit() -> int:
+    """Raise the limit on descriptors as far as possible; return how many clients fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_CLIENTS + SPARE_DESCRIPTORS
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -74,7 +74,7 @@ def listen(path: str, gid: int = -1) -> socket.socket:
 
     ``LuxiSocketError`` where a process serves it, or where the path is no socket.
     """
-    _make_room(path)
+    _remove_stale_socket(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with io.short_socket_path(path) as short:
         sock.bind(short)
@@ -85,7 +85,7 @@ def listen(path: str, gid: int = -1) -> socket.socket:
     return sock
 
 
-def _make_room(path: str) -> None:
+def _remove_stale_socket(path: str) -> None:
     """Remove a socket that nobody serves; two masters would share its clients by chance."""
     try:
         mode = os.lstat(path).st_mode
@@ -111,10 +111,10 @@ class LuxiServer:
         max_clients: int | None = None,
     ) -> None:
         self._sock = sock
-        self._max_clients = room_for_clients() if max_clients is None else max_clients
+        self._max_clients = client_limit() if max_clients is None else max_clients
         self.master = master
         self.loop = loop
-        self.pool = ThreadPoolExecutor(POOL, thread_name_prefix="luxi")
+        self.pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="luxi")
         self._connections: set[_Connection] = set()
         loop.add(sock, READ, self._accept)
 
@@ -170,24 +170,24 @@ class _Connection:
         self._sock = sock
         self._splitter = luxi.Splitter()
         self._requests: deque[bytes] = deque()
-        self._pending = 0
+        self._pending_bytes = 0
         self._answering = False
-        self._out = bytearray()
+        self._unsent = bytearray()
         self._ended = False  # the client sends nothing more
         self._unreadable: str | None = None  # what it sent after the last request
         self._failed = False  # close once the answer is out
         self._closed = False
-        self._active = self._loop.clock()  # when bytes last went to or fro
-        self._idle = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
+        self._last_active = self._loop.clock()  # when bytes last went to or fro
+        self._idle_timer = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
         self.on_close: Callable[[], None] | None = None
-        self._loop.add(sock, READ, self._ready)
+        self._loop.add(sock, READ, self._on_ready)
 
     def close(self) -> None:
         """Drop the connection and what hangs on it."""
         if self._closed:
             return
         self._closed = True
-        self._idle.cancel()
+        self._idle_timer.cancel()
         if self.on_close is not None:
             self.on_close()
         self._loop.remove(self._sock)
@@ -197,14 +197,14 @@ class _Connection:
     def _on_idle(self) -> None:
         """The one timer of a connection: it is not set anew for every byte."""
         now = self._loop.clock()
-        since = now if self._answering else self._active
+        since = now if self._answering else self._last_active
         left = since + constants.LUXI_IDLE_TIMEOUT - now
         if left > 0:
-            self._idle = self._loop.call_later(left, self._on_idle)
+            self._idle_timer = self._loop.call_later(left, self._on_idle)
         else:
             self.close()
 
-    def _ready(self, events: int) -> None:
+    def _on_ready(self, events: int) -> None:
         try:
             if events & WRITE:
                 self._flush()
@@ -220,52 +220,55 @@ class _Connection:
             return
         if not data:
             self._ended = True
-            if self._answering or self._requests or self._out:
+            if self._answering or self._requests or self._unsent:
                 # It may still read, or be gone altogether; then this raises.
                 self._sock.send(b"")
                 self._set_events()
             else:
                 self.close()
             return
-        self._active = self._loop.clock()
+        self._last_active = self._loop.clock()
         try:
             for message in self._splitter.feed(data):
                 self._requests.append(message)
-                self._pending += len(message)
+                self._pending_bytes += len(message)
         except errors.ProtocolError as err:
             self._unreadable = str(err)
-        self._next()
+        self._start_next_request()
         self._set_events()
 
     def _set_events(self) -> None:
         if self._closed:
             return
-        events = WRITE if self._out else 0
-        if not (self._ended or self._failed or self._unreadable) and self._pending < MAX_PENDING:
+        events = WRITE if self._unsent else 0
+        if (
+            not (self._ended or self._failed or self._unreadable)
+            and self._pending_bytes < MAX_PENDING
+        ):
             events |= READ
         self._loop.modify(self._sock, events)
 
     # -- one request after the other ------------------------------------------------
 
-    def _next(self) -> None:
+    def _start_next_request(self) -> None:
         """Take up the next request, unless one is being answered or its answer fetched."""
-        if self._answering or self._failed or self._out:
+        if self._answering or self._failed or self._unsent:
             return
         if self._requests:
             message = self._requests.popleft()
-            self._pending -= len(message)
+            self._pending_bytes -= len(message)
             self._answering = True
-            if len(message) <= SHORT:
+            if len(message) <= MAX_INLINE_REQUEST:
                 # All that came is received first: what is then done in a row, without
                 # a system call in between, reaches the writer in one piece.
-                self._loop.call_soon(lambda: self._read(message))
+                self._loop.call_soon(lambda: self._dispatch(message))
             else:
-                self._server.pool.submit(self._read, message)
+                self._server.pool.submit(self._dispatch, message)
         elif self._unreadable:
             self._refuse(self._unreadable)
 
-    def _read(self, message: bytes) -> None:
-        """Find out what is asked, and by which thread it is carried out."""
+    def _dispatch(self, message: bytes) -> None:
+        """Decode a request, and have it executed by the thread that suits it."""
         try:
             call, context = read_request(message)
         except ValueError as err:
@@ -278,28 +281,28 @@ class _Connection:
             return
         if isinstance(call, luxi.WaitForJobChange):
             wait = call
-            self._loop.call_threadsafe(lambda: self._wait(wait))
+            self._loop.call_threadsafe(lambda: self._wait_for_change(wait))
         elif isinstance(call, luxi_handlers.QUICK) and context.idempotency_key is None:
-            self._carry_out(call, context)
+            self._execute(call, context)
         else:
-            self._server.pool.submit(self._carry_out, call, context)
+            self._server.pool.submit(self._execute, call, context)
 
-    def _carry_out(self, call: luxi.Call, context: RequestContext) -> None:
+    def _execute(self, call: luxi.Call, context: RequestContext) -> None:
         try:
-            result = luxi_handlers.ANSWERS[type(call)](self._server.master, call, context)
+            result = luxi_handlers.HANDLERS[type(call)](self._server.master, call, context)
             if isinstance(result, Future):
-                result.add_done_callback(self._on_future)
+                result.add_done_callback(self._on_result)
                 return
             data = luxi_handlers.success(result)
         except Exception as err:
             data = luxi_handlers.failure(err)
         self._loop.call_threadsafe(lambda: self.answer(data))
 
-    def _wait(self, call: luxi.WaitForJobChange) -> None:
+    def _wait_for_change(self, call: luxi.WaitForJobChange) -> None:
         if not self._closed:
-            _Wait(self._server, self, call)
+            _JobChangeWait(self._server, self, call)
 
-    def _on_future(self, future: Future[Any]) -> None:
+    def _on_result(self, future: Future[Any]) -> None:
         error = future.exception()
         data = (
             luxi_handlers.success(future.result())
@@ -314,7 +317,7 @@ class _Connection:
         self.on_close = None
         if self._closed:
             return
-        self._out += data
+        self._unsent += data
         try:
             self._flush()
         except OSError:
@@ -328,18 +331,18 @@ class _Connection:
 
     def _flush(self) -> None:
         """Send what the client takes; then the next request may have its turn."""
-        if self._out:
+        if self._unsent:
             with contextlib.suppress(BlockingIOError):
-                del self._out[: self._sock.send(self._out)]
-                self._active = self._loop.clock()
-        if not self._out:
-            self._next()
-        if not self._out and not self._answering and (self._failed or self._ended):
+                del self._unsent[: self._sock.send(self._unsent)]
+                self._last_active = self._loop.clock()
+        if not self._unsent:
+            self._start_next_request()
+        if not self._unsent and not self._answering and (self._failed or self._ended):
             self.close()
         self._set_events()
 
 
-class _Wait:
+class _JobChangeWait:
     """One WaitForJobChange: answers at once, at the next change, or in the end."""
 
     def __init__(
@@ -349,23 +352,23 @@ class _Wait:
         self._queue = server.master.queue
         self._connection = connection
         self._call = call
-        self._known = all(name in job_query.FIELDS for name in call.fields)
+        self._fields_exist = all(name in job_query.FIELDS for name in call.fields)
         self._job_id = luxi_handlers.job_id(call.job_id)
-        self._over = False
-        self._to_look = False
+        self._finished = False
+        self._check_is_due = False
         timeout = min(max(0.0, call.timeout), constants.LUXI_WAIT_CAP)
         self._timer = self._loop.call_later(timeout, self._on_timeout)
         self._unwatch = self._queue.watch(self._job_id, self._on_change)
         connection.on_close = self._end
-        self._look()
+        self._answer_if_changed()
 
     def _end(self) -> None:
-        self._over = True
+        self._finished = True
         self._timer.cancel()
         self._unwatch()
 
     def _finish(self, data: bytes) -> None:
-        if not self._over:
+        if not self._finished:
             self._end()
             self._connection.answer(data)
 
@@ -374,14 +377,14 @@ class _Wait:
         self._finish(luxi_handlers.success([self._call.previous, []]))
 
     def _on_change(self) -> None:
-        """Of any thread: one look sees all the changes before it."""
-        if not self._to_look:
-            self._to_look = True
-            self._loop.call_threadsafe(self._look)
+        """Called from any thread: one check covers all the changes before it."""
+        if not self._check_is_due:
+            self._check_is_due = True
+            self._loop.call_threadsafe(self._answer_if_changed)
 
-    def _look(self) -> None:
-        self._to_look = False  # first: what changes from here on is looked at again
-        if self._over:
+    def _answer_if_changed(self) -> None:
+        self._check_is_due = False  # first: what changes from here on is checked again
+        if self._finished:
             return
         try:
             job = self._queue.job(self._job_id)
@@ -389,7 +392,7 @@ class _Wait:
                 raise errors.JobLost(f"Job {self._job_id} is not in the queue")
             values = plain(job_query.values(job, self._call.fields, self._queue.waiting_for))
             # As luxid: with a field that does not exist all is null, and nothing was logged.
-            entries = new_entries(job, self._call.previous_serial) if self._known else []
+            entries = new_entries(job, self._call.previous_serial) if self._fields_exist else []
             if job.final or entries or values != self._call.previous:
                 self._finish(luxi_handlers.success([values, entries]))
         except Exception as err:

@@ -21,7 +21,7 @@ from ganeti.utils.host import own_names
 from ganeti.utils.text import describe_os_error
 
 #: Seconds for which an answer of the file's holds.
-FRESH = 1.0
+CACHE_SECONDS = 1.0
 #: Seconds after which a client may ask for a master again: an election takes about as long.
 RETRY_AFTER = 10
 
@@ -75,7 +75,7 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
         return daemon.DaemonError(
             f"{file} is missing, and {sign.words}", constants.EXIT_NODESETUP_ERROR
         )
-    if sign.place is paths:
+    if sign.location is paths:
         return daemon.DaemonError(
             f"{file} is missing, although this machine belongs to a Ganeti cluster "
             f"({sign.words}); on its master: gnt-cluster redist-conf",
@@ -83,8 +83,8 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
         )
     return daemon.DaemonError(
         f"there is no cluster below {paths.localstatedir}, but one of Ganeti below "
-        f"{sign.place.localstatedir} ({sign.words}); configure ganeti-rapi with "
-        f"--localstatedir={sign.place.localstatedir} to serve that one"
+        f"{sign.location.localstatedir} ({sign.words}); configure ganeti-rapi with "
+        f"--localstatedir={sign.location.localstatedir} to serve that one"
     )
 
 
@@ -107,29 +107,29 @@ class MasterRedirect:
         self._base = base
         self._names = own_names() if names is None else names
         self._clock = clock
-        self._looked = float("-inf")
+        self._read_at = float("-inf")
         #: None: nobody is the master.
         self._master: str | None = None
-        self._told: object = self
+        self._logged_master: object = self
 
     def check(self, request: Request) -> None:
         """Raise ``TemporaryRedirect``, or 503 where nobody is the master, unless this node is."""
-        master = self._look()
+        master = self._current_master()
         if master in self._names:
             return
         if master is None:
             raise ServiceUnavailable(
                 "The cluster has no master at the moment", retry_after=RETRY_AFTER
             )
-        raise TemporaryRedirect(self._base.format(master) + _rest(request.target))
+        raise TemporaryRedirect(self._base.format(master) + _path_and_query(request.target))
 
-    def _look(self) -> str | None:
+    def _current_master(self) -> str | None:
         now = self._clock()
-        if now - self._looked >= FRESH:
-            self._master = self._read()
-            self._looked = now
-            if self._master != self._told:
-                self._told = self._master
+        if now - self._read_at >= CACHE_SECONDS:
+            self._master = self._read_master()
+            self._read_at = now
+            if self._master != self._logged_master:
+                self._logged_master = self._master
                 logging.info(
                     "This node is the master"
                     if self._master in self._names
@@ -139,7 +139,7 @@ class MasterRedirect:
                 )
         return self._master
 
-    def _read(self) -> str | None:
+    def _read_master(self) -> str | None:
         try:
             with open(self._path, encoding="ascii", errors="replace") as file:
                 name = file.read(300).strip().lower()
@@ -148,7 +148,7 @@ class MasterRedirect:
         return name if _NAME.fullmatch(name) else None
 
 
-def _rest(target: str) -> str:
+def _path_and_query(target: str) -> str:
     """Path and query of a request's target, as they were sent."""
     found = _AUTHORITY.match(target)
     rest = target if found is None else target[found.end() :]

@@ -31,10 +31,10 @@ from ganeti.utils.text import describe_os_error
 
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
-#: Python's own look for garbage at every 700th object; with thousands of jobs in memory
+#: Python collects garbage at every 700th object by default; with thousands of jobs in memory
 #: that is a tenth of the master's work.
 GC_THRESHOLDS = 20_000, 20, 20
-#: Days after which a job that has ended is put away, and how often that is looked at.
+#: Days after which a job that has ended is put away, and how often that is checked.
 ARCHIVE_DAYS = 30.0
 ARCHIVE_EVERY = 3600.0
 #: Days after which an archived job is deleted. Never: on Ganeti an administrator's cron does it.
@@ -56,7 +56,7 @@ class MasterDaemon(daemon.Daemon):
         self.paths = paths
         self._purge_days = purge_days
         self._archive_days = archive_days
-        self._ending: threading.Thread | None = None
+        self._stop_thread: threading.Thread | None = None
         self.pid_file = paths.pid_file(self.name)
         self.log_file = paths.master_log
         self.user = paths.user(pathutils.MASTERD_USER)
@@ -113,7 +113,7 @@ class MasterDaemon(daemon.Daemon):
             gc.enable()
 
     def _start(self) -> None:
-        self._lock = self._take_lock()
+        self._lock = self._lock_database()
         self._check_access()
         checked = repair.make_sound(self.paths)
         store, notice = upgrade.open_store(self.paths)
@@ -136,7 +136,7 @@ class MasterDaemon(daemon.Daemon):
             rerun_safe=mcpu.rerun_safe,
             workers=config.cluster.max_running_jobs,
         )
-        queue.recover(lambda dead: recovery.clean_up(environment, dead))
+        queue.recover(lambda interrupted: recovery.clean_up(environment, interrupted))
         master = luxi_handlers.MasterServices(
             Sources(config, environment.nodes, queue, locks), queue
         )
@@ -148,7 +148,7 @@ class MasterDaemon(daemon.Daemon):
                 lambda damage: repair.suspect(self.paths, damage),
             )
             self._patrol.start()
-        self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
+        self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         if self._purge_days > 0:
             logging.info(
                 "Archived jobs are deleted %g days after they ended (--purge-days)",
@@ -169,23 +169,23 @@ class MasterDaemon(daemon.Daemon):
 
         Until then calls are answered; told to stop twice, it ends at once.
         """
-        self._loop.call_threadsafe(self._begin_to_end)
+        self._loop.call_threadsafe(self._start_stopping)
 
-    def _begin_to_end(self) -> None:
-        if self._ending is None and self._queue is not None:
-            self._ending = threading.Thread(target=self._wind_down, name="stop", daemon=True)
-            self._ending.start()
+    def _start_stopping(self) -> None:
+        if self._stop_thread is None and self._queue is not None:
+            self._stop_thread = threading.Thread(target=self._stop_queue, name="stop", daemon=True)
+            self._stop_thread.start()
         else:
             self._loop.stop()
 
-    def _wind_down(self) -> None:
+    def _stop_queue(self) -> None:
         assert self._queue is not None
         self._queue.stop(STOP_GRACE)
         self._loop.call_threadsafe(self._loop.stop)
 
-    def _archive_soon(self) -> None:
+    def _schedule_archiving(self) -> None:
         assert self._server is not None
-        self._loop.call_later(ARCHIVE_EVERY, self._archive_soon)
+        self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         self._server.pool.submit(self._archive)
 
     def _archive(self) -> None:
@@ -218,7 +218,7 @@ class MasterDaemon(daemon.Daemon):
     def finish(self) -> None:
         """Let running jobs end for a while, then close."""
         if self._queue is not None:
-            left = self._queue.stop(0 if self._ending is not None else STOP_GRACE)
+            left = self._queue.stop(0 if self._stop_thread is not None else STOP_GRACE)
             if left:
                 logging.warning(
                     "Jobs still running, to end in error at the next start: %s",
@@ -235,7 +235,7 @@ class MasterDaemon(daemon.Daemon):
         if self._lock is not None:
             os.close(self._lock)
 
-    def _take_lock(self) -> int:
+    def _lock_database(self) -> int:
         """Two masters on one database must not be, whatever their pid files say."""
         try:
             return io.lock_file(self.paths.master_lock)

@@ -34,17 +34,17 @@ from ganeti.utils.text import describe_os_error
 _NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
 
 NEW_FILE_MODE = 0o640
-BEST = next(iter(passwords.SCHEMES))
+BEST_SCHEME = next(iter(passwords.SCHEMES))
 #: Exit code after SIGINT, as a shell has it.
 INTERRUPTED = 130
 #: What ends a process politely.
 HELD_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
 #: No password at all: for whom a certificate tells.
-NONE = "none"
+NO_PASSWORD = "none"
 
 
 #: The only scheme of a hash that Ganeti's own daemon reads.
-GANETIS = "ha1"
+GANETI_SCHEME = "ha1"
 #: What a Ganeti has below its local state directory, and no cluster of ours.
 _GANETIS_FILES = ("config.data", "server.pem")
 #: Programs and directories of its packages, and of its own `make install`.
@@ -81,10 +81,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--scheme",
-        choices=(*passwords.SCHEMES, NONE),
+        choices=(*passwords.SCHEMES, NO_PASSWORD),
         help="how the password is kept; Ganeti itself only reads ha1; none is "
         "for a user who has a certificate and no password "
-        f"(default: {BEST}, or {GANETIS} where Ganeti is installed too)",
+        f"(default: {BEST_SCHEME}, or {GANETI_SCHEME} where Ganeti is installed too)",
     )
     parser.add_argument(
         "--expires", metavar="DATE", help="the user's last day (UTC), like 2027-01-31"
@@ -152,12 +152,12 @@ def replace_line(data: bytes, name: str, line: str | None) -> bytes:
     one.
     """
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
-    places = [index for index, old in enumerate(lines) if name in users.named_users(old)]
-    if line is None and not places:
+    indexes = [index for index, old in enumerate(lines) if name in users.named_users(old)]
+    if line is None and not indexes:
         raise PasswdError(f"there is no user {name}")
-    kept = [old for index, old in enumerate(lines) if index not in places]
+    kept = [old for index, old in enumerate(lines) if index not in indexes]
     if line is not None:
-        kept.insert(places[0] if places else len(kept), line.encode("utf-8"))
+        kept.insert(indexes[0] if indexes else len(kept), line.encode("utf-8"))
     return b"".join(each + b"\n" for each in kept)
 
 
@@ -223,7 +223,7 @@ def _real_path(path: str) -> str:
         raise PasswdError(_why_not(os.path.abspath(path), err)) from None
 
 
-def check_place(path: str) -> None:
+def check_file(path: str) -> None:
     """Raise ``PasswdError`` if the file cannot be read, or its directory is not there."""
     path = _real_path(path)
     try:
@@ -309,20 +309,20 @@ def ganeti_is_installed(paths: pathutils.Paths) -> bool:
 def choose_scheme(wanted: str | None, beside: bool) -> tuple[str, str]:
     """How the password is kept, and what is to be said about that; ``beside`` a Ganeti."""
     if not beside:
-        return wanted or BEST, ""
+        return wanted or BEST_SCHEME, ""
     if wanted is None:
-        return GANETIS, (
-            f"writing {{{GANETIS}}}, since Ganeti's own ganeti-rapi, which is "
+        return GANETI_SCHEME, (
+            f"writing {{{GANETI_SCHEME}}}, since Ganeti's own ganeti-rapi, which is "
             f"installed here too, reads no better hash; where only this one will "
-            f"ever run, use: --scheme {BEST}"
+            f"ever run, use: --scheme {BEST_SCHEME}"
         )
-    if wanted == NONE:
+    if wanted == NO_PASSWORD:
         return wanted, (
             "Ganeti's own ganeti-rapi, which is installed here too, would take the "
             "! of this line for the password itself: remove the user before you "
             "switch back to it"
         )
-    if wanted != GANETIS:
+    if wanted != GANETI_SCHEME:
         return wanted, (
             f"Ganeti's own ganeti-rapi, which is installed here too, cannot read "
             f"{{{wanted}}}: with it this user could not log in"
@@ -351,7 +351,7 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     check_name(arguments.name)
     options, is_over = chosen_rights(arguments.options, arguments.expires)
     if not arguments.only_print:
-        check_place(path)  # before anybody types a password in vain
+        check_file(path)  # before anybody types a password in vain
     beside = ganeti_is_installed(paths)
     scheme, remark = choose_scheme(arguments.scheme, beside)
     _warn(remark)
@@ -362,7 +362,7 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
         )
     if is_over:
         _warn(f"the last day of {arguments.name} is over already: this user cannot log in")
-    password = None if scheme == NONE else read_password()
+    password = None if scheme == NO_PASSWORD else read_password()
     line = user_line(arguments.name, password, options, scheme)
     if arguments.only_print:
         return line
@@ -374,7 +374,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     arguments = parse_arguments(argv)
     try:
-        code = _say(run(arguments, pathutils.Paths.from_environment()))
+        code = _print_line(run(arguments, pathutils.Paths.from_environment()))
         # What is changed is changed, whether somebody can read that or not.
         return code if arguments.only_print else constants.EXIT_SUCCESS
     except PasswdError as err:
@@ -388,7 +388,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _say(text: str) -> int:
+def _print_line(text: str) -> int:
     """Print a line; the exit code."""
     try:
         try:

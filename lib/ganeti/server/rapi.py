@@ -34,11 +34,11 @@ from ganeti.utils.text import describe_os_error
 
 MAX_CLIENTS = 2000
 #: Seconds until a successor must be ready.
-SUCCESSION_TIMEOUT = 30.0
-#: Seconds to look for the master at the start.
-_LOOK_TIMEOUT = 0.5
+HAND_OVER_TIMEOUT = 30.0
+#: Seconds that the master has to answer at the start.
+_MASTER_CHECK_TIMEOUT = 0.5
 #: Options that name files.
-_FILES = (
+_FILE_OPTIONS = (
     "ssl_cert",
     "ssl_key",
     "ssl_chain",
@@ -50,13 +50,13 @@ _FILES = (
 )
 
 
-def log_line(access: AccessRecord) -> None:
-    """One line for each answer."""
+def log_as_text(access: AccessRecord) -> None:
+    """Log an answer as one line of text."""
     log.access(access_log.line(access))
 
 
-def log_fields(access: AccessRecord) -> None:
-    """The same as an object."""
+def log_as_json(access: AccessRecord) -> None:
+    """Log an answer as a JSON object."""
     log.access("", access_log.fields(access))
 
 
@@ -71,7 +71,7 @@ class RapiDaemon(daemon.Daemon):
     """The front: HTTP on one side, LUXI on the other."""
 
     name = "ganeti-rapi"
-    beside = "; to run beside it, give --pid-file, --log-file and another --port"
+    second_instance_hint = "; to run beside it, give --pid-file, --log-file and another --port"
     #: Names and end of the certificate that was read last, for a line of the log.
     _described_certificate = ""
 
@@ -81,16 +81,16 @@ class RapiDaemon(daemon.Daemon):
         self.group = pathutils.DAEMONS_GROUP
         self.options = options.read_arguments(arguments)
         self._arguments = arguments
-        for name in _FILES:  # detaching changes the directory
+        for name in _FILE_OPTIONS:  # detaching changes the directory
             if getattr(arguments, name):
                 setattr(arguments, name, os.path.abspath(getattr(arguments, name)))
         self.pid_file = arguments.pid_file or paths.pid_file(self.name)
         self.log_file = arguments.log_file or paths.rapi_log
-        self._folder = os.getcwd()
+        self._working_directory = os.getcwd()
         #: Taken before detaching makes another process of us.
         self._listeners = handover.take_sockets(os.environ)
         #: Started, and not ready yet.
-        self._starting: handover.Successor | None = None
+        self._pending_successor: handover.Successor | None = None
         self._server: Server | None = None
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
@@ -100,8 +100,8 @@ class RapiDaemon(daemon.Daemon):
             lambda: luxi.Client(path, connect_timeout=health.timeout, health=health)
         )
         self._users = UsersFile(paths.users_files, VOCABULARY)
-        self._clients = MAX_CLIENTS
-        self._waits: luxi.JobWatcher | None = None
+        self._max_clients = MAX_CLIENTS
+        self._job_watcher: luxi.JobWatcher | None = None
         self._stopped = False
         self._deadline: Timer
 
@@ -109,10 +109,10 @@ class RapiDaemon(daemon.Daemon):
         """Check that we are wanted here, and that no other daemon's files would be ours."""
         if not self._arguments.redirect:
             check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
-        self._check_companion()
+        self._check_log_of_second_instance()
 
-    def _check_companion(self) -> None:
-        """Beside another ganeti-rapi there must be a log of our own, too."""
+    def _check_log_of_second_instance(self) -> None:
+        """Raise ``DaemonError`` where a second ganeti-rapi would write to the first one's log."""
         usual = self.paths.pid_file(self.name)
         if self.pid_file == usual or self.log_file != self.paths.rapi_log:
             return
@@ -130,9 +130,9 @@ class RapiDaemon(daemon.Daemon):
     def bind(self) -> None:
         """Listen, read the key and raise the limit on open files: root may be needed."""
         arguments = self._arguments
-        self._clients = listening.raise_descriptor_limit(arguments.max_clients)
-        if self._clients < arguments.max_clients:
-            logging.warning("The limit on open files leaves room for %d clients", self._clients)
+        self._max_clients = listening.raise_descriptor_limit(arguments.max_clients)
+        if self._max_clients < arguments.max_clients:
+            logging.warning("The limit on open files leaves room for %d clients", self._max_clients)
         if not arguments.no_ssl:
             self._ssl_context = self._read_certificate()
         if not self._listeners:
@@ -164,23 +164,21 @@ class RapiDaemon(daemon.Daemon):
         arguments = self._arguments
         if arguments.bind:
             return str(arguments.bind)
-        return (
-            listening.interface_address(arguments.interface)
-            if arguments.interface
-            else listening.any_address(self.paths)
-        )
+        if arguments.interface:
+            return listening.interface_address(arguments.interface)
+        return listening.any_address(self.paths)
 
     def start(self) -> None:
         """Put the server together; the socket listens already."""
         arguments = self._arguments
         self._load_users()
         loop = Loop()
-        self._waits = luxi.JobWatcher(
-            loop, self._connect, self._health, limit=listening.room_for_waits(self._clients)
+        self._job_watcher = luxi.JobWatcher(
+            loop, self._connect, self._health, limit=listening.max_job_waits(self._max_clients)
         )
         pipeline = RequestPipeline(
             self._pool,
-            self._waits,
+            self._job_watcher,
             Authenticator(self._users),
             require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0",
@@ -190,13 +188,13 @@ class RapiDaemon(daemon.Daemon):
         self._server = Server(
             self._listeners,
             pipeline.handle,
-            max_clients=self._clients,
+            max_clients=self._max_clients,
             ssl_context=self._ssl_context,
             priority=pipeline.priority,
             loop=loop,
             max_body=pipeline.max_body,
             answer_from_head=pipeline.foresee,
-            access_log=log_fields if arguments.log_format == "json" else log_line,
+            access_log=log_as_json if arguments.log_format == "json" else log_as_text,
         )
         for listener in self._listeners:
             logging.info(
@@ -204,14 +202,14 @@ class RapiDaemon(daemon.Daemon):
                 "HTTP" if arguments.no_ssl else "HTTPS",
                 listening.describe(listener),
             )
-        self._look_for_master()
-        self._check_own_access()
+        self._check_master_answers()
+        self._check_reload_access()
 
-    def _look_for_master(self) -> None:
+    def _check_master_answers(self) -> None:
         """Warn when nobody answers on the master's socket; the master may still come."""
         path = self._arguments.luxi_socket or self.paths.query_socket
         try:
-            luxi.connect(path, _LOOK_TIMEOUT).close()
+            luxi.connect(path, _MASTER_CHECK_TIMEOUT).close()
         except errors.NoPermission:
             self.warn(
                 f"{self.user or 'this user'} may not connect to the master at {path}; "
@@ -223,7 +221,7 @@ class RapiDaemon(daemon.Daemon):
                 "luxid), most requests are answered with 502"
             )
 
-    def _check_own_access(self) -> None:
+    def _check_reload_access(self) -> None:
         """Warn about files that root could read at the start, and this user cannot again."""
         arguments = self._arguments
         if arguments.no_ssl:
@@ -265,16 +263,16 @@ class RapiDaemon(daemon.Daemon):
         """Take no more connections, finish what has begun."""
         self._stopped = True
         if self._server is not None:
-            self._end_waits()
+            self._end_job_waits()
             self._server.stop()
 
-    def _end_waits(self) -> None:
-        """Whoever waits for a job hears how it stands now."""
-        assert self._waits is not None
-        self._waits.end()
+    def _end_job_waits(self) -> None:
+        """Answer every request that waits for a job with its present state."""
+        assert self._job_watcher is not None
+        self._job_watcher.end()
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the loop call it; before there is one, nothing is in anybody's way."""
+        """Have the loop call it; before there is a loop, call it at once."""
         if self._server is None:
             function()
         else:
@@ -303,7 +301,7 @@ class RapiDaemon(daemon.Daemon):
 
     def hand_over(self) -> None:
         """Start a successor on our sockets; leave when it is ready, go on if it never is."""
-        if self._server is None or self._starting is not None or self._stopped:
+        if self._server is None or self._pending_successor is not None or self._stopped:
             logging.warning("No hand-over now: this process is starting, or leaving already")
             return
         if daemon.must_stay(self.options) and not handover.can_follow():
@@ -314,9 +312,9 @@ class RapiDaemon(daemon.Daemon):
             return
         assert self.pid is not None
         try:
-            self._starting = handover.start(
+            self._pending_successor = handover.start(
                 options.own_command(),
-                self._folder,
+                self._working_directory,
                 self._listeners,
                 self.pid.fd,
                 os.environ,
@@ -325,19 +323,21 @@ class RapiDaemon(daemon.Daemon):
         except OSError as err:
             logging.error("Cannot start a successor: %s", err)
             return
-        logging.info("Process %d will take over", self._starting.pid)
-        loop, successor = self._server.loop, self._starting
+        logging.info("Process %d will take over", self._pending_successor.pid)
+        loop, successor = self._server.loop, self._pending_successor
         loop.add(
-            successor.ready_reader, READ, lambda _: self._conclude(successor, successor.problem)
+            successor.ready_reader,
+            READ,
+            lambda _: self._finish_hand_over(successor, successor.problem),
         )
         self._deadline = loop.call_later(
-            SUCCESSION_TIMEOUT,
-            lambda: self._conclude(
-                successor, lambda: f"it is not ready after {SUCCESSION_TIMEOUT:.0f} s"
+            HAND_OVER_TIMEOUT,
+            lambda: self._finish_hand_over(
+                successor, lambda: f"it is not ready after {HAND_OVER_TIMEOUT:.0f} s"
             ),
         )
 
-    def _conclude(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
+    def _finish_hand_over(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
         """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""
         server = self._server
         assert server is not None and self.pid is not None
@@ -345,26 +345,26 @@ class RapiDaemon(daemon.Daemon):
         server.loop.remove(successor.ready_reader)
         if self._stopped:
             return  # ``finish`` ends it: whoever says stop means both
-        words = problem()
-        self._starting = None
-        if words:
+        problem_text = problem()
+        self._pending_successor = None
+        if problem_text:
             successor.end()
             self.pid.write()  # it may have been written over just before the end
-            logging.error("Going on, as the successor did not start: %s", words)
+            logging.error("Going on, as the successor did not start: %s", problem_text)
             return
         logging.info("Process %d has taken over; finishing what has begun", successor.pid)
         self.successor = successor.pid
         sd_notify.main_pid(successor.pid)
         self._stopped = True
-        self._end_waits()
+        self._end_job_waits()
         server.hand_over()
 
     def finish(self) -> None:
         """Close what is open, and end a successor that was not ready yet."""
-        if self._starting is not None:
-            logging.info("Ending process %d, which was to take over", self._starting.pid)
-            self._starting.end()
-            self._starting = None
+        if self._pending_successor is not None:
+            logging.info("Ending process %d, which was to take over", self._pending_successor.pid)
+            self._pending_successor.end()
+            self._pending_successor = None
         self._server = None  # signals that come from now on find nothing to stop
         for listener in self._listeners:
             listener.close()
@@ -390,7 +390,10 @@ class RapiDaemon(daemon.Daemon):
             # One with a problem does not end the start: an API that is not there would be
             # worse at a reboot, and Ganeti's own daemon starts as well.
             now = datetime.datetime.now(datetime.timezone.utc)
-            for text in [*found.warnings(self._hosts(), now), *self._crl_warnings(context, now)]:
+            for text in [
+                *found.warnings(self._known_names(), now),
+                *self._crl_warnings(context, now),
+            ]:
                 logging.warning("%s", text)
             self._described_certificate = found.describe(now)
             if self._ssl_context is None:
@@ -411,8 +414,8 @@ class RapiDaemon(daemon.Daemon):
         except OSError:  # it has been read this moment
             return []
 
-    def _hosts(self) -> set[str]:
-        """What clients may reach this daemon by, as far as that is known without a resolver."""
+    def _known_names(self) -> set[str]:
+        """Return the names that clients may reach this daemon by; no resolver is asked."""
         hosts = {socket.gethostname(), self._arguments.bind or ""}
         for key in ("cluster_name", "master_node"):
             with (
@@ -534,7 +537,7 @@ def _add_process_options(parser: options.Parser) -> None:
 
 def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> None:
     """End the process for options that would not do what they say."""
-    for name in (*_FILES, "bind", "interface"):
+    for name in (*_FILE_OPTIONS, "bind", "interface"):
         if getattr(arguments, name) == "":
             # A script's variable that is not set: the default may be what must not be.
             parser.error(f"argument --{name.replace('_', '-')}: its value is empty")
