@@ -122,20 +122,20 @@ def test_a_cancelled_timer_is_not_called(loop, clock):
 
 def test_cancelled_timers_do_not_pile_up(loop):
     kept = loop.call_later(1, lambda: None)
-    for _ in range(20 * loop_module.SWEEP_AT):
+    for _ in range(20 * loop_module.MIN_CANCELLED_TO_SWEEP):
         loop.call_later(3600, lambda: None).cancel()
-    assert len(loop._timers) <= 2 * loop_module.SWEEP_AT + 2
+    assert len(loop._timers) <= 2 * loop_module.MIN_CANCELLED_TO_SWEEP + 2
     assert kept in loop._timers
 
 
 def test_sleeps_without_end_when_idle_and_until_the_next_timer_otherwise(loop, clock):
-    assert loop._patience(None) is None
+    assert loop._select_timeout(None) is None
     loop.call_later(5, lambda: None)
     loop.call_later(1, lambda: None).cancel()
     clock.now += 2
-    assert loop._patience(None) == 3.0 and loop._patience(1) == 1
+    assert loop._select_timeout(None) == 3.0 and loop._select_timeout(1) == 1
     clock.now += 9
-    assert loop._patience(None) == 0.0
+    assert loop._select_timeout(None) == 0.0
 
 
 def test_other_threads_wake_it(loop):

@@ -40,7 +40,7 @@ def script():
 
 
 def ended(pid):
-    return orphans._look(int(pid)) is None
+    return orphans._read_living(int(pid)) is None
 
 
 def test_a_marked_program_and_its_children_end(script):
@@ -94,8 +94,8 @@ def family(root, **values):
 
 def test_where_a_descriptor_leads_is_told_in_the_kernels_words(tmp_path):
     with open(tmp_path / "log", "w") as file:
-        assert orphans.where(file.fileno()) == str(tmp_path / "log")
-    assert orphans.where(0, pid=0) == ""
+        assert orphans.descriptor_target(file.fileno()) == str(tmp_path / "log")
+    assert orphans.descriptor_target(0, pid=0) == ""
 
 
 def test_a_family_is_what_descends_from_its_head(script):

@@ -40,9 +40,9 @@ FIRST = 3
 #: More are no sockets of ours.
 MAX_SOCKETS = 16
 #: Descriptors from here on are in nobody's way.
-_ASIDE = 64
+_FIRST_SPARE_FD = 64
 #: Bytes of the end of what a failed successor wrote to standard error.
-_LAST_WORDS = 2000
+_MAX_STDERR_TAIL = 2000
 #: Seconds that a killed process may take to be gone; init collects it, not we.
 _KILL_TIMEOUT = 5.0
 _VARIABLE = "GANETI_SUCCESSION"
@@ -118,15 +118,15 @@ class Successor:
         """Why it cannot take over; '' when it is ready. Call once ``ready_reader`` is readable."""
         self.ready_reader.setblocking(True)
         try:
-            said = self.ready_reader.recv(4096).decode("utf-8", "replace")
+            report = self.ready_reader.recv(4096).decode("utf-8", "replace")
         except OSError:
-            said = ""
+            report = ""
         self.ready_reader.close()
-        code, _, text = said.partition(" ")
+        code, _, text = report.partition(" ")
         if code == "0":
             self._close_stderr()
             return ""
-        return text or self._last_words() or "it ended without a word"
+        return text or self._stderr_tail() or "it ended without a word"
 
     def end(self) -> None:
         """Kill it; it may have ended already."""
@@ -136,13 +136,13 @@ class Successor:
             os.kill(self.pid, signal.SIGKILL)
             _await_end(self.pid, _KILL_TIMEOUT)
 
-    def _last_words(self) -> str:
+    def _stderr_tail(self) -> str:
         """The end of what it wrote, lines joined; '' for nothing."""
         if self.stderr < 0:
             return ""
         size = os.fstat(self.stderr).st_size
-        start = max(0, size - _LAST_WORDS)
-        text = os.pread(self.stderr, _LAST_WORDS, start).decode("utf-8", "replace")
+        start = max(0, size - _MAX_STDERR_TAIL)
+        text = os.pread(self.stderr, _MAX_STDERR_TAIL, start).decode("utf-8", "replace")
         lines = [line.strip() for line in text.splitlines()]
         return " / ".join(line for line in lines if line)
 
@@ -166,15 +166,15 @@ def start(
     ``Successor.problem``: a program that is half installed dies before it can say why.
     """
     ready_reader, ready_writer = socket.socketpair()
-    given = [*(listener.fileno() for listener in listeners), ready_writer.fileno(), pid_fd]
-    last = FIRST + len(given) - 1
-    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ASIDE) for fd in given]
+    descriptors = [*(listener.fileno() for listener in listeners), ready_writer.fileno(), pid_fd]
+    last = FIRST + len(descriptors) - 1
+    spare_fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SPARE_FD) for fd in descriptors]
     stderr = -1 if keep_stderr else os.memfd_create("stderr", os.MFD_CLOEXEC)
-    actions = [(os.POSIX_SPAWN_DUP2, fd, FIRST + index) for index, fd in enumerate(aside)]
+    actions = [(os.POSIX_SPAWN_DUP2, fd, FIRST + index) for index, fd in enumerate(spare_fds)]
     if stderr >= 0:
         actions.append((os.POSIX_SPAWN_DUP2, stderr, 2))
-    number, number_writer = os.pipe2(os.O_CLOEXEC)
-    actions.append((os.POSIX_SPAWN_DUP2, number_writer, 1))
+    pid_reader, pid_writer = os.pipe2(os.O_CLOEXEC)
+    actions.append((os.POSIX_SPAWN_DUP2, pid_writer, 1))
     try:
         shell = os.posix_spawn(
             "/bin/sh",
@@ -189,9 +189,9 @@ def start(
         raise
     finally:
         ready_writer.close()
-        for fd in (*aside, number_writer):
+        for fd in (*spare_fds, pid_writer):
             os.close(fd)
-    with open(number, "rb") as file:
+    with open(pid_reader, "rb") as file:
         pid = file.read().strip()
     os.waitpid(shell, 0)
     if not pid.isdigit():

@@ -103,7 +103,7 @@ def run(daemon: Daemon, options: Options) -> int:
                 )
                 assert daemon.pid is not None
                 give_files(daemon.user, daemon.group, [daemon.pid.fd])
-                return _live(daemon, report, options, inherited)
+                return _run_steps(daemon, report, options, inherited)
         except DaemonError as err:
             report(str(err), err.exit_code)
             return err.exit_code
@@ -180,7 +180,7 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
         daemon.pid.close()
 
 
-def _live(
+def _run_steps(
     daemon: Daemon, report: Report, options: Options, inherited: handover.Inherited | None
 ) -> int:
     assert daemon.pid is not None
@@ -201,7 +201,7 @@ def _live(
     if inherited is not None:
         daemon.pid.write()
         if not options.foreground:
-            _to_null(2)  # the predecessor's file for the words of a failed start
+            _redirect_to_null(2)  # the predecessor's file for the words of a failed start
     # In the foreground the log is on the terminal as well.
     warnings = () if options.foreground else daemon.warnings
     report("\n".join(f"warning: {text}" for text in warnings), constants.EXIT_SUCCESS)
@@ -216,10 +216,10 @@ def _live(
         daemon.finish()
         if daemon.successor is None:
             logging.info("%s stopped", daemon.name)
-    return _stay(daemon, options, inherited)
+    return _end_or_follow(daemon, options, inherited)
 
 
-def _stay(daemon: Daemon, options: Options, inherited: handover.Inherited | None) -> int:
+def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherited | None) -> int:
     """End now, or with the successor where a service manager waits for this process."""
     if daemon.successor is None:
         return constants.EXIT_SUCCESS
@@ -251,7 +251,7 @@ def must_stay(options: Options) -> bool:
 
 
 def _install_signals(daemon: Daemon) -> None:
-    def passed_on(number: int) -> bool:
+    def forwarded(number: int) -> bool:
         if daemon.successor is None or daemon.pid is None:
             return False
         # By now our successor may have one, too: the pid file tells who is the daemon.
@@ -263,7 +263,7 @@ def _install_signals(daemon: Daemon) -> None:
 
     def on_stop(number: int, _: object) -> None:
         logging.info("Received %s, stopping", signal.Signals(number).name)
-        if not passed_on(number):
+        if not forwarded(number):
             sd_notify.stopping()
         daemon.stop()
 
@@ -274,11 +274,11 @@ def _install_signals(daemon: Daemon) -> None:
         sd_notify.ready()
 
     def on_reload(number: int, _: object) -> None:
-        if not passed_on(number):
+        if not forwarded(number):
             daemon.wake(reload)
 
     def on_hand_over(number: int, _: object) -> None:
-        if daemon.hand_over is not None and not passed_on(number):
+        if daemon.hand_over is not None and not forwarded(number):
             daemon.wake(daemon.hand_over)
 
     def on_other(number: int, _: object) -> None:
@@ -345,11 +345,11 @@ def _await_child(name: str, reader: int) -> None:
 
 
 def _close_terminal(writer: int) -> None:
-    _to_null(0, 1, 2, writer)
+    _redirect_to_null(0, 1, 2, writer)
     os.close(writer)
 
 
-def _to_null(*descriptors: int) -> None:
+def _redirect_to_null(*descriptors: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # it is where the descriptor was closed
             stream.flush()

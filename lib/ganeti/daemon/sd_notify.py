@@ -66,7 +66,9 @@ def barrier() -> None:
 
 def _address() -> str:
     name = os.environ.get(_VARIABLE, "")
-    return "\0" + name[1:] if name.startswith("@") else name if name.startswith("/") else ""
+    if name.startswith("@"):  # an abstract socket (unix(7))
+        return "\0" + name[1:]
+    return name if name.startswith("/") else ""
 
 
 def _send(text: str, *descriptors: int) -> None:

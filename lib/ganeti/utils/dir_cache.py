@@ -13,7 +13,7 @@ T = TypeVar("T")
 #: Two changes within one tick of the kernel's clock leave the same time stamp
 #: behind (ticks are 1 to 10 ms). What was read sooner than this after a change
 #: is not relied on; git does the same for its index.
-SETTLED_NS = 50_000_000
+MIN_STAMP_AGE_NS = 50_000_000
 
 
 class WatchedDirectory(Generic[T]):
@@ -45,5 +45,5 @@ class WatchedDirectory(Generic[T]):
             except FileNotFoundError:
                 self._known = None
                 return self._read([])
-            self._known = (stamp, found) if now - stamp > SETTLED_NS else None
+            self._known = (stamp, found) if now - stamp > MIN_STAMP_AGE_NS else None
             return found

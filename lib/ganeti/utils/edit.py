@@ -42,24 +42,24 @@ def follow_links(path: str) -> str:
     The last components need not exist. Raises ``EditError`` for a link that neither root nor
     the caller owns, and ``OSError`` where the way is closed or endless.
     """
-    place, followed = "", 0
-    ahead = _components(path if path.startswith("/") else f"{os.getcwd()}/{path}")
-    while ahead:
-        name = ahead.pop()
+    resolved, followed = "", 0
+    remaining = _components(path if path.startswith("/") else f"{os.getcwd()}/{path}")
+    while remaining:
+        name = remaining.pop()
         if name == "..":
-            place = place.rpartition("/")[0]
+            resolved = resolved.rpartition("/")[0]
             continue
-        here = f"{place}/{name}"
-        target = _read_link(here)
+        candidate = f"{resolved}/{name}"
+        target = _read_link(candidate)
         if target is None:
-            place = here
+            resolved = candidate
             continue
         followed += 1
         if followed > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        place = "" if target.startswith("/") else place
-        ahead += _components(target)
-    return place or "/"
+        resolved = "" if target.startswith("/") else resolved
+        remaining += _components(target)
+    return resolved or "/"
 
 
 def _components(path: str) -> list[str]:
@@ -74,7 +74,7 @@ def _read_link(path: str) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        # Of the descriptor: the owner of the directory may exchange the link meanwhile.
+        # Of the descriptor: the owner of the directory may replace the link meanwhile.
         found = os.fstat(fd)
         if not stat.S_ISLNK(found.st_mode):
             return None

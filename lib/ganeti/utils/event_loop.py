@@ -30,7 +30,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 #: Cancelled timers are left lying until they are due; more than this many (and
 #: more than half of all) are swept out.
-SWEEP_AT = 1000
+MIN_CANCELLED_TO_SWEEP = 1000
 
 
 class Timer:
@@ -50,8 +50,8 @@ class Timer:
             self._function = None
             self._loop.count_cancelled()
 
-    def take(self) -> Callback | None:
-        """What to call, once; None when it was cancelled."""
+    def pop_function(self) -> Callback | None:
+        """Return what to call, the first time only; None when it was cancelled."""
         function, self._function = self._function, None
         return function
 
@@ -83,10 +83,10 @@ class Loop:
         self._stopped = False
         #: The thread that runs it.
         self._thread: int | None = None
-        self._wake_out, self._wake_in = socket.socketpair()
-        for end in (self._wake_out, self._wake_in):
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        for end in (self._wake_reader, self._wake_writer):
             end.setblocking(False)
-        self._selector.register(self._wake_out, READ, self._drain)
+        self._selector.register(self._wake_reader, READ, self._drain)
 
     # -- sockets ----------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ class Loop:
             return
         self._woken = True
         try:
-            self._wake_in.send(b"\0")
+            self._wake_writer.send(b"\0")
         except OSError:
             pass  # the pair is full, so it will wake; or the loop is closed
 
@@ -151,7 +151,7 @@ class Loop:
     def count_cancelled(self) -> None:
         """A timer was cancelled: sweep when most of them are."""
         self._cancelled += 1
-        if self._cancelled > SWEEP_AT and self._cancelled * 2 > len(self._timers):
+        if self._cancelled > MIN_CANCELLED_TO_SWEEP and self._cancelled * 2 > len(self._timers):
             self._timers = [timer for timer in self._timers if not timer.cancelled]
             heapq.heapify(self._timers)
             self._cancelled = 0
@@ -168,7 +168,7 @@ class Loop:
         if threading.current_thread() is not threading.main_thread():
             self._run()
             return
-        before = signal.set_wakeup_fd(self._wake_in.fileno(), warn_on_full_buffer=False)
+        before = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
         try:
             self._run()
         finally:
@@ -187,7 +187,7 @@ class Loop:
 
     def run_once(self, timeout: float | None) -> None:
         """One round: wait (at most so long; None: as long as need be), then call."""
-        for key, events in self._selector.select(self._patience(timeout)):
+        for key, events in self._selector.select(self._select_timeout(timeout)):
             # An earlier callback of this round may have removed it, or let another
             # socket have its number.
             if self._selector.get_map().get(key.fd) is key:
@@ -200,10 +200,10 @@ class Loop:
     def close(self) -> None:
         """Close the loop's own sockets; those of others are theirs."""
         self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._wake_writer.close()
+        self._wake_reader.close()
 
-    def _patience(self, timeout: float | None) -> float | None:
+    def _select_timeout(self, timeout: float | None) -> float | None:
         """Seconds to wait: until the next timer, if there is one, and nothing is to be called."""
         if self._calls or self._stopped:
             return 0.0
@@ -217,7 +217,7 @@ class Loop:
 
     def _call_timers(self, now: float) -> None:
         while self._timers and self._timers[0].when <= now:
-            function = heapq.heappop(self._timers).take()
+            function = heapq.heappop(self._timers).pop_function()
             if function is not None:
                 self._call(function)
             else:
@@ -227,7 +227,7 @@ class Loop:
         # First the bytes, then the mark, then (at the end of the round) the calls: whoever
         # saw the mark and sent no byte has left a call that this round still makes.
         try:
-            while len(self._wake_out.recv(4096)) == 4096:
+            while len(self._wake_reader.recv(4096)) == 4096:
                 pass
         except BlockingIOError:
             pass

@@ -62,7 +62,7 @@ def _escape_character(found: re.Match[str]) -> str:
     return f"\\u{number:04x}" if number > 0xFF else f"\\x{number:02x}"
 
 
-def _words(arg: object) -> object:
+def _describe_argument(arg: object) -> object:
     return describe_os_error(arg) if isinstance(arg, OSError) else arg
 
 
@@ -72,7 +72,7 @@ class _Record(logging.LogRecord):
     def getMessage(self) -> str:
         """The message; an ``OSError`` in it as ``FILE: reason``, without its number."""
         if isinstance(self.args, tuple) and any(isinstance(arg, OSError) for arg in self.args):
-            self.args = tuple(map(_words, self.args))
+            self.args = tuple(map(_describe_argument, self.args))
         return super().getMessage()
 
 
@@ -143,19 +143,19 @@ class LogFile(logging.handlers.WatchedFileHandler):
     """A log file, also after a rotation; never the file that a link of this name leads to.
 
     Root opens it, in a directory where others may lay links and pipes. Whether the file was
-    rotated away is looked at once a second, not for every line. Where no new one can be
+    rotated away is checked once a second, not for every line. Where no new one can be
     opened, lines go to the old one, and one of them says why.
     """
 
     clock = staticmethod(time.monotonic)
-    _looked = float("-inf")
-    _complained = False
+    _checked_at = float("-inf")
+    _warned = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         now = self.clock()
-        if now - self._looked >= 1.0:
-            self._looked = now
+        if now - self._checked_at >= 1.0:
+            self._checked_at = now
             self.reopenIfNeeded()
         logging.FileHandler.emit(self, record)
 
@@ -166,8 +166,8 @@ class LogFile(logging.handlers.WatchedFileHandler):
                 return
             stream = self._open()
         except (LogError, OSError) as err:
-            if not self._complained:
-                self._complained = True
+            if not self._warned:
+                self._warned = True
                 words = describe_os_error(err) if isinstance(err, OSError) else str(err)
                 logging.FileHandler.emit(
                     self,
@@ -182,7 +182,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
                     ),
                 )
             return
-        self._complained = False
+        self._warned = False
         old, self.stream = self.stream, stream
         if old is not None:
             old.close()
@@ -264,10 +264,10 @@ def setup(
         handler.close()
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     logging.setLogRecordFactory(_Record)
-    trouble = "" if syslog == "no" else _syslog_trouble()
-    if syslog == "only" and trouble:
+    problem = "" if syslog == "no" else _syslog_problem()
+    if syslog == "only" and problem:
         raise LogError(
-            f"--syslog=only, but {trouble}, so that every line would be lost; start a "
+            f"--syslog=only, but {problem}, so that every line would be lost; start a "
             "syslog daemon, or omit --syslog=only"
         )
     formatter = (
@@ -293,9 +293,9 @@ def setup(
     logging.logMultiprocessing = False
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
-    if trouble:
+    if problem:
         logging.warning(
-            "Syslog gets no lines for now: %s; it is tried again with each line", trouble
+            "Syslog gets no lines for now: %s; it is tried again with each line", problem
         )
     return root
 
@@ -310,7 +310,7 @@ def stderr_is_journal(environ: Mapping[str, str]) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-def _syslog_trouble() -> str:
+def _syslog_problem() -> str:
     """Why a line would not reach syslog now; '' if it would."""
     err: OSError | None = None
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):

@@ -53,7 +53,9 @@ def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -
     marks = {variable.encode() for variable in variables}
     if not marks:
         return 0
-    return _end(lambda process: not marks.isdisjoint(_environment(process.pid)), grace_seconds)
+    return _end_processes(
+        lambda process: not marks.isdisjoint(_environment(process.pid)), grace_seconds
+    )
 
 
 def end_family(
@@ -62,8 +64,8 @@ def end_family(
     """End what belongs to a program that we started, also if it ended; returns their number.
 
     ``root`` is its pid, the head of a session, which nobody has waited for yet (so that the
-    number is not another's); ``output`` is ``where`` its output goes; ``variable`` is a
-    ``NAME=value`` that only it and its children have. Processes that were there before the
+    number is not another's); ``output`` is the ``descriptor_target`` of its output;
+    ``variable`` is a ``NAME=value`` that only it and its children have. Processes that were there before the
     program began are spared, whatever they have: an administrator may follow its log.
     """
     first = _read(root)
@@ -73,17 +75,20 @@ def end_family(
     def belongs(process: _Process) -> bool:
         return process.started >= since and (
             root in (process.pid, process.session)
-            or (output != "" and output in (where(1, process.pid), where(2, process.pid)))
+            or (
+                output != ""
+                and output in (descriptor_target(1, process.pid), descriptor_target(2, process.pid))
+            )
             or (variable != "" and mark in _environment(process.pid))
         )
 
-    return _end(belongs, grace_seconds)
+    return _end_processes(belongs, grace_seconds)
 
 
-def _end(belongs: Callable[[_Process], bool], grace_seconds: float) -> int:
+def _end_processes(belongs: Callable[[_Process], bool], grace_seconds: float) -> int:
     found: set[_Process] = set()
     for number in (signal.SIGTERM, *[signal.SIGKILL] * _ROUNDS):
-        living = _find(belongs, found)
+        living = _find_processes(belongs, found)
         if not living:
             return len(found)
         found.update(living)
@@ -94,10 +99,12 @@ def _end(belongs: Callable[[_Process], bool], grace_seconds: float) -> int:
     return len(found)
 
 
-def _find(belongs: Callable[[_Process], bool], known: Collection[_Process]) -> list[_Process]:
+def _find_processes(
+    belongs: Callable[[_Process], bool], known: Collection[_Process]
+) -> list[_Process]:
     """Those that belong to a run or are known already, what they started, and what shares a
     session with one of them."""
-    processes = list(_all())
+    processes = list(_other_processes())
     found = {process for process in processes if process in known or belongs(process)}
     while True:
         pids = {process.pid for process in found}
@@ -113,16 +120,16 @@ def _find(belongs: Callable[[_Process], bool], known: Collection[_Process]) -> l
         found |= more
 
 
-def _all() -> Iterator[_Process]:
+def _other_processes() -> Iterator[_Process]:
     """All processes of this machine, but this one's session and those that ended."""
     own = os.getsid(0)
     for name in os.listdir("/proc"):
-        process = _look(int(name)) if name.isdecimal() else None
+        process = _read_living(int(name)) if name.isdecimal() else None
         if process is not None and process.session not in (0, own):
             yield process
 
 
-def _look(pid: int) -> _Process | None:
+def _read_living(pid: int) -> _Process | None:
     """A process that lives."""
     return _read(pid, ended=(b"Z", b"X"))
 
@@ -139,7 +146,7 @@ def _read(pid: int, ended: Collection[bytes] = ()) -> _Process | None:
     return _Process(pid, session=int(words[3]), started=int(words[19]), parent=int(words[1]))
 
 
-def where(fd: int, pid: int | str = "self") -> str:
+def descriptor_target(fd: int, pid: int | str = "self") -> str:
     """Where a file descriptor leads, in the kernel's words; empty when that cannot be told.
 
     The file itself is not touched: it may be another program's, on a server that hangs.
@@ -167,7 +174,7 @@ def _signal(processes: Collection[_Process], number: signal.Signals, grace_secon
             try:
                 handle = os.pidfd_open(process.pid)
                 stack.callback(os.close, handle)
-                if _look(process.pid) == process:
+                if _read_living(process.pid) == process:
                     signal.pidfd_send_signal(handle, number)
                     waiting.register(handle, select.POLLIN)
                     left += 1

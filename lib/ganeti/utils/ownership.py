@@ -65,7 +65,7 @@ class OwnershipReport:
     odd: list[str] = field(default_factory=list)
 
 
-class _Odd(Exception):
+class _LeftAlone(Exception):
     """Something is not as it should be, in words; it stays as it is."""
 
 
@@ -76,19 +76,19 @@ def apply(entries: Sequence[OwnedPath], *, dry_run: bool = False) -> OwnershipRe
         try:
             with _parent(entry, dry_run) as parent:
                 if parent is not None:
-                    _Fix(entry, report, dry_run).apply(
+                    _EntryApplier(entry, report, dry_run).apply(
                         parent, os.path.basename(entry.path), entry.path
                     )
                 elif entry.make:  # below one that is only to be made
                     report.changed.append(_made(entry))
-        except _Odd as err:
+        except _LeftAlone as err:
             report.odd.append(str(err))
         except OSError as err:  # of a descriptor, whose number tells nobody anything
             raise OSError(err.errno, err.strerror, entry.path) from None
     return report
 
 
-class _Fix:
+class _EntryApplier:
     """One entry of the table being applied."""
 
     def __init__(self, entry: OwnedPath, report: OwnershipReport, dry_run: bool) -> None:
@@ -99,36 +99,36 @@ class _Fix:
     def apply(self, parent: int, name: str, path: str) -> None:
         """Apply the entry itself, then what is in it."""
         entry = self._entry
-        fd = _look(parent, name)
+        fd = _open_entry(parent, name)
         made = fd is None and entry.make
         if made:
             self._report.changed.append(_made(entry))
             if not self._dry_run:
                 os.mkdir(name, 0o700, dir_fd=parent)
-                fd = _look(parent, name)
+                fd = _open_entry(parent, name)
         if fd is None:
             return
         if entry.directory and stat.S_ISLNK(os.fstat(fd).st_mode):
             os.close(fd)  # an administrator may have moved it to another disk
             fd = _walk(path, False, _checker(entry))
         if fd is None:
-            raise _Odd(f"{path}: a symbolic link that leads nowhere, so left alone")
+            raise _LeftAlone(f"{path}: a symbolic link that leads nowhere, so left alone")
         try:
             changes = len(self._report.changed)
-            self._settle(fd, path, entry.directory, entry.mode, entry.private)
+            self._apply_to(fd, path, entry.directory, entry.mode, entry.private)
             if made:  # its line says all of it
                 del self._report.changed[changes:]
             if entry.files is not None:
-                self._settle_tree(fd, path, 0)
+                self._apply_to_tree(fd, path, 0)
         finally:
             os.close(fd)
 
-    def _settle_tree(self, fd: int, path: str, depth: int) -> None:
+    def _apply_to_tree(self, fd: int, path: str, depth: int) -> None:
         if depth == _MAX_DEPTH:
-            raise _Odd(f"{path}: too deep, so left alone")
+            raise _LeftAlone(f"{path}: too deep, so left alone")
         for name in sorted(os.listdir(f"/proc/self/fd/{fd}")):
             below = f"{path}/{name}"
-            inner = _look(fd, name)
+            inner = _open_entry(fd, name)
             if inner is None:  # removed just now
                 continue
             try:
@@ -137,7 +137,7 @@ class _Fix:
                 if stat.S_ISLNK(found.st_mode) and self._entry.links:
                     continue
                 assert self._entry.files is not None
-                self._settle(
+                self._apply_to(
                     inner,
                     below,
                     directory,
@@ -145,14 +145,14 @@ class _Fix:
                     not directory,
                 )
                 if directory:
-                    self._settle_tree(inner, below, depth + 1)
-            except _Odd as err:
+                    self._apply_to_tree(inner, below, depth + 1)
+            except _LeftAlone as err:
                 self._report.odd.append(str(err))
             finally:
                 os.close(inner)
 
-    def _settle(self, fd: int, path: str, directory: bool, mode: int, private: bool) -> None:
-        """Give one open file or directory its owner and mode; ``_Odd`` if that is not safe."""
+    def _apply_to(self, fd: int, path: str, directory: bool, mode: int, private: bool) -> None:
+        """Give an open file or directory its owner and mode; ``_LeftAlone`` if that is unsafe."""
         entry, found = self._entry, os.fstat(fd)
         _check_kind(found, path, directory)
         if entry.magic and not _begins_with(fd, entry.magic):
@@ -160,7 +160,7 @@ class _Fix:
         uid = found.st_uid if entry.uid == -1 else entry.uid
         gid = found.st_gid if entry.gid == -1 else entry.gid
         if uid != found.st_uid == entry.distrusted:
-            raise _Odd(
+            raise _LeftAlone(
                 f"{path}: belongs to {_user(found.st_uid)}, so it is not given to {_user(uid)}"
             )
         before = stat.S_IMODE(found.st_mode)
@@ -184,7 +184,7 @@ def _made(entry: OwnedPath) -> str:
     return f"{entry.path}: made, mode {entry.mode:04o}"
 
 
-def _look(parent: int, name: str) -> int | None:
+def _open_entry(parent: int, name: str) -> int | None:
     """Open an entry itself, whatever it is, without a right to read it; None if it is missing."""
     try:
         return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
@@ -194,14 +194,14 @@ def _look(parent: int, name: str) -> int | None:
 
 def _check_kind(found: os.stat_result, path: str, directory: bool) -> None:
     if stat.S_ISLNK(found.st_mode):
-        raise _Odd(f"{path}: a symbolic link, so left alone")
+        raise _LeftAlone(f"{path}: a symbolic link, so left alone")
     if directory:
         if not stat.S_ISDIR(found.st_mode):
-            raise _Odd(f"{path}: not a directory, so left alone")
+            raise _LeftAlone(f"{path}: not a directory, so left alone")
     elif not stat.S_ISREG(found.st_mode):
-        raise _Odd(f"{path}: not a regular file, so left alone")
+        raise _LeftAlone(f"{path}: not a regular file, so left alone")
     elif found.st_nlink > 1:
-        raise _Odd(f"{path}: has {found.st_nlink} hard links, so left alone")
+        raise _LeftAlone(f"{path}: has {found.st_nlink} hard links, so left alone")
 
 
 def _begins_with(fd: int, beginnings: tuple[bytes, ...]) -> bool:
@@ -236,10 +236,10 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
     try:
         while parts:
             name = parts.pop()
-            inner = _look(fd, name)
+            inner = _open_entry(fd, name)
             if inner is None and make:
                 os.mkdir(name, 0o755, dir_fd=fd)
-                inner = _look(fd, name)
+                inner = _open_entry(fd, name)
                 if inner is not None and stat.S_ISDIR(os.fstat(inner).st_mode):
                     os.chmod(f"/proc/self/fd/{inner}", 0o755)  # whatever the umask is
             if inner is None:
@@ -281,7 +281,7 @@ def _check_link(directory: int, link: int, words: str) -> None:
         or found.st_mode & 0o022
         and not found.st_mode & stat.S_ISVTX
     ):
-        raise _Odd(words)
+        raise _LeftAlone(words)
 
 
 # -- names --------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def _run(
             variable = program.environment.get(program.mark)
             orphans.end_family(
                 child.pid,
-                output=orphans.where(output),
+                output=orphans.descriptor_target(output),
                 grace_seconds=limits.grace_seconds,
                 variable="" if variable is None else f"{program.mark}={variable}",
             )

@@ -67,11 +67,11 @@ def describe(pid: int) -> str:
 def flock_holder(fd: int) -> int | None:
     """The process that took the flock(2) of an open file; None when that cannot be told."""
     found = os.fstat(fd)
-    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    file_id = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as file:
         for line in file:
             words = line.split()
-            if words[1:2] == ["FLOCK"] and words[5:6] == [place] and words[4].isdecimal():
+            if words[1:2] == ["FLOCK"] and words[5:6] == [file_id] and words[4].isdecimal():
                 return int(words[4]) or None
     return None
 
