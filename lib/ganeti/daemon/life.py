@@ -144,11 +144,9 @@ def _reporter(
         if not options.foreground:
             os.chdir("/")
         return contextlib.nullcontext(inherited.report)
-    return (
-        contextlib.nullcontext(_report_here(daemon.name))
-        if options.foreground
-        else _detached(daemon.name)
-    )
+    if options.foreground:
+        return contextlib.nullcontext(_report_here(daemon.name))
+    return _detached(daemon.name)
 
 
 def _report_here(name: str) -> Report:

@@ -17,12 +17,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """A wrong command line is a failure like any other, also of a unit's condition."""
         self.print_usage(sys.stderr)
-        self.exit(
-            daemon.EXIT_CONDITION_FAILED
-            if "--check-role" in sys.argv[1:]
-            else constants.EXIT_FAILURE,
-            f"{self.prog}: {message}\n",
-        )
+        is_condition = "--check-role" in sys.argv[1:]
+        code = daemon.EXIT_CONDITION_FAILED if is_condition else constants.EXIT_FAILURE
+        self.exit(code, f"{self.prog}: {message}\n")
 
 
 def port(text: str) -> int:

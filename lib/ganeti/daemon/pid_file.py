@@ -36,12 +36,13 @@ class AlreadyRunning(PidFileError):
     """Another process holds the lock, or is the living daemon that the file names."""
 
     def __init__(self, pid: int | None, path: str, holder: int | None = None) -> None:
-        super().__init__(
-            f"already running with pid {pid} ({path} is its pid file)"
-            if pid
-            else f"{path} is locked"
-            + (f" by {procfs.describe(holder)}" if holder else " by a process that is not known")
-        )
+        if pid:
+            text = f"already running with pid {pid} ({path} is its pid file)"
+        elif holder:
+            text = f"{path} is locked by {procfs.describe(holder)}"
+        else:
+            text = f"{path} is locked by a process that is not known"
+        super().__init__(text)
         self.pid = pid
 
 

@@ -35,9 +35,9 @@ def make_directories(paths: pathutils.Paths) -> None:
     user = paths.user(pathutils.MASTERD_USER)
     if os.geteuid() == 0 and user:
         # The front may run on a machine that has no user of the master.
-        uid, gid = (
-            -1 if found is None else found for found in (_uid(user), _gid(pathutils.DAEMONS_GROUP))
-        )
+        found_uid, found_gid = _uid(user), _gid(pathutils.DAEMONS_GROUP)
+        uid = -1 if found_uid is None else found_uid
+        gid = -1 if found_gid is None else found_gid
     for path, mode in run_directories(paths):
         io.make_directory(path, mode, uid, gid)
 
@@ -95,11 +95,11 @@ def stays_root(user: str) -> bool:
     """
     if os.geteuid() != 0:
         return False
+    if not user:
+        return True
     # Where some of them exist ``become_user`` raises, so that nothing stays root by accident.
-    return not user or (
-        _gid(pathutils.DAEMONS_GROUP) is None
-        and all(_uid(name) is None for name in _all_of_them([user]))
-    )
+    has_group = _gid(pathutils.DAEMONS_GROUP) is not None
+    return not has_group and all(_uid(name) is None for name in _all_of_them([user]))
 
 
 def give_files(user: str, group: str, descriptors: Sequence[int]) -> None:
@@ -140,7 +140,9 @@ def become_user(user: str, group: str) -> None:
 def _all_of_them(users: Sequence[str]) -> list[str]:
     """Return the users that are there together; one that is none of ours is there by itself."""
     ours = (pathutils.MASTERD_USER, pathutils.RAPI_USER)
-    return list(dict.fromkeys((*users, *ours) if set(users) & set(ours) else users))
+    if not set(users) & set(ours):
+        return list(dict.fromkeys(users))
+    return list(dict.fromkeys((*users, *ours)))
 
 
 def _uid(user: str) -> int | None:
@@ -158,7 +160,9 @@ def _gid(group: str) -> int | None:
 
 
 def _listed(words: Sequence[str]) -> str:
-    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+    if len(words) < 3:
+        return " and ".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 # -- permissions --------------------------------------------------------------------

@@ -235,11 +235,9 @@ def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
 
 def describe(source: str, done: restore.Restored) -> list[str]:
     """What a restoration did, in lines."""
-    made = (
-        ""
-        if done.made is None
-        else time.strftime(", made %Y-%m-%d %H:%M:%S", time.localtime(done.made))
-    )
+    made = ""
+    if done.made is not None:
+        made = time.strftime(", made %Y-%m-%d %H:%M:%S", time.localtime(done.made))
     lines = [f"Restored from {source}{made}: {done.contents}."]
     if done.kept is not None:
         lines.append(f"The database before it is kept as {done.kept}.")

@@ -101,12 +101,9 @@ def describe(sock: socket.socket) -> str:
     """Where it listens, for people."""
     if sock.family == socket.AF_UNIX:
         name = sock.getsockname()
-        # Bytes are a name that is in no folder (unix(7)).
-        return (
-            name or "a socket without a name"
-            if isinstance(name, str)
-            else ("@" + name.removeprefix(b"\0").decode("utf-8", errors="replace"))
-        )
+        if isinstance(name, bytes):  # an abstract socket (unix(7))
+            return "@" + name.removeprefix(b"\0").decode("utf-8", errors="replace")
+        return name or "a socket without a name"
     host, port = sock.getsockname()[:2]
     return f"{host} port {port}"
 
@@ -139,11 +136,9 @@ def raise_descriptor_limit(max_clients: int) -> int:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         soft = limit
-    return (
-        max_clients
-        if soft == resource.RLIM_INFINITY
-        else min(max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
-    )
+    if soft == resource.RLIM_INFINITY:
+        return max_clients
+    return min(max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
 
 
 def max_job_waits(max_clients: int) -> int:

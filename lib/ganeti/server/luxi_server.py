@@ -62,11 +62,9 @@ def client_limit() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return (
-        MAX_CLIENTS
-        if soft == resource.RLIM_INFINITY
-        else min(MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
-    )
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CLIENTS
+    return min(MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:

@@ -130,14 +130,16 @@ class MasterRedirect:
             self._read_at = now
             if self._master != self._logged_master:
                 self._logged_master = self._master
-                logging.info(
-                    "This node is the master"
-                    if self._master in self._names
-                    else "No node is the master"
-                    if self._master is None
-                    else f"The master is {self._master}; clients are sent there"
-                )
+                self._log_master()
         return self._master
+
+    def _log_master(self) -> None:
+        if self._master in self._names:
+            logging.info("This node is the master")
+        elif self._master is None:
+            logging.info("No node is the master")
+        else:
+            logging.info("The master is %s; clients are sent there", self._master)
 
     def _read_master(self) -> str | None:
         try:

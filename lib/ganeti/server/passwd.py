@@ -253,11 +253,9 @@ def _how_to_make(directory: str) -> str:
     if not ganeti_is_installed(paths):
         return "create the cluster first, with: ganeti-cluster init NAME"
     program = paths.root + _ENSURE_DIRS
-    return (
-        f"create it with: {program}"
-        if os.path.exists(program)
-        else f"create it with: mkdir -m 0750 {directory}"
-    )
+    if os.path.exists(program):
+        return f"create it with: {program}"
+    return f"create it with: mkdir -m 0750 {directory}"
 
 
 def _owner(directory: str) -> str:
@@ -295,15 +293,9 @@ def read_password() -> str:
 
 def ganeti_is_installed(paths: pathutils.Paths) -> bool:
     """Whether Ganeti itself is on this machine: a cluster of its, or its programs."""
-    return any(
-        map(
-            os.path.lexists,
-            (
-                *(f"{paths.lib_dir}/{name}" for name in _GANETIS_FILES),
-                *(f"{paths.root}{path}" for path in _GANETIS_PROGRAMS),
-            ),
-        )
-    )
+    files = [f"{paths.lib_dir}/{name}" for name in _GANETIS_FILES]
+    programs = [f"{paths.root}{path}" for path in _GANETIS_PROGRAMS]
+    return any(os.path.lexists(path) for path in files + programs)
 
 
 def choose_scheme(wanted: str | None, beside: bool) -> tuple[str, str]:

@@ -111,11 +111,9 @@ def read_file(path: str) -> tuple[bytes, os.stat_result] | None:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(
-                errno.EINVAL,
-                "Is a directory" if stat.S_ISDIR(found.st_mode) else "Not a regular file",
-                path,
-            )
+            is_directory = stat.S_ISDIR(found.st_mode)
+            words = "Is a directory" if is_directory else "Not a regular file"
+            raise OSError(errno.EINVAL, words, path)
         with open(fd, "rb", closefd=False) as file:
             return file.read(), found
     finally:

@@ -270,11 +270,12 @@ def setup(
             f"--syslog=only, but {problem}, so that every line would be lost; start a "
             "syslog daemon, or omit --syslog=only"
         )
-    formatter = (
-        JsonFormatter(program)
-        if json_lines
-        else OneLineFormatter((FORMAT_DEBUG if debug else FORMAT).format(program=program))
-    )
+    formatter: logging.Formatter
+    if json_lines:
+        formatter = JsonFormatter(program)
+    else:
+        pattern = FORMAT_DEBUG if debug else FORMAT
+        formatter = OneLineFormatter(pattern.format(program=program))
     handlers: list[logging.Handler] = []
     if path is not None and syslog != "only":
         handlers.append(LogFile(path, encoding="utf-8", errors="backslashreplace"))

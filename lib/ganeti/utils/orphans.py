@@ -65,22 +65,22 @@ def end_family(
 
     ``root`` is its pid, the head of a session, which nobody has waited for yet (so that the
     number is not another's); ``output`` is the ``descriptor_target`` of its output;
-    ``variable`` is a ``NAME=value`` that only it and its children have. Processes that were there before the
-    program began are spared, whatever they have: an administrator may follow its log.
+    ``variable`` is a ``NAME=value`` that only it and its children have. Processes that were
+    there before the program began are spared, whatever they have: an administrator may follow
+    its log.
     """
     first = _read(root)
     since = first.started if first is not None else 0
     mark = variable.encode()
 
     def belongs(process: _Process) -> bool:
-        return process.started >= since and (
-            root in (process.pid, process.session)
-            or (
-                output != ""
-                and output in (descriptor_target(1, process.pid), descriptor_target(2, process.pid))
-            )
-            or (variable != "" and mark in _environment(process.pid))
-        )
+        if process.started < since:
+            return False
+        if root in (process.pid, process.session):
+            return True
+        if output and output in [descriptor_target(fd, process.pid) for fd in (1, 2)]:
+            return True
+        return variable != "" and mark in _environment(process.pid)
 
     return _end_processes(belongs, grace_seconds)
 

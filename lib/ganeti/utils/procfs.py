@@ -71,7 +71,8 @@ def flock_holder(fd: int) -> int | None:
     with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as file:
         for line in file:
             words = line.split()
-            if words[1:2] == ["FLOCK"] and words[5:6] == [file_id] and words[4].isdecimal():
+            is_ours = words[1:2] == ["FLOCK"] and words[5:6] == [file_id]
+            if is_ours and words[4].isdecimal():
                 return int(words[4]) or None
     return None
 
@@ -82,11 +83,8 @@ def listeners_on(port: int) -> list[int]:
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
-            inodes |= {
-                row[9]
-                for row in rows
-                if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port
-            }
+            listening = [row for row in rows if row[3] == _LISTEN]
+            inodes |= {row[9] for row in listening if int(row[1].rpartition(":")[2], 16) == port}
     return sorted(pid for pid in _pids() if inodes and _has_socket(pid, inodes))
 
 
