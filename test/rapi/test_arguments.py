@@ -123,7 +123,7 @@ class TestReaders(unittest.TestCase):
         self.assertEqual(QueryString("reason=%zz").values("reason"), ["%zz"])
 
 
-class TestIdempotencyKey(unittest.TestCase):
+class TestReadIdempotencyKey(unittest.TestCase):
     def assert_refused(self, lines, text):
         with self.assertRaises(BadRequest, msg=lines) as caught:
             read_idempotency_key(lines)

@@ -38,7 +38,7 @@ class TestDeclaration(unittest.TestCase):
     def test_a_plain_method_is_no_verb(self):
         with self.assertRaisesRegex(TypeError, "Plain.GET is no verb"):
 
-            class Plain(Resource):
+            class PlainMethod(Resource):
                 def GET(self):
                     """Answer."""
 
@@ -47,7 +47,7 @@ class TestDeclaration(unittest.TestCase):
             Submit(OpInstanceStartup, access="x", speed=flag)
 
     def test_a_method_gets_the_request_and_its_arguments(self):
-        class Thing(Resource):
+        class ThingResource(Resource):
             @verb("jobs.list", bulk=flag)
             def GET(self, bulk):
                 """Answer."""
@@ -56,8 +56,10 @@ class TestDeclaration(unittest.TestCase):
         request = ResourceRequest(
             master=None, slots={"a": "b"}, query=baserlib.QueryString("bulk=1")
         )
-        self.assertEqual(Thing.GET.answer(request), ({"a": "b"}, True))
-        self.assertEqual((Thing.GET.doc, Thing.GET.access), ("Answer.", "jobs.list"))
+        self.assertEqual(ThingResource.GET.answer(request), ({"a": "b"}, True))
+        self.assertEqual(
+            (ThingResource.GET.doc, ThingResource.GET.access), ("Answer.", "jobs.list")
+        )
 
     def test_resources_without_uri_are_not_found(self):
         class Hidden(Resource):

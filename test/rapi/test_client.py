@@ -50,7 +50,7 @@ class ClientTestCase(RapiTestCase):
         self.master.answers[luxi.Query] = answer
 
 
-class TestRead(ClientTestCase):
+class TestClientRead(ClientTestCase):
     def test_the_cluster(self):
         self.master.answers[luxi.QueryClusterInfo] = {"name": "cluster"}
         self.assertEqual(self.client.get_version(), 2)
@@ -238,7 +238,7 @@ class TestWholeApi(ClientTestCase):
         self.client.delete_filter(uuid)
 
 
-class TestChange(ClientTestCase):
+class TestClientChange(ClientTestCase):
     def assert_job_of(self, job, *ops):
         self.assertEqual(job, JOB_ID)
         self.assert_submitted(*ops)
@@ -324,7 +324,7 @@ class TestChange(ClientTestCase):
             self.assert_job_of(delete(tags), OpTagsDel(tags=tags, **fields))
 
 
-class TestWait(ClientTestCase):
+class TestClientWait(ClientTestCase):
     def test_asks_more_and_more_rarely(self):
         pauses = []
         self.jobs("queued", "running", "running", "success")

@@ -139,7 +139,7 @@ ENDLESS = {
 }
 
 
-class Server:
+class BrokenServer:
     """Does with each connection what the next of its plans says; the last one again and again."""
 
     def __init__(self, *plans):
@@ -186,7 +186,7 @@ class Server:
 class BrokenTestCase(unittest.TestCase):
     def serve(self, *plans, **options):
         """A client of a server with these plans; its pauses take no time."""
-        self.server = Server(*plans)
+        self.server = BrokenServer(*plans)
         self.addCleanup(self.server.close)
         options.setdefault("timeout", LIMIT)
         client = GanetiClient(self.server.url, "admin", PASSWORD, **options)

@@ -68,7 +68,7 @@ class TestRoutes(unittest.TestCase):
         self.assertRaisesRegex(ValueError, "/2/info", Connector, [*RESOURCES, other])
 
 
-class TestAccess(unittest.TestCase):
+class TestPublicResources(unittest.TestCase):
     def test_only_these_answer_strangers_always(self):
         self.assertEqual(
             {resource.URI for resource in RESOURCES if resource.PUBLIC},

@@ -11,7 +11,7 @@ from ganeti.rapi.job_wait import NO_LOG, JobWait, first_of, parse_change
 from support.rapi import table
 
 
-class Master:
+class WaitingMaster:
     """Keeps the calls; the test answers them."""
 
     def __init__(self):
@@ -44,11 +44,11 @@ class Master:
         )
 
 
-class Scene:
+class JobWaitScene:
     """A vigil of some jobs, on a clock that the test moves."""
 
     def __init__(self, *ids, gone=lambda: False, **options):
-        self.master, self.now = Master(), 100.0
+        self.master, self.now = WaitingMaster(), 100.0
         self.vigil = JobWait(
             ResourceRequest(self.master, gone=gone),
             ids,
@@ -70,7 +70,7 @@ class Scene:
 
 
 def test_waits_for_the_next_change_until_the_end():
-    scene = Scene(7, timeout=90)
+    scene = JobWaitScene(7, timeout=90)
     scene.master.answer(0, "queued", 7)
     assert scene.go_on() is None
     scene.now += 80
@@ -86,7 +86,7 @@ def test_waits_for_the_next_change_until_the_end():
 
 
 def test_an_end_in_time():
-    scene = Scene(7, timeout=5)
+    scene = JobWaitScene(7, timeout=5)
     scene.master.answer(0, "queued", 7)
     assert scene.go_on() is None
     scene.now += 5
@@ -95,13 +95,13 @@ def test_an_end_in_time():
 
 
 def test_no_time_at_all_is_a_look():
-    scene = Scene(7, timeout=0)
+    scene = JobWaitScene(7, timeout=0)
     scene.master.answer(0, "running", 7)
     assert scene.go_on() == ["running"]
 
 
 def test_log_entries():
-    scene = Scene(7, serial=3, timeout=60)
+    scene = JobWaitScene(7, serial=3, timeout=60)
     assert scene.master.calls[0].previous_serial == 3
     scene.master.answer(0, "running", 7, entries=[[4, [1, 2], "message", "x"]])
     assert scene.go_on() == ["running"]
@@ -109,7 +109,7 @@ def test_log_entries():
 
 
 def test_any_of_some_lets_the_others_go():
-    scene = Scene(7, 8, timeout=60)
+    scene = JobWaitScene(7, 8, timeout=60)
     scene.master.answer(0, "running", 7)
     assert scene.go_on() is None
     assert not scene.master.gone[1]()
@@ -119,7 +119,7 @@ def test_any_of_some_lets_the_others_go():
 
 
 def test_any_waits_until_all_are_known():
-    scene = Scene(7, 8, timeout=60)
+    scene = JobWaitScene(7, 8, timeout=60)
     scene.master.answer(1, "success", 8)
     assert scene.go_on() is None
     assert len(scene.master.calls) == 2  # what has ended is not asked about again
@@ -128,7 +128,7 @@ def test_any_waits_until_all_are_known():
 
 
 def test_all_of_some():
-    scene = Scene(7, 8, timeout=60, enough=2)
+    scene = JobWaitScene(7, 8, timeout=60, enough=2)
     scene.master.answer(0, "success", 7)
     scene.master.answer(1, "running", 8)
     assert scene.go_on() is None
@@ -137,13 +137,13 @@ def test_all_of_some():
 
 
 def test_an_archived_job_has_ended():
-    scene = Scene(7, timeout=60)
+    scene = JobWaitScene(7, timeout=60)
     scene.master.fail(0, errors.JobLost("gone"))
     assert scene.go_on() == ["success"]
 
 
 def test_no_such_job_ends_all():
-    scene = Scene(7, 99, timeout=60)
+    scene = JobWaitScene(7, 99, timeout=60)
     scene.master.fail(1, errors.JobLost("gone"))
     with pytest.raises(http_errors.NotFound) as caught:
         scene.later.go_on()
@@ -152,7 +152,7 @@ def test_no_such_job_ends_all():
 
 
 def test_nobody_wants_it_any_more():
-    scene = Scene(7, timeout=60)
+    scene = JobWaitScene(7, timeout=60)
     scene.master.answer(0, "running", 7)
     scene.go_on()
     scene.master.futures[1].set_result(None)
@@ -160,7 +160,7 @@ def test_nobody_wants_it_any_more():
 
 
 def test_the_end_before_anything_is_known():
-    scene = Scene(7, timeout=60)
+    scene = JobWaitScene(7, timeout=60)
     scene.master.futures[0].set_result(None)
     with pytest.raises(http_errors.ServiceUnavailable):
         scene.later.go_on()
@@ -168,14 +168,14 @@ def test_the_end_before_anything_is_known():
 
 def test_a_client_that_left():
     left = []
-    scene = Scene(7, gone=lambda: bool(left))
+    scene = JobWaitScene(7, gone=lambda: bool(left))
     assert not scene.master.gone[0]()
     left.append(True)
     assert scene.master.gone[0]()
 
 
 def test_broken_connections_are_replaced_some_times():
-    scene = Scene(7, timeout=60)
+    scene = JobWaitScene(7, timeout=60)
     for index in range(3):
         scene.master.futures[index].set_exception(errors.ConnectionClosed("x"))
         assert scene.go_on() is None
@@ -191,7 +191,7 @@ def test_answers_that_are_no_change(answer):
 
 
 def test_too_few_values():
-    scene = Scene(7)
+    scene = JobWaitScene(7)
     scene.master.answer(0, "running")
     with pytest.raises(errors.RequestError, match="in the place of 2 values"):
         scene.later.go_on()

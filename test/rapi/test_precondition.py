@@ -26,7 +26,7 @@ KNOWN = {
 }
 
 
-class Master(FakeMaster):
+class ObjectsMaster(FakeMaster):
     """Finds what is equal; a real one answers a job that is not there with its number alone."""
 
     def __init__(self):
@@ -48,7 +48,7 @@ class Master(FakeMaster):
 
 def target(uri="/2/x", **slots):
     """What this URI names."""
-    return Object(ResourceRequest(master=Master(), slots=slots), uri, lambda: None)
+    return Object(ResourceRequest(master=ObjectsMaster(), slots=slots), uri, lambda: None)
 
 
 @pytest.mark.parametrize(

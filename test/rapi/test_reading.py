@@ -8,7 +8,7 @@ from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.reading import StreamedList, entries, read, read_one
 
 
-class Master:
+class QueryMaster:
     """Answers everything with the same."""
 
     def __init__(self, answer):
@@ -21,7 +21,7 @@ class Master:
 
 class TestReading(unittest.TestCase):
     def ask(self, function, data, *args):
-        self.master = Master(data if isinstance(data, str) else {"fields": [], "data": data})
+        self.master = QueryMaster(data if isinstance(data, str) else {"fields": [], "data": data})
         return function(ResourceRequest(master=self.master), *args)
 
     def test_what_is_not_normal_is_null(self):
@@ -43,7 +43,7 @@ class TestReading(unittest.TestCase):
             asked.append(call.qfilter)
             return {"fields": [], "data": [[[0, "n1"]]] if call.qfilter[1] == "uuid" else []}
 
-        master = Master(None)
+        master = QueryMaster(None)
         master.call = answer
         found = read_one(ResourceRequest(master=master), "node", ["name"], uuid)
         self.assertEqual(found, {"name": "n1"})
@@ -66,7 +66,7 @@ class TestReading(unittest.TestCase):
                 self.ask(read, data, "node", ["a", "b"])
 
 
-class Slow:
+class MasterWithSlowReplies:
     """A master that tells what it is asked, and when its answers are fetched."""
 
     def __init__(self):
@@ -84,7 +84,7 @@ class Slow:
 
 class TestRows(unittest.TestCase):
     def rows(self, words, take=None):
-        self.master = Slow()
+        self.master = MasterWithSlowReplies()
         take = take or (lambda _, answer: [answer().result])
         return StreamedList(
             ResourceRequest(master=self.master),

@@ -94,7 +94,7 @@ class TestSubmission(RapiTestCase):
         self.assert_failure(504, errors.Timeout("too slow"))
 
 
-class TestIdempotencyKey(RapiTestCase):
+class TestIdempotentSubmission(RapiTestCase):
     def send(self, key="abc", uri=URI, body=None, method="PUT", note=None):
         """Status of the answer; ``note`` is what the master says of the key."""
         notes = {} if note is None else {"idempotency": note}

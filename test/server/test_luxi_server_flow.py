@@ -28,7 +28,7 @@ class Pool:
             function(*arguments)
 
 
-class Scene:
+class ConnectionScene:
     """One connection; ``client`` is the other end."""
 
     def __init__(self):
@@ -90,7 +90,7 @@ class Queue:
 
 @pytest.fixture
 def scene(monkeypatch):
-    made = Scene()
+    made = ConnectionScene()
     monkeypatch.setitem(luxi_handlers.HANDLERS, luxi.QueryConfigValues, made.answer)
     yield made
     made.client.close()

@@ -117,7 +117,7 @@ def test_names_of_this_machine(monkeypatch):
         assert master_redirect.own_names() == {"n", "n.example.com"}
 
 
-class Node:
+class FrontNode:
     """One with ``--redirect``, and its clock."""
 
     def __init__(self, paths):
@@ -141,7 +141,7 @@ class Node:
 
 @pytest.fixture
 def node(paths):
-    return Node(paths)
+    return FrontNode(paths)
 
 
 def test_clients_are_sent_to_the_master(node):

@@ -81,7 +81,7 @@ class TestMethods(RapiTestCase):
         self.assertEqual(self.request("HEAD", "/version"), self.request("GET", "/version"))
 
 
-class TestAccess(RapiTestCase):
+class TestAuthorization(RapiTestCase):
     def test_reading_is_open(self):
         self.user = None
         self.objects()
@@ -239,11 +239,11 @@ class TestConditions(RapiTestCase):
             self.assert_job(self.request("PUT", STARTUP, headers={name: value}))
 
     def test_a_tag_is_compared_for_those_who_may_read_it(self):
-        class Users(FakeUsers):
+        class OnlyTagSetters(FakeUsers):
             USERS = {"admin": "tags.set"}
 
         self.pipeline = RequestPipeline(
-            self.master, self.master, Users(), require_authentication=True
+            self.master, self.master, OnlyTagSetters(), require_authentication=True
         )
         tags = "/2/instances/web/tags?tag=x"
         self.assert_refused(403, "PUT", tags, headers={"If-None-Match": '"x"'})
@@ -262,7 +262,7 @@ class TestConditions(RapiTestCase):
         self.assertEqual(list(map(type, self.master.calls)), [luxi.SubmitJob])
 
 
-class TestPlace(RapiTestCase):
+class TestMasterRedirect(RapiTestCase):
     """A node that is not the master."""
 
     def setUp(self):
@@ -416,7 +416,7 @@ class TestLongLists(RapiTestCase):
         self.assertEqual(len(json.loads(gzip.decompress(b"".join(response.stream)))), 101)
 
 
-class TestPages(RapiTestCase):
+class TestCrossOrigin(RapiTestCase):
     options = {"cors": Cors(["https://page"])}
 
     def origin(self, method, target, origin="https://page", **more):

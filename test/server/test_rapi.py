@@ -138,7 +138,7 @@ class LifeTestCase(RootTestCase):
         return f"http://127.0.0.1:{self.daemon.port}"
 
 
-class TestLife(LifeTestCase):
+class TestDaemonLife(LifeTestCase):
     def test_what_is_wrong_with_the_users_is_said_at_the_start(self):
         os.makedirs(self.paths.rapi_dir, exist_ok=True)
         with open(self.paths.users_files[0], "w") as file:

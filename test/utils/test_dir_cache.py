@@ -7,7 +7,7 @@ import pytest
 from ganeti.utils.dir_cache import MIN_STAMP_AGE_NS, WatchedDirectory
 
 
-class Watch:
+class CountingDirectory:
     """A watched directory that counts its readings, with time stamps that tests set."""
 
     def __init__(self, path):
@@ -31,7 +31,7 @@ class Watch:
 
 @pytest.fixture
 def watch(tmp_path):
-    return Watch(tmp_path)
+    return CountingDirectory(tmp_path)
 
 
 def test_a_directory_that_did_not_change_is_read_once(watch):
@@ -55,7 +55,7 @@ def test_two_changes_within_one_tick_are_both_seen(watch):
 
 
 def test_a_directory_may_be_missing_and_come_and_go(tmp_path):
-    watch = Watch(tmp_path / "later")
+    watch = CountingDirectory(tmp_path / "later")
     assert watch.value == []
     watch.path.mkdir()
     watch.change("a", watch.now - 10 * MIN_STAMP_AGE_NS)

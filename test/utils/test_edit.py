@@ -117,7 +117,7 @@ def test_what_is_no_file_is_not_read(folder, plant, words):
 # -- the lock ---------------------------------------------------------------------------
 
 
-class Clock:
+class LockClock:
     """Time that passes while somebody waits, and what happens then."""
 
     def __init__(self, then=lambda: None):
@@ -140,13 +140,13 @@ def hold(path):
 
 def test_a_lock_leaves_nothing_behind(folder):
     before = sorted(os.listdir(folder))
-    with Clock().lock(folder / "file"):
+    with LockClock().lock(folder / "file"):
         assert (folder / ".file.lock").exists()
     assert sorted(os.listdir(folder)) == before
 
 
 def test_only_one_has_it_and_the_other_does_not_wait_for_ever(folder):
-    clock = Clock()
+    clock = LockClock()
     with clock.lock(folder / "file"), pytest.raises(edit.EditError, match="somebody else"):
         with clock.lock(folder / "file"):
             pytest.fail("two have it")
@@ -155,7 +155,7 @@ def test_only_one_has_it_and_the_other_does_not_wait_for_ever(folder):
 
 def test_whoever_waits_gets_it_next(folder):
     fd = hold(folder / ".file.lock")
-    clock = Clock(lambda: (os.unlink(folder / ".file.lock"), os.close(fd)))
+    clock = LockClock(lambda: (os.unlink(folder / ".file.lock"), os.close(fd)))
     with clock.lock(folder / "file"):
         assert clock.now == edit.LOCK_INTERVAL
 
@@ -170,13 +170,13 @@ def test_a_lock_whose_name_is_gone_is_none(folder, monkeypatch):
         return fd
 
     monkeypatch.setattr(edit.io, "lock_file", slow)
-    with Clock().lock(folder / "file"):
+    with LockClock().lock(folder / "file"):
         assert (folder / ".file.lock").exists()
 
 
 def test_what_a_killed_process_left_is_no_hindrance(folder):
     (folder / ".file.lock").touch()
-    with Clock().lock(folder / "file"):
+    with LockClock().lock(folder / "file"):
         pass
     assert not (folder / ".file.lock").exists()
 
@@ -185,14 +185,14 @@ def test_what_a_killed_process_left_is_no_hindrance(folder):
 def test_what_cannot_be_a_lock_is_named(folder, plant):
     plant(folder / ".file.lock")
     with pytest.raises(edit.EditError, match=f"cannot lock {folder}/.file.lock: .*; remove it"):
-        with Clock().lock(folder / "file"):
+        with LockClock().lock(folder / "file"):
             pytest.fail("it was taken")
     assert not (folder / "made").exists()
 
 
 @needs_root
 def test_where_nobody_may_write_there_is_no_waiting(folder):
-    clock = Clock()
+    clock = LockClock()
     os.seteuid(65534)
     try:
         with pytest.raises(PermissionError), clock.lock(folder / "file"):

@@ -11,7 +11,7 @@ from ganeti.utils import event_loop as loop_module
 from ganeti.utils.event_loop import READ, WRITE, Loop
 
 
-class Clock:
+class LoopClock:
     """Seconds that pass when somebody says so."""
 
     def __init__(self):
@@ -23,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return LoopClock()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ INFO = {
 }
 
 
-class TestInfo(RapiTestCase):
+class TestClusterInfo(RapiTestCase):
     def setUp(self):
         super().setUp()
         self.master.answers[luxi.QueryClusterInfo] = INFO
@@ -53,7 +53,7 @@ class TestInfo(RapiTestCase):
         self.assert_refused(502, "GET", "/2/info")
 
 
-class TestInfoAs20(TestInfo):
+class TestInfoAs20(TestClusterInfo):
     options = {"like_2_0": True}
 
     def test_what_the_master_says_is_kept(self):
@@ -69,7 +69,7 @@ class TestInfoAs20(TestInfo):
         )
 
 
-class TestChange(RapiTestCase):
+class TestClusterChange(RapiTestCase):
     def test_modify(self):
         self.put("/2/modify", {"candidate_pool_size": 3, "beparams": {"vcpus": 2}})
         self.assert_submitted(OpClusterSetParams(candidate_pool_size=3, beparams={"vcpus": 2}))

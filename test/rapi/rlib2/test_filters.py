@@ -21,7 +21,7 @@ BODY = {
 }
 
 
-class TestRead(RapiTestCase):
+class TestFilterRead(RapiTestCase):
     user = None
 
     def test_list(self):
@@ -40,7 +40,7 @@ class TestRead(RapiTestCase):
         self.assert_refused(404, "GET", "/2/filters/nope", text="nope")
 
 
-class TestChange(RapiTestCase):
+class TestFilterChange(RapiTestCase):
     def setUp(self):
         super().setUp()
         self.master.answers[luxi.ReplaceFilter] = UUID

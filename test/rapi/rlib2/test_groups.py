@@ -36,7 +36,7 @@ class TestGroups(RapiTestCase):
         )
 
 
-class TestChange(RapiTestCase):
+class TestGroupChange(RapiTestCase):
     GROUP = "/2/groups/default"
     NAME = {"group_name": "default"}
 

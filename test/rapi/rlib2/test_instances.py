@@ -21,7 +21,7 @@ WEB = {
 MAIL = {"name": "mail.example.com", "admin_state": "down", "beparams": {}, "tags": []}
 
 
-class TestRead(RapiTestCase):
+class TestInstanceRead(RapiTestCase):
     def test_list(self):
         self.objects(MAIL, WEB)
         self.assertEqual(
@@ -88,7 +88,7 @@ class TestAs20(RapiTestCase):
         self.assertEqual([i["admin_state"] for i in self.get("/2/instances?bulk=1")], [True, False])
 
 
-class TestLife(RapiTestCase):
+class TestInstanceLife(RapiTestCase):
     def test_delete(self):
         self.delete("/2/instances/web")
         self.assert_submitted(OpInstanceRemove(instance_name="web", ignore_failures=False))
@@ -173,7 +173,7 @@ class TestLife(RapiTestCase):
         self.assert_refused(400, "PUT", "/2/instances/web/shutdown", [1], text="object")
 
 
-class TestInfo(RapiTestCase):
+class TestInstanceInfo(RapiTestCase):
     user = None
 
     def test_a_job_tells(self):

@@ -80,7 +80,7 @@ class TestModify(RapiTestCase):
             self.assert_refused(400, "PUT", f"{WEB}/modify", wrong, text="is not a valid")
 
 
-class TestPlace(RapiTestCase):
+class TestInstancePlacement(RapiTestCase):
     def test_rename(self):
         self.put(f"{WEB}/rename", {"new_name": "db", "name_check": False})
         self.assert_submitted(OpInstanceRename(**NAME, new_name="db", name_check=False))

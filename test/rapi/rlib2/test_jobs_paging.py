@@ -63,7 +63,7 @@ class PagingTestCase(RapiTestCase):
         self.assertEqual(link, expected)
 
 
-class TestPages(PagingTestCase):
+class TestJobPages(PagingTestCase):
     def test_status(self):
         self.assert_page("status=queued", [10, 11], 2)
         self.assert_page("status=error,running&status=queued", [2, 9, 10, 11], 4)

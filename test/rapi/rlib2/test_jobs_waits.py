@@ -7,7 +7,7 @@ from support.rapi import RapiTestCase
 NO_TIME = "/2/jobs/7/wait?timeout=0"
 
 
-class TestWait(RapiTestCase):
+class TestJobWait(RapiTestCase):
     def changes(self, *answers):
         """What the master says, one after the other."""
         ahead = list(answers)

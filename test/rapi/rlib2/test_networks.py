@@ -17,7 +17,7 @@ NAME = {"network_name": "net"}
 FOUND = {"name": "net", "network": "192.0.2.0/24", "free_count": 254, "gateway": None}
 
 
-class TestRead(RapiTestCase):
+class TestNetworkRead(RapiTestCase):
     def test_list(self):
         self.objects(FOUND)
         self.assertEqual(self.get("/2/networks"), [{"id": "net", "name": "net", "uri": NET}])
@@ -32,7 +32,7 @@ class TestRead(RapiTestCase):
         self.assert_refused(400, "GET", f"{NET}?lock=1", text="'lock'")
 
 
-class TestChange(RapiTestCase):
+class TestNetworkChange(RapiTestCase):
     def test_add(self):
         self.post("/2/networks?dry-run=1", {"name": "net", "network": "192.0.2.0/24"})
         self.assert_submitted(OpNetworkAdd(**NAME, network="192.0.2.0/24", dry_run=True))

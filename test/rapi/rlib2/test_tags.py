@@ -12,7 +12,7 @@ PLACES = {
 }
 
 
-class TestRead(RapiTestCase):
+class TestTagRead(RapiTestCase):
     def test_sorted(self):
         self.master.answers[luxi.QueryTags] = ["b", "a"]
         for path in PLACES:
