@@ -36,7 +36,7 @@ class TestDeclaration(unittest.TestCase):
             Submit(OpInstanceStartup, force=flag)
 
     def test_a_plain_method_is_no_verb(self):
-        with self.assertRaisesRegex(TypeError, "Plain.GET is no verb"):
+        with self.assertRaisesRegex(TypeError, "PlainMethod.GET is no verb"):
 
             class PlainMethod(Resource):
                 def GET(self):

@@ -1,4 +1,4 @@
-"""Vigils: which calls they make, and when they are over."""
+"""Waits for jobs: which calls they make, and when they end."""
 
 from concurrent.futures import Future
 
@@ -45,19 +45,19 @@ class WaitingMaster:
 
 
 class JobWaitScene:
-    """A vigil of some jobs, on a clock that the test moves."""
+    """A wait for some jobs, on a clock that the test moves."""
 
     def __init__(self, *ids, gone=lambda: False, **options):
         self.master, self.now = WaitingMaster(), 100.0
-        self.vigil = JobWait(
+        self.job_wait = JobWait(
             ResourceRequest(self.master, gone=gone),
             ids,
             ["id"],
-            lambda vigil: [vigil.status(number) for number in ids],
+            lambda wait: [wait.status(number) for number in ids],
             clock=lambda: self.now,
             **options,
         )
-        self.later = self.vigil.begin()
+        self.later = self.job_wait.begin()
 
     def go_on(self):
         """After an answer: the value, or None when it waits on."""
@@ -85,7 +85,7 @@ def test_waits_for_the_next_change_until_the_end():
     ]
 
 
-def test_an_end_in_time():
+def test_the_wait_ends_after_its_timeout():
     scene = JobWaitScene(7, timeout=5)
     scene.master.answer(0, "queued", 7)
     assert scene.go_on() is None
@@ -94,18 +94,18 @@ def test_an_end_in_time():
     assert scene.go_on() == ["queued"]
 
 
-def test_no_time_at_all_is_a_look():
+def test_a_timeout_of_0_answers_the_present_state():
     scene = JobWaitScene(7, timeout=0)
     scene.master.answer(0, "running", 7)
     assert scene.go_on() == ["running"]
 
 
-def test_log_entries():
+def test_new_log_entries_end_the_wait():
     scene = JobWaitScene(7, serial=3, timeout=60)
     assert scene.master.calls[0].previous_serial == 3
     scene.master.answer(0, "running", 7, entries=[[4, [1, 2], "message", "x"]])
     assert scene.go_on() == ["running"]
-    assert scene.vigil.entries == [[4, [1, 2], "message", "x"]]
+    assert scene.job_wait.entries == [[4, [1, 2], "message", "x"]]
 
 
 def test_any_of_some_lets_the_others_go():
@@ -127,7 +127,7 @@ def test_any_waits_until_all_are_known():
     assert scene.go_on() == ["queued", "success"]
 
 
-def test_all_of_some():
+def test_enough_jobs_must_end():
     scene = JobWaitScene(7, 8, timeout=60, enough=2)
     scene.master.answer(0, "success", 7)
     scene.master.answer(1, "running", 8)
@@ -142,7 +142,7 @@ def test_an_archived_job_has_ended():
     assert scene.go_on() == ["success"]
 
 
-def test_no_such_job_ends_all():
+def test_an_unknown_job_ends_all_waits():
     scene = JobWaitScene(7, 99, timeout=60)
     scene.master.fail(1, errors.JobLost("gone"))
     with pytest.raises(http_errors.NotFound) as caught:
@@ -151,7 +151,7 @@ def test_no_such_job_ends_all():
     assert scene.master.gone[0]()
 
 
-def test_nobody_wants_it_any_more():
+def test_a_stop_answers_the_last_known_state():
     scene = JobWaitScene(7, timeout=60)
     scene.master.answer(0, "running", 7)
     scene.go_on()
@@ -159,14 +159,14 @@ def test_nobody_wants_it_any_more():
     assert scene.go_on() == ["running"]
 
 
-def test_the_end_before_anything_is_known():
+def test_a_stop_before_anything_is_known_is_503():
     scene = JobWaitScene(7, timeout=60)
     scene.master.futures[0].set_result(None)
     with pytest.raises(http_errors.ServiceUnavailable):
         scene.later.go_on()
 
 
-def test_a_client_that_left():
+def test_a_client_that_left_ends_its_calls():
     left = []
     scene = JobWaitScene(7, gone=lambda: bool(left))
     assert not scene.master.gone[0]()
@@ -185,19 +185,19 @@ def test_broken_connections_are_replaced_some_times():
 
 
 @pytest.mark.parametrize("answer", ["nochange", None, [], [["x"]], [["x"], None], [None, []]])
-def test_answers_that_are_no_change(answer):
+def test_answers_that_are_no_change_are_errors(answer):
     with pytest.raises(errors.RequestError):
         parse_change(answer)
 
 
-def test_too_few_values():
+def test_too_few_values_are_an_error():
     scene = JobWaitScene(7)
     scene.master.answer(0, "running")
     with pytest.raises(errors.RequestError, match="in the place of 2 values"):
         scene.later.go_on()
 
 
-def test_first_of_many():
+def test_first_of_is_resolved_by_the_first_future():
     futures = [Future(), Future()]
     first = first_of(futures)
     assert not first.done()

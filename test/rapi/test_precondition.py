@@ -68,7 +68,7 @@ def target(uri="/2/x", **slots):
         {"instance_name": "web.example.com", "disk": "1"},
     ],
 )
-def test_what_exists(slots):
+def test_objects_that_exist_are_found(slots):
     assert target(**slots).exists()
 
 
@@ -87,7 +87,7 @@ def test_what_exists(slots):
         {"instance_name": "none", "disk": "0"},
     ],
 )
-def test_what_does_not_exist(slots):
+def test_objects_that_do_not_exist_are_not_found(slots):
     assert not target(**slots).exists()
 
 
@@ -105,5 +105,5 @@ def test_what_does_not_exist(slots):
         ("/2/instances/x", {"instance_name": "none"}, None),
     ],
 )
-def test_when_it_changed(uri, slots, moment):
+def test_an_object_has_the_time_of_its_last_change(uri, slots, moment):
     assert target(uri, **slots).modified() == moment

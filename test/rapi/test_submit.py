@@ -48,20 +48,20 @@ class TestSubmission(RapiTestCase):
         self.put(URI)
         self.assertEqual(self.master.contexts, [RequestContext(user="admin", request_id="r1")])
 
-    def test_dry_run(self):
+    def test_dry_run_is_in_the_opcode(self):
         for value, expected in (("1", True), ("0", False), ("true", True)):
             self.master.calls.clear()
             self.put(f"{URI}?dry-run={value}")
             self.assertIs(self.submitted()[0][0]["dry_run"], expected)
 
-    def test_common_fields_of_the_body(self):
+    def test_common_fields_of_the_body_are_submitted(self):
         self.put(URI, {"depends": [[3, ["success"]]], "priority": -10, "comment": "x"})
         (op,) = self.submitted()[0]
         self.assertEqual(
             (op["depends"], op["priority"], op["comment"]), ([[3, ["success"]]], -10, "x")
         )
 
-    def test_common_fields_of_the_wrong_type(self):
+    def test_common_fields_of_the_wrong_type_are_refused(self):
         for field, value in (("depends", "3"), ("priority", 5), ("comment", 1)):
             self.assert_refused(400, "PUT", URI, {field: value}, text=f"'{field}'")
 
@@ -75,10 +75,10 @@ class TestSubmission(RapiTestCase):
         self.assert_status(status, response)
         return dict(response.headers)
 
-    def test_an_answer_that_is_no_job_id(self):
+    def test_an_answer_that_is_no_job_id_is_502(self):
         self.assert_failure(502, [1, 2])
 
-    def test_a_queue_that_is_full_or_drained(self):
+    def test_a_full_or_drained_queue_is_503_with_retry_after(self):
         for error in (
             errors.JobQueueFull("full"),
             errors.JobQueueDrainError("drained"),
@@ -86,10 +86,10 @@ class TestSubmission(RapiTestCase):
         ):
             self.assertIn("Retry-After", self.assert_failure(503, error))
 
-    def test_work_that_this_master_does_not_do(self):
+    def test_work_that_this_master_does_not_do_is_501(self):
         self.assert_failure(501, errors.OpPrereqError("not here", ErrorCode.ENVIRON))
 
-    def test_no_master(self):
+    def test_an_absent_master_is_502_and_a_slow_one_504(self):
         self.assert_failure(502, errors.NoMaster("nobody there"))
         self.assert_failure(504, errors.Timeout("too slow"))
 
@@ -113,7 +113,7 @@ class TestIdempotentSubmission(RapiTestCase):
         self.assertEqual(self.send(note="replayed"), "replayed")
         self.assertIsNone(self.send(key=None, note="stored"))
 
-    def test_a_real_master_knows_no_keys(self):
+    def test_a_key_that_a_real_master_ignores_is_not_honoured(self):
         self.assertEqual(self.send(), "not-honoured")
         for note in ("of another\r\nworld", 1, ["stored"]):
             self.assertEqual(self.send(note=note), "not-honoured")
@@ -132,7 +132,7 @@ class TestIdempotentSubmission(RapiTestCase):
             self.digest(key='"other"', body=b'{"comment":"x", "priority" : 10}'), first
         )
 
-    def test_another_request_has_another(self):
+    def test_another_request_has_another_digest(self):
         found = [
             self.digest(),
             self.digest(uri=URI + "?force=1"),
@@ -144,13 +144,13 @@ class TestIdempotentSubmission(RapiTestCase):
         ]
         self.assertEqual(len(set(found)), len(found))
 
-    def test_a_key_of_another_request(self):
+    def test_a_key_of_another_request_is_422(self):
         self.master.answers[luxi.SubmitJob] = errors.IdempotencyConflict("it made job 5")
         response = self.request("PUT", URI, headers={"Idempotency-Key": "abc"})
         answer = self.assert_status(422, response)
         self.assertIn("Idempotency-Key: it made job 5", answer["message"])
 
-    def test_a_malformed_one_is_refused_before_anything_is_sent(self):
+    def test_a_malformed_key_is_refused_before_anything_is_sent(self):
         for key in ("", '"', "a b", '""', "x" * 256):
             self.assert_refused(
                 400, "PUT", URI, headers={"Idempotency-Key": key}, text="Header Idempotency-Key"
@@ -226,7 +226,7 @@ class TestWhoTakesKeys(RapiTestCase):
             {"Idempotency-Key": "abc"},
         )
 
-    def test_those_that_answer_a_job(self):
+    def test_verbs_that_answer_a_job_take_a_key(self):
         takers = [(method, path) for method, path, verb in self.verbs() if verb.answers_job]
         self.assertGreater(len(takers), 8)
         for method, path in takers:
@@ -236,7 +236,7 @@ class TestWhoTakesKeys(RapiTestCase):
                 self.assertEqual(self.header("Idempotency-Status", response), "not-honoured")
                 self.assertEqual(len(self.submitted()), 1)
 
-    def test_the_others(self):
+    def test_other_verbs_refuse_a_key(self):
         for method, path, verb in self.verbs():
             if not verb.answers_job:
                 with self.subTest(method=method, path=path):
@@ -244,7 +244,7 @@ class TestWhoTakesKeys(RapiTestCase):
                     self.assertIn("Header Idempotency-Key", answer["message"])
                     self.assertEqual(self.master.calls, [])
 
-    def test_whatever_answers_a_job_says_so(self):
+    def test_every_verb_that_answers_a_job_is_declared_so(self):
         # Each verb without a key: one that answers what SubmitJob did must be declared.
         for method, path, verb in self.verbs():
             self.master.calls.clear()
@@ -254,7 +254,7 @@ class TestWhoTakesKeys(RapiTestCase):
             answers = response.status == 200 and json.loads(response.body) == JOB_ID
             self.assertEqual(answers, verb.answers_job, f"{method} {path}")
 
-    def test_who_may_not_is_told_that_first(self):
+    def test_a_missing_right_is_refused_before_the_key_is_read(self):
         for user, status in ((None, 401), ("reader", 403)):
             self.user = user
             for key in ("abc", '"'):
@@ -280,20 +280,20 @@ class TestVersions(RapiTestCase):
     def set_params(self, **fields):
         return opcodes.OpInstanceSetParams(instance_name="web", **fields)
 
-    def test_a_field_that_is_gone(self):
+    def test_a_field_that_this_version_lacks_is_refused(self):
         op = self.set_params(hotplug_if_possible=True)
         for says in ("3.0.2", "0.1.0", "who knows", None):
             self.check(op, says)
         with self.assertRaisesRegex(BadRequest, "Ganeti 3.1.1 has no parameter 'hotplug_if_pos"):
             self.check(op, "3.1.1")
 
-    def test_an_opcode_that_is_new(self):
+    def test_an_opcode_that_this_version_lacks_is_refused(self):
         op = self.set_params()
         with mock.patch.dict(submit.OPCODE_VERSIONS, {op.OP_ID: submit.VersionRange((3, 1))}):
             self.check(op, "3.1.0")
             with self.assertRaisesRegex(NotImplementedMethod, "Ganeti 3.0.2 has no opcode OP_INS"):
                 self.check(op, "3.0.2")
 
-    def test_nothing_is_asked_where_it_does_not_matter(self):
+    def test_the_version_is_not_asked_for_where_it_does_not_matter(self):
         self.check(self.set_params(hotplug=False), "3.1.1")
         self.assertEqual(self.master.calls, [])

@@ -23,11 +23,11 @@ from ganeti.rapi.submit import VersionRange
         (None, None),
     ],
 )
-def test_versions(text, version):
+def test_a_version_is_its_first_two_numbers(text, version):
     assert submit.parse_version(text) == version
 
 
-def test_spans():
+def test_a_range_holds_from_since_until_before_until():
     assert [VersionRange().holds(version) for version in ((3, 0), (3, 1), (4, 0))] == [True] * 3
     assert [VersionRange((3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [False, True]
     assert [VersionRange(until=(3, 1)).holds(version) for version in ((3, 0), (3, 1))] == [

@@ -25,7 +25,7 @@ STARTUP = "/2/instances/web/startup"
 class TestOrder(RapiTestCase):
     user = None
 
-    def test_route_then_method_then_user_then_key_then_body(self):
+    def test_refusals_come_in_the_order_of_the_steps(self):
         broken = {"body": b"{", "headers": {"Content-Type": "text/plain"}}
         self.assert_refused(404, "PUT", "/2/nowhere", **broken)
         self.assert_refused(501, "POST", STARTUP, **broken)
@@ -45,7 +45,7 @@ class TestForesight(RapiTestCase):
         response = self.pipeline.foresee(Request(method, path, path, headers=Headers(fields)))
         return response.status if response else None
 
-    def test_what_needs_no_body(self):
+    def test_what_needs_no_body_is_refused_at_the_head(self):
         right = {"Authorization": "Basic x"}
         self.assertEqual(self.foresee("PUT", "/nowhere"), 404)
         self.assertEqual(self.foresee("POST", STARTUP), 501)
@@ -54,7 +54,7 @@ class TestForesight(RapiTestCase):
         self.assertEqual(self.foresee("PUT", STARTUP, **right, Content_Type="text/xml"), 415)
         self.assertEqual(self.foresee("PUT", STARTUP, **right, Content_Encoding="gzip"), 415)
 
-    def test_what_depends_on_a_password_or_the_body(self):
+    def test_what_depends_on_password_or_body_is_not_refused_at_the_head(self):
         self.assertIsNone(self.foresee("PUT", STARTUP, Authorization="Basic x"))
         self.assertIsNone(self.foresee("OPTIONS", "/nowhere"))
         self.assertIsNone(self.foresee("GET", "/2/info"))
@@ -62,7 +62,7 @@ class TestForesight(RapiTestCase):
 
 
 class TestMethods(RapiTestCase):
-    def test_a_method_that_the_path_lacks(self):
+    def test_a_method_that_the_path_lacks_is_501_with_allow(self):
         for method in ("POST", "PATCH", "TRACE"):
             response = self.request(method, "/2/info")
             self.assertIn(
@@ -71,12 +71,12 @@ class TestMethods(RapiTestCase):
             )
             self.assertIn(("Allow", "GET, HEAD, OPTIONS"), response.headers)
 
-    def test_options(self):
+    def test_options_answers_204_with_allow(self):
         response = self.request("OPTIONS", STARTUP)
         self.assertEqual((response.status, response.body), (204, b""))
         self.assertIn(("Allow", "PUT, OPTIONS"), response.headers)
 
-    def test_head_is_get(self):
+    def test_head_is_answered_as_get(self):
         # The body is left out when the response is written.
         self.assertEqual(self.request("HEAD", "/version"), self.request("GET", "/version"))
 
@@ -114,7 +114,7 @@ class TestAuthorization(RapiTestCase):
 
 
 class TestConditional(RapiTestCase):
-    def test_what_is_there_already(self):
+    def test_what_the_client_has_already_is_answered_304(self):
         self.objects({"name": "web"})
         first = self.request("GET", "/2/instances")
         tag = self.header("ETag", first)
@@ -136,7 +136,7 @@ class TestConditional(RapiTestCase):
             self.assert_status(400, self.request("PUT", STARTUP + "?force=x", headers=condition))
             self.assert_status(501, self.request("POST", STARTUP, headers=condition))
 
-    def test_if_match_of_a_reading(self):
+    def test_a_reading_with_if_match_is_refused_unless_it_is_an_asterisk(self):
         self.objects({"name": "web"})
         tag = self.header("ETag", self.request("GET", "/2/instances"))
         self.get("/2/instances", headers={"If-Match": "*"})
@@ -152,7 +152,7 @@ class TestConditional(RapiTestCase):
             self.assertIsNone(self.header("ETag", response))
             self.assertEqual(response.job_id, JOB_ID)
 
-    def test_gzip_for_those_who_ask(self):
+    def test_long_bodies_are_packed_for_clients_that_accept_gzip(self):
         self.objects(*({"name": f"web{number}"} for number in range(100)))
         plain = self.request("GET", "/2/instances")
         packed = self.request("GET", "/2/instances", headers={"Accept-Encoding": "gzip"})
@@ -185,7 +185,7 @@ class TestConditions(RapiTestCase):
         self.assert_refused(412, method, target, body, headers={name: value}, text=name)
         self.assertFalse({luxi.CancelJob, luxi.ReplaceFilter} & set(map(type, self.master.calls)))
 
-    def test_every_method_that_changes(self):
+    def test_every_method_that_changes_heeds_conditions(self):
         for method, target in (
             ("DELETE", "/2/instances/web"),
             ("PUT", STARTUP),
@@ -253,7 +253,7 @@ class TestConditions(RapiTestCase):
         for name in ("If-Match", "If-None-Match"):
             self.assert_refused(400, "PUT", STARTUP, headers={name: "abc"}, text=name)
 
-    def test_a_master_that_cannot_be_asked(self):
+    def test_a_condition_is_502_where_the_master_cannot_be_asked(self):
         del self.master.answers[luxi.Query]
         self.assert_refused(502, "PUT", STARTUP, headers={"If-Match": "*"})
 
@@ -287,7 +287,7 @@ class TestMasterRedirect(RapiTestCase):
             )
             self.assertEqual(json.loads(response.body)["code"], 307)
 
-    def test_a_browser_may_ask_what_it_may_do(self):
+    def test_options_is_answered_and_not_redirected(self):
         self.assertEqual(self.request("OPTIONS", "/2/info").status, 204)
         response = self.request("OPTIONS", "*")
         self.assertEqual(
@@ -304,19 +304,19 @@ class TestBodies(RapiTestCase):
             self.assertEqual(self.header("Accept-Encoding", response), "identity")
         self.assertEqual(self.submitted(), [])
 
-    def test_what_is_not_packed(self):
+    def test_an_identity_coding_is_accepted(self):
         for value in ("identity", "Identity", "", " , identity"):
             self.assert_job(
                 self.request("PUT", STARTUP, b"{}", headers={"Content-Encoding": value})
             )
         self.assert_job(self.request("PUT", STARTUP, headers={"Content-Encoding": "gzip"}))
 
-    def test_a_byte_order_mark(self):
+    def test_only_one_utf_8_byte_order_mark_is_accepted(self):
         self.assert_job(self.request("PUT", STARTUP, b"\xef\xbb\xbf{}"))
         for body in ("{}".encode("utf-16"), b"\xef\xbb\xbf" * 2 + b"{}", b"\xef\xbb\xbf"):
             self.assert_status(400, self.request("PUT", STARTUP, body))
 
-    def test_few_may_be_large(self):
+    def test_only_a_query_by_put_may_have_a_large_body(self):
         for method, path, limit in (
             ("PUT", "/2/query/instance", MAX_LARGE_BODY),
             ("POST", "/2/query/instance", MAX_BODY),
@@ -346,7 +346,7 @@ class TestLongLists(RapiTestCase):
 
     gone_since = False
 
-    def test_the_same_as_at_once(self):
+    def test_a_streamed_list_equals_one_made_at_once(self):
         for count in (0, 1, 50, 51, 250):
             response = self.list(count)
             body = b"".join(response.stream) if response.stream else response.body
@@ -360,7 +360,7 @@ class TestLongLists(RapiTestCase):
         names = [item["name"] for item in json.loads(b"".join(self.list(101).stream))]
         self.assertEqual(names, [f"web{number}" for number in range(101) if number != 7])
 
-    def test_an_error_at_once_is_an_answer(self):
+    def test_an_error_in_the_first_part_is_answered_502(self):
         self.master.answers[luxi.Query] = lambda call: (
             errors.NoMaster("gone") if call.qfilter else self.found(call, 101)
         )
@@ -401,7 +401,7 @@ class TestLongLists(RapiTestCase):
         self.assertEqual(len(self.master.calls), 3)  # names, and two parts
         self.assertEqual(len(json.loads(b"".join(response.stream))), MAX_SPOOLED + 1)
 
-    def test_a_master_without_states(self):
+    def test_a_master_without_states_sends_the_whole_list(self):
         self.master.answers[luxi.Query] = lambda call: (
             errors.GenericError("something else") if call.what == "group" else self.found(call, 101)
         )
@@ -410,7 +410,7 @@ class TestLongLists(RapiTestCase):
         )
         self.assertEqual(len(json.loads(b"".join(response.stream))), 101)
 
-    def test_in_gzip(self):
+    def test_a_streamed_list_is_packed_for_clients_that_accept_gzip(self):
         response = self.list(101, headers={"Accept-Encoding": "gzip"})
         self.assertEqual(self.header("Content-Encoding", response), "gzip")
         self.assertEqual(len(json.loads(gzip.decompress(b"".join(response.stream)))), 101)
@@ -460,7 +460,7 @@ class TestSlowPassword(RapiTestCase):
     def authenticate(self, header, peer):
         return self.checked
 
-    def test_right(self):
+    def test_a_right_password_is_answered_once_it_is_checked(self):
         outcome = self.ask()
         self.assertFalse(outcome.done())
         self.checked.set_result(User("admin", Rights(frozenset({"instances.startup"}))))
@@ -469,7 +469,7 @@ class TestSlowPassword(RapiTestCase):
     def certified(self, name, peer):
         return User(name, Rights(frozenset({"instances.startup"}))) if name == "robot" else None
 
-    def test_a_certificate_instead(self):
+    def test_a_client_certificate_identifies_its_user(self):
         self.pipeline._users = self
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
             self.assert_status(
@@ -477,7 +477,7 @@ class TestSlowPassword(RapiTestCase):
                 settled(self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))),
             )
 
-    def test_wrong(self):
+    def test_a_wrong_password_is_refused_once_it_is_checked(self):
         outcome = self.ask()
         self.checked.set_exception(Unauthorized("no"))
         self.assert_status(401, settled(outcome))
@@ -496,7 +496,7 @@ class TestRequiredAuthentication(RapiTestCase):
 
 
 class TestBody(RapiTestCase):
-    def test_media_types(self):
+    def test_only_json_is_accepted_as_media_type(self):
         for value in (
             "application/json",
             "Application/JSON",
@@ -513,20 +513,20 @@ class TestBody(RapiTestCase):
     def test_no_body_needs_no_media_type(self):
         self.assert_job(self.request("PUT", STARTUP, headers={"Content-Type": "text/plain"}))
 
-    def test_what_is_no_json(self):
+    def test_a_body_that_is_not_json_is_refused(self):
         for body in (b"{", b"\xff", b"{} {}", b'{"a": 1, "a": 2}', b"[" * 2000, b"NaN"):
             self.assert_refused(400, "PUT", STARTUP, body, text="Unable to parse JSON data")
 
 
 class TestAnswer(RapiTestCase):
-    def test_headers(self):
+    def test_every_answer_has_its_type_and_request_id(self):
         for target in ("/version", "/nowhere"):
             headers = dict(self.request("GET", target).headers)
             self.assertEqual(
                 (headers["Content-Type"], headers["X-Request-Id"]), ("application/json", "r1")
             )
 
-    def test_a_request_id_of_the_clients(self):
+    def test_a_clients_request_id_is_kept_and_passed_on(self):
         for given in ("a", "A-z_0.9:x", "x" * 64):
             response = self.request("GET", "/version", headers={"X-Request-Id": given})
             self.assertEqual(self.header("X-Request-Id", response), given)
@@ -535,7 +535,7 @@ class TestAnswer(RapiTestCase):
         self.assertEqual(self.master.contexts[-1].request_id, "mine-7")
         self.assertIn("request=mine-7", str(self.master.calls[-1].ops))
 
-    def test_a_request_id_that_is_none_is_replaced(self):
+    def test_an_invalid_request_id_is_replaced(self):
         for given in ("", "x" * 65, "a b", "a;user=root", "\u00e9", "a\tb"):
             response = self.request("GET", "/nowhere", headers={"X-Request-Id": given})
             self.assertEqual(self.header("X-Request-Id", response), "r1")
@@ -543,7 +543,7 @@ class TestAnswer(RapiTestCase):
         response = self.request("GET", "/version", headers=twice)
         self.assertEqual(self.header("X-Request-Id", response), "r1")
 
-    def test_facts_for_the_log(self):
+    def test_a_response_has_user_request_id_and_job_for_the_log(self):
         response = self.request("PUT", STARTUP)
         self.assertEqual(
             (response.user, response.request_id, response.job_id), ("admin", "r1", JOB_ID)
@@ -554,7 +554,7 @@ class TestAnswer(RapiTestCase):
         path, _, query = target.partition("?")
         return self.pipeline.priority(Request(method, target, path, query, body=body)).name
 
-    def test_what_is_instant_urgent_and_long(self):
+    def test_each_request_has_its_priority(self):
         for target in ("/", "/version", "/2", "/2/features"):
             self.assertEqual(self.priority("GET", target), "INSTANT", target)
             self.assertEqual(self.priority("GET", target, b"[]"), "URGENT", target)

@@ -30,7 +30,7 @@ class TestClusterInfo(RapiTestCase):
             {key: INFO[key] for key in INFO if key != "beparams"},
         )
 
-    def test_other_names_of_the_same(self):
+    def test_info_has_the_names_of_all_versions(self):
         info = self.get("/info")
         self.assertEqual(
             (
@@ -42,13 +42,13 @@ class TestClusterInfo(RapiTestCase):
             ("xenvg", "/bin/true", "br0", 256),
         )
 
-    def test_a_master_that_knows_less(self):
+    def test_info_of_a_master_that_knows_less_has_nulls(self):
         self.master.answers[luxi.QueryClusterInfo] = {"beparams": {"default": {"vcpus": 1}}}
         info = self.get("/2/info")
         self.assertIsNone(info["default_bridge"])
         self.assertEqual(info["beparams"], {"default": {"vcpus": 1}})
 
-    def test_no_sense(self):
+    def test_an_answer_that_is_no_object_is_502(self):
         self.master.answers[luxi.QueryClusterInfo] = [1]
         self.assert_refused(502, "GET", "/2/info")
 
@@ -70,11 +70,11 @@ class TestInfoAs20(TestClusterInfo):
 
 
 class TestClusterChange(RapiTestCase):
-    def test_modify(self):
+    def test_modify_submits_the_fields(self):
         self.put("/2/modify", {"candidate_pool_size": 3, "beparams": {"vcpus": 2}})
         self.assert_submitted(OpClusterSetParams(candidate_pool_size=3, beparams={"vcpus": 2}))
 
-    def test_what_the_api_must_not_set(self):
+    def test_what_the_api_must_not_set_is_forbidden(self):
         self.assert_refused(
             403,
             "PUT",
@@ -83,7 +83,7 @@ class TestClusterChange(RapiTestCase):
             text="compression_tools cannot be set",
         )
 
-    def test_redistribute(self):
+    def test_redistribute_config_takes_no_unknown_field(self):
         self.put("/2/redistribute-config")
         self.assert_submitted(OpClusterRedistConf())
         self.master.calls.clear()

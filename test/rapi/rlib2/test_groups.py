@@ -18,13 +18,13 @@ class TestGroups(RapiTestCase):
         super().setUp()
         self.objects(GROUP)
 
-    def test_list(self):
+    def test_groups_are_listed(self):
         self.assertEqual(
             self.get("/2/groups"),
             [{"id": "default", "name": "default", "uri": "/2/groups/default"}],
         )
 
-    def test_bulk_and_one_are_the_same(self):
+    def test_bulk_and_single_reading_are_the_same(self):
         (group,) = self.get("/2/groups?bulk=1")
         self.assertEqual(group["alloc_policy"], "preferred")
         self.assertEqual(self.get("/2/groups/default"), group)
@@ -40,11 +40,11 @@ class TestGroupChange(RapiTestCase):
     GROUP = "/2/groups/default"
     NAME = {"group_name": "default"}
 
-    def test_add(self):
+    def test_a_group_is_added(self):
         self.post("/2/groups?dry-run=1", {"name": "default", "alloc_policy": "last_resort"})
         self.assert_submitted(OpGroupAdd(**self.NAME, alloc_policy="last_resort", dry_run=True))
 
-    def test_remove(self):
+    def test_a_group_is_removed(self):
         self.delete(self.GROUP)
         self.assert_submitted(OpGroupRemove(**self.NAME))
 
@@ -66,11 +66,11 @@ class TestGroupChange(RapiTestCase):
             )
         )
 
-    def test_rename(self):
+    def test_rename_submits_the_new_name(self):
         self.put(f"{self.GROUP}/rename", {"new_name": "g"})
         self.assert_submitted(OpGroupRename(**self.NAME, new_name="g"))
 
-    def test_assign_nodes(self):
+    def test_assign_nodes_submits_a_list_of_nodes(self):
         self.put(f"{self.GROUP}/assign-nodes?force=1", {"nodes": ["node2"]})
         self.assert_submitted(OpGroupAssignNodes(**self.NAME, nodes=["node2"], force=True))
         self.master.calls.clear()
@@ -78,6 +78,6 @@ class TestGroupChange(RapiTestCase):
             400, "PUT", f"{self.GROUP}/assign-nodes", {"nodes": "node2"}, text="'nodes'"
         )
 
-    def test_tags(self):
+    def test_tags_of_a_group_are_submitted(self):
         self.delete(f"{self.GROUP}/tags?tag=a")
         self.assert_submitted(OpTagsDel(kind="nodegroup", name="default", tags=["a"]))

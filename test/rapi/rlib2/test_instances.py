@@ -22,7 +22,7 @@ MAIL = {"name": "mail.example.com", "admin_state": "down", "beparams": {}, "tags
 
 
 class TestInstanceRead(RapiTestCase):
-    def test_list(self):
+    def test_instances_are_listed_by_name(self):
         self.objects(MAIL, WEB)
         self.assertEqual(
             self.get("/2/instances"),
@@ -39,7 +39,7 @@ class TestInstanceRead(RapiTestCase):
         self.assertEqual(instance["oper_ram"], 128)
         self.assertIsNone(instance["custom_osparams"])
 
-    def test_memory_under_its_old_name(self):
+    def test_maxmem_is_also_called_memory(self):
         self.objects(WEB)
         self.assertEqual(self.get("/2/instances?bulk=true")[0]["beparams"]["memory"], 256)
 
@@ -53,7 +53,7 @@ class TestInstanceRead(RapiTestCase):
         self.assertEqual(self.get("/2/instances/web")["hypervisor"], "kvm")
         self.assertEqual(self.get("/2/instances?bulk=1")[0]["hypervisor"], "kvm")
 
-    def test_unknown_is_not_found(self):
+    def test_an_unknown_instance_is_not_found(self):
         self.master.answers[luxi.Query] = errors.OpPrereqError(
             "Instance x not found", ErrorCode.NOENT
         )
@@ -62,7 +62,7 @@ class TestInstanceRead(RapiTestCase):
             (answer["message"], answer["explain"]), ("Not Found", "Nothing matches the given URI")
         )
 
-    def test_a_master_that_finds_nothing(self):
+    def test_an_empty_answer_is_not_found(self):
         self.objects()
         self.assert_refused(404, "GET", "/2/instances/x")
 
@@ -72,10 +72,10 @@ class TestInstanceRead(RapiTestCase):
         self.assertEqual(len(self.get("/instances")), 1)
         self.assert_refused(501, "DELETE", "/instances/web")
 
-    def test_bulk_that_is_no_flag(self):
+    def test_a_bulk_that_is_no_flag_is_refused(self):
         self.assert_refused(400, "GET", "/2/instances?bulk=maybe", text="'bulk'")
 
-    def test_an_answer_that_is_no_table(self):
+    def test_an_answer_that_is_no_table_is_502(self):
         self.master.answers[luxi.Query] = {"data": [[[0]]]}
         self.assert_refused(502, "GET", "/2/instances")
 
@@ -89,11 +89,11 @@ class TestAs20(RapiTestCase):
 
 
 class TestInstanceLife(RapiTestCase):
-    def test_delete(self):
+    def test_delete_submits_removal(self):
         self.delete("/2/instances/web")
         self.assert_submitted(OpInstanceRemove(instance_name="web", ignore_failures=False))
 
-    def test_delete_with_a_body(self):
+    def test_delete_takes_a_body(self):
         self.delete("/2/instances/web?dry-run=1", {"shutdown_timeout": 3, "depends": [[1, []]]})
         self.assert_submitted(
             OpInstanceRemove(
@@ -110,7 +110,7 @@ class TestInstanceLife(RapiTestCase):
             400, "DELETE", "/2/instances/web", {"ignore_failures": True}, text="ignore_failures"
         )
 
-    def test_startup(self):
+    def test_startup_takes_its_flags_from_the_query(self):
         self.put("/2/instances/web/startup?force=1&no_remember=0")
         self.assert_submitted(OpInstanceStartup(instance_name="web", force=True, no_remember=False))
 
@@ -118,7 +118,7 @@ class TestInstanceLife(RapiTestCase):
         self.put("/2/instances/web/startup?force=&bulk=1")
         self.assert_submitted(OpInstanceStartup(instance_name="web"))
 
-    def test_shutdown(self):
+    def test_shutdown_takes_query_and_body(self):
         self.put("/2/instances/web/shutdown?no_remember=1", {"timeout": 0})
         self.assert_submitted(OpInstanceShutdown(instance_name="web", no_remember=True, timeout=0))
 
@@ -136,26 +136,26 @@ class TestInstanceLife(RapiTestCase):
         self.post("/2/instances/web/reboot")
         self.assert_submitted(OpInstanceReboot(instance_name="web", reboot_type="hard"))
 
-    def test_reboot(self):
+    def test_reboot_takes_type_and_flags(self):
         self.post("/2/instances/web/reboot?type=soft&ignore_secondaries=True")
         self.assert_submitted(
             OpInstanceReboot(instance_name="web", reboot_type="soft", ignore_secondaries=True)
         )
 
-    def test_reboot_of_another_type(self):
+    def test_a_reboot_of_an_unknown_type_is_refused(self):
         self.assert_refused(400, "POST", "/2/instances/web/reboot?type=gentle", text="'type'")
 
-    def test_bodies_that_say_nothing(self):
+    def test_empty_bodies_are_accepted(self):
         for body in (None, b"null", b"{}"):
             self.master.calls.clear()
             self.put("/2/instances/web/startup", body)
             self.assert_submitted(OpInstanceStartup(instance_name="web"))
 
-    def test_body_that_names_what_the_uri_says(self):
+    def test_a_body_that_names_a_field_of_the_uri_is_refused(self):
         for field in ("instance_name", "no_remember", "dry_run", "reason"):
             self.assert_refused(400, "PUT", "/2/instances/web/shutdown", {field: None}, text=field)
 
-    def test_body_with_an_unknown_field(self):
+    def test_a_body_with_an_unknown_field_is_refused(self):
         self.assert_refused(
             400,
             "PUT",
@@ -164,19 +164,19 @@ class TestInstanceLife(RapiTestCase):
             text="Invalid body parameters: unknown parameter 'speed'",
         )
 
-    def test_body_with_a_field_of_the_wrong_type(self):
+    def test_a_field_of_the_wrong_type_is_refused(self):
         self.assert_refused(
             400, "PUT", "/2/instances/web/shutdown", {"timeout": "soon"}, text="'timeout'"
         )
 
-    def test_body_that_is_no_object(self):
+    def test_a_body_that_is_no_object_is_refused(self):
         self.assert_refused(400, "PUT", "/2/instances/web/shutdown", [1], text="object")
 
 
 class TestInstanceInfo(RapiTestCase):
     user = None
 
-    def test_a_job_tells(self):
+    def test_info_is_answered_by_a_job(self):
         self.assert_job(self.request("GET", "/2/instances/web/info?static=1"))
         self.assert_submitted(OpInstanceQueryData(instances=["web"], static=True))
 
@@ -193,7 +193,7 @@ class TestConsole(RapiTestCase):
     def console(self, **cells):
         self.objects({"name": "web", **cells})
 
-    def test_of_a_running_instance(self):
+    def test_the_console_of_a_running_instance_is_described(self):
         self.console(
             oper_state=True,
             console={"instance": "web", "kind": "vnc", "host": "node1", "port": 5901, "display": 1},
@@ -212,7 +212,7 @@ class TestConsole(RapiTestCase):
             },
         )
 
-    def test_of_one_that_does_not_run(self):
+    def test_the_console_of_one_that_does_not_run_is_503(self):
         for cells in (
             {"oper_state": False, "console": {}},
             {"oper_state": None},
@@ -221,10 +221,10 @@ class TestConsole(RapiTestCase):
             self.console(**cells)
             self.assert_refused(503, "GET", self.URI, text="web")
 
-    def test_of_none(self):
+    def test_the_console_of_an_unknown_instance_is_not_found(self):
         self.objects()
         self.assert_refused(404, "GET", self.URI)
 
-    def test_needs_a_right(self):
+    def test_the_console_needs_a_user(self):
         self.user = None
         self.assert_refused(401, "GET", self.URI)

@@ -16,7 +16,7 @@ NAME = {"instance_name": "web"}
 
 
 class TestModify(RapiTestCase):
-    def test_names_that_reading_has(self):
+    def test_modify_takes_the_names_that_reading_has(self):
         self.put(
             f"{WEB}/modify",
             {"custom_beparams": {"vcpus": 2}, "custom_hvparams": {"acpi": 1}, "force": True},
@@ -25,7 +25,7 @@ class TestModify(RapiTestCase):
             OpInstanceSetParams(**NAME, beparams={"vcpus": 2}, hvparams={"acpi": 1}, force=True)
         )
 
-    def test_both_names_of_one_thing(self):
+    def test_both_names_of_one_field_are_refused(self):
         self.assert_refused(
             400,
             "PUT",
@@ -40,7 +40,7 @@ class TestModify(RapiTestCase):
             OpInstanceSetParams(**NAME, hvparams={"usb_devices": "tablet,mouse", "acpi": True})
         )
 
-    def test_disks_and_cards(self):
+    def test_modify_submits_disks_and_nics_and_refuses_unknown_changes(self):
         body = {"disks": [["add", -1, {"size": 512}]], "nics": [[0, {"link": "br1"}]]}
         self.put(f"{WEB}/modify", body)
         self.assert_submitted(OpInstanceSetParams(**NAME, **body))
@@ -81,40 +81,40 @@ class TestModify(RapiTestCase):
 
 
 class TestInstancePlacement(RapiTestCase):
-    def test_rename(self):
+    def test_rename_submits_the_new_name_and_requires_it(self):
         self.put(f"{WEB}/rename", {"new_name": "db", "name_check": False})
         self.assert_submitted(OpInstanceRename(**NAME, new_name="db", name_check=False))
         self.master.calls.clear()
         self.assert_refused(400, "PUT", f"{WEB}/rename", {}, text="'new_name' is missing")
 
-    def test_migrate(self):
+    def test_migrate_submits_the_opcode(self):
         self.put(f"{WEB}/migrate")
         self.assert_submitted(OpInstanceMigrate(**NAME))
 
-    def test_migrate_somewhere(self):
+    def test_migrate_takes_mode_and_target_node(self):
         self.put(f"{WEB}/migrate?dry-run=1", {"mode": "live", "target_node": "node2"})
         self.assert_submitted(
             OpInstanceMigrate(**NAME, mode="live", target_node="node2", dry_run=True)
         )
 
-    def test_failover(self):
+    def test_failover_submits_the_opcode(self):
         self.put(f"{WEB}/failover", {"ignore_consistency": True})
         self.assert_submitted(OpInstanceFailover(**NAME, ignore_consistency=True))
 
 
 class TestExports(RapiTestCase):
-    def test_prepare(self):
+    def test_prepare_export_submits_the_mode(self):
         self.put(f"{WEB}/prepare-export?mode=remote")
         self.assert_submitted(OpBackupPrepare(**NAME, mode="remote"))
 
-    def test_prepare_for_what(self):
+    def test_prepare_export_without_a_valid_mode_is_refused(self):
         self.assert_refused(400, "PUT", f"{WEB}/prepare-export", text="'mode' is missing")
         self.assert_refused(400, "PUT", f"{WEB}/prepare-export?mode=x", text="'mode'")
 
-    def test_export(self):
+    def test_export_renames_destination_to_target_node(self):
         self.put(f"{WEB}/export", {"destination": "node2", "shutdown": False})
         self.assert_submitted(OpBackupExport(**NAME, target_node="node2", shutdown=False))
 
-    def test_remove(self):
+    def test_an_export_is_removed_by_delete(self):
         self.delete(f"{WEB}/export")
         self.assert_submitted(OpBackupRemove(**NAME))

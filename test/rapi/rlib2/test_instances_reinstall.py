@@ -9,17 +9,17 @@ START = OpInstanceStartup(instance_name="web")
 
 
 class TestReinstall(RapiTestCase):
-    def test_by_query(self):
+    def test_an_os_in_the_query_stops_reinstalls_and_starts(self):
         self.post(URI + "?os=noop%2Bdefault")
         self.assert_submitted(
             STOP, OpInstanceReinstall(instance_name="web", os_type="noop+default"), START
         )
 
-    def test_nostartup(self):
+    def test_nostartup_leaves_the_instance_stopped(self):
         self.post(URI + "?nostartup=1")
         self.assert_submitted(STOP, OpInstanceReinstall(instance_name="web"))
 
-    def test_by_body(self):
+    def test_os_and_parameters_of_the_body_are_submitted(self):
         self.post(URI, {"os": "noop", "osparams": {"a": "b"}})
         self.assert_submitted(
             STOP,
@@ -27,7 +27,7 @@ class TestReinstall(RapiTestCase):
             START,
         )
 
-    def test_by_body_without_start(self):
+    def test_start_false_leaves_the_instance_stopped(self):
         self.post(URI, {"start": False})
         self.assert_submitted(STOP, OpInstanceReinstall(instance_name="web"))
 
@@ -37,22 +37,22 @@ class TestReinstall(RapiTestCase):
         self.assertEqual([op.get("depends") for op in ops], [[[3, ["success"]]], None, None])
         self.assertEqual([op["priority"] for op in ops], [10, 10, 10])
 
-    def test_query_and_body_together(self):
+    def test_words_of_query_and_body_cannot_be_combined(self):
         self.assert_refused(400, "POST", URI + "?os=noop", {"os": "noop"}, text="combined")
         self.assert_refused(400, "POST", URI + "?nostartup=0", {"start": True}, text="combined")
 
-    def test_empty_body_beside_the_query(self):
+    def test_an_empty_body_beside_the_query_is_accepted(self):
         self.post(URI + "?nostartup=1", {})
         self.assert_submitted(STOP, OpInstanceReinstall(instance_name="web"))
 
-    def test_start_of_the_wrong_type(self):
+    def test_a_start_of_the_wrong_type_is_refused(self):
         self.assert_refused(400, "POST", URI, {"start": "yes"}, text="'start'")
 
-    def test_unknown_field(self):
+    def test_an_unknown_field_is_refused(self):
         self.assert_refused(400, "POST", URI, {"variant": "x"}, text="'variant'")
 
-    def test_both_names_of_the_os(self):
+    def test_both_names_of_the_os_are_refused(self):
         self.assert_refused(400, "POST", URI, {"os": "a", "os_type": "b"}, text="'os_type'")
 
-    def test_name_in_the_body(self):
+    def test_an_instance_name_in_the_body_is_refused(self):
         self.assert_refused(400, "POST", URI, {"instance_name": "x"}, text="instance_name")

@@ -26,7 +26,7 @@ LOCK = {"kind": "lock", "name": "instance/web", "mode": "exclusive", "jobs": [5]
 
 
 class TestJobs(RapiTestCase):
-    def test_list(self):
+    def test_jobs_are_listed_by_number(self):
         self.objects({"id": 7}, {"id": 12})
         self.assertEqual(
             self.get("/2/jobs"), [{"id": 7, "uri": "/2/jobs/7"}, {"id": 12, "uri": "/2/jobs/12"}]
@@ -72,7 +72,7 @@ class TestJobs(RapiTestCase):
         self.assertEqual(self.master.calls, [luxi.Query("job", ["id"], None)])
         self.assertIsNone(self.header("X-Total-Count", response))
 
-    def test_what_it_waits_for(self):
+    def test_bulk_says_what_a_job_waits_for(self):
         self.objects({**JOB, "status": "waiting", "waiting_for": [LOCK]})
         self.assertEqual(self.get("/2/jobs/7")["waiting_for"], [LOCK])
         self.assertEqual(self.get("/2/jobs?bulk=1")[0]["waiting_for"], [LOCK])
@@ -91,12 +91,12 @@ class TestJobs(RapiTestCase):
                 [job[key] for key in ("waiting_for", "user", "request_id")], [[], None, None]
             )
 
-    def test_one(self):
+    def test_one_job_is_read_with_logs_and_results(self):
         self.objects(JOB)
         self.assertEqual(self.get("/2/jobs/007"), JOB)
         self.assertEqual(self.master.calls[0].qfilter, ["==", "id", 7])
 
-    def test_a_number_that_no_job_has(self):
+    def test_a_number_that_no_job_has_is_not_found(self):
         # As luxid answers it: the number itself, and nothing else.
         def row(call):
             answer = table(call, [{"id": 99}])
@@ -106,22 +106,22 @@ class TestJobs(RapiTestCase):
         self.master.answers[luxi.Query] = row
         self.assert_refused(404, "GET", "/2/jobs/99", text="job 99")
 
-    def test_a_number_that_no_job_can_have(self):
+    def test_a_number_that_no_job_can_have_is_not_found(self):
         self.assert_refused(404, "GET", "/2/jobs/" + "9" * 30)
         self.assertEqual(self.master.calls, [])
 
-    def test_lost_while_asking(self):
+    def test_a_job_lost_while_asking_is_not_found(self):
         self.master.answers[luxi.Query] = errors.JobLost("gone")
         self.assert_refused(404, "GET", "/2/jobs/7")
 
 
 class TestCancel(RapiTestCase):
-    def test_whether_it_could_or_not(self):
+    def test_cancel_answers_whether_it_could(self):
         for answer in ([True, "Job 7 canceled"], [False, "Job 7 not found in queue"]):
             self.master.answers[luxi.CancelJob] = answer
             self.assertEqual(self.assert_status(200, self.request("DELETE", "/2/jobs/7")), answer)
         self.assertEqual(self.master.calls, [luxi.CancelJob(7)] * 2)
 
-    def test_needs_the_right(self):
+    def test_cancel_needs_the_right(self):
         self.user = "reader"
         self.assert_refused(403, "DELETE", "/2/jobs/7")

@@ -64,12 +64,12 @@ class PagingTestCase(RapiTestCase):
 
 
 class TestJobPages(PagingTestCase):
-    def test_status(self):
+    def test_jobs_are_selected_by_status(self):
         self.assert_page("status=queued", [10, 11], 2)
         self.assert_page("status=error,running&status=queued", [2, 9, 10, 11], 4)
         self.assert_page("status=canceled", [], 0)
 
-    def test_archived(self):
+    def test_archived_jobs_are_listed_only_if_asked_for(self):
         self.assert_page("archived=0", [2, 9, 10, 11], 4)
         self.assert_page("archived=1", [1, 2, 9, 10, 11], 5)
         self.assert_page("archived=1&status=success", [1], 1)
@@ -175,7 +175,7 @@ class TestOurMaster(PagingTestCase):
 
 
 class TestRefusals(PagingTestCase):
-    def test_words_that_make_no_sense(self):
+    def test_invalid_words_are_refused(self):
         for query in (
             "status=done",
             "status=queued,done",
@@ -199,6 +199,6 @@ class TestRefusals(PagingTestCase):
     def test_the_status_that_is_none_is_named(self):
         self.assert_refused(400, "GET", "/2/jobs?status=queued,done", text="not 'done'")
 
-    def test_an_answer_without_numbers(self):
+    def test_an_answer_without_numbers_is_502(self):
         self.jobs[2]["id"] = "x"
         self.assert_refused(502, "GET", "/2/jobs?limit=1", text="job")

@@ -13,7 +13,7 @@ class TestJobWait(RapiTestCase):
         ahead = list(answers)
         self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
 
-    def test_until_the_end(self):
+    def test_a_wait_lasts_until_the_job_ends(self):
         self.changes([["running", "running"], []], [["success", "success"], []])
         self.assertEqual(
             self.get("/2/jobs/7/wait?timeout=60"), {"job_info": ["success"], "log_entries": []}
@@ -23,7 +23,7 @@ class TestJobWait(RapiTestCase):
             [(7, None, NO_LOG), (7, ["running", "running"], NO_LOG)],
         )
 
-    def test_fields_and_log(self):
+    def test_a_wait_answers_chosen_fields_and_new_log_entries(self):
         entry = [4, [1, 2], "message", "x"]
         self.changes([["running", 7, ["x"]], [entry]])
         self.assertEqual(
@@ -32,11 +32,11 @@ class TestJobWait(RapiTestCase):
         )
         self.assertEqual(self.master.calls[0].previous_serial, 3)
 
-    def test_a_look(self):
+    def test_a_timeout_of_0_answers_at_once(self):
         self.changes([["queued", "queued"], []])
         self.assertEqual(self.get("/2/jobs/7/wait?timeout=0")["job_info"], ["queued"])
 
-    def test_words_that_mean_nothing(self):
+    def test_invalid_words_are_refused(self):
         for words, text in (
             ("timeout=301", "'timeout'"),
             ("timeout=x", "'timeout'"),
@@ -47,13 +47,13 @@ class TestJobWait(RapiTestCase):
             self.assert_refused(400, "GET", f"/2/jobs/7/wait?{words}", text=text)
         self.assertEqual(self.master.calls, [])
 
-    def test_no_such_job(self):
+    def test_an_unknown_job_is_not_found(self):
         self.changes(errors.JobLost("gone"))
         self.objects()
         self.assert_refused(404, "GET", "/2/jobs/7/wait", text="there is no job 7")
         self.assert_refused(404, "GET", "/2/jobs/" + 30 * "9" + "/wait")
 
-    def test_needs_a_right(self):
+    def test_a_wait_needs_a_user(self):
         self.user = None
         self.assert_status(401, self.request("GET", "/2/jobs/7/wait"))
 
@@ -74,7 +74,7 @@ class TestGanetisWait(RapiTestCase):
             [luxi.WaitForJobChange(7, ["status"], ["queued"], 2, timeout) for timeout in (10, 30)],
         )
 
-    def test_nothing_changed(self):
+    def test_an_unchanged_job_is_null_or_its_previous_state(self):
         self.assertIsNone(self.assert_status(200, self.wait("nochange", NO_TIME)))
         answer = self.assert_status(200, self.wait([["queued"], []], NO_TIME))
         self.assertEqual(answer, {"job_info": ["queued"], "log_entries": []})
@@ -87,12 +87,12 @@ class TestGanetisWait(RapiTestCase):
         self.assertEqual(answer, {"job_info": ["queued"], "log_entries": []})
         self.assertEqual(len(self.master.calls), 1)
 
-    def test_no_such_job(self):
+    def test_an_unknown_job_is_not_found(self):
         self.objects()
         for answer in (None, errors.JobLost("gone")):
             self.assert_status(404, self.wait(answer))
 
-    def test_a_job_that_was_put_away(self):
+    def test_an_archived_job_is_answered(self):
         self.objects({"status": "success"})
         answer = self.assert_status(200, self.wait(errors.JobLost("gone")))
         self.assertEqual(answer, {"job_info": ["success"], "log_entries": []})
@@ -102,7 +102,7 @@ class TestGanetisWait(RapiTestCase):
             400, "GET", "/2/jobs/5/wait", {"fields": ["ops"] * 501}, text="at most 500"
         )
 
-    def test_bodies_that_are_none(self):
+    def test_invalid_bodies_are_refused(self):
         for body, text in (
             ({}, "fields"),
             ({"fields": "status"}, "fields"),
@@ -124,25 +124,25 @@ class TestWaitForSome(RapiTestCase):
             [],
         ]
 
-    def test_any(self):
+    def test_any_answers_when_one_job_has_ended(self):
         self.statuses(job7="running", job8="success")
         self.assertEqual(
             self.get("/2/jobs/wait?ids=7,8&for=any"),
             [{"id": 7, "status": "running"}, {"id": 8, "status": "success"}],
         )
 
-    def test_all(self):
+    def test_all_answers_when_every_job_has_ended(self):
         self.statuses(job7="error", job8="success")
         self.assertEqual(
             self.get("/2/jobs/wait?ids=8&ids=7,8&for=all"),
             [{"id": 8, "status": "success"}, {"id": 7, "status": "error"}],
         )
 
-    def test_all_in_time(self):
+    def test_all_answers_the_present_states_after_the_timeout(self):
         self.statuses(job7="running", job8="success")
         self.assertEqual(self.get("/2/jobs/wait?ids=7,8&for=all&timeout=0")[0]["status"], "running")
 
-    def test_words_that_mean_nothing(self):
+    def test_invalid_words_are_refused(self):
         many = ",".join(map(str, range(51)))
         for words, text in (
             ("", "'ids'"),

@@ -15,11 +15,11 @@ class TestOs(RapiTestCase):
         ahead = list(changes)
         self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
 
-    def test_names_with_variants(self):
+    def test_operating_systems_are_named_with_their_variants(self):
         self.ends([["running", [None]], []], [["success", [ROWS]], []])
         self.assertEqual(self.get("/2/os"), ["bare", "noop+default", "noop+big"])
 
-    def test_the_job(self):
+    def test_a_diagnose_job_is_submitted_with_its_reason(self):
         self.ends([["success", [[]]], []])
         self.assertEqual(self.get("/2/os"), [])
         self.assertEqual(self.master.calls[0].ops[0]["OP_ID"], OpOsDiagnose.OP_ID)
@@ -29,7 +29,7 @@ class TestOs(RapiTestCase):
     def reasons_of_first(self):
         return self.master.calls[0].ops[0]["reason"][0]
 
-    def test_waits_for_the_next_change(self):
+    def test_the_request_waits_for_the_next_change(self):
         self.ends([["queued", [None]], []], [["success", [[]]], []])
         self.get("/2/os")
         waits = [call for call in self.master.calls if isinstance(call, luxi.WaitForJobChange)]
@@ -40,32 +40,32 @@ class TestOs(RapiTestCase):
         answer = self.assert_status(502, self.request("GET", "/2/os"))
         self.assertIn(text, answer["message"])
 
-    def test_a_job_that_fails(self):
+    def test_a_job_that_fails_is_502(self):
         self.ends([["error", [["OpExecError", ["no disk"]]]], []])
         self.assert_bad_gateway("no disk")
 
-    def test_a_job_that_is_canceled_or_gone(self):
+    def test_a_job_that_is_canceled_is_502_and_a_lost_one_404(self):
         self.ends([["canceled", []], []])
         self.assert_bad_gateway("canceled")
         self.ends(errors.JobLost("gone"))
         self.objects()
         self.assert_status(404, self.request("GET", "/2/os"))
 
-    def test_a_job_that_was_archived_at_once(self):
+    def test_a_job_that_was_archived_at_once_is_read(self):
         self.ends(errors.JobLost("gone"))
         self.objects({"status": "success", "opresult": [ROWS]})
         self.assertEqual(self.get("/2/os"), ["bare", "noop+default", "noop+big"])
 
-    def test_a_result_that_is_no_table(self):
+    def test_a_result_that_is_no_table_is_502(self):
         for result in ("text", [["a"]], None, [5]):
             self.ends([["success", [result]], []])
             self.assert_bad_gateway("no table")
 
-    def test_a_change_that_makes_no_sense(self):
+    def test_a_change_that_makes_no_sense_is_502(self):
         self.ends("nochange")
         self.assert_bad_gateway("nochange")
 
-    def test_a_client_that_hangs_up(self):
+    def test_the_job_of_a_client_that_hangs_up_is_canceled(self):
         self.gone = lambda: luxi.WaitForJobChange in map(type, self.master.calls)
         self.ends([["waiting", [None]], []])
         self.master.answers[luxi.CancelJob] = [True, "done"]

@@ -15,7 +15,7 @@ class TestQuery(RapiTestCase):
         super().setUp()
         self.objects(LOCKS)
 
-    def test_get(self):
+    def test_get_asks_for_the_named_fields(self):
         answer = self.get(URI + "?fields=name,mode,%20owner,pending")
         self.assertEqual(
             answer["data"], [[[0, "cluster/BGL"], [0, "shared"], [0, ["job5"]], [0, []]]]
@@ -48,7 +48,7 @@ class TestQuery(RapiTestCase):
         (call,) = self.master.calls
         return call.fields, call.qfilter
 
-    def test_put(self):
+    def test_put_takes_fields_and_filter_of_body_or_query(self):
         self.assertEqual(self.ask({"fields": ["name"], "qfilter": FILTER}), (["name"], FILTER))
         self.assertEqual(self.ask({"fields": ["name"], "filter": FILTER}), (["name"], FILTER))
         self.assertEqual(self.ask({"fields": [], "qfilter": None}), ([], None))
@@ -60,7 +60,7 @@ class TestQuery(RapiTestCase):
         body = {"fields": ["name"], "qfilter": FILTER, "filter": FILTER}
         self.assertEqual(self.ask(body), (["name"], FILTER))
 
-    def test_bodies_that_make_no_sense(self):
+    def test_invalid_bodies_are_refused(self):
         for body, text in (
             ([], "object"),
             ({"fields": "name"}, "fields"),
@@ -71,7 +71,7 @@ class TestQuery(RapiTestCase):
         ):
             self.assert_refused(400, "PUT", URI, body, text=text)
 
-    def test_a_value_of_another_kind_than_its_field(self):
+    def test_a_value_of_another_kind_than_its_field_is_refused(self):
         for words in (
             "Cannot convert value '\"n\"', error: Unable to read list",
             "parsing job id: cannot parse string 'x'",
@@ -80,11 +80,11 @@ class TestQuery(RapiTestCase):
             self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": FILTER}, text="qfilter")
         self.assert_refused(500, "GET", URI + "?fields=name")
 
-    def test_a_filter_that_does_not_fit(self):
+    def test_a_filter_on_an_unknown_field_is_refused(self):
         self.master.answers[luxi.Query] = errors.ParameterError("There is no field 'x'")
         self.assert_refused(400, "PUT", URI, {"fields": [], "qfilter": FILTER}, text="field 'x'")
 
-    def test_a_filter_that_a_real_master_cannot_read(self):
+    def test_a_filter_that_a_real_master_cannot_read_is_400(self):
         self.master.answers[luxi.Query] = errors.RequestError(
             'Failed to parse request: Cannot convert value \'["lock", [], ["==>"]]\', '
             "error: Unknown filter operand '==>'"
@@ -98,13 +98,13 @@ class TestQuery(RapiTestCase):
         )
         self.assert_refused(502, "PUT", URI, {"fields": []})
 
-    def test_a_name_that_is_not_there(self):
+    def test_a_name_that_is_not_there_is_not_found(self):
         self.master.answers[luxi.Query] = errors.OpPrereqError("no node x", "unknown_entity")
         self.assert_refused(
             404, "PUT", "/2/query/node", {"fields": [], "qfilter": FILTER}, text="no node x"
         )
 
-    def test_every_kind(self):
+    def test_every_kind_but_internal_ones_can_be_queried(self):
         for kind in ("instance", "node", "group", "job", "lock", "network", "export", "filter"):
             self.get(f"/2/query/{kind}?fields=name")
         for kind in ("cluster", "os", "extstorage", "disk"):
@@ -117,7 +117,7 @@ class TestQuery(RapiTestCase):
         self.user = "admin"
         self.get(URI + "?fields=name")
 
-    def test_an_answer_that_is_none(self):
+    def test_an_answer_without_fields_or_data_is_502(self):
         for answer in (None, [], {"data": []}, {"fields": [], "data": None}):
             self.master.answers[luxi.Query] = answer
             self.assert_refused(502, "GET", URI + "?fields=name")
@@ -126,7 +126,7 @@ class TestQuery(RapiTestCase):
 class TestFields(RapiTestCase):
     user = None
 
-    def test_all_or_some(self):
+    def test_all_or_some_fields_are_described(self):
         found = {"fields": [{"name": "name", "title": "Name", "kind": "text", "doc": "Its name"}]}
         self.master.answers[luxi.QueryFields] = found
         self.assertEqual(self.get("/2/query/lock/fields"), found)
@@ -136,7 +136,7 @@ class TestFields(RapiTestCase):
             [luxi.QueryFields("lock", None), luxi.QueryFields("job", ["id", "status"])],
         )
 
-    def test_an_answer_that_is_none(self):
+    def test_an_answer_without_fields_is_502(self):
         self.master.answers[luxi.QueryFields] = table(luxi.Query("lock", [], None), []) | {
             "fields": None
         }

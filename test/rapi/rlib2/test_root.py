@@ -7,15 +7,15 @@ class TestRoot(RapiTestCase):
     user = None
     options = {"require_authentication": True}
 
-    def test_root(self):
+    def test_root_lists_version_and_2(self):
         self.assertEqual(
             self.get("/"), [{"name": "2", "uri": "/2"}, {"name": "version", "uri": "/version"}]
         )
 
-    def test_version(self):
+    def test_version_answers_2(self):
         self.assertEqual(self.get("/version"), 2)
 
-    def test_version_2(self):
+    def test_version_2_lists_its_resources(self):
         self.assertEqual(
             [entry["name"] for entry in self.get("/2")],
             [
@@ -32,7 +32,7 @@ class TestRoot(RapiTestCase):
             ],
         )
 
-    def test_features(self):
+    def test_features_are_those_of_ganeti(self):
         self.assertEqual(
             set(self.get("/2/features")),
             {
