@@ -17,11 +17,11 @@ SUCCESSOR = """
     import os, sys
     sys.path[:0] = PATH
     from ganeti.daemon import handover
-    place = handover.inherit(os.environ)
+    inherited = handover.inherit(os.environ)
     sockets = handover.take_sockets(os.environ)
     left = [name for name in os.environ if name.startswith(("LISTEN", "GANETI_SUCC"))]
-    os.pwrite(place.pid_fd, b"seen", 0)
-    place.report(f"{[sock.getsockname()[1] for sock in sockets]} {os.getcwd()} {left}", 3)
+    os.pwrite(inherited.pid_fd, b"seen", 0)
+    inherited.report(f"{[sock.getsockname()[1] for sock in sockets]} {os.getcwd()} {left}", 3)
 """
 
 GIVEN = """
@@ -67,28 +67,28 @@ class TestSuccession(unittest.TestCase):
         self.assertEqual(os.pread(self.pid_file, 10, 0), b"seen")
         found.end()
 
-    def test_ready(self):
+    def test_a_successor_that_is_ready_has_no_problem(self):
         found = self.start(SUCCESSOR.replace(", 3)", ", 0)"))
         self.assertEqual(found.problem(), "")
         found.end()
 
-    def test_a_folder_that_only_root_can_enter(self):
+    def test_a_successor_starts_in_the_root_where_its_folder_is_closed(self):
         found = self.start(SUCCESSOR, folder="/nowhere")
         self.assertIn("] / []", found.problem())
         found.end()
 
-    def test_one_that_dies(self):
+    def test_a_successor_that_dies_is_reported(self):
         found = self.start("raise SystemExit(1)")
         self.assertEqual(found.problem(), "it ended without a word")
         found.end()
         found.end()  # gone long ago
 
-    def test_the_last_words_of_one_that_dies_are_heard(self):
+    def test_the_error_output_of_one_that_dies_is_reported(self):
         found = self.start("import nosuchmodule", keep_stderr=False)
         self.assertIn("ModuleNotFoundError: No module named 'nosuchmodule'", found.problem())
         found.end()
 
-    def test_a_program_that_is_gone_is_heard_of(self):
+    def test_a_program_that_is_gone_is_reported(self):
         file = os.memfd_create("pid")
         self.addCleanup(os.close, file)
         found = handover.start(
@@ -114,12 +114,12 @@ class TestTaking(unittest.TestCase):
         self.assertEqual(handover.take_sockets(environment), [])
         self.assertEqual(environment, {"A": "b"})
 
-    def test_nonsense(self):
+    def test_counts_that_are_no_numbers_are_ignored(self):
         for count in ("", "x", "-1"):
             environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count}
             self.assertEqual(handover.take_sockets(environment), [])
 
-    def test_descriptors_that_are_no_listening_sockets(self):
+    def test_descriptors_that_do_not_listen_are_named(self):
         for code, words in (
             ("os.close(3)", "descriptor 3 is no socket"),
             ("os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "is no socket"),
@@ -136,7 +136,7 @@ class TestTaking(unittest.TestCase):
             )
             self.assertIn(words, done.stdout)
 
-    def test_no_predecessor(self):
+    def test_without_a_predecessor_nothing_is_inherited(self):
         self.assertIsNone(handover.inherit({}))
         self.assertIsNone(handover.inherit({"GANETI_SUCCESSION": "3"}))
 
@@ -181,7 +181,7 @@ class TestFollowing(unittest.TestCase):
         self.assertIsNone(self.follow(first))
         next_one.wait()
 
-    def test_one_that_is_gone_already(self):
+    def test_one_that_is_gone_already_has_crashed(self):
         child = self.child("exit 0")
         child.communicate("go\n")
         with open(self.pid_file.path, "w") as file:

@@ -227,7 +227,7 @@ class TestCheckRole:
     """What systemd's ExecCondition= is told."""
 
     @pytest.mark.parametrize("code, expected", [(11, 11), (12, 12), (1, 255)])
-    def test_reasons_not_to_start(self, code, expected, capsys):
+    def test_reasons_not_to_start_have_their_exit_codes(self, code, expected, capsys):
         small = daemon.Daemon()
         small.name = "ganeti-small"
         small.check_role = mock.Mock(side_effect=daemon.DaemonError("not here", code))
@@ -241,7 +241,7 @@ class TestCheckRole:
         assert daemon.check_role(small) == 255
         assert capsys.readouterr().err == "ganeti-small: /x: Permission denied\n"
 
-    def test_the_place_for_a_daemon(self):
+    def test_a_daemon_that_may_run_here_exits_with_0(self):
         assert daemon.check_role(daemon.Daemon()) == 0
 
 
@@ -257,7 +257,7 @@ def test_a_pid_file_that_is_a_link_is_not_followed(tmp_path):
     assert story(tmp_path) == [] and (tmp_path / "other").read_text() == "untouched"
 
 
-def test_a_pid_file_that_is_a_pipe(tmp_path):
+def test_a_pid_file_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pid")
     done = run(tmp_path)
     assert done.returncode == 1 and f"{tmp_path}/pid is no regular file" in done.stderr

@@ -15,18 +15,18 @@ def parse(*words):
     return options.read_arguments(parser.parse_args(words))
 
 
-def test_defaults():
+def test_the_options_have_their_defaults():
     assert parse() == daemon.Options(foreground=False, debug=False, syslog="no", log_format="text")
 
 
-def test_all_given():
+def test_all_options_are_read():
     assert parse("-f", "-d", "--syslog=only", "--log-format=json") == daemon.Options(
         True, True, "only", "json"
     )
     assert parse("--foreground", "--debug").foreground
 
 
-def test_version(capsys):
+def test_the_version_is_printed(capsys):
     with pytest.raises(SystemExit) as caught:
         parse("--version")
     assert caught.value.code == 0 and constants.RELEASE_VERSION in capsys.readouterr().out

@@ -167,26 +167,26 @@ def test_a_file_that_took_its_place_is_left_alone(path):
 
 
 class TestRunning:
-    def test_nobody(self, path):
+    def test_without_a_pid_file_nobody_runs(self, path):
         assert pid_file.running(path, own_name()) is None
 
-    def test_who_holds_the_lock(self, path):
+    def test_who_holds_the_lock_runs(self, path):
         found = create(path)
         assert pid_file.running(path, "another") == os.getpid()
         found.close()
 
-    def test_a_living_daemon_without_a_lock(self, path):
+    def test_a_living_daemon_without_a_lock_runs(self, path):
         create(path).close()
         assert pid_file.running(path, own_name()) == os.getpid()
         assert pid_file.running(path, "another") is None
 
-    def test_a_lock_on_an_empty_file(self, path):
+    def test_a_lock_on_an_empty_file_is_by_an_unknown_process(self, path):
         with open(path, "w") as theirs:
             fcntl.flock(theirs, fcntl.LOCK_EX)
             assert pid_file.running(path, own_name()) == 0
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_file_that_cannot_be_read(self, path):
+    def test_a_file_that_cannot_be_read_is_an_error(self, path):
         create(path).close()
         os.chmod(path, 0)
         with pytest.raises(PidFileError, match="Permission denied"):

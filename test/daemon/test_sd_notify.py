@@ -26,7 +26,7 @@ def said(manager):
     return dict(line.split("=") for line in manager.recv(4096).decode().splitlines())
 
 
-def test_states_of_a_daemon(manager):
+def test_the_manager_is_told_a_daemons_states(manager):
     assert sd_notify.is_listening()
     before = time.monotonic_ns() // 1000
     for tell in (sd_notify.ready, sd_notify.reloading, sd_notify.stopping):
@@ -56,7 +56,7 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "vsock:2:1", "relative/path"])
-def test_nobody_listens(monkeypatch, name):
+def test_nothing_is_sent_where_nobody_listens(monkeypatch, name):
     monkeypatch.setenv("NOTIFY_SOCKET", name)
     assert not sd_notify.is_listening()
     sd_notify.ready()

@@ -27,7 +27,7 @@ class TestReaders(unittest.TestCase):
     def read(self, argument, query, name="word"):
         return argument.read(name, QueryString(query))
 
-    def test_flags(self):
+    def test_flags_are_integers_or_words(self):
         for value, expected in {
             "1": True,
             "0": False,
@@ -51,17 +51,17 @@ class TestReaders(unittest.TestCase):
     def test_the_first_value_counts(self):
         self.assertIs(self.read(flag, "word=0&word=1"), False)
 
-    def test_no_flags(self):
+    def test_other_texts_are_no_flags(self):
         for value in ("maybe", "1.0", "on", "1_0", "%C2%B2", "9" * 30, "%20"):
             with self.assertRaises(BadRequest) as caught:
                 self.read(flag, f"word={value}")
             self.assertIn("Invalid value for the 'word' parameter", caught.exception.message)
 
-    def test_integers(self):
+    def test_integers_may_be_negative_and_are_no_words(self):
         self.assertEqual(self.read(integer, "word=-12"), -12)
         self.assertRaises(BadRequest, self.read, integer, "word=true")
 
-    def test_integers_within_bounds(self):
+    def test_integers_out_of_bounds_are_refused(self):
         kind = Integer(least=1, most=1000)
         self.assertEqual([self.read(kind, f"word={value}") for value in (1, 1000)], [1, 1000])
         for value in ("0", "1001", "-1", "1.0", "many"):
@@ -69,7 +69,7 @@ class TestReaders(unittest.TestCase):
                 self.read(kind, f"word={value}")
             self.assertIn("an integer from 1 to 1000", caught.exception.message)
 
-    def test_words_repeated_or_with_commas(self):
+    def test_words_may_be_repeated_or_have_commas(self):
         kind = Words(("a", "b", "c"))
         self.assertEqual(self.read(kind, "word=b,a&word=a&word=+c+,"), ["b", "a", "a", "c"])
         for query, wrong in (("word=a,x", "'x'"), ("word=,", "','"), ("word=A", "'A'")):
@@ -93,7 +93,7 @@ class TestReaders(unittest.TestCase):
                 self.read(DryRun(), word)
             self.assertIn("write 'dry-run'", caught.exception.message)
 
-    def test_a_word_set_anew(self):
+    def test_a_word_set_anew_replaces_its_old_value(self):
         query = QueryString("bulk=1&status=a&after=3&status=b&x=%C3%A4%0A&blank=")
         self.assertEqual(
             query.with_word("after", 9), "bulk=1&status=a&status=b&x=%C3%A4%0A&after=9"
@@ -102,7 +102,7 @@ class TestReaders(unittest.TestCase):
     def test_text_is_percent_decoded(self):
         self.assertEqual(self.read(text, "word=a%20b+c%2B"), "a b c+")
 
-    def test_choice_under_another_name(self):
+    def test_a_choice_may_have_another_name_and_a_default(self):
         kind = choice("hard", "soft", word="type", default="hard")
         self.assertEqual(self.read(kind, "type=soft&word=x"), "soft")
         self.assertEqual(self.read(kind, ""), "hard")
@@ -114,7 +114,7 @@ class TestReaders(unittest.TestCase):
     def test_what_is_fixed_has_no_word(self):
         self.assertIs(self.read(Fixed(False), "word=1"), False)
 
-    def test_a_flood_of_words(self):
+    def test_a_flood_of_words_is_refused(self):
         self.assertRaises(BadRequest, QueryString, "a=1&" * MAX_WORDS + "b=1")
 
     def test_what_is_no_text_is_refused(self):
@@ -130,7 +130,7 @@ class TestReadIdempotencyKey(unittest.TestCase):
         self.assertIn("Header Idempotency-Key", caught.exception.message)
         self.assertIn(text, caught.exception.message)
 
-    def test_none(self):
+    def test_without_a_header_there_is_no_key(self):
         self.assertIsNone(read_idempotency_key([]))
 
     def test_quoted_and_bare_are_the_same(self):
@@ -142,16 +142,16 @@ class TestReadIdempotencyKey(unittest.TestCase):
         ):
             self.assertEqual(read_idempotency_key([line]), "8e03-97:8e", line)
 
-    def test_escapes(self):
+    def test_escaped_characters_are_read(self):
         self.assertEqual(read_idempotency_key([r'"a \"b\\, c;"']), r'a "b\, c;')
 
-    def test_length(self):
+    def test_a_key_has_1_to_255_characters(self):
         for line in ("x" * MAX_KEY, '"' + "x" * MAX_KEY + '"', '"' + r"\\" * MAX_KEY + '"'):
             self.assertEqual(len(read_idempotency_key([line])), MAX_KEY)
         for line in ("x" * (MAX_KEY + 1), '""'):
             self.assert_refused([line], "1 to 255 characters")
 
-    def test_malformed(self):
+    def test_malformed_keys_are_refused(self):
         for line in (
             "",
             '"',
@@ -172,5 +172,5 @@ class TestReadIdempotencyKey(unittest.TestCase):
         ):
             self.assert_refused([line], "one quoted string")
 
-    def test_repeated(self):
+    def test_a_repeated_header_is_refused(self):
         self.assert_refused(["a", "a"], "more than once")

@@ -51,14 +51,14 @@ class ClientTestCase(RapiTestCase):
 
 
 class TestClientRead(ClientTestCase):
-    def test_the_cluster(self):
+    def test_version_features_and_info_are_read(self):
         self.master.answers[luxi.QueryClusterInfo] = {"name": "cluster"}
         self.assertEqual(self.client.get_version(), 2)
         self.assertIn("instance-create-reqv1", self.client.get_features())
         self.assertIn({"name": "info", "uri": "/2/info"}, self.client.get_resources())
         self.assertEqual(self.client.get_info()["name"], "cluster")
 
-    def test_lists_and_single_things(self):
+    def test_lists_and_single_objects_are_read(self):
         self.objects({"name": "x", "id": 3, "sip": "192.0.2.1", "beparams": {}})
         for listed, one in (
             (self.client.get_instances, self.client.get_instance),
@@ -68,14 +68,14 @@ class TestClientRead(ClientTestCase):
             self.assertEqual(listed(), ["x"])
             self.assertEqual(listed(bulk=True)[0], one("x"))
 
-    def test_jobs(self):
+    def test_jobs_are_read_and_canceled(self):
         self.objects({"id": 3, "status": "success"})
         self.master.answers[luxi.CancelJob] = [False, "too late"]
         self.assertEqual(self.client.get_jobs(), [3])
         self.assertEqual(self.client.get_jobs(bulk=True)[0]["status"], "success")
         self.assertEqual(self.client.cancel_job(3), (False, "too late"))
 
-    def test_some_jobs(self):
+    def test_jobs_are_selected_and_paged(self):
         self.objects(
             {"id": 3, "status": "success", "received_ts": [1000, 0]},
             {"id": 4, "status": "queued", "received_ts": [1000, 0]},
@@ -84,7 +84,7 @@ class TestClientRead(ClientTestCase):
         self.assertEqual(self.client.get_jobs(status=["error", "success"], since=1000.0), [3])
         self.assertEqual(self.client.get_jobs(after=3, archived=False), [4])
 
-    def test_query(self):
+    def test_queries_and_their_fields_are_read(self):
         self.objects({"name": "x"})
         self.assertEqual(self.client.query("lock", ["name"], ["?", "name"])["data"], [[[0, "x"]]])
         self.assertEqual(self.master.calls, [luxi.Query("lock", ["name"], ["?", "name"])])
@@ -92,11 +92,11 @@ class TestClientRead(ClientTestCase):
         self.assertEqual(self.client.query_fields("job")["fields"], ["job", None])
         self.assertEqual(self.client.query_fields("job", ["a", "b"])["fields"], ["job", ["a", "b"]])
 
-    def test_operating_systems(self):
+    def test_operating_systems_are_read(self):
         self.master.answers[luxi.WaitForJobChange] = [["success", [[["a", ["b"], True]]]], []]
         self.assertEqual(self.client.get_operating_systems(), ["a+b"])
 
-    def test_tags(self):
+    def test_tags_of_each_kind_are_read(self):
         self.master.answers[luxi.QueryTags] = lambda call: [call.kind]
         self.assertEqual(
             self.client.get_tags()
@@ -107,7 +107,7 @@ class TestClientRead(ClientTestCase):
 
 
 class TestWholeApi(ClientTestCase):
-    def test_what_only_a_real_master_does(self):
+    def test_what_only_a_real_master_does_is_submitted(self):
         client, web = self.client, {"instance_name": "web"}
         for job, op_id, fields in (
             (client.create_instances([]), "INSTANCE_MULTI_ALLOC", {"instances": []}),
@@ -220,14 +220,14 @@ class TestWholeApi(ClientTestCase):
             del op["reason"]
             self.assertLessEqual({"OP_ID": f"OP_{op_id}", **fields}.items(), op.items())
 
-    def test_networks_consoles_and_roles(self):
+    def test_networks_consoles_and_roles_are_read(self):
         self.objects({"name": "x", "role": "M", "console": {"kind": "msg"}, "oper_state": True})
         self.assertEqual(self.client.get_networks(), ["x"])
         self.assertEqual(self.client.get_network("x")["name"], "x")
         self.assertEqual(self.client.get_node_role("x"), "master")
         self.assertEqual(self.client.get_console("x")["kind"], "msg")
 
-    def test_filters(self):
+    def test_filters_are_read_put_and_deleted(self):
         self.objects({"uuid": "u", "priority": 1})
         self.master.answers[luxi.ReplaceFilter] = lambda call: call.uuid or "new"
         self.master.answers[luxi.DeleteFilter] = None
@@ -244,7 +244,7 @@ class TestClientChange(ClientTestCase):
         self.assert_submitted(*ops)
         self.master.calls.clear()
 
-    def test_create(self):
+    def test_creation_submits_the_opcode(self):
         self.assert_job_of(
             self.client.create_instance(
                 "web.example.com", "file", [{"size": "1G"}], [{}], os_type="noop", dry_run=True
@@ -262,7 +262,7 @@ class TestClientChange(ClientTestCase):
             ),
         )
 
-    def test_life(self):
+    def test_verbs_of_an_instance_submit_their_opcodes(self):
         client = self.client
         self.assert_job_of(
             client.start_instance("w", force=True, priority=10),
@@ -286,11 +286,11 @@ class TestClientChange(ClientTestCase):
             OpInstanceRemove(instance_name="w", ignore_failures=False, depends=[[1, []]]),
         )
 
-    def test_reason(self):
+    def test_a_reason_is_submitted(self):
         self.client.start_instance("w", reason="spring & autumn")
         self.assertEqual(self.reasons()[0][1], "spring & autumn")
 
-    def test_a_key_of_ones_own(self):
+    def test_a_key_of_ones_own_is_sent(self):
         key = 'a "b\\c"'
         self.assert_job_of(
             self.client.start_instance("w", idempotency_key=key),
@@ -305,7 +305,7 @@ class TestClientChange(ClientTestCase):
         self.assertEqual(keys[:2], [key, key])
         self.assertEqual(len(set(keys[1:])), 3)  # each change has one of its own
 
-    def test_tags(self):
+    def test_tags_of_each_kind_are_added_and_deleted(self):
         client, tags = self.client, ["a:b", "c+d"]
         for add, delete, fields in (
             (client.add_tags, client.delete_tags, {"kind": "cluster"}),
@@ -325,14 +325,14 @@ class TestClientChange(ClientTestCase):
 
 
 class TestClientWait(ClientTestCase):
-    def test_asks_more_and_more_rarely(self):
+    def test_a_wait_asks_more_and_more_rarely(self):
         pauses = []
         self.jobs("queued", "running", "running", "success")
         self.assertEqual(self.client.wait_for_job(JOB_ID, pause=pauses.append)["id"], JOB_ID)
         self.assertEqual(len(pauses), 3)
         self.assertLess(pauses[0], pauses[2])
 
-    def test_a_job_that_fails(self):
+    def test_a_job_that_fails_raises_job_error(self):
         self.jobs(
             "error",
             opstatus=["success", "error"],
@@ -341,30 +341,30 @@ class TestClientWait(ClientTestCase):
         with self.assertRaisesRegex(JobError, "job 17 ended in error: name is taken"):
             self.client.wait_for_job(JOB_ID)
 
-    def test_a_job_that_was_canceled(self):
+    def test_a_job_that_was_canceled_raises_job_error(self):
         self.jobs("canceled", opstatus=["canceled"], opresult=["Job canceled by request"])
         with self.assertRaisesRegex(JobError, "canceled by request"):
             self.client.wait_for_job(JOB_ID)
 
-    def test_patience_ends(self):
+    def test_a_wait_ends_after_its_timeout(self):
         self.jobs(*["queued"] * 9)
         with self.assertRaisesRegex(TimeoutError, "still queued"):
             self.client.wait_for_job(JOB_ID, timeout=0.1, pause=lambda seconds: None)
 
 
 class TestErrors(ClientTestCase):
-    def test_refusals(self):
+    def test_a_refusal_raises_api_error(self):
         with self.assertRaises(ApiError) as caught:
             self.client.get_job(10**20)
         self.assertEqual((caught.exception.code, caught.exception.message), (404, "Not Found"))
         self.assertIn("there is no job", str(caught.exception))
 
-    def test_a_wrong_password(self):
+    def test_a_wrong_password_raises_api_error(self):
         with self.assertRaises(ApiError) as caught:
             GanetiClient(self.url, "admin", "wrong").get_info()
         self.assertEqual(caught.exception.code, 401)
 
-    def test_nobody_there(self):
+    def test_a_closed_port_raises_no_answer(self):
         with socket.create_server(("127.0.0.1", 0)) as closed:
             url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         self.assertRaises(NoAnswer, GanetiClient(url).get_version)

@@ -217,7 +217,7 @@ class BrokenTestCase(unittest.TestCase):
 
 
 class TestOneException(BrokenTestCase):
-    def test_whatever_answers_badly(self):
+    def test_bad_answers_raise_no_answer(self):
         for name, plan in sorted(BROKEN.items()):
             with self.subTest(name):
                 client = self.serve(plan)
@@ -228,13 +228,13 @@ class TestOneException(BrokenTestCase):
                 self.assertFalse(err.safe_to_repeat)
                 self.assertIsNotNone(err.key)
 
-    def test_whatever_does_not_end(self):
+    def test_endless_answers_raise_no_answer(self):
         with mock.patch.object(client_module, "MAX_ANSWER", 200_000):
             for name, plan in sorted(ENDLESS.items()):
                 with self.subTest(name):
                     self.fail_with(NoAnswer, self.serve(plan, timeout=STALL).get_info)
 
-    def test_json_of_another_kind(self):
+    def test_json_of_another_kind_raises_no_answer(self):
         for call, value in (
             (lambda client: client.get_version(), "two"),
             (lambda client: client.get_version(), True),
@@ -262,14 +262,14 @@ class TestOneException(BrokenTestCase):
             with self.subTest(value=value):
                 self.assertIn(" instead of ", str(self.fail_with(NoAnswer, call, client)))
 
-    def test_nobody_there(self):
+    def test_a_closed_port_is_safe_to_repeat(self):
         with socket.create_server(("127.0.0.1", 0)) as gone:
             url = "http://127.0.0.1:%d" % gone.getsockname()[1]
         client = GanetiClient(url, "admin", PASSWORD)
         client._pause = self.fail  # it makes no sense to try again at once
         self.assertTrue(self.fail_with(NoAnswer, client.start_instance, "web").safe_to_repeat)
 
-    def test_a_name_without_an_address(self):
+    def test_a_name_without_an_address_is_said_in_words(self):
         error = socket.gaierror(-2, "Name or service not known")
         with mock.patch.object(socket, "getaddrinfo", side_effect=error):
             err = self.fail_with(NoAnswer, GanetiClient("http://h", "admin", PASSWORD).get_info)
@@ -277,7 +277,7 @@ class TestOneException(BrokenTestCase):
 
 
 class TestApiErrors(BrokenTestCase):
-    def test_a_refusal_that_quotes_the_password(self):
+    def test_a_refusal_that_quotes_the_password_does_not_show_it(self):
         words = {
             "code": 401,
             "message": "No " + LEAK.decode(),
@@ -289,7 +289,7 @@ class TestApiErrors(BrokenTestCase):
         self.assertIn("<redacted>", err.message)
         self.assertNotIn("\x1b", str(err))
 
-    def test_a_failed_job_that_quotes_the_password(self):
+    def test_a_failed_job_that_quotes_the_password_does_not_show_it(self):
         for result in (["OpExecError", [PASSWORD]], PASSWORD, [PASSWORD], None, {"a": PASSWORD}):
             job = {"id": 5, "status": "error", "opstatus": ["error"], "opresult": [result]}
             client = self.serve(answer(job))
@@ -326,7 +326,7 @@ class TestApiErrors(BrokenTestCase):
         for interim in (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"):
             self.assertEqual(self.serve(interim * 3 + answer({"a": 1})).get_info(), {"a": 1})
 
-    def test_answers_of_older_servers(self):
+    def test_answers_of_older_servers_are_read(self):
         for body in (
             answer("17"),
             chunked(b"2\r\n17\r\n0\r\n\r\n"),
@@ -350,7 +350,7 @@ class TestAgain(BrokenTestCase):
             self.assertEqual(len(self.server.requests), 3)
             self.assertLess(self.pauses[0], self.pauses[1])
 
-    def test_no_more_often_than_wanted(self):
+    def test_a_read_is_sent_no_more_often_than_wanted(self):
         for retries in (0, 1, 3):
             client = self.serve(self.CUT, retries=retries)
             self.fail_with(NoAnswer, client.get_info)
@@ -443,26 +443,26 @@ class TestTls(BrokenTestCase):
             **options,
         )
 
-    def test_an_answer(self):
+    def test_an_answer_over_tls_is_read(self):
         client = self.serve_tls(answer({"a": 1}), certificate(), ca_file=certificate())
         self.assertEqual(client.get_info(), {"a": 1})
 
-    def test_a_certificate_that_is_not_trusted(self):
+    def test_an_untrusted_certificate_says_what_to_give(self):
         err = self.fail_with(NoAnswer, self.serve_tls(b"", certificate()).start_instance, "web")
         self.assertIn("give the right one as ca_file", str(err))
         self.assertTrue(err.safe_to_repeat)
 
-    def test_a_certificate_of_another_host(self):
+    def test_a_certificate_of_another_host_is_not_trusted(self):
         client = self.serve_tls(b"", certificate(), host="127.0.0.2", ca_file=certificate())
         err = self.fail_with(NoAnswer, client.get_info)
         self.assertIn("not trusted", str(err))
 
-    def test_an_answer_that_is_cut_off(self):
+    def test_an_answer_that_is_cut_off_is_not_safe_to_repeat(self):
         cut = OK + b"Content-Length: 9\r\n\r\n1"
         client = self.serve_tls(cut, certificate(), ca_file=certificate())
         self.assertFalse(self.fail_with(NoAnswer, client.start_instance, "web").safe_to_repeat)
 
-    def test_a_handshake_that_comes_to_nothing(self):
+    def test_a_failed_handshake_raises_no_answer(self):
         for plan in (
             lambda sock: sock.sendall(answer({})),
             lambda sock: None,
@@ -472,7 +472,7 @@ class TestTls(BrokenTestCase):
             client = self.serve_tls(plan)
             self.assertTrue(self.fail_with(NoAnswer, client.start_instance, "w").safe_to_repeat)
 
-    def test_a_handshake_that_does_not_end(self):
+    def test_an_endless_handshake_raises_no_answer(self):
         for plan in (silence, for_ever(b"\x16\x03\x03\x00\xff", b"\x02", pause=0.01)):
             self.fail_with(NoAnswer, self.serve_tls(plan, timeout=STALL).get_info)
 
@@ -513,7 +513,7 @@ class TestUrl(unittest.TestCase):
             self.assertNotIn("hunter2", text)
             self.assertIn("the URL must be like", text)
 
-    def test_arguments_that_make_no_sense(self):
+    def test_invalid_arguments_are_refused(self):
         client = GanetiClient("http://127.0.0.1:9")
         for call in (
             lambda: client.request("get", "/2"),

@@ -15,14 +15,14 @@ class TestRoutes(unittest.TestCase):
         match = self.connector.find(path)
         return match.resource.URI, match.slots
 
-    def test_slots(self):
+    def test_slots_are_filled_from_the_path(self):
         self.assertEqual(
             self.find("/2/instances/web.example.com/startup"),
             ("/2/instances/{instance_name}/startup", {"instance_name": "web.example.com"}),
         )
         self.assertEqual(self.find("/2/jobs/007"), ("/2/jobs/{job_id}", {"job_id": "007"}))
 
-    def test_paths_that_lead_nowhere(self):
+    def test_paths_that_lead_nowhere_are_not_found(self):
         for path in (
             "",
             "/3",
@@ -63,7 +63,7 @@ class TestRoutes(unittest.TestCase):
     def test_points_and_braces_are_no_regexes(self):
         self.assertIsNone(pattern("/a.b").fullmatch("/axb"))
 
-    def test_two_resources_of_one_uri(self):
+    def test_two_resources_of_one_uri_are_an_error(self):
         other = type("Other", (), {"URI": "/2/info", "ALIASES": ()})
         self.assertRaisesRegex(ValueError, "/2/info", Connector, [*RESOURCES, other])
 

@@ -14,7 +14,7 @@ class TestStatus(unittest.TestCase):
         self.assertEqual(fault.code, status, error)
         return fault
 
-    def test_preconditions_by_their_code(self):
+    def test_a_precondition_has_the_status_of_its_code(self):
         for code, status in {
             ErrorCode.NOENT: 404,
             ErrorCode.INVAL: 400,
@@ -30,7 +30,7 @@ class TestStatus(unittest.TestCase):
         }.items():
             self.assert_status(status, errors.OpPrereqError("text", code))
 
-    def test_by_class(self):
+    def test_an_error_has_the_status_of_its_class(self):
         for error, status in (
             (errors.ParameterError("x"), 400),
             (errors.TagError("x"), 400),
@@ -54,10 +54,10 @@ class TestStatus(unittest.TestCase):
         for cls in errors.BY_NAME.values():
             self.assertGreaterEqual(translate(cls("x")).code, 400)
 
-    def test_a_drained_queue_of_a_real_master(self):
+    def test_a_drained_queue_of_a_real_master_is_503(self):
         self.assert_status(503, errors.GenericError("Queue drained"))
 
-    def test_a_relative_dependency_that_leads_to_no_job(self):
+    def test_a_relative_dependency_that_leads_to_no_job_is_400(self):
         with self.assertRaises(errors.GenericError) as ours:
             rows.resolve([[-7986, []]], 12)
         for error in (
@@ -67,7 +67,7 @@ class TestStatus(unittest.TestCase):
         ):
             self.assertIn("'depends'", self.assert_status(400, error).message)
 
-    def test_an_opcode_that_a_real_master_cannot_read(self):
+    def test_an_opcode_that_a_real_master_cannot_read_is_400(self):
         fault = self.assert_status(
             400,
             errors.RequestError(
@@ -76,7 +76,7 @@ class TestStatus(unittest.TestCase):
         )
         self.assertIn("Invalid body parameters: Can't parse value", fault.message)
 
-    def test_what_another_version_does_not_know(self):
+    def test_an_opcode_unknown_to_the_master_is_501_and_a_field_400(self):
         fault = self.assert_status(
             501,
             errors.RequestError(
@@ -95,7 +95,7 @@ class TestStatus(unittest.TestCase):
             fault.message, "Invalid body parameters: this master does not know 'a_b', 'c'"
         )
 
-    def test_by_name_from_the_wire(self):
+    def test_an_error_from_the_wire_has_the_status_of_its_class(self):
         for name, status in (
             ("JobQueueError", 503),
             ("JobQueueFull", 503),
@@ -106,7 +106,7 @@ class TestStatus(unittest.TestCase):
         ):
             self.assert_status(status, errors.decode([name, ["text"]]))
 
-    def test_a_key_of_another_request(self):
+    def test_a_key_of_another_request_is_422(self):
         fault = self.assert_status(422, errors.IdempotencyConflict("it made job 5"))
         self.assertEqual(fault.message, "Header Idempotency-Key: it made job 5")
         self.assertIn("another request", fault.explain)

@@ -6,11 +6,11 @@ from ganeti.rapi.baserlib import RESOURCES
 OURS = [resource for resource in RESOURCES if resource.__module__.startswith("ganeti.")]
 
 
-def test_as_many_as_ganeti_has():
+def test_there_are_as_many_rights_as_ganeti_has():
     assert len(permissions.ALL) == 66 and len(permissions.READONLY) == 18
 
 
-def test_every_verb_needs_one_of_them():
+def test_every_verb_needs_a_known_right():
     assert connector.Connector()
     needed = {
         verb.access
@@ -28,7 +28,7 @@ def test_what_needs_no_user_is_a_reading_right():
                 assert name == "GET" and verb.access in permissions.READONLY, resource
 
 
-def test_roles():
+def test_each_role_includes_the_one_below_it():
     roles = permissions.VOCABULARY.roles
     assert (
         roles["@readonly"]
@@ -41,7 +41,7 @@ def test_roles():
     )
 
 
-def test_what_roles_give_beside_reading():
+def test_roles_give_these_rights_beside_reading():
     roles = permissions.VOCABULARY.roles
     assert roles["read"] - roles["@readonly"] == {"instances.query.console"}
     assert {right.removeprefix("instances.") for right in roles["@operator"] - roles["read"]} == {

@@ -31,7 +31,7 @@ class TestReading(unittest.TestCase):
             [{"a": "x", "b": None, "c": None, "d": None, "e": None}],
         )
 
-    def test_one_by_name(self):
+    def test_one_object_is_asked_for_by_name(self):
         self.assertEqual(self.ask(read_one, [[[0, "n1"]]], "node", ["name"], "n"), {"name": "n1"})
         self.assertEqual(self.master.asked, luxi.Query("node", ["name"], ["==", "name", "n"]))
 
@@ -49,7 +49,7 @@ class TestReading(unittest.TestCase):
         self.assertEqual(found, {"name": "n1"})
         self.assertEqual(asked, [["==", "name", uuid], ["==", "uuid", uuid.lower()]])
 
-    def test_nothing_found(self):
+    def test_an_empty_answer_is_not_found(self):
         with self.assertRaises(NotFound) as caught:
             self.ask(read_one, [], "node", ["name"], "n")
         self.assertEqual(caught.exception.detail, "there is no node 'n'")
@@ -60,7 +60,7 @@ class TestReading(unittest.TestCase):
             [{"id": "a b", "name": "a b", "uri": "/2/groups/a%20b"}],
         )
 
-    def test_answers_that_are_no_table(self):
+    def test_answers_that_are_no_table_are_errors(self):
         for data in ("text", [["short"]], [5], [[5, 5]], [[[0], [0]]]):
             with self.assertRaises(errors.RequestError, msg=data):
                 self.ask(read, data, "node", ["a", "b"])

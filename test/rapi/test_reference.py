@@ -26,7 +26,7 @@ class TestReference(unittest.TestCase):
             for name, verb in resource.verbs().items():
                 self.assertGreater(len(verb.doc.split()), 2, f"{resource.__name__}.{name}")
 
-    def test_access_arguments_and_body(self):
+    def test_a_verb_is_described_with_access_arguments_and_body(self):
         _, _, section = self.text.partition("/2/instances/[instance_name]/reboot\n")
         section = section[: section.index("/reinstall\n")]
         for words in (
@@ -42,7 +42,7 @@ class TestReference(unittest.TestCase):
     def test_what_nobody_can_change_is_no_argument(self):
         self.assertNotIn("``ignore_failures``", self.text)
 
-    def test_both_names_of_a_field(self):
+    def test_both_names_of_a_field_are_described(self):
         self.assertIn("- ``name`` or ``instance_name``: a host name; required", self.text)
 
     def test_underlines_are_as_long_as_headings(self):
@@ -62,5 +62,5 @@ class TestPage(unittest.TestCase):
         self.assertEqual({word.strip() for word in OF_2_0.split(";")} - set(headings), set())
         self.assertIn("Also read as ``/nodes/[node_name]``", PAGE.read_text(encoding="utf-8"))
 
-    def test_a_page_without_marks(self):
+    def test_a_page_without_marks_is_an_error(self):
         self.assertRaises(ValueError, reference.replace, "no marks")

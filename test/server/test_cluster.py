@@ -127,7 +127,7 @@ def test_the_version_is_told(command, capfd):
 # -- backup, restore -----------------------------------------------------------------------
 
 
-def test_there_and_back(command, tmp_path):
+def test_a_backup_is_restored(command, tmp_path):
     command("init", "cluster.example.com")
     code, out, err = command("backup", f"{tmp_path}/saved")
     assert (code, err) == (0, "")

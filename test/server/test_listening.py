@@ -13,7 +13,7 @@ from ganeti.server import listening
 
 
 class TestAddresses(unittest.TestCase):
-    def test_port_of_the_service(self):
+    def test_the_port_is_that_of_the_service_or_ganetis(self):
         with mock.patch("socket.getservbyname", return_value=1234):
             self.assertEqual(listening.default_port(), 1234)
         with mock.patch("socket.getservbyname", side_effect=OSError):
@@ -29,7 +29,7 @@ class TestAddresses(unittest.TestCase):
                 file.write_text(f"{number}\n")
                 self.assertEqual(listening.any_address(paths), expected)
 
-    def test_interfaces(self):
+    def test_an_interface_has_its_address_or_is_refused(self):
         self.assertEqual(listening.interface_address("lo"), "127.0.0.1")
         for name in ("none0", "lo" + 14 * "0"):
             with self.assertRaisesRegex(DaemonError, f"no interface {name}"):
@@ -37,7 +37,7 @@ class TestAddresses(unittest.TestCase):
 
 
 class TestListen(unittest.TestCase):
-    def test_a_port_of_its_own(self):
+    def test_port_0_is_a_free_port(self):
         with listening.listen("127.0.0.1", 0) as sock:
             self.assertTrue(socket.create_connection(sock.getsockname(), 60).close() is None)
             self.assertFalse(listening.is_public(sock))
@@ -55,7 +55,7 @@ class TestListen(unittest.TestCase):
         with sock, socket.create_connection(("127.0.0.1", sock.getsockname()[1]), 60):
             self.assertTrue(listening.is_public(sock))
 
-    def test_sockets_of_this_machine(self):
+    def test_unix_sockets_are_described_and_not_public(self):
         with tempfile.TemporaryDirectory() as folder:
             for name, shown in (
                 (f"{folder}/sock", f"{folder}/sock"),
@@ -97,13 +97,13 @@ class TestDescriptors(unittest.TestCase):
         ):
             return listening.raise_descriptor_limit(clients), done[-1] if done else None
 
-    def test_enough_already(self):
+    def test_a_sufficient_limit_is_left_alone(self):
         self.assertEqual(self.limit(4096, 4096, 2000), (2000, None))
 
-    def test_raised_as_far_as_needed(self):
+    def test_the_soft_limit_is_raised_as_far_as_needed(self):
         self.assertEqual(self.limit(1024, 8192, 2000), (2000, 3000 + listening.SPARE_DESCRIPTORS))
 
-    def test_raised_as_far_as_possible(self):
+    def test_the_soft_limit_is_raised_as_far_as_possible(self):
         self.assertEqual(self.limit(256, 1628, 2000), (1000, 1628))
 
     def test_root_raises_the_hard_limit_too(self):

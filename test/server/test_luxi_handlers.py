@@ -24,7 +24,7 @@ def test_every_call_has_an_answer():
     assert set(luxi_handlers.HANDLERS) == set(luxi.CALLS.values()) - {luxi.WaitForJobChange}
 
 
-def test_submitting_many(scene):
+def test_many_jobs_get_following_ids(scene):
     (first, one), (second, two) = scene.call(luxi.SubmitManyJobs([[DELAY], [DELAY]]))
     assert first is second is True and two == one + 1
     assert scene.call(luxi.SubmitManyJobs([])) == []
@@ -49,7 +49,7 @@ def test_a_wrong_opcode_rejects_the_whole_submission(scene, op, code):
 
 
 @pytest.mark.parametrize("op_id", ["OP_NOSUCH", ["OP_NOSUCH"], {"OP_NOSUCH": 1}, 3, None])
-def test_an_unknown_opcode(scene, op_id):
+def test_an_unknown_opcode_is_refused(scene, op_id):
     with pytest.raises(errors.OpCodeUnknown, match="unknown opcode"):
         scene.call(luxi.SubmitJob([{"OP_ID": op_id}]))
 
@@ -80,7 +80,7 @@ def test_the_log_shows_the_beginning_of_what_a_client_sent(scene, caplog):
     assert "archive job 1" in caplog.text and len(caplog.text) < 2000
 
 
-def test_draining(scene):
+def test_a_drained_queue_refuses_jobs_but_those_for_it(scene):
     assert scene.call(luxi.SetDrainFlag(True)) is True
     assert scene.call(luxi.QueryConfigValues(["drain_flag"])) == [True]
     with pytest.raises(errors.JobQueueDrainError):
@@ -100,7 +100,7 @@ def test_the_log_says_who_asked_for_what_no_job_does(scene, caplog):
     assert f"Call of jane (request r7): cancel job {job}" in caplog.text
 
 
-def test_job_filters(scene):
+def test_job_filters_are_put_read_and_deleted(scene):
     tree = ["==", "OP_ID", "OP_X"]
     uuid = scene.call(luxi.ReplaceFilter(None, 3, [["opcode", tree]], "REJECT", []))
     (row,) = scene.call(luxi.QueryFilters([uuid], ["uuid", "priority", "predicates", "action"]))
@@ -110,7 +110,7 @@ def test_job_filters(scene):
     assert scene.call(luxi.QueryFilters(None, ["uuid"])) == []
 
 
-def test_the_watcher_pause(scene):
+def test_the_watcher_pause_is_set_and_removed(scene):
     until = float(int(time.time()) + 3600)
     assert scene.call(luxi.SetWatcherPause(until)) == until
     assert scene.call(luxi.QueryConfigValues(["watcher_pause"])) == [int(until)]
@@ -118,7 +118,7 @@ def test_the_watcher_pause(scene):
     assert scene.call(luxi.QueryConfigValues(["watcher_pause"])) == [None]
 
 
-def test_jobs(scene):
+def test_jobs_are_read_canceled_and_archived(scene):
     job_id = scene.submit(opcodes.OpTestDelay(duration=0.001))
     scene.wait(job_id)
     assert scene.call(luxi.QueryJobs([job_id, 999999], ["id", "status"])) == [
@@ -135,7 +135,7 @@ def test_jobs(scene):
         scene.call(luxi.PickupJob(job_id))
 
 
-def test_queries(scene):
+def test_queries_answer_with_the_configuration(scene):
     rows = scene.call(luxi.Query("node", ["name"], None))["data"]
     assert [[[0, f"node{number}.example.com"]] for number in (1, 2, 3)] == rows
     assert scene.call(luxi.QueryFields("lock", None))["fields"][0]["name"]
@@ -165,6 +165,6 @@ def test_queries(scene):
         luxi.ChangeJobPriority(1, 100),
     ],
 )
-def test_refusals(scene, call):
+def test_invalid_calls_are_refused(scene, call):
     with pytest.raises(errors.GenericError):
         scene.call(call)

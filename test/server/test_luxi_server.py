@@ -186,7 +186,7 @@ def test_a_wait_that_sees_nothing_answers_what_was_known(scene):
     scene.call(luxi.CancelJob(job_id))
 
 
-def test_waiting_for_a_job_that_is_not_there(scene, raw):
+def test_waiting_for_an_unknown_job_is_refused(scene, raw):
     raw.sendall(luxi.request(luxi.WaitForJobChange(999999, ["status"], None, None, 60)))
     assert answers(raw, 1)[0]["result"][0] == "JobLost"
 

@@ -41,18 +41,18 @@ def exit_code(paths, **options):
     return caught.value.exit_code
 
 
-def test_this_is_the_master(paths):
+def test_the_master_passes_the_check(paths):
     write_master(paths, HERE)
     master_redirect.check_master(paths)
 
 
-def test_another_is(paths):
+def test_another_node_is_not_the_master(paths):
     write_master(paths, "node2.example.com")
     assert exit_code(paths) == constants.EXIT_NOTMASTER
     assert exit_code(paths, socket_given=True) == constants.EXIT_NOTMASTER
 
 
-def test_no_cluster(paths):
+def test_a_machine_without_a_cluster_is_refused_unless_a_socket_is_given(paths):
     assert exit_code(paths) == constants.EXIT_NODESETUP_ERROR
     master_redirect.check_master(paths, socket_given=True)
 
@@ -106,7 +106,7 @@ def test_a_file_that_names_nobody_is_told(paths, spoil):
     assert "[Errno" not in message(paths)
 
 
-def test_names_of_this_machine(monkeypatch):
+def test_the_names_of_this_machine_are_given_or_resolved(monkeypatch):
     monkeypatch.setenv("GANETI_HOSTNAME", HERE)
     assert master_redirect.own_names() == {HERE}
     monkeypatch.delenv("GANETI_HOSTNAME")
@@ -185,7 +185,7 @@ def test_the_file_is_read_once_a_second(node):
 
 
 @pytest.mark.parametrize("text", [None, "", "a b", "x\r\nSet-Cookie: y", "node2/evil", "-x"])
-def test_no_master(node, text):
+def test_without_a_master_clients_are_told_to_retry(node, text):
     if text is not None:
         write_master(node.paths, text)
     with pytest.raises(ServiceUnavailable) as caught:
@@ -193,7 +193,7 @@ def test_no_master(node, text):
     assert ("Retry-After", "10") in caught.value.headers
 
 
-def test_a_node_that_becomes_the_master(tmp_path):
+def test_a_node_that_becomes_the_master_serves_clients(tmp_path):
     with DaemonCluster(tmp_path) as cluster:
         write_master(cluster.paths, "node2.example.com")
         cluster.start_front("--redirect")

@@ -21,7 +21,7 @@ def paths(tmp_path, monkeypatch):
     return make_paths(tmp_path)
 
 
-def test_start_serve_stop(paths):
+def test_it_starts_serves_and_stops(paths):
     master = masterd.MasterDaemon(paths)
     master.start()
     thread = threading.Thread(target=master.serve)
@@ -159,7 +159,7 @@ def test_a_database_that_waits_for_its_place_gets_it(paths):
     assert os.path.exists(paths.master_db) and not os.path.exists(paths.next_db)
 
 
-def test_the_command_line(capsys):
+def test_the_command_line_is_read(capsys):
     with pytest.raises(SystemExit) as caught:
         masterd.main(["--help"])
     assert caught.value.code == 0 and "--foreground" in capsys.readouterr().out

@@ -84,12 +84,12 @@ def test_rights_are_chosen(command, users, options, expected):
     assert login(users, "admin", "word").rights.whole == expected
 
 
-def test_a_user_for_some_time(command, users):
+def test_a_user_has_a_last_day(command, users):
     command("admin", "--expires", "2999-01-31")
     assert users.read_text().endswith(" write,expires=2999-01-31\n")
 
 
-def test_a_user_without_a_password(command, users, monkeypatch):
+def test_a_user_may_have_no_password(command, users, monkeypatch):
     monkeypatch.setattr(passwd, "read_password", lambda: pytest.fail("it was asked for"))
     assert command("backup", "--scheme", "none", "--options", "read")[0] == 0
     assert users.read_text() == "backup ! read\n"

@@ -44,7 +44,7 @@ class RootTestCase(unittest.TestCase):
 
 
 class TestCommandLine(unittest.TestCase):
-    def test_defaults(self):
+    def test_the_options_have_their_defaults(self):
         found = rapi.parse_arguments([])
         self.assertEqual(
             (
@@ -59,7 +59,7 @@ class TestCommandLine(unittest.TestCase):
             (None, False, False, None, 2000, None, "no"),
         )
 
-    def test_short_options(self):
+    def test_short_options_are_read(self):
         found = rapi.parse_arguments(["-f", "-d", "-p", "0", "-b", "::1", "-K", "k", "-C", "c"])
         self.assertEqual(
             (found.foreground, found.debug, found.port, found.bind, found.ssl_key, found.ssl_cert),
@@ -94,7 +94,7 @@ class TestCommandLine(unittest.TestCase):
         self.assertEqual(caught.exception.code, constants.EXIT_FAILURE, words)
         return said.getvalue().splitlines()[-1]
 
-    def test_options_that_would_have_no_effect(self):
+    def test_options_that_would_have_no_effect_are_refused(self):
         for name in ("chain", "client-ca", "client-crl"):
             self.assertEqual(
                 self.refused("--no-ssl", f"--ssl-{name}=x"),
@@ -104,7 +104,7 @@ class TestCommandLine(unittest.TestCase):
         # Ganeti's own daemon passes these over.
         rapi.parse_arguments(["--no-ssl", "-K", "k", "-C", "c"])
 
-    def test_a_variable_of_a_script_that_is_not_set(self):
+    def test_empty_values_are_refused(self):
         for name in (
             "--bind",
             "--interface",
@@ -116,7 +116,7 @@ class TestCommandLine(unittest.TestCase):
             self.assertIn(f"argument {name}: its value is empty", self.refused(f"{name}="))
         self.assertIn("--bind", self.refused("-b", ""))
 
-    def test_version(self):
+    def test_the_version_is_printed(self):
         with self.assertRaises(SystemExit), contextlib.redirect_stdout(io.StringIO()) as said:
             rapi.parse_arguments(["--version"])
         self.assertIn(constants.RELEASE_VERSION, said.getvalue())
@@ -156,7 +156,7 @@ class TestDaemonLife(LifeTestCase):
             (os.path.abspath("c.pem"), "/x/y", None),
         )
 
-    def test_answers_without_a_master(self):
+    def test_it_answers_without_a_master(self):
         client = GanetiClient(self.start())
         self.assertEqual(client.get_version(), 2)
         with self.assertRaises(ApiError) as caught:
@@ -186,13 +186,15 @@ class TestDaemonLife(LifeTestCase):
 
     def test_a_successor_that_takes_too_long_is_ended(self):
         self.start()
-        ear, voice = socket.socketpair()
-        self.addCleanup(voice.close)
+        ready_reader, ready_writer = socket.socketpair()
+        self.addCleanup(ready_writer.close)
         child = subprocess.Popen(["sleep", "600"])
         said, done = [], threading.Event()
         self.enter(mock.patch.object(rapi, "HAND_OVER_TIMEOUT", 0.0))
         self.enter(
-            mock.patch.object(rapi.handover, "start", return_value=Successor(child.pid, ear))
+            mock.patch.object(
+                rapi.handover, "start", return_value=Successor(child.pid, ready_reader)
+            )
         )
         self.enter(mock.patch("logging.error", lambda *words: said.append(words) or done.set()))
         self.daemon.pid = mock.Mock(fd=0)
@@ -201,7 +203,7 @@ class TestDaemonLife(LifeTestCase):
         self.assertEqual(said[0][1], "it is not ready after 0 s")
         self.assertIn(child.wait(60), (-9, 0))  # 0: the daemon has waited for it, not we
 
-    def test_stopped_before_it_served(self):
+    def test_a_stop_before_it_serves_ends_it(self):
         self.write_master("node1.example.com")
         daemon = rapi.RapiDaemon(
             self.paths, rapi.parse_arguments(["--no-ssl", "-p", "0", "-b", "127.0.0.1"])
@@ -246,7 +248,7 @@ class TestDaemonLife(LifeTestCase):
             daemon.finish()
             self.assertEqual(any("clear text" in line for line in daemon.warnings), expected, words)
 
-    def test_redirection_behind_a_unix_socket(self):
+    def test_redirection_behind_a_unix_socket_needs_a_port(self):
         self.write_master("node1.example.com")
         for port, expected in (("5081", None), ("0", "give the master's --port")):
             daemon = rapi.RapiDaemon(
@@ -265,7 +267,7 @@ class TestDaemonLife(LifeTestCase):
                 with self.assertRaisesRegex(DaemonError, expected):
                     daemon.start()
 
-    def test_a_certificate_that_is_not_there(self):
+    def test_a_missing_certificate_is_named(self):
         self.write_master("node1.example.com")
         daemon = rapi.RapiDaemon(self.paths, rapi.parse_arguments(["-p", "0"]))
         with self.assertRaisesRegex(DaemonError, "rapi.pem"):
@@ -329,7 +331,7 @@ class TestReload(LifeTestCase):
             r"valid until 20..-..-.. \([12] days? left\)$",
         )
 
-    def test_a_list_of_revoked_certificates_whose_time_is_over(self):
+    def test_an_expired_revocation_list_is_a_warning(self):
         authority = Authority(Path(self.paths.root))
         crl = Path(authority.crl())
         self.assertNotIn(
@@ -384,7 +386,7 @@ class TestReload(LifeTestCase):
 
 
 class TestMain(RootTestCase):
-    def test_sockets_that_are_none(self):
+    def test_descriptors_that_are_no_sockets_are_named(self):
         with (
             mock.patch.object(rapi.handover, "take_sockets", side_effect=OSError(9, "no")),
             contextlib.redirect_stderr(io.StringIO()) as said,
@@ -392,7 +394,7 @@ class TestMain(RootTestCase):
             self.assertEqual(rapi.main(["-f"]), 1)
         self.assertEqual(said.getvalue(), "ganeti-rapi: no\n")
 
-    def test_exit_code_without_a_cluster(self):
+    def test_the_exit_code_of_the_run_is_returned(self):
         self.enter(mock.patch.dict(os.environ, GANETI_ROOTDIR=self.paths.root))
         run = self.enter(mock.patch("ganeti.daemon.run", return_value=12))
         self.assertEqual(rapi.main(["-f"]), 12)

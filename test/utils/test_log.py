@@ -287,7 +287,7 @@ def test_a_stderr_without_a_descriptor_is_not_the_journal(monkeypatch, stream):
     assert not log.stderr_is_journal({"JOURNAL_STREAM": "1:2"})
 
 
-def test_json_lines():
+def test_json_lines_hold_the_record():
     record = logging.LogRecord("x", logging.WARNING, "", 0, "a\nb %s", ("c",), None)
     record.created, record.msecs = 1700000000.5, 500.0
     found = json.loads(log.JsonFormatter("ganeti-x").format(record))
@@ -300,7 +300,7 @@ def test_json_lines():
     }
 
 
-def test_a_traceback_in_json():
+def test_a_traceback_is_a_member_in_json():
     try:
         1 // 0
     except ZeroDivisionError:

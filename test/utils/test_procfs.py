@@ -13,7 +13,7 @@ from ganeti.utils import procfs
 NOBODY = 2**30
 
 
-def test_the_name_of_a_process():
+def test_a_process_has_its_name():
     child = subprocess.Popen(["sleep", "600"])
     # the fork has our own name until it is sleep
     assert procfs.name_of(child.pid) in ("sleep", procfs.name_of(os.getpid()))
@@ -29,7 +29,7 @@ def test_a_process_is_described_by_name_and_number():
     assert procfs.describe(999999999) == "pid 999999999"
 
 
-def test_who_listens_on_a_port():
+def test_who_listens_on_a_port_is_found():
     for address, family in (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)):
         with socket.socket(family) as sock:
             sock.bind((address, 0))
@@ -39,7 +39,7 @@ def test_who_listens_on_a_port():
             assert procfs.listeners_on(port) == [os.getpid()]
 
 
-def test_who_holds_a_lock(tmp_path):
+def test_who_holds_a_lock_is_found(tmp_path):
     with open(tmp_path / "lock", "w") as file:
         assert procfs.flock_holder(file.fileno()) is None
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -41,11 +41,11 @@ def flat(**fields):
 
 
 class TestNested(RapiTestCase):
-    def test_goes_into_the_opcode(self):
+    def test_a_nested_body_becomes_the_opcode(self):
         self.post(URI, NESTED)
         self.assert_submitted(nested())
 
-    def test_the_opcodes_own_names(self):
+    def test_the_opcodes_own_names_are_accepted(self):
         body = dict(NESTED, instance_name="web.example.com", os_type="noop")
         del body["name"], body["os"]
         self.post(URI, body)
@@ -94,7 +94,7 @@ class TestNested(RapiTestCase):
             self.assertEqual(verb.object_name({}, {key: "WEB.example.com."}), "web.example.com")
         self.assertIsNone(verb.object_name({}, {"name": 5}))
 
-    def test_a_value_of_a_type_that_no_job_takes(self):
+    def test_a_value_of_a_type_that_no_job_takes_is_refused(self):
         for key, value, text in (
             ("beparams", {"vcpus": "x"}, "'vcpus' (value 'x')"),
             ("beparams", {"memory": None}, "'memory' (value null)"),
@@ -106,7 +106,7 @@ class TestNested(RapiTestCase):
         ):
             self.assert_refused(400, "POST", URI, dict(NESTED, **{key: value}), text=text)
 
-    def test_a_size_that_is_none(self):
+    def test_an_invalid_size_is_refused(self):
         for size in ("big", -1, True, []):
             self.assert_refused(
                 400, "POST", URI, dict(NESTED, disks=[{"size": size}]), text="'disks[0].size'"
@@ -116,12 +116,12 @@ class TestNested(RapiTestCase):
         self.post(URI, dict(NESTED, ip_check=True))
         self.assert_submitted(nested(ip_check=True, name_check=True))
 
-    def test_missing_keys(self):
+    def test_missing_keys_are_refused(self):
         for key in ("name", "mode", "disks", "nics"):
             body = {name: value for name, value in NESTED.items() if name != key}
             self.assert_refused(400, "POST", URI, body, text=key)
 
-    def test_wrong_types_and_unknown_keys(self):
+    def test_wrong_types_and_unknown_keys_are_refused(self):
         for key, value in (
             ("disks", "1G"),
             ("nics", [{"colour": "red"}]),
@@ -136,7 +136,7 @@ class TestNested(RapiTestCase):
                 400, "POST", URI, dict(NESTED, **{key: value}), text="Invalid body parameters"
             )
 
-    def test_both_names_of_a_key(self):
+    def test_both_names_of_a_key_are_refused(self):
         self.assert_refused(
             400, "POST", URI, dict(NESTED, instance_name="x"), text="'instance_name'"
         )
@@ -146,7 +146,7 @@ class TestNested(RapiTestCase):
             400, "POST", URI, dict(NESTED, disks=[{"size": None}]), text="disks[0].size"
         )
 
-    def test_null_for_one_of_them(self):
+    def test_null_for_one_of_two_names_is_ignored(self):
         given = {key: value for key, value in NESTED.items() if key != "name"}
         for names in (
             {"name": NESTED["name"], "instance_name": None},
@@ -161,23 +161,23 @@ class TestNested(RapiTestCase):
 
 
 class TestVersion(RapiTestCase):
-    def test_another_one(self):
+    def test_an_unknown_version_is_refused(self):
         for version in (2, "1", True, -1):
             self.assert_refused(
                 400, "POST", URI, dict(NESTED, __version__=version), text="'__version__'"
             )
 
-    def test_zero_is_flat(self):
+    def test_version_0_is_a_flat_body(self):
         self.post(URI, dict(FLAT, __version__=0))
         self.assert_submitted(flat())
 
-    def test_bodies_that_are_no_object(self):
+    def test_a_body_that_is_no_object_is_refused(self):
         for body in (None, b"null", [1], "x"):
             self.assert_refused(400, "POST", URI, body, text="must be an object")
 
 
 class TestFlat(RapiTestCase):
-    def test_a_value_of_a_type_that_no_job_takes(self):
+    def test_a_value_of_a_type_that_no_job_takes_is_refused(self):
         for key, value in (
             ("vcpus", "x"),
             ("auto_balance", "maybe"),
@@ -192,11 +192,11 @@ class TestFlat(RapiTestCase):
         self.post(URI, dict(FLAT, memory=256.0, vcpus=2.0))
         self.assert_submitted(flat(beparams={"memory": 256, "vcpus": 2.0}))
 
-    def test_least(self):
+    def test_the_required_keys_are_enough(self):
         self.post(URI, FLAT)
         self.assert_submitted(flat())
 
-    def test_parameters_at_the_top(self):
+    def test_parameters_at_the_top_are_sorted_into_beparams_and_hvparams(self):
         self.post(
             URI, dict(FLAT, memory="1G", vcpus=2, auto_balance=False, kernel_path="/k", acpi=True)
         )
@@ -207,7 +207,7 @@ class TestFlat(RapiTestCase):
             )
         )
 
-    def test_the_one_nic(self):
+    def test_mac_ip_and_bridge_describe_the_one_nic(self):
         self.post(URI, dict(FLAT, mac="aa:00:00:00:00:01", ip="192.0.2.5", bridge="br1"))
         self.assert_submitted(
             flat(
@@ -222,11 +222,11 @@ class TestFlat(RapiTestCase):
             )
         )
 
-    def test_an_address_by_name(self):
+    def test_an_address_by_name_has_the_name_resolved(self):
         self.post(URI, dict(FLAT, ip="auto"))
         self.assert_submitted(flat(nics=[{"mac": "auto", "ip": "auto"}], name_check=True))
 
-    def test_plain_fields(self):
+    def test_plain_fields_are_submitted_as_given(self):
         given = {
             "pnode": "node1",
             "snode": "node2",
@@ -243,29 +243,29 @@ class TestFlat(RapiTestCase):
         self.post(URI, dict(FLAT, pnode="", iallocator=None, memory=None))
         self.assert_submitted(flat())
 
-    def test_sizes_with_units(self):
+    def test_sizes_with_units_are_sent_in_mib(self):
         self.post(URI, dict(FLAT, disks=["1G", 20]))
         self.assert_submitted(flat(disks=[{"size": 1024}, {"size": 20}]))
 
-    def test_no_disks(self):
+    def test_a_diskless_instance_has_no_disks(self):
         self.post(URI, dict(FLAT, disk_template="diskless", disks=[]))
         self.assert_submitted(flat(disk_template="diskless", disks=[]))
 
-    def test_missing_keys(self):
+    def test_missing_keys_are_refused(self):
         for key in FLAT:
             body = {name: value for name, value in FLAT.items() if name != key}
             self.assert_refused(
                 400, "POST", URI, body, text=f"Required parameter '{key}' is missing"
             )
 
-    def test_wrong_sizes(self):
+    def test_invalid_sizes_are_refused(self):
         for disks in (20, [True], [-1], ["big"], [{"size": 1}]):
             self.assert_refused(400, "POST", URI, dict(FLAT, disks=disks), text="'disks")
 
     def test_nested_parameters_need_a_version(self):
         self.assert_refused(400, "POST", URI, dict(FLAT, beparams={"memory": 1}), text="'beparams'")
 
-    def test_a_mac_that_is_no_text(self):
+    def test_a_mac_that_is_no_text_is_refused(self):
         self.assert_refused(400, "POST", URI, dict(FLAT, mac=5), text="'mac'")
 
 
@@ -289,7 +289,7 @@ class TestMany(RapiTestCase):
             )
         )
 
-    def test_what_is_wrong_with_which(self):
+    def test_the_wrong_instance_is_named(self):
         for instances, text in (
             (None, "'instances'"),
             ({}, "'instances'"),
@@ -302,5 +302,5 @@ class TestMany(RapiTestCase):
             self.assert_refused(400, "POST", self.URI, {"instances": instances}, text=text)
         self.assert_refused(400, "POST", self.URI, text="'instances'")
 
-    def test_may_be_large(self):
+    def test_a_body_of_many_may_be_large(self):
         self.assertEqual(self.pipeline.max_body("POST", self.URI), MAX_LARGE_BODY)

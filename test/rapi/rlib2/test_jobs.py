@@ -77,7 +77,7 @@ class TestJobs(RapiTestCase):
         self.assertEqual(self.get("/2/jobs/7")["waiting_for"], [LOCK])
         self.assertEqual(self.get("/2/jobs?bulk=1")[0]["waiting_for"], [LOCK])
 
-    def test_in_front_of_a_real_master(self):
+    def test_what_a_real_master_does_not_know_is_empty(self):
         # It knows neither who asked nor what a job waits for.
         self.objects(
             {
