@@ -16,7 +16,7 @@ from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.rapi.auth.rights import Rights
 from ganeti.rapi.auth.users import User
 from ganeti.server.pipeline import MAX_SPOOLED, RequestPipeline
-from support.rapi import JOB_ID, FakeUsers, RapiTestCase, settled, table
+from support.rapi import JOB_ID, FakeUsers, RapiTestCase, resolve_outcome, table
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
 STARTUP = "/2/instances/web/startup"
@@ -464,7 +464,7 @@ class TestSlowPassword(RapiTestCase):
         outcome = self.ask()
         self.assertFalse(outcome.done())
         self.checked.set_result(User("admin", Rights(frozenset({"instances.startup"}))))
-        self.assert_job(settled(outcome))
+        self.assert_job(resolve_outcome(outcome))
 
     def certified(self, name, peer):
         return User(name, Rights(frozenset({"instances.startup"}))) if name == "robot" else None
@@ -474,13 +474,15 @@ class TestSlowPassword(RapiTestCase):
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
             self.assert_status(
                 status,
-                settled(self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))),
+                resolve_outcome(
+                    self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))
+                ),
             )
 
     def test_a_wrong_password_is_refused_once_it_is_checked(self):
         outcome = self.ask()
         self.checked.set_exception(Unauthorized("no"))
-        self.assert_status(401, settled(outcome))
+        self.assert_status(401, resolve_outcome(outcome))
         self.assertEqual(self.master.calls, [])
 
 

@@ -91,7 +91,7 @@ def table(call, objects):
     }
 
 
-def settled(outcome, timeout=20):
+def resolve_outcome(outcome, timeout=20):
     """The response that a handler's outcome leads to, as the server would find it."""
     while isinstance(outcome, Future):
         outcome = outcome.result(timeout)
@@ -134,7 +134,7 @@ class RapiTestCase(unittest.TestCase):
         more = list(headers.items() if isinstance(headers, dict) else headers or [])
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
-        response = settled(
+        response = resolve_outcome(
             self.pipeline.handle(
                 Request(
                     method=method,
