@@ -239,10 +239,8 @@ class _Connection:
         if self._closed:
             return
         events = WRITE if self._unsent else 0
-        if (
-            not (self._ended or self._failed or self._unreadable)
-            and self._pending_bytes < MAX_PENDING
-        ):
+        no_more_comes = self._ended or self._failed or self._unreadable
+        if not no_more_comes and self._pending_bytes < MAX_PENDING:
             events |= READ
         self._loop.modify(self._sock, events)
 
@@ -335,7 +333,8 @@ class _Connection:
                 self._last_active = self._loop.clock()
         if not self._unsent:
             self._start_next_request()
-        if not self._unsent and not self._answering and (self._failed or self._ended):
+        is_idle = not self._unsent and not self._answering
+        if is_idle and (self._failed or self._ended):
             self.close()
         self._set_events()
 

@@ -376,13 +376,13 @@ class RequestHandler:
             self.user = found
             return self._authorize_and_answer(match, verb)
 
-        def identified(future: Future[User]) -> None:
-            later.set_result(
-                lambda: self._run_step(lambda: self._authorize_identified(future, match, verb))
-            )
-
+        identified = found
         later: Future[Step] = Future()
-        found.add_done_callback(identified)
+
+        def respond() -> Outcome:
+            return self._authorize_identified(identified, match, verb)
+
+        identified.add_done_callback(lambda _: later.set_result(lambda: self._run_step(respond)))
         return later
 
     def _find_verb(self) -> tuple[RouteMatch, Verb]:

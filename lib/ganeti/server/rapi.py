@@ -280,8 +280,10 @@ class RapiDaemon(daemon.Daemon):
 
     def reload(self) -> None:
         """Take up a new certificate and new users; the old ones stay if they are broken."""
+        done = []
         count = self._users.reload()
-        done = [] if count is None else [f"{count} {'user' if count == 1 else 'users'}"]
+        if count is not None:
+            done.append("1 user" if count == 1 else f"{count} users")
         if self._server is not None and self._ssl_context is not None:
             try:
                 self._server.set_ssl_context(self._read_certificate())
@@ -325,17 +327,16 @@ class RapiDaemon(daemon.Daemon):
             return
         logging.info("Process %d will take over", self._pending_successor.pid)
         loop, successor = self._server.loop, self._pending_successor
-        loop.add(
-            successor.ready_reader,
-            READ,
-            lambda _: self._finish_hand_over(successor, successor.problem),
-        )
-        self._deadline = loop.call_later(
-            HAND_OVER_TIMEOUT,
-            lambda: self._finish_hand_over(
-                successor, lambda: f"it is not ready after {HAND_OVER_TIMEOUT:.0f} s"
-            ),
-        )
+
+        def on_report(_: int) -> None:
+            self._finish_hand_over(successor, successor.problem)
+
+        def on_timeout() -> None:
+            text = f"it is not ready after {HAND_OVER_TIMEOUT:.0f} s"
+            self._finish_hand_over(successor, lambda: text)
+
+        loop.add(successor.ready_reader, READ, on_report)
+        self._deadline = loop.call_later(HAND_OVER_TIMEOUT, on_timeout)
 
     def _finish_hand_over(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
         """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""

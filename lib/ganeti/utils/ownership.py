@@ -275,12 +275,9 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
 def _check_link(directory: int, link: int, words: str) -> None:
     """Refuse a link that somebody other than root can have made."""
     found = os.fstat(directory)
-    if (
-        found.st_uid != 0
-        or os.fstat(link).st_uid != 0
-        or found.st_mode & 0o022
-        and not found.st_mode & stat.S_ISVTX
-    ):
+    is_roots = found.st_uid == 0 and os.fstat(link).st_uid == 0
+    others_may_replace = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+    if not is_roots or others_may_replace:
         raise _LeftAlone(words)
 
 
