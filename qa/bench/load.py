@@ -31,7 +31,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
-class Api:
+class ApiConnection:
     """One TLS connection, kept alive where the server does so."""
 
     def __init__(self, url, user="admin", password="secret"):
@@ -145,7 +145,7 @@ def create(api, count, extra):
 
 def tag(url, prefix, count, connections, instances):
     """The jobs' ids, how long submitting took, when it began, connections that it needed."""
-    apis = [Api(url) for _ in range(connections)]
+    apis = [ApiConnection(url) for _ in range(connections)]
     for api in apis:
         api.ask("GET", "/version")  # the handshake is not the point
     ids = []
@@ -185,7 +185,7 @@ def last_end(api, ids):
 
 def main():
     url, (rounds, jobs, connections, instances) = sys.argv[1], map(int, sys.argv[2:6])
-    api = Api(url)
+    api = ApiConnection(url)
     create(api, instances, dict(word.split("=", 1) for word in sys.argv[6:]))
     found = []
     for number in range(rounds):

@@ -25,7 +25,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
-class Line:
+class RepeatingClient:
     """One connection after the other to one server."""
 
     def __init__(self, url, keep):
@@ -82,12 +82,14 @@ def main():
         float(sys.argv[3]),
         sys.argv[4] == "kept",
     )
-    lines = [Line(url, keep) for _ in range(count)]
-    for line in lines:
-        line.ask()
-        line.answers = line.connections = 0
+    clients = [RepeatingClient(url, keep) for _ in range(count)]
+    for client in clients:
+        client.ask()
+        client.answers = client.connections = 0
     begin, own = time.perf_counter(), time.process_time()
-    threads = [threading.Thread(target=line.ask_until, args=[begin + seconds]) for line in lines]
+    threads = [
+        threading.Thread(target=client.ask_until, args=[begin + seconds]) for client in clients
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -96,9 +98,9 @@ def main():
     print(
         json.dumps(
             {
-                "answers": sum(line.answers for line in lines),
+                "answers": sum(client.answers for client in clients),
                 "seconds": took,
-                "connections": sum(line.connections for line in lines),
+                "connections": sum(client.connections for client in clients),
                 "own": time.process_time() - own,
             }
         )

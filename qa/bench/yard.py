@@ -40,7 +40,7 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 #: Rows that are written in one transaction when the master is not there.
 BATCH = 2000
 
-report = scene.Report()
+report = scene.TargetReport()
 
 
 def percentile(values, share):
@@ -72,7 +72,7 @@ def alternate(times, *works):
 @contextlib.contextmanager
 def cluster(name):
     """A new cluster, whose master is not started; whatever runs at the end is ended."""
-    master = scene.Master(FOLDER / name, nodes=(NODE,)).init()
+    master = scene.MasterProcess(FOLDER / name, nodes=(NODE,)).init()
     Path(master.paths.users_files[0]).write_text("admin secret write\n")
     try:
         yield master
