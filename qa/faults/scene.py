@@ -82,7 +82,7 @@ def skip(name, reason):
     sys.exit(SKIPPED)
 
 
-class Report:
+class TargetReport:
     """Lines of ``name | target | measured``; remembers whether one was missed."""
 
     def __init__(self):
@@ -123,7 +123,7 @@ class Tracer:
         self.child.stderr.close()
 
 
-class Master:
+class MasterProcess:
     """A cluster and its master daemon, which may be killed and started again."""
 
     def __init__(self, folder=None, nodes=(f"{HOST}:64G:1T:8",)):
@@ -270,7 +270,7 @@ class Master:
             time.sleep(0.01)
 
 
-class Front:
+class FrontProcess:
     """The API in front of a master, in clear text; may be killed and started again."""
 
     def __init__(self, master):
