@@ -43,7 +43,7 @@ def require_descriptors(name):
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
 
 
-class Front:
+class RunningFront:
     """A front that runs: what /proc knows of it, and what it logged."""
 
     def __init__(self, master, port, pid, transport):
@@ -111,7 +111,7 @@ def front(master, transport, *options):
     """ganeti-rapi for a master that runs, warmed up: its threads are there."""
     plain = ("--no-ssl",) if transport == "plain" else ()
     with yard.front(master, *plain, *options) as (url, child):
-        found = Front(master, int(url.rpartition(":")[2]), child.pid, transport)
+        found = RunningFront(master, int(url.rpartition(":")[2]), child.pid, transport)
         with probe(found):
             time.sleep(1.0)
         yield found
@@ -170,7 +170,7 @@ def probe(target, *paths):
         found.samples = helper.end()
 
 
-class Crowd:
+class CrowdResult:
     """What bad clients met, once they have ended."""
 
     def __init__(self):
@@ -189,7 +189,7 @@ class Crowd:
 @contextlib.contextmanager
 def crowd(target, kind, count, rate, patience=scene.PATIENCE):
     """Bad clients, which have all come when this yields, or whose time to come is over."""
-    found = Crowd()
+    found = CrowdResult()
     helper = Helper("crowd.py", target.port, target.transport.lower(), kind, count, rate)
     try:
         ready, _, _ = select.select([helper.child.stdout], [], [], patience)

@@ -31,7 +31,7 @@ with atheris.instrument_imports(include=["ganeti"]):
     from support import fuzz
 
 
-class Run:
+class FuzzRun:
     """Calls the target until the time is over."""
 
     def __init__(self, name, seconds, folder):
@@ -95,7 +95,7 @@ def main():
         (folder / f"seeds/{number}").write_bytes(data)
     write_words(folder / "words", name)
     logging.disable(logging.WARNING)  # mistakes of ours are errors
-    run = Run(name, seconds, folder / "findings")
+    run = FuzzRun(name, seconds, folder / "findings")
     atheris.Setup(
         [
             sys.argv[0],

@@ -32,7 +32,7 @@ ALERTS = {
 }
 
 
-class Hands:
+class ClientHandshake:
     """A client's end of a handshake, without a socket."""
 
     def __init__(self, least=None, most=None, alpn=()):
@@ -100,9 +100,9 @@ def mutated(seed):
     """Hellos without end: cut off, with flipped bits, with bytes too many, too few, repeated."""
     chance = random.Random(seed)
     kinds = [
-        Hands().hello(),
-        Hands(most=ssl.TLSVersion.TLSv1_2).hello(),
-        Hands(alpn=["h2", "http/1.1"]).hello(),
+        ClientHandshake().hello(),
+        ClientHandshake(most=ssl.TLSVersion.TLSv1_2).hello(),
+        ClientHandshake(alpn=["h2", "http/1.1"]).hello(),
     ]
     while True:
         data = bytearray(chance.choice(kinds))
@@ -124,7 +124,7 @@ def mutated(seed):
 
 def odd():
     """Name -> first bytes that make no connection, and the answers that are right."""
-    hello = Hands().hello()
+    hello = ClientHandshake().hello()
     inner = hello[5:]
     nothing = {"nothing"}
     old = {"protocol_version", "handshake_failure"}
@@ -137,8 +137,8 @@ def odd():
         "handshake_failure",
     }
     return {
-        "a TLS 1.0 hello": (Hands(most=ssl.TLSVersion.TLSv1).hello(), old),
-        "a TLS 1.1 hello": (Hands(most=ssl.TLSVersion.TLSv1_1).hello(), old),
+        "a TLS 1.0 hello": (ClientHandshake(most=ssl.TLSVersion.TLSv1).hello(), old),
+        "a TLS 1.1 hello": (ClientHandshake(most=ssl.TLSVersion.TLSv1_1).hello(), old),
         "an SSL 3.0 hello": (
             record(
                 HANDSHAKE,
@@ -178,7 +178,7 @@ def odd():
 
 def fragments():
     """A hello in records of one byte each, which RFC 8446 (5.1) allows."""
-    return b"".join(record(HANDSHAKE, bytes([byte])) for byte in Hands().hello()[5:])
+    return b"".join(record(HANDSHAKE, bytes([byte])) for byte in ClientHandshake().hello()[5:])
 
 
 # -- what comes back --------------------------------------------------------------------

@@ -29,7 +29,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
-class Client:
+class ProbeClient:
     """Asks for one path, again and again."""
 
     def __init__(self, port, tls, kind, path):
@@ -92,7 +92,9 @@ def main():
     port, tls = int(sys.argv[1]), sys.argv[2] == "tls"
     over = threading.Event()
     clients = [
-        Client(port, tls, kind, path) for kind in ("kept", "new") for path in sys.argv[3:] or PATHS
+        ProbeClient(port, tls, kind, path)
+        for kind in ("kept", "new")
+        for path in sys.argv[3:] or PATHS
     ]
     threads = [threading.Thread(target=client.run, args=(over,)) for client in clients]
     for thread in threads:

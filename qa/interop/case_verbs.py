@@ -19,7 +19,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Verb(NamedTuple):
+class VerbCase(NamedTuple):
     """A method of a resource; a body that is good, and what its fields are (``WRONG``)."""
 
     method: str
@@ -35,23 +35,23 @@ class Verb(NamedTuple):
 
 
 def instance(method, verb, **rest):
-    return Verb(method, f"/2/instances/nosuch{verb}", named=("instance_name",), **rest)
+    return VerbCase(method, f"/2/instances/nosuch{verb}", named=("instance_name",), **rest)
 
 
 def node(method, verb, **rest):
-    return Verb(method, f"/2/nodes/nosuch{verb}", named=("node_name",), **rest)
+    return VerbCase(method, f"/2/nodes/nosuch{verb}", named=("node_name",), **rest)
 
 
 def group(method, verb, **rest):
-    return Verb(method, f"/2/groups/nosuch{verb}", named=("group_name",), **rest)
+    return VerbCase(method, f"/2/groups/nosuch{verb}", named=("group_name",), **rest)
 
 
 def network(method, verb, **rest):
-    return Verb(method, f"/2/networks/nosuch{verb}", named=("network_name",), **rest)
+    return VerbCase(method, f"/2/networks/nosuch{verb}", named=("network_name",), **rest)
 
 
 VERBS = {
-    "modify cluster": Verb(
+    "modify cluster": VerbCase(
         "PUT",
         "/2/modify",
         fields={
@@ -66,7 +66,7 @@ VERBS = {
             "nicparams": "object",
         },
     ),
-    "redistribute": Verb("PUT", "/2/redistribute-config"),
+    "redistribute": VerbCase("PUT", "/2/redistribute-config"),
     "tag network": network("PUT", "/tags", query="tag=x", flags=("dry-run",)),
     "untag group": group("DELETE", "/tags", query="tag=x", flags=("dry-run",)),
     "modify instance": instance(
@@ -173,7 +173,7 @@ VERBS = {
     ),
     "startup": instance("PUT", "/startup", flags=("dry-run", "no_remember", "force")),
     "remove": instance("DELETE", "", fields={"shutdown_timeout": "number"}, flags=("dry-run",)),
-    "multi-alloc": Verb(
+    "multi-alloc": VerbCase(
         "POST",
         "/2/instances-multi-alloc",
         body={"instances": []},
@@ -217,7 +217,7 @@ VERBS = {
         "PUT", "/storage/modify", query="storage_type=file&name=x", flags=("allocatable",)
     ),
     "repair storage": node("PUT", "/storage/repair", query="storage_type=lvm-vg&name=x"),
-    "add group": Verb(
+    "add group": VerbCase(
         "POST",
         "/2/groups?dry-run=1",
         body={"group_name": "dry"},
@@ -255,7 +255,7 @@ VERBS = {
         fields={"nodes": "list"},
         flags=("dry-run", "force"),
     ),
-    "add network": Verb(
+    "add network": VerbCase(
         "POST",
         "/2/networks?dry-run=1",
         body={"network_name": "dry", "network": "203.0.113.0/29"},

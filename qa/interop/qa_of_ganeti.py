@@ -32,7 +32,7 @@ def assert_in(item, sequence, msg=None, *, strict=qa_rapi.AssertIn):
 qa_rapi.AssertIn = assert_in
 
 
-class Story:
+class QaSequence:
     """The tests, and what they leave to each other."""
 
     def __init__(self, node):
@@ -141,7 +141,7 @@ def main(config):
         for name in qa_config.get("more-fields"):
             query.ALL_FIELDS[constants.QR_JOB][name] = query.ALL_FIELDS[constants.QR_JOB]["id"]
         qa_rapi.SetupRapi()
-    story = Story(qa_config.GetMasterNode())
+    story = QaSequence(qa_config.GetMasterNode())
     story.cluster()
     story.instance()
 

@@ -44,7 +44,7 @@ Run = Callable[[Sequence[str]], str]
 
 
 @dataclass
-class Report:
+class StepReport:
     """What came of the steps in one system; lines are printed at once."""
 
     suite: str
@@ -137,7 +137,7 @@ def set_up(machine: system.System) -> None:
     machine.run(["sh", "-e", "-c", "\n".join(script)])
 
 
-def life(report: Report, machine: system.System) -> None:
+def life(report: StepReport, machine: system.System) -> None:
     """The steps after the build."""
     plain = as_nobody(machine)
     with report.step("the installed daemons answer /2/info over TLS"):
@@ -158,7 +158,7 @@ def life(report: Report, machine: system.System) -> None:
     )
 
 
-def suite(report: Report, machine: system.System, tests: str) -> None:
+def suite(report: StepReport, machine: system.System, tests: str) -> None:
     """The project's own tests."""
     with (
         contextlib.suppress(subprocess.SubprocessError, OSError),
@@ -169,7 +169,9 @@ def suite(report: Report, machine: system.System, tests: str) -> None:
         )
 
 
-def try_out(reports: list[Report], tarball: Path, umask: int, tests: str, scratch: Path) -> None:
+def try_out(
+    reports: list[StepReport], tarball: Path, umask: int, tests: str, scratch: Path
+) -> None:
     """Make a system, and take the release through its life there, and through its tests."""
     report, machine = reports[0], None
     cache = Path(os.environ.get("GANETI_MACHINES") or scratch)
@@ -205,7 +207,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ganeti-debian-") as scratch:
         os.chmod(scratch, 0o755)
         for name, (umask, tests) in SYSTEMS.items():
-            pair = [Report(name), Report(name)]
+            pair = [StepReport(name), StepReport(name)]
             reports += pair
             threads.append(
                 threading.Thread(

@@ -13,7 +13,7 @@ from machine import RUN, check, connection, get, listens, until
 from services import (
     FRONT,
     UNITS,
-    Load,
+    RequestLoad,
     file_with,
     hand_over,
     is_active,
@@ -81,7 +81,7 @@ def daemon_pid() -> int:
 def hand_over_under_load(times: int) -> None:
     """Nothing is lost, and the main process stays the same."""
     first, restarts = main_pid(FRONT), show(FRONT, "NRestarts")
-    with Load() as load:
+    with RequestLoad() as load:
         for _ in range(times):
             before = daemon_pid()
             pid = hand_over()
@@ -155,7 +155,7 @@ def under_type_simple_a_killed_main_process_is_restarted() -> None:
 
 @check
 def under_type_forking_systemd_follows() -> None:
-    with unit(FORKING), Load() as load:
+    with unit(FORKING), RequestLoad() as load:
         for _ in range(2):
             pid = hand_over()
             load.go_on()

@@ -157,7 +157,7 @@ def running() -> None:
             start(unit)
 
 
-class Load:
+class RequestLoad:
     """Clients that ask all the time, on a new connection each; one read and one write each
     time, so that a request that is lost is a failure and not a retry."""
 
@@ -170,7 +170,7 @@ class Load:
             threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)
         ]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> "RequestLoad":
         for thread in self._threads:
             thread.start()
         try:

@@ -11,7 +11,7 @@ from services import (
     BOTH,
     FRONT,
     MASTER,
-    Load,
+    RequestLoad,
     another_master,
     file_with,
     hand_over,
@@ -197,7 +197,7 @@ def a_reload_is_over_when_systemctl_returns() -> None:
 @check
 def a_hand_over_loses_no_request_and_systemd_follows() -> None:
     running()
-    with Load() as load:
+    with RequestLoad() as load:
         for _ in range(3):
             before = main_pid(FRONT)
             pid = hand_over()
