@@ -75,7 +75,7 @@ class Anybody:
         return User(name, parse_rights(field, permissions.VOCABULARY)[0])
 
 
-class Master:
+class UnreachedMaster:
     """Knows nobody by another name, and answers nothing: who comes so far may do it."""
 
     def ask(self, call, context=None):
@@ -95,7 +95,9 @@ def status(resource, method, field, required):
         token = base64.b64encode(f"{name}:{field}".encode()).decode()
         headers.append(("Authorization", f"Basic {token}"))
     body = BODY if (resource.URI, method) in NAMED else b""
-    pipeline = RequestPipeline(Master(), Master(), Anybody(), require_authentication=required)
+    pipeline = RequestPipeline(
+        UnreachedMaster(), UnreachedMaster(), Anybody(), require_authentication=required
+    )
     answer = pipeline.handle(Request(method, path, path, headers=Headers(headers), body=body))
     return answer.status if answer.status in (401, 403) else 200
 
