@@ -22,9 +22,10 @@ TOP = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOP / "qa/bench"))
 
-import yard  # noqa: E402 (its folder has just been put on the path)
+import bench_support  # noqa: E402 (its folder has just been put on the path)
 
-scene, report = yard.scene, yard.report
+fault_support, report = bench_support.fault_support, bench_support.report
+luxi, opcodes = bench_support.luxi, bench_support.opcodes
 TRANSPORTS = ("plain", "TLS")
 #: Seconds that 99 of 100 good requests may take during an attack.
 GOALS = {"plain": 0.050, "TLS": 0.150}
@@ -38,7 +39,7 @@ def require_descriptors(name):
     """The crowd and the front need many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
-        scene.skip(name, f"the limit on open files is {hard}, {DESCRIPTORS} are needed")
+        fault_support.skip(name, f"the limit on open files is {hard}, {DESCRIPTORS} are needed")
     if soft != resource.RLIM_INFINITY and soft < DESCRIPTORS:
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
 
@@ -68,11 +69,11 @@ class RunningFront:
 
     def resident(self):
         """MiB."""
-        return yard.resident(self.pid)
+        return bench_support.resident(self.pid)
 
     def processor(self):
         """Seconds of the processor so far."""
-        return yard.processor(self.pid)
+        return bench_support.processor(self.pid)
 
     def switches(self):
         """Ends of a sleep so far, of all threads."""
@@ -110,7 +111,7 @@ class RunningFront:
 def front(master, transport, *options):
     """ganeti-rapi for a master that runs, warmed up: its threads are there."""
     plain = ("--no-ssl",) if transport == "plain" else ()
-    with yard.front(master, *plain, *options) as (url, child):
+    with bench_support.front(master, *plain, *options) as (url, child):
         found = RunningFront(master, int(url.rpartition(":")[2]), child.pid, transport)
         with probe(found):
             time.sleep(1.0)
@@ -130,11 +131,11 @@ class Helper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        scene.children.append(self.child)
+        fault_support.children.append(self.child)
 
     def end(self):
         """The value that it prints in the end."""
-        output, _ = self.child.communicate(timeout=scene.PATIENCE)
+        output, _ = self.child.communicate(timeout=fault_support.PATIENCE)
         return json.loads(output.rpartition("\n")[2])
 
 
@@ -187,7 +188,7 @@ class CrowdResult:
 
 
 @contextlib.contextmanager
-def crowd(target, kind, count, rate, patience=scene.PATIENCE):
+def crowd(target, kind, count, rate, patience=fault_support.PATIENCE):
     """Bad clients, which have all come when this yields, or whose time to come is over."""
     found = CrowdResult()
     helper = Helper("crowd.py", target.port, target.transport.lower(), kind, count, rate)
@@ -206,15 +207,15 @@ def crowd(target, kind, count, rate, patience=scene.PATIENCE):
 
 def judge(name, seconds, faults, goal):
     """A line about good requests."""
-    p99 = yard.percentile(seconds, 0.99)
+    p99 = bench_support.percentile(seconds, 0.99)
     for text, count in faults.items():
-        scene.progress(f"{name}: {count} times {text}")
+        fault_support.progress(f"{name}: {count} times {text}")
     report.line(
         f"{name}: good requests, p99",
-        f"under {yard.milliseconds(goal)}, 0 fail",
-        f"{yard.milliseconds(p99)} of {len(seconds)} (median "
-        f"{yard.milliseconds(yard.percentile(seconds, 0.5))}, worst "
-        f"{yard.milliseconds(max(seconds))}), {sum(faults.values())} fail",
+        f"under {bench_support.milliseconds(goal)}, 0 fail",
+        f"{bench_support.milliseconds(p99)} of {len(seconds)} (median "
+        f"{bench_support.milliseconds(bench_support.percentile(seconds, 0.5))}, worst "
+        f"{bench_support.milliseconds(max(seconds))}), {sum(faults.values())} fail",
         not faults,
         p99 < goal,
     )
@@ -222,7 +223,7 @@ def judge(name, seconds, faults, goal):
 
 def judge_crowd(name, bad, count):
     """Lines about whether bad clients could come: else nothing was measured."""
-    scene.progress(f"{name}: {bad}")
+    fault_support.progress(f"{name}: {bad}")
     report.line(
         f"{name}: came",
         f"{count}, 0 refused",

@@ -23,9 +23,9 @@ TOP = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(TOP / "qa/faults"), str(TOP / "qa/interop")]
 
 import clusters  # noqa: E402 (its folder has just been put on the path)
-import scene  # noqa: E402
+import fault_support  # noqa: E402
 
-from ganeti import luxi, opcodes  # noqa: E402 (scene has put the package on the path)
+from ganeti import luxi, opcodes  # noqa: E402 (the package is on the path now)
 from ganeti.config.config import Config  # noqa: E402
 from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.db.store import Store  # noqa: E402
@@ -34,13 +34,13 @@ from ganeti.jqueue.clocks import Moment  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
 from ganeti.request_context import RequestContext  # noqa: E402
 
-NODE = f"{scene.HOST}:8T:100T:1024"
+NODE = f"{fault_support.HOST}:8T:100T:1024"
 FOLDER = Path(tempfile.mkdtemp(prefix="qa-bench-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 #: Rows that are written in one transaction when the master is not there.
 BATCH = 2000
 
-report = scene.TargetReport()
+report = fault_support.TargetReport()
 
 
 def percentile(values, share):
@@ -72,7 +72,7 @@ def alternate(times, *works):
 @contextlib.contextmanager
 def cluster(name):
     """A new cluster, whose master is not started; whatever runs at the end is ended."""
-    master = scene.MasterProcess(FOLDER / name, nodes=(NODE,)).init()
+    master = fault_support.MasterProcess(FOLDER / name, nodes=(NODE,)).init()
     Path(master.paths.users_files[0]).write_text("admin secret write\n")
     try:
         yield master
@@ -95,7 +95,7 @@ def front(master, *options):
             stderr=console,
         )
     try:
-        deadline = time.monotonic() + scene.PATIENCE
+        deadline = time.monotonic() + fault_support.PATIENCE
         while True:
             assert child.poll() is None and time.monotonic() < deadline, "no front"
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -104,7 +104,7 @@ def front(master, *options):
         yield f"https://localhost:{port}", child
     finally:
         child.terminate()
-        child.wait(scene.PATIENCE)
+        child.wait(fault_support.PATIENCE)
 
 
 def why_no_ganeti():
@@ -242,5 +242,5 @@ def add_instances(master, count):
 
 def main(work):
     """Run a bench: ``work(full)``; the exit status of a skipped one is what it returns."""
-    arguments = scene.arguments(sys.modules["__main__"].__doc__.split("\n\n")[0])
+    arguments = fault_support.arguments(sys.modules["__main__"].__doc__.split("\n\n")[0])
     return work(arguments.full) or 0
