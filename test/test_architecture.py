@@ -4,6 +4,7 @@ Each test is one rule and lists what breaks it. The sources are read with ``ast`
 """
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -119,6 +120,7 @@ UNTESTED = {
 # -- packages and columns ----------------------------------------------------------
 
 
+@functools.cache
 def table() -> dict[str, tuple[str, set[str]]]:
     """Each name of the table -> (column, what it may import)."""
     return {
@@ -128,6 +130,7 @@ def table() -> dict[str, tuple[str, set[str]]]:
     }
 
 
+@functools.cache
 def row_of(name: str) -> str | None:
     """The name in the table that a module belongs to; the package ``ganeti`` itself has none."""
     while name and name not in table():
@@ -139,6 +142,7 @@ def column_of(name: str) -> str:
     return table()[row_of(name) or ""][0]
 
 
+@functools.cache
 def code() -> list[str]:
     """Every module but the packages' empty tops ``ganeti`` and ``ganeti.server``."""
     return [name for name in modules() if name not in ("", "server")]

@@ -34,6 +34,12 @@ def tree(name: str) -> ast.Module:
     return ast.parse(text_of(name))
 
 
+@functools.cache
+def nodes(name: str) -> tuple[ast.AST, ...]:
+    """Return every node of a module's tree; walking it takes longer than all else here."""
+    return tuple(ast.walk(tree(name)))
+
+
 def is_package(name: str) -> bool:
     """Is the module an __init__.py?"""
     return modules()[name].name == "__init__.py"
@@ -44,22 +50,25 @@ def inside(package: str) -> list[str]:
     return [name for name in modules() if name == package or name.startswith(package + ".")]
 
 
-def imported_names(name: str) -> Iterator[str]:
-    """Dotted names that a module imports, wherever in it: ``os``, ``ganeti.errors.JobLost``."""
-    for node in ast.walk(tree(name)):
+@functools.cache
+def imported_names(name: str) -> tuple[str, ...]:
+    """Return what a module imports, wherever in it: ``os``, ``ganeti.errors.JobLost``."""
+    found: list[str] = []
+    for node in nodes(name):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{name} line {node.lineno}: a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
 @functools.cache
 def our_imports(name: str) -> frozenset[str]:
     """Our own modules that a module imports, each by the longest name that is one."""
     found = set()
-    for dotted in imported_names(name):
-        top, _, rest = dotted.partition(".")
+    for imported in imported_names(name):
+        top, _, rest = imported.partition(".")
         if top == "ganeti":
             while "." in rest and rest not in modules():
                 rest = rest.rpartition(".")[0]
@@ -74,21 +83,28 @@ def importers(name: str) -> set[str]:
 
 def imports(name: str, *words: str) -> list[str]:
     """What a module imports of some foreign or own modules, or from inside of them."""
-    return [
-        dotted
-        for dotted in imported_names(name)
-        if any(dotted == word or dotted.startswith(word + ".") for word in words)
-    ]
+    starts = tuple(f"{word}." for word in words)
+    return [used for used in imported_names(name) if used in words or used.startswith(starts)]
+
+
+def dotted(node: ast.expr) -> str:
+    """Return ``a.b.c`` of an attribute; what is no name, as a call, is ``()``: ``().b``."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "()"
+
+
+@functools.cache
+def used_names(name: str) -> frozenset[str]:
+    """Return the dotted names that a module uses or imports."""
+    attributes = (dotted(node) for node in nodes(name) if isinstance(node, ast.Attribute))
+    return frozenset(attributes).union(imported_names(name))
 
 
 def uses(name: str, *suffixes: str) -> bool:
     """Does a module use or import one of these dotted names, in whole or at its end?"""
-    used = set(imported_names(name)) | {
-        ast.unparse(node) for node in ast.walk(tree(name)) if isinstance(node, ast.Attribute)
-    }
-    return any(
-        dotted == suffix or dotted.endswith("." + suffix) for dotted in used for suffix in suffixes
-    )
+    ends = tuple(f".{suffix}" for suffix in suffixes)
+    return any(used in suffixes or used.endswith(ends) for used in used_names(name))
 
 
 def users_of(*suffixes: str) -> set[str]:
@@ -103,7 +119,7 @@ def classes(name: str) -> list[str]:
 
 def functions(name: str) -> Iterator[ast.FunctionDef]:
     """Every function and method of a module."""
-    for node in ast.walk(tree(name)):
+    for node in nodes(name):
         if isinstance(node, ast.FunctionDef):
             yield node
 
