@@ -1,4 +1,4 @@
-"""The pages that say where things are: the modules that they name exist."""
+"""The pages that say where things are: the modules and files that they name exist."""
 
 import ast
 import re
@@ -76,6 +76,46 @@ def test_dotted_names_on_the_page_are_modules() -> None:
     said = [name for name in dotted if name.partition(".")[0] in tops and name[-3:] != ".py"]
     assert "http.server" in said
     assert [name for name in said if name not in modules()] == []
+
+
+#: Pages that name files of the checkout.
+DOCUMENTS = [
+    *(TOP / name for name in ("HACKING.md", "INSTALL", "NEWS", "README.md")),
+    *sorted((TOP / "doc").glob("*.rst")),
+    *sorted((TOP / "doc").glob("*.md")),
+]
+_PATH = re.compile(
+    r"(?<![\w/.-])(?:autotools|daemons|devel|doc|lib|man|qa|test|tools)/[\w./-]*\w", re.ASCII
+)
+
+
+def paths_of(text: str) -> set[str]:
+    """Return the paths of the checkout that a page names, but for HACKING's example.
+
+    The daemons keep their state in ``lib/ganeti`` below ``/var``: no modules are in it.
+    """
+    ours = text.partition(HEADING)[0]  # below it are Ganeti's files
+    return {
+        path
+        for path in _PATH.findall(ours)
+        if (not path.startswith("lib/ganeti/") or path.endswith(".py"))
+        and "instance_nap" not in path
+    }
+
+
+def test_files_that_the_documents_name_exist() -> None:
+    named = {page.name: paths_of(page.read_text(encoding="utf-8")) for page in DOCUMENTS}
+    assert "lib/ganeti/rapi/rlib2/instances.py" in named["HACKING.md"]
+    assert {
+        page: gone
+        for page, paths in named.items()
+        if (gone := sorted(path for path in paths if not (TOP / path).exists()))
+    } == {}
+
+
+def test_a_file_that_moved_is_named_by_the_page_that_has_it() -> None:
+    text = "state in /var/lib/ganeti/x.py and lib/ganeti/master.db; see `lib/http/pool.py`, qa/run."
+    assert paths_of(text) == {"lib/http/pool.py", "qa/run"}
 
 
 def test_the_map_of_the_package_names_each_module_and_package_once() -> None:
