@@ -202,9 +202,12 @@ def tag_job(number):
 
 def held_by(holder):
     """A builder of jobs that cannot begin before the job ``holder`` has ended."""
-    return lambda number: [
-        opcodes.OpTagsSet(kind="cluster", tags=[f"bench{number}"], depends=[[holder, []]])
-    ]
+
+    def job(number):
+        tags = [f"bench{number}"]
+        return [opcodes.OpTagsSet(kind="cluster", tags=tags, depends=[[holder, []]])]
+
+    return job
 
 
 #: Runs until it is canceled, and holds no lock.

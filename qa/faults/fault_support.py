@@ -99,7 +99,9 @@ class TargetReport:
         )
 
     def exit(self):
-        sys.exit(1 if self.wrong else LATE if self.late else 0)
+        if self.wrong:
+            sys.exit(1)
+        sys.exit(LATE if self.late else 0)
 
 
 class Tracer:

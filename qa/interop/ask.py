@@ -88,13 +88,7 @@ class Asker:
             time.sleep(0.1)
             _, job = self.request("GET", f"/2/jobs/{job_id}")
         for result in job["opresult"]:
-            if (
-                isinstance(result, list)
-                and len(result) == 2
-                and isinstance(result[1], list)
-                and isinstance(result[0], str)
-                and result[0].endswith("Error")
-            ):
+            if is_error(result):
                 return [result[0], result[1][1] if len(result[1]) > 1 else None], None
         return job["status"], job["opresult"]
 
@@ -115,6 +109,14 @@ class Asker:
                 self.follow(self.request("DELETE", f"/2/instances/{entry['id']}")[1])
         for tag in self.request("GET", "/2/tags")[1]:
             self.follow(self.request("DELETE", "/2/tags?tag=" + quote(tag, safe=""))[1])
+
+
+def is_error(result):
+    """Whether a job's result is an error: ``["OpPrereqError", [text, code]]``."""
+    if not isinstance(result, list) or len(result) != 2:
+        return False
+    name, arguments = result
+    return isinstance(name, str) and name.endswith("Error") and isinstance(arguments, list)
 
 
 def by_field(answer):

@@ -6,6 +6,7 @@ reload and a hand-over must not take a second longer than without him.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from machine import (
     check,
     connection,
     get,
+    has_ended,
     last_log,
     pid_of,
     run,
@@ -193,13 +195,7 @@ def what_a_crash_left_behind_is_no_lever_for_him() -> None:
     for program in ("ganeti-rapi", "ganeti-masterd"):
         pid = pid_of(program)
         os.kill(pid, signal.SIGKILL)
-        until(
-            lambda: (
-                not os.path.exists(f"/proc/{pid}/exe")  # noqa: B023
-                or open(f"/proc/{pid}/stat").read().split()[2] == "Z"
-            ),
-            "its end",
-        )  # noqa: B023
+        until(functools.partial(has_ended, pid), "its end")
     with meddler():
         assert seconds(start) < 10.0 and pid_of("ganeti-rapi") and pid_of("ganeti-masterd")
     stop("ganeti-rapi")  # the master serves the checks that follow

@@ -162,18 +162,18 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has gone, or only waits for its parent to ask for its status."""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().split()[2] == "Z"
+
+
 def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
     """End a daemon by its pid, and see that its pid file goes."""
     pid = pid_of(program)
     os.kill(pid, number)
     until(lambda: not (RUN / f"{program}.pid").exists(), f"{program} to end")
-    until(
-        lambda: (
-            not Path(f"/proc/{pid}/stat").exists()
-            or Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-        ),
-        f"{pid} to end",
-    )
+    until(lambda: has_ended(pid), f"{pid} to end")
 
 
 @contextlib.contextmanager
