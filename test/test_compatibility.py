@@ -28,7 +28,7 @@ def test_every_verb_has_a_history(writer):
     assert {uri: set(verbs) for uri, verbs in writer.HISTORY.items()} == ours
 
 
-def test_as_many_resources_as_ganeti_3_1_has(writer):
+def test_the_history_has_as_many_resources_as_ganeti_3_1(writer):
     released = [
         uri
         for uri, verbs in writer.HISTORY.items()
@@ -37,7 +37,7 @@ def test_as_many_resources_as_ganeti_3_1_has(writer):
     assert len(released) == 61
 
 
-def test_words_exist(writer):
+def test_words_of_the_history_are_arguments_of_their_verb(writer):
     for (uri, method), words in writer.WORDS.items():
         resource = next(one for one in RESOURCES if one.URI == uri)
         known = {
@@ -46,25 +46,25 @@ def test_words_exist(writer):
         assert words.keys() <= known, uri
 
 
-def test_what_our_master_does_not_carry_out_is_said(writer):
+def test_the_table_says_501_for_what_our_master_does_not_carry_out(writer):
     table = writer.table()
     assert "| `/2/instances/[instance_name]/migrate` | PUT |" in table
     assert "501 (OP_INSTANCE_MIGRATE)" in table and "501 (OP_INSTANCE_STARTUP)" not in table
 
 
-def test_the_copy_is_fresh(writer):
+def test_the_table_in_the_page_is_up_to_date(writer):
     text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
     assert writer.replace(text) == text, "run autotools/compatibility"
 
 
-def test_the_list_of_differences_is_fresh(monkeypatch):
+def test_the_list_of_differences_in_the_page_is_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(TOP / "qa/interop"))
     differences = importlib.import_module("differences")
     text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
     assert differences.text() in text, "run qa/interop/differences.py"
 
 
-def test_what_gnt_tools_were_refused_is_not_carried_out_by_now():
+def test_opcodes_that_gnt_tools_were_refused_are_still_refused():
     text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
     refused = set(re.findall(r"\| refused: (OP_\w+) \|", text))
     assert refused <= opcodes.FORWARD_ONLY, "run qa/interop/tools --table"

@@ -6,15 +6,15 @@ from support.fuzz import FINDINGS, TARGETS, seeds, words
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_seeds_and_findings(name):
+def test_a_target_holds_for_its_seeds_and_findings(name):
     for data in seeds(name):
         TARGETS[name](data)
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_there_is_something_to_begin_with(name):
+def test_a_target_has_seeds_and_words(name):
     assert len(seeds(name)) >= 7 and words(name)
 
 
-def test_findings_are_of_targets():
+def test_each_folder_of_findings_belongs_to_a_target():
     assert {path.name for path in FINDINGS.iterdir()} <= TARGETS.keys()

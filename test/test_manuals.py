@@ -69,7 +69,7 @@ def test_every_packaged_start_is_closed_to_strangers():
     }
 
 
-def test_the_users_file_is_one():
+def test_the_example_users_file_is_read_without_complaint():
     found, complaints = users.parse_users((EXAMPLES / "users").read_bytes(), VOCABULARY)
     assert found["admin"].password.matches("admin", "secret")
     assert complaints == [] and len(found) > 3

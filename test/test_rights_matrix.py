@@ -147,7 +147,7 @@ FIELDS = [
 @pytest.mark.parametrize(
     ("resource", "method"), VERBS, ids=[f"{method} {resource.URI}" for resource, method in VERBS]
 )
-def test_matrix(resource, method, required):
+def test_each_verb_answers_by_the_rules(resource, method, required):
     right = resource.verbs()[method].access
     for field in [*FIELDS, f"{right}:*", f"{right}:another*"]:
         assert status(resource, method, field, required) == expected(
@@ -168,7 +168,7 @@ def test_a_script_may_start_and_stop_these_and_nothing_else():
     }
 
 
-def test_a_role_without_one_of_its_rights():
+def test_a_role_without_one_of_its_rights_is_refused_that_one_only():
     migrate, startup = (
         next(
             found for found, _ in VERBS if found.URI.endswith(verb) and "instance_name" in found.URI
@@ -186,7 +186,7 @@ def test_a_role_without_one_of_its_rights():
         assert status(startup, "PUT", field, False) == 200, field
 
 
-def test_creation_is_for_the_name_in_the_body():
+def test_creation_is_allowed_by_the_name_in_the_body():
     resource = next(found for found, _ in VERBS if found.URI == "/2/instances")
     assert status(resource, "POST", "instances.create:web*", True) == 200
     assert status(resource, "POST", "instances.create:db*", True) == 403

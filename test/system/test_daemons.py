@@ -20,7 +20,7 @@ def cluster(tmp_path_factory):
         yield made.start()
 
 
-def test_a_whole_life(cluster):
+def test_an_instance_lives_from_creation_to_removal(cluster):
     cluster.create("life.example.com")
     instance = cluster.get("/2/instances/life").json
     assert (instance["name"], instance["status"]) == ("life.example.com", "running")
@@ -42,7 +42,7 @@ def test_a_whole_life(cluster):
     assert cluster.get("/2/instances/life.example.com").status == 404
 
 
-def test_creating_and_tagging_at_once(cluster):
+def test_changes_sent_right_after_a_creation_wait_for_it(cluster):
     body = {
         "__version__": 1,
         "mode": "create",
@@ -119,7 +119,7 @@ def test_errors_are_told_in_ganetis_words(cluster):
         ("admin", "secret", 200),
     ],
 )
-def test_who_may_write(cluster, user, password, status):
+def test_a_write_is_answered_by_who_asks(cluster, user, password, status):
     answer = cluster.request("PUT", "/2/tags?tag=x", user=user, password=password)
     assert answer.status == status
     if status == 401:
@@ -158,12 +158,12 @@ def test_a_second_start_fails_on_the_lock(cluster):
         assert done.returncode == 1 and "already running" in done.stdout
 
 
-def test_scripts_find_their_facts(cluster):
+def test_ssconf_names_the_master_node(cluster):
     with open(cluster.paths.ssconf("master_node"), encoding="ascii") as file:
         assert file.read() == f"{HOST}\n"
 
 
-def test_the_master_answers_wrong_messages(cluster):
+def test_an_unknown_luxi_method_is_answered_with_an_error(cluster):
     connection = luxi.connect(cluster.paths.query_socket, PATIENCE)
     connection.sendall(b'{"method": "NoSuch", "args": []}\x03')
     answer = b""
@@ -225,7 +225,7 @@ def test_exit_codes_tell_why_a_daemon_does_not_start(tmp_path):
     assert made.run("rapi", "-f", "-K", "/nonexistent").returncode == 1
 
 
-def test_tls_with_our_own_certificate(tmp_path):
+def test_tls_shows_our_certificate_and_refuses_old_versions(tmp_path):
     with DaemonCluster(tmp_path, nodes=(HOST,), tls=True) as made:
         made.start()
         assert made.get("/2/info").json["name"] == "cluster.example.com"
@@ -239,7 +239,7 @@ def test_tls_with_our_own_certificate(tmp_path):
                 context.wrap_socket(plain)
 
 
-def test_ten_running_jobs_killed_in_the_middle(tmp_path):
+def test_ten_jobs_killed_in_the_middle_fail_and_leave_nothing(tmp_path):
     """Nothing acknowledged is lost, nothing runs twice: each OS script appends to a file."""
     with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
         trace, gate = tmp_path / "trace", tmp_path / "gate"

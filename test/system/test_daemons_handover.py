@@ -210,7 +210,7 @@ def test_a_successor_that_cannot_start_changes_nothing(changing):
     cluster.until(lambda: not Path(cluster.paths.pid_file("ganeti-rapi")).exists())
 
 
-def test_whoever_is_stopped_takes_a_successor_along_that_is_not_ready(changing):
+def test_a_front_that_is_stopped_ends_its_unready_successor(changing):
     cluster, own = changing
     own.unlink()
     os.mkfifo(own)  # reading it waits for ever

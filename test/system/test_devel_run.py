@@ -125,7 +125,7 @@ def test_when_one_daemon_ends_so_does_the_other(checkout, tmp_path, name, other)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_other_ways_to_stop_it(checkout, tmp_path, number):
+def test_a_signal_to_stop_ends_it_without_an_error(checkout, tmp_path, number):
     with running(checkout, "--state", str(tmp_path), "--no-ssl") as (process, facts):
         assert facts["RAPI_URL"].startswith("http://") and facts["CACERT"] == ""
         process.send_signal(number)
