@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from support import TOP
-from support.sources import LIB, modules, tree
+from support.sources import LIB, modules, text_of, tree
 
 PAGE = (TOP / "doc/architecture.rst").read_text(encoding="utf-8")
 HEADING = "Where Ganeti has it, where we have it"
@@ -116,6 +116,20 @@ def test_files_that_the_documents_name_exist() -> None:
 def test_a_file_that_moved_is_named_by_the_page_that_has_it() -> None:
     text = "state in /var/lib/ganeti/x.py and lib/ganeti/master.db; see `lib/http/pool.py`, qa/run."
     assert paths_of(text) == {"lib/http/pool.py", "qa/run"}
+
+
+def test_constants_that_the_documents_name_are_defined() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
+    named = set(re.findall(r"`([a-z_.]+)\.([A-Z][A-Z_]+)`", text))
+    assert ("rapi.auth.authenticator", "REMEMBERED") in named
+    assert [name for name in sorted(named) if not defines(*name)] == []
+
+
+def defines(name: str, constant: str) -> bool:
+    """Return whether a module assigns a constant."""
+    return name in modules() and bool(
+        re.search(rf"^[A-Z_, ]*\b{constant}\b.* = ", text_of(name), re.M)
+    )
 
 
 def test_the_map_of_the_package_names_each_module_and_package_once() -> None:
