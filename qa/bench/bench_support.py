@@ -95,7 +95,7 @@ def front(master, *options):
             stderr=console,
         )
     try:
-        deadline = time.monotonic() + fault_support.PATIENCE
+        deadline = time.monotonic() + fault_support.TIMEOUT
         while True:
             assert child.poll() is None and time.monotonic() < deadline, "no front"
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -104,7 +104,7 @@ def front(master, *options):
         yield f"https://localhost:{port}", child
     finally:
         child.terminate()
-        child.wait(fault_support.PATIENCE)
+        child.wait(fault_support.TIMEOUT)
 
 
 def why_no_ganeti():

@@ -24,7 +24,7 @@ import time
 import urllib.parse
 
 FINAL = ("success", "error", "canceled")
-PATIENCE = 600.0
+TIMEOUT = 600.0
 #: Seconds after which a server may have closed a connection that nobody used.
 IDLE = 5.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -57,7 +57,7 @@ class ApiConnection:
         if time.monotonic() - self.used > IDLE:
             self.close()
         if self.sock is None:
-            plain = socket.create_connection(self.address, PATIENCE)
+            plain = socket.create_connection(self.address, TIMEOUT)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = self.context.wrap_socket(plain, server_hostname=self.address[0])
             self.fresh += 1
@@ -108,7 +108,7 @@ class ApiConnection:
 
     def finish(self, job_id, pause=0.002):
         """Wait for a job's end."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while (job := self.ask("GET", f"/2/jobs/{job_id}"))["status"] not in FINAL:
             assert time.monotonic() < deadline, job
             time.sleep(pause)
@@ -173,7 +173,7 @@ def last_end(api, ids):
     """When the last of these jobs ended; all must have succeeded."""
     wanted = set(ids)
     api.finish(max(ids), 0.5)  # not more often: whoever is asked has work to do
-    for _ in range(int(PATIENCE)):
+    for _ in range(int(TIMEOUT)):
         jobs = [job for job in api.ask("GET", "/2/jobs?bulk=1") if job["id"] in wanted]
         if all(job["status"] in FINAL for job in jobs):
             break

@@ -20,7 +20,7 @@ import threading
 import time
 import urllib.parse
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ class RepeatingClient:
         self.answers = self.connections = 0
 
     def open(self):
-        plain = socket.create_connection(self.address, PATIENCE)
+        plain = socket.create_connection(self.address, TIMEOUT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self.context.wrap_socket(plain, server_hostname=self.address[0])
         self.connections += 1

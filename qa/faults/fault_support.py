@@ -23,7 +23,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 #: The folder with the package; another one can be named, as for the tests.
 LIB = os.environ.get("GANETI_TEST_LIB") or str(TOP / "lib")
 HOST = "node1.example.com"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 #: Exit codes of a suite that could not be run, and of one that missed nothing but figures
 #: of time: there the machine may have been busy, and its runner tries once more.
 SKIPPED, LATE = 77, 3
@@ -180,7 +180,7 @@ class MasterProcess:
 
     def wait_until(self, child, connect):
         """Wait until a daemon can be reached, which must not end meanwhile."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             with contextlib.suppress(OSError, luxi.client.errors.Error):
                 connect()
@@ -225,13 +225,13 @@ class MasterProcess:
         child, self.child = self.child, None
         if child is not None and child.poll() is None:
             child.send_signal(number)
-        return None if child is None else child.wait(PATIENCE)
+        return None if child is None else child.wait(TIMEOUT)
 
     def kill(self):
         """SIGKILL."""
         return self.end(signal.SIGKILL)
 
-    def client(self, timeout=PATIENCE):
+    def client(self, timeout=TIMEOUT):
         """A client of its socket."""
         return luxi.Client(self.paths.query_socket, call_timeout=timeout)
 
@@ -243,9 +243,9 @@ class MasterProcess:
         finally:
             client.close()
 
-    def wait_for(self, job_id, *statuses, patience=PATIENCE):
+    def wait_for(self, job_id, *statuses, timeout=TIMEOUT):
         """Wait until a job has one of these statuses; which, or None if it took too long."""
-        deadline, status = time.monotonic() + patience, None
+        deadline, status = time.monotonic() + timeout, None
         while status not in statuses and time.monotonic() < deadline:
             ((status,),) = self.call(luxi.QueryJobs([job_id], ["status"]))
             time.sleep(0.01)
@@ -291,12 +291,12 @@ class FrontProcess:
 
     def connect(self):
         """A connection to it."""
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
 
     def kill(self):
         """SIGKILL."""
         self.child.kill()
-        self.child.wait(PATIENCE)
+        self.child.wait(TIMEOUT)
 
 
 def wait_for_instances(master, names, os_name):

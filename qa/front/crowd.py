@@ -28,7 +28,7 @@ import time
 from collections import Counter
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-PATIENCE = 15.0
+TIMEOUT = 15.0
 LIST = "/2/instances?bulk=1"
 _TOKEN = base64.b64encode(b"admin:secret").decode()
 _LINES = f"Host: localhost\r\nAuthorization: Basic {_TOKEN}\r\n"
@@ -61,8 +61,8 @@ class Crowd:
             self._wake_at(begin + number / rate, make_client(self, number), None)
         self._selector.register(sys.stdin, READ)
         while not self._over:
-            patience = self._queue[0][0] - time.monotonic() if self._queue else None
-            for key, _ in self._selector.select(patience and max(0.0, patience)):
+            timeout = self._queue[0][0] - time.monotonic() if self._queue else None
+            for key, _ in self._selector.select(timeout and max(0.0, timeout)):
                 if key.data is None:
                     self._over = True
                 elif not key.data[1]["done"]:
@@ -132,7 +132,7 @@ class Crowd:
                 yield from wait(sock, READ)
 
 
-def wait(sock, events, seconds=PATIENCE):
+def wait(sock, events, seconds=TIMEOUT):
     """Until the socket is ready; TimeoutError when it took too long."""
     if not (yield sock, events, seconds):
         raise TimeoutError("nothing came")
@@ -152,7 +152,7 @@ def send(sock, data):
             yield from wait(sock, WRITE)
 
 
-def receive(sock, size, seconds=PATIENCE):
+def receive(sock, size, seconds=TIMEOUT):
     """What is there within some time; None for nothing, b'' for the end."""
     while True:
         try:

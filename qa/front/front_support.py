@@ -135,7 +135,7 @@ class Helper:
 
     def end(self):
         """The value that it prints in the end."""
-        output, _ = self.child.communicate(timeout=fault_support.PATIENCE)
+        output, _ = self.child.communicate(timeout=fault_support.TIMEOUT)
         return json.loads(output.rpartition("\n")[2])
 
 
@@ -188,12 +188,12 @@ class CrowdResult:
 
 
 @contextlib.contextmanager
-def crowd(target, kind, count, rate, patience=fault_support.PATIENCE):
+def crowd(target, kind, count, rate, timeout=fault_support.TIMEOUT):
     """Bad clients, which have all come when this yields, or whose time to come is over."""
     found = CrowdResult()
     helper = Helper("crowd.py", target.port, target.transport.lower(), kind, count, rate)
     try:
-        ready, _, _ = select.select([helper.child.stdout], [], [], patience)
+        ready, _, _ = select.select([helper.child.stdout], [], [], timeout)
         found.all_came = bool(ready) and helper.child.stdout.readline() == "all\n"
         yield found
     finally:

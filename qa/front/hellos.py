@@ -184,9 +184,9 @@ def fragments():
 # -- what comes back --------------------------------------------------------------------
 
 
-def ask(port, data, patience):
+def ask(port, data, timeout):
     """Send bytes and the end, and read: what the server says; raises ``TimeoutError``."""
-    with socket.create_connection(("127.0.0.1", port), patience) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout) as sock:
         answer = b""
         try:
             sock.sendall(data)

@@ -23,7 +23,7 @@ import time
 PATHS = "/2/info", "/version"
 #: Requests a second of each client: there is one for each kind and path.
 PACE = 25
-PATIENCE = 15.0
+TIMEOUT = 15.0
 TOKEN = base64.b64encode(b"admin:secret").decode()
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
@@ -42,7 +42,7 @@ class ProbeClient:
         self.samples = []
 
     def connect(self):
-        sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        sock = socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self.context.wrap_socket(sock) if self.context else sock
 

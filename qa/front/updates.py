@@ -27,7 +27,7 @@ SUITES = {
 #: The message (24, a byte long: not requested), and the type of what is encrypted.
 UPDATE = b"\x18\0\0\x01\0" + b"\x16"
 HEADER = struct.pack("!BHH", 23, 0x0303, len(UPDATE) + 16)
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 def expand(digest, secret, label, length):
@@ -63,7 +63,7 @@ def main():
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.keylog_filename = os.path.join(folder, "keys")
         with (
-            socket.create_connection(("127.0.0.1", port), PATIENCE) as sock,
+            socket.create_connection(("127.0.0.1", port), TIMEOUT) as sock,
             context.wrap_socket(sock) as wrapped,
         ):
             suite, secret = wrapped.cipher()[0], client_secret(context.keylog_filename)

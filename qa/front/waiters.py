@@ -22,10 +22,10 @@ _TOKEN = base64.b64encode(b"admin:secret").decode()
 AT_ONCE = 50
 
 
-async def ask(port, context, path, gate, sent):
+async def ask(port, context, path, limit, sent):
     """One client."""
     try:
-        async with gate:
+        async with limit:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
             writer.write(
                 f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -52,9 +52,9 @@ async def main():
         if not left:
             print("all", flush=True)
 
-    gate = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(AT_ONCE)
     tasks = [
-        asyncio.create_task(ask(int(port), context, path.replace("%d", str(number)), gate, sent))
+        asyncio.create_task(ask(int(port), context, path.replace("%d", str(number)), limit, sent))
         for number in range(int(count))
     ]
     stop = asyncio.get_running_loop().create_future()

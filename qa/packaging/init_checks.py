@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import EXAMPLES, LOG, PATIENCE, RUN, check, connection, get, until
+from machine import EXAMPLES, LOG, RUN, TIMEOUT, check, connection, get, until
 from services import (
     BOTH,
     FRONT,
@@ -34,7 +34,7 @@ def init(*words: str, code: int = 0, user: str | None = None) -> str:
     done = subprocess.run(
         [str(SCRIPT), *words],
         text=True,
-        timeout=PATIENCE * 3,
+        timeout=TIMEOUT * 3,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CLUSTER = "cluster.example.com"
-PATIENCE = 30  # seconds until a daemon must answer, or be gone
+TIMEOUT = 30  # seconds until a daemon must answer, or be gone
 
 
 def free_port() -> int:
@@ -35,7 +35,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
         process.send_signal(signal.SIGTERM)
-        status = process.wait(PATIENCE)
+        status = process.wait(TIMEOUT)
         assert status == 0, f"{command[0]} ended with {status} on SIGTERM"
     finally:
         if process.poll() is None:
@@ -45,7 +45,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def until_answered(url: str, context: ssl.SSLContext) -> bytes:
     """The body of the first good answer."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             with urllib.request.urlopen(url, context=context, timeout=5) as answer:

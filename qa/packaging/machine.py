@@ -28,7 +28,7 @@ PREFIX = Path(os.environ.get("GANETI_PREFIX", "/mnt/usr"))
 PROGRAMS = PREFIX / "sbin"
 USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
 GROUPS = {"gnt-daemons": (64103, "gnt-masterd,gnt-rapi")}
-PATIENCE = 30.0
+TIMEOUT = 30.0
 EXAMPLES = PREFIX / "share/doc/ganeti-rapi/examples"
 SECRET = "six words"
 
@@ -142,7 +142,7 @@ def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         **more,
     )
     assert done.returncode == code, f"{program} {arguments}: {done.returncode}: {done.stdout}"
@@ -156,7 +156,7 @@ def pid_of(program: str) -> int:
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait for something that must come."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)
@@ -205,7 +205,7 @@ def owned(path: Path) -> tuple[str, str, str]:
 def connection(address: str = "127.0.0.1", port: int = 5080) -> http.client.HTTPSConnection:
     """A client that trusts the cluster's certificate and nothing else."""
     context = ssl.create_default_context(cafile=str(LIB / "rapi.pem"))
-    return http.client.HTTPSConnection(address, port, timeout=PATIENCE, context=context)
+    return http.client.HTTPSConnection(address, port, timeout=TIMEOUT, context=context)
 
 
 def get(client: http.client.HTTPConnection, path: str) -> Any:

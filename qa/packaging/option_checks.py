@@ -18,9 +18,9 @@ from machine import (
     HOST,
     LIB,
     LOG,
-    PATIENCE,
     PROGRAMS,
     RUN,
+    TIMEOUT,
     check,
     connection,
     get,
@@ -163,7 +163,7 @@ def syslog_is_told_as_asked() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sink:
         sink.bind("/dev/log")
         os.chmod("/dev/log", 0o666)
-        sink.settimeout(PATIENCE)
+        sink.settimeout(TIMEOUT)
         for word in ("yes", "only"):
             size = len(last_log())
             with rapi("-p", "5080", "-b", "127.0.0.1", f"--syslog={word}") as pid:
@@ -174,7 +174,7 @@ def syslog_is_told_as_asked() -> None:
             with contextlib.suppress(BlockingIOError):
                 while True:
                     sink.recv(4096)
-            sink.settimeout(PATIENCE)
+            sink.settimeout(TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -227,7 +227,7 @@ def links_that_the_users_could_have_laid_are_not_followed_by_root() -> None:
 def closed_standard_descriptors_do_no_harm() -> None:
     done = subprocess.run(
         ["sh", "-c", f"exec {PROGRAMS}/ganeti-rapi -p 5080 -b 127.0.0.1 <&- >&- 2>&-"],
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0
     assert get(connection(), "/2/info")
@@ -253,7 +253,7 @@ def the_init_script_does_what_it_says() -> None:
         done = subprocess.run(
             ["sh", str(script), word],
             text=True,
-            timeout=PATIENCE * 3,
+            timeout=TIMEOUT * 3,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

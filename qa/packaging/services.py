@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import HOST, LIB, LOG, PATIENCE, ask, connection, get, until
+from machine import HOST, LIB, LOG, TIMEOUT, ask, connection, get, until
 
 FRONT, MASTER = "ganeti-rapi", "ganeti-masterd"
 BOTH = (MASTER, FRONT)
@@ -31,7 +31,7 @@ def command(*words: str, code: int = 0) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=PATIENCE * 4,
+        timeout=TIMEOUT * 4,
     )
     assert done.returncode == code, f"{' '.join(words)}: {done.returncode}: {done.stdout}"
     return done.stdout
@@ -226,6 +226,6 @@ def kill(pid: int) -> None:
     until(lambda: pid not in processes(FRONT) | processes(MASTER), f"the end of {pid}")
 
 
-def settle(seconds: float) -> None:
+def let_pass(seconds: float) -> None:
     """Let a time pass in which something would happen that must not."""
     time.sleep(seconds)

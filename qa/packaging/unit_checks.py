@@ -17,12 +17,12 @@ from services import (
     hand_over,
     is_active,
     kill,
+    let_pass,
     lines,
     main_pid,
     processes,
     running,
     send,
-    settle,
     show,
     start,
     stop,
@@ -57,7 +57,7 @@ def assert_skipped(*units: str) -> None:
         took = time.monotonic() - begin
         assert took < AT_ONCE, f"start of {unit} took {took:.1f} s"
     invocations = [show(unit, "InvocationID") for unit in units]
-    settle(LOOP)
+    let_pass(LOOP)
     for unit, invocation in zip(units, invocations):
         state = [show(unit, name) for name in ("ActiveState", "SubState", "NRestarts")]
         assert state == ["inactive", "dead", "0"], (unit, state, told(unit))
@@ -263,7 +263,7 @@ def a_start_that_always_fails_comes_to_an_end_and_is_told() -> None:
             systemctl("reset-failed")
             systemctl("start", FRONT, code=1)
             until(lambda: show(FRONT, "NRestarts") == "5", "the last try")
-            settle(1)
+            let_pass(1)
             assert show(FRONT, "ActiveState") == "failed" and show(FRONT, "NRestarts") == "5"
             assert words.split()[-1] in told(FRONT), told(FRONT)
     start(FRONT)

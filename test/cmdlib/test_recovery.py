@@ -10,7 +10,7 @@ from ganeti.cmdlib import disks, recovery
 from ganeti.jqueue.execution import Done
 from ganeti.mcpu import Processor
 from ganeti.utils import orphans
-from support.daemon import HOST, PATIENCE, DaemonCluster
+from support.daemon import HOST, TIMEOUT, DaemonCluster
 from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
 
 JOB = 77
@@ -127,7 +127,7 @@ class TestRecovery(LUTestCase):
                 opcodes.OpInstanceReinstall(instance_name="nope"),
             )
         self.assertEqual(
-            [creating.wait(PATIENCE), installing.wait(PATIENCE), other.poll()], [-15, -15, None]
+            [creating.wait(TIMEOUT), installing.wait(TIMEOUT), other.poll()], [-15, -15, None]
         )
 
 
@@ -151,7 +151,7 @@ def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
             },
         )
         tick = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
+        for _ in range(int(TIMEOUT / 0.02)):
             if trace.exists() and trace.read_text():
                 break
             tick.wait(0.02)

@@ -21,7 +21,7 @@ from support import TOP
 SOURCE = TOP
 HOST = "node1.example.com"
 #: Seconds after which something that did not happen has failed.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 def free_port():
@@ -83,7 +83,7 @@ class DaemonCluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         assert not check or done.returncode == 0, done.stdout
         return done
@@ -132,7 +132,7 @@ class DaemonCluster:
             )
         self.processes[module] = child
         tick = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
+        for _ in range(int(TIMEOUT / 0.02)):
             if answers():
                 return
             assert child.poll() is None, f"{module} ended: {console.read_text()}"
@@ -153,7 +153,7 @@ class DaemonCluster:
     def until(condition):
         """Wait for what another process brings about."""
         tick = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
+        for _ in range(int(TIMEOUT / 0.02)):
             if condition():
                 return
             tick.wait(0.02)
@@ -171,7 +171,7 @@ class DaemonCluster:
         child = self.processes.pop(name)
         child.send_signal(number)
         try:
-            return child.wait(PATIENCE)
+            return child.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGABRT)  # says where each of its threads is
             child.wait()
@@ -182,7 +182,7 @@ class DaemonCluster:
 
     def luxi(self):
         """A client of the master's socket."""
-        return luxi.Client(self.paths.query_socket, call_timeout=PATIENCE)
+        return luxi.Client(self.paths.query_socket, call_timeout=TIMEOUT)
 
     def master(self, call):
         with contextlib.closing(self.luxi()) as client:
@@ -205,7 +205,7 @@ class DaemonCluster:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
         try:
-            with opener.open(request, timeout=PATIENCE) as response:
+            with opener.open(request, timeout=TIMEOUT) as response:
                 return Answer(response)
         except urllib.error.HTTPError as err:
             with err:
@@ -227,7 +227,7 @@ class DaemonCluster:
             values = None
             while values is None or values[0] not in ("success", "error", "canceled"):
                 values, _ = client.call(
-                    luxi.WaitForJobChange(job_id, ["status"], values, 10**9, PATIENCE / 2)
+                    luxi.WaitForJobChange(job_id, ["status"], values, 10**9, TIMEOUT / 2)
                 )
         return self.get(f"/2/jobs/{job_id}").json
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ganeti import luxi
-from support.daemon import HOST, PATIENCE, DaemonCluster
+from support.daemon import HOST, TIMEOUT, DaemonCluster
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_ssconf_names_the_master_node(cluster):
 
 
 def test_an_unknown_luxi_method_is_answered_with_an_error(cluster):
-    connection = luxi.connect(cluster.paths.query_socket, PATIENCE)
+    connection = luxi.connect(cluster.paths.query_socket, TIMEOUT)
     connection.sendall(b'{"method": "NoSuch", "args": []}\x03')
     answer = b""
     while chunk := connection.recv(65536):
@@ -185,7 +185,7 @@ def test_a_detached_front_returns_when_it_listens(tmp_path):
                 pid = int(file.read())
             os.kill(pid, 15)
             with_end = threading.Event()
-            for _ in range(int(PATIENCE / 0.02)):
+            for _ in range(int(TIMEOUT / 0.02)):
                 if not os.path.exists(made.paths.pid_file("ganeti-rapi")):
                     break
                 with_end.wait(0.02)
@@ -234,7 +234,7 @@ def test_tls_shows_our_certificate_and_refuses_old_versions(tmp_path):
             warnings.simplefilter("ignore", DeprecationWarning)  # that is the point
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
-        with socket.create_connection(("127.0.0.1", made.port), PATIENCE) as plain:
+        with socket.create_connection(("127.0.0.1", made.port), TIMEOUT) as plain:
             with pytest.raises((ssl.SSLError, ConnectionResetError)):
                 context.wrap_socket(plain)
 
@@ -271,7 +271,7 @@ def test_ten_jobs_killed_in_the_middle_fail_and_leave_nothing(tmp_path):
             )
         )
         tick = threading.Event()
-        for _ in range(int(PATIENCE / 0.02)):
+        for _ in range(int(TIMEOUT / 0.02)):
             if trace.exists() and len(trace.read_text().split()) == 10:
                 break
             tick.wait(0.02)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ganeti.utils import procfs
-from support.daemon import HOST, PATIENCE, DaemonCluster, free_port
+from support.daemon import HOST, TIMEOUT, DaemonCluster, free_port
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_process_that_stays_fails_with_a_successor_that_crashed(cluster):
     child = cluster.processes.pop("rapi")
     assert child.pid == stays
     os.kill(second, signal.SIGKILL)
-    assert child.wait(PATIENCE) == 1
+    assert child.wait(TIMEOUT) == 1
     cluster.start_front()  # what is left behind keeps nobody from starting
 
 
@@ -96,7 +96,7 @@ def test_a_signal_that_comes_too_late_is_meant_for_the_successor(cluster):
         front_said(cluster, f"Process {after} has taken over")
         os.kill(before, signal.SIGTERM)
         cluster.until(lambda: not Path(cluster.paths.pid_file("ganeti-rapi")).exists())
-    assert cluster.processes.pop("rapi").wait(PATIENCE) == 0
+    assert cluster.processes.pop("rapi").wait(TIMEOUT) == 0
     cluster.start_front()
 
 
@@ -106,7 +106,7 @@ def test_a_service_manager_is_told_of_the_new_main_process(tmp_path):
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
     ):
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(PATIENCE)
+        manager.settimeout(TIMEOUT)
         made.start_master()
         made.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
         made.start_front()
@@ -116,7 +116,7 @@ def test_a_service_manager_is_told_of_the_new_main_process(tmp_path):
         message, ancillary, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(4))
         assert message == b"BARRIER=1"
         os.close(int.from_bytes(ancillary[0][2], sys.byteorder))
-        assert made.processes.pop("rapi").wait(PATIENCE) == 0, "the old one may go"
+        assert made.processes.pop("rapi").wait(TIMEOUT) == 0, "the old one may go"
         assert made.get("/version").json == 2
         os.kill(after, signal.SIGTERM)
         assert manager.recv(100) == b"STOPPING=1"

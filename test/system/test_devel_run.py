@@ -17,7 +17,7 @@ import pytest
 
 from support import TOP
 
-PATIENCE = 60
+TIMEOUT = 60
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="no openssl here, which makes the certificate"
@@ -48,7 +48,7 @@ def start(checkout, *arguments):
 def fails(checkout, *arguments):
     """Words on standard error of a run that must fail."""
     done = start(checkout, *arguments)
-    errors = done.communicate(timeout=PATIENCE)[1]
+    errors = done.communicate(timeout=TIMEOUT)[1]
     assert done.returncode in (1, 2), errors
     return errors
 
@@ -59,11 +59,11 @@ def running(checkout, *arguments):
     process = start(checkout, "--port", "0", *arguments)
     try:
         line = process.stdout.readline()
-        assert line.startswith("ready "), line + process.communicate(timeout=PATIENCE)[1]
+        assert line.startswith("ready "), line + process.communicate(timeout=TIMEOUT)[1]
         yield process, dict(word.split("=", 1) for word in shlex.split(line)[1:])
     finally:
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
 
 
 def get(facts, path, password=None):
@@ -77,7 +77,7 @@ def get(facts, path, password=None):
         urllib.request.HTTPSHandler(context=context),
         urllib.request.HTTPBasicAuthHandler(manager),
     )
-    with opener.open(facts["RAPI_URL"] + path, timeout=PATIENCE) as answer:
+    with opener.open(facts["RAPI_URL"] + path, timeout=TIMEOUT) as answer:
         return json.load(answer)
 
 
@@ -103,7 +103,7 @@ def test_it_creates_a_cluster_and_later_goes_on_with_it(checkout):
         assert states == {"running", "ADMIN_down", "ERROR_down"}
         assert "another devel/run" in fails(checkout)
         process.terminate()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
     with running(checkout, "--", "--require-authentication") as (_, second):
         assert second["RAPI_PASSWORD"] == first["RAPI_PASSWORD"]
         with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -119,7 +119,7 @@ def test_when_one_daemon_ends_so_does_the_other(checkout, tmp_path, name, other)
     with running(checkout, "--state", str(tmp_path)) as (process, facts):
         pid = daemon_pid(facts, other)
         os.kill(daemon_pid(facts, name), signal.SIGKILL)
-        assert f"{name} ended (status -9)" in process.communicate(timeout=PATIENCE)[1]
+        assert f"{name} ended (status -9)" in process.communicate(timeout=TIMEOUT)[1]
         assert process.returncode == 1
         assert not Path(f"/proc/{pid}").exists()
 
@@ -129,7 +129,7 @@ def test_a_signal_to_stop_ends_it_without_an_error(checkout, tmp_path, number):
     with running(checkout, "--state", str(tmp_path), "--no-ssl") as (process, facts):
         assert facts["RAPI_URL"].startswith("http://") and facts["CACERT"] == ""
         process.send_signal(number)
-        assert process.communicate(timeout=PATIENCE)[1] == "" and process.returncode == 0
+        assert process.communicate(timeout=TIMEOUT)[1] == "" and process.returncode == 0
 
 
 def test_a_password_of_ones_own_leaves_other_users_alone(checkout, tmp_path):
