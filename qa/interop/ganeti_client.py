@@ -45,6 +45,15 @@ def life():
         assert rapi.WaitForJobCompletion(job_id, period=0.05), rapi.GetJobStatus(job_id)
         return rapi.GetJobStatus(job_id)
 
+    job = create(rapi, done)
+    tag(rapi, done)
+    stop_and_start(rapi, done)
+    read_the_rest(rapi, job)
+    done(rapi.DeleteInstance(NAME))
+
+
+def create(rapi, done):
+    """Create the instance; its job."""
     assert rapi.GetVersion() == 2
     assert "instance-create-reqv1" in rapi.GetFeatures()
     assert rapi.GetInfo()["name"] == "cluster.example.com"
@@ -70,7 +79,10 @@ def life():
     assert instance["status"] == "running" and instance["beparams"]["maxmem"] == 128
     assert NAME in rapi.GetInstances()
     assert NAME in [one["name"] for one in rapi.GetInstances(bulk=True)]
+    return job
 
+
+def tag(rapi, done):
     done(rapi.AddInstanceTags(NAME, ["a", "b"]))
     done(rapi.DeleteInstanceTags(NAME, ["a"]))
     assert rapi.GetInstanceTags(NAME) == ["b"]
@@ -80,14 +92,19 @@ def life():
     assert rapi.GetNodeTags(NODE) == ["y"]
     done(rapi.DeleteNodeTags(NODE, ["y"]))
 
+
+def stop_and_start(rapi, done):
     done(rapi.ShutdownInstance(NAME))
     assert rapi.GetInstance(NAME)["status"] == "ADMIN_down"
-    done(rapi.ReinstallInstance(NAME, os=os_name))
-    done(rapi.StartupInstance(NAME)) if rapi.GetInstance(NAME)["status"] != "running" else None
+    done(rapi.ReinstallInstance(NAME, os=os.environ["RAPI_OS"]))
+    if rapi.GetInstance(NAME)["status"] != "running":
+        done(rapi.StartupInstance(NAME))
     for kind in ("soft", "hard", "full"):
         done(rapi.RebootInstance(NAME, reboot_type=kind))
     assert rapi.GetInstance(NAME)["oper_state"] is True
 
+
+def read_the_rest(rapi, job):
     nodes = int(os.environ["RAPI_NODES"])
     assert NODE in rapi.GetNodes() and len(rapi.GetNodes()) == nodes
     assert rapi.GetNode(NODE)["role"] == "M"
@@ -96,7 +113,6 @@ def life():
     assert job["id"] in rapi.GetJobs()
     assert {"id", "status"} <= rapi.GetJobs(bulk=True)[0].keys()
     assert rapi.CancelJob(job["id"])[0] is False
-    done(rapi.DeleteInstance(NAME))
 
 
 def refusals():
