@@ -32,9 +32,9 @@ class RepeatingClient:
         parts = urllib.parse.urlsplit(url)
         self.address, self.keep = (parts.hostname, parts.port), keep
         token = base64.b64encode(b"admin:secret").decode()
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         self.request = (
-            f"GET {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n"
-            f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n\r\n"
+            f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Basic {token}\r\n\r\n"
         ).encode()
         self.context = ssl._create_unverified_context()  # whose certificate is not the point
         self.sock = None

@@ -49,7 +49,7 @@ def _make_folder():
     return folder
 
 
-_folder = _make_folder()
+FOLDER = _make_folder()
 sys.path.insert(0, LIB)
 #: For daemons: the package, and compiled files, which make a restart twice as fast.
 ENVIRONMENT = {
@@ -57,7 +57,7 @@ ENVIRONMENT = {
     for name, value in os.environ.items()
     if name not in ("PYTHONDONTWRITEBYTECODE", "GANETI_ROOTDIR", "GANETI_HOSTNAME")
 }
-ENVIRONMENT.update(PYTHONPATH=LIB, PYTHONPYCACHEPREFIX=f"{_folder}/cache")
+ENVIRONMENT.update(PYTHONPATH=LIB, PYTHONPYCACHEPREFIX=f"{FOLDER}/cache")
 
 from ganeti import luxi  # noqa: E402 (the package has just been put on the path)
 from ganeti.pathutils import Paths  # noqa: E402
@@ -129,7 +129,7 @@ class MasterProcess:
     """A cluster and its master daemon, which may be killed and started again."""
 
     def __init__(self, folder=None, nodes=(f"{HOST}:64G:1T:8",)):
-        self.root = Path(folder or f"{_folder}/cluster") / HOST
+        self.root = Path(folder or f"{FOLDER}/cluster") / HOST
         self.paths = Paths.from_environment({"GANETI_ROOTDIR": str(self.root)})
         self.environment = {
             **ENVIRONMENT,

@@ -61,8 +61,10 @@ class Crowd:
             self._wake_at(begin + number / rate, make_client(self, number), None)
         self._selector.register(sys.stdin, READ)
         while not self._over:
-            timeout = self._queue[0][0] - time.monotonic() if self._queue else None
-            for key, _ in self._selector.select(timeout and max(0.0, timeout)):
+            timeout = None
+            if self._queue:
+                timeout = max(0.0, self._queue[0][0] - time.monotonic())
+            for key, _ in self._selector.select(timeout):
                 if key.data is None:
                     self._over = True
                 elif not key.data[1]["done"]:
