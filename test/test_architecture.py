@@ -13,6 +13,7 @@ from support import TOP
 from support.sources import (
     circle,
     classes,
+    classes_of,
     functions,
     importers,
     imports,
@@ -20,6 +21,7 @@ from support.sources import (
     is_package,
     modules,
     our_imports,
+    python_files,
     text_of,
     tree,
     users_of,
@@ -93,8 +95,9 @@ SMALL_MODULES = {
     "query.job_filter": "one kind of what can be asked for",
 }
 
-#: Classes of one name, and why.
+#: Classes that share a name, at most MAX_SAME_CLASS_NAMES of them, and why.
 SAME_CLASS_NAMES: dict[str, str] = {}
+MAX_SAME_CLASS_NAMES = 10
 
 #: Files of cmdlib that hold no logical unit, and what they are for.
 CMDLIB_SHARED = {
@@ -335,6 +338,19 @@ def test_small_modules_with_one_importer_have_a_reason() -> None:
             if len(users) == 1 and users.pop().rpartition(".")[0] == package:
                 small.add(name)
     assert small == set(SMALL_MODULES)
+
+
+def test_a_class_name_means_one_thing_in_the_whole_tree() -> None:
+    files: dict[str, list[str]] = {}
+    for path in python_files():
+        for name in classes_of(path):
+            files.setdefault(name, []).append(str(path.relative_to(TOP)))
+    assert "LogicalUnit" in files
+    shared = {name: paths for name, paths in files.items() if len(paths) > 1}
+    wrong = [f"{name}: {shared[name]}" for name in sorted(shared.keys() - SAME_CLASS_NAMES)]
+    assert not wrong, "\n".join(wrong)
+    assert sorted(SAME_CLASS_NAMES.keys() - shared.keys()) == []
+    assert len(SAME_CLASS_NAMES) <= MAX_SAME_CLASS_NAMES
 
 
 def snake(camel: str) -> str:

@@ -2,12 +2,15 @@
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from support import TOP
+from support import DATA, TOP
 
 LIB = TOP / "lib/ganeti"
+#: Where Python code of ours is.
+FOLDERS = ("autotools", "daemons", "devel", "doc", "lib", "qa", "test", "tools")
 
 
 def module_name(path: Path) -> str:
@@ -134,3 +137,30 @@ def circle(start: str) -> bool:
             seen.add(name)
             ahead |= our_imports(name)
     return start in seen
+
+
+def python_files() -> Iterator[Path]:
+    """Yield every Python file of the tree, scripts without a suffix too.
+
+    configure replaces ``@PYTHON@`` in the first line of a template.
+    """
+    for folder in FOLDERS:
+        for path in sorted((TOP / folder).rglob("*")):
+            if path.is_relative_to(DATA) or "__pycache__" in path.parts or not path.is_file():
+                continue
+            if path.suffix == ".py" or re.match(rb"#!.*(python|@PYTHON@)", first_line(path)):
+                yield path
+
+
+def first_line(path: Path) -> bytes:
+    """Return the beginning of a file's first line."""
+    with open(path, "rb") as file:
+        return file.readline(200)
+
+
+def classes_of(path: Path) -> list[str]:
+    """Return the names of all classes of a file, nested ones too."""
+    text = path.read_text(encoding="utf-8")
+    if not re.search(r"^\s*class ", text, re.M):
+        return []
+    return [node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
