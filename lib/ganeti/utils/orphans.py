@@ -40,8 +40,8 @@ class _Process:
     """One that runs; pid and start time together are never another's."""
 
     pid: int
-    session: int
     started: int  # clock ticks since the machine's start
+    session: int = field(compare=False)  # changes with setsid(2), after we looked perhaps
     parent: int = field(compare=False)  # changes when a parent ends
 
 
