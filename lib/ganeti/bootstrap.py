@@ -271,7 +271,7 @@ def _write_database(
         io.remove_file(unfinished + suffix)
     store = Store.create(unfinished)
     try:
-        config.found(store, created, time.time())
+        config.create_objects(store, created, time.time())
         config.Config(store, paths).ssconf.flush()
     finally:
         store.close()  # the last connection folds the log into the file

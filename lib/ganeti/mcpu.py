@@ -112,7 +112,7 @@ class OpcodeTask:
             value,
             self._effective_op(),
             change=lu.tx.apply,
-            after_commit=lu.tx.settle,
+            after_commit=lu.tx.publish,
             undo=lambda: self._undo(run),
             jobs=jobs,
         )

@@ -148,7 +148,7 @@ def test_nothing_is_seen_before_it_is_durable(config):
     future: Future[None] = config.store.write(transaction.apply)
     future.result()
     assert config.find_instance("web") is None
-    transaction.settle()
+    transaction.publish()
     assert config.instance("web").serial_no == 1
 
 

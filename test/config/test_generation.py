@@ -1,34 +1,34 @@
-"""What is made of a state is made once for it."""
+"""What is computed from a state is computed once for it."""
 
 from ganeti.config.generation import Generation
 
 
-def test_a_word_for_each_state():
-    changes, other = Generation(), Generation()
-    words = [changes.word, changes.word, other.word]
-    changes.count()
-    words.append(changes.word)
-    assert words[0] == words[1] and len(set(words)) == 3
+def test_each_state_has_a_token_of_its_own():
+    generation, other = Generation(), Generation()
+    tokens = [generation.token, generation.token, other.token]
+    generation.advance()
+    tokens.append(generation.token)
+    assert tokens[0] == tokens[1] and len(set(tokens)) == 3
 
 
-def test_made_once_for_each_state():
-    changes, made = Generation(), []
+def test_a_cached_value_is_made_once_for_each_state():
+    generation, made = Generation(), []
 
     def make():
         made.append(len(made))
         return made[-1]
 
-    assert [changes.derived("x", make) for _ in range(3)] == [0, 0, 0]
-    assert changes.derived("y", make) == 1
-    changes.count()
-    assert [changes.derived("x", make) for _ in range(2)] == [2, 2]
+    assert [generation.cached("x", make) for _ in range(3)] == [0, 0, 0]
+    assert generation.cached("y", make) == 1
+    generation.advance()
+    assert [generation.cached("x", make) for _ in range(2)] == [2, 2]
 
 
-def test_what_is_made_while_it_changes_is_made_again():
-    changes = Generation()
+def test_a_value_made_during_a_change_is_made_again():
+    generation = Generation()
 
     def make():
-        changes.count()
-        return changes.word
+        generation.advance()
+        return generation.token
 
-    assert changes.derived("x", make) != changes.derived("x", make)
+    assert generation.cached("x", make) != generation.cached("x", make)

@@ -6,7 +6,7 @@ from ganeti import errors
 from ganeti.config.reservations import Reservations, read_mac
 
 
-class InUse:
+class FakeUsage:
     """A configuration that uses little."""
 
     def __init__(self, macs=(), ports=(), minors=()):
@@ -23,7 +23,7 @@ class InUse:
 
 
 def make(**used):
-    return Reservations(InUse(**used), "aa:00:00")
+    return Reservations(FakeUsage(**used), "aa:00:00")
 
 
 def test_generated_addresses_are_well_formed_and_different():
@@ -45,7 +45,7 @@ def test_an_address_that_is_taken_is_refused():
 
 def test_when_every_address_is_taken_the_search_ends(monkeypatch):
     reservations = make()
-    monkeypatch.setattr(InUse, "mac_in_use", lambda self, mac: True)
+    monkeypatch.setattr(FakeUsage, "mac_in_use", lambda self, mac: True)
     with pytest.raises(errors.OpPrereqError) as caught:
         reservations.generate_mac(1)
     assert caught.value.code == "insufficient_resources"

@@ -3,5 +3,5 @@
 config        the objects, and transactions that change them
 index         objects by uuid, by name, and by what links to them
 reservations  MAC addresses, ports and minors that nobody else may take meanwhile
-generation    counts changes, and keeps what was worked out since the last one
+generation    counts changes, and caches what was computed since the last one
 """

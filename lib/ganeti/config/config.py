@@ -2,11 +2,11 @@
 
 Theory. Readers see shared objects and never wait. A change is prepared in a
 ``Transaction`` (whole objects to save or to remove), written to the database by
-``apply`` within a store's change, and put in the place of the old objects by
-``settle`` once that is durable. Whoever changes an object holds its lock; two
-who do not are told apart by the serial number, and the second one fails instead
-of undoing what the first one wrote. Neither step looks at other objects, so a
-change costs the same in a large cluster as in a small one.
+``apply`` within a store's change, and shown to readers by ``publish`` once that
+is durable. Whoever changes an object holds its lock. Of two changes made without
+it the serial number tells, and the second one fails instead of undoing the first.
+Neither step looks at other objects, so a change costs the same in a large cluster
+as in a small one.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ def kind_of(value: ConfigObject) -> str:
     return next(kind for kind, cls in KINDS.items() if type(value) is cls)
 
 
+def _is_same_instance(old: ConfigObject | None, new: ConfigObject) -> bool:
+    """Return whether both are instances, and of the same name."""
+    return isinstance(old, Instance) and isinstance(new, Instance) and old.name == new.name
+
+
 class Config:
     """The configuration of the cluster that ``store`` holds.
 
@@ -64,7 +69,7 @@ class Config:
         self.clock = clock
         self.store = store
         self._mutex = threading.RLock()
-        self.changes = Generation()
+        self.generation = Generation()
         self._nodes: ObjectIndex[Node] = ObjectIndex(lambda node: [("group", node.group)])
         self._groups: ObjectIndex[Group] = ObjectIndex(lambda group: ())
         self._instances: ObjectIndex[Instance] = ObjectIndex(instance_links)
@@ -111,26 +116,22 @@ class Config:
         if isinstance(value, Cluster):
             return self._cluster
         with self._mutex:
-            return self._table(value).get(value.uuid)
+            return self._index_of(value).get(value.uuid)
 
-    def swap(self, saved: list[ConfigObject], removed: list[ConfigObject]) -> None:
-        """Put saved objects in the place of old ones; only ``Transaction.settle`` calls this."""
+    def replace_objects(self, saved: list[ConfigObject], removed: list[ConfigObject]) -> None:
+        """Replace and remove objects in memory; only ``Transaction.publish`` calls this."""
         parts = set()
         with self._mutex:
             for value in removed:
-                self._table(value).drop(value.uuid)
+                self._index_of(value).drop(value.uuid)
                 parts.add(kind_of(value))
             for value in saved:
-                old = self.stored(value)
-                if (
-                    not isinstance(value, Instance)
-                    or not isinstance(old, Instance)
-                    or old.name != value.name
-                ):
+                # Of instances the files of ssconf hold nothing but the names.
+                if not _is_same_instance(self.stored(value), value):
                     parts.add(kind_of(value))
                 self._put(value)
             # Last: what was read in between belongs to the state before.
-            self.changes.count()
+            self.generation.advance()
         if parts:
             self.ssconf.mark(*parts)
 
@@ -138,15 +139,15 @@ class Config:
         if isinstance(value, Cluster):
             self._cluster = value
         else:
-            self._table(value).put(value)
+            self._index_of(value).put(value)
 
-    def _table(self, value: ConfigObject) -> ObjectIndex[Any]:
-        tables: dict[type[ConfigObject], ObjectIndex[Any]] = {
+    def _index_of(self, value: ConfigObject) -> ObjectIndex[Any]:
+        indexes: dict[type[ConfigObject], ObjectIndex[Any]] = {
             Node: self._nodes,
             Group: self._groups,
             Instance: self._instances,
         }
-        return tables[type(value)]
+        return indexes[type(value)]
 
     # -- objects ---------------------------------------------------------------
 
@@ -268,7 +269,7 @@ class Config:
 
     def default_beparams(self) -> dict[str, Any]:
         """Backend parameters of an instance that sets none; not to be changed."""
-        return self.changes.derived(
+        return self.generation.cached(
             "beparams",
             lambda: params.fill(
                 params.defaults(params.BACKEND), self.cluster.beparams.get("default", {})
@@ -286,7 +287,7 @@ class Config:
         os_name = os_name.partition("+")[0]
         if os_name not in self.cluster.os_hvp:
             os_name = ""
-        return self.changes.derived(
+        return self.generation.cached(
             f"hvparams {hypervisor} {os_name}",
             lambda: params.fill(
                 params.defaults(params.HYPERVISOR.get(hypervisor, {})),
@@ -300,7 +301,7 @@ class Config:
         return params.fill(self._default_nicparams(), nic.nicparams)
 
     def _default_nicparams(self) -> dict[str, Any]:
-        return self.changes.derived(
+        return self.generation.cached(
             "nicparams",
             lambda: params.fill(
                 params.defaults(params.NIC), self.cluster.nicparams.get("default", {})
@@ -394,11 +395,11 @@ class Transaction:
             else:
                 _write(connection, kind, value, base)
 
-    def settle(self) -> None:
-        """Show everybody what was written; to be called once it is durable."""
+    def publish(self) -> None:
+        """Let readers see what was written; to be called once it is durable."""
         changes, self._changes = self._changes, {}
         if changes:
-            self._config.swap(
+            self._config.replace_objects(
                 [change.value for change in changes.values() if not change.removed],
                 [change.value for change in changes.values() if change.removed],
             )
@@ -407,7 +408,7 @@ class Transaction:
         """Make it durable now; the transaction is empty afterwards and may be used on."""
         if not self.empty:
             self._config.store.write(self.apply).result()
-            self.settle()
+            self.publish()
 
 
 def _write(
@@ -419,7 +420,7 @@ def _write(
         if base is None:
             connection.execute(_INSERT, (*row, checksum(*row)))
             return
-        found = connection.execute(
+        changed = connection.execute(
             "UPDATE cluster_object SET name = ?, data = ?, sum = ? WHERE kind = ? AND uuid = ? "
             "AND json_extract(data, '$.serial_no') = ?",
             (name, row[3], checksum(*row), kind, value.uuid, base),
@@ -428,14 +429,14 @@ def _write(
         raise errors.OpPrereqError(
             f"{kind.capitalize()} {name!r} already exists", ErrorCode.EXISTS
         ) from None
-    if found == 0:
+    if changed == 0:
         raise errors.ProgrammerError(
             f"the {kind} {name} was changed in between; "
             "this change, prepared before, is not written"
         )
 
 
-def found(store: Store, created: Sequence[ConfigObject], now: float) -> None:
+def create_objects(store: Store, created: Sequence[ConfigObject], now: float) -> None:
     """Write the objects of a new cluster into an empty database."""
 
     def change(connection: sqlite3.Connection) -> None:

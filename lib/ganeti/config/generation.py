@@ -1,4 +1,4 @@
-"""How often something has changed: a word for its state, and what was made of that."""
+"""Counts changes: a token names each state, and what is computed from a state is cached."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ T = TypeVar("T")
 class Generation:
     """Counts the changes of something that others read at the same time.
 
-    Whoever changes it calls ``count`` when that is done: so what was read in between belongs
-    to the state before, and is not taken for that afterwards.
+    Call ``advance`` when a change is complete. What was read during the change is then cached
+    for the old state, and never used for the new one.
     """
 
     def __init__(self) -> None:
-        self._boot = secrets.token_hex(8)
+        self._process = secrets.token_hex(8)
         self._number = 0
-        self._derived: dict[str, tuple[int, Any]] = {}
+        self._cached: dict[str, tuple[int, Any]] = {}
 
-    def count(self) -> None:
-        """It has changed. Not for two threads at a time."""
+    def advance(self) -> None:
+        """Record a change; callers must not do so from two threads at once."""
         self._number += 1
 
     @property
-    def word(self) -> str:
-        """What no other state has, in this process or another."""
-        return f"{self._boot}.{self._number}"
+    def token(self) -> str:
+        """Return a text that no other state has, in this process or another."""
+        return f"{self._process}.{self._number}"
 
-    def derived(self, name: str, make: Callable[[], T]) -> T:
-        """What ``make`` makes of the present state alone: made once, and changed by nobody."""
+    def cached(self, name: str, make: Callable[[], T]) -> T:
+        """Return what ``make`` computes from this state, once for each state; do not change it."""
         number = self._number
-        found = self._derived.get(name)
+        found = self._cached.get(name)
         if found is None or found[0] != number:
-            found = self._derived[name] = number, make()
+            found = self._cached[name] = number, make()
         value: T = found[1]
         return value

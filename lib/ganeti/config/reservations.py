@@ -1,4 +1,4 @@
-"""What running jobs have claimed and not yet written: names, MACs, ports, minors, room.
+"""What running jobs have claimed and not yet written: names, MACs, ports, minors, memory and disk.
 
 A job that makes an instance chooses a MAC address long before the instance is
 in the configuration. Until its opcode ends the choice is kept here, so that no
@@ -42,7 +42,7 @@ class _Claims:
     macs: set[str] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
     minors: set[tuple[str, int]] = field(default_factory=set)
-    room: dict[str, tuple[int, int]] = field(default_factory=dict)
+    resources: dict[str, tuple[int, int]] = field(default_factory=dict)
     #: The instance that the job is to create; and may the resolver complete its name?
     name: str = ""
     incomplete: bool = False
@@ -115,17 +115,17 @@ class Reservations:
     def reserve_resources(self, job_id: int, node_uuid: str, memory: int, disk: int) -> None:
         """Claim memory and disk (MiB) on a node, on top of what the job claimed before."""
         with self._mutex:
-            room = self._claims(job_id).room
-            old_memory, old_disk = room.get(node_uuid, (0, 0))
-            room[node_uuid] = (old_memory + memory, old_disk + disk)
+            resources = self._claims(job_id).resources
+            old_memory, old_disk = resources.get(node_uuid, (0, 0))
+            resources[node_uuid] = (old_memory + memory, old_disk + disk)
 
     def reserved(self, node_uuid: str, *, but: int | None = None) -> tuple[int, int]:
         """Memory and disk (MiB) that jobs have claimed on a node, without job ``but``'s."""
         with self._mutex:
             claims = [
-                job.room[node_uuid]
+                job.resources[node_uuid]
                 for job_id, job in self._jobs.items()
-                if job_id != but and node_uuid in job.room
+                if job_id != but and node_uuid in job.resources
             ]
         return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 

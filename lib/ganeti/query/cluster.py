@@ -21,7 +21,7 @@ _SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
 
 def info(sources: Sources) -> dict[str, Any]:
     """Everything that QueryClusterInfo answers: the 55 keys of Ganeti 3.0."""
-    return sources.config.changes.derived(
+    return sources.config.generation.cached(
         "cluster info",
         lambda: {
             **_versions(),

@@ -216,7 +216,7 @@ def state_of(sources: Sources, what: str) -> str | None:
     """The word for a kind's state; None for kinds that depend on more than this."""
     if what != "instance":
         return None
-    config = sources.config.changes.word
+    config = sources.config.generation.token
     reading = Reading(sources, live=True, needed=())
     guests = 0
     for member in sources.config.nodes():

@@ -206,7 +206,7 @@ def _cluster_info(
     master: MasterServices, call: luxi.QueryClusterInfo, context: RequestContext
 ) -> Result:
     # What asks most often asks for this; it is written anew when something has changed.
-    return master.sources.config.changes.derived(
+    return master.sources.config.generation.cached(
         "answer of QueryClusterInfo", lambda: success(cluster.info(master.sources))
     )
 
