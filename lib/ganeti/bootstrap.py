@@ -109,7 +109,7 @@ def create(
         raise BootstrapError(sign.refusal(other_ganeti.SERVE_IT))
     if os.path.exists(paths.master_db):
         raise BootstrapError(f"there is a cluster already ({paths.master_db} exists)")
-    if files.is_lost(paths):
+    if files.has_orphaned_log(paths):
         raise BootstrapError(
             f"there is the log of a cluster whose database {paths.master_db} is "
             "gone; restore a backup, or move its files away"

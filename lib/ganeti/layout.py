@@ -106,7 +106,7 @@ def files(paths: pathutils.Paths, owners: Owners) -> Iterator[OwnedPath]:
             yield of_master(pathutils.inside(paths.lib_dir, name), magic=SQLITE)
         elif name.startswith("ssconf_"):
             yield of_master(pathutils.inside(paths.lib_dir, name), ssconf.MODE, private=False)
-    for path in (paths.master_lock, paths.backup_key, paths.suspicion):
+    for path in (paths.master_lock, paths.backup_key, paths.damage_mark):
         yield of_master(path)
     yield OwnedPath(paths.rapi_cert, 0o600, owners.rapi, group, private=True)
     for path in paths.users_files:

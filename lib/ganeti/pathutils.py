@@ -172,7 +172,7 @@ class Paths:
         return f"{self.lib_dir}/master.db.work"
 
     @property
-    def suspicion(self) -> str:
+    def damage_mark(self) -> str:
         """Where this file is, a running master found damage; the next start looks closely."""
         return f"{self.lib_dir}/master.db.suspect"
 

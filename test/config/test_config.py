@@ -221,7 +221,7 @@ def spoil(config, statement, *values):
     """Write something else, as a program would that vouches for it."""
     config.store.write(lambda connection: connection.execute(statement, values)).result()
     config.store.write(
-        lambda connection: connection.execute(schema.seal("cluster_object", "1"))
+        lambda connection: connection.execute(schema.update_sums("cluster_object", "1"))
     ).result()
 
 

@@ -73,7 +73,7 @@ def test_another_takes_its_place_without_its_log(paths):
     leave_a_log(paths)
     files.copy(paths.master_db, paths.unfinished_db)
     os.unlink(paths.unfinished_db + "-wal")
-    Path(paths.suspicion).touch()
+    Path(paths.damage_mark).touch()
     files.install(paths)
     assert opened(paths, late) == 0
     assert not [name for name in every_file(Path(paths.lib_dir)) if ".db." in name]
@@ -81,9 +81,9 @@ def test_another_takes_its_place_without_its_log(paths):
 
 def test_what_broke_off_is_finished(paths):
     leave_a_log(paths)
-    assert files.settle(paths) is False
+    assert files.finish_install(paths) is False
     Path(paths.next_db).write_bytes(Path(paths.master_db).read_bytes())
-    assert files.settle(paths) is True
+    assert files.finish_install(paths) is True
     assert opened(paths, late) == 0
 
 
@@ -99,6 +99,6 @@ def test_an_unfinished_one_is_discarded(paths):
 def test_two_that_are_kept_in_one_second_have_two_names(paths):
     names = []
     for suffix in ("", "-wal", ""):
-        names.append(files.name_to_keep(paths, "damaged", 0.0))
+        names.append(files.free_kept_name(paths, "damaged", 0.0))
         open(names[-1] + suffix, "xb").close()
     assert names[1:] == [f"{names[0]}-2", f"{names[0]}-3"]

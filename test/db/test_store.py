@@ -211,7 +211,7 @@ def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
 
 
 def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
-    class Failing:
+    class UnsyncedConnection:
         """A connection whose disk takes what is written, and does not sync it."""
 
         def __init__(self, real):
@@ -223,14 +223,14 @@ def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
         def fail(self):
             raise sqlite3.OperationalError("disk I/O error")
 
-    store._connection = Failing(store._connection)
+    store._connection = UnsyncedConnection(store._connection)
     with pytest.raises(StoreUnavailable, match="I/O error"):
         store.write(put("a")).result(30)
     assert names(store) == ["store.refused"]
     assert store.write(put("b")).result(30) == 1 and not store.refusing
 
 
-class Full:
+class RefusingConnection:
     """A connection to a disk that takes nothing, with this error; others pass."""
 
     def __init__(self, real, error):
@@ -247,14 +247,14 @@ class Full:
 @pytest.fixture
 def disk(store, monkeypatch):
     """Makes the store's disk refuse with an error, or (None) take changes again."""
-    real, connection = store._start_over, store._connection
+    real, connection = store._reconnect, store._connection
 
     def become(error):
-        store._connection = connection if error is None else Full(connection, error)
+        store._connection = connection if error is None else RefusingConnection(connection, error)
 
-    monkeypatch.setattr(store, "_start_over", lambda: None)
+    monkeypatch.setattr(store, "_reconnect", lambda: None)
     yield become
-    monkeypatch.setattr(store, "_start_over", real)
+    monkeypatch.setattr(store, "_reconnect", real)
     become(None)
 
 

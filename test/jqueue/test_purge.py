@@ -249,11 +249,11 @@ def test_where_there_are_many_gaps_only_those_beside_one_are_deleted(scene, capl
     monkeypatch.setattr(purge, "MAX_GAPS", 2)
     run(scene, 9)
     change(scene, "UPDATE job_job SET archived = 0 WHERE id IN (2, 4, 6)")
-    change(scene, schema.seal("job_job", "1"))
+    change(scene, schema.update_sums("job_job", "1"))
     assert purge.purge(scene.store, 10**6, lambda took: True) == [1, 3]
     assert "not deleted" in caplog.text.lower() and "3 archived jobs" in caplog.text
     change(scene, "UPDATE job_job SET archived = 1")
-    change(scene, schema.seal("job_job", "1"))
+    change(scene, schema.update_sums("job_job", "1"))
     assert purge.purge(scene.store, 10**6, lambda took: True) == [2, 4, 5, 6, 7, 8]
     assert look(scene, id_gaps.gaps) == [(1, 8)] and doubts(scene) == []
 

@@ -37,7 +37,7 @@ def rows(path, sql):
 def test_a_backup_is_one_closed_file_and_says_what_it_holds(paths, target):
     found = backup.create(paths, target)
     assert str(found) == "the cluster cluster.example.com: 3 nodes, 2 instances, 3 jobs"
-    assert found.sealed == 1
+    assert found.encrypted == 1
     assert stat.S_IMODE(os.stat(target).st_mode) == 0o600
     assert os.listdir(os.path.dirname(target)) == ["saved"]
 
@@ -75,7 +75,7 @@ def test_without_secrets_no_key_is_made(paths, target):
     connection.execute("DELETE FROM cluster_object WHERE name = 'web.example.com'")
     connection.commit()
     connection.close()
-    assert backup.create(paths, target).sealed == 0
+    assert backup.create(paths, target).encrypted == 0
     assert not os.path.exists(paths.backup_key)
 
 

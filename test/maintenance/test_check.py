@@ -111,40 +111,42 @@ def test_ranges(numbers, words):
 # -- beside a working master ----------------------------------------------------------
 
 
-def patrol(paths):
+def check_in_background(paths):
     """What it reports."""
     found = []
-    watch = check.Patrol(lambda: files.connect(paths.master_db), found.extend)
+    watch = check.BackgroundCheck(lambda: files.connect(paths.master_db), found.extend)
     watch.start()
     watch.join()
     return found
 
 
-def test_a_patrol_says_that_all_is_well(paths, caplog, monkeypatch):
+def test_a_background_check_says_that_all_is_well(paths, caplog, monkeypatch):
     monkeypatch.setattr(check, "CHUNK", 1)
     monkeypatch.setattr(check, "PAUSE", 0)
     caplog.set_level(logging.INFO)
-    assert patrol(paths) == [] and "as it was written" in caplog.text
+    assert check_in_background(paths) == [] and "as it was written" in caplog.text
 
 
 @pytest.mark.parametrize("table", ["job_job", "job_op", "job_log"])
-def test_a_patrol_finds_what_a_full_check_finds(paths, monkeypatch, table):
+def test_a_background_check_finds_what_a_full_check_finds(paths, monkeypatch, table):
     monkeypatch.setattr(check, "CHUNK", 2)
     monkeypatch.setattr(check, "PAUSE", 0)
     expected = check.check_rows(damage(paths, f"UPDATE {table} SET sum = 5"), table)
-    assert patrol(paths) == expected != []
+    assert check_in_background(paths) == expected != []
 
 
-def test_a_patrol_ends_when_told(paths, monkeypatch):
+def test_a_background_check_ends_when_told(paths, monkeypatch):
     monkeypatch.setattr(check, "PAUSE", 3600)
-    watch = check.Patrol(lambda: files.connect(paths.master_db), lambda damage: None)
+    watch = check.BackgroundCheck(lambda: files.connect(paths.master_db), lambda damage: None)
     watch.start()
     watch.stop()
     assert "verify" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_a_patrol_that_cannot_look_says_so(tmp_path, caplog):
-    watch = check.Patrol(lambda: files.connect(str(tmp_path / "none")), lambda damage: None)
+def test_a_background_check_that_cannot_read_says_so(tmp_path, caplog):
+    watch = check.BackgroundCheck(
+        lambda: files.connect(str(tmp_path / "none")), lambda damage: None
+    )
     watch.start()
     watch.join()
     assert "could not be checked" in caplog.text

@@ -28,24 +28,26 @@ def store(tmp_path):
 
 
 def test_what_is_sealed_can_be_opened(key):
-    sealed = encrypted_secrets.seal(SECRETS, key)
-    assert "canary" not in sealed["text"] and encrypted_secrets.unseal(sealed, key) == SECRETS
-    assert encrypted_secrets.seal(SECRETS, key)["text"] != sealed["text"]
+    encrypted = encrypted_secrets.encrypt(SECRETS, key)
+    assert (
+        "canary" not in encrypted["text"] and encrypted_secrets.decrypt(encrypted, key) == SECRETS
+    )
+    assert encrypted_secrets.encrypt(SECRETS, key)["text"] != encrypted["text"]
 
 
 def test_another_key_opens_nothing(key, tmp_path):
-    sealed = encrypted_secrets.seal(SECRETS, key)
+    encrypted = encrypted_secrets.encrypt(SECRETS, key)
     (tmp_path / "other").write_text("ba" * 32 + "\n")
     with pytest.raises(WrongKey, match="not the key"):
-        encrypted_secrets.unseal(sealed, str(tmp_path / "other"))
+        encrypted_secrets.decrypt(encrypted, str(tmp_path / "other"))
     with pytest.raises(WrongKey, match="missing"):
-        encrypted_secrets.unseal(sealed, str(tmp_path / "nonexistent"))
+        encrypted_secrets.decrypt(encrypted, str(tmp_path / "nonexistent"))
 
 
 def test_what_was_changed_is_not_opened(key):
-    sealed = encrypted_secrets.seal(SECRETS, key)
+    encrypted = encrypted_secrets.encrypt(SECRETS, key)
     with pytest.raises(WrongKey):
-        encrypted_secrets.unseal({**sealed, "text": sealed["text"].swapcase()}, key)
+        encrypted_secrets.decrypt({**encrypted, "text": encrypted["text"].swapcase()}, key)
 
 
 def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
@@ -56,21 +58,21 @@ def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
         "output_of",
         lambda argv, **more: seen.extend(argv) or real(argv, **more),
     )
-    encrypted_secrets.unseal(encrypted_secrets.seal(SECRETS, key), key)
+    encrypted_secrets.decrypt(encrypted_secrets.encrypt(SECRETS, key), key)
     assert seen and not [word for word in seen if "canary" in word or "abab" in word]
 
 
 def test_secrets_are_taken_out_and_put_back(store):
     with store.read() as connection:
         before = check.load_objects(connection)
-    taken = store.write(encrypted_secrets.take_out).result()
+    taken = store.write(encrypted_secrets.extract).result()
     with store.read() as connection:
         web = next(
             value
             for value in check.load_objects(connection)["instance"]
             if value.name == "web.example.com"
         )
-        assert encrypted_secrets.holders(connection) == (["web.example.com"], ["web.example.com"])
+        assert encrypted_secrets.owners(connection) == (["web.example.com"], ["web.example.com"])
     assert web.osparams_private == {"password": PLACEHOLDER}
     assert web.disks[0].logical_id[5] == PLACEHOLDER
     assert list(taken.values()) == [

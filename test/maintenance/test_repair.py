@@ -241,9 +241,9 @@ def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
     monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     assert repair.make_sound(paths) is False and kept(paths) == []
-    repair.suspect(paths, ["as a patrol found"])
+    repair.record_damage(paths, ["as a background check found"])
     assert repair.make_sound(paths) is True and len(kept(paths)) == 1
-    assert not os.path.exists(paths.suspicion)
+    assert not os.path.exists(paths.damage_mark)
     assert repair.make_sound(paths) is False
 
 

@@ -261,7 +261,7 @@ def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, st
     submit(paths)
     with dying(monkeypatch, ("rename", "unlink", "link"), step):
         restore.restore(paths, saved)
-    files.settle(paths)
+    files.finish_install(paths)
     assert opened(paths, rows.last_id) == 4
     assert opened(paths, check.full) == []
     assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

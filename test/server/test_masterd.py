@@ -138,11 +138,11 @@ def test_a_large_database_is_checked_while_it_works(paths, monkeypatch, caplog):
     spoil(paths, "INSERT INTO job_op VALUES (1, 0, '', '', '', 0, NULL, NULL, NULL, NULL, 1)")
     master = masterd.MasterDaemon(paths)
     master.start()
-    master._patrol.join()
+    master._background_check.join()
     master.finish()
-    assert os.path.exists(paths.suspicion) and "when ganeti-masterd starts again" in caplog.text
+    assert os.path.exists(paths.damage_mark) and "when ganeti-masterd starts again" in caplog.text
     run(paths)
-    assert not os.path.exists(paths.suspicion)
+    assert not os.path.exists(paths.damage_mark)
 
 
 def test_a_log_without_its_database_is_no_place_for_a_new_one(paths):

@@ -55,7 +55,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     schema.prepare(connection)
 
 
-def parts(path: str) -> tuple[str, ...]:
+def file_names(path: str) -> tuple[str, ...]:
     """Return the names of a database, of its log and of the log's index."""
     return path, path + LOG, path + INDEX
 
@@ -70,7 +70,7 @@ def has_log(path: str) -> bool:
     return os.path.exists(path + LOG) and os.path.getsize(path + LOG) > 0
 
 
-def is_lost(paths: pathutils.Paths) -> bool:
+def has_orphaned_log(paths: pathutils.Paths) -> bool:
     """Is there a log without its database? Whatever was created there would meet it."""
     return (
         has_log(paths.master_db)
@@ -79,7 +79,7 @@ def is_lost(paths: pathutils.Paths) -> bool:
     )
 
 
-def name_to_keep(paths: pathutils.Paths, why: str, now: float) -> str:
+def free_kept_name(paths: pathutils.Paths, why: str, now: float) -> str:
     """A name that is free, also for a second database that is kept in one second."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     for number in itertools.count(1):
@@ -107,10 +107,10 @@ def discard(path: str) -> None:
 def install(paths: pathutils.Paths) -> None:
     """Have ``unfinished_db``, closed and without a log, take the place of ``master_db``."""
     io.replace_file(paths.unfinished_db, paths.next_db)
-    settle(paths)
+    finish_install(paths)
 
 
-def settle(paths: pathutils.Paths) -> bool:
+def finish_install(paths: pathutils.Paths) -> bool:
     """Finish what broke off: a next database takes its place. False when there is none."""
     if not os.path.exists(paths.next_db):
         return False
@@ -119,5 +119,5 @@ def settle(paths: pathutils.Paths) -> bool:
     io.fsync_directory(paths.lib_dir)
     os.rename(paths.next_db, paths.master_db)
     io.fsync_directory(paths.lib_dir)
-    io.remove_file(paths.suspicion)
+    io.remove_file(paths.damage_mark)
     return True

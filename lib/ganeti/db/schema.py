@@ -150,7 +150,7 @@ def insert(table: str, rows: int = 1, *, verb: str = "INSERT") -> str:
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
 
 
-def seal(table: str, where: str) -> str:
+def update_sums(table: str, where: str) -> str:
     """The statement that puts the sums of changed rows right."""
     return f"UPDATE {table} SET sum = checksum({', '.join(COLUMNS[table])}) WHERE {where}"
 
@@ -228,7 +228,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
     for statement in filter(str.strip, INDEXES.split(";")):
         connection.execute(statement)
     for table in COLUMNS:
-        connection.execute(seal(table, "1"))
+        connection.execute(update_sums(table, "1"))
 
 
 #: Version -> what makes it the next one.

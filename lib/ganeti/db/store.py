@@ -67,7 +67,9 @@ class Store:
         self._refused = 0
         #: Held while those who wait for one transaction are told, so that what they set
         #: going sees all of it. Whoever holds it must not wait for a change.
-        self.telling: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
+        self.delivering: Callable[[], contextlib.AbstractContextManager[Any]] = (
+            contextlib.nullcontext
+        )
         self._mutex = threading.Lock()  # nothing gets in line behind the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
@@ -136,13 +138,13 @@ class Store:
         if done is not None:
             future.add_done_callback(done)
 
-        def settle(result: Any, error: BaseException | None) -> None:
+        def resolve(result: Any, error: BaseException | None) -> None:
             if error is not None:
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
-        self.enqueue(change, settle)
+        self.enqueue(change, resolve)
         return future
 
     def enqueue(self, change: Change, done: Done) -> None:
@@ -175,10 +177,10 @@ class Store:
             yield connection
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
             raise DatabaseDamaged(
-                f"cannot read the database: {self._complain('read', err)}"
+                f"cannot read the database: {self._report_failure('read', err)}"
             ) from None
 
-    def _complain(self, what: str, err: Exception) -> str:
+    def _report_failure(self, what: str, err: Exception) -> str:
         """Say what is wrong; the words, without what a row holds."""
         words, quoted, _ = str(err).partition(_QUOTED)
         logging.error("Cannot %s the database %s: %s", what, self._path, words)
@@ -232,14 +234,14 @@ class Store:
             self._connection.execute("COMMIT")
             self._note_success()
         except Exception as err:  # whatever it is, this thread goes on
-            words = _words(err)
+            words = _message_of(err)
             self._note_refusal(len(batch), words)
-            self._start_over()
+            self._reconnect()
             if committing:
                 self._overwrite()
             refusal = StoreUnavailable(f"the disk did not take a change: {words}")
             answers = [(done, None, refusal) for _, done in batch]
-        with self.telling():
+        with self.delivering():
             for done, result, error in answers:
                 try:
                     done(result, error)
@@ -285,7 +287,7 @@ class Store:
                 execute("ROLLBACK TO one")
                 execute("RELEASE one")
             if type(err) is sqlite3.DatabaseError:  # a page that this one needs is damaged
-                self._complain("change", err)
+                self._report_failure("change", err)
                 err = StoreUnavailable(f"the database did not take a change: {err}")
             return None, err
         if not alone:
@@ -302,7 +304,7 @@ class Store:
         with contextlib.suppress(sqlite3.Error):
             schema.store_value(self._connection, "store.refused", "true")
 
-    def _start_over(self) -> None:
+    def _reconnect(self) -> None:
         """Drop the transaction and everything that the connection remembers."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
@@ -315,7 +317,7 @@ class Store:
 _QUOTED = " with text "
 
 
-def _words(err: Exception) -> str:
+def _message_of(err: Exception) -> str:
     """The words of an error, without what a row holds."""
     text = describe_os_error(err) if isinstance(err, OSError) else str(err)
     return text.partition(_QUOTED)[0]

@@ -208,7 +208,7 @@ def set_priority(connection: sqlite3.Connection, job_id: int, priority: int) -> 
     if is_id(job_id):
         where = f"job_id = {job_id:d} AND status IN {_PENDING}"
         connection.execute(f"UPDATE job_op SET priority = ? WHERE {where}", (priority,))
-        connection.execute(schema.seal("job_op", where))
+        connection.execute(schema.update_sums("job_op", where))
 
 
 def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
@@ -220,7 +220,7 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
             (job_id,),
         ).rowcount
         if changed:
-            connection.execute(schema.seal("job_job", f"id = {job_id:d}"))
+            connection.execute(schema.update_sums("job_job", f"id = {job_id:d}"))
         done += changed
     return done
 

@@ -89,7 +89,7 @@ class Submitter:
         self._writing: list[Submission] = []
         #: Jobs of this commit, for the log.
         self._accepted: list[Job] = []
-        store.telling = self._publish_together
+        store.delivering = self._publish_together
 
     def known(self, context: RequestContext) -> Accepted | None:
         """Return the job that a context's key names already, or None."""

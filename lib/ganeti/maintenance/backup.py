@@ -36,8 +36,8 @@ _FINAL = tuple(sorted(map(str, JOB_FINAL)))
 _UNFINISHED = (
     f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE status NOT IN {_FINAL}"
 )
-#: Name in ``cluster_value`` of when a backup was made, and of what it holds sealed.
-MADE, SEALED = "backup.made", "backup.sealed"
+#: Name in ``cluster_value`` of when a backup was made, and of the encrypted secrets.
+MADE, ENCRYPTED = "backup.made", "backup.sealed"
 
 
 class BackupError(errors.Error):
@@ -46,13 +46,13 @@ class BackupError(errors.Error):
 
 @dataclass(frozen=True)
 class Contents:
-    """What a database holds, for people; ``sealed``: instances with secrets."""
+    """What a database holds, for people; ``encrypted``: instances whose secrets it has."""
 
     cluster: str
     nodes: int
     instances: int
     jobs: int
-    sealed: int = 0
+    encrypted: int = 0
 
     def __str__(self) -> str:
         """In words."""
@@ -66,7 +66,7 @@ class Contents:
         )
 
 
-def contents(connection: sqlite3.Connection, sealed: int = 0) -> Contents:
+def contents(connection: sqlite3.Connection, encrypted: int = 0) -> Contents:
     """What an open database holds."""
 
     def count(table: str, where: str = "1") -> int:
@@ -80,7 +80,7 @@ def contents(connection: sqlite3.Connection, sealed: int = 0) -> Contents:
         count("cluster_object", "kind = 'node'"),
         count("cluster_object", "kind = 'instance'"),
         count("job_job"),
-        sealed,
+        encrypted,
     )
 
 
@@ -93,10 +93,10 @@ def create(
 ) -> Contents:
     """Make a backup; ``BackupError`` when there is nothing to back up, or it cannot be written."""
     _check_target(paths, target, force)
-    with telling(paths.master_db):
+    with as_backup_error(paths.master_db):
         copy = _copy(paths)
-    with telling(target), contextlib.closing(copy) as connection:
-        sealed = _scrub(connection, paths, clock())
+    with as_backup_error(target), contextlib.closing(copy) as connection:
+        encrypted = _scrub(connection, paths, clock())
         unfinished = pathutils.beside(target, "unfinished")
         try:
             os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -107,7 +107,7 @@ def create(
                     raise BackupError(
                         f"{paths.master_db} is damaged and was not backed up: {damage[0]}"
                     )
-                found = contents(written, sealed)
+                found = contents(written, encrypted)
             _check_target(paths, target, force)
             io.replace_file(unfinished, target)
         finally:
@@ -136,8 +136,8 @@ def _check_target(paths: pathutils.Paths, target: str, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def telling(path: str) -> Iterator[None]:
-    """What can go wrong with files and databases, in words."""
+def as_backup_error(path: str) -> Iterator[None]:
+    """Turn errors of files and databases into ``BackupError``, in words."""
     try:
         yield
     except files.UNREADABLE as err:
@@ -180,8 +180,8 @@ def _check_log(paths: pathutils.Paths) -> None:
     except BlockingIOError:
         return
     try:
-        trouble = wal.find_problem(paths.master_db)
-        words = None if trouble is None else trouble.words
+        problem = wal.find_problem(paths.master_db)
+        words = problem.words if problem is not None else None
     except files.NotSafe as err:
         words = str(err)
     finally:
@@ -213,9 +213,9 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
     """Take the secrets out of a copy; how many instances have some."""
     connection.execute("BEGIN")
     values: dict[str, Any] = {MADE: int(now)}
-    secrets = encrypted_secrets.take_out(connection)
+    secrets = encrypted_secrets.extract(connection)
     if secrets:
-        values[SEALED] = encrypted_secrets.seal(secrets, encrypted_secrets.own_key(paths))
+        values[ENCRYPTED] = encrypted_secrets.encrypt(secrets, encrypted_secrets.own_key(paths))
     for name, value in values.items():
         store_value(connection, name, value)
     for row in connection.execute(_UNFINISHED).fetchall():
@@ -226,7 +226,7 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
             "UPDATE job_op SET op = ? WHERE job_id = ? AND idx = ?",
             (_view_of(text, summary), job_id, index),
         )
-        connection.execute(schema.seal("job_op", f"job_id = {job_id:d} AND idx = {index:d}"))
+        connection.execute(schema.update_sums("job_op", f"job_id = {job_id:d} AND idx = {index:d}"))
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute("COMMIT")
     return len(secrets)

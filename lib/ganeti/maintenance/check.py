@@ -41,13 +41,13 @@ KEYS = {
 
 def cheap(connection: sqlite3.Connection) -> list[str]:
     """What costs little: are the tables, the configuration and all ids of jobs there?"""
-    return _guarded("its schema", lambda: _tables(connection)) or [
-        *_guarded("the ids of jobs", lambda: _numbers(connection)),
-        *_guarded("the configuration", lambda: _configuration(connection)),
+    return _findings_of("its schema", lambda: _tables(connection)) or [
+        *_findings_of("the ids of jobs", lambda: _job_ids(connection)),
+        *_findings_of("the configuration", lambda: _configuration(connection)),
         *(
             words
             for table in ("cluster_object", "cluster_value")
-            for words in _guarded(table, lambda: check_rows(connection, table))
+            for words in _findings_of(table, lambda: check_rows(connection, table))
         ),
     ]
 
@@ -55,11 +55,11 @@ def cheap(connection: sqlite3.Connection) -> list[str]:
 def full(connection: sqlite3.Connection) -> list[str]:
     """Everything that can be wrong with an open database; what it holds must not change."""
     found = cheap(connection)
-    found += _guarded("its structure", lambda: structure(connection))
-    if not _guarded("", lambda: _tables(connection)):
+    found += _findings_of("its structure", lambda: structure(connection))
+    if not _findings_of("", lambda: _tables(connection)):
         for table in ("job_job", "job_op", "job_log"):
-            found += _guarded(table, lambda: check_rows(connection, table))
-        found += _guarded("the opcodes of jobs", lambda: _opcodes(connection))
+            found += _findings_of(table, lambda: check_rows(connection, table))
+        found += _findings_of("the opcodes of jobs", lambda: _opcodes(connection))
     return found
 
 
@@ -92,7 +92,7 @@ def _damaged_rows(table: str, damaged: list[Any]) -> list[str]:
     return [f"rows of {table} are not as they were written: {words}"]
 
 
-def _guarded(what: str, check: Callable[[], list[str]]) -> list[str]:
+def _findings_of(what: str, check: Callable[[], list[str]]) -> list[str]:
     """A check's findings; that it could not be made is one."""
     try:
         return check()
@@ -107,7 +107,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
     return [f"tables are missing: {', '.join(sorted(missing))}"] if missing else []
 
 
-def _numbers(connection: sqlite3.Connection) -> list[str]:
+def _job_ids(connection: sqlite3.Connection) -> list[str]:
     count, highest = connection.execute(
         "SELECT count(*), coalesce(max(id), 0) FROM job_job NOT INDEXED"
     ).fetchone()
@@ -211,7 +211,7 @@ def ranges(numbers: Iterable[Any], most: int = 20) -> str:
     return ", ".join(words) + (f" and {more} more" if more else "")
 
 
-class Patrol:
+class BackgroundCheck:
     """Checks a large database while the master works, slowly, in a thread of its own.
 
     ``report`` is called with what it found, if anything, before the thread ends.
@@ -261,11 +261,11 @@ class Patrol:
 
     def _parts(self, connection: sqlite3.Connection) -> Iterator[list[str]]:
         if not self._stop.is_set():
-            yield _guarded("its structure", lambda: structure(connection))
+            yield _findings_of("its structure", lambda: structure(connection))
         for table in ("job_job", "job_op", "job_log"):
-            yield _guarded(table, lambda: self._rows(connection, table))
+            yield _findings_of(table, lambda: self._rows(connection, table))
         if not self._stop.is_set():
-            yield _guarded("the opcodes of jobs", lambda: _opcodes(connection))
+            yield _findings_of("the opcodes of jobs", lambda: _opcodes(connection))
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[str]:
         """As ``check_rows``, each chunk a transaction of its own, so that the log can shrink."""

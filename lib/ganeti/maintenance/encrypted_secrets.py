@@ -1,8 +1,8 @@
-"""Secrets of instances: taken out of a copy of the database, sealed, and put back.
+"""Secrets of instances: extracted from a copy of the database, encrypted, put back.
 
-Sealed means: encrypted by openssl (AES-256, a key of random bytes in a file of this
-machine's own), and vouched for by an HMAC, so that a wrong key is told from a right one.
-Nothing secret stands on a command line or in an environment.
+They are encrypted by openssl (AES-256, a key of random bytes in a file of this machine's
+own), and authenticated by an HMAC, so that a wrong key is told from a right one. No secret
+is ever on a command line or in an environment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ganeti.utils import io, process
 #: Uuid of an instance -> its secrets: private OS parameters, secrets of disks by uuid.
 Secrets = dict[str, dict[str, dict[str, Any]]]
 
-#: What stands in the place of a secret.
+#: The value in the place of a secret.
 PLACEHOLDER = "<sealed>"
 #: The key is random, so that there is nothing to be made harder to guess.
 _CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "10000", "-a", "-A")
@@ -34,28 +34,30 @@ _INSTANCES = "SELECT uuid, name, data FROM cluster_object WHERE kind = 'instance
 
 
 class WrongKey(errors.Error):
-    """What was sealed cannot be opened with this key."""
+    """What was encrypted cannot be decrypted with this key."""
 
 
-def take_out(connection: sqlite3.Connection) -> Secrets:
-    """Put placeholders in the place of all secrets of the configuration; the secrets."""
+def extract(connection: sqlite3.Connection) -> Secrets:
+    """Replace all secrets of the configuration by placeholders; return the secrets."""
     found: Secrets = {}
-
-    def take(uuid: str, where: str, name: str, value: Any) -> Any:
-        found.setdefault(uuid, {}).setdefault(where, {})[name] = value
-        return PLACEHOLDER
-
     for uuid, data in _instances(connection):
-        if _change(data, lambda *place: take(uuid, *place)):
+        secrets_of_instance: dict[str, dict[str, Any]] = {}
+
+        def extract_one(where: str, name: str, value: Any) -> Any:
+            secrets_of_instance.setdefault(where, {})[name] = value
+            return PLACEHOLDER
+
+        if _change(data, extract_one):
             _store(connection, uuid, data)
+            found[uuid] = secrets_of_instance
     return found
 
 
-def put_back(connection: sqlite3.Connection, taken: Secrets) -> None:
-    """The opposite; ``WrongKey`` when there is none for some instance."""
+def put_back(connection: sqlite3.Connection, extracted: Secrets) -> None:
+    """Replace the placeholders by secrets; ``WrongKey`` when some instance has none."""
     for uuid, data in _instances(connection):
         try:
-            if _change(data, lambda where, name, _: taken[uuid][where][name]):
+            if _change(data, lambda where, name, _: extracted[uuid][where][name]):
                 _store(connection, uuid, data)
         except KeyError:
             raise WrongKey(
@@ -63,23 +65,23 @@ def put_back(connection: sqlite3.Connection, taken: Secrets) -> None:
             ) from None
 
 
-def leave_out(connection: sqlite3.Connection) -> None:
-    """Go on without: private parameters are gone, secrets of disks are new ones."""
+def discard(connection: sqlite3.Connection) -> None:
+    """Remove the private parameters, and give each mirrored disk a new secret."""
     for uuid, data in _instances(connection):
         data["osparams_private"] = {}
         _change(data, lambda *_: secrets.token_hex(20))
         _store(connection, uuid, data)
 
 
-def holders(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
-    """Names of the instances with private parameters, and of those with any secret."""
-    private, some = [], []
+def owners(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
+    """Return the names of instances with private parameters, and of those with any secret."""
+    with_private, with_any = [], []
     for _, data in _instances(connection):
         if data["osparams_private"]:
-            private.append(data["name"])
+            with_private.append(data["name"])
         if _change(data, lambda where, name, value: value):
-            some.append(data["name"])
-    return private, some
+            with_any.append(data["name"])
+    return with_private, with_any
 
 
 def _instances(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -88,7 +90,7 @@ def _instances(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, 
 
 
 def _change(data: dict[str, Any], change: Callable[[str, str, Any], Any]) -> bool:
-    """Have each secret of an instance changed; has it any?"""
+    """Replace each secret of an instance by what ``change`` returns; return whether it has any."""
     private = data["osparams_private"]
     disks = [disk for disk in data["disks"] if disk["dev_type"] == DiskTemplate.DRBD]
     for name in private:
@@ -105,14 +107,14 @@ def _store(connection: sqlite3.Connection, uuid: str, data: Mapping[str, Any]) -
         "UPDATE cluster_object SET data = ?, sum = NULL WHERE kind = 'instance' AND uuid = ?",
         (serializer.dumps(data), uuid),
     )
-    connection.execute(schema.seal("cluster_object", "sum IS NULL"))
+    connection.execute(schema.update_sums("cluster_object", "sum IS NULL"))
 
 
-# -- sealing ----------------------------------------------------------------------
+# -- encryption ----------------------------------------------------------------------
 
 
 def own_key(paths: pathutils.Paths) -> str:
-    """The file with this machine's key, made if there is none."""
+    """Return the path of this machine's key, which is made if there is none."""
     if not os.path.exists(paths.backup_key):
         owner = os.stat(paths.master_db)
         with contextlib.suppress(FileExistsError):  # another backup was faster
@@ -127,8 +129,8 @@ def own_key(paths: pathutils.Paths) -> str:
     return paths.backup_key
 
 
-def seal(values: Secrets, key: str) -> dict[str, str]:
-    """Secrets as they may be stored anywhere."""
+def encrypt(values: Secrets, key: str) -> dict[str, str]:
+    """Return secrets in a form that may be stored anywhere."""
     text = (
         process.output_of(
             [*_CIPHER, "-pass", f"file:{key}"], data=serializer.dumps(values).encode()
@@ -139,14 +141,14 @@ def seal(values: Secrets, key: str) -> dict[str, str]:
     return {"text": text, "mac": _mac(text, key)}
 
 
-def unseal(sealed: Mapping[str, str], key: str) -> Secrets:
-    """The opposite of ``seal``; ``WrongKey`` when this is not the key, or there is none."""
+def decrypt(encrypted: Mapping[str, str], key: str) -> Secrets:
+    """Return what ``encrypt`` was given; ``WrongKey`` without the right key."""
     if not os.path.isfile(key):
         raise WrongKey(f"{key} is missing")
-    if not hmac.compare_digest(sealed["mac"], _mac(sealed["text"], key)):
+    if not hmac.compare_digest(encrypted["mac"], _mac(encrypted["text"], key)):
         raise WrongKey(f"{key} is not the key that this backup was sealed with")
     found: Secrets = serializer.loads_lenient(
-        process.output_of([*_CIPHER, "-d", "-pass", f"file:{key}"], data=sealed["text"].encode())
+        process.output_of([*_CIPHER, "-d", "-pass", f"file:{key}"], data=encrypted["text"].encode())
     )
     return found
 

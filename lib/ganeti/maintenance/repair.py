@@ -36,14 +36,14 @@ from ganeti.utils import io
 
 
 def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
-    """See above; ``ConfigurationError`` in one line when it is not safe to start.
+    """Make the database fit to start on; ``ConfigurationError``, one line, when that is not safe.
 
-    False: the database is large, and was not checked in full.
+    Return False when the database is large and was not checked in full.
     """
-    files.settle(paths)
+    files.finish_install(paths)
     if not os.path.exists(paths.master_db):
         return True
-    with _in_words(paths.master_db):
+    with _as_configuration_error(paths.master_db):
         _discard(paths)
         try:
             return _make_sound(paths, clock())
@@ -60,43 +60,43 @@ def _make_sound(paths: pathutils.Paths, now: float) -> bool:
     source = paths.master_db
     if os.path.getsize(source) == 0:
         raise NotSafe("it is empty")
-    trouble = wal.find_problem(source)
+    problem = wal.find_problem(source)
     complete = (
-        trouble is not None
-        or os.path.exists(paths.suspicion)
+        problem is not None
+        or os.path.exists(paths.damage_mark)
         or files.size(source) <= check.AT_START
     )
-    if trouble is not None and trouble.patches:
+    if problem is not None and problem.patches:
         source = paths.work_db
         files.copy(paths.master_db, source)
-        io.patch_file(source + files.LOG, trouble.patches)
+        io.patch_file(source + files.LOG, problem.patches)
     with contextlib.closing(files.connect(source)) as connection:
         damage = _check(connection, complete)
         if damage and not complete:
             damage = list(dict.fromkeys(damage + check.full(connection)))
             complete = True
         if damage:
-            _rebuild(paths, connection, damage, trouble, now)
-    if trouble is not None and not damage:
-        _apply(paths, trouble, now)
+            _rebuild(paths, connection, damage, problem, now)
+    if problem is not None and not damage:
+        _apply(paths, problem, now)
     if complete:
-        io.remove_file(paths.suspicion)
+        io.remove_file(paths.damage_mark)
     return complete
 
 
-def suspect(paths: pathutils.Paths, damage: list[str]) -> None:
-    """A running master found damage: it is said once, and the next start looks closely."""
-    if os.path.exists(paths.suspicion):
+def record_damage(paths: pathutils.Paths, damage: list[str]) -> None:
+    """Log damage that a running master found, once, and have the next start check in full."""
+    if os.path.exists(paths.damage_mark):
         return
     for words in damage:
         logging.error("The database %s is damaged: %s", paths.master_db, words)
     logging.error("The damage will be dealt with when ganeti-masterd starts again")
-    io.write_file(paths.suspicion, "".join(f"{words}\n" for words in damage), mode=0o600)
+    io.write_file(paths.damage_mark, "".join(f"{words}\n" for words in damage), mode=0o600)
 
 
 @contextlib.contextmanager
-def _in_words(path: str) -> Iterator[None]:
-    """Whatever stops a start, in one line that says what to do."""
+def _as_configuration_error(path: str) -> Iterator[None]:
+    """Turn what stops a start into ``ConfigurationError``, one line that says what to do."""
     try:
         yield
     except NotSafe as err:
@@ -139,7 +139,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
 @contextlib.contextmanager
 def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
     """A copy of the files as they are; it stays if what is then done succeeds."""
-    kept = files.name_to_keep(paths, "damaged", now)
+    kept = files.free_kept_name(paths, "damaged", now)
     try:
         if only_log:
             io.copy_file(paths.master_db + files.LOG, kept + files.LOG)
@@ -157,7 +157,7 @@ def _rebuild(
     paths: pathutils.Paths,
     source: sqlite3.Connection,
     damage: list[str],
-    trouble: WalProblem | None,
+    problem: WalProblem | None,
     now: float,
 ) -> None:
     """Start on a new database with what is whole."""
@@ -166,12 +166,12 @@ def _rebuild(
         with contextlib.closing(
             sqlite3.connect(paths.unfinished_db, isolation_level=None)
         ) as target:
-            losses = rebuild(source, target, now, ahead=trouble is not None and trouble.doubt)
+            losses = rebuild(source, target, now, ahead=problem is not None and problem.doubt)
             left = check.full(target)
             if left:
                 raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
         files.install(paths)
-    for words in [*damage, *([trouble.words] if trouble is not None else [])]:
+    for words in [*damage, *([problem.words] if problem is not None else [])]:
         logging.error("The database %s was damaged: %s", paths.master_db, words)
     for words in losses.words() or ["nothing that it held is lost"]:
         logging.error("Of the damaged database %s: %s", paths.master_db, words)
@@ -180,28 +180,28 @@ def _rebuild(
     )
 
 
-def _apply(paths: pathutils.Paths, trouble: WalProblem, now: float) -> None:
+def _apply(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
     """The log alone was damaged; what it held is whole, but perhaps for its last transaction."""
-    with _kept(paths, now, only_log=trouble.incomplete) as kept:
-        path = paths.master_db if trouble.incomplete else paths.work_db
+    with _kept(paths, now, only_log=problem.incomplete) as kept:
+        path = paths.master_db if problem.incomplete else paths.work_db
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             schema.prepare(connection)
-            if trouble.incomplete:
+            if problem.incomplete:
                 connection.execute("BEGIN IMMEDIATE")
                 last = rows.last_id(connection) + AHEAD
                 id_gaps.skip_to(connection, last)
                 connection.execute("COMMIT")
             else:
                 connection.execute("PRAGMA journal_mode=DELETE")
-        if not trouble.incomplete:
+        if not problem.incomplete:
             os.rename(paths.work_db, paths.unfinished_db)
             files.install(paths)
-    if trouble.incomplete:
+    if problem.incomplete:
         logging.info(
             "The last transaction in the log of %s is incomplete (a power cut?) and not "
             "applied: %s; the log is kept as %s; ids of jobs go on at %d",
             paths.master_db,
-            trouble.words,
+            problem.words,
             kept,
             last + 1,
         )
@@ -210,7 +210,7 @@ def _apply(paths: pathutils.Paths, trouble: WalProblem, now: float) -> None:
             "The log of the database %s was damaged (%s) and was put right; nothing "
             "is lost; the damaged files are kept as %s",
             paths.master_db,
-            trouble.words,
+            problem.words,
             kept,
         )
 
@@ -276,10 +276,10 @@ def rebuild(
     try:
         target.execute("BEGIN")
         _copy(target, "cluster_object", _configuration(source))
-        _values(source, target, losses)
-        jobs = _Jobs(source)
-        kept = _jobs(jobs, target, _numbers(source, jobs, losses), losses, now)
-        _logs(jobs, target, kept, losses)
+        _copy_values(source, target, losses)
+        jobs = _JobRows(source)
+        kept = _copy_jobs(jobs, target, _ids_in_use(source, jobs, losses), losses, now)
+        _copy_logs(jobs, target, kept, losses)
         _close_gaps(target, losses)
         target.execute("COMMIT")
     except files.UNREADABLE as err:
@@ -318,7 +318,7 @@ def _configuration(source: sqlite3.Connection) -> list[Row]:
     return rows
 
 
-def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Losses) -> None:
+def _copy_values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Losses) -> None:
     found: dict[str, Row] = {}
     with contextlib.suppress(*files.UNREADABLE):
         for row in source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value"):
@@ -341,7 +341,7 @@ def _values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Loss
 # -- jobs -----------------------------------------------------------------------------
 
 
-class _Jobs:
+class _JobRows:
     """Rows of jobs and of their opcodes, as far as they can be read."""
 
     def __init__(self, source: sqlite3.Connection) -> None:
@@ -408,7 +408,7 @@ def _fits(row: Row | None, ops: list[Row]) -> bool:
     )
 
 
-def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[int]:
+def _ids_in_use(source: sqlite3.Connection, jobs: _JobRows, losses: Losses) -> list[int]:
     """Ids that were given and must go on naming a job; decides where ids go on."""
     gaps = counter = None
     highest = max([0, *jobs.rows, *jobs.ops])
@@ -440,7 +440,7 @@ def _numbers(source: sqlite3.Connection, jobs: _Jobs, losses: Losses) -> list[in
     return sorted(given)
 
 
-def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tuple[int, int]]:
+def _guess_gaps(source: sqlite3.Connection, jobs: _JobRows, last: int) -> list[tuple[int, int]]:
     """Gaps, as far as they can be told from what is there.
 
     All that is missing, if so many ids were passed over or purged, or if that is not known
@@ -460,8 +460,8 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _Jobs, last: int) -> list[tupl
     return [(first, end) for first, end in runs if end - first + 2 > _RUN]
 
 
-def _jobs(
-    jobs: _Jobs, target: sqlite3.Connection, ids: Iterable[int], losses: Losses, now: float
+def _copy_jobs(
+    jobs: _JobRows, target: sqlite3.Connection, ids: Iterable[int], losses: Losses, now: float
 ) -> set[int]:
     """Jobs that are whole as they are, a damaged one for each of the others; ids of the former."""
     kept = set()
@@ -484,11 +484,11 @@ def _jobs(
     return kept
 
 
-def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losses) -> None:
-    """Lines that are whole; another one for each that is not."""
+def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losses: Losses) -> None:
+    """Copy the lines that are whole, and put a line in the place of each that is not."""
     serials: dict[int, int] = {}
 
-    def take(row: Row) -> None:
+    def copy_line(row: Row) -> None:
         job_id, serial, index = row[:3]
         if job_id not in kept:
             return
@@ -503,7 +503,7 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
                 rows.add_log(target, job_id, index, [serial, (0, 0), LOG_MESSAGE, LOST_LINE])
 
     for row in jobs.scan("job_log"):
-        take(row)
+        copy_line(row)
     if jobs.broken("job_log"):
         for job_id in sorted(kept):
             lines = jobs.rows_of("job_log", job_id)
@@ -511,7 +511,7 @@ def _logs(jobs: _Jobs, target: sqlite3.Connection, kept: set[int], losses: Losse
                 losses.logs.add(job_id)
             elif job_id not in serials:
                 for row in lines:
-                    take(row)
+                    copy_line(row)
 
 
 def _close_gaps(target: sqlite3.Connection, losses: Losses) -> None:

@@ -42,7 +42,7 @@ RESTORED = "restored from a backup; whether it ran since is not known; it was no
 
 @dataclass(frozen=True)
 class RestoredSecrets:
-    """What to do about them: a copy of the key that sealed them, or go on without."""
+    """How to get them: ``key`` is a copy of the key that encrypted them; or go on ``without``."""
 
     key: str | None = None
     without: bool = False
@@ -62,7 +62,7 @@ class Restored:
     master: str = ""  # name of the master's node
 
 
-class _Before(NamedTuple):
+class _PresentState(NamedTuple):
     """What the present database tells of the time since the backup."""
 
     cluster: str
@@ -84,17 +84,17 @@ def restore(
         raise BackupError(sign.refusal(other_ganeti.SERVE_IT))
     if not os.path.isfile(source):
         raise BackupError(f"there is no file {source}")
-    with backup.telling(source):
+    with backup.as_backup_error(source):
         owners = _owners(paths, owners)
         io.make_directory(paths.lib_dir, 0o755, owners.master, owners.group)
         with _lock(paths, owners):
-            files.settle(paths)
+            files.finish_install(paths)
             files.discard(paths.unfinished_db)
             try:
                 files.copy(source, paths.unfinished_db)
                 result = _prepare(paths, source, secrets, owners, clock())
                 result.kept = _keep(paths, clock())
-                _give(owners, paths.unfinished_db, result.kept)
+                _set_owners(owners, paths.unfinished_db, result.kept)
                 files.install(paths)
             finally:
                 files.discard(paths.unfinished_db)
@@ -109,7 +109,7 @@ def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
     return Owners(found.st_uid, owners.rapi, found.st_gid)
 
 
-def _give(owners: Owners, *databases: str | None) -> None:
+def _set_owners(owners: Owners, *databases: str | None) -> None:
     """Set owners of new databases, safely: the directory may belong to the master's user."""
     report = ownership.apply(
         [entry for path in databases if path is not None for entry in layout.database(path, owners)]
@@ -146,11 +146,13 @@ def _prepare(
     cluster = cast(objects.Cluster, found["cluster"][0])
     store = Store.open(paths.unfinished_db)
     try:
-        _settle_jobs(store, _present(paths), cluster.uuid, now, result)
+        _end_unfinished_jobs(store, _present(paths), cluster.uuid, now, result)
     finally:
         store.close()
     result.master = _master(found)
-    _make_places(paths, cluster, result.master, cast(list[objects.Node], found["node"]), owners)
+    _make_directories(
+        paths, cluster, result.master, cast(list[objects.Node], found["node"]), owners
+    )
     return result
 
 
@@ -182,21 +184,21 @@ def _check(
         raise BackupError(f"{source} is damaged and was not restored: {damage[0]}")
     (mark,) = copy.execute("PRAGMA application_id").fetchone()
     copy.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-    return _unseal(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
+    return _restore_secrets(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
 
 
-def _unseal(
+def _restore_secrets(
     copy: sqlite3.Connection, secrets: RestoredSecrets, paths: pathutils.Paths
 ) -> list[str]:
-    private, some = encrypted_secrets.holders(copy)
+    private, some = encrypted_secrets.owners(copy)
     if secrets.without:
-        encrypted_secrets.leave_out(copy)
+        encrypted_secrets.discard(copy)
         return private
     try:
         if some:
-            sealed = backup.load_value(copy, backup.SEALED) or {}
+            encrypted = backup.load_value(copy, backup.ENCRYPTED) or {}
             encrypted_secrets.put_back(
-                copy, encrypted_secrets.unseal(sealed, secrets.key or paths.backup_key)
+                copy, encrypted_secrets.decrypt(encrypted, secrets.key or paths.backup_key)
             )
     except encrypted_secrets.WrongKey as err:
         raise BackupError(
@@ -206,7 +208,7 @@ def _unseal(
     return []
 
 
-def _present(paths: pathutils.Paths) -> _Before | None:
+def _present(paths: pathutils.Paths) -> _PresentState | None:
     """What the present database tells; None when there is none, or it cannot be believed."""
     if not os.path.exists(paths.master_db):
         return None
@@ -217,15 +219,15 @@ def _present(paths: pathutils.Paths) -> _Before | None:
             if check.cheap(connection):
                 return None
             found = check.load_objects(connection)
-            return _Before(
+            return _PresentState(
                 found["cluster"][0].uuid, rows.last_id(connection), rows.service_seconds(connection)
             )
     except (*files.UNREADABLE, files.NotSafe, OSError):
         return None
 
 
-def _settle_jobs(
-    store: Store, before: _Before | None, cluster: str, now: float, result: Restored
+def _end_unfinished_jobs(
+    store: Store, before: _PresentState | None, cluster: str, now: float, result: Restored
 ) -> None:
     """End what had not ended; raise ids and time of service above what was used up since."""
     unfinished = rows.load_live(store)
@@ -251,7 +253,7 @@ def _settle_jobs(
     store.write(change).result()
 
 
-def _make_places(
+def _make_directories(
     paths: pathutils.Paths,
     cluster: objects.Cluster,
     master: str,
@@ -272,6 +274,6 @@ def _keep(paths: pathutils.Paths, now: float) -> str | None:
     """Copy what is there now under another name; nothing of it is opened."""
     if not os.path.exists(paths.master_db) and not files.has_log(paths.master_db):
         return None
-    kept = files.name_to_keep(paths, "before-restore", now)
+    kept = files.free_kept_name(paths, "before-restore", now)
     files.copy(paths.master_db, kept)
     return kept

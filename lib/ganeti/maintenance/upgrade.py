@@ -27,7 +27,7 @@ from ganeti.utils.text import describe_os_error
 WHY = "before-upgrade"
 #: Sizes of the database that must be free: the copy, the log of the upgrade (which may
 #: rewrite every row), and what the rows grow by.
-ROOM = 3
+NEEDED_SIZES = 3
 #: The first schema whose programs have ``ganeti-cluster restore``.
 _FIRST_TO_RESTORE = 2
 
@@ -76,7 +76,7 @@ def _older_version(path: str) -> int | None:
 def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str], int]) -> str:
     """Return the name of a copy in one file, log included, that is on the disk."""
     refusal = f"{paths.master_db} has schema {version} and must be upgraded to {schema.VERSION}"
-    needed, there = ROOM * files.size(paths.master_db), free(paths.lib_dir)
+    needed, there = NEEDED_SIZES * files.size(paths.master_db), free(paths.lib_dir)
     if there < needed:
         raise errors.ConfigurationError(
             f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, and {_mib(there)} "
@@ -88,11 +88,11 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
         files.copy(paths.master_db, copy)
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")  # applies the log
-        _give(paths, copy)
+        _set_owner(paths, copy)
         for name in _copies(paths):  # of a start that was killed
             if filecmp.cmp(name, copy, shallow=False):
                 return name
-        kept = files.name_to_keep(paths, WHY, now)
+        kept = files.free_kept_name(paths, WHY, now)
         io.replace_file(copy, kept)
         return kept
     except OSError as err:
@@ -110,7 +110,7 @@ def _mib(size: int) -> int:
     return -(-size // (1 << 20))
 
 
-def _give(paths: pathutils.Paths, copy: str) -> None:
+def _set_owner(paths: pathutils.Paths, copy: str) -> None:
     """Have a copy belong to the database's owner: root may have started this program."""
     found = os.stat(paths.master_db)
     if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):

@@ -210,9 +210,9 @@ def save(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
     """Make a backup and say what it holds; ``BackupError`` if it cannot be made."""
     found = backup.create(paths, arguments.file, force=arguments.force)
     print(f"{arguments.file} holds {found}.")
-    if found.sealed:
+    if found.encrypted:
         print(
-            f"It holds the secrets of {_count(found.sealed, 'instance')}, sealed with "
+            f"It holds the secrets of {_count(found.encrypted, 'instance')}, sealed with "
             f"{paths.backup_key}:\nto restore them elsewhere needs a copy of that key; "
             "keep one, but not beside the backup."
         )

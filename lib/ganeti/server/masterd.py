@@ -66,7 +66,7 @@ class MasterDaemon(daemon.Daemon):
         self._queue: JobQueue | None = None
         self._config: Config | None = None
         self._server: luxi_server.LuxiServer | None = None
-        self._patrol: check.Patrol | None = None
+        self._background_check: check.BackgroundCheck | None = None
         self._lock: int | None = None
 
     def check_role(self) -> None:
@@ -78,7 +78,7 @@ class MasterDaemon(daemon.Daemon):
             raise daemon.DaemonError(
                 sign.refusal(f"ganeti-masterd would take it over; {other_ganeti.SERVE_IT}")
             )
-        if files.is_lost(self.paths):
+        if files.has_orphaned_log(self.paths):
             raise daemon.DaemonError(
                 f"the database {self.paths.master_db} is gone, but not its log; nothing was "
                 "changed; restore a backup: ganeti-cluster restore FILE"
@@ -120,7 +120,7 @@ class MasterDaemon(daemon.Daemon):
         self._store = store
         if notice is not None:
             self.warn(notice)
-        store.on_damage = lambda words: repair.suspect(self.paths, [words])
+        store.on_damage = lambda words: repair.record_damage(self.paths, [words])
         config = self._config = Config(store, self.paths)
         names = host.own_names()
         if config.master.name not in names:
@@ -143,11 +143,11 @@ class MasterDaemon(daemon.Daemon):
         self._server = luxi_server.LuxiServer(self._listen(), master, self._loop)
         queue.start()
         if not checked:
-            self._patrol = check.Patrol(
+            self._background_check = check.BackgroundCheck(
                 lambda: files.connect(self.paths.master_db),
-                lambda damage: repair.suspect(self.paths, damage),
+                lambda damage: repair.record_damage(self.paths, damage),
             )
-            self._patrol.start()
+            self._background_check.start()
         self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         if self._purge_days > 0:
             logging.info(
@@ -228,8 +228,8 @@ class MasterDaemon(daemon.Daemon):
             self._server.close()
         if self._config is not None:
             self._config.ssconf.flush()
-        if self._patrol is not None:
-            self._patrol.stop()
+        if self._background_check is not None:
+            self._background_check.stop()
         if self._store is not None:
             self._store.close()
         if self._lock is not None:
@@ -246,7 +246,7 @@ class MasterDaemon(daemon.Daemon):
         """Raise ``PermissionError`` that names the file: SQLite's words would not."""
         if not os.access(self.paths.lib_dir, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.paths.lib_dir)
-        for path in files.parts(self.paths.master_db):
+        for path in files.file_names(self.paths.master_db):
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
