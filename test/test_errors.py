@@ -4,6 +4,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.constants import ErrorCode
+from ganeti.db.store import DatabaseDamaged
 
 
 def test_prereq_error_carries_its_code():
@@ -30,9 +31,6 @@ def test_every_class_makes_the_round_trip(name):
 
 
 def test_a_damaged_database_is_told_as_a_broken_configuration():
-    class DatabaseDamaged(errors.ConfigurationError):
-        pass
-
     assert errors.encode(DatabaseDamaged("page 3")) == ["ConfigurationError", ["page 3"]]
 
 

@@ -228,9 +228,9 @@ def test_checks_of_a_class_are_those_of_its_own_words():
 
         first: "str"
 
-    class Thing(Base):
+    class Derived(Base):
         small: "int | None"
         BIG: "ClassVar[int]" = 1
 
-    found = ht.checks_of(Thing)
+    found = ht.checks_of(Derived)
     assert list(found) == ["small"] and found["small"] is ht.check_for(int | None)

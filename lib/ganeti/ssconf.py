@@ -27,7 +27,7 @@ _FAMILIES = {4: 2, 6: 10}
 
 
 class SsconfSource(Protocol):
-    """What is read of the configuration."""
+    """The part of the configuration that the files show."""
 
     @property
     def cluster(self) -> Cluster: ...
@@ -48,9 +48,9 @@ def _lines(items: Iterable[object]) -> str:
     return "".join(f"{item}\n" for item in items)
 
 
-def cluster_values(facts: SsconfSource) -> dict[str, str]:
+def cluster_values(source: SsconfSource) -> dict[str, str]:
     """Files about the cluster itself -> content."""
-    cluster = facts.cluster
+    cluster = source.cluster
     values: dict[str, object] = {
         "cluster_name": cluster.name,
         "master_ip": cluster.master_ip,
@@ -76,12 +76,12 @@ def cluster_values(facts: SsconfSource) -> dict[str, str]:
     return result
 
 
-def node_values(facts: SsconfSource) -> dict[str, str]:
+def node_values(source: SsconfSource) -> dict[str, str]:
     """Files about nodes and groups -> content."""
-    nodes = facts.nodes()
+    nodes = source.nodes()
     candidates = [node for node in nodes if node.master_candidate]
     return {
-        "master_node": _lines([facts.master.name]),
+        "master_node": _lines([source.master.name]),
         "master_candidates": _lines(node.name for node in candidates),
         "master_candidates_ips": _lines(node.primary_ip for node in candidates),
         "node_list": _lines(node.name for node in nodes),
@@ -90,14 +90,14 @@ def node_values(facts: SsconfSource) -> dict[str, str]:
         "node_primary_ips": _lines(f"{node.name} {node.primary_ip}" for node in nodes),
         "node_secondary_ips": _lines(f"{node.name} {node.secondary_ip}" for node in nodes),
         "node_vm_capable": _lines(f"{node.name}={node.vm_capable}" for node in nodes),
-        "nodegroups": _lines(f"{group.uuid} {group.name}" for group in facts.groups()),
-        "ssh_ports": _lines(f"{node.name}={facts.ssh_port(node)}" for node in nodes),
+        "nodegroups": _lines(f"{group.uuid} {group.name}" for group in source.groups()),
+        "ssh_ports": _lines(f"{node.name}={source.ssh_port(node)}" for node in nodes),
     }
 
 
-def instance_values(facts: SsconfSource) -> dict[str, str]:
+def instance_values(source: SsconfSource) -> dict[str, str]:
     """Files about instances -> content."""
-    return {"instance_list": _lines(instance.name for instance in facts.instances())}
+    return {"instance_list": _lines(instance.name for instance in source.instances())}
 
 
 #: Kind of a changed object -> which files it may change.
@@ -118,13 +118,13 @@ class SsconfWriter:
 
     def __init__(
         self,
-        facts: SsconfSource,
+        source: SsconfSource,
         paths: pathutils.Paths,
         *,
         rest: Callable[[float], object] = time.sleep,
     ) -> None:
         self._rest = rest
-        self._facts = facts
+        self._source = source
         self._paths = paths
         self._wake = threading.Condition()
         self._dirty: set[str] = set()
@@ -149,7 +149,7 @@ class SsconfWriter:
             with self._wake:
                 kinds, self._dirty = self._dirty, set()
             for values in {values for kind in kinds for values in PARTS[kind]}:
-                self._write(values(self._facts))
+                self._write(values(self._source))
 
     def _work(self) -> None:
         while True:

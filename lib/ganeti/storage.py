@@ -118,7 +118,7 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
         )
 
 
-class Disks(Protocol):
+class NodeDisks(Protocol):
     """Disks of one node."""
 
     def path(self, disk: Disk) -> str: ...

@@ -92,7 +92,7 @@ class TestAllocation(LUTestCase):
         nodes: list[Node] = [self.config.node(NODE2), self.config.node(MASTER)]
         need = Need(0, 1000, "it")
         allocation.reserve(self.config, self.environment.nodes, 7, nodes, need)
-        allocation.give_back_disk(self.config, 7, nodes, need)
+        allocation.release_disk(self.config, 7, nodes, need)
         self.assertEqual(
             [self.config.reservations.reserved(node.uuid) for node in nodes], [(0, 0), (0, 1000)]
         )

@@ -4,15 +4,15 @@ from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib import lu_for
-from ganeti.cmdlib.base import LogicalUnit, Run, big_lock
+from ganeti.cmdlib.base import JobContext, LogicalUnit, big_lock
 from ganeti.locking import BIG_LOCK
 from support.lu import WEB, LUTestCase
 
 
-class Failing(LogicalUnit[opcodes.OpTagsSet]):
+class FailingUnit(LogicalUnit[opcodes.OpTagsSet]):
     """Registers steps to undo, commits one change, and fails before another is written."""
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         for word in ("first", "second"):
             self.on_failure(lambda word=word: run.log(f"undo {word}"))
         self.tx.save(self._tagged("durable"))
@@ -29,8 +29,8 @@ class Failing(LogicalUnit[opcodes.OpTagsSet]):
 
 
 class TestLogicalUnit(LUTestCase):
-    def unit(self) -> Failing:
-        return Failing(opcodes.OpTagsSet(kind="cluster", tags=[]), self.environment, 1)
+    def unit(self) -> FailingUnit:
+        return FailingUnit(opcodes.OpTagsSet(kind="cluster", tags=[]), self.environment, 1)
 
     def test_by_itself_it_wants_no_locks_and_answers_nothing(self) -> None:
         unit = self.unit()

@@ -4,11 +4,11 @@ from typing import Any
 
 from ganeti import errors
 from ganeti.cmdlib import disks
-from ganeti.cmdlib.disks import DiskSpec, DrbdLink, Place
+from ganeti.cmdlib.disks import DiskPlacement, DiskSpec, DrbdLink
 from support.lu import MASTER, NODE2, NODE3, LUTestCase
 
 
-class TestRead(LUTestCase):
+class TestReadDisks(LUTestCase):
     def test_sizes_modes_names(self) -> None:
         self.assertEqual(
             disks.read(
@@ -70,10 +70,15 @@ class TestRead(LUTestCase):
 
 
 class TestLayOut(LUTestCase):
-    def lay_out(self, template: str, nodes: list[str], **values: Any) -> list[list[Any]]:
-        place = Place(self.config.cluster, "web", "uuid", [*map(self.config.node, nodes)], **values)
-        made = disks.lay_out(
-            [DiskSpec(5), DiskSpec(6)], template, place, lambda: DrbdLink(11000, (1, 2), "secret")
+    def assign_locations(self, template: str, nodes: list[str], **values: Any) -> list[list[Any]]:
+        placement = DiskPlacement(
+            self.config.cluster, "web", "uuid", [*map(self.config.node, nodes)], **values
+        )
+        made = disks.assign_locations(
+            [DiskSpec(5), DiskSpec(6)],
+            template,
+            placement,
+            lambda: DrbdLink(11000, (1, 2), "secret"),
         )
         self.assertEqual([disk.size for disk in made], [5, 6])
         return [disk.logical_id for disk in made]
@@ -84,7 +89,7 @@ class TestLayOut(LUTestCase):
             ({}, f"{base}/web/"),
             ({"file_storage_dir": "a/b"}, f"{base}/a/b/web/"),
         ):
-            found = self.lay_out("file", [MASTER], file_driver="blktap", **values)
+            found = self.assign_locations("file", [MASTER], file_driver="blktap", **values)
             self.assertEqual([logical_id[0] for logical_id in found], ["blktap"] * 2)
             self.assertTrue(all(logical_id[1].startswith(folder) for logical_id in found), found)
             self.assertTrue(found[1][1].endswith(".file.disk1"))
@@ -107,9 +112,9 @@ class TestLayOut(LUTestCase):
             disks.storage_dir(self.config.cluster, "file", None)
 
     def test_volumes(self) -> None:
-        (group, volume), _ = self.lay_out("plain", [NODE2])
+        (group, volume), _ = self.assign_locations("plain", [NODE2])
         self.assertEqual((group, volume.endswith(".plain.disk0")), ("xenvg", True))
-        first, _ = self.lay_out("drbd", [NODE2, NODE3])
+        first, _ = self.assign_locations("drbd", [NODE2, NODE3])
         nodes = [self.config.node(name).uuid for name in (NODE2, NODE3)]
         self.assertEqual(first, [*nodes, 11000, 1, 2, "secret"])
 

@@ -3,12 +3,12 @@
 import unittest
 
 from ganeti.cmdlib.findings import Code, Findings
-from support.lu import Run
+from support.lu import RecordedRun
 
 
 class TestFindings(unittest.TestCase):
     def findings(self, *ignored: str, error_codes: bool = False) -> Findings:
-        self.run_ = Run(1)
+        self.run_ = RecordedRun(1)
         return Findings(self.run_, error_codes=error_codes, ignored=ignored)
 
     def test_people_read_words(self) -> None:

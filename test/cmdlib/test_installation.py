@@ -112,7 +112,7 @@ class TestInstallation(LUTestCase):
             (older, ["A_B"], True, ["a-b", "dhcp", "other"]),
         ):
             self.assertEqual(
-                sorted(installation.carried_over(definition, old, given, same_os=same_os)), kept
+                sorted(installation.kept_parameters(definition, old, given, same_os=same_os)), kept
             )
 
     def make_older(self) -> str:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from ganeti import errors, objects, opcodes
-from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
+from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, RecordedRun
 
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
 
@@ -329,7 +329,7 @@ class TestUndone(LUTestCase):
         os.unlink(self.paths.fake_hypervisor_dir)
         self.assert_nothing_is_left()
 
-    def break_at_start(self, run: Run) -> None:
+    def break_at_start(self, run: RecordedRun) -> None:
         """There is no place for guests when it comes to starting one."""
 
         def break_it(text: str) -> None:
@@ -350,7 +350,7 @@ class TestUndone(LUTestCase):
     def test_a_record_that_cannot_be_written(self) -> None:
         op = self.create_op(start=True, **DISK)
 
-        def somebody_takes_the_name(run: Run) -> None:
+        def somebody_takes_the_name(run: RecordedRun) -> None:
             run.on_log = lambda text: self.change(other) if "Starting" in text else None
 
         other = objects.Instance(

@@ -31,7 +31,7 @@ class TestInstanceRemove(LUTestCase):
         self.assertEqual([self.disk_free(node) for node in (NODE2, NODE3)], before)
 
     def disk_free(self, node: str) -> int:
-        return self.environment.nodes.agent(self.config.node(node)).figures().disk_free
+        return self.environment.nodes.agent(self.config.node(node)).resources().disk_free
 
     def test_its_name_and_address_are_free_again(self) -> None:
         mac = self.create().nics[0].mac

@@ -11,7 +11,7 @@ from ganeti.jqueue.execution import Done
 from ganeti.mcpu import Processor
 from ganeti.utils import orphans
 from support.daemon import HOST, TIMEOUT, DaemonCluster
-from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, Run
+from support.lu import MASTER, NODE2, NODE3, WEB, LUTestCase, RecordedRun
 
 JOB = 77
 DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
@@ -23,7 +23,7 @@ class TestRecovery(LUTestCase):
         op = self.create_op(WEB, start=True, **{**DISK, **values})
         task = Processor(self.environment, self.locks).begin(op, JOB, 0)
         task.acquire(lambda: None)
-        self.assertIsInstance(task.execute(Run(JOB)), Done)
+        self.assertIsInstance(task.execute(RecordedRun(JOB)), Done)
         task.release()
         return op
 
@@ -57,7 +57,7 @@ class TestRecovery(LUTestCase):
     def test_both_halves_of_mirrored_disks(self) -> None:
         def free() -> list[int]:
             return [
-                self.environment.nodes.agent(self.config.node(node)).figures().disk_free
+                self.environment.nodes.agent(self.config.node(node)).resources().disk_free
                 for node in (NODE2, NODE3)
             ]
 

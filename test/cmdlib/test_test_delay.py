@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ganeti import errors, opcodes
-from support.lu import MASTER, NODE2, LUTestCase, Run
+from support.lu import MASTER, NODE2, LUTestCase, RecordedRun
 
 
 class TestTestDelay(LUTestCase):
@@ -47,7 +47,7 @@ class TestTestDelay(LUTestCase):
         self.assertEqual(locked(no_locks=False, on_master=False), [f"node/{NODE2}"])
 
     def test_cancelling_ends_it_between_two_pauses(self) -> None:
-        def cancel_in_the_pause(run: Run) -> None:
+        def cancel_in_the_pause(run: RecordedRun) -> None:
             run.on_pause = run.cancel.set
 
         with self.assertRaises(errors.JobCanceled):

@@ -4,7 +4,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.hypervisor import DRIVERS
-from ganeti.hypervisor.hv_base import Guest, Start
+from ganeti.hypervisor.hv_base import Guest, StartParameters
 from support.cluster import make_cluster, make_instance
 
 
@@ -20,7 +20,9 @@ def start(tmp_path):
 
     def started(driver, name="web.example.com", memory=256):
         instance = make_instance(config, name, hypervisor=driver.NAME)
-        driver.start(Start(instance, memory, config.beparams(instance), config.hvparams(instance)))
+        driver.start(
+            StartParameters(instance, memory, config.beparams(instance), config.hvparams(instance))
+        )
         return name
 
     yield started

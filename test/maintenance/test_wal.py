@@ -11,7 +11,7 @@ from ganeti.maintenance import wal
 ROWS = 12
 
 
-class Scene:
+class LoggedDatabase:
     """A database whose log holds a dozen transactions, left as SIGKILL leaves it."""
 
     def __init__(self, folder):
@@ -45,8 +45,8 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    return Scene(tmp_path_factory.mktemp("wal"))
+def logged(tmp_path_factory):
+    return LoggedDatabase(tmp_path_factory.mktemp("wal"))
 
 
 def patched(log, mended):
@@ -56,8 +56,8 @@ def patched(log, mended):
     return bytes(content)
 
 
-def test_index_and_log_agree(scene):
-    index, log = wal.read_index(scene.index), scene.read(scene.log)
+def test_index_and_log_agree(logged):
+    index, log = wal.read_index(logged.index), logged.read(logged.log)
     assert (index.frames, index.done, index.salts) == (len(log.frames), 0, log.salts)
     assert log.header_fits and log.committed() == index.frames
     assert log.commits(0) == ROWS + 1 and log.commits(index.frames) == 0
@@ -75,29 +75,29 @@ def test_index_and_log_agree(scene):
         lambda data: data[:16] + b"\1" + data[17:64] + b"\1" + data[65:],
     ],
 )
-def test_an_index_that_makes_no_sense_is_none(scene, change):
-    assert wal.read_index(change(scene.index)) is None
+def test_an_index_that_makes_no_sense_is_none(logged, change):
+    assert wal.read_index(change(logged.index)) is None
 
 
-def test_no_log_is_none(scene, tmp_path):
-    assert wal.Log.read(str(tmp_path / "none")) is None and scene.read(b"") is None
+def test_no_log_is_none(logged, tmp_path):
+    assert wal.Log.read(str(tmp_path / "none")) is None and logged.read(b"") is None
 
 
-def test_sqlite_drops_what_follows_a_bad_frame_and_we_have_it_applied(scene):
-    broken = bytearray(scene.log)
+def test_sqlite_drops_what_follows_a_bad_frame_and_we_have_it_applied(logged):
+    broken = bytearray(logged.log)
     broken[32 + 5 * 4120 + 24 + 4000 : 32 + 5 * 4120 + 24 + 4016] = bytes(range(16))
-    assert scene.applied(broken) < ROWS
-    mended = scene.read(broken).mended(0, scene.read(broken).committed(), 1000)
+    assert logged.applied(broken) < ROWS
+    mended = logged.read(broken).mended(0, logged.read(broken).committed(), 1000)
     assert mended.torn == [5]
-    assert scene.applied(patched(broken, mended)) in (ROWS, None)  # it was asked for all of it
+    assert logged.applied(patched(broken, mended)) in (ROWS, None)  # it was asked for all of it
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_a_flipped_bit_is_put_right_or_kept_in_its_page(scene, seed):
-    dice, broken = random.Random(seed), bytearray(scene.log)
+def test_a_flipped_bit_is_put_right_or_kept_in_its_page(logged, seed):
+    dice, broken = random.Random(seed), bytearray(logged.log)
     where = dice.randrange(len(broken))
     broken[where] ^= 1 << dice.randrange(8)
-    log = scene.read(broken)
+    log = logged.read(broken)
     mended = log.mended(0, log.committed(), 1000)
     if mended is None:  # which page it is, only that bit would tell
         assert where >= 32 and (where - 32) % 4120 < 24 or mended is None
@@ -105,22 +105,22 @@ def test_a_flipped_bit_is_put_right_or_kept_in_its_page(scene, seed):
     if mended.torn:
         assert len(mended.torn) == 1
         assert patched(broken, mended)[where] == broken[where]
-    elif (where < 12 or where >= 16) and log.committed() == scene.read(scene.log).committed():
-        assert patched(broken, mended) == scene.log
+    elif (where < 12 or where >= 16) and log.committed() == logged.read(logged.log).committed():
+        assert patched(broken, mended) == logged.log
 
 
 @pytest.mark.parametrize("where, size", [(0, 32), (0, 4), (16, 8), (24, 8)])
-def test_a_header_is_made_anew(scene, where, size):
-    broken = scene.log[:where] + bytes(size) + scene.log[where + size :]
-    log = scene.read(broken)
-    assert not log.header_fits and scene.applied(broken) in (0, None)
+def test_a_header_is_made_anew(logged, where, size):
+    broken = logged.log[:where] + bytes(size) + logged.log[where + size :]
+    log = logged.read(broken)
+    assert not log.header_fits and logged.applied(broken) in (0, None)
     mended = log.mended(0, log.committed(), 1000)
-    assert scene.applied(patched(broken, mended)) == ROWS
+    assert logged.applied(patched(broken, mended)) == ROWS
 
 
-def test_a_frame_whose_page_is_not_known_stops_it(scene):
-    broken = scene.log[: 32 + 4120] + bytes(24) + scene.log[32 + 4120 + 24 :]
-    log = scene.read(broken)
+def test_a_frame_whose_page_is_not_known_stops_it(logged):
+    broken = logged.log[: 32 + 4120] + bytes(24) + logged.log[32 + 4120 + 24 :]
+    log = logged.read(broken)
     assert log.mended(0, log.committed(), 1000) is None
 
 
@@ -133,8 +133,8 @@ def test_a_frame_whose_page_is_not_known_stops_it(scene):
         (b"x" * 4120, True),
     ],
 )
-def test_rubbish_behind_the_end_is_told_from_older_frames(scene, tail, torn):
-    log = scene.read(scene.log + tail)
+def test_rubbish_behind_the_end_is_told_from_older_frames(logged, tail, torn):
+    log = logged.read(logged.log + tail)
     assert log.is_torn(log.committed()) is torn
 
 

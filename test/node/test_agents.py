@@ -69,28 +69,28 @@ both = pytest.mark.parametrize("name", [LOCAL, SIMULATED])
 
 @both
 def test_given_figures_are_told(agent, name):
-    figures = agent(name).figures()
-    assert (figures.memory_total, figures.memory_free, figures.memory_node) == (4096, 4096, 0)
-    assert (figures.disk_total, figures.disk_free) == (102400, 102400)
-    assert (figures.cpu_total, figures.cpu_node) == (4, 4)
-    assert len(figures.bootid) == 36
+    resources = agent(name).resources()
+    assert (resources.memory_total, resources.memory_free, resources.memory_node) == (4096, 4096, 0)
+    assert (resources.disk_total, resources.disk_free) == (102400, 102400)
+    assert (resources.cpu_total, resources.cpu_node) == (4, 4)
+    assert len(resources.bootid) == 36
 
 
 def test_without_figures_this_machine_tells_its_own(tmp_path):
     store, config, nodes = make_cluster(tmp_path, [LOCAL])
-    figures = nodes.agent(config.master).figures()
-    assert figures.memory_total == host.memory().total
-    assert 0 < figures.memory_free <= figures.memory_total
-    assert figures.memory_node + figures.memory_free <= figures.memory_total
-    assert figures.disk_total == host.disk(str(tmp_path))[0]
-    assert figures.cpu_total == os.cpu_count()
+    resources = nodes.agent(config.master).resources()
+    assert resources.memory_total == host.memory().total
+    assert 0 < resources.memory_free <= resources.memory_total
+    assert resources.memory_node + resources.memory_free <= resources.memory_total
+    assert resources.disk_total == host.disk(str(tmp_path))[0]
+    assert resources.cpu_total == os.cpu_count()
     store.close()
 
 
 def test_without_figures_a_simulated_node_has_a_size(tmp_path):
     store, config, nodes = make_cluster(tmp_path, [LOCAL, SIMULATED])
-    figures = nodes.agent(config.node(SIMULATED)).figures()
-    assert (figures.memory_total, figures.disk_total, figures.cpu_total) == (16384, 524288, 8)
+    resources = nodes.agent(config.node(SIMULATED)).resources()
+    assert (resources.memory_total, resources.disk_total, resources.cpu_total) == (16384, 524288, 8)
     store.close()
 
 
@@ -98,14 +98,14 @@ def test_without_figures_a_simulated_node_has_a_size(tmp_path):
 def test_running_guests_take_memory(config, agent, name):
     instance = web(config, name, beparams={"minmem": 512, "maxmem": 1024})
     agent(name).start(instance)
-    assert agent(name).figures().memory_free == 4096 - 1024
+    assert agent(name).resources().memory_free == 4096 - 1024
     agent(name).stop(instance, timeout=0, force=False)
-    assert agent(name).figures().memory_free == 4096
+    assert agent(name).resources().memory_free == 4096
 
 
 def test_free_memory_is_never_less_than_nothing(config, agent):
     agent(LOCAL).start(web(config, beparams={"minmem": 5000, "maxmem": 9000}))
-    assert agent(LOCAL).figures().memory_free == 0
+    assert agent(LOCAL).resources().memory_free == 0
     assert agent(LOCAL).guest("web").memory == 5000
 
 
@@ -121,14 +121,14 @@ def test_free_memory_is_never_less_than_nothing(config, agent):
 def test_disks_take_room(config, agent, name, template, taken):
     instance = web(config, name, template, [1024, 2048])
     agent(name).create_disks(instance, lambda text: None)
-    assert agent(name).figures().disk_free == 102400 - taken
+    assert agent(name).resources().disk_free == 102400 - taken
     agent(name).remove_disks(instance)
-    assert agent(name).figures().disk_free == 102400
+    assert agent(name).resources().disk_free == 102400
 
 
 def test_a_mirrored_disk_takes_room_on_both_nodes(config, agent):
     agent(SIMULATED).create_disks(web(config, SIMULATED, "drbd", [1024]), lambda text: None)
-    assert agent(OTHER).figures().disk_free == 102400 - 1024 - 128
+    assert agent(OTHER).resources().disk_free == 102400 - 1024 - 128
 
 
 # -- guests --------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_what_was_made_is_gone_when_a_later_disk_fails(config, agent, name, temp
     instance.disks[1].logical_id = instance.disks[0].logical_id
     with pytest.raises(errors.BlockDeviceError, match="already"):
         agent(name).create_disks(instance, lambda text: None)
-    assert agent(name).figures().disk_free == 102400
+    assert agent(name).resources().disk_free == 102400
 
 
 def test_volumes_cannot_be_on_this_machine(config, agent):
@@ -215,7 +215,7 @@ def test_a_mirror_is_not_made_in_half(config, agent):
     set_failed(config, OTHER)
     with pytest.raises(errors.HypervisorError, match=OTHER):
         agent(SIMULATED).create_disks(web(config, SIMULATED, "drbd", [1]), lambda text: None)
-    assert agent(SIMULATED).figures().disk_free == 102400
+    assert agent(SIMULATED).resources().disk_free == 102400
 
 
 # -- nodes that do not answer ----------------------------------------------------------------
@@ -225,7 +225,7 @@ def every_question(config, agent, name):
     """All that can be asked of a node."""
     instance = web(config, name, "file", [1])
     return [
-        agent.figures,
+        agent.resources,
         agent.guests,
         lambda: agent.guest("web"),
         agent.os_definitions,
@@ -303,7 +303,7 @@ def test_an_os_that_cannot_be_used_is_refused(config, agent, os_name, code):
     assert caught.value.code == code
 
 
-class Run:
+class UncancelledRun:
     """A job that nobody cancels."""
 
     job_id = 1
@@ -337,7 +337,9 @@ def test_a_create_script_finds_disks_and_parameters(config, agent, name, templat
         secondary_nodes=[config.node(OTHER).uuid] if template == "drbd" else [],
     )
     agent(name).create_disks(instance, lambda text: None)
-    agent(name).run_os_create(instance, reinstall=False, run=Run(), secrets={"pin": "1234"})
+    agent(name).run_os_create(
+        instance, reinstall=False, run=UncancelledRun(), secrets={"pin": "1234"}
+    )
     words = (tmp_path / "out").read_text().splitlines()
     assert words == ["cluster own private 1234", " ".join(instance.secondary_nodes)]
     assert Path(agent(name).disk_path(instance.disks[0])).read_text().startswith("data")

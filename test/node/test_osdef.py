@@ -233,7 +233,7 @@ def environment(config, definition, **values):
     instance = web(config)
     return osdef.environment(
         definition,
-        osdef.Subject(
+        osdef.ScriptInput(
             **{
                 "instance": instance,
                 "beparams": config.beparams(instance),
@@ -291,7 +291,7 @@ def run_create(config, tmp_path):
         instance = make_instance(config, "web")
         osdef.run_create(
             definition,
-            osdef.Subject(instance, osparams=hidden or {}),
+            osdef.ScriptInput(instance, osparams=hidden or {}),
             config.paths,
             of or job(),
             reinstall=reinstall,

@@ -26,7 +26,7 @@ WEB = "web.example.com"
 SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more\n'
 
 
-class Run(JobRun):
+class RecordedRun(JobRun):
     """A job's side of an execution: keeps what is logged, and lets no time pass."""
 
     def __init__(self, job_id: int) -> None:
@@ -67,7 +67,7 @@ class LUTestCase(unittest.TestCase):
         self.environment = Environment(self.config, nodes)
         self.locks = locking.LockManager()
         self.job_id = 0
-        self.run_ = Run(0)
+        self.run_ = RecordedRun(0)
 
     # -- the scene ---------------------------------------------------------------
 
@@ -165,14 +165,16 @@ class LUTestCase(unittest.TestCase):
 
     # -- running an opcode -----------------------------------------------------------
 
-    def run_op(self, op: opcodes.OpCode, before: Callable[[Run], object] = lambda run: None) -> Any:
+    def run_op(
+        self, op: opcodes.OpCode, before: Callable[[RecordedRun], object] = lambda run: None
+    ) -> Any:
         """Carry an opcode out as the master does; its result, or the error raised.
 
         ``self.run_`` is the run, ``self.effective`` the opcode as the job would
         show it, ``self.follow_ups`` the jobs it submits. ``before`` gets the run.
         """
         self.job_id += 1
-        run = self.run_ = Run(self.job_id)
+        run = self.run_ = RecordedRun(self.job_id)
         before(run)
         task = Processor(self.environment, self.locks).begin(op, self.job_id, 0)
         self.assertTrue(task.acquire(lambda: None), "had to wait for locks")

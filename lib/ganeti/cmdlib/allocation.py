@@ -1,14 +1,14 @@
-"""Memory and disk of nodes: does it fit, and where is room.
+"""Memory and disk of nodes: whether an instance fits, and on which node.
 
-Creations and starts run side by side, and what one of them is about to take
-the node does not show yet. So each one reserves what it needs, in memory, as
-long as its job works; free is what the node says less what is reserved. Asking
-and reserving is one step under one lock: two jobs never count the same room.
+Creations and starts run side by side, and a node does not show yet what one of
+them is about to take. So each job reserves what it needs, in memory, while it
+runs; free is what the node reports less what is reserved. Asking and reserving
+is one step under one lock: two jobs never count the same memory.
 
-When nobody says where an instance shall live, it goes to the node with the
-most free memory that has room for it; among equals to the first by name. Groups
-that are a last resort come last, unallocable ones never. This stands in for
-Ganeti's allocator ``hail``, whose name we therefore accept.
+An instance without a given node goes to the node with the most free memory on
+which it fits; among equals to the first by name. Groups that are a last resort
+come last, unallocable ones never. This replaces Ganeti's allocator ``hail``,
+whose name we therefore accept.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ganeti.objects import Node
 #: Names of allocators that mean the one described above; "." is Ganeti's for the default.
 ALLOCATORS = frozenset({"hail", "."})
 
-_asking = threading.Lock()
+_allocation_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ class NodeCapacity:
         return None
 
 
-def room_on(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
-    """What a node has free, less what is reserved; ``OpPrereqError`` if it does not say."""
+def free_capacity(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
+    """Return what is free on a node and not reserved; ``OpPrereqError`` if it does not answer."""
     try:
-        figures = nodes.agent(node).figures()
+        resources = nodes.agent(node).resources()
     except errors.GenericError as err:
         raise errors.OpPrereqError(
             f"Node '{node.name}' does not answer: {err}", ErrorCode.ENVIRON
         ) from err
     memory, disk = config.reservations.reserved(node.uuid)
-    return NodeCapacity(node, figures.memory_free - memory, figures.disk_free - disk)
+    return NodeCapacity(node, resources.memory_free - memory, resources.disk_free - disk)
 
 
 def reserve_memory(
@@ -82,12 +82,12 @@ def reserve_memory(
 
 def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node], need: Need) -> None:
     """Set aside what an instance needs on its primary node and, disk only, on the others."""
-    with _asking:
+    with _allocation_lock:
         for node in members:
-            problem = room_on(config, nodes, node).shortage(need, memory=node is members[0])
+            problem = free_capacity(config, nodes, node).shortage(need, memory=node is members[0])
             if problem:
                 raise errors.OpPrereqError(problem, ErrorCode.NORES)
-        _set_aside(config, job_id, members, need)
+        _reserve_on(config, job_id, members, need)
 
 
 def choose(
@@ -98,28 +98,28 @@ def choose(
     ``fits`` says whether a node can be one at all. ``OpPrereqError``
     (insufficient_resources) if there are not enough.
     """
-    with _asking:
-        rooms = _by_preference(config, nodes, fits)
-        for primary in rooms:
-            mates = [
-                room.node
-                for room in rooms
-                if room is not primary
-                and room.node.group == primary.node.group
-                and not room.shortage(need, memory=False)
+    with _allocation_lock:
+        candidates = _by_preference(config, nodes, fits)
+        for primary in candidates:
+            secondaries = [
+                candidate.node
+                for candidate in candidates
+                if candidate is not primary
+                and candidate.node.group == primary.node.group
+                and not candidate.shortage(need, memory=False)
             ]
-            if not primary.shortage(need, memory=True) and len(mates) >= count - 1:
-                chosen = [primary.node, *mates[: count - 1]]
-                _set_aside(config, job_id, chosen, need)
+            if not primary.shortage(need, memory=True) and len(secondaries) >= count - 1:
+                chosen = [primary.node, *secondaries[: count - 1]]
+                _reserve_on(config, job_id, chosen, need)
                 return chosen
-    shortages = [room.shortage(need, memory=True) for room in rooms]
-    why = "; ".join(filter(None, shortages)) or f"{len(rooms)} node(s) can be used"
+    shortages = [candidate.shortage(need, memory=True) for candidate in candidates]
+    why = "; ".join(filter(None, shortages)) or f"{len(candidates)} node(s) can be used"
     wanted = "No node" if count == 1 else f"No {count} nodes"
     raise errors.OpPrereqError(f"{wanted} can take this instance: {why}", ErrorCode.NORES)
 
 
-def give_back_disk(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
-    """The disks are made: a simulated node counts them itself from now on.
+def release_disk(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
+    """End the reservation of disks that are made: a simulated node counts them itself now.
 
     This machine counts them once they are in the configuration, or written to.
     """
@@ -128,7 +128,7 @@ def give_back_disk(config: Config, job_id: int, members: Sequence[Node], need: N
             config.reservations.reserve_resources(job_id, node.uuid, 0, -need.disk)
 
 
-def _set_aside(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
+def _reserve_on(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
     for node in members:
         memory = need.memory if node is members[0] else 0
         config.reservations.reserve_resources(job_id, node.uuid, memory, need.disk)
@@ -137,21 +137,23 @@ def _set_aside(config: Config, job_id: int, members: Sequence[Node], need: Need)
 def _by_preference(
     config: Config, nodes: Nodes, fits: Callable[[Node], bool]
 ) -> list[NodeCapacity]:
-    """Rooms of the nodes that can be used and answer, the best first."""
+    """Return what is free on the nodes that can be used and answer, the best first."""
     policies = {
         group.uuid: constants.ALLOC_POLICIES.index(group.alloc_policy)
         for group in config.groups()
         if group.alloc_policy != "unallocable"
     }
-    rooms: list[NodeCapacity] = []
+    candidates: list[NodeCapacity] = []
     for node in config.nodes():
         if node.group in policies and _usable(node) and fits(node):
             try:
-                rooms.append(room_on(config, nodes, node))
+                candidates.append(free_capacity(config, nodes, node))
             except errors.OpPrereqError:
-                continue  # a node that does not answer has no room
+                continue  # a node that does not answer takes nothing
     # The sort is stable, and nodes come in the order of their names.
-    return sorted(rooms, key=lambda room: (policies[room.node.group], -room.memory))
+    return sorted(
+        candidates, key=lambda candidate: (policies[candidate.node.group], -candidate.memory)
+    )
 
 
 def _usable(node: Node) -> bool:

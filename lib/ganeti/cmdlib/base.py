@@ -25,7 +25,7 @@ from ganeti.node.agents import Nodes
 OpT = TypeVar("OpT", bound=opcodes.OpCode)
 
 
-class Run(Protocol):
+class JobContext(Protocol):
     """What an opcode's execution sees of its job."""
 
     @property
@@ -92,7 +92,7 @@ class LogicalUnit(Generic[OpT]):
         """The answer when only ``check`` was wanted."""
         return None
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Do it; returns the opcode's result (JSON values), or ``FollowUps``."""
         raise NotImplementedError
 

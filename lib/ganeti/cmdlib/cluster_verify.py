@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import opcodes
-from ganeti.cmdlib.base import FollowUps, LogicalUnit, Run
+from ganeti.cmdlib.base import FollowUps, JobContext, LogicalUnit
 
 
 class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
@@ -18,7 +18,7 @@ class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
 
     RERUN_SAFE = True
 
-    def execute(self, run: Run) -> FollowUps:
+    def execute(self, run: JobContext) -> FollowUps:
         """The follow-up jobs."""
         if self.op.group_name is not None:
             return FollowUps([[self._group_op(self.op.group_name)]])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganeti import errors, ht, opcodes, params
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.findings import Code, Findings
 from ganeti.objects import ConfigObject, Instance
 
@@ -21,7 +21,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
 
     RERUN_SAFE = True
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """True when nothing is wrong."""
         self._found = Findings(run, error_codes=self.op.error_codes, ignored=self.op.ignore_errors)
         self._found.section("Verifying the cluster's own settings")

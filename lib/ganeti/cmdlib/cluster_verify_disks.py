@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganeti import opcodes
-from ganeti.cmdlib.base import FollowUps, LogicalUnit, Run
+from ganeti.cmdlib.base import FollowUps, JobContext, LogicalUnit
 
 
 class LUClusterVerifyDisks(LogicalUnit[opcodes.OpClusterVerifyDisks]):
@@ -19,7 +19,7 @@ class LUClusterVerifyDisks(LogicalUnit[opcodes.OpClusterVerifyDisks]):
             else [self.config.group(self.op.group_name)]
         )
 
-    def execute(self, run: Run) -> FollowUps:
+    def execute(self, run: JobContext) -> FollowUps:
         """The follow-up jobs."""
         return FollowUps(
             [

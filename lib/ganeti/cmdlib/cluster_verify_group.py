@@ -6,11 +6,11 @@ from collections import defaultdict
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import missing_disks, policy_violations
 from ganeti.cmdlib.findings import Code, Findings
 from ganeti.constants import AdminState
-from ganeti.hypervisor.hv_base import Figures, Guest
+from ganeti.hypervisor.hv_base import Guest, NodeResources
 from ganeti.objects import Instance, Node
 
 #: What ``skip_checks`` may name (Ganeti 3.0 knows no other).
@@ -31,15 +31,15 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         """The group is known."""
         self._group = self.config.group(self.op.group_name)
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """True when nothing is wrong."""
         self._found = Findings(run, error_codes=self.op.error_codes, ignored=self.op.ignore_errors)
         members = self.config.group_nodes(self._group.uuid)
         self._found.section(f"Verifying the {len(members)} node(s) of group '{self._group.name}'")
-        figures: dict[str, Figures] = {}
+        resources: dict[str, NodeResources] = {}
         guests: dict[str, dict[str, Guest]] = {}
         for node in members:
-            self._ask(node, figures, guests)
+            self._ask(node, resources, guests)
         self._found.section("Verifying instances")
         for node in members:
             for instance in self.config.primary_instances(node.uuid):
@@ -52,7 +52,7 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
             self._found.note("memory for failovers was not looked at, as told")
         else:
             self._found.section("Verifying that memory for failovers is there")
-            self._verify_spare_memory(members, figures)
+            self._verify_spare_memory(members, resources)
         if self.op.debug_simulate_errors:
             self._found.error(
                 Code.NODE_HYPERVISOR,
@@ -62,14 +62,14 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         return self._found.good
 
     def _ask(
-        self, node: Node, figures: dict[str, Figures], guests: dict[str, dict[str, Guest]]
+        self, node: Node, resources: dict[str, NodeResources], guests: dict[str, dict[str, Guest]]
     ) -> None:
         if node.offline:
             self._found.note(f"node {node.name} is offline and was not asked")
             return
         agent = self.nodes.agent(node)
         try:
-            figures[node.uuid] = agent.figures()
+            resources[node.uuid] = agent.resources()
             guests[node.uuid] = agent.guests()
         except errors.GenericError as err:
             self._found.error(Code.NODE_DOWN, node.name, f"does not answer: {err}")
@@ -134,10 +134,12 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         if not known and self.nodes.agent(node).guest(name) is not None:
             self._found.error(Code.ORPHAN, node.name, f"runs '{name}', which is no instance")
 
-    def _verify_spare_memory(self, members: list[Node], figures: dict[str, Figures]) -> None:
+    def _verify_spare_memory(
+        self, members: list[Node], resources: dict[str, NodeResources]
+    ) -> None:
         """Could each node take over what it mirrors of any one other node?"""
         for node in members:
-            if node.uuid not in figures:
+            if node.uuid not in resources:
                 continue
             needed: dict[str, int] = defaultdict(int)
             for instance in self.config.secondary_instances(node.uuid):
@@ -145,10 +147,10 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
                 if filled["auto_balance"] and instance.admin_state == AdminState.UP:
                     needed[instance.primary_node] += filled["minmem"]
             for uuid, memory in needed.items():
-                if memory > figures[node.uuid].memory_free:
+                if memory > resources[node.uuid].memory_free:
                     self._found.error(
                         Code.NODE_N1,
                         node.name,
-                        f"has {figures[node.uuid].memory_free} MiB of memory free and would "
+                        f"has {resources[node.uuid].memory_free} MiB of memory free and would "
                         f"need {memory} MiB if {self.config.node_by_uuid(uuid).name} failed",
                     )

@@ -1,9 +1,9 @@
 """An instance's disks, from what the caller wrote.
 
-Two steps: ``read`` checks the words of the request, ``lay_out`` gives each
-disk its place once the nodes are known. Identifiers come from the job, the
-opcode's place in it and the instance's name (``uuid5``), never from chance:
-after a crash the same job's disks can be named again, and so removed.
+Two steps: ``read`` checks what the request says, ``assign_locations`` says where
+each disk is once the nodes are known. Identifiers are derived from the job, the
+index of the opcode and the instance's name (``uuid5``), and are never random:
+after a crash the disks of the same job can be named again, and so removed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class DiskSpec:
 
 
 @dataclass(frozen=True)
-class Place:
+class DiskPlacement:
     """Where the disks of one instance go."""
 
     cluster: Cluster
@@ -183,11 +183,14 @@ def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
     return base
 
 
-def lay_out(
-    specs: Sequence[DiskSpec], template: str, place: Place, new_link: Callable[[], DrbdLink]
+def assign_locations(
+    specs: Sequence[DiskSpec],
+    template: str,
+    placement: DiskPlacement,
+    new_link: Callable[[], DrbdLink],
 ) -> list[Disk]:
-    """The disks with their places; ``new_link`` reserves what connects a mirrored one."""
-    return [_disk(spec, template, place, index, new_link) for index, spec in enumerate(specs)]
+    """Return the disks with their ``logical_id``; ``new_link`` reserves what a mirror needs."""
+    return [_disk(spec, template, placement, index, new_link) for index, spec in enumerate(specs)]
 
 
 def instance_uuid(cluster: Cluster, job_id: int, index: int, name: str) -> str:
@@ -205,29 +208,37 @@ def part_uuid(owner: str, kind: str, index: int) -> str:
 
 
 def _disk(
-    spec: DiskSpec, template: str, place: Place, index: int, new_link: Callable[[], DrbdLink]
+    spec: DiskSpec,
+    template: str,
+    placement: DiskPlacement,
+    index: int,
+    new_link: Callable[[], DrbdLink],
 ) -> Disk:
-    own = part_uuid(place.instance_uuid, "disk", index)
+    own = part_uuid(placement.instance_uuid, "disk", index)
     return Disk(
         uuid=own,
         name=spec.name,
         dev_type=template,
         size=spec.size,
         mode=spec.mode,
-        logical_id=_logical_id(spec, template, place, f"{own}.{{}}.disk{index}", new_link),
+        logical_id=_logical_id(spec, template, placement, f"{own}.{{}}.disk{index}", new_link),
     )
 
 
 def _logical_id(
-    spec: DiskSpec, template: str, place: Place, pattern: str, new_link: Callable[[], DrbdLink]
+    spec: DiskSpec,
+    template: str,
+    placement: DiskPlacement,
+    pattern: str,
+    new_link: Callable[[], DrbdLink],
 ) -> list[Any]:
     if template in FILE_BASED:
-        base = storage_dir(place.cluster, template, place.file_storage_dir)
-        folder = pathutils.inside(base, place.instance_name)
-        return [place.file_driver, pathutils.inside(folder, pattern.format(template))]
+        base = storage_dir(placement.cluster, template, placement.file_storage_dir)
+        folder = pathutils.inside(base, placement.instance_name)
+        return [placement.file_driver, pathutils.inside(folder, pattern.format(template))]
     if template == DiskTemplate.PLAIN:
-        group = spec.vg or place.cluster.volume_group_name or DEFAULT_VG
+        group = spec.vg or placement.cluster.volume_group_name or DEFAULT_VG
         return [group, pattern.format(template)]
     link = new_link()
-    primary, secondary = place.members
+    primary, secondary = placement.members
     return [primary.uuid, secondary.uuid, link.port, *link.minors, link.secret]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 
 
 class Code(StrEnum):
@@ -41,7 +41,7 @@ _KINDS = {"C": "cluster", "N": "node", "I": "instance"}
 class Findings:
     """Writes findings, and remembers whether there was an error."""
 
-    def __init__(self, run: Run, *, error_codes: bool, ignored: Collection[str]) -> None:
+    def __init__(self, run: JobContext, *, error_codes: bool, ignored: Collection[str]) -> None:
         self._run = run
         self._codes = error_codes
         self._ignored = frozenset(ignored)

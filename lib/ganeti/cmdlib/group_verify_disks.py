@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import missing_disks
 
 
@@ -21,7 +21,7 @@ class LUGroupVerifyDisks(LogicalUnit[opcodes.OpGroupVerifyDisks]):
         """The group is known."""
         self._group = self.config.group(self.op.group_name)
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """``[{node: what is wrong with it}, [instances whose disks need to be activated],
         {instance: [[node, path], ...]}]``, as Ganeti 3.0 answers."""
         broken: dict[str, str] = {}
@@ -30,7 +30,7 @@ class LUGroupVerifyDisks(LogicalUnit[opcodes.OpGroupVerifyDisks]):
             if node.offline:
                 continue
             try:
-                self.nodes.agent(node).figures()
+                self.nodes.agent(node).resources()
             except errors.GenericError as err:
                 broken[node.name] = str(err)
                 continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganeti import errors
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node import osdef
@@ -46,7 +46,7 @@ def updated(old: Mapping[str, Any], given: Mapping[str, Any] | None) -> Params:
     return {name: value for name, value in result.items() if value != _UNSET}
 
 
-def carried_over(
+def kept_parameters(
     definition: osdef.OsDefinition, old: Mapping[str, Any], given: Sequence[str], *, same_os: bool
 ) -> Params:
     """Those of an instance's stored parameters that hold for a reinstallation.
@@ -105,7 +105,7 @@ def check(
             raise _refusal(node, err) from err
 
 
-def verify(nodes: Nodes, members: Sequence[Node], choice: OsChoice, run: Run | None) -> None:
+def verify(nodes: Nodes, members: Sequence[Node], choice: OsChoice, run: JobContext | None) -> None:
     """Have the OS check the values of its parameters, on each node, as Ganeti does.
 
     ``OpExecError`` with the script's own words; ``JobCanceled`` when the job is told to stop

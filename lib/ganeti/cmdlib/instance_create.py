@@ -16,7 +16,7 @@ from typing import Any
 
 from ganeti import constants, errors, ht, locking, opcodes, params
 from ganeti.cmdlib import allocation, disks, installation, names, nics
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import check_node_usable, check_uuid, policy_violations
 from ganeti.cmdlib.tagging import check_count, check_tags
 from ganeti.constants import AdminState, DiskTemplate, ErrorCode
@@ -69,7 +69,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         check_count(set(op.tags))
         self._check_name_is_free(name, address)
         instance = self._plan_instance(name)
-        self._members = self._place(instance)
+        self._members = self._allocate(instance)
         self._check_no_stray_guest(name)
         self._finish_plan(instance)
 
@@ -161,8 +161,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         params.check_memory_bounds(self.config.beparams(instance))
         return instance
 
-    def _place(self, instance: Instance) -> list[Node]:
-        """The nodes, the primary first, with the room on them reserved."""
+    def _allocate(self, instance: Instance) -> list[Node]:
+        """Return the nodes, the primary first, with what the instance needs reserved on them."""
         op = self.op
         filled = self.config.beparams(instance)
         self._need = allocation.Need(
@@ -260,7 +260,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         return made
 
     def _make_disks(self, instance: Instance) -> list[Disk]:
-        place = disks.Place(
+        placement = disks.DiskPlacement(
             self.config.cluster,
             instance.name,
             instance.uuid,
@@ -268,7 +268,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             self.op.file_driver or "loop",
             self.op.file_storage_dir,
         )
-        return disks.lay_out(self._specs, self._template, place, self._new_link)
+        return disks.assign_locations(self._specs, self._template, placement, self._new_link)
 
     def _new_link(self) -> disks.DrbdLink:
         reservations = self.config.reservations
@@ -324,16 +324,16 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
 
     # -- work ------------------------------------------------------------------------
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """List of the names of the instance's nodes."""
-        self._say_what_is_ignored(run)
+        self._log_ignored_arguments(run)
         installation.verify(self.nodes, self._members, self._choice, run)
         instance, agent = self._instance, self.nodes.agent(self._members[0])
         if instance.disks:
             self.on_failure(lambda: agent.remove_disks(instance))
             run.log(f"Making {len(instance.disks)} disk(s) of the template '{self._template}'")
             agent.create_disks(instance, lambda text: self._announce(run, text))
-            allocation.give_back_disk(self.config, self.job_id, self._members, self._need)
+            allocation.release_disk(self.config, self.job_id, self._members, self._need)
             run.stop_if_cancelled()
             self._install(run)
         if self._starts:
@@ -344,12 +344,12 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         return [node.name for node in self._members]
 
     @staticmethod
-    def _announce(run: Run, text: str) -> None:
+    def _announce(run: JobContext, text: str) -> None:
         """Between two disks a creation can be stopped."""
         run.stop_if_cancelled()
         run.log(text)
 
-    def _install(self, run: Run) -> None:
+    def _install(self, run: JobContext) -> None:
         """Run the OS script; diskless instances have nothing to install on, as in Ganeti."""
         if self.op.no_install:
             return
@@ -363,7 +363,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         )
         run.stop_if_cancelled()
 
-    def _say_what_is_ignored(self, run: Run) -> None:
+    def _log_ignored_arguments(self, run: JobContext) -> None:
         op = self.op
         if op.no_install and op.start:
             run.log("Without installation the instance is not started")

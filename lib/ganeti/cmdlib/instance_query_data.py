@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganeti import errors, locking, opcodes, params
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import instances_named
 from ganeti.constants import DiskTemplate
 from ganeti.locking import Level, Want
@@ -33,7 +33,7 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
         """All of them are known."""
         self._instances = instances_named(self.config, self.op.instances)
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Name -> object."""
         guests: dict[str, frozenset[str] | None] = {}
         for uuid in {instance.primary_node for instance in self._instances}:
@@ -43,7 +43,7 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             for instance in self._instances
         }
 
-    def _running_on(self, run: Run, node: Node) -> frozenset[str] | None:
+    def _running_on(self, run: JobContext, node: Node) -> frozenset[str] | None:
         """Names of the guests that run on a node; None if it was not asked or did not say."""
         if self.op.static:
             return None

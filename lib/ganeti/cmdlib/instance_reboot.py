@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import opcodes
 from ganeti.cmdlib import allocation
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.common import (
     ONLINE,
     InstanceUnit,
@@ -41,7 +41,7 @@ class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
                 f"starting '{self.instance.name}'",
             )
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Null."""
         agent = self.nodes.agent(self.primary)
         if self._running and self.op.reboot_type != "full":

@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib import installation
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.common import InstanceUnit, check_admin_state, check_node_online, is_running
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.node import osdef
@@ -57,7 +57,7 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
 
         def after(old: dict[str, Any], changes: dict[str, Any] | None) -> dict[str, Any]:
             return installation.updated(
-                installation.carried_over(definition, old, given, same_os=same_os), changes
+                installation.kept_parameters(definition, old, given, same_os=same_os), changes
             )
 
         self._changed.osparams = after(self.instance.osparams, op.osparams)
@@ -83,9 +83,9 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
         """Null, once the OS has accepted its parameters."""
         installation.verify(self.nodes, self._members, self._choice, None)
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Null."""
-        self._say_what_is_dropped(run)
+        self._log_dropped_parameters(run)
         installation.verify(self.nodes, self._members, self._choice, run)
         run.log(f"Running the create script of the OS '{self._changed.os}'")
         self.nodes.agent(self.primary).run_os_create(
@@ -99,7 +99,7 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
             self.tx.save(self._changed)
         return None
 
-    def _say_what_is_dropped(self, run: Run) -> None:
+    def _log_dropped_parameters(self, run: JobContext) -> None:
         before, after = (
             {*values.osparams, *values.osparams_private}
             for values in (self.instance, self._changed)

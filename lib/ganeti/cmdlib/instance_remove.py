@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.common import InstanceUnit, check_node_online
 from ganeti.objects import Node
 
@@ -28,7 +28,7 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
             for node in self._nodes():
                 check_node_online(node, f"cannot remove '{self.instance.name}' from it")
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Null."""
         agent = self.nodes.agent(self.primary)
         self._attempt(
@@ -46,7 +46,7 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
             for uuid in (self.instance.primary_node, *self.instance.secondary_nodes)
         ]
 
-    def _attempt(self, run: Run, what: str, step: Callable[[], object]) -> None:
+    def _attempt(self, run: JobContext, what: str, step: Callable[[], object]) -> None:
         """Do a step; its failure is only a line in the log when failures are ignored."""
         try:
             step()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.common import ONLINE, InstanceUnit, check_admin_state, check_node_online
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.objects import copy_of
@@ -37,7 +37,7 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
                 f"Instance '{self.instance.name}' was not shut down by its user", ErrorCode.STATE
             )
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Null."""
         changed = copy_of(self.instance)
         # One that is marked offline stays so: being stopped does not bring it back.

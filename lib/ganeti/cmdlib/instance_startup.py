@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import opcodes, params
 from ganeti.cmdlib import allocation
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.common import (
     ONLINE,
     InstanceUnit,
@@ -47,7 +47,7 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
                 f"starting '{self.instance.name}'",
             )
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Null."""
         changed = copy_of(self.instance)
         if not self.op.no_remember:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.constants import ErrorCode
 from ganeti.node.osdef import OsDefinition
 from ganeti.objects import Cluster
@@ -93,7 +93,7 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
                 "Unknown output fields selected: " + ", ".join(unknown), ErrorCode.INVAL
             )
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """A row for each OS, by name."""
         cluster, fields = self.config.cluster, self.op.output_fields
         return [
@@ -112,7 +112,7 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
             and ("blacklisted" in fields or os.name not in cluster.blacklisted_os)
         )
 
-    def _collect(self, run: Run) -> dict[str, _Os]:
+    def _collect(self, run: JobContext) -> dict[str, _Os]:
         found: dict[str, _Os] = {}
         answered = 0
         for node in self.config.nodes():

@@ -24,15 +24,17 @@ from ganeti.objects import Instance, Node
 from ganeti.utils import orphans
 
 
-def clean_up(environment: Environment, dead_ops: Iterable[tuple[int, opcodes.OpCode]]) -> None:
+def clean_up(
+    environment: Environment, interrupted_ops: Iterable[tuple[int, opcodes.OpCode]]
+) -> None:
     """Remove what opcodes left behind that had begun when the master died.
 
-    ``dead_ops`` are (job id, opcode as it was submitted). To be called before
-    any job runs. What cannot be removed is logged, and left.
+    ``interrupted_ops`` are (job id, opcode as it was submitted). Call this before any
+    job runs. What cannot be removed is logged, and left.
     """
     creations: list[tuple[int, opcodes.OpInstanceCreate, str]] = []
     uuids: set[str] = set()
-    for job_id, op in dead_ops:
+    for job_id, op in interrupted_ops:
         if isinstance(op, opcodes.OpInstanceReinstall):
             found = environment.config.find_instance(op.instance_name)
             uuids |= {found.uuid} if found else set()
@@ -97,11 +99,13 @@ def _candidates(
         if node.offline or not disks.fits_node(template, node):
             continue
         # Each half of a mirrored disk is looked for by itself.
-        place = disks.Place(
+        placement = disks.DiskPlacement(
             config.cluster, name, uuid, [node, node], op.file_driver or "loop", op.file_storage_dir
         )
         try:
-            made = disks.lay_out(specs, template, place, lambda: disks.DrbdLink(0, (0, 0), ""))
+            made = disks.assign_locations(
+                specs, template, placement, lambda: disks.DrbdLink(0, (0, 0), "")
+            )
         except errors.GenericError:
             return
         yield (

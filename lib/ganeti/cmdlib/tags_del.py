@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.tagging import TagUnit, check_tags
 from ganeti.constants import ErrorCode
 from ganeti.objects import copy_of
@@ -30,7 +30,7 @@ class LUTagsDel(TagUnit[opcodes.OpTagsDel]):
             twice = next(tag for tag in self.op.tags if self.op.tags.count(tag) > 1)
             raise errors.TagError(f"Tag '{twice}' is to be removed twice")
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """An empty list changes nothing."""
         if self.op.tags:
             changed = copy_of(self.target)

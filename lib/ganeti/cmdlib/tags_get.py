@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganeti import opcodes
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.tagging import TagUnit
 from ganeti.locking import Want
 
@@ -20,6 +20,6 @@ class LUTagsGet(TagUnit[opcodes.OpTagsGet]):
         """None: a reader sees the last commit."""
         return ()
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """List of tags."""
         return sorted(self.target.tags)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.constants import ErrorCode
 from ganeti.objects import ConfigObject
 from ganeti.qlang import safe_regex
@@ -24,7 +24,7 @@ class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
         except ValueError as err:
             raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from err
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Pairs ``[path of the object, tag]``; paths as Ganeti's gnt-cluster prints them."""
         return [
             [path, tag]

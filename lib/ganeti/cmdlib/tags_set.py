@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import Run
+from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.tagging import TagUnit, check_count, check_tags
 from ganeti.objects import copy_of
 
@@ -20,7 +20,7 @@ class LUTagsSet(TagUnit[opcodes.OpTagsSet]):
         super().check()
         check_tags(self.op.tags)
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """Nothing is written when all tags are there."""
         tags = set(self.target.tags) | set(self.op.tags)
         try:

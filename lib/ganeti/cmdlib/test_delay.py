@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganeti import errors, locking, opcodes
-from ganeti.cmdlib.base import LogicalUnit, Run
+from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import check_node_online
 from ganeti.constants import ErrorCode
 from ganeti.locking import Level, Want
@@ -42,7 +42,7 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
             on_node_uuids=[self.config.node(name).uuid for name in self.op.on_nodes]
         )
 
-    def execute(self, run: Run) -> Any:
+    def execute(self, run: JobContext) -> Any:
         """One pause each; cancelling the job ends it at once."""
         count = max(1, self.op.repeat)
         for number in range(count):
@@ -59,7 +59,7 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
         for name in self.op.on_nodes:
             node = self.config.node(name)
             try:
-                self.nodes.agent(node).answer()
+                self.nodes.agent(node).check_reachable()
             except errors.GenericError as err:
                 raise errors.OpExecError(f"Node '{node.name}' does not answer: {err}") from err
 

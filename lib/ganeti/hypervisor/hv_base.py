@@ -26,7 +26,7 @@ class Guest:
 
 
 @dataclass(frozen=True)
-class Figures:
+class NodeResources:
     """A node's size and what is free of it; memory and disk in MiB.
 
     ``memory_node`` is what the node uses itself, ``cpu_node`` the CPUs that it
@@ -48,7 +48,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Start:
+class StartParameters:
     """What a guest is started with: filled parameters, and the paths of its disks.
 
     ``memory`` (MiB) is what it gets, between its minimum and its maximum.
@@ -80,7 +80,7 @@ class Hypervisor(ABC):
         """One guest, or None."""
 
     @abstractmethod
-    def start(self, start: Start) -> None:
+    def start(self, start: StartParameters) -> None:
         """Start a guest; ``HypervisorError`` when it runs already or does not start."""
 
     @abstractmethod

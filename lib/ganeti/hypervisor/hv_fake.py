@@ -14,7 +14,7 @@ import os
 import stat
 
 from ganeti import constants, errors, ht, pathutils
-from ganeti.hypervisor.hv_base import Guest, Hypervisor, Start
+from ganeti.hypervisor.hv_base import Guest, Hypervisor, StartParameters
 from ganeti.utils import io
 from ganeti.utils.dir_cache import WatchedDirectory
 from ganeti.utils.text import describe_os_error
@@ -55,7 +55,7 @@ class FakeHypervisor(Hypervisor):
         memory, vcpus = (int(word) if word.isdecimal() else 0 for word in (words + ["0"] * 3)[1:3])
         return Guest(name, memory, vcpus or 1)
 
-    def start(self, start: Start) -> None:
+    def start(self, start: StartParameters) -> None:
         """Put the guest's file in place."""
         name = start.instance.name
         if self.guest(name) is not None:

@@ -20,10 +20,10 @@ from typing import Any, Protocol
 from ganeti import errors, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.hypervisor import DRIVERS, FakeHypervisor
-from ganeti.hypervisor.hv_base import Figures, Guest, Hypervisor, Start
+from ganeti.hypervisor.hv_base import Guest, Hypervisor, NodeResources, StartParameters
 from ganeti.node import osdef
 from ganeti.objects import Cluster, Disk, Instance, Nic, Node
-from ganeti.storage import FILE_BASED, CountedDisks, Disks, FileDisks
+from ganeti.storage import FILE_BASED, CountedDisks, FileDisks, NodeDisks
 from ganeti.utils import host
 
 #: A simulated node's figures where none were given: MiB, MiB, CPUs.
@@ -31,7 +31,7 @@ DEFAULT_CAPACITY = {"memory": 16 * 1024, "disk": 512 * 1024, "cpus": 8}
 
 
 class ConfigView(Protocol):
-    """What is read of the configuration."""
+    """The part of the configuration that agents read."""
 
     @property
     def cluster(self) -> Cluster: ...
@@ -55,24 +55,24 @@ class NodeAgent(ABC):
     def __init__(
         self,
         node: Node,
-        facts: ConfigView,
+        config: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
     ) -> None:
         self.node = node
-        self._facts = facts
+        self._config = config
         self._paths = paths
         self._hypervisors = hypervisors
 
     # -- what the kinds of nodes differ in -----------------------------------------
 
     @abstractmethod
-    def answer(self) -> None:
+    def check_reachable(self) -> None:
         """Raise ``HypervisorError`` when the node does not answer."""
 
     @abstractmethod
-    def figures(self) -> Figures:
-        """Its size and what is free."""
+    def resources(self) -> NodeResources:
+        """Return the node's size and what is free."""
 
     @abstractmethod
     def disk_path(self, disk: Disk) -> str:
@@ -91,14 +91,14 @@ class NodeAgent(ABC):
     def alive(self) -> bool:
         """Does the node answer?"""
         try:
-            self.answer()
+            self.check_reachable()
         except errors.HypervisorError:
             return False
         return True
 
     def guests(self) -> dict[str, Guest]:
         """Every guest that the node knows of, by name."""
-        self.answer()
+        self.check_reachable()
         return {
             name: guest
             for hypervisor in self._hypervisors.values()
@@ -107,14 +107,14 @@ class NodeAgent(ABC):
 
     def guest(self, name: str) -> Guest | None:
         """One guest, or None when the node knows of none."""
-        self.answer()
+        self.check_reachable()
         found = [hypervisor.guest(name) for hypervisor in self._hypervisors.values()]
         return next((guest for guest in found if guest is not None), None)
 
     def problems(self) -> list[str]:
         """What is wrong with the node, in words: for those who verify the cluster."""
         try:
-            self.answer()
+            self.check_reachable()
         except errors.HypervisorError as err:
             return [str(err)]
         return [
@@ -131,17 +131,17 @@ class NodeAgent(ABC):
         It gets its maximal memory, or what is free, but not less than its minimum.
         """
         if self.guest(instance.name) is None:
-            beparams = self._facts.beparams(instance)
+            beparams = self._config.beparams(instance)
             memory: int = beparams["minmem"]
             if beparams["maxmem"] > memory:
-                memory = max(memory, min(beparams["maxmem"], self.figures().memory_free))
+                memory = max(memory, min(beparams["maxmem"], self.resources().memory_free))
             self._hypervisor(instance).start(
-                Start(
+                StartParameters(
                     instance,
                     memory,
                     beparams,
-                    self._facts.hvparams(instance),
-                    [*map(self._facts.nicparams, instance.nics)],
+                    self._config.hvparams(instance),
+                    [*map(self._config.nicparams, instance.nics)],
                     [*map(self.disk_path, instance.disks)],
                     paused,
                 )
@@ -149,12 +149,12 @@ class NodeAgent(ABC):
 
     def stop(self, instance: Instance, *, timeout: int, force: bool) -> None:
         """Stop a guest, which has ``timeout`` seconds to do it itself; one that is off is fine."""
-        self.answer()
+        self.check_reachable()
         self._hypervisor(instance).stop(instance.name, timeout=timeout, force=force)
 
     def reboot(self, instance: Instance, reboot_type: str) -> None:
         """Boot a running guest anew; "full" stops and starts it."""
-        self.answer()
+        self.check_reachable()
         if reboot_type == "full":
             self.stop(instance, timeout=0, force=False)
             self.start(instance)
@@ -173,7 +173,7 @@ class NodeAgent(ABC):
 
     def create_disks(self, instance: Instance, log: Callable[[str], object]) -> None:
         """Make all disks of an instance, or none; ``log`` is told of each."""
-        self.answer()
+        self.check_reachable()
         made: list[Disk] = []
         try:
             for index, disk in enumerate(instance.disks):
@@ -187,7 +187,7 @@ class NodeAgent(ABC):
 
     def remove_disks(self, instance: Instance) -> None:
         """Remove all disks of an instance; those that are gone are fine."""
-        self.answer()
+        self.check_reachable()
         for disk in instance.disks:
             self._remove_disk(disk)
 
@@ -195,12 +195,12 @@ class NodeAgent(ABC):
 
     def os_definitions(self) -> list[osdef.OsDefinition]:
         """All OS definitions of the node by name, broken ones too."""
-        self.answer()
+        self.check_reachable()
         return osdef.scan(self._paths.os_search_path)
 
     def os_definition(self, os_name: str) -> osdef.OsDefinition:
         """The definition of an OS (its variant aside); ``OpPrereqError`` if none can be used."""
-        self.answer()
+        self.check_reachable()
         found = osdef.find(self._paths.os_search_path, os_name)
         if found is None:
             raise errors.OpPrereqError(
@@ -232,7 +232,7 @@ class NodeAgent(ABC):
         definition = self.os_definition(instance.os)
         osdef.run_create(
             definition,
-            self._subject(instance, hidden, debug_level),
+            self._script_input(instance, hidden, debug_level),
             self._paths,
             run,
             reinstall=reinstall,
@@ -259,22 +259,22 @@ class NodeAgent(ABC):
             hidden=hidden,
         )
 
-    def _subject(
+    def _script_input(
         self, instance: Instance, hidden: Mapping[str, Any], debug_level: int
-    ) -> osdef.Subject:
-        return osdef.Subject(
+    ) -> osdef.ScriptInput:
+        return osdef.ScriptInput(
             instance=instance,
-            beparams=self._facts.beparams(instance),
-            hvparams=self._facts.hvparams(instance),
+            beparams=self._config.beparams(instance),
+            hvparams=self._config.hvparams(instance),
             osparams={**self._cluster_osparams(instance.os), **instance.osparams, **hidden},
             disk_paths=[*map(self.disk_path, instance.disks)],
-            nicparams=[*map(self._facts.nicparams, instance.nics)],
+            nicparams=[*map(self._config.nicparams, instance.nics)],
             debug_level=debug_level,
         )
 
     def _cluster_osparams(self, os_name: str) -> dict[str, Any]:
         """The cluster's parameters of an OS, those of its variant before those of all."""
-        cluster_wide = self._facts.cluster.osparams
+        cluster_wide = self._config.cluster.osparams
         return {
             **cluster_wide.get(osdef.split_name(os_name)[0], {}),
             **cluster_wide.get(os_name, {}),
@@ -287,23 +287,25 @@ class LocalNode(NodeAgent):
     def __init__(
         self,
         node: Node,
-        facts: ConfigView,
+        config: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
         counted: CountedDisks,
     ) -> None:
-        super().__init__(node, facts, paths, hypervisors)
+        super().__init__(node, config, paths, hypervisors)
         self._counted = counted
-        self._disks: Disks = counted if "disk" in node.capacity else FileDisks(facts.cluster, paths)
+        self._disks: NodeDisks = (
+            counted if "disk" in node.capacity else FileDisks(config.cluster, paths)
+        )
 
-    def answer(self) -> None:
-        """It does: whoever asks runs on it."""
+    def check_reachable(self) -> None:
+        """Do nothing: the caller runs on this node."""
 
-    def figures(self) -> Figures:
-        """As the kernel tells them, less the memory that fake guests would take."""
+    def resources(self) -> NodeResources:
+        """Return what the kernel tells, less the memory that fake guests would take."""
         memory, cpus = host.memory(), host.cpus()
         disk_total, disk_free = host.disk(
-            self._facts.cluster.file_storage_dir or self._paths.lib_dir
+            self._config.cluster.file_storage_dir or self._paths.lib_dir
         )
         given = self.node.capacity
         memory_total = given.get("memory", memory.total)
@@ -312,7 +314,7 @@ class LocalNode(NodeAgent):
             disk_total = given["disk"]
             disk_free = max(0, disk_total - self._counted.used())
         cpu_total = given.get("cpus", cpus.total)
-        return Figures(
+        return NodeResources(
             memory_total=memory_total,
             memory_node=memory_total - available,
             memory_free=max(0, available - self._claimed_memory()),
@@ -360,24 +362,24 @@ class SimulatedNode(NodeAgent):
     def __init__(
         self,
         node: Node,
-        facts: ConfigView,
+        config: ConfigView,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
         disks_of: Callable[[Node], CountedDisks],
     ) -> None:
-        super().__init__(node, facts, paths, hypervisors)
+        super().__init__(node, config, paths, hypervisors)
         self._disks_of = disks_of
 
-    def answer(self) -> None:
-        """It does, unless somebody made it fail."""
-        self._answer_of(self.node)
+    def check_reachable(self) -> None:
+        """Raise ``HypervisorError`` for a node that is offline or was made to fail."""
+        self._check_node_reachable(self.node)
 
-    def figures(self) -> Figures:
-        """What it was given, and what its guests and disks leave of that."""
-        self.answer()
+    def resources(self) -> NodeResources:
+        """Return the size that the node was given, and what its guests and disks leave of it."""
+        self.check_reachable()
         size = {**DEFAULT_CAPACITY, **self.node.capacity}
         claimed = sum(guest.memory for guest in self.guests().values())
-        return Figures(
+        return NodeResources(
             memory_total=size["memory"],
             memory_node=0,
             memory_free=max(0, size["memory"] - claimed),
@@ -398,7 +400,7 @@ class SimulatedNode(NodeAgent):
         made: list[Node] = []
         try:
             for node in self._nodes_of(disk):
-                self._answer_of(node)
+                self._check_node_reachable(node)
                 self._disks_of(node).create(disk)
                 made.append(node)
         except errors.GenericError:
@@ -408,16 +410,16 @@ class SimulatedNode(NodeAgent):
 
     def _remove_disk(self, disk: Disk) -> None:
         for node in self._nodes_of(disk):
-            self._answer_of(node)
+            self._check_node_reachable(node)
             self._disks_of(node).remove(disk)
 
     def _nodes_of(self, disk: Disk) -> list[Node]:
         """This node, and the other one of a mirrored disk."""
         if disk.dev_type != DiskTemplate.DRBD:
             return [self.node]
-        return [self._facts.node_by_uuid(uuid) for uuid in disk.logical_id[:2]]
+        return [self._config.node_by_uuid(uuid) for uuid in disk.logical_id[:2]]
 
-    def _answer_of(self, node: Node) -> None:
+    def _check_node_reachable(self, node: Node) -> None:
         if node.offline:
             raise errors.HypervisorError(f"Node '{node.name}' is offline")
         if os.path.exists(self._paths.simulated_failure(node.name)):
@@ -429,45 +431,45 @@ class SimulatedNode(NodeAgent):
 class OfflineNode(NodeAgent):
     """A node that nobody talks to: everything fails at once."""
 
-    def answer(self) -> None:
-        """Never."""
+    def check_reachable(self) -> None:
+        """Raise ``HypervisorError``, always."""
         raise errors.HypervisorError(f"Node '{self.node.name}' is offline")
 
-    def figures(self) -> Figures:
-        """Not known."""
-        self.answer()
+    def resources(self) -> NodeResources:
+        """Raise ``HypervisorError``, always."""
+        self.check_reachable()
         raise AssertionError("an offline node answered")
 
     def disk_path(self, disk: Disk) -> str:
-        """Not known."""
-        self.answer()
+        """Raise ``HypervisorError``, always."""
+        self.check_reachable()
         raise AssertionError("an offline node answered")
 
     def _create_disk(self, disk: Disk) -> None:
-        self.answer()
+        self.check_reachable()
 
     def _remove_disk(self, disk: Disk) -> None:
-        self.answer()
+        self.check_reachable()
 
 
 class Nodes:
     """Finds the agent of a node."""
 
-    def __init__(self, facts: ConfigView, paths: pathutils.Paths) -> None:
-        self._facts = facts
+    def __init__(self, config: ConfigView, paths: pathutils.Paths) -> None:
+        self._config = config
         self._paths = paths
         self._mutex = threading.Lock()
         self._hypervisors: dict[str, dict[str, Hypervisor]] = {}
         self._disks: dict[str, CountedDisks] = {}
 
     def agent(self, node: Node) -> NodeAgent:
-        """Who acts on this node."""
+        """Return the agent that acts on this node."""
         if node.offline:
-            return OfflineNode(node, self._facts, self._paths, {})
+            return OfflineNode(node, self._config, self._paths, {})
         hypervisors = self._hypervisors_of(node)
         if node.simulated:
-            return SimulatedNode(node, self._facts, self._paths, hypervisors, self._disks_of)
-        return LocalNode(node, self._facts, self._paths, hypervisors, self._disks_of(node))
+            return SimulatedNode(node, self._config, self._paths, hypervisors, self._disks_of)
+        return LocalNode(node, self._config, self._paths, hypervisors, self._disks_of(node))
 
     def _hypervisors_of(self, node: Node) -> dict[str, Hypervisor]:
         """A node's drivers, which remember what they read."""
@@ -480,7 +482,7 @@ class Nodes:
                 )
                 self._hypervisors[node.name] = {
                     name: DRIVERS[name](directory)
-                    for name in self._facts.cluster.enabled_hypervisors
+                    for name in self._config.cluster.enabled_hypervisors
                     if name in DRIVERS
                 }
             return self._hypervisors[node.name]
@@ -490,6 +492,6 @@ class Nodes:
             if node.name not in self._disks:
                 self._disks[node.name] = CountedDisks(
                     self._paths.counted_disks(node.name),
-                    FileDisks(self._facts.cluster, self._paths),
+                    FileDisks(self._config.cluster, self._paths),
                 )
             return self._disks[node.name]

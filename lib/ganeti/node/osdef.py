@@ -94,7 +94,7 @@ def split_name(os_name: str) -> tuple[str, str]:
 # -- reading ----------------------------------------------------------------------
 
 
-class _Broken(Exception):
+class _InvalidDefinition(Exception):
     """A definition's defect, in words."""
 
 
@@ -133,7 +133,7 @@ def load(name: str, path: str) -> OsDefinition:
         versions = _versions(path)
         newest = max(versions)
         if untrusted:
-            raise _Broken(
+            raise _InvalidDefinition(
                 f"its script {UNTRUSTED_SCRIPT} is to run in a virtual machine of its "
                 "own, which this version does not support; remove that script and "
                 "have a script create, if it may run on the node"
@@ -149,7 +149,7 @@ def load(name: str, path: str) -> OsDefinition:
             if newest >= _VERSION_WITH_PARAMETERS
             else []
         )
-    except _Broken as err:
+    except _InvalidDefinition as err:
         return OsDefinition(name, path, str(err), versions, untrusted=untrusted)
     return OsDefinition(
         name, path, "", versions, tuple(variants), tuple(_parameter(line) for line in parameters)
@@ -160,10 +160,10 @@ def _versions(path: str) -> tuple[int, ...]:
     """The API versions that it and we know; none is a defect."""
     lines = _lines(path, VERSION_FILE, required=True)
     if not lines or not all(line.isdecimal() and line.isascii() for line in lines):
-        raise _Broken(f"{VERSION_FILE} holds something else than numbers")
+        raise _InvalidDefinition(f"{VERSION_FILE} holds something else than numbers")
     versions = tuple(int(line) for line in lines)
     if not set(versions) & constants.OS_API_VERSIONS:
-        raise _Broken(f"its API versions ({', '.join(lines)}) are none that we know")
+        raise _InvalidDefinition(f"its API versions ({', '.join(lines)}) are none that we know")
     return tuple(version for version in versions if version in constants.OS_API_VERSIONS)
 
 
@@ -173,21 +173,21 @@ def _lines(path: str, name: str, *, required: bool) -> list[str]:
             stripped = [line.strip() for line in file]
     except FileNotFoundError:
         if required:
-            raise _Broken(f"{name} is missing") from None
+            raise _InvalidDefinition(f"{name} is missing") from None
         return []
     except OSError as err:
-        raise _Broken(f"{name} cannot be read: {err.strerror}") from None
+        raise _InvalidDefinition(f"{name} cannot be read: {err.strerror}") from None
     except UnicodeDecodeError as err:
-        raise _Broken(f"{name} cannot be read: {err}") from None
+        raise _InvalidDefinition(f"{name} cannot be read: {err}") from None
     return [line for line in stripped if line and not line.startswith("#")]
 
 
 def _check_script(path: str) -> None:
     name = os.path.basename(path)
     if not os.path.isfile(path):
-        raise _Broken(f"the script {name} is missing")
+        raise _InvalidDefinition(f"the script {name} is missing")
     if not os.access(path, os.X_OK):
-        raise _Broken(f"the script {name} is not executable")
+        raise _InvalidDefinition(f"the script {name} is not executable")
 
 
 def _parameter(line: str) -> tuple[str, str]:
@@ -297,7 +297,7 @@ def text_of(name: str, value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScriptInput:
     """An instance as a script sees it; lists are in the order of its disks and NICs."""
 
     instance: Instance
@@ -331,15 +331,15 @@ def _variant(definition: OsDefinition, os_name: str) -> str:
     return split_name(os_name)[1] or definition.variants[0]
 
 
-def environment(definition: OsDefinition, subject: Subject) -> dict[str, str]:
+def environment(definition: OsDefinition, script_input: ScriptInput) -> dict[str, str]:
     """The whole environment of a script run for an instance; nothing else is passed on.
 
     Nodes are told by their uuids, as by Ganeti 3.0.
     """
-    instance = subject.instance
+    instance = script_input.instance
     result = {
         **core_environment(
-            definition, instance.os, subject.osparams, debug_level=subject.debug_level
+            definition, instance.os, script_input.osparams, debug_level=script_input.debug_level
         ),
         "INSTANCE_NAME": instance.name,
         "INSTANCE_OS": instance.os,
@@ -352,30 +352,32 @@ def environment(definition: OsDefinition, subject: Subject) -> dict[str, str]:
         "DISK_COUNT": str(len(instance.disks)),
         "NIC_COUNT": str(len(instance.nics)),
     }
-    result.update(_disks(subject))
-    result.update(_nics(subject))
-    for kind, values in (("BE", subject.beparams), ("HV", subject.hvparams)):
+    result.update(_disks(script_input))
+    result.update(_nics(script_input))
+    for kind, values in (("BE", script_input.beparams), ("HV", script_input.hvparams)):
         result.update({f"INSTANCE_{kind}_{name}": str(value) for name, value in values.items()})
     return result
 
 
-def _disks(subject: Subject) -> dict[str, str]:
+def _disks(script_input: ScriptInput) -> dict[str, str]:
     result: dict[str, str] = {}
-    for index, (disk, path) in enumerate(zip(subject.instance.disks, subject.disk_paths)):
+    for index, (disk, path) in enumerate(zip(script_input.instance.disks, script_input.disk_paths)):
         values = {"ACCESS": disk.mode, "UUID": disk.uuid, "SIZE": str(disk.size), "PATH": path}
         if disk.name:
             values["NAME"] = disk.name
-        if "disk_type" in subject.hvparams:
-            values["FRONTEND_TYPE"] = str(subject.hvparams["disk_type"])
+        if "disk_type" in script_input.hvparams:
+            values["FRONTEND_TYPE"] = str(script_input.hvparams["disk_type"])
         file_based = disk.dev_type in (DiskTemplate.FILE, DiskTemplate.SHARED_FILE)
         values["BACKEND_TYPE"] = f"file:{disk.logical_id[0]}" if file_based else "block"
         result.update({f"DISK_{index}_{name}": value for name, value in values.items()})
     return result
 
 
-def _nics(subject: Subject) -> dict[str, str]:
+def _nics(script_input: ScriptInput) -> dict[str, str]:
     result: dict[str, str] = {}
-    for index, (nic, nicparams) in enumerate(zip(subject.instance.nics, subject.nicparams)):
+    for index, (nic, nicparams) in enumerate(
+        zip(script_input.instance.nics, script_input.nicparams)
+    ):
         values = {"MAC": nic.mac, "UUID": nic.uuid, "MODE": str(nicparams["mode"])}
         if nic.name:
             values["NAME"] = nic.name
@@ -385,8 +387,8 @@ def _nics(subject: Subject) -> dict[str, str]:
             values["BRIDGE"] = str(nicparams["link"])
         if nicparams["link"]:
             values["LINK"] = str(nicparams["link"])
-        if "nic_type" in subject.hvparams:
-            values["FRONTEND_TYPE"] = str(subject.hvparams["nic_type"])
+        if "nic_type" in script_input.hvparams:
+            values["FRONTEND_TYPE"] = str(script_input.hvparams["nic_type"])
         result.update({f"NIC_{index}_{name}": value for name, value in values.items()})
     return result
 
@@ -407,7 +409,7 @@ class ScriptRun(Protocol):
 
 def run_create(
     definition: OsDefinition,
-    subject: Subject,
+    script_input: ScriptInput,
     paths: pathutils.Paths,
     run: ScriptRun,
     *,
@@ -419,8 +421,8 @@ def run_create(
     ``OpExecError`` quotes the end of its log, without the values in ``hidden``.
     When the job is canceled the script is ended and ``JobCanceled`` raised.
     """
-    instance = subject.instance
-    variables = environment(definition, subject)
+    instance = script_input.instance
+    variables = environment(definition, script_input)
     if reinstall:
         variables["INSTANCE_REINSTALL"] = "1"
     log = log_of("reinstall" if reinstall else "add", instance.os, instance.name, paths, run.job_id)

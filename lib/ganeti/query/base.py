@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ganeti import errors
 from ganeti.config.config import Config
 from ganeti.constants import FieldKind, ResultStatus
-from ganeti.hypervisor.hv_base import Figures, Guest
+from ganeti.hypervisor.hv_base import Guest, NodeResources
 from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import LockManager
 from ganeti.node.agents import Nodes
@@ -118,7 +118,7 @@ class Reading:
         self._nodes: dict[str, Node] = {}
         self._groups: dict[str, Group] = {}
         self._guests: dict[str, dict[str, Guest] | ResultStatus] = {}
-        self._figures: dict[str, Figures | ResultStatus] = {}
+        self._figures: dict[str, NodeResources | ResultStatus] = {}
 
     def node(self, uuid: str) -> Node:
         """The node with this uuid."""
@@ -152,11 +152,11 @@ class Reading:
                 found.update(guests)
         return found
 
-    def figures(self, node: Node) -> Figures | ResultStatus:
+    def figures(self, node: Node) -> NodeResources | ResultStatus:
         """A node's size and what is free; OFFLINE, or NODATA if it does not answer."""
         if node.uuid not in self._figures:
             self._figures[node.uuid] = self._ask(
-                node, lambda: self.sources.nodes.agent(node).figures()
+                node, lambda: self.sources.nodes.agent(node).resources()
             )
         return self._figures[node.uuid]
 
