@@ -169,7 +169,7 @@ def test_three_hundred_nodes_have_different_addresses(paths):
         ({"name": "a b"}, "name of a cluster"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_made(paths, settings, words):
+def test_settings_that_do_not_fit_are_refused_before_anything_is_made(paths, settings, words):
     with pytest.raises(BootstrapError, match=words):
         create(paths, certificate=True, **settings)
     assert not os.path.exists(paths.root + "/var")
@@ -198,7 +198,7 @@ def test_a_second_cluster_is_refused_and_the_first_left_alone(paths):
     assert opened(paths).cluster.uuid == uuid
 
 
-def test_a_log_that_lost_its_database_is_no_place_for_another(paths):
+def test_an_orphaned_log_keeps_a_new_cluster_from_being_made(paths):
     os.makedirs(paths.lib_dir)
     Path(paths.master_db + "-wal").write_text("log")
     with pytest.raises(BootstrapError, match="the log of a cluster"):
@@ -260,7 +260,7 @@ def test_ssconf_files_are_there_at_once(paths):
     assert Path(paths.ssconf("master_node")).read_text() == "node1\n"
 
 
-def test_a_failure_of_the_system_is_told(paths):
+def test_a_failure_of_the_system_is_an_error_in_words(paths):
     os.makedirs(paths.lib_dir)
     Path(paths.rapi_dir).write_text("")
     with pytest.raises(BootstrapError, match="cannot create the cluster.*rapi"):
@@ -305,13 +305,13 @@ def test_a_certificate_that_is_there_is_kept(paths):
     assert Path(paths.rapi_cert).read_text() == "kept\n"
 
 
-def test_without_openssl_the_words_say_so(paths, monkeypatch):
+def test_a_missing_openssl_is_named(paths, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(BootstrapError, match="openssl is missing"):
         create(paths, certificate=True)
     assert not os.path.exists(paths.master_db)
 
 
-def test_its_errors_are_told_apart_from_ours():
+def test_a_bootstrap_error_is_no_generic_error():
     assert issubclass(BootstrapError, errors.Error)
     assert not issubclass(BootstrapError, errors.GenericError)

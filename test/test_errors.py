@@ -15,7 +15,7 @@ def test_prereq_error_carries_its_code():
     assert (str(back), back.code) == ("no such instance", "unknown_entity")
 
 
-def test_one_argument_prereq_error_of_a_job():
+def test_a_prereq_error_of_one_argument_is_read():
     back = errors.decode(["OpPrereqError", ["old"]])
     assert isinstance(back, errors.OpPrereqError) and back.code == "wrong_input"
 
@@ -30,7 +30,7 @@ def test_every_class_makes_the_round_trip(name):
     assert type(errors.decode(errors.encode(error))) is errors.BY_NAME[name]
 
 
-def test_a_damaged_database_is_told_as_a_broken_configuration():
+def test_a_damaged_database_is_sent_as_a_configuration_error():
     assert errors.encode(DatabaseDamaged("page 3")) == ["ConfigurationError", ["page 3"]]
 
 
@@ -50,7 +50,7 @@ def test_our_refinement_goes_out_under_a_name_that_clients_know():
         ["OpExecError", [], 1],
     ],
 )
-def test_what_has_no_known_form_is_a_request_error(value):
+def test_an_unknown_form_of_error_is_a_request_error(value):
     assert type(errors.decode(value)) is errors.RequestError
 
 
@@ -58,6 +58,6 @@ def test_a_foreign_exception_becomes_an_exec_error():
     assert errors.encode(KeyError("x")) == ["OpExecError", ["KeyError: 'x'"]]
 
 
-def test_words_for_people_are_the_first_text():
+def test_the_text_of_an_error_is_its_first_text_argument():
     assert str(errors.OpExecError(1, "why")) == "why"
     assert str(errors.JobQueueFull()) == "JobQueueFull"

@@ -32,7 +32,7 @@ from ganeti.constants import JobStatus
         ),
     ],
 )
-def test_fits(annotation, good, bad):
+def test_a_check_accepts_values_of_its_type_only(annotation, good, bad):
     check = ht.check_for(annotation)
     assert all(check.fits(value) for value in good)
     assert not any(check.fits(value) for value in bad)
@@ -44,7 +44,7 @@ def test_an_annotation_that_cannot_be_read_is_refused():
         ht.check_for(set[int])
 
 
-def test_annotated_without_refinement_is_its_base():
+def test_an_annotation_without_refinement_is_its_base():
     assert ht.check_for(Annotated[str, "note"]).expects == "a string"
 
 
@@ -66,7 +66,7 @@ def test_annotated_without_refinement_is_its_base():
         ("1.", 1),
     ],
 )
-def test_sizes(text, size):
+def test_sizes_are_read_in_mib(text, size):
     assert ht.parse_size(text) == size
 
 
@@ -97,7 +97,7 @@ def test_sizes(text, size):
         {},
     ],
 )
-def test_what_is_no_size(text):
+def test_an_invalid_size_is_refused(text):
     with pytest.raises(ValueError):
         ht.parse_size(text)
     assert not ht.is_size(text)
@@ -182,7 +182,7 @@ def test_messages_show_json_and_no_python(value, text):
         ("ü", "invalid"),
     ],
 )
-def test_tags(tag, problem):
+def test_a_tag_is_checked_against_ganetis_rules(tag, problem):
     found = ht.tag_problem(tag)
     assert found is None if problem is None else problem in (found or "")
 
@@ -198,7 +198,7 @@ def test_tags(tag, problem):
         ("x+", False),
     ],
 )
-def test_os_names(name, good):
+def test_an_os_name_is_checked(name, good):
     assert ht.is_os_name(name) is good
 
 
@@ -214,7 +214,7 @@ def test_os_names(name, good):
         ("\udc80", False),
     ],
 )
-def test_what_a_program_can_be_given(text, good):
+def test_text_with_nul_or_surrogates_does_not_fit_an_environment(text, good):
     assert ht.fits_environment(text) == good
 
 
@@ -222,7 +222,7 @@ def test_long_values_are_cut_in_messages():
     assert len(ht.shorten("x" * 1000)) == 80
 
 
-def test_checks_of_a_class_are_those_of_its_own_words():
+def test_checks_of_a_class_are_those_of_its_own_annotations():
     class Base:
         """Whose words are read for itself only."""
 

@@ -28,7 +28,7 @@ def test_an_instance_within_all_bounds_fits():
         ({"nic-count": 9}, "nic-count value 9 is not in range [1, 8]"),
     ],
 )
-def test_what_is_out_of_bounds_is_told(change, words):
+def test_each_value_out_of_bounds_is_named(change, words):
     assert ipolicy.violations(POLICY, {**FITS, **change}, "file") == [words]
 
 

@@ -58,7 +58,7 @@ def test_backend_parameters_are_read(given, expected):
         ({"vcpus": {}}, "'vcpus'"),
     ],
 )
-def test_wrong_types_and_names_are_told_by_name(given, words):
+def test_wrong_types_and_unknown_names_are_named(given, words):
     with pytest.raises(errors.TypeEnforcementError, match=words):
         params.check_beparams(given)
 
@@ -155,7 +155,7 @@ def test_disk_parameters_belong_to_a_template():
         params.check_diskparams("drbd", {"protocol": "D"})
 
 
-def test_later_values_are_the_stronger_ones():
+def test_later_values_override_earlier_ones():
     base = {"a": 1, "b": 1, "c": 1}
     assert params.fill(base, {"b": 2, "c": 2}, {"c": 3}) == {"a": 1, "b": 2, "c": 3}
     assert base == {"a": 1, "b": 1, "c": 1}
@@ -179,7 +179,7 @@ def test_later_values_are_the_stronger_ones():
         (params.ndparams_problem, {"ssh_port": [22]}, (), "'ssh_port'"),
     ],
 )
-def test_the_value_of_a_wrong_type_is_told(problem, given, unset, words):
+def test_a_value_of_a_wrong_type_is_quoted(problem, given, unset, words):
     assert words in problem(given, unset)
 
 
@@ -195,11 +195,11 @@ def test_the_value_of_a_wrong_type_is_told(problem, given, unset, words):
         (params.ndparams_problem, {"cpu_speed": "1.5", "ovs_link": None}, ()),
     ],
 )
-def test_what_some_job_takes_is_no_problem(problem, given, unset):
+def test_a_value_that_some_job_takes_is_no_problem(problem, given, unset):
     assert problem(given, unset) is None
 
 
-def test_what_holds_for_the_cluster_is_not_for_one_instance():
+def test_a_cluster_wide_parameter_is_refused_for_one_instance():
     params.check_not_global({"kernel_args": "ro"})
     with pytest.raises(errors.OpPrereqError, match="migration_mode, migration_port"):
         params.check_not_global({"migration_port": 1, "migration_mode": "live"})

@@ -14,7 +14,7 @@ def test_a_root_moves_everything_below_it():
     assert paths.file_storage_paths_file == "/x/node1/etc/ganeti/file-storage-paths"
 
 
-def test_without_a_root_things_are_where_ganeti_has_them():
+def test_paths_without_a_root_are_those_of_ganeti():
     paths = Paths()
     assert paths.pid_file("ganeti-rapi") == "/var/run/ganeti/ganeti-rapi.pid"
     assert paths.rapi_log == "/var/log/ganeti/rapi-daemon.log"
@@ -40,11 +40,11 @@ def test_an_entry_is_one_component(name):
         ("/srvx/a", False),
     ],
 )
-def test_below(path, below):
+def test_a_path_is_below_a_directory_or_not(path, below):
     assert pathutils.is_below(path, "/srv") is below
 
 
-def test_what_becomes_a_file_is_made_beside_it():
+def test_a_file_in_the_making_is_beside_its_target():
     assert pathutils.beside("/srv/backup", "new") == "/srv/.backup.new"
 
 

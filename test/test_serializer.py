@@ -18,7 +18,7 @@ from ganeti import serializer
         (b"-9223372036854775808", -(2**63)),
     ],
 )
-def test_strict_reads(text, value):
+def test_strict_reading_accepts_valid_json(text, value):
     assert serializer.loads(text) == value
 
 
@@ -41,7 +41,7 @@ def test_strict_reads(text, value):
         (b'{"a":"\x01"}', "Invalid control"),
     ],
 )
-def test_strict_refuses_and_says_why(text, words):
+def test_strict_reading_refuses_and_says_why(text, words):
     with pytest.raises(serializer.ParseError, match=words):
         serializer.loads(text)
 
@@ -80,7 +80,7 @@ def test_deep_nesting_is_refused_quickly_however_deep():
         serializer.loads(b"[" * 1_000_000)
 
 
-def test_lenient_lives_with_bad_bytes_and_control_characters():
+def test_lenient_reading_accepts_bad_bytes_and_control_characters():
     assert serializer.loads_lenient(b'{"a": "\xe9\x01"}') == {"a": "\ufffd\x01"}
 
 
@@ -103,7 +103,7 @@ def test_a_peer_cannot_send_what_could_not_be_written_again(text):
         serializer.loads_lenient(b"nonsense")
 
 
-def test_writes_one_line_of_ascii():
+def test_json_is_written_as_one_line_of_ascii():
     assert serializer.dumps({"é": "\n"}) == '{"\\u00e9":"\\n"}'
     assert serializer.dump_bytes([1]) == b"[1]\n"
     with pytest.raises(ValueError):

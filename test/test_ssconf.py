@@ -65,7 +65,7 @@ def test_a_new_instance_is_listed(config):
     assert read(config, "instance_list") == "web9\nweb10\n"
 
 
-def test_an_offline_node_is_told(config):
+def test_an_offline_node_is_listed(config):
     node = copy_of(config.node("node2"))
     node.offline = True
     save(config, node)
@@ -73,7 +73,7 @@ def test_an_offline_node_is_told(config):
     assert read(config, "online_nodes") == "node1\nnode10\n"
 
 
-def test_tags_and_groups_are_told(config):
+def test_tags_and_groups_are_listed(config):
     cluster, group = copy_of(config.cluster), copy_of(config.groups()[0])
     cluster.tags, group.name = ["b", "a"], "main"
     save(config, cluster, group)
@@ -112,7 +112,7 @@ def test_a_change_that_no_file_shows_writes_none(config):
     assert os.stat(config.paths.ssconf("instance_list")).st_ino == before
 
 
-def test_the_writer_outlives_an_accident(config, caplog, monkeypatch):
+def test_the_writer_survives_an_unexpected_error(config, caplog, monkeypatch):
     config.ssconf.flush()
     failed, written = threading.Event(), threading.Event()
 

@@ -42,7 +42,7 @@ def volume(uuid="u2", template="plain", size=2048):
     return Disk(uuid=uuid, dev_type=template, size=size, logical_id=["xenvg", uuid])
 
 
-def test_a_file_has_its_size_and_takes_no_room(cluster, files):
+def test_a_disk_file_has_its_size_and_takes_no_space(cluster, files):
     disk = file_disk(cluster)
     files.create(disk)
     found = os.stat(disk.logical_id[1])
@@ -64,7 +64,7 @@ def old_file_system(monkeypatch):
     monkeypatch.setattr(storage.os, "open", refuse)
 
 
-def test_who_dies_in_the_middle_leaves_nothing(cluster, files, monkeypatch):
+def test_a_crash_while_a_disk_is_made_leaves_nothing(cluster, files, monkeypatch):
     monkeypatch.setattr(storage.os, "link", _die)
     disk = file_disk(cluster)
     with pytest.raises(SystemError):
@@ -76,7 +76,7 @@ def _die(*args, **values):
     raise SystemError
 
 
-def test_file_systems_without_nameless_files(cluster, files, old_file_system):
+def test_disks_are_made_on_file_systems_without_nameless_files(cluster, files, old_file_system):
     disk = file_disk(cluster)
     files.create(disk)
     assert os.stat(disk.logical_id[1]).st_size == 1024 * MIB
@@ -85,7 +85,7 @@ def test_file_systems_without_nameless_files(cluster, files, old_file_system):
 
 
 @pytest.mark.parametrize("fixture", [None, "old_file_system"])
-def test_a_size_that_no_file_can_have(cluster, files, request, fixture):
+def test_a_size_that_no_file_can_have_is_refused(cluster, files, request, fixture):
     if fixture:
         request.getfixturevalue(fixture)
     disk = file_disk(cluster, size=2**42)
@@ -103,7 +103,7 @@ def test_an_existing_file_is_left_alone(cluster, files):
     assert Path(disk.logical_id[1]).read_text() == "data"
 
 
-def test_removing_takes_empty_folders_along_but_not_the_storage(cluster, files):
+def test_removing_a_disk_removes_empty_folders_but_not_the_storage(cluster, files):
     deep, beside = file_disk(cluster, "a/web/disk0"), file_disk(cluster, "a/db/disk0")
     files.create(deep)
     files.create(beside)
@@ -138,13 +138,13 @@ def test_a_link_does_not_lead_out_of_the_storage(cluster, files, tmp_path):
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
-def test_a_folder_that_cannot_be_made_is_told(cluster, files):
+def test_a_folder_that_cannot_be_made_is_an_error(cluster, files):
     Path(f"{cluster.file_storage_dir}/web").write_text("")
     with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
         files.create(file_disk(cluster))
 
 
-def test_a_disk_that_cannot_be_removed_is_told(cluster, files):
+def test_a_disk_that_cannot_be_removed_is_an_error(cluster, files):
     disk = file_disk(cluster)
     os.makedirs(disk.logical_id[1])
     with pytest.raises(errors.BlockDeviceError, match="Cannot remove"):

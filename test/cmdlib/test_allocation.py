@@ -30,19 +30,19 @@ class TestAllocation(LUTestCase):
             Need(memory, disk, "it"),
         )
 
-    def test_the_first_by_name_among_equals(self) -> None:
+    def test_the_first_node_by_name_is_chosen_among_equals(self) -> None:
         self.assertEqual(self.choose(), [MASTER])
 
-    def test_most_free_memory_wins(self) -> None:
+    def test_the_node_with_most_free_memory_is_chosen(self) -> None:
         self.reserve(MASTER, 200)
         self.reserve(NODE2, 100)
         self.assertEqual(self.choose(), [NODE3])
 
-    def test_the_disk_must_fit_too(self) -> None:
+    def test_a_node_without_disk_space_is_not_chosen(self) -> None:
         self.reserve(MASTER, 0, 100000)
         self.assertEqual(self.choose(disk=5000), [NODE2])
 
-    def test_what_was_chosen_is_reserved(self) -> None:
+    def test_chosen_nodes_have_their_resources_reserved(self) -> None:
         self.assertEqual(
             [self.choose(3000, job_id=job) for job in (1, 2, 3)], [[MASTER], [NODE2], [NODE3]]
         )
@@ -57,19 +57,19 @@ class TestAllocation(LUTestCase):
         self.reserve(NODE3, 0, 102390)
         self.assertEqual(self.choose(count=2, disk=20), [MASTER, NODE2])
 
-    def test_mates_are_of_one_group(self) -> None:
+    def test_both_nodes_are_chosen_from_one_group(self) -> None:
         self.change(objects.Group(uuid="g2", name="other"))
         self.change(self.config.node(MASTER), group="g2")
         self.assertEqual(self.choose(count=2), [NODE2, NODE3])
 
-    def test_policies_of_groups(self) -> None:
+    def test_a_last_resort_group_comes_last_and_an_unallocable_one_never(self) -> None:
         self.change(objects.Group(uuid="g2", name="other", alloc_policy="last_resort"))
         self.change(self.config.node(MASTER), group="g2")
         self.assertEqual(self.choose(), [NODE2])
         self.change(self.config.group("default"), alloc_policy="unallocable")
         self.assertEqual(self.choose(), [MASTER])
 
-    def test_nodes_that_cannot_be_used(self) -> None:
+    def test_an_unusable_node_is_never_chosen(self) -> None:
         self.change(self.config.node(MASTER), drained=True)
         self.change(self.config.node(NODE2), offline=True)
         self.assertEqual(self.choose(), [NODE3])
@@ -77,7 +77,7 @@ class TestAllocation(LUTestCase):
         with self.refused("insufficient_resources"):
             self.choose()
 
-    def test_a_node_that_does_not_answer_has_no_room(self) -> None:
+    def test_a_node_that_does_not_answer_is_not_chosen(self) -> None:
         with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
             pass
         with self.refused("environment_error"):
@@ -88,7 +88,7 @@ class TestAllocation(LUTestCase):
         with self.assertRaisesRegex(errors.OpPrereqError, "5000 MiB of memory.*4096 MiB free"):
             self.reserve(NODE2, 5000)
 
-    def test_disks_that_are_made_count_once(self) -> None:
+    def test_made_disks_of_a_simulated_node_are_no_longer_reserved(self) -> None:
         nodes: list[Node] = [self.config.node(NODE2), self.config.node(MASTER)]
         need = Need(0, 1000, "it")
         allocation.reserve(self.config, self.environment.nodes, 7, nodes, need)

@@ -32,13 +32,13 @@ class TestLogicalUnit(LUTestCase):
     def unit(self) -> FailingUnit:
         return FailingUnit(opcodes.OpTagsSet(kind="cluster", tags=[]), self.environment, 1)
 
-    def test_by_itself_it_wants_no_locks_and_answers_nothing(self) -> None:
+    def test_a_plain_unit_wants_no_locks_and_answers_nothing(self) -> None:
         unit = self.unit()
         unit.check()
         self.assertEqual((list(unit.locks()), unit.dry_run_result()), ([], None))
         self.assertIs(unit.effective_op(), unit.op)
 
-    def test_undo_goes_backwards(self) -> None:
+    def test_undo_steps_run_last_first(self) -> None:
         unit, run = self.unit(), self.run_
         with self.assertRaises(errors.OpExecError):
             unit.execute(run)
@@ -68,7 +68,7 @@ class TestLogicalUnit(LUTestCase):
         self.config.reservations.release(9)
         self.assertNotIn(self.unit().instance_lock("c4"), own)
 
-    def test_the_clusters_own_lock(self) -> None:
+    def test_the_big_lock_is_the_clusters_own(self) -> None:
         self.assertEqual(
             (big_lock().name, big_lock().exclusive, big_lock(True).exclusive),
             (BIG_LOCK, False, True),

@@ -5,7 +5,7 @@ from support.lu import LUTestCase
 
 
 class TestClusterVerify(LUTestCase):
-    def test_a_job_for_the_configuration_and_one_a_group(self) -> None:
+    def test_verification_is_a_job_for_the_configuration_and_one_a_group(self) -> None:
         self.change(objects.Group(uuid="group-2", name="other"))
         self.assertEqual(self.run_op(opcodes.OpClusterVerify()), {})
         self.assertEqual(
@@ -24,7 +24,7 @@ class TestClusterVerify(LUTestCase):
             [job[0].depends for job in self.follow_ups], [None, [[-1, []]], [[-2, []]]]
         )
 
-    def test_one_group_alone(self) -> None:
+    def test_one_group_can_be_verified_alone(self) -> None:
         self.run_op(
             opcodes.OpClusterVerify(
                 group_name="nope",

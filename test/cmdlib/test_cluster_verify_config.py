@@ -22,7 +22,7 @@ class TestClusterVerifyConfig(LUTestCase):
         self.assertFalse(self.verify())
         self.log_has(words)
 
-    def test_a_sound_cluster(self) -> None:
+    def test_a_sound_cluster_has_no_errors(self) -> None:
         self.create(disk_template="file", disks=[{"size": 1024}])
         self.create(
             "mirrored", disk_template="drbd", disks=[{"size": 1024}] * 2, pnode=NODE2, snode=NODE3
@@ -30,16 +30,16 @@ class TestClusterVerifyConfig(LUTestCase):
         self.assertTrue(self.verify(verbose=True))
         self.assertFalse([line for line in self.run_.lines if "ERROR" in line])
 
-    def test_an_error_that_is_asked_for(self) -> None:
+    def test_a_simulated_error_is_reported(self) -> None:
         self.assertFalse(self.verify(debug_simulate_errors=True, error_codes=True))
         self.log_has("ERROR:ECLUSTERCFG:cluster:")
         self.assertTrue(self.verify(debug_simulate_errors=True, ignore_errors=["ECLUSTERCFG"]))
 
-    def test_nodes_in_no_group(self) -> None:
+    def test_a_node_in_no_group_is_found(self) -> None:
         self.change(self.config.node(NODE2), group="gone")
         self.finds("gone")
 
-    def test_instances_on_no_node(self) -> None:
+    def test_an_instance_on_no_node_is_found(self) -> None:
         self.change(self.create(), primary_node="gone")
         self.finds("gone")
         self.change(
@@ -49,14 +49,14 @@ class TestClusterVerifyConfig(LUTestCase):
         )
         self.finds("secondary")
 
-    def test_the_master_is_a_member(self) -> None:
+    def test_a_missing_master_node_is_found(self) -> None:
         transaction = self.config.begin()
         transaction.remove(self.config.node(MASTER))
         transaction.commit()
         self.assertFalse(self.verify(error_codes=True))
         self.log_has("master node")
 
-    def test_parameters(self) -> None:
+    def test_wrong_parameters_of_an_instance_are_found(self) -> None:
         for values, words in (
             ({"beparams": {"bogus": 1}}, "bogus"),
             ({"beparams": {"maxmem": 1}}, "maxmem"),
@@ -71,7 +71,7 @@ class TestClusterVerifyConfig(LUTestCase):
                 self.run_op(opcodes.OpInstanceRemove(instance_name=words, ignore_failures=True))
         self.assertTrue(self.verify())
 
-    def test_the_clusters_own_parameters(self) -> None:
+    def test_wrong_parameters_of_the_cluster_are_found(self) -> None:
         for values, words in (
             ({"enabled_hypervisors": []}, "no hypervisor"),
             ({"enabled_hypervisors": ["lxc"]}, "lxc"),
@@ -80,7 +80,7 @@ class TestClusterVerifyConfig(LUTestCase):
             self.change(self.config.cluster, **values)
             self.finds(words)
 
-    def test_what_is_used_twice(self) -> None:
+    def test_addresses_and_ports_used_twice_are_found(self) -> None:
         first, second = self.create("a"), self.create("b")
         twin = objects.copy_of(second.nics[0])
         twin.mac = first.nics[0].mac
@@ -89,6 +89,6 @@ class TestClusterVerifyConfig(LUTestCase):
         self.change(first, network_port=11000)
         self.finds("port 11000")
 
-    def test_tags_that_break_the_rules(self) -> None:
+    def test_a_tag_that_breaks_the_rules_is_found(self) -> None:
         self.change(self.config.node(NODE2), tags=["a b"])
         self.finds("tag")

@@ -9,7 +9,7 @@ class TestClusterVerifyDisks(LUTestCase):
         super().setUp()
         self.change(objects.Group(uuid="group-2", name="other"))
 
-    def test_a_job_for_each_group(self) -> None:
+    def test_verification_is_a_job_for_each_group(self) -> None:
         self.assertEqual(self.run_op(opcodes.OpClusterVerifyDisks(priority=10)), {})
         self.assertEqual(
             [[op.summary() for op in job] for job in self.follow_ups],
@@ -17,10 +17,10 @@ class TestClusterVerifyDisks(LUTestCase):
         )
         self.assertEqual(self.follow_ups[0][0].priority, 10)
 
-    def test_one_group_alone(self) -> None:
+    def test_one_group_can_be_verified_alone(self) -> None:
         self.run_op(opcodes.OpClusterVerifyDisks(group_name="other"))
         self.assertEqual([job[0].group_name for job in self.follow_ups], ["other"])
 
-    def test_unknown_group(self) -> None:
+    def test_an_unknown_group_is_refused(self) -> None:
         with self.refused("unknown_entity"):
             self.run_op(opcodes.OpClusterVerifyDisks(group_name="nope"))

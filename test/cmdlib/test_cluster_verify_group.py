@@ -18,7 +18,7 @@ class TestClusterVerifyGroup(LUTestCase):
         self.log_has(f"ERROR:{code}:")
         self.log_has(f":{name}:")
 
-    def test_a_sound_group(self) -> None:
+    def test_a_sound_group_has_no_errors(self) -> None:
         self.create(start=True, disk_template="file", disks=[{"size": 1024}])
         self.create(
             "mirrored",
@@ -32,11 +32,11 @@ class TestClusterVerifyGroup(LUTestCase):
         self.assertTrue(self.verify())
         self.assertFalse([line for line in self.run_.lines if "ERROR" in line or "WARNING" in line])
 
-    def test_unknown_group(self) -> None:
+    def test_an_unknown_group_is_refused(self) -> None:
         with self.refused("unknown_entity"):
             self.run_op(opcodes.OpClusterVerifyGroup(group_name="nope"))
 
-    def test_a_guest_that_died(self) -> None:
+    def test_a_dead_guest_is_reported(self) -> None:
         self.create(start=True)
         self.kill_guest()
         self.finds("EINSTANCEDOWN", WEB)
@@ -47,22 +47,22 @@ class TestClusterVerifyGroup(LUTestCase):
         self.assertTrue(self.verify())
         self.log_has("WARNING")
 
-    def test_a_disk_that_is_gone(self) -> None:
+    def test_a_missing_disk_is_reported(self) -> None:
         self.create(disk_template="file", disks=[{"size": 1024}])
         os.unlink(self.instance().disks[0].logical_id[1])
         self.finds("EINSTANCEMISSINGDISK", WEB)
 
-    def test_a_guest_of_nobody(self) -> None:
+    def test_a_guest_of_no_instance_is_reported(self) -> None:
         with open(self.paths.fake_guest("stranger"), "w", encoding="ascii") as file:
             file.write("0\n128\n1\n")
         self.finds("ENODEORPHANINSTANCE", MASTER)
 
-    def test_a_guest_on_the_wrong_node(self) -> None:
+    def test_a_guest_on_the_wrong_node_is_reported(self) -> None:
         self.create(start=True)
         self.change(self.instance(), primary_node=self.config.node(NODE2).uuid)
         self.finds("EINSTANCEWRONGNODE", WEB)
 
-    def test_a_node_that_does_not_answer(self) -> None:
+    def test_a_node_that_does_not_answer_is_reported(self) -> None:
         with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
             pass
         self.finds("ENODERPC", NODE2)
@@ -74,7 +74,7 @@ class TestClusterVerifyGroup(LUTestCase):
         self.change(self.instance(), admin_state="up")
         self.finds("EINSTANCEDOWN", WEB)
 
-    def test_memory_for_a_failover(self) -> None:
+    def test_missing_memory_for_a_failover_is_reported(self) -> None:
         self.create(
             disk_template="drbd",
             disks=[{"size": 1024}],
@@ -95,12 +95,12 @@ class TestClusterVerifyGroup(LUTestCase):
         self.assertTrue(self.verify())
         self.log_has("nic-count")
 
-    def test_other_groups_are_none_of_its_business(self) -> None:
+    def test_other_groups_are_not_verified(self) -> None:
         self.create(pnode=NODE2, start=True)
         self.change(objects.Group(uuid="other", name="other"))
         self.change(self.config.node(NODE2), group="other", offline=True)
         self.assertTrue(self.verify())
 
-    def test_an_error_that_is_asked_for(self) -> None:
+    def test_a_simulated_error_is_reported(self) -> None:
         self.assertFalse(self.verify(debug_simulate_errors=True))
         self.assertTrue(self.verify(debug_simulate_errors=True, ignore_errors=["ENODEHV"]))

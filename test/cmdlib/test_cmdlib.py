@@ -14,7 +14,7 @@ def test_every_opcode_has_a_unit_of_its_name(op_id: str) -> None:
 
 
 @pytest.mark.parametrize("op_id", ["OP_NOSUCH", "OP_NODE_ADD", "OP_COMMON", "", "../x"])
-def test_what_is_no_opcode_of_ours_has_none(op_id: str) -> None:
+def test_an_opcode_of_others_has_no_unit(op_id: str) -> None:
     with pytest.raises(errors.OpCodeUnknown):
         cmdlib.lu_for(op_id)
 

@@ -7,14 +7,14 @@ from support.lu import MASTER, NODE2, WEB, LUTestCase
 
 
 class TestCommon(LUTestCase):
-    def test_uuids_tell_namesakes_apart(self) -> None:
+    def test_a_wrong_uuid_of_a_right_name_is_refused(self) -> None:
         instance = self.create()
         common.check_uuid("Instance", instance, None)
         common.check_uuid("Instance", instance, instance.uuid)
         with self.refused("resource_not_unique"):
             common.check_uuid("Instance", instance, "another")
 
-    def test_nodes_that_can_be_used(self) -> None:
+    def test_an_unusable_node_is_refused(self) -> None:
         common.check_node_usable(self.config.node(MASTER))
         for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
             self.change(
@@ -28,7 +28,7 @@ class TestCommon(LUTestCase):
         self.change(self.config.node(MASTER), drained=True)
         common.check_node_online(self.config.node(MASTER))
 
-    def test_a_node_that_does_not_say_is_no_node_where_nothing_runs(self) -> None:
+    def test_a_node_that_does_not_answer_is_an_error_not_a_stopped_guest(self) -> None:
         instance = self.create(pnode=NODE2)
         node, nodes = self.config.node(NODE2), self.environment.nodes
         self.assertFalse(common.is_running(nodes, node, instance))
@@ -37,7 +37,7 @@ class TestCommon(LUTestCase):
         with self.refused("environment_error"):
             common.is_running(nodes, node, instance)
 
-    def test_disks_that_are_gone(self) -> None:
+    def test_missing_disks_are_listed(self) -> None:
         instance = self.create(disk_template="file", disks=[{"size": 1024}] * 2)
         node, nodes = self.config.node(MASTER), self.environment.nodes
         self.assertEqual(common.missing_disks(nodes, node, instance), [])
@@ -45,7 +45,7 @@ class TestCommon(LUTestCase):
         os.unlink(path)
         self.assertEqual(common.missing_disks(nodes, node, instance), [path])
 
-    def test_instances_by_name_each_once(self) -> None:
+    def test_named_instances_are_listed_once(self) -> None:
         self.create("a.example.com")
         self.create("b.example.com")
 

@@ -9,7 +9,7 @@ from support.lu import MASTER, NODE2, NODE3, LUTestCase
 
 
 class TestReadDisks(LUTestCase):
-    def test_sizes_modes_names(self) -> None:
+    def test_sizes_modes_and_names_are_read(self) -> None:
         self.assertEqual(
             disks.read(
                 [
@@ -22,10 +22,10 @@ class TestReadDisks(LUTestCase):
             [DiskSpec(1028), DiskSpec(1024, "ro", "root", "x"), DiskSpec(0)],
         )
 
-    def test_diskless_has_none(self) -> None:
+    def test_a_diskless_instance_has_no_disks(self) -> None:
         self.assertEqual(disks.read([{"size": 5}], "diskless"), [])
 
-    def test_wrong_types_and_unknown_keys(self) -> None:
+    def test_wrong_types_and_unknown_keys_are_refused(self) -> None:
         for disk in (
             {"size": -5},
             {"size": "x"},
@@ -37,7 +37,7 @@ class TestReadDisks(LUTestCase):
             with self.subTest(disk), self.assertRaises(errors.TypeEnforcementError):
                 disks.read([disk], "file")
 
-    def test_wrong_input(self) -> None:
+    def test_values_that_do_not_fit_are_wrong_input(self) -> None:
         for given in (
             [{}],
             [{"size": None}],
@@ -55,7 +55,7 @@ class TestReadDisks(LUTestCase):
         with self.refused("resource_not_unique"):
             disks.read([{"size": 5, "name": "a"}, {"size": 5, "name": "a"}], "file")
 
-    def test_templates(self) -> None:
+    def test_a_template_must_be_enabled_and_supported(self) -> None:
         disks.check_template(self.config.cluster, "drbd")
         with self.refused("wrong_input"):
             disks.check_template(self.config.cluster, "sharedfile")
@@ -83,7 +83,7 @@ class TestLayOut(LUTestCase):
         self.assertEqual([disk.size for disk in made], [5, 6])
         return [disk.logical_id for disk in made]
 
-    def test_files(self) -> None:
+    def test_file_disks_are_below_the_storage_directory(self) -> None:
         base = self.paths.file_storage_dir
         for values, folder in (
             ({}, f"{base}/web/"),
@@ -106,12 +106,12 @@ class TestLayOut(LUTestCase):
             with self.subTest(below), self.assertRaises(errors.OpExecError):
                 disks.storage_dir(self.config.cluster, "file", below)
 
-    def test_a_cluster_without_a_directory(self) -> None:
+    def test_a_cluster_without_storage_directory_is_refused(self) -> None:
         self.change(self.config.cluster, file_storage_dir="")
         with self.refused("wrong_state"):
             disks.storage_dir(self.config.cluster, "file", None)
 
-    def test_volumes(self) -> None:
+    def test_volumes_are_in_the_volume_group_of_the_cluster(self) -> None:
         (group, volume), _ = self.assign_locations("plain", [NODE2])
         self.assertEqual((group, volume.endswith(".plain.disk0")), ("xenvg", True))
         first, _ = self.assign_locations("drbd", [NODE2, NODE3])

@@ -11,7 +11,7 @@ class TestFindings(unittest.TestCase):
         self.run_ = RecordedRun(1)
         return Findings(self.run_, error_codes=error_codes, ignored=ignored)
 
-    def test_people_read_words(self) -> None:
+    def test_findings_are_sentences_by_default(self) -> None:
         found = self.findings()
         found.section("Looking")
         found.error(Code.NODE_DOWN, "node1", "is dead")
@@ -27,7 +27,7 @@ class TestFindings(unittest.TestCase):
             ],
         )
 
-    def test_programs_read_codes(self) -> None:
+    def test_findings_have_codes_on_request(self) -> None:
         found = self.findings(error_codes=True)
         found.error(Code.CLUSTER, "c", "is odd")
         self.assertEqual(self.run_.lines, ["  - ERROR:ECLUSTERCFG:cluster:c:is odd"])

@@ -29,24 +29,24 @@ class TestInstallation(LUTestCase):
         with self.assertRaisesRegex(errors.OpExecError, words):
             self.check(os_name, **values)
 
-    def test_what_will_do(self) -> None:
+    def test_a_known_os_with_its_variant_is_accepted(self) -> None:
         self.check("noop")
         self.check("linux+small", osparams={"dhcp": "yes"}, private={"pw": "x"})
         self.check("linux+huge", force=True)
         self.check("linux", force=True)
 
-    def test_unknown_and_broken(self) -> None:
+    def test_an_unknown_or_broken_os_is_refused(self) -> None:
         self.refused_os("nope", "nope")
         self.refused_os("../noop", "noop")
         os.unlink(f"{self.os_dir}/create")
         self.refused_os("noop", "create")
 
-    def test_variants(self) -> None:
+    def test_a_missing_or_unknown_variant_is_refused(self) -> None:
         self.refused_os("linux", "variant")
         self.refused_os("linux+huge", "huge")
         self.refused_os("noop+x", "variant")
 
-    def test_parameters_of_every_kind(self) -> None:
+    def test_an_unknown_parameter_of_any_kind_is_refused(self) -> None:
         for kind in ("osparams", "private", "secret"):
             self.refused_os("linux+small", "bogus", **{kind: {"bogus": "1"}})
         self.change(self.config.cluster, osparams={"noop": {"bogus": "1"}})
@@ -55,11 +55,11 @@ class TestInstallation(LUTestCase):
         self.refused_os("linux+small", "bogus")
         self.check("linux+large")
 
-    def test_older_definitions_take_any(self) -> None:
+    def test_older_definitions_accept_any_parameter(self) -> None:
         self.make_os("old", version=15)
         self.check("old", osparams={"any": "1"}, secret={"pw": "x"})
 
-    def test_parameters_that_exclude_each_other(self) -> None:
+    def test_parameters_that_exclude_each_other_are_refused(self) -> None:
         for values in (
             {"osparams": {"pw": "1"}, "private": {"pw": "2"}},
             {"private": {"dhcp": "1"}, "secret": {"dhcp": "1"}},
@@ -68,7 +68,7 @@ class TestInstallation(LUTestCase):
             with self.subTest(values), self.refused("wrong_input"):
                 self.check("linux+small", **values)
 
-    def test_what_was_stored_before_values_were_checked(self) -> None:
+    def test_a_stored_value_of_a_wrong_type_is_refused(self) -> None:
         self.refused_os("linux+small", "'dhcp' must be a text", osparams={"dhcp": {"a": 1}})
 
     def test_each_node_must_have_the_os(self) -> None:
@@ -99,7 +99,7 @@ class TestInstallation(LUTestCase):
         seen = Path(f"{self.paths.os_search_path[0]}/picky/seen").read_text().split()
         self.assertEqual(seen, ["bad"] * 3 + ["good"] * 2)
 
-    def test_what_a_reinstallation_keeps(self) -> None:
+    def test_a_reinstallation_keeps_the_parameters_that_the_os_has(self) -> None:
         old = {"dhcp": "yes", "a-b": "1", "other": "x"}
         new = osdef.find(self.paths.os_search_path, "linux")
         older = osdef.find([self.make_older()], "old")
@@ -126,7 +126,7 @@ class TestInstallation(LUTestCase):
             "hush", repr(OsChoice("linux", secret={"pw": "hush"}, private={"pw": "hush"}))
         )
 
-    def test_forbidden(self) -> None:
+    def test_a_forbidden_os_is_refused(self) -> None:
         self.change(self.config.cluster, blacklisted_os=["linux"])
         with self.refused("wrong_state"):
             installation.check_allowed(self.config, "linux+small")

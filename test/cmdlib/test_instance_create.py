@@ -10,7 +10,7 @@ DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
 
 
 class TestCreated(LUTestCase):
-    def test_it_is_there_and_runs(self) -> None:
+    def test_a_created_instance_exists_and_runs(self) -> None:
         result = self.run_op(self.create_op(start=True, **DISK))
         self.assertEqual((result, self.guests()), ([MASTER], [WEB]))
         self.assertEqual(
@@ -22,7 +22,7 @@ class TestCreated(LUTestCase):
         sizes = [os.stat(disk.logical_id[1]).st_size >> 20 for disk in self.instance().disks]
         self.assertEqual((sizes, self.instance().disks[0].name), ([2048, 1024], "root"))
 
-    def test_stopped_if_wanted(self) -> None:
+    def test_an_instance_can_be_created_stopped(self) -> None:
         self.create()
         self.assertEqual((self.guests(), self.instance().admin_state), ([], "down"))
 
@@ -35,7 +35,7 @@ class TestCreated(LUTestCase):
         self.run_op(self.create_op("Web.Example.COM"))
         self.assertEqual(self.instance().name, WEB)
 
-    def test_parameters_and_tags(self) -> None:
+    def test_parameters_and_tags_are_stored(self) -> None:
         instance = self.create(beparams={"memory": "1G", "vcpus": 2}, tags=["b", "a", "b"])
         self.assertEqual(instance.beparams, {"minmem": 1024, "maxmem": 1024, "vcpus": 2})
         self.assertEqual(instance.tags, ["a", "b"])
@@ -75,7 +75,7 @@ class TestCreated(LUTestCase):
         self.assertEqual((self.instance().disks, self.os_runs()), ([], []))
         self.log_has("diskless")
 
-    def test_without_installation_it_is_not_started(self) -> None:
+    def test_an_instance_without_installation_is_not_started(self) -> None:
         self.create(start=True, no_install=True, **DISK)
         self.assertEqual((self.os_runs(), self.guests()), ([], []))
         self.assertEqual(self.instance().admin_state, "down")
@@ -99,7 +99,7 @@ class TestCreated(LUTestCase):
             self.create(**DISK)
         self.assertEqual((self.config.instances(), self.files(), self.guests()), ([], [], [WEB]))
 
-    def test_dry_run_makes_nothing(self) -> None:
+    def test_a_dry_run_creates_nothing(self) -> None:
         result = self.run_op(self.create_op(dry_run=True, start=True, **DISK))
         self.assertEqual(result, [self.config.master.uuid])
         self.assertEqual((self.config.instances(), self.files(), self.guests()), ([], [], []))
@@ -143,7 +143,7 @@ class TestCreated(LUTestCase):
             {"image": "default"},
         )
 
-    def test_parameters_that_exclude_each_other(self) -> None:
+    def test_parameters_that_exclude_each_other_are_refused(self) -> None:
         self.make_os("other", parameters="size words\n")
         with self.refused("wrong_input"):
             self.create(os_type="other", osparams={"size": "7"}, osparams_secret={"size": "7"})
@@ -186,20 +186,20 @@ class TestPlaces(LUTestCase):
         self.assertEqual(self.instance().secondary_nodes, [])
         self.log_has("no use")
 
-    def test_without_a_node_one_is_chosen(self) -> None:
+    def test_a_node_is_chosen_where_none_is_given(self) -> None:
         self.create("a", start=True, beparams={"memory": 1024})
         for allocator in (None, "hail", "."):
             op = self.create_op(pnode=None, iallocator=allocator, dry_run=True)
             self.run_op(op)
             self.assertEqual(self.effective.pnode, NODE2)
 
-    def test_mirrored_disks_choose_two(self) -> None:
+    def test_two_nodes_are_chosen_for_mirrored_disks(self) -> None:
         result = self.run_op(
             self.create_op(pnode=None, disk_template="drbd", disks=[{"size": 1024}])
         )
         self.assertEqual(result, [NODE2, NODE3])
 
-    def test_nodes_that_take_nothing(self) -> None:
+    def test_a_node_that_takes_no_instances_is_refused(self) -> None:
         for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
             self.change(self.config.node(NODE2), **values)
             with self.refused("wrong_state"):
@@ -210,7 +210,7 @@ class TestPlaces(LUTestCase):
         self.hold(self.create_op("other.example.com"))
         self.create()
 
-    def test_two_of_one_name_wait_for_each_other(self) -> None:
+    def test_two_creations_of_one_name_wait_for_each_other(self) -> None:
         wants = {
             tuple(filter(lambda want: want.exclusive, self.wants(self.create_op(name))))
             for name in ("web", "WEB", "Web.")
@@ -227,25 +227,25 @@ class TestRefused(LUTestCase):
         self.assertIsNone(self.config.find_instance("new.example.com"))
         self.assertEqual(self.files(), [])
 
-    def test_names(self) -> None:
+    def test_an_existing_name_is_refused_in_any_case(self) -> None:
         self.create()
         self.refuse("already_exists", name=WEB)
         self.refuse("already_exists", name="WEB.example.com")
 
-    def test_unknown_things(self) -> None:
+    def test_unknown_nodes_groups_and_networks_are_refused(self) -> None:
         self.refuse("unknown_entity", pnode="nope")
         self.refuse("unknown_entity", pnode=None, group_name="nope")
         self.refuse("unknown_entity", nics=[{"network": "nope"}])
 
-    def test_room(self) -> None:
+    def test_an_instance_that_does_not_fit_is_refused(self) -> None:
         self.refuse("insufficient_resources", beparams={"memory": "5G"})
         self.refuse("insufficient_resources", disks=[{"size": "101G"}])
         self.refuse("insufficient_resources", beparams={"memory": "5G"}, pnode=None)
 
-    def test_memory_is_needed_only_to_start(self) -> None:
+    def test_memory_is_needed_only_by_an_instance_that_starts(self) -> None:
         self.assertEqual(self.create(beparams={"memory": "5G"}).beparams["maxmem"], 5120)
 
-    def test_what_does_not_fit_together(self) -> None:
+    def test_contradicting_arguments_are_refused(self) -> None:
         for values in (
             {"iallocator": "hail"},
             {"ip_check": True},
@@ -264,23 +264,23 @@ class TestRefused(LUTestCase):
             with self.subTest(values):
                 self.refuse("wrong_input", **values)
 
-    def test_wrong_states(self) -> None:
+    def test_a_wrong_state_is_refused(self) -> None:
         self.refuse("wrong_state", hypervisor="kvm")
         self.change(self.config.cluster, blacklisted_os=["noop"])
         self.refuse("wrong_state")
 
-    def test_the_policy_of_the_group(self) -> None:
+    def test_an_instance_outside_the_policy_is_refused(self) -> None:
         for values in ({"nics": []}, {"disks": [{"size": 100}]}, {"beparams": {"vcpus": 9}}):
             self.refuse("wrong_input", **values)
         self.create(nics=[], ignore_ipolicy=True)
         self.log_has("policy")
 
-    def test_an_address_that_is_in_use(self) -> None:
+    def test_an_address_in_use_is_refused(self) -> None:
         mac = self.create().nics[0].mac
         self.refuse("resource_not_unique", nics=[{"mac": mac.upper()}])
         self.refuse("resource_not_unique", nics=[{"mac": "aa:00:00:00:00:01"}] * 2)
 
-    def test_other_classes_of_error(self) -> None:
+    def test_errors_have_the_classes_of_ganeti(self) -> None:
         for error, values in (
             (errors.TypeEnforcementError, {"beparams": {"bogus": 1}}),
             (errors.TypeEnforcementError, {"disks": [{"bogus": 1}]}),
@@ -297,7 +297,7 @@ class TestRefused(LUTestCase):
                 self.create(**{**DISK, **values})
         self.assertEqual((self.config.instances(), self.files()), ([], []))
 
-    def test_what_was_reserved_is_free_again(self) -> None:
+    def test_reservations_end_with_a_refusal(self) -> None:
         self.refuse("wrong_input", nics=[{"mac": "aa:00:00:00:00:01", "mode": "routed"}])
         self.create(nics=[{"mac": "aa:00:00:00:00:01"}])
         node = self.config.master.uuid
@@ -309,13 +309,13 @@ class TestUndone(LUTestCase):
         self.assertIsNone(self.config.find_instance(WEB))
         self.assertEqual((self.files(), self.guests()), ([], []))
 
-    def test_a_script_that_fails(self) -> None:
+    def test_a_failed_script_leaves_nothing_behind(self) -> None:
         self.os_does("exit 1")
         with self.assertRaises(errors.OpExecError):
             self.create(start=True, **DISK)
         self.assert_nothing_is_left()
 
-    def test_a_disk_that_cannot_be_made(self) -> None:
+    def test_a_failed_disk_leaves_nothing_behind(self) -> None:
         with open(self.paths.file_storage_dir + "/" + WEB, "w", encoding="ascii"):
             pass
         with self.assertRaises(errors.BlockDeviceError):
@@ -323,7 +323,7 @@ class TestUndone(LUTestCase):
         os.unlink(self.paths.file_storage_dir + "/" + WEB)
         self.assert_nothing_is_left()
 
-    def test_a_guest_that_does_not_start(self) -> None:
+    def test_a_failed_start_leaves_nothing_behind(self) -> None:
         with self.assertRaises(errors.HypervisorError):
             self.run_op(self.create_op(start=True, **DISK), self.break_at_start)
         os.unlink(self.paths.fake_hypervisor_dir)
@@ -339,7 +339,7 @@ class TestUndone(LUTestCase):
 
         run.on_log = break_it
 
-    def test_a_job_that_is_canceled_on_the_way(self) -> None:
+    def test_a_canceled_job_leaves_nothing_behind(self) -> None:
         self.os_does("exec sleep 60")
         for words in ("Making", "create script"):
             with self.assertRaises(errors.JobCanceled):
@@ -347,7 +347,7 @@ class TestUndone(LUTestCase):
             self.log_has(words)
             self.assert_nothing_is_left()
 
-    def test_a_record_that_cannot_be_written(self) -> None:
+    def test_a_failed_commit_leaves_nothing_behind(self) -> None:
         op = self.create_op(start=True, **DISK)
 
         def somebody_takes_the_name(run: RecordedRun) -> None:
@@ -364,7 +364,7 @@ class TestUndone(LUTestCase):
             self.run_op(op, somebody_takes_the_name)
         self.assertEqual((self.files(), self.instance().uuid), ([], "other"))
 
-    def test_a_job_that_is_canceled_between_two_disks(self) -> None:
+    def test_a_job_can_be_canceled_between_two_disks(self) -> None:
         with self.assertRaises(errors.JobCanceled):
             self.run_op(
                 self.create_op(disk_template="file", disks=[{"size": 1024}] * 3),

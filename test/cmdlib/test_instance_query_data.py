@@ -16,7 +16,7 @@ class TestInstanceQueryData(LUTestCase):
     def data(self, *names: str, **values: Any) -> Any:
         return self.run_op(opcodes.OpInstanceQueryData(instances=list(names), **values))
 
-    def test_keys_and_values(self) -> None:
+    def test_keys_and_values_are_those_of_ganeti(self) -> None:
         self.create(start=True, beparams={"memory": 256})
         found = self.data("web")[WEB]
         self.assertEqual(sorted(found), sorted(KEYS))
@@ -29,27 +29,27 @@ class TestInstanceQueryData(LUTestCase):
         )
         self.assertEqual(found["hv_actual"], {})  # what holds for all is not an instance's
 
-    def test_all_of_them(self) -> None:
+    def test_every_instance_is_listed_where_none_is_named(self) -> None:
         self.create("a")
         self.create("b")
         self.assertEqual(sorted(self.data()), ["a", "b"])
 
-    def test_unknown_ones(self) -> None:
+    def test_an_unknown_instance_is_refused(self) -> None:
         with self.refused("unknown_entity"):
             self.data("nope")
 
-    def test_static_asks_no_node(self) -> None:
+    def test_a_static_query_asks_no_node(self) -> None:
         self.create(start=True, disk_template="file", disks=[{"size": 1024}])
         found = self.data("web", static=True)[WEB]
         self.assertEqual((found["run_state"], found["disks"][0]["pstatus"]), (None, None))
 
-    def test_a_guest_that_died(self) -> None:
+    def test_a_dead_guest_is_down(self) -> None:
         self.create(start=True)
         self.kill_guest()
         found = self.data()[WEB]
         self.assertEqual((found["config_state"], found["run_state"]), ("up", "down"))
 
-    def test_disks_and_cards(self) -> None:
+    def test_disks_and_nics_are_described(self) -> None:
         self.create(
             disk_template="file",
             disks=[{"size": 1024, "name": "root"}],
@@ -69,7 +69,7 @@ class TestInstanceQueryData(LUTestCase):
         os.unlink(path)
         self.assertIsNone(self.data()[WEB]["disks"][0]["pstatus"])
 
-    def test_mirrored_disks_without_their_secret(self) -> None:
+    def test_the_secret_of_a_mirrored_disk_is_hidden(self) -> None:
         self.create(disk_template="drbd", disks=[{"size": 1024}], pnode=NODE2, snode=NODE3)
         found = self.data()[WEB]
         (disk,) = found["disks"]
@@ -80,7 +80,7 @@ class TestInstanceQueryData(LUTestCase):
         self.assertTrue(disk["pstatus"] and disk["sstatus"])
         self.assertNotIn(self.instance().disks[0].logical_id[5], str(found))
 
-    def test_nodes_that_do_not_answer(self) -> None:
+    def test_an_instance_on_a_silent_node_has_no_live_data(self) -> None:
         self.create(pnode=NODE2, disk_template="plain", disks=[{"size": 1024}])
         with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
             pass
@@ -90,7 +90,7 @@ class TestInstanceQueryData(LUTestCase):
         self.assertIsNone(self.data()[WEB]["run_state"])
         self.log_has("offline")
 
-    def test_locks_only_if_wanted(self) -> None:
+    def test_locks_are_taken_only_on_request(self) -> None:
         self.create()
         wants = [
             self.wants(opcodes.OpInstanceQueryData(instances=["web"], use_locking=locking))

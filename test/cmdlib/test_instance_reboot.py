@@ -12,13 +12,13 @@ class TestInstanceReboot(LUTestCase):
             self.run_op(opcodes.OpInstanceReboot(instance_name="web", reboot_type=how, **values))
         )
 
-    def test_it_runs_afterwards(self) -> None:
+    def test_a_rebooted_instance_runs(self) -> None:
         self.create(start=True)
         for how in ("soft", "hard", "full"):
             self.reboot(how)
             self.assertEqual((self.guests(), self.instance().admin_state), ([WEB], "up"))
 
-    def test_one_that_stands_is_started(self) -> None:
+    def test_a_stopped_instance_is_started(self) -> None:
         for how in ("soft", "hard", "full"):
             self.create(f"{how}.example.com")
             self.run_op(opcodes.OpInstanceReboot(instance_name=how, reboot_type=how))
@@ -34,12 +34,12 @@ class TestInstanceReboot(LUTestCase):
             self.reboot(how)
             self.assertEqual(agent.guests()[WEB].memory, memory)
 
-    def test_memory_must_be_free_for_one_that_stands(self) -> None:
+    def test_a_stopped_instance_needs_free_memory(self) -> None:
         self.create(beparams={"memory": 9999})
         with self.refused("insufficient_resources"):
             self.reboot("hard")
 
-    def test_wrong_states(self) -> None:
+    def test_an_instance_in_a_wrong_state_is_refused(self) -> None:
         self.create(start=True)
         self.change(self.instance(), admin_state="offline")
         with self.refused("wrong_state"):

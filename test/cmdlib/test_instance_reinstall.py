@@ -82,7 +82,7 @@ class TestInstanceReinstall(LUTestCase):
             (self.os_runs(old), self.instance().osparams), ([f"{WEB} 1", "7"], {"size": "7"})
         )
 
-    def test_parameters_that_exclude_each_other(self) -> None:
+    def test_parameters_that_exclude_each_other_are_refused(self) -> None:
         self.make_os("other", parameters="size words\n")
         self.reinstall(os_type="other", osparams={"size": "7"})
         for values in ({"osparams_private": {"size": "8"}}, {"osparams_secret": {"size": "8"}}):
@@ -119,7 +119,7 @@ class TestInstanceReinstall(LUTestCase):
         self.reinstall(debug_level=3)
         self.assertEqual(self.os_runs()[-1], "3")
 
-    def test_it_must_be_down(self) -> None:
+    def test_a_running_instance_is_refused(self) -> None:
         self.change(self.instance(), admin_state="up")
         with self.refused("wrong_state"):
             self.reinstall()
@@ -128,12 +128,12 @@ class TestInstanceReinstall(LUTestCase):
         with self.refused("wrong_state"):
             self.reinstall()
 
-    def test_without_disks_there_is_nothing_to_install_on(self) -> None:
+    def test_a_diskless_instance_is_refused(self) -> None:
         self.create("bare.example.com")
         with self.refused("wrong_input"):
             self.run_op(opcodes.OpInstanceReinstall(instance_name="bare"))
 
-    def test_forbidden_os_and_offline_node(self) -> None:
+    def test_a_forbidden_os_and_an_offline_node_are_refused(self) -> None:
         self.change(self.config.cluster, blacklisted_os=["noop"])
         with self.refused("wrong_state"):
             self.reinstall(os_type="noop")
@@ -141,7 +141,7 @@ class TestInstanceReinstall(LUTestCase):
         with self.refused("wrong_state"):
             self.reinstall()
 
-    def test_cancelling_stops_the_script(self) -> None:
+    def test_canceling_the_job_stops_the_script(self) -> None:
         self.os_does("exec sleep 60")
         with self.assertRaises(errors.JobCanceled):
             self.run_op(

@@ -33,19 +33,19 @@ class TestInstanceRemove(LUTestCase):
     def disk_free(self, node: str) -> int:
         return self.environment.nodes.agent(self.config.node(node)).resources().disk_free
 
-    def test_its_name_and_address_are_free_again(self) -> None:
+    def test_the_name_and_address_are_free_again(self) -> None:
         mac = self.create().nics[0].mac
         self.remove()
         self.assertEqual(self.create(nics=[{"mac": mac}]).nics[0].mac, mac)
 
-    def test_what_is_half_gone_can_be_removed(self) -> None:
+    def test_a_partly_removed_instance_can_be_removed(self) -> None:
         self.create(disk_template="file", disks=[{"size": 1024}] * 2)
         os.unlink(f"{self.paths.file_storage_dir}/{self.files()[0]}")
         self.remove()
         self.assertEqual(self.files(), [])
         self.assertTrue(lu_for("OP_INSTANCE_REMOVE").RERUN_SAFE)
 
-    def test_a_failing_node(self) -> None:
+    def test_an_offline_node_is_refused_unless_failures_are_ignored(self) -> None:
         self.create(pnode=NODE2)
         self.change(self.config.node(NODE2), offline=True)
         with self.refused("wrong_state"):
@@ -55,7 +55,7 @@ class TestInstanceRemove(LUTestCase):
         self.assertIsNone(self.config.find_instance(WEB))
         self.log_has("going on")
 
-    def test_a_node_that_fails_on_the_way(self) -> None:
+    def test_a_failure_on_the_way_ends_the_job_unless_ignored(self) -> None:
         self.create(pnode=NODE2)
         os.makedirs(self.paths.simulated_node(NODE2), exist_ok=True)
         with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
@@ -64,14 +64,14 @@ class TestInstanceRemove(LUTestCase):
             self.remove()
         self.assertIsNotNone(self.config.find_instance(WEB))
 
-    def test_unknown_and_dry(self) -> None:
+    def test_an_unknown_instance_is_refused_and_a_dry_run_removes_nothing(self) -> None:
         with self.refused("unknown_entity"):
             self.remove()
         self.create()
         self.remove(dry_run=True)
         self.assertIsNotNone(self.config.find_instance(WEB))
 
-    def test_another_one_of_that_name_is_spared(self) -> None:
+    def test_an_instance_with_another_uuid_is_spared(self) -> None:
         self.create()
         with self.refused("resource_not_unique"):
             self.remove(instance_uuid="another")

@@ -14,7 +14,7 @@ class TestInstanceShutdown(LUTestCase):
     def stop(self, **values: Any) -> None:
         self.assertIsNone(self.run_op(opcodes.OpInstanceShutdown(instance_name="web", **values)))
 
-    def test_it_stands_and_is_marked_down(self) -> None:
+    def test_a_shut_down_instance_is_stopped_and_marked_down(self) -> None:
         self.assertEqual(self.guests(), [WEB])
         self.stop()
         self.assertEqual(self.guests(), [])
@@ -22,7 +22,7 @@ class TestInstanceShutdown(LUTestCase):
             (self.instance().admin_state, self.instance().disks_active), ("down", False)
         )
 
-    def test_one_that_stands_is_fine(self) -> None:
+    def test_shutting_down_a_stopped_instance_succeeds(self) -> None:
         self.kill_guest()
         self.stop()
         self.stop()
@@ -32,21 +32,21 @@ class TestInstanceShutdown(LUTestCase):
         self.stop(no_remember=True)
         self.assertEqual((self.guests(), self.instance().admin_state), ([], "up"))
 
-    def test_one_that_is_marked_offline_stays_so(self) -> None:
+    def test_an_instance_that_is_marked_offline_stays_so(self) -> None:
         self.change(self.instance(), admin_state="offline")
         with self.refused("wrong_state"):
             self.stop()
         self.stop(force=True)
         self.assertEqual((self.guests(), self.instance().admin_state), ([], "offline"))
 
-    def test_an_offline_node(self) -> None:
+    def test_an_offline_node_is_refused_unless_ignored(self) -> None:
         self.change(self.config.node(MASTER), offline=True)
         with self.refused("wrong_state"):
             self.stop()
         self.stop(ignore_offline_nodes=True)
         self.assertEqual(self.instance().admin_state, "down")
 
-    def test_its_user_must_have_shut_it_down(self) -> None:
+    def test_a_shutdown_by_the_user_is_refused(self) -> None:
         with self.refused("wrong_state"):
             self.stop(admin_state_source="user")
         self.kill_guest()  # it may have crashed: nobody can tell

@@ -19,18 +19,18 @@ class TestInstanceStartup(LUTestCase):
         assert guest is not None
         return guest.memory
 
-    def test_it_runs_and_is_marked_up(self) -> None:
+    def test_a_started_instance_runs_and_is_marked_up(self) -> None:
         self.start()
         self.assertEqual(self.guests(), [WEB])
         self.assertEqual((self.instance().admin_state, self.instance().disks_active), ("up", True))
 
-    def test_one_that_runs_is_left_alone(self) -> None:
+    def test_a_running_instance_is_left_alone(self) -> None:
         self.start()
         before = self.instance().serial_no
         self.start()
         self.assertEqual((self.guests(), self.instance().serial_no), ([WEB], before))
 
-    def test_one_that_died_is_started_again(self) -> None:
+    def test_a_dead_instance_is_started_again(self) -> None:
         self.start()
         self.kill_guest()
         self.start()
@@ -45,7 +45,7 @@ class TestInstanceStartup(LUTestCase):
         self.assertEqual(self.memory(), 256)
         self.assertEqual((self.instance().beparams, self.instance().hvparams), ({}, {}))
 
-    def test_bad_parameters(self) -> None:
+    def test_bad_parameters_are_refused(self) -> None:
         for values in ({"beparams": {"bogus": 1}}, {"hvparams": {"bogus": 1}}):
             with self.assertRaises(errors.TypeEnforcementError):
                 self.start(**values)
@@ -64,12 +64,12 @@ class TestInstanceStartup(LUTestCase):
         self.config.reservations.release(99)
         self.start()
 
-    def test_one_that_is_marked_offline_is_refused(self) -> None:
+    def test_an_instance_that_is_marked_offline_is_refused(self) -> None:
         self.change(self.instance(), admin_state="offline")
         with self.refused("wrong_state"):
             self.start(force=True)
 
-    def test_an_offline_node(self) -> None:
+    def test_an_offline_node_is_refused_unless_ignored(self) -> None:
         self.change(self.config.node(MASTER), offline=True)
         with self.refused("wrong_state"):
             self.start()
@@ -77,13 +77,13 @@ class TestInstanceStartup(LUTestCase):
         self.assertEqual(self.instance().admin_state, "up")
         self.log_has("offline")
 
-    def test_what_is_started_in_vain_is_as_before(self) -> None:
+    def test_a_failed_start_changes_nothing(self) -> None:
         self.change(self.instance(), hypervisor="kvm")
         with self.assertRaises(errors.HypervisorError):
             self.start()
         self.assertEqual((self.guests(), self.instance().admin_state), ([], "down"))
 
-    def test_dry_run_starts_nothing(self) -> None:
+    def test_a_dry_run_starts_nothing(self) -> None:
         self.start(dry_run=True)
         self.assertEqual((self.guests(), self.instance().admin_state), ([], "down"))
 

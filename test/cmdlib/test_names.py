@@ -7,25 +7,25 @@ from support.lu import LUTestCase
 
 
 class TestNames(LUTestCase):
-    def test_lower_case(self) -> None:
+    def test_names_are_checked_and_put_in_lower_case(self) -> None:
         self.assertEqual(names.normalize("Web.Example"), "web.example")
         for bad in ("a b", "", "../x", "-x", "a\n"):
             with self.subTest(bad), self.refused("wrong_input"):
                 names.normalize(bad)
 
-    def test_a_name_that_resolves(self) -> None:
+    def test_a_resolved_name_has_its_full_form_and_address(self) -> None:
         full, address = names.resolve("localhost")
         self.assertTrue(full.startswith("localhost"))
         self.assertIn(address, ("127.0.0.1", "::1"))
 
-    def test_a_name_that_does_not(self) -> None:
+    def test_an_unresolvable_name_is_refused(self) -> None:
         # RFC 6761, 6.4: no resolver ever finds a name in .invalid.
         with self.refused("resolver_error"):
             names.resolve("nobody.invalid")
         with self.refused("resolver_error"):
             self.create("nobody.invalid", name_check=True)
 
-    def test_a_machine_that_refuses_is_there(self) -> None:
+    def test_an_address_that_refuses_the_connection_is_taken(self) -> None:
         self.assertTrue(names.is_taken("127.0.0.1"))
 
     def test_an_address_that_cannot_be_reached_is_free(self) -> None:

@@ -13,12 +13,12 @@ class TestNics(LUTestCase):
         (spec,) = nics.read([nic], resolved)
         return spec
 
-    def test_nothing_given(self) -> None:
+    def test_a_nic_without_values_is_read(self) -> None:
         self.assertEqual(
             self.read({"mac": "auto", "ip": "none", "name": None}), NicSpec(None, None, None, {})
         )
 
-    def test_everything_given(self) -> None:
+    def test_a_nic_with_all_values_is_read(self) -> None:
         self.assertEqual(
             self.read(
                 {
@@ -42,7 +42,7 @@ class TestNics(LUTestCase):
         self.assertEqual(self.read({"bridge": "br1"}).nicparams, {"link": "br1"})
         self.assertEqual(self.read({"bridge": "br1", "link": "br2"}).nicparams, {"link": "br2"})
 
-    def test_vlans(self) -> None:
+    def test_vlans_are_stored_in_the_long_form(self) -> None:
         for given, kept in (("5", ".5"), (".5", ".5"), (".5:6:7", ".5:6:7"), (":6", ":6")):
             self.assertEqual(self.read({"vlan": given}).nicparams, {"vlan": kept})
         self.assertEqual(self.read({"vlan": None}).nicparams, {})
@@ -50,10 +50,10 @@ class TestNics(LUTestCase):
     def test_default_stores_nothing(self) -> None:
         self.assertEqual(self.read({"mode": "default", "link": "default"}).nicparams, {})
 
-    def test_the_address_of_the_name(self) -> None:
+    def test_the_ip_auto_is_the_address_of_the_name(self) -> None:
         self.assertEqual(self.read({"ip": "auto"}, "192.0.2.7").ip, "192.0.2.7")
 
-    def test_wrong_input(self) -> None:
+    def test_values_that_do_not_fit_are_wrong_input(self) -> None:
         for nic in (
             {"vlan": "x"},
             {"vlan": "."},
@@ -72,7 +72,7 @@ class TestNics(LUTestCase):
         with self.refused("wrong_input"):
             nics.read([{}] * 9, None)
 
-    def test_other_classes_of_error(self) -> None:
+    def test_errors_have_the_classes_of_ganeti(self) -> None:
         with self.assertRaises(errors.ConfigurationError):
             self.read({"mode": "bogus"})
         with self.assertRaises(errors.TypeEnforcementError):

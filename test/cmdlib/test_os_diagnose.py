@@ -12,13 +12,13 @@ class TestOsDiagnose(LUTestCase):
     def rows(self, *fields: str, **values: Any) -> Any:
         return self.run_op(opcodes.OpOsDiagnose(output_fields=list(fields), **values))
 
-    def test_names_and_variants(self) -> None:
+    def test_names_and_variants_are_listed(self) -> None:
         self.make_os("linux", variants="small\nlarge\n")
         self.assertEqual(
             self.rows("name", "variants"), [["linux", ["large", "small"]], ["noop", []]]
         )
 
-    def test_every_column(self) -> None:
+    def test_every_column_has_its_value(self) -> None:
         self.make_os("linux", variants="small\n", parameters="dhcp Use DHCP\n")
         self.change(
             self.config.cluster, osparams={"linux": {"dhcp": "yes"}}, os_hvp={"linux": {"fake": {}}}
@@ -39,30 +39,30 @@ class TestOsDiagnose(LUTestCase):
             [True, [["dhcp", "Use DHCP"]], [20], False, False, {"fake": {}}, {"dhcp": "yes"}, True],
         )
 
-    def test_what_each_node_has(self) -> None:
+    def test_the_node_status_says_what_each_node_has(self) -> None:
         ((status,),) = self.rows("node_status")
         self.assertEqual(sorted(status), sorted(node.uuid for node in self.config.nodes()))
         self.assertEqual(
             status[self.config.master.uuid], [[self.os_dir, True, "", [], [], [20], True]]
         )
 
-    def test_broken_ones_show_only_to_those_who_ask(self) -> None:
+    def test_a_broken_os_is_listed_only_on_request(self) -> None:
         os.unlink(f"{self.os_dir}/create")
         self.assertEqual(self.rows("name"), [])
         self.assertEqual(self.rows("name", "valid", "variants"), [["noop", False, []]])
 
-    def test_hidden_and_forbidden_ones_too(self) -> None:
+    def test_a_hidden_or_forbidden_os_is_listed_only_on_request(self) -> None:
         for word in ("hidden", "blacklisted"):
             self.change(self.config.cluster, hidden_os=[], blacklisted_os=[])
             self.change(self.config.cluster, **{f"{word}_os": ["noop"]})
             self.assertEqual(self.rows("name"), [])
             self.assertEqual(self.rows("name", word), [["noop", True]])
 
-    def test_only_the_names_that_were_given(self) -> None:
+    def test_only_named_oses_are_listed(self) -> None:
         self.make_os("linux")
         self.assertEqual(self.rows("name", names=["linux", "nope"]), [["linux"]])
 
-    def test_nodes_that_are_offline_are_not_asked(self) -> None:
+    def test_offline_nodes_are_not_asked(self) -> None:
         for name in (NODE2, NODE3):
             self.change(self.config.node(name), offline=True)
         ((status,),) = self.rows("node_status")
@@ -77,7 +77,7 @@ class TestOsDiagnose(LUTestCase):
             sorted(status), sorted(self.config.node(name).uuid for name in (MASTER, NODE2))
         )
 
-    def test_those_for_a_machine_of_their_own_are_told_and_not_offered(self) -> None:
+    def test_an_untrusted_os_is_reported_and_not_offered(self) -> None:
         os.rename(f"{self.os_dir}/create", f"{self.os_dir}/create_untrusted")
         self.assertEqual(self.rows("name"), [])
         self.assertEqual(self.rows("name", "valid", "trusted"), [["noop", False, False]])
@@ -86,6 +86,6 @@ class TestOsDiagnose(LUTestCase):
         self.assertIn("create_untrusted", problem)
         self.assertFalse(trusted)
 
-    def test_unknown_columns(self) -> None:
+    def test_an_unknown_column_is_refused(self) -> None:
         with self.refused("wrong_input"):
             self.rows("name", "bogus")

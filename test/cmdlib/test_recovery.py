@@ -41,20 +41,20 @@ class TestRecovery(LUTestCase):
         self.assertEqual(os.listdir(self.paths.file_storage_dir), [])
         self.create(WEB, start=True, **DISK)
 
-    def test_wherever_it_was(self) -> None:
+    def test_disks_are_removed_from_whichever_node_has_them(self) -> None:
         op = self.die_creating(pnode=NODE3, file_storage_dir="a/b")
         self.assertEqual(self.left(NODE3), (1, [WEB]))
         self.clean_up(op)
         self.assertEqual(self.left(NODE3), (0, []))
 
-    def test_where_the_place_was_chosen(self) -> None:
+    def test_disks_are_removed_where_the_node_was_chosen(self) -> None:
         self.change(self.config.node(MASTER), drained=True)
         op = self.die_creating(pnode=None)
         self.assertEqual(self.left(NODE2), (1, [WEB]))
         self.clean_up(op)
         self.assertEqual(self.left(NODE2), (0, []))
 
-    def test_both_halves_of_mirrored_disks(self) -> None:
+    def test_both_halves_of_a_mirrored_disk_are_removed(self) -> None:
         def free() -> list[int]:
             return [
                 self.environment.nodes.agent(self.config.node(node)).resources().disk_free
@@ -67,7 +67,7 @@ class TestRecovery(LUTestCase):
         self.clean_up(op)
         self.assertEqual(free(), before)
 
-    def test_what_was_committed_is_spared(self) -> None:
+    def test_a_committed_instance_is_spared(self) -> None:
         op = self.create_op(start=True, **DISK)
         self.run_op(op)
         self.clean_up(op, job_id=self.job_id)
@@ -78,7 +78,7 @@ class TestRecovery(LUTestCase):
         self.clean_up(self.create_op(start=True, **DISK))
         self.assertEqual(self.left(), (1, [WEB]))
 
-    def test_what_never_began_leaves_nothing_to_clean(self) -> None:
+    def test_a_creation_that_never_began_needs_no_cleaning(self) -> None:
         self.clean_up(
             self.create_op(disks=[{"bogus": 1}], disk_template="file"),
             self.create_op(dry_run=True),
@@ -115,7 +115,7 @@ class TestRecovery(LUTestCase):
         """Of the instance that a job's only opcode creates."""
         return disks.instance_uuid(self.config.cluster, job_id, 0, "new.example.com")
 
-    def test_scripts_of_dead_jobs_are_ended_and_no_others(self) -> None:
+    def test_scripts_of_interrupted_jobs_are_ended_and_no_others(self) -> None:
         self.create(WEB)
         creating = self.script(self.uuid_of(JOB))
         installing = self.script(self.config.instance(WEB).uuid)

@@ -20,11 +20,11 @@ class TestTagging(LUTestCase):
     def test_an_instance_that_is_being_created_is_waited_for(self) -> None:
         self.assertEqual(self.locked("instance", "new.example.com"), ["instance/new.example.com"])
 
-    def test_what_is_unknown_has_no_lock(self) -> None:
+    def test_an_unknown_object_has_no_lock(self) -> None:
         self.assertEqual(self.locked("node", "nope"), [])
         self.assertEqual(self.locked("network", "nope"), [])
 
-    def test_targets(self) -> None:
+    def test_targets_of_every_kind_are_found(self) -> None:
         self.assertIs(tagging.find_target(self.config, "cluster", "any"), self.config.cluster)
         self.assertIs(tagging.find_target(self.config, "node", "node2"), self.config.node(NODE2))
 

@@ -16,18 +16,18 @@ class TestTagsDel(LUTestCase):
         self.untag("a", "c")
         self.assertEqual(self.instance().tags, ["b"])
 
-    def test_none_can_be_removed_twice(self) -> None:
+    def test_a_tag_that_is_given_twice_is_refused(self) -> None:
         with self.assertRaisesRegex(errors.TagError, "'c'"):
             self.untag("a", "c", "c")
         self.assertEqual(self.instance().tags, ["a", "b", "c"])
 
-    def test_all_of_them_must_be_there(self) -> None:
+    def test_a_missing_tag_is_refused(self) -> None:
         with self.assertRaises(errors.OpPrereqError) as caught:
             self.untag("zzz", "a", "yyy")
         self.assertEqual(caught.exception.args, ("Tag(s) 'yyy', 'zzz' not found", "unknown_entity"))
         self.assertEqual(self.instance().tags, ["a", "b", "c"])
 
-    def test_a_bad_tag_is_no_missing_one(self) -> None:
+    def test_a_bad_tag_is_told_from_a_missing_one(self) -> None:
         with self.assertRaises(errors.TagError):
             self.untag("a b")
         with self.refused("unknown_entity"):

@@ -10,7 +10,7 @@ class TestTagsSearch(LUTestCase):
     def search(self, pattern: str) -> Any:
         return self.run_op(opcodes.OpTagsSearch(pattern=pattern))
 
-    def test_paths_of_every_kind(self) -> None:
+    def test_found_tags_come_with_the_path_of_their_object(self) -> None:
         self.create(tags=["x:i", "y"])
         self.change(self.config.cluster, tags=["x:c"])
         self.change(self.config.node("node2"), tags=["x:n"])
@@ -25,14 +25,14 @@ class TestTagsSearch(LUTestCase):
             ],
         )
 
-    def test_nothing_found(self) -> None:
+    def test_a_search_without_match_is_an_empty_list(self) -> None:
         self.assertEqual(self.search("^x"), [])
 
-    def test_a_pattern_must_be_one(self) -> None:
+    def test_an_invalid_pattern_is_refused(self) -> None:
         with self.refused("wrong_input"):
             self.search("(")
 
-    def test_a_pattern_must_not_run_for_minutes(self) -> None:
+    def test_a_pattern_that_could_run_for_minutes_is_refused(self) -> None:
         self.change(self.config.cluster, tags=["a" * 128])
         with self.refused("wrong_input"):
             self.search("(a+)+$b")

@@ -42,7 +42,7 @@ class TestTagsSet(LUTestCase):
             self.tag("cluster", None, "more")
         self.tag("cluster", None, "t7")
 
-    def test_unknown_objects(self) -> None:
+    def test_an_unknown_object_is_refused(self) -> None:
         for kind in ("instance", "node", "nodegroup", "network"):
             with self.refused("unknown_entity"):
                 self.tag(kind, "nope", "a")
@@ -54,7 +54,7 @@ class TestTagsSet(LUTestCase):
         self.tag("cluster", None, "a")
         self.assertEqual(self.config.cluster.tags, ["a"])
 
-    def test_two_that_change_the_same_tags_wait_for_each_other(self) -> None:
+    def test_two_changes_of_the_same_tags_wait_for_each_other(self) -> None:
         for kind, name in (("cluster", None), ("node", "node2"), ("instance", "web")):
             op = opcodes.OpTagsSet(kind=kind, name=name, tags=["x"])
             self.assertFalse(

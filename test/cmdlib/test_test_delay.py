@@ -7,7 +7,7 @@ from support.lu import MASTER, NODE2, LUTestCase, RecordedRun
 
 
 class TestTestDelay(LUTestCase):
-    def test_one_pause(self) -> None:
+    def test_a_delay_is_one_pause(self) -> None:
         self.assertIsNone(self.run_op(opcodes.OpTestDelay(duration=1.5)))
         self.assertEqual(self.run_.pauses, [1.5])
 
@@ -16,11 +16,11 @@ class TestTestDelay(LUTestCase):
         self.assertEqual(self.run_.pauses, [1, 1, 1])
         self.assertEqual(len(self.run_.lines), 3)
 
-    def test_no_time_is_refused(self) -> None:
+    def test_a_duration_of_zero_is_refused(self) -> None:
         with self.refused("wrong_input"):
             self.run_op(opcodes.OpTestDelay(duration=0))
 
-    def test_nodes_must_be_known_and_there(self) -> None:
+    def test_an_unknown_or_offline_node_is_refused(self) -> None:
         with self.refused("unknown_entity"):
             self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["nope"]))
         self.change(self.config.node(NODE2), offline=True)
@@ -33,7 +33,7 @@ class TestTestDelay(LUTestCase):
             self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))
         self.assertEqual(self.run_.pauses, [])
 
-    def test_the_job_shows_which_nodes(self) -> None:
+    def test_the_job_shows_the_uuids_of_its_nodes(self) -> None:
         self.run_op(opcodes.OpTestDelay(duration=1, on_nodes=["node2"]))
         self.assertEqual(self.effective.on_node_uuids, [self.config.node(NODE2).uuid])
 
@@ -46,7 +46,7 @@ class TestTestDelay(LUTestCase):
         self.assertEqual(locked(no_locks=False), [f"node/{NODE2}", f"node/{MASTER}"])
         self.assertEqual(locked(no_locks=False, on_master=False), [f"node/{NODE2}"])
 
-    def test_cancelling_ends_it_between_two_pauses(self) -> None:
+    def test_canceling_ends_the_delay_between_two_pauses(self) -> None:
         def cancel_in_the_pause(run: RecordedRun) -> None:
             run.on_pause = run.cancel.set
 

@@ -50,11 +50,11 @@ def test_an_instance_is_found_by_its_short_name(config, name):
     assert config.instance(name).name == "web.example.com"
 
 
-def test_a_uuid_is_a_name(config):
+def test_an_instance_is_found_by_its_uuid(config):
     assert config.node(config.master.uuid) is config.master
 
 
-def test_a_short_name_of_two_is_none(config):
+def test_an_ambiguous_short_name_finds_nothing(config):
     save(config, make_instance(config, "web.a.example"), make_instance(config, "web.b.example"))
     assert config.find_instance("web") is None
     assert config.instance("web.a").name == "web.a.example"
@@ -111,7 +111,7 @@ def test_a_new_object_gets_its_times_and_serial_number(config):
     assert (web.serial_no, web.ctime, web.mtime) == (1, 1000.5, 1000.5)
 
 
-def test_a_change_counts_up_and_keeps_the_time_of_creation(config):
+def test_a_change_raises_the_serial_number_and_keeps_the_creation_time(config):
     config.clock = lambda: 1000.0
     save(config, make_instance(config, "web"))
     config.clock = lambda: 2000.0
@@ -225,7 +225,7 @@ def spoil(config, statement, *values):
     ).result()
 
 
-def test_a_record_that_nobody_vouches_for_is_not_believed(config):
+def test_a_record_with_a_wrong_checksum_is_refused(config):
     config.store.write(
         lambda connection: connection.execute(
             "UPDATE cluster_object SET data = json_set(data, '$.serial_no', 77) WHERE kind = 'node'"
@@ -257,14 +257,14 @@ def test_a_record_that_nobody_vouches_for_is_not_believed(config):
         ),
     ],
 )
-def test_a_configuration_that_cannot_be_is_refused_in_clear_words(config, statement, words):
+def test_a_contradicting_configuration_is_refused_in_clear_words(config, statement, words):
     save(config, make_instance(config, "web"))
     spoil(config, statement)
     with pytest.raises(errors.ConfigurationError, match=words):
         reopened(config)
 
 
-def test_the_database_is_what_the_words_say(config):
+def test_the_database_has_a_row_for_each_object(config):
     with config.store.read() as connection:
         assert isinstance(connection, sqlite3.Connection)
         kinds = connection.execute("SELECT kind, count(*) FROM cluster_object GROUP BY kind")
@@ -303,7 +303,7 @@ def test_minors_are_counted_on_each_of_the_two_nodes(config):
     assert (config.minors_in_use(one), config.minors_in_use(two)) == ({4}, {7})
 
 
-def test_what_an_instance_sets_is_stronger_than_the_cluster(config):
+def test_parameters_of_an_instance_override_the_clusters(config):
     web = make_instance(
         config,
         "web",
@@ -315,7 +315,7 @@ def test_what_an_instance_sets_is_stronger_than_the_cluster(config):
     assert config.hvparams(web) == {"migration_mode": "live"}
 
 
-def test_parameters_of_an_os_stand_between_cluster_and_instance(config):
+def test_parameters_of_an_os_override_the_clusters_and_yield_to_the_instances(config):
     cluster = copy_of(config.cluster)
     cluster.os_hvp = {"noop": {"kvm": {"acpi": False, "kernel_args": "os"}}}
     save(config, cluster)

@@ -29,7 +29,7 @@ def test_renaming_keeps_order_and_references():
     assert table.find("a") is None
 
 
-def test_dropping_leaves_no_trace():
+def test_a_dropped_object_leaves_no_trace():
     table = make(group("a.x", "1", ["x"]))
     table.drop("1")
     table.drop("unknown")
@@ -37,7 +37,7 @@ def test_dropping_leaves_no_trace():
     assert table.find("a") is None and not table.has_link("tag", "x")
 
 
-def test_a_name_is_stronger_than_a_short_name():
+def test_a_full_name_is_preferred_to_a_short_name():
     table = make(group("web", "1"), group("web.example", "2"))
     assert table.find("web").uuid == "1"
     table.drop("1")

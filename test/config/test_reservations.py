@@ -51,7 +51,7 @@ def test_when_every_address_is_taken_the_search_ends(monkeypatch):
     assert caught.value.code == "insufficient_resources"
 
 
-def test_ports_are_not_given_twice():
+def test_a_port_is_not_given_twice():
     reservations = make(ports=[11001])
     assert [reservations.reserve_port(job) for job in (1, 2, 1)] == [11000, 11002, 11003]
 
@@ -72,7 +72,7 @@ def test_minors_are_the_lowest_free_ones_of_each_node():
     assert reservations.reserve_minor(2, "b") == 1
 
 
-def test_room_adds_up_over_jobs_and_ends_with_them():
+def test_reserved_resources_add_up_over_jobs_and_end_with_them():
     reservations = make()
     reservations.reserve_resources(1, "a", 128, 1024)
     reservations.reserve_resources(1, "a", 128, -1000)
@@ -110,7 +110,7 @@ def test_addresses_are_stored_in_lower_case():
         "\n",
     ],
 )
-def test_what_is_no_address_of_a_card_is_refused(text):
+def test_an_invalid_mac_address_is_refused(text):
     with pytest.raises(errors.OpPrereqError) as caught:
         read_mac(text)
     assert caught.value.code == "wrong_input"

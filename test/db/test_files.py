@@ -33,7 +33,7 @@ def late(connection):
     ).fetchone()[0]
 
 
-def test_looking_changes_nothing_and_sees_the_log(paths):
+def test_a_read_only_connection_changes_nothing_and_sees_the_log(paths):
     leave_a_log(paths)
     before = [Path(paths.master_db + suffix).read_bytes() for suffix in ("", "-wal")]
     connection = files.connect(paths.master_db)
@@ -45,7 +45,7 @@ def test_looking_changes_nothing_and_sees_the_log(paths):
 
 
 @pytest.mark.parametrize("name", ["a b.db", "a?b#c%20.db"])
-def test_any_name_will_do(tmp_path, name):
+def test_a_database_may_have_any_file_name(tmp_path, name):
     sqlite3.connect(tmp_path / name).execute("CREATE TABLE t (a)").connection.close()
     connection = files.connect(str(tmp_path / name))
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
@@ -69,7 +69,7 @@ def test_a_copy_has_the_log(paths, tmp_path):
     assert files.size(str(tmp_path / "copy")) == files.size(paths.master_db) > 0
 
 
-def test_another_takes_its_place_without_its_log(paths):
+def test_an_installed_database_does_not_meet_the_old_log(paths):
     leave_a_log(paths)
     files.copy(paths.master_db, paths.unfinished_db)
     os.unlink(paths.unfinished_db + "-wal")
@@ -79,7 +79,7 @@ def test_another_takes_its_place_without_its_log(paths):
     assert not [name for name in every_file(Path(paths.lib_dir)) if ".db." in name]
 
 
-def test_what_broke_off_is_finished(paths):
+def test_an_interrupted_installation_is_finished(paths):
     leave_a_log(paths)
     assert files.finish_install(paths) is False
     Path(paths.next_db).write_bytes(Path(paths.master_db).read_bytes())
@@ -87,7 +87,7 @@ def test_what_broke_off_is_finished(paths):
     assert opened(paths, late) == 0
 
 
-def test_an_unfinished_one_is_discarded(paths):
+def test_an_unfinished_database_is_discarded_with_its_log(paths):
     for suffix in ("", "-wal", "-shm"):
         Path(paths.unfinished_db + suffix).touch()
     files.discard(paths.unfinished_db)
@@ -96,7 +96,7 @@ def test_an_unfinished_one_is_discarded(paths):
     assert not files.has_log(paths.unfinished_db) and files.size(paths.unfinished_db) == 0
 
 
-def test_two_that_are_kept_in_one_second_have_two_names(paths):
+def test_two_databases_kept_in_one_second_have_two_names(paths):
     names = []
     for suffix in ("", "-wal", ""):
         names.append(files.free_kept_name(paths, "damaged", 0.0))

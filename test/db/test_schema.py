@@ -45,7 +45,7 @@ def columns(path):
         }
 
 
-def test_it_has_then_what_a_new_one_has(old, tmp_path):
+def test_an_upgraded_database_has_the_columns_of_a_new_one(old, tmp_path):
     Store.open(old, upgrade=True).close()
     Store.create(str(tmp_path / "new.db")).close()
     assert columns(old) == columns(str(tmp_path / "new.db"))
@@ -72,13 +72,13 @@ def test_a_row_that_was_changed_is_not_whole():
     assert not schema.is_whole((*row, None))
 
 
-def test_every_column_is_vouched_for(tmp_path):
+def test_every_column_counts_in_the_checksum(tmp_path):
     Store.create(str(tmp_path / "new.db")).close()
     for table, found in columns(str(tmp_path / "new.db")).items():
         assert {name for name, *_ in found} == {*schema.COLUMNS[table], "sum"}
 
 
-def test_statements_know_the_same_sum(tmp_path):
+def test_the_sql_function_computes_the_same_checksum(tmp_path):
     store = Store.create(str(tmp_path / "new.db"))
     with store.read() as connection:
         assert connection.execute("SELECT checksum(1, NULL, 'ö', '')").fetchone() == (

@@ -31,12 +31,12 @@ def names(store):
         return [row[0] for row in connection.execute("SELECT name FROM cluster_value")]
 
 
-def test_a_change_is_there_when_its_future_is(store):
+def test_a_change_is_readable_once_its_future_is_done(store):
     assert store.write(put("a")).result() == 1
     assert names(store) == ["a"]
 
 
-def test_it_survives_closing(store, tmp_path):
+def test_a_change_survives_closing(store, tmp_path):
     store.write(put("a")).result()
     store.close()
     again = Store.open(str(tmp_path / "master.db"))
@@ -102,7 +102,7 @@ def test_no_failure_ends_the_writer(store, monkeypatch):
     assert store.write(put("b")).result(30) == 1
 
 
-def test_a_change_in_line_cannot_be_taken_back(store):
+def test_a_queued_change_cannot_be_canceled(store):
     hold = threading.Event()
     store.write(lambda connection: hold.wait(10))
     future = store.write(put("a"))
@@ -111,13 +111,13 @@ def test_a_change_in_line_cannot_be_taken_back(store):
     assert future.result(30) == 1 and store.write(put("b")).result(30) == 1
 
 
-def test_after_the_end_changes_are_refused_at_once(store):
+def test_a_closed_store_refuses_changes_at_once(store):
     store.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         store.write(put("a")).result(30)
 
 
-def test_those_who_must_hear_in_order_hear_from_the_writer(store):
+def test_callbacks_run_in_order_on_the_writers_thread(store):
     heard = []
     for name in "abc":
         store.write(
@@ -176,7 +176,7 @@ def wipe(store, tmp_path, table):
         file.write(bytes(4096))
 
 
-def test_a_page_that_is_damaged_meanwhile_is_an_error_in_words(store, tmp_path):
+def test_a_page_damaged_meanwhile_is_an_error_in_words(store, tmp_path):
     found = []
     store.on_damage = found.append
     wipe(store, tmp_path, "job_op")
@@ -189,7 +189,7 @@ def test_a_page_that_is_damaged_meanwhile_is_an_error_in_words(store, tmp_path):
     assert names(store) == ["a"]
 
 
-def test_a_reader_that_is_wrong_is_no_damage(store):
+def test_a_readers_own_mistake_is_not_reported_as_damage(store):
     found = []
     store.on_damage = found.append
     with pytest.raises(DatabaseDamaged), store.read() as connection:
@@ -197,7 +197,7 @@ def test_a_reader_that_is_wrong_is_no_damage(store):
     assert found == []
 
 
-def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
+def test_invalid_utf8_is_damage_and_is_not_quoted(store, caplog):
     found = []
     store.on_damage = found.append
     store.write(
@@ -210,7 +210,7 @@ def test_what_is_no_text_is_damage_and_is_not_quoted(store, caplog):
     assert found and "secret" not in f"{caught.value} {found} {caplog.text}"
 
 
-def test_what_a_failed_commit_left_in_the_log_is_written_over(store):
+def test_a_failed_commit_is_overwritten_in_the_log(store):
     class UnsyncedConnection:
         """A connection whose disk takes what is written, and does not sync it."""
 
@@ -276,7 +276,9 @@ def refused(store, name):
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
     ],
 )
-def test_a_full_disk_and_its_end_are_a_line_each(store, disk, caplog, tmp_path, error, words):
+def test_a_full_disk_and_its_recovery_are_logged_once_each(
+    store, disk, caplog, tmp_path, error, words
+):
     caplog.set_level(logging.INFO)
     disk(error)
     for name in "abc":
@@ -301,7 +303,7 @@ def test_a_full_disk_and_its_end_are_a_line_each(store, disk, caplog, tmp_path, 
     assert len(caplog.records) == 3  # the next row of refusals has its own
 
 
-def test_a_disk_that_takes_everything_is_not_worth_a_line(store, caplog):
+def test_a_working_disk_is_not_logged(store, caplog):
     caplog.set_level(logging.INFO)
     store.write(put("a")).result(30)
     with pytest.raises(sqlite3.IntegrityError):

@@ -29,7 +29,7 @@ def start(tmp_path):
     store.close()
 
 
-def test_at_first_there_is_nobody(driver):
+def test_a_new_node_has_no_guests(driver):
     assert driver.guests() == {}
     assert driver.guest("web.example.com") is None
     assert driver.problems() == []

@@ -40,13 +40,13 @@ def test_a_file_with_other_content_is_a_guest_of_unknown_size(fake, tmp_path, co
     assert fake.guests() == {"web": Guest("web", 0, 1)}
 
 
-def test_files_that_are_no_guests_are_not_listed(fake, tmp_path):
+def test_other_files_are_not_listed_as_guests(fake, tmp_path):
     (tmp_path / ".web.1234abcd").write_text("0\n1\n1\n")
     (tmp_path / "a b").write_text("0\n1\n1\n")
     assert fake.guests() == {}
 
 
-def test_a_state_that_cannot_be_read_or_changed_is_told(fake, tmp_path):
+def test_an_unreadable_or_unwritable_state_is_an_error(fake, tmp_path):
     (tmp_path / "web").mkdir()
     for step in (
         lambda: fake.guest("web"),
@@ -64,7 +64,7 @@ def test_a_directory_that_cannot_be_written_to_is_a_problem(fake, tmp_path):
     assert str(tmp_path) in problem
 
 
-def test_a_file_put_in_its_place_is_another_guest(fake, tmp_path):
+def test_a_replaced_file_is_another_guest(fake, tmp_path):
     (tmp_path / "web").write_text("0\n512\n2\n")
     fake.guests()
     (tmp_path / "new").write_text("0\n1024\n2\n")
@@ -79,7 +79,7 @@ def test_a_renamed_file_is_a_guest_of_the_new_name(fake, tmp_path):
     assert fake.guests() == {"db": Guest("db", 512, 2)}
 
 
-def test_what_is_no_file_is_no_guest(fake, tmp_path):
+def test_a_directory_is_not_a_guest(fake, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "web").write_text("0\n512\n2\n")
     assert list(fake.guests()) == ["web"]

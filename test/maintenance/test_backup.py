@@ -42,7 +42,7 @@ def test_a_backup_is_one_closed_file_and_says_what_it_holds(paths, target):
     assert os.listdir(os.path.dirname(target)) == ["saved"]
 
 
-def test_it_is_whole(paths, target):
+def test_a_backup_passes_the_full_check(paths, target):
     backup.create(paths, target)
     connection = files.connect(target)
     assert check.full(connection) == []
@@ -54,7 +54,7 @@ def test_it_is_whole(paths, target):
     ]
 
 
-def test_no_secret_occurs_in_it_nor_beside_it(paths, target, tmp_path):
+def test_no_secret_is_in_a_backup_or_beside_it(paths, target, tmp_path):
     before = b"".join(every_file(tmp_path / "cluster").values())
     assert all(word.encode() in before for word in CANARIES[:3])
     backup.create(paths, target)
@@ -62,7 +62,7 @@ def test_no_secret_occurs_in_it_nor_beside_it(paths, target, tmp_path):
     assert not [word for word in CANARIES if word.encode() in content]
 
 
-def test_the_key_is_made_once_and_is_nobodys_business(paths, target):
+def test_the_key_is_made_once_and_readable_by_its_owner_only(paths, target):
     backup.create(paths, target)
     key = open(paths.backup_key).read()
     assert len(key.strip()) == 64 and stat.S_IMODE(os.stat(paths.backup_key).st_mode) == 0o600
@@ -70,7 +70,7 @@ def test_the_key_is_made_once_and_is_nobodys_business(paths, target):
     assert open(paths.backup_key).read() == key
 
 
-def test_without_secrets_no_key_is_made(paths, target):
+def test_no_key_is_made_where_there_are_no_secrets(paths, target):
     connection = sqlite3.connect(paths.master_db)
     connection.execute("DELETE FROM cluster_object WHERE name = 'web.example.com'")
     connection.commit()
@@ -79,7 +79,7 @@ def test_without_secrets_no_key_is_made(paths, target):
     assert not os.path.exists(paths.backup_key)
 
 
-def test_it_is_of_one_moment_while_the_master_works(paths, target):
+def test_a_backup_beside_a_working_master_is_consistent(paths, target):
     store, stop = Store.open(paths.master_db), threading.Event()
 
     def change(connection):
@@ -104,7 +104,7 @@ def test_it_is_of_one_moment_while_the_master_works(paths, target):
     assert len(set(found)) == 1 and counter[0] > 1
 
 
-def test_a_file_that_is_there_stays_unless_forced(paths, target):
+def test_an_existing_file_stays_unless_forced(paths, target):
     open(target, "w").write("mine")
     with pytest.raises(BackupError, match="--force"):
         backup.create(paths, target)
@@ -155,7 +155,7 @@ def test_a_log_that_was_cut_off_is_noticed_where_no_master_works(paths, target):
         backup.create(paths, target)
 
 
-def test_what_is_no_text_is_damage_and_is_not_quoted(paths, target):
+def test_invalid_utf8_is_damage_and_is_not_quoted(paths, target):
     connection = sqlite3.connect(paths.master_db)
     connection.execute("UPDATE job_op SET op = CAST(x'736563726574ff' AS TEXT) WHERE job_id = 1")
     connection.commit()
@@ -165,7 +165,7 @@ def test_what_is_no_text_is_damage_and_is_not_quoted(paths, target):
     assert "secret" not in str(caught.value)
 
 
-def test_an_older_schema_comes_out_as_this_one(paths, target):
+def test_a_backup_of_an_older_schema_has_the_present_one(paths, target):
     connection = sqlite3.connect(paths.master_db)
     for table in schema.COLUMNS:
         connection.execute(f"ALTER TABLE {table} DROP COLUMN sum")
@@ -181,12 +181,12 @@ def test_an_older_schema_comes_out_as_this_one(paths, target):
     assert rows(target, "PRAGMA user_version") == [(schema.VERSION,)]
 
 
-def test_without_a_cluster_there_is_nothing(tmp_path, target):
+def test_a_machine_without_cluster_has_nothing_to_back_up(tmp_path, target):
     with pytest.raises(BackupError, match="no cluster on this machine"):
         backup.create(make_paths(tmp_path), target)
 
 
-def test_something_else_is_not_backed_up(paths, target):
+def test_a_database_of_another_program_is_not_backed_up(paths, target):
     connection = sqlite3.connect(paths.master_db)
     connection.execute("PRAGMA application_id=7")
     connection.close()
@@ -194,7 +194,7 @@ def test_something_else_is_not_backed_up(paths, target):
         backup.create(paths, target)
 
 
-def test_an_unfinished_restoration_comes_first(paths, target):
+def test_an_unfinished_restoration_must_be_completed_first(paths, target):
     open(paths.next_db, "w").close()
     with pytest.raises(BackupError, match="ganeti-masterd finishes it"):
         backup.create(paths, target)

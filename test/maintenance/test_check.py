@@ -30,7 +30,7 @@ def damage(paths, *statements):
     return files.connect(paths.master_db)
 
 
-def test_what_is_as_it_was_written_is_sound(paths):
+def test_an_intact_database_has_no_findings(paths):
     assert check.full(damage(paths)) == []
 
 
@@ -57,12 +57,12 @@ def test_what_is_as_it_was_written_is_sound(paths):
         ("DROP TABLE job_log", "tables are missing: job_log"),
     ],
 )
-def test_what_is_not_is_told(paths, statement, words):
+def test_a_changed_row_is_found(paths, statement, words):
     found = check.full(damage(paths, statement))
     assert re.search(words, "\n".join(found)), found
 
 
-def test_a_name_that_is_only_in_one_of_both_trees_is_told(paths):
+def test_a_name_in_only_one_of_both_trees_is_found(paths):
     content = Path(paths.master_db).read_bytes()
     assert content.count(b"instanceweb.example.com") == 1  # kind and name, in the index
     Path(paths.master_db).write_bytes(
@@ -75,7 +75,7 @@ def test_a_name_that_is_only_in_one_of_both_trees_is_told(paths):
     ]
 
 
-def test_a_schema_that_makes_no_sense_is_told(paths):
+def test_a_senseless_schema_is_found(paths):
     connection = damage(
         paths,
         "PRAGMA writable_schema=ON",
@@ -84,7 +84,7 @@ def test_a_schema_that_makes_no_sense_is_told(paths):
     assert "schema cannot be read" in check.full(connection)[0]
 
 
-def test_bytes_that_make_no_sense_are_only_damage(paths):
+def test_senseless_bytes_are_findings_and_no_crash(paths):
     with open(paths.master_db, "r+b") as file:
         content = bytearray(file.read())
         place = content.index(b"web.example.com")
@@ -104,7 +104,7 @@ def test_bytes_that_make_no_sense_are_only_damage(paths):
         (range(0, 100, 2), ", ".join(map(str, range(0, 40, 2))) + " and 30 more"),
     ],
 )
-def test_ranges(numbers, words):
+def test_ranges_of_ids_are_written_in_short(numbers, words):
     assert ranges(numbers) == words
 
 

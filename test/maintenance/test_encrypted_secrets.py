@@ -27,7 +27,7 @@ def store(tmp_path):
     store.close()
 
 
-def test_what_is_sealed_can_be_opened(key):
+def test_encrypted_secrets_can_be_decrypted(key):
     encrypted = encrypted_secrets.encrypt(SECRETS, key)
     assert (
         "canary" not in encrypted["text"] and encrypted_secrets.decrypt(encrypted, key) == SECRETS
@@ -35,7 +35,7 @@ def test_what_is_sealed_can_be_opened(key):
     assert encrypted_secrets.encrypt(SECRETS, key)["text"] != encrypted["text"]
 
 
-def test_another_key_opens_nothing(key, tmp_path):
+def test_another_key_decrypts_nothing(key, tmp_path):
     encrypted = encrypted_secrets.encrypt(SECRETS, key)
     (tmp_path / "other").write_text("ba" * 32 + "\n")
     with pytest.raises(WrongKey, match="not the key"):
@@ -44,13 +44,13 @@ def test_another_key_opens_nothing(key, tmp_path):
         encrypted_secrets.decrypt(encrypted, str(tmp_path / "nonexistent"))
 
 
-def test_what_was_changed_is_not_opened(key):
+def test_a_changed_text_is_not_decrypted(key):
     encrypted = encrypted_secrets.encrypt(SECRETS, key)
     with pytest.raises(WrongKey):
         encrypted_secrets.decrypt({**encrypted, "text": encrypted["text"].swapcase()}, key)
 
 
-def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
+def test_no_secret_is_on_the_command_line(key, monkeypatch):
     seen = []
     real = encrypted_secrets.process.output_of
     monkeypatch.setattr(
@@ -62,7 +62,7 @@ def test_nothing_secret_stands_on_the_command_line(key, monkeypatch):
     assert seen and not [word for word in seen if "canary" in word or "abab" in word]
 
 
-def test_secrets_are_taken_out_and_put_back(store):
+def test_secrets_are_extracted_and_put_back(store):
     with store.read() as connection:
         before = check.load_objects(connection)
     taken = store.write(encrypted_secrets.extract).result()
@@ -83,12 +83,12 @@ def test_secrets_are_taken_out_and_put_back(store):
         assert check.load_objects(connection) == before and check.full(connection) == []
 
 
-def test_a_secret_that_is_not_sealed_is_missed(store):
+def test_a_secret_that_was_not_encrypted_is_missed(store):
     with pytest.raises(WrongKey, match="web.example.com"):
         store.write(lambda connection: encrypted_secrets.put_back(connection, {})).result()
 
 
-def test_of_keys_that_are_made_at_once_one_counts(tmp_path):
+def test_keys_made_at_the_same_time_are_one_key(tmp_path):
     paths = fill(tmp_path)
     with ThreadPoolExecutor() as pool:
         keys = {

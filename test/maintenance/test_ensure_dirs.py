@@ -27,21 +27,21 @@ def owner(path):
     return found.st_uid, found.st_gid
 
 
-def test_only_root_may(paths, monkeypatch):
+def test_a_user_other_than_root_is_refused(paths, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EnsureDirsError, match="run it as root"):
         ensure_dirs.ensure(paths, Owners())
 
 
 @needs_root
-def test_without_a_cluster_there_is_nothing_to_set(tmp_path):
+def test_a_machine_without_cluster_is_refused(tmp_path):
     with pytest.raises(EnsureDirsError, match="there is no cluster on this machine"):
         ensure_dirs.ensure(make_paths(tmp_path), OWNERS)
     assert os.listdir(tmp_path) == []
 
 
 @needs_root
-def test_a_real_ganeti_has_its_own(paths):
+def test_a_real_ganeti_is_left_to_its_own_program(paths):
     Path(paths.lib_dir, "server.pem").touch()
     with pytest.raises(EnsureDirsError, match="ganeti/ensure-dirs --full-run"):
         ensure_dirs.ensure(paths, OWNERS)
@@ -93,7 +93,7 @@ def test_a_dry_run_changes_nothing(paths):
 
 
 @needs_root
-def test_a_daemon_of_another_user_is_told(paths):
+def test_a_daemon_of_another_user_is_named(paths):
     Path(paths.pid_file("ganeti-masterd")).write_text(f"{os.getpid()}\n")
     done = ensure_dirs.ensure(paths, OWNERS)
     assert done.running == [

@@ -30,14 +30,14 @@ def entries(paths):
     return [name for name in sorted(os.listdir(paths.lib_dir)) if name.startswith("rapi.pem")]
 
 
-def test_it_is_for_todays_names(paths):
+def test_a_new_certificate_has_todays_names(paths):
     done = renew(paths)
     assert done.names == [CLUSTER, "node1.example.com", "today.example.com"]
     facts = certificate.facts(Path(paths.rapi_cert).read_bytes())
     assert (facts["end"], facts["fingerprint"]) == (done.end, done.fingerprint)
 
 
-def test_the_old_one_is_kept_closed(paths):
+def test_the_old_certificate_is_kept_unreadable_to_others(paths):
     before = Path(paths.rapi_cert).read_text()
     done = renew(paths)
     assert done.kept is not None and done.kept.startswith(f"{paths.rapi_cert}.before-2023")
@@ -57,14 +57,14 @@ def test_others_never_read_the_key(paths, before, after):
 @pytest.mark.parametrize(
     "owners, owner", [(Owners(), (4009, 4010)), (Owners(4001, 4002, 4003), (4002, 4003))]
 )
-def test_it_belongs_to_the_front(paths, owners, owner):
+def test_a_new_certificate_belongs_to_the_front(paths, owners, owner):
     os.chown(paths.rapi_cert, 4009, 4010)
     renew(paths, owners=owners)
     found = os.stat(paths.rapi_cert)
     assert (found.st_uid, found.st_gid) == owner
 
 
-def test_a_missing_one_is_made(paths):
+def test_a_missing_certificate_is_made(paths):
     os.unlink(paths.rapi_cert)
     assert renew(paths).kept is None and entries(paths) == ["rapi.pem"]
 
@@ -74,7 +74,7 @@ def test_without_a_readable_database_the_ssconf_files_tell_the_names(paths):
     assert renew(paths).names[:2] == [CLUSTER, "node1.example.com"]
 
 
-def test_one_of_an_authority_needs_force(paths):
+def test_a_certificate_of_an_authority_is_replaced_only_by_force(paths):
     renew(paths)
     own = Path(paths.rapi_cert).read_bytes()
     Path(paths.rapi_cert).write_bytes(own + own)  # a chain, as far as can be seen
@@ -85,7 +85,7 @@ def test_one_of_an_authority_needs_force(paths):
     assert renew(paths, force=True).kept
 
 
-def test_a_link_needs_force_and_its_target_stays(paths, tmp_path):
+def test_a_link_is_replaced_only_by_force_and_its_target_stays(paths, tmp_path):
     os.rename(paths.rapi_cert, tmp_path / "elsewhere")
     os.symlink(tmp_path / "elsewhere", paths.rapi_cert)
     with pytest.raises(RenewalError, match="a symbolic link to .*elsewhere"):
@@ -105,7 +105,7 @@ def test_a_link_needs_force_and_its_target_stays(paths, tmp_path):
         (lambda paths: os.unlink(paths.rapi_cert) or os.mkfifo(paths.rapi_cert), "no regular file"),
     ],
 )
-def test_where_it_is_refused_nothing_changes(paths, spoil, words):
+def test_a_refused_renewal_changes_nothing(paths, spoil, words):
     spoil(paths)
     before = entries(paths)
     with pytest.raises(RenewalError, match=words):
@@ -113,7 +113,7 @@ def test_where_it_is_refused_nothing_changes(paths, spoil, words):
     assert entries(paths) == before
 
 
-def test_without_openssl_the_old_one_stays(paths, monkeypatch):
+def test_a_missing_openssl_leaves_the_old_certificate(paths, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     before = Path(paths.rapi_cert).read_text()
     with pytest.raises(RenewalError, match="the program openssl is missing"):

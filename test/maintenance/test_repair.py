@@ -81,18 +81,18 @@ def refused(paths):
     return str(caught.value)
 
 
-def test_a_sound_one_stays_as_it_is(paths):
+def test_a_sound_database_is_not_changed(paths):
     before = Path(paths.master_db).read_bytes()
     assert repair.make_sound(paths) is True
     assert Path(paths.master_db).read_bytes() == before and kept(paths) == []
 
 
-def test_none_is_for_others_to_miss(tmp_path, paths):
+def test_a_missing_database_is_left_to_the_store(tmp_path, paths):
     os.unlink(paths.master_db)
     assert repair.make_sound(paths) is True
 
 
-def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
+def test_damage_is_logged_kept_aside_and_repaired(paths, caplog):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     before = Path(paths.master_db).read_bytes()
     assert repair.make_sound(paths, lambda: 1e9) is True
@@ -108,7 +108,7 @@ def test_damage_is_said_kept_aside_and_dealt_with(paths, caplog):
     assert submit(paths) == [4]
 
 
-def test_afterwards_nothing_is_left_to_do(paths):
+def test_a_repaired_database_needs_no_second_repair(paths):
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
     repair.make_sound(paths)
     repair.make_sound(paths)
@@ -132,7 +132,7 @@ def test_afterwards_nothing_is_left_to_do(paths):
         (lambda path: edit(path, 16, b"\x08"), "damaged"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_one_line(paths, damage, words):
+def test_an_unreadable_database_is_refused_in_one_line(paths, damage, words):
     damage(paths.master_db)
     assert re.search(words, refused(paths))
 
@@ -149,13 +149,13 @@ def test_a_size_in_the_header_that_is_wrong_loses_nothing(paths):
 
 
 @pytest.mark.parametrize("version", [1, 3, 99])
-def test_other_schemas_are_for_the_store(paths, version):
+def test_a_database_of_another_schema_is_left_to_the_store(paths, version):
     spoil(paths, f"PRAGMA user_version={version}")
     repair.make_sound(paths)
     assert kept(paths) == []
 
 
-def test_an_older_one_with_a_broken_structure_is_refused(paths):
+def test_an_older_database_with_a_broken_structure_is_refused(paths):
     spoil(paths, "PRAGMA user_version=1")
     connection = sqlite3.connect(paths.master_db)
     (page,) = connection.execute(
@@ -169,7 +169,7 @@ def test_an_older_one_with_a_broken_structure_is_refused(paths):
 # -- the log -------------------------------------------------------------------------
 
 
-def test_a_log_that_was_left_is_fine(killed, caplog):
+def test_a_log_left_by_a_crash_is_no_damage(killed, caplog):
     caplog.set_level(logging.INFO)
     repair.make_sound(killed)
     assert numbers(killed) == list(range(9)) and kept(killed) == [] and caplog.text == ""
@@ -186,7 +186,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
     assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
 
 
-def test_a_damaged_page_of_the_log_is_dealt_with_like_any_other(killed, caplog):
+def test_a_damaged_page_of_the_log_is_repaired_like_any_other(killed, caplog):
     frames = (os.path.getsize(killed.master_db + "-wal") - HEADER) // FRAME
     edit(killed.master_db + "-wal", HEADER + (frames - 1) * FRAME + 24 + 4000, bytes(range(64)))
     try:
@@ -237,7 +237,7 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
 # -- large ones ------------------------------------------------------------------------
 
 
-def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
+def test_a_large_database_is_checked_in_full_only_when_marked(paths, monkeypatch):
     monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     assert repair.make_sound(paths) is False and kept(paths) == []
@@ -247,7 +247,7 @@ def test_a_large_one_is_checked_in_full_only_on_suspicion(paths, monkeypatch):
     assert repair.make_sound(paths) is False
 
 
-def test_what_costs_little_is_always_checked(paths, monkeypatch):
+def test_cheap_checks_are_always_made(paths, monkeypatch):
     monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
     assert repair.make_sound(paths) is True and len(kept(paths)) == 1
@@ -257,7 +257,7 @@ def test_what_costs_little_is_always_checked(paths, monkeypatch):
 
 
 @pytest.mark.parametrize("step", range(14))
-def test_a_crash_on_the_way_is_made_good_by_the_next_start(killed, monkeypatch, step):
+def test_a_crash_during_a_repair_is_completed_by_the_next_start(killed, monkeypatch, step):
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     with dying(monkeypatch, ("rename", "unlink", "pwrite"), step):
         repair.make_sound(killed, lambda: 1e9)
@@ -287,7 +287,7 @@ def test_a_full_disk_changes_nothing(paths, monkeypatch):
     assert files(paths) == before
 
 
-def test_a_backup_of_what_was_salvaged_is_whole(paths, tmp_path):
+def test_a_backup_of_a_repaired_database_is_whole(paths, tmp_path):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     repair.make_sound(paths)
     assert backup.create(paths, str(tmp_path / "saved")).jobs == 3

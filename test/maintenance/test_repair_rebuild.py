@@ -56,7 +56,7 @@ def wipe(paths, name, size=4096):
         file.write(bytes(size))
 
 
-def test_of_a_whole_one_nothing_is_lost(paths):
+def test_a_sound_database_is_rebuilt_without_loss(paths):
     target, losses = build(paths)
     assert losses.words() == []
     source = files.connect(paths.master_db)
@@ -97,7 +97,7 @@ def test_ids_that_were_passed_over_are_not_lost(paths):
     assert losses.jobs == [5] and id_gaps.gaps(target) == [(13, 5000)]
 
 
-def test_where_the_gaps_are_not_known_long_ones_were_passed_over(paths):
+def test_long_gaps_are_no_losses_where_the_gaps_are_not_known(paths):
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
     check.schema.prepare(connection)
     id_gaps.skip_to(connection, 5000)
@@ -144,31 +144,31 @@ def test_a_job_that_is_lost_beside_purged_ones_is_said_to_be(paths):
         ("UPDATE sqlite_sequence SET seq = seq + 4611686018427387904", 1012),
     ],
 )
-def test_where_the_counter_is_damaged_ids_go_ahead(paths, statement, last):
+def test_ids_go_ahead_where_the_counter_is_damaged(paths, statement, last):
     spoil(paths, statement)
     target, losses = build(paths)
     assert losses.ahead and losses.last == rows.last_id(target) == last
     assert losses.words() == [f"the last ids that were given may be lost; they go on at {last + 1}"]
 
 
-def test_whoever_knows_that_changes_are_lost_goes_ahead(paths):
+def test_ids_go_ahead_where_changes_are_known_to_be_lost(paths):
     assert build(paths, ahead=True)[1].last == 1012
 
 
-def test_of_a_table_that_cannot_be_read_the_others_tell_its_ids(paths):
+def test_ids_of_an_unreadable_table_come_from_the_other_tables(paths):
     wipe(paths, "job_job")
     target, losses = build(paths)
     assert losses.jobs == list(range(1, 13)) and losses.last == 12
 
 
-def test_where_no_table_tells_the_ids_it_is_not_safe(paths):
+def test_a_rebuild_without_any_ids_is_not_safe(paths):
     for table in ("job_job", "job_op", "sqlite_sequence"):
         wipe(paths, table)
     with pytest.raises(NotSafe, match="which ids"):
         build(paths)
 
 
-def test_what_had_not_ended_does_not_run_where_rows_may_be_old(paths):
+def test_an_unfinished_job_does_not_run_where_rows_may_be_old(paths):
     wipe(paths, "job_log")
     assert build(paths)[1].unsure == []
     spoil_order(paths)
@@ -196,7 +196,7 @@ def spoil_order(paths):
 @pytest.mark.parametrize(
     "statement", ["UPDATE job_log SET text = '1'", "UPDATE job_log SET serial = 2"]
 )
-def test_lines_of_logs_are_missed(paths, statement):
+def test_missing_log_lines_are_named(paths, statement):
     spoil(paths, statement)
     target, losses = build(paths)
     assert losses.logs == {LIVE} and losses.jobs == []
@@ -229,13 +229,13 @@ def test_switches_that_are_lost_are_named(paths):
         ("DELETE FROM cluster_object WHERE kind = 'cluster'", "0 records of the cluster"),
     ],
 )
-def test_without_the_whole_configuration_it_is_not_safe(paths, statement, words):
+def test_a_rebuild_without_the_whole_configuration_is_not_safe(paths, statement, words):
     spoil(paths, statement)
     with pytest.raises(NotSafe, match=words):
         build(paths)
 
 
-def test_an_object_that_vanished_is_missed(paths):
+def test_a_vanished_object_is_noticed(paths):
     """Its page says that it has one row less; the index still knows the name."""
     start = root_of(paths, "cluster_object")
     content = bytearray(Path(paths.master_db).read_bytes())

@@ -58,7 +58,7 @@ def other_machine(tmp_path):
     return paths
 
 
-def test_everything_comes_back(paths, saved):
+def test_a_restored_database_has_everything(paths, saved):
     before = opened(paths, check.load_objects)
     store = Store.open(paths.master_db)
     store.write(
@@ -81,7 +81,7 @@ def test_everything_comes_back(paths, saved):
     )
 
 
-def test_what_had_not_ended_ends_in_error_and_never_runs(paths, saved):
+def test_an_unfinished_job_ends_in_error_and_never_runs(paths, saved):
     done = restore.restore(paths, saved)
     found = jobs(paths)
     assert done.ended == [LIVE, QUEUED]
@@ -111,7 +111,7 @@ def test_ids_go_on_above_those_given_since(paths, saved):
     assert opened(paths, check.full) == []
 
 
-def test_twice_makes_two_gaps(paths, saved, tmp_path):
+def test_two_restorations_make_two_gaps(paths, saved, tmp_path):
     submit(paths)
     restore.restore(paths, saved, clock=lambda: 1e9)
     submit(paths)
@@ -119,14 +119,14 @@ def test_twice_makes_two_gaps(paths, saved, tmp_path):
     assert opened(paths, id_gaps.gaps) == [(4, 5)] and submit(paths) == [6]
 
 
-def test_where_the_given_ids_are_not_known_they_go_on_far_above(paths, saved):
+def test_ids_go_far_ahead_where_the_given_ones_are_not_known(paths, saved):
     Path(paths.master_db).write_bytes(b"rubbish" * 1000)
     done = restore.restore(paths, saved)
     assert (done.last, done.guessed) == (3 + restore.AHEAD, True)
     assert submit(paths) == [4 + restore.AHEAD]
 
 
-def test_where_the_present_log_is_damaged_they_are_not_known_either(paths, saved):
+def test_ids_go_far_ahead_where_the_present_log_is_damaged(paths, saved):
     store = Store.open(paths.master_db)
     store.write(lambda connection: backup.store_value(connection, "late", 1)).result()
     left = {name: Path(paths.master_db + name).read_bytes() for name in ("", "-wal", "-shm")}
@@ -153,7 +153,7 @@ def test_the_database_before_it_is_kept_and_can_be_restored(paths, saved):
     assert configuration(paths).instance("web").osparams_private["password"] == CANARIES[0]
 
 
-def test_a_log_that_was_left_is_kept_along_and_not_applied(paths, saved):
+def test_a_leftover_log_is_kept_and_not_applied(paths, saved):
     store = Store.open(paths.master_db)
     store.write(lambda connection: backup.store_value(connection, "late", 1)).result()
     log = Path(paths.master_db + "-wal").read_bytes()
@@ -164,7 +164,7 @@ def test_a_log_that_was_left_is_kept_along_and_not_applied(paths, saved):
     assert opened(paths, lambda connection: backup.load_value(connection, "late")) is None
 
 
-def test_on_an_empty_machine_it_makes_what_a_cluster_has(paths, saved, tmp_path):
+def test_a_restoration_on_an_empty_machine_makes_a_whole_cluster(paths, saved, tmp_path):
     other = other_machine(tmp_path)
     done = restore.restore(other, saved, secrets=RestoredSecrets(key=paths.backup_key))
     assert (done.kept, done.guessed) == (None, True)
@@ -172,7 +172,7 @@ def test_on_an_empty_machine_it_makes_what_a_cluster_has(paths, saved, tmp_path)
     assert opened(other, check.load_objects) == opened(paths, check.load_objects)
 
 
-def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
+def test_a_restoration_after_init_replaces_the_new_cluster(paths, saved, tmp_path):
     store, config, _ = make_cluster(tmp_path / "other")
     config.ssconf.flush()
     store.close()
@@ -186,7 +186,7 @@ def test_after_init_it_replaces_the_new_cluster(paths, saved, tmp_path):
 
 
 @pytest.mark.parametrize("key", [None, "wrong", "missing"])
-def test_without_the_right_key_it_names_who_would_lack_what(saved, tmp_path, key):
+def test_a_wrong_key_is_refused_with_the_names_of_the_instances(saved, tmp_path, key):
     (tmp_path / "wrong").write_text("00" * 32 + "\n")
     other = other_machine(tmp_path)
     with pytest.raises(BackupError, match="web.example.com.*--without-secrets"):
@@ -195,7 +195,7 @@ def test_without_the_right_key_it_names_who_would_lack_what(saved, tmp_path, key
     assert not [name for name in os.listdir(other.lib_dir) if name.startswith("master.db")]
 
 
-def test_it_can_go_on_without_secrets(saved, tmp_path):
+def test_a_restoration_can_go_on_without_secrets(saved, tmp_path):
     other = other_machine(tmp_path)
     done = restore.restore(other, saved, secrets=RestoredSecrets(without=True))
     web = configuration(other).instance("web")
@@ -235,7 +235,7 @@ def test_a_running_master_is_told_to_stop_first(paths, saved):
         ("PRAGMA application_id=5", "nothing of this program"),
     ],
 )
-def test_what_is_not_whole_is_refused_and_nothing_changed(paths, saved, tmp_path, damage, words):
+def test_a_damaged_backup_is_refused_and_changes_nothing(paths, saved, tmp_path, damage, words):
     connection = sqlite3.connect(saved)
     connection.execute(damage)
     connection.commit()
@@ -256,7 +256,7 @@ def test_files_of_another_kind_are_refused(paths, tmp_path, content):
 
 
 @pytest.mark.parametrize("step", range(12))
-def test_a_crash_leaves_the_old_one_or_the_new_one(paths, saved, monkeypatch, step):
+def test_a_crash_leaves_the_old_database_or_the_new_one(paths, saved, monkeypatch, step):
     """It dies at one of the changes of names, and whoever comes next goes on."""
     submit(paths)
     with dying(monkeypatch, ("rename", "unlink", "link"), step):

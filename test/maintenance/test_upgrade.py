@@ -121,7 +121,7 @@ def test_the_first_schema_comes_with_words_that_its_programs_allow(tmp_path):
     assert version(copies(paths)[0]) == 1
 
 
-def test_without_room_nothing_is_changed(paths, newer):
+def test_an_upgrade_without_space_changes_nothing(paths, newer):
     before = open(paths.master_db, "rb").read()
     with pytest.raises(errors.ConfigurationError, match="needs 1 MiB in .* 0 are free") as caught:
         open_and_close(paths, free=lambda directory: 0)

@@ -56,7 +56,7 @@ def patched(log, mended):
     return bytes(content)
 
 
-def test_index_and_log_agree(logged):
+def test_the_index_agrees_with_the_log(logged):
     index, log = wal.read_index(logged.index), logged.read(logged.log)
     assert (index.frames, index.done, index.salts) == (len(log.frames), 0, log.salts)
     assert log.header_fits and log.committed() == index.frames
@@ -75,11 +75,11 @@ def test_index_and_log_agree(logged):
         lambda data: data[:16] + b"\1" + data[17:64] + b"\1" + data[65:],
     ],
 )
-def test_an_index_that_makes_no_sense_is_none(logged, change):
+def test_a_senseless_index_is_ignored(logged, change):
     assert wal.read_index(change(logged.index)) is None
 
 
-def test_no_log_is_none(logged, tmp_path):
+def test_a_missing_log_reads_as_none(logged, tmp_path):
     assert wal.Log.read(str(tmp_path / "none")) is None and logged.read(b"") is None
 
 
@@ -118,7 +118,7 @@ def test_a_header_is_made_anew(logged, where, size):
     assert logged.applied(patched(broken, mended)) == ROWS
 
 
-def test_a_frame_whose_page_is_not_known_stops_it(logged):
+def test_a_frame_of_an_unknown_page_cannot_be_repaired(logged):
     broken = logged.log[: 32 + 4120] + bytes(24) + logged.log[32 + 4120 + 24 :]
     log = logged.read(broken)
     assert log.mended(0, log.committed(), 1000) is None
@@ -133,12 +133,12 @@ def test_a_frame_whose_page_is_not_known_stops_it(logged):
         (b"x" * 4120, True),
     ],
 )
-def test_rubbish_behind_the_end_is_told_from_older_frames(logged, tail, torn):
+def test_garbage_behind_the_end_is_told_from_older_frames(logged, tail, torn):
     log = logged.read(logged.log + tail)
     assert log.is_torn(log.committed()) is torn
 
 
-def test_frames_of_the_log_before_are_no_rubbish(tmp_path):
+def test_frames_of_the_previous_log_are_no_garbage(tmp_path):
     connection = sqlite3.connect(tmp_path / "y.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("CREATE TABLE t (a)")
@@ -154,7 +154,7 @@ def test_frames_of_the_log_before_are_no_rubbish(tmp_path):
 
 
 @pytest.mark.parametrize("size, found", [(4096, 4096), (1024, 1024), (65536, 65536)])
-def test_the_size_of_pages(tmp_path, size, found):
+def test_the_page_size_is_read_from_the_header(tmp_path, size, found):
     connection = sqlite3.connect(tmp_path / "z.db")
     connection.execute(f"PRAGMA page_size={size}")
     connection.execute("CREATE TABLE t (a)")

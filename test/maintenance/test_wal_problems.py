@@ -43,7 +43,7 @@ either = pytest.mark.parametrize("forgotten", [False, True])
 
 
 @either
-def test_a_whole_log_is_no_trouble(path, forgotten):
+def test_a_whole_log_has_no_problem(path, forgotten):
     forget(path, forgotten)
     before = Path(path + "-wal").read_bytes()
     assert wal.find_problem(path) is None
@@ -51,7 +51,7 @@ def test_a_whole_log_is_no_trouble(path, forgotten):
 
 
 @either
-def test_a_wrong_byte_is_mended(path, forgotten):
+def test_a_wrong_byte_is_repaired(path, forgotten):
     before = Path(path + "-wal").read_bytes()
     flip(path + "-wal", 32 + 2 * FRAME + 1000)
     forget(path, forgotten)
@@ -62,7 +62,7 @@ def test_a_wrong_byte_is_mended(path, forgotten):
     assert data == before[where : where + FRAME]
 
 
-def test_a_log_that_is_gone_is_missed(path):
+def test_a_missing_log_is_noticed(path):
     os.unlink(path + "-wal")
     with pytest.raises(NotSafe, match="is gone"):
         wal.find_problem(path)
@@ -71,13 +71,13 @@ def test_a_log_that_is_gone_is_missed(path):
 
 
 @pytest.mark.parametrize("left", [0, 10, 32, 32 + FRAME, 32 + 3 * FRAME + 5])
-def test_a_log_that_was_cut_off_is_missed(path, left):
+def test_a_truncated_log_is_noticed(path, left):
     os.truncate(path + "-wal", left)
     with pytest.raises(NotSafe, match="ends early|is gone"):
         wal.find_problem(path)
 
 
-def test_without_an_index_half_a_frame_may_be_a_power_cut(path):
+def test_half_a_frame_without_an_index_may_be_a_power_cut(path):
     os.truncate(path + "-wal", os.path.getsize(path + "-wal") - 100)
     forget(path, True)
     trouble = wal.find_problem(path)

@@ -68,7 +68,7 @@ both = pytest.mark.parametrize("name", [LOCAL, SIMULATED])
 
 
 @both
-def test_given_figures_are_told(agent, name):
+def test_given_resources_are_reported(agent, name):
     resources = agent(name).resources()
     assert (resources.memory_total, resources.memory_free, resources.memory_node) == (4096, 4096, 0)
     assert (resources.disk_total, resources.disk_free) == (102400, 102400)
@@ -76,7 +76,7 @@ def test_given_figures_are_told(agent, name):
     assert len(resources.bootid) == 36
 
 
-def test_without_figures_this_machine_tells_its_own(tmp_path):
+def test_this_machine_reports_its_own_resources_where_none_are_given(tmp_path):
     store, config, nodes = make_cluster(tmp_path, [LOCAL])
     resources = nodes.agent(config.master).resources()
     assert resources.memory_total == host.memory().total
@@ -87,7 +87,7 @@ def test_without_figures_this_machine_tells_its_own(tmp_path):
     store.close()
 
 
-def test_without_figures_a_simulated_node_has_a_size(tmp_path):
+def test_a_simulated_node_has_default_resources_where_none_are_given(tmp_path):
     store, config, nodes = make_cluster(tmp_path, [LOCAL, SIMULATED])
     resources = nodes.agent(config.node(SIMULATED)).resources()
     assert (resources.memory_total, resources.disk_total, resources.cpu_total) == (16384, 524288, 8)
@@ -118,7 +118,7 @@ def test_free_memory_is_never_less_than_nothing(config, agent):
         (SIMULATED, "drbd", 3072 + 2 * 128),
     ],
 )
-def test_disks_take_room(config, agent, name, template, taken):
+def test_disks_take_space(config, agent, name, template, taken):
     instance = web(config, name, template, [1024, 2048])
     agent(name).create_disks(instance, lambda text: None)
     assert agent(name).resources().disk_free == 102400 - taken
@@ -126,7 +126,7 @@ def test_disks_take_room(config, agent, name, template, taken):
     assert agent(name).resources().disk_free == 102400
 
 
-def test_a_mirrored_disk_takes_room_on_both_nodes(config, agent):
+def test_a_mirrored_disk_takes_space_on_both_nodes(config, agent):
     agent(SIMULATED).create_disks(web(config, SIMULATED, "drbd", [1024]), lambda text: None)
     assert agent(OTHER).resources().disk_free == 102400 - 1024 - 128
 
@@ -165,7 +165,7 @@ def test_only_a_full_reboot_takes_new_parameters(config, agent, reboot_type, mem
     assert agent(LOCAL).guest("web").memory == memory
 
 
-def test_a_hypervisor_that_the_node_has_not_is_told(config, agent):
+def test_a_missing_hypervisor_is_an_error(config, agent):
     with pytest.raises(errors.HypervisorError, match="no hypervisor 'kvm'"):
         agent(LOCAL).start(web(config, hypervisor="kvm"))
 
@@ -197,7 +197,7 @@ def test_files_of_every_node_are_where_the_configuration_says(config, agent):
 
 
 @pytest.mark.parametrize("name, template", [(LOCAL, "file"), (SIMULATED, "drbd")])
-def test_what_was_made_is_gone_when_a_later_disk_fails(config, agent, name, template):
+def test_disks_are_removed_again_when_a_later_one_fails(config, agent, name, template):
     instance = web(config, name, template, [1, 1])
     instance.disks[1].uuid = instance.disks[0].uuid  # the same place twice
     instance.disks[1].logical_id = instance.disks[0].logical_id
@@ -286,7 +286,7 @@ def make_os(config, name, create="exit 0", version="20\n"):
 
 
 @both
-def test_definitions_are_listed_broken_ones_too(config, agent, name):
+def test_all_definitions_are_listed_with_the_broken_ones(config, agent, name):
     make_os(config, "noop")
     make_os(config, "broken", version="1\n")
     assert [(found.name, found.valid) for found in agent(name).os_definitions()] == [

@@ -84,7 +84,7 @@ def test_an_old_definition_needs_no_new_files(tmp_path):
         ({"create_untrusted": "exit 0"}, "create_untrusted .* does not support"),
     ],
 )
-def test_a_defect_is_told(tmp_path, files, words):
+def test_a_defect_makes_a_definition_invalid(tmp_path, files, words):
     found = make_os(tmp_path / "os", **files)
     assert not found.valid
     with pytest.raises(AssertionError, match=words):
@@ -99,7 +99,7 @@ def test_a_script_must_be_executable_and_a_list_readable(tmp_path):
     assert "cannot be read" in osdef.load("os", str(tmp_path / "os")).problem
 
 
-def test_what_stands_earlier_on_the_path_hides_the_rest(tmp_path):
+def test_an_earlier_directory_on_the_path_hides_later_ones(tmp_path):
     make_os(tmp_path / "a/noop", variants_list="first\n")
     make_os(tmp_path / "b/noop")
     make_os(tmp_path / "b/os10")
@@ -118,7 +118,7 @@ def test_what_stands_earlier_on_the_path_hides_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none", "../noop", "", ".", "a/b", "no op"])
-def test_no_other_name_finds_anything(tmp_path, name):
+def test_an_unknown_name_finds_nothing(tmp_path, name):
     make_os(tmp_path / "os/noop")
     assert osdef.find([str(tmp_path / "os")], name) is None
 
@@ -137,7 +137,7 @@ def test_no_other_name_finds_anything(tmp_path, name):
         ("", "debian+big", True),
     ],
 )
-def test_a_known_variant_fits_and_a_forced_one_or_none(tmp_path, variants, name, force):
+def test_a_known_variant_fits_and_a_forced_one_or_none_passes(tmp_path, variants, name, force):
     osdef.check_variant(make_os(tmp_path / "debian", variants_list=variants), name, force=force)
 
 
@@ -246,7 +246,7 @@ def environment(config, definition, **values):
     )
 
 
-def test_the_environment_has_what_no_recording_has(config, tmp_path):
+def test_the_environment_has_what_the_recordings_lack(config, tmp_path):
     """``test_osdef_recorded`` compares the rest with Ganeti's."""
     found = environment(
         config,
@@ -303,7 +303,7 @@ def run_create(config, tmp_path):
     return run
 
 
-def test_the_output_is_in_a_log_of_its_own(run_create):
+def test_each_run_has_its_own_log(run_create):
     name, text = run_create("echo for $INSTANCE_NAME in $(pwd), ${INSTANCE_REINSTALL:-new}")
     assert name.startswith("add-noop-web-") and name.endswith("-job7.log")
     assert text.startswith("for web in /") and text.endswith("/os/noop, new\n")
@@ -362,7 +362,7 @@ def test_children_of_a_script_that_failed_end_wherever_they_hide(run_create, tmp
 
 
 @pytest.mark.parametrize("os_name", ["noop", "o" * 128 + "+" + "v" * 128])
-def test_the_name_of_a_log_fits_into_a_files(config, os_name):
+def test_the_name_of_a_log_fits_the_limit_of_file_names(config, os_name):
     logs = {
         osdef.log_of("reinstall", os_name, name, config.paths, 10**18)
         for name in ("a" * 253, "a" * 252 + "b", "web")
@@ -429,7 +429,7 @@ def test_what_verify_says_is_in_the_error(tmp_path, line, words):
         verify(tmp_path, line, hidden={"pw": "hush"}, of=job())
 
 
-def test_verify_has_its_time(tmp_path, monkeypatch):
+def test_verify_ends_after_its_time_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(osdef, "VERIFY_SECONDS", 0.0)
     with pytest.raises(errors.OpExecError, match="not done after 0 seconds"):
         verify(tmp_path, "exec sleep 1000")
@@ -441,5 +441,5 @@ def test_a_canceled_job_ends_verify(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["10\n", "15\n"])
-def test_older_definitions_check_nothing(tmp_path, version):
+def test_older_definitions_are_not_verified(tmp_path, version):
     verify(tmp_path, "exit 1", version=version)

@@ -15,7 +15,7 @@ def test_an_export_goes_to_a_node_or_to_another_cluster():
     assert op.summary() == "BACKUP_EXPORT(web)"
 
 
-def test_what_an_export_refuses():
+def test_an_export_refuses_wrong_values():
     assert_needs(opcodes.OpBackupExport, {**NAME, "target_node": "n"})
     assert_refused(
         opcodes.OpBackupExport,
@@ -29,7 +29,7 @@ def test_what_an_export_refuses():
 
 
 @pytest.mark.parametrize("mode, good", [("local", True), ("remote", True), ("", False)])
-def test_a_preparation_says_for_what(mode, good):
+def test_a_preparation_accepts_known_modes_only(mode, good):
     if good:
         assert opcodes.OpBackupPrepare(**NAME, mode=mode).mode == mode
     else:

@@ -44,7 +44,7 @@ def test_a_job_shows_all_fields_that_have_a_value():
     )
 
 
-def test_round_trip():
+def test_an_opcode_survives_the_wire():
     op = opcodes.load(CREATE)
     assert opcodes.load(op.to_wire()) == op
     assert op.summary() == "INSTANCE_CREATE(web)"

@@ -6,7 +6,7 @@ from ganeti import opcodes
 from support.opcodes import assert_needs, assert_refused
 
 
-def test_verification():
+def test_a_verification_of_a_group_needs_its_name():
     assert opcodes.OpClusterVerify().group_name is None
     assert opcodes.OpClusterVerifyConfig().summary() == "CLUSTER_VERIFY_CONFIG"
     assert opcodes.OpClusterVerifyGroup(group_name="g").summary() == "CLUSTER_VERIFY_GROUP(g)"
@@ -14,14 +14,14 @@ def test_verification():
         opcodes.OpClusterVerifyGroup()
 
 
-def test_os_definitions():
+def test_a_list_of_oses_needs_its_columns():
     assert opcodes.OpOsDiagnose(output_fields=["name"]).names == []
     for wrong in (None, "name", [""], [1]):
         with pytest.raises(opcodes.FieldError):
             opcodes.OpOsDiagnose(output_fields=wrong)
 
 
-def test_changes_of_the_cluster():
+def test_a_change_of_the_cluster_refuses_wrong_values():
     good = {
         "enabled_hypervisors": ["kvm"],
         "uid_pool": [[1000, 1999]],
@@ -46,7 +46,7 @@ def test_changes_of_the_cluster():
     )
 
 
-def test_what_needs_nothing():
+def test_opcodes_about_the_whole_cluster_need_no_field():
     for cls in (
         opcodes.OpClusterRedistConf,
         opcodes.OpClusterDestroy,

@@ -20,12 +20,12 @@ NAME = {"group_name": "g"}
         (opcodes.OpGroupEvacuate, NAME),
     ],
 )
-def test_what_each_needs(cls, good):
+def test_each_opcode_needs_its_fields(cls, good):
     assert_needs(cls, good)
     assert_refused(cls, good, group_name="")
 
 
-def test_parameters():
+def test_parameters_of_a_group_are_checked():
     for cls in (opcodes.OpGroupAdd, opcodes.OpGroupSetParams):
         assert cls(**NAME, alloc_policy="last_resort").alloc_policy == "last_resort"
         assert_refused(cls, NAME, alloc_policy="never", diskparams={"drbd": 1}, ipolicy=[])

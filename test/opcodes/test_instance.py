@@ -42,7 +42,7 @@ def test_a_creation_needs_little():
         {"disks": [{"vg": "\0"}]},
     ],
 )
-def test_a_creation_refuses(change):
+def test_a_creation_refuses_wrong_values(change):
     with pytest.raises(opcodes.FieldError, match=next(iter(change))):
         opcodes.OpInstanceCreate(**{**CREATE, **change})
 
@@ -64,7 +64,7 @@ def test_guests_have_two_minutes_to_stop(cls, timeout):
 @pytest.mark.parametrize(
     "kind, good", [("soft", True), ("hard", True), ("full", True), ("cold", False), (None, False)]
 )
-def test_kinds_of_reboot(kind, good):
+def test_only_known_kinds_of_reboot_are_accepted(kind, good):
     if good:
         assert opcodes.OpInstanceReboot(**NAME, reboot_type=kind).reboot_type == kind
     else:
@@ -88,7 +88,7 @@ def test_secret_os_parameters_are_never_shown(cls):
 @pytest.mark.parametrize(
     "cls, values", [(opcodes.OpInstanceCreate, CREATE), (opcodes.OpInstanceReinstall, NAME)]
 )
-def test_os_parameters_are_what_a_variable_can_hold(cls, values, field):
+def test_an_os_parameter_must_fit_a_variable(cls, values, field):
     good = {"dhcp": "yes", "size": 8, "none": "", "ü": "é\n"}
     assert getattr(cls(**values, **{field: good}), field) == good
     for bad in (

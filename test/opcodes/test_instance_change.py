@@ -21,7 +21,7 @@ NAME = {"instance_name": "web"}
         [[0, {"mode": "ro"}], ["remove", {}]],
     ],
 )
-def test_changes_of_disks(entries):
+def test_every_form_of_change_is_accepted(entries):
     assert opcodes.OpInstanceSetParams(**NAME, disks=entries).disks == entries
 
 
@@ -40,11 +40,11 @@ def test_changes_of_disks(entries):
         {"add": {}},
     ],
 )
-def test_what_is_no_change(entries):
+def test_a_malformed_change_is_refused(entries):
     assert_refused(opcodes.OpInstanceSetParams, NAME, disks=entries, nics=entries)
 
 
-def test_cards_have_known_keys():
+def test_nics_have_known_keys():
     good = [["modify", 0, {"link": "br1", "mac": None}]]
     assert opcodes.OpInstanceSetParams(**NAME, nics=good).nics == good
     assert_refused(opcodes.OpInstanceSetParams, NAME, nics=[["modify", 0, {"speed": "1"}]])
@@ -80,7 +80,7 @@ def test_a_value_that_no_job_takes_for_its_type_is_named():
     assert opcodes.OpInstanceSetParams(**NAME, **good).beparams == good["beparams"]
 
 
-def test_what_a_change_refuses():
+def test_a_change_refuses_wrong_values():
     assert_refused(
         opcodes.OpInstanceSetParams,
         NAME,
@@ -111,10 +111,10 @@ def test_secrets_are_not_shown():
         (opcodes.OpInstanceSetParams, NAME),
     ],
 )
-def test_what_each_needs(cls, good):
+def test_each_opcode_needs_its_fields(cls, good):
     assert_needs(cls, good)
 
 
-def test_kinds_of_migration():
+def test_an_unknown_kind_of_migration_is_refused():
     assert opcodes.OpInstanceMigrate(**NAME, mode="non-live").mode == "non-live"
     assert_refused(opcodes.OpInstanceMigrate, NAME, mode="dead", live="yes")

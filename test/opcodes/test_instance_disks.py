@@ -20,12 +20,12 @@ REPLACE = {**NAME, "mode": "replace_auto"}
         (opcodes.OpInstanceReplaceDisks, REPLACE),
     ],
 )
-def test_what_each_needs(cls, good):
+def test_each_opcode_needs_its_fields(cls, good):
     assert_needs(cls, good)
     assert cls(**good).summary().endswith("(web)")
 
 
-def test_disks_have_numbers():
+def test_disks_are_named_by_their_number():
     assert_refused(opcodes.OpInstanceGrowDisk, GROW, disk=16, amount=-1)
     assert_refused(opcodes.OpInstanceReplaceDisks, REPLACE, disks=[16], mode="replace_none")
 
@@ -43,7 +43,7 @@ def test_disks_have_numbers():
         (["0"], False),
     ],
 )
-def test_what_is_recreated(disks, good):
+def test_disks_to_recreate_are_numbers_or_changes(disks, good):
     if good:
         assert opcodes.OpInstanceRecreateDisks(**NAME, disks=disks).disks == disks
     else:

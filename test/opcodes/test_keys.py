@@ -17,13 +17,13 @@ LINES = [
 @pytest.mark.parametrize(
     ("op_id", "keys"), [(line[0], line[1:]) for line in LINES], ids=[line[0] for line in LINES]
 )
-def test_keys(op_id, keys):
+def test_each_opcode_has_the_keys_of_ganeti(op_id, keys):
     op = opcodes.BY_ID[op_id]
     ours = set(op.CHECKS) - set(COMMON_FIELDS)
     assert ours == {key.strip("*") for key in keys}
     assert set(op.REQUIRED) == {key[1:] for key in keys if key.startswith("*")}
 
 
-def test_all_of_them():
+def test_every_opcode_is_in_the_list():
     assert {line[0] for line in LINES} | submit.OPCODE_VERSIONS.keys() == opcodes.BY_ID.keys()
     assert len(LINES) == 75

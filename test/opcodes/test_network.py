@@ -21,12 +21,12 @@ CONNECT = {**NAME, "group_name": "g", "network_mode": "bridged", "network_link":
         (opcodes.OpNetworkDisconnect, {**NAME, "group_name": "g"}),
     ],
 )
-def test_what_each_needs(cls, good):
+def test_each_opcode_needs_its_fields(cls, good):
     assert_needs(cls, good)
     assert cls(**good).summary().endswith("(net)")
 
 
-def test_addresses():
+def test_addresses_are_checked():
     good = {
         **ADD,
         "gateway": "192.0.2.1",
@@ -47,10 +47,10 @@ def test_addresses():
     assert_refused(opcodes.OpNetworkAdd, good, network="192.0.2.0/33")
 
 
-def test_networks_need_no_length():
+def test_a_network_may_lack_its_prefix_length():
     alone = {**ADD, "network": "192.0.2.0", "network6": "2001:db8::"}
     assert opcodes.OpNetworkAdd(**alone).network == "192.0.2.0"
 
 
-def test_modes():
+def test_an_unknown_mode_is_refused():
     assert_refused(opcodes.OpNetworkConnect, CONNECT, network_mode="wired", network_link="")

@@ -22,7 +22,7 @@ STORAGE = {**NAME, "storage_type": "lvm-vg"}
         (opcodes.OpRepairNodeStorage, STORAGE),
     ],
 )
-def test_what_is_about_one_node(cls, good):
+def test_each_opcode_about_one_node_needs_its_name(cls, good):
     assert_needs(cls, good)
     assert cls(**good).summary().endswith("(node2)")
     assert_refused(cls, good, node_name="")
@@ -37,11 +37,11 @@ def test_what_is_about_one_node(cls, good):
         (opcodes.OpRestrictedCommand, {"command": "reboot", "nodes": ["node2"]}),
     ],
 )
-def test_what_is_about_some(cls, good):
+def test_each_opcode_about_some_nodes_needs_its_fields(cls, good):
     assert_needs(cls, good)
 
 
-def test_words():
+def test_values_that_are_not_offered_are_refused():
     assert_refused(opcodes.OpNodeEvacuate, {**NAME, "mode": "all"}, mode="some")
     assert_refused(opcodes.OpNodeMigrate, NAME, mode="dead", live=1)
     assert_refused(
