@@ -76,7 +76,8 @@ class NodeSpec:
             raise BootstrapError(f"node {text!r}: {err}") from None
         if not all(figure > 0 for figure in figures):
             raise BootstrapError(f"node {text!r}: sizes must be more than nothing")
-        if len(figures) < len(sizes) or figures[2:] and figures[2] > MAX_CPUS:
+        has_too_many_digits = len(figures) < len(sizes)
+        if has_too_many_digits or any(cpus > MAX_CPUS for cpus in figures[2:]):
             raise BootstrapError(f"node {text!r}: a node has at most {MAX_CPUS} CPUs")
         return cls(name, dict(zip(("memory", "disk", "cpus"), figures)))
 

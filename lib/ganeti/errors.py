@@ -243,13 +243,12 @@ def _plain(value: object) -> Any:
 
 def is_encoded(value: object) -> TypeGuard[Sequence[Any]]:
     """Has this the form of an encoded error of a class that we know?"""
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and value[0] in BY_NAME
-        and isinstance(value[1], (list, tuple))
-    )
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return False
+    name, args = value
+    if not isinstance(name, str) or not isinstance(args, (list, tuple)):
+        return False
+    return name in BY_NAME
 
 
 def _has_words(name: str, args: Sequence[Any]) -> bool:
@@ -259,15 +258,21 @@ def _has_words(name: str, args: Sequence[Any]) -> bool:
     return name in ("HooksAbort", "HooksFailure") or any(isinstance(arg, str) for arg in args)
 
 
+def _unreadable(value: object) -> RequestError:
+    return RequestError(value if isinstance(value, str) else repr(value))
+
+
 def decode(value: object) -> Error:
     """The error that ``value`` stands for; ``RequestError`` when it has no known form.
 
     Arguments without any text are no known form either: they would tell people nothing.
     """
-    if not is_encoded(value) or value[1] and not _has_words(value[0], value[1]):
-        return RequestError(value if isinstance(value, str) else repr(value))
-    cls = BY_NAME[value[0]]
-    args = list(value[1])
+    if not is_encoded(value):
+        return _unreadable(value)
+    name, args = value[0], list(value[1])
+    if args and not _has_words(name, args):
+        return _unreadable(value)
+    cls = BY_NAME[name]
     if cls is OpPrereqError:
         # Jobs also produce one with a single argument (luxi.md, section 3).
         text = str(args[0]) if args else "precondition failed"

@@ -176,7 +176,9 @@ def _read_all(table: Table, given: Mapping[str, Any], unset: tuple[object, ...])
 
 def _broken(row: Parameter, value: Any) -> str | None:
     """What is wrong with a typed value, in words."""
-    if row.rule is None or (row.optional and value in ("", None)) or row.rule.fits(value):
+    if row.optional and value in ("", None):
+        return None
+    if row.rule is None or row.rule.fits(value):
         return None
     return f"'{row.name}' must be {row.rule.expects}, not {ht.shorten(value)}"
 
@@ -215,14 +217,23 @@ def _is_cpu_set(value: str) -> bool:
     """ "all", or CPUs such as 0,2-3, for each virtual CPU with colons between."""
     for mask in value.split(":"):
         for item in mask.split(","):
-            first, dash, last = item.partition("-")
-            if item != "all" and not (
-                first.isdecimal()
-                and first.isascii()
-                and (not dash or (last.isdecimal() and last.isascii() and int(last) >= int(first)))
-            ):
+            if item != "all" and not _is_cpu_range(item):
                 return False
     return True
+
+
+def _is_cpu_range(text: str) -> bool:
+    """Return whether a text is a number, or a first and a last number that is not below it."""
+    first, dash, last = text.partition("-")
+    if not _is_number(first):
+        return False
+    if not dash:
+        return True
+    return _is_number(last) and int(last) >= int(first)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii()
 
 
 _NOT_NEGATIVE = ParameterRule("0 or more", lambda value: value >= 0)

@@ -110,9 +110,9 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
     if directory in FORBIDDEN:
         raise errors.FileStoragePathError(f"{directory} is no place for file storage")
     allowed = allowed_directories(paths)
-    if allowed is not None and not any(
-        directory == base or pathutils.is_below(directory, base) for base in allowed
-    ):
+    if allowed is None:
+        return
+    if not any(directory == base or pathutils.is_below(directory, base) for base in allowed):
         raise errors.FileStoragePathError(
             f"{directory} is not among the directories of {paths.file_storage_paths_file}"
         )

@@ -173,7 +173,7 @@ def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
         return base
     # The whole path will do as well, as in Ganeti.
     parts = below.removeprefix(f"{base}/").split("/")
-    if "" in parts or "." in parts or ".." in parts or "\0" in below:
+    if "\0" in below or not {"", ".", ".."}.isdisjoint(parts):
         # Ganeti 3.0 finds this out while it joins the path, hence this class.
         raise errors.OpExecError(
             f"The file storage directory {ht.shorten(below)} must be {base}, or a folder below it"

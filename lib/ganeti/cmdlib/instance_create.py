@@ -181,9 +181,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         group = None if self.op.group_name is None else self.config.group(self.op.group_name)
 
         def fits(node: Node) -> bool:
-            return disks.fits_node(self._template, node) and (
-                group is None or node.group == group.uuid
-            )
+            if group is not None and node.group != group.uuid:
+                return False
+            return disks.fits_node(self._template, node)
 
         members = allocation.choose(
             self.config, self.nodes, self.job_id, self._need, disks.node_count(self._template), fits

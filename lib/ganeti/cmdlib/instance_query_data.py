@@ -61,7 +61,9 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
         config = self.config
         primary = config.node_by_uuid(instance.primary_node)
         secondaries = [config.node_by_uuid(uuid) for uuid in instance.secondary_nodes]
-        run_state = None if running is None else "up" if instance.name in running else "down"
+        run_state = None
+        if running is not None:
+            run_state = "up" if instance.name in running else "down"
         return {
             "name": instance.name,
             "config_state": str(instance.admin_state),

@@ -106,11 +106,11 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
         if self.op.names and os.name not in self.op.names:
             return False
         cluster, fields = self.config.cluster, self.op.output_fields
-        return (
-            ("valid" in fields or os.valid)
-            and ("hidden" in fields or os.name not in cluster.hidden_os)
-            and ("blacklisted" in fields or os.name not in cluster.blacklisted_os)
-        )
+        if not os.valid and "valid" not in fields:
+            return False
+        if os.name in cluster.hidden_os and "hidden" not in fields:
+            return False
+        return os.name not in cluster.blacklisted_os or "blacklisted" in fields
 
     def _collect(self, run: JobContext) -> dict[str, _Os]:
         found: dict[str, _Os] = {}

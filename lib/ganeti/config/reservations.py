@@ -168,12 +168,16 @@ class Reservations:
         )
 
 
+def _is_unicast_mac(text: str) -> bool:
+    return _MAC.fullmatch(text) is not None and not int(text[:2], 16) & 1
+
+
 def read_mac(text: object) -> str:
     """A MAC address in its stored form (lower case, colons).
 
     ``OpPrereqError`` when it is none, or stands for a group of cards (its lowest
     bit, IEEE 802): no card can have such an address.
     """
-    if not isinstance(text, str) or _MAC.fullmatch(text) is None or int(text[:2], 16) & 1:
+    if not isinstance(text, str) or not _is_unicast_mac(text):
         raise errors.OpPrereqError(f"Invalid MAC address {ht.shorten(text)}", ErrorCode.INVAL)
     return text.lower()

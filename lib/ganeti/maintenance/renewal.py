@@ -58,7 +58,8 @@ def renew(
         content = certificate.generate(names)
         kept = None if old is None else _keep(paths, clock())
         mode = 0o600 if old is None else stat.S_IMODE(old.st_mode) & 0o640 | 0o600
-        if old is not None and owners.rapi == -1 and os.geteuid() == 0:
+        has_no_user = owners.rapi == -1 and os.geteuid() == 0
+        if old is not None and has_no_user:
             owners = Owners(rapi=old.st_uid, group=old.st_gid)
         io.write_file(paths.rapi_cert, content, mode=mode, uid=owners.rapi, gid=owners.group)
         facts = certificate.facts(content)

@@ -399,13 +399,11 @@ class _JobRows:
 
 
 def _fits(row: Row | None, ops: list[Row]) -> bool:
-    return (
-        row is not None
-        and schema.is_whole(row)
-        and len(ops) == row[_OPS]
-        and all(map(schema.is_whole, ops))
-        and [op[1] for op in ops] == list(range(len(ops)))
-    )
+    """Return whether a job's row and those of its opcodes are whole, and none is missing."""
+    if row is None or not all(map(schema.is_whole, [row, *ops])):
+        return False
+    indexes = [op[1] for op in ops]
+    return len(ops) == row[_OPS] and indexes == list(range(len(ops)))
 
 
 def _ids_in_use(source: sqlite3.Connection, jobs: _JobRows, losses: Losses) -> list[int]:

@@ -79,10 +79,15 @@ NicSpecs = Annotated[
 
 def _are_os_params(parameters: dict[str, Any]) -> bool:
     """Can each become a variable of a script? A whole number is as good as its digits."""
-    return all("=" not in name and ht.fits_environment(name) for name in parameters) and all(
-        ht.fits_environment(value) if isinstance(value, str) else ht.check_for(int).fits(value)
-        for value in parameters.values()
-    )
+    for name, value in parameters.items():
+        if "=" in name or not ht.fits_environment(name):
+            return False
+        if isinstance(value, str):
+            if not ht.fits_environment(value):
+                return False
+        elif not ht.check_for(int).fits(value):
+            return False
+    return True
 
 
 #: Parameters of an OS. Ganeti takes any value here, and its job then fails on all others.

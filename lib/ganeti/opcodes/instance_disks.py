@@ -19,14 +19,13 @@ DiskIndex = Annotated[
 
 def _is_recreated(disk: object) -> bool:
     """A disk's number, or that and what it is to have instead."""
-    if isinstance(disk, (list, tuple)) and len(disk) == 2:
-        return (
-            ht.check_for(ht.NonNegativeInt).fits(disk[0])
-            and isinstance(disk[1], dict)
-            and disk_problem(disk[1]) is None
-            and disk[1].get("size", 0) is not None
-        )
-    return ht.check_for(ht.NonNegativeInt).fits(disk)
+    is_number = ht.check_for(ht.NonNegativeInt).fits
+    if not isinstance(disk, (list, tuple)) or len(disk) != 2:
+        return is_number(disk)
+    number, changes = disk
+    if not is_number(number) or not isinstance(changes, dict):
+        return False
+    return disk_problem(changes) is None and changes.get("size", 0) is not None
 
 
 #: All of one form.
