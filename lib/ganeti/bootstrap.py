@@ -179,7 +179,7 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
 
 
 def _twice(words: Sequence[str]) -> str:
-    """The first word that stands in a list more than once; '' for none."""
+    """Return the first word that is in a list more than once; '' for none."""
     return next((word for index, word in enumerate(words) if word in words[:index]), "")
 
 

@@ -1,7 +1,7 @@
 """Disks as files: the templates file and sharedfile, and the volumes of simulated nodes.
 
 All of them are sparse: they have their size from the first moment and take
-room as they are written to.
+space as they are written to.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def make_sparse(path: str, size: int) -> None:
     """A new file of ``size`` MiB; ``BlockDeviceError`` when it exists or cannot be made.
 
     It appears under its name with its whole size, or not at all, and has no
-    other name before: whoever dies here leaves nothing behind.
+    other name before: a crash leaves nothing behind.
     """
     try:
         directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -140,7 +140,7 @@ def _claims(instance: Instance) -> Iterator[str]:
     for nic in instance.nics:
         yield f"MAC address {nic.mac}"
     for disk in instance.disks:
-        # The port of a mirrored disk stands in its identifier as well.
+        # The port of a mirrored disk is in its identifier as well.
         yield "disk " + "/".join(map(str, disk.logical_id[:5]))
     if instance.network_port is not None:
         yield f"port {instance.network_port}"

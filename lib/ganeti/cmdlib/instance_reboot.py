@@ -19,13 +19,13 @@ from ganeti.objects import copy_of
 
 
 class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
-    """Reboot an instance; one that stands is started, and marked up (as Ganeti 3.0 does).
+    """Reboot an instance; a stopped one is started, and marked up (as Ganeti 3.0 does).
 
     soft asks the guest, hard resets it, full stops it and starts it anew.
     """
 
     def check(self) -> None:
-        """The node answers; for a guest that stands it has the memory."""
+        """Check that the node answers and, for a stopped instance, has the memory."""
         super().check()
         check_admin_state(self.instance, ONLINE, "cannot reboot it")
         check_node_online(self.primary, f"cannot reboot '{self.instance.name}' on it")

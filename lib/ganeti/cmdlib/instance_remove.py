@@ -14,9 +14,9 @@ from ganeti.objects import Node
 class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
     """Stop an instance, remove its disks, and forget it.
 
-    The record goes last, with the result: whoever kills the master in the
-    middle finds the job carried on at the next start. Stopping what stands and
-    removing what is gone do no harm, so running this again is safe.
+    The record is removed last, with the result: if the master dies in the middle,
+    its next start runs the job again. Stopping a stopped guest and removing missing
+    disks do no harm, so that is safe.
     """
 
     RERUN_SAFE = True

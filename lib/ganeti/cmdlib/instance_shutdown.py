@@ -18,7 +18,7 @@ SOURCE_USER = "user"
 class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
     """Mark an instance down and stop it.
 
-    Stopping what stands already succeeds; ``no_remember`` leaves the mark
+    Stopping a stopped instance succeeds; ``no_remember`` leaves the mark
     alone, ``force`` stops also one that is marked offline.
     """
 

@@ -1,4 +1,4 @@
-"""Asking the resolver and the network about an instance's name; only when told to."""
+"""Asks the resolver and the network about an instance's name, only on request."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class ObjectIndex(Generic[_Named]):
             self._linked.setdefault(key, {})[value.uuid] = None
 
     def drop(self, uuid: str, *, renamed: str = "") -> None:
-        """Remove an object, if it is there; its name's place stays for ``renamed``."""
+        """Remove an object if it is there; its name stays listed if it is ``renamed``."""
         old = self._by_uuid.pop(uuid, None)
         if old is None:
             return

@@ -1,9 +1,9 @@
-"""The database as files: read without a change, kept aside, put in another's place.
+"""The database as files: read without a change, copied, installed.
 
-A database that takes the place of another must never meet that one's log: SQLite
-would apply it. So it first gets the name ``master.db.next``. From then on it is the
-database, whatever happens: then the old log is removed, then it gets its name, and
-whoever starts next finishes what broke off.
+A database that replaces another must never meet the log of the old one: SQLite would
+apply it. So it first gets the name ``master.db.next``. From then on it is the database,
+whatever happens: the old log is removed, then it gets its name, and the next start
+finishes an installation that was interrupted.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def size(path: str) -> int:
 
 
 def has_log(path: str) -> bool:
-    """Is there a log with something in it?"""
+    """Return whether there is a log that is not empty."""
     return os.path.exists(path + LOG) and os.path.getsize(path + LOG) > 0
 
 
 def has_orphaned_log(paths: pathutils.Paths) -> bool:
-    """Is there a log without its database? Whatever was created there would meet it."""
+    """Return whether there is a log without its database, which a new one would meet."""
     return (
         has_log(paths.master_db)
         and not os.path.exists(paths.master_db)
@@ -80,7 +80,7 @@ def has_orphaned_log(paths: pathutils.Paths) -> bool:
 
 
 def free_kept_name(paths: pathutils.Paths, why: str, now: float) -> str:
-    """A name that is free, also for a second database that is kept in one second."""
+    """Return a free name for a kept database, also for the second one in one second."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     for number in itertools.count(1):
         name = paths.kept_db(why, stamp if number == 1 else f"{stamp}-{number}")
@@ -105,13 +105,13 @@ def discard(path: str) -> None:
 
 
 def install(paths: pathutils.Paths) -> None:
-    """Have ``unfinished_db``, closed and without a log, take the place of ``master_db``."""
+    """Replace ``master_db`` by ``unfinished_db``, which is closed and has no log."""
     io.replace_file(paths.unfinished_db, paths.next_db)
     finish_install(paths)
 
 
 def finish_install(paths: pathutils.Paths) -> bool:
-    """Finish what broke off: a next database takes its place. False when there is none."""
+    """Install ``next_db`` where that was interrupted; return False when there is none."""
     if not os.path.exists(paths.next_db):
         return False
     for suffix in (INDEX, LOG):  # an index without its log would look like damage

@@ -1,6 +1,6 @@
 """The master's database: SQLite, opened so that a commit survives a power cut.
 
-Theory. One thread writes. Changes that arrive while it is busy wait in line and
+Theory. One thread writes. Changes that arrive while it is busy are queued and
 go into its next transaction together, each behind a savepoint of its own, so
 that one that fails takes no other with it. A change's future is resolved only
 after the commit returned, which with WAL and ``synchronous=FULL`` means that
@@ -33,7 +33,7 @@ from ganeti.utils.text import describe_os_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
-#: Told of a change: (what it returned, None), or (None, the error).
+#: Called with a change's outcome: (what it returned, None), or (None, the error).
 Done = Callable[[Any, BaseException | None], object]
 
 #: Changes that go into one transaction at most: bounds how long the first waits.
@@ -65,12 +65,12 @@ class Store:
         self.refusing = False
         #: Changes that were refused since it took the last one.
         self._refused = 0
-        #: Held while those who wait for one transaction are told, so that what they set
-        #: going sees all of it. Whoever holds it must not wait for a change.
+        #: Held while the callbacks of one transaction run, so that what they start sees all
+        #: of it. Its holder must not wait for a change.
         self.delivering: Callable[[], contextlib.AbstractContextManager[Any]] = (
             contextlib.nullcontext
         )
-        self._mutex = threading.Lock()  # nothing gets in line behind the end
+        self._mutex = threading.Lock()  # nothing is queued after the end
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -134,7 +134,7 @@ class Store:
         to the future later may come late, on the thread that adds it.
         """
         future: Future[T] = Future()
-        future.set_running_or_notify_cancel()  # what is in line can not be taken back
+        future.set_running_or_notify_cancel()  # a queued change cannot be canceled
         if done is not None:
             future.add_done_callback(done)
 
@@ -148,10 +148,10 @@ class Store:
         return future
 
     def enqueue(self, change: Change, done: Done) -> None:
-        """As ``write``; ``done`` is told once the change is durable, or refused.
+        """Queue a change as ``write`` does; call ``done`` once it is durable, or refused.
 
-        By the writer's thread, in the order in which the changes were made. It must be
-        quick, and not fail.
+        The writer's thread calls it, in the order in which the changes were made. It must
+        be quick, and not fail.
         """
         with self._mutex:
             closed = self._closed
@@ -181,7 +181,7 @@ class Store:
             ) from None
 
     def _report_failure(self, what: str, err: Exception) -> str:
-        """Say what is wrong; the words, without what a row holds."""
+        """Log what is wrong, report damage; return the words, without what a row holds."""
         words, quoted, _ = str(err).partition(_QUOTED)
         logging.error("Cannot %s the database %s: %s", what, self._path, words)
         if quoted or type(err) in (sqlite3.DatabaseError, UnicodeDecodeError):
@@ -189,7 +189,7 @@ class Store:
         return words
 
     def close(self) -> None:
-        """Write what is in line, then close; closing twice is harmless."""
+        """Write the queued changes, then close; closing twice is harmless."""
         with self._mutex:
             if self._closed:
                 return
@@ -223,7 +223,7 @@ class Store:
                 self._write_batch(batch)
 
     def _write_batch(self, batch: list[tuple[Change, Done]]) -> None:
-        """One transaction; afterwards everybody who waits for one of its changes is told."""
+        """Write one transaction, then call back for each of its changes."""
         answers: list[tuple[Done, Any, BaseException | None]] = []
         committing = False
         try:
@@ -245,7 +245,7 @@ class Store:
             for done, result, error in answers:
                 try:
                     done(result, error)
-                except Exception:  # the others are to be told as well
+                except Exception:  # the other callbacks must run as well
                     logging.exception("Whoever waited for a change failed")
 
     def _note_refusal(self, changes: int, words: str) -> None:
@@ -297,9 +297,9 @@ class Store:
     def _overwrite(self) -> None:
         """Write over what a commit that failed left in the log.
 
-        It may stand there whole: the disk refused to sync it, and not to take it. A master
-        that is killed before the next commit would find it there, and have done what it
-        refused. This takes its place, even if it is not synced either.
+        It may be there whole: the disk refused to sync it, but took it. A master that is
+        killed before the next commit would find it there and apply what was refused. This
+        replaces it, even if it is not synced either.
         """
         with contextlib.suppress(sqlite3.Error):
             schema.store_value(self._connection, "store.refused", "true")

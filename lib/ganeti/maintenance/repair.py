@@ -225,7 +225,7 @@ _RUN = 1000
 #: A counter of jobs that is further than this from what is there is damaged itself.
 _PLAUSIBLE = 500_000
 
-#: What a job says that may have run: what stands in a damaged database may be old.
+#: What a job says that may have run: what a damaged database says may be old.
 UNSURE = "the database was damaged; whether this job ran is not known; it was not run again"
 LOST_LINE = "(this line of the log is damaged)"
 

@@ -1,6 +1,6 @@
 """What is done on a node: on this machine, or on a simulated one beside it.
 
-An agent stands for one node and is asked anew each time; it changes nothing in
+An agent represents one node and is looked up anew each time; it changes nothing in
 the configuration. The local agent works on this machine. A simulated node is
 a share of a model: its memory, disk space and CPUs are the figures it was
 given, its guests are files, its disks are sparse files, and what is free is
@@ -172,7 +172,7 @@ class NodeAgent(ABC):
     # -- disks -----------------------------------------------------------------------
 
     def create_disks(self, instance: Instance, log: Callable[[str], object]) -> None:
-        """Make all disks of an instance, or none; ``log`` is told of each."""
+        """Make all disks of an instance, or none; ``log`` is called for each."""
         self.check_reachable()
         made: list[Disk] = []
         try:
@@ -282,7 +282,7 @@ class NodeAgent(ABC):
 
 
 class LocalNode(NodeAgent):
-    """This machine. Figures that were given for it stand for the real ones."""
+    """This machine. Resources that were given for it replace the real ones."""
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ class _InvalidDefinition(Exception):
 
 
 def scan(search_path: Sequence[str]) -> list[OsDefinition]:
-    """All definitions, by name; one that stands earlier on the path hides later ones."""
+    """All definitions, by name; one in an earlier directory hides later ones."""
     found: dict[str, str] = {}
     for directory in search_path:
         try:

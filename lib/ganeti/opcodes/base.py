@@ -131,9 +131,9 @@ class OpCode(_Declared):
         for name in self.REQUIRED:
             if name not in values:
                 raise FieldError(self.OP_ID, name, f"parameter '{name}' is missing")
-        self._take(values)
+        self._set_fields(values)
 
-    def _take(self, values: Mapping[str, Any]) -> None:
+    def _set_fields(self, values: Mapping[str, Any]) -> None:
         """Check and set these fields; all others keep the value, or the class's, that they have."""
         own, given = self.__dict__, []
         for name, value in values.items():
@@ -162,7 +162,7 @@ class OpCode(_Declared):
         for name in values:
             if name not in self.CHECKS:
                 raise FieldError(self.OP_ID, name, f"unknown parameter '{name}'")
-        twin._take(values)
+        twin._set_fields(values)
         return twin
 
     def with_trail(self, reason: list[Any], depends: list[Any] | None) -> Self:
