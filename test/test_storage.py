@@ -1,4 +1,4 @@
-"""Disks as files: size, place, what is refused, what is left behind."""
+"""Disks as files: their size and path, what is refused, what is left behind."""
 
 import errno
 import os

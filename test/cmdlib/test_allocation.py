@@ -1,4 +1,4 @@
-"""Room on nodes, and finding a place."""
+"""Free memory and disk of nodes, and the choice of a node."""
 
 from ganeti import errors, objects
 from ganeti.cmdlib import allocation

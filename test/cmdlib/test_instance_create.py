@@ -330,7 +330,7 @@ class TestUndone(LUTestCase):
         self.assert_nothing_is_left()
 
     def break_at_start(self, run: RecordedRun) -> None:
-        """There is no place for guests when it comes to starting one."""
+        """Make the directory of guests unusable just before one is started."""
 
         def break_it(text: str) -> None:
             if "Starting" in text:

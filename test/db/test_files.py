@@ -9,12 +9,12 @@ import pytest
 from ganeti.db import files
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from support.backup import every_file, fill, opened
+from support.backup import make_filled_cluster, query_database, read_files
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path)
+    return make_filled_cluster(tmp_path)
 
 
 def leave_a_log(paths):
@@ -75,8 +75,8 @@ def test_an_installed_database_does_not_meet_the_old_log(paths):
     os.unlink(paths.unfinished_db + "-wal")
     Path(paths.damage_mark).touch()
     files.install(paths)
-    assert opened(paths, late) == 0
-    assert not [name for name in every_file(Path(paths.lib_dir)) if ".db." in name]
+    assert query_database(paths, late) == 0
+    assert not [name for name in read_files(Path(paths.lib_dir)) if ".db." in name]
 
 
 def test_an_interrupted_installation_is_finished(paths):
@@ -84,7 +84,7 @@ def test_an_interrupted_installation_is_finished(paths):
     assert files.finish_install(paths) is False
     Path(paths.next_db).write_bytes(Path(paths.master_db).read_bytes())
     assert files.finish_install(paths) is True
-    assert opened(paths, late) == 0
+    assert query_database(paths, late) == 0
 
 
 def test_an_unfinished_database_is_discarded_with_its_log(paths):
@@ -92,7 +92,7 @@ def test_an_unfinished_database_is_discarded_with_its_log(paths):
         Path(paths.unfinished_db + suffix).touch()
     files.discard(paths.unfinished_db)
     files.discard(paths.unfinished_db)
-    assert not [name for name in every_file(Path(paths.lib_dir)) if ".db.new" in name]
+    assert not [name for name in read_files(Path(paths.lib_dir)) if ".db.new" in name]
     assert not files.has_log(paths.unfinished_db) and files.size(paths.unfinished_db) == 0
 
 

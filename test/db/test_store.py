@@ -163,7 +163,7 @@ def test_a_newer_schema_is_refused(store, tmp_path):
 
 
 def wipe(store, tmp_path, table):
-    """Zeroes in the place of a table, behind the store's back."""
+    """Overwrite a table with zeroes, behind the store's back."""
     store.write(put("a", "x" * 5000)).result()
     connection = sqlite3.connect(tmp_path / "master.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

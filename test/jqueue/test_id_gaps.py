@@ -5,12 +5,12 @@ import pytest
 from ganeti.db.store import Store
 from ganeti.jqueue import id_gaps, rows
 from ganeti.maintenance import check
-from support.backup import fill, opened, submit
+from support.backup import make_filled_cluster, query_database, submit
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path)
+    return make_filled_cluster(tmp_path)
 
 
 def change(paths, function):
@@ -22,7 +22,7 @@ def change(paths, function):
 
 
 def test_a_new_queue_has_no_gap(paths):
-    assert opened(
+    assert query_database(
         paths, lambda connection: (id_gaps.count(connection), id_gaps.gaps(connection))
     ) == (
         0,
@@ -34,13 +34,13 @@ def test_the_next_id_is_above_the_gap(paths):
     change(paths, lambda connection: id_gaps.skip_to(connection, 10))
     assert submit(paths) == [11]
     change(paths, lambda connection: id_gaps.skip_to(connection, 12))
-    assert opened(paths, id_gaps.gaps) == [(4, 10), (12, 12)]
-    assert opened(paths, id_gaps.count) == 8 and opened(paths, check.full) == []
+    assert query_database(paths, id_gaps.gaps) == [(4, 10), (12, 12)]
+    assert query_database(paths, id_gaps.count) == 8 and query_database(paths, check.full) == []
 
 
 def test_ids_never_go_back(paths):
     change(paths, lambda connection: id_gaps.skip_to(connection, 2))
-    assert opened(paths, rows.last_id) == 3 and opened(paths, id_gaps.count) == 0
+    assert query_database(paths, rows.last_id) == 3 and query_database(paths, id_gaps.count) == 0
 
 
 def test_gaps_that_touch_are_one():
@@ -61,4 +61,4 @@ def test_contradictory_gaps_are_refused(paths, damage):
     change(paths, lambda connection: id_gaps.skip_to(connection, 10))
     change(paths, lambda connection: connection.execute(damage).rowcount)
     with pytest.raises(ValueError):
-        opened(paths, id_gaps.gaps)
+        query_database(paths, id_gaps.gaps)

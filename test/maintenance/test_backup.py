@@ -11,13 +11,13 @@ from ganeti.db import files, schema
 from ganeti.db.store import Store
 from ganeti.maintenance import backup, check
 from ganeti.maintenance.backup import BackupError
-from support.backup import CANARIES, DONE, LIVE, every_file, fill
+from support.backup import CANARIES, DONE, LIVE, make_filled_cluster, read_files
 from support.cluster import make_paths
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path / "cluster")
+    return make_filled_cluster(tmp_path / "cluster")
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ def test_a_backup_passes_the_full_check(paths, target):
 
 
 def test_no_secret_is_in_a_backup_or_beside_it(paths, target, tmp_path):
-    before = b"".join(every_file(tmp_path / "cluster").values())
+    before = b"".join(read_files(tmp_path / "cluster").values())
     assert all(word.encode() in before for word in CANARIES[:3])
     backup.create(paths, target)
-    (content,) = every_file(tmp_path / "backups").values()
+    (content,) = read_files(tmp_path / "backups").values()
     assert not [word for word in CANARIES if word.encode() in content]
 
 

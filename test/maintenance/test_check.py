@@ -11,14 +11,14 @@ import pytest
 from ganeti.db import files
 from ganeti.maintenance import check
 from ganeti.maintenance.check import ranges
-from support.backup import fill
+from support.backup import make_filled_cluster
 
 INSTANCE = "kind = 'instance' AND name = 'web.example.com'"
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path)
+    return make_filled_cluster(tmp_path)
 
 
 def damage(paths, *statements):
@@ -87,8 +87,8 @@ def test_a_senseless_schema_is_found(paths):
 def test_senseless_bytes_are_findings_and_no_crash(paths):
     with open(paths.master_db, "r+b") as file:
         content = bytearray(file.read())
-        place = content.index(b"web.example.com")
-        file.seek(place)
+        offset = content.index(b"web.example.com")
+        file.seek(offset)
         file.write(b"\xff\xfe\x00" * 5)
     for words in check.full(files.connect(paths.master_db)):
         words.encode("ascii", "backslashreplace")
@@ -114,9 +114,9 @@ def test_ranges_of_ids_are_written_in_short(numbers, words):
 def check_in_background(paths):
     """What it reports."""
     found = []
-    watch = check.BackgroundCheck(lambda: files.connect(paths.master_db), found.extend)
-    watch.start()
-    watch.join()
+    background = check.BackgroundCheck(lambda: files.connect(paths.master_db), found.extend)
+    background.start()
+    background.join()
     return found
 
 
@@ -137,16 +137,16 @@ def test_a_background_check_finds_what_a_full_check_finds(paths, monkeypatch, ta
 
 def test_a_background_check_ends_when_told(paths, monkeypatch):
     monkeypatch.setattr(check, "PAUSE", 3600)
-    watch = check.BackgroundCheck(lambda: files.connect(paths.master_db), lambda damage: None)
-    watch.start()
-    watch.stop()
+    background = check.BackgroundCheck(lambda: files.connect(paths.master_db), lambda damage: None)
+    background.start()
+    background.stop()
     assert "verify" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_background_check_that_cannot_read_says_so(tmp_path, caplog):
-    watch = check.BackgroundCheck(
+    background = check.BackgroundCheck(
         lambda: files.connect(str(tmp_path / "none")), lambda damage: None
     )
-    watch.start()
-    watch.join()
+    background.start()
+    background.join()
     assert "could not be checked" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from ganeti.db.store import Store
 from ganeti.maintenance import check, encrypted_secrets
 from ganeti.maintenance.encrypted_secrets import PLACEHOLDER, WrongKey
-from support.backup import CANARIES, fill, opened
+from support.backup import CANARIES, make_filled_cluster, query_database
 
 SECRETS = {"u1": {"private": {"a": "canary", "b": {"deep": ["x", 1]}}, "disks": {"d": "s"}}}
 
@@ -22,7 +22,7 @@ def key(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store.open(fill(tmp_path).master_db)
+    store = Store.open(make_filled_cluster(tmp_path).master_db)
     yield store
     store.close()
 
@@ -65,7 +65,7 @@ def test_no_secret_is_on_the_command_line(key, monkeypatch):
 def test_secrets_are_extracted_and_put_back(store):
     with store.read() as connection:
         before = check.load_objects(connection)
-    taken = store.write(encrypted_secrets.extract).result()
+    extracted = store.write(encrypted_secrets.extract).result()
     with store.read() as connection:
         web = next(
             value
@@ -75,10 +75,10 @@ def test_secrets_are_extracted_and_put_back(store):
         assert encrypted_secrets.owners(connection) == (["web.example.com"], ["web.example.com"])
     assert web.osparams_private == {"password": PLACEHOLDER}
     assert web.disks[0].logical_id[5] == PLACEHOLDER
-    assert list(taken.values()) == [
+    assert list(extracted.values()) == [
         {"private": {"password": CANARIES[0]}, "disks": {"d1": CANARIES[1]}}
     ]
-    store.write(lambda connection: encrypted_secrets.put_back(connection, taken)).result()
+    store.write(lambda connection: encrypted_secrets.put_back(connection, extracted)).result()
     with store.read() as connection:
         assert check.load_objects(connection) == before and check.full(connection) == []
 
@@ -89,11 +89,11 @@ def test_a_secret_that_was_not_encrypted_is_missed(store):
 
 
 def test_keys_made_at_the_same_time_are_one_key(tmp_path):
-    paths = fill(tmp_path)
+    paths = make_filled_cluster(tmp_path)
     with ThreadPoolExecutor() as pool:
         keys = {
             open(path).read()
             for path in pool.map(lambda _: encrypted_secrets.own_key(paths), range(8))
         }
     assert len(keys) == 1 and stat.S_IMODE(os.stat(paths.backup_key).st_mode) == 0o600
-    assert opened(paths, check.full) == []
+    assert query_database(paths, check.full) == []

@@ -12,7 +12,7 @@ from ganeti import errors
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
 from ganeti.maintenance import backup, check, repair
-from support.backup import dying, every_file, fill, opened, submit
+from support.backup import crashing_at, make_filled_cluster, query_database, read_files, submit
 
 #: Sizes in a log: its header, a frame with its page.
 HEADER, FRAME = 32, 4120
@@ -20,7 +20,7 @@ HEADER, FRAME = 32, 4120
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path)
+    return make_filled_cluster(tmp_path)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def kept(paths):
 
 def numbers(paths):
     """Which of the nine are there."""
-    return opened(
+    return query_database(
         paths,
         lambda connection: [
             number for number in range(9) if rows.value(connection, f"n{number}", None) == number
@@ -66,7 +66,7 @@ def files(paths):
     """What holds something; SQLite makes an index, and an empty log, to read."""
     return {
         name: content
-        for name, content in every_file(Path(paths.lib_dir)).items()
+        for name, content in read_files(Path(paths.lib_dir)).items()
         if content and not name.endswith("-shm")
     }
 
@@ -104,7 +104,7 @@ def test_damage_is_logged_kept_aside_and_repaired(paths, caplog):
         f"is kept as {paths.lib_dir}/{name}",
     ):
         assert words in caplog.text
-    assert opened(paths, check.full) == []
+    assert query_database(paths, check.full) == []
     assert submit(paths) == [4]
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_configuration_is_refused(paths):
 def test_a_size_in_the_header_that_is_wrong_loses_nothing(paths):
     edit(paths.master_db, 28, b"\x01")
     repair.make_sound(paths)
-    assert opened(paths, check.full) == [] and len(kept(paths)) == 1
+    assert query_database(paths, check.full) == [] and len(kept(paths)) == 1
 
 
 @pytest.mark.parametrize("version", [1, 3, 99])
@@ -182,7 +182,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
     before = Path(killed.master_db + "-wal").read_bytes()
     edit(killed.master_db + "-wal", HEADER + 24 + 90, bytes([before[HEADER + 24 + 90] ^ 1]))
     repair.make_sound(killed)
-    assert numbers(killed) == list(range(9)) and opened(killed, check.full) == []
+    assert numbers(killed) == list(range(9)) and query_database(killed, check.full) == []
     assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
 
 
@@ -193,7 +193,7 @@ def test_a_damaged_page_of_the_log_is_repaired_like_any_other(killed, caplog):
         repair.make_sound(killed)
     except errors.ConfigurationError:
         return  # it was a page of the configuration
-    assert opened(killed, check.full) == [] and len(kept(killed)) == 2
+    assert query_database(killed, check.full) == [] and len(kept(killed)) == 2
     assert "kept as" in caplog.text
 
 
@@ -223,7 +223,7 @@ def test_without_an_index_a_torn_end_may_be_a_power_cut(killed, caplog):
     assert numbers(killed) == list(range(8))
     assert "is incomplete (a power cut?)" in caplog.text
     assert [name[-4:] for name in kept(killed)] == ["-wal"]
-    assert submit(killed) == [1004] and opened(killed, check.full) == []
+    assert submit(killed) == [1004] and query_database(killed, check.full) == []
 
 
 def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog):
@@ -259,12 +259,12 @@ def test_cheap_checks_are_always_made(paths, monkeypatch):
 @pytest.mark.parametrize("step", range(14))
 def test_a_crash_during_a_repair_is_completed_by_the_next_start(killed, monkeypatch, step):
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    with dying(monkeypatch, ("rename", "unlink", "pwrite"), step):
+    with crashing_at(monkeypatch, ("rename", "unlink", "pwrite"), step):
         repair.make_sound(killed, lambda: 1e9)
     repair.make_sound(killed, lambda: 2e9)
-    assert opened(killed, check.full) == [] and numbers(killed) == list(range(9))
+    assert query_database(killed, check.full) == [] and numbers(killed) == list(range(9))
     assert (
-        opened(
+        query_database(
             killed,
             lambda connection: connection.execute(
                 "SELECT result FROM job_op WHERE job_id = 3"

@@ -9,12 +9,12 @@ from ganeti.db import files
 from ganeti.jqueue import id_gaps, purge, rows
 from ganeti.maintenance import check, repair
 from ganeti.maintenance.repair import NotSafe
-from support.backup import DONE, LIVE, QUEUED, fill
+from support.backup import DONE, LIVE, QUEUED, make_filled_cluster
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path, jobs=12)
+    return make_filled_cluster(tmp_path, jobs=12)
 
 
 def spoil(paths, *statements):
@@ -240,9 +240,9 @@ def test_a_vanished_object_is_noticed(paths):
     start = root_of(paths, "cluster_object")
     content = bytearray(Path(paths.master_db).read_bytes())
     leaf = max(
-        place
-        for place in range(0, len(content), 4096)
-        if content[place] == 10 and b'"admin_state' in content[place : place + 4096]
+        offset
+        for offset in range(0, len(content), 4096)
+        if content[offset] == 10 and b'"admin_state' in content[offset : offset + 4096]
     )
     content[leaf + 4] -= 1
     Path(paths.master_db).write_bytes(content)

@@ -14,13 +14,23 @@ from ganeti.maintenance import backup, check, restore
 from ganeti.maintenance.backup import BackupError
 from ganeti.maintenance.restore import RestoredSecrets
 from ganeti.utils import io
-from support.backup import CANARIES, DONE, LIVE, QUEUED, dying, every_file, fill, opened, submit
+from support.backup import (
+    CANARIES,
+    DONE,
+    LIVE,
+    QUEUED,
+    crashing_at,
+    make_filled_cluster,
+    query_database,
+    read_files,
+    submit,
+)
 from support.cluster import make_cluster, make_paths
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path / "cluster")
+    return make_filled_cluster(tmp_path / "cluster")
 
 
 @pytest.fixture
@@ -59,7 +69,7 @@ def other_machine(tmp_path):
 
 
 def test_a_restored_database_has_everything(paths, saved):
-    before = opened(paths, check.load_objects)
+    before = query_database(paths, check.load_objects)
     store = Store.open(paths.master_db)
     store.write(
         lambda connection: connection.execute("DELETE FROM cluster_object WHERE kind = 'instance'")
@@ -68,10 +78,10 @@ def test_a_restored_database_has_everything(paths, saved):
     done = restore.restore(paths, saved)
     assert str(done.contents).endswith("3 nodes, 2 instances, 3 jobs")
     assert (done.made, done.lacking) == (1_600_000_000, [])
-    assert opened(paths, check.load_objects) == before
-    assert opened(paths, check.full) == []
+    assert query_database(paths, check.load_objects) == before
+    assert query_database(paths, check.full) == []
     assert (
-        opened(
+        query_database(
             paths,
             lambda connection: connection.execute(
                 "SELECT name FROM cluster_value WHERE name LIKE 'backup.%'"
@@ -89,7 +99,7 @@ def test_an_unfinished_job_ends_in_error_and_never_runs(paths, saved):
     assert found[LIVE].ops[0].result == ["OpExecError", [restore.RESTORED]]
     assert found[LIVE].ops[0].log[0][3] == "half done"
     assert found[LIVE].end_ts and found[DONE].ops[0].result == DONE
-    assert opened(
+    assert query_database(
         paths,
         lambda connection: connection.execute(
             f"SELECT count(*) FROM job_job WHERE NOT {rows.IS_FINAL}"
@@ -106,9 +116,9 @@ def test_ids_go_on_above_those_given_since(paths, saved):
     submit(paths, 5)
     done = restore.restore(paths, saved)
     assert (done.last, done.guessed) == (8, False)
-    assert opened(paths, id_gaps.gaps) == [(4, 8)]
+    assert query_database(paths, id_gaps.gaps) == [(4, 8)]
     assert submit(paths) == [9]
-    assert opened(paths, check.full) == []
+    assert query_database(paths, check.full) == []
 
 
 def test_two_restorations_make_two_gaps(paths, saved, tmp_path):
@@ -116,7 +126,7 @@ def test_two_restorations_make_two_gaps(paths, saved, tmp_path):
     restore.restore(paths, saved, clock=lambda: 1e9)
     submit(paths)
     restore.restore(paths, saved, clock=lambda: 2e9)
-    assert opened(paths, id_gaps.gaps) == [(4, 5)] and submit(paths) == [6]
+    assert query_database(paths, id_gaps.gaps) == [(4, 5)] and submit(paths) == [6]
 
 
 def test_ids_go_far_ahead_where_the_given_ones_are_not_known(paths, saved):
@@ -141,7 +151,7 @@ def test_time_of_service_never_goes_back(paths, saved):
     store.write(lambda connection: rows.set_value(connection, "served", 5000)).result()
     store.close()
     restore.restore(paths, saved)
-    assert opened(paths, rows.service_seconds) == 5000
+    assert query_database(paths, rows.service_seconds) == 5000
 
 
 def test_the_database_before_it_is_kept_and_can_be_restored(paths, saved):
@@ -161,7 +171,7 @@ def test_a_leftover_log_is_kept_and_not_applied(paths, saved):
     Path(paths.master_db + "-wal").write_bytes(log)
     done = restore.restore(paths, saved)
     assert Path(done.kept + "-wal").read_bytes() == log
-    assert opened(paths, lambda connection: backup.load_value(connection, "late")) is None
+    assert query_database(paths, lambda connection: backup.load_value(connection, "late")) is None
 
 
 def test_a_restoration_on_an_empty_machine_makes_a_whole_cluster(paths, saved, tmp_path):
@@ -169,7 +179,7 @@ def test_a_restoration_on_an_empty_machine_makes_a_whole_cluster(paths, saved, t
     done = restore.restore(other, saved, secrets=RestoredSecrets(key=paths.backup_key))
     assert (done.kept, done.guessed) == (None, True)
     assert os.path.isdir(other.socket_dir) and os.path.isdir(other.simulated_nodes_dir)
-    assert opened(other, check.load_objects) == opened(paths, check.load_objects)
+    assert query_database(other, check.load_objects) == query_database(paths, check.load_objects)
 
 
 def test_a_restoration_after_init_replaces_the_new_cluster(paths, saved, tmp_path):
@@ -201,7 +211,7 @@ def test_a_restoration_can_go_on_without_secrets(saved, tmp_path):
     web = configuration(other).instance("web")
     assert (done.lacking, web.osparams_private) == (["web.example.com"], {})
     assert len(web.disks[0].logical_id[5]) == 40
-    assert opened(other, check.full) == []
+    assert query_database(other, check.full) == []
 
 
 # -- refusals and crashes -----------------------------------------------------------
@@ -240,10 +250,10 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(paths, saved, tmp_path,
     connection.execute(damage)
     connection.commit()
     connection.close()
-    before = every_file(tmp_path / "cluster")
+    before = read_files(tmp_path / "cluster")
     with pytest.raises(BackupError, match=words):
         restore.restore(paths, saved)
-    assert every_file(tmp_path / "cluster") == {**before, paths.master_lock: b""}
+    assert read_files(tmp_path / "cluster") == {**before, paths.master_lock: b""}
 
 
 @pytest.mark.parametrize("content", [b"", b"text\n", b"\0" * 8192])
@@ -259,9 +269,9 @@ def test_files_of_another_kind_are_refused(paths, tmp_path, content):
 def test_a_crash_leaves_the_old_database_or_the_new_one(paths, saved, monkeypatch, step):
     """It dies at one of the changes of names, and whoever comes next goes on."""
     submit(paths)
-    with dying(monkeypatch, ("rename", "unlink", "link"), step):
+    with crashing_at(monkeypatch, ("rename", "unlink", "link"), step):
         restore.restore(paths, saved)
     files.finish_install(paths)
-    assert opened(paths, rows.last_id) == 4
-    assert opened(paths, check.full) == []
+    assert query_database(paths, rows.last_id) == 4
+    assert query_database(paths, check.full) == []
     assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new

@@ -17,13 +17,13 @@ from ganeti.jqueue import rows
 from ganeti.maintenance import check, repair, restore, upgrade
 from ganeti.maintenance.restore import RestoredSecrets
 from support import DATA
-from support.backup import fill, opened
+from support.backup import make_filled_cluster, query_database
 from support.cluster import make_paths
 
 
 @pytest.fixture
 def paths(tmp_path):
-    return fill(tmp_path)
+    return make_filled_cluster(tmp_path)
 
 
 def next_step(connection):
@@ -106,7 +106,7 @@ def test_the_older_program_restores_it(paths, newer):
         Store.open(paths.master_db)
     result = restore.restore(paths, copy, secrets=RestoredSecrets())
     assert result.contents.jobs == 3 and not result.guessed
-    assert opened(paths, check.full) == []
+    assert query_database(paths, check.full) == []
     assert version(result.kept) == schema.VERSION + 1
 
 
@@ -198,7 +198,7 @@ def test_a_start_that_is_killed_leaves_the_old_database_or_the_new(paths, newer,
         assert version(paths.master_db) == schema.VERSION and len(copies(paths)) <= 2
         with sqlite3.connect(copies(paths)[0]) as connection:
             assert connection.execute("SELECT count(*) FROM job_job").fetchone() == (3,)
-        assert opened(paths, lambda connection: rows.status(connection, 3)) == "success"
+        assert query_database(paths, lambda connection: rows.status(connection, 3)) == "success"
         step += 1
     assert step > 15
 
@@ -226,4 +226,4 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
     assert files.has_log(paths.master_db)
     repair.make_sound(paths)
     open_and_close(paths)
-    assert opened(paths, check.full) == ["there are 0 records of the cluster"]
+    assert query_database(paths, check.full) == ["there are 0 records of the cluster"]

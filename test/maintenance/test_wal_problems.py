@@ -55,10 +55,10 @@ def test_a_wrong_byte_is_repaired(path, forgotten):
     before = Path(path + "-wal").read_bytes()
     flip(path + "-wal", 32 + 2 * FRAME + 1000)
     forget(path, forgotten)
-    trouble = wal.find_problem(path)
-    assert not trouble.incomplete and not trouble.doubt
-    assert "does not fit" in trouble.words
-    ((where, data),) = trouble.patches.items()
+    problem = wal.find_problem(path)
+    assert not problem.incomplete and not problem.doubt
+    assert "does not fit" in problem.words
+    ((where, data),) = problem.patches.items()
     assert data == before[where : where + FRAME]
 
 
@@ -80,8 +80,8 @@ def test_a_truncated_log_is_noticed(path, left):
 def test_half_a_frame_without_an_index_may_be_a_power_cut(path):
     os.truncate(path + "-wal", os.path.getsize(path + "-wal") - 100)
     forget(path, True)
-    trouble = wal.find_problem(path)
-    assert trouble.incomplete and trouble.patches == {}
+    problem = wal.find_problem(path)
+    assert problem.incomplete and problem.patches == {}
 
 
 @either

@@ -1,4 +1,4 @@
-"""Nodes: this machine and simulated ones, their figures, disks, guests and failures."""
+"""Nodes: this machine and simulated ones, their resources, disks, guests and failures."""
 
 import os
 from pathlib import Path
@@ -64,7 +64,7 @@ def set_failed(config, name, fails=True):
 both = pytest.mark.parametrize("name", [LOCAL, SIMULATED])
 
 
-# -- figures -------------------------------------------------------------------------------
+# -- resources -----------------------------------------------------------------------------
 
 
 @both
@@ -110,7 +110,7 @@ def test_free_memory_is_never_less_than_nothing(config, agent):
 
 
 @pytest.mark.parametrize(
-    "name, template, taken",
+    "name, template, used",
     [
         (LOCAL, "file", 3072),
         (SIMULATED, "file", 3072),
@@ -118,10 +118,10 @@ def test_free_memory_is_never_less_than_nothing(config, agent):
         (SIMULATED, "drbd", 3072 + 2 * 128),
     ],
 )
-def test_disks_take_space(config, agent, name, template, taken):
+def test_disks_take_space(config, agent, name, template, used):
     instance = web(config, name, template, [1024, 2048])
     agent(name).create_disks(instance, lambda text: None)
-    assert agent(name).resources().disk_free == 102400 - taken
+    assert agent(name).resources().disk_free == 102400 - used
     agent(name).remove_disks(instance)
     assert agent(name).resources().disk_free == 102400
 

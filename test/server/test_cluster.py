@@ -11,7 +11,7 @@ from ganeti.db.store import Store
 from ganeti.layout import Owners
 from ganeti.pathutils import Paths
 from ganeti.server import cluster
-from support.backup import fill
+from support.backup import make_filled_cluster
 from support.cluster import make_paths
 
 
@@ -142,7 +142,7 @@ def test_a_backup_is_restored(command, tmp_path):
 
 
 def test_whoever_has_secrets_is_told_about_the_key(command, tmp_path):
-    fill(tmp_path)
+    make_filled_cluster(tmp_path)
     _, out, _ = command("backup", f"{tmp_path}/saved")
     assert "secrets of 1 instance, sealed with" in out and "backup.key" in out
     _, out, _ = command("restore", "--without-secrets", f"{tmp_path}/saved")

@@ -16,7 +16,7 @@ CANARIES = ("canary-private", "canary-drbd", "canary-job", "canary-removed")
 LIVE, QUEUED, DONE = 1, 2, 3
 
 
-def fill(root, jobs=3):
+def make_filled_cluster(root, jobs=3):
     """Make the cluster and close it; its paths."""
     store, config, _ = make_cluster(root)
     nodes = [node.uuid for node in config.nodes()]
@@ -70,12 +70,12 @@ def _jobs(connection, count):
         rows.save(connection, job, [0])
 
 
-def opened(paths, look):
-    """What ``look`` makes of the database's connection."""
+def query_database(paths, read):
+    """Return what ``read`` returns for a connection to the database."""
     store = Store.open(paths.master_db)
     try:
         with store.read() as connection:
-            return look(connection)
+            return read(connection)
     finally:
         store.close()
 
@@ -99,13 +99,13 @@ def submit(paths, count=1):
         store.close()
 
 
-def every_file(root):
+def read_files(root):
     """The bytes of all files below a folder, by their paths."""
     return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @contextlib.contextmanager
-def dying(monkeypatch, names, step):
+def crashing_at(monkeypatch, names, step):
     """What is done within dies at its call number ``step`` of these functions of ``os``."""
 
     class Crash(BaseException):

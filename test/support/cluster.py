@@ -15,7 +15,7 @@ from ganeti.objects import ConfigObject, Instance
 from ganeti.pathutils import Paths
 
 CLUSTER = "cluster.example.com"
-#: This machine (its figures real but for what is given), and two simulated nodes.
+#: This machine (its resources real but for what is given), and two simulated nodes.
 NODES = (
     "node1.example.com:16G:512G:8",
     "node2.example.com:8G:100G:4",

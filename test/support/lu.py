@@ -69,7 +69,7 @@ class LUTestCase(unittest.TestCase):
         self.job_id = 0
         self.run_ = RecordedRun(0)
 
-    # -- the scene ---------------------------------------------------------------
+    # -- the cluster and its OS definitions ------------------------------------
 
     def make_os(
         self,
