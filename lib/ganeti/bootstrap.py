@@ -116,7 +116,7 @@ def create(
             "gone; restore a backup, or move its files away"
         )
     name = name.lower()
-    _check(name, nodes, settings)
+    _check_settings(name, nodes, settings)
     cluster, group, members = describe(paths, name, nodes, settings)
     try:
         storage.check_directory(cluster.file_storage_dir, paths)
@@ -130,12 +130,14 @@ def create(
         raise BootstrapError(str(err)) from None
 
 
-def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
+def _check_settings(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
     names = [node.name for node in nodes]
     unknown = sorted(set(settings.enabled_hypervisors) - DRIVERS.keys())
     templates = set(settings.enabled_disk_templates or ())
     makes = storage.FILE_BASED | storage.VOLUMES | {DiskTemplate.DISKLESS}
-    twice = _twice(settings.enabled_hypervisors) or _twice(settings.enabled_disk_templates or ())
+    twice = _first_duplicate(settings.enabled_hypervisors) or _first_duplicate(
+        settings.enabled_disk_templates or ()
+    )
     problems = [
         (not ht.is_host_name(name), f"{name!r} cannot be the name of a cluster"),
         (not nodes, "a cluster has at least one node"),
@@ -178,7 +180,7 @@ def _check(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:
             raise BootstrapError(words)
 
 
-def _twice(words: Sequence[str]) -> str:
+def _first_duplicate(words: Sequence[str]) -> str:
     """Return the first word that is in a list more than once; '' for none."""
     return next((word for index, word in enumerate(words) if word in words[:index]), "")
 
@@ -201,7 +203,7 @@ def describe(
 ) -> tuple[objects.Cluster, objects.Group, list[objects.Node]]:
     """The objects of a new cluster, with Ganeti 3.0's defaults."""
     group = objects.Group(uuid=_new_uuid(), name=constants.DEFAULT_GROUP)
-    members = [_member(index, node, group.uuid) for index, node in enumerate(nodes)]
+    members = [_make_node(index, node, group.uuid) for index, node in enumerate(nodes)]
     templates = list(settings.enabled_disk_templates or _default_templates(len(nodes)))
     volumes = storage.VOLUMES.intersection(templates)
     cluster = objects.Cluster(
@@ -236,7 +238,7 @@ def _default_templates(nodes: int) -> tuple[str, ...]:
     return tuple(str(word) for word in (templates + volumes if nodes > 1 else templates))
 
 
-def _member(index: int, node: NodeSpec, group: str) -> objects.Node:
+def _make_node(index: int, node: NodeSpec, group: str) -> objects.Node:
     address = "127.0.0.1" if index == 0 else _documentation_address(index)
     return objects.Node(
         uuid=_new_uuid(),

@@ -174,7 +174,7 @@ def _read_all(table: Table, given: Mapping[str, Any], unset: tuple[object, ...])
     return result
 
 
-def _broken(row: Parameter, value: Any) -> str | None:
+def _rule_problem(row: Parameter, value: Any) -> str | None:
     """What is wrong with a typed value, in words."""
     if row.optional and value in ("", None):
         return None
@@ -186,7 +186,7 @@ def _broken(row: Parameter, value: Any) -> str | None:
 def _check(table: Table, given: Mapping[str, Any], unset: tuple[object, ...] = ()) -> Values:
     values = _read_all(table, given, unset)
     for name, value in values.items():
-        problem = _broken(table[name], value)
+        problem = _rule_problem(table[name], value)
         if problem:
             raise errors.OpPrereqError(f"Parameter {problem}", ErrorCode.INVAL)
     return values
@@ -563,7 +563,7 @@ def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
             )
     values = _read_all(table, given, ())
     for name, value in values.items():
-        problem = _broken(table[name], value)
+        problem = _rule_problem(table[name], value)
         if problem:
             raise errors.HypervisorError(f"Parameter {problem}")
     return values

@@ -75,7 +75,7 @@ def refused(paths):
     """The words; nothing was changed."""
     before = files(paths)
     with pytest.raises(errors.ConfigurationError) as caught:
-        repair.make_sound(paths)
+        repair.check_and_repair(paths)
     assert files(paths) == before
     assert "\n" not in str(caught.value) and paths.master_db in str(caught.value)
     return str(caught.value)
@@ -83,19 +83,19 @@ def refused(paths):
 
 def test_a_sound_database_is_not_changed(paths):
     before = Path(paths.master_db).read_bytes()
-    assert repair.make_sound(paths) is True
+    assert repair.check_and_repair(paths) is True
     assert Path(paths.master_db).read_bytes() == before and kept(paths) == []
 
 
 def test_a_missing_database_is_left_to_the_store(tmp_path, paths):
     os.unlink(paths.master_db)
-    assert repair.make_sound(paths) is True
+    assert repair.check_and_repair(paths) is True
 
 
 def test_damage_is_logged_kept_aside_and_repaired(paths, caplog):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     before = Path(paths.master_db).read_bytes()
-    assert repair.make_sound(paths, lambda: 1e9) is True
+    assert repair.check_and_repair(paths, lambda: 1e9) is True
     (name,) = kept(paths)
     assert Path(paths.lib_dir, name).read_bytes() == before
     for words in (
@@ -110,8 +110,8 @@ def test_damage_is_logged_kept_aside_and_repaired(paths, caplog):
 
 def test_a_repaired_database_needs_no_second_repair(paths):
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
-    repair.make_sound(paths)
-    repair.make_sound(paths)
+    repair.check_and_repair(paths)
+    repair.check_and_repair(paths)
     assert len(kept(paths)) == 1
     assert not [
         name
@@ -144,14 +144,14 @@ def test_a_damaged_configuration_is_refused(paths):
 
 def test_a_size_in_the_header_that_is_wrong_loses_nothing(paths):
     edit(paths.master_db, 28, b"\x01")
-    repair.make_sound(paths)
+    repair.check_and_repair(paths)
     assert query_database(paths, check.full) == [] and len(kept(paths)) == 1
 
 
 @pytest.mark.parametrize("version", [1, 3, 99])
 def test_a_database_of_another_schema_is_left_to_the_store(paths, version):
     spoil(paths, f"PRAGMA user_version={version}")
-    repair.make_sound(paths)
+    repair.check_and_repair(paths)
     assert kept(paths) == []
 
 
@@ -171,7 +171,7 @@ def test_an_older_database_with_a_broken_structure_is_refused(paths):
 
 def test_a_log_left_by_a_crash_is_no_damage(killed, caplog):
     caplog.set_level(logging.INFO)
-    repair.make_sound(killed)
+    repair.check_and_repair(killed)
     assert numbers(killed) == list(range(9)) and kept(killed) == [] and caplog.text == ""
 
 
@@ -181,7 +181,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
         os.unlink(killed.master_db + "-shm")
     before = Path(killed.master_db + "-wal").read_bytes()
     edit(killed.master_db + "-wal", HEADER + 24 + 90, bytes([before[HEADER + 24 + 90] ^ 1]))
-    repair.make_sound(killed)
+    repair.check_and_repair(killed)
     assert numbers(killed) == list(range(9)) and query_database(killed, check.full) == []
     assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
 
@@ -190,7 +190,7 @@ def test_a_damaged_page_of_the_log_is_repaired_like_any_other(killed, caplog):
     frames = (os.path.getsize(killed.master_db + "-wal") - HEADER) // FRAME
     edit(killed.master_db + "-wal", HEADER + (frames - 1) * FRAME + 24 + 4000, bytes(range(64)))
     try:
-        repair.make_sound(killed)
+        repair.check_and_repair(killed)
     except errors.ConfigurationError:
         return  # it was a page of the configuration
     assert query_database(killed, check.full) == [] and len(kept(killed)) == 2
@@ -219,7 +219,7 @@ def test_without_an_index_a_torn_end_may_be_a_power_cut(killed, caplog):
     size = os.path.getsize(killed.master_db + "-wal")
     edit(killed.master_db + "-wal", size - 2000, bytes(2000))
     edit(killed.master_db + "-wal", size - 3000, b"\xff" * 1000)
-    repair.make_sound(killed)
+    repair.check_and_repair(killed)
     assert numbers(killed) == list(range(8))
     assert "is incomplete (a power cut?)" in caplog.text
     assert [name[-4:] for name in kept(killed)] == ["-wal"]
@@ -230,7 +230,7 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
     caplog.set_level(logging.INFO)
     with open(killed.master_db + "-wal", "ab") as file:
         file.write(b"half a frame")
-    repair.make_sound(killed)
+    repair.check_and_repair(killed)
     assert numbers(killed) == list(range(9)) and caplog.text == ""
 
 
@@ -240,17 +240,17 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
 def test_a_large_database_is_checked_in_full_only_when_marked(paths, monkeypatch):
     monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    assert repair.make_sound(paths) is False and kept(paths) == []
+    assert repair.check_and_repair(paths) is False and kept(paths) == []
     repair.record_damage(paths, ["as a background check found"])
-    assert repair.make_sound(paths) is True and len(kept(paths)) == 1
+    assert repair.check_and_repair(paths) is True and len(kept(paths)) == 1
     assert not os.path.exists(paths.damage_mark)
-    assert repair.make_sound(paths) is False
+    assert repair.check_and_repair(paths) is False
 
 
 def test_cheap_checks_are_always_made(paths, monkeypatch):
     monkeypatch.setattr(check, "AT_START", 0)
     spoil(paths, "DELETE FROM job_job WHERE id = 3")
-    assert repair.make_sound(paths) is True and len(kept(paths)) == 1
+    assert repair.check_and_repair(paths) is True and len(kept(paths)) == 1
 
 
 # -- crashes ---------------------------------------------------------------------------
@@ -260,8 +260,8 @@ def test_cheap_checks_are_always_made(paths, monkeypatch):
 def test_a_crash_during_a_repair_is_completed_by_the_next_start(killed, monkeypatch, step):
     spoil(killed, "UPDATE job_op SET result = '7' WHERE job_id = 3")
     with crashing_at(monkeypatch, ("rename", "unlink", "pwrite"), step):
-        repair.make_sound(killed, lambda: 1e9)
-    repair.make_sound(killed, lambda: 2e9)
+        repair.check_and_repair(killed, lambda: 1e9)
+    repair.check_and_repair(killed, lambda: 2e9)
     assert query_database(killed, check.full) == [] and numbers(killed) == list(range(9))
     assert (
         query_database(
@@ -283,11 +283,11 @@ def test_a_full_disk_changes_nothing(paths, monkeypatch):
 
     monkeypatch.setattr(repair.files, "copy", full)
     with pytest.raises(OSError):
-        repair.make_sound(paths)
+        repair.check_and_repair(paths)
     assert files(paths) == before
 
 
 def test_a_backup_of_a_repaired_database_is_whole(paths, tmp_path):
     spoil(paths, "UPDATE job_op SET result = '7' WHERE job_id = 3")
-    repair.make_sound(paths)
+    repair.check_and_repair(paths)
     assert backup.create(paths, str(tmp_path / "saved")).jobs == 3

@@ -176,7 +176,7 @@ def killed_at(paths, step):
                     os._exit(9)
 
         sys.addaudithook(count)
-        repair.make_sound(paths)
+        repair.check_and_repair(paths)
         upgrade.open_store(paths)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -193,7 +193,7 @@ def test_a_start_that_is_killed_leaves_the_old_database_or_the_new(paths, newer,
         going = killed_at(paths, step)
         if index == "lost" and os.path.exists(paths.master_db + "-shm"):
             os.remove(paths.master_db + "-shm")  # a power cut
-        repair.make_sound(paths)
+        repair.check_and_repair(paths)
         open_and_close(paths)
         assert version(paths.master_db) == schema.VERSION and len(copies(paths)) <= 2
         with sqlite3.connect(copies(paths)[0]) as connection:
@@ -224,6 +224,6 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
     os.waitpid(child, 0)
     monkeypatch.undo()
     assert files.has_log(paths.master_db)
-    repair.make_sound(paths)
+    repair.check_and_repair(paths)
     open_and_close(paths)
     assert query_database(paths, check.full) == ["there are 0 records of the cluster"]

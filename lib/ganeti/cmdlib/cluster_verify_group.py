@@ -39,7 +39,7 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
         resources: dict[str, NodeResources] = {}
         guests: dict[str, dict[str, Guest]] = {}
         for node in members:
-            self._ask(node, resources, guests)
+            self._query_node(node, resources, guests)
         self._found.section("Verifying instances")
         for node in members:
             for instance in self.config.primary_instances(node.uuid):
@@ -61,7 +61,7 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
             )
         return self._found.good
 
-    def _ask(
+    def _query_node(
         self, node: Node, resources: dict[str, NodeResources], guests: dict[str, dict[str, Guest]]
     ) -> None:
         if node.offline:
@@ -86,8 +86,8 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
                     f"not on its primary node {node.name}",
                 )
         if node.uuid in guests:
-            if self._is_out_of_step(instance, instance.name in guests[node.uuid]):
-                self._look_again(node, instance)
+            if self._contradicts_configuration(instance, instance.name in guests[node.uuid]):
+                self._recheck(node, instance)
             for path in missing_disks(self.nodes, node, instance):
                 self._found.error(
                     Code.INSTANCE_DISK, instance.name, f"has lost its disk {path} on {node.name}"
@@ -100,13 +100,13 @@ class LUClusterVerifyGroup(LogicalUnit[opcodes.OpClusterVerifyGroup]):
             )
         self._verify_policy(instance)
 
-    def _is_out_of_step(self, instance: Instance, running: bool) -> bool:
+    def _contradicts_configuration(self, instance: Instance, running: bool) -> bool:
         return running != (instance.admin_state == AdminState.UP)
 
-    def _look_again(self, node: Node, instance: Instance) -> None:
+    def _recheck(self, node: Node, instance: Instance) -> None:
         now = self.config.find_instance(instance.uuid)
         running = self.nodes.agent(node).guest(instance.name) is not None
-        if now is None or not self._is_out_of_step(now, running):
+        if now is None or not self._contradicts_configuration(now, running):
             return
         if running:
             self._found.warning(

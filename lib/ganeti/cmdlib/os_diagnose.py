@@ -99,10 +99,10 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
         return [
             [COLUMNS[name](os, cluster) for name in fields]
             for _, os in sorted(self._collect(run).items())
-            if self._shown(os)
+            if self._is_shown(os)
         ]
 
-    def _shown(self, os: _Os) -> bool:
+    def _is_shown(self, os: _Os) -> bool:
         if self.op.names and os.name not in self.op.names:
             return False
         cluster, fields = self.config.cluster, self.op.output_fields

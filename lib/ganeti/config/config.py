@@ -40,7 +40,7 @@ KINDS: dict[str, type[ConfigObject]] = {
 }
 
 
-def _known(what: str, name: str, found: _Named | None) -> _Named:
+def _require(what: str, name: str, found: _Named | None) -> _Named:
     if found is None:
         raise errors.OpPrereqError(f"{what} {name!r} not known", ErrorCode.NOENT)
     return found
@@ -111,7 +111,7 @@ class Config:
         """A new, empty change."""
         return Transaction(self)
 
-    def stored(self, value: ConfigObject) -> ConfigObject | None:
+    def current(self, value: ConfigObject) -> ConfigObject | None:
         """The object with this one's kind and uuid, as it is now."""
         if isinstance(value, Cluster):
             return self._cluster
@@ -127,7 +127,7 @@ class Config:
                 parts.add(kind_of(value))
             for value in saved:
                 # Of instances the files of ssconf hold nothing but the names.
-                if not _is_same_instance(self.stored(value), value):
+                if not _is_same_instance(self.current(value), value):
                     parts.add(kind_of(value))
                 self._put(value)
             # Last: what was read in between belongs to the state before.
@@ -194,30 +194,30 @@ class Config:
 
     def node(self, name: str) -> Node:
         """Like ``find_node``; ``OpPrereqError`` (unknown_entity) when there is none."""
-        return _known("Node", name, self.find_node(name))
+        return _require("Node", name, self.find_node(name))
 
     def group(self, name: str) -> Group:
         """Like ``find_group``; ``OpPrereqError`` (unknown_entity) when there is none."""
-        return _known("Group", name, self.find_group(name))
+        return _require("Group", name, self.find_group(name))
 
     def instance(self, name: str) -> Instance:
         """Like ``find_instance``; ``OpPrereqError`` (unknown_entity) when there is none."""
-        return _known("Instance", name, self.find_instance(name))
+        return _require("Instance", name, self.find_instance(name))
 
     def node_by_uuid(self, uuid: str) -> Node:
         """The node with this uuid; ``OpPrereqError`` when there is none."""
         with self._mutex:
-            return _known("Node", uuid, self._nodes.get(uuid))
+            return _require("Node", uuid, self._nodes.get(uuid))
 
     def group_by_uuid(self, uuid: str) -> Group:
         """The group with this uuid; ``OpPrereqError`` when there is none."""
         with self._mutex:
-            return _known("Group", uuid, self._groups.get(uuid))
+            return _require("Group", uuid, self._groups.get(uuid))
 
     def instance_by_uuid(self, uuid: str) -> Instance:
         """The instance with this uuid; ``OpPrereqError`` when there is none."""
         with self._mutex:
-            return _known("Instance", uuid, self._instances.get(uuid))
+            return _require("Instance", uuid, self._instances.get(uuid))
 
     def group_nodes(self, group_uuid: str) -> list[Node]:
         """The nodes of a group."""
@@ -367,7 +367,7 @@ class Transaction:
         if pending is not None and not pending.removed:
             base = pending.base
         else:
-            base = None if self._config.stored(value) is None else value.serial_no
+            base = None if self._config.current(value) is None else value.serial_no
         value.serial_no = (base or 0) + 1
         value.mtime = now
         if base is None:
@@ -377,7 +377,7 @@ class Transaction:
     def remove(self, value: ConfigObject) -> None:
         """Delete this object; one that was never written is only forgotten."""
         self._changes.pop(value.uuid, None)
-        if self._config.stored(value) is not None:
+        if self._config.current(value) is not None:
             self._changes[value.uuid] = _Change(value, None, removed=True)
 
     def apply(self, connection: sqlite3.Connection) -> None:

@@ -41,9 +41,9 @@ KEYS = {
 
 def cheap(connection: sqlite3.Connection) -> list[str]:
     """What costs little: are the tables, the configuration and all ids of jobs there?"""
-    return _findings_of("its schema", lambda: _tables(connection)) or [
-        *_findings_of("the ids of jobs", lambda: _job_ids(connection)),
-        *_findings_of("the configuration", lambda: _configuration(connection)),
+    return _findings_of("its schema", lambda: _check_tables(connection)) or [
+        *_findings_of("the ids of jobs", lambda: _check_job_ids(connection)),
+        *_findings_of("the configuration", lambda: _check_configuration(connection)),
         *(
             words
             for table in ("cluster_object", "cluster_value")
@@ -55,15 +55,15 @@ def cheap(connection: sqlite3.Connection) -> list[str]:
 def full(connection: sqlite3.Connection) -> list[str]:
     """Everything that can be wrong with an open database; what it holds must not change."""
     found = cheap(connection)
-    found += _findings_of("its structure", lambda: structure(connection))
-    if not _findings_of("", lambda: _tables(connection)):
+    found += _findings_of("its structure", lambda: check_structure(connection))
+    if not _findings_of("", lambda: _check_tables(connection)):
         for table in ("job_job", "job_op", "job_log"):
             found += _findings_of(table, lambda: check_rows(connection, table))
-        found += _findings_of("the opcodes of jobs", lambda: _opcodes(connection))
+        found += _findings_of("the opcodes of jobs", lambda: _check_opcodes(connection))
     return found
 
 
-def structure(connection: sqlite3.Connection) -> list[str]:
+def check_structure(connection: sqlite3.Connection) -> list[str]:
     """What SQLite says of its pages, indexes and constraints."""
     said = [
         str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_STRUCTURE_FINDINGS})")
@@ -100,14 +100,14 @@ def _findings_of(what: str, check: Callable[[], list[str]]) -> list[str]:
         return [f"{what} cannot be read: {err}"]
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
+def _check_tables(connection: sqlite3.Connection) -> list[str]:
     missing = set(schema.COLUMNS).difference(
         row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     )
     return [f"tables are missing: {', '.join(sorted(missing))}"] if missing else []
 
 
-def _job_ids(connection: sqlite3.Connection) -> list[str]:
+def _check_job_ids(connection: sqlite3.Connection) -> list[str]:
     count, highest = connection.execute(
         "SELECT count(*), coalesce(max(id), 0) FROM job_job NOT INDEXED"
     ).fetchone()
@@ -119,7 +119,7 @@ def _job_ids(connection: sqlite3.Connection) -> list[str]:
     return []
 
 
-def _configuration(connection: sqlite3.Connection) -> list[str]:
+def _check_configuration(connection: sqlite3.Connection) -> list[str]:
     found = load_objects(connection)
     known = {
         (kind, str(getattr(value, "name"))) for kind, values in found.items() for value in values
@@ -174,7 +174,7 @@ def contradictions(found: dict[str, list[objects.ConfigObject]]) -> list[str]:
     )
 
 
-def _opcodes(connection: sqlite3.Connection) -> list[str]:
+def _check_opcodes(connection: sqlite3.Connection) -> list[str]:
     wrong = [
         row[0]
         for row in connection.execute(
@@ -261,11 +261,11 @@ class BackgroundCheck:
 
     def _parts(self, connection: sqlite3.Connection) -> Iterator[list[str]]:
         if not self._stop.is_set():
-            yield _findings_of("its structure", lambda: structure(connection))
+            yield _findings_of("its structure", lambda: check_structure(connection))
         for table in ("job_job", "job_op", "job_log"):
             yield _findings_of(table, lambda: self._rows(connection, table))
         if not self._stop.is_set():
-            yield _findings_of("the opcodes of jobs", lambda: _opcodes(connection))
+            yield _findings_of("the opcodes of jobs", lambda: _check_opcodes(connection))
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[str]:
         """As ``check_rows``, each chunk a transaction of its own, so that the log can shrink."""

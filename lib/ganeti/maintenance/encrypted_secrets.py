@@ -47,7 +47,7 @@ def extract(connection: sqlite3.Connection) -> Secrets:
             secrets_of_instance.setdefault(where, {})[name] = value
             return PLACEHOLDER
 
-        if _change(data, extract_one):
+        if _replace_secrets(data, extract_one):
             _store(connection, uuid, data)
             found[uuid] = secrets_of_instance
     return found
@@ -57,7 +57,7 @@ def put_back(connection: sqlite3.Connection, extracted: Secrets) -> None:
     """Replace the placeholders by secrets; ``WrongKey`` when some instance has none."""
     for uuid, data in _instances(connection):
         try:
-            if _change(data, lambda where, name, _: extracted[uuid][where][name]):
+            if _replace_secrets(data, lambda where, name, _: extracted[uuid][where][name]):
                 _store(connection, uuid, data)
         except KeyError:
             raise WrongKey(
@@ -69,7 +69,7 @@ def discard(connection: sqlite3.Connection) -> None:
     """Remove the private parameters, and give each mirrored disk a new secret."""
     for uuid, data in _instances(connection):
         data["osparams_private"] = {}
-        _change(data, lambda *_: secrets.token_hex(20))
+        _replace_secrets(data, lambda *_: secrets.token_hex(20))
         _store(connection, uuid, data)
 
 
@@ -79,7 +79,7 @@ def owners(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
     for _, data in _instances(connection):
         if data["osparams_private"]:
             with_private.append(data["name"])
-        if _change(data, lambda where, name, value: value):
+        if _replace_secrets(data, lambda where, name, value: value):
             with_any.append(data["name"])
     return with_private, with_any
 
@@ -89,7 +89,7 @@ def _instances(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, 
         yield uuid, serializer.loads(text)
 
 
-def _change(data: dict[str, Any], change: Callable[[str, str, Any], Any]) -> bool:
+def _replace_secrets(data: dict[str, Any], change: Callable[[str, str, Any], Any]) -> bool:
     """Replace each secret of an instance by what ``change`` returns; return whether it has any."""
     private = data["osparams_private"]
     disks = [disk for disk in data["disks"] if disk["dev_type"] == DiskTemplate.DRBD]

@@ -53,7 +53,7 @@ def renew(
     if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
         raise RenewalError(f"there is no cluster on this machine ({paths.master_db} is missing)")
     try:
-        old = _present(paths, force)
+        old = _check_present(paths, force)
         names = _names(paths)
         content = certificate.generate(names)
         kept = None if old is None else _keep(paths, clock())
@@ -70,7 +70,7 @@ def renew(
     return Renewed(names, facts.get("end", ""), facts.get("fingerprint", ""), kept)
 
 
-def _present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
+def _check_present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
     """Return the present file's owner and mode, None without one, if it may be replaced."""
     try:
         found = os.lstat(paths.rapi_cert)
@@ -99,11 +99,13 @@ def _present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
 def _names(paths: pathutils.Paths) -> list[str]:
     """Return the names of the cluster, of its master and of this machine, in this order."""
     return list(
-        dict.fromkeys([*(_of_database(paths) or _of_ssconf(paths)), *sorted(host.own_names())])
+        dict.fromkeys(
+            [*(_names_in_database(paths) or _names_in_ssconf(paths)), *sorted(host.own_names())]
+        )
     )
 
 
-def _of_database(paths: pathutils.Paths) -> list[str]:
+def _names_in_database(paths: pathutils.Paths) -> list[str]:
     with contextlib.suppress(*files.UNREADABLE, LookupError):
         with contextlib.closing(files.connect(paths.master_db)) as connection:
             found = check.load_objects(connection)
@@ -119,7 +121,7 @@ def _of_database(paths: pathutils.Paths) -> list[str]:
     return []
 
 
-def _of_ssconf(paths: pathutils.Paths) -> list[str]:
+def _names_in_ssconf(paths: pathutils.Paths) -> list[str]:
     """Return the names that scripts see, where the database cannot be read."""
     names = []
     for key in ("cluster_name", "master_node"):

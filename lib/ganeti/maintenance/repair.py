@@ -35,7 +35,7 @@ from ganeti.utils import io
 # -- before a start --------------------------------------------------------------------
 
 
-def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
+def check_and_repair(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
     """Make the database fit to start on; ``ConfigurationError``, one line, when that is not safe.
 
     Return False when the database is large and was not checked in full.
@@ -46,7 +46,7 @@ def make_sound(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -
     with _as_configuration_error(paths.master_db):
         _discard(paths)
         try:
-            return _make_sound(paths, clock())
+            return _check_and_repair(paths, clock())
         finally:
             _discard(paths)
 
@@ -56,7 +56,7 @@ def _discard(paths: pathutils.Paths) -> None:
         files.discard(path)
 
 
-def _make_sound(paths: pathutils.Paths, now: float) -> bool:
+def _check_and_repair(paths: pathutils.Paths, now: float) -> bool:
     source = paths.master_db
     if os.path.getsize(source) == 0:
         raise NotSafe("it is empty")
@@ -71,14 +71,14 @@ def _make_sound(paths: pathutils.Paths, now: float) -> bool:
         files.copy(paths.master_db, source)
         io.patch_file(source + files.LOG, problem.patches)
     with contextlib.closing(files.connect(source)) as connection:
-        damage = _check(connection, complete)
+        damage = _find_damage(connection, complete)
         if damage and not complete:
             damage = list(dict.fromkeys(damage + check.full(connection)))
             complete = True
         if damage:
             _rebuild(paths, connection, damage, problem, now)
     if problem is not None and not damage:
-        _apply(paths, problem, now)
+        _apply_log(paths, problem, now)
     if complete:
         io.remove_file(paths.damage_mark)
     return complete
@@ -111,7 +111,7 @@ def _as_configuration_error(path: str) -> Iterator[None]:
     ) from None
 
 
-def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
+def _find_damage(connection: sqlite3.Connection, complete: bool) -> list[str]:
     """What is wrong; nothing where that is for ``Store.open`` to say, or not known yet."""
     found = []
     try:
@@ -127,7 +127,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
     if version > schema.VERSION:
         return []
     if version < schema.VERSION:  # its rows have no sums yet
-        for words in found + (check.structure(connection) if complete else []):
+        for words in found + (check.check_structure(connection) if complete else []):
             raise NotSafe(words)
         return []
     return found + (check.full(connection) if complete else check.cheap(connection))
@@ -137,7 +137,7 @@ def _check(connection: sqlite3.Connection, complete: bool) -> list[str]:
 
 
 @contextlib.contextmanager
-def _kept(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
+def _kept_copy(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
     """A copy of the files as they are; it stays if what is then done succeeds."""
     kept = files.free_kept_name(paths, "damaged", now)
     try:
@@ -161,7 +161,7 @@ def _rebuild(
     now: float,
 ) -> None:
     """Start on a new database with what is whole."""
-    with _kept(paths, now) as kept:
+    with _kept_copy(paths, now) as kept:
         os.close(os.open(paths.unfinished_db, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with contextlib.closing(
             sqlite3.connect(paths.unfinished_db, isolation_level=None)
@@ -180,9 +180,9 @@ def _rebuild(
     )
 
 
-def _apply(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
+def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
     """The log alone was damaged; what it held is whole, but perhaps for its last transaction."""
-    with _kept(paths, now, only_log=problem.incomplete) as kept:
+    with _kept_copy(paths, now, only_log=problem.incomplete) as kept:
         path = paths.master_db if problem.incomplete else paths.work_db
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             schema.prepare(connection)
@@ -390,15 +390,15 @@ class _JobRows:
     def whole(self, job_id: int) -> tuple[Row, list[Row]] | None:
         """A job's rows, if they are as they were written."""
         row, ops = self.rows.get(job_id), self.ops.get(job_id, [])
-        if _fits(row, ops):
+        if _is_whole_job(row, ops):
             assert row is not None
             return row, ops
         found = self.rows_of("job_job", job_id)
         ops = self.rows_of("job_op", job_id) or []
-        return (found[0], ops) if found and _fits(found[0], ops) else None
+        return (found[0], ops) if found and _is_whole_job(found[0], ops) else None
 
 
-def _fits(row: Row | None, ops: list[Row]) -> bool:
+def _is_whole_job(row: Row | None, ops: list[Row]) -> bool:
     """Return whether a job's row and those of its opcodes are whole, and none is missing."""
     if row is None or not all(map(schema.is_whole, [row, *ops])):
         return False

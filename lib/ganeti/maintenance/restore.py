@@ -138,7 +138,7 @@ def _prepare(
     """Make of the copy what a master can work with."""
     with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
         files.prepare(copy)
-        lacking = _check(copy, source, secrets, paths)
+        lacking = _check_backup(copy, source, secrets, paths)
         made = backup.load_value(copy, backup.MADE)
         copy.execute("DELETE FROM cluster_value WHERE name LIKE 'backup.%'")
         found = check.load_objects(copy)
@@ -146,17 +146,17 @@ def _prepare(
     cluster = cast(objects.Cluster, found["cluster"][0])
     store = Store.open(paths.unfinished_db)
     try:
-        _end_unfinished_jobs(store, _present(paths), cluster.uuid, now, result)
+        _end_unfinished_jobs(store, _read_present(paths), cluster.uuid, now, result)
     finally:
         store.close()
-    result.master = _master(found)
+    result.master = _master_name(found)
     _make_directories(
         paths, cluster, result.master, cast(list[objects.Node], found["node"]), owners
     )
     return result
 
 
-def _master(found: dict[str, list[objects.ConfigObject]]) -> str:
+def _master_name(found: dict[str, list[objects.ConfigObject]]) -> str:
     """Return the name of the master's node."""
     cluster = cast(objects.Cluster, found["cluster"][0])
     return next(
@@ -166,14 +166,14 @@ def _master(found: dict[str, list[objects.ConfigObject]]) -> str:
     )
 
 
-def _check(
+def _check_backup(
     copy: sqlite3.Connection, source: str, secrets: RestoredSecrets, paths: pathutils.Paths
 ) -> list[str]:
     """Is the backup whole? Afterwards it has this program's schema, and its secrets.
 
     Answers the names of instances that lack their private parameters.
     """
-    damage = check.structure(copy)
+    damage = check.check_structure(copy)
     if not damage:
         backup.check_mark(copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID)
         (version,) = copy.execute("PRAGMA user_version").fetchone()
@@ -208,7 +208,7 @@ def _restore_secrets(
     return []
 
 
-def _present(paths: pathutils.Paths) -> _PresentState | None:
+def _read_present(paths: pathutils.Paths) -> _PresentState | None:
     """What the present database tells; None when there is none, or it cannot be believed."""
     if not os.path.exists(paths.master_db):
         return None

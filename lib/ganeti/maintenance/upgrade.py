@@ -32,7 +32,7 @@ NEEDED_SIZES = 3
 _FIRST_TO_RESTORE = 2
 
 
-def _free(directory: str) -> int:
+def _free_bytes(directory: str) -> int:
     """Return the bytes that this process may still write there."""
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize
@@ -42,7 +42,7 @@ def open_store(
     paths: pathutils.Paths,
     *,
     clock: Callable[[], float] = time.time,
-    free: Callable[[str], int] = _free,
+    free: Callable[[str], int] = _free_bytes,
 ) -> tuple[Store, str | None]:
     """Return the open database, and if it was upgraded a sentence with the way back.
 

@@ -280,11 +280,11 @@ def fixes(data: bytes, before: Sums, sums: Sums, order: str) -> list[bytes]:
                     + struct.pack(f"{order}I", (value + change) % _WORD)
                     + data[word * 4 + 4 :]
                 )
-        even, odd = _through(even), _through(odd)
+        even, odd = _next_weight(even), _next_weight(odd)
     return found
 
 
-def _through(weight: Sums) -> Sums:
+def _next_weight(weight: Sums) -> Sums:
     return (weight[0] + weight[1]) % _WORD, (weight[0] + 2 * weight[1]) % _WORD
 
 

@@ -84,7 +84,7 @@ class FieldError(ValueError):
         self.problem = problem
 
 
-def _misfit(name: str, check: ht.Check, value: object) -> str:
+def _type_problem(name: str, check: ht.Check, value: object) -> str:
     """What is wrong with the value of a field: a part of it if that can be told."""
     problem = check.problem(value) if check.problem else None
     if problem:
@@ -145,7 +145,7 @@ class OpCode(_Declared):
                 problem = (
                     f"parameter '{name}' must be {check.expects}"
                     if name in self.SECRET
-                    else _misfit(name, check, value)
+                    else _type_problem(name, check, value)
                 )
                 raise FieldError(self.OP_ID, name, problem)
             own[name] = value

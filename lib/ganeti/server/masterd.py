@@ -115,7 +115,7 @@ class MasterDaemon(daemon.Daemon):
     def _start(self) -> None:
         self._lock = self._lock_database()
         self._check_access()
-        checked = repair.make_sound(self.paths)
+        checked = repair.check_and_repair(self.paths)
         store, notice = upgrade.open_store(self.paths)
         self._store = store
         if notice is not None:
