@@ -79,7 +79,7 @@ def test_reserved_resources_add_up_over_jobs_and_end_with_them():
     reservations.reserve_resources(2, "a", 64, 1)
     reservations.reserve_resources(2, "b", 32, 2)
     assert reservations.reserved("a") == (320, 25)
-    assert reservations.reserved("a", but=1) == (64, 1)
+    assert reservations.reserved("a", excluding=1) == (64, 1)
     reservations.release(2)
     reservations.release(3)
     assert (reservations.reserved("a"), reservations.reserved("b")) == ((256, 24), (0, 0))

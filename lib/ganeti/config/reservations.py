@@ -119,13 +119,13 @@ class Reservations:
             old_memory, old_disk = resources.get(node_uuid, (0, 0))
             resources[node_uuid] = (old_memory + memory, old_disk + disk)
 
-    def reserved(self, node_uuid: str, *, but: int | None = None) -> tuple[int, int]:
-        """Memory and disk (MiB) that jobs have claimed on a node, without job ``but``'s."""
+    def reserved(self, node_uuid: str, *, excluding: int | None = None) -> tuple[int, int]:
+        """Memory and disk (MiB) that jobs have claimed on a node, without job ``excluding``'s."""
         with self._mutex:
             claims = [
                 job.resources[node_uuid]
                 for job_id, job in self._jobs.items()
-                if job_id != but and node_uuid in job.resources
+                if job_id != excluding and node_uuid in job.resources
             ]
         return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 

@@ -24,7 +24,7 @@ from ganeti.utils import io, ownership
 from ganeti.utils.text import describe_os_error
 
 #: Why a copy is kept, as a word of its name.
-WHY = "before-upgrade"
+COPY_REASON = "before-upgrade"
 #: Sizes of the database that must be free: the copy, the log of the upgrade (which may
 #: rewrite every row), and what the rows grow by.
 NEEDED_SIZES = 3
@@ -92,7 +92,7 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
         for name in _copies(paths):  # of a start that was killed
             if filecmp.cmp(name, copy, shallow=False):
                 return name
-        kept = files.free_kept_name(paths, WHY, now)
+        kept = files.free_kept_name(paths, COPY_REASON, now)
         io.replace_file(copy, kept)
         return kept
     except OSError as err:
@@ -119,7 +119,7 @@ def _set_owner(paths: pathutils.Paths, copy: str) -> None:
 
 def _copies(paths: pathutils.Paths) -> list[str]:
     """Return the copies that were kept before upgrades, the newest first."""
-    start = os.path.basename(paths.kept_db(WHY, ""))
+    start = os.path.basename(paths.kept_db(COPY_REASON, ""))
     return [
         pathutils.inside(paths.lib_dir, name)
         for name in sorted(os.listdir(paths.lib_dir), reverse=True)

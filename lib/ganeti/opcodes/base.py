@@ -113,7 +113,7 @@ class OpCode(_Declared):
     DEFAULTS: ClassVar[dict[str, Any]]
     #: Fields without a default; and those whose default each opcode has of its own.
     REQUIRED: ClassVar[tuple[str, ...]]
-    FRESH: ClassVar[dict[str, Any]]
+    MUTABLE_DEFAULTS: ClassVar[dict[str, Any]]
 
     dry_run: bool | None = None
     debug_level: ht.NonNegativeInt | None = None
@@ -150,7 +150,7 @@ class OpCode(_Declared):
                 raise FieldError(self.OP_ID, name, problem)
             own[name] = value
             given.append(name)
-        for name, default in self.FRESH.items():
+        for name, default in self.MUTABLE_DEFAULTS.items():
             if name not in self.given and name not in given:
                 own[name] = type(default)(default)
         own["given"] = self.given.difference(values).union(given)
@@ -251,7 +251,7 @@ def opcode(cls: _OpClass) -> _OpClass:
     cls.CHECKS = {**ht.checks_of(cls), **_COMMON_CHECKS}
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
     cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
-    cls.FRESH = {
+    cls.MUTABLE_DEFAULTS = {
         name: default for name, default in cls.DEFAULTS.items() if isinstance(default, (list, dict))
     }
     BY_ID[cls.OP_ID] = cls
