@@ -110,3 +110,8 @@ def test_defaults_are_the_same_with_and_without_configure() -> None:
     assert sorted(defaults) == ["daemons_group", "masterd_user", "os_search_path", "rapi_user"]
     for text in ",".join(defaults.values()).split(","):
         assert f'"{text}"' in said
+
+
+def test_make_help_names_the_targets() -> None:
+    named = re.findall(r"^\t  'make (\w+) {2,}\S", MAKEFILE, re.M)
+    assert {"check", "install", "dist", "distcheck", "clean", "help"} <= set(named)
