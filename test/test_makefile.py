@@ -94,6 +94,13 @@ def test_the_version_is_said_the_same_twice() -> None:
     assert said[1] == constants.RELEASE_VERSION
 
 
+def test_one_series_of_ruff_is_said_the_same_everywhere() -> None:
+    said = re.search(r'^required-version = "(.*)"$', text_of("pyproject.toml"), re.M)
+    assert said is not None
+    for name in ("devel/test",):
+        assert set(re.findall(r"\bruff(\W=[0-9.]+)", text_of(name))) == {said[1]}
+
+
 def test_nothing_is_a_symbolic_link() -> None:
     assert [name for name in tracked() if (TOP / name).is_symlink()] == []
 
