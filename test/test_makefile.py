@@ -97,7 +97,7 @@ def test_the_version_is_said_the_same_twice() -> None:
 def test_one_series_of_ruff_is_said_the_same_everywhere() -> None:
     said = re.search(r'^required-version = "(.*)"$', text_of("pyproject.toml"), re.M)
     assert said is not None
-    for name in ("devel/test",):
+    for name in ("devel/test", ".pre-commit-config.yaml"):
         assert set(re.findall(r"\bruff(\W=[0-9.]+)", text_of(name))) == {said[1]}
 
 
