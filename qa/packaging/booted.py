@@ -4,12 +4,14 @@ Usage: booted.py, inside such a system that is thrown away afterwards (see debia
 and the init script are in place and enabled, and the users exist; there is no cluster yet.
 """
 
+import importlib
 import sys
 
-import foreign_checks  # noqa: F401
-import init_checks  # noqa: F401
-import unit_checks  # noqa: F401 (its checks come first, from an empty machine on)
 from machine import run_checks
+
+# Checks run in the order in which they are imported: the first ones want an empty machine.
+for module in ("unit_checks", "foreign_checks", "init_checks"):
+    importlib.import_module(module)
 
 if __name__ == "__main__":
     sys.exit(run_checks())
