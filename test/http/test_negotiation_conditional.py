@@ -5,7 +5,7 @@ import pytest
 from ganeti.http.errors import BadRequest
 from ganeti.http.message import Headers
 from ganeti.http.negotiation import (
-    Conditions,
+    ConditionalRequest,
     body_tag,
     has_state_tag,
     parse_date,
@@ -185,4 +185,4 @@ def test_a_malformed_list_of_tags_is_refused(name, lines):
 
 def test_several_header_lines_are_one_list():
     headers = Headers([("If-None-Match", '"x"'), ("if-none-match", 'W/"abc"')])
-    assert read_conditions(headers) == Conditions(none_match='"x", W/"abc"')
+    assert read_conditions(headers) == ConditionalRequest(none_match='"x", W/"abc"')

@@ -172,8 +172,8 @@ MAX_ADDRESSES = 4096
 
 
 @dataclass
-class _Bucket:
-    """Tokens for lines: ``size`` at most, and as many new ones in a period."""
+class RateLimit:
+    """A token bucket: ``size`` tokens at most, and as many new ones in ``PERIOD``."""
 
     size: int
     tokens: float
@@ -206,11 +206,11 @@ class LogBudget:
     ) -> None:
         self._subject = subject
         self._per_address = per_address
-        self._together = None if together is None else _Bucket(together, together, clock())
+        self._together = None if together is None else RateLimit(together, together, clock())
         self._clock = clock
         self._call_later = call_later
         self._mutex = threading.Lock()
-        self._addresses: OrderedDict[str, _Bucket] = OrderedDict()
+        self._addresses: OrderedDict[str, RateLimit] = OrderedDict()
         self._suppressed = 0
         #: When the first of the suppressed lines came.
         self._since = 0.0
@@ -260,7 +260,7 @@ class LogBudget:
 
     def _take_tokens(self, address: str, now: float) -> bool:
         """Take a token of the address and one of all addresses; return whether there were both."""
-        bucket = self._addresses.pop(address, None) or _Bucket(
+        bucket = self._addresses.pop(address, None) or RateLimit(
             self._per_address, self._per_address, now
         )
         self._addresses[address] = bucket

@@ -122,7 +122,7 @@ _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _OPAQUE = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
 
 
-class BodyTag:
+class BodyETag:
     """Computes the ETag of a body that comes in pieces."""
 
     def __init__(self, body: bytes = b"") -> None:
@@ -135,7 +135,7 @@ class BodyTag:
 
 def body_tag(body: bytes) -> str:
     """Return the ETag of a body."""
-    return str(BodyTag(body))
+    return str(BodyETag(body))
 
 
 def state_tag(*words: str) -> str:
@@ -225,7 +225,7 @@ class TargetState(Protocol):
 
 
 @dataclass(frozen=True)
-class Conditions:
+class ConditionalRequest:
     """The preconditions of a request. ``match`` and ``none_match`` are the values of their
     headers, well-formed, or None without one; ``unmodified_since`` is in seconds since 1970."""
 
@@ -266,14 +266,14 @@ def read_match(headers: Headers) -> str | None:
     return _tags(headers, "If-Match")
 
 
-def read_conditions(headers: Headers) -> Conditions:
+def read_conditions(headers: Headers) -> ConditionalRequest:
     """Return the preconditions of a change; raises ``BadRequest`` for a malformed list of tags.
 
     A malformed date is ignored, as 13.1.4 demands. A malformed list of tags is not: the client
     meant to prevent something.
     """
     since = headers.get("If-Unmodified-Since")
-    return Conditions(
+    return ConditionalRequest(
         read_match(headers),
         _tags(headers, "If-None-Match"),
         None if since is None else parse_date(since),

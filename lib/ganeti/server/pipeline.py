@@ -431,7 +431,7 @@ class RequestHandler:
     def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
         conditions = negotiation.read_conditions(self._request.headers)
-        if conditions == negotiation.Conditions():
+        if conditions == negotiation.ConditionalRequest():
             return
         problem = conditions.problem(
             self._pipeline.present(self._request, match, self.user, requester)
@@ -486,7 +486,7 @@ class RequestHandler:
         if tag is not None or rows.count > MAX_SPOOLED:
             pieces = negotiation.gzip_pieces(rows.pieces) if packed else rows.pieces
         else:
-            made = negotiation.BodyTag()
+            made = negotiation.BodyETag()
             spool = negotiation.Spool(rows.pieces, made.add)
             pieces, tag = spool.packed() if packed else spool.plain(), str(made)
         if tag is not None:
@@ -545,7 +545,7 @@ def _tag_of_value(value: Any) -> str | None:
         return negotiation.body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
         return value.tag
-    made = negotiation.BodyTag()
+    made = negotiation.BodyETag()
     for piece in value.pieces:
         made.add(piece)
     return str(made)

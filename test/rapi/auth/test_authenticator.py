@@ -222,7 +222,7 @@ def test_a_failure_a_minute_is_forgiven(users):
 
 def test_names_of_failures_are_not_kept(users):
     users.ask("n" * 1000)
-    assert "nnn" not in repr(users.authenticator._failures)
+    assert "nnn" not in repr(users.authenticator._throttle._failures)
 
 
 def test_many_names_from_one_address_are_throttled(users):
@@ -255,7 +255,7 @@ def test_remembered_failures_and_passwords_are_bounded(users, monkeypatch):
     monkeypatch.setattr(authenticator, "MAX_KNOWN", 1)
     for number in range(50):
         users.ask(f"user{number}", peer=f"192.0.2.{number}")
-    assert len(users.authenticator._failures) == 10
+    assert len(users.authenticator._throttle._failures) == 10
     assert users.ask() == "jack" and users.ask("jill", "def") == "jill"
     assert len(users.authenticator._known) == 1
 

@@ -158,6 +158,66 @@ class _Failures:
     until: float = 0.0
 
 
+class Throttle:
+    """Failures by address and user, and the pauses that they cost.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._key = os.urandom(32)
+        self._mutex = threading.Lock()
+        #: By address and name, or b"" for all names; a name as a digest, as it may be long.
+        self._failures: OrderedDict[tuple[str, bytes], _Failures] = OrderedDict()
+
+    def check(self, address: str, name: str, is_local: bool) -> bool:
+        """Return whether anybody failed from this address lately.
+
+        Raises ``TooManyRequests`` within a pause.
+        """
+        now = self._clock()
+        keys = (address, self._digest(name)), (address, b"")
+        with self._mutex:
+            known = [self._failures[key] for key in keys if key in self._failures]
+        pause = max((failures.until - now for failures in known), default=0.0)
+        if pause > 0 and not is_local:
+            raise TooManyRequests(
+                "Too many wrong passwords from this address", retry_after=int(pause) + 1
+            )
+        return any(now - failures.last <= FORGIVEN * failures.count for failures in known)
+
+    def record_failure(self, address: str, name: str) -> None:
+        """Count a failure, and lengthen the pause before the next try."""
+        now = self._clock()
+        with self._mutex:
+            for key, free in (
+                ((address, self._digest(name)), FREE_TRIES),
+                ((address, b""), FREE_TRIES_OF_ADDRESS),
+            ):
+                failures = self._failures.pop(key, None) or _Failures(last=now)
+                forgiven = (now - failures.last) / FORGIVEN
+                failures.count = max(0.0, failures.count - forgiven) + 1
+                failures.last = now
+                failures.until = now + _pause_after(failures.count - free)
+                self._failures[key] = failures
+            while len(self._failures) > MAX_FAILURES:
+                self._failures.popitem(last=False)
+
+    def record_success(self, address: str, name: str) -> None:
+        """Forget the failures of this user from this address; those of the address stay."""
+        with self._mutex:
+            self._failures.pop((address, self._digest(name)), None)
+
+    def _digest(self, name: str) -> bytes:
+        return hmac.digest(self._key, name.encode("utf-8", "surrogateescape"), "sha256")[:16]
+
+
+def _pause_after(excess: float) -> float:
+    """Return the seconds to pause after so many failures more than are free."""
+    return min(MAX_PAUSE, 2.0 ** min(excess, 6)) if excess >= 0 else 0.0
+
+
 class Authenticator:
     """Finds the users of ``Authorization`` headers. Safe to use from several threads."""
 
@@ -175,8 +235,7 @@ class Authenticator:
         self._key = os.urandom(32)
         self._mutex = threading.Lock()
         self._known: OrderedDict[bytes, float] = OrderedDict()
-        #: By address and name, or b"" for all names; a name as a digest, as it may be long.
-        self._failures: OrderedDict[tuple[str, bytes], _Failures] = OrderedDict()
+        self._throttle = Throttle(clock)
         #: Checks that wait or run, by what is asked and from where.
         self._checks: dict[tuple[bytes, str], Future[User]] = {}
         self._queue: FairQueue[User] = FairQueue(threads or max(1, (os.cpu_count() or 1) - 1))
@@ -228,15 +287,16 @@ class Authenticator:
             running = self._checks.get((cache_key, address))
         if running is not None:
             return running
-        suspicious = self._check_throttle(address, name, is_local)
+        suspicious = self._throttle.check(address, name, is_local)
 
         def check() -> User:
             # An expired user fails like any other, so that guessing learns nothing.
             right = _verify(name, password, entry, decoys)
             if not right or entry is None or self._has_expired(entry):
-                self._record_failure(address, name)
+                self._throttle.record_failure(address, name)
                 raise denied(_WRONG)
-            self._record_success(address, name, cache_key)
+            self._throttle.record_success(address, name)
+            self._remember(cache_key)
             return entry.user
 
         if not decoys:
@@ -312,57 +372,14 @@ class Authenticator:
             self._known.move_to_end(cache_key)
             return True
 
-    def _record_success(self, address: str, name: str, cache_key: bytes) -> None:
+    def _remember(self, cache_key: bytes) -> None:
         with self._mutex:
-            self._failures.pop((address, self._digest(name)), None)
             self._known[cache_key] = self._clock()
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
 
-    # -- the throttle: wrong credentials -------------------------------------------------
-
-    def _check_throttle(self, address: str, name: str, is_local: bool) -> bool:
-        """Return whether anybody failed from this address lately.
-
-        Raises ``TooManyRequests`` within a pause.
-        """
-        now = self._clock()
-        keys = (address, self._digest(name)), (address, b"")
-        with self._mutex:
-            known = [self._failures[key] for key in keys if key in self._failures]
-        pause = max((failures.until - now for failures in known), default=0.0)
-        if pause > 0 and not is_local:
-            raise TooManyRequests(
-                "Too many wrong passwords from this address", retry_after=int(pause) + 1
-            )
-        return any(now - failures.last <= FORGIVEN * failures.count for failures in known)
-
-    def _record_failure(self, address: str, name: str) -> None:
-        now = self._clock()
-        with self._mutex:
-            for key, free in (
-                ((address, self._digest(name)), FREE_TRIES),
-                ((address, b""), FREE_TRIES_OF_ADDRESS),
-            ):
-                failures = self._failures.pop(key, None) or _Failures(last=now)
-                forgiven = (now - failures.last) / FORGIVEN
-                failures.count = max(0.0, failures.count - forgiven) + 1
-                failures.last = now
-                failures.until = now + _pause_after(failures.count - free)
-                self._failures[key] = failures
-            while len(self._failures) > MAX_FAILURES:
-                self._failures.popitem(last=False)
-
-    def _digest(self, name: str) -> bytes:
-        return hmac.digest(self._key, name.encode("utf-8", "surrogateescape"), "sha256")[:16]
-
 
 _WRONG = "Wrong user name or password"
-
-
-def _pause_after(excess: float) -> float:
-    """Return the seconds to pause after so many failures more than are free."""
-    return min(MAX_PAUSE, 2.0 ** min(excess, 6)) if excess >= 0 else 0.0
 
 
 def _shortened(name: str) -> str:

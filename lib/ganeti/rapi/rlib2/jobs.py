@@ -373,7 +373,7 @@ class R_2_jobs_id_wait(Resource):
             self.request,
             [number],
             fields or ["status"],
-            lambda vigil: {"job_info": vigil.values(number), "log_entries": vigil.entries},
+            lambda wait: {"job_info": wait.values(number), "log_entries": wait.entries},
             serial=serial,
             timeout=TIMEOUT if timeout is None else timeout,
         ).begin()
@@ -447,7 +447,7 @@ class R_2_jobs_wait(Resource):
             self.request,
             numbers,
             names[1:],
-            lambda vigil: [dict(zip(names, [number, *vigil.values(number)])) for number in numbers],
+            lambda wait: [dict(zip(names, [number, *wait.values(number)])) for number in numbers],
             enough=len(numbers) if enough == "all" else 1,
             timeout=TIMEOUT if timeout is None else timeout,
         ).begin()

@@ -27,15 +27,15 @@ class R_2_os(Resource):
         op = opcodes.OpOsDiagnose(output_fields=_COLUMNS, reason=reason_trail(self.request, R_2_os))
         job_id = submit(self.request, [op])
         return JobWait(
-            self.request, [job_id], ["opresult"], lambda vigil: self._result(vigil, job_id)
+            self.request, [job_id], ["opresult"], lambda wait: self._result(wait, job_id)
         ).begin()
 
-    def _result(self, vigil: JobWait, job_id: int) -> list[str]:
+    def _result(self, wait: JobWait, job_id: int) -> list[str]:
         """What the job found; it is canceled when the client hung up before."""
-        if not vigil.ended:
+        if not wait.ended:
             self.request.master.call(luxi.CancelJob(job_id))
             raise http_errors.ServiceUnavailable("Nobody waits for it any more", retry_after=1)
-        status, (results,) = vigil.status(job_id), vigil.values(job_id)
+        status, (results,) = wait.status(job_id), wait.values(job_id)
         result = results[0] if isinstance(results, list) and results else None
         if status != constants.JobStatus.SUCCESS:
             raise http_errors.BadGateway(
