@@ -123,3 +123,25 @@ def _wait_a_tick():
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
     while time.clock_gettime(time.CLOCK_BOOTTIME) < begun + 2 / os.sysconf("SC_CLK_TCK"):
         pass
+
+
+def test_a_process_that_leaves_its_session_is_still_the_same():
+    to_child, from_child = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(to_child[0], 1)
+        os.setsid()
+        os.write(from_child[1], b"x")
+        os.read(to_child[0], 1)
+        os._exit(0)
+    try:
+        before = orphans._read_living(child)
+        os.write(to_child[1], b"x")
+        os.read(from_child[0], 1)
+        after = orphans._read_living(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        for fd in (*to_child, *from_child):
+            os.close(fd)
+    assert before.session != after.session and before == after
