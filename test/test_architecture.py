@@ -39,7 +39,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ("shared", "opcodes", f"{WORDS} params"),
     ("shared", "luxi", f"{WORDS} opcodes qlang utils"),
     ("front", "rapi.client", ""),
-    ("front", "http", "errors serializer utils"),
+    ("front", "http", "serializer utils"),
     ("front", "rapi", f"{WORDS} http luxi opcodes qlang utils"),
     (
         "front",

@@ -129,8 +129,9 @@ class Server:
     the request. Its ``HttpError`` is the answer, any other exception is logged and answered
     with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
     answer, from any of the threads. ``answer_from_head`` is called, on the loop's thread, with a
-    request whose client holds back the body: a response that it returns is the answer. The
-    listeners are closed in the end.
+    request whose client holds back the body: a response that it returns is the answer.
+    ``is_expected`` says of an exception that ends a streamed body whether it is worth a warning
+    only, without a traceback. The listeners are closed in the end.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class Server:
         max_body: BodyLimit = default_body_limit,
         answer_from_head: Callable[[Request], Response | None] = lambda request: None,
         priority: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
+        is_expected: Callable[[Exception], bool] = lambda error: False,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -165,6 +167,7 @@ class Server:
         self.bodies = BodyBudget()
         self._wall_clock = wall_clock
         self._priority = priority
+        self._is_expected = is_expected
         self._make_id = make_id
         # Whoever connects can cause these lines, so that they are limited.
         self._handshake_lines = self._log_budget("failed handshakes")
@@ -476,6 +479,7 @@ class Server:
             self._pools[Priority.LONG],
             chunked=request.version == "1.1",
             done=done,
+            is_expected=self._is_expected,
         )
         self.loop.call_threadsafe(
             functools.partial(connection.answer, head, keep, response.authenticated, stream)

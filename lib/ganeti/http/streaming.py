@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ganeti import errors
 from ganeti.http.message import Response
 from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import Loop
@@ -44,6 +43,7 @@ class StreamedBody:
         *,
         chunked: bool,
         done: Callable[[], None],
+        is_expected: Callable[[Exception], bool],
     ) -> None:
         self._sink = sink
         self._response = response
@@ -53,6 +53,7 @@ class StreamedBody:
         self._pool = pool
         self._chunked = chunked
         self._done: Callable[[], None] | None = done
+        self._is_expected = is_expected
 
     def pull(self) -> None:
         """Have the next piece made; on the loop's thread."""
@@ -70,7 +71,7 @@ class StreamedBody:
         try:
             piece = next(self._pieces, None)
         except Exception as err:
-            known = isinstance(err, errors.Error)  # the master, say, went away
+            known = self._is_expected(err)  # the master, say, went away
             logging.log(
                 logging.WARNING if known else logging.ERROR,
                 "Request %s: the client gets a part of its list: %s: %s",
