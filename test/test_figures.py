@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from support import TOP, sources
-from support.scripts import load_script
+from support.scripts import git_works, load_script
 
 FILES = {
     "lib/ganeti/__init__.py": '"""The package."""\n',
@@ -128,7 +127,7 @@ def test_a_folder_without_sources_is_refused(figures: ModuleType, tmp_path: Path
         figures.measure(tmp_path)
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+@pytest.mark.skipif(not git_works(), reason="no git here")
 def test_commits_are_counted_from_the_last_back(figures: ModuleType, tree: Path) -> None:
     commit(tree)
     (tree / "lib/ganeti/errors.py").rename(tree / "lib/ganeti/failures.py")

@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import subprocess
 from types import ModuleType
 
 from support import TOP
@@ -16,3 +17,11 @@ def load_script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
+
+
+def git_works() -> bool:
+    """Is there a git that runs? Where packages are built there may be none, or a stub."""
+    try:
+        return subprocess.run(["git", "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False

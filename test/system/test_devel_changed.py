@@ -2,13 +2,13 @@
 
 import os
 import runpy
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from support import TOP
+from support.scripts import git_works
 
 FILES = {
     "devel/changed": (TOP / "devel/changed").read_text(),
@@ -76,7 +76,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def repository(checkout):
-    if shutil.which("git") is None:
+    if not git_works():
         pytest.skip("no git here")
     checkout.git("init", "-q", "-b", "main")
     checkout.commit()
