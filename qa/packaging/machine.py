@@ -164,8 +164,10 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 def has_ended(pid: int) -> bool:
     """Whether a process has gone, or only waits for its parent to ask for its status."""
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().split()[2] == "Z"
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):  # gone before, or while, it was read
+        return True
 
 
 def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
