@@ -584,3 +584,8 @@ class TestAnswer(RapiTestCase):
 
     def test_texts_are_plain(self):
         self.assertIn(b"<b>&'", self.request("PUT", STARTUP, {"<b>&'": 1}).body)
+
+
+def test_errors_of_the_master_are_expected_in_a_list_and_others_are_not():
+    assert RequestPipeline.is_expected(errors.NoMaster("it is gone"))
+    assert not RequestPipeline.is_expected(ZeroDivisionError())

@@ -193,6 +193,11 @@ class RequestPipeline:
         if self._redirect_if_not_master is not None and request.method != "OPTIONS":
             self._redirect_if_not_master(request)
 
+    @staticmethod
+    def is_expected(error: Exception) -> bool:
+        """Return whether an error may end a streamed list: the master went away, say."""
+        return isinstance(error, errors.Error)
+
     def max_body(self, method: str, path: str) -> int:
         """Bytes that a request's body may have."""
         try:

@@ -191,7 +191,7 @@ class RapiDaemon(daemon.Daemon):
             max_clients=self._max_clients,
             ssl_context=self._ssl_context,
             priority=pipeline.priority,
-            is_expected=lambda error: isinstance(error, errors.Error),
+            is_expected=pipeline.is_expected,
             loop=loop,
             max_body=pipeline.max_body,
             answer_from_head=pipeline.foresee,
