@@ -33,8 +33,8 @@ WORDS = "constants errors ht pathutils request_context serializer"
 #: Of two packages with one name the longer is meant. Front and master never meet.
 PACKAGES: list[tuple[str, str, str]] = [
     ("shared", WORDS, ""),
-    ("shared", "params qlang", f"{WORDS}"),
-    ("shared", "utils", f"{WORDS}"),
+    ("shared", "params qlang", WORDS),
+    ("shared", "utils", WORDS),
     ("shared", "daemon other_ganeti", f"{WORDS} utils"),
     ("shared", "opcodes", f"{WORDS} params"),
     ("shared", "luxi", f"{WORDS} opcodes qlang utils"),
