@@ -31,7 +31,7 @@ _allocation_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Need:
-    """What an instance takes, in MiB; ``disk`` on each of its nodes."""
+    """The MiB that an instance takes; ``disk`` on each of its nodes."""
 
     memory: int
     disk: int
@@ -40,14 +40,14 @@ class Need:
 
 @dataclass(frozen=True)
 class NodeCapacity:
-    """What is free on a node, in MiB."""
+    """The MiB that are free on a node."""
 
     node: Node
     memory: int
     disk: int
 
     def shortage(self, need: Need, *, memory: bool) -> str | None:
-        """What is missing, in words, or None; a secondary node needs no memory."""
+        """Describe what is missing, or return None; a secondary node needs no memory."""
         if memory and need.memory > self.memory:
             return (
                 f"{need.purpose} needs {need.memory} MiB of memory, node "

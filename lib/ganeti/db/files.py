@@ -111,7 +111,7 @@ def install(paths: pathutils.Paths) -> None:
 
 
 def finish_install(paths: pathutils.Paths) -> bool:
-    """Install ``next_db`` where that was interrupted; return False when there is none."""
+    """Finish an interrupted install of ``next_db``; return False if there is no such file."""
     if not os.path.exists(paths.next_db):
         return False
     for suffix in (INDEX, LOG):  # an index without its log would look like damage

@@ -158,7 +158,7 @@ _NOT_NOW = (BlockingIOError, InterruptedError)
 
 
 class Owner(Protocol):
-    """What a connection needs of the server, and the events that it reports to it."""
+    """The server as a connection sees it: what it needs, and the events that it reports."""
 
     loop: Loop
     deadlines: Deadlines
@@ -190,7 +190,7 @@ class Owner(Protocol):
 
 
 class State(enum.Enum):
-    """What a connection waits for."""
+    """The states of a connection; see the theory."""
 
     HANDSHAKE = enum.auto()
     READING = enum.auto()
