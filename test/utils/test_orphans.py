@@ -145,3 +145,16 @@ def test_a_process_that_leaves_its_session_is_still_the_same():
         for fd in (*to_child, *from_child):
             os.close(fd)
     assert before.session != after.session and before == after
+
+
+def test_a_process_in_the_middle_of_execve_is_looked_at_again(monkeypatch):
+    # The kernel shows neither environment nor arguments until the new program is set up.
+    looks = {"environ": iter([b"", b"", b"A=1\0MARK=x\0"]), "cmdline": iter([b""])}
+    monkeypatch.setattr(orphans, "_read_proc", lambda _, name: next(looks[name]))
+    assert b"MARK=x" in orphans._environment(os.getpid())
+
+
+def test_a_program_without_an_environment_is_not_waited_for(monkeypatch):
+    looks = {"environ": iter([b"", b""]), "cmdline": iter([b"sleep\0"])}
+    monkeypatch.setattr(orphans, "_read_proc", lambda _, name: next(looks[name]))
+    assert orphans._environment(os.getpid()) == {b""}

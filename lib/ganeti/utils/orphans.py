@@ -33,6 +33,8 @@ from dataclasses import dataclass, field
 TERM_GRACE_SECONDS = 5.0
 #: How often processes are killed that keep making others.
 _ROUNDS = 10
+#: How often, and how far apart, a process is looked at that is in the middle of execve(2).
+_EXEC_LOOKS, _EXEC_LOOK_SECONDS = 50, 0.002
 
 
 @dataclass(frozen=True)
@@ -158,11 +160,27 @@ def descriptor_target(fd: int, pid: int | str = "self") -> str:
 
 
 def _environment(pid: int) -> set[bytes]:
+    """The ``NAME=value`` of a process; empty for one that is gone or another user's."""
+    for _ in range(_EXEC_LOOKS):
+        found = _read_proc(pid, "environ")
+        if not found:
+            # In the middle of execve(2) a process shows neither environment nor arguments; it
+            # may have come out of it since.
+            arguments = _read_proc(pid, "cmdline")
+            found = _read_proc(pid, "environ")
+            if not found and not arguments and _read_living(pid) is not None:
+                time.sleep(_EXEC_LOOK_SECONDS)
+                continue
+        return set(found.split(b"\0"))
+    return set()
+
+
+def _read_proc(pid: int, name: str) -> bytes:
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return set(file.read().split(b"\0"))
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
     except OSError:  # gone, or another user's
-        return set()
+        return b""
 
 
 def _signal(processes: Collection[_Process], number: signal.Signals, grace_seconds: float) -> None:
