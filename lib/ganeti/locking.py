@@ -30,6 +30,8 @@ from enum import IntEnum
 
 from ganeti import errors
 
+logger = logging.getLogger(__name__)
+
 
 class Level(IntEnum):
     """Kinds of lock, in the order in which they are taken."""
@@ -163,7 +165,7 @@ def _notify_granted(completed: Iterable[LockRequest]) -> None:
         try:
             request.granted()
         except Exception:
-            logging.exception("%s could not be told that it holds its locks", request.owner)
+            logger.exception("%s could not be told that it holds its locks", request.owner)
 
 
 class LockManager:

@@ -16,6 +16,8 @@ from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
 from ganeti.jqueue.execution import Again, Done, Failed, JobRun, Outcome
 from ganeti.opcodes import OpCode
 
+logger = logging.getLogger(__name__)
+
 
 def rerun_safe(op: OpCode) -> bool:
     """Return whether this opcode may simply be run again after a crash."""
@@ -104,7 +106,7 @@ class OpcodeTask:
         except Exception as err:
             self._undo(run)
             if not isinstance(err, errors.Error):
-                logging.exception("Job %d: %s failed", self._job_id, lu.op.summary())
+                logger.exception("Job %d: %s failed", self._job_id, lu.op.summary())
             return Failed(err, self._effective_op())
         jobs = result.jobs if isinstance(result, FollowUps) else ()
         value = dict(result.others) if isinstance(result, FollowUps) else result
@@ -126,7 +128,7 @@ class OpcodeTask:
             op: OpCode = self._lu.effective_op()
             return op
         except Exception:
-            logging.debug("No effective opcode", exc_info=True)
+            logger.debug("No effective opcode", exc_info=True)
             return None
 
     def _undo(self, run: JobRun) -> None:
@@ -134,5 +136,5 @@ class OpcodeTask:
             try:
                 step()
             except Exception as err:
-                logging.exception("Job %d: an undo step failed", self._job_id)
+                logger.exception("Job %d: an undo step failed", self._job_id)
                 run.log(f"Could not undo a step: {err}")

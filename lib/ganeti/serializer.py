@@ -11,7 +11,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
+
+#: A value that JSON can carry, as it was parsed.
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+#: A parsed JSON object.
+JsonObject: TypeAlias = dict[str, Json]
 
 #: Deeper than any body of this API; far from Python's own recursion limit.
 MAX_DEPTH = 32

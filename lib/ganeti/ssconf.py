@@ -18,6 +18,8 @@ from ganeti import constants, params, pathutils
 from ganeti.objects import Cluster, Group, Instance, Node
 from ganeti.utils import io
 
+logger = logging.getLogger(__name__)
+
 MODE = 0o444
 #: How many times as long as it wrote the thread rests, and for how many seconds at most.
 REST, MAX_REST = 10, 1.0
@@ -161,7 +163,7 @@ class SsconfWriter:
                 self.flush()
             except Exception:
                 # Without this thread no file would ever follow again.
-                logging.exception("Cannot write the ssconf files")
+                logger.exception("Cannot write the ssconf files")
                 with self._wake:
                     self._failed |= kinds
             # Files about thousands of instances take a while: not for every change of one.
@@ -176,4 +178,4 @@ class SsconfWriter:
                 io.write_file(self._paths.ssconf(name), content, mode=MODE, durable=False)
                 self._written[name] = content
             except OSError as err:
-                logging.warning("Cannot write %s: %s", self._paths.ssconf(name), err.strerror)
+                logger.warning("Cannot write %s: %s", self._paths.ssconf(name), err.strerror)

@@ -196,7 +196,9 @@ class TestDaemonLife(LifeTestCase):
                 rapi.handover, "start", return_value=Successor(child.pid, ready_reader)
             )
         )
-        self.enter(mock.patch("logging.error", lambda *words: said.append(words) or done.set()))
+        self.enter(
+            mock.patch.object(rapi.logger, "error", lambda *words: said.append(words) or done.set())
+        )
         self.daemon.pid = mock.Mock(fd=0)
         self.daemon.wake(self.daemon.hand_over)
         self.assertTrue(done.wait(60))
@@ -282,7 +284,7 @@ class TestDaemonLife(LifeTestCase):
             daemon = rapi.RapiDaemon(
                 self.paths, rapi.parse_arguments(["-p", "0", "-b", "127.0.0.1", "-C", path])
             )
-            with mock.patch("logging.warning") as warning:
+            with mock.patch.object(rapi.logger, "warning") as warning:
                 daemon.bind()
             daemon.finish()
             self.assertEqual(
@@ -320,10 +322,12 @@ class TestReload(LifeTestCase):
         said = self.start_tls()
         self.assertRegex(
             said,
-            r"INFO:root:The certificate is for localhost, 127.0.0.1, valid "
+            r"INFO:ganeti.server.rapi:The certificate is for localhost, 127.0.0.1, valid "
             r"until 20..-..-.. \([12] days? left\)",
         )
-        self.assertRegex(said, r"WARNING:root:The certificate in .*/own.pem ends on 20..-..-..")
+        self.assertRegex(
+            said, r"WARNING:ganeti.server.rapi:The certificate in .*/own.pem ends on 20..-..-.."
+        )
         *_, line = self.reloaded()
         self.assertRegex(
             line,

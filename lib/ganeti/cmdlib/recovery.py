@@ -23,6 +23,8 @@ from ganeti.constants import DiskTemplate
 from ganeti.objects import Instance, Node
 from ganeti.utils import orphans
 
+logger = logging.getLogger(__name__)
+
 
 def clean_up(
     environment: Environment, interrupted_ops: Iterable[tuple[int, opcodes.OpCode]]
@@ -46,7 +48,7 @@ def clean_up(
     }
     ended = orphans.end({f"INSTANCE_UUID={uuid}" for uuid in uuids})
     if ended:
-        logging.info("Ended %d processes of OS scripts that had lost their master", ended)
+        logger.info("Ended %d processes of OS scripts that had lost their master", ended)
     for job_id, op, name in creations:
         _remove_traces(environment, job_id, op, name)
 
@@ -58,7 +60,7 @@ def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:
         try:
             return sorted({name, names.resolve(name)[0]})
         except errors.GenericError as err:
-            logging.warning("Cleaning up after '%s': %s", name, err)
+            logger.warning("Cleaning up after '%s': %s", name, err)
     return [name]
 
 
@@ -73,13 +75,13 @@ def _remove_traces(
         agent = environment.nodes.agent(node)
         try:
             if not taken and agent.guest(name) is not None:
-                logging.info(
+                logger.info(
                     "Stopping guest '%s' on %s, left behind by job %d", name, node.name, job_id
                 )
                 agent.stop(instance, timeout=0, force=True)
             agent.remove_disks(instance)
         except errors.Error as err:
-            logging.warning("Cleaning up '%s' on %s after job %d: %s", name, node.name, job_id, err)
+            logger.warning("Cleaning up '%s' on %s after job %d: %s", name, node.name, job_id, err)
 
 
 def _candidates(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ganeti import constants, errors
 from ganeti.daemon.pid_file import PidFile
 
+logger = logging.getLogger(__name__)
+
 
 class DaemonError(errors.Error):
     """The daemon cannot start; ``exit_code`` is what its process ends with."""
@@ -50,7 +52,7 @@ class Daemon:
 
     def warn(self, text: str) -> None:
         """Log a warning about this start, and show it where the daemon was started."""
-        logging.warning("%s", text)
+        logger.warning("%s", text)
         self.warnings += (text,)
 
     def check_role(self) -> None:

@@ -51,6 +51,8 @@ from ganeti.daemon.privileges import become_user, explain_permission, give_files
 from ganeti.utils import log
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 #: What ExecCondition= of systemd takes for a failure; 1 to 254 skip the unit.
 EXIT_CONDITION_FAILED = 255
 #: Signals that stay as they are: faults of the program itself (their default leaves a core
@@ -182,18 +184,18 @@ def _run_steps(
     daemon: Daemon, report: Report, options: Options, inherited: handover.Inherited | None
 ) -> int:
     assert daemon.pid is not None
-    logging.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
+    logger.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
     try:
         daemon.bind()
         become_user(daemon.user, daemon.group)
         daemon.start()
     except (errors.Error, OSError) as err:
-        logging.error("Cannot start: %s", err)
+        logger.error("Cannot start: %s", err)
         daemon.finish()
         raise
     except Exception:
         # A mistake of ours; a detached daemon's standard error may be nobody's.
-        logging.exception("Cannot start")
+        logger.exception("Cannot start")
         daemon.finish()
         raise
     if inherited is not None:
@@ -208,12 +210,12 @@ def _run_steps(
     try:
         daemon.serve()
     except Exception:
-        logging.exception("%s failed", daemon.name)
+        logger.exception("%s failed", daemon.name)
         return constants.EXIT_FAILURE
     finally:
         daemon.finish()
         if daemon.successor is None:
-            logging.info("%s stopped", daemon.name)
+            logger.info("%s stopped", daemon.name)
     return _end_or_follow(daemon, options, inherited)
 
 
@@ -225,9 +227,9 @@ def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherit
     if not must_stay(options) or inherited is not None:
         # Whom a predecessor of ours stays for is told by the pid file.
         sd_notify.barrier()
-        logging.info("Process %d has handed over and ends", os.getpid())
+        logger.info("Process %d has handed over and ends", os.getpid())
         return constants.EXIT_SUCCESS
-    logging.info(
+    logger.info(
         "Nothing is left to do here but to pass on signals to process %d, as "
         "process %d is the one that was started",
         daemon.successor,
@@ -236,7 +238,7 @@ def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherit
     crashed = handover.follow(daemon.pid, daemon.successor)
     if crashed is None:
         return constants.EXIT_SUCCESS
-    logging.error("Process %d, which had taken over, has crashed", crashed)
+    logger.error("Process %d, which had taken over, has crashed", crashed)
     return constants.EXIT_FAILURE
 
 
@@ -260,7 +262,7 @@ def _install_signals(daemon: Daemon) -> None:
         return True
 
     def on_stop(number: int, _: object) -> None:
-        logging.info("Received %s, stopping", signal.Signals(number).name)
+        logger.info("Received %s, stopping", signal.Signals(number).name)
         if not forwarded(number):
             sd_notify.stopping()
         daemon.stop()
@@ -281,7 +283,7 @@ def _install_signals(daemon: Daemon) -> None:
 
     def on_other(number: int, _: object) -> None:
         daemon.wake(
-            lambda: logging.warning(
+            lambda: logger.warning(
                 "Received %s, which means nothing to %s", _signal_name(number), daemon.name
             )
         )

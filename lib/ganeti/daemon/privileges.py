@@ -23,6 +23,8 @@ from ganeti.daemon.base import DaemonError
 from ganeti.utils import io, log
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 
 def run_directories(paths: pathutils.Paths) -> tuple[tuple[str, int], ...]:
     """Where daemons keep what does not survive a reboot, and modes as in Ganeti 3.0."""
@@ -128,13 +130,13 @@ def become_user(user: str, group: str) -> None:
         return
     found = find_accounts([user], group)
     if found is None:
-        logging.warning("There is no user %s on this machine; going on as root", user)
+        logger.warning("There is no user %s on this machine; going on as root", user)
         return
     (uid,), gid = found
     os.initgroups(user, gid)
     os.setgid(gid)
     os.setuid(uid)
-    logging.info("Now running as %s", user)
+    logger.info("Now running as %s", user)
 
 
 def _all_of_them(users: Sequence[str]) -> list[str]:

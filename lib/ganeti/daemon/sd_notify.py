@@ -13,6 +13,8 @@ import select
 import socket
 import time
 
+logger = logging.getLogger(__name__)
+
 _VARIABLE = "NOTIFY_SOCKET"
 #: Seconds that a message may wait for room in the manager's queue.
 _TIMEOUT = 1.0
@@ -81,4 +83,4 @@ def _send(text: str, *descriptors: int) -> None:
             sock.connect(address)
             socket.send_fds(sock, [text.encode("ascii")], list(descriptors))
     except OSError as err:
-        logging.warning("The service manager was not told %s: %s", text.partition("\n")[0], err)
+        logger.warning("The service manager was not told %s: %s", text.partition("\n")[0], err)

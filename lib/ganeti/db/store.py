@@ -31,6 +31,8 @@ from ganeti.db import schema
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]
 #: Called with a change's outcome: (what it returned, None), or (None, the error).
@@ -183,7 +185,7 @@ class Store:
     def _report_failure(self, what: str, err: Exception) -> str:
         """Log what is wrong, report damage; return the words, without what a row holds."""
         words, quoted, _ = str(err).partition(_QUOTED)
-        logging.error("Cannot %s the database %s: %s", what, self._path, words)
+        logger.error("Cannot %s the database %s: %s", what, self._path, words)
         if quoted or type(err) in (sqlite3.DatabaseError, UnicodeDecodeError):
             self.on_damage(f"cannot {what} it: {words}")
         return words
@@ -246,12 +248,12 @@ class Store:
                 try:
                     done(result, error)
                 except Exception:  # the other callbacks must run as well
-                    logging.exception("Whoever waited for a change failed")
+                    logger.exception("Whoever waited for a change failed")
 
     def _note_refusal(self, changes: int, words: str) -> None:
         """Log the first of a row of refusals: of many writers each would cause a line."""
         if not self.refusing:
-            logging.error(
+            logger.error(
                 "Cannot write to the database %s, and refuse every change until that "
                 "works again: %s",
                 self._path,
@@ -263,7 +265,7 @@ class Store:
     def _note_success(self) -> None:
         """Log that changes are written again, if they were not."""
         if self.refusing:
-            logging.info(
+            logger.info(
                 "Writing to the database %s works again; changes that were refused meanwhile: %d",
                 self._path,
                 self._refused,
@@ -325,7 +327,7 @@ def _message_of(err: Exception) -> str:
 
 def _upgrade(connection: sqlite3.Connection, path: str, version: int) -> None:
     """Bring a database to this program's schema, or leave it as it is."""
-    logging.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
+    logger.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
     try:
         schema.upgrade(connection, version)
     except sqlite3.OperationalError as err:  # a full disk, say: no damage

@@ -36,6 +36,8 @@ from ganeti.http.streaming import StreamedBody
 from ganeti.http.tls import PlainHttp, TlsTransport
 from ganeti.utils.event_loop import READ, WRITE, Loop, Timer
 
+logger = logging.getLogger(__name__)
+
 # -- how long a client may take --------------------------------------------------------
 
 
@@ -353,7 +355,7 @@ class Connection:
         try:
             step()
         except OSError as err:  # ssl.SSLError is one
-            logging.debug("Connection of %s ends: %s", self.peer, err)
+            logger.debug("Connection of %s ends: %s", self.peer, err)
             if self._state is State.HANDSHAKE:
                 self._report_failed_handshake(tls.handshake_problem(err))
             self.close()

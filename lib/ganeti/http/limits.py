@@ -33,6 +33,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+logger = logging.getLogger(__name__)
+
 # -- connections -----------------------------------------------------------------------
 
 
@@ -228,7 +230,7 @@ class LogBudget:
         """
         if self._is_allowed(peer):
             self.summarize()
-            logging.log(level, "%s", text, extra={"fields": {"message": text, **(fields or {})}})
+            logger.log(level, "%s", text, extra={"fields": {"message": text, **(fields or {})}})
 
     def _is_allowed(self, peer: str) -> bool:
         """Return whether there is a token for a line; without one the line is counted."""
@@ -254,7 +256,7 @@ class LogBudget:
                 return
             count, self._suppressed = self._suppressed, 0
             seconds = now - self._since
-        logging.warning(
+        logger.warning(
             "%d more lines about %s suppressed in the last %.0f s", count, self._subject, seconds
         )
 

@@ -43,6 +43,8 @@ from ganeti.http.streaming import StreamedBody
 from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import READ, Loop
 
+logger = logging.getLogger(__name__)
+
 __all__ = [
     "AccessRecord",
     "Deadlines",
@@ -199,7 +201,7 @@ class Server:
         finally:
             cut = sum(connection.state in _BUSY for connection in self._table.connections)
             if cut:
-                logging.warning("%d requests were cut off: their time was over", cut)
+                logger.warning("%d requests were cut off: their time was over", cut)
             for connection in list(self._table.connections):
                 connection.close()
             self._close_listeners()
@@ -256,7 +258,7 @@ class Server:
             try:
                 self._add_connection(sock, peer, port)
             except OSError as err:
-                logging.debug("A connection was lost at once: %s", err)
+                logger.debug("A connection was lost at once: %s", err)
                 sock.close()
 
     def _add_connection(self, sock: socket.socket, peer: str, port: int) -> None:
@@ -280,7 +282,7 @@ class Server:
         """Free or await a descriptor when none is left; accepting again at once would spin."""
         if self._table.evict():
             return
-        logging.warning("Cannot accept a connection: %s", error)
+        logger.warning("Cannot accept a connection: %s", error)
         self._pause_accepting()
         self.loop.call_later(ACCEPT_AGAIN, self._resume_accepting)
 
@@ -499,7 +501,7 @@ class Server:
             try:
                 self._access_log(access)
             except Exception:
-                logging.exception("The access log failed")
+                logger.exception("The access log failed")
 
     def _error_response(self, request: Request, error: BaseException) -> Response:
         """Return the response to a handler's exception; log it unless it is an ``HttpError``."""
@@ -509,7 +511,7 @@ class Server:
                 return error_response(error, request_id)
             except (TypeError, ValueError):
                 pass  # its detail cannot be JSON: a bug of ours
-        logging.error(
+        logger.error(
             "Request %s: %s %s failed", request_id, request.method, request.path, exc_info=error
         )
         return error_response(InternalServerError(), request_id)

@@ -19,6 +19,8 @@ from ganeti.http.message import Response
 from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import Loop
 
+logger = logging.getLogger(__name__)
+
 
 class BodySink(Protocol):
     """Sends the pieces of a body, on the loop's thread."""
@@ -72,7 +74,7 @@ class StreamedBody:
             piece = next(self._pieces, None)
         except Exception as err:
             known = self._is_expected(err)  # the master, say, went away
-            logging.log(
+            logger.log(
                 logging.WARNING if known else logging.ERROR,
                 "Request %s: the client gets a part of its list: %s: %s",
                 self._response.log_id or self._response.request_id,

@@ -12,6 +12,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+logger = logging.getLogger(__name__)
+
 Work = Callable[[], object]
 
 
@@ -45,5 +47,5 @@ class WorkerPool:
             try:
                 work()
             except Exception:
-                logging.exception("Work of the pool failed")
+                logger.exception("Work of the pool failed")
             del work  # it holds a request, which may be large

@@ -27,6 +27,8 @@ from ganeti.jqueue.live import JobPhase, LiveJob, ReadyQueue, wait_reason
 from ganeti.qlang import job_filters
 from ganeti.qlang.job_filters import JobFilter
 
+logger = logging.getLogger(__name__)
+
 # -- filters at work -------------------------------------------------------------------
 
 
@@ -167,7 +169,7 @@ def load_filters(connection: sqlite3.Connection) -> list[JobFilter]:
             job_filter.matches(0, [])
             found.append(job_filter)
         except (TypeError, ValueError, KeyError, errors.Error) as err:
-            logging.error("A rule of the job queue cannot be read, and holds no more: %s", err)
+            logger.error("A rule of the job queue cannot be read, and holds no more: %s", err)
     return found
 
 

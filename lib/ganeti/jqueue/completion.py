@@ -21,6 +21,8 @@ from ganeti.jqueue.live import LiveJob, LiveJobs
 from ganeti.opcodes import OpCode
 from ganeti.utils.redaction import redact
 
+logger = logging.getLogger(__name__)
+
 # -- the end of a job ------------------------------------------------------------------
 
 
@@ -48,11 +50,11 @@ def commit(
         except StoreUnavailable as err:
             if not logged:
                 logged = True
-                logging.error("%s: waiting for the disk: %s", title, err)
+                logger.error("%s: waiting for the disk: %s", title, err)
             if stop.wait(STORE_RETRY):
                 raise
     if logged:
-        logging.info("%s: the disk takes changes again", title)
+        logger.info("%s: the disk takes changes again", title)
     return made
 
 
@@ -145,7 +147,7 @@ def after_commit(outcome: Done, job_id: int) -> None:
     try:
         outcome.after_commit()
     except Exception:
-        logging.exception("Job %d: what it changed is stored, but not all of it is shown", job_id)
+        logger.exception("Job %d: what it changed is stored, but not all of it is shown", job_id)
 
 
 def mark_failure(draft: Job, index: int, outcome: Failed, now: Moment) -> None:
@@ -170,7 +172,7 @@ def mark_end(draft: Job, index: int, status: JobStatus, result: Any, now: Moment
 def log_outcome(job: Job) -> None:
     """Have the log say how a job ended and, if it failed, why; called once that is durable."""
     if job.final:
-        logging.info("%s ended: %s (%s)%s", job.title, job.status, job.outline, _reason(job))
+        logger.info("%s ended: %s (%s)%s", job.title, job.status, job.outline, _reason(job))
 
 
 def _reason(job: Job) -> str:

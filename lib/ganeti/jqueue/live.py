@@ -39,6 +39,8 @@ from ganeti.jqueue.execution import Task
 from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.listing import JobHead
 
+logger = logging.getLogger(__name__)
+
 # -- one job ---------------------------------------------------------------------------
 
 
@@ -199,7 +201,7 @@ class LiveJobs:
                 try:
                     watcher()
                 except Exception:
-                    logging.exception("A watcher of job %d failed", job_id)
+                    logger.exception("A watcher of job %d failed", job_id)
 
 
 def _copy_job(job: Job) -> Job:

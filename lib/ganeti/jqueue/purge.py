@@ -21,6 +21,8 @@ from ganeti.db import schema
 from ganeti.db.store import Store
 from ganeti.jqueue import id_gaps, rows
 
+logger = logging.getLogger(__name__)
+
 #: Rows of opcodes and logs that one commit deletes (10 ms), and seconds after which it takes
 #: no further job, however large the rows are: this is how long a submission may wait for it.
 ROWS, SECONDS = 2000, 0.02
@@ -67,13 +69,13 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
             deleted += batch.deleted
             left += batch.left
             if batch.deleted:
-                logging.info(
+                logger.info(
                     "Deleted archived jobs: %s",
                     id_gaps.words(id_gaps.joined((job_id, job_id) for job_id in batch.deleted)),
                 )
             going = go_on(time.monotonic() - begun)
     if left:
-        logging.info(
+        logger.info(
             "Not deleted, since they stand between jobs that stay, and there are %d gaps "
             "already: %d archived jobs; archive those others, too",
             MAX_GAPS,

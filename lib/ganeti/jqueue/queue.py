@@ -38,6 +38,8 @@ from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normalize
 from ganeti.request_context import RequestContext
 
+logger = logging.getLogger(__name__)
+
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
 
@@ -390,7 +392,7 @@ class JobQueue:
             try:
                 made = step(value)
             except Exception as err:
-                logging.exception("A step after a commit failed")
+                logger.exception("A step after a commit failed")
                 result.set_exception(err)
             else:
                 result.set_result(made)

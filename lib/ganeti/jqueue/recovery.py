@@ -25,6 +25,8 @@ from ganeti.jqueue.job import Job, JobOp
 from ganeti.jqueue.live import LiveJobs
 from ganeti.opcodes import OpCode
 
+logger = logging.getLogger(__name__)
+
 # -- what was left ---------------------------------------------------------------------
 
 
@@ -56,14 +58,14 @@ def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Mom
             found.failed.append(job)
         elif started and not _may_go_on(job, rerun_safe):
             found.interrupted.extend((job.id, op.op) for op in started if op.op is not None)
-            logging.warning(
+            logger.warning(
                 "%s (%s) was running when the master stopped; it ends in error",
                 job.title,
                 job.outline,
             )
             found.failed.append(_ended(job, INTERRUPTED, now))
         elif any(op.op is None and op.status not in JOB_FINAL for op in job.ops):
-            logging.error("%s (%s) cannot be read; it ends in error", job.title, job.outline)
+            logger.error("%s (%s) cannot be read; it ends in error", job.title, job.outline)
             found.failed.append(_ended(job, UNREADABLE, now))
         else:
             found.to_run.append(_as_new(job))
@@ -79,7 +81,7 @@ def _may_go_on(job: Job, rerun_safe: Callable[[OpCode], bool]) -> bool:
         try:
             return rerun_safe(op.op)
         except Exception:
-            logging.exception("Cannot tell whether %s may run again", op.op.summary())
+            logger.exception("Cannot tell whether %s may run again", op.op.summary())
             return False
 
     return all(map(may_run, job.ops))
@@ -132,7 +134,7 @@ class InterruptedJobs:
         try:
             self._store.write(self._replace).result()
         except StoreUnavailable as err:
-            logging.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
+            logger.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
         else:
             self._all_stored()
 

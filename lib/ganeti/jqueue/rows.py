@@ -27,6 +27,8 @@ from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us, to_us
 from ganeti.opcodes import OpCode
 from ganeti.request_context import RequestContext
 
+logger = logging.getLogger(__name__)
+
 # -- writing ---------------------------------------------------------------------------
 
 
@@ -266,7 +268,7 @@ def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
     try:
         text = schema.stored_value(connection, f"queue.{name}")
     except ValueError as err:
-        logging.error("In the database %s; it is taken as %r", err, default)
+        logger.error("In the database %s; it is taken as %r", err, default)
         return default
     return default if text is None else serializer.loads(text)
 
@@ -421,12 +423,12 @@ def build(
     ) = row
     is_whole = schema.is_whole(row) and all(map(schema.is_whole, op_rows))
     if not is_whole or len(op_rows) != count_:
-        logging.error("The record of job %s is damaged", job_id)
+        logger.error("The record of job %s is damaged", job_id)
         return damaged(job_id)
     try:
         ops = [_op(op, lines) for op in op_rows]
     except serializer.ParseError as err:
-        logging.error("The record of job %s holds something that is no JSON: %s", job_id, err)
+        logger.error("The record of job %s holds something that is no JSON: %s", job_id, err)
         return damaged(job_id)
     return Job(
         id=job_id,
@@ -494,7 +496,7 @@ def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCod
             op = opcodes.load(wire)
             return op.to_view(), op
         except (opcodes.FieldError, errors.OpCodeUnknown) as err:
-            logging.error("A stored opcode cannot be read: %s", err)
+            logger.error("A stored opcode cannot be read: %s", err)
     # It may hold secrets, and nobody knows where.
     return {"OP_ID": "OP_" + summary.partition("(")[0]}, None
 
@@ -532,6 +534,6 @@ def log_entry(row: Sequence[Any]) -> LogEntry:
     """Return one entry of a log; one that is damaged says so."""
     job_id, serial, _, micros, kind, text, _ = row
     if not schema.is_whole(row):
-        logging.error("Line %s of the log of job %s is damaged", serial, job_id)
+        logger.error("Line %s of the log of job %s is damaged", serial, job_id)
         return [serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)"]
     return [serial, from_us(micros), kind, serializer.loads_lenient(text.encode())]

@@ -44,6 +44,8 @@ from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs, ReadyQueue, rank_of
 from ganeti.jqueue.recovery import InterruptedJobs
 from ganeti.qlang.job_filters import JobFilter
 
+logger = logging.getLogger(__name__)
+
 
 class Scheduler:
     """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
@@ -252,7 +254,7 @@ class Scheduler:
                 self._dispatch_one(live_job)
             except Exception as err:
                 if not isinstance(err, errors.Error):
-                    logging.exception("Job %d could not be dispatched", live_job.job.id)
+                    logger.exception("Job %d could not be dispatched", live_job.job.id)
                 self._fail(live_job, err)
 
     def _dispatch_one(self, live_job: LiveJob) -> None:
@@ -319,15 +321,15 @@ class Scheduler:
         while (live_job := self._next_runnable()) is not None:
             if not live_job.start_logged:
                 live_job.start_logged = True
-                logging.info("%s started: %s", live_job.job.title, live_job.job.outline)
+                logger.info("%s started: %s", live_job.job.title, live_job.job.outline)
             try:
                 self._carry_out(live_job)
             except StoreUnavailable:
-                logging.warning(
+                logger.warning(
                     "Job %d: its end could not be stored before the stop", live_job.job.id
                 )
             except Exception:
-                logging.exception("Job %d: no end of it could be recorded", live_job.job.id)
+                logger.exception("Job %d: no end of it could be recorded", live_job.job.id)
             finally:
                 with self._live_jobs.mutex:
                     self._busy -= 1
@@ -344,7 +346,7 @@ class Scheduler:
             raise  # only when stopping; see ``completion.commit``
         except Exception as err:
             # Not the work's own failure: a mistake in here. The job must not hang.
-            logging.exception("Job %d: its end could not be recorded", live_job.job.id)
+            logger.exception("Job %d: its end could not be recorded", live_job.job.id)
             self._finish_opcode(live_job, Failed(errors.ProgrammerError(str(err))))
 
     def _finish_opcode(self, live_job: LiveJob, outcome: Outcome) -> None:
@@ -432,7 +434,7 @@ class Scheduler:
         """Log, once for each job, that its end waits for the disk."""
         if not live_job.refusal_logged:
             live_job.refusal_logged = True
-            logging.error("%s: waiting for the disk: %s", live_job.job.title, error)
+            logger.error("%s: waiting for the disk: %s", live_job.job.title, error)
 
     def _cancel_running(self, live_job: LiveJob) -> tuple[bool, str]:
         job_id = live_job.job.id

@@ -29,6 +29,8 @@ from ganeti.jqueue.job import Job
 from ganeti.opcodes import OpCode
 from ganeti.request_context import RequestContext
 
+logger = logging.getLogger(__name__)
+
 #: Seconds of service for which a key means the same submission.
 KEY_SECONDS = 24 * 3600
 #: Accepted jobs that one line of the log names at most.
@@ -166,7 +168,7 @@ class Submitter:
             yield
         accepted, self._accepted = self._accepted, []
         for start in range(0, len(accepted), LOGGED_TOGETHER):
-            logging.info(
+            logger.info(
                 "%s",
                 "; ".join(
                     f"{job.title} accepted: {job.outline}"

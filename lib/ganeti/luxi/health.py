@@ -22,6 +22,8 @@ from ganeti import errors
 from ganeti.luxi.calls import QueryConfigValues
 from ganeti.luxi.wire import request
 
+logger = logging.getLogger(__name__)
+
 #: Seconds of silence before a probe is sent, and seconds that a master gets to answer it.
 TIMEOUT = 4.0
 #: Seconds between tries to ask a master that cannot be reached.
@@ -81,7 +83,7 @@ class HealthMonitor:
                 self.record_answer()  # its own call tells a caller that cannot connect
                 return
             self._silent = True
-            logging.warning("The master does not answer")
+            logger.warning("The master does not answer")
             threading.Thread(
                 target=self._await_recovery, args=(sock,), name="luxi-pulse", daemon=True
             ).start()
@@ -136,4 +138,4 @@ class HealthMonitor:
         sock.close()
         self.record_answer()
         self._silent = False
-        logging.info("The master answers again")
+        logger.info("The master answers again")

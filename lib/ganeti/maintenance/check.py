@@ -19,6 +19,8 @@ from ganeti.config.config import KINDS
 from ganeti.db import schema
 from ganeti.jqueue import id_gaps, rows
 
+logger = logging.getLogger(__name__)
+
 #: Bytes of database and log up to which the whole is checked before a start (0.3 s here).
 AT_START = 4 << 20
 #: Findings of SQLite's own check that are looked at.
@@ -254,10 +256,10 @@ class BackgroundCheck:
             if found:
                 self._report(found)
             else:
-                logging.info("The whole database was checked and is as it was written")
+                logger.info("The whole database was checked and is as it was written")
         except Exception:
             if not self._stop.is_set():
-                logging.exception("The database could not be checked")
+                logger.exception("The database could not be checked")
 
     def _parts(self, connection: sqlite3.Connection) -> Iterator[list[str]]:
         if not self._stop.is_set():

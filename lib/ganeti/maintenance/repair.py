@@ -32,6 +32,8 @@ from ganeti.maintenance import check, wal
 from ganeti.maintenance.wal import WalProblem
 from ganeti.utils import io
 
+logger = logging.getLogger(__name__)
+
 # -- before a start --------------------------------------------------------------------
 
 
@@ -89,8 +91,8 @@ def record_damage(paths: pathutils.Paths, damage: list[str]) -> None:
     if os.path.exists(paths.damage_mark):
         return
     for words in damage:
-        logging.error("The database %s is damaged: %s", paths.master_db, words)
-    logging.error("The damage will be dealt with when ganeti-masterd starts again")
+        logger.error("The database %s is damaged: %s", paths.master_db, words)
+    logger.error("The damage will be dealt with when ganeti-masterd starts again")
     io.write_file(paths.damage_mark, "".join(f"{words}\n" for words in damage), mode=0o600)
 
 
@@ -172,12 +174,10 @@ def _rebuild(
                 raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
         files.install(paths)
     for words in [*damage, *([problem.words] if problem is not None else [])]:
-        logging.error("The database %s was damaged: %s", paths.master_db, words)
+        logger.error("The database %s was damaged: %s", paths.master_db, words)
     for words in losses.words() or ["nothing that it held is lost"]:
-        logging.error("Of the damaged database %s: %s", paths.master_db, words)
-    logging.error(
-        "The master goes on with what was whole; the damaged database is kept as %s", kept
-    )
+        logger.error("Of the damaged database %s: %s", paths.master_db, words)
+    logger.error("The master goes on with what was whole; the damaged database is kept as %s", kept)
 
 
 def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
@@ -197,7 +197,7 @@ def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
             os.rename(paths.work_db, paths.unfinished_db)
             files.install(paths)
     if problem.incomplete:
-        logging.info(
+        logger.info(
             "The last transaction in the log of %s is incomplete (a power cut?) and not "
             "applied: %s; the log is kept as %s; ids of jobs go on at %d",
             paths.master_db,
@@ -206,7 +206,7 @@ def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
             last + 1,
         )
     else:
-        logging.error(
+        logger.error(
             "The log of the database %s was damaged (%s) and was put right; nothing "
             "is lost; the damaged files are kept as %s",
             paths.master_db,

@@ -23,6 +23,8 @@ from ganeti.layout import Owners
 from ganeti.utils import io, ownership
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 #: Why a copy is kept, as a word of its name.
 COPY_REASON = "before-upgrade"
 #: Sizes of the database that must be free: the copy, the log of the upgrade (which may
@@ -52,7 +54,7 @@ def open_store(
     if version is None:
         return Store.open(paths.master_db), None
     kept = _keep(paths, version, clock(), free)
-    logging.info("Copied %s, which has schema %d, to %s", paths.master_db, version, kept)
+    logger.info("Copied %s, which has schema %d, to %s", paths.master_db, version, kept)
     return Store.open(paths.master_db, upgrade=True), _notice(paths, version, kept)
 
 

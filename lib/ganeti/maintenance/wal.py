@@ -26,6 +26,8 @@ from typing import NamedTuple
 from ganeti.db import files
 from ganeti.db.files import NotSafe
 
+logger = logging.getLogger(__name__)
+
 # -- the log as bytes ------------------------------------------------------------------
 
 
@@ -386,6 +388,6 @@ def _applied(path: str, log: Log) -> int:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except files.UNREADABLE:
-            logging.debug("%s cannot be read as it is", path)
+            logger.debug("%s cannot be read as it is", path)
         index = read_index(_start_of(path + files.INDEX))
     return index.frames if index is not None and index.salts == log.salts else 0

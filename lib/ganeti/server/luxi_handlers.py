@@ -25,6 +25,8 @@ from ganeti.query.base import Sources
 from ganeti.request_context import RequestContext
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 Result = Any
 
 
@@ -103,7 +105,7 @@ def _pickup(master: MasterServices, call: luxi.PickupJob, context: RequestContex
 
 def _log_call(context: RequestContext, what: str) -> None:
     """Have the log say who asked for what no job does."""
-    logging.info("Call%s: %s", cut(context.who), cut(what))
+    logger.info("Call%s: %s", cut(context.who), cut(what))
 
 
 def _cancel(master: MasterServices, call: luxi.CancelJob, context: RequestContext) -> Result:
@@ -276,7 +278,7 @@ def success(result: Any) -> bytes:
             return luxi.pack({"success": True, "result": result.result, **result.notes})
         return luxi.pack({"success": True, "result": result})
     except (TypeError, ValueError) as err:
-        logging.exception("An answer could not be written as JSON")
+        logger.exception("An answer could not be written as JSON")
         return failure(errors.ProgrammerError(str(err)))
 
 
@@ -288,7 +290,7 @@ def unreadable(why: str) -> bytes:
 def failure(error: BaseException) -> bytes:
     """A refusal as it goes out; an error that is not ours is our mistake."""
     if not isinstance(error, errors.Error):
-        logging.error("A LUXI call failed", exc_info=error)
+        logger.error("A LUXI call failed", exc_info=error)
         words = describe_os_error(error) if isinstance(error, OSError) else str(error)
         error = errors.ProgrammerError(f"{type(error).__name__}: {words}")
     with contextlib.suppress(TypeError, ValueError):

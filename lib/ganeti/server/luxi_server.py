@@ -35,6 +35,8 @@ from ganeti.server import luxi_handlers
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
 
+logger = logging.getLogger(__name__)
+
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 #: Bytes of a request that the loop reads itself: handing it over would take longer.
@@ -140,7 +142,7 @@ class LuxiServer:
     def _accept(self, _: int) -> None:
         while True:
             if len(self._connections) >= self._max_clients:
-                logging.warning(
+                logger.warning(
                     "%d LUXI clients are connected; others have to wait", len(self._connections)
                 )
                 self.loop.modify(self._sock, 0)
@@ -151,7 +153,7 @@ class LuxiServer:
                 return
             except OSError as err:
                 # Out of descriptors: look again later instead of spinning.
-                logging.warning("Cannot accept a LUXI connection: %s", err.strerror)
+                logger.warning("Cannot accept a LUXI connection: %s", err.strerror)
                 self.loop.modify(self._sock, 0)
                 self.loop.call_later(1.0, lambda: self.loop.modify(self._sock, READ))
                 return

@@ -20,6 +20,8 @@ from ganeti.utils import host
 from ganeti.utils.host import own_names
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 #: Seconds for which an answer of the file's holds.
 CACHE_SECONDS = 1.0
 #: Seconds after which a client may ask for a master again: an election takes about as long.
@@ -135,11 +137,11 @@ class MasterRedirect:
 
     def _log_master(self) -> None:
         if self._master in self._names:
-            logging.info("This node is the master")
+            logger.info("This node is the master")
         elif self._master is None:
-            logging.info("No node is the master")
+            logger.info("No node is the master")
         else:
-            logging.info("The master is %s; clients are sent there", self._master)
+            logger.info("The master is %s; clients are sent there", self._master)
 
     def _read_master(self) -> str | None:
         try:

@@ -29,6 +29,8 @@ from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
 #: Python collects garbage at every 700th object by default; with thousands of jobs in memory
@@ -150,11 +152,11 @@ class MasterDaemon(daemon.Daemon):
             self._background_check.start()
         self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         if self._purge_days > 0:
-            logging.info(
+            logger.info(
                 "Archived jobs are deleted %g days after they ended (--purge-days)",
                 self._purge_days,
             )
-        logging.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
+        logger.info("Serving cluster %s on %s", config.cluster.name, self.paths.query_socket)
         words = hooks.notice(self.paths)
         if words:
             self.warn(words)
@@ -199,17 +201,15 @@ class MasterDaemon(daemon.Daemon):
             if self._purge_days > 0:
                 done = self._queue.purge(self._purge_days * 86400, ARCHIVE_EVERY)
                 if done:
-                    logging.info(
+                    logger.info(
                         "Deleted %d archived jobs that ended %g days ago", done, self._purge_days
                     )
             if self._archive_days > 0:
                 done, _ = self._queue.auto_archive(self._archive_days * 86400, ARCHIVE_EVERY)
                 if done:
-                    logging.info(
-                        "Archived %d jobs that ended %g days ago", done, self._archive_days
-                    )
+                    logger.info("Archived %d jobs that ended %g days ago", done, self._archive_days)
         except errors.Error as err:
-            logging.warning("Old jobs could not be archived or deleted: %s", err)
+            logger.warning("Old jobs could not be archived or deleted: %s", err)
 
     def wake(self, function: Callable[[], None]) -> None:
         """Have the loop call it."""
@@ -220,7 +220,7 @@ class MasterDaemon(daemon.Daemon):
         if self._queue is not None:
             left = self._queue.stop(0 if self._stop_thread is not None else STOP_GRACE)
             if left:
-                logging.warning(
+                logger.warning(
                     "Jobs still running, to end in error at the next start: %s",
                     ", ".join(map(str, left)),
                 )

@@ -48,6 +48,8 @@ from ganeti.rapi.request_body import JSON, check_body_kind, read_body
 from ganeti.request_context import RequestContext
 from ganeti.utils.text import unique_words
 
+logger = logging.getLogger(__name__)
+
 #: What ``OPTIONS *`` says of the server as a whole (RFC 9110, 9.3.7).
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _SAFE = ("GET", "HEAD")
@@ -330,11 +332,11 @@ class RequestHandler:
         except errors.Error as err:
             fault = faults.translate(err)
             if fault.code >= 500:
-                logging.warning("Request %s: %s: %s", self._log_name, type(err).__name__, err)
+                logger.warning("Request %s: %s: %s", self._log_name, type(err).__name__, err)
             return self._error_response(fault)
         except Exception:
             # A mistake of ours; the client gets a number to tell us.
-            logging.exception("Request %s failed", self._log_name)
+            logger.exception("Request %s failed", self._log_name)
             return self._error_response(
                 http_errors.InternalServerError(
                     f"Internal error; the log says more about request {self._log_id}"
@@ -558,7 +560,7 @@ def _tag_of_value(value: Any) -> str | None:
 
 def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden:
     """A 403. It does not say which right was missing, as Ganeti's does not; the log does."""
-    logging.info(
+    logger.info(
         "User %s has no right %s%s", user.name, verb.access, "" if name is None else f":{name}"
     )
     return http_errors.Forbidden()

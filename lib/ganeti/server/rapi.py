@@ -32,6 +32,8 @@ from ganeti.utils import log
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 MAX_CLIENTS = 2000
 #: Seconds until a successor must be ready.
 HAND_OVER_TIMEOUT = 30.0
@@ -132,7 +134,7 @@ class RapiDaemon(daemon.Daemon):
         arguments = self._arguments
         self._max_clients = listening.raise_descriptor_limit(arguments.max_clients)
         if self._max_clients < arguments.max_clients:
-            logging.warning("The limit on open files leaves room for %d clients", self._max_clients)
+            logger.warning("The limit on open files leaves room for %d clients", self._max_clients)
         if not arguments.no_ssl:
             self._ssl_context = self._read_certificate()
         if not self._listeners:
@@ -198,7 +200,7 @@ class RapiDaemon(daemon.Daemon):
             access_log=log_as_json if arguments.log_format == "json" else log_as_text,
         )
         for listener in self._listeners:
-            logging.info(
+            logger.info(
                 "Serving %s on %s",
                 "HTTP" if arguments.no_ssl else "HTTPS",
                 listening.describe(listener),
@@ -290,9 +292,9 @@ class RapiDaemon(daemon.Daemon):
                 self._server.set_ssl_context(self._read_certificate())
                 done.append(f"certificate for {self._described_certificate}")
             except daemon.DaemonError as err:
-                logging.error("Keeping the old certificate: %s", err)
+                logger.error("Keeping the old certificate: %s", err)
         if done:
-            logging.info("Reloaded: %s", "; ".join(done))
+            logger.info("Reloaded: %s", "; ".join(done))
 
     def _load_users(self) -> None:
         """Read the users file; with one that cannot be used nobody could log in."""
@@ -305,10 +307,10 @@ class RapiDaemon(daemon.Daemon):
     def hand_over(self) -> None:
         """Start a successor on our sockets; leave when it is ready, go on if it never is."""
         if self._server is None or self._pending_successor is not None or self._stopped:
-            logging.warning("No hand-over now: this process is starting, or leaving already")
+            logger.warning("No hand-over now: this process is starting, or leaving already")
             return
         if daemon.must_stay(self.options) and not handover.can_follow():
-            logging.error(
+            logger.error(
                 "No hand-over: this process must stay, and this kernel does not let it "
                 "wait for its successors"
             )
@@ -324,9 +326,9 @@ class RapiDaemon(daemon.Daemon):
                 keep_stderr=self.options.foreground,
             )
         except OSError as err:
-            logging.error("Cannot start a successor: %s", err)
+            logger.error("Cannot start a successor: %s", err)
             return
-        logging.info("Process %d will take over", self._pending_successor.pid)
+        logger.info("Process %d will take over", self._pending_successor.pid)
         loop, successor = self._server.loop, self._pending_successor
 
         def on_report(_: int) -> None:
@@ -352,9 +354,9 @@ class RapiDaemon(daemon.Daemon):
         if problem_text:
             successor.end()
             self.pid.write()  # it may have been written over just before the end
-            logging.error("Going on, as the successor did not start: %s", problem_text)
+            logger.error("Going on, as the successor did not start: %s", problem_text)
             return
-        logging.info("Process %d has taken over; finishing what has begun", successor.pid)
+        logger.info("Process %d has taken over; finishing what has begun", successor.pid)
         self.successor = successor.pid
         sd_notify.main_pid(successor.pid)
         self._stopped = True
@@ -364,7 +366,7 @@ class RapiDaemon(daemon.Daemon):
     def finish(self) -> None:
         """Close what is open, and end a successor that was not ready yet."""
         if self._pending_successor is not None:
-            logging.info("Ending process %d, which was to take over", self._pending_successor.pid)
+            logger.info("Ending process %d, which was to take over", self._pending_successor.pid)
             self._pending_successor.end()
             self._pending_successor = None
         self._server = None  # signals that come from now on find nothing to stop
@@ -385,7 +387,7 @@ class RapiDaemon(daemon.Daemon):
             )
             key = arguments.ssl_key or certificate
             if tls.is_exposed(key):
-                logging.warning("Every user of this machine can read the key in %s", key)
+                logger.warning("Every user of this machine can read the key in %s", key)
             found = inspect(context, certificate)
             if found.problem and self._ssl_context is not None:
                 raise TlsError(f"{certificate}: {found.problem}")
@@ -396,10 +398,10 @@ class RapiDaemon(daemon.Daemon):
                 *found.warnings(self._known_names(), now),
                 *self._crl_warnings(context, now),
             ]:
-                logging.warning("%s", text)
+                logger.warning("%s", text)
             self._described_certificate = found.describe(now)
             if self._ssl_context is None:
-                logging.info("The certificate is for %s", self._described_certificate)
+                logger.info("The certificate is for %s", self._described_certificate)
             return context
         except TlsError as err:
             raise daemon.DaemonError(str(err)) from None

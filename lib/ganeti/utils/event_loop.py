@@ -23,6 +23,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+logger = logging.getLogger(__name__)
+
 Callback = Callable[[], object]
 SocketCallback = Callable[[int], object]
 
@@ -239,11 +241,11 @@ class Loop:
         try:
             function()
         except Exception:
-            logging.exception("A callback of the loop failed")
+            logger.exception("A callback of the loop failed")
 
     @staticmethod
     def _call_socket(function: SocketCallback, events: int) -> None:
         try:
             function(events)
         except Exception:
-            logging.exception("A callback of the loop failed")
+            logger.exception("A callback of the loop failed")

@@ -25,6 +25,8 @@ from typing import Any
 from ganeti.errors import Error
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = (
     "%(asctime)s: {program} pid=%(process)d/%(threadName)s "
@@ -295,7 +297,7 @@ def setup(
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
     if problem:
-        logging.warning(
+        logger.warning(
             "Syslog gets no lines for now: %s; it is tried again with each line", problem
         )
     return root

@@ -29,6 +29,8 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
+logger = logging.getLogger(__name__)
+
 #: How long programs have, from the polite request to end until they are killed.
 TERM_GRACE_SECONDS = 5.0
 #: How often processes are killed that keep making others.
@@ -95,7 +97,7 @@ def _end_processes(belongs: Callable[[_Process], bool], grace_seconds: float) ->
             return len(found)
         found.update(living)
         _signal(living, number, grace_seconds)
-    logging.warning(
+    logger.warning(
         "Processes that cannot be ended: %s", ", ".join(str(process.pid) for process in living)
     )
     return len(found)
@@ -199,7 +201,7 @@ def _signal(processes: Collection[_Process], number: signal.Signals, grace_secon
             except ProcessLookupError:
                 continue
             except OSError as err:
-                logging.warning("Cannot end process %d: %s", process.pid, err.strerror)
+                logger.warning("Cannot end process %d: %s", process.pid, err.strerror)
         deadline = time.monotonic() + grace_seconds
         while left and (seconds := deadline - time.monotonic()) > 0:
             for handle, _ in waiting.poll(seconds * 1000):

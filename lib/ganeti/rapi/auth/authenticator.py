@@ -46,6 +46,8 @@ from ganeti.http.limits import LogBudget, network
 from ganeti.rapi.auth.passwords import MAX_LENGTH, NOBODY, Password
 from ganeti.rapi.auth.users import User, UserEntry, UsersFile, denied, parse_basic
 
+logger = logging.getLogger(__name__)
+
 # -- the queue of costly checks --------------------------------------------------------
 
 
@@ -345,7 +347,7 @@ class Authenticator:
             if due:
                 self._expired_logged_at[name] = now
         if due:
-            logging.warning("User %s has expired, and is refused", name)
+            logger.warning("User %s has expired, and is refused", name)
         return True
 
     # -- the cache of right credentials --------------------------------------------------
@@ -405,7 +407,7 @@ def _matches(stored: Password, name: str, password: str) -> bool:
     try:
         return stored.matches(name, password)
     except ValueError as err:  # OpenSSL does not like the parameters after all
-        logging.error("A {%s} password cannot be checked: %s", stored.scheme, err)
+        logger.error("A {%s} password cannot be checked: %s", stored.scheme, err)
         return False
 
 

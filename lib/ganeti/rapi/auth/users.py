@@ -34,6 +34,8 @@ from ganeti.rapi.auth.passwords import CONTROL, BadPassword, Password, parse_pas
 from ganeti.rapi.auth.rights import UNSAID, Rights, Vocabulary, parse_rights
 from ganeti.utils.text import describe_os_error
 
+logger = logging.getLogger(__name__)
+
 CHALLENGE = ("WWW-Authenticate", f'Basic realm="{HTTP_BASIC_REALM}"')
 
 #: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp
@@ -477,13 +479,13 @@ class UsersFile:
 
     def _log_error(self, text: str) -> None:
         if text != self._error:
-            logging.error("Users file not reloaded, keeping previous users: %s", text)
+            logger.error("Users file not reloaded, keeping previous users: %s", text)
         self._error = text
 
     def _log_complaints(self) -> None:
         if self._complaints != self._logged:
             for text in self._complaints[1]:
-                logging.warning("%s", text)
+                logger.warning("%s", text)
             self._logged = self._complaints
 
 
