@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The yardstick of servers: one loop over TLS sockets that sends canned bytes.
+"""The reference for servers: one loop over TLS sockets that sends prepared bytes.
 
     bare.py CERTIFICATE BODY_BYTES
 
-Whatever a client asks, it gets the same answer as soon as an empty line has come; no
-request is read, nothing is logged, nobody is asked who he is. Prints its port.
+Every client gets the same answer as soon as an empty line has arrived. Requests are not parsed,
+nothing is logged, no password is checked. Prints its port.
 """
 
 import select
@@ -14,7 +14,7 @@ import sys
 
 
 def shake_hands(poll, connection):
-    """Is the handshake done? Otherwise it goes on when there is more."""
+    """Return whether the handshake is done; otherwise it continues when more bytes arrive."""
     try:
         connection.do_handshake()
         return True
@@ -26,7 +26,7 @@ def shake_hands(poll, connection):
 
 
 def serve(listener, context, answer):
-    """For ever."""
+    """Serve until killed."""
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN)
     young, all_of_them = set(), {}

@@ -1,9 +1,9 @@
-"""What the benches share: clusters and their front, and rows that are made offline.
+"""Shared code of the benchmarks: clusters with their front, and rows that are written offline.
 
-Every bench is a program of its own: ``qa/bench/NAME [--full]`` prints a line of
-``name | target | measured`` for each figure. A figure compares with a yardstick
-that is measured in the same run, since machines differ. A missed target is said
-in the line and is no failure; an answer that is wrong is one.
+Every benchmark is a program: ``qa/bench/NAME [--full]`` prints a line ``name | target | measured``
+for each figure. A figure is compared with a reference that is measured in the same run, because
+machines differ. A missed target is marked in its line and does not fail the program; a wrong
+answer does.
 """
 
 import atexit
@@ -37,31 +37,31 @@ from ganeti.request_context import RequestContext  # noqa: E402
 NODE = f"{fault_support.HOST}:8T:100T:1024"
 FOLDER = Path(tempfile.mkdtemp(prefix="qa-bench-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
-#: Rows that are written in one transaction when the master is not there.
+#: Rows that are written in one transaction while no master runs.
 BATCH = 2000
 
 report = fault_support.TargetReport()
 
 
 def percentile(values, share):
-    """The value that ``share`` of all do not exceed."""
+    """Return the value that a ``share`` of all values do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def milliseconds(seconds):
-    """For people."""
+    """Format seconds as milliseconds."""
     return f"{seconds * 1000:.{2 if seconds < 0.1 else 0}f} ms"
 
 
 def clock(work):
-    """Seconds that a piece of work takes."""
+    """Return the seconds that a piece of work takes."""
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
 
 
 def alternate(times, *works):
-    """The median seconds of each work; they take turns, so that a slow moment hits all."""
+    """Return the median seconds of each work. They take turns, so that a slow moment affects all."""
     found = [[clock(work) for work in works] for _ in range(times)]
     return [statistics.median(column) for column in zip(*found)]
 
@@ -71,7 +71,7 @@ def alternate(times, *works):
 
 @contextlib.contextmanager
 def cluster(name):
-    """A new cluster, whose master is not started; whatever runs at the end is ended."""
+    """Create a cluster without starting its master; at the end, end whatever runs."""
     master = fault_support.MasterProcess(FOLDER / name, nodes=(NODE,)).init()
     Path(master.paths.users_files[0]).write_text("admin secret write\n")
     try:
@@ -82,7 +82,7 @@ def cluster(name):
 
 @contextlib.contextmanager
 def front(master, *options):
-    """ganeti-rapi for a master that runs; yields its URL and its process."""
+    """Run ganeti-rapi for a running master; yield its URL and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -108,19 +108,19 @@ def front(master, *options):
 
 
 def why_no_ganeti():
-    """Why no real Ganeti can be brought up on this machine; None if it can."""
+    """Return why no real Ganeti can be started on this machine; None if one can."""
     if os.geteuid():
         return "it needs root"
     return None if shutil.which("apt-get") else "it needs apt-get"
 
 
 def real_cluster():
-    """A real Ganeti 3.0 (``clusters.real_cluster``): the words that run a command inside."""
+    """Run a real Ganeti 3.0 (``clusters.real_cluster``); yield the words that run a command inside."""
     return clusters.real_cluster(str(FOLDER / "real"))
 
 
 def resident(pid):
-    """MiB of memory that a process has."""
+    """Return the resident memory of a process in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -128,7 +128,7 @@ def resident(pid):
 
 
 def bare_python():
-    """MiB that an interpreter has which does nothing."""
+    """Return the resident memory in MiB of an interpreter that does nothing."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         time.sleep(0.5)
@@ -138,13 +138,13 @@ def bare_python():
 
 
 def processor(pid):
-    """Seconds of the processor that a process took so far; others' load hardly changes it."""
+    """Return the processor seconds of a process so far, which other load hardly affects."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def finish(client, job_id):
-    """Follow a job to its success."""
+    """Wait until a job succeeds."""
     values = None
     while values is None or values[0] not in ("success", "error", "canceled"):
         values, _ = client.call(luxi.WaitForJobChange(job_id, ["status"], values, 10**9, 60.0))
@@ -155,7 +155,7 @@ def finish(client, job_id):
 
 
 def add_jobs(master, count, build, *, ended=True, archived=False):
-    """Store jobs as the master would; the ids. ``build(number)`` makes the opcodes of one."""
+    """Store jobs as the master would, and return their ids. ``build(number)`` makes the opcodes of one."""
     store = Store.open(master.paths.master_db)
     try:
         ids = []
@@ -192,7 +192,7 @@ def _add_some(connection, numbers, build, ended):
 
 
 def tag_job(number):
-    """One opcode that everybody can read."""
+    """Return one opcode that every master can load."""
     return [
         opcodes.OpTagsSet(
             kind="instance", name=instance_name(number % 100), tags=[f"bench{number}"]
@@ -201,7 +201,7 @@ def tag_job(number):
 
 
 def held_by(holder):
-    """A builder of jobs that cannot begin before the job ``holder`` has ended."""
+    """Return a builder of jobs that cannot begin before the job ``holder`` has ended."""
 
     def job(number):
         tags = [f"bench{number}"]
@@ -210,12 +210,12 @@ def held_by(holder):
     return job
 
 
-#: Runs until it is canceled, and holds no lock.
+#: An opcode that runs until it is canceled and holds no lock.
 FOREVER = {"OP_ID": "OP_TEST_DELAY", "duration": 36000.0, "reason": []}
 
 
 def instance_name(number):
-    """Of an instance of ``add_instances``."""
+    """Return the name of an instance of ``add_instances``."""
     return f"guest{number}.example.com"
 
 
@@ -244,6 +244,6 @@ def add_instances(master, count):
 
 
 def main(work):
-    """Run a bench: ``work(full)``; the exit status of a skipped one is what it returns."""
+    """Run a benchmark; ``work(full)`` returns the exit status if it skips itself."""
     arguments = fault_support.arguments(sys.modules["__main__"].__doc__.split("\n\n")[0])
     return work(arguments.full) or 0

@@ -1,16 +1,14 @@
 #!/usr/bin/env python3
-"""A lean client of the API, and a load of tag jobs through it; imports nothing of ours.
+"""A lean client of the API that submits tag jobs; it imports none of our modules.
 
     load.py URL ROUNDS JOBS CONNECTIONS INSTANCES [KEY=VALUE ...]
 
-creates so many instances without disks (the pairs go into the body of each
-creation). In each round it then adds that many tags to them, one a job, over
-some kept-alive TLS connections. Prints ``{"jobs", "seconds", "submitted",
-"fresh"}`` of the best round: from the first submission sent to the last job's
-end as the server has it, how long the submitting took, and how many connections
-that needed. It runs beside a real Ganeti too, so both sides are asked by the
-same program, which should itself cost as little as may be: hence no
-``http.client``.
+creates instances without disks (the pairs go into the body of each creation). In each round it adds
+tags to them, one a job, over some TLS connections, kept alive where the server allows it. Prints
+``{"jobs", "seconds", "submitted", "fresh"}`` of the best round: the time from the first submission
+to the last job's end by the server's clock, the time that the submissions took, and the number of
+connections that they needed. It runs against a real Ganeti too, so that the same program measures
+both sides. It should itself cost as little as possible and so does without ``http.client``.
 """
 
 import base64
@@ -25,33 +23,33 @@ import urllib.parse
 
 FINAL = ("success", "error", "canceled")
 TIMEOUT = 600.0
-#: Seconds after which a server may have closed a connection that nobody used.
+#: Seconds after which a server may have closed an unused connection.
 IDLE = 5.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class ApiConnection:
-    """One TLS connection, kept alive where the server does so."""
+    """A TLS connection, kept alive where the server allows it."""
 
     def __init__(self, url, user="admin", password="secret"):
         parts = urllib.parse.urlsplit(url)
         self.address = parts.hostname, parts.port
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         self.lines = f"Host: {parts.netloc}\r\nAuthorization: Basic {token}\r\n"
-        self.context = ssl._create_unverified_context()  # whose certificate is not the point
+        self.context = ssl._create_unverified_context()  # The certificate is not what is measured.
         self.sock = None
         self.used = 0.0
         self.fresh = 0
 
     def close(self):
-        """The next request opens another connection."""
+        """Close the connection; the next request opens another."""
         if self.sock is not None:
             self.sock.close()
             self.sock = None
 
     def exchange(self, method, path, body=None):
-        """The status and the bytes of the answer."""
+        """Send a request; return the status and the body."""
         data = b"" if body is None else json.dumps(body).encode()
         kind = "Content-Type: application/json\r\n" if data else ""
         if time.monotonic() - self.used > IDLE:
@@ -81,7 +79,7 @@ class ApiConnection:
         return int(head.split(None, 2)[1]), rest
 
     def _chunks(self, rest):
-        """The body of a list that was made while it was sent."""
+        """Yield the pieces of a chunked body."""
         parts = []
         while True:
             while b"\r\n" not in rest:
@@ -101,7 +99,7 @@ class ApiConnection:
         return before + data
 
     def ask(self, method, path, body=None):
-        """The value that the answer holds; anything but 200 is a failure."""
+        """Return the value of the answer; raise unless the status is 200."""
         status, data = self.exchange(method, path, body)
         assert status == 200, (method, path, status, data[:300])
         return json.loads(data)
@@ -117,12 +115,12 @@ class ApiConnection:
 
 
 def name(number):
-    """Of an instance."""
+    """Return the name of an instance."""
     return f"guest{number}.example.com"
 
 
 def create(api, count, extra):
-    """Instances without disks."""
+    """Create instances without disks."""
     body = {
         "__version__": 1,
         "mode": "create",
@@ -144,10 +142,10 @@ def create(api, count, extra):
 
 
 def tag(url, prefix, count, connections, instances):
-    """The jobs' ids, how long submitting took, when it began, connections that it needed."""
+    """Submit tag jobs; return their ids, the seconds that took, when it began, and the connections used."""
     apis = [ApiConnection(url) for _ in range(connections)]
     for api in apis:
-        api.ask("GET", "/version")  # the handshake is not the point
+        api.ask("GET", "/version")  # The handshake is not what is measured.
     ids = []
 
     def submit(which):
@@ -170,9 +168,9 @@ def tag(url, prefix, count, connections, instances):
 
 
 def last_end(api, ids):
-    """When the last of these jobs ended; all must have succeeded."""
+    """Return when the last of these jobs ended; all must have succeeded."""
     wanted = set(ids)
-    api.finish(max(ids), 0.5)  # not more often: whoever is asked has work to do
+    api.finish(max(ids), 0.5)  # Not more often: the server has work to do.
     for _ in range(int(TIMEOUT)):
         jobs = [job for job in api.ask("GET", "/2/jobs?bulk=1") if job["id"] in wanted]
         if all(job["status"] in FINAL for job in jobs):

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Answers a second of one URL, as a lean client sees them; imports nothing of ours.
+"""The answers a second of one URL, as a lean client sees them; it imports none of our modules.
 
     rate.py URL CONNECTIONS SECONDS kept|fresh
 
-Over so many TLS connections at a time it asks again and again, with credentials: on
-kept connections where the server keeps them (they are made before the clock starts), or
-on a new one for each request. Prints ``{"answers", "seconds", "connections", "own"}``:
-the last are those that were opened meanwhile, and the client's own processor seconds.
-It asks all sides, also a real Ganeti, so that what it costs is the same for all.
+Sends requests with credentials over several TLS connections at a time, which are kept (and opened
+before the time starts) or opened anew for each request. Prints ``{"answers", "seconds",
+"connections", "own"}``: the last two are the connections opened meanwhile and the client's own
+processor seconds. It measures all sides, also a real Ganeti, so that the client's cost is the same
+for all.
 """
 
 import base64
@@ -26,7 +26,7 @@ _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class RepeatingClient:
-    """One connection after the other to one server."""
+    """A client with one connection after the other to one server."""
 
     def __init__(self, url, keep):
         parts = urllib.parse.urlsplit(url)
@@ -36,7 +36,7 @@ class RepeatingClient:
         self.request = (
             f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Basic {token}\r\n\r\n"
         ).encode()
-        self.context = ssl._create_unverified_context()  # whose certificate is not the point
+        self.context = ssl._create_unverified_context()  # The certificate is not what is measured.
         self.sock = None
         self.answers = self.connections = 0
 
@@ -47,7 +47,7 @@ class RepeatingClient:
         self.connections += 1
 
     def ask(self):
-        """One answer, which must be whole and 200."""
+        """Read one answer, which must be complete and 200."""
         if self.sock is None:
             self.open()
         self.sock.sendall(self.request)
@@ -65,7 +65,7 @@ class RepeatingClient:
             self.sock = None
 
     def ask_until(self, deadline):
-        """Again and again."""
+        """Repeat the request until a deadline."""
         while time.perf_counter() < deadline:
             self.ask()
 
