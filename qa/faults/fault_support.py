@@ -1,9 +1,8 @@
-"""What the fault suites share: a cluster in a temporary folder, its master as a child.
+"""Shared code of the fault suites: a cluster in a temporary folder, with its master as a child.
 
-Every suite is a program of its own: ``qa/faults/NAME [--full]`` prints lines of
-``name | target | measured``, tells on stderr how far it is, and exits with 1 if a
-target was missed, with 3 if all that was missed is a time, with 77 if this machine lacks
-what it needs.
+Every suite is a program: ``qa/faults/NAME [--full]`` prints lines ``name | target | measured`` and
+reports its progress on stderr. Its exit status is 1 if a target was missed, 3 if only a time was
+missed, and 77 if this machine lacks what the suite needs.
 """
 
 import argparse
@@ -20,21 +19,21 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-#: The folder with the package; another one can be named, as for the tests.
+#: The folder of the package; as for the tests, another one can be named.
 LIB = os.environ.get("GANETI_TEST_LIB") or str(TOP / "lib")
 HOST = "node1.example.com"
 TIMEOUT = 60.0
-#: Exit codes of a suite that could not be run, and of one that missed nothing but figures
-#: of time: there the machine may have been busy, and its runner tries once more.
+#: Exit codes of a suite that could not be run, and of one that missed nothing but
+#: times: the machine may have been busy, and the runner tries once more.
 SKIPPED, LATE = 77, 3
 
 
-#: Daemons that were started; none outlives this process.
+#: Daemons that were started; they end with this process.
 children = []
 
 
 def _make_folder():
-    """A folder that lives as long as this process (a forked child leaves it alone)."""
+    """Make a folder that lives as long as this process (a forked child leaves it alone)."""
     folder, owner = tempfile.mkdtemp(prefix="qa-faults-"), os.getpid()
 
     def remove():
@@ -51,7 +50,7 @@ def _make_folder():
 
 FOLDER = _make_folder()
 sys.path.insert(0, LIB)
-#: For daemons: the package, and compiled files, which make a restart twice as fast.
+#: The environment of daemons: the package, and compiled files, which halve the time of a restart.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -64,7 +63,7 @@ from ganeti.pathutils import Paths  # noqa: E402
 
 
 def arguments(description):
-    """The command line of every suite."""
+    """Return the parsed command line of a suite."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--full", action="store_true", help="the form whose figures count")
     parser.add_argument("--seed", type=int, default=1, help="of what is random")
@@ -72,7 +71,7 @@ def arguments(description):
 
 
 def progress(text):
-    """How far a suite is."""
+    """Report the progress of a suite."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -83,13 +82,13 @@ def skip(name, reason):
 
 
 class TargetReport:
-    """Lines of ``name | target | measured``; remembers whether one was missed."""
+    """A writer of ``name | target | measured`` lines that remembers whether a target was missed."""
 
     def __init__(self):
         self.wrong = self.late = 0
 
     def line(self, name, target, measured, good, in_time=True):
-        """One figure: is what happened right, and did it happen fast enough?"""
+        """Print one figure: whether the result is right, and whether it was fast enough."""
         self.wrong += not good
         self.late += not in_time
         print(
@@ -105,7 +104,7 @@ class TargetReport:
 
 
 class Tracer:
-    """strace on a running daemon; ``words`` say what it traces, or makes fail."""
+    """An strace of a running daemon; ``words`` select what it traces or makes fail."""
 
     def __init__(self, pid, *words, log="/dev/null"):
         self.child = subprocess.Popen(
@@ -115,7 +114,7 @@ class Tracer:
             assert line, "strace did not attach"
 
     def end(self):
-        """Detach; a strace whose process was killed does not always hear it."""
+        """Detach; an strace whose process was killed does not always notice."""
         self.child.terminate()
         try:
             self.child.wait(0.5)
@@ -126,7 +125,7 @@ class Tracer:
 
 
 class MasterProcess:
-    """A cluster and its master daemon, which may be killed and started again."""
+    """A cluster and its master daemon, which may be killed and restarted."""
 
     def __init__(self, folder=None, nodes=(f"{HOST}:64G:1T:8",)):
         self.root = Path(folder or f"{FOLDER}/cluster") / HOST
@@ -155,7 +154,7 @@ class MasterProcess:
         return [sys.executable, "-P", "-m", f"ganeti.server.{module}", *words]
 
     def add_os(self, name, create, parameters=()):
-        """An OS definition whose create script is shell text."""
+        """Add an OS definition whose create script is shell text."""
         folder = self.root / "srv/ganeti/os" / name
         folder.mkdir(parents=True, exist_ok=True)
         for script in ("create", "import", "export", "rename", "verify"):
@@ -166,7 +165,7 @@ class MasterProcess:
         (folder / "parameters.list").write_text("".join(f"{word} x\n" for word in parameters))
 
     def spawn(self, module, *words, prefix=()):
-        """A daemon in the foreground, as a child."""
+        """Start a daemon in the foreground, as a child."""
         with open(self.root / "console.log", "ab") as console:
             child = subprocess.Popen(
                 [*prefix, *self.command(module, "-f", *words)],
@@ -179,7 +178,7 @@ class MasterProcess:
         return child
 
     def wait_until(self, child, connect):
-        """Wait until a daemon can be reached, which must not end meanwhile."""
+        """Wait until a daemon can be reached; raise if it ends."""
         deadline = time.monotonic() + TIMEOUT
         while True:
             with contextlib.suppress(OSError, luxi.client.errors.Error):
@@ -190,17 +189,17 @@ class MasterProcess:
             time.sleep(0.01)
 
     def start(self, prefix=(), wait=True):
-        """Start the daemon; with ``wait``, until it answers."""
+        """Start the daemon; with ``wait``, return when it answers."""
         self.child = self.spawn("masterd", prefix=prefix)
         if wait:
             self.wait_until(self.child, self.connect)
         return self
 
     def connect(self):
-        """Reach it; ``Error`` if nobody answers.
+        """Connect to the daemon; raise ``Error`` if it does not answer.
 
-        A connection alone says nothing: a child of the one that was killed, which is about
-        to become an OS script, may still hold the socket that nobody reads.
+        A connection alone proves nothing: a child of the killed daemon that is about to become an OS
+        script may still hold the socket.
         """
         client = self.client(timeout=5.0)
         try:
@@ -209,7 +208,7 @@ class MasterProcess:
             client.close()
 
     def answers(self):
-        """Is somebody listening?"""
+        """Return whether the daemon answers."""
         try:
             self.connect()
             return True
@@ -217,7 +216,7 @@ class MasterProcess:
             return False
 
     def console(self):
-        """The last words of the daemon."""
+        """Return the daemon's last output."""
         return (self.root / "console.log").read_text(errors="replace")[-1000:]
 
     def end(self, number=signal.SIGTERM):
@@ -232,11 +231,11 @@ class MasterProcess:
         return self.end(signal.SIGKILL)
 
     def client(self, timeout=TIMEOUT):
-        """A client of its socket."""
+        """Return a client of its socket."""
         return luxi.Client(self.paths.query_socket, call_timeout=timeout)
 
     def call(self, call):
-        """One call."""
+        """Make one call and return its result."""
         client = self.client()
         try:
             return client.call(call)
@@ -244,7 +243,7 @@ class MasterProcess:
             client.close()
 
     def wait_for(self, job_id, *statuses, timeout=TIMEOUT):
-        """Wait until a job has one of these statuses; which, or None if it took too long."""
+        """Wait until a job has one of these statuses; return it, or None after a timeout."""
         deadline, status = time.monotonic() + timeout, None
         while status not in statuses and time.monotonic() < deadline:
             ((status,),) = self.call(luxi.QueryJobs([job_id], ["status"]))
@@ -252,7 +251,7 @@ class MasterProcess:
         return status if status in statuses else None
 
     def live_jobs(self):
-        """Ids of jobs that have not ended."""
+        """Return the ids of jobs that have not ended."""
         live = [
             "|",
             *(["==", "status", word] for word in ("queued", "waiting", "running", "canceling")),
@@ -273,7 +272,7 @@ class MasterProcess:
 
 
 class FrontProcess:
-    """The API in front of a master, in clear text; may be killed and started again."""
+    """The API in front of a master, over plain HTTP; may be killed and restarted."""
 
     def __init__(self, master):
         self.master = master
@@ -290,17 +289,17 @@ class FrontProcess:
         return self
 
     def connect(self):
-        """A connection to it."""
+        """Return a connection to it."""
         return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
 
     def kill(self):
-        """SIGKILL."""
+        """Send SIGKILL and wait for the end."""
         self.child.kill()
         self.child.wait(TIMEOUT)
 
 
 def wait_for_instances(master, names, os_name):
-    """Create stopped instances with one small disk."""
+    """Create stopped instances with one small disk, and wait for them."""
     jobs = [
         [
             {
