@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Bad clients by the thousand, in a process of their own that holds a socket for each.
+"""Thousands of misbehaving clients, in a process that holds a socket for each.
 
     crowd.py PORT plain|tls KIND COUNT RATE
 
-lets COUNT clients of a KIND come, RATE a second; those that are thrown out come again.
-Prints a line ``all`` when each has come once, goes on until its standard input ends,
-and prints a JSON object of what happened how often (``held``: the clients that were
-there in the end).
+starts COUNT clients of a KIND, RATE a second; clients that are disconnected come back. Prints a
+line ``all`` when each has connected once, continues until its standard input ends, and prints a
+JSON object with the number of each event (``held``: the clients connected in the end).
 
-Theory. A client is a generator: it yields ``(socket, events, seconds)``, the socket and
-the event that it waits for and for how long, and is told whether that came in time.
-Without a socket it sleeps. One selector serves them all.
+Theory. A client is a generator: it yields ``(socket, events, seconds)``, the socket and the events
+that it waits for and the time limit, and is sent whether the event came in time. Without a socket
+it sleeps. One selector serves all clients.
 """
 
 import base64
@@ -35,12 +34,12 @@ _LINES = f"Host: localhost\r\nAuthorization: Basic {_TOKEN}\r\n"
 
 
 def get(path, lines=_LINES):
-    """The bytes of a request."""
+    """Return the bytes of a request."""
     return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode()
 
 
 class Crowd:
-    """The clients, and the loop that leads them."""
+    """The clients and the loop that runs them."""
 
     def __init__(self, port, tls, count):
         self.address = "127.0.0.1", port
@@ -55,7 +54,7 @@ class Crowd:
     # -- the loop -----------------------------------------------------------------------
 
     def run(self, make_client, rate):
-        """Let them come, and go on until standard input ends."""
+        """Start the clients, and serve them until standard input ends."""
         begin = time.monotonic()
         for number in range(self.count):
             self._wake_at(begin + number / rate, make_client(self, number), None)
@@ -79,7 +78,7 @@ class Crowd:
         heapq.heappush(self._queue, (when, next(self._numbers), client, wait))
 
     def _go_on(self, client, wait, ready):
-        """Tell a client what came of its wait (None: it begins)."""
+        """Resume a client with the result of its wait (None: it begins)."""
         if wait is not None:
             wait["done"] = True
             if wait["socket"] is not None:
@@ -96,7 +95,7 @@ class Crowd:
     # -- what clients do ----------------------------------------------------------------
 
     def come(self, number):
-        """This client is there; once each has come, say so."""
+        """Count a client as connected; print ``all`` once each has been."""
         self.here.add(number)
         self.counts["came"] += 1
         if number not in self.known:
@@ -105,14 +104,14 @@ class Crowd:
                 print("all", flush=True)
 
     def leave(self, number, why):
-        """It is not there any more, or could not come to what it wanted."""
+        """Count a client as gone, or as one that could not connect."""
         self.counts[why if number in self.here else f"before it began: {why}"] += 1
         if number in self.here:
             self.here.remove(number)
             self.order.append(number)
 
     def connect(self, receive_buffer=None, shake_hands=True):
-        """A connected socket."""
+        """Return a connected socket."""
         sock = socket.socket()
         sock.setblocking(False)
         if receive_buffer:
@@ -135,18 +134,18 @@ class Crowd:
 
 
 def wait(sock, events, seconds=TIMEOUT):
-    """Until the socket is ready; TimeoutError when it took too long."""
+    """Wait until the socket is ready; raise TimeoutError after the time limit."""
     if not (yield sock, events, seconds):
         raise TimeoutError("nothing came")
 
 
 def pause(seconds):
-    """Sleep."""
+    """Sleep for some seconds."""
     yield None, 0, seconds
 
 
 def send(sock, data):
-    """All of it."""
+    """Send all bytes."""
     while data:
         try:
             data = data[sock.send(data) :]
@@ -155,7 +154,7 @@ def send(sock, data):
 
 
 def receive(sock, size, seconds=TIMEOUT):
-    """What is there within some time; None for nothing, b'' for the end."""
+    """Return what arrives within some time: None for nothing, b'' at the end."""
     while True:
         try:
             return sock.recv(size)
@@ -165,7 +164,7 @@ def receive(sock, size, seconds=TIMEOUT):
 
 
 def drip(sock, data, seconds):
-    """A byte now and then; what the server says meanwhile, b'' if it hangs up."""
+    """Send a byte now and then; return what the server sends meanwhile, b'' if it hangs up."""
     for number in range(len(data)):
         yield from send(sock, data[number : number + 1])
         answer = yield from receive(sock, 4096, seconds)
@@ -175,7 +174,7 @@ def drip(sock, data, seconds):
 
 
 def again_and_again(attack):
-    """A client that comes again when it is thrown out."""
+    """Run a client that reconnects when it is disconnected."""
 
     def client(crowd, number):
         while True:
@@ -200,7 +199,7 @@ def again_and_again(attack):
 
 
 def loris(crowd, number, sock):
-    """A header that never ends."""
+    """Send a header that never ends."""
     yield from send(sock, b"GET /2/info HTTP/1.1\r\n")
     crowd.come(number)
     answer = yield from drip(sock, b"X-Header: " + b"a" * 1000, random.uniform(1, 3))
@@ -209,7 +208,7 @@ def loris(crowd, number, sock):
 
 
 def body(crowd, number, sock):
-    """A body that never ends."""
+    """Send a body that never ends."""
     yield from send(
         sock,
         b"PUT /2/tags HTTP/1.1\r\nContent-Length: 100000\r\n"
@@ -222,7 +221,7 @@ def body(crowd, number, sock):
 
 
 def chunks(crowd, number, sock):
-    """A body of a million chunks, each of one byte."""
+    """Send a body of a million chunks of one byte."""
     crowd.come(number)
     yield from send(
         sock,
@@ -236,7 +235,7 @@ def chunks(crowd, number, sock):
 
 
 def reader(crowd, number, sock):
-    """A long answer that is hardly read."""
+    """Request a long answer and hardly read it."""
     yield from send(sock, get(LIST))
     if not (yield from receive(sock, 512, 300.0)):
         raise ConnectionError("no answer")
@@ -251,7 +250,7 @@ reader.receive_buffer = 4096
 
 
 def client_hello():
-    """The bytes with which a handshake begins."""
+    """Return the bytes that begin a handshake."""
     out = ssl.MemoryBIO()
     tls = ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), out)
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -260,7 +259,7 @@ def client_hello():
 
 
 def half_open(crowd, number, sock):
-    """Nothing, a part of a ClientHello, or one that is answered; and then nothing more."""
+    """Send nothing, a part of a ClientHello, or a whole one, and then nothing more."""
     yield from send(sock, client_hello()[: (0, 7, None)[number % 3]])
     crowd.come(number)
     while (yield from receive(sock, 4096)) != b"":
@@ -268,7 +267,7 @@ def half_open(crowd, number, sock):
 
 
 def idle(crowd, number, sock):
-    """A request, and then nothing more."""
+    """Send a request, and then nothing more."""
     yield from send(sock, get("/version"))
     if not (yield from receive(sock, 4096)):
         raise ConnectionError("no answer")
@@ -278,7 +277,7 @@ def idle(crowd, number, sock):
 
 
 def silent(crowd, number):
-    """Comes once, says nothing, and does not come again."""
+    """Connect once, send nothing, and do not come back."""
     try:
         sock = yield from crowd.connect()
     except OSError as err:
@@ -296,7 +295,7 @@ def silent(crowd, number):
 
 
 def flood(crowd, number, sock):
-    """Small requests without end, sent ahead as far as the server takes them."""
+    """Send small requests without pause, as far ahead as the server accepts them."""
     crowd.come(number)
     data = get("/version") * 200
     while True:
@@ -315,7 +314,7 @@ def flood(crowd, number, sock):
 
 
 def vanish(crowd, number):
-    """Leaves in the middle of something, in one of many ways; comes once."""
+    """Disconnect in the middle of something, in one of many ways; do not come back."""
     chance = random.Random(number)
     where = chance.choice(("connected", "head", "body", "asked", "asked", "answer", "answer"))
     how = chance.choice(("close", "reset", "half"))

@@ -1,10 +1,9 @@
-"""What the suites that attack a running front share: the front, bad clients, a good one.
+"""Shared code of the suites that attack a running front: the front, bad clients, a good client.
 
-Every suite is a program of its own: ``qa/front/NAME [--full]`` prints lines of ``name |
-target | measured`` and exits with 1 if a target was missed, with 3 if all that was missed
-is a time, with 77 if this machine lacks what it needs. Whoever loads the front and
-whoever measures it are processes of their own (``crowd.py``, ``prober.py``), so that they
-do not hold each other up.
+Every suite is a program: ``qa/front/NAME [--full]`` prints lines ``name | target | measured``. Its
+exit status is 1 if a target was missed, 3 if only a time was missed, and 77 if this machine lacks
+what the suite needs. Load and measurement are separate processes (``crowd.py``, ``prober.py``), so
+that they do not delay each other.
 """
 
 import contextlib
@@ -27,16 +26,16 @@ import bench_support  # noqa: E402 (its folder has just been put on the path)
 fault_support, report = bench_support.fault_support, bench_support.report
 luxi, opcodes = bench_support.luxi, bench_support.opcodes
 TRANSPORTS = ("plain", "TLS")
-#: Seconds that 99 of 100 good requests may take during an attack.
+#: Seconds in which 99 of 100 good requests are answered during an attack.
 GOALS = {"plain": 0.050, "TLS": 0.150}
 #: Seconds until everything must be as before.
 RECOVERY = 30.0
-#: Descriptors of the biggest crowd, and some.
+#: Descriptors for the biggest crowd, and some more.
 DESCRIPTORS = 4000
 
 
 def require_descriptors(name):
-    """The crowd and the front need many."""
+    """Raise the limit of descriptors for the crowd and the front."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
         fault_support.skip(name, f"the limit on open files is {hard}, {DESCRIPTORS} are needed")
@@ -45,7 +44,7 @@ def require_descriptors(name):
 
 
 class RunningFront:
-    """A front that runs: what /proc knows of it, and what it logged."""
+    """A running front: its figures from /proc, and its log."""
 
     def __init__(self, master, port, pid, transport):
         self.master, self.port, self.pid, self.transport = master, port, pid, transport
@@ -55,7 +54,7 @@ class RunningFront:
         self._tracebacks = self._count_tracebacks()
 
     def descriptors(self):
-        """Open ones; but not connections to the master, of which a pool keeps some."""
+        """Return the number of open descriptors without the pooled connections to the master."""
         unix = {line.split()[6] for line in Path("/proc/net/unix").read_text().splitlines()[1:]}
         total = 0
         for link in Path(f"/proc/{self.pid}/fd").iterdir():
@@ -68,22 +67,22 @@ class RunningFront:
         return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
 
     def resident(self):
-        """MiB."""
+        """Return the resident memory in MiB."""
         return bench_support.resident(self.pid)
 
     def processor(self):
-        """Seconds of the processor so far."""
+        """Return the processor seconds so far."""
         return bench_support.processor(self.pid)
 
     def switches(self):
-        """Ends of a sleep so far, of all threads."""
+        """Return the voluntary context switches of all threads so far."""
         total = 0
         for status in Path(f"/proc/{self.pid}/task").glob("*/status"):
             total += int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
         return total
 
     def tracebacks(self):
-        """In the log, since this front was started."""
+        """Return the number of tracebacks in the log since this front started."""
         return self._count_tracebacks() - self._tracebacks
 
     def _count_tracebacks(self):
@@ -94,11 +93,13 @@ class RunningFront:
         )
 
     def state(self):
-        """(descriptors, threads)."""
+        """Return (descriptors, threads)."""
         return self.descriptors(), self.threads()
 
     def seconds_until(self, state):
-        """Wait until descriptors and threads are as before, or fewer; None: they never were."""
+        """Return the seconds until descriptors and threads are as before or fewer; None if they
+        never are.
+        """
         begin = time.monotonic()
         while time.monotonic() < begin + RECOVERY:
             if all(now <= before for now, before in zip(self.state(), state)):
@@ -109,7 +110,7 @@ class RunningFront:
 
 @contextlib.contextmanager
 def front(master, transport, *options):
-    """ganeti-rapi for a master that runs, warmed up: its threads are there."""
+    """Run ganeti-rapi for a running master, warmed up so that its threads exist."""
     plain = ("--no-ssl",) if transport == "plain" else ()
     with bench_support.front(master, *plain, *options) as (url, child):
         found = RunningFront(master, int(url.rpartition(":")[2]), child.pid, transport)
@@ -122,7 +123,7 @@ def front(master, transport, *options):
 
 
 class Helper:
-    """A program beside this one, which works until its standard input ends."""
+    """A helper program that works until its standard input ends."""
 
     def __init__(self, program, *words):
         self.child = subprocess.Popen(
@@ -134,19 +135,19 @@ class Helper:
         fault_support.children.append(self.child)
 
     def end(self):
-        """The value that it prints in the end."""
+        """End the program; return the value that it prints."""
         output, _ = self.child.communicate(timeout=fault_support.TIMEOUT)
         return json.loads(output.rpartition("\n")[2])
 
 
 class Probe:
-    """What a good client saw, once it has ended."""
+    """The measurements of a good client, once it has ended."""
 
     def __init__(self):
         self.samples = []
 
     def seconds(self, kind=None, since=0.0, until=float("inf")):
-        """Of the requests that were due in a span, on connections of a kind."""
+        """Return the seconds of the requests that were due in a span, on one kind of connection."""
         return [
             took
             for its_kind, _, due, took, _ in self.samples
@@ -154,7 +155,7 @@ class Probe:
         ]
 
     def faults(self):
-        """What went wrong, and how often."""
+        """Return the number of each fault."""
         return Counter(
             f"{kind} {path}: {fault}" for kind, path, _, _, fault in self.samples if fault
         )
@@ -162,7 +163,7 @@ class Probe:
 
 @contextlib.contextmanager
 def probe(target, *paths):
-    """Good requests to a front, or whatever has a ``port`` and a ``transport``, meanwhile."""
+    """Send good requests meanwhile to a front, or to anything with a ``port`` and a ``transport``."""
     found = Probe()
     helper = Helper("prober.py", target.port, target.transport.lower(), *paths)
     try:
@@ -172,7 +173,7 @@ def probe(target, *paths):
 
 
 class CrowdResult:
-    """What bad clients met, once they have ended."""
+    """The counts of bad clients, once they have ended."""
 
     def __init__(self):
         self.all_came = False
@@ -180,7 +181,7 @@ class CrowdResult:
         self.order = []
 
     def refused(self):
-        """Connections that could not be made."""
+        """Return the number of connections that could not be made."""
         return sum(count for word, count in self.counts.items() if word.startswith("no conn"))
 
     def __str__(self):
@@ -189,7 +190,7 @@ class CrowdResult:
 
 @contextlib.contextmanager
 def crowd(target, kind, count, rate, timeout=fault_support.TIMEOUT):
-    """Bad clients, which have all come when this yields, or whose time to come is over."""
+    """Run bad clients; yield when all have connected, or their time to do so is over."""
     found = CrowdResult()
     helper = Helper("crowd.py", target.port, target.transport.lower(), kind, count, rate)
     try:
@@ -206,7 +207,7 @@ def crowd(target, kind, count, rate, timeout=fault_support.TIMEOUT):
 
 
 def judge(name, seconds, faults, goal):
-    """A line about good requests."""
+    """Print a line about the good requests."""
     p99 = bench_support.percentile(seconds, 0.99)
     for text, count in faults.items():
         fault_support.progress(f"{name}: {count} times {text}")
@@ -222,7 +223,7 @@ def judge(name, seconds, faults, goal):
 
 
 def judge_crowd(name, bad, count):
-    """Lines about whether bad clients could come: else nothing was measured."""
+    """Print whether the bad clients could connect: otherwise nothing was measured."""
     fault_support.progress(f"{name}: {bad}")
     report.line(
         f"{name}: came",
@@ -234,7 +235,7 @@ def judge_crowd(name, bad, count):
 
 
 def judge_recovery(name, target, before):
-    """A line about what an attack leaves behind."""
+    """Print what an attack leaves behind."""
     took = target.seconds_until(before)
     now, tracebacks = target.state(), target.tracebacks()
     report.line(

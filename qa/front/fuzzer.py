@@ -1,11 +1,10 @@
-"""One fuzz target, a process of its own: atheris makes up inputs and watches their way.
+"""One fuzz target in a process: atheris generates inputs and follows their paths.
 
     fuzzer.py TARGET SECONDS FOLDER
 
-In FOLDER it keeps what it learns, and in ``FOLDER/findings`` each input that raised what
-it must not, the first for each place; in the end it prints a JSON object of
-``executions``, ``slowest`` (seconds of the processor) and ``findings``, pairs of a file
-and what was raised. Run by a Python that has atheris.
+FOLDER holds the corpus, and ``FOLDER/findings`` the first input for each place that raised a
+forbidden exception. Prints a JSON object of ``executions``, ``slowest`` (processor seconds) and
+``findings``, pairs of a file and its exception. Run by a Python that has atheris.
 """
 
 import hashlib
@@ -21,9 +20,9 @@ import atheris
 
 TEST = Path(__file__).resolve().parent.parent.parent / "test"
 sys.path.insert(0, str(TEST))
-#: Inputs are no longer than this: limits are small in the targets that have some.
+#: The longest input: the targets' own limits are small.
 LONGEST = 3000
-#: Seconds after which an input counts as endless, and MiB after which as insatiable.
+#: Limits after which an input counts as a finding: seconds and MiB.
 ENDLESS, INSATIABLE = 20, 512
 
 with atheris.instrument_imports(include=["ganeti"]):
@@ -32,7 +31,7 @@ with atheris.instrument_imports(include=["ganeti"]):
 
 
 class FuzzRun:
-    """Calls the target until the time is over."""
+    """A run of the target until its time is over."""
 
     def __init__(self, name, seconds, folder):
         self.target = fuzz.TARGETS[name]
@@ -53,7 +52,7 @@ class FuzzRun:
         self.executions += 1
 
     def keep(self, data, err):
-        """The first input that fails at a place."""
+        """Keep the first input that fails at a place."""
         place = traceback.extract_tb(err.__traceback__)[-1]
         key = type(err).__name__, place.filename, place.lineno
         if key not in self.findings:
@@ -63,7 +62,7 @@ class FuzzRun:
             self.findings[key] = str(path), f"{type(err).__name__}: {err}"[:200]
 
     def tell(self):
-        """Say how it went; libFuzzer has no other end."""
+        """Print the result and exit: libFuzzer never returns."""
         print(
             json.dumps(
                 {
@@ -78,7 +77,7 @@ class FuzzRun:
 
 
 def write_words(path, name):
-    """A dictionary as libFuzzer reads it."""
+    """Write a dictionary in libFuzzer's format."""
     path.write_text(
         "".join(
             '"' + "".join(f"\\x{byte:02x}" for byte in word.encode()) + '"\n'
@@ -94,7 +93,7 @@ def main():
     for number, data in enumerate(fuzz.seeds(name)):
         (folder / f"seeds/{number}").write_bytes(data)
     write_words(folder / "words", name)
-    logging.disable(logging.WARNING)  # mistakes of ours are errors
+    logging.disable(logging.WARNING)  # Our mistakes are errors.
     run = FuzzRun(name, seconds, folder / "findings")
     atheris.Setup(
         [

@@ -1,11 +1,11 @@
-"""Streams of requests that are made up: what clients send, and what breaks readers.
+"""Generated streams of requests: what clients send, and what confuses parsers.
 
-Every part of a request is chosen among forms that are common and, more rarely, forms about
-which readers disagree. Most requests have one or two odd parts, so that about half of them
-can be accepted: only there a disagreement would matter.
+Every part of a request is chosen among common forms and, more rarely, forms on which parsers
+disagree. Most requests have one or two odd parts, so that about half of them can be accepted: only
+there a disagreement would matter.
 """
 
-#: What no choice makes odd: its forms stand for most requests.
+#: The common forms, which most requests have.
 METHODS = ("GET", "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")
 ODD_METHODS = (
     "get",
@@ -302,14 +302,14 @@ SPLICES = (
 
 
 class Grammar:
-    """Makes streams by a ``random.Random``."""
+    """A generator of streams, seeded by a ``random.Random``."""
 
     def __init__(self, random):
         self._random = random
-        self._odd = 0.0  # the share of odd parts in the present stream
+        self._odd = 0.0  # The share of odd parts in the present stream.
 
     def stream(self):
-        """Some requests, one after the other, as a text of latin-1."""
+        """Return some requests, one after the other, as latin-1 text."""
         self._odd = self._random.choice((0.0, 0.02, 0.05, 0.05, 0.1, 0.2))
         text = "".join(self._request() for _ in range(self._random.choice((1, 1, 1, 2, 3))))
         return self._spoil(text) if self._random.random() < 0.15 else text
@@ -344,7 +344,7 @@ class Grammar:
         return self._pick(("",), BEFORE) + line + self._line_end() + lines + self._line_end() + body
 
     def _body(self):
-        """Fields that say how long a body is, and the body."""
+        """Return the fields that declare a body's length, and the body."""
         body = self._random.choice(BODIES)
         kind = self._random.random()
         if kind < 0.35:
@@ -377,7 +377,7 @@ class Grammar:
         return text + last + self._line_end() + self._pick(("",), TRAILERS) + self._line_end()
 
     def _spoil(self, text):
-        """Cut, change, insert, or repeat something, anywhere."""
+        """Cut, change, insert or repeat something anywhere."""
         place = self._random.randrange(len(text) + 1)
         kind = self._random.randrange(4)
         if kind == 0:

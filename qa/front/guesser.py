@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Guesses passwords at a steady pace, from many addresses, in a process of its own.
+"""A client that guesses passwords at a steady rate, from many addresses.
 
     guesser.py PORT RATE ADDRESS ...
 
-Every second guess is for the user ``admin``, the others for users that there are not.
-Goes on until its standard input ends, then prints a JSON object: how often it was told
-which status, and how many guesses a second it made.
+Every second guess is for the user ``admin``, the others for users that do not exist. Continues
+until standard input ends, then prints a JSON object: the number of answers by status, and the
+guesses a second.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""First bytes of TLS connections: right ones, broken ones, and ones that nobody should send."""
+"""First bytes of TLS connections: correct, broken, and forbidden ones."""
 
 import random
 import socket
@@ -6,7 +6,7 @@ import ssl
 import struct
 import warnings
 
-#: Types of records and of handshake messages, and codes of alerts (RFC 8446, 5.1, 4 and 6).
+#: Types of records and of handshake messages, and codes of alerts (RFC 8446, sections 5.1, 4, 6).
 ALERT, HANDSHAKE, APPLICATION = 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 ALERTS = {
@@ -33,14 +33,14 @@ ALERTS = {
 
 
 class ClientHandshake:
-    """A client's end of a handshake, without a socket."""
+    """The client side of a handshake, without a socket."""
 
     def __init__(self, least=None, most=None, alpn=()):
         context = ssl._create_unverified_context()
         if alpn:
             context.set_alpn_protocols(list(alpn))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old ones are the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # Old versions are what is tested.
             if most is not None:
                 context.set_ciphers("ALL:@SECLEVEL=0")
                 context.minimum_version = least or most
@@ -49,7 +49,7 @@ class ClientHandshake:
         self.tls = context.wrap_bio(self.theirs, self.ours, server_hostname="localhost")
 
     def hello(self):
-        """The first flight."""
+        """Return the first flight."""
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -57,7 +57,7 @@ class ClientHandshake:
         return self.ours.read()
 
     def shake(self, sock):
-        """To the end, over a socket."""
+        """Complete the handshake over a socket."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -68,24 +68,23 @@ class ClientHandshake:
         sock.sendall(self.ours.read())
 
     def record(self, data):
-        """Data as it goes over the wire."""
+        """Return data as it goes over the wire."""
         self.tls.write(data)
         return self.ours.read()
 
 
 def record(kind, data, version=0x0301, length=None):
-    """A record; ``length`` may lie."""
+    """Return a record; ``length`` may be wrong."""
     return struct.pack("!BHH", kind, version, len(data) if length is None else length) + data
 
 
 def handshake(kind, data, length=None):
-    """A handshake message; ``length`` may lie."""
+    """Return a handshake message; ``length`` may be wrong."""
     return bytes([kind]) + (len(data) if length is None else length).to_bytes(3, "big") + data
 
 
 def with_extension(hello, number, data):
-    """A ClientHello with one extension more, at its beginning (the last one may have to be
-    a key's)."""
+    """Insert an extension at the beginning of a ClientHello's (some must be last)."""
     body = hello[9:]
     place = 34
     place += 1 + body[place]  # session id
@@ -97,7 +96,9 @@ def with_extension(hello, number, data):
 
 
 def mutated(seed):
-    """Hellos without end: cut off, with flipped bits, with bytes too many, too few, repeated."""
+    """Yield hellos without end: truncated, with flipped bits, with extra, missing or repeated
+    bytes.
+    """
     chance = random.Random(seed)
     kinds = [
         ClientHandshake().hello(),
@@ -123,7 +124,7 @@ def mutated(seed):
 
 
 def odd():
-    """Name -> first bytes that make no connection, and the answers that are right."""
+    """Return, by name, first bytes that make no connection, and the expected answers."""
     hello = ClientHandshake().hello()
     inner = hello[5:]
     nothing = {"nothing"}
@@ -171,13 +172,13 @@ def odd():
         "a hello and early data that were never agreed on": (
             with_extension(hello, 42, b"") + record(APPLICATION, bytes(16000), 0x0303) * 2,
             refused | {"hello"},
-        ),  # what follows a hello is encrypted
+        ),  # What follows a hello is encrypted.
         "a hello with 60,000 bytes more": (with_extension(hello, 21, bytes(60_000)), refused),
     }
 
 
 def fragments():
-    """A hello in records of one byte each, which RFC 8446 (5.1) allows."""
+    """Return a hello in records of one byte each, which RFC 8446 (section 5.1) allows."""
     return b"".join(record(HANDSHAKE, bytes([byte])) for byte in ClientHandshake().hello()[5:])
 
 
@@ -185,7 +186,7 @@ def fragments():
 
 
 def ask(port, data, timeout):
-    """Send bytes and the end, and read: what the server says; raises ``TimeoutError``."""
+    """Send bytes and close; return what the server sends; raise ``TimeoutError``."""
     with socket.create_connection(("127.0.0.1", port), timeout) as sock:
         answer = b""
         try:
@@ -196,12 +197,12 @@ def ask(port, data, timeout):
         except TimeoutError:
             raise
         except OSError:
-            pass  # it ended first
+            pass  # The server ended first.
         return told(answer)
 
 
 def told(answer):
-    """An answer in words: the hello and the alerts that can be read."""
+    """Describe an answer: the hello and the alerts that are readable."""
     words = []
     while len(answer) >= 5:
         kind, _, length = struct.unpack("!BHH", answer[:5])

@@ -1,9 +1,9 @@
-"""How h11, gunicorn and waitress read streams of requests: ``peers.py NAME FILE``.
+"""The readings of h11, gunicorn and waitress: ``peers.py NAME FILE``.
 
-FILE is a list of streams in JSON, each a text of latin-1. For each a line comes out:
-``[[method, target, [[name, value], ...], body], ...], end``, where the end is "waits" (for
-more bytes), "closed" (it reads no further after the last request) or the reason of a
-refusal. The names are in small letters. Run by a Python that has these packages.
+FILE is a JSON list of streams, each latin-1 text. Prints a line for each: ``[[method, target,
+[[name, value], ...], body], ...], end``. The end is "waits" (for more bytes), "closed" (it reads
+nothing after the last request) or the reason of a refusal. Names are in lower case. Run by a Python
+that has these packages.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 
 
 class WithH11:
-    """A connection whose answers are given at once, so that it reads on."""
+    """h11: a connection whose requests are answered at once, so that it reads on."""
 
     def __init__(self):
         import h11
@@ -44,7 +44,7 @@ class WithH11:
 
 
 class WithGunicorn:
-    """The parser of its synchronous workers, as it is configured by default."""
+    """gunicorn: the parser of its synchronous workers, in the default configuration."""
 
     def __init__(self):
         from gunicorn.config import Config
@@ -73,7 +73,7 @@ class WithGunicorn:
 
 
 class WithWaitress:
-    """The parser, fed as its channel feeds it."""
+    """waitress: its parser, fed as its channel feeds it."""
 
     def __init__(self):
         from waitress.adjustments import Adjustments
@@ -88,7 +88,7 @@ class WithWaitress:
             try:
                 while data and not parser.completed:
                     data = data[parser.received(data) :]
-            except ValueError as err:  # of urlsplit, which it does not catch
+            except ValueError as err:  # Raised by urlsplit; waitress does not catch it.
                 return f"refused: {err}"
             if parser.error:
                 return f"refused: {parser.error.body}"
@@ -108,7 +108,7 @@ class WithWaitress:
 
 
 def text(value):
-    """As JSON can hold it."""
+    """Return bytes as text for JSON."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""A good client, a process of its own: asks at a steady pace, notes how long it takes.
+"""A well-behaved client that sends requests at a steady rate and measures their times.
 
     prober.py PORT plain|tls [PATH ...]
 
-asks for these paths (``/2/info`` and ``/version`` if none is given) until its standard
-input ends, then prints a JSON list of ``[kind, path, due, seconds, fault]``: ``kind`` is
-``kept`` or ``new`` (a connection for each request), ``due`` is on the clock of
-``time.monotonic``, ``fault`` is what went wrong or null. Seconds count from the moment
-when the request was due, not from when it could be sent: a server that stands still for
-a second has delayed all that were due then.
+requests these paths (``/2/info`` and ``/version`` by default) until its standard input ends, then
+prints a JSON list of ``[kind, path, due, seconds, fault]``: ``kind`` is ``kept`` or ``new`` (a
+connection for each request), ``due`` is by the clock of ``time.monotonic``, ``fault`` describes an
+error or is null. Seconds count from the moment when the request was due, not from when it could be
+sent: a server that stops for a second has delayed all requests of that second.
 """
 
 import base64
@@ -21,7 +20,7 @@ import threading
 import time
 
 PATHS = "/2/info", "/version"
-#: Requests a second of each client: there is one for each kind and path.
+#: Requests a second of each client; there is one client for each kind and path.
 PACE = 25
 TIMEOUT = 15.0
 TOKEN = base64.b64encode(b"admin:secret").decode()
@@ -30,7 +29,7 @@ _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 class ProbeClient:
-    """Asks for one path, again and again."""
+    """A client that requests one path repeatedly."""
 
     def __init__(self, port, tls, kind, path):
         self.port, self.kind, self.path = port, kind, path
@@ -52,7 +51,7 @@ class ProbeClient:
             self.sock = None
 
     def ask(self):
-        """One request; raises OSError, or ValueError about the answer."""
+        """Send one request; raise OSError, or ValueError about the answer."""
         if self.sock is None:
             self.connect()
         self.sock.sendall(self.request)

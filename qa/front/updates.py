@@ -1,10 +1,10 @@
-"""A client that changes its keys without end (RFC 8446, 4.6.3), faster than anybody could.
+"""A client that updates its keys without pause (RFC 8446, section 4.6.3).
 
     updates.py PORT COUNT
 
-shakes hands, makes COUNT KeyUpdates beforehand, which Python's ``ssl`` cannot, and sends
-them in one piece; then it prints what became of the connection. Each is encrypted with
-keys of its own, which follow from those before. Needs the package cryptography.
+prepares COUNT KeyUpdates after the handshake, which Python's ``ssl`` cannot, and sends them in one
+piece; then prints what became of the connection. Each is encrypted with keys that follow from the
+previous ones. Needs the package cryptography.
 """
 
 import hashlib
@@ -18,27 +18,27 @@ import tempfile
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-#: The suites of TLS 1.3: digest, class and bytes of a key.
+#: The suites of TLS 1.3: digest, cipher class and key bytes.
 SUITES = {
     "TLS_AES_128_GCM_SHA256": (hashlib.sha256, AESGCM, 16),
     "TLS_AES_256_GCM_SHA384": (hashlib.sha384, AESGCM, 32),
     "TLS_CHACHA20_POLY1305_SHA256": (hashlib.sha256, ChaCha20Poly1305, 32),
 }
-#: The message (24, a byte long: not requested), and the type of what is encrypted.
+#: The message (24, one byte long: not requested), and the inner content type.
 UPDATE = b"\x18\0\0\x01\0" + b"\x16"
 HEADER = struct.pack("!BHH", 23, 0x0303, len(UPDATE) + 16)
 TIMEOUT = 30.0
 
 
 def expand(digest, secret, label, length):
-    """HKDF-Expand-Label (7.1) with an empty context; one block is always enough."""
+    """Compute HKDF-Expand-Label (RFC 8446, section 7.1) with an empty context; one block suffices."""
     label = b"tls13 " + label
     info = struct.pack("!HB", length, len(label)) + label + b"\0" + b"\x01"
     return hmac.digest(secret, info, digest)[:length]
 
 
 def key_updates(secret, suite, count):
-    """The records, each with the next keys' first number."""
+    """Return the records, each with sequence number 0 of the next keys."""
     digest, cipher, size = SUITES[suite]
     for _ in range(count):
         key, nonce = expand(digest, secret, b"key", size), expand(digest, secret, b"iv", 12)
@@ -47,7 +47,7 @@ def key_updates(secret, suite, count):
 
 
 def client_secret(path):
-    """The secret of the client's records, as the log of the keys has it."""
+    """Return the client's traffic secret from the key log."""
     with open(path, encoding="ascii") as file:
         return next(
             bytes.fromhex(line.split()[2])
@@ -67,7 +67,7 @@ def main():
             context.wrap_socket(sock) as wrapped,
         ):
             suite, secret = wrapped.cipher()[0], client_secret(context.keylog_filename)
-            # The server waits for a request as long as that takes, if it is not too long.
+            # The server waits for a request up to its deadline.
             data = b"".join(key_updates(secret, suite, count))
             try:
                 socket.socket.sendall(wrapped, data)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Many who wait for jobs, in a process of their own.
+"""Many clients that wait for jobs, in one process.
 
     waiters.py PORT plain|tls PATH COUNT
 
-COUNT clients ask for PATH (in which ``%d`` is the client's number) at the same time.
-Prints a line ``all`` once each has sent its request, and when all are answered or their
-standard input ends, a JSON list of ``[status, text, time]``: the last part of the body,
-and when it came (``time.monotonic``). An answer that never came is ``[0, why, time]``.
+COUNT clients request PATH (in which ``%d`` is the client's number) at the same time. Prints a line
+``all`` once each has sent its request, and when all are answered or standard input ends, a JSON
+list of ``[status, text, time]``: the last part of the body, and when it came (``time.monotonic``).
+A missing answer is ``[0, why, time]``.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import sys
 import time
 
 _TOKEN = base64.b64encode(b"admin:secret").decode()
-#: Handshakes at the same time: the server takes them a few at a time as well.
+#: Handshakes at the same time: the server does a few at a time as well.
 AT_ONCE = 50
 
 
