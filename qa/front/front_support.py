@@ -97,9 +97,7 @@ class RunningFront:
         return self.descriptors(), self.threads()
 
     def seconds_until(self, state):
-        """Return the seconds until descriptors and threads are as before or fewer; None if they
-        never are.
-        """
+        """Return the seconds until descriptors and threads are as before or fewer, or None."""
         begin = time.monotonic()
         while time.monotonic() < begin + RECOVERY:
             if all(now <= before for now, before in zip(self.state(), state)):
@@ -163,7 +161,7 @@ class Probe:
 
 @contextlib.contextmanager
 def probe(target, *paths):
-    """Send good requests meanwhile to a front, or to anything with a ``port`` and a ``transport``."""
+    """Send good requests meanwhile to a front, or anything with a ``port`` and a ``transport``."""
     found = Probe()
     helper = Helper("prober.py", target.port, target.transport.lower(), *paths)
     try:

@@ -96,9 +96,7 @@ def with_extension(hello, number, data):
 
 
 def mutated(seed):
-    """Yield hellos without end: truncated, with flipped bits, with extra, missing or repeated
-    bytes.
-    """
+    """Yield hellos endlessly: truncated, with bits flipped, with bytes added, lost or repeated."""
     chance = random.Random(seed)
     kinds = [
         ClientHandshake().hello(),

@@ -31,7 +31,7 @@ TIMEOUT = 30.0
 
 
 def expand(digest, secret, label, length):
-    """Compute HKDF-Expand-Label (RFC 8446, section 7.1) with an empty context; one block suffices."""
+    """Compute HKDF-Expand-Label (RFC 8446, section 7.1) with an empty context and one block."""
     label = b"tls13 " + label
     info = struct.pack("!HB", length, len(label)) + label + b"\0" + b"\x01"
     return hmac.digest(secret, info, digest)[:length]

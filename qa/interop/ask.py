@@ -1,18 +1,17 @@
-"""Ask one API server all of ``cases.py``, and print what it says, as JSON.
+"""Send all requests of ``cases.py`` to one API server, and print the answers as JSON.
 
     ask.py URL [WORD...] [-NAME...]
         ->  {"case": {"status": ..., "error": ..., "shape": ...}, ...}
 
-Only cases whose names have one of the words, if there are any; without those of ``-NAME``.
+With words, only cases whose names contain one of them; without those of ``-NAME``.
 
-    ask.py URL --lines       asks the case that each line of the input names; prints a line
-                             with the status; what became of a job is not asked
+    ask.py URL --lines       sends the case named by each line of the input; prints a line
+                             with the status; does not wait for jobs
 
-``status`` is HTTP's, or the name of an exception where there was no answer. ``error`` is
-the error class and code of the job that the request started, its status where it has no
-error, null where there was no job. ``shape`` says which keys the answer has (the result of
-the job, where there was one) and of which JSON types they are: {"[].name": ["string"]}.
-Runs with any Python 3; needs nothing of ours.
+``status`` is HTTP's, or the name of an exception where there was no answer. ``error`` is the error
+class and code of the job that the request started, its status if it has no error, null if there was
+no job. ``shape`` gives the JSON types of the answer's keys (of the job's result, if there was a
+job): {"[].name": ["string"]}. Runs with any Python 3; imports none of our modules.
 """
 
 import base64
@@ -40,7 +39,7 @@ TYPES = {
 
 
 class Asker:
-    """One server; what it answered that a later request names."""
+    """A client of one server that remembers the objects that later requests name."""
 
     def __init__(self, url):
         self.url = url
@@ -54,7 +53,7 @@ class Asker:
     def request(
         self, method, path, body=None, user=USER, password=PASSWORD, kind="application/json"
     ):
-        """(status, JSON or None)."""
+        """Return (status, JSON or None)."""
         for name, value in self.known.items():
             path = path.replace("{%s}" % name, value)
         asked = urllib.request.Request(self.url + path, method=method)
@@ -79,7 +78,7 @@ class Asker:
             return type(err).__name__, None
 
     def follow(self, job_id):
-        """What became of a job: (error, result)."""
+        """Return a job's (error, result)."""
         self.known["job"] = str(job_id)
         _, job = self.request("GET", f"/2/jobs/{job_id}")
         for _ in range(600):
@@ -93,7 +92,7 @@ class Asker:
         return job["status"], job["opresult"]
 
     def answer(self, method, path, *rest):
-        """What a case is remembered by."""
+        """Return the recorded form of a case's answer."""
         status, value = self.request(method, path, *rest)
         error = None
         if status == 200 and type(value) is int and path != "/version":
@@ -103,7 +102,7 @@ class Asker:
         return {"status": status, "error": error, "shape": shape(value)}
 
     def tidy(self):
-        """Remove what cases have made and do not name."""
+        """Remove objects that cases created and no other names."""
         for entry in self.request("GET", "/2/instances")[1]:
             if entry["id"].startswith(LEFTOVERS):
                 self.follow(self.request("DELETE", f"/2/instances/{entry['id']}")[1])
@@ -112,7 +111,7 @@ class Asker:
 
 
 def is_error(result):
-    """Whether a job's result is an error: ``["OpPrereqError", [text, code]]``."""
+    """Return whether a job's result is an error: ``["OpPrereqError", [text, code]]``."""
     if not isinstance(result, list) or len(result) != 2:
         return False
     name, arguments = result
@@ -120,7 +119,7 @@ def is_error(result):
 
 
 def by_field(answer):
-    """A query's answer as if its rows were objects: {field: [status, value]}."""
+    """Return a query's answer as if its rows were objects: {field: [status, value]}."""
     names = [field["name"] for field in answer["fields"]]
     return {
         "fields": answer["fields"],
@@ -132,7 +131,7 @@ def by_field(answer):
 
 
 def shape(value):
-    """{path: JSON types}. Keys that are names of things are all one, ``*``."""
+    """Return {path: JSON types}. Keys that are names of objects are all written ``*``."""
     found = {}
 
     def walk(part, path):
@@ -156,7 +155,7 @@ def shape(value):
 
 
 def ask_by_line(asker):
-    """For ``messages``, which looks at what each of them has led to."""
+    """Serve ``messages``, which compares what each case led to."""
     for line in sys.stdin:
         status, value = asker.request(*CASES[line.rstrip("\n")])
         if line.startswith("add filter") and status == 200:

@@ -1,12 +1,12 @@
-"""What the cases share: who asks, about what, and how an instance is made."""
+"""Shared parts of the cases: users, objects, and the creation of an instance."""
 
 import itertools
 
 USER, PASSWORD = "admin", "secret"
 NODE, OS = "node1.example.com", "dummy+default"
-#: How the names of instances begin that cases make, whether or not one removes them.
+#: The beginning of the names of instances that cases create, removed or not.
 LEFTOVERS = ("ask", "other", "-")
-#: Objects whose keys are names of things, or data.
+#: Objects whose keys are names of objects, or data.
 MAPS = (
     "os_hvp",
     "osparams",
@@ -17,7 +17,7 @@ MAPS = (
     "data_collector_interval",
     "default_iallocator_params",
 )
-#: What a job was asked to do, and answered: as other cases have it.
+#: A job's input and result, which other cases cover.
 OPAQUE = ("ops", "opresult", "ops[]")
 NUMBER = itertools.count(1)
 CREATE = {
@@ -42,5 +42,5 @@ def create(**change):
 
 
 def other(**change):
-    """A creation of something that nobody else creates; gone when all is over."""
+    """Return a creation of something that no other case creates; it is removed in the end."""
     return create(name=f"other{next(NUMBER)}.example.com", **change)

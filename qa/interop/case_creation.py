@@ -1,4 +1,4 @@
-"""Creation, life and end of one instance, and the forms that a request can have."""
+"""Creation, life and removal of one instance, and the forms of requests."""
 
 from basics import CREATE, NODE, OS, PASSWORD, USER, create, other
 
@@ -87,7 +87,7 @@ CASES = {
         "/2/instances/ask.example.com/reinstall",
         {"os": "nosuch"},
     ),
-    # -- the forms that a request can have --
+    # -- forms of requests --
     "tag it": ("PUT", "/2/instances/ask.example.com/tags?tag=b&tag=a&tag=b"),
     "its tags": ("GET", "/2/instances/ask.example.com/tags"),
     "untag it": ("DELETE", "/2/instances/ask.example.com/tags?tag=a"),

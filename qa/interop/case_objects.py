@@ -1,10 +1,10 @@
-"""Every resource read, with something in it; groups, networks, filters, tags made and gone."""
+"""Reading every resource; creating and removing groups, networks, filters and tags."""
 
 from basics import NODE, USER, create
 
 RICH = "/2/instances/askrich.example.com"
 GROUP, NETWORK = "/2/groups/askgroup", "/2/networks/asknet"
-#: A uuid that nothing has.
+#: A uuid that no object has.
 NOBODY = "00000000-0000-4000-8000-000000000000"
 RULE = {
     "priority": 5,
@@ -12,7 +12,7 @@ RULE = {
     "action": "PAUSE",
     "reason": [],
 }
-#: Fields of every kind that a query can ask for.
+#: Fields of every kind of query.
 QUERIES = {
     "instance": "name,status,beparams,hvparams,disk.sizes,nic.macs,admin_state,oper_ram,be/vcpus,"
     "nic.count,pnode.group,console,tags,ctime,uuid,nosuch",

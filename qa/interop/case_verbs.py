@@ -1,13 +1,13 @@
-"""What can be wrong with a request that makes a job: for every resource and verb.
+"""Errors in a request that makes a job, for every resource and verb.
 
-Nothing here changes anything: what is named is not there.
+Nothing here changes anything: no named object exists.
 """
 
 from typing import Any, NamedTuple
 
 from basics import PASSWORD, USER
 
-#: Values that are none of a field of this type.
+#: Wrong values for a field of each type.
 WRONG: dict[str, tuple[Any, ...]] = {
     "flag": ("yes", 1),
     "text": (5, []),
@@ -20,17 +20,17 @@ WRONG: dict[str, tuple[Any, ...]] = {
 
 
 class VerbCase(NamedTuple):
-    """A method of a resource; a body that is good, and what its fields are (``WRONG``)."""
+    """A method of a resource, with a good body and the types of its fields (``WRONG``)."""
 
     method: str
     path: str
     body: Any = None
     fields: dict[str, str] = {}
-    #: Fields that the path has already.
+    #: Fields that are in the path already.
     named: tuple[str, ...] = ()
-    #: Flags of the query.
+    #: Flags in the query.
     flags: tuple[str, ...] = ()
-    #: What the query must have.
+    #: Parameters that the query must have.
     query: str = ""
 
 
@@ -296,12 +296,12 @@ VERBS = {
         flags=("dry-run",),
     ),
 }
-#: These change something although nothing is named that is not there.
+#: These change something although they name no missing object.
 NOT_AS_IT_IS = ("modify cluster", "redistribute", "multi-alloc")
 
 
 def cases_of(title, verb):
-    """(name, case) of all that can be wrong with one verb."""
+    """Yield (name, case) for every error of one verb."""
     path = verb.path
     if verb.query:
         path += "?" + verb.query

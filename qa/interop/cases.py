@@ -1,8 +1,8 @@
-"""The requests that ``ask.py`` makes of a server, in their order.
+"""The requests that ``ask.py`` sends to a server, in their order.
 
-Name -> (method, path, body, user, password, media type); what is left out is as a good
-client has it. They change what they find, cheaply, and leave it as it was. Needs nothing
-of ours, and any Python 3.
+Name -> (method, path, body, user, password, media type); omitted parts are those of a good client.
+They change what they find, cheaply, and restore it. Imports none of our modules; runs with any
+Python 3.
 """
 
 import case_creation

@@ -1,4 +1,4 @@
-"""The three that are asked: a real Ganeti 3.0, our front on its master, ours alone."""
+"""The three servers: a real Ganeti 3.0, our front on its master, ours alone."""
 
 import contextlib
 import os
@@ -18,20 +18,20 @@ SKIPPED = 77
 
 
 def need_root(suite):
-    """Leave it out where a real Ganeti cannot be installed."""
+    """Skip the suite where a real Ganeti cannot be installed."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         print(f"{suite}: skipped: a real Ganeti needs root and apt-get")
         sys.exit(SKIPPED)
 
 
 def install(program, package):
-    """Have a program, or the file of that path, of Debian's."""
+    """Install the Debian package of a program or file, unless it exists."""
     if not shutil.which(program) and not os.path.exists(program):
         apt_install(package)
 
 
 def apt_install(*packages):
-    """Have Debian's packages, quietly; CalledProcessError when they cannot be had."""
+    """Install Debian packages quietly; raise CalledProcessError on failure."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run(
@@ -41,7 +41,7 @@ def apt_install(*packages):
 
 @contextlib.contextmanager
 def real_cluster(folder):
-    """A real master; yields the command that runs things beside it."""
+    """Run a real master; yield the command that runs programs beside it."""
     script = str(HERE / "real-cluster")
     subprocess.run([script, "up", folder], check=True, stdout=subprocess.DEVNULL)
     try:
@@ -51,15 +51,15 @@ def real_cluster(folder):
 
 
 def open_api(inside, folder):
-    """Have a real one's API reached, read and verified like ours; its certificate and key.
+    """Make a real cluster's API reachable and verifiable like ours; return certificate and key.
 
-    Debian's listens on loopback, asks readers for a password, and has a certificate for no
-    name at all.
+    Debian's listens on loopback, requires a password of readers, and has a certificate without
+    names.
     """
     folder = Path(folder)
     defaults, pem = folder / "defaults", folder / "lib/rapi.pem"
     defaults.write_text("RAPI_ARGS='-b 0.0.0.0'\n")
-    names = f"DNS:{NODE},IP:127.0.0.1,DNS:127.0.0.1"  # the last one for Python 2
+    names = f"DNS:{NODE},IP:127.0.0.1,DNS:127.0.0.1"  # The last one is for Python 2.
     subprocess.run(
         [
             "openssl",
@@ -94,7 +94,7 @@ def open_api(inside, folder):
 
 @contextlib.contextmanager
 def our_cluster(folder, *options):
-    """devel/run with the OS of the real one, too; yields the facts of its ready line.
+    """Run devel/run with the real cluster's OS too; yield the facts of its ready line.
 
     One node, like the real one, unless there are other ``options``.
     """
@@ -126,9 +126,9 @@ def our_cluster(folder, *options):
 
 @contextlib.contextmanager
 def our_front(folder, luxi_socket, pem=None):
-    """Our front alone, on somebody else's master; yields its URL.
+    """Run our front alone, on another master; yield its URL.
 
-    ``pem``: certificate and key, where it is to speak TLS.
+    ``pem``: certificate and key for TLS.
     """
     root = Path(folder)
     for part in ("var/run/ganeti", "var/log/ganeti", "var/lib/ganeti/rapi"):

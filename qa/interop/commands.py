@@ -1,7 +1,7 @@
-"""The commands of Ganeti's own tools that an operator types: what they say, and how they end.
+"""The commands of Ganeti's tools that an operator types, with their output and exit code.
 
-In the order of a story: later ones use what earlier ones made. The same story can be told to
-a real Ganeti (``tools --real``), so that what is expected here is what Ganeti does.
+The order matters: later commands use objects of earlier ones. The same commands can be run against
+a real Ganeti (``tools --real``), so that the expectations are Ganeti's behaviour.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CommandCase:
-    """One command; words in braces are put in by who runs it.
+    """A command; words in braces are filled in by the runner.
 
-    ``says``: a regular expression that its output holds. ``code``: its exit code. ``needs``:
-    an earlier command without which this one means nothing. ``keep``: the name under which
-    what the first group of ``says`` matched is put in from then on. ``only``: "ours", where
-    there are three nodes and some instances, or "real".
+    ``says``: a regular expression that matches its output. ``code``: its exit code. ``needs``: an
+    earlier command that this one depends on. ``keep``: the name under which the first group of
+    ``says`` is filled in from then on. ``only``: "ours", where there are three nodes and some
+    instances, or "real".
     """
 
     command: str
@@ -57,7 +57,7 @@ CLUSTER = [
     CommandCase("gnt-cluster watcher info", r"^The watcher is paused until "),
     CommandCase("gnt-cluster watcher continue", r"^The watcher is no longer paused\.$"),
     CommandCase("gnt-cluster watcher info", r"^The watcher is not paused\.$"),
-    # The real one misses /proc/sysrq-trigger where it is tried.
+    # The real cluster lacks /proc/sysrq-trigger where it is tested.
     CommandCase("gnt-cluster verify", r"\* Verifying .*group 'default'", only="ours"),
     CommandCase("gnt-cluster verify-disks"),
     CommandCase("gnt-cluster modify -B vcpus=1"),
@@ -272,7 +272,7 @@ HTOOLS = [
     CommandCase("hspace -L{socket} --machine-readable --disk-template file", r"^HTS_SPEC"),
 ]
 
-#: One of the instances died while nobody looked.
+#: One of the instances has died unnoticed.
 WATCHER = [
     CommandCase("gnt-group list --no-headers -o uuid", r"^([0-9a-f-]{36})$", keep="group"),
     CommandCase("gnt-instance list --no-headers -o status instance5", r"^ERROR_down$", only="ours"),

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Where ours answers otherwise than Ganeti's own ganeti-rapi, and why.
+"""Differences between our answers and those of Ganeti's own ganeti-rapi, with their reasons.
 
-``differential`` takes these tables at their word: a difference that is not listed fails,
-and so does one that is listed and is no more. Run as a program, this puts them into
-doc/compatibility.md; test_compatibility fails until then.
+``differential`` enforces these tables: a difference that is not listed fails, and so does a listed
+one that no longer exists. Run as a program, this writes them into doc/compatibility.md;
+test_compatibility fails until then.
 """
 
 import document
 from cases import CASES
 
-#: What is wrong with a request by itself is said at once, before there is a job.
+#: Errors in the request itself are reported at once, before there is a job.
 _AT_ONCE = [400, None]
 _NAME = (_AT_ONCE, "no host name; Ganeti's job finds out")
 _TAG = (_AT_ONCE, "what is wrong with a tag is known before a job is made")
@@ -23,7 +23,7 @@ _UNREAD = (_AT_ONCE, "what is asked for and means nothing is refused; Ganeti dro
 _TYPE = (_AT_ONCE, "no job takes a value of this type; Ganeti's job finds out")
 _POINT = ([200, "success"], "a whole number with a point is a number, of MiB too")
 
-#: case -> (our [status, error], why). The second table is for our own master alone.
+#: Case -> (our [status, error], why). The second table is for our own master alone.
 BOTH = {
     "get unknown job": ([404, None], "a row of nulls is no job"),
     "a job id that is too long": ([404, None], "a row of nulls is no job"),
@@ -95,7 +95,7 @@ BOTH = {
     "query an unknown kind": _NO_KIND,
     "query fields of an unknown kind": _NO_KIND,
 }
-#: Made by jobs that our master leaves to a real one.
+#: Created by jobs that our master leaves to a real one.
 _ELSEWHERE = ([501, None], "our master is for one machine and does not carry it out")
 _ONE = ([404, None], "our master has no networks")
 _NO_SUCH = ([200, ["OpPrereqError", "unknown_entity"]], "it could not be made or renamed before")
@@ -228,7 +228,7 @@ MASTER = {
     "remove rich where it has its old name": ([200, "success"], "it was not renamed"),
     **dict.fromkeys(_REFUSED, _ELSEWHERE),
 }
-#: What is sent on because a real master can do it, and Ganeti's own front cannot.
+#: Forwarded because a real master can do it and Ganeti's own front cannot.
 LUXID = {
     "add network with tags of null": (
         [200, "success"],
@@ -244,7 +244,7 @@ LUXID = {
     ),
 }
 
-#: Keys that only ours (+) or only Ganeti's (-) answers have, and types that differ -> why.
+#: Keys that only our (+) or only Ganeti's (-) answers have, and types that differ -> why.
 BOTH_KEYS = {
     ": list, not null": "/ and /2 list their resources, as the contract has it",
     "+beparams.default.memory": "2.0's name of maxmem",
@@ -273,7 +273,7 @@ MASTER_KEYS = {
 }
 LUXID_KEYS = {}
 
-#: What a master is sent, beside what ``messages`` says of every message: opcode and key -> why.
+#: Differences of submitted opcodes beyond those of ``messages``: opcode and key -> why.
 MESSAGES = {
     "OP_TAGS_SET tags": "a tag that is given twice is one tag",
     **dict.fromkeys(
@@ -288,14 +288,14 @@ MESSAGES = {
 
 
 def _answer(status, error):
-    """How we answer, for people."""
+    """Describe our answer."""
     if isinstance(error, list):
         return f"a job that fails: {error[1] or error[0]}"
     return {None: str(status), "success": "a job that succeeds"}[error]
 
 
 def _cases(title, cases):
-    """The cases of a table that have one answer for one reason, a row."""
+    """Return rows: the cases of a table that have the same answer for the same reason."""
     rows = {}
     for case, (answer, why) in cases.items():
         rows.setdefault((why, _answer(*answer)), []).append(case)
@@ -306,7 +306,7 @@ def _cases(title, cases):
 
 
 def _keys(title, keys):
-    """What answers of 200 have more, less or otherwise."""
+    """Return the keys that answers with 200 have more, less or differently."""
     rows = {}
     for key, why in keys.items():
         rows.setdefault(why, []).append(f"`{key}`" if key[0] != ":" else f"the answer{key}")
@@ -316,7 +316,7 @@ def _keys(title, keys):
 
 
 def text():
-    """The part of doc/compatibility.md."""
+    """Return the generated part of doc/compatibility.md."""
     return "\n".join(
         [
             f"{len(CASES)} cases are asked.\n",

@@ -1,4 +1,4 @@
-"""Puts what came out of a suite into doc/compatibility.md."""
+"""Tables of results in doc/compatibility.md."""
 
 import sys
 
@@ -8,7 +8,7 @@ DOCUMENT = clusters.TOP / "doc/compatibility.md"
 
 
 def table(heads, rows):
-    """A table for people; what is in backticks there may hold a bar."""
+    """Return a Markdown table; text in backticks may contain a bar."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join(
         "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |\n" for line in lines
@@ -16,7 +16,7 @@ def table(heads, rows):
 
 
 def write(name, text):
-    """Replace what stands between the marks ``name: begin`` and ``name: end``."""
+    """Replace the text between the marks ``name: begin`` and ``name: end``."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = DOCUMENT.read_text().partition(begin)
     _, closed, after = rest.partition(end)

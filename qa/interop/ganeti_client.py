@@ -1,9 +1,9 @@
-"""Ganeti's own client library, unmodified: the life of an instance, or what is refused.
+"""Ganeti's own client library, unmodified: the life of an instance, or refusals.
 
     ganeti_client.py life|refusals
 
-Run by the system's Python, which has the package python3-ganeti-rapi. RAPI_URL and the rest
-are as ``clients`` has them.
+Run by the system's Python, which has the package python3-ganeti-rapi. ``clients`` sets RAPI_URL and
+the other variables.
 """
 
 import os
@@ -53,7 +53,7 @@ def life():
 
 
 def create(rapi, done):
-    """Create the instance; its job."""
+    """Create the instance; return its job."""
     assert rapi.GetVersion() == 2
     assert "instance-create-reqv1" in rapi.GetFeatures()
     assert rapi.GetInfo()["name"] == "cluster.example.com"

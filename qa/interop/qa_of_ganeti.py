@@ -1,11 +1,11 @@
-"""Ganeti's own QA of its remote API, as its package ganeti-testsuite has it, test by test.
+"""Ganeti's own QA of its remote API, from its package ganeti-testsuite, test by test.
 
     qa_of_ganeti.py CONFIG    prints a line a test: name, outcome and why, between tabs
 
-Run by the system's Python where ``ganeti`` and ``qa`` can be imported. The story is the QA's
-own for one node. Its instances are on LVM, which a node of a fake hypervisor has not: the
-QA's word for that is made to mean files. It looks for entries of lists that have two keys and
-no other; ours have a third (``differences.BOTH_KEYS``), so that one with more is found, too.
+Run by the system's Python where ``ganeti`` and ``qa`` can be imported. The sequence is the QA's own
+for one node. Its instances are on LVM, which a node with a fake hypervisor lacks, so the QA's
+template is mapped to files. It looks for list entries with exactly two keys; ours have a third
+(``differences.BOTH_KEYS``), so an entry with more keys is found too.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ constants.ST_LVM_VG = constants.ST_FILE
 
 
 def assert_in(item, sequence, msg=None, *, strict=qa_rapi.AssertIn):
-    """The QA's own, where an entry that has more keys is found."""
+    """Assert as the QA does, but accept an entry that has more keys."""
     if not isinstance(item, dict) or not any(item.items() <= one.items() for one in sequence):
         strict(item, sequence, msg)
 
@@ -33,19 +33,19 @@ qa_rapi.AssertIn = assert_in
 
 
 class QaSequence:
-    """The tests, and what they leave to each other."""
+    """The sequence of tests, and the objects that they pass on."""
 
     def __init__(self, node):
         self.node = node
         self.out = sys.stdout
 
     def test(self, title, function, *arguments):
-        """What the test returns; None when it failed, and then a line says so."""
+        """Run a test; return its result, or None if it failed, which is printed."""
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said):
                 result = function(*arguments)
-        except Exception as err:  # whatever one test meets, the others go on
+        except Exception as err:  # The other tests run whatever this one raises.
             refusal = REFUSAL.search(str(err) + said.getvalue())
             if refusal is None:
                 sys.stderr.write(said.getvalue()[-2000:] + traceback.format_exc()[-2000:])
@@ -70,7 +70,7 @@ class QaSequence:
             self.tell(title, "left out", "there is no instance")
 
     def cluster(self):
-        """What needs no instance."""
+        """Run the tests that need no instance."""
         self.test("TestVersion", qa_rapi.TestVersion)
         self.test("TestEmptyCluster", qa_rapi.TestEmptyCluster)
         self.test("GetOperatingSystems", qa_rapi.GetOperatingSystems)
@@ -83,7 +83,7 @@ class QaSequence:
         self.test("TestRapiNodeGroups", qa_rapi.TestRapiNodeGroups)
 
     def instance(self):
-        """The life of one, then of others."""
+        """Run the tests of one instance's life, then of several."""
         one = self.test(
             "TestRapiInstanceAdd, with the client", qa_rapi.TestRapiInstanceAdd, self.node, True
         )

@@ -1,8 +1,7 @@
-"""A proxy on a LUXI socket that keeps what is asked, and lets no job be made.
+"""A proxy on a LUXI socket that records requests and prevents jobs.
 
-Everything is passed on to the master behind it and back, but a job: that is answered here,
-with a number that no job has. So what a front makes of a request is seen in no time, and
-the master stays as it is.
+Everything is passed on to the master and back, except for submissions: they are answered here, with
+a number that no job has. So the front's opcodes are seen at once, and the master stays unchanged.
 """
 
 import contextlib
@@ -12,12 +11,12 @@ import socket
 import threading
 
 END = b"\x03"
-#: Ids of the jobs that were not made.
+#: Ids of the jobs that were not created.
 FIRST = 900_000_000
 
 
 class Recorder:
-    """Listens on ``path`` for clients of the master on ``behind``."""
+    """A proxy on ``path`` for the master on ``behind``."""
 
     def __init__(self, path, behind):
         self._behind = str(behind)
@@ -31,13 +30,13 @@ class Recorder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def take(self):
-        """The jobs that were asked for since the last time: lists of opcodes."""
+        """Return the jobs submitted since the last call: lists of opcodes."""
         with self._lock:
             kept, self._kept = self._kept, []
         return kept
 
     def close(self):
-        """Take no more connections."""
+        """Close the listener."""
         self._listener.close()
 
     def _accept(self):
@@ -47,7 +46,7 @@ class Recorder:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
-        """One request after the other, each with its answer: LUXI is nothing else."""
+        """Serve a connection: LUXI is one request at a time, each with its answer."""
         with client, socket.socket(socket.AF_UNIX) as master, contextlib.suppress(OSError):
             master.connect(self._behind)
             rest = b""
@@ -64,7 +63,7 @@ class Recorder:
                 client.sendall(answer + END)
 
     def _answer(self, request):
-        """What is said to a request that does not reach the master."""
+        """Return the answer to a request that is not passed on."""
         if request["method"] not in ("SubmitJob", "SubmitJobToDrainedQueue", "SubmitManyJobs"):
             return None
         with self._lock:
@@ -84,7 +83,7 @@ class Recorder:
 
 
 def _read(stream, rest):
-    """(A message without its end, what came behind it); (None, b"") at the end."""
+    """Return (a message without its terminator, the bytes after it); (None, b"") at the end."""
     while END not in rest:
         data = stream.recv(65536)
         if not data:

@@ -1,14 +1,14 @@
-"""How a suite counts what it tries; its last line is ``N passed, M failed``."""
+"""The counts of a suite; its last line is ``N passed, M failed``."""
 
 
 class Tally:
-    """What passed and what failed so far."""
+    """The counts so far."""
 
     def __init__(self):
         self.passed = self.failed = 0
 
     def check(self, title, good, detail=""):
-        """Count one; say what is wrong with it."""
+        """Count one check; print what is wrong with it."""
         if good:
             self.passed += 1
         else:
@@ -16,6 +16,6 @@ class Tally:
             print(f"FAILED: {title}: {detail}", flush=True)
 
     def end(self):
-        """The last line, and the exit code."""
+        """Print the last line; return the exit code."""
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return int(self.failed != 0)

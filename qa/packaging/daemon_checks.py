@@ -94,7 +94,7 @@ def a_second_init_leaves_everything_as_it_is() -> None:
 
 @check
 def both_start_detached_and_drop_to_their_users_and_groups() -> None:
-    shutil.rmtree("/run/ganeti")  # what a reboot leaves of /run
+    shutil.rmtree("/run/ganeti")  # As after a reboot.
     run("ganeti-masterd")
     run("ganeti-rapi", "-p", "5080", "-b", "127.0.0.1")
     for program, user in (("ganeti-masterd", "gnt-masterd"), ("ganeti-rapi", "gnt-rapi")):

@@ -1,13 +1,13 @@
-"""The release in fresh Debian systems, as their packager and their administrator meet it.
+"""The release in fresh Debian systems, used as a packager and an administrator would.
 
-Usage: debian.py TARBALL [--full]. For Debian 12 and 13 at once: configure, make and make check
-as a user without rights, network or home; the installed tree as a user; the installation by
-root; and the units in a booted system. One of the two has the umask of hardened machines for
-all of that. The short form runs the whole suite in one system, and in the other the tests that
-depend on Python, OpenSSL or the C library. The last line is `N passed, M failed'; 77 and the
-reason where there can be no such systems.
+Usage: debian.py TARBALL [--full]. For Debian 12 and 13 at once: configure, make and make check as
+an unprivileged user without network or home; the installed tree as a user; the installation by
+root; and the units in a booted system. One of the two uses the umask of hardened machines
+throughout. The short form runs the whole suite in one system, and in the other the tests that
+depend on Python, OpenSSL or the C library. The last line is `N passed, M failed'; 77 and the reason
+where there can be no such systems.
 
-GANETI_MACHINES names a folder that keeps the fresh systems for the next time.
+GANETI_MACHINES names a folder that keeps the fresh systems for the next run.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ from pathlib import Path
 import system
 
 HERE = Path(__file__).resolve().parent
-#: Where things are inside of a system.
+#: Paths inside a system.
 SOURCE, CHECKS, STAGE = "/opt/source", "/opt/checks", "/opt/stage"
 CONFIGURE = ("--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var")
-#: What a distribution can change, in the names of modules and tests.
+#: Tests that a distribution can affect, by names of modules and tests.
 SUBSET = (
     "tls or openssl or channel or hello or daemon or process or wire or bootstrap or "
     "makefile or password or database"
 )
-#: The umask of each system, and which tests the short form runs; '' is all of them.
+#: The umask of each system, and the tests of the short form; '' is all of them.
 SYSTEMS = {"bookworm": (0o022, SUBSET), "trixie": (0o077, "")}
-QUOTED = 60  # lines of a failed step's output
+QUOTED = 60  # Lines shown of a failed step's output.
 
 
 Run = Callable[[Sequence[str]], str]
@@ -45,7 +45,7 @@ Run = Callable[[Sequence[str]], str]
 
 @dataclass
 class StepReport:
-    """What came of the steps in one system; lines are printed at once."""
+    """The results of the steps in one system; lines are printed at once."""
 
     suite: str
     passed: int = 0
@@ -53,7 +53,7 @@ class StepReport:
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """A step that counts as one; its output is shown if it fails, and ends the rest."""
+        """Run a step that counts as one; if it fails, show its output and end the rest."""
         begin = time.monotonic()
         try:
             yield
@@ -71,7 +71,7 @@ class StepReport:
         self._tell(title, begin)
 
     def count(self, title: str, run: Run, command: Sequence[str]) -> None:
-        """Run a program of checks, whose last line counts them; show it if one failed."""
+        """Run a program of checks, whose last line counts them; show its output if one failed."""
         begin = time.monotonic()
         try:
             output = run(command)
@@ -116,7 +116,7 @@ def prepare(machine: system.System, tarball: Path) -> None:
 
 
 def as_nobody(machine: system.System) -> Run:
-    """Commands in the folder of the release, as a user without rights."""
+    """Run commands in the folder of the release as an unprivileged user."""
 
     def run(command: Sequence[str]) -> str:
         return machine.run(["sh", "-c", f'cd {SOURCE} && exec "$@"', "sh", *command], "nobody")
@@ -138,7 +138,7 @@ def set_up(machine: system.System) -> None:
 
 
 def life(report: StepReport, machine: system.System) -> None:
-    """The steps after the build."""
+    """Run the steps after the build."""
     plain = as_nobody(machine)
     with report.step("the installed daemons answer /2/info over TLS"):
         plain(["make", "-s", "install", f"DESTDIR={STAGE}"])
@@ -159,7 +159,7 @@ def life(report: StepReport, machine: system.System) -> None:
 
 
 def suite(report: StepReport, machine: system.System, tests: str) -> None:
-    """The project's own tests."""
+    """Run the project's own tests."""
     with (
         contextlib.suppress(subprocess.SubprocessError, OSError),
         report.step(f"make check ({'a part' if tests else 'all'})"),
@@ -172,7 +172,7 @@ def suite(report: StepReport, machine: system.System, tests: str) -> None:
 def try_out(
     reports: list[StepReport], tarball: Path, umask: int, tests: str, scratch: Path
 ) -> None:
-    """Make a system, and take the release through its life there, and through its tests."""
+    """Create a system; build, install and test the release there."""
     report, machine = reports[0], None
     cache = Path(os.environ.get("GANETI_MACHINES") or scratch)
     try:
@@ -184,14 +184,14 @@ def try_out(
             as_nobody(machine)(["./configure", "--quiet", *CONFIGURE])
             as_nobody(machine)(["make", "-s", "-j2"])
         tester = threading.Thread(target=suite, args=(reports[1], machine, tests))
-        tester.start()  # it computes while the checks mostly wait
+        tester.start()  # It computes while the checks mostly wait.
         try:
             life(report, machine)
         finally:
             machine.halt()
             tester.join()
     except (subprocess.SubprocessError, OSError):
-        pass  # counted and told by the step
+        pass  # Counted and printed by the step.
 
 
 def main() -> int:

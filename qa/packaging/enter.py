@@ -1,11 +1,11 @@
-"""Makes a folder the whole file system of this process, and runs a command in it, or systemd.
+"""A program that enters a folder as its whole file system, to run a command or systemd there.
 
-Usage: enter.py [--host NAME] [--user NAME] [--umask MODE] ROOT COMMAND...
-       enter.py [--host NAME] --boot ROOT
+Usage: enter.py [--host NAME] [--user NAME] [--umask MODE] ROOT COMMAND... enter.py [--host NAME]
+--boot ROOT
 
-To be called by `unshare` with namespaces for mounts, processes, network and host name, as
-their first process; --boot wants those for IPC and cgroups as well (see system.py). Nothing
-of this machine can be reached from there, and all of it ends with this process.
+To be called by `unshare` as the first process of new namespaces for mounts, processes, network and
+host name; --boot also needs those for IPC and cgroups (see system.py). Nothing of this machine can
+be reached from there, and all of it ends with this process.
 """
 
 import argparse
@@ -31,14 +31,14 @@ LINKS = {
 
 
 def mount(*words: object) -> None:
-    """mount(8)."""
+    """Call mount(8)."""
     subprocess.run(["mount", *map(str, words)], check=True)
 
 
 def fill(root: Path, boot: bool) -> None:
-    """Mount what a system finds when it starts: kernel interfaces, devices, empty /run."""
+    """Mount what a system finds when it starts: kernel interfaces, devices, an empty /run."""
     mount("--make-rprivate", "/")
-    mount("--bind", root, root)  # pivot_root(8) wants a mount point
+    mount("--bind", root, root)  # pivot_root(8) requires a mount point.
     mount("-t", "proc", "proc", root / "proc")
     mount("-t", "sysfs", "sysfs", root / "sys")
     for folder in ("dev", "run"):
@@ -56,7 +56,7 @@ def fill(root: Path, boot: bool) -> None:
         mount("-t", "cgroup2", "cgroup2", root / "sys/fs/cgroup")
         mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / "tmp")
         return
-    # A /tmp of its own, and on disk: tests make files that are too large for one.
+    # A separate /tmp on disk: some tests' files are too large for memory.
     folder = tempfile.mkdtemp(prefix="tmp-", dir=root / "var/tmp")
     os.chmod(folder, 0o1777)
     mount("--bind", folder, root / "tmp")
@@ -71,7 +71,7 @@ def move_in(root: Path) -> None:
 
 
 def become(user: str) -> None:
-    """Be this user, without any other group."""
+    """Become this user, without other groups."""
     entry = pwd.getpwnam(user)
     os.setgroups([])
     os.setgid(entry.pw_gid)
@@ -79,7 +79,7 @@ def become(user: str) -> None:
 
 
 def run(command: list[str], user: str, umask: int) -> int:
-    """Run a command as the child of a process that collects orphans; its exit code."""
+    """Run a command as the child of a process that reaps orphans; return its exit code."""
     child = os.fork()
     if child == 0:
         os.umask(umask)

@@ -1,7 +1,7 @@
-"""Units that are not ours: the process that was started stays the main one, or is followed.
+"""Units that are not ours: the process that was started stays the main one, or systemd follows.
 
-Ganeti's upstream unit is of Type=simple, and passes -f. Debian's init script, daemon-util and
-older units of ours have the daemon detach.
+Ganeti's upstream unit has Type=simple and passes -f. With Debian's init script, daemon-util and
+older units of ours the daemon detaches.
 """
 
 import contextlib
@@ -55,14 +55,14 @@ AS_USER = "User=gnt-rapi\nGroup=gnt-daemons"
 
 @contextlib.contextmanager
 def unit(text: str) -> Iterator[None]:
-    """This unit instead of ours, with the front running; afterwards it is ours again."""
+    """Use this unit instead of ours, with the front running; restore ours afterwards."""
     running()
     stop(FRONT)
     try:
         with file_with(UNIT, text):
             systemctl("start", FRONT)
             until(lambda: listens(5080), "the front")
-            get(connection(), "/version")  # while it starts it takes no SIGUSR2
+            get(connection(), "/version")  # It accepts no SIGUSR2 while it starts.
             yield
             systemctl("stop", FRONT)
     finally:
@@ -74,12 +74,12 @@ def unit(text: str) -> Iterator[None]:
 
 
 def daemon_pid() -> int:
-    """The process that answers, as its pid file says."""
+    """Return the pid of the process that serves, from its pid file."""
     return int((RUN / "ganeti-rapi.pid").read_text())
 
 
 def hand_over_under_load(times: int) -> None:
-    """Nothing is lost, and the main process stays the same."""
+    """Check that no request is lost, and that the main process stays the same."""
     first, restarts = main_pid(FRONT), show(FRONT, "NRestarts")
     with RequestLoad() as load:
         for _ in range(times):
@@ -129,7 +129,7 @@ def under_type_simple_signals_reach_the_successor() -> None:
                 send(receiver, number)
         until(lambda: lines(FRONT, f"pid={pid} .*means nothing") >= 3, "three lines")
         assert processes(FRONT) == {first, pid} and main_pid(FRONT) == first
-        successor = hand_over()  # to the main process, which passes it on
+        successor = hand_over()  # To the main process, which passes it on.
         until(lambda: processes(FRONT) == {first, successor}, "the end of the one in between")
 
 

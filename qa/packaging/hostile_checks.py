@@ -1,8 +1,8 @@
-"""A local user without rights is in the way as far as he can be, and holds nobody up.
+"""An unprivileged local user who obstructs as much as possible, without effect.
 
-He locks every file that he can open, in both of Unix's ways, lays links and pipes into
-every folder that he can write to, and sends both daemons every signal there is. A start, a
-reload and a hand-over must not take a second longer than without him.
+He locks every file that he can open, in both of Unix's ways, puts links and pipes into every folder
+that he can write to, and sends both daemons every signal. A start, a reload and a hand-over must
+not take a second longer than without him.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from machine import (
 #: Seconds that he may cost at most.
 BOUND = 1.0
 OPTIONS = ("-p", "5080", "-b", "127.0.0.1")
-#: Names that the daemons use; he cannot know the random ones.
+#: Names that the daemons use; random names cannot be guessed.
 BAIT = (
     "ganeti-rapi.pid",
     "rapi-daemon.log",
@@ -95,7 +95,7 @@ signal.pause()
 
 @contextlib.contextmanager
 def meddler(*daemons: str) -> Iterator[None]:
-    """The user `nobody`, at work."""
+    """The user `nobody` at work."""
     pids = ",".join(str(pid_of(name)) for name in daemons)
     places = map(str, (LIB, RUN, LOG, "/tmp", "/srv", PREFIX / "share/ganeti-rapi", PROGRAMS))
     child = subprocess.Popen(
@@ -118,21 +118,21 @@ def meddler(*daemons: str) -> Iterator[None]:
 
 
 def seconds(action: Callable[[], None]) -> float:
-    """How long it takes."""
+    """Return the seconds of an action."""
     begin = time.monotonic()
     action()
     return time.monotonic() - begin
 
 
 def reload() -> None:
-    """SIGHUP, until the log says that it is done."""
+    """Send SIGHUP; wait until the log reports the reload."""
     before = last_log().count("Reloaded")
     os.kill(pid_of("ganeti-rapi"), signal.SIGHUP)
     until(lambda: last_log().count("Reloaded") > before, "the reload")
 
 
 def hand_over() -> None:
-    """SIGUSR2, until another process serves."""
+    """Send SIGUSR2; wait until another process serves."""
     before = pid_of("ganeti-rapi")
     os.kill(before, signal.SIGUSR2)
     until(lambda: pid_of("ganeti-rapi") != before, "the successor")
@@ -140,23 +140,23 @@ def hand_over() -> None:
 
 
 def start() -> None:
-    """Both daemons; each returns once it answers."""
+    """Start both daemons; each returns once it answers."""
     run("ganeti-masterd")
     run("ganeti-rapi", *OPTIONS)
 
 
 def end() -> None:
-    """Both daemons, as far as they run."""
+    """End both daemons if they run."""
     for program in ("ganeti-rapi", "ganeti-masterd"):
         if (RUN / f"{program}.pid").exists():
             stop(program)
 
 
 def judge(action: Callable[[], None], alone: float, again: Callable[[], None] = end) -> None:
-    """Show how long it takes with him; fail where he costs more than the bound.
+    """Print the seconds with him; fail if he costs more than the limit.
 
-    A machine that is busy otherwise may be slow once; what he holds up is slow every time.
-    ``again`` makes room for another try.
+    A busy machine may be slow once; a lock that holds something up is slow every time. ``again``
+    prepares another try.
     """
     took = seconds(action)
     for _ in range(2):
@@ -198,4 +198,4 @@ def what_a_crash_left_behind_is_no_lever_for_him() -> None:
         until(functools.partial(has_ended, pid), "its end")
     with meddler():
         assert seconds(start) < 10.0 and pid_of("ganeti-rapi") and pid_of("ganeti-masterd")
-    stop("ganeti-rapi")  # the master serves the checks that follow
+    stop("ganeti-rapi")  # The master serves the following checks.

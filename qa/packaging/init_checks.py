@@ -29,7 +29,7 @@ LSB = Path("/lib/lsb/init-functions")
 
 
 def init(*words: str, code: int = 0, user: str | None = None) -> str:
-    """What the init script says; its exit code must be ``code``."""
+    """Return the output of the init script; its exit code must be ``code``."""
     more = {"user": user, "group": "nogroup", "extra_groups": []} if user else {}
     done = subprocess.run(
         [str(SCRIPT), *words],
@@ -46,13 +46,13 @@ def init(*words: str, code: int = 0, user: str | None = None) -> str:
 
 
 def pid_of(program: str) -> int:
-    """What its pid file says."""
+    """Return the pid in its pid file."""
     return int((RUN / f"{program}.pid").read_text())
 
 
 @contextlib.contextmanager
 def without(*paths: Path) -> Iterator[None]:
-    """These are not there for a while."""
+    """Move these files away for a while."""
     for path in paths:
         path.rename(path.with_name(path.name + ".away"))
     systemctl("daemon-reload")
@@ -66,7 +66,7 @@ def without(*paths: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
-    """A machine without our units, and nothing running: the script does everything itself."""
+    """Prepare a machine without our units and daemons: the script does everything itself."""
     stop(FRONT, MASTER)
     script = SCRIPT.read_bytes()
     with without(*(UNITS / f"{name}.service" for name in BOTH)):
@@ -78,7 +78,7 @@ def plain() -> Iterator[None]:
 
 
 def each_verb() -> None:
-    """Every verb in turn, and that it says what it did."""
+    """Call every verb in turn, and check what it prints."""
     assert init("status", code=3).count("does not run") == 2
     assert init("stop").count("it did not run") == 2
     for verb in ("reload", "force-reload"):
@@ -107,7 +107,7 @@ def each_verb() -> None:
 
 
 def one_daemon() -> None:
-    """Every verb with the name of one daemon; the other one goes on."""
+    """Call every verb with one daemon's name; the other daemon keeps running."""
     init("start")
     front, master = pid_of(FRONT), pid_of(MASTER)
     said = init("restart", MASTER)
@@ -257,7 +257,7 @@ def an_ordinary_user_is_told_the_truth() -> None:
 
 # -- log rotation ---------------------------------------------------------------------
 
-#: As Debian's package has it; its script would send each daemon SIGHUP.
+#: As in Debian's package; its script would send each daemon SIGHUP.
 GANETIS = """\
 /var/log/ganeti/*.log {
   weekly
@@ -274,7 +274,7 @@ GANETIS = """\
 
 
 def writes_to_new_log() -> bool:
-    """Does the front write what is asked now into its log, and not into the old one?"""
+    """Return whether the front logs new requests to its new log and not to the old one."""
     get(connection(), "/version?after=rotation")
     log = LOG / "rapi-daemon.log"
     assert log.with_name("rapi-daemon.log.1").exists()

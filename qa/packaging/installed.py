@@ -1,6 +1,6 @@
-"""Starts the programs of a tree that `make install DESTDIR=...` left, and asks them something.
+"""A run of the programs in a tree that `make install DESTDIR=...` created.
 
-Usage: installed.py DESTDIR. State goes to a temporary root, not to this machine's.
+Usage: installed.py DESTDIR. The state is below a temporary root.
 """
 
 import json
@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CLUSTER = "cluster.example.com"
-TIMEOUT = 30  # seconds until a daemon must answer, or be gone
+TIMEOUT = 30  # Seconds until a daemon must answer, or have ended.
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
+    """Return a port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon in the foreground; SIGTERM must end it, and well."""
+    """Run a daemon in the foreground; SIGTERM must end it successfully."""
     process = subprocess.Popen(command)
     try:
         yield process
@@ -44,7 +44,7 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def until_answered(url: str, context: ssl.SSLContext) -> bytes:
-    """The body of the first good answer."""
+    """Return the body of the first good answer."""
     deadline = time.monotonic() + TIMEOUT
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Raises the loopback interface of a fresh network namespace, then becomes the given command."""
+"""A program that raises the loopback interface of a new network namespace, then runs a command."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ IFF_UP = 0x1
 
 
 def raise_loopback() -> None:
-    """Have 127.0.0.1 and ::1 answer."""
+    """Make 127.0.0.1 and ::1 reachable."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         fcntl.ioctl(handle, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 

@@ -1,7 +1,7 @@
-"""What the checks of an installed system share: the machine that they see, and its programs.
+"""Shared code of the checks of an installed system: the machine that they see, and its programs.
 
-To be used in namespaces of one's own only (see `run`): `prepare` mounts over this
-machine's directories and changes its host name.
+For use in private namespaces only (see `run`): `prepare` mounts over this machine's directories and
+changes its host name.
 """
 
 import base64
@@ -23,7 +23,7 @@ from typing import Any
 
 HOST, CLUSTER = "node1.example.com", "cluster.example.com"
 LIB, RUN, LOG = Path("/var/lib/ganeti"), Path("/var/run/ganeti"), Path("/var/log/ganeti")
-#: Where the tree is installed: below /mnt where the rest of the system is somebody's.
+#: Where the tree is installed: below /mnt where the rest of the system belongs to others.
 PREFIX = Path(os.environ.get("GANETI_PREFIX", "/mnt/usr"))
 PROGRAMS = PREFIX / "sbin"
 USERS = {"gnt-masterd": (64101, ""), "gnt-rapi": (64102, "")}
@@ -39,21 +39,23 @@ CHECKS: list[Callable[[], None]] = []
 
 
 def check(function: Callable[[], None]) -> Callable[[], None]:
-    """A step; they run in the order in which they stand."""
+    """Register a check; they run in the order of their definition."""
     CHECKS.append(function)
     return function
 
 
 def run_checks() -> int:
-    """Run every check. What failed is told by name, and the others run all the same; the
-    last line counts both. Returns an exit code."""
+    """Run every check, also after one failed; return an exit code.
+
+    Prints the name of each failed check, and the counts in the last line.
+    """
     failed = 0
     for function in CHECKS:
         title = function.__name__.replace("_", " ")
         begin = time.monotonic()
         try:
             function()
-        except Exception as err:  # whatever it is, the next one is another matter
+        except Exception as err:  # The other checks run whatever this one raises.
             failed += 1
             place = traceback.extract_tb(err.__traceback__)[-1]
             print(
@@ -68,12 +70,12 @@ def run_checks() -> int:
 
 
 def mount(*words: str) -> None:
-    """mount(8)."""
+    """Call mount(8)."""
     subprocess.run(["mount", *words], check=True)
 
 
 def add_lines(path: str, lines: list[str]) -> None:
-    """Lines at the end of a file of /etc, for this namespace only."""
+    """Append lines to a file of /etc, for this namespace only."""
     copy = Path("/mnt", os.path.basename(path))
     copy.write_text(Path(path).read_text() + "".join(f"{line}\n" for line in lines))
     copy.chmod(0o644)
@@ -81,7 +83,7 @@ def add_lines(path: str, lines: list[str]) -> None:
 
 
 def private_dev() -> None:
-    """A /dev that can hold a /dev/log of ours."""
+    """Mount a /dev that can hold our /dev/log."""
     devices = Path("/mnt/dev")
     devices.mkdir()
     devices.chmod(0o755)
@@ -92,21 +94,21 @@ def private_dev() -> None:
 
 
 def has_user(name: str) -> bool:
-    """Does the machine know this user already?"""
+    """Return whether the machine has this user already."""
     with contextlib.suppress(KeyError):
         return bool(pwd.getpwnam(name))
     return False
 
 
 def has_group(name: str) -> bool:
-    """Does the machine know this group already?"""
+    """Return whether the machine has this group already."""
     with contextlib.suppress(KeyError):
         return bool(grp.getgrnam(name))
     return False
 
 
 def prepare(build: str) -> None:
-    """Fresh directories, users, a host name, the loopback interface; then `make install`."""
+    """Create fresh directories, users, a host name and the loopback; then `make install`."""
     mount("--make-rprivate", "/")
     for folder in ("/mnt", "/run", "/srv", "/var/lib", "/var/log"):
         mount("-t", "tmpfs", "tmpfs", folder)
@@ -136,7 +138,7 @@ def prepare(build: str) -> None:
 
 
 def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
-    """What an installed program prints; its exit code must be ``code``."""
+    """Return the output of an installed program; its exit code must be ``code``."""
     done = subprocess.run(
         [str(PROGRAMS / program), *arguments],
         text=True,
@@ -150,12 +152,12 @@ def run(program: str, *arguments: str, code: int = 0, **more: Any) -> str:
 
 
 def pid_of(program: str) -> int:
-    """What its pid file says."""
+    """Return the pid in its pid file."""
     return int((RUN / f"{program}.pid").read_text())
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that must come."""
+    """Wait until a condition holds; fail after a time limit."""
     deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
@@ -163,15 +165,15 @@ def until(condition: Callable[[], object], what: str) -> None:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process has gone, or only waits for its parent to ask for its status."""
+    """Return whether a process has ended; a zombie has."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
-    except (FileNotFoundError, ProcessLookupError):  # gone before, or while, it was read
+    except (FileNotFoundError, ProcessLookupError):  # It ended before, or while, it was read.
         return True
 
 
 def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
-    """End a daemon by its pid, and see that its pid file goes."""
+    """End a daemon by its pid, and check that its pid file goes."""
     pid = pid_of(program)
     os.kill(pid, number)
     until(lambda: not (RUN / f"{program}.pid").exists(), f"{program} to end")
@@ -180,7 +182,7 @@ def stop(program: str, number: signal.Signals = signal.SIGTERM) -> None:
 
 @contextlib.contextmanager
 def rapi(*arguments: str, **more: Any) -> Iterator[int]:
-    """ganeti-rapi, detached, for a while; its pid."""
+    """Run ganeti-rapi, detached, for a while; yield its pid."""
     run("ganeti-rapi", *arguments, **more)
     try:
         yield pid_of("ganeti-rapi")
@@ -189,13 +191,13 @@ def rapi(*arguments: str, **more: Any) -> Iterator[int]:
 
 
 def status(pid: int) -> dict[str, list[str]]:
-    """The words of /proc/PID/status."""
+    """Return the words of /proc/PID/status."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {line.partition(":")[0]: line.partition(":")[2].split() for line in lines}
 
 
 def owned(path: Path) -> tuple[str, str, str]:
-    """User, group and mode."""
+    """Return user, group and mode."""
     stat = path.stat()
     return (
         pwd.getpwuid(stat.st_uid).pw_name,
@@ -205,13 +207,13 @@ def owned(path: Path) -> tuple[str, str, str]:
 
 
 def connection(address: str = "127.0.0.1", port: int = 5080) -> http.client.HTTPSConnection:
-    """A client that trusts the cluster's certificate and nothing else."""
+    """Return a client that trusts only the cluster's certificate."""
     context = ssl.create_default_context(cafile=str(LIB / "rapi.pem"))
     return http.client.HTTPSConnection(address, port, timeout=TIMEOUT, context=context)
 
 
 def get(client: http.client.HTTPConnection, path: str) -> Any:
-    """The JSON value of a GET."""
+    """Return the JSON value of a GET."""
     client.request("GET", path)
     answer = client.getresponse()
     body = answer.read()
@@ -220,17 +222,17 @@ def get(client: http.client.HTTPConnection, path: str) -> Any:
 
 
 def shown_certificate(port: int = 5080) -> str:
-    """What a new client is shown."""
+    """Return the certificate that a new client sees."""
     return ssl.get_server_certificate(("127.0.0.1", port))
 
 
 def last_log(name: str = "rapi-daemon.log") -> str:
-    """The whole log."""
+    """Return the whole log."""
     return (LOG / name).read_text()
 
 
 def ask(method: str, path: str, body: object = None, password: str = SECRET) -> tuple[int, Any]:
-    """Status and JSON value of a request by admin."""
+    """Return status and JSON value of a request by admin."""
     client = connection()
     word = base64.b64encode(f"admin:{password}".encode()).decode()
     client.request(
@@ -244,7 +246,7 @@ def ask(method: str, path: str, body: object = None, password: str = SECRET) -> 
 
 
 def listens(port: int) -> bool:
-    """Does somebody accept connections there?"""
+    """Return whether connections are accepted there."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
         return True
     return False

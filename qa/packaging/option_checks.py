@@ -134,14 +134,14 @@ def the_limit_on_open_files_is_raised_as_root_can() -> None:
         ) as pid:
             limits = Path(f"/proc/{pid}/limits").read_text()
         if ceiling == 256 and not may_raise_limits():
-            # 128 are not clients', and for every second client there is a wait for jobs.
+            # 128 are not for clients, and every second client may wait for jobs.
             assert "leaves room for 85 clients" in last_log()
         else:
             assert int(re.findall(r"Max open files +(\d+)", limits)[0]) > clients, limits
 
 
 def may_raise_limits() -> bool:
-    """Not every container's root has CAP_SYS_RESOURCE, which is bit 24."""
+    """Return whether limits may be raised. Some containers' root lacks CAP_SYS_RESOURCE, bit 24."""
     return bool(int(status(os.getpid())["CapEff"][0], 16) >> 24 & 1)
 
 
@@ -179,7 +179,7 @@ def syslog_is_told_as_asked() -> None:
 
 @contextlib.contextmanager
 def renamed(name: str) -> Iterator[None]:
-    """The machine has another name for a while."""
+    """Give the machine another name for a while."""
     socket.sethostname(name)
     try:
         yield
@@ -189,7 +189,7 @@ def renamed(name: str) -> Iterator[None]:
 
 @check
 def on_another_node_it_ends_with_11() -> None:
-    (LIB / "master.db").rename(LIB / "elsewhere.db")  # other nodes have only ssconf files
+    (LIB / "master.db").rename(LIB / "elsewhere.db")  # Other nodes have only ssconf files.
     try:
         with renamed("node2.example.com"):
             said = run("ganeti-rapi", "-p", "5080", code=11)
@@ -275,7 +275,7 @@ def the_init_script_does_what_it_says() -> None:
     assert pid_of("ganeti-rapi") != pids[1] and get(connection(port=7443), "/version") == 2
     init("stop")
     assert init("status", 3).count("does not run") == 2
-    (RUN / "ganeti-rapi.pid").write_text("1\n")  # left by a crash, and somebody else's
+    (RUN / "ganeti-rapi.pid").write_text("1\n")  # Left by a crash, and another program's.
     init("stop")
     assert init("status", 3)
     assert "Usage" in init("nonsense", 2)
@@ -307,7 +307,7 @@ def the_systemd_units_and_manual_pages_are_clean() -> None:
 
 
 def forget(database: str, *names: str) -> None:
-    """Take users or groups out of this namespace's /etc/passwd or /etc/group."""
+    """Remove users or groups from this namespace's /etc/passwd or /etc/group."""
     path = Path("/etc", database)
     path.write_text(
         "".join(

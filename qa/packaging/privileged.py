@@ -1,9 +1,8 @@
-"""An installed system as root sees it: users, groups, modes, ports, signals, exit codes.
+"""Checks of an installed system as root: users, groups, modes, ports, signals, exit codes.
 
-Usage: privileged.py BUILD, in namespaces of its own (mount, network, process, host name; see
-`run'). BUILD was configured with --prefix=/mnt/usr, or what GANETI_PREFIX says. What is
-mounted, installed and started here is gone when this process ends, and no process outside can
-be seen or ended.
+Usage: privileged.py BUILD, in private namespaces (mount, network, process, host name; see `run').
+BUILD was configured with --prefix=/mnt/usr, or GANETI_PREFIX. Mounts, files and processes are gone
+when this process ends, and no process outside can be seen or ended.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""systemd as the checks of a booted system see it, and clients that notice each lost request."""
+"""systemd in a booted system, and clients that notice each lost request."""
 
 import contextlib
 import functools
@@ -19,12 +19,12 @@ FRONT, MASTER = "ganeti-rapi", "ganeti-masterd"
 BOTH = (MASTER, FRONT)
 LOGS = {FRONT: "rapi-daemon.log", MASTER: "master-daemon.log"}
 UNITS = Path("/etc/systemd/system")
-#: Clients at a time, and requests that must have been answered before and after an event.
+#: Concurrent clients, and the number of requests answered before and after an event.
 CLIENTS, REQUESTS = 3, 8
 
 
 def command(*words: str, code: int = 0) -> str:
-    """What a program prints; its exit code must be ``code``."""
+    """Return a program's output; its exit code must be ``code``."""
     done = subprocess.run(
         words,
         text=True,
@@ -38,44 +38,43 @@ def command(*words: str, code: int = 0) -> str:
 
 
 def systemctl(*words: str, code: int = 0) -> str:
-    """What systemctl prints."""
+    """Return systemctl's output."""
     return command("systemctl", *words, code=code)
 
 
 def show(unit: str, name: str) -> str:
-    """A property of a unit."""
+    """Return a property of a unit."""
     return systemctl("show", "--value", f"--property={name}", unit).strip()
 
 
 def main_pid(unit: str) -> int:
-    """Whom systemd takes for the daemon; 0 for nobody."""
+    """Return the pid that systemd takes for the daemon; 0 for none."""
     return int(show(unit, "MainPID"))
 
 
 def is_active(unit: str) -> bool:
-    """Does systemd say so?"""
+    """Return whether systemd calls the unit active."""
     return show(unit, "ActiveState") == "active"
 
 
 def processes(name: str) -> set[int]:
-    """The pids of all processes of this name that have not ended; the init script's name may
-    be the same."""
+    """Return the pids of living Python processes of this name (the init script may have it too)."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")  # none of a zombie
+            words = (folder / "cmdline").read_bytes().split(b"\0")  # Empty for a zombie.
             if (folder / "comm").read_text().strip() == name and b"python" in words[0]:
                 found.add(int(folder.name))
     return found
 
 
 def has_ended(name: str) -> bool:
-    """Is there no process of this name?"""
+    """Return whether there is no process of this name."""
     return not processes(name)
 
 
 def told(unit: str) -> str:
-    """Everything that the journal has of a unit, and the daemon's log."""
+    """Return a unit's journal and the daemon's log."""
     log = LOG / LOGS[unit]
     return command("journalctl", "--no-pager", "--output=cat", f"--unit={unit}") + (
         log.read_text() if log.exists() else ""
@@ -83,12 +82,12 @@ def told(unit: str) -> str:
 
 
 def lines(unit: str, pattern: str) -> int:
-    """How many lines of a daemon's log match."""
+    """Return the number of lines in a daemon's log that match."""
     return len(re.findall(pattern, (LOG / LOGS[unit]).read_text(), re.M))
 
 
 def start(*units: str) -> None:
-    """Start units that must become active, whatever an earlier check left."""
+    """Start units, which must become active whatever an earlier check left."""
     systemctl("reset-failed")
     systemctl("start", *units)
     for unit in units:
@@ -96,7 +95,7 @@ def start(*units: str) -> None:
 
 
 def stop(*units: str) -> None:
-    """Stop units, after which there is neither process nor pid file."""
+    """Stop units; check that neither process nor pid file remains."""
     for unit in units:
         ran = bool(processes(unit))
         systemctl("stop", unit)
@@ -108,7 +107,7 @@ def stop(*units: str) -> None:
 
 @contextlib.contextmanager
 def file_with(path: Path, text: str) -> Iterator[None]:
-    """A file of /etc/systemd for a while."""
+    """Create a file below /etc/systemd for a while."""
     before = path.read_text() if path.exists() else None
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
@@ -124,7 +123,7 @@ def file_with(path: Path, text: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def state(**files: str) -> Iterator[None]:
-    """Nothing but these files in the directory of the cluster's state, for a while."""
+    """Have only these files in the directory of the cluster's state for a while."""
     until(lambda: not processes(FRONT) and not processes(MASTER), "the end of both")
     away = LIB.with_name("ganeti.away")
     LIB.rename(away)
@@ -139,7 +138,7 @@ def state(**files: str) -> Iterator[None]:
 
 
 def another_master() -> contextlib.AbstractContextManager[None]:
-    """This is a node of a cluster whose master is another one, for a while."""
+    """Make this a node of a cluster with another master for a while."""
     return state(
         ssconf_master_node="node2.example.com\n",
         ssconf_cluster_name="cluster\n",
@@ -148,7 +147,7 @@ def another_master() -> contextlib.AbstractContextManager[None]:
 
 
 def running() -> None:
-    """Have both run, each once: a check that failed leaves its mess to the next one."""
+    """Make both run, one process each, whatever an earlier check left."""
     for unit in BOTH:
         if not is_active(unit) or processes(unit) != {main_pid(unit)}:
             subprocess.run(["systemctl", "stop", unit], check=False, capture_output=True)
@@ -158,8 +157,10 @@ def running() -> None:
 
 
 class RequestLoad:
-    """Clients that ask all the time, on a new connection each; one read and one write each
-    time, so that a request that is lost is a failure and not a retry."""
+    """Clients that read and write continuously.
+
+    They use a new connection each time, so that a lost request is a failure and not a retry.
+    """
 
     def __init__(self) -> None:
         self.answered = 0
@@ -206,7 +207,7 @@ class RequestLoad:
 
 
 def hand_over(unit: str = FRONT) -> int:
-    """Have the front replaced; the pid of the process that answers now."""
+    """Hand over to a new front; return the pid of the process that serves now."""
     file = Path("/run/ganeti/ganeti-rapi.pid")
     before = file.read_text()
     systemctl("kill", "--signal=SIGUSR2", "--kill-who=main", unit)
@@ -221,11 +222,11 @@ def send(pid: int, number: int) -> None:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, and the process is gone."""
+    """Send SIGKILL and wait until the process is gone."""
     send(pid, signal.SIGKILL)
     until(lambda: pid not in processes(FRONT) | processes(MASTER), f"the end of {pid}")
 
 
 def let_pass(seconds: float) -> None:
-    """Let a time pass in which something would happen that must not."""
+    """Wait for a time in which a forbidden event would occur."""
     time.sleep(seconds)

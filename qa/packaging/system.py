@@ -1,4 +1,4 @@
-"""Debian systems in folders: made by debootstrap, entered as a chroot is, or booted.
+"""Debian systems in folders: created by debootstrap, entered like a chroot, or booted.
 
 They have a loopback interface and no other network. Needs root and namespaces.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 HOST = "node1.example.com"
-#: What the project needs to build and run itself, and what its checks use.
+#: Packages that the project needs to build and run, and those that its checks use.
 PACKAGES = (
     "python3",
     "python3-pytest",
@@ -26,13 +26,13 @@ PACKAGES = (
     "systemd-sysv",
 )
 BOOT_PATIENCE = 60.0
-#: Everything ends with the thread of ours that started it, however that ends.
+#: Everything ends with the thread that started it, however that ends.
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child")
 
 
 def missing() -> str:
-    """Why there can be no such systems here; '' if there can."""
+    """Return why there can be no such systems here; '' if there can."""
     if os.geteuid() != 0:
         return "it needs root"
     for command, what in (
@@ -45,7 +45,7 @@ def missing() -> str:
 
 
 def mirror() -> str:
-    """Where apt gets the distribution from on this machine."""
+    """Return where apt gets the distribution from on this machine."""
     done = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
         text=True,
@@ -56,7 +56,7 @@ def mirror() -> str:
 
 
 def get_debootstrap() -> None:
-    """Have the program installed."""
+    """Install debootstrap."""
     if not shutil.which("debootstrap"):
         for words in (["update"], ["install", "-y", "--no-install-recommends", "debootstrap"]):
             subprocess.run(
@@ -69,8 +69,7 @@ def get_debootstrap() -> None:
 
 
 def debootstrap(suite: str, cache: Path) -> Path:
-    """The folder of a fresh system, which is to be copied and not changed; the one that an
-    earlier call left, if it has what we need."""
+    """Return the folder of a fresh system, to be copied only; reuse one that has our packages."""
     root, stamp = cache / suite, cache / f"{suite}.packages"
     if stamp.is_file() and stamp.read_text().split() == list(PACKAGES):
         return root
@@ -105,7 +104,7 @@ class System:
         self._holder: subprocess.Popen[bytes] | None = None
 
     def run(self, command: Sequence[str], user: str = "root") -> str:
-        """Run a command, not booted; what it prints. ``CalledProcessError`` if it fails."""
+        """Run a command without booting; return its output or raise ``CalledProcessError``."""
         return self._call(
             [
                 "unshare",
@@ -152,7 +151,7 @@ class System:
             time.sleep(0.2)
 
     def inside(self, command: Sequence[str]) -> str:
-        """Run a command in the booted system; what it prints."""
+        """Run a command in the booted system; return its output."""
         return self._call(
             [
                 "nsenter",
@@ -174,9 +173,9 @@ class System:
         )
 
     def halt(self) -> None:
-        """End the booted system, whatever it does."""
+        """End the booted system unconditionally."""
         if self._holder is not None:
-            self._holder.kill()  # unshare's child, all there is, is killed with it
+            self._holder.kill()  # unshare's child, the only one, is killed with it.
             self._holder.wait()
             self._holder = None
             group = _cgroups() / f"ganeti-{os.getpid()}-{self.root.name}"
@@ -184,7 +183,7 @@ class System:
             deadline = time.monotonic() + BOOT_PATIENCE
             while folders and time.monotonic() < deadline:
                 try:
-                    os.rmdir(folders[0])  # busy until the last process is gone
+                    os.rmdir(folders[0])  # Busy until the last process is gone.
                 except FileNotFoundError:
                     folders.pop(0)
                 except OSError:
@@ -193,7 +192,7 @@ class System:
                     folders.pop(0)
 
     def _init(self) -> int:
-        """The pid of the booted system's first process."""
+        """Return the pid of the booted system's first process."""
         assert self._holder is not None
         pid = self._holder.pid
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
@@ -203,13 +202,13 @@ class System:
             said = self.inside(["systemctl", "is-system-running"])
         except subprocess.CalledProcessError as err:
             said = err.stdout
-        except IndexError:  # unshare has no child yet
+        except IndexError:  # unshare has no child yet.
             return False
         return said.split()[-1:] in (["running"], ["degraded"])
 
     @staticmethod
     def _call(command: Sequence[str]) -> str:
-        # A session of its own: what a check does to its process group stays there.
+        # A separate session: what a check does to its process group stays there.
         done = subprocess.run(
             [*_WITH_US, *command],
             text=True,
@@ -224,6 +223,6 @@ class System:
 
 
 def _cgroups() -> Path:
-    """The root of the unified hierarchy; beside version 1 it is in a folder of its own."""
+    """Return the root of the unified hierarchy; beside version 1 it has its own folder."""
     top = Path("/sys/fs/cgroup")
     return top / "unified" if (top / "unified").is_dir() else top

@@ -32,7 +32,7 @@ from services import (
 
 #: Seconds that `systemctl start` may take where there is nothing to do.
 AT_ONCE = 2.0
-#: Longer than RestartSec: a unit that is started again and again would show it.
+#: Longer than RestartSec, so that a unit that is restarted again and again would show.
 LOOP = 5.0
 #: Signals that mean nothing to either daemon.
 MEANINGLESS = (
@@ -49,7 +49,7 @@ MEANINGLESS = (
 
 
 def assert_skipped(*units: str) -> None:
-    """Starting these is quick and no failure, and nothing runs or is tried again."""
+    """Check that starting these is quick and no failure, and that nothing runs or is retried."""
     systemctl("reset-failed")
     for unit in units:
         begin = time.monotonic()
