@@ -28,7 +28,7 @@ from support.sources import (
 )
 
 #: What everybody may import: words, and how they are written.
-WORDS = "constants errors ht pathutils request_context serializer"
+WORDS = "constants errors ht pathutils serializer"
 #: Column, packages or modules, and what these may import beside themselves and each other.
 #: Of two packages with one name the longer is meant. Front and master never meet.
 PACKAGES: list[tuple[str, str, str]] = [
@@ -51,7 +51,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ("master", "storage hypervisor node", f"{WORDS} objects utils"),
     ("master", "ssconf", f"{WORDS} objects params utils"),
     ("master", "config", f"{WORDS} db ipolicy objects params ssconf utils"),
-    ("master", "jqueue", f"{WORDS} db opcodes qlang utils"),
+    ("master", "jqueue", f"{WORDS} db luxi opcodes qlang utils"),
     (
         "master",
         "query",

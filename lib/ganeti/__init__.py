@@ -8,11 +8,10 @@ Shared, which both daemons import:
   serializer       strict JSON
   ht               checks whether a value fits a type
   params           parameters of hypervisors, backends, NICs, nodes and disks, as tables
-  request_context  who asks: user, request id, idempotency key
   other_ganeti     signs that this machine belongs to a real Ganeti cluster
   opcodes          every opcode, a module for each noun: fields and types, no behaviour
   qlang            filters of queries, safe regular expressions, filters of jobs
-  luxi             the protocol between the daemons: calls, framing, client
+  luxi             the protocol between the daemons: messages, client
   utils            files, logs, text, processes, event loop; each module stands alone
   daemon           the life of a daemon: options, privileges, pid file, handover
 

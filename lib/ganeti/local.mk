@@ -16,7 +16,6 @@ dist_module_PYTHON = \
 	lib/ganeti/other_ganeti.py \
 	lib/ganeti/params.py \
 	lib/ganeti/pathutils.py \
-	lib/ganeti/request_context.py \
 	lib/ganeti/serializer.py \
 	lib/ganeti/ssconf.py \
 	lib/ganeti/storage.py
@@ -126,11 +125,10 @@ dist_module_jqueue_PYTHON = \
 module_luxidir = $(pkgdatadir)/ganeti/luxi
 dist_module_luxi_PYTHON = \
 	lib/ganeti/luxi/__init__.py \
-	lib/ganeti/luxi/calls.py \
 	lib/ganeti/luxi/client.py \
 	lib/ganeti/luxi/health.py \
 	lib/ganeti/luxi/job_watcher.py \
-	lib/ganeti/luxi/wire.py
+	lib/ganeti/luxi/messages.py
 
 module_maintenancedir = $(pkgdatadir)/ganeti/maintenance
 dist_module_maintenance_PYTHON = \

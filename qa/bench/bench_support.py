@@ -31,8 +31,8 @@ from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.db.store import Store  # noqa: E402
 from ganeti.jqueue import completion, rows  # noqa: E402
 from ganeti.jqueue.clocks import Moment  # noqa: E402
+from ganeti.luxi import RequestContext  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
-from ganeti.request_context import RequestContext  # noqa: E402
 
 NODE = f"{fault_support.HOST}:8T:100T:1024"
 FOLDER = Path(tempfile.mkdtemp(prefix="qa-bench-"))

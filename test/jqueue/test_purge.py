@@ -9,8 +9,8 @@ import pytest
 from ganeti import errors, luxi, opcodes
 from ganeti.db import files, schema
 from ganeti.jqueue import id_gaps, purge, rows
+from ganeti.luxi import RequestContext
 from ganeti.maintenance import check
-from ganeti.request_context import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 from support.master import MasterScene
 

@@ -8,7 +8,7 @@ from ganeti import errors
 from ganeti.db import schema
 from ganeti.jqueue import completion
 from ganeti.jqueue.queue import JobQueue
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, Work, op
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
 

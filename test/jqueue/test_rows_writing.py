@@ -7,7 +7,7 @@ from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 
 
 @pytest.fixture

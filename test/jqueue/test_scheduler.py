@@ -7,7 +7,7 @@ import pytest
 from ganeti import errors
 from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, Work, op
 
 

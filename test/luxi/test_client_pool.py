@@ -4,8 +4,8 @@ import threading
 import unittest
 
 from ganeti import errors, luxi
+from ganeti.luxi import RequestContext
 from ganeti.luxi.client import ConnectionPool
-from ganeti.request_context import RequestContext
 
 
 class FakeClient:

@@ -6,11 +6,11 @@ from unittest import mock
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.http.errors import BadRequest, NotImplementedMethod
+from ganeti.luxi import RequestContext
 from ganeti.rapi import submit
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, ResourceRequest
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import check_version, reason_trail
-from ganeti.request_context import RequestContext
 from support.rapi import JOB_ID, RapiTestCase
 
 URI = "/2/instances/web/startup"

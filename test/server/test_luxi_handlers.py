@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ganeti import errors, luxi, opcodes
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from ganeti.server import luxi_handlers
 from support.master import MasterScene
 

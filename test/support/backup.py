@@ -8,7 +8,7 @@ from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import completion, rows
 from ganeti.jqueue.clocks import Moment
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from support.cluster import make_cluster, make_instance, make_paths, save
 
 #: Stand for every secret that there can be; no backup may hold them.

@@ -21,7 +21,7 @@ from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
 from ganeti.http.message import Request, Response, serialize
 from ganeti.http.server import AccessRecord
-from ganeti.luxi.wire import MAX_MESSAGE, Splitter
+from ganeti.luxi.messages import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
 from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import users

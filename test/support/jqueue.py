@@ -12,7 +12,7 @@ from ganeti.jqueue import rows
 from ganeti.jqueue.execution import Again, Done, Failed
 from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import Level, LockManager, exclusive
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 
 #: Seconds after which a test that waits for a job has failed.
 PATIENCE = 30

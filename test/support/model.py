@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ganeti import errors, opcodes
 from ganeti.db.store import Store
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 from support.life import PATIENCE, MasterLife
 from support.promises import Promise, QueueModel, Step
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, PRIORITY_DEFAULT, JobStatus
+from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
-from ganeti.request_context import RequestContext
 
 _S = JobStatus
 

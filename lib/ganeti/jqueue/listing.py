@@ -14,7 +14,7 @@ from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue.job import Job, Timestamp, from_us
 from ganeti.jqueue.rows import IS_FINAL, read_status, stamp_of
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 
 
 @dataclass(frozen=True)

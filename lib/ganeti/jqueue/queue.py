@@ -34,9 +34,9 @@ from ganeti.jqueue.listing import JobHead, JobPage
 from ganeti.jqueue.live import LiveJobs
 from ganeti.jqueue.scheduler import Scheduler
 from ganeti.jqueue.submission import KEY_SECONDS, Accepted, Submission, Submitter, refusal
+from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normalize
-from ganeti.request_context import RequestContext
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from ganeti.db.schema import checksum
 from ganeti.db.store import Store
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us, to_us
+from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
-from ganeti.request_context import RequestContext
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import Job
+from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
-from ganeti.request_context import RequestContext
 
 logger = logging.getLogger(__name__)
 

@@ -6,15 +6,18 @@ connection are answered in order. Measured against luxid 3.0.2; nothing here is
 particular to our own master but optional members beside these (``context`` and
 ``paging`` of a request, notes of a reply), which a real luxid ignores.
 
-  calls        each call a dataclass: its name is the method, its fields the arguments
-  wire         messages as bytes, and back
+  messages     framing, requests and replies as bytes and back; each call a dataclass
   client       connections to a master: one, and those that threads share
   health       does the master answer anybody at all
   job_watcher  waiting for jobs, without threads
 """
 
-from ganeti.luxi.calls import (
+from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
+from ganeti.luxi.health import HealthMonitor
+from ganeti.luxi.job_watcher import JobWatcher
+from ganeti.luxi.messages import (
     CALLS,
+    EOM,
     ArchiveJob,
     AutoArchiveJobs,
     Call,
@@ -35,25 +38,20 @@ from ganeti.luxi.calls import (
     QueryNodes,
     QueryTags,
     ReplaceFilter,
+    Reply,
+    RequestContext,
     SetDrainFlag,
     SetWatcherPause,
+    Splitter,
     SubmitJob,
     SubmitJobToDrainedQueue,
     SubmitManyJobs,
     WaitForJobChange,
-    parse_job_id,
-    read_job_id,
-)
-from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
-from ganeti.luxi.health import HealthMonitor
-from ganeti.luxi.job_watcher import JobWatcher
-from ganeti.luxi.wire import (
-    EOM,
-    Reply,
-    Splitter,
     pack,
     parse_answer,
+    parse_job_id,
     parse_reply,
+    read_job_id,
     request,
 )
 
@@ -86,6 +84,7 @@ __all__ = [
     "QueryTags",
     "ReplaceFilter",
     "Reply",
+    "RequestContext",
     "SetDrainFlag",
     "SetWatcherPause",
     "Splitter",

@@ -15,10 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ganeti import constants, errors, pathutils
-from ganeti.luxi.calls import Call
 from ganeti.luxi.health import HealthMonitor
-from ganeti.luxi.wire import Reply, Splitter, parse_reply, request
-from ganeti.request_context import RequestContext
+from ganeti.luxi.messages import Call, Reply, RequestContext, Splitter, parse_reply, request
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 

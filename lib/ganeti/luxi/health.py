@@ -19,8 +19,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ganeti import errors
-from ganeti.luxi.calls import QueryConfigValues
-from ganeti.luxi.wire import request
+from ganeti.luxi.messages import QueryConfigValues, request
 
 logger = logging.getLogger(__name__)
 

@@ -24,9 +24,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ganeti import errors
-from ganeti.luxi.calls import WaitForJobChange
 from ganeti.luxi.health import Connect, HealthMonitor
-from ganeti.luxi.wire import Splitter, request
+from ganeti.luxi.messages import Splitter, WaitForJobChange, request
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 

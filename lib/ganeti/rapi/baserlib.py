@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from ganeti import luxi
+from ganeti.luxi import RequestContext
 from ganeti.rapi.arguments import Argument, QueryString
-from ganeti.request_context import RequestContext
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)

@@ -20,9 +20,9 @@ from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.submission import Accepted
+from ganeti.luxi import RequestContext
 from ganeti.query import cluster, engine
 from ganeti.query.base import Sources
-from ganeti.request_context import RequestContext
 from ganeti.utils.text import describe_os_error
 
 logger = logging.getLogger(__name__)

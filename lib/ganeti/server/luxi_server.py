@@ -29,8 +29,8 @@ from typing import Any
 
 from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job
+from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
-from ganeti.request_context import RequestContext
 from ganeti.server import luxi_handlers
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop

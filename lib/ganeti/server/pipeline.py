@@ -36,6 +36,7 @@ from ganeti.http.cors import Cors
 from ganeti.http.message import Request, Response
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.http.server import Outcome, Priority, Step
+from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
 from ganeti.rapi.auth.object_names import full_name
@@ -45,7 +46,6 @@ from ganeti.rapi.connector import Connector, RouteMatch
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import NotModified, StreamedList
 from ganeti.rapi.request_body import JSON, check_body_kind, read_body
-from ganeti.request_context import RequestContext
 from ganeti.utils.text import unique_words
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti import errors, luxi, serializer
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 
 
 def test_messages_are_the_same_wherever_the_stream_is_cut():

@@ -1,6 +1,6 @@
-"""Who asks, on its way to the master."""
+"""The member ``context`` of a LUXI request."""
 
-from ganeti.request_context import RequestContext
+from ganeti.luxi import RequestContext
 
 
 def test_only_what_is_known_travels():
