@@ -2,7 +2,7 @@
 
 ``check_for(annotation)`` turns an annotation of an opcode's field into a
 ``Check``. It understands ``str``, ``bool``, ``int``, ``float``, ``None``,
-``Any``, ``X | Y``, ``list[X]``, ``dict[str, X]``, ``tuple[X, ...]``,
+``Any``, ``object``, ``Json``, ``X | Y``, ``list[X]``, ``dict[str, X]``, ``tuple[X, ...]``,
 ``Literal[...]`` and ``Annotated[X, Refinement]``. Python's habit of counting
 ``True`` as 1 is not followed: a bool is no number here. (Ganeti 2.0 took
 ``true`` for a disk size.)
@@ -22,6 +22,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ganeti import constants
+from ganeti.serializer import Json
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-_PLAIN: dict[Any, Check] = {
-    Any: Check("anything", lambda value: True),
+_ANYTHING = Check("anything", lambda value: True)
+_PLAIN: dict[object, Check] = {
+    Any: _ANYTHING,
+    object: _ANYTHING,
+    Json: _ANYTHING,
     None: Check("null", lambda value: value is None),
     type(None): Check("null", lambda value: value is None),
     str: Check("a string", lambda value: isinstance(value, str)),
@@ -144,7 +148,7 @@ def _either(checks: list[Check]) -> Check:
 
 
 def _list_of(item: Check) -> Check:
-    if item is _PLAIN[Any]:
+    if item is _ANYTHING:
         return Check(
             f"a list, each item {item.expects}", lambda value: isinstance(value, (list, tuple))
         )
@@ -155,7 +159,7 @@ def _list_of(item: Check) -> Check:
 
 
 def _dict_of(item: Check) -> Check:
-    if item is _PLAIN[Any]:
+    if item is _ANYTHING:
         return Check(
             "an object",
             lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),

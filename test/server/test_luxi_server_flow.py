@@ -38,12 +38,12 @@ class ConnectionScene:
         self.loop, self.pool, self.queue = Loop(), Pool(), Queue()
         self.splitter, self.asked, self.closed = luxi.Splitter(), 0, False
         self.connection = luxi_server._Connection(self, sock)
-        self.master = SimpleNamespace(queue=self.queue)
+        self.sources = SimpleNamespace(queue=self.queue)
 
     def forget(self, connection):
         self.closed = True
 
-    def answer(self, master, call, context):
+    def answer(self, sources, call):
         self.asked += 1
         return call.names
 
@@ -91,7 +91,7 @@ class Queue:
 @pytest.fixture
 def scene(monkeypatch):
     made = ConnectionScene()
-    monkeypatch.setitem(luxi_handlers.HANDLERS, luxi.QueryConfigValues, made.answer)
+    monkeypatch.setitem(luxi_handlers.READS, luxi.QueryConfigValues, made.answer)
     yield made
     made.client.close()
     made.connection.close()
@@ -108,7 +108,7 @@ def wait(timeout=60):
 
 def test_who_fetches_no_answers_gets_no_more_made(scene, monkeypatch):
     monkeypatch.setitem(
-        luxi_handlers.HANDLERS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
+        luxi_handlers.READS, luxi.QueryConfigValues, lambda *call: [BIG] + scene.answer(*call)
     )
     scene.send(*[ask("x")] * 51)
     assert scene.asked == 1
@@ -168,7 +168,7 @@ def test_a_client_that_left_before_its_call_was_read_waits_for_nothing(scene):
 
 def test_an_answer_to_a_client_that_left_is_dropped(scene, monkeypatch):
     answer = Future()
-    monkeypatch.setitem(luxi_handlers.HANDLERS, luxi.QueryConfigValues, lambda *_: answer)
+    monkeypatch.setitem(luxi_handlers.READS, luxi.QueryConfigValues, lambda *_: answer)
     scene.send(ask("x"))
     scene.client.close()
     scene.turn()

@@ -27,7 +27,7 @@ from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import users
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.server import luxi_handlers, luxi_server
+from ganeti.server import luxi_handlers
 from ganeti.server.pipeline import RequestPipeline
 from support import DATA, recorded_requests
 from support.rapi import JOB_ID, FakeUsers, resolve_outcome
@@ -345,11 +345,11 @@ def frame(data):
         with contextlib.suppress(errors.Error):
             luxi.parse_reply(message)
         try:
-            call, context = luxi_server.read_request(message)
+            call, context = luxi.parse_request(message)
         except ValueError as err:
-            luxi_handlers.unreadable(str(err))
+            luxi.pack_parse_failure(str(err))
             continue
-        assert luxi_server.read_request(luxi.request(call, context)[:-1]) == (call, context)
+        assert luxi.parse_request(luxi.request(call, context)[:-1]) == (call, context)
         _check_call(call)
 
 
@@ -373,7 +373,7 @@ def _check_call(call):
         elif isinstance(call, luxi.CancelJob):
             luxi_handlers.job_id(call.job_id)
     except errors.Error as err:
-        luxi_handlers.failure(err)
+        luxi.pack_error(err)
 
 
 def first_bytes(data):

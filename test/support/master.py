@@ -7,7 +7,7 @@ from ganeti import locking, luxi, mcpu
 from ganeti.cmdlib.base import Environment
 from ganeti.jqueue.queue import JobQueue
 from ganeti.query.base import Sources
-from ganeti.server import luxi_handlers, luxi_server
+from ganeti.server import luxi_server
 from ganeti.utils.event_loop import Loop
 from support.cluster import NODES, make_cluster, make_paths
 
@@ -26,12 +26,10 @@ class MasterScene:
             self.store, executor(mcpu.Processor(environment, locks)), rerun_safe=mcpu.rerun_safe
         )
         self.queue.start()
-        self.master = luxi_handlers.MasterServices(
-            Sources(self.config, nodes, self.queue, locks), self.queue
-        )
+        sources = Sources(self.config, nodes, self.queue, locks)
         self.loop = Loop()
         self.server = luxi_server.LuxiServer(
-            luxi_server.listen(self.paths.query_socket), self.master, self.loop
+            luxi_server.listen(self.paths.query_socket), sources, self.loop
         )
         self.thread = threading.Thread(target=self.server.serve, daemon=True)
         self.thread.start()

@@ -3,12 +3,12 @@
 A message is one JSON object and the byte 0x03. A request is ``{"method",
 "args", "version"}``, an answer ``{"success", "result"}``; requests of one
 connection are answered in order. Measured against luxid 3.0.2; nothing here is
-particular to our own master but optional members beside these (``context`` and
-``paging`` of a request, notes of a reply), which a real luxid ignores.
+particular to our own master except optional members (``context``, ``paging`` and
+``state`` of a request, notes of a reply), which a real luxid ignores.
 
   messages     framing, requests and replies as bytes and back; each call a dataclass
   client       connections to a master: one, and those that threads share
-  health       does the master answer anybody at all
+  health       whether the master answers anybody at all
   job_watcher  waiting for jobs, without threads
 """
 
@@ -18,6 +18,7 @@ from ganeti.luxi.job_watcher import JobWatcher
 from ganeti.luxi.messages import (
     CALLS,
     EOM,
+    RECEIVE_SIZE,
     ArchiveJob,
     AutoArchiveJobs,
     Call,
@@ -48,9 +49,13 @@ from ganeti.luxi.messages import (
     SubmitManyJobs,
     WaitForJobChange,
     pack,
+    pack_error,
+    pack_parse_failure,
+    pack_result,
     parse_answer,
     parse_job_id,
     parse_reply,
+    parse_request,
     read_job_id,
     request,
 )
@@ -60,6 +65,7 @@ __all__ = [
     "CALL_TIMEOUT",
     "CONNECT_TIMEOUT",
     "EOM",
+    "RECEIVE_SIZE",
     "ArchiveJob",
     "AutoArchiveJobs",
     "Call",
@@ -94,9 +100,13 @@ __all__ = [
     "WaitForJobChange",
     "connect",
     "pack",
+    "pack_error",
+    "pack_parse_failure",
+    "pack_result",
     "parse_answer",
     "parse_job_id",
     "parse_reply",
+    "parse_request",
     "read_job_id",
     "request",
 ]

@@ -16,7 +16,15 @@ from typing import Any
 
 from ganeti import constants, errors, pathutils
 from ganeti.luxi.health import HealthMonitor
-from ganeti.luxi.messages import Call, Reply, RequestContext, Splitter, parse_reply, request
+from ganeti.luxi.messages import (
+    RECEIVE_SIZE,
+    Call,
+    Reply,
+    RequestContext,
+    Splitter,
+    parse_reply,
+    request,
+)
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
@@ -28,8 +36,6 @@ CONNECT_TIMEOUT = 30.0
 CALL_TIMEOUT = 180.0
 #: The least number of seconds to wait before the master's health is checked again.
 MIN_WAIT = 0.01
-#: More at a time would have its memory mapped, and unmapped, for each answer.
-RECEIVE_SIZE = 64 * 1024
 
 
 def connect(path: str, timeout: float) -> socket.socket:
@@ -111,7 +117,7 @@ class Client:
             raise
 
     def begin(self, call: Call, context: RequestContext | None = None) -> Callable[[], bytes]:
-        """Send a call. What is returned waits for the answer, for ``wire.parse_reply``.
+        """Send a call. What is returned waits for the answer, for ``parse_reply``.
 
         It is to be called once, before anything else is asked here.
         """

@@ -25,7 +25,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ganeti import errors
 from ganeti.luxi.health import Connect, HealthMonitor
-from ganeti.luxi.messages import Splitter, WaitForJobChange, request
+from ganeti.luxi.messages import RECEIVE_SIZE, Splitter, WaitForJobChange, request
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
@@ -35,7 +35,6 @@ CALL_SECONDS = 60.0
 #: Seconds beyond that until a call is given up; and the least that a master gets to report
 #: what has changed already.
 SLACK, MIN_WAIT = 10.0, 1.0
-RECEIVE_SIZE = 64 * 1024
 
 Answer = Future["bytes | None"]
 

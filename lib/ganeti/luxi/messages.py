@@ -1,18 +1,25 @@
 """LUXI's messages: what the two daemons say to each other, as bytes and back; no sockets.
 
-First the framing, then who asks, then requests and replies, then the calls: each is a
-dataclass whose name is the method and whose fields are the arguments.
+A request is a ``Call`` and, from our own front, a ``RequestContext``. A reply is a result with
+notes, or an error. Each call is a dataclass: its name is the method, its fields are the
+arguments.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Annotated, Any, ClassVar, TypeVar
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, ClassVar
 
 from ganeti import constants, errors, ht, serializer
 from ganeti.opcodes.base import ReasonTrail
 from ganeti.qlang import job_filters
+from ganeti.serializer import Json, JsonObject
+from ganeti.utils.text import describe_os_error
+
+logger = logging.getLogger(__name__)
 
 # -- framing ------------------------------------------------------------------------
 
@@ -20,30 +27,33 @@ from ganeti.qlang import job_filters
 EOM = b"\x03"
 #: A longer message is an attack or a mistake (1,000 creations in one call: 2 MiB).
 MAX_MESSAGE = 64 * 1024 * 1024
+#: Bytes to read from a socket at once. The C library maps and unmaps memory for each larger buffer.
+RECEIVE_SIZE = 64 * 1024
 
 
-def pack(message: dict[str, Any]) -> bytes:
-    """One message as bytes: ASCII JSON, so that 0x03 cannot occur in it."""
+def pack(message: Mapping[str, object]) -> bytes:
+    """Return a message as bytes: JSON in ASCII, where 0x03 is escaped, and the end mark."""
     return serializer.dumps(message).encode("ascii") + EOM
 
 
 class Splitter:
-    """Cuts a byte stream into messages, wherever it was cut before."""
+    """Cuts a byte stream into messages, in whatever pieces the stream arrives."""
 
     def __init__(self, limit: int = MAX_MESSAGE) -> None:
         self._buffer = bytearray()
-        self._searched = 0
+        self._searched = 0  # bytes at the front of the buffer that are known to hold no EOM
         self._limit = limit
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Add bytes; yields each complete message without its end mark.
+        """Add bytes and yield each complete message without its end mark.
 
         Raises ``errors.ProtocolError`` for a message over the limit.
         """
         self._buffer += data
         while True:
             end = self._buffer.find(EOM, self._searched)
-            # Also where its end came in the same piece: the limit does not depend on that.
+            # A message that is complete is measured as well: whether it is refused must not
+            # depend on how the stream was cut.
             if (len(self._buffer) if end < 0 else end) > self._limit:
                 raise errors.ProtocolError(f"message longer than {self._limit} bytes")
             if end < 0:
@@ -56,36 +66,36 @@ class Splitter:
 
     @property
     def pending(self) -> bool:
-        """Return whether a message has begun that has not ended."""
+        """Return whether the buffer holds the beginning of a message (white space is none)."""
         return bool(self._buffer.strip())
 
 
-# -- who asks -----------------------------------------------------------------------
+# -- requests -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The member ``context`` of a LUXI request."""
+    """Who asks, as our front tells our master beside each call; a real luxid ignores it."""
 
     user: str | None = None
     request_id: str | None = None
-    #: A submission with the key of an earlier one is that one, if the digests are the same.
+    #: A submission with the key and the digest of an earlier one returns the earlier job.
     idempotency_key: str | None = None
     request_digest: str | None = None
 
     @property
     def who(self) -> str:
-        """For a line of the log, in words that follow others."""
+        """Return the user and the request for a log line, to be appended to a word."""
         user = f" of {self.user}" if self.user else ""
         return user + (f" (request {self.request_id})" if self.request_id else "")
 
     def to_wire(self) -> dict[str, str]:
-        """Only what is known."""
+        """Return the request's member ``context``, without the fields that are None."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
     @classmethod
     def from_wire(cls, data: object) -> RequestContext:
-        """Unknown members and values that are no strings are passed over."""
+        """Read the member ``context``; unknown keys and values that are not strings are ignored."""
         if not isinstance(data, dict):
             return cls()
         return cls(
@@ -97,25 +107,33 @@ class RequestContext:
         )
 
 
-# -- calls --------------------------------------------------------------------------
+#: Method name -> call.
+CALLS: dict[str, type[Call]] = {}
 
 
+@dataclass(frozen=True)
 class Call:
-    """Base of all calls. Fields with a default may be left out at the end."""
+    """Base of all calls. Arguments with a default may be left out at the end."""
 
     CHECKS: ClassVar[dict[str, ht.Check]]
     #: Names of the fields that are sent as ``args``, in their order.
     ARGUMENTS: ClassVar[tuple[str, ...]]
-    #: May the call be sent again when the connection broke before its answer?
+    #: Whether the call may be sent again when the connection broke before its answer.
     SAFE_TO_REPEAT: ClassVar[bool] = True
-    #: Fields of ours that travel beside ``args``, where a real luxid passes them over.
+    #: Fields of ours that are sent as members of the request, which a real luxid ignores.
     BESIDE: ClassVar[frozenset[str]] = frozenset()
 
-    @classmethod
-    def from_args(cls, args: object, beside: Mapping[str, Any] | None = None) -> Call:
-        """Build from a request's ``args``; raises ``ValueError`` in words for people.
+    def __init_subclass__(cls) -> None:
+        """Register the call under its name."""
+        cls.CHECKS = ht.checks_of(cls)
+        cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.BESIDE)
+        CALLS[cls.__name__] = cls
 
-        ``beside``: the request's members, of which those in ``BESIDE`` count.
+    @classmethod
+    def from_args(cls, args: object, members: Mapping[str, object] | None = None) -> Call:
+        """Build the call from a request's ``args`` and, for ``BESIDE``, its other members.
+
+        Raises ``ValueError`` with words for people.
         """
         names = cls.ARGUMENTS
         if not isinstance(args, list) or len(args) > len(names):
@@ -123,33 +141,27 @@ class Call:
                 f"{cls.__name__} takes {len(names)} arguments "
                 f"({', '.join(names)}), not {ht.shorten(args)}"
             )
-        for name, value in zip(names, args):
-            if not cls.CHECKS[name].fits(value):
+        given = dict(zip(names, args))
+        if cls.BESIDE and members is not None:
+            given.update((name, members[name]) for name in cls.BESIDE if name in members)
+        for name, value in given.items():
+            check = cls.CHECKS[name]
+            if not check.fits(value):
                 raise ValueError(
-                    f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
-                    f"not {ht.shorten(value)}"
+                    f"{cls.__name__}: {name} must be {check.expects}, not {ht.shorten(value)}"
                 )
         if len(args) < len(names):
-            for item in _dataclass_fields(cls)[len(args) :]:
+            for item in fields(cls)[len(args) :]:
                 if item.default is MISSING:
                     raise ValueError(f"{cls.__name__}: {item.name} is missing")
-        if not cls.BESIDE:
-            return cls(*args)
-        more = {name: value for name, value in (beside or {}).items() if name in cls.BESIDE}
-        for name, value in more.items():
-            if not cls.CHECKS[name].fits(value):
-                raise ValueError(
-                    f"{cls.__name__}: {name} must be {cls.CHECKS[name].expects}, "
-                    f"not {ht.shorten(value)}"
-                )
-        return cls(*args, **more)
+        return cls(**given)
 
-    def to_args(self) -> list[Any]:
-        """The request's ``args``."""
+    def to_args(self) -> list[object]:
+        """Return the request's ``args``."""
         return [getattr(self, name) for name in self.ARGUMENTS]
 
-    def beside(self) -> dict[str, Any]:
-        """The request's members beside ``args``: those that say something."""
+    def members(self) -> dict[str, object]:
+        """Return the request's members for the fields ``BESIDE``, without those that are None."""
         return {
             name: value
             for name in sorted(self.BESIDE)
@@ -157,28 +169,108 @@ class Call:
         }
 
 
-def _dataclass_fields(cls: type[Any]) -> tuple[Field[Any], ...]:
-    return fields(cls)
+def request(call: Call, context: RequestContext | None = None) -> bytes:
+    """Return a call as the bytes that Ganeti 3.0's own clients would send."""
+    message: dict[str, object] = {
+        "method": type(call).__name__,
+        "args": call.to_args(),
+        "version": constants.CONFIG_VERSION,
+    }
+    message.update(call.members())
+    if context is not None and (known := context.to_wire()):
+        message["context"] = known
+    return pack(message)
 
 
-#: Method name -> call.
-CALLS: dict[str, type[Call]] = {}
+def parse_request(message: bytes) -> tuple[Call, RequestContext]:
+    """Return a request's call and who asks; raises ``ValueError`` with words for people.
 
-_CallClass = TypeVar("_CallClass", bound=type[Call])
+    ``version`` and unknown members are ignored, as luxid does.
+    """
+    data = serializer.loads(message.strip())
+    if not isinstance(data, dict):
+        raise ValueError("a request is an object")
+    method = data.get("method")
+    call = CALLS.get(method) if isinstance(method, str) else None
+    if call is None:
+        raise ValueError(f"unknown method {method!r}")
+    args = [] if call is QueryClusterInfo else data.get("args")
+    return call.from_args(args, data), RequestContext.from_wire(data.get("context"))
 
 
-def _call(cls: _CallClass) -> _CallClass:
-    cls.CHECKS = ht.checks_of(cls)
-    cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.BESIDE)
-    CALLS[cls.__name__] = cls
-    return cls
+# -- replies ------------------------------------------------------------------------
 
 
-#: A job id may come as a number or as a decimal string.
-JobId = Annotated[
-    int | str | float, ht.Refinement("a job id", lambda value: read_job_id(value) is not None)
-]
-OpList = list[dict[str, Any]]
+@dataclass(frozen=True)
+class Reply:
+    """A result, and the notes that our own master adds to it; a real luxid adds none.
+
+    ``notes`` may have ``idempotency``, for a submission with a key: "stored" (a new job) or
+    "replayed" (the job that the key belonged to already); ``total``, for a ``Query`` with
+    ``paging``: the number of rows without ``after`` and ``limit``; ``state``: see ``Query``.
+    """
+
+    result: Any
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+
+def pack_result(result: object) -> bytes:
+    """Return the answer with a result, which may be a ``Reply`` with notes."""
+    reply = result if isinstance(result, Reply) else Reply(result)
+    try:
+        return pack({"success": True, "result": reply.result, **reply.notes})
+    except (TypeError, ValueError) as err:
+        logger.exception("An answer could not be written as JSON")
+        return pack_error(errors.ProgrammerError(str(err)))
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Return the answer with an error; one that is not an ``errors.Error`` is a bug and logged."""
+    if not isinstance(error, errors.Error):
+        logger.error("A LUXI call failed", exc_info=error)
+        words = describe_os_error(error) if isinstance(error, OSError) else str(error)
+        error = errors.ProgrammerError(f"{type(error).__name__}: {words}")
+    with contextlib.suppress(TypeError, ValueError):
+        return pack({"success": False, "result": errors.encode(error)})
+    # Its arguments are no JSON: its words are.
+    return pack({"success": False, "result": ["GenericError", [str(error)]]})
+
+
+def pack_parse_failure(why: str) -> bytes:
+    """Return the answer to a message that cannot be read: a text, as luxid sends it, where
+    errors are lists."""
+    return pack({"success": False, "result": f"Failed to parse request: {why}"})
+
+
+def parse_reply(data: bytes) -> Reply:
+    """Return an answer's result with its notes, or raise the error that it carries.
+
+    Raises ``ProtocolError`` when the answer is malformed.
+    """
+    try:
+        message = serializer.loads_lenient(data)
+    except serializer.ParseError as err:
+        raise errors.ProtocolError(f"the master's answer is no JSON: {err}") from err
+    if not isinstance(message, dict) or not message.keys() >= {"success", "result"}:
+        raise errors.ProtocolError("the master's answer lacks success and result")
+    version = message.pop("version", None)
+    if version is not None and version != constants.CONFIG_VERSION:
+        raise errors.LuxiError(
+            f"version mismatch: we speak {constants.CONFIG_VERSION}, "
+            f"the master answered in {ht.shorten(version)}"
+        )
+    success, result = message.pop("success"), message.pop("result")
+    if not success:
+        raise errors.decode(result)
+    return Reply(result, message)
+
+
+def parse_answer(data: bytes) -> Any:
+    """Return an answer's result, or raise the error that it carries."""
+    return parse_reply(data).result
+
+
+# -- job ids ------------------------------------------------------------------------
 
 
 def parse_job_id(value: object) -> int | None:
@@ -198,97 +290,37 @@ def parse_job_id(value: object) -> int | None:
 def read_job_id(value: object) -> int | None:
     """Return a call's job id as a number, or None if it is not one.
 
-    As ``parse_job_id``, but text may have blanks around it: luxid skips those before the
-    number. In a URI they would be a second name of the same job.
+    As ``parse_job_id``, but a string may have white space around it, which luxid skips. In a
+    URI it would be a second name of the same job.
     """
     return parse_job_id(value.strip() if isinstance(value, str) else value)
 
 
-# -- requests and replies -----------------------------------------------------------
-
-
-def request(call: Call, context: RequestContext | None = None) -> bytes:
-    """Return a call as the bytes that Ganeti 3.0's own clients would send."""
-    message: dict[str, Any] = {
-        "method": type(call).__name__,
-        "args": call.to_args(),
-        "version": constants.CONFIG_VERSION,
-    }
-    message.update(call.beside())
-    if context is not None and (members := context.to_wire()):
-        message["context"] = members
-    return pack(message)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A result, and what our own master says beside it; a real luxid says nothing there.
-
-    ``notes`` has ``idempotency``: "stored" (a new job under this key) or "replayed"
-    (the job that the key had already), of a submission with a key; ``total``: how
-    many rows there are beyond the page, of a Query with ``paging``; ``state``: see ``Query``.
-    """
-
-    result: Any
-    notes: Mapping[str, Any] = field(default_factory=dict)
-
-
-def parse_answer(data: bytes) -> Any:
-    """Return the ``result`` of an answer; raises the error that it carries."""
-    return parse_reply(data).result
-
-
-def parse_reply(data: bytes) -> Reply:
-    """Return an answer with its notes; raises the error that it carries.
-
-    Raises ``ProtocolError`` when the answer is malformed.
-    """
-    try:
-        message = serializer.loads_lenient(data)
-    except serializer.ParseError as err:
-        raise errors.ProtocolError(f"the master's answer is no JSON: {err}") from None
-    if not isinstance(message, dict) or not message.keys() >= {"success", "result"}:
-        raise errors.ProtocolError("the master's answer lacks success and result")
-    version = message.get("version")
-    if version is not None and version != constants.CONFIG_VERSION:
-        raise errors.LuxiError(
-            f"version mismatch: we speak {constants.CONFIG_VERSION}, "
-            f"the master answered in {ht.shorten(version)}"
-        )
-    if message["success"]:
-        return Reply(
-            message["result"],
-            {
-                key: value
-                for key, value in message.items()
-                if key not in ("success", "result", "version")
-            },
-        )
-    raise errors.decode(message["result"])
-
+#: A job id may come as a number or as a decimal string.
+JobId = Annotated[
+    int | str | float, ht.Refinement("a job id", lambda value: read_job_id(value) is not None)
+]
+OpList = list[dict[str, Json]]
 
 # -- every call ---------------------------------------------------------------------
 
 
-@_call
 @dataclass(frozen=True)
 class SubmitJob(Call):
-    """Accept one job -> its id, which is durable then."""
+    """Accept one job -> its id. The job is durable before the answer is sent."""
 
     SAFE_TO_REPEAT = False
     ops: OpList
 
 
-@_call
 @dataclass(frozen=True)
 class SubmitJobToDrainedQueue(Call):
-    """As SubmitJob, also while the queue is drained."""
+    """SubmitJob that a drained queue accepts as well."""
 
     SAFE_TO_REPEAT = False
     ops: OpList
 
 
-@_call
 @dataclass(frozen=True)
 class SubmitManyJobs(Call):
     """Accept several jobs -> [[true, id] or [false, text], ...]."""
@@ -297,82 +329,74 @@ class SubmitManyJobs(Call):
     jobs: list[OpList]
 
 
-@_call
 @dataclass(frozen=True)
 class PickupJob(Call):
-    """Internal to a real master; always an error."""
+    """Internal to a real master; ours refuses it."""
 
     job_id: JobId
 
 
-@_call
 @dataclass(frozen=True)
 class WaitForJobChange(Call):
     """Wait until a job changes -> [field values, log entries]."""
 
     job_id: JobId
     fields: list[str]
-    previous: list[Any] | None
+    previous: list[Json] | None
     previous_serial: int | None
     timeout: float
 
 
-@_call
 @dataclass(frozen=True)
 class QueryJobs(Call):
-    """Rows of job fields; null or no ids mean all that are not archived."""
+    """Read fields of jobs -> rows; null or no ids mean all jobs that are not archived."""
 
     job_ids: list[JobId] | None
     fields: list[str]
 
 
-@_call
 @dataclass(frozen=True)
 class CancelJob(Call):
-    """Cancel -> [bool, text]."""
+    """Cancel a job -> [whether it was or will be canceled, text]."""
 
     job_id: JobId
     kill: bool = False
 
 
-@_call
 @dataclass(frozen=True)
 class ChangeJobPriority(Call):
-    """Move a job forward or back -> [bool, text]."""
+    """Change the priority of a job's remaining opcodes -> [whether it was changed, text]."""
 
     job_id: JobId
     priority: int
 
 
-@_call
 @dataclass(frozen=True)
 class ArchiveJob(Call):
-    """Put a final job away -> bool."""
+    """Archive a job that has ended -> whether it was archived."""
 
     job_id: JobId
 
 
-@_call
 @dataclass(frozen=True)
 class AutoArchiveJobs(Call):
-    """Put away what ended ``age`` seconds ago (-1: all) -> [archived, not looked at]."""
+    """Archive jobs that ended ``age`` seconds ago (-1: all) -> [archived, not examined]."""
 
     age: float
     timeout: float
 
 
-@_call
 @dataclass(frozen=True)
 class Query(Call):
-    """Fields of objects with a filter -> {"fields", "data"}.
+    """Read fields of the objects that pass a filter -> {"fields", "data"}.
 
-    ``paging`` (of jobs; other kinds and a real luxid pass it over) has any of:
-    ``status`` (list of words), ``since`` (seconds since the epoch, compared with
-    received_ts), ``after`` (job id, exclusive), ``descending`` (flag), ``archived``
-    (flag: these too), ``limit``. The filter then holds within the page.
+    ``paging`` selects jobs (other kinds and a real luxid ignore it) by any of ``status``
+    (list of words), ``since`` (seconds since the epoch, compared with received_ts), ``after``
+    (job id, exclusive), ``descending`` (flag), ``archived`` (flag: these too) and ``limit``.
+    The filter is then applied to the selected jobs only.
 
-    ``state`` (which a real luxid passes over) names a kind, perhaps another one, and asks
-    for the note ``state``: a word for what that kind's state was before this answer.
+    ``state`` names a kind, which may differ from ``what``, and requests the note ``state``: a
+    word for the state that the kind was in before this answer. A real luxid ignores it.
     """
 
     BESIDE = frozenset({"paging", "state"})
@@ -380,81 +404,73 @@ class Query(Call):
     what: str
     fields: list[str]
     qfilter: list[Any] | None
-    paging: dict[str, Any] | None = None
+    paging: JsonObject | None = None
     state: str | None = None
 
 
-@_call
 @dataclass(frozen=True)
 class QueryFields(Call):
-    """Which fields there are -> {"fields"}."""
+    """Describe fields (null: all) -> {"fields"}."""
 
     what: str
     fields: list[str] | None
 
 
-@_call
 @dataclass(frozen=True)
 class QueryInstances(Call):
-    """Rows of plain values; unknown names give no row."""
+    """Read fields of instances -> rows of plain values; unknown names give no row."""
 
     names: list[str]
     fields: list[str]
     lock: bool
 
 
-@_call
 @dataclass(frozen=True)
 class QueryNodes(Call):
-    """As QueryInstances, of nodes."""
+    """QueryInstances for nodes."""
 
     names: list[str]
     fields: list[str]
     lock: bool
 
 
-@_call
 @dataclass(frozen=True)
 class QueryGroups(Call):
-    """As QueryInstances, of node groups."""
+    """QueryInstances for node groups."""
 
     names: list[str]
     fields: list[str]
     lock: bool
 
 
-@_call
 @dataclass(frozen=True)
 class QueryNetworks(Call):
-    """As QueryInstances, of networks."""
+    """QueryInstances for networks."""
 
     names: list[str]
     fields: list[str]
     lock: bool
 
 
-@_call
 @dataclass(frozen=True)
 class QueryExports(Call):
-    """[[node, export], ...]."""
+    """List backups -> [[node, export], ...]."""
 
     nodes: list[str]
     lock: bool
 
 
-@_call
 @dataclass(frozen=True)
 class QueryFilters(Call):
-    """Rows of job filter rules."""
+    """Read fields of job filter rules (null: of all) -> rows."""
 
     uuids: list[str] | None
     fields: list[str]
 
 
-@_call
 @dataclass(frozen=True)
 class ReplaceFilter(Call):
-    """Store a job filter rule, under this uuid or (null) a new one -> its uuid."""
+    """Store a job filter rule under this uuid, or a new one for null -> its uuid."""
 
     SAFE_TO_REPEAT = False
     uuid: str | None
@@ -464,7 +480,6 @@ class ReplaceFilter(Call):
     reason_trail: ReasonTrail
 
 
-@_call
 @dataclass(frozen=True)
 class DeleteFilter(Call):
     """Remove a job filter rule -> null."""
@@ -472,40 +487,35 @@ class DeleteFilter(Call):
     uuid: str
 
 
-@_call
 @dataclass(frozen=True)
 class QueryConfigValues(Call):
-    """Single facts by name; an unknown name gives null."""
+    """Read single values by name; an unknown name gives null."""
 
     names: list[str]
 
 
-@_call
 @dataclass(frozen=True)
 class QueryClusterInfo(Call):
-    """Everything about the cluster, in one object."""
+    """Read everything about the cluster -> one object."""
 
 
-@_call
 @dataclass(frozen=True)
 class QueryTags(Call):
-    """The tags of one object; the cluster's name is ""."""
+    """Read the tags of one object -> list; the cluster is named by ""."""
 
     kind: ht.TagKind
     name: str
 
 
-@_call
 @dataclass(frozen=True)
 class SetDrainFlag(Call):
-    """Stop (true) or start (false) taking new jobs -> true."""
+    """Stop (true) or resume (false) accepting jobs -> true."""
 
     flag: bool
 
 
-@_call
 @dataclass(frozen=True)
 class SetWatcherPause(Call):
-    """Until when the watcher keeps still -> the same value."""
+    """Pause the watcher until this time, or (null) resume it -> the same value."""
 
     until: float | None

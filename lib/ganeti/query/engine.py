@@ -16,7 +16,7 @@ another process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ganeti import errors, ht, luxi
@@ -35,7 +35,6 @@ from ganeti.query.base import FieldDef, Kind, Reading, Sources, unknown
 from ganeti.utils.text import nice_key, nice_sorted
 
 # -- queries ---------------------------------------------------------------------------
-
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
@@ -57,6 +56,17 @@ _BY_OPCODE = frozenset({"cluster", "os", "extstorage"})
 _NORMAL = int(ResultStatus.NORMAL)
 
 
+def answer(sources: Sources, call: luxi.Query) -> dict[str, Any] | luxi.Reply:
+    """Return the answer to a Query, with the note that ``paging`` or ``state`` asks for."""
+    if call.paging is not None and call.what == "job":
+        return run_page(sources, call.fields, call.qfilter, call.paging)
+    # Read before the rows: a change in between then makes another state for the same answer,
+    # never another answer for the same state.
+    state = None if call.state is None else state_of(sources, call.state)
+    found = run(sources, call.what, call.fields, call.qfilter)
+    return found if state is None else luxi.Reply(found, {"state": state})
+
+
 def run(
     sources: Sources,
     what: str,
@@ -72,10 +82,10 @@ def run(
     (unknown_entity) for a name that is looked up and not found.
     """
     kind = _kind(what)
-    tree = filters.parse(filter_)
+    tree = None if filter_ is None else filters.parse(filter_)
     chosen = [kind.fields.get(name) or unknown(name) for name in fields]
     test = None if tree is None else filters.make_test(tree, lambda name: _access(kind, name))
-    needed = {*fields, *filters.fields(tree)}
+    needed = set(fields) if tree is None else {*fields, *filters.fields(tree)}
     reading = Reading(sources, live=_is_live(kind, needed), needed=needed)
     if page is not None:
         rows = list(filter(test, page(reading)))
@@ -185,7 +195,7 @@ def _access(kind: Kind[Any], name: str) -> filters.FieldAccess[Any]:
 
 def _keys(kind: Kind[Any], tree: filters.Filter | None) -> list[Any] | None:
     """Return the keys to look up, or None if the filter does more than name things."""
-    keys = None if kind.key is None else filters.keys(tree, kind.key)
+    keys = None if tree is None or kind.key is None else filters.keys(tree, kind.key)
     for key in keys or ():
         if not isinstance(key, kind.key_type):
             raise errors.ParameterError(
@@ -231,7 +241,7 @@ def state_of(sources: Sources, what: str) -> str | None:
 
 
 def run_page(
-    sources: Sources, fields: Sequence[str], filter_: object, paging: dict[str, Any]
+    sources: Sources, fields: Sequence[str], filter_: object, paging: Mapping[str, Any]
 ) -> luxi.Reply:
     """The answer of a Query; its note ``total`` counts without ``after`` and ``limit``."""
     page = read_page(paging)
@@ -250,7 +260,7 @@ def run_page(
     return luxi.Reply(answer, {"total": total})
 
 
-def read_page(paging: dict[str, Any]) -> JobPage:
+def read_page(paging: Mapping[str, Any]) -> JobPage:
     """The page that is wanted; ``OpPrereqError`` names what is wrong."""
     found = {name: paging.get(name) for name in _CHECKS}
     for name, value in found.items():

@@ -31,7 +31,8 @@ from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
-from ganeti.server import luxi_handlers
+from ganeti.query.base import Sources
+from ganeti.server.luxi_handlers import CHANGES, QUICK, READS, job_id
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
 
@@ -45,7 +46,6 @@ MAX_INLINE_REQUEST = 16 * 1024
 POOL_THREADS = 8
 #: Bytes of requests that may wait on one connection before it is read no further.
 MAX_PENDING = 4 * 1024 * 1024
-RECEIVE_SIZE = 64 * 1024
 BACKLOG = 1024
 #: Clients at the same time; the next ones wait in the backlog. Guests, disks and
 #: the database need descriptors too, however many clients there are.
@@ -105,14 +105,14 @@ class LuxiServer:
     def __init__(
         self,
         sock: socket.socket,
-        master: luxi_handlers.MasterServices,
+        sources: Sources,
         loop: Loop,
         *,
         max_clients: int | None = None,
     ) -> None:
         self._sock = sock
         self._max_clients = client_limit() if max_clients is None else max_clients
-        self.master = master
+        self.sources = sources
         self.loop = loop
         self.pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="luxi")
         self._connections: set[_Connection] = set()
@@ -215,7 +215,7 @@ class _Connection:
 
     def _receive(self) -> None:
         try:
-            data = self._sock.recv(RECEIVE_SIZE)
+            data = self._sock.recv(luxi.RECEIVE_SIZE)
         except BlockingIOError:
             return
         if not data:
@@ -268,33 +268,40 @@ class _Connection:
     def _dispatch(self, message: bytes) -> None:
         """Decode a request, and have it executed by the thread that suits it."""
         try:
-            call, context = read_request(message)
+            call, context = luxi.parse_request(message)
         except ValueError as err:
             text = str(err)
             self._loop.call_threadsafe(lambda: self._refuse(text))
             return
         except Exception as err:
-            data = luxi_handlers.failure(err)
+            data = luxi.pack_error(err)
             self._loop.call_threadsafe(lambda: self.answer(data))
             return
         if isinstance(call, luxi.WaitForJobChange):
             wait = call
             self._loop.call_threadsafe(lambda: self._wait_for_change(wait))
-        elif isinstance(call, luxi_handlers.QUICK) and context.idempotency_key is None:
+        elif isinstance(call, QUICK) and context.idempotency_key is None:
             self._execute(call, context)
         else:
             self._server.pool.submit(self._execute, call, context)
 
     def _execute(self, call: luxi.Call, context: RequestContext) -> None:
         try:
-            result = luxi_handlers.HANDLERS[type(call)](self._server.master, call, context)
+            result = self._carry_out(call, context)
             if isinstance(result, Future):
                 result.add_done_callback(self._on_result)
                 return
-            data = luxi_handlers.success(result)
+            data = result if isinstance(result, bytes) else luxi.pack_result(result)
         except Exception as err:
-            data = luxi_handlers.failure(err)
+            data = luxi.pack_error(err)
         self._loop.call_threadsafe(lambda: self.answer(data))
+
+    def _carry_out(self, call: luxi.Call, context: RequestContext) -> object:
+        """Return a call's result, a future of it, or the bytes of the whole answer."""
+        kind, sources = type(call), self._server.sources
+        if kind in READS:
+            return READS[kind](sources, call)
+        return CHANGES[kind](sources.queue, call, context)
 
     def _wait_for_change(self, call: luxi.WaitForJobChange) -> None:
         if not self._closed:
@@ -302,11 +309,7 @@ class _Connection:
 
     def _on_result(self, future: Future[Any]) -> None:
         error = future.exception()
-        data = (
-            luxi_handlers.success(future.result())
-            if error is None
-            else luxi_handlers.failure(error)
-        )
+        data = luxi.pack_result(future.result()) if error is None else luxi.pack_error(error)
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def answer(self, data: bytes) -> None:
@@ -325,7 +328,7 @@ class _Connection:
         """Answer what could not be read, and end the connection."""
         self._failed = True
         self._requests.clear()
-        self.answer(luxi_handlers.unreadable(text))
+        self.answer(luxi.pack_parse_failure(text))
 
     def _flush(self) -> None:
         """Send what the client takes; then the next request may have its turn."""
@@ -348,11 +351,11 @@ class _JobChangeWait:
         self, server: LuxiServer, connection: _Connection, call: luxi.WaitForJobChange
     ) -> None:
         self._loop = server.loop
-        self._queue = server.master.queue
+        self._queue = server.sources.queue
         self._connection = connection
         self._call = call
         self._fields_exist = all(name in job_query.FIELDS for name in call.fields)
-        self._job_id = luxi_handlers.job_id(call.job_id)
+        self._job_id = job_id(call.job_id)
         self._finished = False
         self._check_is_due = False
         timeout = min(max(0.0, call.timeout), constants.LUXI_WAIT_CAP)
@@ -373,7 +376,7 @@ class _JobChangeWait:
 
     def _on_timeout(self) -> None:
         # As luxid: what the caller knew already, and no log entries.
-        self._finish(luxi_handlers.success([self._call.previous, []]))
+        self._finish(luxi.pack_result([self._call.previous, []]))
 
     def _on_change(self) -> None:
         """Called from any thread: one check covers all the changes before it."""
@@ -393,25 +396,9 @@ class _JobChangeWait:
             # As luxid: with a field that does not exist all is null, and nothing was logged.
             entries = new_entries(job, self._call.previous_serial) if self._fields_exist else []
             if job.final or entries or values != self._call.previous:
-                self._finish(luxi_handlers.success([values, entries]))
+                self._finish(luxi.pack_result([values, entries]))
         except Exception as err:
-            self._finish(luxi_handlers.failure(err))
-
-
-def read_request(message: bytes) -> tuple[luxi.Call, RequestContext]:
-    """A request's call and who asks; ``ValueError`` says why it is none.
-
-    ``version`` and unknown members are passed over, as luxid does.
-    """
-    data = serializer.loads(message.strip())
-    if not isinstance(data, dict):
-        raise ValueError("a request is an object")
-    method = data.get("method")
-    call = luxi.CALLS.get(method) if isinstance(method, str) else None
-    if call is None:
-        raise ValueError(f"unknown method {method!r}")
-    args = [] if call is luxi.QueryClusterInfo else data.get("args")
-    return call.from_args(args, data), RequestContext.from_wire(data.get("context"))
+            self._finish(luxi.pack_error(err))
 
 
 def new_entries(job: Job, after: int | None) -> list[list[Any]]:

@@ -24,7 +24,7 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.maintenance import check, repair, upgrade
 from ganeti.node.agents import Nodes
 from ganeti.query.base import Sources
-from ganeti.server import luxi_handlers, luxi_server
+from ganeti.server import luxi_server
 from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop
 from ganeti.utils.text import describe_os_error
@@ -139,10 +139,8 @@ class MasterDaemon(daemon.Daemon):
             workers=config.cluster.max_running_jobs,
         )
         queue.recover(lambda interrupted: recovery.clean_up(environment, interrupted))
-        master = luxi_handlers.MasterServices(
-            Sources(config, environment.nodes, queue, locks), queue
-        )
-        self._server = luxi_server.LuxiServer(self._listen(), master, self._loop)
+        sources = Sources(config, environment.nodes, queue, locks)
+        self._server = luxi_server.LuxiServer(self._listen(), sources, self._loop)
         queue.start()
         if not checked:
             self._background_check = check.BackgroundCheck(
