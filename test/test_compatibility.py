@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ganeti import opcodes
+from ganeti import cmdlib
 from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector
 from support import TOP
@@ -67,4 +67,4 @@ def test_the_list_of_differences_in_the_page_is_up_to_date(monkeypatch):
 def test_opcodes_that_gnt_tools_were_refused_are_still_refused():
     text = (TOP / "doc/compatibility.md").read_text(encoding="utf-8")
     refused = set(re.findall(r"\| refused: (OP_\w+) \|", text))
-    assert refused <= opcodes.FORWARD_ONLY, "run qa/interop/tools --table"
+    assert refused <= cmdlib.FORWARD_ONLY, "run qa/interop/tools --table"

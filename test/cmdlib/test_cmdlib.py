@@ -6,7 +6,7 @@ from ganeti import cmdlib, errors, opcodes
 from ganeti.cmdlib.base import LogicalUnit
 
 
-@pytest.mark.parametrize("op_id", sorted(set(opcodes.BY_ID) - opcodes.FORWARD_ONLY))
+@pytest.mark.parametrize("op_id", sorted(set(opcodes.BY_ID) - cmdlib.FORWARD_ONLY))
 def test_every_opcode_has_a_unit_of_its_name(op_id: str) -> None:
     unit = cmdlib.lu_for(op_id)
     assert issubclass(unit, LogicalUnit)
@@ -17,6 +17,11 @@ def test_every_opcode_has_a_unit_of_its_name(op_id: str) -> None:
 def test_an_opcode_of_others_has_no_unit(op_id: str) -> None:
     with pytest.raises(errors.OpCodeUnknown):
         cmdlib.lu_for(op_id)
+
+
+def test_an_opcode_of_ours_has_a_unit() -> None:
+    ours = {op_id for op_id, op in opcodes.BY_ID.items() if op.SINCE == "ours"}
+    assert not ours & cmdlib.FORWARD_ONLY
 
 
 def test_units_whose_work_is_not_repeatable_say_so() -> None:

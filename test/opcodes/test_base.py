@@ -108,11 +108,6 @@ def test_an_unknown_opcode_is_refused(wire):
         opcodes.load(wire)
 
 
-def test_every_opcode_of_ganeti_is_either_ours_or_forwarded():
-    assert opcodes.FORWARD_ONLY < opcodes.BY_ID.keys()
-    assert len(opcodes.BY_ID) == 76  # 75 of 3.0, one of 3.1
-
-
 def test_each_opcode_has_lists_of_its_own():
     first, second = opcodes.load(CREATE), opcodes.load(CREATE)
     first.tags.append("x")

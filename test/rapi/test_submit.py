@@ -7,7 +7,6 @@ from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.http.errors import BadRequest, NotImplementedMethod
 from ganeti.luxi import RequestContext
-from ganeti.rapi import submit
 from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, ResourceRequest
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.submit import check_version, reason_trail
@@ -289,7 +288,7 @@ class TestVersions(RapiTestCase):
 
     def test_an_opcode_that_this_version_lacks_is_refused(self):
         op = self.set_params()
-        with mock.patch.dict(submit.OPCODE_VERSIONS, {op.OP_ID: submit.VersionRange((3, 1))}):
+        with mock.patch.object(type(op), "SINCE", "3.1"):
             self.check(op, "3.1.0")
             with self.assertRaisesRegex(NotImplementedMethod, "Ganeti 3.0.2 has no opcode OP_INS"):
                 self.check(op, "3.0.2")

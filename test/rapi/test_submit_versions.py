@@ -36,8 +36,20 @@ def test_a_range_holds_from_since_until_before_until():
     ]
 
 
+@pytest.mark.parametrize(
+    ("since", "known"),
+    [
+        ("3.0", [(3, 0), (3, 1), (4, 0)]),
+        ("3.1", [(3, 1), (4, 0)]),
+        ("ours", []),
+    ],
+)
+def test_versions_of_an_opcode_follow_from_its_first_one(since, known):
+    versions = submit.opcode_versions(since)
+    assert [one for one in ((3, 0), (3, 1), (4, 0)) if versions.holds(one)] == known
+
+
 def test_the_table_names_what_there_is():
-    assert submit.OPCODE_VERSIONS.keys() <= opcodes.FORWARD_ONLY | opcodes.BY_ID.keys()
     for op_id, field in submit.FIELD_VERSIONS:
         assert field in opcodes.BY_ID[op_id].DEFAULTS
     for (op_id, field), before in submit.DEFAULTS_BEFORE_3_1.items():

@@ -15,7 +15,7 @@ import ssl
 import zlib
 from concurrent.futures import Future
 
-from ganeti import errors, luxi, opcodes, serializer
+from ganeti import cmdlib, errors, luxi, opcodes, serializer
 from ganeti.http import access_log, parser, tls
 from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
@@ -181,7 +181,7 @@ class _MasterWithoutObjects:
         if isinstance(call, luxi.SubmitJob):
             # What the front lets through must be right for the master, too.
             for wire in serializer.loads(serializer.dumps(call.ops)):
-                if wire["OP_ID"] not in opcodes.FORWARD_ONLY:
+                if wire["OP_ID"] not in cmdlib.FORWARD_ONLY:
                     opcodes.load(wire)
             return luxi.Reply(JOB_ID)
         if isinstance(call, luxi.Query):

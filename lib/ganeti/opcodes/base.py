@@ -105,6 +105,8 @@ class OpCode(_Declared):
     """Base of all opcodes, with the fields that every one of them takes."""
 
     OP_ID: ClassVar[str]
+    #: The release of Ganeti 3.x that introduced it, or "ours" if no release has it.
+    SINCE: ClassVar[str] = "3.0"
     #: Name of the field that the summary shows in parentheses.
     SUMMARY_FIELD: ClassVar[str] = ""
     #: Fields whose values nobody but the work itself may see.

@@ -78,6 +78,7 @@ class OpNetworkRemove(OpCode):
 class OpNetworkRename(OpCode):
     """Give a network another name (Ganeti 3.1). The job answers it."""
 
+    SINCE = "3.1"
     SUMMARY_FIELD = "network_name"
 
     network_name: ht.NonEmptyString

@@ -108,7 +108,9 @@ def check_version(request: ResourceRequest, ops: list[opcodes.OpCode]) -> None:
     """Raise ``NotImplementedMethod`` for an opcode, ``BadRequest`` for a field, that the
     master's version does not know. It is asked for its version only where that matters."""
     wanted = [
-        (OPCODE_VERSIONS[op.OP_ID], op.OP_ID, "") for op in ops if op.OP_ID in OPCODE_VERSIONS
+        (versions, op.OP_ID, "")
+        for op in ops
+        if (versions := opcode_versions(op.SINCE)) != VersionRange()
     ]
     wanted += [
         (FIELD_VERSIONS[op.OP_ID, name], op.OP_ID, name)
@@ -242,10 +244,13 @@ class VersionRange(NamedTuple):
         return self.since <= version and (self.until is None or version < self.until)
 
 
-#: OP_ID -> who knows it, where that is not everybody.
-OPCODE_VERSIONS: Mapping[str, VersionRange] = {
-    "OP_NETWORK_RENAME": VersionRange(since=(3, 1)),
-}
+def opcode_versions(since: str) -> VersionRange:
+    """Return the versions that know an opcode of this ``SINCE``."""
+    if since == "ours":
+        return VersionRange(until=OLDEST_VERSION)  # none
+    major, minor = since.split(".")
+    return VersionRange((int(major), int(minor)))
+
 
 #: (OP_ID, field) -> who knows it, where that is not everybody.
 FIELD_VERSIONS: Mapping[tuple[str, str], VersionRange] = {

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ganeti import errors, luxi, opcodes
+from ganeti import cmdlib, errors, luxi, opcodes
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
@@ -96,7 +96,7 @@ def load_ops(wires: list[JsonObject]) -> list[opcodes.OpCode]:
     ops = []
     for wire in wires:
         op_id = wire.get("OP_ID")  # of any type
-        if isinstance(op_id, str) and op_id in opcodes.FORWARD_ONLY:
+        if isinstance(op_id, str) and op_id in cmdlib.FORWARD_ONLY:
             raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
         try:
             ops.append(opcodes.load(wire))
