@@ -6,9 +6,8 @@ import re
 import pytest
 
 from ganeti import cmdlib
-from ganeti.rapi.baserlib import RESOURCES
-from ganeti.rapi.connector import Connector
-from support import TOP
+from ganeti.rapi.rlib2 import RESOURCES
+from support import DATA, TOP
 from support.scripts import load_script
 
 
@@ -18,32 +17,32 @@ def writer():
     return load_script("autotools/compatibility")
 
 
-def test_every_verb_has_a_history(writer):
-    Connector()
-    ours = {
-        resource.URI: set(resource.verbs())
+def test_a_verb_that_claims_to_be_of_a_release_is_in_that_release(writer):
+    claimed = {
+        (resource.URI, method, since)
         for resource in RESOURCES
-        if resource.__module__.startswith("ganeti.")
+        for method in resource.verbs()
+        if (since := writer.since_of(resource, method)) != writer.OURS
     }
-    assert {uri: set(verbs) for uri, verbs in writer.HISTORY.items()} == ours
+    lines = (DATA / "resources.txt").read_text(encoding="utf-8").splitlines()
+    assert claimed == {tuple(line.split(" ", 2)) for line in lines if not line.startswith("#")}
 
 
-def test_the_history_has_as_many_resources_as_ganeti_3_1(writer):
+def test_there_are_as_many_resources_as_ganeti_3_1_has(writer):
     released = [
-        uri
-        for uri, verbs in writer.HISTORY.items()
-        if any(since[0].isdigit() for since in verbs.values())
+        one
+        for one in RESOURCES
+        if any(writer.is_released(writer.since_of(one, m)) for m in one.verbs())
     ]
     assert len(released) == 61
 
 
-def test_words_of_the_history_are_arguments_of_their_verb(writer):
-    for (uri, method), words in writer.WORDS.items():
-        resource = next(one for one in RESOURCES if one.URI == uri)
-        known = {
-            argument.word or name for name, argument in resource.verbs()[method].arguments.items()
-        }
-        assert words.keys() <= known, uri
+def test_what_came_later_is_a_method_or_a_word_of_its_resource():
+    for resource in RESOURCES:
+        known = set(resource.verbs())
+        for verb in resource.verbs().values():
+            known |= {argument.word or name for name, argument in verb.arguments.items()}
+        assert resource.LATER.keys() <= known, resource.URI
 
 
 def test_the_table_says_501_for_what_our_master_does_not_carry_out(writer):

@@ -12,17 +12,10 @@ from ganeti.http.message import Headers, Request
 from ganeti.rapi import permissions
 from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User, denied, parse_basic
-from ganeti.rapi.baserlib import RESOURCES
-from ganeti.rapi.connector import Connector
+from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.server.pipeline import RequestPipeline
 
-Connector()
-VERBS = [
-    (resource, method)
-    for resource in RESOURCES
-    if resource.__module__.startswith("ganeti.")
-    for method in resource.verbs()
-]
+VERBS = [(resource, method) for resource in RESOURCES for method in resource.verbs()]
 SLOTS = {
     "instance_name": "web1.example.com",
     "node_name": "node1.example.com",

@@ -3,8 +3,8 @@
 import unittest
 
 from ganeti.http.errors import NotFound
-from ganeti.rapi.baserlib import RESOURCES
 from ganeti.rapi.connector import Connector, pattern
+from ganeti.rapi.rlib2 import RESOURCES
 
 
 class TestRoutes(unittest.TestCase):

@@ -4,7 +4,7 @@ import re
 import unittest
 
 from ganeti.rapi import reference
-from ganeti.rapi.baserlib import RESOURCES
+from ganeti.rapi.rlib2 import RESOURCES
 from support import TOP
 
 PAGE = TOP / "doc/rapi.rst"

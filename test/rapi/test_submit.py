@@ -7,8 +7,8 @@ from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
 from ganeti.http.errors import BadRequest, NotImplementedMethod
 from ganeti.luxi import RequestContext
-from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, ResourceRequest
-from ganeti.rapi.connector import Connector
+from ganeti.rapi.baserlib import SLOT, Resource, ResourceRequest
+from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.rapi.submit import check_version, reason_trail
 from support.rapi import JOB_ID, RapiTestCase
 
@@ -206,12 +206,10 @@ class TestWhoTakesKeys(RapiTestCase):
         self.master.answers[luxi.QueryClusterInfo] = {"software_version": "3.1.1"}
 
     def verbs(self):
-        Connector()
         for resource in RESOURCES:
-            if resource.__module__.startswith("ganeti."):
-                path = SLOT.sub(lambda slot: self.SLOTS.get(slot[1], "web"), resource.URI)
-                for method, verb in resource.verbs().items():
-                    yield method, path, verb
+            path = SLOT.sub(lambda slot: self.SLOTS.get(slot[1], "web"), resource.URI)
+            for method, verb in resource.verbs().items():
+                yield method, path, verb
 
     def query(self, path):
         return next((words for end, words in self.QUERIES.items() if path.endswith("/" + end)), "")

@@ -5,6 +5,7 @@ A resource is a class that says its URI and its verbs::
     class R_2_instances_name_startup(Resource):
         '''Boot a stopped instance.'''
         URI = "/2/instances/{instance_name}/startup"
+        SINCE = "2.0.0"
         PUT = Submit(opcodes.OpInstanceStartup, access="instances.startup", force=flag)
 
 Routes, index pages, access checks and the reference are read from these
@@ -199,6 +200,11 @@ class Resource:
     URI: ClassVar[str] = ""
     #: Other spellings, which answer GET only.
     ALIASES: ClassVar[tuple[str, ...]] = ()
+    #: The release of Ganeti that introduced it ("2.0.0"; "after 3.1": merged, not released), or
+    #: "ours" if no release has it.
+    SINCE: ClassVar[str] = ""
+    #: The same for those of its methods and words that came later.
+    LATER: ClassVar[Mapping[str, str]] = {}
     #: Answers without a user even where authentication is required.
     PUBLIC: ClassVar[bool] = False
 

@@ -7,40 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
-from ganeti.rapi.rlib2 import (
-    cluster,
-    filters,
-    groups,
-    instances,
-    instances_change,
-    jobs,
-    networks,
-    nodes,
-    os,
-    query,
-    root,
-    tags,
-)
+from ganeti.rapi import rlib2
+from ganeti.rapi.baserlib import SLOT, Resource, Verb
+from ganeti.rapi.rlib2.query import KINDS
 
 #: What may stand in a slot; a job's is its number. Names as Ganeti has them in its URIs.
 _NAME = r"[\w.-]+"
-_SLOTS = {"job_id": r"[0-9]+", "disk": r"[0-9]{1,9}", "resource": "|".join(query.KINDS)}
-
-_MODULES = (
-    cluster,
-    filters,
-    groups,
-    instances,
-    instances_change,
-    jobs,
-    networks,
-    nodes,
-    os,
-    query,
-    root,
-    tags,
-)
+_SLOTS = {"job_id": r"[0-9]+", "disk": r"[0-9]{1,9}", "resource": "|".join(KINDS)}
 
 
 @dataclass(frozen=True)
@@ -75,9 +48,9 @@ def pattern(uri: str) -> re.Pattern[str]:
 
 
 class Connector:
-    """Finds resources; built once, from all that were imported unless told otherwise."""
+    """Finds resources; built once, from all of ``rlib2`` unless told otherwise."""
 
-    def __init__(self, resources: Iterable[type[Resource]] = RESOURCES) -> None:
+    def __init__(self, resources: Iterable[type[Resource]] = rlib2.RESOURCES) -> None:
         #: Those without slots, which most requests are for, and the others.
         self._fixed: dict[str, RouteMatch] = {}
         self._table: list[tuple[re.Pattern[str], type[Resource], bool]] = []

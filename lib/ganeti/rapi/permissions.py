@@ -1,11 +1,13 @@
-"""The names of rights and roles, as Ganeti's release after 3.1 has them.
+"""The vocabulary of rights: those that the verbs need, and roles as Ganeti's release after 3.1 has
+them.
 
-Also those of resources that we do not have yet: a users file that was written
-for Ganeti is read without complaint.
+A new verb may need a new right: it is known by being named there, and the roles that have every
+right have it too.
 """
 
 from __future__ import annotations
 
+from ganeti.rapi import rlib2
 from ganeti.rapi.auth.rights import Vocabulary
 
 
@@ -13,7 +15,7 @@ def _names(resource: str, actions: str) -> set[str]:
     return {f"{resource}.{action}" for action in actions.split()}
 
 
-#: What the role ``@readonly`` may do.
+#: The rights of the role ``@readonly``.
 READONLY = frozenset(
     _names("jobs", "list query")
     | _names("instances", "list query info")
@@ -27,36 +29,21 @@ READONLY = frozenset(
     | _names("os", "list")
 )
 
-#: What the word ``read`` gives since Ganeti 2.7. A job's wait and the storage of nodes are for
-#: writers there: they show what is secret, and hold resources of the master.
+#: The rights of the word ``read`` since Ganeti 2.7. It has neither a job's wait nor the storage of
+#: nodes: they show secrets and occupy the master.
 READ = READONLY | {"instances.query.console"}
 
-#: What the role ``@operator`` may do besides: keep instances running, wherever, but neither make
-#: nor change them.
+#: The rights of the role ``@operator``, which keeps instances running on any node, but neither
+#: creates nor changes them.
 OPERATOR = READ | _names(
     "instances",
     "startup shutdown reboot migrate failover replace_disks export.prepare "
     "export.create export.remove",
 )
 
+#: The rights of all verbs; Ganeti has no others.
 ALL = frozenset(
-    OPERATOR
-    | _names("jobs", "cancel wait")
-    | _names(
-        "instances",
-        "create multi_alloc modify remove rename reinstall grow_disk "
-        "recreate_disks activate_disks deactivate_disks",
-    )
-    | _names(
-        "nodes",
-        "powercycle role.modify evacuate migrate modify storage.query "
-        "storage.modify storage.repair",
-    )
-    | _names("networks", "create remove connect disconnect modify rename")
-    | _names("groups", "create delete modify rename assign_nodes")
-    | _names("filter", "create modify remove")
-    | _names("cluster", "modify redistribute_config")
-    | _names("tags", "set delete")
+    verb.access for resource in rlib2.RESOURCES for verb in resource.verbs().values() if verb.access
 )
 
 VOCABULARY = Vocabulary(

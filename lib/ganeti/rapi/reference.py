@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import textwrap
 
+from ganeti.rapi import rlib2
 from ganeti.rapi.arguments import Argument, Fixed
-from ganeti.rapi.baserlib import RESOURCES, SLOT, Resource, Verb
-from ganeti.rapi.connector import Connector
+from ganeti.rapi.baserlib import SLOT, Resource, Verb
 
 BEGIN = ".. -- resources, written by autotools/rapi-reference --\n"
 END = ".. -- end of the resources --\n"
@@ -19,9 +19,7 @@ END = ".. -- end of the resources --\n"
 
 def resources() -> str:
     """Every resource that can be reached, sorted by URI."""
-    Connector()
-    ours = [resource for resource in RESOURCES if resource.__module__.startswith("ganeti.")]
-    return "\n".join(_resource(one) for one in sorted(ours, key=lambda one: one.URI))
+    return "\n".join(_resource(one) for one in sorted(rlib2.RESOURCES, key=lambda one: one.URI))
 
 
 def replace(text: str) -> str:

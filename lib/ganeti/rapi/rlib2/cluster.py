@@ -17,6 +17,7 @@ class R_2_info(Resource):
     """The cluster: name, versions, defaults."""
 
     URI = "/2/info"
+    SINCE = "2.0.0"
     ALIASES = ("/info",)
 
     @verb("cluster.info")
@@ -99,6 +100,7 @@ class R_2_cluster_modify(Resource):
     """Change the cluster's parameters."""
 
     URI = "/2/modify"
+    SINCE = "2.4.0"
     PUT = SubmitClusterModify(access="cluster.modify")
 
 
@@ -106,4 +108,5 @@ class R_2_redist_config(Resource):
     """Send the cluster's files to all nodes again."""
 
     URI = "/2/redistribute-config"
+    SINCE = "2.1.0"
     PUT = Submit(opcodes.OpClusterRedistConf, access="cluster.redistribute_config")

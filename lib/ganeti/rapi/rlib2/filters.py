@@ -51,6 +51,7 @@ class R_2_filters(_Filters):
     """All job filters."""
 
     URI = "/2/filters"
+    SINCE = "2.13.0"
 
     @verb("filter.list", bulk=flag)
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
@@ -79,6 +80,7 @@ class R_2_filters_uuid(_Filters):
     """One job filter."""
 
     URI = "/2/filters/{filter_uuid}"
+    SINCE = "2.13.0"
 
     @verb("filter.query")
     def GET(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class R_2_groups(Resource):
     """All node groups."""
 
     URI = "/2/groups"
+    SINCE = "2.4.0"
 
     @verb("groups.list", bulk=flag)
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
@@ -53,6 +54,7 @@ class R_2_groups_name(Resource):
     """One node group."""
 
     URI = "/2/groups/{group_name}"
+    SINCE = "2.4.0"
 
     @verb("groups.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class R_2_groups_name_modify(Resource):
     """Change a group's parameters."""
 
     URI = "/2/groups/{group_name}/modify"
+    SINCE = "2.4.0"
     PUT = Submit(
         opcodes.OpGroupSetParams,
         access="groups.modify",
@@ -81,6 +84,7 @@ class R_2_groups_name_rename(Resource):
     """Give a group another name."""
 
     URI = "/2/groups/{group_name}/rename"
+    SINCE = "2.4.0"
     PUT = Submit(opcodes.OpGroupRename, access="groups.rename")
 
 
@@ -88,4 +92,5 @@ class R_2_groups_name_assign_nodes(Resource):
     """Put nodes into a group."""
 
     URI = "/2/groups/{group_name}/assign-nodes"
+    SINCE = "2.4.0"
     PUT = Submit(opcodes.OpGroupAssignNodes, access="groups.assign_nodes", force=flag)

@@ -399,6 +399,7 @@ class R_2_instances(Resource):
     """All instances."""
 
     URI = "/2/instances"
+    SINCE = "2.0.0"
     ALIASES = ("/instances",)
 
     @verb("instances.list", long=True, bulk=flag, lock=unlocked)
@@ -419,6 +420,7 @@ class R_2_instances_multi_alloc(Resource):
     """Create many instances at once."""
 
     URI = "/2/instances-multi-alloc"
+    SINCE = "2.7.0"
     POST = SubmitMany(access="instances.multi_alloc")
 
 
@@ -426,6 +428,7 @@ class R_2_instances_name(Resource):
     """One instance."""
 
     URI = "/2/instances/{instance_name}"
+    SINCE = "2.0.0"
     ALIASES = ("/instances/{instance_name}",)
 
     @verb("instances.query", lock=unlocked)
@@ -445,6 +448,7 @@ class R_2_instances_name_reboot(Resource):
     """Reboot an instance."""
 
     URI = "/2/instances/{instance_name}/reboot"
+    SINCE = "2.0.0"
     POST = Submit(
         opcodes.OpInstanceReboot,
         access="instances.reboot",
@@ -457,6 +461,8 @@ class R_2_instances_name_shutdown(Resource):
     """Stop an instance."""
 
     URI = "/2/instances/{instance_name}/shutdown"
+    SINCE = "2.0.0"
+    LATER = {"no_remember": "2.4.3", "timeout": "ours"}
     PUT = Submit(
         opcodes.OpInstanceShutdown,
         access="instances.shutdown",
@@ -470,6 +476,8 @@ class R_2_instances_name_startup(Resource):
     """Boot a stopped instance."""
 
     URI = "/2/instances/{instance_name}/startup"
+    SINCE = "2.0.0"
+    LATER = {"no_remember": "2.4.3"}
     PUT = Submit(
         opcodes.OpInstanceStartup, access="instances.startup", force=flag, no_remember=flag
     )
@@ -479,6 +487,7 @@ class R_2_instances_name_reinstall(Resource):
     """Install an instance's OS again."""
 
     URI = "/2/instances/{instance_name}/reinstall"
+    SINCE = "2.0.2"
     POST = SubmitReinstall(access="instances.reinstall")
 
 
@@ -499,6 +508,7 @@ class R_2_instances_name_info(Resource):
     """Everything that is known of an instance, by a job that asks its nodes."""
 
     URI = "/2/instances/{instance_name}/info"
+    SINCE = "2.1.0"
     GET = SubmitInfo(access="instances.info")
 
 
@@ -506,6 +516,7 @@ class R_2_instances_name_console(Resource):
     """How to reach an instance's console."""
 
     URI = "/2/instances/{instance_name}/console"
+    SINCE = "2.4.0"
 
     @verb("instances.query.console", open=False)
     def GET(self) -> dict[str, Any]:

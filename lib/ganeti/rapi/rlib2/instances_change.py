@@ -52,6 +52,7 @@ class R_2_instances_name_modify(Resource):
     """Change an instance's parameters, disks and network cards."""
 
     URI = "/2/instances/{instance_name}/modify"
+    SINCE = "2.2.0"
     PUT = SubmitInstanceModify(access="instances.modify")
 
 
@@ -59,6 +60,7 @@ class R_2_instances_name_rename(Resource):
     """Give an instance another name."""
 
     URI = "/2/instances/{instance_name}/rename"
+    SINCE = "2.2.0"
     PUT = Submit(opcodes.OpInstanceRename, access="instances.rename")
 
 
@@ -66,6 +68,7 @@ class R_2_instances_name_migrate(Resource):
     """Move a running instance to another node."""
 
     URI = "/2/instances/{instance_name}/migrate"
+    SINCE = "2.2.0"
     PUT = Submit(opcodes.OpInstanceMigrate, access="instances.migrate")
 
 
@@ -73,6 +76,7 @@ class R_2_instances_name_failover(Resource):
     """Start an instance on another node."""
 
     URI = "/2/instances/{instance_name}/failover"
+    SINCE = "2.5.0"
     PUT = Submit(opcodes.OpInstanceFailover, access="instances.failover")
 
 
@@ -80,6 +84,7 @@ class R_2_instances_name_prepare_export(Resource):
     """Prepare the export of an instance."""
 
     URI = "/2/instances/{instance_name}/prepare-export"
+    SINCE = "2.2.0"
     PUT = Submit(
         opcodes.OpBackupPrepare,
         access="instances.export.prepare",
@@ -91,6 +96,8 @@ class R_2_instances_name_export(Resource):
     """Exports of an instance."""
 
     URI = "/2/instances/{instance_name}/export"
+    SINCE = "2.2.0"
+    LATER = {"DELETE": "after 3.1"}
     PUT = Submit(
         opcodes.OpBackupExport,
         access="instances.export.create",
@@ -111,6 +118,7 @@ class R_2_instances_name_activate_disks(Resource):
     """Make the disks of a stopped instance usable."""
 
     URI = "/2/instances/{instance_name}/activate-disks"
+    SINCE = "2.1.2"
     PUT = Submit(
         opcodes.OpInstanceActivateDisks, access="instances.activate_disks", ignore_size=flag
     )
@@ -120,6 +128,8 @@ class R_2_instances_name_deactivate_disks(Resource):
     """Undo activate-disks."""
 
     URI = "/2/instances/{instance_name}/deactivate-disks"
+    SINCE = "2.1.2"
+    LATER = {"force": "2.15.2"}
     PUT = Submit(opcodes.OpInstanceDeactivateDisks, access="instances.deactivate_disks", force=flag)
 
 
@@ -146,6 +156,7 @@ class R_2_instances_name_recreate_disks(Resource):
     """Make disks that were lost anew."""
 
     URI = "/2/instances/{instance_name}/recreate-disks"
+    SINCE = "2.6.0"
     POST = SubmitRecreate(opcodes.OpInstanceRecreateDisks, access="instances.recreate_disks")
 
 
@@ -182,6 +193,7 @@ class R_2_instances_name_replace_disks(Resource):
     """Make the mirror of an instance's disks anew."""
 
     URI = "/2/instances/{instance_name}/replace-disks"
+    SINCE = "2.1.0"
     POST = SubmitReplace(access="instances.replace_disks")
 
 
@@ -197,4 +209,5 @@ class R_2_instances_name_disk_grow(Resource):
     """Enlarge a disk."""
 
     URI = "/2/instances/{instance_name}/disk/{disk}/grow"
+    SINCE = "2.4.0"
     POST = SubmitGrow(opcodes.OpInstanceGrowDisk, access="instances.grow_disk")

@@ -50,7 +50,7 @@ class Since(Argument):
 
 #: The words that ask for a page.
 STATUS = Words([str(status) for status in JobStatus])
-SINCE = Since()
+SINCE_TIME = Since()
 AFTER = Integer(least=0)
 ORDER = choice("asc", "desc")
 LIMIT = Integer(least=1, most=MAX_LIMIT)
@@ -199,13 +199,18 @@ class R_2_jobs(Resource):
     """All jobs that are not archived, or some of all."""
 
     URI = "/2/jobs"
+    SINCE = "2.0.0"
+    LATER = {
+        "bulk": "2.5.0",
+        **dict.fromkeys(("status", "since", "after", "order", "limit", "archived"), "ours"),
+    }
 
     @verb(
         "jobs.list",
         long=True,
         bulk=flag,
         status=STATUS,
-        since=SINCE,
+        since=SINCE_TIME,
         after=AFTER,
         order=ORDER,
         limit=LIMIT,
@@ -260,6 +265,7 @@ class R_2_jobs_id(Resource):
     """One job."""
 
     URI = "/2/jobs/{job_id}"
+    SINCE = "2.0.0"
 
     @verb("jobs.query")
     def GET(self) -> dict[str, Any]:
@@ -339,6 +345,8 @@ class R_2_jobs_id_wait(Resource):
     """Waits for one job; no connection should be kept waiting by a loop of questions."""
 
     URI = "/2/jobs/{job_id}/wait"
+    SINCE = "2.1.3"
+    LATER = dict.fromkeys(("fields", "serial", "timeout"), "ours")
 
     @verb(
         "jobs.wait",
@@ -423,6 +431,7 @@ class R_2_jobs_wait(Resource):
     """Waits for several jobs at once."""
 
     URI = "/2/jobs/wait"
+    SINCE = "ours"
 
     @verb(
         "jobs.wait",

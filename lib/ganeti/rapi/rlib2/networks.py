@@ -35,6 +35,7 @@ class R_2_networks(Resource):
     """All networks."""
 
     URI = "/2/networks"
+    SINCE = "2.7.0"
 
     @verb("networks.list", bulk=flag)
     def GET(self, bulk: bool | None) -> list[dict[str, Any]]:
@@ -55,6 +56,7 @@ class R_2_networks_name(Resource):
     """One network."""
 
     URI = "/2/networks/{network_name}"
+    SINCE = "2.7.0"
 
     @verb("networks.query", lock=unlocked)
     def GET(self, lock: None) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class R_2_networks_name_connect(Resource):
     """Connect a network to a group."""
 
     URI = "/2/networks/{network_name}/connect"
+    SINCE = "2.7.0"
     PUT = Submit(opcodes.OpNetworkConnect, access="networks.connect")
 
 
@@ -75,6 +78,7 @@ class R_2_networks_name_disconnect(Resource):
     """Disconnect a network from a group."""
 
     URI = "/2/networks/{network_name}/disconnect"
+    SINCE = "2.7.0"
     PUT = Submit(opcodes.OpNetworkDisconnect, access="networks.disconnect")
 
 
@@ -82,6 +86,7 @@ class R_2_networks_name_modify(Resource):
     """Change a network's parameters."""
 
     URI = "/2/networks/{network_name}/modify"
+    SINCE = "2.7.0"
     PUT = Submit(opcodes.OpNetworkSetParams, access="networks.modify")
 
 
@@ -89,4 +94,5 @@ class R_2_networks_name_rename(Resource):
     """Give a network another name."""
 
     URI = "/2/networks/{network_name}/rename"
+    SINCE = "3.1.0"
     PUT = Submit(opcodes.OpNetworkRename, access="networks.rename")

@@ -69,6 +69,7 @@ class R_2_nodes(Resource):
     """All nodes."""
 
     URI = "/2/nodes"
+    SINCE = "2.0.0"
     ALIASES = ("/nodes",)
 
     @verb("nodes.list", long=True, bulk=flag, lock=unlocked)
@@ -85,6 +86,7 @@ class R_2_nodes_name(Resource):
     """One node."""
 
     URI = "/2/nodes/{node_name}"
+    SINCE = "2.0.0"
     ALIASES = ("/nodes/{node_name}",)
 
     @verb("nodes.query", lock=unlocked)
@@ -149,6 +151,7 @@ class R_2_nodes_name_role(Resource):
     """What a node is to the cluster."""
 
     URI = "/2/nodes/{node_name}/role"
+    SINCE = "2.1.0"
 
     @verb("nodes.role.query", lock=unlocked)
     def GET(self, lock: None) -> str:
@@ -163,6 +166,7 @@ class R_2_nodes_name_modify(Resource):
     """Change a node's parameters."""
 
     URI = "/2/nodes/{node_name}/modify"
+    SINCE = "2.6.0"
     POST = Submit(opcodes.OpNodeSetParams, access="nodes.modify")
 
 
@@ -170,6 +174,7 @@ class R_2_nodes_name_powercycle(Resource):
     """Reboot a node."""
 
     URI = "/2/nodes/{node_name}/powercycle"
+    SINCE = "2.6.0"
     POST = Submit(opcodes.OpNodePowercycle, access="nodes.powercycle", force=flag)
 
 
@@ -177,6 +182,7 @@ class R_2_nodes_name_evacuate(Resource):
     """Move instances away from a node."""
 
     URI = "/2/nodes/{node_name}/evacuate"
+    SINCE = "2.1.0"
     POST = Submit(
         opcodes.OpNodeEvacuate,
         access="nodes.evacuate",
@@ -211,6 +217,7 @@ class R_2_nodes_name_migrate(Resource):
     """Migrate all instances that run on a node."""
 
     URI = "/2/nodes/{node_name}/migrate"
+    SINCE = "2.1.0"
     POST = SubmitMigrate(access="nodes.migrate")
 
 
@@ -235,6 +242,7 @@ class R_2_nodes_name_storage(Resource):
     """What a node has to store things in."""
 
     URI = "/2/nodes/{node_name}/storage"
+    SINCE = "2.1.0"
     GET = SubmitStorageQuery(access="nodes.storage.query")
 
 
@@ -250,6 +258,7 @@ class R_2_nodes_name_storage_modify(Resource):
     """Change a unit of storage."""
 
     URI = "/2/nodes/{node_name}/storage/modify"
+    SINCE = "2.1.0"
     PUT = Submit(
         opcodes.OpNodeModifyStorage,
         access="nodes.storage.modify",
@@ -263,6 +272,7 @@ class R_2_nodes_name_storage_repair(Resource):
     """Mend a unit of storage."""
 
     URI = "/2/nodes/{node_name}/storage/repair"
+    SINCE = "2.1.0"
     PUT = Submit(
         opcodes.OpRepairNodeStorage,
         access="nodes.storage.repair",

@@ -17,6 +17,7 @@ class R_2_os(Resource):
     """The OS definitions of this cluster."""
 
     URI = "/2/os"
+    SINCE = "2.0.0"
 
     @verb("os.list")
     def GET(self) -> Later:

@@ -43,6 +43,7 @@ class R_2_query(Resource):
     """
 
     URI = "/2/query/{resource}"
+    SINCE = "2.5.0"
 
     @verb("query.all", open=False, fields=Fields())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:
@@ -110,6 +111,7 @@ class R_2_query_fields(Resource):
     """What can be asked about a kind of thing."""
 
     URI = "/2/query/{resource}/fields"
+    SINCE = "2.5.0"
 
     @verb("query.all", fields=Fields())
     def GET(self, fields: list[str] | None) -> dict[str, Any]:

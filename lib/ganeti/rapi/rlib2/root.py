@@ -10,6 +10,7 @@ class R_root(Resource):
     """The root of everything."""
 
     URI = "/"
+    SINCE = "2.0.0"
     PUBLIC = True
 
     @verb("")
@@ -22,6 +23,7 @@ class R_version(Resource):
     """The version of this API, for clients that speak several."""
 
     URI = "/version"
+    SINCE = "2.0.0"
     PUBLIC = True
 
     @verb("")
@@ -34,6 +36,7 @@ class R_2(Resource):
     """The root of version 2."""
 
     URI = "/2"
+    SINCE = "2.0.0"
     PUBLIC = True
 
     @verb("")
@@ -46,6 +49,7 @@ class R_2_features(Resource):
     """What this API can do beyond its first version."""
 
     URI = "/2/features"
+    SINCE = "2.1.3"
     PUBLIC = True
 
     @verb("")

@@ -85,6 +85,7 @@ class R_2_tags(Resource):
     """Tags of the cluster."""
 
     URI = "/2/tags"
+    SINCE = "2.0.0"
     GET = ReadTags("cluster")
     PUT = SubmitTags(opcodes.OpTagsSet, "cluster", "tags.set")
     DELETE = SubmitTags(opcodes.OpTagsDel, "cluster", "tags.delete")
@@ -94,6 +95,7 @@ class R_2_nodes_name_tags(Resource):
     """Tags of one node."""
 
     URI = "/2/nodes/{node_name}/tags"
+    SINCE = "2.0.0"
     GET = ReadTags("node")
     PUT = SubmitTags(opcodes.OpTagsSet, "node", "tags.set")
     DELETE = SubmitTags(opcodes.OpTagsDel, "node", "tags.delete")
@@ -103,6 +105,7 @@ class R_2_instances_name_tags(Resource):
     """Tags of one instance."""
 
     URI = "/2/instances/{instance_name}/tags"
+    SINCE = "2.0.0"
     GET = ReadTags("instance")
     PUT = SubmitTags(opcodes.OpTagsSet, "instance", "tags.set")
     DELETE = SubmitTags(opcodes.OpTagsDel, "instance", "tags.delete")
@@ -112,6 +115,7 @@ class R_2_groups_name_tags(Resource):
     """Tags of one node group."""
 
     URI = "/2/groups/{group_name}/tags"
+    SINCE = "2.5.0"
     GET = ReadTags("nodegroup")
     PUT = SubmitTags(opcodes.OpTagsSet, "nodegroup", "tags.set")
     DELETE = SubmitTags(opcodes.OpTagsDel, "nodegroup", "tags.delete")
@@ -121,6 +125,7 @@ class R_2_networks_name_tags(Resource):
     """Tags of one network."""
 
     URI = "/2/networks/{network_name}/tags"
+    SINCE = "2.7.0"
     GET = ReadTags("network")
     PUT = SubmitTags(opcodes.OpTagsSet, "network", "tags.set")
     DELETE = SubmitTags(opcodes.OpTagsDel, "network", "tags.delete")
