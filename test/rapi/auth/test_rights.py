@@ -87,6 +87,12 @@ def test_names_are_asked_for_only_where_patterns_decide():
         assert rights(field).ask_for_names("instances.startup") is asked, field
 
 
+def test_a_right_that_no_pattern_limits_is_unconditional():
+    found = rights("@admin,-instances.startup:db*,instances.remove:web*")
+    assert found.unconditional == RIGHTS - {"instances.startup"}
+    assert rights("instances.startup:web*").unconditional == set()
+
+
 def test_a_field_without_rights_is_unsaid():
     for field in ("", " , ", "expires=2027-01-31"):
         assert rights(field).unsaid and not rights(field).whole

@@ -338,7 +338,8 @@ class Authenticator:
         return None if entry is None else entry.user
 
     def _has_expired(self, entry: UserEntry) -> bool:
-        if not entry.user.rights.has_expired(self._today()):
+        rights = entry.user.rights
+        if rights.expires is None or not rights.has_expired(self._today()):
             return False
         name, now = entry.user.name, self._clock()
         with self._mutex:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: More than any pattern that a person writes.
 MAX_PATTERN = 128
@@ -54,16 +54,23 @@ class Rights:
     taken: frozenset[tuple[str, str]] = frozenset()
     unsaid: bool = False
     expires: datetime.date | None = None
+    #: Rights that no pattern limits: they cover every object, and requests about no object.
+    unconditional: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        limited = {right for right, _ in self.taken}
+        object.__setattr__(self, "unconditional", self.whole - limited)
 
     def allow(self, right: str, name: str | None) -> bool:
         """Return whether the right covers the object of this name (None: no named object)."""
-        for taken, pattern in self.taken:
-            if taken == right and (name is None or matches(pattern, name)):
-                return False
+        if right in self.unconditional:
+            return True
+        if name is None:  # a pattern that takes away might cover it, one that gives might not
+            return False
+        if any(taken == right and matches(pattern, name) for taken, pattern in self.taken):
+            return False
         if right in self.whole:
             return True
-        if name is None:
-            return False
         return any(given == right and matches(pattern, name) for given, pattern in self.given)
 
     def ask_for_names(self, right: str) -> bool:
