@@ -10,8 +10,9 @@ import pytest
 from ganeti import errors, luxi
 from ganeti.http.message import Headers, Request
 from ganeti.rapi import permissions
+from ganeti.rapi.auth.authenticator import denied, parse_basic
 from ganeti.rapi.auth.rights import parse_rights
-from ganeti.rapi.auth.users import User, denied, parse_basic
+from ganeti.rapi.auth.users import User
 from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.server.pipeline import RequestPipeline
 

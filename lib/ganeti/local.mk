@@ -217,6 +217,7 @@ dist_module_rapi_auth_PYTHON = \
 	lib/ganeti/rapi/auth/object_names.py \
 	lib/ganeti/rapi/auth/passwords.py \
 	lib/ganeti/rapi/auth/rights.py \
+	lib/ganeti/rapi/auth/throttle.py \
 	lib/ganeti/rapi/auth/users.py
 
 module_rapi_rlib2dir = $(pkgdatadir)/ganeti/rapi/rlib2

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from ganeti.http.errors import Unauthorized
-from ganeti.rapi.auth.authenticator import Authenticator
+from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
 from ganeti.rapi.auth.passwords import ha1
-from ganeti.rapi.auth.users import UsersFile
 from ganeti.rapi.permissions import ALL, READONLY, VOCABULARY
 from ganeti.server import passwd
 from support.cluster import make_paths

@@ -24,7 +24,7 @@ from ganeti.http.server import AccessRecord
 from ganeti.luxi.messages import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
 from ganeti.rapi.arguments import QueryString
-from ganeti.rapi.auth import users
+from ganeti.rapi.auth import authenticator, users
 from ganeti.rapi.connector import Connector
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import luxi_handlers
@@ -292,7 +292,7 @@ def fuzz_users(data):
     """
     for text in (data.decode("latin-1"), "Basic " + base64.b64encode(data).decode()):
         with contextlib.suppress(HttpError):
-            users.parse_basic(text)
+            authenticator.parse_basic(text)
     try:
         entries, complaints = users.parse_users(data, VOCABULARY)
     except users.BrokenFile as err:

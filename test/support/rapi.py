@@ -12,8 +12,9 @@ from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes
 from ganeti.http.message import Headers, Request, Response
+from ganeti.rapi.auth.authenticator import denied, parse_basic
 from ganeti.rapi.auth.rights import parse_rights
-from ganeti.rapi.auth.users import User, denied, parse_basic
+from ganeti.rapi.auth.users import User
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server.pipeline import RequestPipeline
 

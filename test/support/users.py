@@ -5,9 +5,8 @@ import datetime
 import os
 
 from ganeti.http.errors import Unauthorized
-from ganeti.rapi.auth.authenticator import Authenticator
+from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
 from ganeti.rapi.auth.rights import Vocabulary
-from ganeti.rapi.auth.users import UsersFile
 
 WORDS = Vocabulary(frozenset({"read", "write", "x", "instances.startup"}))
 CHALLENGE = [("WWW-Authenticate", 'Basic realm="Ganeti Remote API"')]

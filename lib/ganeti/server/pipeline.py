@@ -39,8 +39,9 @@ from ganeti.http.server import Outcome, Priority, Step
 from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
+from ganeti.rapi.auth.authenticator import denied
 from ganeti.rapi.auth.object_names import full_name
-from ganeti.rapi.auth.users import User, denied
+from ganeti.rapi.auth.users import User
 from ganeti.rapi.baserlib import Later, ResourceRequest, Verb
 from ganeti.rapi.connector import Connector, RouteMatch
 from ganeti.rapi.precondition import Object

@@ -22,8 +22,8 @@ from ganeti.http.cors import Cors, is_origin
 from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.client import ConnectionPool
-from ganeti.rapi.auth.authenticator import Authenticator
-from ganeti.rapi.auth.users import BrokenFile, UsersFile
+from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
+from ganeti.rapi.auth.users import BrokenFile
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
 from ganeti.server.master_redirect import MasterRedirect, check_master

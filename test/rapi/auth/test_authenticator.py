@@ -10,16 +10,14 @@ import pytest
 
 from ganeti.http.errors import TooManyRequests, Unauthorized
 from ganeti.http.limits import PER_ADDRESS, PERIOD
-from ganeti.rapi.auth import authenticator, passwords
-from ganeti.rapi.auth.authenticator import (
+from ganeti.rapi.auth import authenticator, passwords, throttle
+from ganeti.rapi.auth.authenticator import REMEMBERED, Authenticator, UsersFile
+from ganeti.rapi.auth.throttle import (
     FREE_TRIES,
     FREE_TRIES_OF_ADDRESS,
     MAX_WAITING,
     MAX_WAITING_OF_ADDRESS,
-    REMEMBERED,
-    Authenticator,
 )
-from ganeti.rapi.auth.users import UsersFile
 from ganeti.utils import log
 from support import TOP
 
@@ -132,7 +130,7 @@ def test_a_hash_that_cannot_be_made_refuses_the_password(costly, monkeypatch, ca
     monkeypatch.setattr(passwords, "_derive", derive)
     assert costly.ask() == costly.ask("nobody") == costly.ask("jill", "x") == 401
     assert costly.ask("jill", "def") == "jill"
-    assert "A {scrypt} password cannot be checked: Invalid parameters" in caplog.text
+    assert "Cannot check a {scrypt} password: Invalid parameters" in caplog.text
 
 
 def test_an_address_has_a_limited_share_of_the_queue(costly):
@@ -202,7 +200,7 @@ def test_guessing_is_throttled_only_for_its_address(users):
 def test_a_pause_ends(users):
     for _ in range(100):
         users.ask(password="x")
-        users.now += authenticator.MAX_PAUSE
+        users.now += throttle.MAX_PAUSE
     assert users.ask() == "jack"
 
 
@@ -216,7 +214,7 @@ def test_remembered_credentials_are_not_throttled(users):
 def test_a_failure_a_minute_is_forgiven(users):
     for number in range(3 * FREE_TRIES_OF_ADDRESS):
         assert users.ask(password="x") == users.ask(f"user{number}") == 401
-        users.now += 2 * authenticator.FORGIVEN
+        users.now += 2 * throttle.FORGIVEN
     assert users.ask() == "jack"
 
 
@@ -251,7 +249,7 @@ def test_a_certificate_authenticates_the_user_it_names(users):
 
 
 def test_remembered_failures_and_passwords_are_bounded(users, monkeypatch):
-    monkeypatch.setattr(authenticator, "MAX_FAILURES", 10)
+    monkeypatch.setattr(throttle, "MAX_FAILURES", 10)
     monkeypatch.setattr(authenticator, "MAX_KNOWN", 1)
     for number in range(50):
         users.ask(f"user{number}", peer=f"192.0.2.{number}")
@@ -367,11 +365,11 @@ def test_an_expired_user_is_logged_once_an_hour(users, caplog):
         with pytest.raises(Unauthorized):
             users.authenticator.certified("jack", "192.0.2.7")
     found = lines(caplog)
-    assert found.count("User jack has expired, and is refused") == 1
+    assert found.count("Refusing user jack, who has expired") == 1
     assert "Authentication failed for user 'jack' from 192.0.2.7" in found
     users.now += 3600.0
     users.ask()
-    assert "User jack has expired, and is refused" in lines(caplog)
+    assert "Refusing user jack, who has expired" in lines(caplog)
 
 
 # -- the filter for fail2ban ------------------------------------------------------------

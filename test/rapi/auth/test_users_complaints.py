@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti.rapi.auth import users
-from ganeti.rapi.auth.users import UsersFile
+from ganeti.rapi.auth.authenticator import UsersFile
 from support.users import UsersFolder
 
 
@@ -167,8 +167,8 @@ def test_a_forgotten_file_does_not_take_over_from_one_that_goes_away(folder, cap
     folder.path.unlink()
     assert folder.options("jack", "old") is None and folder.options() is None
     assert (
-        f"make one with: rapi-passwd --file {folder.path} NAME; the users of {folder.old} would "
-        "count after a reload (SIGHUP) or restart"
+        f"create one with: rapi-passwd --file {folder.path} NAME; after a reload (SIGHUP) or "
+        f"restart, the users of {folder.old} would count"
     ) in caplog.text
     folder.write("jack new\n")
     assert folder.options("jack", "new") == []
@@ -183,7 +183,7 @@ def test_a_reload_or_start_uses_the_other_file_and_logs_it(folder, caplog, again
     caplog.clear()
     told = again(folder.users)
     assert folder.options("jack", "old") == []
-    text = f"the users are those of {folder.old}, as there is no {folder.path}"
+    text = f"{folder.path} does not exist; the users are those of {folder.old}"
     assert text in (told if again is UsersFile.load else caplog.messages)
 
 
@@ -192,4 +192,4 @@ def test_a_removed_file_is_logged(folder, caplog):
     folder.options()
     folder.path.unlink()
     folder.options()
-    assert caplog.text.count(f"There is no users file ({folder.path}), and nobody can log in") == 1
+    assert caplog.text.count(f"There is no users file ({folder.path}), so nobody can log in") == 1

@@ -1,8 +1,9 @@
-"""Who it is, and what he may do.
+"""Authentication and rights.
 
-users          the users file
-passwords      how a password may be kept
+authenticator  who sent a request: the watched users file, credentials checked at a bounded cost
+throttle       pauses after failures, and the queue of costly checks
+users          parser of the users file
+passwords      schemes in which the users file stores a password
 rights         what a user may do
-authenticator  credentials checked at a bounded cost
-object_names   the canonical name of the object that a right is about
+object_names   canonical name of the object that a right is about
 """

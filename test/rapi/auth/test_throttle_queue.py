@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ganeti.http.errors import TooManyRequests
-from ganeti.rapi.auth.authenticator import MAX_WAITING, MAX_WAITING_OF_ADDRESS, FairQueue
+from ganeti.rapi.auth.throttle import MAX_WAITING, MAX_WAITING_OF_ADDRESS, FairQueue
 
 
 class BusyQueue:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ganeti.http.errors import Unauthorized
-from ganeti.rapi.auth import users
-from ganeti.rapi.auth.users import BrokenFile, parse_basic
+from ganeti.rapi.auth import authenticator
+from ganeti.rapi.auth.authenticator import parse_basic
+from ganeti.rapi.auth.users import BrokenFile
 from support.users import CHALLENGE, UsersFolder, basic
 
 
@@ -247,7 +248,7 @@ def test_a_line_of_one_word_is_not_shown_as_it_may_be_a_password(folder, caplog)
 def test_a_file_without_a_usable_line_lets_nobody_in_and_starts(folder, text):
     folder.write(text)
     found = folder.users.load()
-    assert "there is no user in it" in "".join(found) and folder.options() is None
+    assert "it contains no users" in "".join(found) and folder.options() is None
 
 
 # -- a file that is being written ---------------------------------------------------------
@@ -296,14 +297,14 @@ def test_a_line_written_between_stat_and_read_is_not_believed(folder, monkeypatc
     folder.write("jack abc read\n")
     assert folder.options() == ["read"]
     folder.write("jack abc read\njill def\n")
-    content = users._content
+    content = authenticator.read_file
 
     def late(path):
-        monkeypatch.setattr(users, "_content", content)
+        monkeypatch.setattr(authenticator, "read_file", content)
         folder.write_now(CUT)
         return content(path)
 
-    monkeypatch.setattr(users, "_content", late)
+    monkeypatch.setattr(authenticator, "read_file", late)
     folder.meanwhile = lambda: folder.write(FULL)
     assert folder.options() == ["read"] and folder.slept == 1
 
@@ -319,8 +320,10 @@ def test_a_file_that_cannot_be_read_changes_nothing(folder, caplog):
 
 def test_a_time_stamp_in_the_future_is_read_twice_at_most(folder, monkeypatch):
     reads = []
-    content = users._content
-    monkeypatch.setattr(users, "_content", lambda path: reads.append(path) or content(path))
+    content = authenticator.read_file
+    monkeypatch.setattr(
+        authenticator, "read_file", lambda path: reads.append(path) or content(path)
+    )
     folder.write("jack abc\n")
     folder.now = folder.stamp - 3600 * 10**9  # the clock was set back
     assert folder.options() == folder.options() == []
@@ -420,7 +423,7 @@ def test_a_user_is_refused_after_the_last_day(folder, caplog):
         folder.stamp = folder.now - 10**12
         os.utime(folder.path, ns=(folder.stamp, folder.stamp))
         assert folder.options() == expected
-    assert "User jack has expired" in caplog.text
+    assert "Refusing user jack, who has expired" in caplog.text
 
 
 def test_exposed_passwords_are_logged_once(folder, caplog):
