@@ -137,7 +137,7 @@ def chosen_rights(options: str, expires: str | None) -> tuple[str, bool]:
     """The third field of the line, and whether its last day is over; or ``PasswdError``."""
     if expires is not None:
         if not expires.strip() or "," in expires:
-            raise PasswdError(f"--expires {expires!r} is no date like 2027-01-31")
+            raise PasswdError(f"--expires {expires!r} is not a valid date (expected YYYY-MM-DD)")
         options += f",expires={expires.strip()}"
     rights, complaints = parse_rights(options, VOCABULARY)
     if complaints:

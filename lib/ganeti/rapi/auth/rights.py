@@ -1,30 +1,33 @@
-"""What a user may do: the third field of a line of the users file.
+"""Rights: the third field of a line of the users file.
 
     jobs.list,instances.query          named rights, and nothing else
     @readonly                          a role: all rights of its list
     @readonly,+jobs.cancel,-tags.get   a role with changes, in any order
     read    write    all               options of Ganeti 2.x, which are roles here
 
-That is the grammar of Ganeti's release after 3.1. Ours are:
+That is the grammar of the Ganeti release after 3.1. We add:
 
-    instances.startup:web*             a right on objects of such names
+    instances.startup:web*             a right on objects with such names
     expires=2027-01-31                 a user until the end of that day (UTC)
 
-A removal counts whatever its position. An unknown word gives nothing;
-``-right:pattern`` with an invalid pattern removes the right entirely.
-A right with a pattern gives nothing if the request is about no object. A
-pattern is compared with the object's full name, ignoring case: ``*``
-matches any characters including dots, ``?`` matches one.
+A removal takes effect wherever it is in the list. An unknown word gives nothing;
+``-right:pattern`` with an invalid pattern removes the right entirely. A right with a pattern
+gives nothing if the request is not about an object.
+
+A pattern is compared with the object's full name, ignoring case: ``*`` matches any characters
+including dots, ``?`` matches one. ``fnmatch`` does the comparison, but its ``[...]`` is not part
+of the grammar: a pattern with a bracket is invalid.
 """
 
 from __future__ import annotations
 
 import datetime
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-#: More than any pattern that a person writes.
+#: Characters. No name that a person writes a pattern for is longer.
 MAX_PATTERN = 128
 _PATTERN = re.compile(r"[a-z0-9_.*?-]+", re.ASCII)
 _EXPIRES = "expires="
@@ -32,7 +35,7 @@ _EXPIRES = "expires="
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The known words: rights, and roles with their rights."""
+    """The words that are known: rights, and roles with their rights."""
 
     rights: frozenset[str] = frozenset()
     roles: Mapping[str, frozenset[str]] | None = None
@@ -44,15 +47,16 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Rights:
-    """Rights as a set, what is given and taken by pattern, and until when.
+    """Rights of one user."""
 
-    ``unsaid``: the line has no third field; such a user reads what is open, as in Ganeti.
-    """
-
+    #: Rights without a pattern.
     whole: frozenset[str] = frozenset()
+    #: Pairs of right and pattern that are given and taken away.
     given: frozenset[tuple[str, str]] = frozenset()
     taken: frozenset[tuple[str, str]] = frozenset()
+    #: The line has no third field. Such a user may read what is open, as in Ganeti.
     unsaid: bool = False
+    #: Last day of the user.
     expires: datetime.date | None = None
     #: Rights that no pattern limits: they cover every object, and requests about no object.
     unconditional: frozenset[str] = field(init=False)
@@ -62,16 +66,13 @@ class Rights:
         object.__setattr__(self, "unconditional", self.whole - limited)
 
     def allow(self, right: str, name: str | None) -> bool:
-        """Return whether the right covers the object of this name (None: no named object)."""
+        """Return whether the right covers the object of this name (None: not about an object)."""
         if right in self.unconditional:
             return True
-        if name is None:  # a pattern that takes away might cover it, one that gives might not
+        # Without a name, a pattern that takes away might match, and one that gives might not.
+        if name is None or _covered(self.taken, right, name):
             return False
-        if any(taken == right and matches(pattern, name) for taken, pattern in self.taken):
-            return False
-        if right in self.whole:
-            return True
-        return any(given == right and matches(pattern, name) for given, pattern in self.given)
+        return right in self.whole or _covered(self.given, right, name)
 
     def ask_for_names(self, right: str) -> bool:
         """Return whether ``allow`` depends on the object's name."""
@@ -84,15 +85,23 @@ class Rights:
         return right in self.whole or any(given == right for given, _ in self.given)
 
     def has_expired(self, today: datetime.date) -> bool:
-        """Return whether the user's last day is over."""
+        """Return whether the user's last day is before today."""
         return self.expires is not None and today > self.expires
 
 
 UNSAID = Rights(unsaid=True)
 
 
+def _covered(pairs: frozenset[tuple[str, str]], right: str, name: str) -> bool:
+    """Return whether a pattern of this right matches the name."""
+    # fnmatch remembers 32,768 compiled patterns. Only the users file brings new ones.
+    return any(
+        word == right and fnmatch.fnmatchcase(name.lower(), pattern) for word, pattern in pairs
+    )
+
+
 def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]:
-    """Return the rights that a third field gives, and complaints about it."""
+    """Parse a third field; return the rights that it gives, and complaints about it."""
     complaints: list[str] = []
     whole: set[str] = set()
     removed: set[str] = set()
@@ -112,7 +121,7 @@ def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]
         if name not in vocabulary.rights or word[:2] in ("++", "+-", "-+", "--"):
             complaints.append(f"there is no right or role '{word}'")
         elif colon and (len(pattern) > MAX_PATTERN or _PATTERN.fullmatch(pattern) is None):
-            complaints.append(f"'{pattern}' is no pattern for names")
+            complaints.append(f"'{pattern}' is not a valid pattern for names")
             if word[0] == "-":
                 removed.add(name)
         elif colon:
@@ -130,27 +139,11 @@ def parse_rights(field: str, vocabulary: Vocabulary) -> tuple[Rights, list[str]]
 
 
 def _date(text: str, complaints: list[str]) -> datetime.date:
-    """Return the last day; an invalid date counts as past."""
+    """Parse a last day; an invalid date counts as past and adds to ``complaints``."""
     try:
         return datetime.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
-        complaints.append(f"'{text}' is no date like 2027-01-31, so that the user has expired")
+        complaints.append(
+            f"'{text}' is not a valid date (expected YYYY-MM-DD) and counts as expired"
+        )
         return datetime.date.min
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Return whether the whole name matches; takes time of the product of both lengths at most."""
-    name, position, star, resume_at = name.lower(), 0, -1, 0
-    index = 0
-    while index < len(name):
-        if position < len(pattern) and pattern[position] == "*":
-            star, resume_at = position, index
-            position += 1
-        elif position < len(pattern) and pattern[position] in ("?", name[index]):
-            position, index = position + 1, index + 1
-        elif star >= 0:
-            resume_at += 1
-            position, index = star + 1, resume_at
-        else:
-            return False
-    return not pattern[position:].strip("*")
