@@ -15,6 +15,7 @@ from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User
 from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.server.pipeline import RequestPipeline
+from support.rapi import run_steps
 
 VERBS = [(resource, method) for resource in RESOURCES for method in resource.verbs()]
 SLOTS = {
@@ -92,7 +93,8 @@ def status(resource, method, field, required):
     pipeline = RequestPipeline(
         UnreachedMaster(), UnreachedMaster(), Anybody(), require_authentication=required
     )
-    answer = pipeline.handle(Request(method, path, path, headers=Headers(headers), body=body))
+    request = Request(method, path, path, headers=Headers(headers), body=body)
+    answer = run_steps(pipeline.handle(request))
     return answer.status if answer.status in (401, 403) else 200
 
 

@@ -54,13 +54,19 @@ def test_waiting_handlers_delay_only_requests_beyond_the_workers():
         assert {client.answer()[0] for client in clients} == {200}
 
 
-def test_a_future_holds_no_worker():
+def wait_for(future):
+    """A handler's steps: answer with the result of a future."""
+    yield future
+    return Response(200, future.result())
+
+
+def test_a_handler_that_waits_holds_no_worker():
     futures = [Future() for _ in range(20)]
     waiting = iter(futures)
-    with running(lambda _: next(waiting), workers=1) as web:
+    with running(lambda _: wait_for(next(waiting)), workers=1) as web:
         clients = [web.connect().request() for _ in futures]
         for future, body in zip(futures, range(20)):
-            future.set_result(Response(200, b"%d" % body))
+            future.set_result(b"%d" % body)
         assert sorted(int(client.answer()[2]) for client in clients) == list(range(20))
 
 
@@ -133,29 +139,72 @@ def test_a_detail_that_is_not_json_is_answered_with_500(caplog):
     assert "failed" in caplog.text
 
 
-def test_a_future_leads_to_the_next_step():
+def test_a_handler_goes_on_in_its_pool_after_each_future():
     first, second = Future(), Future()
-    second.set_result(Response(200, b"second"))
     threads = []
 
-    def step():
-        threads.append(threading.current_thread().name)
-        return second
+    def handler(_):
+        for future in (first, second):
+            yield future
+            threads.append(threading.current_thread().name)
+        return Response(200, b"second")
 
-    with running(lambda _: first) as web:
+    with running(handler) as web:
         client = web.connect().request()
-        first.set_result(step)
+        second.set_result(None)
+        first.set_result(None)
         assert client.answer()[2] == b"second"
-    assert threads[0].startswith("http-")
+    assert [name.partition("-")[0] for name in threads] == ["http", "http"]
+
+
+def test_an_instant_request_that_waits_goes_on_in_a_pool():
+    future, threads = Future(), []
+
+    def handler(_):
+        threads.append(threading.current_thread().name)
+        yield future
+        threads.append(threading.current_thread().name)
+        return Response()
+
+    with running(handler, priority=lambda request: Priority.INSTANT) as web:
+        client = web.connect().request()
+        web.wait_until_read()
+        future.set_result(None)
+        assert client.answer()[0] == 200
+        assert threads[0] == web.thread.name and threads[1].startswith("http-")
 
 
 def test_a_step_that_fails_is_answered_with_500():
     def handler(_):
         future = Future()
-        future.set_result(lambda: 1 // 0)
-        return future
+        future.set_result(None)
+        yield future
+        1 // 0
 
     assert answered(handler)[0] == 500
+
+
+@pytest.mark.parametrize("yielded", [None, "x"])
+def test_a_handler_that_yields_something_else_is_answered_with_500(yielded, caplog):
+    def handler(_):
+        yield yielded
+
+    assert answered(handler)[0] == 500
+    assert "failed" in caplog.text
+
+
+def test_a_handler_that_nobody_can_resume_is_closed():
+    closed = threading.Event()
+
+    def handler(_):
+        try:
+            yield Future()
+        finally:
+            closed.set()
+
+    with running(handler) as web:
+        web.connect().request()
+        assert closed.wait(TIMEOUT)
 
 
 def test_urgent_requests_have_their_own_threads():
@@ -191,11 +240,11 @@ def test_instant_requests_need_no_thread():
         assert set(threads) == {web.thread}
 
 
-def test_a_future_that_fails_is_answered_with_500():
+def test_a_future_that_fails_is_raised_where_its_result_is_used():
     def handler(_):
         future = Future()
         future.set_exception(errors.Conflict("it runs"))
-        return future
+        return wait_for(future)
 
     assert answered(handler)[2]["message"] == "it runs"
 

@@ -6,7 +6,7 @@ import pytest
 
 from ganeti import errors, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Later, ResourceRequest
+from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.job_wait import NO_LOG, JobWait, first_of, parse_change
 from support.rapi import table
 
@@ -53,20 +53,21 @@ class JobWaitScene:
             ResourceRequest(self.master, gone=gone),
             ids,
             ["id"],
-            lambda wait: [wait.status(number) for number in ids],
             clock=lambda: self.now,
             **options,
         )
-        self.later = self.job_wait.begin()
+        self.ids = ids
+        self.steps = self.job_wait.steps()
+        self.future = next(self.steps)
 
     def go_on(self):
-        """After an answer: the value, or None when it waits on."""
-        assert self.later.future.done()
-        found = self.later.go_on()
-        if isinstance(found, Later):
-            self.later = found
-            return None
-        return found
+        """After an answer: the statuses of the jobs, or None when it waits on."""
+        assert self.future.done()
+        try:
+            self.future = next(self.steps)
+        except StopIteration:
+            return [self.job_wait.status(number) for number in self.ids]
+        return None
 
 
 def test_waits_for_the_next_change_until_the_end():
@@ -146,7 +147,7 @@ def test_an_unknown_job_ends_all_waits():
     scene = JobWaitScene(7, 99, timeout=60)
     scene.master.fail(1, errors.JobLost("gone"))
     with pytest.raises(http_errors.NotFound) as caught:
-        scene.later.go_on()
+        scene.go_on()
     assert caught.value.as_object()["detail"] == "there is no job 99"
     assert scene.master.gone[0]()
 
@@ -163,7 +164,7 @@ def test_a_stop_before_anything_is_known_is_503():
     scene = JobWaitScene(7, timeout=60)
     scene.master.futures[0].set_result(None)
     with pytest.raises(http_errors.ServiceUnavailable):
-        scene.later.go_on()
+        scene.go_on()
 
 
 def test_a_client_that_left_ends_its_calls():
@@ -174,6 +175,12 @@ def test_a_client_that_left_ends_its_calls():
     assert scene.master.gone[0]()
 
 
+def test_a_wait_that_is_closed_abandons_its_calls():
+    scene = JobWaitScene(7)
+    scene.steps.close()
+    assert scene.master.gone[0]()
+
+
 def test_broken_connections_are_replaced_some_times():
     scene = JobWaitScene(7, timeout=60)
     for index in range(3):
@@ -181,7 +188,7 @@ def test_broken_connections_are_replaced_some_times():
         assert scene.go_on() is None
     scene.master.futures[3].set_exception(errors.ConnectionClosed("x"))
     with pytest.raises(errors.ConnectionClosed):
-        scene.later.go_on()
+        scene.go_on()
 
 
 @pytest.mark.parametrize("answer", ["nochange", None, [], [["x"]], [["x"], None], [None, []]])
@@ -194,7 +201,7 @@ def test_too_few_values_are_an_error():
     scene = JobWaitScene(7)
     scene.master.answer(0, "running")
     with pytest.raises(errors.RequestError, match="in the place of 2 values"):
-        scene.later.go_on()
+        scene.go_on()
 
 
 def test_first_of_is_resolved_by_the_first_future():

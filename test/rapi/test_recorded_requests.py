@@ -17,7 +17,7 @@ from ganeti import errors, luxi
 from ganeti.http.parser import RequestParser
 from ganeti.server.pipeline import RequestPipeline
 from support import recorded_requests
-from support.rapi import FakeUsers, resolve_outcome
+from support.rapi import FakeUsers, run_steps
 
 NAMES = recorded_requests.names("rapi")
 
@@ -66,7 +66,7 @@ def test_request_leads_to_the_recorded_calls_and_answer(name):
     data, expected = recorded_requests.read("rapi", name)
     master = RecordedMaster(expected["luxi"])
     pipeline = RequestPipeline(master, master, FakeUsers(), make_id=lambda: "r1")
-    response = resolve_outcome(pipeline.handle(parse(data)))
+    response = run_steps(pipeline.handle(parse(data)))
     assert not master.remaining, "calls that were not made"
     assert response.status == expected["status"]
     assert json.loads(response.body) == expected["body"]

@@ -16,7 +16,7 @@ from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
 from ganeti.rapi.auth.rights import Rights
 from ganeti.rapi.auth.users import User
 from ganeti.server.pipeline import MAX_SPOOLED, RequestPipeline
-from support.rapi import JOB_ID, FakeUsers, RapiTestCase, resolve_outcome, table
+from support.rapi import JOB_ID, FakeUsers, RapiTestCase, run_steps, table
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
 STARTUP = "/2/instances/web/startup"
@@ -461,10 +461,10 @@ class TestSlowPassword(RapiTestCase):
         return self.checked
 
     def test_a_right_password_is_answered_once_it_is_checked(self):
-        outcome = self.ask()
-        self.assertFalse(outcome.done())
+        steps = self.ask()
+        self.assertIs(next(steps), self.checked)
         self.checked.set_result(User("admin", Rights(frozenset({"instances.startup"}))))
-        self.assert_job(resolve_outcome(outcome))
+        self.assert_job(run_steps(steps))
 
     def certified(self, name, peer):
         return User(name, Rights(frozenset({"instances.startup"}))) if name == "robot" else None
@@ -474,15 +474,13 @@ class TestSlowPassword(RapiTestCase):
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
             self.assert_status(
                 status,
-                resolve_outcome(
-                    self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))
-                ),
+                run_steps(self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))),
             )
 
     def test_a_wrong_password_is_refused_once_it_is_checked(self):
-        outcome = self.ask()
+        steps = self.ask()
         self.checked.set_exception(Unauthorized("no"))
-        self.assert_status(401, resolve_outcome(outcome))
+        self.assert_status(401, run_steps(steps))
         self.assertEqual(self.master.calls, [])
 
 

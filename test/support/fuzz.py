@@ -30,7 +30,7 @@ from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import luxi_handlers
 from ganeti.server.pipeline import RequestPipeline
 from support import DATA, recorded_requests
-from support.rapi import JOB_ID, FakeUsers, resolve_outcome
+from support.rapi import JOB_ID, FakeUsers, run_steps
 
 FINDINGS = DATA / "fuzz"
 #: Limits that a short input can reach.
@@ -246,7 +246,7 @@ def request(data):
     try:
         found = source.next()
         if found is not None:
-            _check_answer(found, resolve_outcome(_PIPELINE.handle(found)))
+            _check_answer(found, run_steps(_PIPELINE.handle(found)))
     except HttpError:
         pass
     finally:

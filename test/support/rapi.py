@@ -5,6 +5,7 @@ self.assert_submitted(OpInstanceStartup(instance_name="x", force=True))
 """
 
 import base64
+import concurrent.futures
 import json
 import unittest
 import urllib.parse
@@ -92,13 +93,13 @@ def table(call, objects):
     }
 
 
-def resolve_outcome(outcome, timeout=20):
-    """The response that a handler's outcome leads to, as the server would find it."""
-    while isinstance(outcome, Future):
-        outcome = outcome.result(timeout)
-        if callable(outcome):
-            outcome = outcome()
-    return outcome
+def run_steps(steps, timeout=20):
+    """The response that a handler returns, which waits for one future after the other."""
+    try:
+        while True:
+            concurrent.futures.wait([next(steps)], timeout)
+    except StopIteration as end:
+        return end.value
 
 
 class RapiTestCase(unittest.TestCase):
@@ -135,7 +136,7 @@ class RapiTestCase(unittest.TestCase):
         more = list(headers.items() if isinstance(headers, dict) else headers or [])
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
-        response = resolve_outcome(
+        response = run_steps(
             self.pipeline.handle(
                 Request(
                     method=method,

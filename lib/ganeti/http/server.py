@@ -5,9 +5,9 @@ deadlines; it never waits for one client. A complete request goes to a worker po
 the loop sends the response. So neither slow clients nor silent ones hold a thread, and a
 slow handler delays only requests that need a thread as well.
 
-A handler that has to wait (for a job, for a password's hash) returns a future:
-then no thread is held until it is resolved, with the response or with the
-next step, which goes to the pool again.
+A handler that has to wait (for a job, for a password's hash) is a generator: it yields the
+future that it waits for, and returns the response. No thread is held until the future is done;
+then the generator goes to the pool again. One that nobody can resume any more is closed.
 
 Requests that need no I/O are answered on the loop's thread. Requests that must get through
 while others wait for something slow are urgent, and have threads of their own. So have,
@@ -28,10 +28,10 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Union
+from typing import Any
 
 from ganeti import serializer
 from ganeti.http.connection import Connection, Deadlines, State
@@ -49,17 +49,15 @@ __all__ = [
     "AccessRecord",
     "Deadlines",
     "Handler",
-    "Outcome",
     "Priority",
     "Server",
-    "Step",
+    "Steps",
     "error_response",
 ]
 
-#: What a step leads to: the response, or a future of it or of the next step.
-Outcome = Union[Response, "Future[Response]", "Future[Step]"]
-Step = Callable[[], Outcome]
-Handler = Callable[[Request], Outcome]
+#: A handler that waits: yields each future that it waits for, and returns the response.
+Steps = Generator[Future[Any], None, Response]
+Handler = Callable[[Request], Response | Steps]
 
 #: New connections that are accepted at once, before other events' turn.
 ACCEPT_BATCH = 64
@@ -396,36 +394,37 @@ class Server:
         priority = self._priority(request)
         pool = self._pools.get(priority, self._pools[Priority.ORDINARY])
         progress = _RequestInProgress(connection, request, pool, self.loop.clock())
-        first_step = functools.partial(self._handler, request)
         if priority is Priority.INSTANT:
-            self._run_step(progress, first_step)
+            self._begin(progress)
         else:
-            pool.submit(functools.partial(self._run_step, progress, first_step))
+            pool.submit(functools.partial(self._begin, progress))
 
-    # -- on a worker's thread, or the loop's, or the one that resolved a future -----------
+    # -- on a worker's thread, or the loop's ---------------------------------------------
 
-    def _run_step(self, progress: _RequestInProgress, step: Step) -> None:
+    def _begin(self, progress: _RequestInProgress) -> None:
+        """Call the handler, and respond unless it waits."""
         try:
-            outcome = step()
+            answer = self._handler(progress.request)
         except Exception as err:
-            outcome = self._error_response(progress.request, err)
-        if isinstance(outcome, Future):
-            outcome.add_done_callback(lambda future: self._on_resolved(progress, future))
+            answer = self._error_response(progress.request, err)
+        if isinstance(answer, Response):
+            self._respond(progress, answer)
         else:
-            self._respond(progress, outcome)
+            self._resume(progress, answer)
 
-    def _on_resolved(
-        self, progress: _RequestInProgress, future: Future[Response] | Future[Step]
-    ) -> None:
+    def _resume(self, progress: _RequestInProgress, steps: Steps) -> None:
+        """Run a handler until it waits again, or respond with what it returns."""
         try:
-            found = future.result()
+            future = next(steps)
+            future.add_done_callback(
+                lambda _: progress.pool.submit(lambda: self._resume(progress, steps))
+            )
+            return
+        except StopIteration as end:
+            response = end.value
         except Exception as err:
-            found = self._error_response(progress.request, err)
-        if isinstance(found, Response):
-            self._respond(progress, found)
-        else:
-            step = found
-            progress.pool.submit(lambda: self._run_step(progress, step))
+            response = self._error_response(progress.request, err)
+        self._respond(progress, response)
 
     def _respond(self, progress: _RequestInProgress, response: Response) -> None:
         """Send the response, or a 500 if it cannot be serialized: the client gets an answer."""

@@ -21,10 +21,10 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from ganeti import luxi
 from ganeti.luxi import RequestContext
@@ -51,16 +51,9 @@ class Master(Protocol):
         """As ``luxi.JobWatcher.wait``."""
 
 
-@dataclass(frozen=True)
-class Later:
-    """An answer that is not there yet.
-
-    Once the future is resolved ``go_on()`` has the value, or is ``Later`` again. It may
-    raise what ``Verb.answer`` may.
-    """
-
-    future: Future[Any]
-    go_on: Callable[[], Any]
+T = TypeVar("T")
+#: A verb that waits: yields each future that it waits for, and returns its value.
+Steps = Generator[Future[Any], None, T]
 
 
 @dataclass(frozen=True)
@@ -132,7 +125,10 @@ class Verb:
         }
 
     def answer(self, request: ResourceRequest) -> Any:
-        """The JSON value that answers, or ``Later``; raises ``HttpError`` or ``errors.Error``."""
+        """Return the JSON value that answers, or the ``Steps`` to it.
+
+        Raises ``HttpError`` or ``errors.Error``, as the steps do.
+        """
         raise NotImplementedError
 
     def body_reference(self) -> list[str]:

@@ -1,20 +1,20 @@
 """Waiting until jobs have ended, without a thread that waits.
 
-A verb that has to wait answers ``Later``: what resolves, and how to go on then. Our own
-master and a real one are asked alike, with a ``WaitForJobChange`` for each job.
+A verb that waits yields the future that it waits for (``baserlib.Steps``). Our own master and a
+real one are asked alike, with a ``WaitForJobChange`` for each job.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
 from ganeti import constants, errors, ht, luxi
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Later, ResourceRequest
+from ganeti.rapi.baserlib import ResourceRequest, Steps
 from ganeti.rapi.reading import read
 
 #: No log entry has so high a number: the log does not end such a wait.
@@ -26,7 +26,7 @@ RETRIES = 3
 
 
 def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
-    """A job's values and log entries; raises ``errors.RequestError``."""
+    """Return a job's values and log entries; raises ``errors.RequestError``."""
     if (
         isinstance(answer, list)
         and len(answer) == 2
@@ -37,10 +37,10 @@ def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
 
 
 class JobWait:
-    """Waits for the end of ``enough`` of these jobs, or for log entries beyond ``serial``.
+    """A wait for the end of ``enough`` of these jobs, or for log entries beyond ``serial``.
 
-    Gives up after ``timeout`` seconds, and when the client hangs up. ``then(wait)`` makes the
-    answer. Not for two threads at a time.
+    It ends after ``timeout`` seconds at the latest, and when the client hangs up. ``steps`` is to
+    be run once; afterwards ``status``, ``values``, ``ended`` and ``entries`` tell what is known.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class JobWait:
         request: ResourceRequest,
         ids: Iterable[int],
         fields: Sequence[str],
-        then: Callable[[JobWait], Any],
         *,
         enough: int = 1,
         serial: int | None = None,
@@ -60,7 +59,6 @@ class JobWait:
         self._request = request
         self._ids = list(ids)
         self._fields = ["status", *fields]
-        self._then = then
         self._enough = enough
         self._serial = NO_LOG if serial is None else serial
         self._clock = clock
@@ -70,56 +68,59 @@ class JobWait:
         self._retries = RETRIES
         self._finished = False
 
-    def begin(self) -> Later:
-        """The first answer comes at once: how things stand."""
-        return self._wait_on(self._ids)
-
     def status(self, number: int) -> Any:
-        """A job's status, as far as known."""
+        """Return a job's status, as far as known."""
         return self._values[number][0]
 
     def values(self, number: int) -> list[Any]:
-        """A job's fields, as far as known."""
+        """Return the values of a job's fields, as far as known."""
         return self._values[number][1:]
 
-    def _wait_on(self, ids: Collection[int]) -> Later:
-        for number in ids:
-            left = max(0.0, min(self._deadline - self._clock(), LONGEST_CALL))
-            future = self._request.master.wait(
-                luxi.WaitForJobChange(
-                    number, self._fields, self._values.get(number), self._serial, left
-                ),
-                self._is_abandoned,
-            )
-            self._calls[future] = number
-        return Later(first_of(self._calls), self._process_answers)
+    def steps(self) -> Steps[None]:
+        """Yield futures until there is a reason to answer.
+
+        Raises ``NotFound`` for an unknown job, ``ServiceUnavailable`` if the API stops before
+        anything is known, and what the master answers.
+        """
+        try:
+            asked = self._ids
+            while not self._finished:
+                for number in asked:
+                    self._begin_call(number)
+                yield first_of(self._calls)
+                asked = self._collect_answers()
+                if self._has_reason_to_answer():
+                    return
+            if not self._is_known():
+                raise http_errors.ServiceUnavailable("The API is stopping", retry_after=1)
+        finally:
+            self._finished = True  # calls that are still on their way are abandoned
+
+    def _begin_call(self, number: int) -> None:
+        """Ask for a job's next change; the first answer comes at once, with its present state."""
+        left = max(0.0, min(self._deadline - self._clock(), LONGEST_CALL))
+        call = luxi.WaitForJobChange(
+            number, self._fields, self._values.get(number), self._serial, left
+        )
+        self._calls[self._request.master.wait(call, self._is_abandoned)] = number
 
     def _is_abandoned(self) -> bool:
-        """Has any call that is still on its way no purpose left?"""
+        """Return whether calls that are still on their way have no purpose left."""
         return self._finished or self._request.gone()
 
-    def _process_answers(self) -> Any:
-        try:
-            again = self._collect_answers()
-        except BaseException:
-            self._finished = True
-            raise
-        known = len(self._values) == len(self._ids)
-        if known and self._has_reason_to_answer():
-            self._finished = True
-        if not self._finished:
-            return self._wait_on(again)
-        if not known:
-            raise http_errors.ServiceUnavailable("The API is stopping", retry_after=1)
-        return self._then(self)
+    def _is_known(self) -> bool:
+        """Return whether every job's state is known."""
+        return len(self._values) == len(self._ids)
 
     def _has_reason_to_answer(self) -> bool:
-        """Have enough jobs ended, was anything logged, or is the time over?"""
+        """Return whether enough jobs have ended, anything was logged, or the time is over."""
+        if not self._is_known():
+            return False
         enough = len(self.ended) >= self._enough
         return enough or bool(self.entries) or self._clock() >= self._deadline
 
     def _collect_answers(self) -> list[int]:
-        """Read the answers that are there; return the jobs to ask about again."""
+        """Read the answers that have come; return the jobs to ask about again."""
         again = []
         for future in [call for call in self._calls if call.done()]:
             number = self._calls.pop(future)
@@ -152,7 +153,7 @@ class JobWait:
 
 
 def archived(request: ResourceRequest, number: int, fields: Sequence[str]) -> list[Any]:
-    """The values of a job that the queue has put away; ``NotFound`` when there is none."""
+    """Return the values of an archived job; raises ``NotFound`` if there is no such job."""
     for row in read(request, "job", list(dict.fromkeys([*fields, "status"])), ["==", "id", number]):
         if row["status"] is not None:
             return [row[name] for name in fields]
@@ -160,7 +161,7 @@ def archived(request: ResourceRequest, number: int, fields: Sequence[str]) -> li
 
 
 def first_of(futures: Iterable[Future[Any]]) -> Future[None]:
-    """Resolved when one of these is."""
+    """Return a future that is resolved as soon as one of these is."""
     first: Future[None] = Future()
 
     def resolve_first(_: Future[Any]) -> None:

@@ -27,6 +27,7 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import GeneratorType
 from typing import Any, Protocol
 
 from ganeti import errors, luxi, serializer
@@ -35,14 +36,14 @@ from ganeti.http import negotiation
 from ganeti.http.cors import Cors
 from ganeti.http.message import Request, Response
 from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
-from ganeti.http.server import Outcome, Priority, Step
+from ganeti.http.server import Priority, Steps
 from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
 from ganeti.rapi.auth.authenticator import denied
 from ganeti.rapi.auth.object_names import full_name
 from ganeti.rapi.auth.users import User
-from ganeti.rapi.baserlib import Later, ResourceRequest, Verb
+from ganeti.rapi.baserlib import ResourceRequest, Verb
 from ganeti.rapi.connector import Connector, RouteMatch
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import NotModified, StreamedList
@@ -160,8 +161,8 @@ class RequestPipeline:
         self._redirect_if_not_master = redirect_if_not_master
         self._make_id = make_id or unique_words()
 
-    def handle(self, request: Request) -> Outcome:
-        """The answer, whatever happens, or what leads to it."""
+    def handle(self, request: Request) -> Steps:
+        """Yield what the answer waits for; return the response, whatever happens."""
         return self._handler(request).respond()
 
     def foresee(self, request: Request) -> Response | None:
@@ -323,13 +324,10 @@ class RequestHandler:
         #: Has the master been asked to change something? Then the answer tells of that.
         self._changes = False
 
-    def respond(self) -> Outcome:
-        """The response, also when something raises, or a future of what leads to it."""
-        return self._run_step(self._find_and_identify)
-
-    def _run_step(self, step: Step) -> Outcome:
+    def respond(self) -> Steps:
+        """Yield what the answer waits for; return the response, also when something raises."""
         try:
-            return step()
+            return (yield from self._answer())
         except http_errors.HttpError as err:
             return self._error_response(err)
         except errors.Error as err:
@@ -368,32 +366,46 @@ class RequestHandler:
             return self._error_response(err)
         return None
 
-    def _find_and_identify(self) -> Outcome:
+    def _answer(self) -> Steps:
         request = self._request
         self._pipeline.redirect_if_not_master(request)
-        if request.method == "OPTIONS" and request.path == "*":
-            return self._response(204, b"", [("Allow", METHODS)])
         if request.method == "OPTIONS":
-            allow = self._pipeline.find(request.path).allow()
-            return self._response(
-                204,
-                b"",
-                [("Allow", ", ".join(allow)), *self._pipeline.cors.preflight(request, allow)],
-            )
+            return self._options_response()
         match, verb = self._find_verb()
-        found = self._pipeline.identify(request, match)
-        if not isinstance(found, Future):
-            self.user = found
-            return self._authorize_and_answer(match, verb)
+        user = self._pipeline.identify(request, match)
+        if isinstance(user, Future):
+            yield user
+            user = user.result()
+        self.user = user
+        requester = RequestContext(user=user.name if user else None, request_id=self._request_id)
+        self._pipeline.authorize(user, match, verb, requester)
 
-        identified = found
-        later: Future[Step] = Future()
+        def before_change() -> None:
+            if not self._changes and request.method not in _SAFE:
+                self._check_conditions(match, requester)
+            self._changes = True
 
-        def respond() -> Outcome:
-            return self._authorize_identified(identified, match, verb)
+        resource_request = self._pipeline.resource_request(
+            request, match, verb, requester, before_change
+        )
+        if verb.names_object and user is not None:
+            name = verb.object_name(resource_request.slots, resource_request.body)
+            if not user.rights.allow(verb.access, name):
+                raise forbidden(user, verb, name)
+        value = verb.answer(resource_request)
+        if isinstance(value, GeneratorType):
+            value = yield from value
+        if request.method not in _SAFE:
+            before_change()  # of a query by PUT, say, which changes nothing
+        return self._response_of(verb, resource_request, value)
 
-        identified.add_done_callback(lambda _: later.set_result(lambda: self._run_step(respond)))
-        return later
+    def _options_response(self) -> Response:
+        request = self._request
+        if request.path == "*":
+            return self._response(204, b"", [("Allow", METHODS)])
+        allow = self._pipeline.find(request.path).allow()
+        preflight = self._pipeline.cors.preflight(request, allow)
+        return self._response(204, b"", [("Allow", ", ".join(allow)), *preflight])
 
     def _find_verb(self) -> tuple[RouteMatch, Verb]:
         """Steps 1 and 2, and what needs no user of step 3."""
@@ -409,35 +421,6 @@ class RequestHandler:
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, verb
 
-    def _authorize_identified(self, future: Future[User], match: RouteMatch, verb: Verb) -> Outcome:
-        """Go on where the password had to be checked first."""
-        self.user = future.result()
-        return self._authorize_and_answer(match, verb)
-
-    def _authorize_and_answer(self, match: RouteMatch, verb: Verb) -> Outcome:
-        request = self._request
-        requester = RequestContext(
-            user=self.user.name if self.user else None, request_id=self._request_id
-        )
-        self._pipeline.authorize(self.user, match, verb, requester)
-
-        def before_change() -> None:
-            if not self._changes and request.method not in _SAFE:
-                self._check_conditions(match, requester)
-            self._changes = True
-
-        resource_request = self._pipeline.resource_request(
-            request, match, verb, requester, before_change
-        )
-        if verb.names_object and self.user is not None:
-            name = verb.object_name(resource_request.slots, resource_request.body)
-            if not self.user.rights.allow(verb.access, name):
-                raise forbidden(self.user, verb, name)
-        value = verb.answer(resource_request)
-        if request.method not in _SAFE:
-            before_change()  # of a query by PUT, say, which changes nothing
-        return self._respond_with(verb, resource_request, value)
-
     def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
         conditions = negotiation.read_conditions(self._request.headers)
@@ -449,20 +432,9 @@ class RequestHandler:
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
-    def _respond_with(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Outcome:
-        """The response, now or later."""
+    def _response_of(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Response:
+        """Return the response with a verb's value."""
         request = self._request
-        if isinstance(value, Later):
-            awaited = value
-            later: Future[Step] = Future()
-
-            def respond() -> Outcome:
-                return self._respond_with(verb, resource_request, awaited.go_on())
-
-            awaited.future.add_done_callback(
-                lambda _: later.set_result(lambda: self._run_step(respond))
-            )
-            return later
         # An answer that tells of a change is new each time: it has no tag, and no condition.
         reads = request.method in _SAFE and not self._changes
         if reads and (negotiation.read_match(request.headers) or "*") != "*":

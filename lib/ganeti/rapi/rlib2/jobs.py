@@ -11,7 +11,6 @@ from __future__ import annotations
 import array
 import re
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -20,7 +19,7 @@ from ganeti import errors, ht, luxi
 from ganeti.constants import JobStatus
 from ganeti.http import errors as http_errors
 from ganeti.rapi.arguments import Argument, Fields, Integer, Words, check_fields, choice, flag
-from ganeti.rapi.baserlib import Later, Resource, ResourceRequest, verb
+from ganeti.rapi.baserlib import Resource, ResourceRequest, Steps, verb
 from ganeti.rapi.job_wait import JobWait, archived, parse_change
 from ganeti.rapi.reading import BATCH, StreamedList, objects, read
 from ganeti.rapi.submit import body_object
@@ -355,7 +354,9 @@ class R_2_jobs_id_wait(Resource):
         serial=Integer(least=0),
         timeout=Integer(least=0, most=MAX_TIMEOUT),
     )
-    def GET(self, fields: list[str] | None, serial: int | None, timeout: int | None) -> Any:
+    def GET(
+        self, fields: list[str] | None, serial: int | None, timeout: int | None
+    ) -> Steps[dict[str, Any] | None]:
         """Answer when the job has ended, or after ``timeout`` seconds (60, at most 300).
 
         ``{"job_info": [...], "log_entries": [...]}``: ``job_info`` has the values of ``fields``
@@ -376,26 +377,27 @@ class R_2_jobs_id_wait(Resource):
                 detail=f"there is no job {self.request.slots['job_id'][:40]}"
             )
         if self.request.body is not None:
-            return self._as_ganeti(number, GANETI_TIMEOUT if timeout is None else timeout)
-        return JobWait(
+            call = self._read(number, GANETI_TIMEOUT if timeout is None else timeout)
+            future = self.request.master.wait(call, self.request.gone)
+            yield future
+            return self._as_ganeti(number, call, future.result())
+        wait = JobWait(
             self.request,
             [number],
             fields or ["status"],
-            lambda wait: {"job_info": wait.values(number), "log_entries": wait.entries},
             serial=serial,
             timeout=TIMEOUT if timeout is None else timeout,
-        ).begin()
+        )
+        yield from wait.steps()
+        return {"job_info": wait.values(number), "log_entries": wait.entries}
 
-    def _as_ganeti(self, number: int, timeout: int) -> Later:
-        call = self._read(number, timeout)
-        future = self.request.master.wait(call, self.request.gone)
-        return Later(future, lambda: self._answer(number, call, future))
+    def _as_ganeti(
+        self, number: int, call: luxi.WaitForJobChange, data: bytes | None
+    ) -> dict[str, Any] | None:
+        """Return the change that the master reports; None if nothing has changed.
 
-    def _answer(
-        self, number: int, call: luxi.WaitForJobChange, future: Future[bytes | None]
-    ) -> Any:
-        """As the master says it: also that nothing has changed, as of a job that has ended."""
-        data = future.result()
+        ``data`` is its answer, None if the wait ended without one.
+        """
         try:
             change = [call.previous or [], []] if data is None else luxi.parse_answer(data)
         except errors.JobLost:
@@ -443,7 +445,7 @@ class R_2_jobs_wait(Resource):
     )
     def GET(
         self, ids: list[str] | None, enough: str, fields: list[str] | None, timeout: int | None
-    ) -> Later:
+    ) -> Steps[list[dict[str, Any]]]:
         """Answer when any (``for=any``) or all (``for=all``) of these jobs have ended.
 
         Or after ``timeout`` seconds (60, at most 300), however they stand then: a list of
@@ -452,14 +454,15 @@ class R_2_jobs_wait(Resource):
         """
         numbers = self._numbers(ids)
         names = ["id", "status", *(name for name in fields or [] if name not in ("id", "status"))]
-        return JobWait(
+        wait = JobWait(
             self.request,
             numbers,
             names[1:],
-            lambda wait: [dict(zip(names, [number, *wait.values(number)])) for number in numbers],
             enough=len(numbers) if enough == "all" else 1,
             timeout=TIMEOUT if timeout is None else timeout,
-        ).begin()
+        )
+        yield from wait.steps()
+        return [dict(zip(names, [number, *wait.values(number)])) for number in numbers]
 
     @staticmethod
     def _numbers(ids: list[str] | None) -> list[int]:

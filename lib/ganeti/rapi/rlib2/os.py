@@ -6,7 +6,7 @@ from typing import Any
 
 from ganeti import constants, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
-from ganeti.rapi.baserlib import Later, Resource, verb
+from ganeti.rapi.baserlib import Resource, Steps, verb
 from ganeti.rapi.job_wait import JobWait
 from ganeti.rapi.submit import reason_trail, submit
 
@@ -20,16 +20,16 @@ class R_2_os(Resource):
     SINCE = "2.0.0"
 
     @verb("os.list")
-    def GET(self) -> Later:
+    def GET(self) -> Steps[list[str]]:
         """List the names of valid OS definitions, those with variants as ``name+variant``.
 
         A job finds out; 502 when it fails.
         """
         op = opcodes.OpOsDiagnose(output_fields=_COLUMNS, reason=reason_trail(self.request, R_2_os))
         job_id = submit(self.request, [op])
-        return JobWait(
-            self.request, [job_id], ["opresult"], lambda wait: self._result(wait, job_id)
-        ).begin()
+        wait = JobWait(self.request, [job_id], ["opresult"])
+        yield from wait.steps()
+        return self._result(wait, job_id)
 
     def _result(self, wait: JobWait, job_id: int) -> list[str]:
         """What the job found; it is canceled when the client hung up before."""
