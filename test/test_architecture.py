@@ -101,8 +101,8 @@ MAX_SAME_CLASS_NAMES = 10
 
 #: Files of cmdlib that hold no logical unit, and what they are for.
 CMDLIB_SHARED = {
-    "cmdlib.base": "what every logical unit shares",
-    "cmdlib.common": "checks, and the base of units about one instance",
+    "cmdlib.base": "the life of a logical unit, and the checks that most units make",
+    "cmdlib.common": "questions about nodes and instances that several units ask",
     "cmdlib.allocation": "memory and disk of nodes: does it fit, and where",
     "cmdlib.disks": "an instance's disks, from what the caller wrote",
     "cmdlib.nics": "an instance's network cards, from what the caller wrote",

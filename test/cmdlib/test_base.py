@@ -3,10 +3,10 @@
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib import lu_for
+from ganeti.cmdlib import base, lu_for
 from ganeti.cmdlib.base import JobContext, LogicalUnit, big_lock
 from ganeti.locking import BIG_LOCK
-from support.lu import WEB, LUTestCase
+from support.lu import MASTER, WEB, LUTestCase
 
 
 class FailingUnit(LogicalUnit[opcodes.OpTagsSet]):
@@ -73,3 +73,26 @@ class TestLogicalUnit(LUTestCase):
             (big_lock().name, big_lock().exclusive, big_lock(True).exclusive),
             (BIG_LOCK, False, True),
         )
+
+
+class TestChecks(LUTestCase):
+    def test_a_wrong_uuid_of_a_right_name_is_refused(self) -> None:
+        instance = self.create()
+        base.check_uuid("Instance", instance, None)
+        base.check_uuid("Instance", instance, instance.uuid)
+        with self.refused("resource_not_unique"):
+            base.check_uuid("Instance", instance, "another")
+
+    def test_an_unusable_node_is_refused(self) -> None:
+        base.check_node_usable(self.config.node(MASTER))
+        for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
+            self.change(
+                self.config.node(MASTER),
+                **{"offline": False, "drained": False, "vm_capable": True, **values},
+            )
+            with self.refused("wrong_state"):
+                base.check_node_usable(self.config.node(MASTER))
+
+    def test_a_drained_node_still_starts_what_it_has(self) -> None:
+        self.change(self.config.node(MASTER), drained=True)
+        base.check_node_online(self.config.node(MASTER))

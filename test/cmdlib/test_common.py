@@ -1,4 +1,4 @@
-"""Checks that several logical units share."""
+"""Questions about nodes and instances that several logical units ask."""
 
 import os
 
@@ -7,27 +7,6 @@ from support.lu import MASTER, NODE2, WEB, LUTestCase
 
 
 class TestCommon(LUTestCase):
-    def test_a_wrong_uuid_of_a_right_name_is_refused(self) -> None:
-        instance = self.create()
-        common.check_uuid("Instance", instance, None)
-        common.check_uuid("Instance", instance, instance.uuid)
-        with self.refused("resource_not_unique"):
-            common.check_uuid("Instance", instance, "another")
-
-    def test_an_unusable_node_is_refused(self) -> None:
-        common.check_node_usable(self.config.node(MASTER))
-        for values in ({"offline": True}, {"drained": True}, {"vm_capable": False}):
-            self.change(
-                self.config.node(MASTER),
-                **{"offline": False, "drained": False, "vm_capable": True, **values},
-            )
-            with self.refused("wrong_state"):
-                common.check_node_usable(self.config.node(MASTER))
-
-    def test_a_drained_node_still_starts_what_it_has(self) -> None:
-        self.change(self.config.node(MASTER), drained=True)
-        common.check_node_online(self.config.node(MASTER))
-
     def test_a_node_that_does_not_answer_is_an_error_not_a_stopped_guest(self) -> None:
         instance = self.create(pnode=NODE2)
         node, nodes = self.config.node(NODE2), self.environment.nodes

@@ -5,8 +5,8 @@
 
 Files that hold no logical unit are nouns that several of them share:
 
-    base            the life of a logical unit
-    common          checks, and the base of units about one instance
+    base            the life of a logical unit, units about one instance, checks
+    common          questions about nodes and instances that several units ask
     allocation      memory and disk of nodes: does it fit, and where
     disks, nics     an instance's parts, from what the caller wrote
     names           asking the resolver and the network about a name

@@ -1,93 +1,15 @@
-"""Checks that several logical units share, and the base of those about one instance."""
+"""Questions about nodes and instances that several logical units ask."""
 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from ganeti import errors, ipolicy, opcodes
-from ganeti.cmdlib.base import LogicalUnit
+from ganeti import errors, ipolicy
 from ganeti.config.config import Config
-from ganeti.constants import AdminState, ErrorCode
-from ganeti.locking import Want
+from ganeti.constants import ErrorCode
 from ganeti.node.agents import Nodes
 from ganeti.objects import Group, Instance, Node
-
-#: Neither state forbids starting and stopping.
-ONLINE = frozenset({AdminState.UP, AdminState.DOWN})
-
-InstanceOpT = TypeVar(
-    "InstanceOpT",
-    opcodes.OpInstanceRemove,
-    opcodes.OpInstanceStartup,
-    opcodes.OpInstanceShutdown,
-    opcodes.OpInstanceReboot,
-    opcodes.OpInstanceReinstall,
-)
-
-
-class InstanceUnit(LogicalUnit[InstanceOpT]):
-    """Work on one instance that exists: locks it alone, and looks it up under the lock."""
-
-    instance: Instance
-
-    def locks(self) -> Sequence[Want]:
-        """The instance, alone."""
-        return (self.instance_lock(self.op.instance_name),)
-
-    def check(self) -> None:
-        """Find the instance; the one that was meant, if the caller gave its uuid."""
-        self.instance = self.config.instance(self.op.instance_name)
-        check_uuid("Instance", self.instance, self.op.instance_uuid)
-
-    def effective_op(self) -> InstanceOpT:
-        """With the full name and the uuid, once they are known."""
-        if not hasattr(self, "instance"):
-            return self.op
-        return self.op.replace(instance_name=self.instance.name, instance_uuid=self.instance.uuid)
-
-    @property
-    def primary(self) -> Node:
-        """The instance's primary node."""
-        return self.config.node_by_uuid(self.instance.primary_node)
-
-
-def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:
-    """``OpPrereqError`` when the caller gave a uuid and the object of the name has another."""
-    if expected is not None and expected != found.uuid:
-        raise errors.OpPrereqError(
-            f"{kind} '{found.name}' has the UUID {found.uuid}, not {expected}: "
-            "it is no longer the one that was meant",
-            ErrorCode.NOTUNIQUE,
-        )
-
-
-def check_node_online(node: Node, purpose: str = "") -> None:
-    """Raise ``OpPrereqError`` (wrong_state) when nothing can be done on a node."""
-    if node.offline:
-        text = f"Node '{node.name}' is offline"
-        raise errors.OpPrereqError(f"{text}, {purpose}" if purpose else text, ErrorCode.STATE)
-
-
-def check_node_usable(node: Node) -> None:
-    """Raise ``OpPrereqError`` (wrong_state) unless a node takes new instances."""
-    check_node_online(node)
-    if node.drained:
-        raise errors.OpPrereqError(f"Node '{node.name}' is drained", ErrorCode.STATE)
-    if not node.vm_capable:
-        raise errors.OpPrereqError(
-            f"Node '{node.name}' does not take instances (vm_capable)", ErrorCode.STATE
-        )
-
-
-def check_admin_state(instance: Instance, allowed: Collection[str], refusal: str) -> None:
-    """Raise ``OpPrereqError`` (wrong_state) unless an instance is meant to be in such a state."""
-    if instance.admin_state not in allowed:
-        raise errors.OpPrereqError(
-            f"Instance '{instance.name}' is marked to be {instance.admin_state}, {refusal}",
-            ErrorCode.STATE,
-        )
 
 
 def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:

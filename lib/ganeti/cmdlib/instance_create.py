@@ -16,8 +16,8 @@ from typing import Any
 
 from ganeti import constants, errors, ht, locking, opcodes, params
 from ganeti.cmdlib import allocation, disks, installation, names, nics
-from ganeti.cmdlib.base import JobContext, LogicalUnit
-from ganeti.cmdlib.common import check_node_usable, check_uuid, policy_violations
+from ganeti.cmdlib.base import JobContext, LogicalUnit, check_node_usable, check_uuid
+from ganeti.cmdlib.common import policy_violations
 from ganeti.cmdlib.tagging import check_count, check_tags
 from ganeti.constants import AdminState, DiskTemplate, ErrorCode
 from ganeti.locking import Level, Want

@@ -6,8 +6,8 @@ from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib import installation
-from ganeti.cmdlib.base import JobContext
-from ganeti.cmdlib.common import InstanceUnit, check_admin_state, check_node_online, is_running
+from ganeti.cmdlib.base import InstanceUnit, JobContext, check_admin_state, check_node_online
+from ganeti.cmdlib.common import is_running
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.node import osdef
 from ganeti.objects import Node, copy_of

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import JobContext
-from ganeti.cmdlib.common import InstanceUnit, check_node_online
+from ganeti.cmdlib.base import InstanceUnit, JobContext, check_node_online
 from ganeti.objects import Node
 
 

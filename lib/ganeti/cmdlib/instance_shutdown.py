@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib.base import JobContext
-from ganeti.cmdlib.common import ONLINE, InstanceUnit, check_admin_state, check_node_online
+from ganeti.cmdlib.base import (
+    ONLINE,
+    InstanceUnit,
+    JobContext,
+    check_admin_state,
+    check_node_online,
+)
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.objects import copy_of
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from ganeti import opcodes, params
 from ganeti.cmdlib import allocation
-from ganeti.cmdlib.base import JobContext
-from ganeti.cmdlib.common import (
+from ganeti.cmdlib.base import (
     ONLINE,
     InstanceUnit,
+    JobContext,
     check_admin_state,
     check_node_online,
-    is_running,
 )
+from ganeti.cmdlib.common import is_running
 from ganeti.constants import AdminState
 from ganeti.objects import Instance, copy_of
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ganeti import errors, locking, opcodes
-from ganeti.cmdlib.base import JobContext, LogicalUnit
-from ganeti.cmdlib.common import check_node_online
+from ganeti.cmdlib.base import JobContext, LogicalUnit, check_node_online
 from ganeti.constants import ErrorCode
 from ganeti.locking import Level, Want
 from ganeti.objects import Node
