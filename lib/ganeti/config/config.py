@@ -23,10 +23,10 @@ from ganeti.config.index import ObjectIndex, instance_links
 from ganeti.config.reservations import Reservations
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.db import schema
-from ganeti.db.schema import checksum
 from ganeti.db.store import DatabaseDamaged, Store
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
 from ganeti.ssconf import SsconfWriter
+from ganeti.utils.checksum import checksum
 
 _INSERT = schema.insert("cluster_object")
 _Named = TypeVar("_Named", Node, Group, Instance)

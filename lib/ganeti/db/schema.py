@@ -2,7 +2,7 @@
 
 SQLite notices a page that is torn, not a bit that flipped inside a value. So each
 row carries a checksum of its other columns in ``sum``: whoever writes a row
-calculates it (``checksum`` here, or the SQL function of the same name where a
+calculates it (``utils.checksum``, or the SQL function of the same name where a
 statement changes part of a row), whoever reads one compares. And ids of jobs have no
 gaps but those in the value ``queue.skipped``, so that a job that vanished shows.
 """
@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+
+from ganeti.utils.checksum import checksum
+
+#: The value of a column: no table has another type.
+Value = int | str | None
 
 #: Grows with every change of the tables below.
 VERSION = 2
@@ -124,17 +127,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 
 
-def checksum(*values: object) -> int:
-    """What ``sum`` must be: CRC-32 of the values (int, str, None) as Python writes them.
-
-    In ASCII, since what else counts as printable is not the same in all versions.
-    """
-    return zlib.crc32(ascii(values).encode("ascii"))
-
-
-def is_whole(row: Sequence[Any]) -> bool:
+def is_whole(row: Sequence[Value]) -> bool:
     """Is a row of a table's ``COLUMNS`` and ``sum`` what was written?"""
-    return bool(checksum(*row[:-1]) == row[-1])
+    return checksum(*row[:-1]) == row[-1]
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -157,7 +152,7 @@ def update_sums(table: str, where: str) -> str:
 
 def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
     """Store a row of ``cluster_value``; ``text`` is JSON."""
-    row: tuple[Any, ...] = (name, text)
+    row: tuple[Value, ...] = (name, text)
     if _has_sums(connection):
         statement, row = insert("cluster_value", verb="INSERT OR REPLACE"), (*row, checksum(*row))
     else:

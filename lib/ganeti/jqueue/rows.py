@@ -20,12 +20,13 @@ from typing import Any
 from ganeti import errors, opcodes, serializer
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
 from ganeti.db import schema
-from ganeti.db.schema import checksum
+from ganeti.db.schema import Value
 from ganeti.db.store import Store
 from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us, to_us
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
+from ganeti.utils.checksum import checksum
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def insert_all(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
     )
 
 
-def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Any]]) -> None:
+def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Value]]) -> None:
     for start in range(0, len(rows), _ROWS):
         chunk = rows[start : start + _ROWS]
         connection.execute(
@@ -157,9 +158,9 @@ def replace(connection: sqlite3.Connection, job: Job) -> None:
     _insert_rows(connection, "job_op", [_op_row(job, index) for index in range(len(job.ops))])
 
 
-def _job_row(job: Job) -> list[Any]:
+def _job_row(job: Job) -> list[Value]:
     context = job.context
-    row = [
+    row: list[Value] = [
         job.id,
         str(job.status),
         to_us(job.received_ts),
@@ -177,10 +178,10 @@ def _job_row(job: Job) -> list[Any]:
     return [*row, checksum(*row)]
 
 
-def _op_row(job: Job, index: int) -> list[Any]:
+def _op_row(job: Job, index: int) -> list[Value]:
     op = job.ops[index]
     text = serializer.dumps(op.view if op.status in JOB_FINAL or op.op is None else op.op.to_wire())
-    row = [
+    row: list[Value] = [
         job.id,
         index,
         text,
