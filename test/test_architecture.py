@@ -91,7 +91,6 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 #: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
 SMALL_MODULES = {
-    "config.generation": "a counter and what is derived from it; it knows no objects",
     "query.job_filter": "one kind of what can be asked for",
 }
 

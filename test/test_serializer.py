@@ -108,3 +108,13 @@ def test_json_is_written_as_one_line_of_ascii():
     assert serializer.dump_bytes([1]) == b"[1]\n"
     with pytest.raises(ValueError):
         serializer.dumps(float("nan"))
+
+
+def test_an_object_is_written_with_the_objects_that_it_holds():
+    class Point:
+        def __init__(self, x, next_):
+            self.x, self.next = x, next_
+
+    assert serializer.dumps_object(Point(1, [Point(2, None)])) == (
+        '{"x":1,"next":[{"x":2,"next":null}]}'
+    )

@@ -56,8 +56,6 @@ module_configdir = $(pkgdatadir)/ganeti/config
 dist_module_config_PYTHON = \
 	lib/ganeti/config/__init__.py \
 	lib/ganeti/config/config.py \
-	lib/ganeti/config/generation.py \
-	lib/ganeti/config/index.py \
 	lib/ganeti/config/reservations.py
 
 module_daemondir = $(pkgdatadir)/ganeti/daemon
@@ -256,9 +254,11 @@ dist_module_utils_PYTHON = \
 	lib/ganeti/utils/dir_cache.py \
 	lib/ganeti/utils/edit.py \
 	lib/ganeti/utils/event_loop.py \
+	lib/ganeti/utils/generation.py \
 	lib/ganeti/utils/host.py \
 	lib/ganeti/utils/io.py \
 	lib/ganeti/utils/log.py \
+	lib/ganeti/utils/object_index.py \
 	lib/ganeti/utils/orphans.py \
 	lib/ganeti/utils/ownership.py \
 	lib/ganeti/utils/process.py \

@@ -67,6 +67,7 @@ _STRICT = json.JSONDecoder(
 )
 _LENIENT = json.JSONDecoder(strict=False, parse_constant=_no_constant, parse_float=_finite)
 _COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_OBJECTS = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=vars)
 _SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)
 
 
@@ -115,6 +116,11 @@ def loads_lenient(data: bytes) -> Any:
 def dumps(value: Any) -> str:
     """Compact ASCII JSON on one line."""
     return _COMPACT.encode(value)
+
+
+def dumps_object(value: object) -> str:
+    """Return compact ASCII JSON of an object's attributes, and of the objects among them."""
+    return _OBJECTS.encode(vars(value))
 
 
 def dumps_sorted(value: Any) -> str:

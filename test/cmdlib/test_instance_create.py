@@ -111,7 +111,7 @@ class TestCreated(LUTestCase):
         self.create(os_type="other", osparams_secret={"pw": "hush"}, **DISK)
         with open(f"{self.paths.os_search_path[0]}/other/runs", encoding="ascii") as file:
             self.assertIn("hush", file.read())
-        self.assertNotIn("hush", str(self.instance().to_dict()))
+        self.assertNotIn("hush", str(self.instance()))
         self.assertNotIn("hush", str(self.effective.to_view()))
 
     def test_an_os_checks_its_parameters_before_disks_are_made(self) -> None:

@@ -6,24 +6,14 @@ from ganeti import errors
 from ganeti.config.reservations import Reservations, read_mac
 
 
-class FakeUsage:
-    """A configuration that uses little."""
-
-    def __init__(self, macs=(), ports=(), minors=()):
-        self.macs, self.ports, self.minors = set(macs), set(ports), set(minors)
-
-    def mac_in_use(self, mac):
-        return mac in self.macs
-
-    def port_in_use(self, port):
-        return port in self.ports
-
-    def minors_in_use(self, node_uuid):
-        return self.minors
-
-
-def make(**used):
-    return Reservations(FakeUsage(**used), "aa:00:00")
+def make(macs=(), ports=(), minors=()):
+    """Reservations beside a configuration that uses these."""
+    return Reservations(
+        "aa:00:00",
+        mac_in_use=lambda mac: mac in macs,
+        port_in_use=lambda port: port in ports,
+        minors_in_use=lambda node_uuid: minors,
+    )
 
 
 def test_generated_addresses_are_well_formed_and_different():
@@ -43,9 +33,12 @@ def test_an_address_that_is_taken_is_refused():
         assert caught.value.code == "resource_not_unique"
 
 
-def test_when_every_address_is_taken_the_search_ends(monkeypatch):
-    reservations = make()
-    monkeypatch.setattr(FakeUsage, "mac_in_use", lambda self, mac: True)
+def test_when_every_address_is_taken_the_search_ends():
+    class Everything:
+        def __contains__(self, mac):
+            return True
+
+    reservations = make(macs=Everything())
     with pytest.raises(errors.OpPrereqError) as caught:
         reservations.generate_mac(1)
     assert caught.value.code == "insufficient_resources"

@@ -25,4 +25,4 @@ def test_a_copy_shares_nothing_with_its_original():
 def test_a_key_of_a_newer_version_is_an_error():
     group = objects.Group(uuid="g", name="default")
     with pytest.raises(TypeError):
-        objects.Group.from_dict({**group.to_dict(), "newer": 1})
+        objects.Group.from_dict({**vars(group), "newer": 1})

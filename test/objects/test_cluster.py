@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti import objects
+from ganeti import objects, serializer
 
 NODE = objects.Node(
     uuid="p",
@@ -29,9 +29,8 @@ INSTANCE = objects.Instance(
     "example", [NODE, GROUP, CLUSTER], ids=lambda example: type(example).__name__
 )
 def test_an_object_survives_its_stored_form(example):
-    data = example.to_dict()
+    data = serializer.loads(serializer.dumps_object(example))
     assert type(example).from_dict(data) == example
-    assert all(not isinstance(value, objects.Part) for value in data.values())
 
 
 def test_references_to_missing_objects_are_named():

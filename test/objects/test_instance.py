@@ -1,6 +1,6 @@
 """An instance comes back from its stored form with its disks and NICs."""
 
-from ganeti import objects
+from ganeti import objects, serializer
 
 
 def test_an_instance_survives_its_stored_form():
@@ -14,6 +14,5 @@ def test_an_instance_survives_its_stored_form():
         disks=[objects.Disk(uuid="d", dev_type="file", size=10, logical_id=["loop", "/x"])],
         nics=[objects.Nic(uuid="n", mac="aa:00:00:00:00:01", nicparams={"link": "br1"})],
     )
-    data = instance.to_dict()
+    data = serializer.loads(serializer.dumps_object(instance))
     assert objects.Instance.from_dict(data) == instance
-    assert all(not isinstance(value, objects.Part) for value in data.values())

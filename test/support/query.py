@@ -1,5 +1,6 @@
 """A cluster whose instances are only written down, and what queries say of it."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -63,7 +64,7 @@ class QueryScene:
 
     def change(self, value, **fields):
         """Save a copy of an object with other fields."""
-        return self.save(type(value).from_dict({**value.to_dict(), **fields}))
+        return self.save(type(value).from_dict({**dataclasses.asdict(value), **fields}))
 
     def add(self, name="web.example.com", node="node1", mirror=None, **fields):
         """An instance; a dead one, whatever it should be."""

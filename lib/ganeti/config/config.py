@@ -1,12 +1,22 @@
-"""The cluster's configuration: all of it in memory, each change one transaction.
+"""The cluster's configuration, held in memory and changed in durable transactions.
 
-Theory. Readers see shared objects and never wait. A change is prepared in a
-``Transaction`` (whole objects to save or to remove), written to the database by
-``apply`` within a store's change, and shown to readers by ``publish`` once that
-is durable. Whoever changes an object holds its lock. Of two changes made without
-it the serial number tells, and the second one fails instead of undoing the first.
-Neither step looks at other objects, so a change costs the same in a large cluster
-as in a small one.
+Theory. The configuration is one cluster object and the nodes, groups and instances
+that belong to it. All of them are in memory, and readers share them without waiting
+for the disk.
+
+A change passes through three steps. The caller copies an object, changes the copy and
+saves it in a ``Transaction``, together with other objects to save or to remove.
+``apply`` writes the transaction to the database, within a change of the store that
+may hold more, such as the result of the job. ``publish`` replaces the objects in
+memory once the database has confirmed that the change is durable. A reader therefore
+never sees a state that a power failure could take back.
+
+Callers hold the lock of an object while they change it. If two of them prepare a
+change of the same state without the lock, the serial number tells: ``apply`` fails for
+the second one, which would otherwise undo the first.
+
+No step looks at other objects, so a change costs the same in a large cluster as in a
+small one.
 """
 
 from __future__ import annotations
@@ -14,12 +24,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ganeti import errors, ipolicy, params, pathutils, serializer
-from ganeti.config.generation import Generation
-from ganeti.config.index import ObjectIndex, instance_links
 from ganeti.config.reservations import Reservations
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.db import schema
@@ -27,6 +35,8 @@ from ganeti.db.store import DatabaseDamaged, Store
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
 from ganeti.ssconf import SsconfWriter
 from ganeti.utils.checksum import checksum
+from ganeti.utils.generation import Generation
+from ganeti.utils.object_index import ObjectIndex
 
 _INSERT = schema.insert("cluster_object")
 _Named = TypeVar("_Named", Node, Group, Instance)
@@ -47,7 +57,7 @@ def _require(what: str, name: str, found: _Named | None) -> _Named:
 
 
 def kind_of(value: ConfigObject) -> str:
-    """The kind under which an object is stored."""
+    """Return the kind under which an object is stored."""
     return next(kind for kind, cls in KINDS.items() if type(value) is cls)
 
 
@@ -56,10 +66,25 @@ def _is_same_instance(old: ConfigObject | None, new: ConfigObject) -> bool:
     return isinstance(old, Instance) and isinstance(new, Instance) and old.name == new.name
 
 
+def _instance_links(instance: Instance) -> Iterator[tuple[str, object]]:
+    """Yield the keys that find an instance: its nodes, MAC addresses and ports."""
+    yield "primary", instance.primary_node
+    for node in instance.secondary_nodes:
+        yield "secondary", node
+    for nic in instance.nics:
+        yield "mac", nic.mac
+    if instance.network_port is not None:
+        yield "port", instance.network_port
+    for disk in instance.disks:
+        if disk.dev_type == DiskTemplate.DRBD:
+            yield "port", disk.logical_id[2]
+
+
 class Config:
     """The configuration of the cluster that ``store`` holds.
 
-    Raises ``ConfigurationError`` when it cannot be read or contradicts itself.
+    The constructor raises ``DatabaseDamaged`` for a record with a wrong checksum and
+    ``ConfigurationError`` for objects that cannot be read or contradict each other.
     """
 
     def __init__(
@@ -72,10 +97,20 @@ class Config:
         self.generation = Generation()
         self._nodes: ObjectIndex[Node] = ObjectIndex(lambda node: [("group", node.group)])
         self._groups: ObjectIndex[Group] = ObjectIndex(lambda group: ())
-        self._instances: ObjectIndex[Instance] = ObjectIndex(instance_links)
+        self._instances: ObjectIndex[Instance] = ObjectIndex(_instance_links)
+        self._indexes: dict[type[ConfigObject], ObjectIndex[Any]] = {
+            Node: self._nodes,
+            Group: self._groups,
+            Instance: self._instances,
+        }
         self._cluster: Cluster | None = None
         self._load()
-        self.reservations = Reservations(self, self.cluster.mac_prefix)
+        self.reservations = Reservations(
+            self.cluster.mac_prefix,
+            mac_in_use=self.mac_in_use,
+            port_in_use=self.port_in_use,
+            minors_in_use=self.minors_in_use,
+        )
         self.ssconf = SsconfWriter(self, paths)
         self.ssconf.mark("cluster", "node", "instance")
 
@@ -108,29 +143,30 @@ class Config:
             )
 
     def begin(self) -> Transaction:
-        """A new, empty change."""
+        """Return a new, empty transaction."""
         return Transaction(self)
 
     def current(self, value: ConfigObject) -> ConfigObject | None:
-        """The object with this one's kind and uuid, as it is now."""
+        """Return the current object with this one's kind and uuid, or None."""
         if isinstance(value, Cluster):
             return self._cluster
         with self._mutex:
-            return self._index_of(value).get(value.uuid)
+            found: ConfigObject | None = self._indexes[type(value)].by_uuid.get(value.uuid)
+            return found
 
     def replace_objects(self, saved: list[ConfigObject], removed: list[ConfigObject]) -> None:
         """Replace and remove objects in memory; only ``Transaction.publish`` calls this."""
         parts = set()
         with self._mutex:
             for value in removed:
-                self._index_of(value).drop(value.uuid)
+                self._indexes[type(value)].drop(value.uuid)
                 parts.add(kind_of(value))
             for value in saved:
-                # Of instances the files of ssconf hold nothing but the names.
+                # The files of ssconf show nothing of instances but their names.
                 if not _is_same_instance(self.current(value), value):
                     parts.add(kind_of(value))
                 self._put(value)
-            # Last: what was read in between belongs to the state before.
+            # Last, so that values computed during the change count for the old state.
             self.generation.advance()
         if parts:
             self.ssconf.mark(*parts)
@@ -139,115 +175,102 @@ class Config:
         if isinstance(value, Cluster):
             self._cluster = value
         else:
-            self._index_of(value).put(value)
-
-    def _index_of(self, value: ConfigObject) -> ObjectIndex[Any]:
-        indexes: dict[type[ConfigObject], ObjectIndex[Any]] = {
-            Node: self._nodes,
-            Group: self._groups,
-            Instance: self._instances,
-        }
-        return indexes[type(value)]
+            self._indexes[type(value)].put(value)
 
     # -- objects ---------------------------------------------------------------
 
     @property
     def cluster(self) -> Cluster:
-        """What holds for the whole cluster."""
+        """Return the object with the settings of the whole cluster."""
         assert self._cluster is not None
         return self._cluster
 
     @property
     def master(self) -> Node:
-        """The node that the master runs on: this machine."""
+        """Return the node that the master runs on, which is this machine."""
         return self.node_by_uuid(self.cluster.master_node)
 
     def nodes(self) -> list[Node]:
-        """All nodes in the order of their names."""
+        """Return all nodes in the order of their names."""
         with self._mutex:
-            return self._nodes.all()
+            return list(self._nodes.in_order)
 
     def groups(self) -> list[Group]:
-        """All node groups in the order of their names."""
+        """Return all node groups in the order of their names."""
         with self._mutex:
-            return self._groups.all()
+            return list(self._groups.in_order)
 
     def instances(self) -> list[Instance]:
-        """All instances in the order of their names."""
+        """Return all instances in the order of their names."""
         with self._mutex:
-            return self._instances.all()
+            return list(self._instances.in_order)
 
     def find_node(self, name: str) -> Node | None:
-        """By full name, uuid, or short name if only one node has it."""
+        """Return the node with this name, uuid or unambiguous short name, or None."""
         with self._mutex:
             return self._nodes.find(name)
 
     def find_group(self, name: str) -> Group | None:
-        """By full name, uuid, or short name if only one group has it."""
+        """Return the group with this name, uuid or unambiguous short name, or None."""
         with self._mutex:
             return self._groups.find(name)
 
     def find_instance(self, name: str) -> Instance | None:
-        """By full name, uuid, or short name if only one instance has it."""
+        """Return the instance with this name, uuid or unambiguous short name, or None."""
         with self._mutex:
             return self._instances.find(name)
 
     def node(self, name: str) -> Node:
-        """Like ``find_node``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        """Return what ``find_node`` does; raise ``OpPrereqError`` (unknown_entity) for None."""
         return _require("Node", name, self.find_node(name))
 
     def group(self, name: str) -> Group:
-        """Like ``find_group``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        """Return what ``find_group`` does; raise ``OpPrereqError`` (unknown_entity) for None."""
         return _require("Group", name, self.find_group(name))
 
     def instance(self, name: str) -> Instance:
-        """Like ``find_instance``; ``OpPrereqError`` (unknown_entity) when there is none."""
+        """Return what ``find_instance`` does; raise ``OpPrereqError`` (unknown_entity) for None."""
         return _require("Instance", name, self.find_instance(name))
 
     def node_by_uuid(self, uuid: str) -> Node:
-        """The node with this uuid; ``OpPrereqError`` when there is none."""
+        """Return the node with this uuid; raise ``OpPrereqError`` if it does not exist."""
         with self._mutex:
-            return _require("Node", uuid, self._nodes.get(uuid))
+            return _require("Node", uuid, self._nodes.by_uuid.get(uuid))
 
     def group_by_uuid(self, uuid: str) -> Group:
-        """The group with this uuid; ``OpPrereqError`` when there is none."""
+        """Return the group with this uuid; raise ``OpPrereqError`` if it does not exist."""
         with self._mutex:
-            return _require("Group", uuid, self._groups.get(uuid))
-
-    def instance_by_uuid(self, uuid: str) -> Instance:
-        """The instance with this uuid; ``OpPrereqError`` when there is none."""
-        with self._mutex:
-            return _require("Instance", uuid, self._instances.get(uuid))
+            return _require("Group", uuid, self._groups.by_uuid.get(uuid))
 
     def group_nodes(self, group_uuid: str) -> list[Node]:
-        """The nodes of a group."""
+        """Return the nodes of a group in the order of their names."""
         with self._mutex:
             return self._nodes.linked("group", group_uuid)
 
     def primary_instances(self, node_uuid: str) -> list[Instance]:
-        """Instances that run on a node when they run."""
+        """Return the instances whose primary node this is."""
         with self._mutex:
             return self._instances.linked("primary", node_uuid)
 
     def secondary_instances(self, node_uuid: str) -> list[Instance]:
-        """Instances whose disks a node mirrors."""
+        """Return the instances whose disks this node mirrors."""
         with self._mutex:
             return self._instances.linked("secondary", node_uuid)
 
     # -- what is in use ----------------------------------------------------------
 
     def mac_in_use(self, mac: str) -> bool:
-        """Has an instance this MAC address?"""
+        """Return whether an instance has this MAC address."""
         with self._mutex:
             return self._instances.has_link("mac", mac)
 
     def port_in_use(self, port: int) -> bool:
-        """Has an instance this network port?"""
+        """Return whether an instance uses this network port."""
         with self._mutex:
             return self._instances.has_link("port", port)
 
     def minors_in_use(self, node_uuid: str) -> set[int]:
-        """DRBD minors that are taken on a node."""
+        """Return the DRBD minors that disks use on a node."""
         instances = self.primary_instances(node_uuid) + self.secondary_instances(node_uuid)
         return {
             minor
@@ -262,13 +285,17 @@ class Config:
         }
 
     # -- filled parameters ---------------------------------------------------------
+    #
+    # An object stores only the parameters that were set for it. "Filled" are those
+    # laid over the defaults of its group and of the cluster. Lists fill the parameters
+    # of every instance, so the defaults are merged once for each state.
 
-    def beparams(self, instance: Instance) -> dict[str, Any]:
-        """Backend parameters of an instance, the cluster's where it has none."""
-        return params.fill(self.default_beparams(), instance.beparams)
+    def beparams(self, instance: Instance) -> params.Values:
+        """Return the filled backend parameters of an instance."""
+        return {**self.default_beparams(), **instance.beparams}
 
-    def default_beparams(self) -> dict[str, Any]:
-        """Backend parameters of an instance that sets none; not to be changed."""
+    def default_beparams(self) -> params.Values:
+        """Return the cluster's backend parameters; callers must not change the result."""
         return self.generation.cached(
             "beparams",
             lambda: params.fill(
@@ -276,14 +303,15 @@ class Config:
             ),
         )
 
-    def hvparams(self, instance: Instance) -> dict[str, Any]:
-        """Hypervisor parameters: an instance's over its OS's over the cluster's."""
-        return params.fill(
-            self.default_hvparams(instance.hypervisor, instance.os), instance.hvparams
-        )
+    def hvparams(self, instance: Instance) -> params.Values:
+        """Return the filled hypervisor parameters: the instance's, its OS's, the cluster's."""
+        return {
+            **self.default_hvparams(instance.hypervisor, instance.os),
+            **instance.hvparams,
+        }
 
-    def default_hvparams(self, hypervisor: str, os_name: str = "") -> dict[str, Any]:
-        """Hypervisor parameters of an instance that sets none; not to be changed."""
+    def default_hvparams(self, hypervisor: str, os_name: str = "") -> params.Values:
+        """Return the parameters of an instance that sets none; callers must not change them."""
         os_name = os_name.partition("+")[0]
         if os_name not in self.cluster.os_hvp:
             os_name = ""
@@ -296,11 +324,11 @@ class Config:
             ),
         )
 
-    def nicparams(self, nic: Nic) -> dict[str, Any]:
-        """Mode, link and VLAN of a network card."""
-        return params.fill(self._default_nicparams(), nic.nicparams)
+    def nicparams(self, nic: Nic) -> params.Values:
+        """Return the filled mode, link and VLAN of a network card."""
+        return {**self._default_nicparams(), **nic.nicparams}
 
-    def _default_nicparams(self) -> dict[str, Any]:
+    def _default_nicparams(self) -> params.Values:
         return self.generation.cached(
             "nicparams",
             lambda: params.fill(
@@ -308,20 +336,20 @@ class Config:
             ),
         )
 
-    def ndparams(self, node: Node) -> dict[str, Any]:
-        """Node parameters: a node's over its group's over the cluster's."""
-        return params.fill(self.group_ndparams(self.group_by_uuid(node.group)), node.ndparams)
+    def ndparams(self, node: Node) -> params.Values:
+        """Return the filled node parameters: the node's, its group's, the cluster's."""
+        return {**self.group_ndparams(self.group_by_uuid(node.group)), **node.ndparams}
 
-    def group_ndparams(self, group: Group) -> dict[str, Any]:
-        """Node parameters of a node of this group that sets none."""
+    def group_ndparams(self, group: Group) -> params.Values:
+        """Return the filled node parameters of a group."""
         return params.fill(params.defaults(params.NODE), self.cluster.ndparams, group.ndparams)
 
-    def ipolicy(self, group: Group) -> dict[str, Any]:
-        """The policy for instances of a group."""
+    def ipolicy(self, group: Group) -> ipolicy.Policy:
+        """Return the filled instance policy of a group."""
         return ipolicy.fill(self.cluster.ipolicy, group.ipolicy)
 
-    def diskparams(self, group: Group) -> dict[str, dict[str, Any]]:
-        """Disk parameters of a group, by template."""
+    def diskparams(self, group: Group) -> dict[str, params.Values]:
+        """Return the filled disk parameters of a group, by template."""
         return {
             template: params.fill(
                 params.defaults(table),
@@ -332,12 +360,22 @@ class Config:
         }
 
     def ssh_port(self, node: Node) -> int:
-        """Where a node's SSH server would listen."""
+        """Return the port of a node's SSH server."""
         return int(self.ndparams(node)["ssh_port"])
+
+    # -- reservations ----------------------------------------------------------------
+
+    def release_reservations(self, job_id: int) -> None:
+        """Forget what a job has reserved: it has ended, and its changes are written."""
+        if job_id in self.reservations.claims:
+            self.reservations.release(job_id)
 
 
 class _Change(NamedTuple):
-    """What happens to one object; ``base`` is the serial number that it replaces."""
+    """An object to save or remove; ``base`` is the serial number of the version it replaces.
+
+    ``base`` is None for a new object.
+    """
 
     value: ConfigObject
     base: int | None
@@ -345,7 +383,7 @@ class _Change(NamedTuple):
 
 
 class Transaction:
-    """Objects to save and to remove, all or none."""
+    """Objects to save and to remove, all of them or none."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -353,14 +391,14 @@ class Transaction:
 
     @property
     def empty(self) -> bool:
-        """Is there nothing to write?"""
+        """Return whether there is nothing to write."""
         return not self._changes
 
     def save(self, value: ConfigObject) -> None:
-        """Write this object; its serial number and times are set here.
+        """Add an object to be written, and set its serial number and times.
 
-        It must be new or a changed copy of the current one, and must not be
-        changed any more once the transaction is committed.
+        It must be new or a changed copy of the current one. Readers share it once the
+        transaction is published, so the caller must not change it after that.
         """
         now = self._config.clock()
         pending = self._changes.get(value.uuid)
@@ -375,16 +413,16 @@ class Transaction:
         self._changes[value.uuid] = _Change(value, base)
 
     def remove(self, value: ConfigObject) -> None:
-        """Delete this object; one that was never written is only forgotten."""
+        """Add an object to be deleted; forget it if it is new in this transaction."""
         self._changes.pop(value.uuid, None)
         if self._config.current(value) is not None:
             self._changes[value.uuid] = _Change(value, None, removed=True)
 
     def apply(self, connection: sqlite3.Connection) -> None:
-        """Write all of it, within a change of the store.
+        """Write the transaction, within a change of the store.
 
-        ``OpPrereqError`` (already_exists) when another object has the name,
-        ``ProgrammerError`` when somebody changed the object in between.
+        Raise ``OpPrereqError`` (already_exists) if another object of the kind has the
+        name, ``ProgrammerError`` if an object was changed after it was copied.
         """
         for value, base, removed in self._changes.values():
             kind = kind_of(value)
@@ -396,7 +434,7 @@ class Transaction:
                 _write(connection, kind, value, base)
 
     def publish(self) -> None:
-        """Let readers see what was written; to be called once it is durable."""
+        """Show readers what was written; call this once the change is durable."""
         changes, self._changes = self._changes, {}
         if changes:
             self._config.replace_objects(
@@ -405,7 +443,7 @@ class Transaction:
             )
 
     def commit(self) -> None:
-        """Make it durable now; the transaction is empty afterwards and may be used on."""
+        """Write and publish the transaction now; it is empty afterwards and may be reused."""
         if not self.empty:
             self._config.store.write(self.apply).result()
             self.publish()
@@ -414,8 +452,8 @@ class Transaction:
 def _write(
     connection: sqlite3.Connection, kind: str, value: ConfigObject, base: int | None
 ) -> None:
-    name = getattr(value, "name")
-    row = (kind, value.uuid, name, serializer.dumps(value.to_dict()))
+    name: str = getattr(value, "name")
+    row = (kind, value.uuid, name, serializer.dumps_object(value))
     try:
         if base is None:
             connection.execute(_INSERT, (*row, checksum(*row)))
@@ -431,8 +469,7 @@ def _write(
         ) from None
     if changed == 0:
         raise errors.ProgrammerError(
-            f"the {kind} {name} was changed in between; "
-            "this change, prepared before, is not written"
+            f"the {kind} {name} was changed after it was copied; this change is not written"
         )
 
 

@@ -1,8 +1,9 @@
-"""What running jobs have claimed and not yet written: names, MACs, ports, minors, memory and disk.
+"""Claims of running jobs: names, MACs, ports, minors, memory and disk that are not written yet.
 
-A job that makes an instance chooses a MAC address long before the instance is
-in the configuration. Until its opcode ends the choice is kept here, so that no
-job beside it chooses the same. All of it is in memory: a crash ends the jobs.
+A job that creates an instance chooses a MAC address long before the instance is in
+the configuration. The choice is kept here until the opcode ends, so that no other job
+chooses the same. Claims exist in memory only, because a crash ends the jobs that made
+them.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ganeti import constants, errors, ht
 from ganeti.constants import ErrorCode
 
-#: Attempts to find a free MAC address; 16 million fit one prefix.
+#: Attempts to find a free MAC address among the 16 million of a prefix.
 MAC_ATTEMPTS = 64
 
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
@@ -25,125 +25,129 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
 _PORTS = constants.LAST_NETWORK_PORT - constants.FIRST_NETWORK_PORT + 1
 
 
-class InUse(Protocol):
-    """What the configuration already uses."""
-
-    def mac_in_use(self, mac: str) -> bool: ...
-
-    def port_in_use(self, port: int) -> bool: ...
-
-    def minors_in_use(self, node_uuid: str) -> Iterable[int]: ...
-
-
 @dataclass
 class _Claims:
-    """One job's."""
+    """Everything that one job has claimed."""
 
     macs: set[str] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
     minors: set[tuple[str, int]] = field(default_factory=set)
     resources: dict[str, tuple[int, int]] = field(default_factory=dict)
-    #: The instance that the job is to create; and may the resolver complete its name?
+    #: Name of the instance that the job is to create.
     name: str = ""
+    #: The resolver may still append a domain to the name.
     incomplete: bool = False
 
 
 class Reservations:
-    """Claims of running jobs, by job id; safe to call from every thread."""
+    """Claims of running jobs, by job id; safe to call from every thread.
 
-    def __init__(self, in_use: InUse, default_prefix: str) -> None:
-        self._in_use = in_use
+    The three functions tell what the configuration uses already.
+    """
+
+    def __init__(
+        self,
+        default_prefix: str,
+        *,
+        mac_in_use: Callable[[str], bool],
+        port_in_use: Callable[[int], bool],
+        minors_in_use: Callable[[str], Iterable[int]],
+    ) -> None:
         self._prefix = default_prefix
+        self._mac_in_use = mac_in_use
+        self._port_in_use = port_in_use
+        self._minors_in_use = minors_in_use
         self._mutex = threading.Lock()
-        self._jobs: dict[int, _Claims] = {}
+        #: Read elsewhere to skip jobs without claims, which most jobs are.
+        self.claims: dict[int, _Claims] = {}
         self._next_port = constants.FIRST_NETWORK_PORT
 
     def generate_mac(self, job_id: int, prefix: str | None = None) -> str:
-        """A MAC address that nobody has, below the cluster's or another prefix."""
+        """Claim and return a free MAC address with the cluster's prefix or another one."""
         with self._mutex:
             for _ in range(MAC_ATTEMPTS):
                 tail = secrets.token_hex(3)
                 mac = f"{prefix or self._prefix}:{tail[:2]}:{tail[2:4]}:{tail[4:]}"
                 if self._mac_is_free(mac):
-                    self._claims(job_id).macs.add(mac)
+                    self._claims_of(job_id).macs.add(mac)
                     return mac
         raise errors.OpPrereqError(
             f"Found no free MAC address with the prefix {prefix or self._prefix}", ErrorCode.NORES
         )
 
     def reserve_mac(self, job_id: int, mac: str) -> None:
-        """Claim this MAC address, given in lower case; ``OpPrereqError`` when it is taken."""
+        """Claim a MAC address (in lower case); raise ``OpPrereqError`` if it is in use."""
         with self._mutex:
             if not self._mac_is_free(mac):
                 raise errors.OpPrereqError(
                     f"MAC address {mac} already in use in cluster", ErrorCode.NOTUNIQUE
                 )
-            self._claims(job_id).macs.add(mac)
+            self._claims_of(job_id).macs.add(mac)
 
     def reserve_port(self, job_id: int) -> int:
-        """A free network port; the search goes on where the last one ended.
+        """Claim and return a free network port.
 
-        So a port that was given up is not handed out again at once, and a search
-        does not pass over all the ports in use.
+        The search continues where the last one ended. A port that was given up is
+        therefore not handed out again at once, and no search tries all ports in use.
         """
         with self._mutex:
-            claimed = {port for claims in self._jobs.values() for port in claims.ports}
+            claimed = {port for claims in self.claims.values() for port in claims.ports}
             for _ in range(_PORTS):
                 port = self._next_port
                 self._next_port += 1
                 if self._next_port > constants.LAST_NETWORK_PORT:
                     self._next_port = constants.FIRST_NETWORK_PORT
-                if port not in claimed and not self._in_use.port_in_use(port):
-                    self._claims(job_id).ports.add(port)
+                if port not in claimed and not self._port_in_use(port):
+                    self._claims_of(job_id).ports.add(port)
                     return port
         raise errors.OpPrereqError("All network ports for instances are in use", ErrorCode.NORES)
 
     def reserve_minor(self, job_id: int, node_uuid: str) -> int:
-        """The lowest free DRBD minor of a node."""
+        """Claim and return the lowest free DRBD minor of a node."""
         with self._mutex:
-            taken = set(self._in_use.minors_in_use(node_uuid))
+            taken = set(self._minors_in_use(node_uuid))
             taken |= {
                 minor
-                for claims in self._jobs.values()
+                for claims in self.claims.values()
                 for node, minor in claims.minors
                 if node == node_uuid
             }
             minor = next(number for number in range(len(taken) + 1) if number not in taken)
-            self._claims(job_id).minors.add((node_uuid, minor))
+            self._claims_of(job_id).minors.add((node_uuid, minor))
             return minor
 
     def reserve_resources(self, job_id: int, node_uuid: str, memory: int, disk: int) -> None:
-        """Claim memory and disk (MiB) on a node, on top of what the job claimed before."""
+        """Claim memory and disk (MiB) on a node, in addition to the job's earlier claims."""
         with self._mutex:
-            resources = self._claims(job_id).resources
+            resources = self._claims_of(job_id).resources
             old_memory, old_disk = resources.get(node_uuid, (0, 0))
             resources[node_uuid] = (old_memory + memory, old_disk + disk)
 
     def reserved(self, node_uuid: str, *, excluding: int | None = None) -> tuple[int, int]:
-        """Memory and disk (MiB) that jobs have claimed on a node, without job ``excluding``'s."""
+        """Return the memory and disk (MiB) that jobs other than ``excluding`` claim on a node."""
         with self._mutex:
             claims = [
                 job.resources[node_uuid]
-                for job_id, job in self._jobs.items()
+                for job_id, job in self.claims.items()
                 if job_id != excluding and node_uuid in job.resources
             ]
         return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 
     def expect_name(self, job_id: int, name: str, *, incomplete: bool) -> None:
-        """Tell that a job is to create an instance of this name (as it is stored).
+        """Record the name, in its stored form, of the instance that a job is to create.
 
-        ``incomplete``: the resolver will say how the name goes on.
+        An ``incomplete`` name is one to which the resolver may still append a domain.
         """
         with self._mutex:
-            claims = self._claims(job_id)
+            claims = self._claims_of(job_id)
             claims.name, claims.incomplete = name, incomplete
 
     def expected_name(self, name: str) -> str | None:
-        """The expected name that this one may mean; None where there is none, or several."""
+        """Return the expected name that ``name`` refers to, or None if that is ambiguous."""
         with self._mutex:
             found = {
                 claims.name
-                for claims in self._jobs.values()
+                for claims in self.claims.values()
                 if claims.name
                 and (
                     f"{claims.name}.".startswith(f"{name}.")
@@ -155,16 +159,16 @@ class Reservations:
         return found.pop() if len(found) == 1 else None
 
     def release(self, job_id: int) -> None:
-        """Forget a job's claims: its opcode ended, and what it used is written."""
+        """Forget a job's claims: its opcode has ended, and what it used is written."""
         with self._mutex:
-            self._jobs.pop(job_id, None)
+            self.claims.pop(job_id, None)
 
-    def _claims(self, job_id: int) -> _Claims:
-        return self._jobs.setdefault(job_id, _Claims())
+    def _claims_of(self, job_id: int) -> _Claims:
+        return self.claims.setdefault(job_id, _Claims())
 
     def _mac_is_free(self, mac: str) -> bool:
-        return not self._in_use.mac_in_use(mac) and not any(
-            mac in claims.macs for claims in self._jobs.values()
+        return not self._mac_in_use(mac) and not any(
+            mac in claims.macs for claims in self.claims.values()
         )
 
 
@@ -173,10 +177,10 @@ def _is_unicast_mac(text: str) -> bool:
 
 
 def read_mac(text: object) -> str:
-    """A MAC address in its stored form (lower case, colons).
+    """Return a MAC address in its stored form (lower case, colons).
 
-    ``OpPrereqError`` when it is none, or stands for a group of cards (its lowest
-    bit, IEEE 802): no card can have such an address.
+    Raise ``OpPrereqError`` for anything else, and for a group address (lowest bit of the
+    first octet, IEEE 802), which no card can have.
     """
     if not isinstance(text, str) or not _is_unicast_mac(text):
         raise errors.OpPrereqError(f"Invalid MAC address {ht.shorten(text)}", ErrorCode.INVAL)

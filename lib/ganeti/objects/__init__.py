@@ -5,9 +5,9 @@ cluster   Cluster, Group, Node; references between objects
 instance  Instance with its Disk and Nic
 
 Every object has a ``uuid``, a ``serial_no`` that grows with each change, and
-``ctime``/``mtime`` in seconds since the epoch. Objects in the configuration are
-shared by all readers: never change one in place; take ``copy_of`` and hand the
-copy to a transaction.
+``ctime`` and ``mtime`` in seconds since the epoch. All readers share the objects in
+the configuration, so never change one in place: change a ``copy_of`` it and save the
+copy in a transaction.
 """
 
 from ganeti.objects.base import ConfigObject, Part, copy_of

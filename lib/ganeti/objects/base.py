@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+#: Parameters by name, as JSON carries them; ``ganeti.params`` knows their types.
+Values = dict[str, Any]
 
 
 @dataclass(kw_only=True)
 class ConfigObject:
-    """Base of the objects that the configuration stores one by one."""
+    """Base of the objects that the configuration stores one by one.
+
+    The stored form is a JSON object with the attributes as its keys.
+    """
 
     uuid: str
     serial_no: int = 1
@@ -17,22 +24,10 @@ class ConfigObject:
     mtime: float = 0.0
     tags: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, for the database."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
-
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return the object of a ``to_dict``; ``TypeError`` for a key of a newer version."""
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the object with this stored form; raise ``TypeError`` for unknown keys."""
         return cls(**data)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Part):
-        return value.to_dict()
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
 
 
 @dataclass(kw_only=True)
@@ -42,14 +37,6 @@ class Part:
     uuid: str
     name: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
 
-
-_Object = TypeVar("_Object", bound=ConfigObject)
-
-
-def copy_of(value: _Object) -> _Object:
-    """Return a deep copy that may be changed."""
-    return copy.deepcopy(value)
+#: Return a deep copy of an object, which may be changed.
+copy_of = copy.deepcopy

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from ganeti.objects.base import ConfigObject
+from ganeti.objects.base import ConfigObject, Values
 from ganeti.objects.instance import Instance
 
 
@@ -14,9 +13,9 @@ from ganeti.objects.instance import Instance
 class Node(ConfigObject):
     """A member of the cluster: this machine, or (fake clusters) a simulated one.
 
-    ``capacity`` holds the figures that were given for it, in MiB and CPUs:
-    ``{"memory": .., "disk": .., "cpus": ..}``; what is missing is this
-    machine's own figure.
+    ``capacity`` holds the figures that were given for the node, in MiB and CPUs:
+    ``{"memory": .., "disk": .., "cpus": ..}``. A figure that is missing is this
+    machine's own.
     """
 
     name: str
@@ -29,25 +28,25 @@ class Node(ConfigObject):
     master_capable: bool = True
     vm_capable: bool = True
     powered: bool = True
-    ndparams: dict[str, Any] = field(default_factory=dict)
+    ndparams: Values = field(default_factory=dict)
     simulated: bool = False
     capacity: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Group(ConfigObject):
-    """A node group. The custom parameters hold only what differs from the cluster's."""
+    """A node group, with the parameters that differ from the cluster's."""
 
     name: str
     alloc_policy: str = "preferred"
-    ndparams: dict[str, Any] = field(default_factory=dict)
-    diskparams: dict[str, Any] = field(default_factory=dict)
-    ipolicy: dict[str, Any] = field(default_factory=dict)
+    ndparams: Values = field(default_factory=dict)
+    diskparams: Values = field(default_factory=dict)
+    ipolicy: Values = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Cluster(ConfigObject):
-    """What holds for the whole cluster."""
+    """The settings of the whole cluster."""
 
     name: str
     master_node: str  # node uuid
@@ -66,15 +65,15 @@ class Cluster(ConfigObject):
     shared_file_storage_dir: str = ""
     gluster_storage_dir: str = ""
     default_iallocator: str = ""
-    default_iallocator_params: dict[str, Any] = field(default_factory=dict)
-    beparams: dict[str, Any] = field(default_factory=dict)  # {"default": filled}
-    hvparams: dict[str, Any] = field(default_factory=dict)  # {hypervisor: filled}
-    os_hvp: dict[str, Any] = field(default_factory=dict)
-    osparams: dict[str, Any] = field(default_factory=dict)
-    nicparams: dict[str, Any] = field(default_factory=dict)  # {"default": filled}
-    ndparams: dict[str, Any] = field(default_factory=dict)
-    diskparams: dict[str, Any] = field(default_factory=dict)  # {template: filled}
-    ipolicy: dict[str, Any] = field(default_factory=dict)
+    default_iallocator_params: Values = field(default_factory=dict)
+    beparams: Values = field(default_factory=dict)  # {"default": filled}
+    hvparams: Values = field(default_factory=dict)  # {hypervisor: filled}
+    os_hvp: Values = field(default_factory=dict)
+    osparams: Values = field(default_factory=dict)
+    nicparams: Values = field(default_factory=dict)  # {"default": filled}
+    ndparams: Values = field(default_factory=dict)
+    diskparams: Values = field(default_factory=dict)  # {template: filled}
+    ipolicy: Values = field(default_factory=dict)
     hidden_os: list[str] = field(default_factory=list)
     blacklisted_os: list[str] = field(default_factory=list)
     maintain_node_health: bool = False
@@ -84,7 +83,7 @@ class Cluster(ConfigObject):
 def contradictions(
     cluster: Cluster, groups: Iterable[Group], nodes: Iterable[Node], instances: Iterable[Instance]
 ) -> list[str]:
-    """Return a sentence for each reference to an object that is not there."""
+    """Return a sentence for each reference to an object that does not exist."""
     group_ids, members = {group.uuid for group in groups}, list(nodes)
     node_ids = {node.uuid for node in members}
     problems = [] if cluster.master_node in node_ids else ["the master node is not known"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ganeti.constants import AdminState
-from ganeti.objects.base import ConfigObject, Part
+from ganeti.objects.base import ConfigObject, Part, Values
 
 
 @dataclass(kw_only=True)
 class Disk(Part):
-    """One disk. ``size`` in MiB; ``dev_type`` is the instance's disk template.
+    """A disk of ``size`` MiB; ``dev_type`` is the instance's disk template.
 
-    ``logical_id`` says where the data is: ``[driver, path]`` for files,
-    ``[volume group, volume]`` for plain, ``[node, node, port, minor, minor,
-    secret]`` for drbd (as Ganeti 3.0 shows it).
+    ``logical_id`` locates the data: ``[driver, path]`` for files, ``[volume group,
+    volume]`` for plain, ``[node, node, port, minor, minor, secret]`` for drbd, as
+    Ganeti 3.0 shows it.
     """
 
     dev_type: str
@@ -23,22 +24,22 @@ class Disk(Part):
     mode: str = "rw"
     logical_id: list[Any] = field(default_factory=list)
     spindles: int | None = None
-    params: dict[str, Any] = field(default_factory=dict)
+    params: Values = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Nic(Part):
-    """One network card; ``nicparams`` holds only what differs from the cluster's."""
+    """A network card; ``nicparams`` holds only what differs from the cluster's."""
 
     mac: str
     ip: str | None = None
     network: str | None = None
-    nicparams: dict[str, Any] = field(default_factory=dict)
+    nicparams: Values = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Instance(ConfigObject):
-    """A virtual machine: what it should be. Whether it runs, only its node knows."""
+    """A virtual machine as it should be; only its node knows whether it runs."""
 
     name: str
     primary_node: str  # node uuid
@@ -50,16 +51,16 @@ class Instance(ConfigObject):
     admin_state_source: str = "admin"
     disks: list[Disk] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
-    beparams: dict[str, Any] = field(default_factory=dict)  # only what was set
-    hvparams: dict[str, Any] = field(default_factory=dict)
-    osparams: dict[str, Any] = field(default_factory=dict)
-    osparams_private: dict[str, Any] = field(default_factory=dict)
+    beparams: Values = field(default_factory=dict)  # only what was set
+    hvparams: Values = field(default_factory=dict)
+    osparams: Values = field(default_factory=dict)
+    osparams_private: Values = field(default_factory=dict)
     network_port: int | None = None
     disks_active: bool = False
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return the instance of a ``to_dict``, its disks and NICs as objects."""
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the instance with this stored form, its disks and NICs as objects."""
         disks = [Disk(**disk) for disk in data["disks"]]
         nics = [Nic(**nic) for nic in data["nics"]]
         return cls(**{**data, "disks": disks, "nics": nics})

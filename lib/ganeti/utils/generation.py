@@ -1,25 +1,25 @@
-"""Counts changes: a token names each state, and what is computed from a state is cached."""
+"""A counter of changes, which names each state and caches what is computed from it."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 
 class Generation:
-    """Counts the changes of something that others read at the same time.
+    """Counter of the changes of something that others read at the same time.
 
-    Call ``advance`` when a change is complete. What was read during the change is then cached
-    for the old state, and never used for the new one.
+    Call ``advance`` when a change is complete. A value that was computed during the change
+    is then cached for the old state, and never used for the new one.
     """
 
     def __init__(self) -> None:
         self._process = secrets.token_hex(8)
         self._number = 0
-        self._cached: dict[str, tuple[int, Any]] = {}
+        self._cached: dict[str, tuple[int, object]] = {}
 
     def advance(self) -> None:
         """Record a change; callers must not do so from two threads at once."""
@@ -34,7 +34,8 @@ class Generation:
         """Return what ``make`` computes from this state, once for each state; do not change it."""
         number = self._number
         found = self._cached.get(name)
-        if found is None or found[0] != number:
-            found = self._cached[name] = number, make()
-        value: T = found[1]
+        if found is not None and found[0] == number:
+            return cast("T", found[1])
+        value = make()
+        self._cached[name] = number, value
         return value

@@ -1,7 +1,7 @@
 """Objects of one kind: by uuid, name, order and reference, through changes."""
 
-from ganeti.config.index import ObjectIndex
 from ganeti.objects import Group
+from ganeti.utils.object_index import ObjectIndex
 
 
 def group(name, uuid, tags=()):
@@ -17,14 +17,14 @@ def make(*groups):
 
 def test_an_object_replaces_the_one_with_its_uuid():
     table = make(group("a", "1", ["x"]), group("a", "1", ["y"]))
-    assert [value.tags for value in table.all()] == [["y"]]
+    assert [value.tags for value in table.in_order] == [["y"]]
     assert not table.has_link("tag", "x") and table.has_link("tag", "y")
 
 
 def test_renaming_keeps_order_and_references():
     table = make(group("a", "1", ["x"]), group("b", "2", ["x"]))
     table.put(group("c", "1", ["x"]))
-    assert [value.name for value in table.all()] == ["b", "c"]
+    assert [value.name for value in table.in_order] == ["b", "c"]
     assert [value.name for value in table.linked("tag", "x")] == ["b", "c"]
     assert table.find("a") is None
 
@@ -33,7 +33,7 @@ def test_a_dropped_object_leaves_no_trace():
     table = make(group("a.x", "1", ["x"]))
     table.drop("1")
     table.drop("unknown")
-    assert table.all() == [] and table.get("1") is None
+    assert table.in_order == [] and table.by_uuid.get("1") is None
     assert table.find("a") is None and not table.has_link("tag", "x")
 
 

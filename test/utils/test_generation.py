@@ -1,6 +1,6 @@
 """What is computed from a state is computed once for it."""
 
-from ganeti.config.generation import Generation
+from ganeti.utils.generation import Generation
 
 
 def test_each_state_has_a_token_of_its_own():
