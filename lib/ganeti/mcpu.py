@@ -75,7 +75,7 @@ class OpcodeTask:
         with self._mutex:
             released, self._released = self._released, True
         if not released:
-            self._environment.config.reservations.release(self._job_id)
+            self._environment.config.release_reservations(self._job_id)
             self._locks.release(self._owner)
 
     def waiting_for(self) -> list[dict[str, Any]]:
