@@ -15,7 +15,7 @@ from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User
 from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.server.pipeline import RequestPipeline
-from support.rapi import run_steps
+from support.rapi import routed, run_steps
 
 VERBS = [(resource, method) for resource in RESOURCES for method in resource.verbs()]
 SLOTS = {
@@ -94,7 +94,7 @@ def status(resource, method, field, required):
         UnreachedMaster(), UnreachedMaster(), Anybody(), require_authentication=required
     )
     request = Request(method, path, path, headers=Headers(headers), body=body)
-    answer = run_steps(pipeline.handle(request))
+    answer = run_steps(routed(pipeline, request))
     return answer.status if answer.status in (401, 403) else 200
 
 

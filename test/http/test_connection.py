@@ -63,7 +63,7 @@ def test_a_body_that_does_not_matter_is_not_asked_for():
         assert (request.method, request.body, request.keep_alive) == ("PUT", b"", False)
         return {"/bad": Response(404, b"{}"), "/broken": 1}.get(request.path)
 
-    with running(answer_from_head=answer_from_head) as web:
+    with running(routing={"answer_from_head": answer_from_head}) as web:
         client = web.connect().send(WAITING % b"/bad")
         status, headers, body = client.answer()
         assert (status, body, headers["connection"]) == (404, b"{}", "close")
@@ -80,7 +80,7 @@ def test_a_failure_to_answer_from_the_head_is_answered():
     def answer_from_head(request):
         raise ZeroDivisionError
 
-    with running(answer_from_head=answer_from_head) as web:
+    with running(routing={"answer_from_head": answer_from_head}) as web:
         assert web.connect().send(WAITING % b"/").answer()[0] == 500
         assert web.connect().ask()[0] == 200
 
@@ -174,7 +174,7 @@ def test_a_client_that_leaves_releases_its_body(web):
 
 
 def test_an_answer_arrives_although_the_rest_is_never_read():
-    with running(max_body=lambda method, path: 10) as web:
+    with running(routing={"max_body": 10}) as web:
         client = web.connect()
         with pytest.raises(OSError):  # it goes on sending until we have closed
             client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")

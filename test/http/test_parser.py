@@ -5,6 +5,7 @@ import random
 import pytest
 
 from ganeti.http import errors, parser
+from ganeti.http.message import Route
 from ganeti.http.parser import ParserState, RequestParser
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -43,7 +44,7 @@ STEPS = (1 << 30, 1, 7, 1000)
     ],
 )
 def test_limits_do_not_depend_on_arrival(data, code, step):
-    assert outcome(data, step, max_body=lambda method, path: 1024) == ([], code)
+    assert outcome(data, step, route=lambda head: Route(1024)) == ([], code)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -51,10 +52,24 @@ def test_requests_within_the_limits_are_parsed(step):
     fields = b"X: " + b"a" * (parser.MAX_HEADER - len(b"Host: a\r\nX: \r\n\r\n"))
     data = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n"
     data += POST % b"Content-Length: 1024" + b"b" * 1024
-    assert outcome(data, step, max_body=lambda method, path: 1024) == (
+    assert outcome(data, step, route=lambda head: Route(1024)) == (
         [("GET", "/", b""), ("POST", "/", b"b" * 1024)],
         None,
     )
+
+
+def test_each_head_is_routed_once_and_the_same_one_only_the_first_time():
+    heads = []
+
+    def route(head):
+        heads.append(head.target)
+        return Route()
+
+    reader = RequestParser(route=route)
+    reader.feed(GET * 2 + GET.replace(b"/", b"/x", 1) + GET)
+    routes = [reader.next().route for _ in range(4)]
+    assert heads == ["/", "/x", "/"]
+    assert routes[0] is routes[1] is not routes[2]
 
 
 def test_the_state_follows_the_bytes():

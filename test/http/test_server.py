@@ -10,8 +10,7 @@ import pytest
 
 from ganeti.http import errors
 from ganeti.http.connection import Deadlines
-from ganeti.http.message import Response
-from ganeti.http.server import Priority
+from ganeti.http.message import Priority, Response
 from ganeti.http.tls import make_ssl_context
 from support.http import TIMEOUT, certificate, running
 
@@ -166,7 +165,7 @@ def test_an_instant_request_that_waits_goes_on_in_a_pool():
         threads.append(threading.current_thread().name)
         return Response()
 
-    with running(handler, priority=lambda request: Priority.INSTANT) as web:
+    with running(handler, routing={"priority": lambda head: Priority.INSTANT}) as web:
         client = web.connect().request()
         web.wait_until_read()
         future.set_result(None)
@@ -217,9 +216,11 @@ def test_urgent_requests_have_their_own_threads():
     with running(
         handler,
         workers=1,
-        priority=lambda request: (
-            Priority.URGENT if request.path == "/urgent" else Priority.ORDINARY
-        ),
+        routing={
+            "priority": lambda head: (
+                Priority.URGENT if head.path == "/urgent" else Priority.ORDINARY
+            )
+        },
     ) as web:
         slow = [web.connect().request("/slow") for _ in range(3)]
         assert web.connect().ask("/urgent")[2] == b"/urgent"
@@ -234,7 +235,7 @@ def test_instant_requests_need_no_thread():
         threads.append(threading.current_thread())
         return Response(200, request.path.encode())
 
-    with running(handler, priority=lambda request: Priority.INSTANT) as web:
+    with running(handler, routing={"priority": lambda head: Priority.INSTANT}) as web:
         client = web.connect().send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
         assert {client.answer()[2] for _ in range(2000)} == {b"/a"}
         assert set(threads) == {web.thread}

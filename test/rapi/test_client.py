@@ -32,7 +32,7 @@ class ClientTestCase(RapiTestCase):
         super().setUp()
         listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = Server([listener], lambda request: self.pipeline.handle(request))
+        server = Server([listener], lambda head: self.pipeline.route(head))
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         self.addCleanup(thread.join)

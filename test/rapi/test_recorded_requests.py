@@ -14,7 +14,7 @@ from concurrent.futures import Future
 import pytest
 
 from ganeti import errors, luxi
-from ganeti.http.parser import RequestParser
+from ganeti.http import parser
 from ganeti.server.pipeline import RequestPipeline
 from support import recorded_requests
 from support.rapi import FakeUsers, run_steps
@@ -51,10 +51,10 @@ class RecordedMaster:
         return future
 
 
-def parse(data):
+def parse(data, route=parser.route_nowhere):
     """Return the request in a file; lines of its head end with LF there."""
     head, _, body = data.partition(b"\n\n")
-    reader = RequestParser()
+    reader = parser.RequestParser(route=route)
     reader.feed(head.replace(b"\n", b"\r\n") + b"\r\n\r\n" + body.rstrip(b"\n"))
     request = reader.next()
     assert request is not None, "the request is not complete"
@@ -66,7 +66,8 @@ def test_request_leads_to_the_recorded_calls_and_answer(name):
     data, expected = recorded_requests.read("rapi", name)
     master = RecordedMaster(expected["luxi"])
     pipeline = RequestPipeline(master, master, FakeUsers(), make_id=lambda: "r1")
-    response = run_steps(pipeline.handle(parse(data)))
+    request = parse(data, pipeline.route)
+    response = run_steps(request.route.handle(request))
     assert not master.remaining, "calls that were not made"
     assert response.status == expected["status"]
     assert json.loads(response.body) == expected["body"]

@@ -11,12 +11,11 @@ from ganeti.constants import ErrorCode
 from ganeti.http import negotiation
 from ganeti.http.cors import Cors
 from ganeti.http.errors import TemporaryRedirect, Unauthorized
-from ganeti.http.message import Headers, Request
-from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
+from ganeti.http.message import MAX_BODY, MAX_LARGE_BODY, Headers, Request
 from ganeti.rapi.auth.rights import Rights
 from ganeti.rapi.auth.users import User
 from ganeti.server.pipeline import MAX_SPOOLED, RequestPipeline
-from support.rapi import JOB_ID, FakeUsers, RapiTestCase, run_steps, table
+from support.rapi import JOB_ID, FakeUsers, RapiTestCase, routed, run_steps, table
 
 WRONG = {"Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()}
 STARTUP = "/2/instances/web/startup"
@@ -42,7 +41,8 @@ class TestForesight(RapiTestCase):
 
     def foresee(self, method, path, **headers):
         fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        response = self.pipeline.foresee(Request(method, path, path, headers=Headers(fields)))
+        request = Request(method, path, path, headers=Headers(fields))
+        response = self.route(method, path).answer_from_head(request)
         return response.status if response else None
 
     def test_what_needs_no_body_is_refused_at_the_head(self):
@@ -323,7 +323,7 @@ class TestBodies(RapiTestCase):
             ("POST", "/2/instances", MAX_BODY),
             ("PUT", "/nowhere", MAX_BODY),
         ):
-            self.assertEqual(self.pipeline.max_body(method, path), limit, path)
+            self.assertEqual(self.route(method, path).max_body, limit, path)
 
 
 class TestLongLists(RapiTestCase):
@@ -453,8 +453,9 @@ class TestSlowPassword(RapiTestCase):
     def ask(self):
         self.checked = Future()
         self.pipeline._users = self
-        return self.pipeline.handle(
-            Request("PUT", STARTUP, STARTUP, headers=Headers([("Authorization", "Basic eA==")]))
+        return routed(
+            self.pipeline,
+            Request("PUT", STARTUP, STARTUP, headers=Headers([("Authorization", "Basic eA==")])),
         )
 
     def authenticate(self, header, peer):
@@ -474,7 +475,9 @@ class TestSlowPassword(RapiTestCase):
         for name, status in (("robot", 200), ("stranger", 401), ("", 401)):
             self.assert_status(
                 status,
-                run_steps(self.pipeline.handle(Request("PUT", STARTUP, STARTUP, certificate=name))),
+                run_steps(
+                    routed(self.pipeline, Request("PUT", STARTUP, STARTUP, certificate=name))
+                ),
             )
 
     def test_a_wrong_password_is_refused_once_it_is_checked(self):
@@ -551,8 +554,7 @@ class TestAnswer(RapiTestCase):
         self.assertIsNone(self.request("GET", "/version").job_id)
 
     def priority(self, method, target, body=b""):
-        path, _, query = target.partition("?")
-        return self.pipeline.priority(Request(method, target, path, query, body=body)).name
+        return self.route(method, target, body).priority.name
 
     def test_each_request_has_its_priority(self):
         for target in ("/", "/version", "/2", "/2/features"):
@@ -561,13 +563,15 @@ class TestAnswer(RapiTestCase):
         for method, target in (("DELETE", "/2/jobs/3"), ("PUT", "/2/instances/x/shutdown")):
             self.assertEqual(self.priority(method, target), "URGENT", target)
         for target in ("/2/instances?bulk=1", "/2/jobs?x=y&bulk=1", "/2/nodes?bulk=1"):
-            self.assertEqual(self.priority("GET", target), "LONG", target)
+            for method in ("GET", "HEAD"):
+                self.assertEqual(self.priority(method, target), "LONG", target)
         for method, target in (
             ("GET", "/2/jobs/3"),
             ("GET", "/2/info"),
             ("GET", "/nowhere"),
             ("PUT", STARTUP),
             ("GET", "/2/instances/x/shutdown"),
+            ("PUT", "/nowhere"),
             ("GET", "/2/instances"),
             ("POST", "/2/instances?bulk=1"),
         ):

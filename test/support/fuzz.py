@@ -19,7 +19,7 @@ from ganeti import cmdlib, errors, luxi, opcodes, serializer
 from ganeti.http import access_log, parser, tls
 from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
-from ganeti.http.message import Request, Response, serialize
+from ganeti.http.message import MAX_BODY, Request, Response, Route, serialize
 from ganeti.http.server import AccessRecord
 from ganeti.luxi.messages import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
@@ -81,7 +81,7 @@ def _set_limits(limits):
 
 def fuzz_parser(data):
     """A stream means the same wherever it is cut, by the real limits and by small ones."""
-    _parse(data, parser.MAX_BODY)
+    _parse(data, MAX_BODY)
     with small_limits():
         _parse(data, SMALL_BODY)
 
@@ -97,7 +97,7 @@ def _parse(data, max_body):
 
 def _read(pieces, max_body):
     """Requests, and how it ended: what the reader waits for, or status and words."""
-    found = parser.RequestParser(max_body=lambda method, path: max_body)
+    found = parser.RequestParser(route=lambda head: Route(max_body))
     requests = []
     for piece in pieces:
         found.feed(piece)
@@ -167,7 +167,7 @@ def target(data):
         line = access_log.line(AccessRecord("127.0.0.1", 1, asked, Response(404), 0.0))
         assert line.isprintable(), line
         match = _CONNECTOR.find(found.path)
-        for verb in match.verbs().values():
+        for verb in match.verbs().values() if match is not None else ():
             for name, argument in verb.arguments.items():
                 with contextlib.suppress(HttpError):
                     serializer.dumps(argument.read(name, QueryString(found.query)))
@@ -228,7 +228,7 @@ def request(data):
     line, *fields = top.split(b"\n")
     if not any(field.lower().startswith(b"authorization:") for field in fields):
         fields.append(_ADMIN)
-    source = parser.RequestParser()
+    source = parser.RequestParser(route=_PIPELINE.route)
     source.feed(
         b"\r\n".join(
             [
@@ -246,7 +246,7 @@ def request(data):
     try:
         found = source.next()
         if found is not None:
-            _check_answer(found, run_steps(_PIPELINE.handle(found)))
+            _check_answer(found, run_steps(found.route.handle(found)))
     except HttpError:
         pass
     finally:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 
-from ganeti.http.message import Response
+from ganeti.http.message import MAX_BODY, Priority, Response, Route
 from ganeti.http.server import Server
 from ganeti.utils.event_loop import Loop
 
@@ -84,17 +84,32 @@ def echo(request):
     )
 
 
-class Running:
-    """A server on a thread of its own."""
+class HandlerRoute(Route):
+    """A route to one function; others may give the priority of a head and its early answer."""
 
-    def __init__(self, handler=echo, **options):
+    def __init__(self, head, handler, priority=None, answer_from_head=None, max_body=MAX_BODY):
+        super().__init__(max_body, priority(head) if priority else Priority.ORDINARY)
+        self._handler = handler
+        self._answer_from_head = answer_from_head
+
+    def handle(self, request):
+        return self._handler(request)
+
+    def answer_from_head(self, request):
+        return self._answer_from_head(request) if self._answer_from_head else None
+
+
+class Running:
+    """A server on a thread of its own; ``routing`` is for ``HandlerRoute``."""
+
+    def __init__(self, handler=echo, routing=None, **options):
         self.clock = SteppedClock()
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = listener.getsockname()
         self._accesses = queue.SimpleQueue()
         self.server = Server(
             [listener],
-            handler,
+            lambda head: HandlerRoute(head, handler, **routing or {}),
             loop=Loop(self.clock),
             access_log=self._accesses.put,
             wall_clock=lambda: 0.0,

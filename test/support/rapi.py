@@ -12,7 +12,7 @@ import urllib.parse
 from concurrent.futures import Future
 
 from ganeti import errors, luxi, opcodes
-from ganeti.http.message import Headers, Request, Response
+from ganeti.http.message import Headers, Request, RequestHead, Response
 from ganeti.rapi.auth.authenticator import denied, parse_basic
 from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User
@@ -102,6 +102,27 @@ def run_steps(steps, timeout=20):
         return end.value
 
 
+def head_of(request):
+    """What is known of a request before its body."""
+    return RequestHead(
+        request.method,
+        request.target,
+        request.path,
+        request.query,
+        request.version,
+        request.headers,
+        request.host,
+        request.keep_alive,
+        length=len(request.body),
+        expects_continue=False,
+    )
+
+
+def routed(pipeline, request):
+    """The steps to the answer."""
+    return pipeline.route(head_of(request)).handle(request)
+
+
 class RapiTestCase(unittest.TestCase):
     """One request at a time, by ``user`` unless the test says otherwise."""
 
@@ -137,7 +158,8 @@ class RapiTestCase(unittest.TestCase):
         fields = [pair for pair in fields.items() if pair[0] not in dict(more)] + more
         path, _, query = target.partition("?")
         response = run_steps(
-            self.pipeline.handle(
+            routed(
+                self.pipeline,
                 Request(
                     method=method,
                     target=target,
@@ -148,11 +170,16 @@ class RapiTestCase(unittest.TestCase):
                     host="localhost",
                     peer="192.0.2.1",
                     gone=lambda: self.gone(),
-                )
+                ),
             )
         )
         assert isinstance(response, Response)
         return response
+
+    def route(self, method, target, body=b""):
+        """The route of a request."""
+        path, _, query = target.partition("?")
+        return self.pipeline.route(head_of(Request(method, target, path, query, body=body)))
 
     def header(self, name, response):
         """The value of a response's header; None when it has none."""

@@ -30,8 +30,8 @@ from typing import Protocol
 from ganeti.http import tls
 from ganeti.http.errors import BadRequest, HttpError, RequestTimeout, ServiceUnavailable
 from ganeti.http.limits import BodyBudget
-from ganeti.http.message import CONTINUE, Request
-from ganeti.http.parser import BodyLimit, ParserState, RequestParser
+from ganeti.http.message import CONTINUE, Request, RequestHead, Route
+from ganeti.http.parser import ParserState, RequestParser
 from ganeti.http.streaming import StreamedBody
 from ganeti.http.tls import PlainHttp, TlsTransport
 from ganeti.utils.event_loop import READ, WRITE, Loop, Timer
@@ -212,7 +212,7 @@ class Connection:
         port: int,
         owner: Owner,
         *,
-        max_body: BodyLimit,
+        route: Callable[[RequestHead], Route],
         context: ssl.SSLContext | None = None,
     ) -> None:
         self.peer = peer
@@ -226,7 +226,7 @@ class Connection:
         self._transport = None if context is None else TlsTransport(sock, context)
         self._owner = owner
         self._loop = owner.loop
-        self._parser = RequestParser(max_body=max_body, peer=peer, gone=self.gone)
+        self._parser = RequestParser(route=route, peer=peer, gone=self.gone)
         self._parser_state = ParserState.IDLE
         self._handshake_begun = False  # the client has begun the handshake
         self._client_ended = False  # the client sends nothing more

@@ -8,10 +8,13 @@ adds what the protocol wants (RFC 9110 and 9112).
 from __future__ import annotations
 
 import email.utils
+import enum
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
 
 #: Reason phrases (RFC 9110, section 15) of the statuses that we send.
 REASONS = {
@@ -46,6 +49,10 @@ REASONS = {
 
 #: Statuses whose answers have no body, and no Content-Length (RFC 9110, 8.6).
 BODILESS = frozenset({204, 304})
+
+#: Bodies of this API are a few KiB, but for those that may name thousands of objects. (Ganeti
+#: reads 10 MiB of everything.)
+MAX_BODY, MAX_LARGE_BODY = 1024 * 1024, 10 * 1024 * 1024
 
 #: The interim answer to ``Expect: 100-continue``.
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -132,6 +139,58 @@ def never() -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request without its body.
+
+    ``method`` is in capitals. ``version`` is "1.0" or "1.1". ``length``: bytes of the body, None
+    when it comes in chunks.
+    """
+
+    method: str
+    target: str
+    path: str
+    query: str
+    version: str
+    headers: Headers
+    host: str
+    keep_alive: bool
+    length: int | None
+    expects_continue: bool
+
+
+class Priority(enum.Enum):
+    """Priority class of a request: which threads it goes to."""
+
+    #: The loop's own thread: the answer is known at once, and needs no I/O.
+    INSTANT = enum.auto()
+    ORDINARY = enum.auto()
+    URGENT = enum.auto()
+    LONG = enum.auto()
+
+
+class Route:
+    """The way of a request to its handler, found once, when its head has been read."""
+
+    __slots__ = ("max_body", "priority")
+
+    def __init__(self, max_body: int = MAX_BODY, priority: Priority = Priority.ORDINARY) -> None:
+        #: Bytes that the body may have.
+        self.max_body = max_body
+        self.priority = priority
+
+    def handle(self, request: Request) -> Response | Steps:
+        """Return the response, or the steps to it."""
+        raise NotImplementedError
+
+    def answer_from_head(self, request: Request) -> Response | None:
+        """Return the response if the head alone decides it, else None; on the loop's thread.
+
+        ``request`` has no body yet, as its client waits for a 100 before sending it.
+        """
+        return None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One request, complete with its body.
@@ -157,6 +216,7 @@ class Request:
     keep_alive: bool = True
     #: The common name of the client's verified certificate; '' without one.
     certificate: str = ""
+    route: Route = field(default_factory=Route, compare=False)
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target!r} from {self.peer or 'nobody'}>"
@@ -195,6 +255,10 @@ class Response:
     def authenticated(self) -> bool:
         """Return whether the client authenticated."""
         return bool(self.user)
+
+
+#: A handler that waits: yields each future that it waits for, and returns the response.
+Steps = Generator[Future[Any], None, Response]
 
 
 def serialize(

@@ -25,11 +25,10 @@ import enum
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from ganeti.http import errors
-from ganeti.http.message import TOKEN, Headers, Request, never
+from ganeti.http.message import TOKEN, Headers, Request, RequestHead, Route, never
 
 # -- the head of a request -------------------------------------------------------------
 
@@ -70,26 +69,6 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 #: Control characters that no line may hold: all but tab, and the line ends between lines.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHead:
-    """A request without its body.
-
-    ``method`` is in capitals. ``version`` is "1.0" or "1.1". ``length``: bytes of the body, None
-    when it comes in chunks.
-    """
-
-    method: str
-    target: str
-    path: str
-    query: str
-    version: str
-    headers: Headers
-    host: str
-    keep_alive: bool
-    length: int | None
-    expects_continue: bool
 
 
 def has_bare_line_end(block: bytes | bytearray) -> bool:
@@ -294,9 +273,6 @@ def _expects_continue(headers: Headers, version: str) -> bool:
 # -- a connection as a sequence of requests --------------------------------------------
 
 
-#: Bodies of this API are a few KiB, but for those that may name thousands of objects. (Ganeti
-#: reads 10 MiB of everything.)
-MAX_BODY, MAX_LARGE_BODY = 1024 * 1024, 10 * 1024 * 1024
 #: Extensions of a chunk (RFC 9112, 7.1.1) are ignored; nobody sends long ones.
 MAX_CHUNK_EXTENSION = 256
 #: Size, extension, CRLF.
@@ -315,13 +291,9 @@ _VALUE = rb"(?:" + _NAME + rb'|"[ !#-\[\]-~]*")'
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE + rb")?)*)")
 
 
-#: Method and path of a request -> bytes that its body may have.
-BodyLimit = Callable[[str, str], int]
-
-
-def default_body_limit(method: str, path: str) -> int:
-    """Return the limit of bodies that no resource wants longer, in bytes."""
-    return MAX_BODY
+def route_nowhere(head: RequestHead) -> Route:
+    """Return a route for parsing alone: it handles nothing."""
+    return Route()
 
 
 class ParserState(enum.Enum):
@@ -335,17 +307,18 @@ class ParserState(enum.Enum):
 class RequestParser:
     """Reads one connection's requests.
 
-    ``peer`` and ``gone`` become the requests'.
+    ``route`` is called with each new head; what it returns limits the body. It becomes the
+    request's, as ``peer`` and ``gone`` do.
     """
 
     def __init__(
         self,
         *,
-        max_body: BodyLimit = default_body_limit,
+        route: Callable[[RequestHead], Route] = route_nowhere,
         peer: str = "",
         gone: Callable[[], bool] = never,
     ) -> None:
-        self._max_body = max_body
+        self._find_route = route
         self._peer = peer
         self._gone = gone
         #: Whom the client's certificate names; known once hands were shaken.
@@ -353,7 +326,8 @@ class RequestParser:
         self._buffer = bytearray()
         self._empty_line_skipped = False  # an empty line before the request
         self._head: RequestHead | None = None
-        self._remembered: tuple[bytes, RequestHead] | None = None
+        self._route = Route()  # of the head
+        self._remembered: tuple[bytes, RequestHead, Route] | None = None
         self._chunks: _ChunkedBody | None = None
         self._owes_continue = False
         self._error: errors.HttpError | None = None
@@ -446,6 +420,7 @@ class RequestParser:
             self._gone,
             keep_alive,
             self.certificate,
+            self._route,
         )
 
     # -- the head ---------------------------------------------------------------------
@@ -476,20 +451,21 @@ class RequestParser:
         return True
 
     def _parse_head(self, block: bytes) -> RequestHead:
-        """Parse a head, or reuse the last one if the bytes are the same."""
+        """Parse and route a head, or reuse the last one if the bytes are the same."""
         if self._remembered is not None and self._remembered[0] == block:
-            return self._remembered[1]
+            _, found, self._route = self._remembered
+            return found
         found = parse_head(block)
-        self._remembered = (block, found) if len(block) <= MAX_REMEMBERED else None
+        self._route = self._find_route(found)
+        self._remembered = (block, found, self._route) if len(block) <= MAX_REMEMBERED else None
         return found
 
     def _begin_body(self, found: RequestHead) -> None:
+        limit = self._route.max_body
         if found.length is None:
-            self._chunks = _ChunkedBody(self._max_body(found.method, found.path))
-        elif found.length:
-            limit = self._max_body(found.method, found.path)
-            if found.length > limit:
-                raise _too_large(limit)
+            self._chunks = _ChunkedBody(limit)
+        elif found.length > limit:
+            raise _too_large(limit)
         self._owes_continue = found.expects_continue and found.length != 0
 
     # -- the body ---------------------------------------------------------------------

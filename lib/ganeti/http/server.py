@@ -20,7 +20,6 @@ none can be, accepting pauses until one closes (the kernel keeps a queue).
 
 from __future__ import annotations
 
-import enum
 import functools
 import logging
 import secrets
@@ -28,36 +27,28 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ganeti import serializer
 from ganeti.http.connection import Connection, Deadlines, State
 from ganeti.http.errors import HttpError, InternalServerError
 from ganeti.http.limits import BodyBudget, ConnectionTable, LogBudget
-from ganeti.http.message import Request, Response, http_date, serialize
-from ganeti.http.parser import BodyLimit, default_body_limit
+from ganeti.http.message import (
+    Priority,
+    Request,
+    RequestHead,
+    Response,
+    Route,
+    Steps,
+    http_date,
+    serialize,
+)
 from ganeti.http.streaming import StreamedBody
 from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import READ, Loop
 
 logger = logging.getLogger(__name__)
-
-__all__ = [
-    "AccessRecord",
-    "Deadlines",
-    "Handler",
-    "Priority",
-    "Server",
-    "Steps",
-    "error_response",
-]
-
-#: A handler that waits: yields each future that it waits for, and returns the response.
-Steps = Generator[Future[Any], None, Response]
-Handler = Callable[[Request], Response | Steps]
 
 #: New connections that are accepted at once, before other events' turn.
 ACCEPT_BATCH = 64
@@ -79,16 +70,6 @@ LONG_WORKERS = 2
 #: given up in less.
 STOP_GRACE = 10.0
 _BUSY = (State.WORKING, State.WRITING)
-
-
-class Priority(enum.Enum):
-    """Priority class of a request: which threads it goes to."""
-
-    #: The loop's own thread: the answer is known at once, and needs no I/O.
-    INSTANT = enum.auto()
-    ORDINARY = enum.auto()
-    URGENT = enum.auto()
-    LONG = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +106,11 @@ def error_response(error: HttpError, request_id: str) -> Response:
 class Server:
     """Serves ``listeners``, plain or (with ``ssl_context``) TLS, until ``stop``.
 
-    ``handler`` runs on one of ``workers`` threads, or on one of few others, as ``priority`` says of
-    the request. Its ``HttpError`` is the answer, any other exception is logged and answered
-    with 500; these answers have an id of ``make_id``. ``access_log`` is called after each
-    answer, from any of the threads. ``answer_from_head`` is called, on the loop's thread, with a
-    request whose client holds back the body: a response that it returns is the answer.
+    ``route`` is called on the loop's thread once a head has been read. The handler of the route
+    runs on one of ``workers`` threads, or on one of few others, as its priority says. Its
+    ``HttpError`` is the answer, any other exception is logged and answered with 500; these
+    answers have an id of ``make_id``. ``access_log`` is called after each answer, from any of the
+    threads.
     ``is_expected`` says of an exception that ends a streamed body whether it is worth a warning
     only, without a traceback. The listeners are closed in the end.
     """
@@ -137,7 +118,7 @@ class Server:
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        handler: Handler,
+        route: Callable[[RequestHead], Route],
         *,
         ssl_context: ssl.SSLContext | None = None,
         max_clients: int = 2000,
@@ -146,9 +127,6 @@ class Server:
         server_name: str = "Ganeti-RAPI",
         loop: Loop | None = None,
         access_log: Callable[[AccessRecord], object] | None = None,
-        max_body: BodyLimit = default_body_limit,
-        answer_from_head: Callable[[Request], Response | None] = lambda request: None,
-        priority: Callable[[Request], Priority] = lambda request: Priority.ORDINARY,
         is_expected: Callable[[Exception], bool] = lambda error: False,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
@@ -158,15 +136,12 @@ class Server:
         self.draining = False
         self.stopping = False
         self._listeners = list(listeners)
-        self._handler = handler
+        self._route = route
         self._ssl_context = ssl_context
         self._server_name = server_name
         self._access_log = access_log
-        self._max_body = max_body
-        self._answer_from_head = answer_from_head
         self.bodies = BodyBudget()
         self._wall_clock = wall_clock
-        self._priority = priority
         self._is_expected = is_expected
         self._make_id = make_id
         # Whoever connects can cause these lines, so that they are limited.
@@ -271,7 +246,7 @@ class Server:
             peer.removeprefix("::ffff:"),
             port,
             self,
-            max_body=self._max_body,
+            route=self._route,
             context=self._ssl_context,
         )
         self._table.add(connection)
@@ -362,7 +337,7 @@ class Server:
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
         """Return the answer that the head alone decides, or None."""
         try:
-            response = self._answer_from_head(request)
+            response = request.route.answer_from_head(request)
         except Exception as err:
             response = self._error_response(request, err)
         if response is None:
@@ -391,7 +366,7 @@ class Server:
     def on_request(self, connection: Connection, request: Request) -> None:
         """Hand a request to its pool, or answer it at once."""
         self._table.mark_busy(connection)
-        priority = self._priority(request)
+        priority = request.route.priority
         pool = self._pools.get(priority, self._pools[Priority.ORDINARY])
         progress = _RequestInProgress(connection, request, pool, self.loop.clock())
         if priority is Priority.INSTANT:
@@ -404,7 +379,7 @@ class Server:
     def _begin(self, progress: _RequestInProgress) -> None:
         """Call the handler, and respond unless it waits."""
         try:
-            answer = self._handler(progress.request)
+            answer = progress.request.route.handle(progress.request)
         except Exception as err:
             answer = self._error_response(progress.request, err)
         if isinstance(answer, Response):

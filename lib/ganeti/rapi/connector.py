@@ -66,8 +66,8 @@ class Connector:
                 else:
                     self._fixed[uri] = RouteMatch(resource, {}, uri != resource.URI)
 
-    def find(self, path: str) -> RouteMatch:
-        """The resource of a percent-decoded path; raises ``NotFound``."""
+    def find(self, path: str) -> RouteMatch | None:
+        """Return the resource of a percent-decoded path; None if there is none."""
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed
@@ -75,4 +75,4 @@ class Connector:
             found = regex.fullmatch(path)
             if found is not None:
                 return RouteMatch(resource, found.groupdict(), alias)
-        raise http_errors.NotFound(detail=f"there is no resource {path[:200]}")
+        return None

@@ -34,9 +34,15 @@ from ganeti import errors, luxi, serializer
 from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
 from ganeti.http.cors import Cors
-from ganeti.http.message import Request, Response
-from ganeti.http.parser import MAX_BODY, MAX_LARGE_BODY
-from ganeti.http.server import Priority, Steps
+from ganeti.http.message import (
+    MAX_LARGE_BODY,
+    Priority,
+    Request,
+    RequestHead,
+    Response,
+    Route,
+    Steps,
+)
 from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
@@ -161,35 +167,16 @@ class RequestPipeline:
         self._redirect_if_not_master = redirect_if_not_master
         self._make_id = make_id or unique_words()
 
-    def handle(self, request: Request) -> Steps:
-        """Yield what the answer waits for; return the response, whatever happens."""
-        return self._handler(request).respond()
+    def route(self, head: RequestHead) -> ResourceRoute:
+        """Return the way of requests with this head; a path or method without one has its own."""
+        return ResourceRoute(self, self._connector.find(head.path), head)
 
-    def foresee(self, request: Request) -> Response | None:
-        """The refusal that the head of a request leads to, whatever its body and password are;
-        None where it leads to none. Asks nobody."""
-        return self._handler(request).foresee()
-
-    def _handler(self, request: Request) -> RequestHandler:
+    def handler(self, request: Request) -> RequestHandler:
+        """Return what answers a request; it has an id of its own."""
         given = request.headers.get_all("X-Request-Id")
         known = len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) is not None
         log_id = self._make_id()
         return RequestHandler(self, request, given[0] if known else log_id, log_id)
-
-    def priority(self, request: Request) -> Priority:
-        """Is it known at once? Must it get through while others wait? Is it slow?"""
-        try:
-            match = self.find(request.path)
-        except http_errors.NotFound:
-            return Priority.ORDINARY
-        if match.resource.PUBLIC:
-            return Priority.URGENT if request.body else Priority.INSTANT
-        verb = match.verbs().get(request.method)
-        if verb is None:
-            return Priority.ORDINARY
-        if verb.urgent:
-            return Priority.URGENT
-        return Priority.LONG if verb.long and "bulk" in request.query else Priority.ORDINARY
 
     def redirect_if_not_master(self, request: Request) -> None:
         """Step 0: raises ``HttpError`` where this node does not serve the API now."""
@@ -201,18 +188,6 @@ class RequestPipeline:
     def is_expected(error: Exception) -> bool:
         """Return whether an error may end a streamed list: the master went away, say."""
         return isinstance(error, errors.Error)
-
-    def max_body(self, method: str, path: str) -> int:
-        """Bytes that a request's body may have."""
-        try:
-            verb = self.find(path).verbs().get(method)
-        except http_errors.NotFound:
-            verb = None
-        return MAX_LARGE_BODY if verb is not None and verb.large_body else MAX_BODY
-
-    def find(self, path: str) -> RouteMatch:
-        """Step 1."""
-        return self._connector.find(path)
 
     def identify(self, request: Request, match: RouteMatch) -> User | None | Future[User]:
         """Step 3, first half: the user, if one said who he is."""
@@ -308,6 +283,43 @@ class RequestPipeline:
         return Object(resource_request, match.resource.URI, tag)
 
 
+class ResourceRoute(Route):
+    """The way to a resource and its verb; None where there is no such resource, or method."""
+
+    __slots__ = ("match", "verb", "_pipeline")
+
+    def __init__(
+        self, pipeline: RequestPipeline, match: RouteMatch | None, head: RequestHead
+    ) -> None:
+        super().__init__()
+        self.match = match
+        self.verb: Verb | None = None
+        self._pipeline = pipeline
+        if match is None:
+            return
+        self.verb = verb = match.verbs().get("GET" if head.method == "HEAD" else head.method)
+        if match.resource.PUBLIC:
+            # A body may take time to read: 1 MiB of JSON is no work for the loop's thread.
+            self.priority = Priority.INSTANT if head.length == 0 else Priority.URGENT
+        elif verb is not None and verb.urgent:
+            self.priority = Priority.URGENT
+        elif verb is not None and verb.long and "bulk" in head.query:
+            self.priority = Priority.LONG
+        if verb is not None and verb.large_body:
+            self.max_body = MAX_LARGE_BODY
+
+    def handle(self, request: Request) -> Steps:
+        """Yield what the answer waits for; return the response, whatever happens."""
+        return self._pipeline.handler(request).respond(self)
+
+    def answer_from_head(self, request: Request) -> Response | None:
+        """Return the refusal that a head leads to, whatever its body and password are; else None.
+
+        Asks nobody.
+        """
+        return self._pipeline.handler(request).answer_from_head(self)
+
+
 class RequestHandler:
     """One request on its way through the steps; remembers who it was."""
 
@@ -324,10 +336,10 @@ class RequestHandler:
         #: Has the master been asked to change something? Then the answer tells of that.
         self._changes = False
 
-    def respond(self) -> Steps:
+    def respond(self, route: ResourceRoute) -> Steps:
         """Yield what the answer waits for; return the response, also when something raises."""
         try:
-            return (yield from self._answer())
+            return (yield from self._answer(route))
         except http_errors.HttpError as err:
             return self._error_response(err)
         except errors.Error as err:
@@ -351,14 +363,14 @@ class RequestHandler:
             return self._log_id
         return f"{self._log_id} (X-Request-Id {self._request_id})"
 
-    def foresee(self) -> Response | None:
-        """As ``RequestPipeline.foresee``."""
+    def answer_from_head(self, route: ResourceRoute) -> Response | None:
+        """As ``ResourceRoute.answer_from_head``."""
         request = self._request
         try:
             self._pipeline.redirect_if_not_master(request)
             if request.method == "OPTIONS":
                 return None
-            match, verb = self._find_verb()
+            match, verb = self._find_verb(route)
             if "Authorization" not in request.headers and not request.certificate:
                 self._pipeline.authorize(None, match, verb, RequestContext())
             check_body_kind(request.headers)
@@ -366,12 +378,12 @@ class RequestHandler:
             return self._error_response(err)
         return None
 
-    def _answer(self) -> Steps:
+    def _answer(self, route: ResourceRoute) -> Steps:
         request = self._request
         self._pipeline.redirect_if_not_master(request)
         if request.method == "OPTIONS":
-            return self._options_response()
-        match, verb = self._find_verb()
+            return self._options_response(route)
+        match, verb = self._find_verb(route)
         user = self._pipeline.identify(request, match)
         if isinstance(user, Future):
             yield user
@@ -399,27 +411,33 @@ class RequestHandler:
             before_change()  # of a query by PUT, say, which changes nothing
         return self._response_of(verb, resource_request, value)
 
-    def _options_response(self) -> Response:
+    def _options_response(self, route: ResourceRoute) -> Response:
         request = self._request
         if request.path == "*":
             return self._response(204, b"", [("Allow", METHODS)])
-        allow = self._pipeline.find(request.path).allow()
+        allow = self._find_resource(route).allow()
         preflight = self._pipeline.cors.preflight(request, allow)
         return self._response(204, b"", [("Allow", ", ".join(allow)), *preflight])
 
-    def _find_verb(self) -> tuple[RouteMatch, Verb]:
+    def _find_resource(self, route: ResourceRoute) -> RouteMatch:
+        """Step 1: raises ``NotFound`` where the route leads nowhere."""
+        if route.match is None:
+            detail = f"there is no resource {self._request.path[:200]}"
+            raise http_errors.NotFound(detail=detail)
+        return route.match
+
+    def _find_verb(self, route: ResourceRoute) -> tuple[RouteMatch, Verb]:
         """Steps 1 and 2, and what needs no user of step 3."""
         request = self._request
-        match = self._pipeline.find(request.path)
-        verb = match.verbs().get("GET" if request.method == "HEAD" else request.method)
-        if verb is None:
+        match = self._find_resource(route)
+        if route.verb is None:
             raise http_errors.NotImplementedMethod(
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow(),
             )
         if self._pipeline.cors.is_foreign(request):
             raise http_errors.Forbidden("A page of another origin may not do that")
-        return match, verb
+        return match, route.verb
 
     def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""

@@ -189,14 +189,11 @@ class RapiDaemon(daemon.Daemon):
         )
         self._server = Server(
             self._listeners,
-            pipeline.handle,
+            pipeline.route,
             max_clients=self._max_clients,
             ssl_context=self._ssl_context,
-            priority=pipeline.priority,
             is_expected=pipeline.is_expected,
             loop=loop,
-            max_body=pipeline.max_body,
-            answer_from_head=pipeline.foresee,
             access_log=log_as_json if arguments.log_format == "json" else log_as_text,
         )
         for listener in self._listeners:

@@ -1,6 +1,6 @@
 """Creating an instance with either body."""
 
-from ganeti.http.parser import MAX_LARGE_BODY
+from ganeti.http.message import MAX_LARGE_BODY
 from ganeti.opcodes import OpInstanceCreate, OpInstanceMultiAlloc
 from ganeti.rapi.rlib2.instances import R_2_instances
 from support.rapi import RapiTestCase
@@ -303,4 +303,4 @@ class TestMany(RapiTestCase):
         self.assert_refused(400, "POST", self.URI, text="'instances'")
 
     def test_a_body_of_many_may_be_large(self):
-        self.assertEqual(self.pipeline.max_body("POST", self.URI), MAX_LARGE_BODY)
+        self.assertEqual(self.route("POST", self.URI).max_body, MAX_LARGE_BODY)
