@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ganeti.http import errors as http_errors
 from ganeti.rapi import rlib2
 from ganeti.rapi.baserlib import SLOT, Resource, Verb
 from ganeti.rapi.rlib2.query import KINDS
