@@ -9,7 +9,7 @@ from support.lu import MASTER, NODE2, NODE3, LUTestCase
 class TestClusterVerifyConfig(LUTestCase):
     def setUp(self) -> None:
         super().setUp()
-        # A cluster that contradicts itself has no facts to write into files.
+        # The ssconf files cannot be written from a configuration that contradicts itself.
         self.config.ssconf.flush()
         setattr(self.config.ssconf, "mark", lambda *kinds: None)
 

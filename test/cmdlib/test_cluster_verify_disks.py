@@ -1,4 +1,4 @@
-"""The jobs that look for lost disks."""
+"""The jobs that look for missing disks."""
 
 from ganeti import objects, opcodes
 from support.lu import LUTestCase

@@ -1,4 +1,4 @@
-"""Nodes and guests against the configuration."""
+"""Verification of nodes and guests against the configuration."""
 
 import os
 from typing import Any

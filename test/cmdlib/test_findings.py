@@ -1,4 +1,4 @@
-"""The lines that verification writes."""
+"""The lines that the verification writes into the job's log."""
 
 import unittest
 

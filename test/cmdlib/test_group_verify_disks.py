@@ -1,4 +1,4 @@
-"""Lost disks of a group's instances."""
+"""Missing disks of a group's instances."""
 
 import os
 from typing import Any

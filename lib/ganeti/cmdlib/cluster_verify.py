@@ -9,17 +9,17 @@ from ganeti.cmdlib.base import FollowUps, JobContext, LogicalUnit
 
 
 class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
-    """Submit the jobs that verify the cluster: one for the configuration, one a group.
+    """Submit the jobs that verify the cluster: one for the configuration, one for each group.
 
-    Those for groups wait for the first, however it ends (as in Ganeti 3.0).
-    With ``group_name`` there is only the job of that group; whether it exists
-    is that job's business.
+    The jobs for groups depend on the first one, whatever its final status (as in Ganeti 3.0).
+    With ``group_name`` only the job for that group is submitted, and an unknown group is an
+    error of that job.
     """
 
     RERUN_SAFE = True
 
     def execute(self, run: JobContext) -> FollowUps:
-        """The follow-up jobs."""
+        """Return the follow-up jobs."""
         if self.op.group_name is not None:
             return FollowUps([[self._group_op(self.op.group_name)]])
         jobs: list[list[opcodes.OpCode]] = [[opcodes.OpClusterVerifyConfig(**self._options())]]
@@ -27,13 +27,15 @@ class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
             jobs.append([self._group_op(group.name, depends=[[-len(jobs), []]])])
         return FollowUps(jobs)
 
-    def _group_op(self, name: str, **values: Any) -> opcodes.OpClusterVerifyGroup:
+    def _group_op(
+        self, name: str, depends: list[list[object]] | None = None
+    ) -> opcodes.OpClusterVerifyGroup:
         return opcodes.OpClusterVerifyGroup(
             group_name=name,
             skip_checks=self.op.skip_checks,
             verify_clutter=self.op.verify_clutter,
+            depends=depends,
             **self._options(),
-            **values,
         )
 
     def _options(self) -> dict[str, Any]:

@@ -4,36 +4,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ganeti import errors, ht, opcodes, params
 from ganeti.cmdlib.base import JobContext, LogicalUnit
-from ganeti.cmdlib.findings import Code, Findings
+from ganeti.cmdlib.findings import SIMULATED_ERROR, Code, Findings
 from ganeti.objects import ConfigObject, Instance
 
 
 class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
     """Check that the configuration does not contradict itself.
 
-    It takes no locks: one object is always whole, and what is looked for does
-    not come and go with a running job.
+    No locks are needed: each object is read whole, and running jobs do not cause the
+    contradictions that are looked for.
     """
 
     RERUN_SAFE = True
 
-    def execute(self, run: JobContext) -> Any:
-        """True when nothing is wrong."""
+    def execute(self, run: JobContext) -> bool:
+        """Verify the configuration; return true if there is no error."""
         self._found = Findings(run, error_codes=self.op.error_codes, ignored=self.op.ignore_errors)
-        self._found.section("Verifying the cluster's own settings")
+        self._found.section("Verifying the settings of the cluster")
         self._verify_cluster()
-        self._found.section("Verifying that nodes and instances refer to what is there")
+        self._found.section("Verifying the references of nodes and instances")
         self._verify_references()
         self._found.section("Verifying the parameters of instances")
         self._verify_instances()
         self._found.section("Verifying that nothing is used twice")
         self._verify_uniqueness()
         if self.op.debug_simulate_errors:
-            self._cluster_error("this error was asked for (debug_simulate_errors)")
+            self._cluster_error(SIMULATED_ERROR)
         return self._found.good
 
     def _cluster_error(self, text: str) -> None:
@@ -54,7 +53,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
 
     def _check_hypervisor(self, name: str) -> None:
         if name not in params.HYPERVISOR:
-            raise errors.ConfigurationError("this master cannot drive it")
+            raise errors.ConfigurationError("this master does not support it")
         params.check_hvparams(name, self.config.cluster.hvparams.get(name, {}))
 
     def _attempt(self, check: Callable[[], object], what: str) -> None:
@@ -87,7 +86,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
                 self._found.error(
                     Code.INSTANCE_LAYOUT,
                     instance.name,
-                    "has its primary node as secondary node too",
+                    "has the same primary and secondary node",
                 )
 
     def _verify_instances(self) -> None:
@@ -115,7 +114,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
     def _verify_uniqueness(self) -> None:
         users: dict[str, list[str]] = defaultdict(list)
         for instance in self.config.instances():
-            for what in _claims(instance):
+            for what in _unique_resources(instance):
                 users[what].append(instance.name)
         for what, names in sorted(users.items()):
             if len(names) > 1:
@@ -124,7 +123,7 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
             for tag in target.tags:
                 problem = ht.tag_problem(tag)
                 if problem:
-                    self._cluster_error(f"a tag breaks the rules: {problem}")
+                    self._cluster_error(f"invalid tag: {problem}")
 
     def _tagged(self) -> list[ConfigObject]:
         return [
@@ -135,12 +134,12 @@ class LUClusterVerifyConfig(LogicalUnit[opcodes.OpClusterVerifyConfig]):
         ]
 
 
-def _claims(instance: Instance) -> Iterator[str]:
-    """What nobody else may have."""
+def _unique_resources(instance: Instance) -> Iterator[str]:
+    """Yield the resources of an instance that no other instance may use, in words."""
     for nic in instance.nics:
         yield f"MAC address {nic.mac}"
     for disk in instance.disks:
-        # The port of a mirrored disk is in its identifier as well.
+        # The sixth element, of a mirrored disk, is its secret: no message may show it.
         yield "disk " + "/".join(map(str, disk.logical_id[:5]))
     if instance.network_port is not None:
         yield f"port {instance.network_port}"

@@ -7,20 +7,19 @@ from ganeti.cmdlib.base import FollowUps, JobContext, LogicalUnit
 
 
 class LUClusterVerifyDisks(LogicalUnit[opcodes.OpClusterVerifyDisks]):
-    """Submit the jobs that look for lost disks: one a group, or for the group that is named."""
+    """Submit the jobs that look for missing disks: one for each group, or for the named one."""
 
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """The group is known, if one is named."""
-        self._groups = (
-            self.config.groups()
-            if self.op.group_name is None
-            else [self.config.group(self.op.group_name)]
-        )
+        """Find the groups; ``OpPrereqError`` if the named one is unknown."""
+        if self.op.group_name is None:
+            self._groups = self.config.groups()
+        else:
+            self._groups = [self.config.group(self.op.group_name)]
 
     def execute(self, run: JobContext) -> FollowUps:
-        """The follow-up jobs."""
+        """Return the follow-up jobs."""
         return FollowUps(
             [
                 [

@@ -1,9 +1,9 @@
-"""What verification says, and how: one line of the job's log for each finding.
+"""Findings of the verification: one line of the job's log for each.
 
-The form of a line is Ganeti 3.0's, since people and scripts read it:
+People and scripts read these lines, so their form is Ganeti 3.0's:
 ``  - ERROR: node NAME: words``, or with error codes
-``  - ERROR:ENODEHV:node:NAME:words``. A code in ``ignore_errors`` makes a
-warning of an error.
+``  - ERROR:ENODEHV:node:NAME:words``. An error whose code is in ``ignore_errors``
+is written as a warning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ganeti.cmdlib.base import JobContext
 
 
 class Code(StrEnum):
-    """Kinds of finding, with Ganeti's names for them."""
+    """Kinds of findings, with Ganeti's names."""
 
     CLUSTER = "ECLUSTERCFG"
     DANGLING_NODE = "ECLUSTERDANGLINGNODES"
@@ -34,12 +34,15 @@ class Code(StrEnum):
     INSTANCE_UP = "EINSTANCEUP"
 
 
-#: Part of the cluster that each code is about.
+#: Second letter of a code -> the kind of object that it is about.
 _KINDS = {"C": "cluster", "N": "node", "I": "instance"}
+
+#: The finding that ``debug_simulate_errors`` asks for.
+SIMULATED_ERROR = "simulated error (debug_simulate_errors)"
 
 
 class Findings:
-    """Writes findings, and remembers whether there was an error."""
+    """Writer of findings; ``good`` turns false with the first error."""
 
     def __init__(self, run: JobContext, *, error_codes: bool, ignored: Collection[str]) -> None:
         self._run = run
@@ -48,11 +51,11 @@ class Findings:
         self.good = True
 
     def section(self, what: str) -> None:
-        """Say what is looked at now."""
+        """Announce the next part of the verification."""
         self._run.log(f"* {what}")
 
     def error(self, code: Code, name: str, text: str) -> None:
-        """Something is wrong with the thing of this name."""
+        """Report an error of the object ``name``; a warning if its code is ignored."""
         if code in self._ignored:
             self.warning(code, name, text)
         else:
@@ -60,11 +63,11 @@ class Findings:
             self._write("ERROR", code, name, text)
 
     def warning(self, code: Code, name: str, text: str) -> None:
-        """Something is not as it should be, and still counts as good."""
+        """Report a problem that does not make the verification fail."""
         self._write("WARNING", code, name, text)
 
     def note(self, text: str) -> None:
-        """Something that was left out, or is worth knowing."""
+        """Report something that was skipped or is worth knowing."""
         self._run.log(f"  - NOTICE: {text}")
 
     def _write(self, level: str, code: Code, name: str, text: str) -> None:

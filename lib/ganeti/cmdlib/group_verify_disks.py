@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import JobContext, LogicalUnit
 from ganeti.cmdlib.common import missing_disks
 
 
 class LUGroupVerifyDisks(LogicalUnit[opcodes.OpGroupVerifyDisks]):
-    """Look for disks of a group's instances that are lost.
+    """Look for missing disks of a group's instances.
 
-    None needs to be activated here: whatever disk is there can be used.
+    No disk ever needs to be activated here: a disk that exists can be used.
     """
 
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """The group is known."""
+        """Find the group; ``OpPrereqError`` if it is unknown."""
         self._group = self.config.group(self.op.group_name)
 
-    def execute(self, run: JobContext) -> Any:
-        """``[{node: what is wrong with it}, [instances whose disks need to be activated],
-        {instance: [[node, path], ...]}]``, as Ganeti 3.0 answers."""
+    def execute(self, run: JobContext) -> list[object]:
+        """Look for the disks; the result has three elements, as in Ganeti 3.0.
+
+        They are: node -> error, for the nodes that do not answer; the instances whose disks
+        must be activated (none); instance -> ``[[node, path], ...]`` of its missing disks.
+        """
         broken: dict[str, str] = {}
         lost: dict[str, list[list[str]]] = {}
         for node in self.config.group_nodes(self._group.uuid):
