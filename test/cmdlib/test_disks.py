@@ -1,4 +1,4 @@
-"""Disks as the caller writes them, and where they go."""
+"""Disks: read from the request, located on nodes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Creating instances: what is there afterwards, and what is left when it fails."""
+"""Creating instances: the result of a success, and the cleanup after a failure."""
 
 import os
 from typing import Any
@@ -60,7 +60,7 @@ class TestCreated(LUTestCase):
     def test_two_creations_of_one_job_make_two_instances(self) -> None:
         uuids = set()
         for index in range(3):
-            self.job_id = 6  # one less than the job that runs
+            self.job_id = 6  # run_op counts on to 7
             self.create(reason=[["gnt:opcode:instance_create", f"job=7;index={index}", 1]])
             uuids.add(self.instance().uuid)
             self.run_op(opcodes.OpInstanceRemove(instance_name="web"))
@@ -133,7 +133,7 @@ class TestCreated(LUTestCase):
                 self.assertRaisesRegex(errors.OpExecError, "(?s)3.*size must be 7"),
             ):
                 self.create(os_type="picky", **values)
-            self.assertFalse([line for line in self.run_.lines if "Making" in line])
+            self.assertFalse([line for line in self.run_.lines if "Creating" in line])
         self.assertEqual(self.create(os_type="picky", osparams={"size": 7}).osparams, {"size": "7"})
 
     def test_a_value_default_is_a_value_like_others(self) -> None:
@@ -184,7 +184,7 @@ class TestPlaces(LUTestCase):
     def test_a_secondary_node_without_use_is_ignored(self) -> None:
         self.create(snode=NODE2)
         self.assertEqual(self.instance().secondary_nodes, [])
-        self.log_has("no use")
+        self.log_has("Ignoring the secondary node")
 
     def test_a_node_is_chosen_where_none_is_given(self) -> None:
         self.create("a", start=True, beparams={"memory": 1024})
@@ -220,7 +220,7 @@ class TestPlaces(LUTestCase):
 
 class TestRefused(LUTestCase):
     def refuse(self, code: str, **values: Any) -> None:
-        """Creating with these values fails with this code, and leaves nothing."""
+        """Assert that creating with these values fails with this code and leaves nothing behind."""
         name = values.pop("name", "new.example.com")
         with self.refused(code):
             self.create(name, **{"start": True, **DISK, **values})
@@ -330,7 +330,7 @@ class TestUndone(LUTestCase):
         self.assert_nothing_is_left()
 
     def break_at_start(self, run: RecordedRun) -> None:
-        """Make the directory of guests unusable just before one is started."""
+        """Make the directory of guests unusable just before the guest is started."""
 
         def break_it(text: str) -> None:
             if "Starting" in text:
@@ -341,7 +341,7 @@ class TestUndone(LUTestCase):
 
     def test_a_canceled_job_leaves_nothing_behind(self) -> None:
         self.os_does("exec sleep 60")
-        for words in ("Making", "create script"):
+        for words in ("Creating", "create script"):
             with self.assertRaises(errors.JobCanceled):
                 self.run_op(self.create_op(start=True, **DISK), lambda run: run.cancel_at(words))
             self.log_has(words)

@@ -1,4 +1,4 @@
-"""All that is known of instances."""
+"""The full description of instances."""
 
 import os
 from typing import Any
@@ -27,7 +27,7 @@ class TestInstanceQueryData(LUTestCase):
         self.assertEqual(
             (found["be_instance"], found["be_actual"]["vcpus"]), ({"minmem": 256, "maxmem": 256}, 1)
         )
-        self.assertEqual(found["hv_actual"], {})  # what holds for all is not an instance's
+        self.assertEqual(found["hv_actual"], {})  # global parameters are left out
 
     def test_every_instance_is_listed_where_none_is_named(self) -> None:
         self.create("a")

@@ -1,4 +1,4 @@
-"""Installing an OS again."""
+"""Reinstalling instances."""
 
 from typing import Any
 

@@ -53,7 +53,7 @@ class TestInstanceRemove(LUTestCase):
         self.assertIsNotNone(self.config.find_instance(WEB))
         self.remove(ignore_failures=True)
         self.assertIsNone(self.config.find_instance(WEB))
-        self.log_has("going on")
+        self.log_has("continuing")
 
     def test_a_failure_on_the_way_ends_the_job_unless_ignored(self) -> None:
         self.create(pnode=NODE2)

@@ -49,7 +49,7 @@ class TestInstanceShutdown(LUTestCase):
     def test_a_shutdown_by_the_user_is_refused(self) -> None:
         with self.refused("wrong_state"):
             self.stop(admin_state_source="user")
-        self.kill_guest()  # it may have crashed: nobody can tell
+        self.kill_guest()  # indistinguishable from a crash
         with self.refused("wrong_state"):
             self.stop(admin_state_source="user")
         self.stop()

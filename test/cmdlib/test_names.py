@@ -1,4 +1,4 @@
-"""Names, and what the resolver and the network say about them."""
+"""Names of instances, the resolver's answers, and addresses in use."""
 
 import socket
 
@@ -19,7 +19,7 @@ class TestNames(LUTestCase):
         self.assertIn(address, ("127.0.0.1", "::1"))
 
     def test_an_unresolvable_name_is_refused(self) -> None:
-        # RFC 6761, 6.4: no resolver ever finds a name in .invalid.
+        # RFC 6761, section 6.4: names below .invalid never resolve.
         with self.refused("resolver_error"):
             names.resolve("nobody.invalid")
         with self.refused("resolver_error"):
@@ -29,7 +29,7 @@ class TestNames(LUTestCase):
         self.assertTrue(names.is_taken("127.0.0.1"))
 
     def test_an_address_that_cannot_be_reached_is_free(self) -> None:
-        # To a group of machines (RFC 5771) no connection can be made: the kernel says so.
+        # The kernel refuses TCP connections to a multicast address (RFC 5771).
         self.assertFalse(names.is_taken("224.0.0.1"))
 
     def test_creation_asks_only_when_told(self) -> None:

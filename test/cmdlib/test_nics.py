@@ -1,4 +1,4 @@
-"""Network cards as the caller writes them."""
+"""NICs, read from the request."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is left of a job when the master dies in the middle of it."""
+"""Cleanup after a master that died in the middle of a job."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ DISK = {"disk_template": "file", "disks": [{"size": 1024}]}
 
 class TestRecovery(LUTestCase):
     def die_creating(self, **values: Any) -> opcodes.OpCode:
-        """Everything is made and nothing is committed."""
+        """Execute a creation without committing it, as a master that dies leaves it."""
         op = self.create_op(WEB, start=True, **{**DISK, **values})
         task = Processor(self.environment, self.locks).begin(op, JOB, 0)
         task.acquire(lambda: None)
@@ -97,9 +97,9 @@ class TestRecovery(LUTestCase):
             self.clean_up(op)
 
     def script(self, uuid: str) -> subprocess.Popen[bytes]:
-        """Something that runs as an OS script of an instance does; its environment is there."""
+        """Start a process with the environment of an OS script of the instance."""
         child = subprocess.Popen(
-            # A program's environment appears in /proc shortly after Popen returned.
+            # /proc shows the environment only shortly after Popen has returned.
             ["/bin/sh", "-c", "echo; read forever"],
             env={"INSTANCE_UUID": uuid},
             stdin=subprocess.PIPE,
@@ -112,7 +112,7 @@ class TestRecovery(LUTestCase):
         return child
 
     def uuid_of(self, job_id: int) -> str:
-        """Of the instance that a job's only opcode creates."""
+        """Return the uuid of the instance that the only opcode of a job creates."""
         return disks.instance_uuid(self.config.cluster, job_id, 0, "new.example.com")
 
     def test_scripts_of_interrupted_jobs_are_ended_and_no_others(self) -> None:
@@ -132,7 +132,7 @@ class TestRecovery(LUTestCase):
 
 
 def test_a_script_does_not_outlive_its_job_for_long(tmp_path: Any) -> None:
-    """A master is killed while a script runs; once the next one serves, the script is gone."""
+    """Kill a master while a script runs, and assert that the next one has ended the script."""
     trace = tmp_path / "trace"
     with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
         made.add_os("slow", create=f"echo $$ > {trace}; sleep 1000; echo late >> {trace}")

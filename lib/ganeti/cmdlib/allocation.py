@@ -1,14 +1,14 @@
-"""Memory and disk of nodes: whether an instance fits, and on which node.
+"""Allocation of memory and disk: whether an instance fits, and on which node.
 
-Creations and starts run side by side, and a node does not show yet what one of
-them is about to take. So each job reserves what it needs, in memory, while it
-runs; free is what the node reports less what is reserved. Asking and reserving
-is one step under one lock: two jobs never count the same memory.
+Creations and starts run concurrently, and a node does not report the memory and disk that
+running jobs are about to use. So each job reserves what it needs for as long as it runs; a
+node's free memory is what it reports less what is reserved. Checking and reserving happen
+under one lock, so two jobs never count the same memory.
 
-An instance without a given node goes to the node with the most free memory on
-which it fits; among equals to the first by name. Groups that are a last resort
-come last, unallocable ones never. This replaces Ganeti's allocator ``hail``,
-whose name we therefore accept.
+An instance without a given node goes to the node with the most free memory on which it fits;
+ties go to the first node by name. Nodes of groups with the policy ``last_resort`` come last,
+nodes of ``unallocable`` groups are never chosen. This replaces Ganeti's allocator ``hail``,
+whose name is therefore accepted.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ganeti import constants, errors
 from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node.agents import Nodes
-from ganeti.objects import Node
+from ganeti.objects import Instance, Node
 
-#: Names of allocators that mean the one described above; "." is Ganeti's for the default.
+#: Names of the allocator described above; "." is Ganeti's name for the default one.
 ALLOCATORS = frozenset({"hail", "."})
 
 _allocation_lock = threading.Lock()
@@ -31,7 +31,7 @@ _allocation_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Need:
-    """The MiB that an instance takes; ``disk`` on each of its nodes."""
+    """Memory and disk that an instance needs, in MiB; ``disk`` on each of its nodes."""
 
     memory: int
     disk: int
@@ -40,14 +40,14 @@ class Need:
 
 @dataclass(frozen=True)
 class NodeCapacity:
-    """The MiB that are free on a node."""
+    """Free and unreserved memory and disk of a node, in MiB."""
 
     node: Node
     memory: int
     disk: int
 
     def shortage(self, need: Need, *, memory: bool) -> str | None:
-        """Describe what is missing, or return None; a secondary node needs no memory."""
+        """Describe what the node lacks, or return None; ``memory`` is false for a secondary."""
         if memory and need.memory > self.memory:
             return (
                 f"{need.purpose} needs {need.memory} MiB of memory, node "
@@ -62,7 +62,7 @@ class NodeCapacity:
 
 
 def free_capacity(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
-    """Return what is free on a node and not reserved; ``OpPrereqError`` if it does not answer."""
+    """Return what is free and not reserved on a node; ``OpPrereqError`` if it does not answer."""
     try:
         resources = nodes.agent(node).resources()
     except errors.GenericError as err:
@@ -73,15 +73,20 @@ def free_capacity(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
     return NodeCapacity(node, resources.memory_free - memory, resources.disk_free - disk)
 
 
-def reserve_memory(
-    config: Config, nodes: Nodes, job_id: int, node: Node, memory: int, purpose: str
-) -> None:
-    """Set memory aside for a start; ``OpPrereqError`` (insufficient_resources) if it is short."""
-    reserve(config, nodes, job_id, [node], Need(memory, 0, purpose))
+def reserve_for_start(config: Config, nodes: Nodes, job_id: int, instance: Instance) -> None:
+    """Reserve the memory (``minmem``) to start an instance on its primary node.
+
+    ``OpPrereqError`` (insufficient_resources) if the node has less.
+    """
+    need = Need(config.beparams(instance)["minmem"], 0, f"starting '{instance.name}'")
+    reserve(config, nodes, job_id, [config.node_by_uuid(instance.primary_node)], need)
 
 
 def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node], need: Need) -> None:
-    """Set aside what an instance needs on its primary node and, disk only, on the others."""
+    """Reserve what an instance needs: the first of ``members`` is its primary node.
+
+    The other nodes need disk only. ``OpPrereqError`` (insufficient_resources) if one is short.
+    """
     with _allocation_lock:
         for node in members:
             problem = free_capacity(config, nodes, node).shortage(need, memory=node is members[0])
@@ -93,10 +98,10 @@ def reserve(config: Config, nodes: Nodes, job_id: int, members: Sequence[Node], 
 def choose(
     config: Config, nodes: Nodes, job_id: int, need: Need, count: int, fits: Callable[[Node], bool]
 ) -> list[Node]:
-    """Find ``count`` nodes, the primary first, and set aside what the instance needs.
+    """Choose ``count`` nodes, the primary first, and reserve what the instance needs on them.
 
-    ``fits`` says whether a node can be one at all. ``OpPrereqError``
-    (insufficient_resources) if there are not enough.
+    ``fits`` tells whether a node may be chosen at all. ``OpPrereqError``
+    (insufficient_resources) if there are not enough nodes.
     """
     with _allocation_lock:
         candidates = _by_preference(config, nodes, fits)
@@ -119,9 +124,9 @@ def choose(
 
 
 def release_disk(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
-    """End the reservation of disks that are made: a simulated node counts them itself now.
+    """Release the reservation of disks that now exist, on nodes that already count them.
 
-    This machine counts them once they are in the configuration, or written to.
+    Simulated nodes do. This machine counts a disk once it is in the configuration or written to.
     """
     for node in members:
         if node.simulated:
@@ -137,7 +142,7 @@ def _reserve_on(config: Config, job_id: int, members: Sequence[Node], need: Need
 def _by_preference(
     config: Config, nodes: Nodes, fits: Callable[[Node], bool]
 ) -> list[NodeCapacity]:
-    """Return what is free on the nodes that can be used and answer, the best first."""
+    """Return the capacity of the usable nodes that answer, the best node first."""
     policies = {
         group.uuid: constants.ALLOC_POLICIES.index(group.alloc_policy)
         for group in config.groups()
@@ -149,8 +154,8 @@ def _by_preference(
             try:
                 candidates.append(free_capacity(config, nodes, node))
             except errors.OpPrereqError:
-                continue  # a node that does not answer takes nothing
-    # The sort is stable, and nodes come in the order of their names.
+                continue  # no instance is placed on a node that does not answer
+    # Ties stay in the order of names, because the sort is stable and config.nodes() is sorted.
     return sorted(
         candidates, key=lambda candidate: (policies[candidate.node.group], -candidate.memory)
     )

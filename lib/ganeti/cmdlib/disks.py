@@ -1,36 +1,37 @@
-"""An instance's disks, from what the caller wrote.
+"""The disks of a new instance: read from the request, then located on its nodes.
 
-Two steps: ``read`` checks what the request says, ``assign_locations`` says where
-each disk is once the nodes are known. Identifiers are derived from the job, the
-index of the opcode and the instance's name (``uuid5``), and are never random:
-after a crash the disks of the same job can be named again, and so removed.
+``read`` checks the request; ``assign_locations`` decides where each disk is, once the nodes
+are known. Identifiers are never random but derived (``uuid5``) from the job, the index of the
+opcode and the name of the instance, so that after a crash the disks of an interrupted job can
+be found and removed.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.objects import Cluster, Disk, Node
 from ganeti.storage import DRBD_META_SIZE, FILE_BASED, VOLUMES
 
-#: What a disk of the request may say; more is an error (as in Ganeti 3.0).
+#: Keys that a disk of the request may have; any other is an error (as in Ganeti 3.0).
 KEYS = frozenset(
     {"size", "mode", "name", "vg", "metavg", "adopt", "provider", "spindles", "access", "dev_type"}
 )
 
-CARRIED_OUT = FILE_BASED | VOLUMES | {DiskTemplate.DISKLESS}
+#: Disk templates that this master can create.
+SUPPORTED = FILE_BASED | VOLUMES | {DiskTemplate.DISKLESS}
 
+#: The volume group where neither the request nor the cluster names one (Ganeti's default).
 DEFAULT_VG = "xenvg"
 
 
 @dataclass(frozen=True)
 class DiskSpec:
-    """One disk that is wanted; ``size`` in MiB."""
+    """One disk of the request; ``size`` in MiB."""
 
     size: int
     mode: str = "rw"
@@ -40,27 +41,30 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class DiskPlacement:
-    """Where the disks of one instance go."""
+    """The instance whose disks are located, its nodes and its directory."""
 
     cluster: Cluster
     instance_name: str
     instance_uuid: str
     members: Sequence[Node]  # the primary first
     file_driver: str = "loop"
-    file_storage_dir: str | None = None  # below the cluster's own
+    file_storage_dir: str | None = None  # below the cluster's storage directory
 
 
 @dataclass(frozen=True)
 class DrbdLink:
-    """What connects the two halves of a mirrored disk; ``minors`` as its nodes are ordered."""
+    """The connection between the two halves of a mirrored disk; ``minors``: primary first."""
 
     port: int
     minors: tuple[int, int]
     secret: str
 
 
-def read(given: Sequence[dict[str, Any]], template: str) -> list[DiskSpec]:
-    """What the request says; ``OpPrereqError`` or ``TypeEnforcementError`` say what is wrong."""
+def read(given: Sequence[Mapping[str, object]], template: str) -> list[DiskSpec]:
+    """Read the disks of a request; ``OpPrereqError`` or ``TypeEnforcementError`` if one is wrong.
+
+    A diskless instance has none, whatever the request says.
+    """
     if template == DiskTemplate.DISKLESS:
         return []
     if len(given) > constants.MAX_DISKS:
@@ -74,9 +78,10 @@ def read(given: Sequence[dict[str, Any]], template: str) -> list[DiskSpec]:
 
 
 def check_names(kind: str, names: Sequence[str | None]) -> None:
-    """Names of an instance's disks or NICs are unique and no numbers (those mean positions).
+    """Raise ``OpPrereqError`` for an invalid or duplicate name of an instance's disks or NICs.
 
-    Nor do they hold NUL: OS scripts are told them in their environment.
+    A number is no name, because it would mean a position. NUL is refused because OS scripts
+    get the names in their environment.
     """
     seen: set[str] = set()
     for name in names:
@@ -84,7 +89,8 @@ def check_names(kind: str, names: Sequence[str | None]) -> None:
             continue
         if "\0" in name:
             raise errors.OpPrereqError(
-                f"The name {ht.shorten(name)} of a {kind} holds a NUL character", ErrorCode.INVAL
+                f"The name {ht.shorten(name)} of a {kind} contains a NUL character",
+                ErrorCode.INVAL,
             )
         if name.isdecimal():
             raise errors.OpPrereqError(
@@ -97,7 +103,7 @@ def check_names(kind: str, names: Sequence[str | None]) -> None:
         seen.add(name)
 
 
-def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
+def _read_one(disk: Mapping[str, object], template: str) -> DiskSpec:
     for key in disk:
         if key not in KEYS:
             raise errors.TypeEnforcementError(f"Unknown disk parameter '{key}'")
@@ -107,12 +113,12 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
         )
     if disk.get("provider") is not None:
         raise errors.OpPrereqError(
-            f"The 'provider' of a disk is only for the template 'ext', not '{template}'",
+            f"Disks of the template '{template}' have no 'provider', only those of 'ext' do",
             ErrorCode.INVAL,
         )
     if disk.get("spindles") is not None:
         raise errors.OpPrereqError(
-            "Spindles are for nodes with exclusive storage, which this cluster has not",
+            "Spindles need exclusive storage, which this cluster does not have",
             ErrorCode.INVAL,
         )
     if disk.get("size") is None:
@@ -121,48 +127,54 @@ def _read_one(disk: dict[str, Any], template: str) -> DiskSpec:
         size = ht.parse_guest_size(disk["size"])
     except ValueError as err:
         raise errors.TypeEnforcementError(f"'size' of a disk: {err}") from err
-    return DiskSpec(size, disk.get("mode") or "rw", _text(disk, "name"), _text(disk, "vg"))
+    return DiskSpec(size, _text(disk, "mode") or "rw", _text(disk, "name"), _text(disk, "vg"))
 
 
-def _text(disk: dict[str, Any], key: str) -> str | None:
+def _text(disk: Mapping[str, object], key: str) -> str | None:
     value = disk.get(key)
-    if value is not None and not isinstance(value, str):
+    if value is None:
+        return None
+    if not isinstance(value, str):
         raise errors.TypeEnforcementError(f"'{key}' of a disk must be a string")
-    return None if value is None or value.lower() == constants.VALUE_NONE else value
+    return None if value.lower() == constants.VALUE_NONE else value
 
 
 def check_template(cluster: Cluster, template: str) -> None:
-    """``OpPrereqError`` for a template that is not enabled, or that this master cannot make."""
+    """Raise ``OpPrereqError`` for a template that is not enabled or not supported."""
     if template not in cluster.enabled_disk_templates:
         enabled = ", ".join(cluster.enabled_disk_templates)
         raise errors.OpPrereqError(
-            f"The disk template '{template}' is not enabled in this cluster ({enabled} are)",
+            f"The disk template '{template}' is not enabled in this cluster (enabled: {enabled})",
             ErrorCode.INVAL,
         )
-    if template not in CARRIED_OUT:
+    if template not in SUPPORTED:
         raise errors.OpPrereqError(
-            f"This master does not make disks of the template '{template}'", ErrorCode.INVAL
+            f"This master cannot create disks of the template '{template}'", ErrorCode.INVAL
         )
 
 
 def fits_node(template: str, node: Node) -> bool:
-    """Can disks of this template be on this node?"""
+    """Return whether a node can hold disks of this template: only simulated ones have volumes."""
     return node.simulated or template not in VOLUMES
 
 
 def node_count(template: str) -> int:
-    """How many nodes an instance of this template needs."""
+    """Return the number of nodes that an instance of this template needs."""
     return 2 if template == DiskTemplate.DRBD else 1
 
 
 def space_needed(specs: Sequence[DiskSpec], template: str) -> int:
-    """MiB that the disks take on each of their nodes."""
+    """Return the size of all disks on each of their nodes, metadata included, in MiB."""
     extra = DRBD_META_SIZE if template == DiskTemplate.DRBD else 0
     return sum(spec.size + extra for spec in specs)
 
 
 def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
-    """Folder for the files of instances, ``below`` the cluster's own if that is given."""
+    """Return the directory for the files of instances: ``below``, or the cluster's own.
+
+    ``OpPrereqError`` (wrong_state) if the cluster has no such directory, ``OpExecError`` if
+    ``below`` is not below it.
+    """
     shared = template == DiskTemplate.SHARED_FILE
     base = cluster.shared_file_storage_dir if shared else cluster.file_storage_dir
     if not base:
@@ -171,12 +183,12 @@ def storage_dir(cluster: Cluster, template: str, below: str | None) -> str:
         )
     if not below or below == base:
         return base
-    # The whole path will do as well, as in Ganeti.
+    # Ganeti accepts the whole path as well.
     parts = below.removeprefix(f"{base}/").split("/")
     if "\0" in below or not {"", ".", ".."}.isdisjoint(parts):
-        # Ganeti 3.0 finds this out while it joins the path, hence this class.
+        # Not OpPrereqError: Ganeti 3.0 only notices when it joins the path.
         raise errors.OpExecError(
-            f"The file storage directory {ht.shorten(below)} must be {base}, or a folder below it"
+            f"The file storage directory {ht.shorten(below)} must be {base} or a directory below it"
         )
     for part in parts:
         base = pathutils.inside(base, part)
@@ -189,21 +201,21 @@ def assign_locations(
     placement: DiskPlacement,
     new_link: Callable[[], DrbdLink],
 ) -> list[Disk]:
-    """Return the disks with their ``logical_id``; ``new_link`` reserves what a mirror needs."""
+    """Return the disks with their ``logical_id``; ``new_link`` reserves port and minors."""
     return [_disk(spec, template, placement, index, new_link) for index, spec in enumerate(specs)]
 
 
 def instance_uuid(cluster: Cluster, job_id: int, index: int, name: str) -> str:
-    """The identifier of the instance that opcode ``index`` of a job creates under this name.
+    """Return the uuid of the instance that opcode ``index`` of a job creates under this name.
 
-    One job may create, remove and create again: these are two instances.
+    The index is part of it, because one job may create, remove and create again.
     """
     job = f"{job_id}/{index}" if index else str(job_id)
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{cluster.uuid}/{job}/{name}"))
 
 
 def part_uuid(owner: str, kind: str, index: int) -> str:
-    """The identifier of a disk or NIC of an instance."""
+    """Return the uuid of a disk or NIC of an instance."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}/{kind}/{index}"))
 
 
@@ -231,7 +243,7 @@ def _logical_id(
     placement: DiskPlacement,
     pattern: str,
     new_link: Callable[[], DrbdLink],
-) -> list[Any]:
+) -> list[object]:
     if template in FILE_BASED:
         base = storage_dir(placement.cluster, template, placement.file_storage_dir)
         folder = pathutils.inside(base, placement.instance_name)

@@ -1,15 +1,13 @@
-"""An OS definition with its parameters: checked against a node, run on a guest.
+"""OS definitions with their parameters: checked on the nodes, then run for an instance.
 
-A definition that will not do is an ``OpExecError`` here, although nothing has
-been done yet: Ganeti 3.0 has its nodes check it, and what a node refuses comes
-out as that class.
+A definition that is missing or invalid is an ``OpExecError`` here, although nothing has been
+done yet: in Ganeti 3.0 the nodes check it, and their refusals have that class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ganeti import errors
 from ganeti.cmdlib.base import JobContext
@@ -17,42 +15,44 @@ from ganeti.config.config import Config
 from ganeti.constants import ErrorCode
 from ganeti.node import osdef
 from ganeti.node.agents import Nodes
-from ganeti.objects import Node
+from ganeti.objects import Instance, Node
 
-Params = dict[str, Any]
-
-#: The value that takes a stored parameter away.
+#: The value that removes a stored parameter.
 _UNSET = "default"
 
 
 @dataclass(frozen=True)
 class OsChoice:
-    """What is to be installed; the secret parameters are stored nowhere."""
+    """An OS to install, with all parameters; the secret ones are stored nowhere."""
 
     os: str
-    osparams: Params = field(default_factory=dict)
-    private: Params = field(default_factory=dict, repr=False)
-    secret: Params = field(default_factory=dict, repr=False)
+    osparams: Mapping[str, object] = field(default_factory=dict)
+    private: Mapping[str, object] = field(default_factory=dict, repr=False)
+    secret: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-def as_text(given: Mapping[str, Any] | None) -> Params:
-    """Parameters as they are stored and as scripts see them: whole numbers in digits."""
+def as_text(given: Mapping[str, object] | None) -> dict[str, str]:
+    """Return parameters as they are stored and as scripts see them: numbers as text."""
     return {name: osdef.text_of(name, value) for name, value in (given or {}).items()}
 
 
-def updated(old: Mapping[str, Any], given: Mapping[str, Any] | None) -> Params:
-    """Parameters after a change: the word "default" takes one away."""
+def updated(old: Mapping[str, object], given: Mapping[str, object] | None) -> dict[str, object]:
+    """Return the parameters after a change; the value "default" removes one."""
     result = {**old, **as_text(given)}
     return {name: value for name, value in result.items() if value != _UNSET}
 
 
 def kept_parameters(
-    definition: osdef.OsDefinition, old: Mapping[str, Any], given: Sequence[str], *, same_os: bool
-) -> Params:
-    """Those of an instance's stored parameters that hold for a reinstallation.
+    definition: osdef.OsDefinition,
+    old: Mapping[str, object],
+    given: Sequence[str],
+    *,
+    same_os: bool,
+) -> dict[str, object]:
+    """Return the stored parameters that stay valid when an instance is reinstalled.
 
-    What the definition does not have (any more) is left out. Another OS than before may also
-    be ``given`` one that would come to the same variable.
+    Dropped are those that the definition does not have, and, if the OS changes, those whose
+    variable would be the same as that of one in ``given``.
     """
     unknown = set(osdef.unknown_parameters(definition, old))
     if not same_os:
@@ -62,7 +62,7 @@ def kept_parameters(
 
 
 def check_allowed(config: Config, os_name: str) -> None:
-    """``OpPrereqError`` (wrong_state) for an OS that the cluster's administrator forbids."""
+    """Raise ``OpPrereqError`` (wrong_state) for an OS that the administrator has blacklisted."""
     forbidden = config.cluster.blacklisted_os
     if os_name in forbidden or osdef.split_name(os_name)[0] in forbidden:
         raise errors.OpPrereqError(
@@ -71,7 +71,7 @@ def check_allowed(config: Config, os_name: str) -> None:
 
 
 def definition_on(nodes: Nodes, node: Node, os_name: str) -> osdef.OsDefinition:
-    """The definition of an OS on a node; ``OpExecError`` unless it is there and whole."""
+    """Return the definition of an OS on a node; ``OpExecError`` if it is missing or invalid."""
     try:
         return nodes.agent(node).os_definition(os_name)
     except errors.OpPrereqError as err:
@@ -81,10 +81,10 @@ def definition_on(nodes: Nodes, node: Node, os_name: str) -> osdef.OsDefinition:
 def check(
     config: Config, nodes: Nodes, members: Sequence[Node], choice: OsChoice, *, force_variant: bool
 ) -> None:
-    """May this be installed on an instance with these nodes?
+    """Raise an error unless the OS can be installed on an instance with these nodes.
 
-    ``OpExecError`` unless each node has the OS, valid, with variant and parameters;
-    ``OpPrereqError`` for two parameters that have the same variable.
+    ``OpExecError`` unless each node has a valid definition with this variant and these
+    parameters; ``OpPrereqError`` for two parameters with the same variable.
     """
     osdef.check_variables(choice.osparams, choice.private, choice.secret)
     of_cluster = config.cluster.osparams
@@ -106,10 +106,10 @@ def check(
 
 
 def verify(nodes: Nodes, members: Sequence[Node], choice: OsChoice, run: JobContext | None) -> None:
-    """Have the OS check the values of its parameters, on each node, as Ganeti does.
+    """Have the OS's script check the values of its parameters on each node, as Ganeti does.
 
-    ``OpExecError`` with the script's own words; ``JobCanceled`` when the job is told to stop
-    (``run`` is None when there is nothing but a dry run).
+    ``OpExecError`` with the script's own words; ``JobCanceled`` when the job is cancelled
+    meanwhile. ``run`` is None in a dry run.
     """
     for node in members:
         try:
@@ -118,6 +118,30 @@ def verify(nodes: Nodes, members: Sequence[Node], choice: OsChoice, run: JobCont
             )
         except errors.OpExecError as err:
             raise _refusal(node, err) from err
+
+
+def install(
+    nodes: Nodes,
+    node: Node,
+    instance: Instance,
+    choice: OsChoice,
+    run: JobContext,
+    *,
+    reinstall: bool,
+    debug_level: int | None,
+) -> None:
+    """Run the OS's create script for an instance, whose record need not be stored yet.
+
+    ``OpExecError`` if the script fails, ``JobCanceled`` when the job is cancelled meanwhile.
+    """
+    run.log(f"Running the create script of the OS '{instance.os}'")
+    nodes.agent(node).run_os_create(
+        instance,
+        reinstall=reinstall,
+        run=run,
+        secrets=choice.secret,
+        debug_level=debug_level or 0,
+    )
 
 
 def _refusal(node: Node, err: errors.Error) -> errors.OpExecError:

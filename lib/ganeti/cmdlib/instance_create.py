@@ -1,18 +1,16 @@
 """OP_INSTANCE_CREATE.
 
-An instance is there when its record is, and the record is committed together
-with the job's result, as the last thing: first everything is checked and
-reserved, then disks are made, the OS is installed and the guest started. Until
-then nobody sees the instance. When a step fails, what came before is undone;
-when the master dies, ``recovery`` undoes it at the next start, for which the
-identifiers follow from job, opcode and name. So there is a whole instance or none.
+An instance exists once its record does, and the record is committed last, together with the
+job's result. Before that, everything is checked and reserved, the disks are created, the OS is
+installed and the guest is started, unseen by clients. If a step fails, the steps before it are
+undone; if the master dies, ``recovery`` undoes them at its next start, because the identifiers
+follow from job, opcode and name. So there is either a whole instance or none.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ganeti import constants, errors, ht, locking, opcodes, params
 from ganeti.cmdlib import allocation, disks, installation, names, nics
@@ -37,7 +35,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     _members: list[Node]
 
     def locks(self) -> Sequence[Want]:
-        """The name alone; its nodes, or all when one is to be chosen, with others."""
+        """Return an exclusive lock of the name, and shared ones of the nodes that may be used."""
         op = self.op
         name = ht.stored_name(op.instance_name)
         self.config.reservations.expect_name(self.job_id, name, incomplete=op.name_check)
@@ -54,7 +52,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     # -- checks ------------------------------------------------------------------
 
     def check(self) -> None:
-        """Read the request, choose nodes, reserve; nothing is made yet."""
+        """Check the request, choose the nodes and reserve resources; nothing is created yet."""
         op, cluster = self.op, self.config.cluster
         self._check_request()
         name, address = self._name_and_address()
@@ -74,15 +72,15 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         self._finish_plan(instance)
 
     def _check_request(self) -> None:
-        """What this request asks for that does not fit together, or is not offered here."""
+        """Refuse arguments that contradict each other, or that this master does not support."""
         op = self.op
         if op.mode != "create":
             raise errors.OpPrereqError(
-                f"This master does not create instances by {op.mode}", ErrorCode.INVAL
+                f"This master does not support the creation mode '{op.mode}'", ErrorCode.INVAL
             )
         if op.forthcoming or op.commit:
             raise errors.OpPrereqError(
-                "This master keeps no forthcoming instances", ErrorCode.INVAL
+                "This master does not support forthcoming instances", ErrorCode.INVAL
             )
         if op.instance_communication:
             raise errors.OpPrereqError(
@@ -90,13 +88,14 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             )
         if op.ip_check and not op.name_check:
             raise errors.OpPrereqError(
-                "ip_check needs name_check: the name's address is what it checks", ErrorCode.INVAL
+                "ip_check needs name_check, which finds the address to check", ErrorCode.INVAL
             )
         if op.opportunistic_locking and op.iallocator is None:
             raise errors.OpPrereqError("Opportunistic locking needs an iallocator", ErrorCode.INVAL)
         if op.pnode is not None and op.iallocator is not None:
             raise errors.OpPrereqError(
-                "Both a node and an iallocator are given, which would choose one", ErrorCode.INVAL
+                "Both a node and an iallocator are given; only one of them can choose the node",
+                ErrorCode.INVAL,
             )
         if op.iallocator is not None and op.iallocator not in allocation.ALLOCATORS:
             raise errors.OpExecError(f"There is no iallocator '{op.iallocator}'")
@@ -108,27 +107,27 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
     def _check_name_is_free(self, name: str, address: str | None) -> None:
         found = self.config.find_instance(name)
         if found is not None and found.name == name:
-            raise errors.OpPrereqError(f"Instance '{name}' exists already", ErrorCode.EXISTS)
+            raise errors.OpPrereqError(f"Instance '{name}' already exists", ErrorCode.EXISTS)
         if self.op.ip_check and address is not None and names.is_taken(address):
             raise errors.OpPrereqError(
-                f"The address {address} of '{name}' is in use already", ErrorCode.NOTUNIQUE
+                f"The address {address} of '{name}' is already in use", ErrorCode.NOTUNIQUE
             )
 
     def _check_no_stray_guest(self, name: str) -> None:
-        """Refuse to make somebody's instance of a guest that runs and belongs to no instance.
+        """Raise ``OpPrereqError`` if a guest of this name runs that belongs to no instance.
 
-        Its memory, and what is on its disks, would be another's. (Ganeti adopts it.)
+        Ganeti adopts such a guest; but its memory and disks may hold somebody else's data.
         """
         node = self._members[0]
         if self.nodes.agent(node).guest(name) is not None:
             raise errors.OpPrereqError(
-                f"A guest called '{name}' runs on node '{node.name}' already and belongs to no "
-                "instance; stop it first",
+                f"A guest named '{name}' that belongs to no instance is already running on node "
+                f"'{node.name}'; stop it first",
                 ErrorCode.STATE,
             )
 
     def _plan_instance(self, name: str) -> Instance:
-        """The instance with its parameters; disks and NICs come once its nodes are known."""
+        """Return the instance with its parameters, still without nodes, disks and NICs."""
         op, cluster = self.op, self.config.cluster
         hypervisor = op.hypervisor or constants.VALUE_AUTO
         if hypervisor == constants.VALUE_AUTO:
@@ -136,7 +135,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         if hypervisor not in cluster.enabled_hypervisors:
             enabled = ", ".join(cluster.enabled_hypervisors)
             raise errors.OpPrereqError(
-                f"The hypervisor '{hypervisor}' is not enabled in this cluster ({enabled})",
+                f"The hypervisor '{hypervisor}' is not enabled in this cluster "
+                f"(enabled: {enabled})",
                 ErrorCode.STATE,
             )
         beparams = params.check_beparams(op.beparams)
@@ -162,7 +162,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         return instance
 
     def _allocate(self, instance: Instance) -> list[Node]:
-        """Return the nodes, the primary first, with what the instance needs reserved on them."""
+        """Reserve what the instance needs on its nodes; return these, the primary first."""
         op = self.op
         filled = self.config.beparams(instance)
         self._need = allocation.Need(
@@ -172,7 +172,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         )
         if op.pnode is None:
             return self._choose_nodes(instance)
-        members = self._given_nodes()
+        members = self._given_nodes(op.pnode)
         self._check_policy(instance, members[0])
         allocation.reserve(self.config, self.nodes, self.job_id, members, self._need)
         return members
@@ -191,10 +191,9 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         self._check_policy(instance, members[0])
         return members
 
-    def _given_nodes(self) -> list[Node]:
+    def _given_nodes(self, primary: str) -> list[Node]:
         op = self.op
-        assert op.pnode is not None
-        members = [self.config.node(op.pnode)]
+        members = [self.config.node(primary)]
         check_uuid("Node", members[0], op.pnode_uuid)
         if self._template == DiskTemplate.DRBD:
             if op.snode is None:
@@ -205,13 +204,13 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             check_uuid("Node", members[1], op.snode_uuid)
             if members[0] is members[1]:
                 raise errors.OpPrereqError(
-                    "The secondary node must be another than the primary", ErrorCode.INVAL
+                    "The secondary node must differ from the primary node", ErrorCode.INVAL
                 )
         for node in members:
             check_node_usable(node)
             if not disks.fits_node(self._template, node):
                 raise errors.OpPrereqError(
-                    f"Node '{node.name}' keeps no disks of the template '{self._template}'",
+                    f"Node '{node.name}' cannot hold disks of the template '{self._template}'",
                     ErrorCode.INVAL,
                 )
         return members
@@ -228,7 +227,7 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         self._policy_warning = "; ".join(broken)
         if broken and not self.op.ignore_ipolicy:
             raise errors.OpPrereqError(
-                f"The instance breaks the policy of group '{group.name}': {self._policy_warning}",
+                f"The instance violates the policy of group '{group.name}': {self._policy_warning}",
                 ErrorCode.INVAL,
             )
 
@@ -251,7 +250,8 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
         installation.check(
             config, self.nodes, self._members, self._choice, force_variant=op.force_variant
         )
-        instance.ctime = instance.mtime = config.clock()  # the OS's scripts see them
+        # Set here and not by the commit, because OS scripts see both times.
+        instance.ctime = instance.mtime = config.clock()
         self._instance = instance
 
     def _make_nics(self, instance: Instance) -> list[Nic]:
@@ -284,22 +284,21 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
 
     @property
     def _starts(self) -> bool:
-        """What has no OS yet is not started."""
+        """Return whether the guest is started, which makes no sense without an OS."""
         return self.op.start and not self.op.no_install
 
     # -- answers -------------------------------------------------------------------
 
-    def dry_run_result(self) -> Any:
-        """List of the nodes' uuids, as Ganeti 3.0 answers it, once the OS has accepted its
-        parameters."""
+    def dry_run_result(self) -> list[str]:
+        """Have the OS check its parameters; return the uuids of the nodes, as Ganeti 3.0 does."""
         installation.verify(self.nodes, self._members, self._choice, None)
         return [node.uuid for node in self._members]
 
     def effective_op(self) -> opcodes.OpInstanceCreate:
-        """With what was chosen for the caller."""
+        """Return the opcode with the values that were chosen for it."""
         if not hasattr(self, "_instance"):
             return self.op
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             "instance_name": self._instance.name,
             "hypervisor": self._instance.hypervisor,
             "disk_template": self._template,
@@ -315,23 +314,24 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
             found |= {"snode": self._members[1].name, "snode_uuid": self._members[1].uuid}
         return self.op.replace(**found)
 
-    def _disks_as_read(self) -> list[dict[str, Any]]:
-        """The disks of the request, with the sizes that they get."""
+    def _disks_as_read(self) -> Sequence[Mapping[str, object]]:
+        """Return the disks of the request, their sizes in MiB."""
         sizes = [spec.size for spec in self._specs]
-        if not sizes:  # of a diskless one nothing was read
+        if not sizes:  # a diskless instance: its disks were ignored
             return self.op.disks
         return [{**disk, "size": size} for disk, size in zip(self.op.disks, sizes, strict=True)]
 
     # -- work ------------------------------------------------------------------------
 
-    def execute(self, run: JobContext) -> Any:
-        """List of the names of the instance's nodes."""
+    def execute(self, run: JobContext) -> list[str]:
+        """Create the instance; return the names of its nodes, the primary first."""
         self._log_ignored_arguments(run)
         installation.verify(self.nodes, self._members, self._choice, run)
         instance, agent = self._instance, self.nodes.agent(self._members[0])
+        # A diskless instance has nothing to install on: its OS script does not run, as in Ganeti.
         if instance.disks:
             self.on_failure(lambda: agent.remove_disks(instance))
-            run.log(f"Making {len(instance.disks)} disk(s) of the template '{self._template}'")
+            run.log(f"Creating {len(instance.disks)} disk(s) of the template '{self._template}'")
             agent.create_disks(instance, lambda text: self._announce(run, text))
             allocation.release_disk(self.config, self.job_id, self._members, self._need)
             run.stop_if_cancelled()
@@ -345,42 +345,44 @@ class LUInstanceCreate(LogicalUnit[opcodes.OpInstanceCreate]):
 
     @staticmethod
     def _announce(run: JobContext, text: str) -> None:
-        """Between two disks a creation can be stopped."""
+        """Log the creation of a disk, unless the job was cancelled before it."""
         run.stop_if_cancelled()
         run.log(text)
 
     def _install(self, run: JobContext) -> None:
-        """Run the OS script; diskless instances have nothing to install on, as in Ganeti."""
         if self.op.no_install:
             return
-        run.log(f"Running the create script of the OS '{self._instance.os}'")
-        self.nodes.agent(self._members[0]).run_os_create(
+        installation.install(
+            self.nodes,
+            self._members[0],
             self._instance,
+            self._choice,
+            run,
             reinstall=False,
-            run=run,
-            secrets=self._choice.secret,
-            debug_level=self.op.debug_level or 0,
+            debug_level=self.op.debug_level,
         )
         run.stop_if_cancelled()
 
     def _log_ignored_arguments(self, run: JobContext) -> None:
         op = self.op
         if op.no_install and op.start:
-            run.log("Without installation the instance is not started")
+            run.log("The instance is not started, because no OS is installed (no_install)")
         if op.snode is not None and len(self._members) == 1:
-            run.log(f"The template '{self._template}' has no use for a secondary node")
+            run.log(
+                f"Ignoring the secondary node: the template '{self._template}' does not use one"
+            )
         if op.disks and self._template == DiskTemplate.DISKLESS:
-            run.log("A diskless instance gets none of the disks that were given")
+            run.log("Ignoring the disks: the instance is diskless")
         if self._policy_warning:
-            run.log(f"Breaking the instance policy, as told: {self._policy_warning}")
+            run.log(f"Ignoring violations of the instance policy: {self._policy_warning}")
 
     def _stop_guest(self) -> None:
-        """Undo the start, unless the name became another instance's in the meantime."""
+        """Undo the start, unless another instance got the name in the meantime."""
         found = self.config.find_instance(self._instance.name)
         if found is None or found.name != self._instance.name:
             self.nodes.agent(self._members[0]).stop(self._instance, timeout=0, force=True)
 
 
-def _without(values: dict[str, Any], same: dict[str, Any]) -> dict[str, Any]:
-    """Those that differ from the defaults."""
-    return {key: value for key, value in values.items() if same.get(key) != value}
+def _without(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """Return the values that differ from the defaults."""
+    return {key: value for key, value in values.items() if defaults.get(key) != value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
-from typing import Any
 
 from ganeti import errors, locking, opcodes, params
 from ganeti.cmdlib.base import JobContext, LogicalUnit
@@ -15,26 +14,26 @@ from ganeti.objects import Disk, Instance, Nic, Node
 
 
 class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
-    """All that is known of some instances; ``static`` asks no node.
+    """Describe some instances in full; with ``static`` no node is asked for live data.
 
-    The keys are those of Ganeti 3.0, which ``gnt-instance info`` prints.
+    The keys are Ganeti 3.0's, which ``gnt-instance info`` prints.
     """
 
     RERUN_SAFE = True
 
     def locks(self) -> Sequence[Want]:
-        """The instances that were named, with other readers, if locking is wanted."""
+        """Return shared locks of the named instances, if ``use_locking`` is set."""
         if not self.op.use_locking:
             return ()
         found = map(self.config.find_instance, self.op.instances)
         return [locking.shared(Level.INSTANCE, instance.name) for instance in found if instance]
 
     def check(self) -> None:
-        """All of them are known."""
+        """Find the instances; ``OpPrereqError`` if one is unknown."""
         self._instances = instances_named(self.config, self.op.instances)
 
-    def execute(self, run: JobContext) -> Any:
-        """Name -> object."""
+    def execute(self, run: JobContext) -> dict[str, object]:
+        """Describe the instances; the result maps each name to an object."""
         guests: dict[str, frozenset[str] | None] = {}
         for uuid in {instance.primary_node for instance in self._instances}:
             guests[uuid] = self._running_on(run, self.config.node_by_uuid(uuid))
@@ -44,11 +43,11 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
         }
 
     def _running_on(self, run: JobContext, node: Node) -> frozenset[str] | None:
-        """Names of the guests that run on a node; None if it was not asked or did not say."""
+        """Return the names of the guests that run on a node; None if that is not known."""
         if self.op.static:
             return None
         if node.offline:
-            run.log(f"Node '{node.name}' is offline, its instances are shown without live data")
+            run.log(f"Node '{node.name}' is offline; its instances are shown without live data")
             return None
         try:
             guests = self.nodes.agent(node).guests()
@@ -57,7 +56,7 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             return None
         return frozenset(name for name, guest in guests.items() if guest.running)
 
-    def _describe(self, instance: Instance, running: frozenset[str] | None) -> dict[str, Any]:
+    def _describe(self, instance: Instance, running: frozenset[str] | None) -> dict[str, object]:
         config = self.config
         primary = config.node_by_uuid(instance.primary_node)
         secondaries = [config.node_by_uuid(uuid) for uuid in instance.secondary_nodes]
@@ -102,7 +101,7 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "uuid": instance.uuid,
         }
 
-    def _nic(self, nic: Nic) -> list[Any]:
+    def _nic(self, nic: Nic) -> list[object]:
         filled = self.config.nicparams(nic)
         return [
             nic.name,
@@ -113,22 +112,27 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             filled["link"],
             filled["vlan"],
             nic.network,
-            None,
+            None,  # description of the network: there are no networks
         ]
 
-    def _disk(self, instance: Instance, index: int, disk: Disk, live: bool) -> dict[str, Any]:
-        mirrored = disk.dev_type == DiskTemplate.DRBD
-        # The secret of a mirrored disk is nobody's business (Ganeti 3.0 hides it too).
-        logical_id = [*disk.logical_id[:5], None] if mirrored else disk.logical_id
+    def _disk(self, instance: Instance, index: int, disk: Disk, live: bool) -> dict[str, object]:
+        logical_id: list[object] = disk.logical_id
+        drbd_info = primary_status = secondary_status = None
+        if live:
+            primary_status = self._disk_status(instance.primary_node, disk)
+        if disk.dev_type == DiskTemplate.DRBD:
+            # The last element is the secret of the mirror, which Ganeti 3.0 hides as well.
+            logical_id = [*disk.logical_id[:5], None]
+            drbd_info = self._drbd_info(disk)
+            if live:
+                secondary_status = self._disk_status(instance.secondary_nodes[0], disk)
         return {
             "iv_name": f"disk/{index}",
             "dev_type": disk.dev_type,
             "logical_id": logical_id,
-            "drbd_info": self._drbd_info(disk) if mirrored else None,
-            "pstatus": self._disk_status(instance.primary_node, disk) if live else None,
-            "sstatus": (
-                self._disk_status(instance.secondary_nodes[0], disk) if live and mirrored else None
-            ),
+            "drbd_info": drbd_info,
+            "pstatus": primary_status,
+            "sstatus": secondary_status,
             "children": [],
             "mode": disk.mode,
             "size": disk.size,
@@ -137,7 +141,7 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "uuid": disk.uuid,
         }
 
-    def _drbd_info(self, disk: Disk) -> dict[str, Any]:
+    def _drbd_info(self, disk: Disk) -> dict[str, object]:
         primary, secondary, port, primary_minor, secondary_minor, _ = disk.logical_id
         return {
             "primary_node": self.config.node_by_uuid(primary).name,
@@ -147,10 +151,11 @@ class LUInstanceQueryData(LogicalUnit[opcodes.OpInstanceQueryData]):
             "port": port,
         }
 
-    def _disk_status(self, uuid: str, disk: Disk) -> list[Any] | None:
-        """``[path, major, minor, sync percent, seconds left, degraded, 1 = good]``, if it is there.
+    def _disk_status(self, uuid: str, disk: Disk) -> list[object] | None:
+        """Return the status of a disk on a node; None if disk or node cannot be reached.
 
-        A disk of a node that does not answer has no status.
+        The elements are Ganeti 3.0's: path, major, minor, percent synchronised, seconds left to
+        synchronise, whether it is degraded, and status of the local disk (1: good).
         """
         node = self.config.node_by_uuid(uuid)
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganeti import opcodes
 from ganeti.cmdlib import allocation
 from ganeti.cmdlib.base import (
@@ -19,30 +17,22 @@ from ganeti.objects import copy_of
 
 
 class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
-    """Reboot an instance; a stopped one is started, and marked up (as Ganeti 3.0 does).
+    """Reboot an instance; a stopped one is started and marked up (as in Ganeti 3.0).
 
-    soft asks the guest, hard resets it, full stops it and starts it anew.
+    A soft reboot asks the guest, a hard one resets it, a full one stops and starts it.
     """
 
     def check(self) -> None:
-        """Check that the node answers and, for a stopped instance, has the memory."""
+        """Check states of instance and node; reserve memory for an instance that is stopped."""
         super().check()
         check_admin_state(self.instance, ONLINE, "cannot reboot it")
         check_node_online(self.primary, f"cannot reboot '{self.instance.name}' on it")
         self._running = is_running(self.nodes, self.primary, self.instance)
         if not self._running:
-            memory = self.config.beparams(self.instance)["minmem"]
-            allocation.reserve_memory(
-                self.config,
-                self.nodes,
-                self.job_id,
-                self.primary,
-                memory,
-                f"starting '{self.instance.name}'",
-            )
+            allocation.reserve_for_start(self.config, self.nodes, self.job_id, self.instance)
 
-    def execute(self, run: JobContext) -> Any:
-        """Null."""
+    def execute(self, run: JobContext) -> None:
+        """Reboot or start the guest and mark the instance up; the result is null."""
         agent = self.nodes.agent(self.primary)
         if self._running and self.op.reboot_type != "full":
             agent.reboot(self.instance, self.op.reboot_type)
@@ -59,4 +49,3 @@ class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
         changed.disks_active = True
         if changed != self.instance:
             self.tx.save(changed)
-        return None

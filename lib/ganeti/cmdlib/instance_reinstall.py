@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib import installation
@@ -14,15 +14,15 @@ from ganeti.objects import Node, copy_of
 
 
 class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
-    """Run the OS create script again on a stopped instance, perhaps another OS's.
+    """Run the create script of the same or another OS on a stopped instance.
 
-    The new OS is recorded once its script has succeeded.
+    A new OS and new parameters are stored only after the script has succeeded.
     """
 
     CANCELLABLE = True
 
     def check(self) -> None:
-        """It is down, has disks, and its node has the OS."""
+        """Check that the instance is down and has disks, and that its nodes have the OS."""
         super().check()
         name = self.instance.name
         check_node_online(self.primary, f"cannot reinstall '{name}' on it")
@@ -36,7 +36,7 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
         self._plan()
 
     def _plan(self) -> None:
-        """What the instance will have been installed with."""
+        """Work out the OS and the parameters to install, and check them on the nodes."""
         op, name = self.op, self.instance.name
         os_name = op.os_type or self.instance.os
         if not os_name:
@@ -55,7 +55,9 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
         ]
         same_os = definition.name == osdef.split_name(self.instance.os)[0]
 
-        def after(old: dict[str, Any], changes: dict[str, Any] | None) -> dict[str, Any]:
+        def after(
+            old: Mapping[str, object], changes: Mapping[str, object] | None
+        ) -> dict[str, object]:
             return installation.updated(
                 installation.kept_parameters(definition, old, given, same_os=same_os), changes
             )
@@ -68,7 +70,7 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
             self._changed.osparams_private,
             installation.as_text(op.osparams_secret),
         )
-        # What was once forced stays installable.
+        # An instance with an unlisted variant, which was once forced, stays installable.
         force = op.force_variant or op.os_type is None
         installation.check(
             self.config, self.nodes, self._members, self._choice, force_variant=force
@@ -76,28 +78,28 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
 
     @property
     def _members(self) -> list[Node]:
-        """The instance's nodes, the primary first."""
+        """Return the nodes of the instance, the primary first."""
         return [self.primary, *map(self.config.node_by_uuid, self.instance.secondary_nodes)]
 
-    def dry_run_result(self) -> Any:
-        """Null, once the OS has accepted its parameters."""
+    def dry_run_result(self) -> None:
+        """Have the OS check its parameters; the result is null."""
         installation.verify(self.nodes, self._members, self._choice, None)
 
-    def execute(self, run: JobContext) -> Any:
-        """Null."""
+    def execute(self, run: JobContext) -> None:
+        """Run the create script and store what changed; the result is null."""
         self._log_dropped_parameters(run)
         installation.verify(self.nodes, self._members, self._choice, run)
-        run.log(f"Running the create script of the OS '{self._changed.os}'")
-        self.nodes.agent(self.primary).run_os_create(
+        installation.install(
+            self.nodes,
+            self.primary,
             self._changed,
+            self._choice,
+            run,
             reinstall=True,
-            run=run,
-            secrets=self._choice.secret,
-            debug_level=self.op.debug_level or 0,
+            debug_level=self.op.debug_level,
         )
         if self._changed != self.instance:
             self.tx.save(self._changed)
-        return None
 
     def _log_dropped_parameters(self, run: JobContext) -> None:
         before, after = (

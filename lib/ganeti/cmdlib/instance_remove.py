@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import InstanceUnit, JobContext, check_node_online
@@ -11,24 +10,24 @@ from ganeti.objects import Node
 
 
 class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
-    """Stop an instance, remove its disks, and forget it.
+    """Stop an instance, then remove its disks and its record.
 
-    The record is removed last, with the result: if the master dies in the middle,
-    its next start runs the job again. Stopping a stopped guest and removing missing
-    disks do no harm, so that is safe.
+    The record is removed last, together with the result. If the master dies before, its next
+    start runs the job again, which is safe: stopping a stopped guest and removing missing
+    disks succeed.
     """
 
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """Its nodes must answer, unless failures are to be ignored."""
+        """Check that no node of the instance is offline, unless failures are ignored."""
         super().check()
         if not self.op.ignore_failures:
             for node in self._nodes():
                 check_node_online(node, f"cannot remove '{self.instance.name}' from it")
 
-    def execute(self, run: JobContext) -> Any:
-        """Null."""
+    def execute(self, run: JobContext) -> None:
+        """Stop the guest and remove disks and record; the result is null."""
         agent = self.nodes.agent(self.primary)
         self._attempt(
             run,
@@ -37,7 +36,6 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
         )
         self._attempt(run, "remove the disks", lambda: agent.remove_disks(self.instance))
         self.tx.remove(self.instance)
-        return None
 
     def _nodes(self) -> list[Node]:
         return [
@@ -46,7 +44,7 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
         ]
 
     def _attempt(self, run: JobContext, what: str, step: Callable[[], object]) -> None:
-        """Do a step; its failure is only a line in the log when failures are ignored."""
+        """Do a step; log its failure if ``ignore_failures`` is set, else raise ``OpExecError``."""
         try:
             step()
         except errors.GenericError as err:
@@ -54,4 +52,4 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
                 raise errors.OpExecError(
                     f"Could not {what} of '{self.instance.name}': {err}"
                 ) from err
-            run.log(f"Could not {what}, going on as told: {err}")
+            run.log(f"Could not {what}, continuing (ignore_failures): {err}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import (
     ONLINE,
@@ -15,40 +13,36 @@ from ganeti.cmdlib.base import (
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.objects import copy_of
 
-#: Who wanted an instance down: the administrator, or its user from inside.
-SOURCE_ADMIN = "admin"
-SOURCE_USER = "user"
-
 
 class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
     """Mark an instance down and stop it.
 
-    Stopping a stopped instance succeeds; ``no_remember`` leaves the mark
-    alone, ``force`` stops also one that is marked offline.
+    Stopping a stopped instance succeeds. With ``no_remember`` the mark stays as it is; with
+    ``force`` an instance that is marked offline is stopped, too.
     """
 
     def check(self) -> None:
-        """The node answers, and the instance is one that may be stopped."""
+        """Check that the instance may be stopped and that its node is online."""
         super().check()
         if not self.op.force:
             check_admin_state(self.instance, ONLINE, "cannot shut it down")
         self._mark_only = self.primary.offline and self.op.ignore_offline_nodes
         if not self._mark_only:
             check_node_online(self.primary, f"cannot shut down '{self.instance.name}' on it")
-        if self.op.admin_state_source == SOURCE_USER:
-            # The hypervisors here do not tell a guest that its user shut down from one that
-            # crashed; clusters of ours have enabled_user_shutdown off for that reason.
+        if self.op.admin_state_source == "user":
+            # Our hypervisors cannot distinguish a guest that its user shut down from one that
+            # crashed, so enabled_user_shutdown is always off.
             raise errors.OpPrereqError(
                 f"Instance '{self.instance.name}' was not shut down by its user", ErrorCode.STATE
             )
 
-    def execute(self, run: JobContext) -> Any:
-        """Null."""
+    def execute(self, run: JobContext) -> None:
+        """Stop the guest and mark the instance down; the result is null."""
         changed = copy_of(self.instance)
-        # One that is marked offline stays so: being stopped does not bring it back.
+        # An instance that is marked offline stays offline: shutdown must not bring it back.
         if not self.op.no_remember and self.instance.admin_state in ONLINE:
             changed.admin_state = AdminState.DOWN
-            changed.admin_state_source = SOURCE_ADMIN
+            changed.admin_state_source = "admin"
         if self._mark_only:
             run.log(f"Node '{self.primary.name}' is offline: only marked the instance down")
         else:
@@ -56,4 +50,3 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
             changed.disks_active = False
         if changed != self.instance:
             self.tx.save(changed)
-        return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganeti import opcodes, params
 from ganeti.cmdlib import allocation
 from ganeti.cmdlib.base import (
@@ -21,12 +19,12 @@ from ganeti.objects import Instance, copy_of
 class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
     """Mark an instance up and start it on its primary node.
 
-    Parameters that come with the opcode hold for this run only. Starting what
-    runs already succeeds; ``no_remember`` leaves the mark alone.
+    Parameters of the opcode hold for this run of the guest only. Starting an instance that
+    already runs succeeds. With ``no_remember`` the mark stays as it is.
     """
 
     def check(self) -> None:
-        """The node answers and has the memory, the parameters fit."""
+        """Check parameters and states; reserve the memory unless the instance runs."""
         super().check()
         self._started = self._with_parameters()
         check_admin_state(self.instance, ONLINE, "cannot start it")
@@ -37,18 +35,10 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
         check_node_online(self.primary, f"cannot start '{self.instance.name}' on it")
         self._running = is_running(self.nodes, self.primary, self.instance)
         if not self._running:
-            memory = self.config.beparams(self._started)["minmem"]
-            allocation.reserve_memory(
-                self.config,
-                self.nodes,
-                self.job_id,
-                self.primary,
-                memory,
-                f"starting '{self.instance.name}'",
-            )
+            allocation.reserve_for_start(self.config, self.nodes, self.job_id, self._started)
 
-    def execute(self, run: JobContext) -> Any:
-        """Null."""
+    def execute(self, run: JobContext) -> None:
+        """Start the guest and mark the instance up; the result is null."""
         changed = copy_of(self.instance)
         if not self.op.no_remember:
             changed.admin_state = AdminState.UP
@@ -60,7 +50,6 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
             self._start()
         if changed != self.instance:
             self.tx.save(changed)
-        return None
 
     def _start(self) -> None:
         if self._running:
@@ -70,7 +59,7 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
         agent.start(self._started, paused=self.op.startup_paused)
 
     def _with_parameters(self) -> Instance:
-        """The instance as it is to be started."""
+        """Return a copy of the instance with the parameters of the opcode."""
         beparams = params.check_beparams(self.op.beparams)
         hvparams = params.check_hvparams(self.instance.hypervisor, self.op.hvparams)
         started = copy_of(self.instance)

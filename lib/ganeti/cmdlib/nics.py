@@ -1,12 +1,11 @@
-"""An instance's network cards, from what the caller wrote."""
+"""The NICs of a new instance, read from the request."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ganeti import constants, errors, ht, params
 from ganeti.cmdlib.disks import check_names, part_uuid
@@ -16,36 +15,38 @@ from ganeti.constants import ErrorCode
 from ganeti.objects import Nic
 
 _VLAN = re.compile(r"[0-9]+|[.:][0-9]+(:[0-9]+)*", re.ASCII)
-#: A MAC address that is still to be made.
+#: Words of a request that ask for a generated MAC address.
 _NEW_MAC = frozenset({constants.VALUE_AUTO, constants.VALUE_GENERATE})
 
 
 @dataclass(frozen=True)
 class NicSpec:
-    """One network card that is wanted; ``mac`` None: make one."""
+    """One NIC of the request; its MAC address is generated if ``mac`` is None."""
 
     mac: str | None
     ip: str | None
     name: str | None
-    nicparams: dict[str, Any]
+    nicparams: params.Values
 
 
-def read(given: Sequence[dict[str, Any]], resolved_ip: str | None) -> list[NicSpec]:
-    """What the request says; ``resolved_ip`` is what "auto" means, None without name_check."""
+def read(given: Sequence[Mapping[str, object]], resolved_ip: str | None) -> list[NicSpec]:
+    """Read the NICs of a request; ``OpPrereqError`` and other errors if one is wrong.
+
+    ``resolved_ip`` is the address of the instance's name, which "auto" means; None without
+    name_check.
+    """
     if len(given) > constants.MAX_NICS:
         raise errors.OpPrereqError(
             f"{len(given)} NICs are more than an instance can have ({constants.MAX_NICS})",
             ErrorCode.INVAL,
         )
-    for nic in given:
-        _check_types(nic)
-    specs = [_read_one(nic, resolved_ip) for nic in given]
+    specs = [_read_one(nic, resolved_ip) for nic in map(_as_texts, given)]
     check_names("NIC", [spec.name for spec in specs])
     return specs
 
 
 def make(specs: Sequence[NicSpec], config: Config, job_id: int, owner: str) -> list[Nic]:
-    """The cards, their addresses reserved; ``OpPrereqError`` for one that is in use."""
+    """Return the NICs and reserve their MAC addresses; ``OpPrereqError`` for one in use."""
     for spec in specs:
         if spec.mac is not None:
             config.reservations.reserve_mac(job_id, spec.mac)
@@ -62,21 +63,26 @@ def make(specs: Sequence[NicSpec], config: Config, job_id: int, owner: str) -> l
 
 
 def check_modes(config: Config, nics: Sequence[Nic]) -> None:
-    """A routed card needs an address."""
+    """Raise ``OpPrereqError`` for a routed NIC without an IP address."""
     for nic in nics:
         if config.nicparams(nic)["mode"] == "routed" and not nic.ip:
             raise errors.OpPrereqError("A routed NIC needs an IP address", ErrorCode.INVAL)
 
 
-def _check_types(nic: dict[str, Any]) -> None:
+def _as_texts(nic: Mapping[str, object]) -> dict[str, str]:
+    """Return the NIC without the keys that are null; ``TypeEnforcementError`` if not all text."""
+    texts: dict[str, str] = {}
     for key, value in nic.items():
-        if value is not None and not isinstance(value, str):
+        if isinstance(value, str):
+            texts[key] = value
+        elif value is not None:
             raise errors.TypeEnforcementError(
                 f"'{key}' of a NIC must be a string, not {ht.shorten(value)}"
             )
+    return texts
 
 
-def _read_one(nic: dict[str, Any], resolved_ip: str | None) -> NicSpec:
+def _read_one(nic: Mapping[str, str], resolved_ip: str | None) -> NicSpec:
     network = _unless_none(nic.get("network"))
     if network is not None:
         raise errors.OpPrereqError(f"Network '{network}' not known", ErrorCode.NOENT)
@@ -99,7 +105,7 @@ def _mac(value: str | None) -> str | None:
 
 
 def _ip(text: str | None, resolved_ip: str | None) -> str | None:
-    """The address in its shortest form; None for null and "none", but not for an empty text."""
+    """Return the address in its shortest form; None for null and "none", but not for ""."""
     if text is None or text.lower() == constants.VALUE_NONE:
         return None
     if text.lower() == constants.VALUE_AUTO:
@@ -117,7 +123,10 @@ def _ip(text: str | None, resolved_ip: str | None) -> str | None:
 
 
 def _vlan(value: str | None) -> str | None:
-    """``5`` and ``.5`` are an access port, ``.5:6:7`` a trunk as well, ``:6:7`` a trunk alone."""
+    """Return a VLAN with its leading dot or colon; ``OpPrereqError`` if it is invalid.
+
+    ``5`` and ``.5`` are an access port, ``:6:7`` is a trunk, ``.5:6:7`` both at once.
+    """
     if not value or value == constants.VALUE_DEFAULT:
         return value
     found = _VLAN.fullmatch(value)
@@ -128,8 +137,8 @@ def _vlan(value: str | None) -> str | None:
     return value if value[0] in ".:" else f".{value}"
 
 
-def _nicparams(nic: dict[str, Any]) -> dict[str, Any]:
-    """Mode, link, VLAN: only what was given. ``bridge`` is 2.0's word for ``link``."""
+def _nicparams(nic: Mapping[str, str]) -> params.Values:
+    """Return mode, link and VLAN, as far as they are given; ``bridge`` is 2.0's ``link``."""
     given = {
         "mode": nic.get("mode"),
         "link": nic.get("link") or nic.get("bridge"),
@@ -138,6 +147,6 @@ def _nicparams(nic: dict[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in given.items() if value is not None}
     mode = given.get("mode")
     if mode is not None and mode not in constants.NIC_MODES | {constants.VALUE_DEFAULT}:
-        # Ganeti 3.0 finds this out with its configuration's own check, hence this class.
-        raise errors.ConfigurationError(f"{ht.shorten(mode)} is no mode of a NIC")
+        # Not OpPrereqError: in Ganeti 3.0 the check of the configuration refuses it.
+        raise errors.ConfigurationError(f"{ht.shorten(mode)} is not a mode of a NIC")
     return params.check_nicparams(given)
