@@ -1,4 +1,4 @@
-"""The life of a logical unit, as the processor leads it."""
+"""The steps of a logical unit, as the processor calls them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from support.lu import MASTER, WEB, LUTestCase
 
 
 class FailingUnit(LogicalUnit[opcodes.OpTagsSet]):
-    """Registers steps to undo, commits one change, and fails before another is written."""
+    """A unit that registers undo steps, commits one change and fails before the next one."""
 
     def execute(self, run: JobContext) -> Any:
         for word in ("first", "second"):

@@ -71,7 +71,7 @@ class TestOsDiagnose(LUTestCase):
     def test_a_node_that_does_not_answer_is_left_out(self) -> None:
         Path(self.paths.simulated_failure(NODE3)).touch()
         self.assertEqual(self.rows("name", "valid"), [["noop", True]])
-        self.log_has(f"Left out node '{NODE3}'")
+        self.log_has(f"Leaving out node '{NODE3}'")
         ((status,),) = self.rows("node_status")
         self.assertEqual(
             sorted(status), sorted(self.config.node(name).uuid for name in (MASTER, NODE2))

@@ -1,4 +1,4 @@
-"""Finding and locking the objects that carry tags."""
+"""Finding and locking objects with tags."""
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib import tagging

@@ -1,4 +1,4 @@
-"""Finding tags all over the cluster."""
+"""Searching the tags of all objects."""
 
 from typing import Any
 

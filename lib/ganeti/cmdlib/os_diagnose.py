@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import JobContext, LogicalUnit
@@ -13,10 +13,12 @@ from ganeti.node.osdef import OsDefinition
 from ganeti.objects import Cluster
 from ganeti.utils.text import nice_sorted
 
+T = TypeVar("T")
+
 
 @dataclass
 class _Os:
-    """One name, and what each node (by uuid) has under it; the first found counts."""
+    """An OS and its definitions on each node (by uuid); a node uses the first one found."""
 
     name: str
     on_nodes: dict[str, list[OsDefinition]] = field(default_factory=dict)
@@ -24,23 +26,23 @@ class _Os:
 
     @property
     def found(self) -> list[OsDefinition]:
-        """What the nodes would use, those that have any."""
+        """Return the definition that each node uses, of the nodes that have any."""
         return [definitions[0] for definitions in self.on_nodes.values()]
 
     @property
     def valid(self) -> bool:
-        """Every node has it, and has it whole."""
+        """Return whether every node has a valid definition."""
         return len(self.found) == self.node_count and all(one.valid for one in self.found)
 
-    def common(self, values: Callable[[OsDefinition], list[Any]]) -> list[Any]:
-        """What all nodes agree on, in the first one's order; nothing of an invalid OS."""
+    def common(self, values: Callable[[OsDefinition], list[T]]) -> list[T]:
+        """Return the values that all nodes have, in the first node's order; none if invalid."""
         if not self.valid:
             return []
         first, *others = [values(one) for one in self.found]
         return [value for value in first if all(value in other for other in others)]
 
 
-def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
+def _node_status(os: _Os) -> dict[str, list[list[object]]]:
     return {
         uuid: [
             [
@@ -59,7 +61,7 @@ def _node_status(os: _Os) -> dict[str, list[list[Any]]]:
 
 
 #: Column -> value; names are Ganeti 3.0's.
-COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
+COLUMNS: dict[str, Callable[[_Os, Cluster], object]] = {
     "name": lambda os, cluster: os.name,
     "valid": lambda os, cluster: os.valid,
     "variants": lambda os, cluster: nice_sorted(os.common(lambda one: list(one.variants))),
@@ -77,24 +79,24 @@ COLUMNS: dict[str, Callable[[_Os, Cluster], Any]] = {
 
 
 class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
-    """List the OS definitions of all nodes that can be asked.
+    """List the OS definitions of all nodes that answer.
 
-    A definition that is hidden, forbidden or invalid has a row only when the
-    column that tells so is asked for (so does Ganeti 3.0).
+    An OS that is hidden, blacklisted or invalid is listed only if the column that says so is
+    among the output fields (as in Ganeti 3.0).
     """
 
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """The columns are known."""
+        """Check that the output fields are known."""
         unknown = [name for name in self.op.output_fields if name not in COLUMNS]
         if unknown:
             raise errors.OpPrereqError(
                 "Unknown output fields selected: " + ", ".join(unknown), ErrorCode.INVAL
             )
 
-    def execute(self, run: JobContext) -> Any:
-        """A row for each OS, by name."""
+    def execute(self, run: JobContext) -> list[list[object]]:
+        """List the definitions; the result has a row for each OS, sorted by name."""
         cluster, fields = self.config.cluster, self.op.output_fields
         return [
             [COLUMNS[name](os, cluster) for name in fields]
@@ -121,8 +123,8 @@ class LUOsDiagnose(LogicalUnit[opcodes.OpOsDiagnose]):
             try:
                 definitions = self.nodes.agent(node).os_definitions()
             except errors.GenericError as err:
-                # It would make every OS invalid (Ganeti 3.0 leaves it out, too).
-                run.log(f"Left out node '{node.name}': {err}")
+                # Counting the node would make every OS invalid. Ganeti 3.0 leaves it out, too.
+                run.log(f"Leaving out node '{node.name}', which does not answer: {err}")
                 continue
             answered += 1
             for definition in definitions:

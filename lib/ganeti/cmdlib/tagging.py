@@ -1,8 +1,8 @@
-"""The objects that carry tags: how they are found, locked and kept within limits.
+"""Objects with tags: how they are found and locked, and the limits of their tags.
 
-Tags of the cluster have a lock of their own, ``cluster/tags``: the cluster's
-lock itself is shared by all jobs, so changing a tag would have to wait for
-every one of them. The other kinds take the lock of their object.
+The tags of the cluster have a separate lock, ``cluster/tags``. All jobs share the lock of the
+cluster, so with that one a change of tags would wait for every job. For the other kinds the
+lock of the object is taken.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from ganeti.constants import ErrorCode
 from ganeti.locking import Level, Want
 from ganeti.objects import ConfigObject
 
-#: Lock on the level of the cluster that guards the cluster's own tags.
+#: Name of the lock, on the cluster's level, for the tags of the cluster.
 CLUSTER_TAGS = "tags"
 
 TagOpT = TypeVar("TagOpT", opcodes.OpTagsGet, opcodes.OpTagsSet, opcodes.OpTagsDel)
 
 
 class TagUnit(LogicalUnit[TagOpT]):
-    """Work on the tags of one object."""
+    """Base of the units that read or change the tags of one object."""
 
     target: ConfigObject
 
     def locks(self) -> Sequence[Want]:
-        """The object, alone; an unknown instance by the name given, as it may be on its way."""
+        """Return an exclusive lock of the object.
+
+        An instance that is unknown is locked under the name given, as it may be in creation.
+        """
         kind, name = self.op.kind, self.op.name or ""
         if kind == constants.TAG_CLUSTER:
             return (locking.exclusive(Level.CLUSTER, CLUSTER_TAGS),)
@@ -38,16 +41,18 @@ class TagUnit(LogicalUnit[TagOpT]):
         if kind == constants.TAG_NODE:
             node = self.config.find_node(name)
             return (locking.exclusive(Level.NODE, node.name),) if node else ()
-        group = self.config.find_group(name) if kind == constants.TAG_NODEGROUP else None
-        return (locking.exclusive(Level.GROUP, group.name),) if group else ()
+        if kind == constants.TAG_NODEGROUP:
+            group = self.config.find_group(name)
+            return (locking.exclusive(Level.GROUP, group.name),) if group else ()
+        return ()
 
     def check(self) -> None:
-        """Find the object."""
+        """Find the object; ``OpPrereqError`` if it is unknown."""
         self.target = find_target(self.config, self.op.kind, self.op.name)
 
 
 def find_target(config: Config, kind: str, name: str | None) -> ConfigObject:
-    """The object; ``OpPrereqError`` when it is unknown. The cluster needs no name."""
+    """Return the object; ``OpPrereqError`` if it is unknown. The cluster needs no name."""
     if kind == constants.TAG_CLUSTER:
         return config.cluster
     if name is None:
@@ -65,12 +70,12 @@ def check_count(tags: Collection[str]) -> None:
     """Raise ``TagError`` for more tags than one object can have."""
     if len(tags) > constants.MAX_TAGS_PER_OBJECT:
         raise errors.TagError(
-            f"Too many tags: {len(tags)}, where an object can have {constants.MAX_TAGS_PER_OBJECT}"
+            f"Too many tags: {len(tags)}; an object can have {constants.MAX_TAGS_PER_OBJECT}"
         )
 
 
 def check_tags(tags: Sequence[str]) -> None:
-    """Raise ``TagError`` for the first tag that breaks the rules."""
+    """Raise ``TagError`` for the first invalid tag."""
     for tag in tags:
         problem = ht.tag_problem(tag)
         if problem:

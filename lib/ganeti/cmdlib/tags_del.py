@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import JobContext
 from ganeti.cmdlib.tagging import TagUnit, check_tags
@@ -17,23 +15,22 @@ class LUTagsDel(TagUnit[opcodes.OpTagsDel]):
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """Every tag must be there, and be given once."""
+        """Check that the object has each of the tags, and that none is given twice."""
         super().check()
-        # Ganeti's pattern of tags lets one line end pass; here no tag has it.
+        # Ganeti's pattern lets a trailing newline pass. No stored tag has one: "not found".
         check_tags([tag.removesuffix("\n") for tag in self.op.tags])
         missing = sorted(set(self.op.tags) - set(self.target.tags))
         if missing:
             words = ", ".join(f"'{tag}'" for tag in missing)
             raise errors.OpPrereqError(f"Tag(s) {words} not found", ErrorCode.NOENT)
         if len(set(self.op.tags)) < len(self.op.tags):
-            # Ganeti 3.0 removes them one by one, hence this class.
+            # Not OpPrereqError: Ganeti 3.0 removes them one by one, and fails at the second.
             twice = next(tag for tag in self.op.tags if self.op.tags.count(tag) > 1)
-            raise errors.TagError(f"Tag '{twice}' is to be removed twice")
+            raise errors.TagError(f"Tag '{twice}' is given twice")
 
-    def execute(self, run: JobContext) -> Any:
-        """An empty list changes nothing."""
+    def execute(self, run: JobContext) -> None:
+        """Remove the tags; the result is null."""
         if self.op.tags:
             changed = copy_of(self.target)
             changed.tags = sorted(set(self.target.tags) - set(self.op.tags))
             self.tx.save(changed)
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ganeti import opcodes
 from ganeti.cmdlib.base import JobContext
@@ -12,14 +11,14 @@ from ganeti.locking import Want
 
 
 class LUTagsGet(TagUnit[opcodes.OpTagsGet]):
-    """Answer the tags of one object, sorted."""
+    """Read the tags of one object."""
 
     RERUN_SAFE = True
 
     def locks(self) -> Sequence[Want]:
-        """None: a reader sees the last commit."""
+        """Return no locks: a reader sees the last commit."""
         return ()
 
-    def execute(self, run: JobContext) -> Any:
-        """List of tags."""
+    def execute(self, run: JobContext) -> list[str]:
+        """Return the tags, sorted."""
         return sorted(self.target.tags)

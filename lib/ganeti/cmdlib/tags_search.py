@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import JobContext, LogicalUnit
@@ -13,19 +12,22 @@ from ganeti.qlang import safe_regex
 
 
 class LUTagsSearch(LogicalUnit[opcodes.OpTagsSearch]):
-    """Find the tags that a regular expression matches, anywhere in the cluster."""
+    """Search the tags of all objects for a regular expression."""
 
     RERUN_SAFE = True
 
     def check(self) -> None:
-        """The pattern must be one, and must not be able to keep the whole master busy."""
+        """Compile the pattern; ``OpPrereqError`` if it is invalid or could take too long."""
         try:
             self._pattern = safe_regex.compile_pattern(self.op.pattern)
         except ValueError as err:
             raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from err
 
-    def execute(self, run: JobContext) -> Any:
-        """Pairs ``[path of the object, tag]``; paths as Ganeti's gnt-cluster prints them."""
+    def execute(self, run: JobContext) -> list[list[str]]:
+        """Search; the result is a list of ``[path of the object, tag]``.
+
+        The paths are those that Ganeti's ``gnt-cluster search-tags`` prints.
+        """
         return [
             [path, tag]
             for path, target in self._targets()

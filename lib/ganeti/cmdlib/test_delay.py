@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ganeti import errors, locking, opcodes
 from ganeti.cmdlib.base import JobContext, LogicalUnit, check_node_online
@@ -13,36 +12,36 @@ from ganeti.objects import Node
 
 
 class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
-    """Let time pass, alone on some nodes if locks are wanted.
+    """Let time pass, while holding the locks of some nodes unless ``no_locks`` is set.
 
-    ``repeat`` counts the delays, and 0 is one as well: so does Ganeti 3.0.
+    ``repeat`` is the number of delays; 0 means one, as in Ganeti 3.0.
     """
 
     CANCELLABLE = True
 
     def locks(self) -> Sequence[Want]:
-        """The nodes, each alone, unless ``no_locks`` says that none is wanted."""
+        """Return exclusive locks of the nodes; none with ``no_locks``."""
         if self.op.no_locks:
             return ()
         return [locking.exclusive(Level.NODE, node.name) for node in self._nodes()]
 
     def check(self) -> None:
-        """The duration is one; the nodes are there and answer."""
+        """Check that the duration is positive and that the nodes are online."""
         if self.op.duration <= 0:
             raise errors.OpPrereqError("The duration must be greater than zero", ErrorCode.INVAL)
         for name in self.op.on_nodes:
             check_node_online(self.config.node(name))
 
     def effective_op(self) -> opcodes.OpTestDelay:
-        """With the uuids of the nodes."""
+        """Return the opcode with the uuids of its nodes."""
         if not self.op.on_nodes:
             return self.op
         return self.op.replace(
             on_node_uuids=[self.config.node(name).uuid for name in self.op.on_nodes]
         )
 
-    def execute(self, run: JobContext) -> Any:
-        """One pause each; cancelling the job ends it at once."""
+    def execute(self, run: JobContext) -> None:
+        """Pause as often as asked for; the result is null. Cancelling ends a pause at once."""
         count = max(1, self.op.repeat)
         for number in range(count):
             if self.op.repeat:
@@ -51,10 +50,9 @@ class LUTestDelay(LogicalUnit[opcodes.OpTestDelay]):
             self._ask_nodes()
             run.pause(self.op.duration)
             run.stop_if_cancelled()
-        return None
 
     def _ask_nodes(self) -> None:
-        """Raise ``OpExecError`` if a node does not answer: time passes on the nodes, too."""
+        """Raise ``OpExecError`` if a node does not answer: in Ganeti the nodes do the waiting."""
         for name in self.op.on_nodes:
             node = self.config.node(name)
             try:
