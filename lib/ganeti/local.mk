@@ -124,6 +124,7 @@ module_luxidir = $(pkgdatadir)/ganeti/luxi
 dist_module_luxi_PYTHON = \
 	lib/ganeti/luxi/__init__.py \
 	lib/ganeti/luxi/client.py \
+	lib/ganeti/luxi/dialect.py \
 	lib/ganeti/luxi/health.py \
 	lib/ganeti/luxi/job_watcher.py \
 	lib/ganeti/luxi/messages.py

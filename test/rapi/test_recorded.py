@@ -10,7 +10,6 @@ import json
 import pytest
 
 from ganeti import luxi, opcodes
-from ganeti.rapi import submit
 from support import DATA
 from support.rapi import RapiTestCase
 
@@ -54,6 +53,16 @@ OTHERWISE = {
 }
 
 
+#: (OP_ID, field) -> its default before 3.1, where it was recorded; the class has that of today.
+DEFAULTS_BEFORE_3_1 = {
+    ("OP_INSTANCE_CREATE", "ip_check"): True,
+    ("OP_INSTANCE_CREATE", "name_check"): True,
+    ("OP_INSTANCE_RENAME", "ip_check"): True,
+    ("OP_INSTANCE_RENAME", "name_check"): True,
+    ("OP_INSTANCE_SET_PARAMS", "hotplug"): False,
+}
+
+
 def recorded():
     """(request, number among its like, opcodes) of each submission, in the order of the file."""
     seen = {}
@@ -73,16 +82,17 @@ def recorded():
 RECORDED = list(recorded())
 
 
+def test_defaults_that_are_listed_have_changed():
+    for (op_id, name), before in DEFAULTS_BEFORE_3_1.items():
+        assert opcodes.BY_ID[op_id].DEFAULTS[name] != before
+
+
 def given(wire):
     """The fields that say something, and who gave reasons."""
     op = opcodes.BY_ID[wire["OP_ID"]]
     defaults = {**op.DEFAULTS, "priority": 0, "dry_run": False}
     defaults.update(
-        {
-            name: value
-            for (op_id, name), value in submit.DEFAULTS_BEFORE_3_1.items()
-            if op_id == op.OP_ID
-        }
+        {name: value for (op_id, name), value in DEFAULTS_BEFORE_3_1.items() if op_id == op.OP_ID}
     )
     found = {
         name: value

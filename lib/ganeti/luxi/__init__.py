@@ -7,6 +7,7 @@ particular to our own master except optional members (``context``, ``paging`` an
 ``state`` of a request, notes of a reply), which a real luxid ignores.
 
   messages     framing, requests and replies as bytes and back; each call a dataclass
+  dialect      the words of a real luxid that mean something to us
   client       connections to a master: one, and those that threads share
   health       whether the master answers anybody at all
   job_watcher  waiting for jobs, without threads

@@ -8,33 +8,16 @@ the same errors: mostly 500, which tells a client nothing).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from ganeti import errors
 from ganeti.constants import ErrorCode
 from ganeti.http import errors as http_errors
 from ganeti.http.errors import HttpError
+from ganeti.luxi import dialect
 
 #: Seconds after which a client may try again: what is full or drained stays so for a while.
 RETRY_AFTER = 30
-
-#: What a real luxid says, as a plain GenericError, when it takes no jobs.
-_DRAINED = "Queue drained"
-#: What it says, in a form that names no class, of an opcode's value that it cannot read:
-#: its lists of words (hypervisors, disk templates ...) are longer than ours.
-_BAD_OPCODE = "Failed to parse request: SubmitJob: "
-#: What it says of one, and of a key, that it does not know.
-_UNKNOWN_OPCODE = re.compile(r"Unknown opcode (OP_[A-Z0-9_]+)", re.ASCII)
-_UNKNOWN_KEYS = re.compile(r'Superfluous dictionary keys: \["([a-z0-9_", ]+)"\]', re.ASCII)
-
-#: What our master, and a real luxid, say of a relative dependency that leads below job 1: a
-#: plain GenericError, too.
-_NO_SUCH_DEPENDENCY = re.compile(
-    r"relative dependency -\d+ of job \d+ leads to no job"
-    r"|Invalid value for job ID ' ?-?\d+'",
-    re.ASCII,
-)
 
 Maker = Callable[[str], HttpError]
 
@@ -94,16 +77,15 @@ BY_CLASS: dict[type[errors.Error], Maker] = {
 }
 
 
-def _unreadable(words: str) -> HttpError:
-    """What a real luxid cannot read of a submission that we could: its version differs."""
-    unknown = _UNKNOWN_OPCODE.match(words)
-    if unknown is not None:
-        return http_errors.NotImplementedMethod(f"This master does not know {unknown[1]}")
-    keys = _UNKNOWN_KEYS.match(words)
-    if keys is not None:
-        names = ", ".join(f"'{name}'" for name in keys[1].split('","'))
-        words = f"this master does not know {names}"
-    return http_errors.BadRequest(f"Invalid body parameters: {words}")
+def _unreadable(reason: str) -> HttpError:
+    """Return the error for a submission that we could parse and a real luxid could not."""
+    opcode = dialect.unknown_opcode(reason)
+    if opcode is not None:
+        return http_errors.NotImplementedMethod(f"This master does not know {opcode}")
+    fields = dialect.unknown_fields(reason)
+    if fields:
+        reason = "this master does not know " + ", ".join(f"'{name}'" for name in fields)
+    return http_errors.BadRequest(f"Invalid body parameters: {reason}")
 
 
 def translate(error: errors.Error) -> HttpError:
@@ -111,13 +93,14 @@ def translate(error: errors.Error) -> HttpError:
     words = str(error)
     if isinstance(error, errors.OpPrereqError):
         return BY_CODE.get(error.code, http_errors.InternalServerError)(words)
-    if type(error) is errors.GenericError and words == _DRAINED:
+    if dialect.is_drained(error):
         return _try_later("The job queue is drained and takes no jobs")
-    if type(error) is errors.GenericError and _NO_SUCH_DEPENDENCY.fullmatch(words):
+    if dialect.is_dependency_on_no_job(error):
         return http_errors.BadRequest(
             "Invalid body parameters: 'depends' has a negative number that leads to no job; give "
             "the number of the job, or -1 for the job before this one"
         )
-    if isinstance(error, errors.RequestError) and words.startswith(_BAD_OPCODE):
-        return _unreadable(words.removeprefix(_BAD_OPCODE))
+    reason = dialect.unreadable_submission(error)
+    if reason is not None:
+        return _unreadable(reason)
     return next(BY_CLASS[cls] for cls in type(error).__mro__ if cls in BY_CLASS)(words)

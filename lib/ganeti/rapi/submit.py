@@ -13,12 +13,12 @@ that an upgrade is noticed at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ganeti import errors, ht, luxi, opcodes, serializer
 from ganeti.http import errors as http_errors
+from ganeti.luxi.dialect import OLDEST_VERSION, Version, parse_version
 from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi import arguments
 from ganeti.rapi.arguments import Argument
@@ -225,14 +225,6 @@ class Submit(Verb):
 # -- what depends on the version of the master -----------------------------------------
 
 
-Version = tuple[int, int]
-
-#: Masters that speak LUXI as we do. What says of itself that it is older is our own.
-OLDEST_VERSION: Version = (3, 0)
-
-_VERSION_NUMBER = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:[.~\s-]|$)", re.ASCII)
-
-
 class VersionRange(NamedTuple):
     """The versions that know something: from one on, and up to another, exclusive."""
 
@@ -256,19 +248,3 @@ def opcode_versions(since: str) -> VersionRange:
 FIELD_VERSIONS: Mapping[tuple[str, str], VersionRange] = {
     ("OP_INSTANCE_SET_PARAMS", "hotplug_if_possible"): VersionRange(until=(3, 1)),
 }
-
-#: (OP_ID, field) -> its default before 3.1; the class has that of today.
-DEFAULTS_BEFORE_3_1: Mapping[tuple[str, str], Any] = {
-    ("OP_INSTANCE_CREATE", "ip_check"): True,
-    ("OP_INSTANCE_CREATE", "name_check"): True,
-    ("OP_INSTANCE_RENAME", "ip_check"): True,
-    ("OP_INSTANCE_RENAME", "name_check"): True,
-    ("OP_INSTANCE_SET_PARAMS", "hotplug"): False,
-}
-
-
-def parse_version(software_version: object) -> Version | None:
-    """(3, 0) of "3.0.2"; None of what is no version, and of our own master's."""
-    found = _VERSION_NUMBER.match(software_version) if isinstance(software_version, str) else None
-    version = (int(found[1]), int(found[2])) if found else (0, 0)
-    return version if version >= OLDEST_VERSION else None

@@ -6,6 +6,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
+from ganeti.luxi import dialect
 from ganeti.opcodes.base import ReasonTrail
 from ganeti.qlang import job_filters
 from ganeti.rapi.arguments import flag
@@ -22,8 +23,6 @@ _KEYS: dict[str, tuple[Any, ht.Check]] = {
     "action": (job_filters.CONTINUE, ht.check_for(job_filters.Action)),
     "reason": ([], ht.check_for(ReasonTrail)),
 }
-#: How a master's word about a rule that there is not ends.
-_UNKNOWN = "does not exist"
 
 
 class _Filters(Resource):
@@ -105,6 +104,6 @@ class R_2_filters_uuid(_Filters):
         try:
             self.request.master.call(luxi.DeleteFilter(self.request.slots["filter_uuid"]))
         except errors.GenericError as err:
-            if not str(err).endswith(_UNKNOWN):
+            if not dialect.is_missing_filter(err):
                 raise
             raise http_errors.NotFound(detail=str(err)) from None

@@ -18,6 +18,7 @@ from typing import Any
 from ganeti import errors, ht, luxi
 from ganeti.constants import JobStatus
 from ganeti.http import errors as http_errors
+from ganeti.luxi import dialect
 from ganeti.rapi.arguments import Argument, Fields, Integer, Words, check_fields, choice, flag
 from ganeti.rapi.baserlib import Resource, ResourceRequest, Steps, verb
 from ganeti.rapi.job_wait import JobWait, archived, parse_change
@@ -404,7 +405,7 @@ class R_2_jobs_id_wait(Resource):
             change = None
         if change is None:
             return {"job_info": archived(self.request, number, call.fields), "log_entries": []}
-        if change == "nochange":
+        if dialect.is_no_change(change):
             return None
         values, entries = parse_change(change)
         return {"job_info": values, "log_entries": entries}

@@ -6,6 +6,7 @@ from typing import Any
 
 from ganeti import errors, ht, luxi
 from ganeti.http import errors as http_errors
+from ganeti.luxi import dialect
 from ganeti.rapi.arguments import Fields, check_fields
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.submit import body_object
@@ -13,17 +14,6 @@ from ganeti.rapi.submit import body_object
 #: What the master can be asked about. Clusters, OS definitions and external storage have
 #: names there as well, but only jobs read them.
 KINDS = ("instance", "node", "group", "job", "lock", "network", "export", "filter")
-
-#: How a real master refuses a filter that it cannot read: not as an error with a name. And one
-#: whose value is of another kind than its field: as a plain one.
-_UNREADABLE = "Failed to parse request: "
-_UNLIKE = ("Cannot convert value ", "parsing job id: ")
-
-
-def _is_about_filter(err: errors.Error) -> bool:
-    if isinstance(err, errors.RequestError):
-        return str(err).startswith(_UNREADABLE)
-    return type(err) is errors.GenericError and str(err).startswith(_UNLIKE)
 
 
 def _table(answer: Any, *keys: str) -> dict[str, Any]:
@@ -98,12 +88,10 @@ class R_2_query(Resource):
         try:
             answer = self.request.master.call(call)
         except errors.Error as err:
-            # Kind and fields are what they must be; so it is the filter.
-            if qfilter is None or not _is_about_filter(err):
+            problem = None if qfilter is None else dialect.filter_problem(err)
+            if problem is None:
                 raise
-            raise http_errors.BadRequest(
-                "Invalid body parameters: qfilter: " + str(err).rpartition("error: ")[2]
-            ) from None
+            raise http_errors.BadRequest(f"Invalid body parameters: qfilter: {problem}") from None
         return _table(answer, "fields", "data")
 
 
