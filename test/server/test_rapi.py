@@ -146,7 +146,7 @@ class TestDaemonLife(LifeTestCase):
         os.utime(self.paths.users_files[0], (1, 1))  # nobody writes to it at this moment
         with self.assertLogs(level="WARNING") as logs:
             self.start()
-        self.assertIn("passwords in clear text, of jack", "\n".join(logs.output))
+        self.assertIn("the passwords of jack are in clear text", "\n".join(logs.output))
 
     def test_files_are_found_after_detaching(self):
         arguments = rapi.parse_arguments(["--ssl-cert", "c.pem", "--luxi-socket", "/x/y"])
@@ -377,7 +377,7 @@ class TestReload(LifeTestCase):
         self.assertEqual(self.reloaded()[-1], "INFO Reloaded: 2 users")
 
     def test_a_users_file_that_cannot_be_used_ends_the_start(self):
-        for text, words in (("\0\0\n", "it is no text"), (None, "Is a directory")):
+        for text, words in (("\0\0\n", "it consists mostly of NUL"), (None, "Is a directory")):
             if text is None:
                 os.unlink(self.paths.users_files[0])
                 os.mkdir(self.paths.users_files[0])

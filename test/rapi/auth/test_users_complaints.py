@@ -88,12 +88,12 @@ def test_an_unknown_scheme_is_logged_once(folder, caplog, stored):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("jack {ha1}abc write", "line 1: nobody can log in as jack: a {ha1} password is 32"),
+        ("jack {ha1}abc write", "line 1: nobody can log in as jack: a {ha1} password must be 32"),
         ("jack {HA1}" + "g" * 32, "32 hexadecimal digits"),
         ("jack {ha1}", "32 hexadecimal digits"),
-        ("ja:ck abc write", "line 1: nobody can log in as ja:ck: a name that holds a colon"),
+        ("ja:ck abc write", "line 1: nobody can log in as ja:ck: a name with a colon"),
         ("jack " + "x" * 1025, "the password has more than 1024 characters"),
-        ("ja\u200bck abc", "'ja\\u200bck' contains characters that cannot be seen"),
+        ("ja\u200bck abc", "'ja\\u200bck' contains invisible characters"),
     ],
 )
 def test_a_line_that_lets_nobody_in_is_logged(folder, caplog, line, words):
@@ -117,8 +117,7 @@ def test_a_correct_line_is_not_logged(folder, caplog, line):
 def test_a_name_on_two_lines_is_logged_with_both(folder, caplog):
     found = complaints(folder, caplog, "jack one\n# x\njack two\njill x\njack abc\n")
     assert found == [
-        f"line {line}: the user jack is on line {other} too; this line counts, and "
-        "that one does not"
+        f"line {line}: user jack is on line {other} too; this line counts, and that one is ignored"
         for line, other in ((3, 1), (5, 3))
     ]
 

@@ -1,14 +1,14 @@
 """Parser of the users file.
 
-A line of the file is ``name password [rights]``; ``#`` begins a comment line.
-``passwords`` knows how a password may be kept, ``rights`` what the third word means.
+A line of the file is ``name password [rights]``; ``#`` begins a comment line. ``passwords``
+parses the second word, ``rights`` the third field.
 
-An edit that revokes must revoke, even where it is clumsy: a line that cannot be used takes
-its own user out, whatever earlier lines say, and nobody else. Only a file that cannot be
-read as a whole leaves the previous users in force.
+An edit that is meant to revoke must revoke, even a clumsy one. So a line that cannot be used
+locks out the user that it names, whatever earlier lines say, and nobody else. Only a file that
+cannot be read as a whole leaves the previous users in force.
 
-Whatever in the file keeps a user out, or may not mean what its author thinks, is logged:
-once for each version of the file, since the file is looked at with every request.
+Anything in the file that locks a user out, or may not mean what its author thinks, is a
+complaint for the log.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ class User:
 
 @dataclass(frozen=True)
 class UserEntry:
-    """A user's line: the password, and the user with their rights."""
+    """A line of the users file: the password, and the user with their rights."""
 
     password: Password
     user: User
 
 
 class BrokenFile(Exception):
-    """A users file cannot be read as a whole; the text says why."""
+    """The users file cannot be read as a whole; the text says why."""
 
 
 class _BadLine(Exception):
-    """One line cannot be used: why, as it follows the line's number, and the cure."""
+    """A line cannot be used; the text, which follows the line's number, says why."""
 
     def __init__(self, why: str, cure: str) -> None:
         super().__init__(why)
         self.cure = cure
 
 
-#: Lines about one file at most; a file of another program's would have one for each user.
+#: Complaints about one file that are logged; another program's file would cause one for each user.
 MAX_COMPLAINTS = 20
-#: Characters of a name that the log shows.
+#: Characters of a name that a complaint shows.
 MAX_SHOWN = 64
 
 
 def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntry], list[str]]:
     """Return name -> entry, and complaints.
 
-    The last line of a name counts. If that one cannot be used, the user is not in the result.
-    Raises ``BrokenFile`` if the data is not text.
+    If several lines have the same name, the last one counts; if that one cannot be used, the
+    user is not in the result. Raises ``BrokenFile`` if the data is not text.
     """
     users: dict[str, UserEntry] = {}
     line_numbers: dict[str, int] = {}
@@ -91,7 +91,7 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntr
         name = entry.user.name
         if earlier:
             wrong.append(
-                f"the user {name} is on line {earlier} too; this line counts, and that one does not"
+                f"user {name} is on line {earlier} too; this line counts, and that one is ignored"
             )
         complaints += [f"line {number}: {text}" for text in wrong]
         users[name], line_numbers[name] = entry, number
@@ -99,16 +99,16 @@ def parse_users(data: bytes, vocabulary: Vocabulary) -> tuple[dict[str, UserEntr
 
 
 def named_users(raw: bytes) -> list[str]:
-    """Return the names that one line of the file gives: none for a comment or a blank line.
+    """Return the names that a line of the file may mean; none for a comment or a blank line.
 
-    The first is the likeliest. A damaged line may mean one of several: where the name has
-    characters in or behind it that cannot be seen, or is latin-1.
+    The likeliest one comes first. There are several if the line is damaged: its first word has
+    invisible characters in or after the name, or is not UTF-8.
     """
     line = raw.decode("utf-8", "surrogateescape").strip()
     if not line or line.startswith("#"):
         return []
     word = line.split(None, 1)[0]
-    if word.isprintable():  # neither control characters nor surrogates
+    if word.isprintable():  # no control characters, and no surrogates for invalid bytes
         return [word]
     visible = "".join(filter(str.isprintable, word))
     found = [word, visible, next(filter(None, CONTROL.split(word)), "")]
@@ -127,11 +127,11 @@ def _is_utf_8(data: bytes) -> bool:
 
 
 def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str]]:
-    """Parse a line that is neither blank nor a comment; return the entry, and complaints.
+    """Parse a line that is neither blank nor a comment; return its entry, and complaints.
 
     Raises ``_BadLine``.
     """
-    correct = "correct the line or remove it"
+    correct = "correct or remove the line"
     if not _is_utf_8(raw):
         raise _BadLine(" is not UTF-8", "save the file as UTF-8")
     line = raw.decode("utf-8").strip()
@@ -150,47 +150,48 @@ def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str
 
 
 def _consequence(raw: bytes, names: Sequence[str], earlier: int) -> str:
-    """Return the consequence of a line that cannot be used, for the log."""
-    # A single word may be a password that an editor wrapped into a line of its own.
+    """Return a clause that says whom a bad line locks out.
+
+    ``earlier`` is the number of an earlier line of the same user, or 0.
+    """
+    # A single word may be a password that an editor wrapped to the next line: do not log it.
     alone = len(raw.split(None, 1)) < 2
     shown = names[0] if names[0].isprintable() else ascii(names[0])
-    who = "the user that it names" if alone else f"the user {shown[:MAX_SHOWN]}"
-    return f"{who} is out" + (f", and line {earlier} does not count" if earlier else "")
+    user = "the user that it names" if alone else f"user {shown[:MAX_SHOWN]}"
+    return f"{user} is locked out" + (f", and line {earlier} is ignored" if earlier else "")
 
 
 def _check_encoding(data: bytes) -> tuple[bytes, list[str]]:
-    """Return the file without byte order mark, and complaints; raises ``BrokenFile``."""
+    """Return the data without a byte order mark, and complaints; raises ``BrokenFile``."""
     complaints = []
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise BrokenFile("line 1 is not UTF-8: the file is UTF-16; save it as UTF-8")
     if data.count(0) * 3 > len(data):
         raise BrokenFile(
-            "it is no text, as it is NUL bytes for the most part: UTF-16 or UTF-32, "
-            "which should be saved as UTF-8, or what a crash has left"
+            "it consists mostly of NUL bytes: it is UTF-16 or UTF-32 and should be saved as "
+            "UTF-8, or was damaged in a crash"
         )
     if data.startswith(codecs.BOM_UTF8):
         data = data.removeprefix(codecs.BOM_UTF8)
         complaints.append(
             "the file begins with a byte order mark, which is skipped; save it "
-            "without one, since Ganeti's own daemon takes it for part of a name"
+            "without one, because Ganeti's own daemon reads it as part of a name"
         )
     if b"\r\n" in data:
-        complaints.append("lines end with CR LF, as those of DOS do; the CR is ignored")
+        complaints.append("lines end with CR LF; the CR is ignored")
     return data, complaints
 
 
 def _login_problems(name: str, password: Password) -> list[str]:
-    """Return why nobody can ever log in with a line; empty if somebody can."""
+    """Return the reasons why nobody can log in with a line; an empty list if somebody can."""
     advice = f"set a new password with: rapi-passwd {name}"
     found = []
     if ":" in name:
-        found.append(
-            f"nobody can log in as {name}: a name that holds a colon cannot be sent (RFC 7617)"
-        )
+        found.append(f"nobody can log in as {name}: a name with a colon cannot be sent (RFC 7617)")
     elif CONTROL.search(name) or not name.isprintable():
         found.append(
-            f"the user name {ascii(name)} contains characters that cannot be seen, so "
-            "that hardly anybody can log in with it"
+            f"the user name {ascii(name)} contains invisible characters, so that hardly "
+            "anybody can log in with it"
         )
     trouble = password.never_matches()
     if trouble:
@@ -205,22 +206,21 @@ def decoys(entries: Iterable[UserEntry]) -> tuple[Password, ...]:
 
 
 def exposure_warnings(mode: int, users: Mapping[str, UserEntry]) -> list[str]:
-    """Return warnings about a readable file and passwords in clear text."""
+    """Return warnings about a file that others can read and passwords in clear text."""
     found = []
     if mode & 0o004:
         found.append("every user of this machine can read it")
     clear = sorted(name for name, entry in users.items() if entry.password.scheme == "cleartext")
     if clear:
         more = f" and {len(clear) - 5} more" if len(clear) > 5 else ""
-        found.append(
-            f"passwords in clear text, of {', '.join(clear[:5])}{more}; rapi-passwd makes hashes"
-        )
+        names = ", ".join(clear[:5]) + more
+        found.append(f"the passwords of {names} are in clear text; rapi-passwd hashes them")
     return found
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result]:
-    """Return a file's content, and its state just afterwards; raises ``OSError``."""
-    # A pipe would have us wait for its writer.
+    """Return the content of a regular file and its state just afterwards; raises ``OSError``."""
+    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         mode = os.fstat(fd).st_mode
@@ -240,14 +240,14 @@ def error_text(err: OSError) -> str:
 
 
 def cure(path: str, err: OSError) -> str:
-    """Return what an administrator can do about a users file that cannot be read."""
+    """Return advice on a users file that cannot be read."""
     if not isinstance(err, PermissionError):
-        return "correct that, or move it away"
+        return "correct that, or move the file away"
     user, group = str(os.geteuid()), str(os.getegid())
     with contextlib.suppress(KeyError):
         user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     closed, folder = "", os.path.dirname(os.path.abspath(path))
-    while folder != "/":  # the outermost counts
+    while folder != "/":  # report the outermost folder that we cannot enter
         if not os.access(folder, os.X_OK, effective_ids=True):
             closed = folder
         folder = os.path.dirname(folder)
