@@ -1,5 +1,7 @@
 """Which version knows what, and that the table names what there is."""
 
+import pytest
+
 from ganeti import opcodes
 from ganeti.rapi import submit
 from ganeti.rapi.submit import VersionRange
