@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from support import TOP
+from support.daemon import DaemonCluster
 
 TIMEOUT = 60
 
@@ -37,11 +38,13 @@ def checkout(tmp_path_factory):
 
 
 def start(checkout, *arguments):
+    """Start devel/run in a process group of its own, as a shell does."""
     return subprocess.Popen(
         [sys.executable, str(checkout / "devel/run"), *arguments],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        process_group=0,
     )
 
 
@@ -55,8 +58,8 @@ def fails(checkout, *arguments):
 
 @contextlib.contextmanager
 def running(checkout, *arguments):
-    """A cluster: the process, and the facts of its ready line."""
-    process = start(checkout, "--port", "0", *arguments)
+    """Run a cluster; yield the process and the facts of its ready line."""
+    process = start(checkout, *([] if "--port" in arguments else ["--port", "0"]), *arguments)
     try:
         line = process.stdout.readline()
         assert line.startswith("ready "), line + process.communicate(timeout=TIMEOUT)[1]
@@ -122,6 +125,28 @@ def test_when_one_daemon_ends_so_does_the_other(checkout, tmp_path, name, other)
         assert f"{name} ended (status -9)" in process.communicate(timeout=TIMEOUT)[1]
         assert process.returncode == 1
         assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])
+def test_the_next_one_starts_after_one_that_was_killed(checkout, tmp_path, kill):
+    with running(checkout, "--state", str(tmp_path)) as (process, facts):
+        pids = [daemon_pid(facts, name) for name in ("ganeti-masterd", "ganeti-rapi")]
+        kill(process.pid, signal.SIGKILL)
+        assert process.wait(TIMEOUT) == -signal.SIGKILL
+    port = facts["RAPI_URL"].rpartition(":")[2]
+    with running(checkout, "--state", str(tmp_path), "--port", port) as (_, again):
+        assert again == facts
+        assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert get(again, "/version") == 2
+
+
+def test_a_daemon_does_not_outlive_what_holds_it(checkout, tmp_path):
+    with running(checkout, "--state", str(tmp_path)) as (process, facts):
+        pid = daemon_pid(facts, "ganeti-masterd")
+        status = Path(f"/proc/{pid}/status").read_text()
+        os.kill(int(status.partition("PPid:")[2].split()[0]), signal.SIGKILL)
+        assert "ganeti-masterd ended" in process.communicate(timeout=TIMEOUT)[1]
+        DaemonCluster.until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
