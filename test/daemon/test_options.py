@@ -16,14 +16,26 @@ def parse(*words):
 
 
 def test_the_options_have_their_defaults():
-    assert parse() == daemon.Options(foreground=False, debug=False, syslog="no", log_format="text")
+    assert parse() == daemon.Options(foreground=False, debug=(), syslog="no", log_format="text")
 
 
 def test_all_options_are_read():
     assert parse("-f", "-d", "--syslog=only", "--log-format=json") == daemon.Options(
-        True, True, "only", "json"
+        True, ("",), "only", "json"
     )
-    assert parse("--foreground", "--debug").foreground
+    assert parse("-df") == parse("--debug", "--foreground") == daemon.Options(True, ("",))
+
+
+def test_debug_lines_of_packages_and_modules():
+    assert parse("--debug=jqueue,http.server").debug == ("jqueue", "http.server")
+
+
+@pytest.mark.parametrize("names", ["", "jqueue,", "jqeue", "gone.module", "errors.gone", "..", "."])
+def test_debug_lines_of_nothing_that_exists(names, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parse(f"--debug={names}")
+    assert caught.value.code == constants.EXIT_FAILURE
+    assert "ganeti has no package or module" in capsys.readouterr().err
 
 
 def test_the_version_is_printed(capsys):

@@ -19,6 +19,8 @@ def put_back():
     handlers, level, raising = list(root.handlers), root.level, logging.raiseExceptions
     factory = logging.getLogRecordFactory()
     yield
+    for name in ("ganeti", "ganeti.jqueue", "ganeti.http.server"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     logging.setLogRecordFactory(factory)
     for handler in list(root.handlers):
         if handler not in handlers:
@@ -61,11 +63,22 @@ def test_a_traceback_cannot_be_taken_for_a_record(tmp_path):
 
 
 def test_debug_lines_only_when_asked(tmp_path):
-    for debug, lines in ((False, 0), (True, 1)):
-        path = tmp_path / f"log{debug}"
+    for debug, lines in (((), 0), (("",), 1)):
+        path = tmp_path / f"log{lines}"
         log.setup("ganeti-test", str(path), debug=debug)
         logging.debug("detail")
         assert len(path.read_text().splitlines()) == lines
+
+
+def test_debug_lines_of_some_packages_only(tmp_path):
+    path = tmp_path / "log"
+    log.setup("ganeti-test", str(path), debug=("jqueue", "http.server"))
+    for name in ("ganeti.jqueue.run", "ganeti.http.server", "ganeti.http.tls", "other"):
+        logging.getLogger(name).debug("detail of %s", name)
+        logging.getLogger(name).info("information of %s", name)
+    told = path.read_text().split(" DEBUG ")[1:]
+    assert [line.split()[2] for line in told] == ["ganeti.jqueue.run", "ganeti.http.server"]
+    assert path.read_text().count(" INFO information of ") == 4
 
 
 def test_a_rotated_log_goes_on_in_a_new_file(tmp_path):

@@ -25,7 +25,8 @@ class Options:
     """Options that every daemon's command line has."""
 
     foreground: bool = False
-    debug: bool = False
+    #: Whose debug lines are logged: dotted names below ``ganeti``; '' means every module.
+    debug: tuple[str, ...] = ()
     syslog: str = "no"
     #: "text" or "json".
     log_format: str = "text"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from typing import NoReturn
@@ -38,12 +39,42 @@ def count(text: str) -> int:
     return number
 
 
+def packages(text: str) -> tuple[str, ...]:
+    """Return the names in a list with commas; raise ``ArgumentTypeError`` for an unknown one."""
+    names = tuple(text.split(","))
+    for name in names:
+        if not is_module(name):
+            raise argparse.ArgumentTypeError(f"ganeti has no package or module {name!r}")
+    return names
+
+
+def is_module(name: str) -> bool:
+    """Return whether a dotted name below ``ganeti`` is that of a package or module."""
+    try:
+        return bool(name) and importlib.util.find_spec(f"ganeti.{name}") is not None
+    except (ImportError, ValueError):  # what precedes a dot does not exist, or is no package
+        return False
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``Options``."""
     parser.add_argument(
         "-f", "--foreground", action="store_true", help="do not detach from the terminal"
     )
-    parser.add_argument("-d", "--debug", action="store_true", help="log more")
+    # Apart from --debug: argparse would take the f of -df for a package.
+    parser.add_argument(
+        "-d", dest="debug", action="store_const", const=("",), default=(), help="log more"
+    )
+    parser.add_argument(
+        "--debug",
+        metavar="PACKAGE,...",
+        nargs="?",
+        type=packages,
+        const=("",),
+        default=(),
+        help="like -d; with packages or modules of ganeti, like jqueue or http.server, log more "
+        "about these alone",
+    )
     parser.add_argument(
         "--syslog",
         choices=("no", "yes", "only"),

@@ -19,7 +19,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ganeti.errors import Error
@@ -248,23 +248,26 @@ def setup(
     program: str,
     path: str | None,
     *,
-    debug: bool = False,
+    debug: Sequence[str] = (),
     syslog: str = "no",
     stderr: bool = False,
     json_lines: bool = False,
 ) -> logging.Logger:
     """Send the root logger to a file (created if need be), syslog and stderr.
 
-    ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With ``json_lines`` each
-    line is an object; to syslog, after the tag that every line has there. Where stderr is
-    the journal, it gets warnings and errors only, as the file has the rest. Raises
-    ``LogError`` where the lines would be lost.
+    ``debug`` names packages and modules below ``ganeti`` whose debug lines are logged; ''
+    means all. ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With
+    ``json_lines`` each line is an object; to syslog, after the tag that every line has there.
+    Where stderr is the journal, it gets warnings and errors only, as the file has the rest.
+    Raise ``LogError`` where the lines would be lost.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
         handler.close()
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    root.setLevel(logging.DEBUG if "" in debug else logging.INFO)
+    for name in debug:
+        logging.getLogger(f"ganeti.{name}".rstrip(".")).setLevel(logging.DEBUG)
     logging.setLogRecordFactory(_Record)
     problem = "" if syslog == "no" else _syslog_problem()
     if syslog == "only" and problem:
@@ -292,7 +295,7 @@ def setup(
     if syslog != "no":
         root.addHandler(_syslog(program, formatter if json_lines else None))
     # Whatever no format of ours shows is not looked up for each record.
-    logging.logThreads = debug
+    logging.logThreads = bool(debug)
     logging.logMultiprocessing = False
     # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
     logging.raiseExceptions = False
