@@ -1,7 +1,9 @@
 """Files are replaced in one step, or stay as they were."""
 
 import os
+import resource
 import stat
+import sys
 
 import pytest
 
@@ -135,3 +137,30 @@ def test_a_bare_name_is_written_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     io.write_file("file", "new")
     assert (tmp_path / "file").read_text() == "new" and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "limits, is_root, found, changed",
+    [
+        ((1024, 4096), False, 1024, None),
+        ((100, 4096), False, 500, (500, 4096)),
+        ((100, 400), False, 400, (400, 400)),
+        ((100, 400), True, 500, (500, 500)),
+        ((100, resource.RLIM_INFINITY), False, 500, (500, resource.RLIM_INFINITY)),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), False, sys.maxsize, None),
+    ],
+)
+def test_the_limit_on_descriptors_is_raised_as_far_as_possible(
+    monkeypatch, limits, is_root, found, changed
+):
+    done = []
+
+    def change(_, new):
+        if new[1] > limits[1] and not is_root:
+            raise ValueError("not allowed to raise maximum limit")
+        done.append(new)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", change)
+    assert io.raise_descriptor_limit(500) == found
+    assert (done[-1] if done else None) == changed

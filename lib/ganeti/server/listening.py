@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import ipaddress
-import resource
 import socket
 import struct
 from collections.abc import Sequence
 
 from ganeti import constants, pathutils
 from ganeti.daemon import DaemonError
-from ganeti.utils import procfs
+from ganeti.utils import io, procfs
 from ganeti.utils.text import describe_os_error
 
 #: Descriptors that are not clients: listener, log, connections to the master, files.
@@ -125,20 +123,10 @@ def is_public(sock: socket.socket) -> bool:
 
 
 def raise_descriptor_limit(max_clients: int) -> int:
-    """Let this many clients have a descriptor each, and their waits; how many fit after all."""
-    wanted = max_clients + max_job_waits(max_clients) + SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        with contextlib.suppress(ValueError, OSError):  # root may
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
-            hard = wanted
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        soft = limit
-    if soft == resource.RLIM_INFINITY:
-        return max_clients
-    return min(max_clients, max(1, (soft - SPARE_DESCRIPTORS) * 2 // 3))
+    """Raise the limit on descriptors for this many clients and their waits; return how many
+    clients fit."""
+    limit = io.raise_descriptor_limit(max_clients + max_job_waits(max_clients) + SPARE_DESCRIPTORS)
+    return min(max_clients, max(1, (limit - SPARE_DESCRIPTORS) * 2 // 3))
 
 
 def max_job_waits(max_clients: int) -> int:

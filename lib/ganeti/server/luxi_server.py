@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import selectors
 import socket
 import stat
@@ -58,15 +57,9 @@ class LuxiSocketError(errors.Error):
 
 
 def client_limit() -> int:
-    """Raise the limit on descriptors as far as possible; return how many clients fit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CLIENTS + SPARE_DESCRIPTORS
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY:
-        return MAX_CLIENTS
-    return min(MAX_CLIENTS, max(1, soft - SPARE_DESCRIPTORS))
+    """Raise the limit on descriptors for ``MAX_CLIENTS``; return how many clients fit."""
+    limit = io.raise_descriptor_limit(MAX_CLIENTS + SPARE_DESCRIPTORS)
+    return min(MAX_CLIENTS, max(1, limit - SPARE_DESCRIPTORS))
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and sockets with long paths."""
+"""Files written whole or not at all, sockets with long paths, and the limit on descriptors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 
 from ganeti import pathutils
@@ -177,3 +179,17 @@ def short_socket_path(path: str) -> Iterator[str]:
         yield f"/proc/self/fd/{fd}/{name}"
     finally:
         os.close(fd)
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Raise the limit on open descriptors to ``wanted``, as far as this process may; return the
+    limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(ValueError, OSError):  # only root may raise the hard limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
+            hard = wanted
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
