@@ -6,6 +6,7 @@ import pytest
 
 from ganeti import ht
 from ganeti.constants import JobStatus
+from ganeti.serializer import Json
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,9 @@ from ganeti.constants import JobStatus
         (Literal["a", 1], ["a", 1], ["b", True]),
         (dict, [{}], [[]]),
         (Any, [None, object()], []),
+        (object, [None, object()], []),
+        (Json, [None, 1], []),
+        (dict[str, Json], [{}, {"a": [1]}], [{1: 1}, []]),
         (ht.NonEmptyString, ["x"], ["", 1]),
         (ht.NonNegativeInt, [0], [-1, True]),
         (ht.PositiveInt, [1], [0]),
@@ -216,6 +220,20 @@ def test_an_os_name_is_checked(name, good):
 )
 def test_text_with_nul_or_surrogates_does_not_fit_an_environment(text, good):
     assert ht.fits_environment(text) == good
+
+
+@pytest.mark.parametrize(
+    "text, good",
+    [
+        ("01234567-89ab-cdef-0123-456789abcdef", True),
+        ("01234567-89AB-cdef-0123-456789abcdef", False),
+        ("01234567-89ab-cdef-0123-456789abcdef\n", False),
+        ("0123456789abcdef0123456789abcdef", False),
+        ("", False),
+    ],
+)
+def test_a_uuid_is_in_lower_case(text, good):
+    assert ht.is_uuid(text) == good
 
 
 def test_long_values_are_cut_in_messages():

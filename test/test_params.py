@@ -83,9 +83,8 @@ def test_every_default_passes_its_own_check():
         assert params.check_hvparams(hypervisor, given) == given
     assert params.check_beparams(params.defaults(params.BACKEND))
     assert params.check_nicparams(params.defaults(params.NIC))
-    assert params.check_ndparams(params.defaults(params.NODE))
-    for template, table in params.DISK.items():
-        assert params.check_diskparams(template, params.defaults(table)) == params.defaults(table)
+    for table in (params.NODE, *params.DISK.values()):
+        assert params._check(table, params.defaults(table)) == params.defaults(table)
 
 
 @pytest.mark.parametrize(
@@ -139,20 +138,18 @@ def test_an_unknown_nic_mode_is_wrong_input(given):
 
 
 def test_node_parameters_are_read():
-    assert params.check_ndparams({"cpu_speed": "1.5", "ovs_name": None}) == {
+    assert params._check(params.NODE, {"cpu_speed": "1.5", "ovs_name": None}) == {
         "cpu_speed": 1.5,
         "ovs_name": None,
     }
     for wrong in ("fast", float("nan"), None):
         with pytest.raises(errors.TypeEnforcementError, match="cpu_speed"):
-            params.check_ndparams({"cpu_speed": wrong})
+            params._check(params.NODE, {"cpu_speed": wrong})
 
 
-def test_disk_parameters_belong_to_a_template():
-    with pytest.raises(errors.OpPrereqError, match="tape"):
-        params.check_diskparams("tape", {})
+def test_disk_parameters_have_rules():
     with pytest.raises(errors.OpPrereqError, match="protocol"):
-        params.check_diskparams("drbd", {"protocol": "D"})
+        params._check(params.DISK["drbd"], {"protocol": "D"})
 
 
 def test_later_values_override_earlier_ones():

@@ -47,7 +47,6 @@ class JobStatus(StrEnum):
 
 
 JOB_FINAL = frozenset({JobStatus.CANCELED, JobStatus.SUCCESS, JobStatus.ERROR})
-JOB_PENDING = frozenset({JobStatus.QUEUED, JobStatus.WAITING, JobStatus.CANCELING})
 
 PRIORITY_LOWEST = 19
 PRIORITY_HIGHEST = -20
@@ -56,12 +55,10 @@ PRIORITY_DEFAULT = 0
 PRIORITIES_SUBMIT = frozenset({-10, 0, 10})
 
 MAX_RUNNING_JOBS = 20
-MAX_TRACKED_JOBS = 25
 #: Live jobs that the queue holds before it answers JobQueueFull.
 MAX_LIVE_JOBS = 50_000
 
 LOG_MESSAGE = "message"
-LOG_DELAY_TEST = "delay-test"
 
 #: Seconds that a WaitForJobChange may hang, as luxid caps it.
 LUXI_WAIT_CAP = 89.0
@@ -140,8 +137,6 @@ HYPERVISORS = frozenset({"fake", "kvm", "xen-pvm", "xen-hvm", "chroot", "lxc"})
 HT_FAKE = "fake"
 HT_KVM = "kvm"
 
-REBOOT_TYPES = frozenset({"soft", "hard", "full"})
-CREATE_MODES = frozenset({"create", "import", "remote-import"})
 FILE_DRIVERS = frozenset({"loop", "blktap", "blktap2"})
 NIC_MODES = frozenset({"bridged", "routed", "openvswitch", "pool"})
 DISK_ACCESS = frozenset({"ro", "rw"})
@@ -177,7 +172,6 @@ TAG_NODE = "node"
 TAG_INSTANCE = "instance"
 TAG_NODEGROUP = "nodegroup"
 TAG_NETWORK = "network"
-TAG_KINDS = frozenset({TAG_CLUSTER, TAG_NODE, TAG_INSTANCE, TAG_NODEGROUP, TAG_NETWORK})
 MAX_TAG_LENGTH = 128
 MAX_TAGS_PER_OBJECT = 4096
 

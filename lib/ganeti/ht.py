@@ -225,6 +225,14 @@ NewHostName = Annotated[
     str, Refinement("a host name", lambda name: is_host_name(name.removesuffix(".")))
 ]
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a uuid in the form that luxid 3.0 takes: in lower case."""
+    return _UUID.fullmatch(text) is not None
+
+
 _OS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(?:\+[A-Za-z0-9_.-]{1,128})?", re.ASCII)
 
 

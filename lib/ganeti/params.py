@@ -370,18 +370,6 @@ def ndparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str
     return _first_problem({row.name: row.kind for row in NODE.values()}, given, unset)
 
 
-def check_ndparams(given: Mapping[str, Any]) -> Values:
-    """Node parameters of a cluster, group or node."""
-    return _check(NODE, given)
-
-
-def check_diskparams(template: str, given: Mapping[str, Any]) -> Values:
-    """Disk parameters of one template."""
-    if template not in DISK:
-        raise errors.OpPrereqError(f"Invalid disk template {ht.shorten(template)}", ErrorCode.INVAL)
-    return _check(DISK[template], given)
-
-
 # -- hypervisors ------------------------------------------------------------------
 
 KVM = _table(

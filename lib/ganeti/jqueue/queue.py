@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import sqlite3
 import threading
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ganeti import constants, errors
+from ganeti import constants, errors, ht
 from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import (
     admission,
@@ -43,8 +42,6 @@ logger = logging.getLogger(__name__)
 #: Jobs archived in one commit: bounds how long others wait for it.
 ARCHIVE_BATCH = 200
 
-#: As luxid 3.0 takes them.
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Answer = tuple[bool, str]
 T = TypeVar("T")
@@ -232,7 +229,7 @@ class JobQueue:
         """
         if uuid is None:
             uuid = str(uuids.uuid4())
-        elif _UUID.fullmatch(uuid) is None:
+        elif not ht.is_uuid(uuid):
             raise errors.GenericError(f"{uuid!r} is no UUID")
         trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
         trees = [[kind, normalize(tree)] for kind, tree in predicates]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import re
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +21,6 @@ from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
 from ganeti.rapi.baserlib import Master, ResourceRequest
 
-UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NORMAL = int(ResultStatus.NORMAL)
 #: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
 BATCH = 50
@@ -197,7 +195,7 @@ def read_one(
 ) -> dict[str, Any]:
     """The object of this name (a short one, if it is the only one) or uuid; else ``NotFound``."""
     found = read(request, what, fields, ["==", "name", name])
-    if not found and UUID.fullmatch(name):  # which a real luxid finds, and then compares
+    if not found and ht.is_uuid(name.lower()):  # which a real luxid finds, and then compares
         found = read(request, what, fields, ["==", "uuid", name.lower()])
     if not found:
         raise http_errors.NotFound(detail=f"there is no {what} '{name}'")

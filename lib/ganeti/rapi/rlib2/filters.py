@@ -11,7 +11,7 @@ from ganeti.opcodes.base import ReasonTrail
 from ganeti.qlang import job_filters
 from ganeti.rapi.arguments import flag
 from ganeti.rapi.baserlib import Resource, verb
-from ganeti.rapi.reading import UUID, read
+from ganeti.rapi.reading import read
 from ganeti.rapi.submit import body_object
 
 FIELDS = ("watermark", "priority", "predicates", "action", "reason_trail", "uuid")
@@ -94,7 +94,7 @@ class R_2_filters_uuid(_Filters):
     def PUT(self) -> str:
         """Replace a rule, or make one with this uuid; body and answer as for a new one."""
         uuid = self.request.slots["filter_uuid"]
-        if UUID.fullmatch(uuid) is None:
+        if not ht.is_uuid(uuid.lower()):
             raise http_errors.BadRequest(f"{ht.shorten(uuid)} is no uuid")
         return self.replace(uuid)
 
