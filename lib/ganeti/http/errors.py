@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ganeti.http.message import REASONS
+
 
 class HttpError(Exception):
     """Root of the refusals; by itself a 500.
 
-    ``message`` defaults to the status's own words. ``detail`` is any JSON value.
+    ``message`` defaults to the status's reason phrase. ``detail`` is any JSON value.
     ``headers`` are sent beside those that every answer has.
     """
 
     code: ClassVar[int] = 500
-    title: ClassVar[str] = "Internal Server Error"
     standard: ClassVar[str] = "The server failed while it worked on the request"
 
     def __init__(
@@ -30,7 +31,7 @@ class HttpError(Exception):
         detail: Any = None,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.message = message or self.title
+        self.message = message or REASONS[self.code]
         self.explain = explain or self.standard
         self.detail = detail
         self.headers = list(headers)
@@ -48,7 +49,6 @@ class TemporaryRedirect(HttpError):
     """The same request, method and body and all, belongs elsewhere (RFC 9110, 15.4.8)."""
 
     code = 307
-    title = "Temporary Redirect"
     standard = "Another server answers this at the moment; send it there"
 
     def __init__(self, location: str | None = None) -> None:
@@ -61,7 +61,6 @@ class BadRequest(HttpError):
     """What was sent cannot be understood, or is not allowed in this place."""
 
     code = 400
-    title = "Bad Request"
     standard = "The request is malformed or contradicts itself"
 
 
@@ -69,7 +68,6 @@ class Unauthorized(HttpError):
     """Nobody we know sent this; ``headers`` carry the challenge (RFC 9110, 15.5.2)."""
 
     code = 401
-    title = "Unauthorized"
     standard = "A valid user name and password are needed"
 
 
@@ -77,7 +75,6 @@ class Forbidden(HttpError):
     """We know who sent this, and they may not."""
 
     code = 403
-    title = "Forbidden"
     standard = "This user does not have the right to do that"
 
 
@@ -89,7 +86,6 @@ class NotFound(HttpError):
     """
 
     code = 404
-    title = "Not Found"
     standard = "Nothing matches the given URI"
 
     def __init__(self, detail: Any = None, *, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -100,7 +96,6 @@ class RequestTimeout(HttpError):
     """The request was begun and not finished in time."""
 
     code = 408
-    title = "Request Timeout"
     standard = "The rest of the request did not arrive in time"
 
 
@@ -108,7 +103,6 @@ class Conflict(HttpError):
     """The thing is not in a state that allows it."""
 
     code = 409
-    title = "Conflict"
     standard = "The present state of the resource does not allow it"
 
 
@@ -116,7 +110,6 @@ class PreconditionFailed(HttpError):
     """A condition in the request's header does not hold (RFC 9110, 13)."""
 
     code = 412
-    title = "Precondition Failed"
     standard = "A condition in the header does not hold, so nothing was done"
 
 
@@ -124,7 +117,6 @@ class PayloadTooLarge(HttpError):
     """The body is longer than we read."""
 
     code = 413
-    title = "Payload Too Large"
     standard = "The body of the request is too large"
 
 
@@ -132,7 +124,6 @@ class UriTooLong(HttpError):
     """The request's target is longer than we read."""
 
     code = 414
-    title = "URI Too Long"
     standard = "The URI of the request is too long"
 
 
@@ -140,7 +131,6 @@ class UnsupportedMediaType(HttpError):
     """The body is of a kind, or in a coding, that we do not read."""
 
     code = 415
-    title = "Unsupported Media Type"
     standard = "Bodies must be application/json, in no coding"
 
 
@@ -148,7 +138,6 @@ class ExpectationFailed(HttpError):
     """``Expect`` asks for something else than 100-continue."""
 
     code = 417
-    title = "Expectation Failed"
     standard = "The server cannot meet the expectation of the request"
 
 
@@ -156,7 +145,6 @@ class UnprocessableContent(HttpError):
     """Well formed, understood, and makes no sense."""
 
     code = 422
-    title = "Unprocessable Content"
     standard = "The body is well formed, but what it asks for cannot be done"
 
 
@@ -164,7 +152,6 @@ class TooManyRequests(HttpError):
     """This client asks too often; ``retry_after`` are the seconds until it may ask again."""
 
     code = 429
-    title = "Too Many Requests"
     standard = "Too many requests were sent in a short time"
 
     def __init__(
@@ -178,7 +165,6 @@ class HeaderFieldsTooLarge(HttpError):
     """More header lines, or longer ones, than we read."""
 
     code = 431
-    title = "Request Header Fields Too Large"
     standard = "The header of the request is too large"
 
 
@@ -193,7 +179,6 @@ class NotImplementedMethod(HttpError):
     """
 
     code = 501
-    title = "Not Implemented"
     standard = "The server does not support this operation"
 
     def __init__(
@@ -207,7 +192,6 @@ class BadGateway(HttpError):
     """The master's answer makes no sense, or there is no master."""
 
     code = 502
-    title = "Bad Gateway"
     standard = "The server got no usable answer from the service behind it"
 
 
@@ -215,7 +199,6 @@ class ServiceUnavailable(HttpError):
     """Not now. ``retry_after``: seconds after which it is worth another try."""
 
     code = 503
-    title = "Service Unavailable"
     standard = "The server cannot do this at the moment"
 
     def __init__(
@@ -228,7 +211,6 @@ class GatewayTimeout(HttpError):
     """The master did not answer in time."""
 
     code = 504
-    title = "Gateway Timeout"
     standard = "The service behind the server did not answer in time"
 
 
@@ -236,7 +218,6 @@ class HttpVersionNotSupported(HttpError):
     """Not HTTP/1."""
 
     code = 505
-    title = "HTTP Version Not Supported"
     standard = "The server speaks HTTP/1.0 and HTTP/1.1"
 
 

@@ -19,8 +19,6 @@ from typing import Any
 #: Reason phrases (RFC 9110, section 15) of the statuses that we send.
 REASONS = {
     200: "OK",
-    201: "Created",
-    202: "Accepted",
     204: "No Content",
     304: "Not Modified",
     307: "Temporary Redirect",
@@ -36,7 +34,6 @@ REASONS = {
     415: "Unsupported Media Type",
     417: "Expectation Failed",
     422: "Unprocessable Content",
-    428: "Precondition Required",
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
