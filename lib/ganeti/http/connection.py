@@ -156,8 +156,6 @@ ROUNDS = 16
 #: Bytes that a client may send ahead while its request is worked on.
 MAX_AHEAD = 64 * 1024
 
-_NOT_NOW = (BlockingIOError, InterruptedError)
-
 
 class Owner(Protocol):
     """The server as a connection sees it: what it needs, and the events that it reports."""
@@ -417,7 +415,7 @@ class Connection:
         """Return received bytes: None for nothing yet, b'' for the end."""
         try:
             data = (self._transport or self._sock).recv(RECEIVE_SIZE)
-        except (*_NOT_NOW, ssl.SSLWantReadError):
+        except (*tls.NOT_NOW, ssl.SSLWantReadError):
             self._wait_for(READ)
             return None
         except ssl.SSLWantWriteError:
@@ -516,7 +514,7 @@ class Connection:
                 return
             try:
                 sent = (self._transport or self._sock).send(self._unsent[:SEND_SIZE])
-            except (*_NOT_NOW, ssl.SSLWantWriteError):
+            except (*tls.NOT_NOW, ssl.SSLWantWriteError):
                 break
             self._unsent = self._unsent[sent:]
             self._countdown.start(self._owner.deadlines.write)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ganeti.http.errors import BadRequest
-from ganeti.http.message import Headers
+from ganeti.http.message import TOKEN, Headers
 
 # -- content coding --------------------------------------------------------------------
 
@@ -32,8 +32,8 @@ MIN_GZIP_SIZE = 1400
 GZIP_LEVEL = 1
 
 _ITEM = re.compile(
-    r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|"
-    r"1(?:\.0{0,3})?))?",
+    rf"({TOKEN.pattern})"
+    r"(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?",
     re.ASCII,
 )
 

@@ -286,7 +286,7 @@ MAX_REMEMBERED = 2 * 1024
 #: Trailers (RFC 9112, 7.1.2) are checked, and dropped.
 MAX_TRAILER = 4 * 1024
 
-_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_NAME = TOKEN.pattern.encode("ascii")
 _VALUE = rb"(?:" + _NAME + rb'|"[ !#-\[\]-~]*")'
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE + rb")?)*)")
 

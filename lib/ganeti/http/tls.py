@@ -389,7 +389,8 @@ _HTTP = (
     b"PRI *",
 )
 
-_NOT_NOW = (BlockingIOError, InterruptedError)
+#: Raised by a socket that has nothing to read, or takes no more.
+NOT_NOW = (BlockingIOError, InterruptedError)
 
 T = TypeVar("T")
 
@@ -474,7 +475,7 @@ class TlsTransport:
     def _receive(self) -> None:
         try:
             piece = self._sock.recv(RECEIVE_SIZE)
-        except _NOT_NOW:
+        except NOT_NOW:
             raise ssl.SSLWantReadError from None
         if not piece:
             self._incoming.write_eof()
@@ -507,7 +508,7 @@ class TlsTransport:
         while data:
             try:
                 data = data[self._sock.send(data) :]
-            except _NOT_NOW:
+            except NOT_NOW:
                 self._unsent = data
                 raise ssl.SSLWantWriteError from None
         self._unsent = b""
