@@ -1,8 +1,9 @@
-"""ganeti-masterd: wires configuration, locks, queue and socket together."""
+"""ganeti-masterd: puts configuration, locks, queue and socket together."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import gc
 import grp
@@ -19,7 +20,6 @@ from ganeti.cmdlib.base import Environment
 from ganeti.config.config import Config
 from ganeti.daemon import options, privileges
 from ganeti.db import files
-from ganeti.db.store import Store
 from ganeti.jqueue.queue import JobQueue
 from ganeti.maintenance import check, repair, upgrade
 from ganeti.node.agents import Nodes
@@ -33,13 +33,15 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that running jobs have to end when the daemon is stopped.
 STOP_GRACE = 5.0
-#: Python collects garbage at every 700th object by default; with thousands of jobs in memory
-#: that is a tenth of the master's work.
+#: Python looks for garbage after every 700th new object by default. With thousands of jobs in
+#: memory that takes a tenth of the master's time.
 GC_THRESHOLDS = 20_000, 20, 20
-#: Days after which a job that has ended is put away, and how often that is checked.
+#: Days after which a job that has ended is archived.
 ARCHIVE_DAYS = 30.0
+#: Seconds between two searches for such jobs.
 ARCHIVE_EVERY = 3600.0
-#: Days after which an archived job is deleted. Never: on Ganeti an administrator's cron does it.
+#: Days after which an archived job is deleted; 0: never. With Ganeti, administrators delete them
+#: from cron.
 PURGE_DAYS = 0.0
 
 
@@ -47,6 +49,10 @@ class MasterDaemon(daemon.Daemon):
     """The master job daemon."""
 
     name = "ganeti-masterd"
+    #: Set by ``start``, before which nothing here uses them.
+    _queue: JobQueue
+    _server: luxi_server.LuxiServer
+    _background_check: check.BackgroundCheck
 
     def __init__(
         self,
@@ -64,15 +70,11 @@ class MasterDaemon(daemon.Daemon):
         self.user = paths.user(pathutils.MASTERD_USER)
         self.group = pathutils.DAEMONS_GROUP
         self._loop = Loop()
-        self._store: Store | None = None
-        self._queue: JobQueue | None = None
-        self._config: Config | None = None
-        self._server: luxi_server.LuxiServer | None = None
-        self._background_check: check.BackgroundCheck | None = None
-        self._lock: int | None = None
+        #: Closes what ``start`` has opened, also if it failed halfway, in the opposite order.
+        self._opened = contextlib.ExitStack()
 
     def check_role(self) -> None:
-        """Check that there is a cluster, and that it is ours."""
+        """Raise ``DaemonError`` unless there is a cluster on this machine and it is ours."""
         sign = other_ganeti.find(self.paths)
         if sign is not None and isinstance(sign.error, PermissionError):
             raise daemon.DaemonError(privileges.explain_permission(sign.error, self.user))
@@ -93,12 +95,12 @@ class MasterDaemon(daemon.Daemon):
             )
 
     def prepare(self) -> None:
-        """Make directories that a reboot has removed."""
+        """Make the directories that a reboot removes."""
         daemon.make_directories(self.paths)
 
     def start(self) -> None:
-        """Open the database, take up its jobs, listen."""
-        gc.disable()  # what is made here stays: there is no garbage yet
+        """Open the database, load its jobs and listen."""
+        gc.disable()  # the objects made here live as long as the process: none is garbage
         try:
             self._start()
             gc.freeze()
@@ -115,21 +117,22 @@ class MasterDaemon(daemon.Daemon):
             gc.enable()
 
     def _start(self) -> None:
-        self._lock = self._lock_database()
+        self._opened.callback(os.close, self._lock_database())
         self._check_access()
         checked = repair.check_and_repair(self.paths)
         store, notice = upgrade.open_store(self.paths)
-        self._store = store
+        self._opened.callback(store.close)
         if notice is not None:
             self.warn(notice)
         store.on_damage = lambda words: repair.record_damage(self.paths, [words])
-        config = self._config = Config(store, self.paths)
+        config = Config(store, self.paths)
+        self._opened.callback(config.ssconf.flush)
         names = host.own_names()
         if config.master.name not in names:
             raise daemon.DaemonError(host.renamed(config.master.name, names))
         locks = locking.LockManager()
         for node in config.nodes():
-            if node.simulated:  # a reboot takes these with it
+            if node.simulated:  # its directory does not survive a reboot
                 io.make_directory(self.paths.simulated_node(node.name), 0o750)
         environment = Environment(config, Nodes(config, self.paths))
         queue = self._queue = JobQueue(
@@ -141,13 +144,17 @@ class MasterDaemon(daemon.Daemon):
         queue.recover(lambda interrupted: recovery.clean_up(environment, interrupted))
         sources = Sources(config, environment.nodes, queue, locks)
         self._server = luxi_server.LuxiServer(self._listen(), sources, self._loop)
+        self._opened.callback(self._server.close)
         queue.start()
+        # Runs before the server is closed, whose threads may work for the queue.
+        self._opened.callback(self._end_queue)
         if not checked:
             self._background_check = check.BackgroundCheck(
                 lambda: files.connect(self.paths.master_db),
                 lambda damage: repair.record_damage(self.paths, damage),
             )
             self._background_check.start()
+            self._opened.callback(self._background_check.stop)
         self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         if self._purge_days > 0:
             logger.info(
@@ -161,39 +168,35 @@ class MasterDaemon(daemon.Daemon):
 
     def serve(self) -> None:
         """Answer calls until told to stop."""
-        assert self._server is not None
         self._server.serve()
 
     def stop(self) -> None:
-        """Begin no further job, and end once the running ones have, or their time is over.
+        """Start no further job, and end after the running ones or after ``STOP_GRACE`` seconds.
 
-        Until then calls are answered; told to stop twice, it ends at once.
+        Calls are answered until then. A second call ends the daemon at once.
         """
         self._loop.call_threadsafe(self._start_stopping)
 
     def _start_stopping(self) -> None:
-        if self._stop_thread is None and self._queue is not None:
+        if self._stop_thread is None:
             self._stop_thread = threading.Thread(target=self._stop_queue, name="stop", daemon=True)
             self._stop_thread.start()
         else:
             self._loop.stop()
 
     def _stop_queue(self) -> None:
-        assert self._queue is not None
         self._queue.stop(STOP_GRACE)
         self._loop.call_threadsafe(self._loop.stop)
 
     def _schedule_archiving(self) -> None:
-        assert self._server is not None
         self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         self._server.pool.submit(self._archive)
 
     def _archive(self) -> None:
-        """Delete and put away what ended long ago; on a thread of the pool.
+        """Delete and archive jobs that ended long ago; called on a thread of the server's pool.
 
-        In this order, so that a job which is put away now can be read until the next time.
+        Deletion comes first, so that a job which is archived now can be read until the next time.
         """
-        assert self._queue is not None
         try:
             self._queue.store_service_seconds()
             if self._purge_days > 0:
@@ -210,38 +213,33 @@ class MasterDaemon(daemon.Daemon):
             logger.warning("Old jobs could not be archived or deleted: %s", err)
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the loop call it."""
+        """Have the loop call a function."""
         self._loop.call_threadsafe(function)
 
     def finish(self) -> None:
-        """Let running jobs end for a while, then close."""
-        if self._queue is not None:
-            left = self._queue.stop(0 if self._stop_thread is not None else STOP_GRACE)
-            if left:
-                logger.warning(
-                    "Jobs still running, to end in error at the next start: %s",
-                    ", ".join(map(str, left)),
-                )
-        if self._server is not None:
-            self._server.close()
-        if self._config is not None:
-            self._config.ssconf.flush()
-        if self._background_check is not None:
-            self._background_check.stop()
-        if self._store is not None:
-            self._store.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        """Give running jobs ``STOP_GRACE`` seconds to end, unless they had them, and close."""
+        self._opened.close()
+
+    def _end_queue(self) -> None:
+        left = self._queue.stop(0 if self._stop_thread is not None else STOP_GRACE)
+        if left:
+            logger.warning(
+                "Jobs still running, to end in error at the next start: %s",
+                ", ".join(map(str, left)),
+            )
 
     def _lock_database(self) -> int:
-        """Two masters on one database must not be, whatever their pid files say."""
+        """Lock the database and return the lock's descriptor.
+
+        The pid file is not enough: two masters with different pid files could share a database.
+        """
         try:
             return io.lock_file(self.paths.master_lock)
         except BlockingIOError:
             raise daemon.DaemonError(f"another process works on {self.paths.master_db}") from None
 
     def _check_access(self) -> None:
-        """Raise ``PermissionError`` that names the file: SQLite's words would not."""
+        """Raise ``PermissionError`` with the name of the file, which SQLite's message lacks."""
         if not os.access(self.paths.lib_dir, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self.paths.lib_dir)
         for path in files.file_names(self.paths.master_db):
@@ -259,7 +257,7 @@ class MasterDaemon(daemon.Daemon):
 
 
 def days(text: str) -> float:
-    """A length of time; argparse names this function when it is none."""
+    """Return a number of days, for argparse, whose message calls other values "invalid days"."""
     number = float(text)
     if not 0 <= number <= 36500:
         raise ValueError
@@ -267,15 +265,15 @@ def days(text: str) -> float:
 
 
 def purge_days(text: str) -> float:
-    """A length of time of a day at least, or 0; argparse names this function when it is none."""
+    """Return a number of days that is 0 or at least 1, for argparse."""
     number = days(text)
-    if 0 < number < 1:  # jobs are needed as long as their keys hold
+    if 0 < number < 1:  # a job must be there as long as its idempotency key is valid
         raise argparse.ArgumentTypeError(f"{text} is neither 0 (never) nor at least 1 day")
     return number
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Return the options of the command line, or exit with a message."""
     parser = options.Parser(
         prog="ganeti-masterd",
         description="The master job daemon: configuration, job queue and locks of a cluster.",
@@ -286,21 +284,21 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="DAYS",
         type=days,
         default=ARCHIVE_DAYS,
-        help=f"put jobs away that ended so many days ago; 0: never (default: {ARCHIVE_DAYS:g})",
+        help=f"archive jobs this many days after they ended; 0: never (default: {ARCHIVE_DAYS:g})",
     )
     parser.add_argument(
         "--purge-days",
         metavar="DAYS",
         type=purge_days,
         default=PURGE_DAYS,
-        help="delete archived jobs that ended so many days ago; 0: never "
+        help="delete archived jobs this many days after they ended; 0: never "
         f"(default: {PURGE_DAYS:g})",
     )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon; its exit code."""
+    """Run the daemon and return its exit code."""
     arguments = parse_arguments(argv)
     return options.run(
         MasterDaemon(
