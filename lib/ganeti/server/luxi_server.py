@@ -1,16 +1,16 @@
 """The master's socket: LUXI requests in, answers out.
 
-Theory. One thread runs a selector loop that owns every connection. What is short,
-such as a submission, it does itself; what may take a while, such as a query or
-reading a large request, goes to a small pool. What a call answers may be a future
-(a submission's commit), and then no thread waits for it. A client that waits for a
-job costs a timer and an entry in the queue's list of watchers. Requests of one
-connection are answered in order, one at a time; the next is taken up when the
-client has fetched the answer to the one before it, and reading stops while too
-many wait for that.
+One thread runs a selector loop that owns every connection. It carries out short calls, such as
+a submission, itself; what may take longer, such as a query or parsing a large request, goes to
+a small pool of threads. A call may return a future (a submission's commit), and then no thread
+waits for it. A client that waits for a job costs a timer and an entry in the queue's list of
+watchers.
 
-Every request gets an answer. One that cannot be read gets an error and, since
-its end is not known, the end of the connection.
+The requests of one connection are answered in order, one at a time: the next is begun when the
+client has fetched the last answer, and reading stops while too many bytes wait for that.
+
+Every request gets an answer. One that cannot be parsed gets an error, and the connection is
+closed, as luxid does.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ganeti.jqueue.job import Job
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
 from ganeti.query.base import Sources
+from ganeti.serializer import Json
 from ganeti.server.luxi_handlers import CHANGES, QUICK, READS, job_id
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
@@ -39,21 +40,21 @@ logger = logging.getLogger(__name__)
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
-#: Bytes of a request that the loop reads itself: handing it over would take longer.
+#: Requests of up to this many bytes are parsed by the loop: handing them over would take longer.
 MAX_INLINE_REQUEST = 16 * 1024
-#: Threads that carry out calls; queries are work for the processor, more do not help.
+#: Threads that carry out calls. Queries need the processor only: more threads would not help.
 POOL_THREADS = 8
-#: Bytes of requests that may wait on one connection before it is read no further.
+#: Bytes of requests that may wait on one connection before the server stops reading from it.
 MAX_PENDING = 4 * 1024 * 1024
 BACKLOG = 1024
-#: Clients at the same time; the next ones wait in the backlog. Guests, disks and
-#: the database need descriptors too, however many clients there are.
+#: Clients at the same time; more of them wait in the backlog.
 MAX_CLIENTS = 4000
+#: Descriptors that clients leave to guests, disks and the database.
 SPARE_DESCRIPTORS = 256
 
 
 class LuxiSocketError(errors.Error):
-    """The socket cannot be served, in words."""
+    """The socket cannot be served."""
 
 
 def client_limit() -> int:
@@ -63,9 +64,9 @@ def client_limit() -> int:
 
 
 def listen(path: str, gid: int = -1) -> socket.socket:
-    """Return the listening socket, mode 0660; a stale one of a dead master is replaced.
+    """Return the listening socket, with mode 0660, in place of a dead master's.
 
-    ``LuxiSocketError`` where a process serves it, or where the path is no socket.
+    Raises ``LuxiSocketError`` if a process serves the path, or if it is not a socket.
     """
     _remove_stale_socket(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -79,7 +80,11 @@ def listen(path: str, gid: int = -1) -> socket.socket:
 
 
 def _remove_stale_socket(path: str) -> None:
-    """Remove a socket that nobody serves; two masters would share its clients by chance."""
+    """Remove a socket that no process serves.
+
+    Raises ``LuxiSocketError`` for any other file: of two masters that listen on one path, the
+    older one would keep its clients and the newer one get the rest.
+    """
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -93,7 +98,7 @@ def _remove_stale_socket(path: str) -> None:
 
 
 class LuxiServer:
-    """Serves one listening socket until ``stop``."""
+    """A server of one listening socket."""
 
     def __init__(
         self,
@@ -127,7 +132,7 @@ class LuxiServer:
         self._sock.close()
 
     def forget(self, connection: _Connection) -> None:
-        """A connection has closed."""
+        """Forget a connection that has closed, and accept again if it was one too many."""
         if len(self._connections) == self._max_clients:
             self.loop.modify(self._sock, READ)
         self._connections.discard(connection)
@@ -145,7 +150,7 @@ class LuxiServer:
             except BlockingIOError:
                 return
             except OSError as err:
-                # Out of descriptors: look again later instead of spinning.
+                # Out of descriptors: try again later instead of spinning.
                 logger.warning("Cannot accept a LUXI connection: %s", err.strerror)
                 self.loop.modify(self._sock, 0)
                 self.loop.call_later(1.0, lambda: self.loop.modify(self._sock, READ))
@@ -155,7 +160,7 @@ class LuxiServer:
 
 
 class _Connection:
-    """One client."""
+    """One client's connection."""
 
     def __init__(self, server: LuxiServer, sock: socket.socket) -> None:
         self._server = server
@@ -166,17 +171,17 @@ class _Connection:
         self._pending_bytes = 0
         self._answering = False
         self._unsent = bytearray()
-        self._ended = False  # the client sends nothing more
-        self._unreadable: str | None = None  # what it sent after the last request
-        self._failed = False  # close once the answer is out
+        self._ended = False  # the client will send nothing more
+        self._unreadable: str | None = None  # why what follows the last request is no message
+        self._failed = False  # to be closed after the answer
         self._closed = False
-        self._last_active = self._loop.clock()  # when bytes last went to or fro
+        self._last_active = self._loop.clock()  # when bytes were last sent or received
         self._idle_timer = self._loop.call_later(constants.LUXI_IDLE_TIMEOUT, self._on_idle)
         self.on_close: Callable[[], None] | None = None
         self._loop.add(sock, READ, self._on_ready)
 
     def close(self) -> None:
-        """Drop the connection and what hangs on it."""
+        """Close the connection and end the wait that belongs to it."""
         if self._closed:
             return
         self._closed = True
@@ -188,7 +193,10 @@ class _Connection:
         self._server.forget(self)
 
     def _on_idle(self) -> None:
-        """The one timer of a connection: it is not set anew for every byte."""
+        """Close the connection if it was idle for long enough; else set the timer again.
+
+        This is cheaper than setting the timer for each piece that is sent or received.
+        """
         now = self._loop.clock()
         since = now if self._answering else self._last_active
         left = since + constants.LUXI_IDLE_TIMEOUT - now
@@ -214,7 +222,7 @@ class _Connection:
         if not data:
             self._ended = True
             if self._answering or self._requests or self._unsent:
-                # It may still read, or be gone altogether; then this raises.
+                # The client may still read, or be gone altogether; then this raises.
                 self._sock.send(b"")
                 self._set_events()
             else:
@@ -239,10 +247,10 @@ class _Connection:
             events |= READ
         self._loop.modify(self._sock, events)
 
-    # -- one request after the other ------------------------------------------------
+    # -- one request after another --------------------------------------------------
 
     def _start_next_request(self) -> None:
-        """Take up the next request, unless one is being answered or its answer fetched."""
+        """Begin the next request, unless the last one's answer is not made or not fetched yet."""
         if self._answering or self._failed or self._unsent:
             return
         if self._requests:
@@ -250,8 +258,8 @@ class _Connection:
             self._pending_bytes -= len(message)
             self._answering = True
             if len(message) <= MAX_INLINE_REQUEST:
-                # All that came is received first: what is then done in a row, without
-                # a system call in between, reaches the writer in one piece.
+                # Not at once: after a round the requests of all connections are carried out
+                # in a row, so that their jobs reach the database's writer in one batch.
                 self._loop.call_soon(lambda: self._dispatch(message))
             else:
                 self._server.pool.submit(self._dispatch, message)
@@ -259,7 +267,7 @@ class _Connection:
             self._refuse(self._unreadable)
 
     def _dispatch(self, message: bytes) -> None:
-        """Decode a request, and have it executed by the thread that suits it."""
+        """Parse a request, and have it carried out by the loop or by the pool."""
         try:
             call, context = luxi.parse_request(message)
         except ValueError as err:
@@ -279,6 +287,7 @@ class _Connection:
             self._server.pool.submit(self._execute, call, context)
 
     def _execute(self, call: luxi.Call, context: RequestContext) -> None:
+        """Carry out a call and answer it, or have its future answer it."""
         try:
             result = self._carry_out(call, context)
             if isinstance(result, Future):
@@ -290,7 +299,7 @@ class _Connection:
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def _carry_out(self, call: luxi.Call, context: RequestContext) -> object:
-        """Return a call's result, a future of it, or the bytes of the whole answer."""
+        """Return a call's result, a future of it, or the bytes of a ready answer."""
         kind, sources = type(call), self._server.sources
         if kind in READS:
             return READS[kind](sources, call)
@@ -300,13 +309,17 @@ class _Connection:
         if not self._closed:
             _JobChangeWait(self._server, self, call)
 
-    def _on_result(self, future: Future[Any]) -> None:
+    def _on_result(self, future: Future[object]) -> None:
+        """Answer with a future's result or error; called by the thread that resolved it."""
         error = future.exception()
-        data = luxi.pack_result(future.result()) if error is None else luxi.pack_error(error)
+        if error is None:
+            data = luxi.pack_result(future.result())
+        else:
+            data = luxi.pack_error(error)
         self._loop.call_threadsafe(lambda: self.answer(data))
 
     def answer(self, data: bytes) -> None:
-        """Send an answer and go on with the next request."""
+        """Send an answer, then begin the next request."""
         self._answering = False
         self.on_close = None
         if self._closed:
@@ -318,13 +331,13 @@ class _Connection:
             self.close()
 
     def _refuse(self, text: str) -> None:
-        """Answer what could not be read, and end the connection."""
+        """Answer a request that cannot be parsed, and close the connection."""
         self._failed = True
         self._requests.clear()
         self.answer(luxi.pack_parse_failure(text))
 
     def _flush(self) -> None:
-        """Send what the client takes; then the next request may have its turn."""
+        """Send what the client takes; begin the next request once it has taken everything."""
         if self._unsent:
             with contextlib.suppress(BlockingIOError):
                 del self._unsent[: self._sock.send(self._unsent)]
@@ -338,7 +351,7 @@ class _Connection:
 
 
 class _JobChangeWait:
-    """One WaitForJobChange: answers at once, at the next change, or in the end."""
+    """One WaitForJobChange, answered at once, at the next change, or after its timeout."""
 
     def __init__(
         self, server: LuxiServer, connection: _Connection, call: luxi.WaitForJobChange
@@ -368,17 +381,17 @@ class _JobChangeWait:
             self._connection.answer(data)
 
     def _on_timeout(self) -> None:
-        # As luxid: what the caller knew already, and no log entries.
+        # luxid also answers with what the caller knew, and without log entries.
         self._finish(luxi.pack_result([self._call.previous, []]))
 
     def _on_change(self) -> None:
-        """Called from any thread: one check covers all the changes before it."""
+        """Schedule a check, from any thread; one check covers all changes before it."""
         if not self._check_is_due:
             self._check_is_due = True
             self._loop.call_threadsafe(self._answer_if_changed)
 
     def _answer_if_changed(self) -> None:
-        self._check_is_due = False  # first: what changes from here on is checked again
+        self._check_is_due = False  # first, so that a change from here on schedules a check
         if self._finished:
             return
         try:
@@ -386,7 +399,7 @@ class _JobChangeWait:
             if job is None or job.archived:
                 raise errors.JobLost(f"Job {self._job_id} is not in the queue")
             values = plain(job_query.values(job, self._call.fields, self._queue.waiting_for))
-            # As luxid: with a field that does not exist all is null, and nothing was logged.
+            # With an unknown field, luxid answers nulls and no log entries.
             entries = new_entries(job, self._call.previous_serial) if self._fields_exist else []
             if job.final or entries or values != self._call.previous:
                 self._finish(luxi.pack_result([values, entries]))
@@ -402,7 +415,7 @@ def new_entries(job: Job, after: int | None) -> list[list[Any]]:
     )
 
 
-def plain(values: list[Any]) -> list[Any]:
-    """Values as they look after a journey over the wire, to compare them."""
-    result: list[Any] = serializer.loads_lenient(serializer.dumps(values).encode("ascii"))
+def plain(values: list[Any]) -> list[Json]:
+    """Return values in the form that they have after parsing, to compare them with a caller's."""
+    result: list[Json] = serializer.loads_lenient(serializer.dumps(values).encode("ascii"))
     return result
