@@ -6,7 +6,7 @@ import pytest
 
 from ganeti import cmdlib, errors, locking, mcpu, opcodes
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
-from ganeti.jqueue.execution import Again, Done, Failed, JobRun
+from ganeti.jqueue.live import Again, Done, Failed, JobRun
 from ganeti.locking import Level, exclusive
 from support.cluster import make_cluster
 

@@ -105,10 +105,6 @@ module_jqueuedir = $(pkgdatadir)/ganeti/jqueue
 dist_module_jqueue_PYTHON = \
 	lib/ganeti/jqueue/__init__.py \
 	lib/ganeti/jqueue/admission.py \
-	lib/ganeti/jqueue/clocks.py \
-	lib/ganeti/jqueue/completion.py \
-	lib/ganeti/jqueue/dependencies.py \
-	lib/ganeti/jqueue/execution.py \
 	lib/ganeti/jqueue/id_gaps.py \
 	lib/ganeti/jqueue/job.py \
 	lib/ganeti/jqueue/listing.py \

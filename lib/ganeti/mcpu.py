@@ -13,7 +13,7 @@ from typing import Any
 
 from ganeti import cmdlib, errors, locking
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
-from ganeti.jqueue.execution import Again, Done, Failed, JobRun, Outcome
+from ganeti.jqueue.live import Again, Done, Failed, JobRun, Outcome, Task, WaitReason, wait_reason
 from ganeti.opcodes import OpCode
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def rerun_safe(op: OpCode) -> bool:
 
 
 class Processor:
-    """Makes tasks of opcodes (``jqueue.execution.Executor``)."""
+    """Makes tasks of opcodes: the queue is handed ``begin``."""
 
     def __init__(self, environment: Environment, locks: locking.LockManager) -> None:
         self._environment = environment
@@ -36,8 +36,8 @@ class Processor:
         return OpcodeTask(self._environment, self._locks, op, job_id, rank)
 
 
-class OpcodeTask:
-    """One opcode on its way (``jqueue.execution.Task``)."""
+class OpcodeTask(Task):
+    """One opcode on its way through the steps of its logical unit."""
 
     def __init__(
         self,
@@ -78,13 +78,13 @@ class OpcodeTask:
             self._environment.config.release_reservations(self._job_id)
             self._locks.release(self._owner)
 
-    def waiting_for(self) -> list[dict[str, Any]]:
+    def waiting_for(self) -> list[WaitReason]:
         """Return the lock that is waited for, with the jobs that are in the way, as a reason."""
         found = self._locks.waits_for(self._owner)
         if found is None:
             return []
         jobs = [int(owner.removeprefix("job/")) for owner in found.blockers]
-        return [{"kind": "lock", "name": found.name, "mode": found.mode, "jobs": jobs}]
+        return [wait_reason("lock", found.name, jobs, found.mode)]
 
     def set_rank(self, rank: float) -> None:
         """Move within the queues for locks."""

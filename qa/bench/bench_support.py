@@ -29,8 +29,11 @@ from ganeti import luxi, opcodes  # noqa: E402 (the package is on the path now)
 from ganeti.config.config import Config  # noqa: E402
 from ganeti.constants import JobStatus  # noqa: E402
 from ganeti.db.store import Store  # noqa: E402
-from ganeti.jqueue import completion, rows  # noqa: E402
+from ganeti.jqueue import (  # noqa: E402
+    rows,  # noqa: E402
+)
 from ganeti.jqueue.clocks import Moment  # noqa: E402
+from ganeti.jqueue.job import LogEntry, Moment  # noqa: E402
 from ganeti.luxi import RequestContext  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402
 
@@ -185,8 +188,8 @@ def _add_some(connection, numbers, build, ended):
                 op.move(JobStatus.WAITING)
                 op.move(JobStatus.RUNNING)
                 op.start_ts = op.exec_ts = job.start_ts = now.stamp
-                completion.mark_end(job, index, JobStatus.SUCCESS, None, now)
-            rows.add_log(connection, job.id, 0, [1, now.stamp, "message", "This was done"])
+                job.end(index, JobStatus.SUCCESS, None, now)
+            rows.add_log(connection, job.id, 0, LogEntry(1, now.stamp, "message", "This was done"))
             rows.save(connection, job, range(len(job.ops)))
     return ids
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganeti import opcodes
 from ganeti.cmdlib import disks, recovery
-from ganeti.jqueue.execution import Done
+from ganeti.jqueue.live import Done
 from ganeti.mcpu import Processor
 from ganeti.utils import orphans
 from support.daemon import HOST, TIMEOUT, DaemonCluster

@@ -30,7 +30,7 @@ def test_an_older_database_is_brought_to_this_version(old):
     store = Store.open(old, upgrade=True)
     ended, queued = rows.load(store, [1, 2], archived=True)
     assert (ended.status, ended.ops[0].result, ended.end_served) == ("success", 7, 0)
-    assert ended.ops[0].log == [[1, (1, 500000), "message", "hello"]]
+    assert ended.ops[0].log == [(1, (1, 500000), "message", "hello")]
     assert queued.ops[0].op.duration == 1.0 and queued.status is JobStatus.QUEUED
     with store.read() as connection:
         assert rows.value(connection, "drained", False) is True

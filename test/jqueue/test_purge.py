@@ -9,6 +9,7 @@ import pytest
 from ganeti import errors, luxi, opcodes
 from ganeti.db import files, schema
 from ganeti.jqueue import id_gaps, purge, rows
+from ganeti.jqueue.job import LogEntry
 from ganeti.luxi import RequestContext
 from ganeti.maintenance import check
 from support.jqueue import PATIENCE, QueueScene, op
@@ -211,7 +212,7 @@ def test_a_long_log_is_deleted_from_its_end(scene, monkeypatch):
     run(scene, 2)
     scene.store.write(
         lambda connection: [
-            rows.add_log(connection, 1, 0, [serial, (1, 0), "message", "x"])
+            rows.add_log(connection, 1, 0, LogEntry(serial, (1, 0), "message", "x"))
             for serial in range(1, 26)
         ]
     ).result(PATIENCE)

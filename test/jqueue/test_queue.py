@@ -6,7 +6,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.db import schema
-from ganeti.jqueue import completion
+from ganeti.jqueue.job import Job
 from ganeti.jqueue.queue import JobQueue
 from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, Work, op
@@ -48,7 +48,7 @@ def test_a_drained_queue_takes_no_jobs_until_it_is_opened(scene):
     with pytest.raises(errors.JobQueueDrainError):
         scene.submit(op())
     assert scene.wait(scene.submit(op(), to_drained=True)).status == "success"
-    assert JobQueue(scene.store, scene).drained
+    assert JobQueue(scene.store, scene.begin).drained
     scene.queue.set_drained(False).result(PATIENCE)
     scene.submit(op())
 
@@ -316,8 +316,8 @@ def test_a_priority_changed_while_an_opcode_ends_holds_for_the_next(scene, monke
             moved.append(scene.queue._scheduler.change_priority(job.id, -7)[0])
         real(job, draft, first)
 
-    moved, real = [], completion.publish
-    monkeypatch.setattr(completion, "publish", adopt)
+    moved, real = [], Job.publish
+    monkeypatch.setattr(Job, "publish", adopt)
     job_id = scene.submit(op(), op())
     assert scene.wait(job_id).ops[1].priority == -7 and moved == [True]
 

@@ -8,7 +8,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL
-from ganeti.jqueue import completion
+from ganeti.db import store
 from support.jqueue import PATIENCE, QueueScene, Work, op
 
 STEPS = 250
@@ -132,7 +132,7 @@ class RandomCalls:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_calls_lose_nothing_and_run_nothing_twice(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(completion, "STORE_RETRY", 0.001)
+    monkeypatch.setattr(store, "STORE_RETRY", 0.001)
     monkeypatch.setattr(QueueScene, "max_live", 10**6)
     calls = RandomCalls(str(tmp_path / "master.db"), seed)
     for _ in range(STEPS):

@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti.jqueue import recovery, rows
-from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.job import Moment
 from support.jqueue import QueueScene, Work, leave, op
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ganeti.jqueue import completion, rows
+from ganeti.db import store
+from ganeti.jqueue import rows
 from support.jqueue import QueueScene, leave, op
 
 
@@ -19,7 +20,7 @@ def stored(scene, job_id):
 
 
 def test_interrupted_jobs_are_shown_as_ended_and_stored_once_the_disk_takes_it(scene, monkeypatch):
-    monkeypatch.setattr(completion, "STORE_RETRY", 0)
+    monkeypatch.setattr(store, "STORE_RETRY", 0)
     died = scene.submit(op(hold=True))
     after = scene.submit(op(depends=[[died, ["error"]]]))
     leave(scene, died, "running")

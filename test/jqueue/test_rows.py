@@ -4,6 +4,7 @@ import pytest
 
 from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.job import Moment
 from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op
 
@@ -26,7 +27,7 @@ def test_a_line_of_a_log_that_is_damaged_says_so(scene):
     change(scene, "UPDATE job_log SET text = '\"something else\"'")
     (job,) = rows.load(scene.store, [job_id], archived=True)
     assert job.status == "success"
-    assert job.ops[0].log == [[1, (0, 0), "message", "(this line of the log is damaged)"]]
+    assert job.ops[0].log == [(1, (0, 0), "message", "(this line of the log is damaged)")]
 
 
 def test_a_damaged_switch_has_its_default(scene):

@@ -7,6 +7,7 @@ from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.job import LogEntry, Moment
 from ganeti.luxi import RequestContext
 
 
@@ -49,13 +50,13 @@ def test_a_final_job_is_stored_as_it_is_shown(store):
 def test_log_lines_are_read_when_asked_for(store):
     job = insert(store, delay(), delay())
     for serial, index in ((1, 0), (2, 1), (3, 0)):
-        line = [serial, (1, serial), "message", f"line {serial}"]
+        line = LogEntry(serial, (1, serial), "message", f"line {serial}")
         store.write(
             lambda connection, index=index, line=line: rows.add_log(connection, job.id, index, line)
         ).result()
     (back,) = rows.load(store, [job.id], archived=False)
-    assert [line[0] for line in back.ops[0].log] == [1, 3]
-    assert back.ops[1].log == [[2, (1, 2), "message", "line 2"]]
+    assert [line.serial for line in back.ops[0].log] == [1, 3]
+    assert back.ops[1].log == [(2, (1, 2), "message", "line 2")]
 
 
 def test_dependencies_become_absolute():

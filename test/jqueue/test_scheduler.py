@@ -5,8 +5,10 @@ import logging
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue import completion, rows
+from ganeti.db import store
+from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.job import Moment
 from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, Work, op
 
@@ -28,7 +30,7 @@ def scene(held):
 def test_a_job_runs_to_success(scene):
     job = scene.wait(scene.submit(op()))
     assert job.status == "success" and job.ops[0].result == job.id
-    assert [line[2:] for line in job.ops[0].log] == [["message", "working"]]
+    assert [list(line[2:]) for line in job.ops[0].log] == [["message", "working"]]
     assert job.received_ts == job.start_ts == job.end_ts == (1_000_000, 0)
     assert job.context.user == "admin" and job.summary == ["TEST_DELAY(1.0)"]
 
@@ -397,11 +399,11 @@ def test_an_end_that_is_refused_is_tried_again_but_not_without_pause(held, monke
     job_id = held.submit(op(refused=True))
     held.refuse(3)
     held.queue.start()
-    assert held.wait(job_id).status == "error" and pauses == [completion.STORE_RETRY] * 3
+    assert held.wait(job_id).status == "error" and pauses == [store.STORE_RETRY] * 3
 
 
 def test_refused_begin_and_end_are_tried_again_and_nothing_runs_twice(scene, monkeypatch):
-    monkeypatch.setattr(completion, "STORE_RETRY", 0)
+    monkeypatch.setattr(store, "STORE_RETRY", 0)
     job_id = scene.submit(op(hold=True))
     scene.reach(job_id, "running")
     scene.refuse(3)

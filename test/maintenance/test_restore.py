@@ -97,7 +97,7 @@ def test_an_unfinished_job_ends_in_error_and_never_runs(paths, saved):
     assert done.ended == [LIVE, QUEUED]
     assert [str(job.status) for job in found.values()] == ["error", "error", "success"]
     assert found[LIVE].ops[0].result == ["OpExecError", [restore.RESTORED]]
-    assert found[LIVE].ops[0].log[0][3] == "half done"
+    assert found[LIVE].ops[0].log[0].text == "half done"
     assert found[LIVE].end_ts and found[DONE].ops[0].result == DONE
     assert query_database(
         paths,

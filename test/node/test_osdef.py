@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue.execution import JobRun
+from ganeti.jqueue.live import JobRun
 from ganeti.node import osdef
 from ganeti.objects import Disk, Nic
 from support import TOP

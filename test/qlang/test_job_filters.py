@@ -105,23 +105,6 @@ def test_only_rate_limit_has_a_limit():
 
 
 @pytest.mark.parametrize(
-    "reason, limit",
-    [
-        ("rate-limit:3:moves", 3),
-        ("rate-limit:3:a:b\n", 3),
-        ("rate-limit:3", None),
-        ("rate-limit:0:x", None),
-        ("rate-limit:x:x", None),
-        ("a rate-limit:3:x", None),
-        ("rate-limit:9999999999:x", None),
-    ],
-)
-def test_a_reason_is_a_limit_if_it_has_its_form(reason, limit):
-    found = job_filters.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
-    assert found == ({} if limit is None else {reason: limit})
-
-
-@pytest.mark.parametrize(
     "tree, stored",
     [
         (["=", "id", 1], ["==", "id", 1]),

@@ -6,8 +6,9 @@ import os
 from ganeti import objects, opcodes
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
-from ganeti.jqueue import completion, rows
+from ganeti.jqueue import rows
 from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue.job import LogEntry, Moment
 from ganeti.luxi import RequestContext
 from support.cluster import make_cluster, make_instance, make_paths, save
 
@@ -55,7 +56,7 @@ def _jobs(connection, count):
     live = rows.insert(connection, [reinstall, reinstall], RequestContext("admin"), Moment(1e9))
     for status in (JobStatus.WAITING, JobStatus.RUNNING):
         live.ops[0].move(status)
-    live.ops[0].unsaved = [[1, (1, 0), "message", "half done"]]
+    live.ops[0].unsaved = [LogEntry(1, (1, 0), "message", "half done")]
     rows.save(connection, live, [0])
     rows.insert(connection, [reinstall], RequestContext("admin", "r", "key", "d"), Moment(1e9))
     for _ in range(2, count):
@@ -66,7 +67,7 @@ def _jobs(connection, count):
             Moment(1e9, 50),
         )
         job.ops[0].status = JobStatus.RUNNING
-        completion.mark_end(job, 0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
+        job.end(0, JobStatus.SUCCESS, job.id, Moment(2e9, 60))
         rows.save(connection, job, [0])
 
 

@@ -9,7 +9,7 @@ from ganeti import errors, opcodes
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.jqueue.execution import Again, Done, Failed
+from ganeti.jqueue.live import Again, Done, Failed
 from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import Level, LockManager, exclusive
 from ganeti.luxi import RequestContext
@@ -153,7 +153,7 @@ class QueueScene:
         self.locks = LockManager()
         self.queue = JobQueue(
             self.store,
-            self,
+            self.begin,
             workers=self.workers,
             clock=lambda: self.now,
             monotonic=lambda: self.uptime,

@@ -12,7 +12,7 @@ import time
 
 from ganeti import errors
 from ganeti.db.store import Store
-from ganeti.jqueue.execution import Done, Failed
+from ganeti.jqueue.live import Done, Failed
 from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import Level, LockManager, exclusive
 from support.promises import WORKERS
@@ -97,7 +97,7 @@ class MasterLife:
         self.store = Store.open(path)
         self.queue = JobQueue(
             self.store,
-            self,
+            self.begin,
             workers=WORKERS,
             clock=clock,
             monotonic=monotonic,

@@ -13,7 +13,7 @@ from typing import Any
 from ganeti import errors, locking, objects, opcodes
 from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import Environment, big_lock
-from ganeti.jqueue.execution import Done, Failed, JobRun
+from ganeti.jqueue.live import Done, Failed, JobRun
 from ganeti.mcpu import Processor
 from support.cluster import make_cluster, make_paths
 

@@ -23,7 +23,9 @@ class MasterScene:
         locks = locking.LockManager()
         environment = Environment(self.config, nodes)
         self.queue = JobQueue(
-            self.store, executor(mcpu.Processor(environment, locks)), rerun_safe=mcpu.rerun_safe
+            self.store,
+            executor(mcpu.Processor(environment, locks)).begin,
+            rerun_safe=mcpu.rerun_safe,
         )
         self.queue.start()
         sources = Sources(self.config, nodes, self.queue, locks)

@@ -40,6 +40,8 @@ Done = Callable[[Any, BaseException | None], object]
 
 #: Changes that go into one transaction at most: bounds how long the first waits.
 MAX_BATCH = 512
+#: Seconds between attempts to write a change that the disk refuses.
+STORE_RETRY = 1.0
 
 
 class StoreUnavailable(errors.Error):
@@ -148,6 +150,30 @@ class Store:
 
         self.enqueue(change, resolve)
         return future
+
+    def write_with_retries(
+        self, change: Callable[[sqlite3.Connection], T], stop: threading.Event, *, title: str
+    ) -> T:
+        """Write ``change`` and return its result once that is durable.
+
+        A change that the disk refuses is tried again each second until the disk takes it; once
+        ``stop`` is set, the refusal is raised as ``StoreUnavailable`` instead. The log says once
+        that ``title`` waits for the disk.
+        """
+        logged = False
+        while True:
+            try:
+                result = self.write(change).result()
+                break
+            except StoreUnavailable as err:
+                if not logged:
+                    logged = True
+                    logger.error("%s: waiting for the disk: %s", title, err)
+                if stop.wait(STORE_RETRY):
+                    raise
+        if logged:
+            logger.info("%s: the disk accepts changes again", title)
+        return result
 
     def enqueue(self, change: Change, done: Done) -> None:
         """Queue a change as ``write`` does; call ``done`` once it is durable, or refused.

@@ -1,66 +1,215 @@
-"""Which jobs may begin: the job filters (``qlang.job_filters``) on the live jobs of the queue.
+"""Admission: which jobs may begin, by their dependencies and by the job filters.
 
-Theory. A job is asked for once, when its turn comes and before it takes locks; when one has
-begun, no filter touches it any more. A rate limit has as many slots as it lets jobs begin; a
-job takes one in each limit that applies to it, and keeps them to its end. One that finds a limit
-full is held by it, in a queue like any other (``ReadyQueue``). When a slot gets free the next
-in that queue is looked at again, and may be held by another limit then; so it hands on what it
-left free. When the filters change, everything that has not begun is looked at again.
+Theory of dependencies: a job can depend only on jobs with lower ids, so jobs that wait for each
+other never form a circle. A job is parked with the first of its dependencies that has not ended,
+and looked at again when that one ends.
 
-Everything here happens under the mutex of ``LiveJobs``. The filters themselves are a value in
-the database, beside the drain flag.
+Theory of job filters (``qlang.job_filters``): they are applied once, when a job's turn comes and
+before it takes locks; no filter affects a job that has begun. A rate limit has as many slots as
+it lets jobs begin. A job takes a slot in each limit that applies to it and keeps them until it
+ends. One that finds a limit full is held in that limit's queue (``ReadyQueue``). When a slot
+becomes free, the next job of the queue is looked at again. Another limit may hold it then, so it
+wakes those who wait for the slots that it does not take. When the filters change, every job that
+has not begun is looked at again.
+
+Everything here but ``Dependencies.met`` runs under the mutex of ``LiveJobs``. The filters
+themselves are one value in the database, beside the drain flag.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from ganeti import errors
-from ganeti.constants import JobStatus
+from ganeti.constants import JOB_FINAL, JobStatus
+from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.jqueue.job import Job
-from ganeti.jqueue.live import JobPhase, LiveJob, ReadyQueue, wait_reason
+from ganeti.jqueue.job import CANCELED_RESULT, Job
+from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs, ReadyQueue, WaitReason, wait_reason
 from ganeti.qlang import job_filters
 from ganeti.qlang.job_filters import JobFilter
+from ganeti.serializer import Json, JsonObject
 
 logger = logging.getLogger(__name__)
 
-# -- filters at work -------------------------------------------------------------------
+# -- dependencies ------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """How a job ends because a dependency did not end as required."""
+
+    status: JobStatus
+    result: Json
+
+
+class Dependencies:
+    """Which jobs wait for the end of which job."""
+
+    def __init__(self, store: Store, live_jobs: LiveJobs) -> None:
+        self._store = store
+        self._mutex = live_jobs.mutex
+        self._waiting: dict[int, set[int]] = {}  # id of a job -> ids of those that wait for it
+
+    def met(self, live_job: LiveJob, live_ids: Collection[int]) -> bool | Verdict:
+        """Return whether the dependencies of a job are met, or the verdict if they cannot be.
+
+        False means that the job must not go on now: it is parked until another one ends, or was
+        canceled meanwhile. Call this without the mutex: it reads the status of jobs that have
+        ended from the database.
+        """
+        op = live_job.op.op
+        for number, statuses in (op.depends if op is not None else None) or ():
+            status = None
+            if number < live_job.job.id:
+                with self._mutex:
+                    if not live_job.is_in(JobPhase.PARKED):
+                        return False
+                    # Park before reading: a job that ends in between then wakes this one.
+                    self.park(live_job, number)
+                    if number in live_ids:
+                        return False
+                with self._store.read() as connection:
+                    status = rows.status(connection, number)
+                if status is not None and status not in JOB_FINAL:
+                    return False  # stored a moment ago, and about to be live
+                with self._mutex:
+                    if not live_job.is_in(JobPhase.PARKED):
+                        return False  # woken or canceled while the mutex was free
+                    self.stop_waiting(live_job)
+            verdict = judge(number, status, statuses)
+            if verdict is not None:
+                return verdict
+        return True
+
+    def park_new(self, live_job: LiveJob, live_ids: Collection[int]) -> bool:
+        """Park a new job if the first job that it depends on is live; return whether it was."""
+        op = live_job.op.op
+        if op is None or not op.depends:
+            return False
+        first = int(op.depends[0][0])
+        if first >= live_job.job.id or first not in live_ids:
+            return False
+        live_job.phase = JobPhase.PARKED
+        self.park(live_job, first)
+        return True
+
+    def park(self, live_job: LiveJob, number: int) -> None:
+        """Note that a job waits for the end of job ``number``."""
+        live_job.depends_on = number
+        self._waiting.setdefault(number, set()).add(live_job.job.id)
+
+    def stop_waiting(self, live_job: LiveJob) -> None:
+        """Note that a job waits for no other job."""
+        number, live_job.depends_on = live_job.depends_on, None
+        if number is None:
+            return
+        others = self._waiting.get(number, set())
+        others.discard(live_job.job.id)
+        if not others:
+            self._waiting.pop(number, None)
+
+    def job_ended(self, number: int) -> set[int]:
+        """Forget who waits for job ``number``, and return their ids.
+
+        Some of them may have stopped waiting and wait for another job by now.
+        """
+        return self._waiting.pop(number, set())
+
+    def wait_reasons(self, live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
+        """Return the unfinished jobs that a parked job depends on."""
+        op = live_job.op.op
+        if live_job.depends_on is None or op is None:
+            return []
+        numbers = [live_job.depends_on, *(int(number) for number, _ in op.depends or ())]
+        return [
+            wait_reason("job", str(number), [number])
+            for number in dict.fromkeys(numbers)
+            if number in live_ids or number == live_job.depends_on
+        ]
+
+
+def judge(number: int, status: JobStatus | None, wanted: Sequence[str]) -> Verdict | None:
+    """Return None if a job that depends on job ``number`` may go on, else how that job ends.
+
+    ``status`` is that of job ``number``, None if there is no such job; ``wanted`` are the
+    statuses that the dependency lists. Rules and words are those of Ganeti's own queue.
+    """
+    if status is None:
+        return _error(f"Dependency error: Job {number} not found")
+    # This comes before the empty list, which accepts every final status except canceled: a user
+    # who cancels the first step of a chain does not want the second.
+    if status is JobStatus.CANCELED and status not in wanted:
+        return Verdict(JobStatus.CANCELED, CANCELED_RESULT)
+    if not wanted or status in wanted:
+        return None
+    words = ", ".join(repr(str(word)) for word in wanted)
+    return _error(
+        f"Dependency job {number} finished with status {str(status)!r}, "
+        f"not one of {words} as required"
+    )
+
+
+def _error(text: str) -> Verdict:
+    return Verdict(JobStatus.ERROR, errors.encode(errors.OpExecError(text)))
+
+
+# -- job filters -------------------------------------------------------------------------
+
+#: Prefix of a reason that limits its own job: ``rate-limit:N:WORDS``.
+RATE_WORD = "rate-limit:"
+_RATE = re.compile(RATE_WORD + "([0-9]{1,9}):")
 
 
 def has_begun(job: Job) -> bool:
-    """Return whether a job has been admitted and gone on: no filter touches it any more."""
+    """Return whether a job has been admitted and gone on, so that no filter affects it."""
     return bool(job.ops) and job.ops[0].status is not JobStatus.QUEUED
 
 
+def own_limits(views: Iterable[JsonObject]) -> dict[str, int]:
+    """Return the limits in the reason trails of opcodes: reason -> how many jobs may have begun."""
+    found: dict[str, int] = {}
+    for view in views:
+        trail = view.get("reason")
+        for entry in trail if isinstance(trail, list) else ():
+            reason = entry[1] if isinstance(entry, (list, tuple)) else None
+            match = _RATE.match(reason) if isinstance(reason, str) else None
+            if match is not None and int(match[1]) > 0:
+                found[match.string] = int(match[1])
+    return found
+
+
 class Admission:
-    """Job filters, and who has begun under a limit; ``wake`` gets jobs that may try again."""
+    """The job filters, and the jobs that have begun under each limit.
+
+    ``wake`` is called with jobs that may try again.
+    """
 
     def __init__(self, filters: Iterable[JobFilter], wake: Callable[[LiveJob], None]) -> None:
         self._wake = wake
         self._filters = sorted(filters, key=lambda one: one.order)
-        self._admitted: dict[str, set[int]] = {}  # name of a limit -> ids of jobs that have a slot
+        self._admitted: dict[str, set[int]] = {}  # name of a limit -> ids of jobs with a slot
         self._slots_of: dict[int, list[str]] = {}  # id of a job -> names of its limits
         self._queues: dict[str, ReadyQueue] = {}  # name of a limit -> held jobs
 
     @property
     def filters(self) -> Sequence[JobFilter]:
-        """The job filters in their order."""
+        """The job filters in the order in which they are applied."""
         return self._filters
 
     def rejects(self, job: Job) -> bool:
-        """Return whether this job must be canceled because a filter rejects it."""
+        """Return whether a filter rejects this job, so that it must be canceled."""
         if has_begun(job):
             return False
         job_filter = self._deciding_filter(job)
         return job_filter is not None and job_filter.action == job_filters.REJECT
 
     def admit(self, live_job: LiveJob) -> bool:
-        """Return whether a job may begin: if so it takes its slots, else it is held."""
+        """Return whether a job may begin; take its slots if so, and hold it otherwise."""
         live_job.held_by = None
         job = live_job.job
         if has_begun(job):
@@ -69,7 +218,7 @@ class Admission:
         if job_filter is not None and job_filter.action == job_filters.PAUSE:
             live_job.held_by = job_filter.uuid
             return False
-        self._free_slots(job)  # it was admitted once, and did not begin
+        self._free_slots(job)  # of an earlier admission, after which it did not begin
         limits = self._limits(job, job_filter)
         full = next((name for name in limits if self._is_full(name, limits[name])), None)
         if full is None:
@@ -77,40 +226,39 @@ class Admission:
             return True
         live_job.held_by = full
         self._queues.setdefault(full, ReadyQueue(JobPhase.PARKED)).push(live_job)
-        self._wake_next(limits)
+        self._wake_next(limits)  # the other limits' slots, which it does not take
         return False
 
     def priority_changed(self, live_job: LiveJob) -> None:
-        """Move a held job whose priority changed within its queue."""
+        """Move a held job within its queue."""
         queue = self._queues.get(live_job.held_by or "")
         if queue is not None:
             queue.push(live_job)
 
     def job_ended(self, job: Job) -> None:
-        """Free the slots of a job that has ended."""
+        """Free the slots of a job that has ended, and wake jobs that can use them."""
         self._free_slots(job)
         if self._queues:
             self._wake_next(self._limits(job, self._deciding_filter(job)))
 
     def replace(self, filters: Iterable[JobFilter], live_jobs: Iterable[LiveJob]) -> None:
-        """Replace the filters: jobs that have begun are counted anew, and none is held."""
+        """Replace the filters, give the jobs that have begun their slots, and hold no job."""
         self._filters = sorted(filters, key=lambda one: one.order)
         self._admitted.clear()
         self._slots_of.clear()
         self._queues.clear()
         for live_job in live_jobs:
             live_job.held_by = None
-            if has_begun(live_job.job):
-                self._take_slots(
-                    live_job.job, self._limits(live_job.job, self._deciding_filter(live_job.job))
-                )
+            job = live_job.job
+            if has_begun(job):
+                self._take_slots(job, self._limits(job, self._deciding_filter(job)))
 
-    def wait_reasons(self, live_job: LiveJob) -> list[dict[str, Any]]:
-        """Return why a job is held (see ``live``), or an empty list."""
+    def wait_reasons(self, live_job: LiveJob) -> list[WaitReason]:
+        """Return the filter or limit that holds a job."""
         name = live_job.held_by
         if name is None or not live_job.is_in(JobPhase.PARKED):
             return []
-        kind = "limit" if name.startswith(job_filters.RATE_WORD) else "filter"
+        kind = "limit" if name.startswith(RATE_WORD) else "filter"
         return [wait_reason(kind, name, sorted(self._admitted.get(name, ())))]
 
     def _deciding_filter(self, job: Job) -> JobFilter | None:
@@ -119,7 +267,8 @@ class Admission:
         return job_filters.first_match(self._filters, job.id, [op.view for op in job.ops])
 
     def _limits(self, job: Job, job_filter: JobFilter | None) -> dict[str, int]:
-        limits = job_filters.own_limits([op.view for op in job.ops])
+        """Return the limits that apply to a job: name -> how many jobs may have begun."""
+        limits = own_limits(op.view for op in job.ops)
         if job_filter is not None and job_filter.limit is not None:
             limits[job_filter.uuid] = job_filter.limit
         return limits
@@ -146,7 +295,7 @@ class Admission:
                 continue
             live_job = queue.pop()
             while live_job is not None and live_job.held_by != name:
-                live_job = queue.pop()  # was woken, and is held by another limit now
+                live_job = queue.pop()  # an old entry: another limit holds that job now
             if live_job is None:
                 del self._queues[name]
             else:
@@ -154,14 +303,14 @@ class Admission:
                 self._wake(live_job)
 
 
-# -- filters as they are stored --------------------------------------------------------
+# -- job filters in the database -----------------------------------------------------------
 
 
 _SETTING = "filters"
 
 
 def load_filters(connection: sqlite3.Connection) -> list[JobFilter]:
-    """Return all job filters but those that cannot be read, which are logged."""
+    """Return the stored job filters; those that cannot be read are logged and left out."""
     found = []
     for item in rows.value(connection, _SETTING, []):
         try:
@@ -169,7 +318,7 @@ def load_filters(connection: sqlite3.Connection) -> list[JobFilter]:
             job_filter.matches(0, [])
             found.append(job_filter)
         except (TypeError, ValueError, KeyError, errors.Error) as err:
-            logger.error("A rule of the job queue cannot be read, and holds no more: %s", err)
+            logger.error("Ignoring a job filter that cannot be read: %s", err)
     return found
 
 
@@ -177,11 +326,11 @@ def put_filter(
     connection: sqlite3.Connection,
     uuid: str,
     priority: int,
-    predicates: Sequence[list[Any]],
-    action: str | list[Any],
-    reason_trail: Sequence[list[Any]],
+    predicates: Sequence[list[Json]],
+    action: str | list[Json],
+    reason_trail: Sequence[list[Json]],
 ) -> list[JobFilter]:
-    """Store a job filter, replacing the one with this uuid if it exists; return all of them."""
+    """Store a job filter, replacing the one with this uuid if it exists; return all filters."""
     job_filter = JobFilter(
         uuid, rows.last_id(connection), priority, list(predicates), action, list(reason_trail)
     )
@@ -191,7 +340,7 @@ def put_filter(
 def remove_filter(connection: sqlite3.Connection, uuid: str) -> list[JobFilter]:
     """Remove a job filter; return the others.
 
-    ``GenericError`` if it does not exist (as luxid 3.0).
+    Raises ``GenericError`` if there is none with this uuid (as luxid 3.0).
     """
     others = _other_filters(connection, uuid)
     if len(others) == len(load_filters(connection)):

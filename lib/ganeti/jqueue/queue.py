@@ -20,18 +20,15 @@ from ganeti import constants, errors, ht
 from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import (
     admission,
-    clocks,
     listing,
     purge,
     recovery,
     rows,
 )
-from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.execution import Executor
-from ganeti.jqueue.job import Job
+from ganeti.jqueue.job import Clocks, Job, since_boot
 from ganeti.jqueue.listing import JobHead, JobPage
-from ganeti.jqueue.live import LiveJobs
-from ganeti.jqueue.scheduler import Scheduler
+from ganeti.jqueue.live import LiveJobs, WaitReason
+from ganeti.jqueue.scheduler import BeginTask, Scheduler
 from ganeti.jqueue.submission import KEY_SECONDS, Accepted, Submission, Submitter, refusal
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
@@ -57,13 +54,13 @@ class JobQueue:
     def __init__(
         self,
         store: Store,
-        executor: Executor,
+        begin_task: BeginTask,
         *,
         rerun_safe: Callable[[OpCode], bool] = lambda op: False,
         workers: int = constants.MAX_RUNNING_JOBS,
         max_live: int = constants.MAX_LIVE_JOBS,
         clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = clocks.since_boot,
+        monotonic: Callable[[], float] = since_boot,
     ) -> None:
         self._store = store
         self._max_live = max_live
@@ -77,7 +74,7 @@ class JobQueue:
         self._live_jobs = LiveJobs()
         self._filters_mutex = threading.Lock()
         self._scheduler = Scheduler(
-            store, self._live_jobs, executor, self._clocks, workers=workers, filters=known
+            store, self._live_jobs, begin_task, self._clocks, workers=workers, filters=known
         )
         self._submitter = Submitter(store, self._clocks, self._live_jobs.mutex, self._add_accepted)
 
@@ -287,7 +284,7 @@ class JobQueue:
         """Call ``watcher`` whenever a live job changes; returns what ends that."""
         return self._live_jobs.watch(job_id, watcher)
 
-    def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
+    def explainer(self) -> Callable[[int], list[WaitReason]]:
         """What says why jobs wait, for the rows of one query: each is found out once.
 
         Id of a live job -> ``[{kind, name, mode, jobs}]`` (see ``live``), empty if it waits
@@ -295,7 +292,7 @@ class JobQueue:
         """
         return self._scheduler.explainer()
 
-    def waiting_for(self, job_id: int) -> list[dict[str, Any]]:
+    def waiting_for(self, job_id: int) -> list[WaitReason]:
         """Return why one job waits."""
         return self.explainer()(job_id)
 

@@ -16,12 +16,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import completion, rows
-from ganeti.jqueue.clocks import Moment
-from ganeti.jqueue.job import Job, JobOp
+from ganeti.jqueue import rows
+from ganeti.jqueue.job import Job, JobOp, Moment
 from ganeti.jqueue.live import LiveJobs
 from ganeti.opcodes import OpCode
 
@@ -93,20 +91,15 @@ def _as_new(job: Job) -> Job:
         if op.op is not None:
             op.status, op.start_ts, op.exec_ts = JobStatus.QUEUED, None, None
         op.lines = list(op.log)
-        job.log_serial = max([job.log_serial, *(line[0] for line in op.lines)])
+        job.log_serial = max([job.log_serial, *(entry.serial for entry in op.lines)])
     return job
 
 
 def _ended(job: Job, reason: str, now: Moment) -> Job:
-    index = job.current
-    if index is None:  # its row and its opcodes contradict each other
+    if job.current is None:  # its row and its opcodes contradict each other
         job.end_served = now.service_seconds
     else:
-        for op in job.ops[index:]:
-            op.status = JobStatus.WAITING if op is job.ops[index] else JobStatus.QUEUED
-        completion.mark_end(
-            job, index, JobStatus.ERROR, errors.encode(errors.OpExecError(reason)), now
-        )
+        job.give_up(reason, now)
     return job
 
 
@@ -142,8 +135,7 @@ class InterruptedJobs:
         """Store what is left, trying until the disk takes it; false if ``stop`` came first."""
         if self._jobs:
             try:
-                completion.commit(
-                    self._store,
+                self._store.write_with_retries(
                     self._replace,
                     stop,
                     title=f"Jobs of the previous master ({len(self._jobs)})",

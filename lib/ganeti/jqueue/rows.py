@@ -23,7 +23,7 @@ from ganeti.db import schema
 from ganeti.db.schema import Value
 from ganeti.db.store import Store
 from ganeti.jqueue.clocks import Moment
-from ganeti.jqueue.job import Job, JobOp, LogEntry, Timestamp, from_us, to_us
+from ganeti.jqueue.job import Job, JobOp, LogEntry, Moment, Timestamp, from_us, to_us
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
 from ganeti.utils.checksum import checksum
@@ -198,8 +198,14 @@ def _op_row(job: Job, index: int) -> list[Value]:
 
 def add_log(connection: sqlite3.Connection, job_id: int, index: int, entry: LogEntry) -> None:
     """Store one log entry."""
-    serial, stamp, kind, text = entry
-    row = (job_id, serial, index, to_us(stamp), kind, serializer.dumps(text))
+    row = (
+        job_id,
+        entry.serial,
+        index,
+        to_us(entry.time),
+        entry.kind,
+        serializer.dumps(entry.text),
+    )
     connection.execute(_REPLACE_LOG, (*row, checksum(*row)))
 
 
@@ -536,5 +542,5 @@ def log_entry(row: Sequence[Any]) -> LogEntry:
     job_id, serial, _, micros, kind, text, _ = row
     if not schema.is_whole(row):
         logger.error("Line %s of the log of job %s is damaged", serial, job_id)
-        return [serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)"]
-    return [serial, from_us(micros), kind, serializer.loads_lenient(text.encode())]
+        return LogEntry(serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)")
+    return LogEntry(serial, from_us(micros), kind, serializer.loads_lenient(text.encode()))

@@ -28,23 +28,38 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from ganeti import errors
 from ganeti.constants import JobStatus
+from ganeti.db import store as db_store
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import completion, live, rows
-from ganeti.jqueue.admission import Admission, has_begun
-from ganeti.jqueue.clocks import Clocks
-from ganeti.jqueue.completion import job_run_for
-from ganeti.jqueue.dependencies import Dependencies
-from ganeti.jqueue.execution import Again, Executor, Failed, Outcome, Task
-from ganeti.jqueue.job import CANCELED_RESULT, Job
-from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs, ReadyQueue, rank_of
+from ganeti.jqueue import rows
+from ganeti.jqueue.admission import Admission, Dependencies, has_begun
+from ganeti.jqueue.job import CANCELED_RESULT, Clocks, Job
+from ganeti.jqueue.live import (
+    Again,
+    Completion,
+    Failed,
+    JobPhase,
+    LiveJob,
+    LiveJobs,
+    Outcome,
+    ReadyQueue,
+    Task,
+    WaitReason,
+    rank_of,
+    wait_reason,
+)
 from ganeti.jqueue.recovery import InterruptedJobs
+from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter
+from ganeti.serializer import Json
 
 logger = logging.getLogger(__name__)
+
+
+#: Makes the task of an opcode from its job's id and rank; raises what is wrong with it.
+BeginTask = Callable[[OpCode, int, float], Task]
 
 
 class Scheduler:
@@ -54,7 +69,7 @@ class Scheduler:
         self,
         store: Store,
         live_jobs: LiveJobs,
-        executor: Executor,
+        begin_task: BeginTask,
         clocks: Clocks,
         *,
         workers: int,
@@ -62,7 +77,7 @@ class Scheduler:
     ) -> None:
         self._store = store
         self._live_jobs = live_jobs
-        self._executor = executor
+        self._begin_task = begin_task
         self._max_running = workers
         self._clocks = clocks
         self._scheduled: dict[int, LiveJob] = {}
@@ -74,6 +89,7 @@ class Scheduler:
         self._interrupted = InterruptedJobs(store, live_jobs, self._wake_dependents)
         self._store_refused = False  # the disk did not take an end
         self._stopping = threading.Event()
+        self._completion = Completion(store, live_jobs, clocks, self._stopping)
         self._dispatcher_wakeup = threading.Condition(live_jobs.mutex)
         self._worker_wakeup = threading.Condition(live_jobs.mutex)
         self._threads = [threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)]
@@ -193,7 +209,7 @@ class Scheduler:
             if self._admission.rejects(live_job.job):
                 self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
 
-    def explainer(self) -> Callable[[int], list[dict[str, Any]]]:
+    def explainer(self) -> Callable[[int], list[WaitReason]]:
         """See ``JobQueue.explainer``: the jobs that keep the workers busy are found only once."""
 
         @functools.cache
@@ -206,23 +222,32 @@ class Scheduler:
 
         return lambda job_id: self._wait_reasons(job_id, busy)
 
-    def _wait_reasons(self, job_id: int, busy: Callable[[], list[int]]) -> list[dict[str, Any]]:
+    def _wait_reasons(self, job_id: int, busy: Callable[[], list[int]]) -> list[WaitReason]:
         with self._live_jobs.mutex:
             live_job = self._scheduled.get(job_id)
             if live_job is None:
                 return []
             task = live_job.task if live_job.phase is JobPhase.PARKED else None
-            found = live.wait_reasons(
-                live_job,
-                self._scheduled,
-                stopping=self._stopping.is_set(),
-                refusing=self._store.refusing,
-                busy=busy() if self._busy >= self._max_running else [],
+            found = (
+                self._dependencies.wait_reasons(live_job, self._scheduled)
+                or self._turn_reasons(live_job, busy)
+                or self._admission.wait_reasons(live_job)
             )
-        found = found or self._admission.wait_reasons(live_job)
         if not found and task is not None:
             return task.waiting_for()
         return found
+
+    def _turn_reasons(self, live_job: LiveJob, busy: Callable[[], list[int]]) -> list[WaitReason]:
+        """Return what keeps a job from beginning, or ending, that depends on no other job."""
+        if live_job.phase not in (JobPhase.READY, JobPhase.RUNNABLE, JobPhase.ENDING):
+            return []
+        if self._stopping.is_set():
+            return [wait_reason("drain", "shutdown")]
+        if self._store.refusing:
+            return [wait_reason("limit", "disk")]
+        if self._busy >= self._max_running and live_job.phase is not JobPhase.ENDING:
+            return [wait_reason("limit", "max_running_jobs", busy())]
+        return []
 
     # -- dispatcher --------------------------------------------------------------------
 
@@ -249,7 +274,7 @@ class Scheduler:
         while (live_job := self._next_ready()) is not None:
             if self._store_refused:  # do not run in circles meanwhile
                 self._store_refused = False
-                self._stopping.wait(completion.STORE_RETRY)
+                self._stopping.wait(db_store.STORE_RETRY)
             try:
                 self._dispatch_one(live_job)
             except Exception as err:
@@ -277,7 +302,7 @@ class Scheduler:
         with self._live_jobs.mutex:
             if not live_job.is_in(JobPhase.PARKED) or not self._admission.admit(live_job):
                 return
-        task = self._executor.begin(op, live_job.job.id, rank)
+        task = self._begin_task(op, live_job.job.id, rank)
         with self._live_jobs.mutex:
             if not live_job.is_in(JobPhase.PARKED):
                 return
@@ -338,12 +363,10 @@ class Scheduler:
     def _carry_out(self, live_job: LiveJob) -> None:
         assert live_job.task is not None
         try:
-            run = job_run_for(
-                live_job, self._live_jobs, self._store, self._clocks.wall, self._stopping
-            )
+            run = self._completion.run_for(live_job)
             self._finish_opcode(live_job, live_job.task.execute(run))
         except StoreUnavailable:
-            raise  # only when stopping; see ``completion.commit``
+            raise  # only when stopping: see ``Store.write_with_retries``
         except Exception as err:
             # Not the work's own failure: a mistake in here. The job must not hang.
             logger.exception("Job %d: its end could not be recorded", live_job.job.id)
@@ -361,20 +384,18 @@ class Scheduler:
             return
         with self._live_jobs.mutex:
             index = live_job.index
-        draft, children = completion.store_end(
-            self._store, self._live_jobs, live_job.job, index, outcome, self._clocks, self._stopping
-        )
+        draft, children = self._completion.store_end(live_job, index, outcome)
         for child in children:
             self.add(child)
         # Before the job goes on: its next opcode may want the same locks.
         live_job.task.release()
         with self._live_jobs.mutex:
-            completion.publish(live_job.job, draft, index)
+            live_job.job.publish(draft, index)
             if live_job.job.final:
                 self._remove(live_job)
             else:
                 self._requeue(live_job)
-        completion.log_outcome(draft)
+        draft.log_outcome()
 
     # -- ends, and what follows them -----------------------------------------------------
 
@@ -385,7 +406,7 @@ class Scheduler:
         self,
         live_job: LiveJob,
         status: JobStatus,
-        result: Any,
+        result: Json,
         on_stored: Callable[[], None] = lambda: None,
         on_refused: Callable[[BaseException], None] | None = None,
     ) -> bool:
@@ -398,12 +419,12 @@ class Scheduler:
                 self._busy -= 1
                 self._dispatcher_wakeup.notify()
             index = live_job.index
-            draft = completion.copy_for_update(live_job.job, index)
+            draft = live_job.job.copy_for_update(index)
             task, live_job.task = live_job.task, None
             self._dependencies.stop_waiting(live_job)
         if task is not None:
             task.release()
-        completion.mark_end(draft, index, status, result, self._clocks.now())
+        draft.end(index, status, result, self._clocks.now())
         future = self._store.write(
             lambda connection: rows.save(connection, draft, range(index, len(draft.ops)))
         )
@@ -418,10 +439,10 @@ class Scheduler:
                         live_job.cancel.set()  # it does not begin any more
                     self._requeue(live_job)
                 else:
-                    completion.publish(live_job.job, draft, index)
+                    live_job.job.publish(draft, index)
                     self._remove(live_job)
             if error is None:
-                completion.log_outcome(draft)
+                draft.log_outcome()
                 on_stored()
             elif on_refused is not None:
                 on_refused(error)

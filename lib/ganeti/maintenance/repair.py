@@ -26,8 +26,8 @@ from ganeti import errors, pathutils
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE
 from ganeti.db import files, schema
 from ganeti.db.files import NotSafe
-from ganeti.jqueue import completion, id_gaps, rows
-from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue import id_gaps, rows
+from ganeti.jqueue.job import LogEntry, Moment
 from ganeti.maintenance import check, wal
 from ganeti.maintenance.wal import WalProblem
 from ganeti.utils import io
@@ -477,7 +477,7 @@ def _copy_jobs(
         else:
             losses.unsure.append(job_id)
             job = rows.build(row, ops)
-            completion.give_up(job, UNSURE, Moment(now, job.received_served))
+            job.give_up(UNSURE, Moment(now, job.received_served))
             rows.replace(target, job)
     return kept
 
@@ -498,7 +498,9 @@ def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losse
         else:
             losses.logs.add(job_id)
             if isinstance(index, int):
-                rows.add_log(target, job_id, index, [serial, (0, 0), LOG_MESSAGE, LOST_LINE])
+                rows.add_log(
+                    target, job_id, index, LogEntry(serial, (0, 0), LOG_MESSAGE, LOST_LINE)
+                )
 
     for row in jobs.scan("job_log"):
         copy_line(row)

@@ -26,8 +26,8 @@ from ganeti import (
 )
 from ganeti.db import files, schema
 from ganeti.db.store import Store
-from ganeti.jqueue import completion, id_gaps, rows
-from ganeti.jqueue.clocks import Moment
+from ganeti.jqueue import id_gaps, rows
+from ganeti.jqueue.job import Moment
 from ganeti.layout import Owners
 from ganeti.maintenance import backup, check, encrypted_secrets, wal
 from ganeti.maintenance.backup import BackupError, Contents
@@ -245,7 +245,7 @@ def _end_unfinished_jobs(
         id_gaps.skip_to(connection, last)
         rows.set_value(connection, "served", served)
         for job in unfinished:
-            completion.give_up(job, RESTORED, Moment(now, served))
+            job.give_up(RESTORED, Moment(now, served))
             rows.replace(connection, job)
         result.last = last
         result.ended = [job.id for job in unfinished]

@@ -17,14 +17,10 @@ CONTINUE:
     "PAUSE"              it stays in the queue
     "REJECT"             it is canceled
     ["RATE_LIMIT", n]    it may begin while fewer than n others of this job filter have begun
-
-A reason trail may limit its job, too: of all jobs with the same entry
-``rate-limit:N:WORDS``, at most N have begun at a time.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -44,9 +40,6 @@ ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
 _WATERMARK = "watermark"
 #: Characters of a text that patterns are tried on: in short texts they are fast (``safe_regex``).
 TEXT_SEARCHED = 1000
-#: How the reason begins that is a limit of its own.
-RATE_WORD = "rate-limit:"
-_RATE = re.compile(RATE_WORD + "([0-9]{1,9}):")
 
 #: The opcodes of a job as they are shown: ``OP_ID``, parameters, ``reason``.
 Ops = Sequence[Mapping[str, Any]]
@@ -89,17 +82,6 @@ def first_match(job_filters: Iterable[JobFilter], job_id: int, ops: Ops) -> JobF
         if job_filter.action != CONTINUE and job_filter.matches(job_id, ops):
             return job_filter
     return None
-
-
-def own_limits(ops: Ops) -> dict[str, int]:
-    """Return the limits that a job's reason trails set: reason -> how many jobs."""
-    found = {}
-    for _, reason, _ in _entries(ops):
-        if reason.startswith(RATE_WORD):
-            match = _RATE.match(reason)
-            if match is not None and int(match[1]) > 0:
-                found[reason] = int(match[1])
-    return found
 
 
 def normalize(tree: Any) -> Any:

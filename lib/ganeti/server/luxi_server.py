@@ -27,7 +27,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ganeti import constants, errors, luxi, serializer
-from ganeti.jqueue.job import Job
+from ganeti.jqueue.job import Job, LogEntry
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
 from ganeti.query.base import Sources
@@ -407,11 +407,11 @@ class _JobChangeWait:
             self._finish(luxi.pack_error(err))
 
 
-def new_entries(job: Job, after: int | None) -> list[list[Any]]:
+def new_entries(job: Job, after: int | None) -> list[LogEntry]:
     """The job's log entries beyond a serial (null: all), in order."""
     return sorted(
-        (entry for op in job.ops for entry in op.log if entry[0] > (after or 0)),
-        key=lambda entry: int(entry[0]),
+        (entry for op in job.ops for entry in op.log if entry.serial > (after or 0)),
+        key=lambda entry: entry.serial,
     )
 
 

@@ -137,7 +137,7 @@ class MasterDaemon(daemon.Daemon):
         environment = Environment(config, Nodes(config, self.paths))
         queue = self._queue = JobQueue(
             store,
-            mcpu.Processor(environment, locks),
+            mcpu.Processor(environment, locks).begin,
             rerun_safe=mcpu.rerun_safe,
             workers=config.cluster.max_running_jobs,
         )

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue.execution import JobRun
+from ganeti.jqueue.live import JobRun
 
 
 @pytest.fixture

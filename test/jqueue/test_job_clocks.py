@@ -1,6 +1,6 @@
 """Three clocks: what people read, who has waited, how old a job is."""
 
-from ganeti.jqueue.clocks import Clocks, Moment, since_boot
+from ganeti.jqueue.job import Clocks, Moment, since_boot
 
 
 def test_service_seconds_go_on_from_their_base():

@@ -3,7 +3,7 @@
 import pytest
 
 from ganeti.constants import JobStatus
-from ganeti.jqueue.dependencies import Dependencies, judge
+from ganeti.jqueue.admission import Dependencies, judge
 from ganeti.jqueue.job import Job
 from ganeti.jqueue.live import LiveJob, LiveJobs
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ganeti.jqueue import completion, rows
-from ganeti.jqueue.execution import Done
+from ganeti.db import store
+from ganeti.jqueue import rows
+from ganeti.jqueue.live import Done
 from support.jqueue import PATIENCE, PlannedTask, QueueScene, Work, op
 
 
@@ -38,7 +39,7 @@ def test_the_beginning_of_work_is_stored_first_unless_it_may_run_again(
 
 
 def test_lines_that_the_disk_refused_are_stored_with_the_end(scene, monkeypatch):
-    monkeypatch.setattr(completion, "STORE_RETRY", 0)
+    monkeypatch.setattr(store, "STORE_RETRY", 0)
 
     def work(task, run):
         run.log("one")
@@ -52,7 +53,7 @@ def test_lines_that_the_disk_refused_are_stored_with_the_end(scene, monkeypatch)
     job_id = scene.submit(op())
     scene.wait(job_id)
     scene.store.write(lambda _: None).result(PATIENCE)
-    assert [line[3] for line in stored(scene, job_id).ops[0].log] == [
+    assert [line.text for line in stored(scene, job_id).ops[0].log] == [
         "one",
         "two",
         "three",
