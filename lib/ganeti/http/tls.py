@@ -33,7 +33,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ganeti.utils.text import describe_os_error
+from ganeti.utils.text import USER_NAME, describe_os_error
 
 # -- the ClientHello -------------------------------------------------------------------
 
@@ -120,7 +120,6 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 PROTOCOLS = ("http/1.1", "http/1.0")
 
 _VERIFY_ERROR = re.compile(r"error \d+ at \d+ depth lookup: ?(.*)")
-_NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
 #: What OpenSSL's security level forbids, in OpenSSL's words and in ours.
 _WEAK = {
     "EE_KEY_TOO_SMALL": "its key is too short",
@@ -311,7 +310,7 @@ def common_name(certificate: Mapping[str, Any] | None) -> str:
     be a user's; '' for none, several, or another."""
     pairs = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
     names = [value for name, value in pairs if name == "commonName"]
-    return names[0] if len(names) == 1 and _NAME.fullmatch(names[0]) else ""
+    return names[0] if len(names) == 1 and USER_NAME.fullmatch(names[0]) else ""
 
 
 def peer_name(connection: ssl.SSLObject) -> str:

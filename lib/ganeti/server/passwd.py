@@ -19,7 +19,6 @@ import datetime
 import getpass
 import os
 import pwd
-import re
 import signal
 import sys
 from collections.abc import Collection, Sequence
@@ -29,9 +28,7 @@ from ganeti.rapi.auth import passwords, users
 from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.utils import edit, io
-from ganeti.utils.text import describe_os_error
-
-_NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
+from ganeti.utils.text import USER_NAME, describe_os_error
 
 NEW_FILE_MODE = 0o640
 BEST_SCHEME = next(iter(passwords.SCHEMES))
@@ -127,7 +124,7 @@ def user_line(name: str, password: str | None, options: str, scheme: str) -> str
 
 def check_name(name: str) -> None:
     """Raise ``PasswdError`` unless a user may be called so."""
-    if _NAME.fullmatch(name) is None:
+    if USER_NAME.fullmatch(name) is None:
         raise PasswdError(
             f"{name!r} cannot be a user's name: that has up to 128 letters, digits and _ . @ + -"
         )

@@ -8,6 +8,9 @@ import re
 import secrets
 from collections.abc import Callable
 
+#: Names that a user of the remote API may have.
+USER_NAME = re.compile(r"[A-Za-z0-9_.@+-]{1,128}", re.ASCII)
+
 _DIGITS = re.compile(r"([0-9]+)", re.ASCII)
 
 NiceKey = tuple[tuple[str | tuple[int, str], ...], str]
