@@ -1,22 +1,22 @@
-"""Bytes -> requests, as they come: feed whatever arrived, ask for the next request.
+"""Incremental parser of HTTP/1 requests: feed it received bytes, ask it for the next request.
 
-Theory. Whoever is in front of us (a proxy, a balancer, a log) reads the same bytes; where
-two readers may differ, a request can be smuggled past one of them. So nothing is repaired
-and nothing guessed: a head that RFC 9112 does not allow is refused, also where it lets us be
-lenient. The checks and their order depend on the bytes alone, never on how they arrived.
+Other readers (a proxy, a load balancer, a log) see the same bytes before us. Where two readers
+can disagree about them, a request can be smuggled past one of them. So the parser repairs
+nothing and guesses nothing: it refuses every head that RFC 9112 does not allow, even where the
+RFC permits a server to be lenient. The checks and their order depend on the bytes alone.
 
-A connection is a sequence of requests, each a head and a body. The parser is in one of three
-states: IDLE (nothing of the next request is here), HEAD, BODY. ``feed`` appends, ``next``
-goes as far as the bytes allow. What the bytes mean does not depend on where they were cut:
-every decision is made either on a complete unit (head, chunk line, trailer) or on its limit
-being exceeded.
+A connection is a sequence of requests, each of which is a head and a body. The parser is in one
+of three states: IDLE (nothing of the next request has arrived), HEAD or BODY. ``feed`` appends
+bytes, ``next`` goes as far as they allow. It does not matter how the bytes were cut on the way,
+because every decision is made either about a complete unit (a head, a chunk's line, a trailer)
+or about a limit that has been exceeded.
 
-After an error the parser is dead: where the next request would begin is not known, so nothing
-that follows is looked at (RFC 9112, 2.2 and 11.2).
+After an error the parser is dead. It cannot know where the next request would begin, so it
+looks at nothing that follows (RFC 9112, 2.2 and 11.2).
 
-One liberty is Ganeti's: a method counts in any case of letters, as its own daemon upper-cases
-it. Only HEAD changes where an answer ends, and a proxy may know no ``head``; so the
-connection ends after the answer to one that is not in capitals.
+We take one liberty, because Ganeti does: a method may be in lower case. Of these only HEAD
+changes where its response ends, and a proxy need not know ``head``. So the connection is closed
+after the response to a HEAD that is not in capitals.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from ganeti.http.message import TOKEN, Headers, Request, RequestHead, Route, nev
 
 # -- the head of a request -------------------------------------------------------------
 
-
-#: Longer than any method; longer words are not read to the end.
+#: Characters of a method; no real one is that long.
 MAX_METHOD = 32
-#: What RFC 9112, 3 asks to support at least; ``?tag=`` repeated 60 times fits.
+#: Bytes of a target. RFC 9112, 3 recommends to support this much; 60 times ``?tag=`` fits.
 MAX_TARGET = 8 * 1024
-#: Method, target, version, two spaces, CRLF.
+#: Bytes of the request line: method, target, version, two spaces, CRLF.
 MAX_LINE = MAX_METHOD + MAX_TARGET + 12
-#: Browsers and proxies send 10 to 30 fields; each costs us time.
+#: Field lines. Browsers and proxies send 10 to 30, and each one costs us time.
 MAX_FIELDS = 64
-#: The fields with their line ends; a client needs far less than 2 KiB.
+#: Bytes of all field lines; clients send far less than 2 KiB.
 MAX_HEADER = 16 * 1024
-#: More digits cannot be meant seriously, and would cost time to read.
+#: Digits of Content-Length. A longer number exceeds every limit, and converting it costs time.
 MAX_LENGTH_DIGITS = 12
 
-#: Fields of which a second line could give the request a second meaning.
+#: Fields that must not be repeated, since another reader might pick another line than we do.
 _SINGLE = frozenset(
     {"host", "content-length", "transfer-encoding", "content-type", "authorization", "expect"}
 )
-#: Fields that say where a message ends, whom it is for or from: too late in a trailer
-#: (RFC 9110, 6.5.1), and whoever merges trailers would heed them.
+#: Fields about framing, routing and authentication. They are not allowed in a trailer
+#: (RFC 9110, 6.5.1), where a reader that merges trailers into the header would obey them.
 NO_TRAILERS = _SINGLE | {"connection", "te", "trailer", "upgrade"}
 
 _VERSION = re.compile(r"HTTP/([0-9]\.[0-9])", re.ASCII)
 _TARGET = re.compile(r"[!-~]+", re.ASCII)
 _ABSOLUTE = re.compile(r"(https?)://([^/?]*)(.*)", re.ASCII | re.IGNORECASE)
+#: ``uri-host [":" port]`` (RFC 9112, 3.2; RFC 3986, 3.2.2), but not empty.
 _HOST = re.compile(
     r"(?:(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+|\[([0-9A-Fa-f:.]+)\])"
     r"(?::([0-9]{0,5}))?",
@@ -66,26 +66,21 @@ _MAX_PORT = 65535
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
 _ENCODED_SLASH = re.compile(r"%2f", re.ASCII | re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
-#: Control characters that no line may hold: all but tab, and the line ends between lines.
+#: Control characters that are not allowed in a line: all but tab. CR and LF are checked apart.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def has_bare_line_end(block: bytes | bytearray) -> bool:
-    """Return whether there is a CR without LF or a LF without CR (RFC 9112, 2.2).
-
-    A CR at the end may yet get its LF, and does not count.
-    """
+    """Return whether there is a CR without LF or a LF without CR (RFC 9112, 2.2)."""
+    # A CR at the very end does not count, since its LF may follow.
     pairs = block.count(b"\r\n")
     return block.count(b"\n") != pairs or block.count(b"\r") != pairs + block.endswith(b"\r")
 
 
 def parse_head(block: bytes) -> RequestHead:
-    """Parse a head, given without the empty line that ends it; raises ``HttpError``."""
-    if has_bare_line_end(block) or block.endswith(b"\r"):
-        raise errors.BadRequest("A line does not end with CR LF")
-    if _CONTROL.search(block) is not None:
-        raise errors.BadRequest("The header holds a control character")
+    """Parse a head, which is given without the empty line at its end; raises ``HttpError``."""
+    _check_characters(block, "header")
     lines = block.decode("latin-1").split("\r\n")
     sent, target, minor = _request_line(lines[0])
     method = sent.upper()
@@ -94,25 +89,34 @@ def parse_head(block: bytes) -> RequestHead:
     host = _host(headers, version)
     path, query, host = _split_target(method, target, host)
     length = _body_length(headers, version)
-    # A proxy may not know that ``head`` has no body in its answer.
+    # A proxy may not know that the response to ``head`` has no body, and wait for one.
     is_unambiguous = method != "HEAD" or sent == method
     keep_alive = is_unambiguous and _keep_alive(headers, version)
     return RequestHead(
-        method,
-        target,
-        path,
-        query,
-        version,
-        headers,
-        host,
-        keep_alive,
-        length,
-        _expects_continue(headers, version),
+        method=method,
+        target=target,
+        path=path,
+        query=query,
+        version=version,
+        headers=headers,
+        host=host,
+        keep_alive=keep_alive,
+        length=length,
+        expects_continue=_expects_continue(headers, version),
     )
 
 
+def _check_characters(block: bytes, what: str) -> None:
+    """Raise ``BadRequest`` for wrong line ends and control characters in complete lines."""
+    if has_bare_line_end(block) or block.endswith(b"\r"):
+        raise errors.BadRequest(f"A line of the {what} does not end with CR LF")
+    if _CONTROL.search(block) is not None:
+        raise errors.BadRequest(f"The {what} contains a control character")
+
+
 def _request_line(line: str) -> tuple[str, str, str]:
-    """RFC 9112, 3: method SP target SP version, and nothing else; the method as it was sent."""
+    """Return method, as it was sent, target and version of a request line (RFC 9112, 3)."""
+    # Not split(): the RFC permits other whitespace between words, but readers disagree about it.
     words = line.split(" ")
     version = _VERSION.fullmatch(words[-1])
     if len(words) != 3 or version is None:
@@ -127,28 +131,30 @@ def _request_line(line: str) -> tuple[str, str, str]:
     if len(target) > MAX_TARGET:
         raise errors.UriTooLong(f"The URI is longer than {MAX_TARGET} bytes")
     if _TARGET.fullmatch(target) is None or "#" in target:
-        raise errors.BadRequest("The URI holds a character that must be percent-encoded")
+        raise errors.BadRequest("The URI contains a character that must be percent-encoded")
     return method, target, version[1]
 
 
 def _known_version(version: str, headers: Headers) -> str:
-    """RFC 9110, 2.5: a later minor version is as the highest that we know."""
+    """Return the version that we treat a request as: a later 1.x is 1.1 (RFC 9110, 2.5)."""
     if version in ("1.0", "1.1"):
         return version
     if "transfer-encoding" in headers:
-        # Readers that know chunks in 1.1 alone take the first one for another request.
-        raise errors.HttpVersionNotSupported(f"A body in chunks is for HTTP/1.1, not for {version}")
+        # A reader that knows chunks in 1.1 only would take the body for the next request.
+        raise errors.HttpVersionNotSupported(
+            f"A chunked body is allowed in HTTP/1.1, not in {version}"
+        )
     return "1.1"
 
 
 def parse_fields(lines: list[str]) -> Headers:
-    """Field lines (RFC 9112, 5), free of control characters; raises ``HttpError``."""
+    """Parse field lines (RFC 9112, 5) without control characters; raises ``HttpError``."""
     if len(lines) > MAX_FIELDS:
         raise errors.HeaderFieldsTooLarge(f"More than {MAX_FIELDS} header lines")
     items = []
     for line in lines:
         name, colon, value = line.partition(":")
-        # A folded line (5.2) and a space before the colon (5.1) fail here, too.
+        # This also refuses a folded line (5.2) and a space before the colon (5.1).
         if not colon or TOKEN.fullmatch(name) is None:
             raise errors.BadRequest("A header line is not NAME: VALUE")
         items.append((name, value.strip(" \t")))
@@ -160,7 +166,7 @@ def parse_fields(lines: list[str]) -> Headers:
 
 
 def _host(headers: Headers, version: str) -> str:
-    """RFC 9112, 3.2: exactly one in HTTP/1.1."""
+    """Return the value of Host, which HTTP/1.1 requires (RFC 9112, 3.2); '' if it is missing."""
     host = headers.get("host")
     if host is None:
         if version == "1.1":
@@ -172,7 +178,7 @@ def _host(headers: Headers, version: str) -> str:
 
 
 def _is_host(text: str) -> bool:
-    """``uri-host [":" port]`` (RFC 9112, 3.2; RFC 3986, 3.2.2), and not empty."""
+    """Return whether a text is a host, with or without a port."""
     found = _HOST.fullmatch(text)
     if found is None or int(found[2] or 0) > _MAX_PORT:
         return False
@@ -185,13 +191,13 @@ def _is_host(text: str) -> bool:
 
 
 def _split_target(method: str, target: str, host: str) -> tuple[str, str, str]:
-    """Path, query and host of a target in origin, absolute or asterisk form (RFC 9112, 3.2)."""
+    """Return path, query and host of a target in origin, absolute or asterisk form (3.2)."""
     if target == "*" and method == "OPTIONS":
         return "*", "", host
     if not target.startswith("/"):
         target, host = _split_absolute(target, host)
         if not target and method == "OPTIONS":
-            return "*", "", host  # RFC 9112, 3.2.4: the server as a whole
+            return "*", "", host  # as OPTIONS * (RFC 9112, 3.2.4)
         if not target.startswith("/"):
             target = "/" + target
     path, _, query = target.partition("?")
@@ -199,29 +205,29 @@ def _split_target(method: str, target: str, host: str) -> tuple[str, str, str]:
 
 
 def _split_absolute(target: str, host: str) -> tuple[str, str]:
-    """The rest, which may be empty, and the host of ``http://host/rest``; the Host header must
-    agree (3.2.2)."""
+    """Return the rest, which may be empty, and the host of ``http://host/rest``."""
     found = _ABSOLUTE.fullmatch(target)
     if found is None or not _is_host(found[2]):
         raise errors.BadRequest("The URI is neither a path nor an http or https URI")
     scheme, authority, rest = found[1].lower(), found[2], found[3]
     port = _DEFAULT_PORTS[scheme]
+    # RFC 9112, 3.2.2 lets the target override the Host header, but not every reader does so.
     if host and _plain(host, port) != _plain(authority, port):
         raise errors.BadRequest("Header Host contradicts the host in the URI")
     return rest, authority
 
 
 def _plain(host: str, port: str) -> str:
-    """A host in a form that can be compared, without its scheme's own port."""
+    """Return a host in lower case and without its scheme's default port, for comparison."""
     return host.lower().removesuffix(":").removesuffix(port)
 
 
 def decode_path(path: str) -> str:
-    """Percent-decoded once; an encoded slash stays ``%2F``. Raises ``BadRequest``."""
+    """Return a path percent-decoded once, but with encoded slashes; raises ``BadRequest``."""
     if "%" not in path:
         return path
     if _BAD_ESCAPE.search(path) is not None:
-        raise errors.BadRequest("The URI holds a broken percent-encoding")
+        raise errors.BadRequest("The URI contains an invalid percent-encoding")
     try:
         return "%2F".join(unquote(part, errors="strict") for part in _ENCODED_SLASH.split(path))
     except UnicodeDecodeError:
@@ -229,19 +235,24 @@ def decode_path(path: str) -> str:
 
 
 def _body_length(headers: Headers, version: str) -> int | None:
-    """RFC 9112, 6.3, without its lenient branches."""
+    """Return the number of bytes of the body, or None for a chunked body (RFC 9112, 6.3)."""
     coding = headers.get("transfer-encoding")
     length = headers.get("content-length")
     if coding is not None:
+        # The RFC lets Transfer-Encoding override Content-Length, but a reader that does not know
+        # this sees another body: the classic way to smuggle a request (11.2).
         if length is not None:
             raise errors.BadRequest("Transfer-Encoding and Content-Length exclude each other")
+        # A reader of HTTP/1.0 takes the chunks for another request (6.1).
         if version == "1.0":
             raise errors.BadRequest("Transfer-Encoding does not exist in HTTP/1.0")
         if coding.lower() != "chunked":
-            raise errors.NotImplementedMethod("Transfer-Encoding can only be chunked")
+            raise errors.NotImplementedMethod("Only Transfer-Encoding: chunked is supported")
         return None
     if length is None:
         return 0
+    # Not a list of equal numbers either, which 6.3 lets a server accept. int() is too lenient: it
+    # reads "+1", "1_0" and digits of other scripts.
     if _DIGITS.fullmatch(length) is None:
         raise errors.BadRequest("Content-Length is not a number")
     if len(length) > MAX_LENGTH_DIGITS:
@@ -250,7 +261,7 @@ def _body_length(headers: Headers, version: str) -> int | None:
 
 
 def _keep_alive(headers: Headers, version: str) -> bool:
-    """RFC 9112, 9.3."""
+    """Return whether the client keeps the connection open (RFC 9112, 9.3)."""
     value = headers.get("connection")
     if value is None:
         return version == "1.1"
@@ -261,29 +272,28 @@ def _keep_alive(headers: Headers, version: str) -> bool:
 
 
 def _expects_continue(headers: Headers, version: str) -> bool:
-    """RFC 9110, 10.1.1."""
+    """Return whether the client waits for a 100 before it sends the body (RFC 9110, 10.1.1)."""
     value = headers.get("expect")
     if value is None:
         return False
     if value.lower() != "100-continue":
-        raise errors.ExpectationFailed("Expect can only be 100-continue")
-    return version == "1.1"
+        raise errors.ExpectationFailed("Only Expect: 100-continue is supported")
+    return version == "1.1"  # an HTTP/1.0 client does not understand a 100
 
 
 # -- a connection as a sequence of requests --------------------------------------------
 
-
-#: Extensions of a chunk (RFC 9112, 7.1.1) are ignored; nobody sends long ones.
+#: Bytes of a chunk's extensions (RFC 9112, 7.1.1). They are ignored; nobody sends long ones.
 MAX_CHUNK_EXTENSION = 256
-#: Size, extension, CRLF.
+#: Bytes of the line before a chunk: size, extensions, CRLF.
 MAX_CHUNK_LINE = 8 + MAX_CHUNK_EXTENSION + 2
-#: Chunks of a body; each takes us about 2 us. A client that sends JSON as it makes it has
-#: hundreds of a few bytes, one that has a million wants us to work for nothing.
+#: Chunks of a body; each one takes us about 2 us. A client that sends JSON while it generates it
+#: sends hundreds of small ones; a million of them would be an attack.
 MAX_CHUNKS = 4 * 1024
-#: Bytes of a head that is remembered: a program that keeps its connection mostly sends the
-#: same one again, and reading it is a fifth of all that a small request costs.
+#: Bytes of a head that is remembered for the next request. Programs that keep a connection mostly
+#: send the same head again, and parsing it is a fifth of the cost of a small request.
 MAX_REMEMBERED = 2 * 1024
-#: Trailers (RFC 9112, 7.1.2) are checked, and dropped.
+#: Bytes of a trailer (RFC 9112, 7.1.2), which is checked and dropped.
 MAX_TRAILER = 4 * 1024
 
 _NAME = TOKEN.pattern.encode("ascii")
@@ -297,7 +307,7 @@ def route_nowhere(head: RequestHead) -> Route:
 
 
 class ParserState(enum.Enum):
-    """What the parser waits for."""
+    """State of a parser; the value names what it waits for."""
 
     IDLE = "a request"
     HEAD = "the rest of a head"
@@ -305,7 +315,7 @@ class ParserState(enum.Enum):
 
 
 class RequestParser:
-    """Reads one connection's requests.
+    """Parser of one connection's requests.
 
     ``route`` is called with each new head; what it returns limits the body. It becomes the
     request's, as ``peer`` and ``gone`` do.
@@ -321,10 +331,10 @@ class RequestParser:
         self._find_route = route
         self._peer = peer
         self._gone = gone
-        #: Whom the client's certificate names; known once hands were shaken.
+        #: User named by the client's certificate; set when the handshake is complete.
         self.certificate = ""
         self._buffer = bytearray()
-        self._empty_line_skipped = False  # an empty line before the request
+        self._empty_line_skipped = False
         self._head: RequestHead | None = None
         self._route = Route()  # of the head
         self._remembered: tuple[bytes, RequestHead, Route] | None = None
@@ -334,19 +344,20 @@ class RequestParser:
 
     @property
     def buffered(self) -> int:
-        """Return how many bytes were fed and belong to no request yet."""
+        """Return the number of bytes in the buffer."""
         return len(self._buffer)
 
     @property
     def held(self) -> int:
-        """Return how many bytes are held of the request that is not complete yet."""
+        """Return the number of bytes held for the incomplete request."""
         return len(self._buffer) + (self._chunks.size if self._chunks is not None else 0)
 
     @property
     def state(self) -> ParserState:
-        """Return what the parser waits for, as of the last ``next``."""
+        """Return the state after the last ``next``."""
         if self._head is not None:
             return ParserState.BODY
+        # An empty line may precede a request (2.2), and does not begin one.
         if bytes(self._buffer[:3]) in (b"", b"\r", b"\r\n"):
             return ParserState.IDLE
         return ParserState.HEAD
@@ -357,10 +368,7 @@ class RequestParser:
             self._buffer += data
 
     def next(self) -> Request | None:
-        """Return the next request, or None when more bytes are needed.
-
-        Raises ``HttpError``, and from then on the same one again.
-        """
+        """Return the next request, or None if more bytes are needed; raises ``HttpError``."""
         if self._error is not None:
             raise self._error
         try:
@@ -371,34 +379,33 @@ class RequestParser:
             raise
 
     def refuse(self, error: errors.HttpError) -> None:
-        """Forget what was fed; from now on every ``next`` raises this."""
+        """Drop the buffer, and let every later ``next`` raise this error."""
         self._error = error
         self._buffer = bytearray()
         self._chunks = None
 
     def end(self) -> None:
-        """End parsing: drop the fed bytes, and the reference to the connection (``gone``)."""
+        """End parsing: drop the buffer, and the reference to the connection (``gone``)."""
         self._gone = never
         self._buffer = bytearray()
         if self._error is not None:
             self._error.__traceback__ = None  # its frames hold the parser
 
     def take_continue(self) -> bool:
-        """Return whether the client waits for a 100 (RFC 9110, 10.1.1); True once per request."""
+        """Return whether a 100 must be sent now (RFC 9110, 10.1.1); True once per request."""
         owed, self._owes_continue = self._owes_continue, False
+        # A client that has begun to send the body does not wait.
         return owed and self._head is not None and not self._buffer
 
     def without_body(self) -> Request:
-        """Return the request whose body is missing yet, as the last one of its connection."""
+        """Return the request whose body has not arrived, as the last one of the connection."""
         assert self._head is not None
         return self._request(self._head, b"", keep_alive=False)
 
     def _parse_next(self) -> Request | None:
-        if self._head is None:
-            if not self._read_head():
-                return None
-        found = self._head
-        assert found is not None
+        found = self._head or self._read_head()
+        if found is None:
+            return None
         body = self._read_body(found)
         if body is None:
             return None
@@ -423,32 +430,32 @@ class RequestParser:
             self._route,
         )
 
-    # -- the head ---------------------------------------------------------------------
-
-    def _read_head(self) -> bool:
-        """Take a head off the buffer; return False when it is not complete."""
+    def _read_head(self) -> RequestHead | None:
+        """Take a head from the buffer and return it; return None if it is not complete."""
         buffer = self._buffer
         if not self._empty_line_skipped and buffer.startswith(b"\r\n"):
-            # RFC 9112, 2.2: old clients end a body with one line end too many.
+            # Old clients send a line end too many after a body: skip one (RFC 9112, 2.2).
             del buffer[:2]
             self._empty_line_skipped = True
         line_end = buffer.find(b"\n", 0, MAX_LINE)
         if line_end < 0:
             if len(buffer) >= MAX_LINE:
                 raise errors.UriTooLong("The request line is too long")
-            return False
+            return None
         limit = line_end + 1 + MAX_HEADER
         end = buffer.find(b"\r\n\r\n", 0, limit)
         if end < 0:
+            # Now, and not when the head is complete: a client that ends lines with LF alone would
+            # otherwise wait for its answer until the deadline.
             if has_bare_line_end(buffer[:limit]):
-                raise errors.BadRequest("A line does not end with CR LF")
+                raise errors.BadRequest("A line of the header does not end with CR LF")
             if len(buffer) >= limit:
                 raise errors.HeaderFieldsTooLarge(f"The header is longer than {MAX_HEADER} bytes")
-            return False
+            return None
         self._head = self._parse_head(bytes(buffer[:end]))
         del buffer[: end + 4]
         self._begin_body(self._head)
-        return True
+        return self._head
 
     def _parse_head(self, block: bytes) -> RequestHead:
         """Parse and route a head, or reuse the last one if the bytes are the same."""
@@ -468,10 +475,8 @@ class RequestParser:
             raise _too_large(limit)
         self._owes_continue = found.expects_continue and found.length != 0
 
-    # -- the body ---------------------------------------------------------------------
-
     def _read_body(self, found: RequestHead) -> bytes | None:
-        """Take the body off the buffer and return it; None when it is not complete."""
+        """Take the body from the buffer and return it; return None if it is not complete."""
         if self._chunks is not None:
             return self._chunks.read(self._buffer)
         length = found.length or 0
@@ -483,23 +488,25 @@ class RequestParser:
 
 
 class _ChunkedBody:
-    """A body in chunks (RFC 9112, 7.1)."""
+    """Parser of a chunked body (RFC 9112, 7.1)."""
 
     def __init__(self, max_body: int) -> None:
         self._max_body = max_body
         self._body = bytearray()
         self._count = 0
-        self._chunk_left = 0  # bytes of the present chunk that are not here yet
-        self._chunk_end_due = False  # is the CRLF after a chunk's data due?
+        #: Bytes of the current chunk that have not arrived.
+        self._chunk_left = 0
+        #: The CRLF after a chunk's data comes next.
+        self._chunk_end_due = False
         self._in_trailer = False
 
     @property
     def size(self) -> int:
-        """Return how many bytes of the body have arrived."""
+        """Return the number of bytes of the body that have arrived."""
         return len(self._body)
 
     def read(self, buffer: bytearray) -> bytes | None:
-        """Take received chunks off the buffer; return the body once it is complete, else None."""
+        """Take chunks from the buffer; return the body, or None if it is not complete."""
         while not self._in_trailer:
             if self._chunk_left:
                 if not buffer:
@@ -509,7 +516,7 @@ class _ChunkedBody:
                 if len(buffer) < 2:
                     return None
                 if buffer[:2] != b"\r\n":
-                    raise errors.BadRequest("A chunk is not as long as it says")
+                    raise errors.BadRequest("A chunk is not as long as its size says")
                 del buffer[:2]
                 self._chunk_end_due = False
             elif not self._read_size(buffer):
@@ -533,17 +540,17 @@ class _ChunkedBody:
         if buffer[end - 1 : end] == b"\r":
             line = _CHUNK_LINE.fullmatch(buffer, 0, end - 1)
         if line is None or len(line[2]) > MAX_CHUNK_EXTENSION:
-            raise errors.BadRequest("The line before a chunk is not its size")
+            raise errors.BadRequest("The line before a chunk is not a size")
         size = int(line[1], 16)
-        del line  # it holds the buffer, which could not shrink
+        del line  # the match exports the buffer, which cannot be resized meanwhile
         del buffer[: end + 1]
         self._count += 1
         if self._count > MAX_CHUNKS:
-            raise errors.BadRequest(f"The body comes in more than {MAX_CHUNKS} chunks")
+            raise errors.BadRequest(f"The body has more than {MAX_CHUNKS} chunks")
         if len(self._body) + size > self._max_body:
             raise _too_large(self._max_body)
         self._chunk_left = size
-        self._in_trailer = not size
+        self._in_trailer = not size  # a size of 0 ends the body
         return True
 
     def _read_trailer(self, buffer: bytearray) -> bool:
@@ -551,18 +558,17 @@ class _ChunkedBody:
             del buffer[:2]
             return True
         end = buffer.find(b"\r\n\r\n", 0, MAX_TRAILER)
-        block = bytes(buffer[:MAX_TRAILER] if end < 0 else buffer[:end])
-        if has_bare_line_end(block) or (end >= 0 and block.endswith(b"\r")):
-            raise errors.BadRequest("A line of the trailer does not end with CR LF")
         if end < 0:
+            if has_bare_line_end(buffer[:MAX_TRAILER]):
+                raise errors.BadRequest("A line of the trailer does not end with CR LF")
             if len(buffer) >= MAX_TRAILER:
                 raise errors.BadRequest("The trailer is too long")
             return False
-        if _CONTROL.search(block) is not None:
-            raise errors.BadRequest("The trailer holds a control character")
+        block = bytes(buffer[:end])
+        _check_characters(block, "trailer")
         for name, _ in parse_fields(block.decode("latin-1").split("\r\n")):
             if name.lower() in NO_TRAILERS:
-                raise errors.BadRequest(f"Header {name} stands in the trailer")
+                raise errors.BadRequest(f"Header {name} is not allowed in a trailer")
         del buffer[: end + 4]
         return True
 
