@@ -138,14 +138,7 @@ def big_lock(exclusive: bool = False) -> Want:
 #: Neither state forbids starting and stopping.
 ONLINE = frozenset({AdminState.UP, AdminState.DOWN})
 
-InstanceOpT = TypeVar(
-    "InstanceOpT",
-    opcodes.OpInstanceRemove,
-    opcodes.OpInstanceStartup,
-    opcodes.OpInstanceShutdown,
-    opcodes.OpInstanceReboot,
-    opcodes.OpInstanceReinstall,
-)
+InstanceOpT = TypeVar("InstanceOpT", bound=opcodes.InstanceOpCode)
 
 
 class InstanceUnit(LogicalUnit[InstanceOpT]):

@@ -5,38 +5,31 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import opcode
+from ganeti.opcodes.instance import InstanceOpCode
 
 #: To a directory of the cluster's own, or to another cluster.
 ExportMode = Literal["local", "remote"]
 
 
 @opcode
-class OpBackupPrepare(OpCode):
+class OpBackupPrepare(InstanceOpCode):
     """Make what another cluster needs to receive an instance: a key, and a handshake."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     mode: ExportMode
-    instance_uuid: ht.NonEmptyString | None = None
 
 
 @opcode
-class OpBackupExport(OpCode):
+class OpBackupExport(InstanceOpCode):
     """Copy an instance's disks and configuration to a node, or to another cluster.
 
     ``target_node`` is a node's name, or for another cluster what its creation job told.
     """
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     target_node: ht.NonEmptyString | list[Any]
     compress: str = "none"
     destination_x509_ca: ht.NonEmptyString | None = None
     ignore_remove_failures: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     long_sleep: bool = False
     mode: ExportMode = "local"
     remove_instance: bool = False
@@ -50,10 +43,5 @@ class OpBackupExport(OpCode):
 
 
 @opcode
-class OpBackupRemove(OpCode):
+class OpBackupRemove(InstanceOpCode):
     """Remove all exports of an instance."""
-
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None

@@ -250,7 +250,10 @@ _OpClass = TypeVar("_OpClass", bound=type[OpCode])
 def opcode(cls: _OpClass) -> _OpClass:
     """Make a class an opcode: read its fields, derive its OP_ID, make it known."""
     cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
-    cls.CHECKS = {**ht.checks_of(cls), **_COMMON_CHECKS}
+    cls.CHECKS = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(OpCode)]):
+        cls.CHECKS |= ht.checks_of(base)
+    cls.CHECKS |= _COMMON_CHECKS
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
     cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
     cls.MUTABLE_DEFAULTS = {

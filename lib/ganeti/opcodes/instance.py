@@ -159,6 +159,16 @@ FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
 Hypervisor = Annotated[str, _one_of(constants.HYPERVISORS)]
 
 
+class InstanceOpCode(OpCode):
+    """Base of the opcodes about one instance that exists."""
+
+    SUMMARY_FIELD = "instance_name"
+
+    instance_name: ht.NonEmptyString
+    #: Refuse the job if the instance of this name has another UUID by then.
+    instance_uuid: ht.NonEmptyString | None = None
+
+
 @opcode
 class OpInstanceCreate(OpCode):
     """Create an instance, and start it unless told otherwise."""
@@ -213,25 +223,17 @@ class OpInstanceCreate(OpCode):
 
 
 @opcode
-class OpInstanceRemove(OpCode):
+class OpInstanceRemove(InstanceOpCode):
     """Stop an instance and remove it with its disks."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None
     shutdown_timeout: ht.NonNegativeInt = 120
     ignore_failures: bool = False
 
 
 @opcode
-class OpInstanceStartup(OpCode):
+class OpInstanceStartup(InstanceOpCode):
     """Start an instance."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None
     force: bool = False
     ignore_offline_nodes: bool = False
     hvparams: HvParams = {}
@@ -242,13 +244,9 @@ class OpInstanceStartup(OpCode):
 
 
 @opcode
-class OpInstanceShutdown(OpCode):
+class OpInstanceShutdown(InstanceOpCode):
     """Stop an instance, politely for ``timeout`` seconds."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None
     force: bool = False
     ignore_offline_nodes: bool = False
     timeout: ht.NonNegativeInt = 120
@@ -257,27 +255,20 @@ class OpInstanceShutdown(OpCode):
 
 
 @opcode
-class OpInstanceReboot(OpCode):
+class OpInstanceReboot(InstanceOpCode):
     """Reboot an instance from inside (soft), outside (hard), or stop and start it (full)."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     reboot_type: ht.RebootType
-    instance_uuid: ht.NonEmptyString | None = None
     shutdown_timeout: ht.NonNegativeInt = 120
     ignore_secondaries: bool = False
 
 
 @opcode
-class OpInstanceReinstall(OpCode):
+class OpInstanceReinstall(InstanceOpCode):
     """Run the OS create script again on a stopped instance."""
 
-    SUMMARY_FIELD = "instance_name"
     SECRET = frozenset({"osparams_private", "osparams_secret"})
 
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None
     force_variant: bool = False
     os_type: ht.NonEmptyString | None = None
     osparams: OsParams | None = None

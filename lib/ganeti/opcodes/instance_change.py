@@ -10,6 +10,7 @@ from ganeti.opcodes.base import OpCode, opcode
 from ganeti.opcodes.instance import (
     DiskTemplate,
     FileDriver,
+    InstanceOpCode,
     OsParamChanges,
     disk_problem,
     nic_problem,
@@ -77,16 +78,14 @@ HvParamChanges = Annotated[
 
 
 @opcode
-class OpInstanceSetParams(OpCode):
+class OpInstanceSetParams(InstanceOpCode):
     """Change an instance's parameters, disks and network cards.
 
     The job answers ``[[what, new value], ...]``.
     """
 
-    SUMMARY_FIELD = "instance_name"
     SECRET = frozenset({"osparams_private"})
 
-    instance_name: ht.NonEmptyString
     beparams: BeParamChanges = {}
     conflicts_check: bool = True
     disk_template: DiskTemplate | None = None
@@ -102,7 +101,6 @@ class OpInstanceSetParams(OpCode):
     iallocator: ht.NonEmptyString | None = None
     ignore_ipolicy: bool = False
     instance_communication: bool | None = None
-    instance_uuid: ht.NonEmptyString | None = None
     nics: NicChanges = []
     offline: bool | None = None
     os_name: ht.NonEmptyString | None = None
@@ -128,19 +126,15 @@ class OpInstanceRename(OpCode):
 
 
 @opcode
-class OpInstanceMigrate(OpCode):
+class OpInstanceMigrate(InstanceOpCode):
     """Move a running instance to another node without stopping it."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     allow_failover: bool = False
     allow_runtime_changes: bool = True
     cleanup: bool = False
     iallocator: ht.NonEmptyString | None = None
     ignore_hvversions: bool = False
     ignore_ipolicy: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     live: bool | None = None
     mode: ht.MigrationMode | None = None
     target_node: ht.NonEmptyString | None = None
@@ -148,48 +142,36 @@ class OpInstanceMigrate(OpCode):
 
 
 @opcode
-class OpInstanceFailover(OpCode):
+class OpInstanceFailover(InstanceOpCode):
     """Stop an instance, and start it on another node that has its disks."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     cleanup: bool = False
     iallocator: ht.NonEmptyString | None = None
     ignore_consistency: bool = False
     ignore_ipolicy: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     shutdown_timeout: ht.NonNegativeInt = 120
     target_node: ht.NonEmptyString | None = None
     target_node_uuid: ht.NonEmptyString | None = None
 
 
 @opcode
-class OpInstanceMove(OpCode):
+class OpInstanceMove(InstanceOpCode):
     """Copy a stopped instance's disks to another node, which becomes its primary one."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     target_node: ht.NonEmptyString
     compress: str = "none"
     ignore_consistency: bool = False
     ignore_ipolicy: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     shutdown_timeout: ht.NonNegativeInt = 120
     target_node_uuid: ht.NonEmptyString | None = None
 
 
 @opcode
-class OpInstanceChangeGroup(OpCode):
+class OpInstanceChangeGroup(InstanceOpCode):
     """Move an instance to nodes of another group."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     early_release: bool = False
     iallocator: ht.NonEmptyString | None = None
-    instance_uuid: ht.NonEmptyString | None = None
     target_groups: list[ht.NonEmptyString] | None = None
 
 
@@ -207,10 +189,5 @@ class OpInstanceMultiAlloc(OpCode):
 
 
 @opcode
-class OpInstanceConsole(OpCode):
+class OpInstanceConsole(InstanceOpCode):
     """Say how to reach an instance's console."""
-
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
-    instance_uuid: ht.NonEmptyString | None = None

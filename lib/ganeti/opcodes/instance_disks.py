@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from ganeti import constants, ht
-from ganeti.opcodes.base import OpCode, opcode
-from ganeti.opcodes.instance import disk_problem
+from ganeti.opcodes.base import opcode
+from ganeti.opcodes.instance import InstanceOpCode, disk_problem
 
 DiskIndex = Annotated[
     int,
@@ -41,67 +41,48 @@ RecreatedDisks = Annotated[
 
 
 @opcode
-class OpInstanceActivateDisks(OpCode):
+class OpInstanceActivateDisks(InstanceOpCode):
     """Make the disks of a stopped instance usable on its primary node.
 
     The job answers ``[[node, name, path], ...]``.
     """
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     ignore_size: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     wait_for_sync: bool = False
 
 
 @opcode
-class OpInstanceDeactivateDisks(OpCode):
+class OpInstanceDeactivateDisks(InstanceOpCode):
     """Undo what activate-disks did."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     force: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
 
 
 @opcode
-class OpInstanceGrowDisk(OpCode):
+class OpInstanceGrowDisk(InstanceOpCode):
     """Enlarge a disk by ``amount`` MiB, or with ``absolute`` to that."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     disk: DiskIndex
     amount: ht.NonNegativeInt
     absolute: bool = False
     ignore_ipolicy: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     wait_for_sync: bool = True
 
 
 @opcode
-class OpInstanceRecreateDisks(OpCode):
+class OpInstanceRecreateDisks(InstanceOpCode):
     """Make disks that were lost anew, without what was on them."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     disks: RecreatedDisks = []
     iallocator: ht.NonEmptyString | None = None
-    instance_uuid: ht.NonEmptyString | None = None
     node_uuids: list[ht.NonEmptyString] | None = None
     nodes: list[ht.NonEmptyString] = []
 
 
 @opcode
-class OpInstanceReplaceDisks(OpCode):
+class OpInstanceReplaceDisks(InstanceOpCode):
     """Make the mirror of an instance's disks anew, on the same nodes or on another one."""
 
-    SUMMARY_FIELD = "instance_name"
-
-    instance_name: ht.NonEmptyString
     mode: Literal[
         "replace_on_primary", "replace_on_secondary", "replace_new_secondary", "replace_auto"
     ]
@@ -109,6 +90,5 @@ class OpInstanceReplaceDisks(OpCode):
     early_release: bool = False
     iallocator: ht.NonEmptyString | None = None
     ignore_ipolicy: bool = False
-    instance_uuid: ht.NonEmptyString | None = None
     remote_node: ht.NonEmptyString | None = None
     remote_node_uuid: ht.NonEmptyString | None = None
