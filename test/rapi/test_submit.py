@@ -200,11 +200,6 @@ class TestWhoTakesKeys(RapiTestCase):
         "storage/repair": "?storage_type=lvm-vg&name=vg",
     }
 
-    def setUp(self):
-        super().setUp()
-        # One that only this version knows is asked for it.
-        self.master.answers[luxi.QueryClusterInfo] = {"software_version": "3.1.1"}
-
     def verbs(self):
         for resource in RESOURCES:
             path = SLOT.sub(lambda slot: self.SLOTS.get(slot[1], "web"), resource.URI)

@@ -11,7 +11,7 @@ import unittest
 import urllib.parse
 from concurrent.futures import Future
 
-from ganeti import errors, luxi, opcodes
+from ganeti import constants, errors, luxi, opcodes
 from ganeti.http.message import Headers, Request, RequestHead, Response
 from ganeti.rapi.auth.authenticator import denied, parse_basic
 from ganeti.rapi.auth.rights import parse_rights
@@ -32,7 +32,10 @@ class FakeMaster:
     def __init__(self):
         self.calls = []
         self.contexts = []
-        self.answers = {luxi.SubmitJob: JOB_ID}
+        self.answers = {
+            luxi.SubmitJob: JOB_ID,
+            luxi.QueryClusterInfo: {"software_version": constants.RELEASE_VERSION},
+        }
 
     def ask(self, call, context=None):
         self.calls.append(call)

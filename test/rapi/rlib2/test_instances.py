@@ -1,14 +1,7 @@
 """Instances over the API: their list, and what becomes of each verb."""
 
-from ganeti import errors, luxi
+from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode
-from ganeti.opcodes import (
-    OpInstanceQueryData,
-    OpInstanceReboot,
-    OpInstanceRemove,
-    OpInstanceShutdown,
-    OpInstanceStartup,
-)
 from support.rapi import RapiTestCase
 
 WEB = {
@@ -91,12 +84,12 @@ class TestAs20(RapiTestCase):
 class TestInstanceLife(RapiTestCase):
     def test_delete_submits_removal(self):
         self.delete("/2/instances/web")
-        self.assert_submitted(OpInstanceRemove(instance_name="web", ignore_failures=False))
+        self.assert_submitted(opcodes.OpInstanceRemove(instance_name="web", ignore_failures=False))
 
     def test_delete_takes_a_body(self):
         self.delete("/2/instances/web?dry-run=1", {"shutdown_timeout": 3, "depends": [[1, []]]})
         self.assert_submitted(
-            OpInstanceRemove(
+            opcodes.OpInstanceRemove(
                 instance_name="web",
                 ignore_failures=False,
                 dry_run=True,
@@ -112,19 +105,23 @@ class TestInstanceLife(RapiTestCase):
 
     def test_startup_takes_its_flags_from_the_query(self):
         self.put("/2/instances/web/startup?force=1&no_remember=0")
-        self.assert_submitted(OpInstanceStartup(instance_name="web", force=True, no_remember=False))
+        self.assert_submitted(
+            opcodes.OpInstanceStartup(instance_name="web", force=True, no_remember=False)
+        )
 
     def test_startup_sends_nothing_that_was_not_given(self):
         self.put("/2/instances/web/startup?force=&bulk=1")
-        self.assert_submitted(OpInstanceStartup(instance_name="web"))
+        self.assert_submitted(opcodes.OpInstanceStartup(instance_name="web"))
 
     def test_shutdown_takes_query_and_body(self):
         self.put("/2/instances/web/shutdown?no_remember=1", {"timeout": 0})
-        self.assert_submitted(OpInstanceShutdown(instance_name="web", no_remember=True, timeout=0))
+        self.assert_submitted(
+            opcodes.OpInstanceShutdown(instance_name="web", no_remember=True, timeout=0)
+        )
 
     def test_shutdown_takes_its_time_from_the_query_too(self):
         self.put("/2/instances/web/shutdown?timeout=30", {})
-        self.assert_submitted(OpInstanceShutdown(instance_name="web", timeout=30))
+        self.assert_submitted(opcodes.OpInstanceShutdown(instance_name="web", timeout=30))
 
     def test_shutdown_takes_its_time_from_one_place(self):
         self.assert_refused(
@@ -134,12 +131,14 @@ class TestInstanceLife(RapiTestCase):
 
     def test_reboot_is_hard_by_default(self):
         self.post("/2/instances/web/reboot")
-        self.assert_submitted(OpInstanceReboot(instance_name="web", reboot_type="hard"))
+        self.assert_submitted(opcodes.OpInstanceReboot(instance_name="web", reboot_type="hard"))
 
     def test_reboot_takes_type_and_flags(self):
         self.post("/2/instances/web/reboot?type=soft&ignore_secondaries=True")
         self.assert_submitted(
-            OpInstanceReboot(instance_name="web", reboot_type="soft", ignore_secondaries=True)
+            opcodes.OpInstanceReboot(
+                instance_name="web", reboot_type="soft", ignore_secondaries=True
+            )
         )
 
     def test_a_reboot_of_an_unknown_type_is_refused(self):
@@ -149,7 +148,7 @@ class TestInstanceLife(RapiTestCase):
         for body in (None, b"null", b"{}"):
             self.master.calls.clear()
             self.put("/2/instances/web/startup", body)
-            self.assert_submitted(OpInstanceStartup(instance_name="web"))
+            self.assert_submitted(opcodes.OpInstanceStartup(instance_name="web"))
 
     def test_a_body_that_names_a_field_of_the_uri_is_refused(self):
         for field in ("instance_name", "no_remember", "dry_run", "reason"):
@@ -178,7 +177,7 @@ class TestInstanceInfo(RapiTestCase):
 
     def test_info_is_answered_by_a_job(self):
         self.assert_job(self.request("GET", "/2/instances/web/info?static=1"))
-        self.assert_submitted(OpInstanceQueryData(instances=["web"], static=True))
+        self.assert_submitted(opcodes.OpInstanceQueryData(instances=["web"], static=True))
 
     def test_nothing_is_locked_for_reading(self):
         self.objects(WEB)
