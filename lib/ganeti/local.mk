@@ -161,6 +161,7 @@ dist_module_opcodes_PYTHON = \
 	lib/ganeti/opcodes/instance.py \
 	lib/ganeti/opcodes/instance_change.py \
 	lib/ganeti/opcodes/instance_disks.py \
+	lib/ganeti/opcodes/json_types.py \
 	lib/ganeti/opcodes/network.py \
 	lib/ganeti/opcodes/node.py \
 	lib/ganeti/opcodes/query.py \

@@ -26,7 +26,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from ganeti import luxi
+from ganeti import luxi, opcodes
 from ganeti.luxi import RequestContext
 from ganeti.rapi.arguments import Argument, QueryString
 
@@ -84,6 +84,8 @@ class ResourceRequest:
 class Verb:
     """One method of one resource."""
 
+    #: The opcode that it submits, or the main one of several; None if it submits no job.
+    op: type[opcodes.OpCode] | None = None
     #: Does it submit one job and answer its id? Then it takes an ``Idempotency-Key``.
     answers_job: bool = False
     #: Is it what people reach for when something hangs? It has threads of its own.

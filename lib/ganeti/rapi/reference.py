@@ -1,34 +1,90 @@
-"""The reference of all resources as reStructuredText, from their classes.
+"""The table of routes and the reference of all resources, from their classes.
 
-``doc/rapi.rst`` holds the text between two marks; a test fails when it drifts, and
-``autotools/rapi-reference`` writes it again.
+``doc/rapi.rst`` holds both as reStructuredText, each between two marks; a test fails when it
+drifts, and ``autotools/rapi-reference`` writes it again. ``ganeti-rapi --routes`` prints the table.
 """
 
 from __future__ import annotations
 
 import inspect
 import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ganeti.rapi import rlib2
 from ganeti.rapi.arguments import Argument, Fixed
 from ganeti.rapi.baserlib import SLOT, Resource, Verb
 
-BEGIN = ".. -- resources, written by autotools/rapi-reference --\n"
-END = ".. -- end of the resources --\n"
+#: Marks around the generated parts of the page: the table of routes, and the resources.
+ROUTES = (
+    ".. -- routes, written by autotools/rapi-reference --\n",
+    ".. -- end of the routes --\n",
+)
+RESOURCES = (
+    ".. -- resources, written by autotools/rapi-reference --\n",
+    ".. -- end of the resources --\n",
+)
+
+
+class Route(NamedTuple):
+    """One method of one resource."""
+
+    path: str
+    verb: str
+    right: str = ""
+    opcode: str = ""
+
+
+def _by_uri() -> list[type[Resource]]:
+    return sorted(rlib2.RESOURCES, key=lambda resource: resource.URI)
+
+
+def _rows() -> list[Route]:
+    return [
+        Route(
+            _uri(resource.URI),
+            name,
+            verb.access,
+            "" if verb.op is None else verb.op.OP_ID,
+        )
+        for resource in _by_uri()
+        for name, verb in resource.verbs().items()
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each row, with columns two blanks apart."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def routes() -> str:
+    """Return path, verb, right and opcode of every method, as an aligned table with a heading."""
+    rows = [[cell or "-" for cell in row] for row in _rows()]
+    return "\n".join(_aligned([("PATH", "VERB", "RIGHT", "OPCODE"), *rows]))
+
+
+def routes_rst() -> str:
+    """Return the same table as reStructuredText; a path is a link to its resource."""
+    rows = [Route(f"`{row.path}`_", *row[1:]) for row in _rows()]
+    rule = tuple("=" * max(map(len, column)) for column in zip(*rows))
+    return "\n".join(_aligned([rule, Route._fields, rule, *rows, rule])) + "\n"
 
 
 def resources() -> str:
-    """Every resource that can be reached, sorted by URI."""
-    return "\n".join(_resource(one) for one in sorted(rlib2.RESOURCES, key=lambda one: one.URI))
+    """Return a section for every resource, sorted by URI."""
+    return "\n".join(map(_resource, _by_uri()))
 
 
 def replace(text: str) -> str:
-    """A page with the part between the marks written anew."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no marks for the resources")
-    return f"{before}{BEGIN}\n{resources()}\n{END}{after}"
+    """Return a page with its generated parts written anew; raise ``ValueError`` without marks."""
+    for (begin, end), part in ((ROUTES, routes_rst()), (RESOURCES, resources())):
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_begin or not found_end:
+            raise ValueError(f"the page lacks the mark {begin.strip()!r} or its end")
+        text = f"{before}{begin}\n{part}\n{end}{after}"
+    return text
 
 
 def _heading(text: str, line: str) -> str:
@@ -36,7 +92,7 @@ def _heading(text: str, line: str) -> str:
 
 
 def _uri(uri: str) -> str:
-    """Slots as the page of the 2.0 API prints them."""
+    """Return a URI with its slots as the documentation of the 2.0 API prints them."""
     return SLOT.sub(r"[\1]", uri)
 
 

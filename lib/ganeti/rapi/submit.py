@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ganeti import errors, ht, luxi, opcodes, serializer
 from ganeti.http import errors as http_errors
 from ganeti.luxi.dialect import OLDEST_VERSION, Version, parse_version
+from ganeti.opcodes import json_types
 from ganeti.opcodes.base import COMMON_FIELDS
 from ganeti.rapi import arguments
 from ganeti.rapi.arguments import Argument
@@ -141,6 +142,7 @@ class Submit(Verb):
     """
 
     answers_job = True
+    op: type[opcodes.OpCode]
 
     def __init__(
         self,
@@ -210,12 +212,15 @@ class Submit(Verb):
         """The opcode's fields that the URI does not give; common ones are told once."""
         others = {new: old for old, new in self.renames.items()}
         items = []
-        for name, check in self.op.CHECKS.items():
+        types = json_types.describe(self.op)
+        for name in self.op.CHECKS:
             is_argument = name in self.arguments and not self._is_shared(name)
             if is_argument or name in COMMON_FIELDS or name in SLOT.findall(self.resource.URI):
                 continue
             words = f"``{others[name]}`` or ``{name}``" if name in others else f"``{name}``"
-            items.append(f"- {words}: {check.expects}{self._default_in_words(name)}")
+            items.append(f"- {words}: {types[name]}{self._default_in_words(name)}")
+        if not items:
+            return ["Body: nothing, or an object with any of the common fields."]
         return [
             "Body: nothing, or an object with any of these and of the common fields.",
             "\n".join(items),

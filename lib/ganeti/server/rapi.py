@@ -22,8 +22,9 @@ from ganeti.http.cors import Cors, is_origin
 from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.luxi.client import ConnectionPool
+from ganeti.rapi import reference
 from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
-from ganeti.rapi.auth.users import BrokenFile
+from ganeti.rapi.auth.users import BrokenFile, UsersFile
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
 from ganeti.server.master_redirect import MasterRedirect, check_master
@@ -533,6 +534,11 @@ def _add_process_options(parser: options.Parser) -> None:
         action="store_true",
         help="serve a public address as root where there is no user to run as",
     )
+    parser.add_argument(
+        "--routes",
+        action="store_true",
+        help="print path, verb, right and opcode of every resource, and exit",
+    )
     parser.add_argument("--log-file", metavar="FILE", help="log (default: the cluster's)")
 
 
@@ -556,6 +562,9 @@ def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; its exit code."""
     arguments = parse_arguments(argv)
+    if arguments.routes:
+        print(reference.routes())
+        return constants.EXIT_SUCCESS
     try:
         front = RapiDaemon(pathutils.Paths.from_environment(), arguments)
     except OSError as err:

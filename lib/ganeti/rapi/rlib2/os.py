@@ -31,6 +31,8 @@ class R_2_os(Resource):
         yield from wait.steps()
         return self._result(wait, job_id)
 
+    GET.op = opcodes.OpOsDiagnose
+
     def _result(self, wait: JobWait, job_id: int) -> list[str]:
         """What the job found; it is canceled when the client hung up before."""
         if not wait.ended:
