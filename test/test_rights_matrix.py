@@ -15,7 +15,7 @@ from ganeti.rapi.auth.rights import parse_rights
 from ganeti.rapi.auth.users import User
 from ganeti.rapi.rlib2 import RESOURCES
 from ganeti.server.pipeline import RequestPipeline
-from support.rapi import routed, run_steps
+from support.rapi import FakePool, routed, run_steps
 
 VERBS = [(resource, method) for resource in RESOURCES for method in resource.verbs()]
 SLOTS = {
@@ -70,7 +70,7 @@ class Anybody:
         return User(name, parse_rights(field, permissions.VOCABULARY)[0])
 
 
-class UnreachedMaster:
+class UnreachedMaster(FakePool):
     """Knows nobody by another name, and answers nothing: who comes so far may do it."""
 
     def ask(self, call, context=None):
@@ -78,7 +78,7 @@ class UnreachedMaster:
             raise errors.OpPrereqError("there is none", "unknown_entity")
         raise AssertionError("reached the master")
 
-    wait = ask
+    wait_for_job = ask
 
 
 def status(resource, method, field, required):
@@ -90,9 +90,7 @@ def status(resource, method, field, required):
         token = base64.b64encode(f"{name}:{field}".encode()).decode()
         headers.append(("Authorization", f"Basic {token}"))
     body = BODY if (resource.URI, method) in NAMED else b""
-    pipeline = RequestPipeline(
-        UnreachedMaster(), UnreachedMaster(), Anybody(), require_authentication=required
-    )
+    pipeline = RequestPipeline(UnreachedMaster(), Anybody(), require_authentication=required)
     request = Request(method, path, path, headers=Headers(headers), body=body)
     answer = run_steps(routed(pipeline, request))
     return answer.status if answer.status in (401, 403) else 200

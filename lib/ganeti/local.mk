@@ -121,7 +121,6 @@ dist_module_luxi_PYTHON = \
 	lib/ganeti/luxi/__init__.py \
 	lib/ganeti/luxi/client.py \
 	lib/ganeti/luxi/dialect.py \
-	lib/ganeti/luxi/health.py \
 	lib/ganeti/luxi/job_watcher.py \
 	lib/ganeti/luxi/messages.py
 

@@ -53,6 +53,29 @@ class TestConnectionPool(unittest.TestCase):
     def test_notes_of_a_reply_are_returned(self):
         self.assertEqual(self.pool().ask(luxi.CancelJob(3)).notes, {"total": 3})
 
+    def test_a_bound_client_says_who_asks(self):
+        context = RequestContext(user="admin")
+        bound = self.pool().bound(context)
+        self.assertEqual(bound.call(luxi.CancelJob(3))[1:], (luxi.CancelJob(3), context))
+        self.assertEqual(bound.ask(luxi.CancelJob(3)).notes, {"total": 3})
+        self.assertEqual(bound.begin(luxi.CancelJob(3))()[1:], (luxi.CancelJob(3), context))
+
+    def test_a_change_can_be_prevented_and_a_reading_cannot(self):
+        def refuse():
+            raise errors.GenericError("not now")
+
+        bound = self.pool().bound(RequestContext(), refuse)
+        bound.call(luxi.QueryClusterInfo())
+        self.assertRaises(errors.GenericError, bound.call, luxi.CancelJob(3))
+        self.assertEqual(len(self.made), 1)
+
+    def test_a_bound_client_waits_by_the_job_watcher(self):
+        call = luxi.WaitForJobChange(3, ["status"], None, None, 60)
+        pool = self.pool(wait_for_job=lambda *args: args)
+        self.assertEqual(pool.bound(RequestContext()).wait(call, all), (call, all))
+        bound = self.pool().bound(RequestContext())
+        self.assertRaises(errors.ProgrammerError, bound.wait, call, all)
+
     def test_a_call_that_is_begun_keeps_its_connection(self):
         pool = self.pool()
         finish = pool.begin(luxi.CancelJob(3))

@@ -17,7 +17,7 @@ from ganeti import errors, luxi
 from ganeti.http import parser
 from ganeti.server.pipeline import RequestPipeline
 from support import recorded_requests
-from support.rapi import FakeUsers, run_steps
+from support.rapi import FakePool, FakeUsers, run_steps
 
 NAMES = recorded_requests.names("rapi")
 
@@ -32,7 +32,7 @@ def without_times(args):
     return args
 
 
-class RecordedMaster:
+class RecordedMaster(FakePool):
     """Expects the recorded calls in their order and gives the recorded results."""
 
     def __init__(self, exchanges):
@@ -45,7 +45,7 @@ class RecordedMaster:
             raise errors.decode(result["error"])
         return luxi.Reply(result)
 
-    def wait(self, call, gone):
+    def wait_for_job(self, call, gone):
         future = Future()
         future.set_result(luxi.pack({"success": True, "result": self.ask(call).result})[:-1])
         return future
@@ -65,7 +65,7 @@ def parse(data, route=parser.route_nowhere):
 def test_request_leads_to_the_recorded_calls_and_answer(name):
     data, expected = recorded_requests.read("rapi", name)
     master = RecordedMaster(expected["luxi"])
-    pipeline = RequestPipeline(master, master, FakeUsers(), make_id=lambda: "r1")
+    pipeline = RequestPipeline(master, FakeUsers(), make_id=lambda: "r1")
     request = parse(data, pipeline.route)
     response = run_steps(request.route.handle(request))
     assert not master.remaining, "calls that were not made"

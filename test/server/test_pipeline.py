@@ -242,9 +242,7 @@ class TestConditions(RapiTestCase):
         class OnlyTagSetters(FakeUsers):
             USERS = {"admin": "tags.set"}
 
-        self.pipeline = RequestPipeline(
-            self.master, self.master, OnlyTagSetters(), require_authentication=True
-        )
+        self.pipeline = RequestPipeline(self.master, OnlyTagSetters(), require_authentication=True)
         tags = "/2/instances/web/tags?tag=x"
         self.assert_refused(403, "PUT", tags, headers={"If-None-Match": '"x"'})
         self.assert_prevented("PUT", tags, "If-None-Match", "*")

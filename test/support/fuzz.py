@@ -30,7 +30,7 @@ from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import luxi_handlers
 from ganeti.server.pipeline import RequestPipeline
 from support import DATA, recorded_requests
-from support.rapi import JOB_ID, FakeUsers, run_steps
+from support.rapi import JOB_ID, FakePool, FakeUsers, run_steps
 
 FINDINGS = DATA / "fuzz"
 #: Limits that a short input can reach.
@@ -173,7 +173,7 @@ def target(data):
                     serializer.dumps(argument.read(name, QueryString(found.query)))
 
 
-class _MasterWithoutObjects:
+class _MasterWithoutObjects(FakePool):
     """Takes the jobs that its own rules allow, has no objects, and answers nothing else."""
 
     def ask(self, call, _=None):
@@ -189,7 +189,7 @@ class _MasterWithoutObjects:
             return luxi.Reply({"fields": [], "data": []})
         raise errors.NoMaster("nobody answers")
 
-    def wait(self, call, _):
+    def wait_for_job(self, call, _):
         """Return a future that fails, as ``luxi.JobWatcher.wait`` may."""
         luxi.request(call)
         found = Future()
@@ -210,7 +210,6 @@ class _LoggedExceptions(logging.Handler):
 
 
 _PIPELINE = RequestPipeline(
-    _MasterWithoutObjects(),
     _MasterWithoutObjects(),
     FakeUsers(),
     make_id=lambda: "r1",

@@ -22,7 +22,15 @@ from ganeti.server.pipeline import RequestPipeline
 JOB_ID = 17
 
 
-class FakeMaster:
+class FakePool:
+    """In place of connections to a master: a subclass has ``ask``, ``begin``, ``wait_for_job``."""
+
+    def bound(self, context, before_change=None):
+        """Return the real client of one request, which asks here."""
+        return luxi.BoundClient(self, context, before_change)
+
+
+class FakeMaster(FakePool):
     """Records LUXI calls, and answers them from ``answers``: class of the call -> answer.
 
     An answer may be an exception, which is raised, a function of the call, or a ``Reply``
@@ -58,7 +66,7 @@ class FakeMaster:
             answer = {"success": False, "result": errors.encode(err)}
         return lambda: luxi.pack(answer)[:-1]
 
-    def wait(self, call, gone):
+    def wait_for_job(self, call, gone):
         future = Future()
         try:
             answer = (
@@ -136,7 +144,7 @@ class RapiTestCase(unittest.TestCase):
         self.master = FakeMaster()
         self.gone = lambda: False
         self.pipeline = RequestPipeline(
-            self.master, self.master, FakeUsers(), make_id=lambda: "r1", **self.options
+            self.master, FakeUsers(), make_id=lambda: "r1", **self.options
         )
 
     def objects(self, *items):

@@ -9,12 +9,18 @@ particular to our own master except optional members (``context``, ``paging`` an
   messages     framing, requests and replies as bytes and back; each call a dataclass
   dialect      the words of a real luxid that mean something to us
   client       connections to a master: one, and those that threads share
-  health       whether the master answers anybody at all
   job_watcher  waiting for jobs, without threads
 """
 
-from ganeti.luxi.client import CALL_TIMEOUT, CONNECT_TIMEOUT, Client, connect
-from ganeti.luxi.health import HealthMonitor
+from ganeti.luxi.client import (
+    CALL_TIMEOUT,
+    CONNECT_TIMEOUT,
+    BoundClient,
+    Client,
+    ConnectionPool,
+    HealthMonitor,
+    connect,
+)
 from ganeti.luxi.job_watcher import JobWatcher
 from ganeti.luxi.messages import (
     CALLS,
@@ -69,10 +75,12 @@ __all__ = [
     "RECEIVE_SIZE",
     "ArchiveJob",
     "AutoArchiveJobs",
+    "BoundClient",
     "Call",
     "CancelJob",
     "ChangeJobPriority",
     "Client",
+    "ConnectionPool",
     "DeleteFilter",
     "HealthMonitor",
     "JobWatcher",

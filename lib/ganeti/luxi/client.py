@@ -1,34 +1,53 @@
 """Connections to a master: a ``Client`` has one, a ``ConnectionPool`` shares several.
 
-Threads share a pool; each call has a connection to itself.
+Threads share a pool; each call has a connection to itself. A request of a user talks to the master
+through a ``BoundClient``, which says with each call who asks.
+
+Theory of the health monitor. A call may take long, and a master that was stopped takes calls as
+well: its kernel accepts and buffers for it. From the silence on one connection the two cannot be
+told apart. So a caller that waits while nobody at all has been answered for ``timeout`` seconds
+probes the master: a call that every master answers at once is sent on a connection of its own. If
+that has no answer as many seconds later, the master is silent: all waiting callers give up, new
+ones are refused at once, and one thread waits for the answer to come after all. With it everybody
+is served again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, NoReturn
 
 from ganeti import constants, errors, pathutils
-from ganeti.luxi.health import HealthMonitor
 from ganeti.luxi.messages import (
     RECEIVE_SIZE,
     Call,
+    Query,
+    QueryClusterInfo,
+    QueryConfigValues,
+    QueryFields,
+    QueryJobs,
+    QueryTags,
     Reply,
     RequestContext,
     Splitter,
+    WaitForJobChange,
     parse_reply,
     request,
 )
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
-# -- one connection ----------------------------------------------------------------------
+logger = logging.getLogger(__name__)
+
+# -- connecting --------------------------------------------------------------------------
 
 
 #: Seconds to connect and to wait for an answer, as Ganeti 3.0's own clients do.
@@ -76,6 +95,128 @@ def _limit_sending(sock: socket.socket, seconds: float) -> None:
         socket.SO_SNDTIMEO,
         struct.pack("@ll", whole, int((seconds - whole) * 1_000_000)),
     )
+
+
+# -- the health of the master ------------------------------------------------------------
+
+
+#: Seconds of silence before a probe is sent, and seconds that a master gets to answer it.
+HEALTH_TIMEOUT = 4.0
+#: Seconds between tries to ask a master that cannot be reached.
+RETRY_INTERVAL = 0.25
+
+_PROBE = request(QueryConfigValues(["cluster_name"]))
+
+Connect = Callable[[float], socket.socket]
+
+
+class HealthMonitor:
+    """Tracks whether one master answers, for all connections to it; from any thread.
+
+    ``connect(timeout)`` opens a connection, or raises ``errors.ProtocolError``.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        timeout: float = HEALTH_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timeout = timeout
+        self._connect = connect
+        self._clock = clock
+        self._probing = threading.Lock()
+        self._last_answer = 0.0
+        self._silent = False
+
+    def record_answer(self) -> None:
+        """Note that the master has answered somebody now."""
+        self._last_answer = self._clock()
+
+    def answered_since(self, since: float) -> bool:
+        """Return whether anybody was answered after that moment."""
+        return self._last_answer > since
+
+    def seconds_left(self, since: float) -> float:
+        """Return the seconds until a silence ``since`` then is worth a probe."""
+        return max(self._last_answer, since) + self.timeout - self._clock()
+
+    def fail_if_silent(self) -> None:
+        """Raise ``errors.Timeout`` if the master is known to be silent."""
+        if self._silent:
+            self._raise_timeout()
+
+    def probe(self, since: float) -> None:
+        """Raise ``errors.Timeout`` unless the master, silent ``since`` then, answers a probe."""
+        with self._probing:
+            self.fail_if_silent()
+            if self.answered_since(since):
+                return
+            sock = self._send_probe()
+            if sock is None or self._is_answered(sock, self.timeout):
+                self.record_answer()  # its own call tells a caller that cannot connect
+                return
+            self._silent = True
+            logger.warning("The master does not answer")
+            threading.Thread(
+                target=self._await_recovery, args=(sock,), name="luxi-pulse", daemon=True
+            ).start()
+        self._raise_timeout()
+
+    @staticmethod
+    def _raise_timeout() -> NoReturn:
+        raise errors.Timeout("the master does not answer")
+
+    def _send_probe(self) -> socket.socket | None:
+        """Send the probe on a new connection; None if nobody listens there."""
+        try:
+            sock = self._connect(self.timeout)
+        except errors.Timeout:
+            return socket.socket(socket.AF_UNIX)  # its queue is full: nobody answers
+        except errors.ProtocolError:
+            return None
+        try:
+            sock.sendall(_PROBE)
+        except OSError:
+            pass  # reading will fail as well
+        return sock
+
+    @staticmethod
+    def _is_answered(sock: socket.socket, timeout: float | None) -> bool:
+        """Return True once the first byte of an answer comes, False if none does in time.
+
+        Only a running master can have sent it; the rest may take longer, like any answer. Nor
+        does a stopped master close a connection: a caller whose own was closed as well is told
+        so.
+        """
+        sock.settimeout(timeout)
+        try:
+            sock.recv(4096)
+        except ConnectionError:
+            return True
+        except OSError:  # nothing came in time, or its accept queue was full
+            return False
+        return True
+
+    def _await_recovery(self, sock: socket.socket) -> None:
+        """Wait until the master answers, or is gone, and end the alarm."""
+        pause = threading.Event()
+        # A master that went on may have lost this one: then another is asked.
+        while not self._is_answered(sock, self.timeout):
+            sock.close()
+            pause.wait(RETRY_INTERVAL)
+            another = self._send_probe()
+            if another is None:
+                break
+            sock = another
+        sock.close()
+        self.record_answer()
+        self._silent = False
+        logger.info("The master answers again")
+
+
+# -- one connection ----------------------------------------------------------------------
 
 
 class Client:
@@ -256,18 +397,37 @@ class Client:
 # -- a pool of connections ---------------------------------------------------------------
 
 
+#: Has the client hung up that waits for the answer?
+Gone = Callable[[], bool]
+#: ``luxi.JobWatcher.wait``.
+WaitForJob = Callable[[WaitForJobChange, Gone], Future[bytes | None]]
+
+
 class ConnectionPool:
     """Opens as many connections as there are calls at the same time, and keeps them.
 
-    The last one used is the first to be used again, so that those of a busy hour
-    become idle; a client replaces a connection that was idle for too long.
+    The last one used is the first to be used again, so that those of a busy hour become idle; a
+    client replaces a connection that was idle for too long. ``wait_for_job`` is for bound clients.
     """
 
-    def __init__(self, make_client: Callable[[], Client] = Client, *, keep: int = 16) -> None:
+    def __init__(
+        self,
+        make_client: Callable[[], Client] = Client,
+        *,
+        keep: int = 16,
+        wait_for_job: WaitForJob | None = None,
+    ) -> None:
         self._make_client = make_client
         self._keep = keep
+        self.wait_for_job = wait_for_job
         self._idle: list[Client] = []
         self._lock = threading.Lock()
+
+    def bound(
+        self, context: RequestContext, before_change: Callable[[], None] | None = None
+    ) -> BoundClient:
+        """Return the master as one request talks to it."""
+        return BoundClient(self, context, before_change)
 
     def call(self, call: Call, context: RequestContext | None = None) -> Any:
         """As ``Client.call``, from any thread."""
@@ -316,3 +476,50 @@ class ConnectionPool:
             idle, self._idle = self._idle, []
         for client in idle:
             client.close()
+
+
+# -- the master as one request talks to it -----------------------------------------------
+
+
+#: Calls that change nothing, of those that the front makes.
+_READING = (Query, QueryFields, QueryClusterInfo, QueryTags, QueryJobs, WaitForJobChange)
+
+
+class BoundClient:
+    """The master as one request talks to it: each call says who asks.
+
+    ``before_change`` is called before each call that may change something; it may raise to
+    prevent the call.
+    """
+
+    __slots__ = ("_pool", "_context", "_before_change")
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        context: RequestContext,
+        before_change: Callable[[], None] | None = None,
+    ) -> None:
+        self._pool = pool
+        self._context = context
+        self._before_change = before_change
+
+    def call(self, call: Call) -> Any:
+        """Return the result of a call; raises ``errors.Error``."""
+        return self.ask(call).result
+
+    def ask(self, call: Call) -> Reply:
+        """Return the result of a call with the master's notes; raises ``errors.Error``."""
+        if self._before_change is not None and not isinstance(call, _READING):
+            self._before_change()
+        return self._pool.ask(call, self._context)
+
+    def begin(self, call: Call) -> Callable[[], bytes]:
+        """Send a call that reads; as ``Client.begin``, from any thread."""
+        return self._pool.begin(call, self._context)
+
+    def wait(self, call: WaitForJobChange, gone: Gone) -> Future[bytes | None]:
+        """Return a future of the answer's bytes, as ``luxi.JobWatcher.wait`` does."""
+        if self._pool.wait_for_job is None:
+            raise errors.ProgrammerError("this pool has no job watcher")
+        return self._pool.wait_for_job(call, gone)

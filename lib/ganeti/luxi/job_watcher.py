@@ -24,7 +24,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from ganeti import errors
-from ganeti.luxi.health import Connect, HealthMonitor
+from ganeti.luxi.client import Connect, HealthMonitor
 from ganeti.luxi.messages import RECEIVE_SIZE, Splitter, WaitForJobChange, request
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error

@@ -24,31 +24,14 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from ganeti import luxi, opcodes
-from ganeti.luxi import RequestContext
+from ganeti import opcodes
+from ganeti.luxi import BoundClient, RequestContext
 from ganeti.rapi.arguments import Argument, QueryString
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)
-
-
-class Master(Protocol):
-    """Whoever answers LUXI calls."""
-
-    def call(self, call: luxi.Call) -> Any:
-        """The result; raises ``errors.Error``."""
-
-    def ask(self, call: luxi.Call) -> luxi.Reply:
-        """The result, and what the master says beside it; raises ``errors.Error``."""
-
-    def begin(self, call: luxi.Call) -> Callable[[], bytes]:
-        """Send a call; what is returned waits for the answer, for ``luxi.parse_reply``, and
-        is to be called."""
-
-    def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
-        """As ``luxi.JobWatcher.wait``."""
 
 
 T = TypeVar("T")
@@ -63,7 +46,7 @@ class ResourceRequest:
     A verb may add to ``headers``: lines of the answer beside those that every answer has.
     """
 
-    master: Master
+    master: BoundClient
     #: What stands in the URI's slots.
     slots: Mapping[str, str] = field(default_factory=dict)
     query: QueryString = field(default_factory=lambda: QueryString(""))

@@ -19,7 +19,7 @@ from ganeti import constants, errors, ht, luxi, serializer
 from ganeti.constants import ErrorCode, ResultStatus
 from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
-from ganeti.rapi.baserlib import Master, ResourceRequest
+from ganeti.rapi.baserlib import ResourceRequest
 
 _NORMAL = int(ResultStatus.NORMAL)
 #: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
@@ -85,7 +85,7 @@ class StreamedList:
 
     @staticmethod
     def _make_pieces(
-        master: Master, questions: Iterator[luxi.Query], make_rows: MakeRows
+        master: luxi.BoundClient, questions: Iterator[luxi.Query], make_rows: MakeRows
     ) -> Iterator[bytes]:
         question = next(questions)
         answer = master.begin(question)()

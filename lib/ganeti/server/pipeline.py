@@ -28,7 +28,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import GeneratorType
-from typing import Any, Protocol
+from typing import Any
 
 from ganeti import errors, luxi, serializer
 from ganeti.http import errors as http_errors
@@ -46,7 +46,7 @@ from ganeti.http.message import (
 from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
 from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
-from ganeti.rapi.auth.authenticator import denied
+from ganeti.rapi.auth.authenticator import Authenticator, denied
 from ganeti.rapi.auth.object_names import full_name
 from ganeti.rapi.auth.users import User
 from ganeti.rapi.baserlib import ResourceRequest, Verb
@@ -70,85 +70,13 @@ MAX_SPOOLED = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
-class Users(Protocol):
-    """Tells who sent a request; ``rapi.auth.authenticator.Authenticator`` does."""
-
-    def authenticate(self, header: str, peer: str) -> User | Future[User]:
-        """The user of an ``Authorization`` header, now or later; raises ``HttpError``."""
-
-    def certified(self, name: str, peer: str) -> User | None:
-        """The user whom a verified client certificate from there names."""
-
-
-class LuxiCaller(Protocol):
-    """Carries LUXI calls; ``luxi.client.ConnectionPool`` does."""
-
-    def ask(self, call: luxi.Call, context: RequestContext | None = None) -> luxi.Reply:
-        """The result, and what the master says beside it; raises ``errors.Error``."""
-
-    def begin(self, call: luxi.Call, context: RequestContext | None = None) -> Callable[[], bytes]:
-        """As ``luxi.client.ConnectionPool.begin``."""
-
-
-class JobWaiter(Protocol):
-    """Waits for changes of jobs; ``luxi.JobWatcher`` does."""
-
-    def wait(self, call: luxi.WaitForJobChange, gone: Callable[[], bool]) -> Future[bytes | None]:
-        """As ``luxi.JobWatcher.wait``."""
-
-
-#: Calls that change nothing. Whatever else is asked for may.
-_READING = (
-    luxi.Query,
-    luxi.QueryFields,
-    luxi.QueryClusterInfo,
-    luxi.QueryTags,
-    luxi.QueryJobs,
-    luxi.WaitForJobChange,
-)
-
-
-class BoundMaster:
-    """The master as one request talks to it: it says who asks.
-
-    ``before_change`` is called before what may change something, and may raise to prevent it.
-    """
-
-    def __init__(
-        self,
-        caller: LuxiCaller,
-        job_waiter: JobWaiter,
-        context: RequestContext,
-        before_change: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._caller = caller
-        self._context = context
-        self._before_change = before_change
-        self.wait = job_waiter.wait
-
-    def call(self, call: luxi.Call) -> Any:
-        """The result alone."""
-        return self.ask(call).result
-
-    def ask(self, call: luxi.Call) -> luxi.Reply:
-        """As ``LuxiCaller.ask``; calls ``before_change`` first unless the call only reads."""
-        if not isinstance(call, _READING):
-            self._before_change()
-        return self._caller.ask(call, self._context)
-
-    def begin(self, call: luxi.Call) -> Callable[[], bytes]:
-        """As ``LuxiCaller.begin``."""
-        return self._caller.begin(call, self._context)
-
-
 class RequestPipeline:
     """Answers requests; from any thread, many at a time."""
 
     def __init__(
         self,
-        caller: LuxiCaller,
-        job_waiter: JobWaiter,
-        users: Users,
+        pool: luxi.ConnectionPool,
+        users: Authenticator,
         *,
         require_authentication: bool = False,
         like_2_0: bool = False,
@@ -157,8 +85,7 @@ class RequestPipeline:
         redirect_if_not_master: Callable[[Request], None] | None = None,
         make_id: Callable[[], str] | None = None,
     ) -> None:
-        self._caller = caller
-        self._job_waiter = job_waiter
+        self._pool = pool
         self._users = users
         self._require_authentication = require_authentication
         self._like_2_0 = like_2_0
@@ -219,7 +146,7 @@ class RequestPipeline:
             return  # it does not matter which object the request is about
         name = verb.object_name(match.slots, None)
         if user.rights.ask_for_names(verb.access):
-            name = full_name(BoundMaster(self._caller, self._job_waiter, requester), match.slots)
+            name = full_name(self._pool.bound(requester), match.slots)
         if verb.names_object:  # the body may name it, and is not read yet
             allowed = user.rights.may_allow(verb.access)
         else:
@@ -244,7 +171,7 @@ class RequestPipeline:
                 requester, idempotency_key=key, request_digest=digest(request, body)
             )
         return ResourceRequest(
-            master=BoundMaster(self._caller, self._job_waiter, context, before_change),
+            master=self._pool.bound(context, before_change),
             slots=match.slots,
             query=QueryString(request.query),
             body=body,
@@ -259,7 +186,7 @@ class RequestPipeline:
     ) -> Object:
         """What the URI names, as it is now. Its tag is for those only who may read it."""
         resource_request = ResourceRequest(
-            master=BoundMaster(self._caller, self._job_waiter, requester),
+            master=self._pool.bound(requester),
             slots=match.slots,
             query=QueryString(request.query),
             context=requester,

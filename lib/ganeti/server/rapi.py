@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ganeti import constants, daemon, errors, luxi, pathutils
 from ganeti.daemon import handover, options, sd_notify
@@ -21,7 +22,6 @@ from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
 from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
-from ganeti.luxi.client import ConnectionPool
 from ganeti.rapi import reference
 from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
 from ganeti.rapi.auth.users import BrokenFile, UsersFile
@@ -70,6 +70,18 @@ def origin(text: str) -> str:
     return text
 
 
+class _Front(NamedTuple):
+    """What there is between the daemon's ``start`` and its ``finish``."""
+
+    server: Server
+    pool: luxi.ConnectionPool
+    job_watcher: luxi.JobWatcher
+
+    def end_job_waits(self) -> None:
+        """Answer every request that waits for a job with its present state."""
+        self.job_watcher.end()
+
+
 class RapiDaemon(daemon.Daemon):
     """The front: HTTP on one side, LUXI on the other."""
 
@@ -94,17 +106,12 @@ class RapiDaemon(daemon.Daemon):
         self._listeners = handover.take_sockets(os.environ)
         #: Started, and not ready yet.
         self._pending_successor: handover.Successor | None = None
-        self._server: Server | None = None
+        self._front: _Front | None = None
         self._ssl_context: ssl.SSLContext | None = None
         path = arguments.luxi_socket or paths.query_socket
-        self._connect = functools.partial(luxi.connect, path)
-        self._health = health = luxi.HealthMonitor(self._connect)
-        self._pool = ConnectionPool(
-            lambda: luxi.Client(path, connect_timeout=health.timeout, health=health)
-        )
+        self._luxi_socket = path
         self._users = UsersFile(paths.users_files, VOCABULARY)
         self._max_clients = MAX_CLIENTS
-        self._job_watcher: luxi.JobWatcher | None = None
         self._stopped = False
         self._deadline: Timer
 
@@ -176,19 +183,24 @@ class RapiDaemon(daemon.Daemon):
         arguments = self._arguments
         self._load_users()
         loop = Loop()
-        self._job_watcher = luxi.JobWatcher(
-            loop, self._connect, self._health, limit=listening.max_job_waits(self._max_clients)
+        connect = functools.partial(luxi.connect, self._luxi_socket)
+        health = luxi.HealthMonitor(connect)
+        job_watcher = luxi.JobWatcher(
+            loop, connect, health, limit=listening.max_job_waits(self._max_clients)
+        )
+        pool = luxi.ConnectionPool(
+            lambda: luxi.Client(self._luxi_socket, connect_timeout=health.timeout, health=health),
+            wait_for_job=job_watcher.wait,
         )
         pipeline = RequestPipeline(
-            self._pool,
-            self._job_watcher,
+            pool,
             Authenticator(self._users),
             require_authentication=arguments.require_authentication,
             like_2_0=arguments.compat == "2.0",
             cors=Cors(arguments.cors_origin, secure=not arguments.no_ssl),
             redirect_if_not_master=self._master_redirect().check if arguments.redirect else None,
         )
-        self._server = Server(
+        server = Server(
             self._listeners,
             pipeline.route,
             max_clients=self._max_clients,
@@ -197,6 +209,7 @@ class RapiDaemon(daemon.Daemon):
             loop=loop,
             access_log=log_as_json if arguments.log_format == "json" else log_as_text,
         )
+        self._front = _Front(server, pool, job_watcher)
         for listener in self._listeners:
             logger.info(
                 "Serving %s on %s",
@@ -208,7 +221,7 @@ class RapiDaemon(daemon.Daemon):
 
     def _check_master_answers(self) -> None:
         """Warn when nobody answers on the master's socket; the master may still come."""
-        path = self._arguments.luxi_socket or self.paths.query_socket
+        path = self._luxi_socket
         try:
             luxi.connect(path, _MASTER_CHECK_TIMEOUT).close()
         except errors.NoPermission:
@@ -256,28 +269,22 @@ class RapiDaemon(daemon.Daemon):
 
     def serve(self) -> None:
         """Answer requests until told to stop."""
-        assert self._server is not None
-        if not self._stopped:
-            self._server.serve_forever()
+        if self._front is not None and not self._stopped:
+            self._front.server.serve_forever()
 
     def stop(self) -> None:
         """Take no more connections, finish what has begun."""
         self._stopped = True
-        if self._server is not None:
-            self._end_job_waits()
-            self._server.stop()
-
-    def _end_job_waits(self) -> None:
-        """Answer every request that waits for a job with its present state."""
-        assert self._job_watcher is not None
-        self._job_watcher.end()
+        if self._front is not None:
+            self._front.end_job_waits()
+            self._front.server.stop()
 
     def wake(self, function: Callable[[], None]) -> None:
         """Have the loop call it; before there is a loop, call it at once."""
-        if self._server is None:
+        if self._front is None:
             function()
         else:
-            self._server.loop.call_threadsafe(function)
+            self._front.server.loop.call_threadsafe(function)
 
     def reload(self) -> None:
         """Take up a new certificate and new users; the old ones stay if they are broken."""
@@ -285,9 +292,9 @@ class RapiDaemon(daemon.Daemon):
         count = self._users.reload()
         if count is not None:
             done.append("1 user" if count == 1 else f"{count} users")
-        if self._server is not None and self._ssl_context is not None:
+        if self._front is not None and self._ssl_context is not None:
             try:
-                self._server.set_ssl_context(self._read_certificate())
+                self._front.server.set_ssl_context(self._read_certificate())
                 done.append(f"certificate for {self._described_certificate}")
             except daemon.DaemonError as err:
                 logger.error("Keeping the old certificate: %s", err)
@@ -304,7 +311,8 @@ class RapiDaemon(daemon.Daemon):
 
     def hand_over(self) -> None:
         """Start a successor on our sockets; leave when it is ready, go on if it never is."""
-        if self._server is None or self._pending_successor is not None or self._stopped:
+        front = self._front
+        if front is None or self._pending_successor is not None or self._stopped:
             logger.warning("No hand-over now: this process is starting, or leaving already")
             return
         if daemon.must_stay(self.options) and not handover.can_follow():
@@ -327,24 +335,25 @@ class RapiDaemon(daemon.Daemon):
             logger.error("Cannot start a successor: %s", err)
             return
         logger.info("Process %d will take over", self._pending_successor.pid)
-        loop, successor = self._server.loop, self._pending_successor
+        loop, successor = front.server.loop, self._pending_successor
 
         def on_report(_: int) -> None:
-            self._finish_hand_over(successor, successor.problem)
+            self._finish_hand_over(front, successor, successor.problem)
 
         def on_timeout() -> None:
             text = f"it is not ready after {HAND_OVER_TIMEOUT:.0f} s"
-            self._finish_hand_over(successor, lambda: text)
+            self._finish_hand_over(front, successor, lambda: text)
 
         loop.add(successor.ready_reader, READ, on_report)
         self._deadline = loop.call_later(HAND_OVER_TIMEOUT, on_timeout)
 
-    def _finish_hand_over(self, successor: handover.Successor, problem: Callable[[], str]) -> None:
+    def _finish_hand_over(
+        self, front: _Front, successor: handover.Successor, problem: Callable[[], str]
+    ) -> None:
         """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""
-        server = self._server
-        assert server is not None and self.pid is not None
+        assert self.pid is not None
         self._deadline.cancel()
-        server.loop.remove(successor.ready_reader)
+        front.server.loop.remove(successor.ready_reader)
         if self._stopped:
             return  # ``finish`` ends it: whoever says stop means both
         problem_text = problem()
@@ -358,8 +367,8 @@ class RapiDaemon(daemon.Daemon):
         self.successor = successor.pid
         sd_notify.main_pid(successor.pid)
         self._stopped = True
-        self._end_job_waits()
-        server.hand_over()
+        front.end_job_waits()
+        front.server.hand_over()
 
     def finish(self) -> None:
         """Close what is open, and end a successor that was not ready yet."""
@@ -367,10 +376,11 @@ class RapiDaemon(daemon.Daemon):
             logger.info("Ending process %d, which was to take over", self._pending_successor.pid)
             self._pending_successor.end()
             self._pending_successor = None
-        self._server = None  # signals that come from now on find nothing to stop
+        front, self._front = self._front, None  # signals that come from now on stop nothing
         for listener in self._listeners:
             listener.close()
-        self._pool.close()
+        if front is not None:
+            front.pool.close()
 
     def _read_certificate(self) -> ssl.SSLContext:
         arguments = self._arguments

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from ganeti import errors
 from ganeti.http.errors import NotFound
-from ganeti.rapi.baserlib import Master, ResourceRequest
+from ganeti.luxi import BoundClient
+from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.reading import read_one
 
 #: Slot of a URI -> what it names.
@@ -24,7 +25,7 @@ _KINDS = {
 _HOSTS = frozenset({"instance", "node"})
 
 
-def full_name(master: Master, slots: Mapping[str, str]) -> str | None:
+def full_name(master: BoundClient, slots: Mapping[str, str]) -> str | None:
     """Return the full name of the object in the first slot; the slot's text if it is unknown.
 
     None if there is no slot. Raises ``errors.Error`` when the master cannot be asked.
