@@ -84,7 +84,6 @@ dist_module_http_PYTHON = \
 	lib/ganeti/http/connection.py \
 	lib/ganeti/http/cors.py \
 	lib/ganeti/http/errors.py \
-	lib/ganeti/http/limits.py \
 	lib/ganeti/http/message.py \
 	lib/ganeti/http/negotiation.py \
 	lib/ganeti/http/openssl.py \
@@ -92,8 +91,7 @@ dist_module_http_PYTHON = \
 	lib/ganeti/http/revocation.py \
 	lib/ganeti/http/server.py \
 	lib/ganeti/http/streaming.py \
-	lib/ganeti/http/tls.py \
-	lib/ganeti/http/workers.py
+	lib/ganeti/http/tls.py
 
 module_hypervisordir = $(pkgdatadir)/ganeti/hypervisor
 dist_module_hypervisor_PYTHON = \
@@ -254,6 +252,7 @@ dist_module_utils_PYTHON = \
 	lib/ganeti/utils/generation.py \
 	lib/ganeti/utils/host.py \
 	lib/ganeti/utils/io.py \
+	lib/ganeti/utils/limits.py \
 	lib/ganeti/utils/log.py \
 	lib/ganeti/utils/object_index.py \
 	lib/ganeti/utils/orphans.py \
@@ -262,4 +261,5 @@ dist_module_utils_PYTHON = \
 	lib/ganeti/utils/procfs.py \
 	lib/ganeti/utils/redaction.py \
 	lib/ganeti/utils/text.py \
-	lib/ganeti/utils/unix_socket.py
+	lib/ganeti/utils/unix_socket.py \
+	lib/ganeti/utils/workers.py

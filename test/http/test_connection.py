@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from ganeti.http.connection import MAX_AHEAD, Connection, Deadlines
-from ganeti.http.limits import BodyBudget
 from ganeti.http.message import Response
+from ganeti.utils.limits import BodyBudget
 from support.http import TIMEOUT, running
 
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -3,14 +3,12 @@
 import pytest
 
 from ganeti.http.errors import BadRequest
-from ganeti.http.message import Headers
+from ganeti.http.message import Headers, body_tag, state_tag
 from ganeti.http.negotiation import (
     ConditionalRequest,
-    body_tag,
     has_state_tag,
     parse_date,
     read_conditions,
-    state_tag,
     tag_matches,
 )
 

@@ -8,11 +8,11 @@ import threading
 
 import pytest
 
-from ganeti.http import limits
 from ganeti.http.connection import Deadlines
 from ganeti.http.message import Response
 from ganeti.http.server import HANDSHAKE_BATCH
 from ganeti.http.tls import make_ssl_context
+from ganeti.utils import limits
 from support.http import TIMEOUT, certificate, running
 
 LIMITS = Deadlines()

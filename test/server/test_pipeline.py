@@ -8,10 +8,9 @@ from concurrent.futures import Future
 
 from ganeti import errors, luxi
 from ganeti.constants import ErrorCode
-from ganeti.http import negotiation
 from ganeti.http.cors import Cors
 from ganeti.http.errors import TemporaryRedirect, Unauthorized
-from ganeti.http.message import MAX_BODY, MAX_LARGE_BODY, Headers, Request
+from ganeti.http.message import MAX_BODY, MAX_LARGE_BODY, Headers, Request, body_tag
 from ganeti.rapi.auth.rights import Rights
 from ganeti.rapi.auth.users import User
 from ganeti.server.pipeline import MAX_SPOOLED, RequestPipeline
@@ -388,7 +387,7 @@ class TestLongLists(RapiTestCase):
         self.assertEqual(self.header("ETag", packed), tag)
         body = b"".join(self.list(101).stream)
         self.assertEqual(gzip.decompress(b"".join(packed.stream)), body)
-        self.assertEqual(negotiation.body_tag(body), tag)
+        self.assertEqual(body_tag(body), tag)
         response = self.list(101, headers={"If-None-Match": tag})
         self.assertEqual((response.status, response.body, response.stream), (304, b"", None))
         self.assertEqual(self.list(102, headers={"If-None-Match": tag}).status, 200)

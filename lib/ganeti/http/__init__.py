@@ -7,10 +7,8 @@ tls          what we agree to speak with a client, and a transport that does not
 openssl      OpenSSL's own configuration, before it is loaded
 certificate  what our certificate says, and whether clients accept it
 revocation   which client certificates are revoked
-limits       connections, memory for bodies and lines of the log, per client
 connection   one client: its socket, its states, its deadlines
 streaming    a body that is made while it is sent
-workers      the threads that carry requests out
 server       the loop: listening, limits, shutdown
 negotiation  gzip; what a client has already
 cors         which web pages may use the API

@@ -25,16 +25,15 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from ganeti.http import tls
 from ganeti.http.errors import BadRequest, HttpError, RequestTimeout, ServiceUnavailable
-from ganeti.http.limits import BodyBudget
 from ganeti.http.message import CONTINUE, Request, RequestHead, Route
 from ganeti.http.parser import ParserState, RequestParser
 from ganeti.http.streaming import StreamedBody
 from ganeti.http.tls import PlainHttp, TlsTransport
 from ganeti.utils.event_loop import READ, WRITE, Loop, Timer
+from ganeti.utils.limits import BodyBudget, Evictable
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ ROUNDS = 16
 MAX_AHEAD = 64 * 1024
 
 
-class Owner(Protocol):
+class Owner:
     """The server as a connection sees it: what it needs, and the events that it reports."""
 
     loop: Loop
@@ -169,24 +168,31 @@ class Owner(Protocol):
 
     def on_request(self, connection: Connection, request: Request) -> None:
         """Handle the request and, on the loop's thread, call ``connection.answer``."""
+        raise NotImplementedError
 
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
         """Return the bytes that answer a request whose head alone decides, else None."""
+        raise NotImplementedError
 
     def refusal(self, connection: Connection, error: HttpError) -> bytes:
         """Return the bytes that answer a request which could not be parsed."""
+        raise NotImplementedError
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
         """Note that a client did not get through its handshake, and why."""
+        raise NotImplementedError
 
     def queue_handshake(self, connection: Connection, begun: bool) -> None:
         """Call ``connection.continue_handshake`` soon: signatures are costly, and take turns."""
+        raise NotImplementedError
 
     def on_waiting(self, connection: Connection) -> None:
         """Note that the connection waits for its client: for a request, or to take an answer."""
+        raise NotImplementedError
 
     def on_closed(self, connection: Connection) -> None:
         """Note that the connection has been closed."""
+        raise NotImplementedError
 
 
 class State(enum.Enum):
@@ -200,7 +206,7 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
-class Connection:
+class Connection(Evictable):
     """One accepted, non-blocking socket; with a ``context`` it begins with a TLS handshake."""
 
     def __init__(
@@ -215,8 +221,6 @@ class Connection:
     ) -> None:
         self.peer = peer
         self.port = port
-        #: Has this client ever proved who it is?
-        self.authenticated = False
         #: Was its client's certificate, if it has one, checked against authorities and CRLs that
         #: have been replaced since?
         self.retired = False

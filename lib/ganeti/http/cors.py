@@ -54,14 +54,14 @@ class Cors:
     browser remembers."""
 
     def __init__(self, origins: Sequence[str] = (), *, secure: bool = False) -> None:
-        self._origins = frozenset(origins)
+        self.origins = frozenset(origins)
         #: Ours speaks TLS: a page that came without is not ours. (Where it does not itself, a
         #: proxy may.)
         self._schemes = ("https",) if secure else ("https", "http")
 
     def headers(self, headers: Headers) -> Lines:
         """Return the headers to add to the answer to a request with these headers."""
-        if not self._origins:
+        if not self.origins:
             return []
         lines = self._allowance(headers.get("Origin"))
         if lines:
@@ -83,9 +83,9 @@ class Cors:
     def is_foreign(self, request: Request) -> bool:
         """Return whether the request would change something for a page that is not allowed to."""
         origin = request.headers.get("Origin")
-        if origin is None or request.method in _SAFE or origin in self._origins:
+        if origin is None or request.method in _SAFE or origin in self.origins:
             return False
-        if ANY in self._origins and not _may_come_unasked(request):
+        if ANY in self.origins and not _may_come_unasked(request):
             return False
         scheme, _, host = origin.partition("://")
         return scheme.lower() not in self._schemes or host.lower() != request.host.lower()
@@ -93,11 +93,11 @@ class Cors:
     def _allowance(self, origin: str | None) -> Lines:
         if origin is None:
             return []
-        if origin in self._origins:
+        if origin in self.origins:
             return [
                 ("Access-Control-Allow-Origin", origin),
                 ("Access-Control-Allow-Credentials", "true"),
             ]
-        if ANY in self._origins:
+        if ANY in self.origins:
             return [("Access-Control-Allow-Origin", ANY)]
         return []

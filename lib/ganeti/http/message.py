@@ -10,6 +10,7 @@ from __future__ import annotations
 import email.utils
 import enum
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -256,6 +257,38 @@ class Response:
 
 #: A handler that waits: yields each future that it waits for, and returns the response.
 Steps = Generator[Future[Any], None, Response]
+
+
+# -- the ETags of answers --------------------------------------------------------------
+
+
+#: Begins a tag of a state; no tag of a body begins so.
+STATE = "state-"
+
+
+class BodyETag:
+    """Computes the ETag of a body that comes in pieces."""
+
+    def __init__(self, body: bytes = b"") -> None:
+        self._digest = hashlib.blake2b(body, digest_size=12)
+        self.add = self._digest.update
+
+    def __str__(self) -> str:
+        return f'W/"{self._digest.hexdigest()}"'
+
+
+def body_tag(body: bytes) -> str:
+    """Return the ETag of a body."""
+    return str(BodyETag(body))
+
+
+def state_tag(*words: str) -> str:
+    """Return the ETag of an answer that is not made yet, from the words that determine it."""
+    digest = hashlib.blake2b("\n".join(words).encode(), digest_size=12).hexdigest()
+    return f'W/"{STATE}{digest}"'
+
+
+# -- the bytes of an answer ------------------------------------------------------------
 
 
 def serialize(

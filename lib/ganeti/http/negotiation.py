@@ -12,16 +12,14 @@ ETags are weak: they say that two answers mean the same, whatever their coding. 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ganeti.http.errors import BadRequest
-from ganeti.http.message import TOKEN, Headers
+from ganeti.http.message import STATE, TOKEN, Headers
 
 # -- content coding --------------------------------------------------------------------
 
@@ -114,34 +112,9 @@ class Spool:
 # -- conditional requests --------------------------------------------------------------
 
 
-#: Begins a tag of a state; no tag of a body begins so.
-STATE = "state-"
-
 _TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
 _LIST = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 _OPAQUE = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
-
-
-class BodyETag:
-    """Computes the ETag of a body that comes in pieces."""
-
-    def __init__(self, body: bytes = b"") -> None:
-        self._digest = hashlib.blake2b(body, digest_size=12)
-        self.add = self._digest.update
-
-    def __str__(self) -> str:
-        return f'W/"{self._digest.hexdigest()}"'
-
-
-def body_tag(body: bytes) -> str:
-    """Return the ETag of a body."""
-    return str(BodyETag(body))
-
-
-def state_tag(*words: str) -> str:
-    """Return the ETag of an answer that is not made yet, from the words that determine it."""
-    digest = hashlib.blake2b("\n".join(words).encode(), digest_size=12).hexdigest()
-    return f'W/"{STATE}{digest}"'
 
 
 def has_state_tag(lines: Sequence[str]) -> bool:
@@ -211,17 +184,20 @@ def parse_date(text: str, this_year: int | None = None) -> int | None:
     return int(moment.timestamp())
 
 
-class TargetState(Protocol):
+class TargetState:
     """The present state of the object that a request is to change."""
 
     def exists(self) -> bool:
         """Return whether the object exists."""
+        raise NotImplementedError
 
     def modified(self) -> float | None:
         """Return when it was last changed, in seconds since 1970; None if that is not known."""
+        raise NotImplementedError
 
     def tag(self) -> str | None:
         """Return the ETag that a GET would show; None if it would show none."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -259,6 +235,10 @@ NEVER_MATCHES = (
     "If-Match holds for * alone: each ETag of this server is weak (W/), which this "
     "header does not compare"
 )
+
+
+#: Headers of which each is a precondition of a change (RFC 9110, 13.1).
+CONDITIONS_OF_CHANGES = ("If-Match", "If-None-Match", "If-Unmodified-Since")
 
 
 def read_match(headers: Headers) -> str | None:

@@ -31,9 +31,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ganeti import serializer
-from ganeti.http.connection import Connection, Deadlines, State
+from ganeti.http.connection import Connection, Deadlines, Owner, State
 from ganeti.http.errors import HttpError, InternalServerError
-from ganeti.http.limits import BodyBudget, ConnectionTable, LogBudget
 from ganeti.http.message import (
     Priority,
     Request,
@@ -45,8 +44,9 @@ from ganeti.http.message import (
     serialize,
 )
 from ganeti.http.streaming import StreamedBody
-from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import READ, Loop
+from ganeti.utils.limits import BodyBudget, ConnectionTable, LogBudget
+from ganeti.utils.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def error_response(error: HttpError, request_id: str) -> Response:
     )
 
 
-class Server:
+class Server(Owner):
     """Serves ``listeners``, plain or (with ``ssl_context``) TLS, until ``stop``.
 
     ``route`` is called on the loop's thread once a head has been read. The handler of the route
@@ -448,12 +448,13 @@ class Server:
             )
 
         stream = StreamedBody(
-            connection,
             response,
             response.stream,
             self.loop,
             self._pools[Priority.LONG],
             chunked=request.version == "1.1",
+            send=connection.send_piece,
+            abort=connection.close,
             done=done,
             is_expected=self._is_expected,
         )

@@ -13,41 +13,37 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from ganeti.http.message import Response
-from ganeti.http.workers import WorkerPool
 from ganeti.utils.event_loop import Loop
+from ganeti.utils.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
 
-class BodySink(Protocol):
-    """Sends the pieces of a body, on the loop's thread."""
-
-    def send_piece(self, data: bytes, last: bool) -> None:
-        """Send this, and ask for more unless it is the last."""
-
-    def close(self) -> None:
-        """Drop the connection."""
-
-
 class StreamedBody:
-    """One body that is being sent. ``done`` is called once, in the end, from any thread."""
+    """One body that is being sent.
+
+    On the loop's thread ``send`` sends a piece, and asks for more by ``pull`` unless it is the
+    last; ``abort`` drops the connection. ``done`` is called once, in the end, from any thread.
+    ``is_expected`` returns whether an error that ends the body is worth no traceback.
+    """
 
     def __init__(
         self,
-        sink: BodySink,
         response: Response,
         pieces: Iterator[bytes],
         loop: Loop,
         pool: WorkerPool,
         *,
         chunked: bool,
+        send: Callable[[bytes, bool], None],
+        abort: Callable[[], None],
         done: Callable[[], None],
         is_expected: Callable[[Exception], bool],
     ) -> None:
-        self._sink = sink
+        self._send = send
+        self._abort = abort
         self._response = response
         response.whole = False
         self._pieces = pieces
@@ -82,7 +78,7 @@ class StreamedBody:
                 err,
                 exc_info=None if known else err,
             )
-            self._loop.call_threadsafe(self._sink.close)
+            self._loop.call_threadsafe(self._abort)
             self.end()
             return
         if piece is None:
@@ -92,4 +88,4 @@ class StreamedBody:
         else:
             self._response.streamed += len(piece)
             data = b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece
-        self._loop.call_threadsafe(lambda: self._sink.send_piece(data, piece is None))
+        self._loop.call_threadsafe(lambda: self._send(data, piece is None))

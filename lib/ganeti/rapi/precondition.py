@@ -7,6 +7,7 @@ from typing import Any
 
 from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
+from ganeti.http.negotiation import TargetState
 from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.reading import read, read_one
 
@@ -22,13 +23,17 @@ _HOSTS = frozenset({"instance", "node"})
 _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
 
 
-class Object:
-    """What a request is about; a ``negotiation.TargetState``. ``tag`` is that of a GET."""
+class Object(TargetState):
+    """The object that a request is about."""
 
     def __init__(self, request: ResourceRequest, uri: str, tag: Callable[[], str | None]) -> None:
         self._request = request
         self._uri = uri
-        self.tag = tag
+        self._read_tag = tag
+
+    def tag(self) -> str | None:
+        """Return the ETag of a GET; None if that shows none."""
+        return self._read_tag()
 
     def exists(self) -> bool:
         """Is it there? Lists and the cluster always are."""

@@ -19,6 +19,7 @@ from ganeti import constants, errors, ht, luxi, serializer
 from ganeti.constants import ErrorCode, ResultStatus
 from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
+from ganeti.http.message import state_tag
 from ganeti.rapi.baserlib import ResourceRequest
 
 _NORMAL = int(ResultStatus.NORMAL)
@@ -129,7 +130,7 @@ def read_all(
     left out. Our own master says what state it is in, so that an answer has a tag before
     it is made, and need not be made for a client that has it.
     """
-    if negotiation.has_state_tag(request.if_none_match):
+    if request.if_none_match and negotiation.has_state_tag(request.if_none_match):
         with contextlib.suppress(errors.GenericError, errors.RequestError):
             # Groups are what there are fewest of.
             _, tag = _names_and_tag(request, "group", what, fields)
@@ -160,7 +161,7 @@ def _names_and_tag(
     reply = request.master.ask(luxi.Query(named, ["name"], None, state=what))
     state = reply.notes.get("state")
     form = f"{constants.RELEASE_VERSION} {request.like_2_0}"
-    tag = negotiation.state_tag(form, what, *fields, state) if isinstance(state, str) else None
+    tag = state_tag(form, what, *fields, state) if isinstance(state, str) else None
     return [row["name"] for row in objects(named, ["name"], reply.result)], tag
 
 

@@ -36,12 +36,14 @@ from ganeti.http import negotiation
 from ganeti.http.cors import Cors
 from ganeti.http.message import (
     MAX_LARGE_BODY,
+    BodyETag,
     Priority,
     Request,
     RequestHead,
     Response,
     Route,
     Steps,
+    body_tag,
 )
 from ganeti.luxi import RequestContext
 from ganeti.rapi import faults
@@ -362,15 +364,16 @@ class RequestHandler:
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow(),
             )
-        if self._pipeline.cors.is_foreign(request):
+        if "Origin" in request.headers and self._pipeline.cors.is_foreign(request):
             raise http_errors.Forbidden("A page of another origin may not do that")
         return match, route.verb
 
     def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
         """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
-        conditions = negotiation.read_conditions(self._request.headers)
-        if conditions == negotiation.ConditionalRequest():
+        headers = self._request.headers
+        if not any(name in headers for name in negotiation.CONDITIONS_OF_CHANGES):
             return
+        conditions = negotiation.read_conditions(headers)
         problem = conditions.problem(
             self._pipeline.present(self._request, match, self.user, requester)
         )
@@ -382,7 +385,11 @@ class RequestHandler:
         request = self._request
         # An answer that tells of a change is new each time: it has no tag, and no condition.
         reads = request.method in _SAFE and not self._changes
-        if reads and (negotiation.read_match(request.headers) or "*") != "*":
+        if (
+            reads
+            and "If-Match" in request.headers
+            and (negotiation.read_match(request.headers) != "*")
+        ):
             raise http_errors.PreconditionFailed(negotiation.NEVER_MATCHES)
         if isinstance(value, NotModified):
             return self._response(
@@ -407,18 +414,18 @@ class RequestHandler:
     def _streamed_response(self, rows: StreamedList, headers: list[tuple[str, str]]) -> Response:
         """A long list, made while it is sent. Its tag, which stands before it, is the state's;
         where there is none, a list that is not that long is made first, and has its own."""
-        asked, tag = self._request.headers, rows.tag
+        tag = rows.tag
         headers = [*headers, ("Vary", "Accept-Encoding")]
-        packed = negotiation.accepts_gzip(asked.get("Accept-Encoding"))
+        packed = self._accepts_gzip()
         if tag is not None or rows.count > MAX_SPOOLED:
             pieces = negotiation.gzip_pieces(rows.pieces) if packed else rows.pieces
         else:
-            made = negotiation.BodyETag()
+            made = BodyETag()
             spool = negotiation.Spool(rows.pieces, made.add)
             pieces, tag = spool.packed() if packed else spool.plain(), str(made)
         if tag is not None:
             headers.append(("ETag", tag))
-            if negotiation.tag_matches(tag, asked.get_all("If-None-Match")):
+            if self._has_already(tag):
                 return self._response(304, b"", headers)
         headers.append(("Content-Type", JSON))
         if packed:
@@ -429,20 +436,29 @@ class RequestHandler:
 
     def _conditional_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The answer to a GET, or 304; both have the same tag."""
-        tag = negotiation.body_tag(body)
+        tag = body_tag(body)
         headers = [*headers, ("ETag", tag)]
-        if negotiation.tag_matches(tag, self._request.headers.get_all("If-None-Match")):
+        if self._has_already(tag):
             return self._response(304, b"", [*headers, *_vary_headers(body)])
         return self._body_response(body, headers)
 
     def _body_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
         """The body as JSON, in gzip for a client that asks for it."""
         headers = [*headers, *_vary_headers(body), ("Content-Type", JSON)]
-        asked = self._request.headers.get("Accept-Encoding")
-        if len(body) >= negotiation.MIN_GZIP_SIZE and negotiation.accepts_gzip(asked):
+        if len(body) >= negotiation.MIN_GZIP_SIZE and self._accepts_gzip():
             body = negotiation.gzip(body)
             headers.append(("Content-Encoding", "gzip"))
         return self._response(200, body, headers)
+
+    def _accepts_gzip(self) -> bool:
+        """Return whether the client wants its answer in gzip."""
+        asked = self._request.headers.get("Accept-Encoding", "identity")
+        return asked != "identity" and negotiation.accepts_gzip(asked)
+
+    def _has_already(self, tag: str) -> bool:
+        """Return whether the client has the answer with this ETag already."""
+        known = self._request.headers.get_all("If-None-Match")
+        return bool(known) and negotiation.tag_matches(tag, known)
 
     def _error_response(self, err: http_errors.HttpError) -> Response:
         return self._response(
@@ -450,11 +466,14 @@ class RequestHandler:
         )
 
     def _response(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        more = self._pipeline.cors.headers(self._request.headers)
+        headers = [*headers, ("X-Request-Id", self._request_id)]
+        cors = self._pipeline.cors
+        if cors.origins:
+            headers += cors.headers(self._request.headers)
         return Response(
             status,
             body,
-            [*headers, ("X-Request-Id", self._request_id), *more],
+            headers,
             user=self.user.name if self.user else "",
             request_id=self._request_id,
             log_id=self._log_id,
@@ -469,10 +488,10 @@ def _vary_headers(body: bytes) -> list[tuple[str, str]]:
 def _tag_of_value(value: Any) -> str | None:
     """The tag that an answer of this value has, as ``RequestHandler`` makes it."""
     if not isinstance(value, StreamedList):
-        return negotiation.body_tag(serializer.dump_bytes(value))
+        return body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
         return value.tag
-    made = negotiation.BodyETag()
+    made = BodyETag()
     for piece in value.pieces:
         made.add(piece)
     return str(made)

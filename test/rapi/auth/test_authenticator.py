@@ -9,7 +9,6 @@ import threading
 import pytest
 
 from ganeti.http.errors import TooManyRequests, Unauthorized
-from ganeti.http.limits import PER_ADDRESS, PERIOD
 from ganeti.rapi.auth import authenticator, passwords, throttle
 from ganeti.rapi.auth.authenticator import REMEMBERED, Authenticator, UsersFile
 from ganeti.rapi.auth.throttle import (
@@ -19,6 +18,7 @@ from ganeti.rapi.auth.throttle import (
     MAX_WAITING_OF_ADDRESS,
 )
 from ganeti.utils import log
+from ganeti.utils.limits import PER_ADDRESS, PERIOD
 from support import TOP
 
 FAR = "192.0.2.1"

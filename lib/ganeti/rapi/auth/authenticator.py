@@ -11,7 +11,7 @@ Each check of a password computes one hash of each costly kind that the file has
 user's or a decoy's. So the time it takes does not reveal which names exist.
 
 Refused credentials are logged with the user's name and the address, for fail2ban and for
-people: always for the first failures of each address (``http.limits.LogBudget``). A request
+people: always for the first failures of each address (``utils.limits.LogBudget``). A request
 without credentials is not a failure, because clients try without them first.
 """
 
@@ -31,7 +31,6 @@ from concurrent.futures import Future
 
 from ganeti.constants import HTTP_BASIC_REALM
 from ganeti.http.errors import HttpError, TooManyRequests, Unauthorized
-from ganeti.http.limits import LogBudget, network
 from ganeti.rapi.auth.passwords import CONTROL, MAX_LENGTH, NOBODY, Password
 from ganeti.rapi.auth.rights import Vocabulary
 from ganeti.rapi.auth.throttle import FairQueue, Throttle
@@ -48,6 +47,7 @@ from ganeti.rapi.auth.users import (
     parse_users,
     read_file,
 )
+from ganeti.utils.limits import LogBudget, network
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from ganeti.http.workers import WorkerPool
+from ganeti.utils.workers import WorkerPool
 
 
 def test_a_pool_works_in_parallel_up_to_its_size():

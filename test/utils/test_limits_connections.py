@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.http.limits import ConnectionTable
+from ganeti.utils.limits import ConnectionTable
 
 
 class FakeConnection:

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from ganeti.http import limits
-from ganeti.http.limits import LogBudget, network
+from ganeti.utils import limits
+from ganeti.utils.limits import LogBudget, network
 
 
 class LimitedLog:

@@ -1,4 +1,4 @@
-"""What one client may take from the others: connections, memory for bodies, lines of the log.
+"""Limits on what one client may take from the others: connections, memory, lines of the log.
 
 All of it is for the loop's thread alone, but for ``LogBudget``, which any thread may use.
 
@@ -31,23 +31,30 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
 
 # -- connections -----------------------------------------------------------------------
 
 
-class Evictable(Protocol):
-    """A connection that the table may close."""
+class Evictable:
+    """A connection as the limits see it: what they may do to it."""
 
-    authenticated: bool
+    #: Whether its client has ever authenticated.
+    authenticated = False
 
     def close(self) -> None:
         """Close the connection at once."""
+        raise NotImplementedError
 
     def drain(self) -> None:
         """Close the connection unless a request has just arrived."""
+        raise NotImplementedError
+
+    def refuse_body(self) -> None:
+        """Refuse the body that it receives, forget the part that came, and release its bytes."""
+        raise NotImplementedError
 
 
 C = TypeVar("C", bound=Evictable)
@@ -123,16 +130,6 @@ BODY_BUDGET = 64 * 1024 * 1024
 SMALL_BODY = 16 * 1024
 
 
-class BodyHolder(Protocol):
-    """A connection that receives a body."""
-
-    #: Has its client ever proved who it is?
-    authenticated: bool
-
-    def refuse_body(self) -> None:
-        """Refuse the body, forget what was received of it, and release its bytes."""
-
-
 class BodyBudget:
     """Counts the bytes of all unfinished bodies; ``size`` is the limit in bytes."""
 
@@ -140,14 +137,14 @@ class BodyBudget:
         self._size = size
         self._total = 0
         #: Bytes of each, in the order in which the bodies began.
-        self._held: dict[BodyHolder, int] = {}
+        self._held: dict[Evictable, int] = {}
 
     @property
     def total(self) -> int:
         """Return the bytes held at this moment."""
         return self._total
 
-    def hold(self, holder: BodyHolder, amount: int) -> None:
+    def hold(self, holder: Evictable, amount: int) -> None:
         """Note how many bytes of a body have arrived; refuse bodies, perhaps this one, until all
         are within the limit."""
         if amount <= SMALL_BODY:
@@ -157,7 +154,7 @@ class BodyBudget:
         while self._total > self._size:
             min(self._held, key=lambda one: one.authenticated).refuse_body()
 
-    def release(self, holder: BodyHolder) -> None:
+    def release(self, holder: Evictable) -> None:
         """Forget a body that is complete, or not wanted any more."""
         self._total -= self._held.pop(holder, 0)
 
@@ -222,7 +219,7 @@ class LogBudget:
         level: int,
         peer: str,
         text: str,
-        fields: Mapping[str, Any] | None = None,
+        fields: Mapping[str, object] | None = None,
     ) -> None:
         """Write a line that a client at ``peer`` caused, or count it.
 

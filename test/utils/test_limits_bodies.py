@@ -1,6 +1,6 @@
 """Memory for bodies that are not complete yet: which one is refused."""
 
-from ganeti.http.limits import SMALL_BODY, BodyBudget
+from ganeti.utils.limits import SMALL_BODY, BodyBudget
 
 KIB = 1024
 
