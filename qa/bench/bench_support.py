@@ -32,7 +32,6 @@ from ganeti.db.store import Store  # noqa: E402
 from ganeti.jqueue import (  # noqa: E402
     rows,  # noqa: E402
 )
-from ganeti.jqueue.clocks import Moment  # noqa: E402
 from ganeti.jqueue.job import LogEntry, Moment  # noqa: E402
 from ganeti.luxi import RequestContext  # noqa: E402
 from ganeti.objects import Instance  # noqa: E402

@@ -3,7 +3,6 @@
 import pytest
 
 from ganeti.jqueue import rows
-from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Moment
 from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, op

@@ -7,7 +7,6 @@ import pytest
 from ganeti import errors
 from ganeti.db import store
 from ganeti.jqueue import rows
-from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Moment
 from ganeti.luxi import RequestContext
 from support.jqueue import PATIENCE, QueueScene, Work, op

@@ -7,7 +7,6 @@ from ganeti import objects, opcodes
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import LogEntry, Moment
 from ganeti.luxi import RequestContext
 from support.cluster import make_cluster, make_instance, make_paths, save

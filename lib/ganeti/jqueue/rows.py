@@ -22,7 +22,6 @@ from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
 from ganeti.db import schema
 from ganeti.db.schema import Value
 from ganeti.db.store import Store
-from ganeti.jqueue.clocks import Moment
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Moment, Timestamp, from_us, to_us
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple
 from ganeti import errors
 from ganeti.db.store import Store, StoreUnavailable
 from ganeti.jqueue import rows
-from ganeti.jqueue.clocks import Clocks, Moment
 from ganeti.jqueue.job import Clocks, Job, Moment
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
