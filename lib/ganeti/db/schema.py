@@ -52,7 +52,7 @@ CREATE TABLE job_job (
     request_id TEXT,
     idempotency_key TEXT,
     request_digest TEXT,
-    received_served INTEGER NOT NULL DEFAULT 0, -- seconds of service: see jqueue.clocks
+    received_served INTEGER NOT NULL DEFAULT 0, -- seconds of service: see jqueue.job
     end_served INTEGER,
     ops INTEGER NOT NULL DEFAULT 0,             -- how many rows of job_op it has
     sum INTEGER

@@ -24,6 +24,7 @@ from ganeti.http.server import AccessRecord, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.rapi import reference
 from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
+from ganeti.rapi.auth.users import BrokenFile
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
 from ganeti.server.master_redirect import MasterRedirect, check_master
