@@ -1,4 +1,4 @@
-"""What stands in a directory: read anew when it changed, and only then."""
+"""A directory is read again after a change, and only then."""
 
 import os
 
@@ -8,7 +8,7 @@ from ganeti.utils.dir_cache import MIN_STAMP_AGE_NS, WatchedDirectory
 
 
 class CountingDirectory:
-    """A watched directory that counts its readings, with time stamps that tests set."""
+    """A watched directory that counts how often it is read, with time stamps set by the test."""
 
     def __init__(self, path):
         self.path = path

@@ -1,4 +1,4 @@
-"""Editing a file beside others, in a directory that belongs to somebody else."""
+"""Editing a file that others edit, in another user's directory."""
 
 import fcntl
 import os
@@ -14,9 +14,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give li
 
 @pytest.fixture
 def folder():
-    """A directory that everybody may enter, with a file, links to it, and a directory with its
-    link."""
-    with tempfile.TemporaryDirectory() as name:  # others may not enter tmp_path
+    """Yield a directory that any user may enter: a file, a directory, and links to both."""
+    with tempfile.TemporaryDirectory() as name:  # other users may not enter tmp_path
         place = Path(name)
         place.chmod(0o755)
         (place / "file").write_text("text")
@@ -118,7 +117,7 @@ def test_what_is_no_file_is_not_read(folder, plant, words):
 
 
 class LockClock:
-    """Time that passes while somebody waits, and what happens then."""
+    """A clock that advances while an editor waits, and may call a function then."""
 
     def __init__(self, then=lambda: None):
         self.now, self.then = 0.0, then
@@ -132,7 +131,7 @@ class LockClock:
 
 
 def hold(path):
-    """The lock, as another process has it."""
+    """Take the lock as another process does, and return its descriptor."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
     fcntl.flock(fd, fcntl.LOCK_EX)
     return fd
@@ -147,7 +146,7 @@ def test_a_lock_leaves_nothing_behind(folder):
 
 def test_only_one_has_it_and_the_other_does_not_wait_for_ever(folder):
     clock = LockClock()
-    with clock.lock(folder / "file"), pytest.raises(edit.EditError, match="somebody else"):
+    with clock.lock(folder / "file"), pytest.raises(edit.EditError, match="another editor"):
         with clock.lock(folder / "file"):
             pytest.fail("two have it")
     assert 1.0 <= clock.now < 1.1
@@ -166,7 +165,7 @@ def test_a_lock_whose_name_is_gone_is_none(folder, monkeypatch):
     def slow(path):
         monkeypatch.setattr(edit.io, "lock_file", lock_file)
         fd = lock_file(path)
-        os.unlink(path)  # by the one who had it before
+        os.unlink(path)  # as its previous holder does
         return fd
 
     monkeypatch.setattr(edit.io, "lock_file", slow)

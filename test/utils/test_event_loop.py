@@ -1,4 +1,4 @@
-"""The loop, by a clock that stands still unless told."""
+"""The loop, with a clock that advances only when a test says so."""
 
 import selectors
 import signal
@@ -12,7 +12,7 @@ from ganeti.utils.event_loop import READ, WRITE, Loop
 
 
 class LoopClock:
-    """Seconds that pass when somebody says so."""
+    """A clock that advances only when a test says so."""
 
     def __init__(self):
         self.now = 100.0
@@ -143,7 +143,7 @@ def test_other_threads_wake_it(loop):
     thread = threading.Thread(target=lambda: (ready.set(), loop.run()), daemon=True)
     thread.start()
     ready.wait(10)
-    for _ in range(50):  # each finds it asleep, or awake; none is lost
+    for _ in range(50):  # whether the loop is asleep or awake, no call is lost
         seen = threading.Event()
         loop.call_threadsafe(seen.set)
         assert seen.wait(10)

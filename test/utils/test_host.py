@@ -1,4 +1,4 @@
-"""What this machine is, from files of the kernel's kind."""
+"""Facts about this machine, from files like the kernel's."""
 
 import os
 from unittest import mock

@@ -1,4 +1,4 @@
-"""Files are replaced in one step, or stay as they were."""
+"""Files are replaced in one step, or not at all."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""One line per record, whatever a client put into it."""
+"""A record is one line, whatever a client sent."""
 
 import io
 import json
@@ -92,7 +92,7 @@ def test_a_rotated_log_goes_on_in_a_new_file(tmp_path):
 
 
 def refusal(path):
-    """The words of the refusal to log there."""
+    """Return the message of the refusal to log to a path."""
     with pytest.raises(log.LogError) as caught:
         log.setup("ganeti-test", str(path))
     words = str(caught.value)
@@ -113,7 +113,7 @@ def test_a_link_to_itself_is_called_a_link(tmp_path):
 
 def test_a_pipe_is_no_log(tmp_path):
     os.mkfifo(tmp_path / "log")
-    assert "not a regular file" in refusal(tmp_path / "log")  # and nobody waits for a reader
+    assert "not a regular file" in refusal(tmp_path / "log")  # and opening it did not wait for a reader
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     assert "not a regular file" in refusal(tmp_path / "log")
     os.close(reader)
@@ -223,7 +223,7 @@ def test_its_owner_is_changed_through_the_open_file(tmp_path, monkeypatch):
     log.setup("ganeti-test", str(path))
     inode = path.stat().st_ino
     path.unlink()
-    path.symlink_to("/nonexistent")  # what chown() of the path would follow
+    path.symlink_to("/nonexistent")  # chown() of the path would follow it
     owned = []
     monkeypatch.setattr(os, "fchown", lambda fd, *ids: owned.append((os.fstat(fd).st_ino, ids)))
     log.own_files(1, 2)
@@ -232,7 +232,7 @@ def test_its_owner_is_changed_through_the_open_file(tmp_path, monkeypatch):
 
 @pytest.fixture
 def syslog_socket(tmp_path, monkeypatch):
-    """Where a syslog daemon would listen."""
+    """Return the path on which a syslog daemon would listen."""
     path = str(tmp_path / "dev-log")
     monkeypatch.setattr(log, "SYSLOG_SOCKET", path)
     return path
@@ -240,7 +240,7 @@ def syslog_socket(tmp_path, monkeypatch):
 
 @pytest.fixture
 def syslog_daemon(syslog_socket):
-    """A socket that gets the lines."""
+    """Yield a socket that receives the lines."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(syslog_socket)
         sock.settimeout(20)
@@ -285,7 +285,7 @@ def test_the_journal_gets_warnings_only_where_a_file_has_the_rest(
 ):
     with open(tmp_path / "stderr", "w", encoding="utf-8") as file:
         found = os.fstat(file.fileno())
-        ours = f"{found.st_dev}:{found.st_ino}"  # the rest are inherited from elsewhere
+        ours = f"{found.st_dev}:{found.st_ino}"  # the other values are inherited from elsewhere
         monkeypatch.setenv("JOURNAL_STREAM", ours if stream == "ours" else stream)
         monkeypatch.setattr(sys, "stderr", file)
         log.setup("ganeti-test", str(tmp_path / "log") if with_file else None, stderr=True)

@@ -1,4 +1,4 @@
-"""What outlived the daemon that ran it: found by its environment, and ended."""
+"""Processes that outlived the daemon that started them are found and ended."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ MARK = f"MARK_OF_THIS_TEST=a{os.getpid()}"
 
 @pytest.fixture
 def script():
-    """Starts a line of shell with a mark, in a session of its own; it has begun when we return."""
+    """Yield a function that starts a line of shell, marked, in a new session; it runs on return."""
     children = []
 
     def start(line, mark=MARK):
@@ -34,7 +34,7 @@ def script():
     yield start
     for child in children:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)  # what it runs does not end with the shell
+            os.killpg(child.pid, signal.SIGKILL)  # the shell's children do not end with it
         child.wait()
         child.stdout.close()
 
@@ -119,7 +119,7 @@ def test_what_was_there_before_is_spared_whatever_it_has(script):
 
 
 def _wait_a_tick():
-    """Until a process that starts now is younger than those before, to the kernel's clock."""
+    """Wait until a new process has a later start time than all before it."""
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
     while time.clock_gettime(time.CLOCK_BOOTTIME) < begun + 2 / os.sysconf("SC_CLK_TCK"):
         pass

@@ -1,4 +1,4 @@
-"""Owners and modes are set where that is safe, and nobody gains a file by it."""
+"""Owners and modes are set where that is safe, and no user gains a file."""
 
 import os
 import stat
@@ -152,7 +152,7 @@ def test_links_in_a_tree_are_told_unless_they_belong_there(tmp_path):
     )
 
 
-# -- owners, where somebody tries to gain a file ------------------------------------------------
+# -- owners, where a user tries to gain a file -----------------------------------------------------
 
 
 @needs_root
@@ -166,7 +166,7 @@ def test_owner_and_mode_are_told(tmp_path):
 
 @pytest.fixture
 def theirs(tmp_path):
-    """A directory of the master's user below directories of root."""
+    """Make a directory of the master's user below directories of root."""
     for path in (tmp_path, *tmp_path.parents):
         if path.stat().st_uid == 0 and not path.stat().st_mode & stat.S_ISVTX:
             path.chmod(path.stat().st_mode & ~0o022)
@@ -231,7 +231,7 @@ def test_a_hard_link_in_a_tree_is_not_given_away(theirs, tmp_path):
 
 @needs_root
 def test_what_is_exchanged_after_the_look_is_not_touched(theirs, tmp_path, monkeypatch):
-    """The name leads elsewhere by the time that the owner is set."""
+    """Replace the file by a link just before its owner is set."""
     (tmp_path / "shadow").touch(mode=0o600)
     (theirs / "file").touch()
     check = ownership._check_kind

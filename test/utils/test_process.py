@@ -1,4 +1,4 @@
-"""Programs that we run: what they get, what is kept, how they end."""
+"""Programs that we run: their environment, their output, their end."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ PATH = {"PATH": process.SAFE_PATH}
 
 @pytest.fixture
 def shell(tmp_path):
-    """Runs a line of shell; answers how it ended, and keeps its log in ``log``."""
+    """Return a function that runs a line of shell and returns how it ended; see ``log``."""
 
     def run(line, environment=PATH, mark="", **limits):
         return process.run_logged(program(line, environment, mark, **limits), str(tmp_path / "log"))
@@ -158,7 +158,7 @@ def test_what_a_program_that_succeeded_started_goes_on(shell, alive, tmp_path):
 
 @pytest.fixture
 def alive(tmp_path):
-    """A fifo whose write end is held by a program and its children: who reads sees them go."""
+    """Yield a fifo that a program and its children hold open for writing until they end."""
     found = _Alive(tmp_path / "fifo")
     yield found
     found.close()
@@ -177,7 +177,7 @@ class _Alive:
         return False
 
     def over(self):
-        """Has everybody closed it? Called once the program is over: nobody may be left."""
+        """Return whether all writers have closed it; called when the program has ended."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._fd, 1):
                 pass

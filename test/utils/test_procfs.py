@@ -1,4 +1,4 @@
-"""What /proc tells of other processes."""
+"""Facts about other processes from /proc."""
 
 import fcntl
 import os
@@ -9,13 +9,13 @@ import pytest
 
 from ganeti.utils import procfs
 
-#: No process has a pid above the kernel's largest.
+#: The kernel's largest pid is smaller.
 NOBODY = 2**30
 
 
 def test_a_process_has_its_name():
     child = subprocess.Popen(["sleep", "600"])
-    # the fork has our own name until it is sleep
+    # until execve(2) the child has our own name
     assert procfs.name_of(child.pid) in ("sleep", procfs.name_of(os.getpid()))
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -1,4 +1,4 @@
-"""Order of names as people expect it; words for one use."""
+"""Natural order of names; unique words."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Who serves a socket, without a wait and without a byte."""
+"""The process that serves a socket is found without waiting or sending."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from ganeti.utils.unix_socket import Listener
 
 @pytest.fixture
 def served(tmp_path):
-    """A socket that listens; its path is longer than an address has room for."""
+    """Yield a listening socket whose path is too long for an address."""
     folder = tmp_path / ("n" * 100)
     folder.mkdir()
     sock = socket.socket(socket.AF_UNIX)

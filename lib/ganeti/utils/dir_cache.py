@@ -1,4 +1,4 @@
-"""What stands in a directory, read again only when it changed."""
+"""A directory's contents, read again only after a change."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Two changes within one tick of the kernel's clock leave the same time stamp
-#: behind (ticks are 1 to 10 ms). What was read sooner than this after a change
-#: is not relied on; git does the same for its index.
+#: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp.
+#: Contents that were read less than this after a change are not cached; git treats its index
+#: the same way.
 MIN_STAMP_AGE_NS = 50_000_000
 
 
 class WatchedDirectory(Generic[T]):
-    """``read(names)`` of a directory's names, remembered as long as its time stamp stands.
+    """Caches ``read(names)`` of a directory until the directory's time stamp changes.
 
-    Made for entries that are put in place by rename and never changed there: a
-    new content of an old entry would not be noticed. A directory that is not
-    there has no names.
+    It is meant for entries that are created by rename and never modified: it does not notice
+    new contents of an existing entry. A missing directory has no names.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class WatchedDirectory(Generic[T]):
         self._known: tuple[int, T] | None = None
 
     def value(self) -> T:
-        """What ``read`` makes, or made, of the directory as it is now."""
+        """Return the result of ``read`` for the directory's present contents."""
         with self._mutex:
             try:
                 stamp = os.stat(self._path).st_mtime_ns

@@ -1,14 +1,14 @@
 """Editing a file that others edit too, perhaps in a directory of another user.
 
 An editor reads the file, changes the text, and replaces the file by a new one in one step
-(``io.write_file``). Two dangers are met here:
+(``io.write_file``). This module guards against two dangers:
 
-- Of two editors at the same time the second would undo what the first one did. ``locked`` lets
-  one at a time work. Its lock is a file beside the edited one, which is replaced and so
-  cannot carry a lock itself.
-- Where root edits a file in the directory of an unprivileged user, that user may have laid a
-  symbolic link to any file of root's there. ``follow_links`` follows links of root and of the
-  caller only, and ``read_file`` follows none that turn up later.
+- The second of two simultaneous editors would undo the change of the first. ``locked`` admits
+  one at a time. Its lock is a separate file next to the edited one: the edited file is replaced
+  and cannot carry a lock itself.
+- Where root edits a file in an unprivileged user's directory, that user may have put a symbolic
+  link there that leads to one of root's files. ``follow_links`` follows only links that root or
+  the caller owns, and ``read_file`` follows no link that appears later.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from collections.abc import Callable, Iterator
 from ganeti import errors, pathutils
 from ganeti.utils import io
 
-#: Seconds that an editor waits for another; each needs some milliseconds.
+#: Seconds that an editor waits for another one; an edit takes some milliseconds.
 LOCK_WAIT = 10.0
-#: Seconds between two tries to get the lock.
+#: Seconds between two attempts to get the lock.
 LOCK_INTERVAL = 0.02
-#: As many links as the kernel follows in one path.
+#: Links followed in one path; the kernel has the same limit.
 MAX_LINKS = 40
 
 
 class EditError(errors.Error):
-    """The file cannot be edited: why, and the cure."""
+    """The file cannot be edited; the message says why, and what to do."""
 
 
 def follow_links(path: str) -> str:
-    """The absolute path, without symbolic links, of what ``path`` leads to.
+    """Return the absolute path that ``path`` leads to, with all symbolic links resolved.
 
-    The last components need not exist. Raises ``EditError`` for a link that neither root nor
-    the caller owns, and ``OSError`` where the way is closed or endless.
+    The last components need not exist. Raise ``EditError`` for a link that neither root nor
+    the caller owns, and ``OSError`` for a directory without permission or a loop of links.
     """
     resolved, followed = "", 0
     remaining = _components(path if path.startswith("/") else f"{os.getcwd()}/{path}")
@@ -63,28 +63,28 @@ def follow_links(path: str) -> str:
 
 
 def _components(path: str) -> list[str]:
-    """The names in a path, the last one first."""
+    """Return the names in a path, the last one first."""
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
 def _read_link(path: str) -> str | None:
-    """Where a symbolic link leads; None where there is none. Raises as ``follow_links``."""
+    """Return the target of a symbolic link, or None if there is no link; see ``follow_links``."""
     try:
         fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        # Of the descriptor: the owner of the directory may replace the link meanwhile.
+        # fstat of the descriptor: the directory's owner may replace the link at any moment.
         found = os.fstat(fd)
         if not stat.S_ISLNK(found.st_mode):
             return None
-        # A further name of root's own link would pass for one that root laid here.
+        # A hard link to one of root's own symbolic links would look like root's work.
         if found.st_uid not in (0, os.geteuid()) or found.st_nlink > 1:
             whose = "with several names" if found.st_nlink > 1 else f"of {_user(found.st_uid)}"
             raise EditError(
                 f"{path} is a symbolic link {whose}, and may lead anywhere: only "
-                "links of root and your own are followed; name the file that you "
-                f"mean, or remove the link with: rm {path}"
+                "links of root and your own are followed; give the path of the file "
+                f"itself, or remove the link with: rm {path}"
             )
         return os.readlink("", dir_fd=fd)
     finally:
@@ -95,16 +95,16 @@ def _user(uid: int) -> str:
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:
-        return f"the user with number {uid}"
+        return f"the user with uid {uid}"
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result] | None:
-    """What a file holds, and its owner and mode; None if there is none.
+    """Return a file's content and its status (owner, mode); None if the file does not exist.
 
-    Raises ``OSError``, also for a symbolic link and for what is no file.
+    Raise ``OSError`` if it cannot be read, or is a symbolic link or not a regular file.
     """
     try:
-        # A pipe would have us wait for its writer.
+        # O_NONBLOCK: opening a pipe would wait for its writer.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
@@ -127,37 +127,37 @@ def locked(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Be the only one who edits a file, as far as all who do so take this lock.
+    """Hold the lock that all editors of a file take.
 
-    Raises ``EditError`` after ``wait`` seconds, and ``OSError`` where no file can be made
-    in the directory.
+    Raise ``EditError`` if another editor still has it after ``wait`` seconds, and ``OSError``
+    if no file can be created in the directory.
     """
     lock = pathutils.beside(path, "lock")
     deadline = clock() + wait
     while (fd := _try_to_lock(lock)) is None:
         if clock() >= deadline:
             raise EditError(
-                f"somebody else has been editing {path} for {wait:g} seconds; try "
-                f"again, and if nobody does, remove {lock}"
+                f"another editor has held the lock of {path} for {wait:g} seconds; try "
+                f"again, and if there is no other editor, remove {lock}"
             )
         sleep(LOCK_INTERVAL)
     try:
         yield
     finally:
-        # While it is held: nobody else's lock has this name.
+        # Unlinked before it is released: until then the name cannot be another editor's lock.
         with contextlib.suppress(OSError):
             os.unlink(lock)
         os.close(fd)
 
 
 def _try_to_lock(lock: str) -> int | None:
-    """A descriptor that holds the lock; None while another has it."""
+    """Return a descriptor that holds the lock, or None while another editor has it."""
     try:
         fd = io.lock_file(lock)
     except BlockingIOError:
         return None
     except PermissionError:
-        if os.path.lexists(lock):  # root's, or another user's, who is at work
+        if os.path.lexists(lock):  # another user, or root, is editing
             return None
         raise
     except OSError as err:
@@ -168,12 +168,12 @@ def _try_to_lock(lock: str) -> int | None:
         ) from None
     if _is_at(fd, lock):
         return fd
-    os.close(fd)  # whoever held it has removed its name
+    os.close(fd)  # its holder has unlinked it in the meantime
     return None
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Does the path still name the file that this descriptor is of?"""
+    """Return whether the path still leads to the file of this descriptor."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:

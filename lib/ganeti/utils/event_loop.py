@@ -1,13 +1,12 @@
 """A selector loop: one thread that waits for many sockets and clocks at once.
 
-Both daemons' servers run on one. Everything but ``call_threadsafe`` belongs to
-the thread that runs the loop. It sleeps until something happens: an idle daemon
-does not wake up.
+The servers of both daemons run on one. Only ``call_threadsafe`` may be used by another thread
+than the one that runs the loop. The loop sleeps until something happens: an idle daemon does
+not wake up.
 
-One round is: wait, call for the sockets that are ready, call for the timers
-that are due, make the calls that other threads asked for. A callback may add,
-change or remove any socket, also one that the same round found ready: it is
-then not called for what it was before.
+One round waits, calls the callbacks of ready sockets, then those of due timers, then the
+functions that other threads have passed. A callback may add, modify or remove any socket, even
+one that is ready in the same round: the old callback of that socket is then not called.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ SocketCallback = Callable[[int], object]
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
-#: Cancelled timers are left lying until they are due; more than this many (and
-#: more than half of all) are swept out.
+#: Cancelled timers stay in the heap until they are due, but are removed once there are more
+#: than this many and more than half of all timers are cancelled.
 MIN_CANCELLED_TO_SWEEP = 1000
 
 
 class Timer:
-    """A call to come; ``cancel`` it if it is no longer wanted."""
+    """A scheduled call, which ``cancel`` calls off."""
 
     __slots__ = ("when", "_order", "_function", "_loop")
 
@@ -47,19 +46,19 @@ class Timer:
         self._loop = loop
 
     def cancel(self) -> None:
-        """It will not be called; cancelling twice, or too late, does nothing."""
+        """Call it off; do nothing if it has been called or cancelled."""
         if self._function is not None:
             self._function = None
             self._loop.count_cancelled()
 
     def pop_function(self) -> Callback | None:
-        """Return what to call, the first time only; None when it was cancelled."""
+        """Return the function the first time; None afterwards, or if it was cancelled."""
         function, self._function = self._function, None
         return function
 
     @property
     def cancelled(self) -> bool:
-        """Will it never be called (again)?"""
+        """Return whether the function has been called or cancelled."""
         return self._function is None
 
     def __lt__(self, other: Timer) -> bool:
@@ -69,13 +68,13 @@ class Timer:
 class Loop:
     """Sockets, timers, and calls from other threads.
 
-    ``clock`` gives seconds that never go back; deadlines are measured by it.
+    ``clock`` returns monotonic seconds, the time base of all timers.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._selector = selectors.DefaultSelector()
-        #: Sockets that are known but waited for by nothing at the moment.
+        #: Sockets that are added but have no events to wait for at the moment.
         self._paused: dict[socket.socket, SocketCallback] = {}
         self._timers: list[Timer] = []
         self._cancelled = 0
@@ -95,8 +94,8 @@ class Loop:
     def add(self, sock: socket.socket, events: int, callback: SocketCallback) -> None:
         """Call ``callback(events)`` whenever the socket is ready for some of ``events``.
 
-        ``events`` is ``READ``, ``WRITE``, both or (0) nothing for now. Ready is a state:
-        the callback comes again until it has read, or written, all there is.
+        ``events`` is ``READ``, ``WRITE``, both, or 0 for nothing at the moment. Readiness is
+        level-triggered: the callback is called again until it has read or written everything.
         """
         if events:
             self._selector.register(sock, events, callback)
@@ -104,7 +103,7 @@ class Loop:
             self._paused[sock] = callback
 
     def modify(self, sock: socket.socket, events: int) -> None:
-        """Wait for other events, or (0) for none."""
+        """Wait for other events of a socket, or with 0 for none."""
         paused = self._paused.get(sock)
         if paused is not None:
             if events:
@@ -121,37 +120,37 @@ class Loop:
             self._paused[sock] = key.data
 
     def remove(self, sock: socket.socket) -> None:
-        """Forget a socket; do it before closing it."""
+        """Forget a socket; must be called before the socket is closed."""
         if self._paused.pop(sock, None) is None:
             self._selector.unregister(sock)
 
     # -- time and other threads ---------------------------------------------------------
 
     def call_later(self, seconds: float, function: Callback) -> Timer:
-        """Call once, this many seconds from now."""
+        """Call the function once, this many seconds from now."""
         timer = Timer(self.clock() + seconds, next(self._order), function, self)
         heapq.heappush(self._timers, timer)
         return timer
 
     def call_threadsafe(self, function: Callback) -> None:
-        """Have the loop's thread call soon; from any thread, and from signal handlers."""
+        """Let the loop's thread call the function; safe in any thread and in signal handlers."""
         self._calls.append(function)
-        # A byte is on its way already, or we are the loop: it sleeps only when nothing is to
-        # be called, and a signal, which may come in between, wakes it by itself.
+        # No byte is needed if one is under way, or in the loop's own thread: the loop does not
+        # sleep while there are calls, and a signal between check and sleep wakes it anyway.
         if self._woken or threading.get_ident() == self._thread:
             return
         self._woken = True
         try:
             self._wake_writer.send(b"\0")
         except OSError:
-            pass  # the pair is full, so it will wake; or the loop is closed
+            pass  # the pair is full, so the loop will wake up; or the loop is closed
 
     def call_soon(self, function: Callback) -> None:
-        """Call at the end of this round, when all sockets that are ready had their turn."""
+        """Call the function at the end of this round, after the ready sockets and due timers."""
         self._calls.append(function)
 
     def count_cancelled(self) -> None:
-        """A timer was cancelled: sweep when most of them are."""
+        """Count a cancelled timer, and remove all of them if they are too many."""
         self._cancelled += 1
         if self._cancelled > MIN_CANCELLED_TO_SWEEP and self._cancelled * 2 > len(self._timers):
             self._timers = [timer for timer in self._timers if not timer.cancelled]
@@ -161,11 +160,11 @@ class Loop:
     # -- running ----------------------------------------------------------------------
 
     def run(self) -> None:
-        """Work until ``stop``; a ``stop`` that came before it counts.
+        """Run rounds until ``stop``, which may have been called before.
 
-        On the main thread a signal wakes it: Python runs a handler only between two steps
-        of that thread, so that one which arrives on the brink of waiting, or at another
-        thread, would be heard of when something else happens, or never.
+        On the main thread signals wake the loop. Python runs handlers only between two
+        instructions of that thread: without the wake-up, the handler of a signal that arrives
+        just before the wait, or at another thread, would run only after the next event.
         """
         if threading.current_thread() is not threading.main_thread():
             self._run()
@@ -184,14 +183,14 @@ class Loop:
         self._stopped = False
 
     def stop(self) -> None:
-        """End ``run`` after the present round; from other threads by ``call_threadsafe``."""
+        """End ``run`` after this round; other threads use ``call_threadsafe(loop.stop)``."""
         self._stopped = True
 
     def run_once(self, timeout: float | None) -> None:
-        """One round: wait (at most so long; None: as long as need be), then call."""
+        """Run one round, which waits at most ``timeout`` seconds; None means without a limit."""
         for key, events in self._selector.select(self._select_timeout(timeout)):
-            # An earlier callback of this round may have removed it, or let another
-            # socket have its number.
+            # An earlier callback of this round may have removed the socket, or closed it and
+            # opened another one with the same descriptor.
             if self._selector.get_map().get(key.fd) is key:
                 self._call_socket(key.data, events)
         if self._timers:
@@ -200,13 +199,13 @@ class Loop:
             self._call(self._calls.popleft())
 
     def close(self) -> None:
-        """Close the loop's own sockets; those of others are theirs."""
+        """Close the selector and the wake-up sockets, but not the sockets that were added."""
         self._selector.close()
         self._wake_writer.close()
         self._wake_reader.close()
 
     def _select_timeout(self, timeout: float | None) -> float | None:
-        """Seconds to wait: until the next timer, if there is one, and nothing is to be called."""
+        """Return the seconds to wait: 0 if there are calls, else until the next timer is due."""
         if self._calls or self._stopped:
             return 0.0
         while self._timers and self._timers[0].cancelled:
@@ -226,8 +225,8 @@ class Loop:
                 self._cancelled -= 1
 
     def _drain(self, _: int) -> None:
-        # First the bytes, then the mark, then (at the end of the round) the calls: whoever
-        # saw the mark and sent no byte has left a call that this round still makes.
+        # The order matters: bytes, mark, and at the end of the round the calls. A thread that
+        # saw the mark and sent no byte had appended its call before, so this round makes it.
         try:
             while len(self._wake_reader.recv(4096)) == 4096:
                 pass
@@ -237,7 +236,7 @@ class Loop:
 
     @staticmethod
     def _call(function: Callback) -> None:
-        """One callback's failure is logged, and is nobody else's."""
+        """Call a function; an exception is logged and does not affect other callbacks."""
         try:
             function()
         except Exception:

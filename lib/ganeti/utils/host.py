@@ -1,4 +1,4 @@
-"""What this machine is: memory, CPUs, disk space, addresses, as the kernel tells it."""
+"""Facts about this machine from the kernel: names, memory, CPUs, disk space, addresses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Memory:
-    """MiB: installed, and what programs could still get."""
+    """Memory in MiB: installed, and available to programs."""
 
     total: int
     available: int
@@ -29,21 +29,21 @@ class Cpus:
 
 
 def name(environ: Mapping[str, str] = os.environ) -> str:
-    """Return this machine's name: GANETI_HOSTNAME, or what the kernel says, in small letters."""
+    """Return this machine's name in lower case: GANETI_HOSTNAME, or the kernel's host name."""
     return (environ.get("GANETI_HOSTNAME") or socket.gethostname()).lower()
 
 
 def own_names() -> set[str]:
-    """Return what this machine may be called in a cluster's files, in small letters."""
+    """Return the names, in lower case, that a cluster's files may have for this machine."""
     own = name()
-    # Asking the resolver may take long; a name with a dot, or one that is given, needs no asking.
+    # The resolver may be slow; it is not asked about a qualified name or GANETI_HOSTNAME.
     if "." in own or os.environ.get("GANETI_HOSTNAME"):
         return {own}
     return {own, socket.getfqdn().lower()}
 
 
 def renamed(master: str, names: set[str]) -> str:
-    """Return the line for a machine that has the master's database under another name."""
+    """Return the message for a machine whose name differs from the master in its database."""
     return (
         f"this machine is called {' or '.join(sorted(names))} now, but its cluster knows it "
         f"as {master}: give it that name, or set GANETI_HOSTNAME={master} in the "
@@ -52,7 +52,7 @@ def renamed(master: str, names: set[str]) -> str:
 
 
 def memory(path: str = "/proc/meminfo") -> Memory:
-    """proc(5): sizes there are in KiB."""
+    """Return this machine's memory from proc(5), whose sizes are in KiB."""
     with open(path, encoding="ascii") as file:
         values = {
             name: int(rest.split()[0])
@@ -63,7 +63,7 @@ def memory(path: str = "/proc/meminfo") -> Memory:
 
 
 def cpus(path: str = "/sys/devices/system") -> Cpus:
-    """From sysfs; what it does not tell counts as one."""
+    """Return the CPUs according to sysfs; a number that it does not tell is 1."""
     total = os.cpu_count() or 1
     nodes = [name for name in _names(f"{path}/node") if re.fullmatch("node[0-9]+", name)]
     sockets = {
@@ -75,12 +75,12 @@ def cpus(path: str = "/sys/devices/system") -> Cpus:
 
 
 def boot_id(path: str = "/proc/sys/kernel/random/boot_id") -> str:
-    """Changes with every boot."""
+    """Return the kernel's UUID of this boot; it changes with every boot."""
     return _first_line(path)
 
 
 def disk(path: str) -> tuple[int, int]:
-    """Size of the file system of ``path``, or of where it would be, and MiB free on it."""
+    """Return size and free space, in MiB, of the file system that has or would have ``path``."""
     while not os.path.exists(path) and path not in ("", "/"):
         path = os.path.dirname(path)
     found = os.statvfs(path or "/")
@@ -88,7 +88,7 @@ def disk(path: str) -> tuple[int, int]:
 
 
 def addresses(ipv4: str = "/proc/net/fib_trie", ipv6: str = "/proc/net/if_inet6") -> list[str]:
-    """This machine's own addresses, localhost and link-local ones left out, none resolved."""
+    """Return this machine's addresses, sorted, without loopback and link-local ones."""
     local = re.findall(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL", _text(ipv4))
     found = {address for address in local if not address.startswith(("127.", "169.254."))}
     for line in _text(ipv6).splitlines():

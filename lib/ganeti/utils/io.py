@@ -1,4 +1,4 @@
-"""Files written whole or not at all, sockets with long paths, and the limit on descriptors."""
+"""Files that are written whole or not at all, locks, long socket paths, descriptor limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganeti import pathutils
 
 
 def fsync_directory(path: str) -> None:
-    """Make the names in a directory durable (a rename is lost without it)."""
+    """Make the names in a directory durable; without this a power cut may undo a rename."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
@@ -36,11 +36,11 @@ def write_file(
 ) -> None:
     """Replace a file in one step: readers see the old content or the new one.
 
-    ``durable`` makes it survive a power cut: file and directory are synced. Without
-    ``replace`` there must be none yet (``FileExistsError``).
+    With ``durable``, file and directory are synced, so that the new content survives a power
+    cut. Without ``replace``, raise ``FileExistsError`` if the file exists.
     """
     directory, name = os.path.split(path)
-    # Cut short: with what is added, a long name would not fit into a directory.
+    # The name is cut because a file name has at most 255 bytes, suffix included.
     temporary = pathutils.inside(directory, f".{name[:60]}.{secrets.token_hex(4)}")
     content = data.encode("utf-8") if isinstance(data, str) else data
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -67,14 +67,14 @@ def write_file(
 
 
 def replace_file(finished: str, path: str) -> None:
-    """Put a finished file in the place of another: a power cut leaves one or the other."""
+    """Rename a finished file to ``path``; a power cut leaves either the old file or the new one."""
     sync_file(finished)
     os.rename(finished, path)
     fsync_directory(os.path.dirname(os.path.abspath(path)))
 
 
 def sync_file(path: str) -> None:
-    """Have what a file holds reach the disk."""
+    """Sync the content of a file to the disk."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -83,7 +83,7 @@ def sync_file(path: str) -> None:
 
 
 def copy_file(path: str, copy: str, mode: int = 0o600) -> None:
-    """A new file with the bytes of another, on the disk; its name is not synced."""
+    """Copy a file to a new one and sync its content, but not the name in its directory."""
     with (
         open(path, "rb") as source,
         open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as target,
@@ -94,7 +94,7 @@ def copy_file(path: str, copy: str, mode: int = 0o600) -> None:
 
 
 def patch_file(path: str, patches: Mapping[int, bytes]) -> None:
-    """Write these bytes at these offsets of a file, and have them reach the disk."""
+    """Write each value at its offset (the key) of a file, and sync the file."""
     fd = os.open(path, os.O_WRONLY)
     try:
         for offset, data in patches.items():
@@ -105,11 +105,10 @@ def patch_file(path: str, patches: Mapping[int, bytes]) -> None:
 
 
 def lock_file(path: str) -> int:
-    """Hold a file's lock while the returned descriptor is open.
+    """Lock a file, creating it if necessary, until the returned descriptor is closed.
 
-    ``BlockingIOError`` when another holds it.
-
-    It is flock(2), as Ganeti's locks are: closing another descriptor of the file keeps it.
+    Raise ``BlockingIOError`` if another process holds the lock. Like Ganeti's locks it is a
+    flock(2), which survives that another descriptor of the same file is closed.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -128,7 +127,7 @@ def lock_file(path: str) -> int:
 
 
 def remove_file(path: str) -> bool:
-    """Remove a file; False when there was none."""
+    """Remove a file; return whether it existed."""
     try:
         os.unlink(path)
         return True
@@ -137,10 +136,10 @@ def remove_file(path: str) -> bool:
 
 
 def make_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
-    """Make a directory that is missing; one that is there keeps its mode and owner.
+    """Create a missing directory; an existing one keeps its mode and owner.
 
-    Parents that are missing are made 0755: a daemon must get through them, whatever the
-    umask of the administrator is.
+    Missing parents get mode 0755 whatever the administrator's umask is, because the daemons'
+    users must be able to pass through them.
     """
     if os.path.isdir(path):
         return
@@ -150,10 +149,10 @@ def make_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        if os.path.isdir(path):  # another process was faster
+        if os.path.isdir(path):  # another process has just created it
             return
         raise
-    # By descriptor: who may write to the parent could lay a link here meanwhile.
+    # By descriptor: a user who may write to the parent could replace the new directory by a link.
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if (uid, gid) != (-1, -1):
@@ -165,10 +164,10 @@ def make_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
 
 @contextlib.contextmanager
 def short_socket_path(path: str) -> Iterator[str]:
-    """A name for a socket path that fits into an address.
+    """Yield a path to the same socket that fits into a socket's address (107 bytes).
 
-    A socket's address holds 107 bytes; a longer path is reached through a
-    descriptor of its directory, which must stay open until the call returned.
+    A longer path is replaced by one through a descriptor of its directory, which is open only
+    inside the ``with`` block.
     """
     if len(os.fsencode(path)) <= pathutils.SOCKET_PATH_MAX:
         yield path

@@ -2,8 +2,8 @@
 
     2026-11-24 02:03:04,005: ganeti-rapi pid=123 INFO 200 GET /version
 
-Control characters are escaped, so that nothing a client sends can forge a line, and so are
-the characters that change how a terminal shows the rest of it (bidirectional overrides).
+Control characters are escaped, so that a client cannot forge a line by what it sends. So are
+characters that change how a terminal shows the rest of a line (bidirectional overrides).
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import stat
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import TracebackType
 
 from ganeti.errors import Error
 from ganeti.utils.text import describe_os_error
 
 logger = logging.getLogger(__name__)
+
+#: What sys.exc_info() returns.
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 FORMAT = "%(asctime)s: {program} pid=%(process)d %(levelname)s %(message)s"
 FORMAT_DEBUG = (
@@ -33,13 +36,13 @@ FORMAT_DEBUG = (
     "%(module)s:%(lineno)d %(levelname)s %(message)s"
 )
 
-#: Where a syslog daemon listens.
+#: The socket of the syslog daemon.
 SYSLOG_SOCKET = "/dev/log"
-#: Of a log file, whatever the umask: it tells who asks for what.
+#: Mode of a log file, whatever the umask: the log shows which user asks for what.
 MODE = 0o600
 
-#: The categories Cc, Cf, Zl and Zp of Unicode 15: what ends a line, cannot be seen, or changes
-#: the direction of what follows.
+#: The categories Cc, Cf, Zl and Zp of Unicode 15: characters that end a line, are invisible, or
+#: change the direction of the following text.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd"
@@ -49,11 +52,11 @@ _UNSAFE = re.compile(
 
 
 class LogError(Error):
-    """The log cannot be written; the text says why, and what to do."""
+    """The log cannot be written; the message says why, and what to do."""
 
 
 def escape(text: str) -> str:
-    """Text on one line: what must not stand there becomes ``\\x0a``, ``\\u202e`` and the like."""
+    """Return text with its unsafe characters as ``\\x0a``, ``\\u202e`` and the like."""
     return _UNSAFE.sub(_escape_character, text)
 
 
@@ -69,46 +72,49 @@ def _describe_argument(arg: object) -> object:
 
 
 class _Record(logging.LogRecord):
-    """A record whose arguments are put into words for people."""
+    """A record that shows an ``OSError`` among its arguments without the error number."""
 
     def getMessage(self) -> str:
-        """The message; an ``OSError`` in it as ``FILE: reason``, without its number."""
+        """Return the message with each ``OSError`` as ``FILE: reason``."""
         if isinstance(self.args, tuple) and any(isinstance(arg, OSError) for arg in self.args):
             self.args = tuple(map(_describe_argument, self.args))
         return super().getMessage()
 
 
 class OneLineFormatter(logging.Formatter):
-    """Escapes control characters in the message; a traceback keeps its lines, indented."""
+    """Formats a record as one line with escaped characters; a traceback follows, indented."""
 
     _second: tuple[int, str] = (-1, "")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """As the standard library has it; the text of a second is made once."""
+        """Return the time as the standard library does; the text of a second is cached."""
         second, text = self._second
         if int(record.created) != second:
             second = int(record.created)
             text = time.strftime(self.default_time_format, self.converter(record.created))
-            self._second = second, text  # one step: other threads see both or neither
+            self._second = second, text  # one assignment: other threads see both or neither
         return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line of the record itself."""
+        """Return the line of the record."""
         record.message = escape(record.message)
         return super().formatMessage(record)
 
-    def formatException(self, ei: object) -> str:
-        """A traceback, each line indented, so that none can be taken for a record."""
-        text: str = super().formatException(ei)  # type: ignore[arg-type]
+    def formatException(self, ei: ExcInfo) -> str:
+        """Return a traceback with indented lines, which cannot be mistaken for records."""
+        text = super().formatException(ei)
         return "\n".join("  " + escape(line) for line in text.splitlines())
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time`` (UTC), ``level``, ``program``, ``pid``, and either the
-    record's own ``fields`` or its ``message`` (and ``traceback``). ASCII, so that no
-    character of a client's can end a line, or do anything to a terminal."""
+    """Formats a record as a JSON object on one line.
 
-    #: Made once: the module's own function would make one for each line.
+    It has ``time`` (UTC), ``level``, ``program``, ``pid``, and either the record's ``fields`` or
+    its ``message``, perhaps with ``traceback``. It is ASCII, so that a character that a client
+    sends can neither end the line nor affect a terminal.
+    """
+
+    #: An encoder for all lines: json.dumps would make one for each.
     _encode = json.JSONEncoder(separators=(",", ":")).encode
     _second: tuple[int, str] = (-1, "")
 
@@ -117,7 +123,7 @@ class JsonFormatter(logging.Formatter):
         self._program = program
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """ISO 8601 in UTC; the text of a second is made once."""
+        """Return the time as ISO 8601 in UTC; the text of a second is cached."""
         second, text = self._second
         if int(record.created) != second:
             second = int(record.created)
@@ -126,8 +132,8 @@ class JsonFormatter(logging.Formatter):
         return f"{text}.{int(record.msecs):03d}Z"
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        entry: dict[str, Any] = {
+        """Return the line, without its end."""
+        entry: dict[str, object] = {
             "time": self.formatTime(record),
             "level": record.levelname,
             "program": self._program,
@@ -137,16 +143,16 @@ class JsonFormatter(logging.Formatter):
         entry.update({"message": record.getMessage()} if fields is None else fields)
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        # The one control character that is ASCII and that JSON leaves as it is.
+        # DEL, the only ASCII control character that JSON does not escape.
         return self._encode(entry).replace("\x7f", "\\u007f")
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A log file, also after a rotation; never the file that a link of this name leads to.
+    """A log file that is reopened after a rotation, and never follows a symbolic link.
 
-    Root opens it, in a directory where others may lay links and pipes. Whether the file was
-    rotated away is checked once a second, not for every line. Where no new one can be
-    opened, lines go to the old one, and one of them says why.
+    Root opens it in a directory where other users may create links and pipes. A rotation is
+    looked for once a second, not for every line. If the new file cannot be opened, lines go to
+    the old one, and one of them says why.
     """
 
     clock = staticmethod(time.monotonic)
@@ -154,7 +160,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
     _warned = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
+        """Write a record, and before that look for a rotation once a second."""
         now = self.clock()
         if now - self._checked_at >= 1.0:
             self._checked_at = now
@@ -162,7 +168,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         logging.FileHandler.emit(self, record)
 
     def reopenIfNeeded(self) -> None:
-        """Go on in a new file, if ours was rotated away and there can be one."""
+        """Open a new file if ours was rotated away; keep the old one if that fails."""
         try:
             if self._is_there():
                 return
@@ -198,7 +204,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         return (found.st_dev, found.st_ino) == (self.dev, self.ino)
 
     def _open(self) -> io.TextIOWrapper:
-        # A pipe that nobody reads would have us wait for ever.
+        # O_NONBLOCK: opening a pipe without a reader would wait for ever.
         flags = (
             os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         )
@@ -210,7 +216,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
         if not stat.S_ISREG(found.st_mode):
             os.close(fd)
             raise LogError(_no_file(self.baseFilename))
-        # A second link may be a trap: the name of a file that is not a log at all.
+        # With several hard links it may be another file than a log.
         may_change = os.geteuid() in (0, found.st_uid) and found.st_nlink == 1
         if may_change and stat.S_IMODE(found.st_mode) != MODE:
             os.fchmod(fd, MODE)
@@ -222,14 +228,14 @@ def _no_file(path: str) -> str:
 
 
 def _why_not(path: str, err: OSError) -> str:
-    """Why a log cannot be opened, and the cure."""
+    """Return why a log cannot be opened, and what to do."""
     directory = os.path.dirname(path)
     if err.errno == errno.ELOOP and os.path.islink(path):
         return (
-            f"the log {path} is a symbolic link, and is not followed (whoever made it could "
-            f"have us write elsewhere); remove it: rm {path}"
+            f"the log {path} is a symbolic link, and is not followed (its creator could "
+            f"make us write elsewhere); remove it: rm {path}"
         )
-    if err.errno in (errno.EISDIR, errno.ENXIO):  # ENXIO: a pipe that nobody reads
+    if err.errno in (errno.EISDIR, errno.ENXIO):  # ENXIO: a pipe without a reader
         return _no_file(path)
     if err.errno == errno.ENOENT:
         return (
@@ -253,7 +259,7 @@ def setup(
     stderr: bool = False,
     json_lines: bool = False,
 ) -> logging.Logger:
-    """Send the root logger to a file (created if need be), syslog and stderr.
+    """Send the root logger's records to a file (created if need be), syslog and stderr.
 
     ``debug`` names packages and modules below ``ganeti`` whose debug lines are logged; ''
     means all. ``syslog`` is "no", "yes" (too) or "only" (instead of the file). With
@@ -294,30 +300,31 @@ def setup(
         root.addHandler(handler)
     if syslog != "no":
         root.addHandler(_syslog(program, formatter if json_lines else None))
-    # Whatever no format of ours shows is not looked up for each record.
+    # Facts that no format of ours shows are not looked up for each record.
     logging.logThreads = bool(debug)
     logging.logMultiprocessing = False
-    # What cannot be logged (a full disk) must not disturb the work, nor fill stderr.
+    # A failure to log (a full disk) must neither disturb the work nor fill stderr.
     logging.raiseExceptions = False
     if problem:
-        logger.warning(
-            "Syslog gets no lines for now: %s; it is tried again with each line", problem
-        )
+        logger.warning("Syslog gets no lines for now: %s; each line is tried again", problem)
     return root
 
 
 def stderr_is_journal(environ: Mapping[str, str]) -> bool:
-    """Whether systemd's journal reads our standard error: it names the device and inode of
-    that stream (systemd.exec(5)), which a child with another stderr inherits as well."""
+    """Return whether systemd's journal reads our standard error.
+
+    ``JOURNAL_STREAM`` has the device and inode of the journal's stream (systemd.exec(5)). They
+    are compared, as a child whose stderr was redirected inherits the variable, too.
+    """
     try:
         found = os.fstat(sys.stderr.fileno())
-    except (AttributeError, OSError, ValueError):  # None, closed, or not a real file
+    except (AttributeError, OSError, ValueError):  # stderr is None, closed, or has no descriptor
         return False
     return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _syslog_problem() -> str:
-    """Why a line would not reach syslog now; '' if it would."""
+    """Return why a line would not reach syslog now; '' if it would."""
     err: OSError | None = None
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_UNIX, kind) as probe:
@@ -332,7 +339,7 @@ def _syslog_problem() -> str:
 
 
 class _Tagged(logging.Formatter):
-    """Lines of another format, with the tag of syslog before them (RFC 3164 section 4.1.3)."""
+    """Puts syslog's tag (RFC 3164 section 4.1.3) before the lines of another formatter."""
 
     def __init__(self, program: str, lines: logging.Formatter) -> None:
         super().__init__()
@@ -344,7 +351,7 @@ class _Tagged(logging.Formatter):
 
 
 def _syslog(program: str, lines: logging.Formatter | None) -> logging.Handler:
-    # Where nobody listens yet it goes on all the same, as openlog(3) does, and tries again.
+    # Like openlog(3) it does not fail without a listener, and tries again with each line.
     handler = logging.handlers.SysLogHandler(
         address=SYSLOG_SOCKET, facility=logging.handlers.SysLogHandler.LOG_DAEMON
     )
@@ -352,9 +359,12 @@ def _syslog(program: str, lines: logging.Formatter | None) -> logging.Handler:
     return handler
 
 
-def access(line: str, fields: dict[str, Any] | None = None) -> None:
-    """A record that is made for every answer: without a search for the line of code that
-    it comes from, which would cost as much as the rest of it."""
+def access(line: str, fields: Mapping[str, object] | None = None) -> None:
+    """Log a line of the access log, with its fields for the JSON format.
+
+    The record is made here, without the search for the line of code that it comes from, which
+    would take as long as the rest.
+    """
     record = logging.LogRecord("root", logging.INFO, "", 0, line, None, None)
     if fields is not None:
         record.fields = fields
@@ -362,10 +372,10 @@ def access(line: str, fields: dict[str, Any] | None = None) -> None:
 
 
 def reopen() -> None:
-    """Go on in new files after a log rotation."""
+    """Open the log files again after a rotation."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile):
-            handler.acquire()  # other threads write to it
+            handler.acquire()  # other threads may be writing
             try:
                 handler.reopenIfNeeded()
             finally:
@@ -373,7 +383,7 @@ def reopen() -> None:
 
 
 def own_files(uid: int, gid: int) -> None:
-    """Let the user that the daemon becomes go on writing its log."""
+    """Give the log files to the user whom the daemon becomes."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile) and handler.stream is not None:
             os.fchown(handler.stream.fileno(), uid, gid)

@@ -1,21 +1,20 @@
-"""What programs leave running: found by what they cannot easily lose, and ended.
+"""Finds and ends processes that a program has left running.
 
-A daemon that was killed cannot have noted what it ran, and a script that failed or
-was stopped may leave children that have moved out of its process group. What
-belongs to a run is known by any of these:
+A killed daemon has no record of the programs that it ran, and a script that failed or was
+stopped may leave children that have left its process group. A process belongs to a run if any
+of these is true:
 
-* a variable that no other program has (``NAME=value`` in its environment);
-* the file that its output goes to;
-* a parent of its own kind, as long as that lives;
-* a session with one of them: programs are run in sessions of their own
-  (``process.run_logged``), and none can join a session that is there.
+* its environment has a variable (``NAME=value``) that no other program has;
+* its output goes to the file that the run's output goes to;
+* its parent belongs to the run, and is alive;
+* another process of its session belongs to the run: each program is run in a new session
+  (``process.run_logged``), and a process cannot join an existing session.
 
-So a child gets away only if it drops its environment (``env -i``), its output
-and its session, and loses its parent before we look.
+So a child escapes only if it drops its environment (``env -i``), its output and its session,
+and loses its parent before we look.
 
-A pid says nothing by itself, since it may be another's a moment later. So a
-process is held by a descriptor (pidfd_open(2)) and looked at once more before
-it is signalled.
+A pid alone does not identify a process, as it may be reused at any moment. Therefore a process
+is held by a descriptor (pidfd_open(2)) and checked once more before it is signalled.
 """
 
 from __future__ import annotations
@@ -31,28 +30,29 @@ from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
 
-#: How long programs have, from the polite request to end until they are killed.
+#: Seconds from SIGTERM to SIGKILL.
 TERM_GRACE_SECONDS = 5.0
-#: How often processes are killed that keep making others.
+#: How often SIGKILL is sent to processes that keep starting others.
 _ROUNDS = 10
-#: How often, and how far apart, a process is looked at that is in the middle of execve(2).
+#: How often, and at which interval, a process is read again that is in the middle of execve(2).
 _EXEC_LOOKS, _EXEC_LOOK_SECONDS = 50, 0.002
 
 
 @dataclass(frozen=True)
 class _Process:
-    """One that runs; pid and start time together are never another's."""
+    """A process, identified by pid and start time together."""
 
     pid: int
-    started: int  # clock ticks since the machine's start
-    session: int = field(compare=False)  # changes with setsid(2), after we looked perhaps
-    parent: int = field(compare=False)  # changes when a parent ends
+    started: int  # clock ticks since boot
+    session: int = field(compare=False)  # changes with setsid(2), perhaps after we read it
+    parent: int = field(compare=False)  # changes when the parent ends
 
 
 def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -> int:
-    """End all processes that have one of these ``NAME=value``, politely first; their number.
+    """End all processes with one of these ``NAME=value`` variables, and return their number.
 
-    Only processes that this one may look into are found. What cannot be ended is logged.
+    They get SIGTERM, and SIGKILL after ``grace_seconds``. Only processes whose environment we
+    may read are found. Processes that cannot be ended are logged.
     """
     marks = {variable.encode() for variable in variables}
     if not marks:
@@ -65,13 +65,12 @@ def end(variables: Collection[str], grace_seconds: float = TERM_GRACE_SECONDS) -
 def end_family(
     root: int, *, output: str, variable: str = "", grace_seconds: float = TERM_GRACE_SECONDS
 ) -> int:
-    """End what belongs to a program that we started, also if it ended; returns their number.
+    """End all processes of a program that we started, and return their number.
 
-    ``root`` is its pid, the head of a session, which nobody has waited for yet (so that the
-    number is not another's); ``output`` is the ``descriptor_target`` of its output;
-    ``variable`` is a ``NAME=value`` that only it and its children have. Processes that were
-    there before the program began are spared, whatever they have: an administrator may follow
-    its log.
+    ``root`` is the program's pid and the leader of its session. It may have ended, but must not
+    have been waited for, so that its pid is not reused. ``output`` is the ``descriptor_target``
+    of its output; ``variable`` is a ``NAME=value`` that only it and its children have.
+    Processes older than the program are spared: an administrator may be following its log.
     """
     first = _read(root)
     since = first.started if first is not None else 0
@@ -106,8 +105,10 @@ def _end_processes(belongs: Callable[[_Process], bool], grace_seconds: float) ->
 def _find_processes(
     belongs: Callable[[_Process], bool], known: Collection[_Process]
 ) -> list[_Process]:
-    """Those that belong to a run or are known already, what they started, and what shares a
-    session with one of them."""
+    """Return the processes of a run and the known ones, parents first.
+
+    Their descendants and all processes in their sessions are among them.
+    """
     processes = list(_other_processes())
     found = {process for process in processes if process in known or belongs(process)}
     while True:
@@ -119,13 +120,13 @@ def _find_processes(
             if process.parent in pids or process.session in sessions
         } - found
         if not more:
-            # Parents first: one that outlived its child would end as if by itself.
+            # Parents first: a parent whose child is killed might end and hide that it was stopped.
             return sorted(found, key=lambda process: (process.started, process.pid))
         found |= more
 
 
 def _other_processes() -> Iterator[_Process]:
-    """All processes of this machine, but this one's session and those that ended."""
+    """Yield the living processes of this machine outside of our own session."""
     own = os.getsid(0)
     for name in os.listdir("/proc"):
         process = _read_living(int(name)) if name.isdecimal() else None
@@ -134,14 +135,15 @@ def _other_processes() -> Iterator[_Process]:
 
 
 def _read_living(pid: int) -> _Process | None:
-    """A process that lives."""
+    """Return a process, or None if it has ended or does not exist."""
     return _read(pid, ended=(b"Z", b"X"))
 
 
 def _read(pid: int, ended: Collection[bytes] = ()) -> _Process | None:
-    """proc(5), ``stat``; a program's name, which comes second, may hold anything."""
+    """Return a process according to proc(5), or None if its state is one of ``ended``."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
+            # The second field, the name in brackets, may contain blanks and brackets.
             words = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
@@ -151,9 +153,9 @@ def _read(pid: int, ended: Collection[bytes] = ()) -> _Process | None:
 
 
 def descriptor_target(fd: int, pid: int | str = "self") -> str:
-    """Where a file descriptor leads, in the kernel's words; empty when that cannot be told.
+    """Return the kernel's name for what a descriptor is open on; '' if it cannot be read.
 
-    The file itself is not touched: it may be another program's, on a server that hangs.
+    The file itself is not accessed: it may be on a file server that hangs.
     """
     try:
         return os.readlink(f"/proc/{pid}/fd/{fd}")
@@ -162,12 +164,12 @@ def descriptor_target(fd: int, pid: int | str = "self") -> str:
 
 
 def _environment(pid: int) -> set[bytes]:
-    """The ``NAME=value`` of a process; empty for one that is gone or another user's."""
+    """Return the variables of a process; none if it has ended or is another user's."""
     for _ in range(_EXEC_LOOKS):
         found = _read_proc(pid, "environ")
         if not found:
-            # In the middle of execve(2) a process shows neither environment nor arguments; it
-            # may have come out of it since.
+            # In the middle of execve(2) a process shows neither environment nor arguments. Read
+            # the environment again: execve may have finished in between.
             arguments = _read_proc(pid, "cmdline")
             found = _read_proc(pid, "environ")
             if not found and not arguments and _read_living(pid) is not None:
@@ -186,7 +188,7 @@ def _read_proc(pid: int, name: str) -> bytes:
 
 
 def _signal(processes: Collection[_Process], number: signal.Signals, grace_seconds: float) -> None:
-    """Signal them all, and wait until they ended or the time is over."""
+    """Signal processes, and wait until they have ended, at most ``grace_seconds``."""
     with contextlib.ExitStack() as stack:
         waiting = select.poll()
         left = 0

@@ -1,18 +1,16 @@
-"""Gives files and directories their owners and modes, as root, where others may rename them.
+"""Sets owners and modes, as root, of files in directories that other users may change.
 
-Theory. The directories belong to the daemons' users, who may put links there, exchange
-entries at any moment, and would gain a file of somebody else if root gave it to them by its
-name. So:
+Theory. The directories belong to the daemons' users. Such a user may replace an entry by a link
+at any moment, and would gain another user's file if root changed its owner by name. Therefore:
 
-    every path is walked from / on with openat(2); a link is followed only out of a directory
-    that root alone can write to
-    what is changed is the open descriptor, after a look at it, never a name
-    a link, a file with further hard links, and what is neither file nor directory stay as
-    they are
-    what belongs to a user whom the entry distrusts stays as it is: another daemon's user,
-    whose file could have been moved here
+    Every path is opened component by component with openat(2). A symbolic link is followed
+    only if it is in a directory that root alone can write to.
+    Owner and mode are set on an open descriptor after it was checked, never on a name.
+    A link, a file with several hard links, and anything but files and directories are skipped.
+    A file of a user whom the entry distrusts, the other daemon's user, is skipped: it could
+    have been moved here.
 
-What was left alone is reported, for an administrator to look at.
+Skipped entries are reported to the administrator.
 """
 
 from __future__ import annotations
@@ -26,17 +24,17 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-#: Links on the way to one path; the kernel follows 40.
+#: Links followed in one path; the kernel has the same limit.
 _MAX_LINKS = 40
-#: Levels of directories in which a tree is followed.
+#: Levels of subdirectories that are changed.
 _MAX_DEPTH = 16
 
 
 @dataclass(frozen=True)
 class OwnedPath:
-    """A file or directory with the owner and mode that it shall have; -1 leaves the owner.
+    """A file or directory with the owner and mode to set; uid or gid -1 is not changed.
 
-    A ``private`` file may be closed more tightly than ``mode`` says, for group and others.
+    A ``private`` file may have less permissions for group and others than ``mode``.
     """
 
     path: str
@@ -44,33 +42,33 @@ class OwnedPath:
     uid: int = -1
     gid: int = -1
     directory: bool = False
-    #: A directory that is missing is made, with parents that everybody may pass.
+    #: Create the directory if it is missing, and its missing parents with mode 0755.
     make: bool = False
     private: bool = False
-    #: Mode of the files in a directory, at any depth; its directories get ``mode``.
+    #: Mode of the files in the directory, at any depth; subdirectories get ``mode``.
     files: int | None = None
-    #: Links in a tree are left alone without a word.
+    #: Do not report symbolic links below the directory.
     links: bool = False
-    #: What belongs to this user is not given away.
+    #: Uid of a user whose files are not given to another user.
     distrusted: int = -1
-    #: Bytes that a file must begin with; another file is left alone without a word.
+    #: Bytes, one of which the file must begin with; another file is skipped silently.
     magic: tuple[bytes, ...] = ()
 
 
 @dataclass
 class OwnershipReport:
-    """What was changed, and what was left alone: a line each."""
+    """Lines about what was changed, and about what was skipped."""
 
     changed: list[str] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
 
 
 class _LeftAlone(Exception):
-    """Something is not as it should be, in words; it stays as it is."""
+    """An entry is skipped; the message says why."""
 
 
 def apply(entries: Sequence[OwnedPath], *, dry_run: bool = False) -> OwnershipReport:
-    """Set owners and modes; with ``dry_run`` only report. Raises ``OSError`` of the system."""
+    """Set owners and modes, or with ``dry_run`` only report them; raise ``OSError``."""
     report = OwnershipReport()
     for entry in entries:
         try:
@@ -79,17 +77,17 @@ def apply(entries: Sequence[OwnedPath], *, dry_run: bool = False) -> OwnershipRe
                     _EntryApplier(entry, report, dry_run).apply(
                         parent, os.path.basename(entry.path), entry.path
                     )
-                elif entry.make:  # below one that is only to be made
+                elif entry.make:  # its parent is created only without dry_run
                     report.changed.append(_made(entry))
         except _LeftAlone as err:
             report.odd.append(str(err))
-        except OSError as err:  # of a descriptor, whose number tells nobody anything
+        except OSError as err:  # it names a descriptor, which does not help
             raise OSError(err.errno, err.strerror, entry.path) from None
     return report
 
 
 class _EntryApplier:
-    """One entry of the table being applied."""
+    """Applies one entry."""
 
     def __init__(self, entry: OwnedPath, report: OwnershipReport, dry_run: bool) -> None:
         self._entry = entry
@@ -97,7 +95,7 @@ class _EntryApplier:
         self._dry_run = dry_run
 
     def apply(self, parent: int, name: str, path: str) -> None:
-        """Apply the entry itself, then what is in it."""
+        """Set owner and mode of the entry, then of everything in it."""
         entry = self._entry
         fd = _open_entry(parent, name)
         made = fd is None and entry.make
@@ -109,14 +107,14 @@ class _EntryApplier:
         if fd is None:
             return
         if entry.directory and stat.S_ISLNK(os.fstat(fd).st_mode):
-            os.close(fd)  # an administrator may have moved it to another disk
+            os.close(fd)  # the administrator may have moved the directory to another disk
             fd = _walk(path, False, _checker(entry))
         if fd is None:
             raise _LeftAlone(f"{path}: a symbolic link that leads nowhere, so left alone")
         try:
             changes = len(self._report.changed)
             self._apply_to(fd, path, entry.directory, entry.mode, entry.private)
-            if made:  # its line says all of it
+            if made:  # the line about its creation is enough
                 del self._report.changed[changes:]
             if entry.files is not None:
                 self._apply_to_tree(fd, path, 0)
@@ -152,7 +150,7 @@ class _EntryApplier:
                 os.close(inner)
 
     def _apply_to(self, fd: int, path: str, directory: bool, mode: int, private: bool) -> None:
-        """Give an open file or directory its owner and mode; ``_LeftAlone`` if that is unsafe."""
+        """Set owner and mode of an open file or directory; raise ``_LeftAlone`` if it is unsafe."""
         entry, found = self._entry, os.fstat(fd)
         _check_kind(found, path, directory)
         if entry.magic and not _begins_with(fd, entry.magic):
@@ -176,7 +174,7 @@ class _EntryApplier:
             words.append(f"mode {before:04o} -> {after:04o}")
         if words:
             self._report.changed.append(f"{path}: {', '.join(words)}")
-            if not self._dry_run:  # also where it was right: chown(2) takes bits away
+            if not self._dry_run:  # even if it was right: chown(2) clears bits
                 os.chmod(f"/proc/self/fd/{fd}", after)
 
 
@@ -185,7 +183,7 @@ def _made(entry: OwnedPath) -> str:
 
 
 def _open_entry(parent: int, name: str) -> int | None:
-    """Open an entry itself, whatever it is, without a right to read it; None if it is missing."""
+    """Open an entry with O_PATH, which needs no permission; return None if it is missing."""
     try:
         return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     except FileNotFoundError:
@@ -214,7 +212,7 @@ def _begins_with(fd: int, beginnings: tuple[bytes, ...]) -> bool:
 
 @contextlib.contextmanager
 def _parent(entry: OwnedPath, dry_run: bool) -> Iterator[int | None]:
-    """Open the directory that holds an entry; None where that is missing and not made."""
+    """Yield a descriptor of an entry's directory, or None if it is missing and not created."""
     fd = _walk(os.path.dirname(entry.path), entry.make and not dry_run, _checker(entry))
     try:
         yield fd
@@ -224,12 +222,15 @@ def _parent(entry: OwnedPath, dry_run: bool) -> Iterator[int | None]:
 
 
 def _checker(entry: OwnedPath) -> Callable[[int, int, str], None]:
-    """Links matter only where something is given away."""
+    """Return the check of links: none is needed where the owner does not change."""
     return _check_link if (entry.uid, entry.gid) != (-1, -1) else lambda *_: None
 
 
 def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) -> int | None:
-    """Open a directory from / on; ``check_link(directory, link, words)`` may refuse a link."""
+    """Open a directory component by component; return None if it is missing and not created.
+
+    ``check_link(directory, link, words)`` raises ``_LeftAlone`` for a link it refuses.
+    """
     parts = [part for part in path.split("/") if part][::-1]
     links = 0
     fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -241,7 +242,7 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
                 os.mkdir(name, 0o755, dir_fd=fd)
                 inner = _open_entry(fd, name)
                 if inner is not None and stat.S_ISDIR(os.fstat(inner).st_mode):
-                    os.chmod(f"/proc/self/fd/{inner}", 0o755)  # whatever the umask is
+                    os.chmod(f"/proc/self/fd/{inner}", 0o755)  # mkdir(2) applies the umask
             if inner is None:
                 return None
             mode = os.fstat(inner).st_mode
@@ -273,7 +274,7 @@ def _walk(path: str, make: bool, check_link: Callable[[int, int, str], None]) ->
 
 
 def _check_link(directory: int, link: int, words: str) -> None:
-    """Refuse a link that somebody other than root can have made."""
+    """Raise ``_LeftAlone`` for a link that another user than root may have created."""
     found = os.fstat(directory)
     is_roots = found.st_uid == 0 and os.fstat(link).st_uid == 0
     others_may_replace = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX

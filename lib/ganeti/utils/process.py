@@ -1,4 +1,4 @@
-"""Programs that we run: in a session of their own, with an environment that is ours."""
+"""Runs programs in new sessions, with a given environment, and ends them with their children."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ganeti import errors
 from ganeti.utils import orphans
 from ganeti.utils.orphans import TERM_GRACE_SECONDS
 
-#: How often a running program's job is asked whether it was told to stop.
+#: Seconds between two questions whether the program's job was cancelled.
 POLL_SECONDS = 0.1
-#: Where programs are looked for (Ganeti gives its hooks and OS scripts the same).
+#: PATH of the programs; Ganeti gives its hooks and OS scripts the same.
 SAFE_PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
 
-#: Bytes of an output's end that are kept or read to quote its last lines.
+#: Bytes at the end of an output that are kept, so that its last lines can be quoted.
 _TAIL_BYTES = 16384
-#: Bytes of output that are still read once the program has ended: a child of its may go on.
+#: Bytes that are read at most after the program has ended: its children may go on writing.
 _LAST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended: exit status, or minus the signal; was it told to stop?"""
+    """The end of a program: its exit status, or minus the signal that killed it."""
 
     status: int
     cancelled: bool = False
-    #: The seconds that it had and took longer than.
+    #: The limit in seconds that it exceeded, if it did.
     overdue: float | None = None
 
     def __str__(self) -> str:
-        """The words for an error message."""
+        """Return the end in words, for an error message."""
         if self.overdue is not None:
             return f"not done after {self.overdue:g} seconds"
         if self.status < 0:
@@ -46,23 +46,23 @@ class Ended:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a program that runs is told to end, and how patiently."""
+    """Conditions under which a running program is stopped, and the time that it gets to end."""
 
     cancelled: Callable[[], bool] = lambda: False
-    #: What it may take altogether.
+    #: Seconds that the program may run.
     seconds: float | None = None
-    #: How often ``cancelled`` is asked.
+    #: Seconds between two calls of ``cancelled``.
     poll_seconds: float = POLL_SECONDS
     grace_seconds: float = TERM_GRACE_SECONDS
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is to be run. It inherits nothing: no environment, no input, no files, no terminal.
+    """A program to run. It inherits no environment, input, open files or terminal.
 
-    When it fails or is told to end, what it started is ended with it, as far as it can be
-    found (``orphans``): by the variable named ``mark`` of its environment, if there is one that
-    no other program has.
+    When it fails or is stopped, its children are ended as far as ``orphans`` finds them.
+    ``mark`` names a variable of its environment whose value no other program has, if there is
+    one: it identifies children.
     """
 
     argv: Sequence[str]
@@ -72,7 +72,7 @@ class Program:
     limits: Limits = field(default_factory=Limits)
 
     def start(self, output: int) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, its output into a file descriptor."""
+        """Start the program in a new session with its output to a descriptor."""
         try:
             return subprocess.Popen(
                 list(self.argv),
@@ -89,9 +89,9 @@ class Program:
 
 
 def run_logged(program: Program, log: str) -> Ended:
-    """Run a program to its end, its output appended to the file ``log`` (mode 0600).
+    """Run a program until it ends, and append its output to the file ``log`` (mode 0600).
 
-    ``CommandError`` when it cannot be started.
+    Raise ``CommandError`` if it cannot be started.
     """
     try:
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -104,9 +104,9 @@ def run_logged(program: Program, log: str) -> Ended:
 
 
 def run_captured(program: Program) -> tuple[Ended, str]:
-    """Run a program to its end: how it ended, and the end of its output (16 KiB at most).
+    """Run a program; return how it ended and the last 16 KiB of its output.
 
-    ``CommandError`` when it cannot be started.
+    Raise ``CommandError`` if it cannot be started.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(reader, False)
@@ -127,12 +127,12 @@ def _run(
     drain: Callable[[], object] = lambda: None,
     reader: int | None = None,
 ) -> Ended:
-    """Run it to its end; ``drain`` is called whenever ``reader`` has something, and last."""
+    """Run a program; call ``drain`` whenever ``reader`` is readable, and once at the end."""
     child, limits = program.start(output), program.limits
     handle = os.pidfd_open(child.pid)
     try:
         cancelled, overdue = _wait(handle, limits, drain, reader)
-        # Nobody has waited for it yet, so that its number is still its own.
+        # The child is not waited for before this is done, so that its pid is not reused.
         if cancelled or overdue or not _succeeded(child.pid):
             variable = program.environment.get(program.mark)
             orphans.end_family(
@@ -141,7 +141,7 @@ def _run(
                 grace_seconds=limits.grace_seconds,
                 variable="" if variable is None else f"{program.mark}={variable}",
             )
-            # If /proc shows us nothing of others (hidepid), this is what can be done.
+            # The last resort where /proc hides other users' processes (hidepid).
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
         drain()
@@ -153,7 +153,7 @@ def _run(
 def _wait(
     handle: int, limits: Limits, drain: Callable[[], object], reader: int | None
 ) -> tuple[bool, bool]:
-    """Wait for the end of a process, or for a reason to end it: canceled, overdue."""
+    """Wait until a process ends or has to be stopped; return (cancelled, overdue)."""
     end = None if limits.seconds is None else time.monotonic() + limits.seconds
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)
@@ -172,13 +172,13 @@ def _wait(
 
 
 def _succeeded(pid: int) -> bool:
-    """Did a child that ended, and was not waited for, end well?"""
+    """Return whether a child has exited with status 0; it remains to be waited for."""
     found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return found is not None and found.si_code == os.CLD_EXITED and found.si_status == 0
 
 
 def _drain(reader: int, output: bytearray) -> None:
-    """Move what a pipe holds to the end of ``output``, of which only the end is kept."""
+    """Append the content of a pipe to ``output``, and drop all but its last bytes."""
     left = _LAST_BYTES
     with contextlib.suppress(BlockingIOError):
         while left > 0 and (data := os.read(reader, 1 << 16)):
@@ -188,7 +188,7 @@ def _drain(reader: int, output: bytearray) -> None:
 
 
 def tail(path: str) -> str:
-    """The end of a log as text, 16 KiB at most; empty when it cannot be read."""
+    """Return the last 16 KiB of a log as text; '' if it cannot be read."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -199,7 +199,10 @@ def tail(path: str) -> str:
 
 
 def _text_of(output: bytes | bytearray) -> str:
-    """Text without the first line if that may be cut: half a secret cannot be recognised."""
+    """Return output as text, without a first line that may be cut.
+
+    ``redaction`` would not recognise half a secret.
+    """
     text = output.decode("utf-8", errors="replace")
     if len(output) < _TAIL_BYTES:
         return text
@@ -207,7 +210,10 @@ def _text_of(output: bytes | bytearray) -> str:
 
 
 def output_of(argv: Sequence[str], *, data: bytes = b"", timeout: float = 60.0) -> bytes:
-    """What a program makes of ``data``; ``CommandError`` with its last line when it fails."""
+    """Return a program's output for the input ``data``.
+
+    Raise ``CommandError`` with the last line of its error output if it fails.
+    """
     try:
         done = subprocess.run(
             list(argv),

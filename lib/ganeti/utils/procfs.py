@@ -1,4 +1,4 @@
-"""Other processes as proc(5) shows them, and the pid files that name them."""
+"""Facts about other processes from proc(5), and the pids in pid files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LISTEN = "0A"
 
 
 def name_of(pid: int) -> str | None:
-    """The name of a process, at most 15 characters of it; None when it does not live."""
+    """Return the first 15 characters of a process's name; None if it is not alive."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -25,7 +25,7 @@ def name_of(pid: int) -> str | None:
 
 
 def user_of(pid: int) -> int | None:
-    """Return the effective uid of a process; None when there is no such process."""
+    """Return the effective uid of a process; None if it does not exist."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
@@ -33,7 +33,7 @@ def user_of(pid: int) -> int | None:
 
 
 def has_open(pid: int, path: str) -> bool:
-    """Tell whether a process has the file ``path`` open; False where that cannot be seen."""
+    """Return whether a process is known to have the file ``path`` open."""
     with contextlib.suppress(OSError):
         file = os.stat(path)
         for fd in os.listdir(f"/proc/{pid}/fd"):
@@ -44,12 +44,12 @@ def has_open(pid: int, path: str) -> bool:
 
 
 def open_at_once(path: str, flags: int) -> int:
-    """Open a file for ``open``; a pipe of that name does not have us wait for a writer."""
+    """Open a file, without waiting for a writer if it is a pipe; an opener for ``open``."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def pid_in(path: str) -> int:
-    """Return the pid in a pid file, whether it runs or not; 0 without one."""
+    """Return the pid in a pid file, of a running process or not; 0 if there is no pid."""
     try:
         with open(path, "rb", opener=open_at_once) as file:
             text = file.read(20).strip()
@@ -59,13 +59,13 @@ def pid_in(path: str) -> int:
 
 
 def describe(pid: int) -> str:
-    """``ganeti-rapi (pid 99)``, or only the number when the name is not known."""
+    """Return a process in words: ``ganeti-rapi (pid 99)``, or ``pid 99`` without a known name."""
     name = name_of(pid)
     return f"{name} (pid {pid})" if name else f"pid {pid}"
 
 
 def flock_holder(fd: int) -> int | None:
-    """The process that took the flock(2) of an open file; None when that cannot be told."""
+    """Return the pid of the process that holds the flock(2) of an open file; None if unknown."""
     found = os.fstat(fd)
     file_id = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as file:
@@ -78,7 +78,7 @@ def flock_holder(fd: int) -> int | None:
 
 
 def listeners_on(port: int) -> list[int]:
-    """The processes that listen on a TCP port of this machine, as far as we may see them."""
+    """Return the pids of processes that listen on a local TCP port, as far as we may see them."""
     inodes = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
@@ -99,6 +99,6 @@ def _has_socket(pid: int, inodes: set[str]) -> bool:
             found = _SOCKET.fullmatch(os.readlink(inside(folder, name)))
             if found is not None and found[1] in inodes:
                 return True
-    except OSError:  # another user's, or it has ended
+    except OSError:  # it is another user's, or has ended
         pass
     return False

@@ -1,10 +1,9 @@
-"""Secret values taken out of a program's output before others read it.
+"""Replaces secret values in a program's output before others read it.
 
-A program prints a secret as it is, or as a shell traces it (``set -x``), as JSON, with its
-line ends turned into blanks (``echo $X``), or one line of it. Each of these is replaced,
-wherever it is. A value of one or two characters is different: replaced wherever it is, it
-would leave nothing to read, and show by the gaps what it was. It is replaced where it is a
-word or number of its own.
+A program may print a secret unchanged, as a shell traces it (``set -x``), as JSON, with blanks
+instead of line ends (``echo $X``), or only one of its lines. Each of these forms is replaced
+wherever it occurs. A value of one or two characters is replaced only where it is a whole word
+or number: otherwise the text would become illegible, and the gaps would show the value.
 """
 
 from __future__ import annotations
@@ -13,28 +12,28 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-#: What others read in place of a secret.
+#: Replaces a secret.
 REDACTED = "<redacted>"
-#: Values of fewer characters are replaced only where they are a word of their own.
+#: Values of fewer characters are replaced only where they are whole words.
 _ANYWHERE_MIN = 3
 
-#: By the class of a short value's first or last character: what must not be next to it.
+#: Class of a short value's first or last character -> characters that must not be next to it.
 _OPENING = {"letter": r"(?<![^\W\d_])", "digit": r"(?<!\d)", "other": r"(?<![^\s=:,'\"])"}
 _CLOSING = {"letter": r"(?![^\W\d_])", "digit": r"(?!\d)", "other": r"(?![^\s=:,;'\"])"}
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text without the values of ``secrets``, which may have any number of lines."""
+    """Return the text with the values of ``secrets`` replaced; a value may have several lines."""
     patterns = {form: _pattern(form) for secret in secrets for form in _forms(secret)}
     if not patterns:
         return text
-    # The longest first: one value may be a part of another.
+    # The longest first: a value may be part of another one.
     longest_first = sorted(patterns, key=len, reverse=True)
     return re.sub("|".join(patterns[form] for form in longest_first), REDACTED, text)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a program may print a value; blank values tell nothing."""
+    """Yield the forms in which a program may print a value; none for a blank value."""
     if not secret.strip():
         return
     lines = (line.strip() for line in secret.splitlines())

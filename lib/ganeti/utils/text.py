@@ -1,4 +1,4 @@
-"""Text for people: the order of names, words for an ``OSError``, words for one use."""
+"""Text: natural order of names, messages for ``OSError``, unique words."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NiceKey = tuple[tuple[str | tuple[int, str], ...], str]
 
 
 def nice_key(name: str) -> NiceKey:
-    """Sort key that puts node2 before node10: runs of digits compare as numbers.
+    """Return a sort key that puts node2 before node10: runs of digits compare as numbers.
 
-    A number is compared by its length without leading zeros, then its digits,
-    so that no run of digits is too long. Names that differ in leading zeros
-    only keep a fixed order.
+    Numbers are compared by their length without leading zeros, then by their digits, so that
+    a run of digits may have any length (int() has a limit). The name itself comes last: names
+    that differ only in leading zeros have a fixed order.
     """
     parts = _DIGITS.split(name)
     key: list[str | tuple[int, str]] = []
@@ -35,14 +35,14 @@ def nice_key(name: str) -> NiceKey:
 
 
 def nice_sorted(names: list[str]) -> list[str]:
-    """The names in the order that people expect."""
+    """Return names in natural order; see ``nice_key``."""
     return sorted(names, key=nice_key)
 
 
 def describe_os_error(err: OSError) -> str:
-    """The words of an ``OSError`` for people: ``FILE: reason``, without the number.
+    """Return the message of an ``OSError`` as ``FILE: reason``.
 
-    ``str(err)`` would begin with "[Errno 13]", which tells an administrator nothing.
+    ``str(err)`` would begin with "[Errno 13]", which does not help an administrator.
     """
     reason = err.strerror or str(err) or type(err).__name__
     files = [
@@ -54,7 +54,10 @@ def describe_os_error(err: OSError) -> str:
 
 
 def unique_words() -> Callable[[], str]:
-    """Makes words of 16 letters and digits or more, each only once, in any process; from any
-    thread. They follow each other, and so are no secrets."""
+    """Return a function that returns a new word of at least 16 hexadecimal digits each time.
+
+    No other process makes the same words. Any thread may call it. The words are consecutive,
+    so they must not be used as secrets.
+    """
     mine, numbers = secrets.token_hex(5), itertools.count()
     return lambda: f"{mine}{next(numbers):06x}"

@@ -1,4 +1,4 @@
-"""Who serves a Unix socket, found out without a byte sent and without waiting."""
+"""Finds the process that serves a Unix socket, without sending a byte and without waiting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ganeti.utils import io, procfs
 
 @dataclass(frozen=True)
 class Listener:
-    """A process that serves a socket; ``pid`` is 0 where the kernel does not tell it."""
+    """A process that serves a socket; ``pid`` is 0 if the kernel does not tell it."""
 
     pid: int = 0
     name: str = ""
@@ -25,11 +25,10 @@ class Listener:
 
 
 def find_listener(path: str) -> Listener | None:
-    """Return the process that serves the socket ``path``; None when it is certain that none does.
+    """Return the process that serves the socket ``path``; None if certainly no process does.
 
-    A full backlog says that somebody is there, and whatever else is unclear counts so, too:
-    the socket of a live master must never be taken for a stale one. ``PermissionError`` where
-    it may not be tried.
+    A full backlog and all unclear results count as a process: the socket of a running master
+    must never be taken for a stale one. Raise ``PermissionError`` if we may not connect.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with contextlib.closing(sock):
