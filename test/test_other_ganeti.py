@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ganeti import other_ganeti, pathutils
-from ganeti.other_ganeti import evidence
 from ganeti.utils import procfs
 from support.cluster import make_cluster, make_paths
 from support.daemon import DaemonCluster
@@ -28,9 +27,15 @@ def write(path, text=""):
     Path(path).write_text(text)
 
 
+def evidence(paths):
+    """The words of the sign that is found; '' without one."""
+    sign = other_ganeti.find(paths)
+    return "" if sign is None else sign.words
+
+
 @contextlib.contextmanager
 def serving(path):
-    """A socket that somebody serves."""
+    """Serve a socket."""
     with socket.socket(socket.AF_UNIX) as sock:
         directory = os.open(os.path.dirname(path), os.O_RDONLY)
         sock.bind(f"/proc/self/fd/{directory}/{os.path.basename(path)}")

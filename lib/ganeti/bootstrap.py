@@ -1,9 +1,8 @@
 """Creates a cluster on disk: directories, database, ssconf files, certificate.
 
-Nothing is resolved and nobody contacted. What is there already is kept as far
-as it is not a cluster: a certificate, users, storage directories. The database
-comes last under its own name, so that a creation that failed half way can be
-repeated, and is the sign that there is a cluster.
+No name is resolved and no other machine contacted. A certificate, users and storage directories
+that exist are kept. The database gets its name last: it marks the cluster as created, and a
+creation that failed halfway can be repeated.
 """
 
 from __future__ import annotations
@@ -44,27 +43,31 @@ _MAC_PREFIX = re.compile("[0-9a-f][02468ace](?::[0-9a-f]{2}){2}", re.ASCII | re.
 _NETDEV = re.compile("[A-Za-z0-9_.@:-]{1,15}", re.ASCII)
 
 
-#: CPUs of a simulated node at most: some hundred times what a machine has.
+#: Most CPUs that a simulated node may have: far more than any machine has.
 MAX_CPUS = 65536
 _DIGITS = len(str(MAX_CPUS))
 
 
 class BootstrapError(errors.Error):
-    """The cluster cannot be created, in words."""
+    """The cluster cannot be created."""
 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """A node to be: its name, and figures (MiB, MiB, CPUs) where they are given."""
+    """A node to create."""
 
     name: str
+    #: ``memory`` and ``disk`` in MiB, and ``cpus``; empty if they are not given.
     capacity: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> NodeSpec:
-        """``NAME[:MEMORY:DISK:CPUS]``, sizes in MiB or with a unit; ``BootstrapError``."""
+        """Read ``NAME[:MEMORY:DISK:CPUS]``, with sizes in MiB or with a unit.
+
+        Raises ``BootstrapError``.
+        """
         name, *sizes = text.split(":")
-        name = name.lower()  # as Ganeti has names; two spellings would be two nodes
+        name = name.lower()  # Ganeti's names are in lower case; "A" and "a" are one node
         if not ht.is_host_name(name):
             raise BootstrapError(f"{name!r} cannot be the name of a node")
         if len(sizes) not in (0, 3):
@@ -75,7 +78,7 @@ class NodeSpec:
         except ValueError as err:
             raise BootstrapError(f"node {text!r}: {err}") from None
         if not all(figure > 0 for figure in figures):
-            raise BootstrapError(f"node {text!r}: sizes must be more than nothing")
+            raise BootstrapError(f"node {text!r}: sizes must be more than 0")
         has_too_many_digits = len(figures) < len(sizes)
         if has_too_many_digits or any(cpus > MAX_CPUS for cpus in figures[2:]):
             raise BootstrapError(f"node {text!r}: a node has at most {MAX_CPUS} CPUs")
@@ -84,7 +87,7 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen for a new cluster; ``None`` is the default."""
+    """Choices for a new cluster; None stands for a default."""
 
     enabled_hypervisors: Sequence[str] = (constants.HT_FAKE,)
     enabled_disk_templates: Sequence[str] | None = None
@@ -102,8 +105,8 @@ def create(
 ) -> None:
     """Create the cluster ``name``; the first node is this machine and the master.
 
-    ``BootstrapError`` when there is one already, ours or a real Ganeti's, or when something
-    does not fit.
+    Raises ``BootstrapError`` if this machine has a cluster already, ours or a real Ganeti's, and
+    if the names or settings do not fit together.
     """
     sign = other_ganeti.find(paths)
     if sign is not None:
@@ -201,7 +204,7 @@ def describe(
     nodes: Sequence[NodeSpec],
     settings: Settings,
 ) -> tuple[objects.Cluster, objects.Group, list[objects.Node]]:
-    """The objects of a new cluster, with Ganeti 3.0's defaults."""
+    """Return the objects of a new cluster, with Ganeti 3.0's defaults."""
     group = objects.Group(uuid=_new_uuid(), name=constants.DEFAULT_GROUP)
     members = [_make_node(index, node, group.uuid) for index, node in enumerate(nodes)]
     templates = list(settings.enabled_disk_templates or _default_templates(len(nodes)))
@@ -232,7 +235,7 @@ def describe(
 
 
 def _default_templates(nodes: int) -> tuple[str, ...]:
-    """Files everywhere; volumes where there are simulated nodes to hold them."""
+    """Return the default disk templates: volumes only if there are simulated nodes for them."""
     templates = (DiskTemplate.FILE, DiskTemplate.DISKLESS)
     volumes = (DiskTemplate.PLAIN, DiskTemplate.DRBD)
     return tuple(str(word) for word in (templates + volumes if nodes > 1 else templates))
@@ -265,9 +268,9 @@ def _new_uuid() -> str:
 def _write_database(
     paths: pathutils.Paths, created: Sequence[objects.ConfigObject], owners: Owners
 ) -> None:
-    """All objects in one commit, under the database's name only once they are in it.
+    """Create the database with all objects, and give it its name once they are committed.
 
-    What a creation that broke off left is of no use to anybody.
+    What an interrupted creation has left is removed.
     """
     unfinished = f"{paths.master_db}.new"
     for suffix in ("", "-wal", "-shm"):
@@ -291,7 +294,7 @@ def _write_database(
 def make_directories(
     paths: pathutils.Paths, owners: Owners, file_storage_dir: str, nodes: Sequence[objects.Node]
 ) -> None:
-    """Make every directory of a cluster, and set owners and modes of those that are there."""
+    """Make every directory of a cluster, and set owners and modes of those that exist."""
     report = ownership.apply(list(layout.directories(paths, owners, file_storage_dir, nodes)))
     if report.odd:
         raise BootstrapError(f"cannot create the cluster: {report.odd[0]}")

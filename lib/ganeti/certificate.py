@@ -9,24 +9,24 @@ from ganeti import errors, pathutils
 from ganeti.layout import Owners
 from ganeti.utils import host, io, process
 
-#: Days that a certificate of ours holds (Ganeti: five years).
+#: Days for which a certificate of ours is valid: five years, as in Ganeti.
 DAYS = 1825
-#: Longest common name that X.509 has room for (RFC 5280, ub-common-name).
+#: Longest common name of a certificate (RFC 5280, ub-common-name).
 _COMMON_NAME_MAX = 64
 
 
 def make(paths: pathutils.Paths, names: Sequence[str], owners: Owners) -> None:
-    """Write rapi.pem, atomically, as ``generate`` makes it."""
+    """Generate a certificate with its key, and write rapi.pem atomically."""
     io.write_file(paths.rapi_cert, generate(names), mode=0o600, uid=owners.rapi, gid=owners.group)
 
 
 def generate(names: Sequence[str]) -> bytes:
     """Return a new key with a certificate for ``names`` and this machine's addresses.
 
-    The first name is the subject. The key is on the curve P-256, as a signature with it takes
-    less work than one with RSA. ``CommandError`` where openssl is missing or fails.
+    The first name is the subject. The key is on the curve P-256, which takes less time for a
+    signature than RSA does. Raises ``CommandError`` if openssl is missing or fails.
     """
-    with tempfile.TemporaryDirectory() as folder:  # 0700: the key is nobody's business
+    with tempfile.TemporaryDirectory() as folder:  # with mode 0700, as the key is secret
         config, key, certificate = (
             pathutils.inside(folder, name) for name in ("request.cnf", "key.pem", "cert.pem")
         )
@@ -59,10 +59,10 @@ def generate(names: Sequence[str]) -> bytes:
 
 
 def request(names: Sequence[str], addresses: Sequence[str]) -> str:
-    """Return what openssl is told: X.509 v3, its own authority, for names and addresses.
+    """Return openssl's configuration for a self-signed X.509 v3 certificate.
 
-    It may sign, so that a client can trust it as an authority, and says so in
-    full: Python 3.13 insists on the key's usage and identifier (RFC 5280, 4.2.1).
+    The certificate may sign, so that a client can trust it as an authority. Python 3.13 then
+    requires the key's usage and identifiers (RFC 5280, 4.2.1).
     """
     all_names = list(dict.fromkeys((*names, "localhost")))
     all_addresses = list(dict.fromkeys(("127.0.0.1", "::1", *addresses)))
@@ -91,7 +91,8 @@ def request(names: Sequence[str], addresses: Sequence[str]) -> str:
 def facts(content: bytes) -> Mapping[str, str]:
     """Return subject, issuer, end (``notAfter``) and SHA-256 fingerprint of the first certificate.
 
-    Empty when there is none that openssl can read; ``CommandError`` where openssl is missing.
+    The result is empty if openssl cannot read a certificate. Raises ``CommandError`` if openssl is
+    missing.
     """
     process.output_of(["openssl", "version"])
     try:
@@ -125,9 +126,9 @@ def facts(content: bytes) -> Mapping[str, str]:
 
 
 def is_replaceable(content: bytes) -> bool:
-    """Tell whether a file holds one self-signed certificate, or none that can be read.
+    """Return whether a file holds a single self-signed certificate, or none that can be read.
 
-    Another one was issued by an authority, and has to be renewed by it.
+    Any other certificate was issued by an authority, which has to renew it.
     """
     found = facts(content)
     return not found or (

@@ -1,15 +1,15 @@
-"""The exception tree, and its form on the wire.
+"""The exceptions, and their form on the wire.
 
-Everything that a client may be told is a class of this tree. On LUXI and in a
-job's ``opresult`` an error is ``[class name, [argument, ...]]``; ``encode`` and
-``decode`` are the two ways. The class names and their arguments are Ganeti's
-3.0 (``lib/errors.py`` there): its clients look them up by name.
+Every error that a client may get is a class of this tree. On LUXI and in a job's ``opresult`` an
+error is ``[class name, [argument, ...]]``, which ``encode`` and ``decode`` convert. Names and
+arguments of the classes are those of Ganeti 3.0 (``lib/errors.py`` there), whose clients look them
+up by name.
 
-    Error                         root of ours; never on the wire by itself
-     +- GenericError              what Ganeti's clients know
+    Error                         root; never on the wire itself
+     +- GenericError              root of the errors that Ganeti's clients know
      |   +- ConfigurationError    the configuration cannot be read or is wrong
      |   +- LockError
-     |   +- HypervisorError       a guest would not do as told
+     |   +- HypervisorError       a guest could not be started, stopped or examined
      |   +- BlockDeviceError, StorageError, CommandError, FileStoragePathError
      |   +- ParameterError        a filter or a field is wrong
      |   +- TypeEnforcementError  a be/hv/nic parameter has the wrong type
@@ -20,24 +20,25 @@ job's ``opresult`` an error is ``[class name, [argument, ...]]``; ``encode`` and
      |   +- JobLost, JobCanceled, JobQueueError
      |   |   +- JobQueueDrainError, JobQueueFull, JobQueueUnavailable, IdempotencyConflict
      |   +- LuxiError, ResolverError, HooksAbort, HooksFailure
-     +- ProtocolError             the conversation itself is broken
-         +- RequestError          the peer answered something that is no error of its own
+     +- ProtocolError             no answer, or a malformed one
+         +- RequestError          a failure in a form that names no class
          +- ConnectionClosed, Timeout, NoMaster, NoPermission
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from ganeti.constants import ErrorCode
+from ganeti.serializer import Json
 
 
 class Error(Exception):
-    """Root of all errors that we raise on purpose."""
+    """Root of all errors that are raised on purpose."""
 
     def __str__(self) -> str:
-        """The words for people: the first argument that is text."""
+        """Return the first argument that is a string: the message for people."""
         for arg in self.args:
             if isinstance(arg, str):
                 return arg
@@ -57,15 +58,15 @@ class LockError(GenericError):
 
 
 class HypervisorError(GenericError):
-    """A guest could not be started, stopped or asked."""
+    """A guest could not be started, stopped or examined."""
 
 
 class BlockDeviceError(GenericError):
-    """A disk could not be made, opened or removed."""
+    """A disk could not be created, opened or removed."""
 
 
 class StorageError(GenericError):
-    """Storage of a node failed."""
+    """The storage of a node failed."""
 
 
 class CommandError(GenericError):
@@ -77,7 +78,7 @@ class FileStoragePathError(GenericError):
 
 
 class ParameterError(GenericError):
-    """A query's filter or field does not fit."""
+    """A query has a wrong filter, or names an unknown kind or field."""
 
 
 class TypeEnforcementError(GenericError):
@@ -89,21 +90,21 @@ class UnitParseError(GenericError):
 
 
 class TagError(GenericError):
-    """A tag breaks the rules for tags."""
+    """A tag is too long or has characters that tags must not have."""
 
 
 class IPAddressError(GenericError):
-    """An address is none."""
+    """An IP address is malformed."""
 
 
 class ProgrammerError(GenericError):
-    """Our own mistake."""
+    """A bug in our own code."""
 
 
 class OpPrereqError(GenericError):
-    """The opcode's conditions do not hold; nothing was changed.
+    """The opcode's prerequisites are not met; nothing was changed.
 
-    Two arguments: the words and an ``ErrorCode``.
+    The arguments are the message and an ``ErrorCode``.
     """
 
     def __init__(self, text: str, code: str = ErrorCode.INVAL) -> None:
@@ -111,16 +112,16 @@ class OpPrereqError(GenericError):
 
     @property
     def code(self) -> str:
-        """One of ``ErrorCode``, or whatever a foreign master sent."""
+        """The ``ErrorCode``, or another text that a real master sent."""
         return str(self.args[1])
 
 
 class OpExecError(GenericError):
-    """The opcode had begun and failed."""
+    """The opcode was begun and failed."""
 
 
 class OpResultError(GenericError):
-    """An opcode answered with something it must not."""
+    """An opcode's result has a wrong type."""
 
 
 class OpCodeUnknown(GenericError):
@@ -128,7 +129,7 @@ class OpCodeUnknown(GenericError):
 
 
 class JobLost(GenericError):
-    """No such job, or archived where only live ones count."""
+    """There is no such job, or it is archived where only live jobs count."""
 
 
 class JobCanceled(GenericError):
@@ -140,23 +141,24 @@ class JobQueueError(GenericError):
 
 
 class JobQueueDrainError(JobQueueError):
-    """The queue takes no new jobs: it was drained."""
+    """The queue accepts no jobs because it is drained."""
 
 
 class JobQueueFull(JobQueueError):
-    """The queue takes no new jobs: it is full."""
+    """The queue accepts no jobs because it is full."""
 
 
 class JobQueueUnavailable(JobQueueError):
-    """The queue takes no new jobs: the disk cannot keep them. (ours)"""
+    """The queue accepts no jobs because they cannot be stored. Ganeti has no such class."""
 
 
 class IdempotencyConflict(JobQueueError):
-    """The key was used for another request. (ours; only who sends keys meets it)"""
+    """The idempotency key was used for another request. Ganeti has no such class; clients that
+    send no keys never get it."""
 
 
 class LuxiError(GenericError):
-    """Versions or shapes of a LUXI message do not fit."""
+    """A LUXI message has another version than ours."""
 
 
 class ResolverError(GenericError):
@@ -172,15 +174,15 @@ class HooksFailure(GenericError):
 
 
 class ProtocolError(Error):
-    """The conversation with the master is broken."""
+    """The master did not answer, or not as LUXI defines it."""
 
 
 class TooManyWaits(ProtocolError):
-    """As many requests wait for jobs as may."""
+    """Too many requests wait for jobs already."""
 
 
 class RequestError(ProtocolError):
-    """The master answered failure in a form that is no error we know."""
+    """The master reported a failure in a form that is not an error that we know."""
 
 
 class ConnectionClosed(ProtocolError):
@@ -192,11 +194,11 @@ class Timeout(ProtocolError):
 
 
 class NoMaster(ProtocolError):
-    """Nobody listens on the master's socket."""
+    """No process listens on the master's socket."""
 
 
 class NoPermission(ProtocolError):
-    """The master's socket may not be opened by this user."""
+    """This user may not connect to the master's socket."""
 
 
 def _tree(root: type[GenericError]) -> dict[str, type[GenericError]]:
@@ -206,15 +208,16 @@ def _tree(root: type[GenericError]) -> dict[str, type[GenericError]]:
     return found
 
 
-#: Wire name -> class.
+#: Name on the wire -> class.
 BY_NAME: dict[str, type[GenericError]] = _tree(GenericError)
 
-#: Our own refinements go out under the name that Ganeti's clients know.
+#: Classes of ours that are sent under the name of a class that Ganeti's clients know.
 _WIRE_NAMES = {"JobQueueUnavailable": "JobQueueError", "DatabaseDamaged": "ConfigurationError"}
 
 
-def encode(error: BaseException) -> list[Any]:
-    """``[class name, [arguments]]``; a foreign exception becomes an OpExecError."""
+def encode(error: BaseException) -> list[Json]:
+    """Return ``[class name, [argument, ...]]``; any exception that is not a ``GenericError``
+    becomes an OpExecError."""
     if isinstance(error, GenericError):
         name = type(error).__name__
         return [_WIRE_NAMES.get(name, name), [_plain(arg) for arg in error.args]]
@@ -222,7 +225,7 @@ def encode(error: BaseException) -> list[Any]:
 
 
 def _words(error: BaseException) -> str:
-    """Return an exception's words, without the number that an ``OSError`` begins with."""
+    """Return an exception's message, without the number at the beginning of an ``OSError``'s."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     names = [
@@ -233,7 +236,8 @@ def _words(error: BaseException) -> str:
     return ": ".join([" -> ".join(names)] * bool(names) + [error.strerror])
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> Json:
+    """Return an argument in a form that JSON has; objects other than dicts become text."""
     if value is None or isinstance(value, (bool, int, float, dict)):
         return value
     if isinstance(value, (list, tuple)):
@@ -241,8 +245,8 @@ def _plain(value: object) -> Any:
     return str(value)
 
 
-def is_encoded(value: object) -> TypeGuard[Sequence[Any]]:
-    """Has this the form of an encoded error of a class that we know?"""
+def is_encoded(value: object) -> TypeGuard[tuple[str, Sequence[object]]]:
+    """Return whether a value is an encoded error of a class that we know."""
     if not isinstance(value, (list, tuple)) or len(value) != 2:
         return False
     name, args = value
@@ -251,10 +255,11 @@ def is_encoded(value: object) -> TypeGuard[Sequence[Any]]:
     return name in BY_NAME
 
 
-def _has_words(name: str, args: Sequence[Any]) -> bool:
+def _has_message(name: str, args: Sequence[object]) -> bool:
+    """Return whether an error's arguments have something to tell people."""
     if BY_NAME[name] is OpPrereqError:
         return all(isinstance(arg, str) for arg in args[:2])
-    # Lists of what each hook printed.
+    # The arguments of these two are lists of what each hook has printed.
     return name in ("HooksAbort", "HooksFailure") or any(isinstance(arg, str) for arg in args)
 
 
@@ -263,18 +268,19 @@ def _unreadable(value: object) -> RequestError:
 
 
 def decode(value: object) -> Error:
-    """The error that ``value`` stands for; ``RequestError`` when it has no known form.
+    """Return the error that was encoded as ``value``.
 
-    Arguments without any text are no known form either: they would tell people nothing.
+    This is a ``RequestError`` if ``value`` is not an encoded error, or has arguments and no message
+    among them.
     """
     if not is_encoded(value):
         return _unreadable(value)
     name, args = value[0], list(value[1])
-    if args and not _has_words(name, args):
+    if args and not _has_message(name, args):
         return _unreadable(value)
     cls = BY_NAME[name]
     if cls is OpPrereqError:
-        # Jobs also produce one with a single argument (luxi.md, section 3).
+        # A real master's jobs also report OpPrereqErrors with a single argument.
         text = str(args[0]) if args else "precondition failed"
         return OpPrereqError(text, str(args[1]) if len(args) > 1 else ErrorCode.INVAL)
     return cls(*args)

@@ -1,8 +1,8 @@
-"""Ganeti's hooks, which this version does not run: what an administrator is told of them.
+"""A warning about Ganeti's hooks, which this version does not run.
 
 Ganeti runs the scripts in ``hooks/OPERATION-pre.d`` and ``OPERATION-post.d`` below its
-configuration. Sites keep firewalls, name servers and backups up to date by them, so that
-a cluster whose hooks are silently left out is not the same cluster.
+configuration directory. Sites use them to keep firewalls, name servers and backups up to date, so
+administrators must know that they are not run.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ganeti import pathutils
 from ganeti.utils.text import describe_os_error
 
 _FOLDER = re.compile(r"[a-z-]+-(pre|post)\.d", re.ASCII)
-#: Other names are passed over by Ganeti: backups of editors, files of packages.
+#: Ganeti ignores files with other names, such as editors' backups.
 _SCRIPT = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-#: Scripts that are told by name.
+#: The most scripts that the warning names.
 _NAMED = 3
 
 
 def notice(paths: pathutils.Paths) -> str | None:
-    """A line that says which hooks are there and not run; None when there are none."""
+    """Return a line that names the hooks that exist and are not run; None without hooks."""
     folder = pathutils.inside(paths.conf_dir, "hooks")
     try:
         scripts = _scripts(folder)
@@ -40,7 +40,7 @@ def notice(paths: pathutils.Paths) -> str | None:
 
 
 def _scripts(folder: str) -> list[str]:
-    """``FOLDER.d/SCRIPT`` of each hook that Ganeti would run, sorted."""
+    """Return ``OPERATION-PHASE.d/SCRIPT`` of each hook that Ganeti would run, sorted."""
     found = []
     for name in sorted(filter(_FOLDER.fullmatch, os.listdir(folder))):
         below = pathutils.inside(folder, name)

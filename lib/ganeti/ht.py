@@ -1,11 +1,10 @@
-"""Does a value fit a type: annotations made into checks, with named refinements.
+"""Checks whether values fit types, made from annotations, and named refinements of types.
 
 ``check_for(annotation)`` turns an annotation of an opcode's field into a
 ``Check``. It understands ``str``, ``bool``, ``int``, ``float``, ``None``,
 ``Any``, ``object``, ``Json``, ``X | Y``, ``list[X]``, ``dict[str, X]``, ``tuple[X, ...]``,
-``Literal[...]`` and ``Annotated[X, Refinement]``. Python's habit of counting
-``True`` as 1 is not followed: a bool is no number here. (Ganeti 2.0 took
-``true`` for a disk size.)
+``Literal[...]`` and ``Annotated[X, Refinement]``. Unlike in Python, a bool is
+not a number here. (Ganeti 2.0 accepted ``true`` as a disk size.)
 """
 
 from __future__ import annotations
@@ -24,34 +23,37 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from ganeti import constants
 from ganeti.serializer import Json
 
+#: Functions of a value whose type is known where they are written, and not here.
+Predicate = Callable[[Any], bool]
+FindProblem = Callable[[Any], str | None]
+
 
 @dataclass(frozen=True)
 class Check:
-    """A test with its name: ``fits(value)``, and ``expects`` for people.
+    """A test of values, and what it expects in words.
 
-    ``problem``, for values with parts, names the part of a value that does not
-    fit, or answers None.
+    ``problem``, for values that have parts, returns what is wrong with one of them, or None.
     """
 
     expects: str
-    fits: Callable[[Any], bool]
-    problem: Callable[[Any], str | None] | None = None
+    fits: Predicate
+    problem: FindProblem | None = None
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """A narrower type: goes into ``Annotated`` and is tested after the base.
+    """A narrower type, to be used in ``Annotated``; only values of the base type are tested.
 
-    ``problem`` as in ``Check``; it is only asked about what fits the base.
+    ``problem`` is that of ``Check``.
     """
 
     expects: str
-    fits: Callable[[Any], bool]
-    problem: Callable[[Any], str | None] | None = None
+    fits: Predicate
+    problem: FindProblem | None = None
 
 
-def without_problem(expects: str, problem: Callable[[Any], str | None]) -> Refinement:
-    """The refinement of values for which ``problem`` answers None."""
+def without_problem(expects: str, problem: FindProblem) -> Refinement:
+    """Return the refinement for values for which ``problem`` returns None."""
     return Refinement(expects, lambda value: problem(value) is None, problem)
 
 
@@ -80,8 +82,8 @@ _PLAIN: dict[object, Check] = {
 
 
 @cache
-def check_for(annotation: Any) -> Check:
-    """The check of an annotation; raises ``TypeError`` for one it cannot read."""
+def check_for(annotation: object) -> Check:
+    """Return the check for an annotation; raises ``TypeError`` for an unknown kind of one."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, args = get_origin(annotation), get_args(annotation)
@@ -108,12 +110,12 @@ def _check_of(text: str, module: str) -> Check:
     return check_for(eval(text, vars(sys.modules[module])))
 
 
-def checks_of(cls: type[Any]) -> dict[str, Check]:
-    """The checks of a class's own annotations whose names are in small letters.
+def checks_of(cls: type) -> dict[str, Check]:
+    """Return the checks for a class's own annotations, of names in lower case.
 
-    Its module postpones them (PEP 563), so that they are text: the same text means the same
-    throughout a module, and most of it stands there many times. ``get_type_hints``, which
-    reads every one, and those of all bases, takes several times as long at each start.
+    The annotations are text, since the class's module postpones their evaluation (PEP 563). Most
+    texts occur many times in a module, and are evaluated once. ``get_type_hints``, which evaluates
+    every annotation of the class and of its bases, would make each start several times as long.
     """
     return {
         name: _check_of(text, cls.__module__)
@@ -122,11 +124,11 @@ def checks_of(cls: type[Any]) -> dict[str, Check]:
     }
 
 
-def _refined(base: Check, refinements: tuple[Any, ...]) -> Check:
+def _refined(base: Check, refinements: tuple[object, ...]) -> Check:
     rules = [rule for rule in refinements if isinstance(rule, Refinement)]
     if not rules:
         return base
-    if len(rules) == 1:  # most are so, and most of the time goes by here
+    if len(rules) == 1:  # written without loops: most checks of values run through this one
         fits_base, fits_rule, problem = base.fits, rules[0].fits, rules[0].problem
         return Check(
             rules[0].expects,
@@ -174,9 +176,9 @@ def _dict_of(item: Check) -> Check:
 
 
 def shorten(value: object, limit: int = 80) -> str:
-    """A value for an error message: a text in single quotes, anything else as JSON.
+    """Return a value for an error message: a string in single quotes, anything else as JSON.
 
-    Clients sent JSON, so that is what they recognise.
+    Clients sent JSON, so they recognize their value.
     """
     text = repr(str(value)) if isinstance(value, str) else _as_json(value)
     text = text if len(text) <= limit else text[: limit - 3] + "..."
@@ -203,24 +205,24 @@ CreateMode = Literal["create", "import", "remote-import"]
 MigrationMode = Literal["live", "non-live"]
 TagKind = Literal["cluster", "node", "instance", "nodegroup", "network"]
 
-# Host names as RFC 1123 (2.1) has them, and as file names: no leading dot or
-# dash, so that a name can stand in a path or on a command line.
+# Host names by RFC 1123 (2.1), with underscores. No label is empty or begins with a dash, so names
+# are safe in paths and on command lines.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 def is_host_name(value: object) -> bool:
-    """Can this be the name of a node, an instance or a cluster?"""
+    """Return whether a value can be the name of a node, an instance or a cluster."""
     return isinstance(value, str) and len(value) <= 253 and _HOST_NAME.fullmatch(value) is not None
 
 
 def stored_name(name: str) -> str:
-    """A host name as it is stored: in small letters, without the dot of the DNS root."""
+    """Return a host name as it is stored: in lower case, without the dot of the DNS root."""
     return name.lower().removesuffix(".")
 
 
 HostName = Annotated[str, Refinement("a host name", is_host_name)]
-#: The name of what is to be made; ``stored_name`` reads it.
+#: The name of a new object, which is stored as ``stored_name`` returns it.
 NewHostName = Annotated[
     str, Refinement("a host name", lambda name: is_host_name(name.removesuffix(".")))
 ]
@@ -237,15 +239,15 @@ _OS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}(?:\+[A-Za-z0-9_.-]{1,12
 
 
 def is_os_name(value: object) -> bool:
-    """An OS definition's name, with ``+variant`` where it has variants."""
+    """Return whether a value is the name of an OS definition, perhaps with ``+variant``."""
     return isinstance(value, str) and _OS_NAME.fullmatch(value) is not None
 
 
 def fits_environment(text: str) -> bool:
-    """Can a program be given this text as (part of) an argument or a variable?
+    """Return whether a program can get a text in an argument or an environment variable.
 
-    Not with a NUL, which would end it, nor with half of a surrogate pair, which JSON can say
-    and UTF-8 cannot.
+    A NUL would end the text there, and half of a surrogate pair, which JSON can have, cannot be
+    encoded in UTF-8.
     """
     if "\0" in text:
         return False
@@ -260,7 +262,7 @@ _TAG = re.compile(r"[A-Za-z0-9_.+*/:@-]+", re.ASCII)
 
 
 def tag_problem(tag: str) -> str | None:
-    """What is wrong with a tag, in words (alphabet of Ganeti 3.1), or None."""
+    """Return what is wrong with a tag, or None; the valid characters are Ganeti 3.1's."""
     if not tag:
         return "Tags cannot be empty"
     if len(tag) > constants.MAX_TAG_LENGTH:
@@ -285,16 +287,16 @@ _UNITS = {
     "tb": 1024**2,
     "tib": 1024**2,
 }
-#: MiB; 19 digits are read, and some are added to others.
+#: MiB. Sums of a few sizes must still fit into 64 bits.
 _MAX_SIZE = 10**18
-#: MiB; Ganeti's sizes of disks and of memory are multiples of it (LVM's are anyway).
+#: MiB. Ganeti rounds sizes of disks and memory up to multiples of it.
 _SIZE_STEP = 4
 
 
 def parse_size(value: object) -> int:
-    """MiB from 512, 512.0, "512", "512M", "1G" or "1.5t"; raises ``ValueError``.
+    """Return the MiB of 512, 512.0, "512", "512M", "1G" or "1.5t"; raises ``ValueError``.
 
-    Fractions of a MiB are rounded up, as Ganeti does it: no smaller than asked.
+    Fractions of a MiB are rounded up, as in Ganeti: the result is never smaller than requested.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not 0 <= value < _MAX_SIZE:
@@ -313,12 +315,13 @@ def parse_size(value: object) -> int:
 
 
 def parse_guest_size(value: object) -> int:
-    """As ``parse_size``, rounded up to a multiple of 4 MiB: what Ganeti gives an instance."""
+    """Return the MiB that an instance gets for a size: a multiple of 4, as in Ganeti; raises
+    ``ValueError``."""
     return -(-parse_size(value) // _SIZE_STEP) * _SIZE_STEP
 
 
 def is_size(value: object) -> bool:
-    """Can ``parse_size`` read it?"""
+    """Return whether ``parse_size`` accepts a value."""
     try:
         parse_size(value)
     except ValueError:

@@ -1,8 +1,8 @@
 """Instance policies: the sizes that a group's instances may have.
 
-Shapes and defaults are Ganeti 3.0's, measured on its ``/2/info``. A policy has
-``minmax`` (ranges; an instance must fit into one), ``std`` (sizes that tools
-count free room with), ``disk-templates`` and two ratios.
+Shapes and defaults are Ganeti 3.0's, measured on its ``/2/info``. A policy has ``minmax`` (ranges,
+one of which an instance must fit), ``std`` (the size with which tools count how many instances
+fit), ``disk-templates`` and two ratios.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SPEC_MAX = (32768, 1048576, 16, 8, 8, 12)
 
 
 def default(disk_templates: Iterable[str]) -> Policy:
-    """The policy of a new cluster: Ganeti 3.0's."""
+    """Return the policy of a new cluster, which is Ganeti 3.0's."""
     smallest, largest = dict(zip(SPECS, _SPEC_MIN)), dict(zip(SPECS, _SPEC_MAX))
     return {
         "minmax": [{"min": smallest, "max": largest}],
@@ -32,8 +32,8 @@ def default(disk_templates: Iterable[str]) -> Policy:
     }
 
 
-def fill(base: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
-    """A group's policy: ``std`` is merged key by key, everything else replaced."""
+def fill(base: Policy, given: Policy) -> Policy:
+    """Return ``base`` overridden by ``given``: ``std`` key by key, everything else as a whole."""
     result = {**base, **given}
     if "std" in given:
         result["std"] = {**base.get("std", {}), **given["std"]}
@@ -41,13 +41,13 @@ def fill(base: Mapping[str, Any], given: Mapping[str, Any]) -> Policy:
 
 
 def violations(
-    policy: Mapping[str, Any], spec: Mapping[str, int | list[int]], disk_template: str
+    policy: Policy, spec: Mapping[str, int | list[int]], disk_template: str
 ) -> list[str]:
-    """How an instance breaks a policy, in words; empty when it fits.
+    """Return how an instance violates a policy, as messages; an empty list if it does not.
 
-    ``spec`` has the keys of ``SPECS``, with a list of sizes for ``disk-size``.
-    It fits when one of the policy's ranges holds all of it. An instance without
-    disks counts as a diskless one, whatever its template.
+    ``spec`` has the keys of ``SPECS``; ``disk-size`` is a list. All of it must fit the same range
+    of the policy; otherwise the messages are about the range that it fits best. An instance without
+    disks counts as diskless, whatever its template.
     """
     words: list[str] = []
     if not spec.get("disk-count"):

@@ -1,9 +1,8 @@
 """Directories and files of a cluster on this machine, with their owners and modes.
 
-The one table of them, with Ganeti 3.0's modes: creating or restoring a cluster makes the
-directories, and ``ganeti-cluster ensure-dirs`` sets all of it again.
-
-Paths, modes and owners only; ``utils.ownership`` applies them.
+The modes are Ganeti 3.0's. Creating or restoring a cluster makes the directories;
+``ganeti-cluster ensure-dirs`` sets all owners and modes again. ``utils.ownership`` applies what is
+listed here.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from dataclasses import dataclass
 from ganeti import daemon, objects, pathutils, ssconf
 from ganeti.utils.ownership import OwnedPath
 
-#: What a database and its log begin with (SQLite's file format, sections 1.3 and 4.1).
+#: First bytes of a database and of its log (SQLite's file format, sections 1.3 and 4.1).
 SQLITE = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
-#: A database that was kept, with its log: master.db.damaged-20260131-120000.
+#: A database that was replaced and kept, or its log: master.db.damaged-20260131-120000.
 _KEPT = re.compile(r"master\.db\.[a-z-]+-[0-9]{8}-[0-9]{6}(?:-[0-9]+)?(?:-wal)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Owners:
-    """Uids of both daemons' users, and the gid of their group; -1: whoever makes a file."""
+    """Uids of the daemons' users, and the gid of their group; -1 leaves an owner unchanged."""
 
     master: int = -1
     rapi: int = -1
@@ -38,9 +37,9 @@ def directories(
     file_storage_dir: str,
     nodes: Sequence[objects.Node] = (),
 ) -> Iterator[OwnedPath]:
-    """Directories that a cluster cannot do without; they are made where they are missing.
+    """Yield the directories that a cluster needs, which are made where they are missing.
 
-    A directory for disks that is the administrator's own keeps its owner and mode.
+    An existing directory for disks that the administrator has chosen keeps its owner and mode.
     """
 
     def directory(
@@ -77,7 +76,8 @@ def database(path: str, owners: Owners) -> Iterator[OwnedPath]:
 
 
 def files(paths: pathutils.Paths, owners: Owners) -> Iterator[OwnedPath]:
-    """Files of a cluster, and what is in its directories, as far as they are there."""
+    """Yield the files of a cluster and the directories with their contents, as far as they
+    exist."""
     group = owners.group
 
     def of_master(
@@ -112,13 +112,13 @@ def files(paths: pathutils.Paths, owners: Owners) -> Iterator[OwnedPath]:
     for path in paths.users_files:
         yield OwnedPath(path, 0o640, owners.rapi, group, private=True)
     yield of_master(paths.master_log, 0o640)
-    # In a directory where either daemon may exchange the other's files.
+    # Either daemon may replace the other's files in the log directory.
     yield OwnedPath(
         paths.rapi_log, 0o640, owners.rapi, group, private=True, distrusted=owners.master
     )
     yield tree(paths.fake_hypervisor_dir, 0o644)
     yield tree(paths.simulated_nodes_dir, 0o644)
-    # A link there counts a disk of a file template, which is elsewhere.
+    # A link in there stands for a disk of the template file, which is elsewhere.
     yield tree(paths.disks_dir, 0o600, links=True)
     yield tree(paths.file_storage_dir, 0o600)
 

@@ -1,20 +1,20 @@
-"""Does this machine belong to a real Ganeti cluster, and how do we know?
+"""Signs that this machine belongs to a real Ganeti cluster.
 
-Our master and Ganeti's keep their files and sockets in the same places. Where Ganeti's
-are, creating or restoring a cluster of ours, or serving one, would break theirs. So those
-programs ask here first, and stop at the first sign:
+Our master and Ganeti's keep their files and sockets in the same places. On a machine with a real
+Ganeti, creating, restoring or serving a cluster of ours would break that one. Programs that do so
+look for these signs first, and stop at the first one:
 
     files that only Ganeti makes (config.data, server.pem, its job queue, ...)
     ssconf files that our own master did not write
-    a daemon of Ganeti that runs, by its pid file
+    a running daemon of Ganeti, found by its pid file
     a process that serves one of Ganeti's sockets, other than our own master
 
-Where it cannot be seen whether a sign is there, that counts as one. Looking changes nothing:
-no file is opened for writing, no lock is taken, and nothing is sent to a socket.
+A sign that cannot be examined counts as present. Looking changes nothing: no file is opened for
+writing, no lock is taken, and nothing is sent to a socket.
 
-Below GANETI_ROOTDIR only that tree counts, so that ``devel/run`` and the tests work on a
-machine that belongs to Ganeti. Otherwise the usual places of Ganeti are looked at as well,
-wherever this copy was configured to keep its own files.
+With GANETI_ROOTDIR set, only that tree is examined, so that ``devel/run`` and the tests work on a
+machine that belongs to Ganeti. Otherwise the usual places of Ganeti are examined as well, wherever
+this copy was configured to keep its files.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from typing import NamedTuple
 from ganeti import pathutils
 from ganeti.utils import procfs, unix_socket
 
-#: Local state directories of Ganeti: Debian's, and the default of its own configure.
+#: Local state directories of Ganeti: Debian's, and the default of Ganeti's configure.
 USUAL_STATE_DIRS = ("/var", "/usr/local/var")
 
-#: Files below lib/ganeti that no program of ours makes (Ganeti 1.2 to 3.1).
+#: Files of Ganeti 1.2 to 3.1 below lib/ganeti that no program of ours makes.
 FILES = (
     "config.data",
     "server.pem",
@@ -64,20 +64,20 @@ DAEMONS = (
     "ganeti-maintd",
     "ganeti-queryd",
 )
-#: Sockets of its masters: 3.x's luxid and wconfd, 2.x's masterd.
+#: Sockets of Ganeti's masters: 3.x's luxid and wconfd, 2.x's masterd.
 SOCKETS = ("ganeti-query", "ganeti-wconfd", "ganeti-master")
 
-#: What to do on such a machine instead.
+#: Advice for an administrator of such a machine.
 SERVE_IT = "ganeti-rapi can serve that cluster as it is"
 
-#: What an ssconf file of every Ganeti since 2.12 names, and ours leaves empty.
+#: The ssconf file that is empty in our clusters only: since 2.12, Ganeti lists nodes in it.
 _CERTIFICATES = "master_candidates_certs"
 
 
 class Sign(NamedTuple):
     """A sign of a real Ganeti, and the paths under which it was found.
 
-    With an ``error`` it is not known whether the sign is there.
+    If there is an ``error``, the sign could not be examined.
     """
 
     location: pathutils.Paths
@@ -85,7 +85,7 @@ class Sign(NamedTuple):
     error: OSError | None = None
 
     def refusal(self, reason: str) -> str:
-        """Return the line of a program that changed nothing, with the reason why not."""
+        """Return a message for a program that changes nothing, for this reason."""
         if self.error is not None:
             return (
                 f"cannot tell whether this machine belongs to a Ganeti cluster ({self.words}), "
@@ -97,16 +97,10 @@ class Sign(NamedTuple):
         )
 
 
-def evidence(paths: pathutils.Paths) -> str:
-    """Return the sign that this machine belongs to a real Ganeti, in words; '' without one."""
-    sign = find(paths)
-    return "" if sign is None else sign.words
-
-
 def find(paths: pathutils.Paths) -> Sign | None:
     """Return the first sign that this machine belongs to a real Ganeti, or None.
 
-    One that is certain comes before one that could not be examined.
+    A sign that is certain is preferred to one that could not be examined.
     """
     unclear = None
     for location in _locations(paths):
@@ -157,10 +151,10 @@ def _exists(path: str) -> str:
 
 
 def _foreign_ssconf(paths: pathutils.Paths) -> str:
-    """Find ssconf files of Ganeti where none of its other files are.
+    """Return the sign if there are ssconf files that our master did not write; else ''.
 
-    A creation of ours that broke off leaves its own, beside the unfinished database; so
-    does an administrator who removed the database to begin anew.
+    Without a database, ours may be left from a creation that was interrupted, or be left behind
+    by an administrator who removed the database to start again.
     """
     if any(os.path.lexists(path) for path in (paths.master_db, paths.next_db, paths.unfinished_db)):
         return ""
@@ -198,7 +192,10 @@ def _served_socket(paths: pathutils.Paths, path: str) -> str:
 
 
 def _is_own_master(paths: pathutils.Paths, path: str, listener: unix_socket.Listener) -> bool:
-    """Tell whether our own master serves the socket: it has our database's lock file open."""
+    """Return whether the process that serves the socket is our own master.
+
+    It then has our database's lock file open, or our pid file names it.
+    """
     if path != paths.query_socket or not listener.pid or not os.path.exists(paths.master_db):
         return False
     return (

@@ -1,13 +1,13 @@
-"""Backend, hypervisor, NIC, node and disk parameters: name, type, default, check.
+"""Backend, hypervisor, NIC, node and disk parameters: name, type, default and rule of each.
 
-A table for each kind, and three verbs: ``fill`` lays what was set over the
-defaults, ``check_*`` reads the values that a job is to set, and ``*_problem``
-tells before there is a job which value has a type that no job takes. Names,
-types and defaults are Ganeti 3.0's, measured on its ``/2/info``; a type takes
-the values that Ganeti's ``ForceDictType`` takes (2.0 is an integer, 1 a
-boolean); the classes of the errors are those of its jobs
-(``TypeEnforcementError`` for an unknown name or a wrong type,
-``HypervisorError`` for a hypervisor's parameter with a bad value).
+There is a table for each kind. ``fill`` overrides defaults with values that were set,
+``check_*`` converts and checks the values that a job is to set, and ``*_problem`` finds, before
+a job is submitted, values of a type that every job would refuse.
+
+Names, types and defaults are Ganeti 3.0's, measured on its ``/2/info``. A type accepts the values
+that Ganeti's ``ForceDictType`` accepts (2.0 is an integer, 1 a boolean). Errors have the classes
+that Ganeti's jobs have: ``TypeEnforcementError`` for an unknown name or a wrong type,
+``HypervisorError`` for a hypervisor's parameter with a bad value.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ganeti.constants import ErrorCode
 
 Values = dict[str, Any]
 
-#: Values that ask for the cluster's own value: when an instance is created, when parameters
-#: are modified, and when backend parameters are modified.
+#: Values that stand for the cluster's value: when an instance is created, when parameters are
+#: modified, and when backend parameters are modified.
 AT_CREATION: tuple[object, ...] = (constants.VALUE_AUTO,)
 AT_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT,)
 AT_BACKEND_CHANGE: tuple[object, ...] = (constants.VALUE_DEFAULT, None)
@@ -32,13 +32,13 @@ _OF_NIC: tuple[object, ...] = (constants.VALUE_DEFAULT, constants.VALUE_AUTO)
 
 #: Sets both ``minmem`` and ``maxmem``; values given for these two are then ignored.
 MEMORY = "memory"
-#: Larger integers fit neither the database nor luxid.
+#: The database and luxid hold no larger integers.
 _MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class ParameterRule:
-    """What a value of the right type must also be."""
+    """A condition on values of the right type."""
 
     expects: str
     fits: Callable[[Any], bool]
@@ -47,11 +47,11 @@ class ParameterRule:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One row of a table. An empty string is always allowed where ``optional``."""
+    """A row of a table. If ``optional``, an empty string is valid whatever the rule."""
 
     name: str
     kind: str
-    default: Any
+    default: object
     rule: ParameterRule | None = None
     optional: bool = False
 
@@ -64,7 +64,7 @@ def _table(*rows: Parameter) -> Table:
 
 
 def defaults(table: Table) -> Values:
-    """The default of every parameter of a table."""
+    """Return the default of every parameter of a table."""
     return {name: row.default for name, row in table.items()}
 
 
@@ -81,7 +81,8 @@ BOOL, INT, FLOAT, SIZE, STRING, MAYBE_STRING = (
 
 
 def _read_bool(value: object) -> bool:
-    """A text must be a word for it; of everything else Python's truth counts, as in Ganeti."""
+    """Read "true" or "false" in any case, and anything but a string by its truth, as Ganeti
+    does."""
     if isinstance(value, str) and value:
         if value.lower() not in ("true", "false"):
             raise ValueError
@@ -90,7 +91,7 @@ def _read_bool(value: object) -> bool:
 
 
 def _read_int(value: object) -> int:
-    """2.0 is 2; what follows the point is cut off, as in Ganeti."""
+    """Read a number or its decimal form; a fraction is cut off, as Ganeti does."""
     if not isinstance(value, (int, float, str)):
         raise ValueError
     number = int(value)
@@ -116,7 +117,8 @@ def _read_string(value: object) -> str:
     return value
 
 
-_READERS: dict[str, Callable[[object], Any]] = {
+#: Type -> function that returns a value with this type, or raises.
+_READERS: dict[str, Callable[[object], object]] = {
     BOOL: _read_bool,
     INT: _read_int,
     FLOAT: _read_float,
@@ -127,7 +129,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
 
 
 def _type_problem(name: str, kind: str, value: object) -> str | None:
-    """What is wrong with the type of a value, in words, or None."""
+    """Return what is wrong with the type of a value, or None."""
     try:
         _READERS[kind](value)
     except (ValueError, TypeError, OverflowError):
@@ -136,9 +138,12 @@ def _type_problem(name: str, kind: str, value: object) -> str | None:
 
 
 def _first_problem(
-    kinds: Mapping[str, str], given: Mapping[str, Any], unset: tuple[object, ...]
+    kinds: Mapping[str, str], given: Mapping[str, object], unset: tuple[object, ...]
 ) -> str | None:
-    """The first value of a wrong type, in words; a later Ganeti may know further names."""
+    """Return what is wrong with the first value of a wrong type, or None.
+
+    Unknown names are not wrong: a later Ganeti may know them.
+    """
     for name, value in given.items():
         if name in kinds and value not in unset:
             problem = _type_problem(name, kinds[name], value)
@@ -147,22 +152,22 @@ def _first_problem(
     return None
 
 
-def read(row: Parameter, value: object) -> Any:
-    """The value with its parameter's type; ``TypeEnforcementError`` names the parameter."""
+def read(row: Parameter, value: object) -> object:
+    """Return a value with its parameter's type; raises ``TypeEnforcementError``."""
     problem = _type_problem(row.name, row.kind, value)
     if problem:
         raise errors.TypeEnforcementError(problem)
     typed = _READERS[row.kind](value)
     if isinstance(typed, str) and ("\0" in typed or "\n" in typed):
-        # They end up in files of lines and in environments.
+        # Values are written to environments and to files that are read line by line.
         raise errors.TypeEnforcementError(
             f"'{row.name}' (value {ht.shorten(value)}) must be one line without NUL characters"
         )
     return typed
 
 
-def _read_all(table: Table, given: Mapping[str, Any], unset: tuple[object, ...]) -> Values:
-    """What is set, typed; values that ask for the default are left out."""
+def _read_all(table: Table, given: Mapping[str, object], unset: tuple[object, ...]) -> Values:
+    """Return the values with their types, without those that stand for the default."""
     result: Values = {}
     for name, value in given.items():
         row = table.get(name)
@@ -174,8 +179,8 @@ def _read_all(table: Table, given: Mapping[str, Any], unset: tuple[object, ...])
     return result
 
 
-def _rule_problem(row: Parameter, value: Any) -> str | None:
-    """What is wrong with a typed value, in words."""
+def _rule_problem(row: Parameter, value: object) -> str | None:
+    """Return what is wrong with a value of the right type, or None."""
     if row.optional and value in ("", None):
         return None
     if row.rule is None or row.rule.fits(value):
@@ -183,7 +188,7 @@ def _rule_problem(row: Parameter, value: Any) -> str | None:
     return f"'{row.name}' must be {row.rule.expects}, not {ht.shorten(value)}"
 
 
-def _check(table: Table, given: Mapping[str, Any], unset: tuple[object, ...] = ()) -> Values:
+def _check(table: Table, given: Mapping[str, object], unset: tuple[object, ...] = ()) -> Values:
     values = _read_all(table, given, unset)
     for name, value in values.items():
         problem = _rule_problem(table[name], value)
@@ -192,9 +197,9 @@ def _check(table: Table, given: Mapping[str, Any], unset: tuple[object, ...] = (
     return values
 
 
-def fill(base: Mapping[str, Any], *given: Mapping[str, Any]) -> Values:
-    """``base`` with what was set laid over it, the later the stronger."""
-    result = dict(base)
+def fill(base: Mapping[str, object], *given: Mapping[str, object]) -> Values:
+    """Return ``base`` overridden by the values of each further mapping in turn."""
+    result: Values = dict(base)
     for values in given:
         result.update(values)
     return result
@@ -214,7 +219,8 @@ def _is_normal_path(value: str) -> bool:
 
 
 def _is_cpu_set(value: str) -> bool:
-    """ "all", or CPUs such as 0,2-3, for each virtual CPU with colons between."""
+    """Return whether a text is a list of CPUs such as "0,2-3", or several with colons between, one
+    for each virtual CPU; "all" may take the place of a CPU."""
     for mask in value.split(":"):
         for item in mask.split(","):
             if item != "all" and not _is_cpu_range(item):
@@ -249,8 +255,8 @@ _MIGRATION_MODE = _one_of("live", "non-live")
 _LOSSY = _one_of("auto", "never", "always")
 
 
-def _row(name: str, kind: str, default: Any, rule: ParameterRule | None = None) -> Parameter:
-    """A parameter that may be empty where its default is."""
+def _row(name: str, kind: str, default: object, rule: ParameterRule | None = None) -> Parameter:
+    """Return a parameter that may be empty if its default is empty."""
     return Parameter(name, kind, default, rule, optional=default in ("", None))
 
 
@@ -317,10 +323,10 @@ DISK: dict[str, Table] = {
 }
 
 
-def _without_memory(given: Mapping[str, Any], unset: tuple[object, ...] = ()) -> Values:
-    """``minmem`` and ``maxmem`` instead of ``memory``, which is the stronger one.
+def _without_memory(given: Mapping[str, object], unset: tuple[object, ...] = ()) -> Values:
+    """Replace ``memory`` by ``minmem`` and ``maxmem``, which it overrides.
 
-    A ``memory`` that sets nothing leaves the other two alone.
+    If ``memory`` stands for the default, it is dropped and the other two are kept.
     """
     if MEMORY not in given or given[MEMORY] in unset:
         return {name: value for name, value in given.items() if name != MEMORY}
@@ -330,8 +336,8 @@ def _without_memory(given: Mapping[str, Any], unset: tuple[object, ...] = ()) ->
     return {"minmem": given[MEMORY], "maxmem": given[MEMORY], **rest}
 
 
-def beparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
-    """Which backend parameter has a value of a wrong type, in words, or None."""
+def beparams_problem(given: Mapping[str, object], unset: tuple[object, ...]) -> str | None:
+    """Return what is wrong with the type of a backend parameter, or None."""
     kinds = {row.name: row.kind for row in BACKEND.values()}
     if MEMORY in given and given[MEMORY] not in unset:
         problem = _type_problem(MEMORY, SIZE, given[MEMORY])
@@ -340,18 +346,18 @@ def beparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str
     return _first_problem(kinds, _without_memory(given, unset), unset)
 
 
-def check_beparams(given: Mapping[str, Any]) -> Values:
-    """Backend parameters to set; ``memory`` stands for ``minmem`` and ``maxmem``.
+def check_beparams(given: Mapping[str, object]) -> Values:
+    """Return the backend parameters to set; ``memory`` sets ``minmem`` and ``maxmem``.
 
-    Memory in MiB or as "1G", rounded up to a multiple of 4; "auto" is the
-    cluster's own value. ``TypeEnforcementError`` for unknown names and wrong
-    types, ``OpPrereqError`` for values out of range.
+    Memory is in MiB, or a string such as "1G", and is rounded up to a multiple of 4. Values of
+    "auto" are left out. Raises ``TypeEnforcementError`` for unknown names and wrong types,
+    ``OpPrereqError`` for values out of range.
     """
     return _check(BACKEND, _without_memory(given, AT_CREATION), AT_CREATION)
 
 
 def check_memory_bounds(filled: Mapping[str, Any]) -> None:
-    """``OpPrereqError`` when filled backend parameters want less at most than at least."""
+    """Raise ``OpPrereqError`` if the minimum of filled backend parameters exceeds the maximum."""
     if filled["minmem"] > filled["maxmem"]:
         raise errors.OpPrereqError(
             f"Parameter 'minmem' ({filled['minmem']}) must not be more than "
@@ -360,13 +366,14 @@ def check_memory_bounds(filled: Mapping[str, Any]) -> None:
         )
 
 
-def check_nicparams(given: Mapping[str, Any]) -> Values:
-    """Mode, link and VLAN of a network card."""
+def check_nicparams(given: Mapping[str, object]) -> Values:
+    """Return the parameters of a network card to set (mode, link, VLAN); raises as
+    ``check_beparams`` does."""
     return _check(NIC, given, _OF_NIC)
 
 
-def ndparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
-    """Which node parameter has a value of a wrong type, in words, or None."""
+def ndparams_problem(given: Mapping[str, object], unset: tuple[object, ...]) -> str | None:
+    """Return what is wrong with the type of a node parameter, or None."""
     return _first_problem({row.name: row.kind for row in NODE.values()}, given, unset)
 
 
@@ -481,13 +488,13 @@ HYPERVISOR: dict[str, Table] = {
     constants.HT_KVM: KVM,
 }
 
-#: Parameters that hold for a whole cluster or node; instances do not show them
-#: (Ganeti 3.0: neither as a field nor within ``hvparams``).
+#: Parameters of a whole cluster or node. As in Ganeti 3.0, instances show them neither as fields
+#: nor within ``hvparams``.
 GLOBAL_HYPERVISOR = frozenset(
     {"migration_bandwidth", "migration_mode", "migration_port", "xen_cmd"}
 )
 
-#: Parameters of Ganeti's other hypervisors and their types: known, but never fitting here.
+#: Parameters of Ganeti's other hypervisors and their types: known names, which ours refuse.
 FOREIGN_HYPERVISOR: dict[str, str] = {
     **dict.fromkeys(("pae", "use_bootloader", "viridian"), BOOL),
     **dict.fromkeys(("cpu_cap", "cpu_weight", "num_ttys", "startup_timeout"), INT),
@@ -512,19 +519,19 @@ FOREIGN_HYPERVISOR: dict[str, str] = {
     ),
 }
 
-#: The types of all; a name has the same one in every hypervisor that has it.
+#: Parameter -> type, which is the same in every hypervisor that has the parameter.
 _HYPERVISOR_KINDS: dict[str, str] = FOREIGN_HYPERVISOR | {
     row.name: row.kind for table in HYPERVISOR.values() for row in table.values()
 }
 
 
-def hvparams_problem(given: Mapping[str, Any], unset: tuple[object, ...]) -> str | None:
-    """Which parameter of whatever hypervisor has a value of a wrong type, in words, or None."""
+def hvparams_problem(given: Mapping[str, object], unset: tuple[object, ...]) -> str | None:
+    """Return what is wrong with the type of a parameter of any hypervisor, or None."""
     return _first_problem(_HYPERVISOR_KINDS, given, unset)
 
 
-def check_not_global(given: Mapping[str, Any]) -> None:
-    """Raise ``OpPrereqError`` for a hypervisor's parameter that an instance cannot have alone."""
+def check_not_global(given: Mapping[str, object]) -> None:
+    """Raise ``OpPrereqError`` for hypervisor parameters that cannot be set for one instance."""
     found = sorted(GLOBAL_HYPERVISOR.intersection(given))
     if found:
         raise errors.OpPrereqError(
@@ -534,11 +541,11 @@ def check_not_global(given: Mapping[str, Any]) -> None:
         )
 
 
-def check_hvparams(hypervisor: str, given: Mapping[str, Any]) -> Values:
-    """Parameters of one hypervisor to set.
+def check_hvparams(hypervisor: str, given: Mapping[str, object]) -> Values:
+    """Return the parameters of a hypervisor to set.
 
-    ``TypeEnforcementError`` for names that no hypervisor has and for wrong
-    types, ``HypervisorError`` for another hypervisor's and for bad values.
+    Raises ``TypeEnforcementError`` for names that no hypervisor has and for wrong types,
+    ``HypervisorError`` for another hypervisor's names and for bad values.
     """
     table = HYPERVISOR[hypervisor]
     problem = hvparams_problem(given, ())

@@ -1,10 +1,9 @@
-"""Every file and socket path, under one root: the only place that joins paths.
+"""Every file and socket path, under one root: the only module that joins paths.
 
-The layout below LOCALSTATEDIR is Ganeti's own, so that its tools, init scripts
-and log rotation find things. With GANETI_ROOTDIR set, everything moves below
-it, laid out as a package has it (/var, /etc) whatever this copy was configured
-with: that is how Ganeti's command-line tools look below a root, and what the
-tests and ``devel/run`` use.
+The layout below LOCALSTATEDIR is Ganeti's own, so that its tools, init scripts and log rotation
+find things. With GANETI_ROOTDIR set, everything moves below that directory, into /var and /etc
+there, whatever this copy was configured with: Ganeti's command-line tools look there, too. The
+tests and ``devel/run`` use it.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ except ModuleNotFoundError:
 
 
 def configured(name: str, default: Any) -> Any:
-    """What configure decided, or the default in a bare checkout."""
+    """Return what configure chose, or the default in a bare checkout."""
     return _CONFIGURED.get(name, default)
 
 
-#: Where OS definitions are looked for, in this order (Ganeti 3.0 of Debian).
+#: Directories that are searched for OS definitions, in this order (Ganeti 3.0 of Debian).
 OS_SEARCH_PATH: tuple[str, ...] = tuple(
     configured(
         "OS_SEARCH_PATH",
@@ -42,13 +41,13 @@ RAPI_USER: str = configured("RAPI_USER", "gnt-rapi")
 MASTERD_USER: str = configured("MASTERD_USER", "gnt-masterd")
 DAEMONS_GROUP: str = configured("DAEMONS_GROUP", "gnt-daemons")
 
-#: Bytes that fit into a socket's address (sun_path less its NUL).
+#: Longest path of a socket in bytes (sun_path without the final NUL).
 SOCKET_PATH_MAX = 107
 
 
 @dataclass(frozen=True)
 class Paths:
-    """All paths of one cluster's member; ``root`` is empty on an installed system."""
+    """The paths of one member of a cluster; ``root`` is empty on an installed system."""
 
     root: str = ""
     localstatedir: str = "/var"
@@ -57,7 +56,7 @@ class Paths:
 
     @classmethod
     def from_environment(cls, environ: dict[str, str] | None = None) -> Paths:
-        """Paths below GANETI_ROOTDIR, or those that configure chose."""
+        """Return the paths below GANETI_ROOTDIR if it is set, else those that configure chose."""
         root = (os.environ if environ is None else environ).get("GANETI_ROOTDIR", "")
         if root:
             root = os.path.abspath(root)
@@ -65,10 +64,10 @@ class Paths:
         return cls("", configured("LOCALSTATEDIR", "/var"), configured("SYSCONFDIR", "/etc"))
 
     def user(self, configured_user: str) -> str:
-        """Whom a daemon becomes when root starts it; empty: it stays who it is.
+        """Return the user that a daemon becomes when root starts it; empty: it remains root.
 
-        Below a root of its own everything belongs to whoever made that, and
-        often lies where no other user gets to.
+        Below GANETI_ROOTDIR everything belongs to the user who created that directory, which
+        others often cannot reach.
         """
         return "" if self.root else configured_user
 
@@ -76,137 +75,137 @@ class Paths:
 
     @property
     def run_dir(self) -> str:
-        """Things that do not survive a reboot."""
+        """Directory of everything that does not survive a reboot."""
         return f"{self.root}{self.localstatedir}/run/ganeti"
 
     @property
     def lib_dir(self) -> str:
-        """The cluster's own data."""
+        """Directory of the cluster's data."""
         return f"{self.root}{self.localstatedir}/lib/ganeti"
 
     @property
     def log_dir(self) -> str:
-        """Logs of the daemons."""
+        """Directory of the daemons' logs."""
         return f"{self.root}{self.localstatedir}/log/ganeti"
 
     @property
     def os_log_dir(self) -> str:
-        """Logs of OS scripts, one an instance and run."""
+        """Directory of the logs of OS scripts, one for each run."""
         return f"{self.log_dir}/os"
 
     @property
     def socket_dir(self) -> str:
-        """Closed to everybody but the daemons' group."""
+        """Directory of the sockets, which only the daemons' group may enter."""
         return f"{self.run_dir}/socket"
 
     @property
     def conf_dir(self) -> str:
-        """What the administrator writes."""
+        """Directory of the files that administrators write."""
         return f"{self.root}{self.sysconfdir}/ganeti"
 
     @property
     def rapi_dir(self) -> str:
-        """Holds the users file."""
+        """Directory of the users file."""
         return f"{self.lib_dir}/rapi"
 
     @property
     def fake_hypervisor_dir(self) -> str:
-        """One state file for each running fake guest."""
+        """Directory with a state file for each running fake guest."""
         return f"{self.run_dir}/fake-hypervisor"
 
     @property
     def file_storage_dir(self) -> str:
-        """Default for disks of the template file."""
+        """Default directory for disks of the template file."""
         return f"{self.root}/srv/ganeti/file-storage"
 
     @property
     def shared_file_storage_dir(self) -> str:
-        """Default for disks of the template sharedfile."""
+        """Default directory for disks of the template sharedfile."""
         return f"{self.root}/srv/ganeti/shared-file-storage"
 
     @property
     def gluster_storage_dir(self) -> str:
-        """Where a gluster volume would be mounted; shown by /2/info."""
+        """Mount point of a gluster volume, which /2/info shows."""
         return f"{self.run_dir}/gluster"
 
     @property
     def simulated_nodes_dir(self) -> str:
-        """What simulated nodes of a fake cluster remember."""
+        """Directory of the state of a fake cluster's simulated nodes."""
         return f"{self.run_dir}/simulated-nodes"
 
     @property
     def disks_dir(self) -> str:
-        """Entries of the disks of simulated nodes, a folder for each node."""
+        """Directory of the disks of simulated nodes, with a folder for each node."""
         return f"{self.lib_dir}/disks"
 
     @property
     def ganeti_queue_dir(self) -> str:
-        """Where a real Ganeti keeps its jobs; ours are in ``master_db``."""
+        """Directory of a real Ganeti's jobs; ours are in ``master_db``."""
         return f"{self.lib_dir}/queue"
 
     # -- files ---------------------------------------------------------------
 
     @property
     def master_db(self) -> str:
-        """Configuration and job queue."""
+        """Database of the configuration and the job queue."""
         return f"{self.lib_dir}/master.db"
 
     @property
     def master_lock(self) -> str:
-        """Held by whoever has the database open for writing."""
+        """File that a process locks as long as it has the database open for writing."""
         return f"{self.lib_dir}/master.lock"
 
     @property
     def next_db(self) -> str:
-        """A whole database that takes the place of ``master_db`` with the next start."""
+        """Complete database that replaces ``master_db`` when the master starts next."""
         return f"{self.lib_dir}/master.db.next"
 
     @property
     def unfinished_db(self) -> str:
-        """A database that is being made; of no use if that broke off."""
+        """Database that is being created; useless if that was interrupted."""
         return f"{self.lib_dir}/master.db.new"
 
     @property
     def work_db(self) -> str:
-        """A copy of a damaged database, to be put right; of no use if that broke off."""
+        """Copy of a damaged database that is being repaired; useless if that was interrupted."""
         return f"{self.lib_dir}/master.db.work"
 
     @property
     def damage_mark(self) -> str:
-        """Where this file is, a running master found damage; the next start looks closely."""
+        """File that a master leaves when it finds damage; the next start checks everything."""
         return f"{self.lib_dir}/master.db.suspect"
 
     def kept_db(self, why: str, stamp: str) -> str:
-        """A database that was replaced: ``why`` is a word such as damaged."""
+        """Return the path of a database that was replaced; ``why`` is a word such as damaged."""
         return f"{self.lib_dir}/master.db.{why}-{stamp}"
 
     @property
     def backup_key(self) -> str:
-        """Seals the secrets in backups of this machine."""
+        """Key that encrypts the secrets in backups of this machine."""
         return f"{self.lib_dir}/backup.key"
 
     @property
     def rapi_cert(self) -> str:
-        """Certificate and key of the API."""
+        """Certificate of the API, with its key."""
         return f"{self.lib_dir}/rapi.pem"
 
     def kept_certificate(self, stamp: str) -> str:
-        """A certificate, with its key, that was replaced."""
+        """Return the path of a certificate that was replaced, with its key."""
         return f"{self.rapi_cert}.before-{stamp}"
 
     @property
     def users_files(self) -> tuple[str, str]:
-        """Where API users stand: today's place, then that of Ganeti 2.0."""
+        """Files of the API's users: today's, then Ganeti 2.0's."""
         return f"{self.rapi_dir}/users", f"{self.lib_dir}/rapi_users"
 
     @property
     def file_storage_paths_file(self) -> str:
-        """Directories that file storage may use, one a line."""
+        """File that lists the directories that file storage may use, one in each line."""
         return f"{self.conf_dir}/file-storage-paths"
 
     @property
     def query_socket(self) -> str:
-        """Where the master listens (Ganeti 3.x: luxid's socket)."""
+        """Socket on which the master listens (luxid's in Ganeti 3.x)."""
         return f"{self.socket_dir}/ganeti-query"
 
     @property
@@ -220,57 +219,57 @@ class Paths:
         return f"{self.log_dir}/master-daemon.log"
 
     def pid_file(self, daemon: str) -> str:
-        """Pid file of a daemon, locked as long as it runs."""
+        """Return the pid file of a daemon, which locks it as long as it runs."""
         return f"{self.run_dir}/{daemon}.pid"
 
     def ssconf(self, key: str) -> str:
-        """A fact of the cluster as a small file that scripts read."""
+        """Return the file with one fact of the cluster, for scripts."""
         return f"{self.lib_dir}/ssconf_{key}"
 
     def os_log(self, action: str, os_name: str, instance: str, stamp: str) -> str:
-        """Log of one run of an OS script."""
+        """Return the log of one run of an OS script."""
         return f"{self.os_log_dir}/{action}-{os_name}-{instance}-{stamp}.log"
 
     def fake_guest(self, instance: str) -> str:
-        """State file that stands for a running guest."""
+        """Return the state file of a fake guest, which exists as long as the guest runs."""
         return f"{self.fake_hypervisor_dir}/{instance}"
 
     def simulated_node(self, node: str) -> str:
-        """State directory of a simulated node."""
+        """Return the state directory of a simulated node."""
         return f"{self.simulated_nodes_dir}/{node}"
 
     def simulated_guests(self, node: str) -> str:
-        """Folder of the state files of a simulated node's guests."""
+        """Return the directory of the state files of a simulated node's guests."""
         return f"{self.simulated_node(node)}/guests"
 
     def simulated_failure(self, node: str) -> str:
-        """As long as this file is there, a simulated node does not answer."""
+        """Return the file that stops a simulated node from answering as long as it exists."""
         return f"{self.simulated_node(node)}/failed"
 
     def counted_disks(self, node: str) -> str:
-        """Folder with an entry for each disk of a node whose space is a given figure."""
+        """Return the directory with an entry for each disk of a node with configured capacity."""
         return f"{self.disks_dir}/{node}"
 
     def os_definition(self, base: str, name: str) -> str:
-        """Folder of an OS definition below a search directory."""
+        """Return the directory of an OS definition below a search directory."""
         return f"{base}/{name}"
 
 
 def inside(directory: str, name: str) -> str:
-    """The path of an entry ``name`` of a directory; ``name`` must be one component."""
+    """Return the path of an entry of a directory; ``ValueError`` unless ``name`` is a file name."""
     if not name or "/" in name or "\0" in name or name in (".", ".."):
-        raise ValueError(f"{name!r} is no file name")
+        raise ValueError(f"{name!r} is not a file name")
     return os.path.join(directory, name)
 
 
 def beside(path: str, word: str) -> str:
-    """A hidden name in the directory of a file, for what is to become that file."""
+    """Return a hidden file in the directory of a file, for a version that will replace it."""
     directory, name = os.path.split(os.path.abspath(path))
     return inside(directory, f".{name}.{word}")
 
 
 def is_below(path: str, directory: str) -> bool:
-    """Does a normalised absolute path lie below a directory?"""
+    """Return whether an absolute path is below a directory."""
     path, directory = os.path.normpath(path), os.path.normpath(directory)
     return (
         os.path.isabs(path)

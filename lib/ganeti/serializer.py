@@ -1,10 +1,9 @@
-"""Strict JSON: the only place that loads it.
+"""JSON: the only module that parses it.
 
-What people send is read strictly: duplicate keys, NaN and deep nesting are
-refused (RFC 8259, sections 4, 6 and 9 leave that to us). What a real luxid
-sends is read leniently, since it is known to send broken bytes and control
-characters; NaN and infinite numbers, which could not be written out again, are
-refused there as well.
+Requests of clients are parsed strictly: duplicate keys, NaN and deep nesting are refused (RFC
+8259, sections 4, 6 and 9, leaves that to parsers). Answers of a real luxid are parsed leniently, as
+it is known to send invalid UTF-8 and control characters. NaN and infinite numbers are refused there
+as well, since they could not be written again.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 #: A parsed JSON object.
 JsonObject: TypeAlias = dict[str, Json]
 
-#: Deeper than any body of this API; far from Python's own recursion limit.
+#: Deeper than any body of this API, and far below Python's recursion limit.
 MAX_DEPTH = 32
-#: Longer numbers cost quadratic time to read and fit no field.
+#: Parsing longer numbers takes quadratic time, and no field holds them.
 MAX_DIGITS = 19
-#: Strings, also one that does not end, and whatever else is neither they nor brackets.
+#: Text without brackets: strings (the last one may be unterminated), and anything else.
 _NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
 class ParseError(ValueError):
-    """The text is no JSON that we accept; the words say why and where."""
+    """The text is not JSON, or breaks a rule of ours; the message says why and where."""
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _no_duplicates(pairs: list[tuple[str, Json]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ParseError(f"key {key[:80]!r} stands twice in one object")
+                raise ParseError(f"key {key[:80]!r} occurs twice in one object")
             seen.add(key)
     return result
 
@@ -72,7 +71,7 @@ _SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=Tru
 
 
 def _check_depth(text: str) -> None:
-    """Count brackets outside of strings; cheaper than recursion going wrong."""
+    """Raise ``ParseError`` for deep nesting, before the decoder recurses that far."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -86,13 +85,13 @@ def _check_depth(text: str) -> None:
 
 
 def loads(data: bytes | str) -> Any:
-    """One JSON value, read strictly; raises ``ParseError``."""
+    """Return a JSON value that was parsed strictly; raises ``ParseError``."""
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         _check_depth(text)
         value = _STRICT.decode(text)
         if "\\ud" in text.lower():
-            # Half a surrogate pair is no character; it could not be written out again.
+            # Half a surrogate pair is not a character: it could not be written as UTF-8.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
     except UnicodeEncodeError:
@@ -106,15 +105,19 @@ def loads(data: bytes | str) -> Any:
 
 
 def loads_lenient(data: bytes) -> Any:
-    """What a peer of ours sent, bad bytes and all; raises ``ParseError``."""
+    """Return a JSON value from a master, with replacement characters for bytes that are not UTF-8;
+    raises ``ParseError``."""
     try:
         return _LENIENT.decode(data.decode("utf-8", errors="replace"))
     except (ValueError, RecursionError) as err:
         raise ParseError(str(err)) from None
 
 
-def dumps(value: Any) -> str:
-    """Compact ASCII JSON on one line."""
+def dumps(value: object) -> str:
+    """Return compact ASCII JSON on one line.
+
+    Raises ``TypeError`` or ``ValueError`` for a value that JSON does not have.
+    """
     return _COMPACT.encode(value)
 
 
@@ -123,11 +126,11 @@ def dumps_object(value: object) -> str:
     return _OBJECTS.encode(vars(value))
 
 
-def dumps_sorted(value: Any) -> str:
-    """As ``dumps``, with the keys of objects in order: the same value gives the same text."""
+def dumps_sorted(value: object) -> str:
+    """Return JSON as ``dumps`` does, with sorted keys: equal values give equal texts."""
     return _SORTED.encode(value)
 
 
-def dump_bytes(value: Any) -> bytes:
-    """Compact ASCII JSON and a newline: the body of an answer."""
+def dump_bytes(value: object) -> bytes:
+    """Return compact ASCII JSON with a newline: the body of an answer."""
     return _COMPACT.encode(value).encode("ascii") + b"\n"

@@ -1,9 +1,8 @@
-"""The ``ssconf_*`` files: facts of the cluster that scripts on its nodes read.
+"""The ``ssconf_*`` files: facts about the cluster for scripts on its nodes.
 
-Names and formats are Ganeti 3.0's: one value or one line each, lists a line an
-item. They are a copy of the configuration, so they are written beside the
-commits, not within them: a thread writes what changed, and what changes while
-it writes goes into one further round. After a crash all are written anew.
+Names and formats are Ganeti 3.0's: one value, or a list with an item in each line. The files are
+copies of the configuration, so commits do not wait for them: a thread writes what has changed, and
+whatever changes meanwhile in its next round. A master that starts writes all of them.
 """
 
 from __future__ import annotations
@@ -21,15 +20,18 @@ from ganeti.utils import io
 logger = logging.getLogger(__name__)
 
 MODE = 0o444
-#: How many times as long as it wrote the thread rests, and for how many seconds at most.
+#: The thread rests for this many times as long as it wrote, up to this many seconds.
 REST, MAX_REST = 10, 1.0
 
-#: Address family of IPv4 and IPv6 as numbers of the socket interface.
+#: IP version -> number of the address family (AF_INET, AF_INET6).
 _FAMILIES = {4: 2, 6: 10}
 
 
 class SsconfSource(Protocol):
-    """The part of the configuration that the files show."""
+    """The part of the configuration that the files show.
+
+    A protocol, since ``Config`` makes the writer and so cannot be imported here.
+    """
 
     @property
     def cluster(self) -> Cluster: ...
@@ -51,7 +53,7 @@ def _lines(items: Iterable[object]) -> str:
 
 
 def cluster_values(source: SsconfSource) -> dict[str, str]:
-    """Files about the cluster itself -> content."""
+    """Return the files about the cluster itself, name -> content."""
     cluster = source.cluster
     values: dict[str, object] = {
         "cluster_name": cluster.name,
@@ -79,7 +81,7 @@ def cluster_values(source: SsconfSource) -> dict[str, str]:
 
 
 def node_values(source: SsconfSource) -> dict[str, str]:
-    """Files about nodes and groups -> content."""
+    """Return the files about nodes and groups, name -> content."""
     nodes = source.nodes()
     candidates = [node for node in nodes if node.master_candidate]
     return {
@@ -98,11 +100,11 @@ def node_values(source: SsconfSource) -> dict[str, str]:
 
 
 def instance_values(source: SsconfSource) -> dict[str, str]:
-    """Files about instances -> content."""
+    """Return the files about instances, name -> content."""
     return {"instance_list": _lines(instance.name for instance in source.instances())}
 
 
-#: Kind of a changed object -> which files it may change.
+#: Kind of a changed object -> functions that return the files that it may change.
 PARTS: Mapping[str, tuple[Callable[[SsconfSource], dict[str, str]], ...]] = {
     "cluster": (cluster_values, node_values),
     "group": (node_values,),
@@ -112,10 +114,10 @@ PARTS: Mapping[str, tuple[Callable[[SsconfSource], dict[str, str]], ...]] = {
 
 
 class SsconfWriter:
-    """Keeps the files like the configuration, in a thread of its own.
+    """Keeps the files up to date with the configuration, in a thread.
 
-    After each time the thread rests (``rest`` lets seconds pass) for many times as long
-    as it took, so that it takes a tenth of the master's time at most.
+    After each round the thread rests for ten times as long as that took, so that it uses a tenth of
+    the master's time at most. ``rest`` sleeps for some seconds.
     """
 
     def __init__(
@@ -130,13 +132,13 @@ class SsconfWriter:
         self._paths = paths
         self._wake = threading.Condition()
         self._dirty: set[str] = set()
-        self._failed: set[str] = set()  # to be tried with the next change
+        self._failed: set[str] = set()  # kinds whose files are tried again at the next change
         self._writing = threading.Lock()
         self._written: dict[str, str] = {}
         self._thread: threading.Thread | None = None
 
     def mark(self, *kinds: str) -> None:
-        """Objects of these kinds changed; their files follow soon, in another thread."""
+        """Have the files about objects of these kinds written soon, by the thread."""
         with self._wake:
             self._dirty.update(kinds, self._failed)
             self._failed.clear()
@@ -146,7 +148,7 @@ class SsconfWriter:
             self._wake.notify()
 
     def flush(self) -> None:
-        """Write now what changed."""
+        """Write the files about everything that has changed; return when they are written."""
         with self._writing:
             with self._wake:
                 kinds, self._dirty = self._dirty, set()
@@ -162,15 +164,18 @@ class SsconfWriter:
             try:
                 self.flush()
             except Exception:
-                # Without this thread no file would ever follow again.
+                # If the thread ended, the files would never be up to date again.
                 logger.exception("Cannot write the ssconf files")
                 with self._wake:
                     self._failed |= kinds
-            # Files about thousands of instances take a while: not for every change of one.
+            # Files about thousands of instances take a while: changes are collected meanwhile.
             self._rest(min(MAX_REST, REST * (time.monotonic() - begun)))
 
     def _write(self, values: dict[str, str]) -> None:
-        """A file that cannot be written is logged, and tried at the next change."""
+        """Write the files whose content has changed.
+
+        One that cannot be written is logged, and tried again at the next change.
+        """
         for name, content in values.items():
             if self._written.get(name) == content:
                 continue
