@@ -196,7 +196,7 @@ def test_a_bad_or_unknown_uuid_is_refused(held):
     uuid = "12345678-0000-4000-8000-00000000000a"
     assert put_filter(held, "PAUSE", uuid=uuid) == put_filter(held, "ACCEPT", uuid=uuid) == uuid
     assert [one.action for one in held.queue.filters] == ["ACCEPT"]
-    with pytest.raises(errors.GenericError, match="is no UUID"):
+    with pytest.raises(errors.GenericError, match="is not a UUID"):
         put_filter(held, "PAUSE", uuid=uuid.upper())
     held.queue.remove_filter(uuid)
     with pytest.raises(errors.GenericError, match="does not exist"):

@@ -1,7 +1,7 @@
-"""What clients ask of the job queue: submit, query, cancel, wait, archive, purge.
+"""The job queue as clients see it: submit, query, cancel, wait, archive, purge.
 
-Everything that changes answers with a future, which resolves once the change
-is durable; nobody waits for the disk with a thread of his own.
+Methods that change something return a future, which is resolved once the change is durable, so
+that no caller's thread waits for the disk. The few methods that wait for it themselves say so.
 """
 
 from __future__ import annotations
@@ -14,38 +14,29 @@ import time
 import uuid as uuids
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ganeti import constants, errors, ht
 from ganeti.db.store import Store, StoreUnavailable
-from ganeti.jqueue import (
-    admission,
-    listing,
-    purge,
-    recovery,
-    rows,
-)
+from ganeti.jqueue import admission, listing, purge, recovery, rows
 from ganeti.jqueue.job import Clocks, Job, since_boot
 from ganeti.jqueue.listing import JobHead, JobPage
 from ganeti.jqueue.live import LiveJobs, WaitReason
 from ganeti.jqueue.scheduler import BeginTask, Scheduler
-from ganeti.jqueue.submission import KEY_SECONDS, Accepted, Submission, Submitter, refusal
-from ganeti.luxi import RequestContext
+from ganeti.jqueue.submission import KEY_SECONDS, Submitter, refusal
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter, normalize
+from ganeti.serializer import Json
 
 logger = logging.getLogger(__name__)
 
-#: Jobs archived in one commit: bounds how long others wait for it.
+#: Jobs archived in one commit: bounds how long other changes wait for it.
 ARCHIVE_BATCH = 200
 
 
 Answer = tuple[bool, str]
 T = TypeVar("T")
-
-
-def _unshaped(accepted: Accepted) -> Any:
-    return accepted
+R = TypeVar("R")
 
 
 class JobQueue:
@@ -63,22 +54,31 @@ class JobQueue:
         monotonic: Callable[[], float] = since_boot,
     ) -> None:
         self._store = store
-        self._max_live = max_live
         self._rerun_safe = rerun_safe
         with store.read() as connection:
-            self._drained = bool(rows.value(connection, "drained", False))
+            drained = bool(rows.value(connection, "drained", False))
             self._watcher_pause: float | None = rows.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, rows.service_seconds(connection))
             known = admission.load_filters(connection)
-        self._stopping = threading.Event()  # ends what goes on for long
+        self._stopping = threading.Event()  # ends archiving and purging early
         self._live_jobs = LiveJobs()
         self._filters_mutex = threading.Lock()
         self._scheduler = Scheduler(
             store, self._live_jobs, begin_task, self._clocks, workers=workers, filters=known
         )
-        self._submitter = Submitter(store, self._clocks, self._live_jobs.mutex, self._add_accepted)
+        self._submitter = Submitter(
+            store,
+            self._clocks,
+            self._live_jobs,
+            self._scheduler,
+            max_live=max_live,
+            drained=drained,
+        )
+        # Submitting is the submitter's business alone; see there.
+        self.submit = self._submitter.submit
+        self.submit_once = self._submitter.submit_once
 
-    # -- life -----------------------------------------------------------------------
+    # -- life -------------------------------------------------------------------------------
 
     def recover(
         self,
@@ -86,10 +86,9 @@ class JobQueue:
     ) -> list[recovery.Interrupted]:
         """Load the unfinished jobs; return the opcodes that the previous master was running.
 
-        Queued jobs will run. A job that had started ends in error, unless the
-        opcode that was running may be run again. ``clean_up`` is called before
-        that is stored, so that a master that dies meanwhile is followed by one
-        that cleans up again.
+        Queued jobs will run. A job that had begun ends in error, unless the opcodes that had
+        begun may be run again. ``clean_up`` is called before that end is stored: if the master
+        dies in between, the next one finds the same jobs and cleans up again.
         """
         found = recovery.load_unfinished(self._store, self._rerun_safe, self._clocks.now())
         clean_up(found.interrupted)
@@ -99,88 +98,34 @@ class JobQueue:
         return found.interrupted
 
     def start(self) -> None:
-        """Begin to run jobs."""
+        """Start running jobs."""
         self._scheduler.start()
 
     def stop(self, grace: float) -> list[int]:
-        """Begin nothing new; ids of the jobs that still run after ``grace`` seconds."""
+        """Start no more work; return the ids of jobs that still run after ``grace`` seconds."""
         self._stopping.set()
         left = self._scheduler.stop(grace)
         self.store_service_seconds()
         return left
 
     def store_service_seconds(self) -> None:
-        """Store the seconds of service, from which the next master counts on if this one dies."""
+        """Store the seconds of service, where the next master continues if this one is killed."""
         self._store.write(
             lambda connection: rows.set_value(connection, "served", self._clocks.service_seconds)
         )
 
-    # -- submitting ---------------------------------------------------------------------
-
-    def submit(
-        self,
-        jobs: Sequence[Sequence[OpCode]],
-        context: RequestContext = RequestContext(),
-        *,
-        to_drained: bool = False,
-    ) -> Future[list[int]]:
-        """Accept jobs, all or none; their ids, once they are durable. See ``submit_once``."""
-        return self.submit_once(
-            jobs, context, to_drained=to_drained, shape=lambda accepted: accepted.ids
-        )
-
-    def submit_once(
-        self,
-        jobs: Sequence[Sequence[OpCode]],
-        context: RequestContext,
-        *,
-        to_drained: bool = False,
-        shape: Callable[[Accepted], T] = _unshaped,
-    ) -> Future[T]:
-        """Accept jobs, all or none, once they are durable; ``shape`` makes the answer of them.
-
-        With a key in the context there is one job, and one submission however often it is
-        sent (``submission``); ``IdempotencyConflict`` when it was another before.
-        ``JobQueueDrainError``, ``JobQueueFull``, ``GenericError`` (dependencies);
-        ``JobQueueUnavailable`` when the disk refuses.
-        """
-        submission = Submission(jobs, context, shape)
-        try:
-            assert len(jobs) == 1 or submission.key is None, "a key names one job"
-            submission.known = self._submitter.known(context)  # also while nothing is accepted
-            if submission.known is None:
-                self._check_open(len(jobs), to_drained)
-        except errors.Error as err:
-            submission.error = err
-        if submission.known is not None or submission.error is not None:
-            submission.resolve()
-        else:
-            self._submitter.put(submission)
-        return submission.answer
-
-    def _add_accepted(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            if job.ops:
-                self._scheduler.add(job)
-
-    def _check_open(self, count: int, to_drained: bool) -> None:
-        if self._drained and not to_drained:
-            raise errors.JobQueueDrainError("The job queue is drained: it takes no new jobs")
-        if len(self._live_jobs) + count > self._max_live:
-            raise errors.JobQueueFull(
-                f"The job queue is full: it holds {len(self._live_jobs)} unfinished jobs"
-            )
+    # -- settings ---------------------------------------------------------------------------
 
     @property
     def drained(self) -> bool:
         """Whether the queue takes no new jobs."""
-        return self._drained
+        return self._submitter.drained
 
     def set_drained(self, flag: bool) -> Future[bool]:
-        """Stop or start taking new jobs; answers true."""
+        """Stop or start taking new jobs; the answer is true."""
 
         def switch(_: object) -> bool:
-            self._drained = flag
+            self._submitter.drained = flag
             return True
 
         return self._write_then(
@@ -189,14 +134,14 @@ class JobQueue:
 
     @property
     def watcher_pause(self) -> float | None:
-        """Until when Ganeti's watcher keeps still (seconds since the epoch).
+        """Until when Ganeti's watcher pauses (seconds since the epoch); None if it does not.
 
-        Kept beside the drain flag: who sets it takes no lock of the configuration.
+        It is stored beside the drain flag, so that setting it takes no lock of the configuration.
         """
         return self._watcher_pause
 
     def set_watcher_pause(self, until: float | None) -> Future[float | None]:
-        """Have the watcher keep still, or (None) work; answers the same."""
+        """Pause the watcher until then, or (None) let it work; the answer is ``until``."""
 
         def switch(_: object) -> float | None:
             self._watcher_pause = until
@@ -208,28 +153,28 @@ class JobQueue:
 
     @property
     def filters(self) -> Sequence[JobFilter]:
-        """The job filters (``qlang.job_filters``), in their order."""
+        """The job filters (``qlang.job_filters``) in the order in which they are applied."""
         return self._scheduler.filters
 
     def put_filter(
         self,
         uuid: str | None,
         priority: int,
-        predicates: Sequence[list[Any]],
-        action: str | list[Any],
-        reason_trail: Sequence[list[Any]],
+        predicates: Sequence[list[Json]],
+        action: str | list[Json],
+        reason_trail: Sequence[list[Json]],
     ) -> str:
-        """Store a job filter, new or replacing the one of this uuid, and apply it; return its uuid.
+        """Store a job filter, new or replacing the one with this uuid, and apply it.
 
-        The values are valid (``qlang.job_filters``) but for the uuid, which raises ``GenericError``
-        if it is not one. Waits for the disk.
+        Returns its uuid. The values must be valid (``qlang.job_filters``), except for the uuid:
+        raises ``GenericError`` if that is not one. Waits for the disk.
         """
         if uuid is None:
             uuid = str(uuids.uuid4())
         elif not ht.is_uuid(uuid):
-            raise errors.GenericError(f"{uuid!r} is no UUID")
-        trail = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
-        trees = [[kind, normalize(tree)] for kind, tree in predicates]
+            raise errors.GenericError(f"{uuid!r} is not a UUID")
+        trail: list[list[Json]] = [*reason_trail, ["luxid", "", int(self._clocks.wall() * 10**9)]]
+        trees: list[list[Json]] = [[kind, normalize(tree)] for kind, tree in predicates]
         name = uuid
         self._change_filters(
             lambda connection: admission.put_filter(
@@ -239,35 +184,40 @@ class JobQueue:
         return name
 
     def remove_filter(self, uuid: str) -> None:
-        """Remove a job filter; ``GenericError`` if it does not exist. Waits for the disk."""
+        """Remove a job filter; raise ``GenericError`` if there is none. Waits for the disk."""
         self._change_filters(lambda connection: admission.remove_filter(connection, uuid))
 
     def _change_filters(self, change: Callable[[sqlite3.Connection], list[JobFilter]]) -> None:
-        with self._filters_mutex:  # who is stored last is obeyed last
+        # Without this lock, the filters stored last might not be the ones applied last.
+        with self._filters_mutex:
             try:
                 found = self._store.write(change).result()
             except StoreUnavailable as err:
-                raise refusal(err) from None
+                raise refusal(err) from err
             self._scheduler.set_filters(found)
 
-    # -- looking ----------------------------------------------------------------------------
+    # -- queries ------------------------------------------------------------------------------
 
     def jobs(self, ids: Iterable[int] | None = None, *, archived: bool = False) -> list[Job]:
-        """Jobs, ascending: these (also archived ones), or all; copies that nobody changes."""
+        """Return jobs in ascending order: those with these ids, archived or not, or all.
+
+        Without ``ids``, archived jobs are included only if ``archived`` says so. The jobs are
+        copies, which nobody else changes.
+        """
         if ids is not None:
             wanted = set(ids)
             found = {job_id: job for job_id in wanted if (job := self._live_jobs.copy(job_id))}
             rest = [job_id for job_id in wanted if job_id not in found]
             stored = rows.load(self._store, rest, archived=True) if rest else []
         else:
-            # Live ones first: whoever ends in between is then shown twice, not never.
+            # Live ones first: a job that ends in between is then found twice, not missed.
             found = self._live_jobs.copies()
             stored = rows.load(self._store, None, archived=archived)
         return [job for _, job in sorted(({job.id: job for job in stored} | found).items())]
 
     def heads(self, page: JobPage) -> tuple[list[JobHead], int]:
-        """Jobs of a page in its order, without their opcodes; how many match in all."""
-        # Live ones first: whoever ends in between is then shown twice, not never.
+        """Return the jobs of a page, in its order, and how many match on all pages."""
+        # Live ones first: a job that ends in between is then found twice, not missed.
         live = {head.id: head for head in self._live_jobs.heads() if page.matches(head)}
         stored = [head for head in listing.heads(self._store, page) if head.id not in live]
         chosen = page.cut([*stored, *live.values()])
@@ -281,31 +231,35 @@ class JobQueue:
         return found[0] if found else None
 
     def watch(self, job_id: int, watcher: Callable[[], None]) -> Callable[[], None]:
-        """Call ``watcher`` whenever a live job changes; returns what ends that."""
+        """Call ``watcher`` at each change of a live job; return the function that stops this."""
         return self._live_jobs.watch(job_id, watcher)
 
     def explainer(self) -> Callable[[int], list[WaitReason]]:
-        """What says why jobs wait, for the rows of one query: each is found out once.
+        """Return a function that tells why jobs wait, for all rows of one query.
 
-        Id of a live job -> ``[{kind, name, mode, jobs}]`` (see ``live``), empty if it waits
-        for nothing.
+        The function takes the id of a job and returns its reasons (see ``live``); the list is
+        empty if the job waits for nothing. What the reasons share is computed only once.
         """
         return self._scheduler.explainer()
 
     def waiting_for(self, job_id: int) -> list[WaitReason]:
-        """Return why one job waits."""
+        """Return the reasons for which one job waits (see ``live``)."""
         return self.explainer()(job_id)
 
-    # -- changing -------------------------------------------------------------------------------
+    # -- changes -------------------------------------------------------------------------------
 
     def cancel(self, job_id: int) -> Future[Answer]:
-        """Cancel a job -> (was it, or will it be; a sentence that says which)."""
+        """Cancel a job; the answer is whether it was or will be, and a sentence that says it."""
         answer: Future[Answer] = Future()
         self._scheduler.cancel(job_id, lambda done, text: answer.set_result((done, text)))
         return answer
 
     def change_priority(self, job_id: int, priority: int) -> Future[Answer]:
-        """Give the opcodes of a job that have not begun a priority -> (done; a sentence)."""
+        """Change the priority of a job's opcodes that have not begun.
+
+        The answer is whether that was done, and a sentence that says it. Raises
+        ``OpPrereqError`` if the priority is out of range.
+        """
         if not constants.PRIORITY_HIGHEST <= priority <= constants.PRIORITY_LOWEST:
             raise errors.OpPrereqError(
                 f"Priority {priority} is not between {constants.PRIORITY_HIGHEST} "
@@ -318,16 +272,17 @@ class JobQueue:
         )
 
     def archive(self, job_id: int) -> Future[bool]:
-        """Put a final job away; false if there is none, or it is away already."""
+        """Archive a job that has ended; the answer is false if there is no such job to archive."""
         return self._write_then(lambda connection: rows.archive(connection, [job_id]), bool)
 
     def auto_archive(self, age: float, timeout: float) -> tuple[int, int]:
-        """Put away what ended ``age`` seconds ago, for ``timeout`` seconds at most.
+        """Archive jobs that ended at least ``age`` seconds ago, for at most ``timeout`` seconds.
 
-        (archived, not looked at); an ``age`` of -1 takes all final jobs. The age is
-        counted in seconds of service (``clocks``): no wall clock makes it more.
+        Returns how many were archived, and how many there was no time to look at. An ``age`` of
+        -1 means all jobs that have ended. Ages are in seconds of service (``job``), so that a
+        jump of the wall clock archives nothing early. Waits for the disk.
         """
-        # Both moments are whole seconds, cut off: the difference may be one too much.
+        # Both moments are rounded down to whole seconds, so their difference may be one too much.
         before = None if age < 0 else self._clocks.service_seconds - math.ceil(min(age, 1e15)) - 1
         with self._store.read() as connection:
             ids = rows.archivable(connection, before)
@@ -342,54 +297,53 @@ class JobQueue:
         return done, len(ids) - looked_at
 
     def purge(self, age: float, timeout: float) -> int:
-        """Delete archived jobs that ended ``age`` seconds ago, for ``timeout`` seconds at most.
+        """Delete archived jobs that ended at least ``age`` seconds ago, for ``timeout`` seconds.
 
-        How many; their ids are logged. Seconds are those of service, and a day of them at
-        least: as long as a key names a job, the job must be there.
+        Returns how many were deleted; the log has their ids. Ages are in seconds of service, and
+        at least a day: while an idempotency key names a job, the job must exist. Waits for the
+        disk.
         """
         deadline = time.monotonic() + timeout
 
         def go_on(took: float) -> bool:
-            # As long as it took: others have at least half of the disk.
+            # Pause for as long as the commit took, so that others get half of the disk's time.
             return not self._stopping.wait(took) and time.monotonic() < deadline
 
         before = self._clocks.service_seconds - math.ceil(max(KEY_SECONDS, min(age, 1e15))) - 1
         try:
             return len(purge.purge(self._store, before, go_on))
         except StoreUnavailable as err:
-            raise refusal(err) from None
+            raise refusal(err) from err
         except ValueError as err:
-            raise errors.JobQueueError(f"the database is damaged: {err}") from None
+            raise errors.JobQueueError(f"the database is damaged: {err}") from err
 
     def _archive_batch(self, batch: list[int]) -> int:
         try:
             return self._store.write(lambda connection: rows.archive(connection, batch)).result()
         except StoreUnavailable as err:
-            raise refusal(err) from None
+            raise refusal(err) from err
 
     def _write_then(
-        self,
-        change: Callable[[sqlite3.Connection], Any],
-        step: Callable[[Any], Any],
-        answer: Future[Any] | None = None,
-    ) -> Future[Any]:
-        """Have a change stored; a future of what ``step`` then makes of its result.
+        self, change: Callable[[sqlite3.Connection], T], step: Callable[[T], R]
+    ) -> Future[R]:
+        """Write ``change``; the answer is what ``step`` makes of its result.
 
-        Steps are taken in the order of the commits, on the store's thread.
+        Steps run on the store's thread, in the order of the commits.
         """
-        result: Future[Any] = Future() if answer is None else answer
+        answer: Future[R] = Future()
 
-        def done(value: Any, error: BaseException | None) -> None:
+        def written(future: Future[T]) -> None:
+            error = future.exception()
             if error is not None:
-                result.set_exception(refusal(error))
+                answer.set_exception(refusal(error))
                 return
             try:
-                made = step(value)
+                made = step(future.result())
             except Exception as err:
                 logger.exception("A step after a commit failed")
-                result.set_exception(err)
+                answer.set_exception(err)
             else:
-                result.set_result(made)
+                answer.set_result(made)
 
-        self._store.enqueue(change, done)
-        return result
+        self._store.write(change, written)
+        return answer
