@@ -48,9 +48,10 @@ PACKAGES: list[tuple[str, str, str]] = [
     ),
     ("master", "db", f"{WORDS} utils"),
     ("master", "hooks ipolicy locking objects", f"{WORDS} utils"),
-    ("master", "storage hypervisor node", f"{WORDS} objects utils"),
+    ("master", "storage hypervisor", f"{WORDS} objects utils"),
     ("master", "ssconf", f"{WORDS} objects params utils"),
     ("master", "config", f"{WORDS} db ipolicy objects params ssconf utils"),
+    ("master", "node", f"{WORDS} config hypervisor objects storage utils"),
     ("master", "jqueue", f"{WORDS} db luxi opcodes qlang utils"),
     (
         "master",
@@ -91,7 +92,6 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 #: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
 SMALL_MODULES = {
-    "query.job_filter": "one kind of what can be asked for",
 }
 
 #: Classes that share a name, at most MAX_SAME_CLASS_NAMES of them, and why.

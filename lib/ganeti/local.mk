@@ -175,9 +175,7 @@ dist_module_qlang_PYTHON = \
 module_querydir = $(pkgdatadir)/ganeti/query
 dist_module_query_PYTHON = \
 	lib/ganeti/query/__init__.py \
-	lib/ganeti/query/base.py \
 	lib/ganeti/query/cluster.py \
-	lib/ganeti/query/devices.py \
 	lib/ganeti/query/engine.py \
 	lib/ganeti/query/group.py \
 	lib/ganeti/query/instance.py \

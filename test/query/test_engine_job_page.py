@@ -4,8 +4,8 @@ import pytest
 
 from ganeti import errors
 from ganeti.locking import LockManager
-from ganeti.query import engine
-from ganeti.query.base import Sources
+from ganeti.query import job
+from ganeti.query.engine import Sources
 from support.jqueue import QueueScene, op
 
 
@@ -21,7 +21,7 @@ def scene(tmp_path):
 
 def ask(scene, fields, filter_=None, **paging):
     sources = Sources(None, None, scene.queue, LockManager())
-    reply = engine.run_page(sources, fields, filter_, paging)
+    reply = job.run_page(sources, fields, filter_, paging)
     return [[cell[1] for cell in row] for row in reply.result["data"]], reply.notes["total"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from ganeti import errors
 from ganeti.locking import LockManager
 from ganeti.query import engine, job
-from ganeti.query.base import Sources
+from ganeti.query.engine import Sources
 from support.jqueue import QueueScene, op
 
 
@@ -151,7 +151,7 @@ def test_a_job_that_has_not_begun_has_no_results_and_times(scene):
 
 
 def rows(scene, ids, *fields):
-    return engine.job_rows(scene.sources, ids, fields)
+    return job.plain_rows(scene.sources, ids, fields)
 
 
 def test_rows_of_some_jobs_come_in_the_order_of_the_ids(scene):

@@ -4,7 +4,7 @@ import pytest
 
 from ganeti import errors
 from ganeti.qlang.job_filters import JobFilter
-from ganeti.query import engine
+from ganeti.query import job_filter
 from support.query import FACTS, QueryScene
 
 FILTERS = [
@@ -45,9 +45,9 @@ def test_an_unknown_filter_gives_no_row(scene):
 
 def test_plain_rows_come_in_the_order_of_the_uuids(scene):
     def rows(uuids):
-        return engine.filter_rows(scene.sources, uuids, ["uuid", "action"])
+        return job_filter.plain_rows(scene.sources, uuids, ["uuid", "action"])
 
     assert rows(None) == rows([]) == [["a", "PAUSE"], ["b", ["RATE_LIMIT", 2]]]
     assert rows(["b", "x", "b"]) == [["b", ["RATE_LIMIT", 2]]]
     with pytest.raises(errors.OpPrereqError, match="bogus"):
-        engine.filter_rows(scene.sources, None, ["bogus"])
+        job_filter.plain_rows(scene.sources, None, ["bogus"])

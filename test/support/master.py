@@ -6,7 +6,7 @@ import threading
 from ganeti import locking, luxi, mcpu
 from ganeti.cmdlib.base import Environment
 from ganeti.jqueue.queue import JobQueue
-from ganeti.query.base import Sources
+from ganeti.query.engine import Sources
 from ganeti.server import luxi_server
 from ganeti.utils.event_loop import Loop
 from support.cluster import NODES, make_cluster, make_paths

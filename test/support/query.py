@@ -8,7 +8,7 @@ from pathlib import Path
 from ganeti.locking import LockManager
 from ganeti.objects import Disk, Instance, Nic
 from ganeti.query import engine
-from ganeti.query.base import Reading, Sources
+from ganeti.query.engine import Reading, Sources
 from support import DATA
 from support.cluster import make_cluster
 
@@ -31,11 +31,17 @@ class NoJobs:
 
 
 class CountingNodes:
-    """Agents of nodes; remembers who was asked for one."""
+    """Agents of nodes; records the names of the nodes that were asked."""
 
     def __init__(self, nodes):
         self.nodes = nodes
         self.asked = []
+
+    @property
+    def drivers(self):
+        """The drivers of the master's node, which are read without an agent."""
+        self.asked.append("node1.example.com")
+        return self.nodes.drivers
 
     def agent(self, node):
         self.asked.append(node.name)

@@ -1,4 +1,4 @@
-"""Drivers of hypervisors, by name: what ``--enabled-hypervisors`` may list."""
+"""Hypervisor drivers by name, as in the option ``--enabled-hypervisors``."""
 
 from ganeti.hypervisor.hv_base import Guest, Hypervisor
 from ganeti.hypervisor.hv_fake import FakeHypervisor

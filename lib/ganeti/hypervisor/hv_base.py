@@ -1,8 +1,8 @@
-"""What every hypervisor driver can do with the guests of one node.
+"""The interface of hypervisor drivers, which run the guests of one node.
 
-A driver knows guests, not instances' administration: whether a guest should
-run, who may start it and what follows from that is decided elsewhere. Every
-method may be called from several threads, for different guests at a time.
+A driver knows guests and not the administration of instances: other modules decide
+whether a guest should run. Several threads may call any method at the same time, for
+different guests.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ganeti.objects import Instance
+from ganeti.objects.base import Values
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest that its hypervisor knows of; ``memory`` in MiB."""
+    """A guest that its hypervisor knows; ``memory`` in MiB."""
 
     name: str
     memory: int
@@ -27,10 +28,10 @@ class Guest:
 
 @dataclass(frozen=True)
 class NodeResources:
-    """A node's size and what is free of it; memory and disk in MiB.
+    """A node's size and its free resources; memory and disk in MiB.
 
-    ``memory_node`` is what the node uses itself, ``cpu_node`` the CPUs that it
-    sees; spindles are counted by nodes with exclusive storage only.
+    ``memory_node`` is the memory that the node uses itself, ``cpu_node`` the number of
+    CPUs that its system sees. Only nodes with exclusive storage count spindles.
     """
 
     memory_total: int
@@ -49,22 +50,22 @@ class NodeResources:
 
 @dataclass(frozen=True)
 class StartParameters:
-    """What a guest is started with: filled parameters, and the paths of its disks.
+    """Everything that a driver needs to start a guest, with filled parameters.
 
-    ``memory`` (MiB) is what it gets, between its minimum and its maximum.
+    ``memory`` (MiB) is the guest's share, between its minimum and its maximum.
     """
 
     instance: Instance
     memory: int
-    beparams: Mapping[str, Any]
-    hvparams: Mapping[str, Any]
-    nicparams: Sequence[Mapping[str, Any]] = ()
+    beparams: Values
+    hvparams: Values
+    nicparams: Sequence[Values] = ()
     disk_paths: Sequence[str] = ()
     paused: bool = False
 
 
 class Hypervisor(ABC):
-    """One driver on one node; ``directory`` is where it keeps its state."""
+    """A driver on one node, which keeps its state in ``directory``."""
 
     NAME: ClassVar[str]
 
@@ -72,29 +73,29 @@ class Hypervisor(ABC):
         self.directory = directory
 
     @abstractmethod
-    def guests(self) -> dict[str, Guest]:
-        """All guests by name."""
+    def guests(self) -> Mapping[str, Guest]:
+        """Return all guests by name; callers must not change the result."""
 
     @abstractmethod
     def guest(self, name: str) -> Guest | None:
-        """One guest, or None."""
+        """Return one guest, or None if it does not exist."""
 
     @abstractmethod
     def start(self, start: StartParameters) -> None:
-        """Start a guest; ``HypervisorError`` when it runs already or does not start."""
+        """Start a guest; raise ``HypervisorError`` if it runs already or does not start."""
 
     @abstractmethod
     def stop(self, name: str, *, timeout: int, force: bool) -> None:
-        """Stop a guest; when this returns it does not run.
+        """Stop a guest, and return when it no longer runs.
 
-        It has ``timeout`` seconds to shut down by itself, none with ``force``.
-        A guest that does not run is no error: it may have ended by itself just now.
+        It has ``timeout`` seconds to shut down by itself, or none with ``force``. A guest
+        that does not run is not an error, because it may have ended by itself just now.
         """
 
     @abstractmethod
     def reboot(self, name: str) -> None:
-        """Let a running guest boot anew; ``HypervisorError`` when it does not run."""
+        """Reboot a guest; raise ``HypervisorError`` if it does not run."""
 
     @abstractmethod
     def problems(self) -> list[str]:
-        """What keeps this driver from working on this node, in words."""
+        """Return what keeps this driver from working on this node, in words."""

@@ -1,10 +1,10 @@
-"""Guests that are files: a cluster's whole life without a virtual machine.
+"""Guests that are files, for clusters without virtual machines.
 
-A file named after the guest stands for a guest that runs. It holds three
-lines: an identifier (always 0), the memory in MiB, the number of CPUs; this is
-the format of Ganeti's driver of the same name, so both can be looked at with
-the same tools. Whoever removes the file has killed the guest. Files are put in
-place by rename; to change one by hand, do the same.
+A file with the name of a guest means that the guest runs. It has three lines: an
+identifier (always 0), the memory in MiB and the number of CPUs. This is the format of
+Ganeti's driver of the same name, so the same tools can read both. Removing the file
+kills the guest. Files are put in place by a rename; to change one by hand, do the same,
+or the change may go unnoticed.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Mapping
 
 from ganeti import constants, errors, ht, pathutils
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, StartParameters
@@ -21,26 +22,26 @@ from ganeti.utils.text import describe_os_error
 
 
 class FakeHypervisor(Hypervisor):
-    """The state files below ``directory``."""
+    """Driver of fake guests, with a state file for each of them in ``directory``."""
 
     NAME = constants.HT_FAKE
 
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         self._all: WatchedDirectory[dict[str, Guest]] = WatchedDirectory(directory, self._read)
-        #: Name -> inode and time of its file, and the guest that it held: a start does
-        #: not read the files of all the others again.
+        #: Name -> inode and time of the file, and the guest that it held. Starting one
+        #: guest then does not read the files of all the others again.
         self._seen: dict[str, tuple[int, int, Guest]] = {}
 
-    def guests(self) -> dict[str, Guest]:
-        """All guests by name."""
+    def guests(self) -> Mapping[str, Guest]:
+        """Return all guests by name; callers must not change the result."""
         try:
-            return dict(self._all.value())
+            return self._all.value()
         except OSError as err:
             raise errors.HypervisorError(f"Cannot read {self.directory}: {err.strerror}") from None
 
     def guest(self, name: str) -> Guest | None:
-        """One guest, or None."""
+        """Return one guest, or None if it does not run."""
         try:
             with open(
                 pathutils.inside(self.directory, name), encoding="ascii", errors="replace"
@@ -56,28 +57,28 @@ class FakeHypervisor(Hypervisor):
         return Guest(name, memory, vcpus or 1)
 
     def start(self, start: StartParameters) -> None:
-        """Put the guest's file in place."""
+        """Put the guest's file in place; raise ``HypervisorError`` if it is there already."""
         name = start.instance.name
         if self.guest(name) is not None:
             raise errors.HypervisorError(f"Cannot start {name}: it is running already")
         self._write(Guest(name, start.memory, start.beparams["vcpus"]))
 
     def stop(self, name: str, *, timeout: int, force: bool) -> None:
-        """Remove the guest's file; a fake guest never resists."""
+        """Remove the guest's file; a fake guest stops at once."""
         try:
             io.remove_file(pathutils.inside(self.directory, name))
         except OSError as err:
             raise errors.HypervisorError(f"Cannot stop {name}: {describe_os_error(err)}") from None
 
     def reboot(self, name: str) -> None:
-        """Write the guest's file anew, so that its time says when it booted."""
+        """Write the guest's file again, so that its time tells when the guest booted."""
         guest = self.guest(name)
         if guest is None:
             raise errors.HypervisorError(f"Cannot reboot {name}: it is not running")
         self._write(guest)
 
     def problems(self) -> list[str]:
-        """Is there a place for the files?"""
+        """Return a complaint if the directory for the files is not writable."""
         if os.path.isdir(self.directory) and not os.access(self.directory, os.W_OK):
             return [f"The directory {self.directory} cannot be written to"]
         return []

@@ -1,12 +1,12 @@
-"""What is done on a node: on this machine, or on a simulated one beside it.
+"""Agents, which act on nodes: on this machine, or on a simulated node beside it.
 
-An agent represents one node and is looked up anew each time; it changes nothing in
-the configuration. The local agent works on this machine. A simulated node is
-a share of a model: its memory, disk space and CPUs are the figures it was
-given, its guests are files, its disks are sparse files, and what is free is
-what they leave. To see what a client does when a node fails, make a file
-``failed`` in its state directory (``run/ganeti/simulated-nodes/NAME``): as long
-as that is there, the node does not answer.
+An agent represents one node. It is made for each use, since the node may have changed
+meanwhile, and it changes nothing in the configuration. The local agent works on this
+machine. A simulated node is a model: it has the memory, disk space and CPUs that it was
+given, its guests are files, its disks are sparse files, and the rest of its resources is
+free. To see what a client does when a node fails, create a file ``failed`` in the node's
+state directory (``run/ganeti/simulated-nodes/NAME``); the node does not answer while the
+file exists.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ganeti import errors, pathutils
+from ganeti.config.config import Config
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, NodeResources, StartParameters
 from ganeti.node import osdef
-from ganeti.objects import Cluster, Disk, Instance, Nic, Node
+from ganeti.objects import Disk, Instance, Node
 from ganeti.storage import FILE_BASED, CountedDisks, FileDisks, NodeDisks
 from ganeti.utils import host
 
@@ -30,32 +31,17 @@ from ganeti.utils import host
 DEFAULT_CAPACITY = {"memory": 16 * 1024, "disk": 512 * 1024, "cpus": 8}
 
 
-class ConfigView(Protocol):
-    """The part of the configuration that agents read."""
-
-    @property
-    def cluster(self) -> Cluster: ...
-
-    def beparams(self, instance: Instance) -> dict[str, Any]: ...
-
-    def hvparams(self, instance: Instance) -> dict[str, Any]: ...
-
-    def nicparams(self, nic: Nic) -> dict[str, Any]: ...
-
-    def node_by_uuid(self, uuid: str) -> Node: ...
-
-
 class NodeAgent(ABC):
-    """Base of all agents: what does not depend on where the node is.
+    """Base of all agents, with everything that does not depend on where the node is.
 
-    Whatever a node cannot do is a ``HypervisorError``, ``BlockDeviceError``,
+    A method that fails raises ``HypervisorError``, ``BlockDeviceError``,
     ``FileStoragePathError`` or ``OpExecError``, all with words for people.
     """
 
     def __init__(
         self,
         node: Node,
-        config: ConfigView,
+        config: Config,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
     ) -> None:
@@ -64,32 +50,32 @@ class NodeAgent(ABC):
         self._paths = paths
         self._hypervisors = hypervisors
 
-    # -- what the kinds of nodes differ in -----------------------------------------
+    # -- what differs between kinds of nodes ---------------------------------------
 
     @abstractmethod
     def check_reachable(self) -> None:
-        """Raise ``HypervisorError`` when the node does not answer."""
+        """Raise ``HypervisorError`` if the node does not answer."""
 
     @abstractmethod
     def resources(self) -> NodeResources:
-        """Return the node's size and what is free."""
+        """Return the node's size and its free resources."""
 
     @abstractmethod
     def disk_path(self, disk: Disk) -> str:
-        """Where a disk's data is on this node."""
+        """Return the path of a disk's data on this node."""
 
     @abstractmethod
     def _create_disk(self, disk: Disk) -> None:
-        """Make one disk."""
+        """Create one disk."""
 
     @abstractmethod
     def _remove_disk(self, disk: Disk) -> None:
-        """Remove one disk; none there is fine."""
+        """Remove one disk if it exists."""
 
     # -- state ---------------------------------------------------------------------
 
     def alive(self) -> bool:
-        """Does the node answer?"""
+        """Return whether the node answers."""
         try:
             self.check_reachable()
         except errors.HypervisorError:
@@ -97,7 +83,7 @@ class NodeAgent(ABC):
         return True
 
     def guests(self) -> dict[str, Guest]:
-        """Every guest that the node knows of, by name."""
+        """Return all guests that the node knows, by name."""
         self.check_reachable()
         return {
             name: guest
@@ -106,13 +92,13 @@ class NodeAgent(ABC):
         }
 
     def guest(self, name: str) -> Guest | None:
-        """One guest, or None when the node knows of none."""
+        """Return one guest, or None if the node does not know it."""
         self.check_reachable()
         found = [hypervisor.guest(name) for hypervisor in self._hypervisors.values()]
         return next((guest for guest in found if guest is not None), None)
 
     def problems(self) -> list[str]:
-        """What is wrong with the node, in words: for those who verify the cluster."""
+        """Return what is wrong with the node, in words, for cluster verification."""
         try:
             self.check_reachable()
         except errors.HypervisorError as err:
@@ -126,9 +112,10 @@ class NodeAgent(ABC):
     # -- guests ----------------------------------------------------------------------
 
     def start(self, instance: Instance, *, paused: bool = False) -> None:
-        """Start a guest, unless it runs already.
+        """Start a guest unless it runs already.
 
-        It gets its maximal memory, or what is free, but not less than its minimum.
+        It gets its maximum memory or, if less is free, what is free, but at least its
+        minimum.
         """
         if self.guest(instance.name) is None:
             beparams = self._config.beparams(instance)
@@ -148,12 +135,12 @@ class NodeAgent(ABC):
             )
 
     def stop(self, instance: Instance, *, timeout: int, force: bool) -> None:
-        """Stop a guest, which has ``timeout`` seconds to do it itself; one that is off is fine."""
+        """Stop a guest if it runs; it has ``timeout`` seconds to shut down by itself."""
         self.check_reachable()
         self._hypervisor(instance).stop(instance.name, timeout=timeout, force=force)
 
     def reboot(self, instance: Instance, reboot_type: str) -> None:
-        """Boot a running guest anew; "full" stops and starts it."""
+        """Reboot a running guest; the type "full" stops and starts it."""
         self.check_reachable()
         if reboot_type == "full":
             self.stop(instance, timeout=0, force=False)
@@ -172,7 +159,7 @@ class NodeAgent(ABC):
     # -- disks -----------------------------------------------------------------------
 
     def create_disks(self, instance: Instance, log: Callable[[str], object]) -> None:
-        """Make all disks of an instance, or none; ``log`` is called for each."""
+        """Create all disks of an instance, or none; ``log`` is called for each."""
         self.check_reachable()
         made: list[Disk] = []
         try:
@@ -186,7 +173,7 @@ class NodeAgent(ABC):
             raise
 
     def remove_disks(self, instance: Instance) -> None:
-        """Remove all disks of an instance; those that are gone are fine."""
+        """Remove all disks of an instance that exist."""
         self.check_reachable()
         for disk in instance.disks:
             self._remove_disk(disk)
@@ -194,12 +181,12 @@ class NodeAgent(ABC):
     # -- operating systems -------------------------------------------------------------
 
     def os_definitions(self) -> list[osdef.OsDefinition]:
-        """All OS definitions of the node by name, broken ones too."""
+        """Return all OS definitions of the node, sorted by name, with the broken ones."""
         self.check_reachable()
         return osdef.scan(self._paths.os_search_path)
 
     def os_definition(self, os_name: str) -> osdef.OsDefinition:
-        """The definition of an OS (its variant aside); ``OpPrereqError`` if none can be used."""
+        """Return the definition of an OS, whatever its variant; ``OpPrereqError`` if invalid."""
         self.check_reachable()
         found = osdef.find(self._paths.os_search_path, os_name)
         if found is None:
@@ -224,9 +211,9 @@ class NodeAgent(ABC):
     ) -> None:
         """Run the create script of an instance's OS.
 
-        ``secrets`` are OS parameters that must not be seen anywhere. ``OpExecError``
-        quotes the end of the log; a canceled job ends the script and raises
-        ``JobCanceled``.
+        ``secrets`` are OS parameters that must not be shown anywhere. Raise
+        ``OpExecError`` with the end of the log if the script fails, and ``JobCanceled``,
+        after ending the script, if the job is canceled.
         """
         hidden = {**instance.osparams_private, **(secrets or {})}
         definition = self.os_definition(instance.os)
@@ -246,10 +233,10 @@ class NodeAgent(ABC):
         hidden: Mapping[str, Any],
         run: osdef.ScriptRun | None,
     ) -> None:
-        """Have an OS check the values of its parameters; ``hidden`` ones are private or secret.
+        """Run the verify script of an OS; ``hidden`` parameters are private or secret.
 
-        ``OpExecError`` quotes what its script says; a canceled job ends the script and raises
-        ``JobCanceled``.
+        Raise ``OpExecError`` with the script's output if it refuses the values, and
+        ``JobCanceled``, after ending the script, if the job is canceled.
         """
         osdef.run_verify(
             self.os_definition(os_name),
@@ -273,7 +260,7 @@ class NodeAgent(ABC):
         )
 
     def _cluster_osparams(self, os_name: str) -> dict[str, Any]:
-        """The cluster's parameters of an OS, those of its variant before those of all."""
+        """Return the cluster's parameters of an OS, overridden by those of its variant."""
         cluster_wide = self._config.cluster.osparams
         return {
             **cluster_wide.get(osdef.split_name(os_name)[0], {}),
@@ -282,27 +269,24 @@ class NodeAgent(ABC):
 
 
 class LocalNode(NodeAgent):
-    """This machine. Resources that were given for it replace the real ones."""
+    """This machine; figures that were given for it replace the real ones."""
 
     def __init__(
         self,
         node: Node,
-        config: ConfigView,
+        config: Config,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
-        counted: CountedDisks,
+        disks_of: Callable[[Node], CountedDisks],
     ) -> None:
         super().__init__(node, config, paths, hypervisors)
-        self._counted = counted
-        self._disks: NodeDisks = (
-            counted if "disk" in node.capacity else FileDisks(config.cluster, paths)
-        )
+        self._disks_of = disks_of
 
     def check_reachable(self) -> None:
-        """Do nothing: the caller runs on this node."""
+        """Do nothing, because the caller runs on this node."""
 
     def resources(self) -> NodeResources:
-        """Return what the kernel tells, less the memory that fake guests would take."""
+        """Return what the kernel reports, less the memory that fake guests would use."""
         memory, cpus = host.memory(), host.cpus()
         disk_total, disk_free = host.disk(
             self._config.cluster.file_storage_dir or self._paths.lib_dir
@@ -312,7 +296,7 @@ class LocalNode(NodeAgent):
         available = memory_total if "memory" in given else memory.available
         if "disk" in given:
             disk_total = given["disk"]
-            disk_free = max(0, disk_total - self._counted.used())
+            disk_free = max(0, disk_total - self._disks_of(self.node).used())
         cpu_total = given.get("cpus", cpus.total)
         return NodeResources(
             memory_total=memory_total,
@@ -328,26 +312,26 @@ class LocalNode(NodeAgent):
         )
 
     def disk_path(self, disk: Disk) -> str:
-        """The file of a disk."""
-        self._check_template(disk)
-        return self._disks.path(disk)
+        """Return the path of a disk's file."""
+        return self._disks_for(disk).path(disk)
 
     def _create_disk(self, disk: Disk) -> None:
-        self._check_template(disk)
-        self._disks.create(disk)
+        self._disks_for(disk).create(disk)
 
     def _remove_disk(self, disk: Disk) -> None:
-        self._check_template(disk)
-        self._disks.remove(disk)
+        self._disks_for(disk).remove(disk)
 
-    def _check_template(self, disk: Disk) -> None:
+    def _disks_for(self, disk: Disk) -> NodeDisks:
         if disk.dev_type not in FILE_BASED:
             raise errors.BlockDeviceError(
                 f"Node '{self.node.name}' has no disks of the template '{disk.dev_type}'"
             )
+        if "disk" in self.node.capacity:
+            return self._disks_of(self.node)
+        return FileDisks(self._config.cluster, self._paths)
 
     def _claimed_memory(self) -> int:
-        """What fake guests would take; that of real ones is missing already."""
+        """Return the memory that fake guests would use; the kernel counts that of real ones."""
         return sum(
             guest.memory
             for hypervisor in self._hypervisors.values()
@@ -357,12 +341,12 @@ class LocalNode(NodeAgent):
 
 
 class SimulatedNode(NodeAgent):
-    """A node of the model, with a state directory for what it is made of."""
+    """A node of the model; its guests and disks are files in its state directory."""
 
     def __init__(
         self,
         node: Node,
-        config: ConfigView,
+        config: Config,
         paths: pathutils.Paths,
         hypervisors: Mapping[str, Hypervisor],
         disks_of: Callable[[Node], CountedDisks],
@@ -371,11 +355,11 @@ class SimulatedNode(NodeAgent):
         self._disks_of = disks_of
 
     def check_reachable(self) -> None:
-        """Raise ``HypervisorError`` for a node that is offline or was made to fail."""
+        """Raise ``HypervisorError`` if the node was made to fail."""
         self._check_node_reachable(self.node)
 
     def resources(self) -> NodeResources:
-        """Return the size that the node was given, and what its guests and disks leave of it."""
+        """Return the size that the node was given, less what its guests and disks use."""
         self.check_reachable()
         size = {**DEFAULT_CAPACITY, **self.node.capacity}
         claimed = sum(guest.memory for guest in self.guests().values())
@@ -393,7 +377,7 @@ class SimulatedNode(NodeAgent):
         )
 
     def disk_path(self, disk: Disk) -> str:
-        """The file of a disk."""
+        """Return the path of a disk's file."""
         return self._disks_of(self.node).path(disk)
 
     def _create_disk(self, disk: Disk) -> None:
@@ -414,7 +398,7 @@ class SimulatedNode(NodeAgent):
             self._disks_of(node).remove(disk)
 
     def _nodes_of(self, disk: Disk) -> list[Node]:
-        """This node, and the other one of a mirrored disk."""
+        """Return this node, and the other node of a mirrored disk."""
         if disk.dev_type != DiskTemplate.DRBD:
             return [self.node]
         return [self._config.node_by_uuid(uuid) for uuid in disk.logical_id[:2]]
@@ -429,19 +413,19 @@ class SimulatedNode(NodeAgent):
 
 
 class OfflineNode(NodeAgent):
-    """A node that nobody talks to: everything fails at once."""
+    """A node that is marked offline: everything fails without contacting it."""
 
     def check_reachable(self) -> None:
-        """Raise ``HypervisorError``, always."""
+        """Raise ``HypervisorError``."""
         raise errors.HypervisorError(f"Node '{self.node.name}' is offline")
 
     def resources(self) -> NodeResources:
-        """Raise ``HypervisorError``, always."""
+        """Raise ``HypervisorError``."""
         self.check_reachable()
         raise AssertionError("an offline node answered")
 
     def disk_path(self, disk: Disk) -> str:
-        """Raise ``HypervisorError``, always."""
+        """Raise ``HypervisorError``."""
         self.check_reachable()
         raise AssertionError("an offline node answered")
 
@@ -453,39 +437,40 @@ class OfflineNode(NodeAgent):
 
 
 class Nodes:
-    """Finds the agent of a node."""
+    """All nodes: finds the agent of each. ``drivers`` are those of this machine, by name."""
 
-    def __init__(self, config: ConfigView, paths: pathutils.Paths) -> None:
+    def __init__(self, config: Config, paths: pathutils.Paths) -> None:
         self._config = config
         self._paths = paths
         self._mutex = threading.Lock()
-        self._hypervisors: dict[str, dict[str, Hypervisor]] = {}
+        self.drivers = self._make_drivers(paths.fake_hypervisor_dir)
+        self._simulated_drivers: dict[str, dict[str, Hypervisor]] = {}
         self._disks: dict[str, CountedDisks] = {}
 
     def agent(self, node: Node) -> NodeAgent:
         """Return the agent that acts on this node."""
         if node.offline:
             return OfflineNode(node, self._config, self._paths, {})
-        hypervisors = self._hypervisors_of(node)
         if node.simulated:
-            return SimulatedNode(node, self._config, self._paths, hypervisors, self._disks_of)
-        return LocalNode(node, self._config, self._paths, hypervisors, self._disks_of(node))
+            drivers = self._drivers_of(node)
+            return SimulatedNode(node, self._config, self._paths, drivers, self._disks_of)
+        return LocalNode(node, self._config, self._paths, self.drivers, self._disks_of)
 
-    def _hypervisors_of(self, node: Node) -> dict[str, Hypervisor]:
-        """A node's drivers, which remember what they read."""
+    def _make_drivers(self, directory: str) -> dict[str, Hypervisor]:
+        return {
+            name: DRIVERS[name](directory)
+            for name in self._config.cluster.enabled_hypervisors
+            if name in DRIVERS
+        }
+
+    def _drivers_of(self, node: Node) -> dict[str, Hypervisor]:
+        """Return a simulated node's drivers, which remember what they have read."""
         with self._mutex:
-            if node.name not in self._hypervisors:
-                directory = (
+            if node.name not in self._simulated_drivers:
+                self._simulated_drivers[node.name] = self._make_drivers(
                     self._paths.simulated_guests(node.name)
-                    if node.simulated
-                    else self._paths.fake_hypervisor_dir
                 )
-                self._hypervisors[node.name] = {
-                    name: DRIVERS[name](directory)
-                    for name in self._config.cluster.enabled_hypervisors
-                    if name in DRIVERS
-                }
-            return self._hypervisors[node.name]
+            return self._simulated_drivers[node.name]
 
     def _disks_of(self, node: Node) -> CountedDisks:
         with self._mutex:

@@ -1,26 +1,25 @@
-"""The cluster as a whole: all that is known of it, and single facts; tags of one object."""
+"""The cluster as a whole: QueryClusterInfo and QueryConfigValues; tags of one object."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ganeti import constants, errors, ipolicy, params
 from ganeti.constants import ErrorCode
 from ganeti.objects import ConfigObject
-from ganeti.query.base import Sources
+from ganeti.query.engine import Sources
 
 # -- the cluster -----------------------------------------------------------------------
 
 
-#: SSH is not ours to set up; these are what Ganeti's tools expect to read.
+#: Ganeti's tools read these keys, though this version does not set SSH up.
 _SSH = {"modify_ssh_setup": False, "ssh_key_type": "rsa", "ssh_key_bits": 2048}
 
 
-def info(sources: Sources) -> dict[str, Any]:
-    """Everything that QueryClusterInfo answers: the 55 keys of Ganeti 3.0."""
+def info(sources: Sources) -> dict[str, object]:
+    """Answer QueryClusterInfo, with the 55 keys of Ganeti 3.0."""
     return sources.config.generation.cached(
         "cluster info",
         lambda: {
@@ -35,7 +34,7 @@ def info(sources: Sources) -> dict[str, Any]:
     )
 
 
-def _versions() -> dict[str, Any]:
+def _versions() -> dict[str, object]:
     return {
         "software_version": constants.RELEASE_VERSION,
         "protocol_version": constants.PROTOCOL_VERSION,
@@ -47,7 +46,7 @@ def _versions() -> dict[str, Any]:
     }
 
 
-def _identity(sources: Sources) -> dict[str, Any]:
+def _identity(sources: Sources) -> dict[str, object]:
     cluster = sources.config.cluster
     return {
         "name": cluster.name,
@@ -63,7 +62,7 @@ def _identity(sources: Sources) -> dict[str, Any]:
     }
 
 
-def _parameters(sources: Sources) -> dict[str, Any]:
+def _parameters(sources: Sources) -> dict[str, object]:
     config = sources.config
     cluster = config.cluster
     return {
@@ -91,7 +90,7 @@ def _parameters(sources: Sources) -> dict[str, Any]:
     }
 
 
-def _limits(sources: Sources) -> dict[str, Any]:
+def _limits(sources: Sources) -> dict[str, object]:
     cluster = sources.config.cluster
     return {
         "candidate_pool_size": cluster.candidate_pool_size,
@@ -101,7 +100,7 @@ def _limits(sources: Sources) -> dict[str, Any]:
     }
 
 
-def _storage(sources: Sources) -> dict[str, Any]:
+def _storage(sources: Sources) -> dict[str, object]:
     cluster = sources.config.cluster
     return {
         "enabled_disk_templates": cluster.enabled_disk_templates,
@@ -113,12 +112,12 @@ def _storage(sources: Sources) -> dict[str, Any]:
     }
 
 
-#: What Ganeti's monitoring daemon collects; there is none here.
+#: Collectors of Ganeti's monitoring daemon, which this version does not have.
 _COLLECTORS = ("cpu-avg-load", "diskstats", "drbd", "inst-status-xen", "lv", "xen-cpu-avg-load")
 
 
-def _not_ours() -> dict[str, Any]:
-    """What Ganeti has and we have not, said in its own form."""
+def _not_ours() -> dict[str, object]:
+    """Return the keys of features that this version lacks, in Ganeti's form."""
     return {
         "use_external_mip_script": False,
         "drbd_usermode_helper": None,
@@ -138,12 +137,12 @@ def _not_ours() -> dict[str, Any]:
 
 
 def _watcher_pause(sources: Sources) -> int | None:
-    """Until when the watcher keeps still; a time that is over means it does not."""
+    """Return the time (seconds since the epoch) until which the watcher pauses, or None."""
     until = sources.queue.watcher_pause
     return None if until is None or until < sources.config.clock() else int(until)
 
 
-_VALUES: dict[str, Callable[[Sources], Any]] = {
+_VALUES: dict[str, Callable[[Sources], object]] = {
     "cluster_name": lambda sources: sources.config.cluster.name,
     "master_node": lambda sources: sources.config.master.name,
     "drain_flag": lambda sources: sources.queue.drained,
@@ -151,8 +150,8 @@ _VALUES: dict[str, Callable[[Sources], Any]] = {
 }
 
 
-def config_values(sources: Sources, names: Sequence[str]) -> list[Any]:
-    """Facts by name, in the order asked; null for a name that means nothing."""
+def config_values(sources: Sources, names: Sequence[str]) -> list[object]:
+    """Answer QueryConfigValues: the value of each name, None for an unknown one."""
     return [_VALUES[name](sources) if name in _VALUES else _SSH.get(name) for name in names]
 
 
@@ -160,10 +159,10 @@ def config_values(sources: Sources, names: Sequence[str]) -> list[Any]:
 
 
 def tags_of(sources: Sources, kind: str, name: str) -> list[str]:
-    """The tags of an object, in the order in which they are stored.
+    """Answer QueryTags: the tags of an object in the order in which they are stored.
 
-    The cluster needs no name. ``OpPrereqError`` (unknown_entity) when there is
-    no such object.
+    The cluster needs no name. Raise ``OpPrereqError`` (unknown_entity) if the object
+    does not exist.
     """
     return list(_find_tagged(sources, kind, name).tags)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
+from ganeti import params
 from ganeti.constants import FieldKind
 from ganeti.objects import Group, Node
 from ganeti.query import parameters
-from ganeti.query.base import FieldDef, Kind, Reading, common, once, table
+from ganeti.query.engine import FieldDef, Kind, Reading, common, once, register, table
 from ganeti.utils.text import nice_sorted
 
 
 class GroupRow:
-    """A group in one query; what several fields need is computed once."""
+    """A node group in one query; a value that several fields need is computed once."""
 
     def __init__(self, reading: Reading, group: Group) -> None:
         self.reading = reading
@@ -21,7 +21,7 @@ class GroupRow:
 
     @once
     def nodes(self) -> list[Node]:
-        """Its nodes."""
+        """The nodes in the group."""
         return self.reading.config.group_nodes(self.group.uuid)
 
     @once
@@ -36,7 +36,7 @@ class GroupRow:
         )
 
     @once
-    def ndparams(self) -> dict[str, Any]:
+    def ndparams(self) -> params.Values:
         """Node parameters with all defaults filled in."""
         return self.reading.config.group_ndparams(self.group)
 
@@ -50,7 +50,7 @@ _PLAIN: list[_Field] = [
         "alloc_policy",
         "AllocPolicy",
         _K.TEXT,
-        "Whether new instances may come here: preferred, last_resort, unallocable",
+        "Use for new instances: preferred, last_resort, unallocable",
         lambda row: row.group.alloc_policy,
     ),
     _Field("node_cnt", "Nodes", _K.NUMBER, "Number of its nodes", lambda row: len(row.nodes)),
@@ -65,53 +65,59 @@ _PLAIN: list[_Field] = [
         "pinst_cnt",
         "Instances",
         _K.NUMBER,
-        "Number of its nodes' primary instances",
+        "Number of primary instances of its nodes",
         lambda row: len(row.instances),
     ),
     _Field(
         "pinst_list",
         "InstanceList",
         _K.OTHER,
-        "Names of its nodes' primary instances",
+        "Names of the primary instances of its nodes",
         lambda row: row.instances,
     ),
 ]
 
 _PARAMETERS: list[_Field] = [
-    _Field("ndparams", "NDParams", _K.OTHER, "All node parameters", lambda row: row.ndparams),
+    _Field(
+        "ndparams",
+        "NDParams",
+        _K.OTHER,
+        "Node parameters with all defaults",
+        lambda row: row.ndparams,
+    ),
     _Field(
         "custom_ndparams",
         "CustomNDParams",
         _K.OTHER,
-        "Node parameters that were set for it",
+        "Node parameters that were set for the group",
         lambda row: row.group.ndparams,
     ),
     _Field(
         "diskparams",
         "DiskParameters",
         _K.OTHER,
-        "All disk parameters, by template",
+        "Disk parameters with all defaults, by template",
         lambda row: row.reading.config.diskparams(row.group),
     ),
     _Field(
         "custom_diskparams",
         "CustomDiskParameters",
         _K.OTHER,
-        "Disk parameters that were set for it",
+        "Disk parameters that were set for the group",
         lambda row: row.group.diskparams,
     ),
     _Field(
         "ipolicy",
         "InstancePolicy",
         _K.OTHER,
-        "Sizes that its instances may have",
+        "Policy for the sizes of instances, with all defaults",
         lambda row: row.reading.config.ipolicy(row.group),
     ),
     _Field(
         "custom_ipolicy",
         "CustomInstancePolicy",
         _K.OTHER,
-        "What of the policy was set for it",
+        "Parts of the policy that were set for the group",
         lambda row: row.group.ipolicy,
     ),
 ]
@@ -126,16 +132,18 @@ def _named(reading: Reading, names: Sequence[str]) -> list[GroupRow | None]:
     return [GroupRow(reading, group) if group else None for group in found]
 
 
-KIND = Kind(
-    "group",
-    "NodeGroup",
-    table(
-        _PLAIN,
-        _PARAMETERS,
-        common("group", lambda row: row.group),
-        parameters.node(lambda row: row.ndparams),
-    ),
-    _rows,
-    key="name",
-    named=_named,
+KIND = register(
+    Kind(
+        "group",
+        "NodeGroup",
+        table(
+            _PLAIN,
+            _PARAMETERS,
+            common("group", lambda row: row.group),
+            parameters.node(lambda row: row.ndparams),
+        ),
+        _rows,
+        key="name",
+        named=_named,
+    )
 )

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+import operator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
-from ganeti import params
+from ganeti import constants, params
 from ganeti.constants import AdminState, DiskTemplate, FieldKind, InstanceStatus, ResultStatus
 from ganeti.hypervisor.hv_base import Guest
-from ganeti.objects import Instance, Node
+from ganeti.objects import Disk, Instance, Nic, Node
 from ganeti.qlang.filters import Comparison
-from ganeti.query import devices, parameters
-from ganeti.query.base import OFFLINE, UNAVAIL, FieldDef, Kind, Reading, common, once, table
+from ganeti.query import parameters
+from ganeti.query.engine import (
+    OFFLINE,
+    UNAVAIL,
+    FieldDef,
+    Kind,
+    Reading,
+    common,
+    once,
+    register,
+    table,
+)
 
-#: What a mirrored disk takes for itself on each of its nodes (MiB).
+#: MiB that DRBD's metadata takes on each node of a mirrored disk.
 DRBD_METADATA = 128
 
-#: Status of an instance whose guest does not run, and of one whose guest does, by its
-#: admin state.
+#: Status of an instance by its admin state: while its guest does not run, and while it does.
 _STOPPED = {
     AdminState.UP: InstanceStatus.ERROR_DOWN,
     AdminState.DOWN: InstanceStatus.ADMIN_DOWN,
@@ -26,8 +36,40 @@ _STOPPED = {
 _RUNNING = {AdminState.UP: InstanceStatus.RUNNING}
 
 
+class Card(NamedTuple):
+    """A network card as the fields show it, with filled parameters."""
+
+    bridge: str | None
+    ip: str | None
+    link: str
+    mac: str
+    mode: str
+    name: str | None
+    network: str | None
+    network_name: str | None
+    uuid: str
+    vlan: str | None
+
+    @classmethod
+    def of(cls, nic: Nic, filled: params.Values) -> Card:
+        """Return the card of a NIC whose parameters were filled."""
+        mode, link = filled["mode"], filled["link"]
+        return cls(
+            bridge=link if mode == "bridged" else None,
+            ip=nic.ip,
+            link=link,
+            mac=nic.mac,
+            mode=mode,
+            name=nic.name,
+            network=nic.network,
+            network_name=None,  # there are no networks here
+            uuid=nic.uuid,
+            vlan=filled["vlan"] or None,
+        )
+
+
 class InstanceRow:
-    """An instance in one query; what several fields need is computed once."""
+    """An instance in one query; a value that several fields need is computed once."""
 
     def __init__(self, reading: Reading, instance: Instance) -> None:
         self.reading = reading
@@ -35,22 +77,22 @@ class InstanceRow:
 
     @once
     def primary(self) -> Node:
-        """Where it should run."""
+        """The node that it should run on."""
         return self.reading.node(self.instance.primary_node)
 
     @once
     def secondaries(self) -> list[Node]:
-        """Where its disks are mirrored."""
+        """The nodes that mirror its disks."""
         return [self.reading.node(uuid) for uuid in self.instance.secondary_nodes]
 
     @once
-    def beparams(self) -> dict[str, Any]:
+    def beparams(self) -> params.Values:
         """Backend parameters with all defaults filled in."""
         return self.reading.config.beparams(self.instance)
 
     @once
-    def hvparams(self) -> dict[str, Any]:
-        """Hypervisor parameters with all defaults, but without those of the whole node."""
+    def hvparams(self) -> params.Values:
+        """Hypervisor parameters with all defaults, except those that hold for a whole node."""
         return {
             name: value
             for name, value in self.reading.config.hvparams(self.instance).items()
@@ -58,8 +100,8 @@ class InstanceRow:
         }
 
     @once
-    def osparams(self) -> dict[str, Any]:
-        """The OS's, the variant's, the instance's own; only what may be seen."""
+    def osparams(self) -> params.Values:
+        """Public OS parameters: the instance's, over its variant's, over its OS's."""
         cluster_wide = self.reading.config.cluster.osparams
         name = self.instance.os
         return {
@@ -69,15 +111,16 @@ class InstanceRow:
         }
 
     @once
-    def cards(self) -> list[devices.Card]:
+    def cards(self) -> list[Card]:
         """Network cards with filled parameters."""
-        return [devices.Card(nic, self.reading.config.nicparams(nic)) for nic in self.instance.nics]
+        nicparams = self.reading.config.nicparams
+        return [Card.of(nic, nicparams(nic)) for nic in self.instance.nics]
 
     @once
     def guest(self) -> Guest | None | ResultStatus:
-        """As it runs on its primary node, or else on any other; None if nowhere.
+        """The guest on its primary node, or else on any other node; None if it does not run.
 
-        A status if the primary node cannot say.
+        A ``ResultStatus`` if the primary node does not answer.
         """
         guests = self.reading.guests(self.primary)
         if isinstance(guests, ResultStatus):
@@ -87,7 +130,7 @@ class InstanceRow:
 
     @property
     def status(self) -> InstanceStatus:
-        """Return admin state and guest in one word, by Ganeti 3.0's rule."""
+        """The status that follows from admin state and guest, by Ganeti 3.0's rule."""
         instance, guest = self.instance, self.guest
         if guest is OFFLINE:
             return InstanceStatus.ERROR_NODEOFFLINE
@@ -107,15 +150,15 @@ class InstanceRow:
 
     @property
     def disk_usage(self) -> int:
-        """MiB that it takes on each of its nodes."""
+        """MiB that its disks take on each of its nodes."""
         return sum(
             disk.size + (DRBD_METADATA if disk.dev_type == DiskTemplate.DRBD else 0)
             for disk in self.instance.disks
         )
 
     @property
-    def console(self) -> Any:
-        """How to reach its console; no key without a value (Ganeti's tools insist)."""
+    def console(self) -> dict[str, str] | ResultStatus:
+        """Description of its console; Ganeti's tools fail on keys without a value."""
         if self.primary.offline:
             return OFFLINE
         return {
@@ -126,19 +169,19 @@ class InstanceRow:
         }
 
 
-def _or_unavailable(value: Any) -> Any:
+def _or_unavailable(value: object) -> object:
     return UNAVAIL if value is None else value
 
 
-def _live(row: InstanceRow, attribute: str) -> Any:
-    """An attribute of the running guest."""
+def _live(row: InstanceRow, attribute: str) -> object:
+    """Return an attribute of the running guest, or why there is none."""
     guest = row.guest
     if isinstance(guest, ResultStatus):
         return guest
     return UNAVAIL if guest is None else getattr(guest, attribute)
 
 
-def _oper_state(row: InstanceRow) -> Any:
+def _oper_state(row: InstanceRow) -> bool | ResultStatus:
     guest = row.guest
     return guest if isinstance(guest, ResultStatus) else guest is not None
 
@@ -155,22 +198,26 @@ _PLAIN: list[_Field] = [
         lambda row: row.instance.name,
         comparison=Comparison.HOST_NAME,
     ),
-    _Field("os", "OS", _K.TEXT, "Its operating system, with +variant", lambda row: row.instance.os),
+    _Field("os", "OS", _K.TEXT, "Operating system, with +variant", lambda row: row.instance.os),
     _Field(
-        "hypervisor", "Hypervisor", _K.TEXT, "What runs it", lambda row: row.instance.hypervisor
+        "hypervisor",
+        "Hypervisor",
+        _K.TEXT,
+        "Hypervisor that runs it",
+        lambda row: row.instance.hypervisor,
     ),
     _Field(
         "disk_template",
         "Disk_template",
         _K.TEXT,
-        "How its disks are kept",
+        "Template of its disks",
         lambda row: row.instance.disk_template,
     ),
     _Field(
         "disk_usage",
         "DiskUsage",
         _K.UNIT,
-        "Room that its disks take on each of its nodes, with what a mirror needs itself",
+        "Disk space on each of its nodes, with the metadata of mirrors",
         lambda row: row.disk_usage,
     ),
     _Field(
@@ -184,17 +231,17 @@ _PLAIN: list[_Field] = [
         "network_port",
         "Network_port",
         _K.OTHER,
-        "Port for its console, where it has one",
+        "Network port of its console",
         lambda row: _or_unavailable(row.instance.network_port),
     ),
     _Field(
         "forthcoming",
         "Forthcoming",
         _K.BOOL,
-        "Whether it is only planned; never the case here",
+        "Whether it is only planned; always false here",
         lambda row: False,
     ),
-    _Field("console", "Console", _K.OTHER, "How to reach its console", lambda row: row.console),
+    _Field("console", "Console", _K.OTHER, "Way to reach its console", lambda row: row.console),
 ]
 
 _ADMIN: list[_Field] = [
@@ -202,14 +249,14 @@ _ADMIN: list[_Field] = [
         "admin_state",
         "InstanceState",
         _K.TEXT,
-        "What it should be: up, down or offline",
+        "State that was asked for: up, down or offline",
         lambda row: row.instance.admin_state,
     ),
     _Field(
         "admin_state_source",
         "InstanceStateSource",
         _K.TEXT,
-        "Who said last what it should be: admin or user",
+        "Who asked for that state last: admin or user",
         lambda row: row.instance.admin_state_source,
     ),
     _Field(
@@ -226,9 +273,9 @@ _LIVE: list[_Field] = [
         "status",
         "Status",
         _K.TEXT,
-        "running, or ADMIN_down, ADMIN_offline, USER_down (stopped, and should be); "
+        "running; ADMIN_down, ADMIN_offline, USER_down (stopped, as it should be); "
         "ERROR_down (should run), ERROR_up (should not), ERROR_wrongnode (runs elsewhere), "
-        "ERROR_nodedown, ERROR_nodeoffline (its node cannot say)",
+        "ERROR_nodedown, ERROR_nodeoffline (its node does not answer)",
         lambda row: row.status,
         live=True,
     ),
@@ -237,7 +284,7 @@ _LIVE: list[_Field] = [
         "oper_ram",
         "Memory",
         _K.UNIT,
-        "Memory that it has now",
+        "Memory that its guest has",
         lambda row: _live(row, "memory"),
         live=True,
     ),
@@ -245,7 +292,7 @@ _LIVE: list[_Field] = [
         "oper_vcpus",
         "VCPUs",
         _K.NUMBER,
-        "Virtual CPUs that it has now",
+        "Virtual CPUs that its guest has",
         lambda row: _live(row, "vcpus"),
         live=True,
     ),
@@ -302,42 +349,42 @@ _PARAMETERS: list[_Field] = [
         "beparams",
         "BackendParameters",
         _K.OTHER,
-        "All backend parameters",
+        "Backend parameters with all defaults",
         lambda row: row.beparams,
     ),
     _Field(
         "custom_beparams",
         "CustomBackendParameters",
         _K.OTHER,
-        "Backend parameters that were set for it",
+        "Backend parameters that were set for the instance",
         lambda row: row.instance.beparams,
     ),
     _Field(
         "hvparams",
         "HypervisorParameters",
         _K.OTHER,
-        "All parameters of its hypervisor",
+        "Hypervisor parameters with all defaults",
         lambda row: row.hvparams,
     ),
     _Field(
         "custom_hvparams",
         "CustomHypervisorParameters",
         _K.OTHER,
-        "Parameters of its hypervisor that were set for it",
+        "Hypervisor parameters that were set for the instance",
         lambda row: row.instance.hvparams,
     ),
     _Field(
         "osparams",
         "OpSysParameters",
         _K.OTHER,
-        "All parameters of its operating system",
+        "OS parameters with all defaults",
         lambda row: row.osparams,
     ),
     _Field(
         "custom_osparams",
         "CustomOpSysParameters",
         _K.OTHER,
-        "Parameters of its operating system that were set for it",
+        "OS parameters that were set for the instance",
         lambda row: row.instance.osparams,
     ),
     _Field(
@@ -350,6 +397,119 @@ _PARAMETERS: list[_Field] = [
 ]
 
 
+# -- disks and network cards -----------------------------------------------------------
+
+
+class _Detail(NamedTuple):
+    """A detail of a disk or card: one field for each device, and one for all of them."""
+
+    word: str
+    title: str
+    plural: str
+    plural_title: str
+    kind: FieldKind
+    doc: str
+    attribute: str = ""  # where it is not the word
+
+
+_NIC = (
+    _Detail("bridge", "NicBridge", "bridges", "NIC_bridges", _K.TEXT, "Bridge"),
+    _Detail("ip", "NicIP", "ips", "NIC_IPs", _K.TEXT, "IP address"),
+    _Detail("link", "NicLink", "links", "NIC_links", _K.TEXT, "Link"),
+    _Detail("mac", "NicMAC", "macs", "NIC_MACs", _K.TEXT, "MAC address"),
+    _Detail("mode", "NicMode", "modes", "NIC_modes", _K.TEXT, "Mode"),
+    _Detail("name", "NicName", "names", "NIC_Names", _K.TEXT, "Name"),
+    _Detail("network", "NicNetwork", "networks", "NIC_networks", _K.TEXT, "Network"),
+    _Detail(
+        "network.name",
+        "NicNetworkName",
+        "networks.names",
+        "NIC_networks_names",
+        _K.TEXT,
+        "Name of the network",
+        "network_name",
+    ),
+    _Detail("uuid", "NicUUID", "uuids", "NIC_UUIDs", _K.TEXT, "UUID"),
+    _Detail("vlan", "NicVLAN", "vlans", "NIC_VLANs", _K.TEXT, "VLAN"),
+)
+_DISK = (
+    _Detail("name", "DiskName", "names", "Disk_names", _K.TEXT, "Name"),
+    _Detail("size", "Disk", "sizes", "Disk_sizes", _K.UNIT, "Size"),
+    _Detail("spindles", "DiskSpindles", "spindles", "Disk_spindles", _K.NUMBER, "Spindles"),
+    _Detail("uuid", "DiskUUID", "uuids", "Disk_UUIDs", _K.TEXT, "UUID"),
+)
+#: Fields of 2.0 about the first card, and about the size of one disk.
+_OLD_NIC = {
+    "bridge": "bridge",
+    "ip": "ip",
+    "mac": "mac",
+    "nic_link": "link",
+    "nic_mode": "mode",
+    "nic_network": "network",
+}
+_OLD_DISK = {"sda_size": 0, "sdb_size": 1}
+_ORDINALS = ("first", "second", "third", *(f"{number}th" for number in range(4, 17)))
+
+_Devices = Callable[[InstanceRow], Sequence[Card] | Sequence[Disk]]
+
+
+def _one(name: str, detail: _Detail, index: int, what: str, devices: _Devices) -> _Field:
+    value_of = operator.attrgetter(detail.attribute or detail.word)
+
+    def get(row: InstanceRow) -> object:
+        found = devices(row)
+        return _or_unavailable(value_of(found[index]) if index < len(found) else None)
+
+    doc = f"{detail.doc} of the {_ORDINALS[index]} {what}"
+    return _Field(name, f"{detail.title}/{index}", detail.kind, doc, get)
+
+
+def _of_all(name: str, detail: _Detail, what: str, devices: _Devices) -> _Field:
+    value_of = operator.attrgetter(detail.attribute or detail.word)
+    return _Field(
+        name,
+        detail.plural_title,
+        _K.OTHER,
+        f"{detail.doc} of each {what}, in order",
+        lambda row: [value_of(device) for device in devices(row)],
+    )
+
+
+def _device_fields(
+    prefix: str, what: str, limit: int, details: Sequence[_Detail], devices: _Devices
+) -> Iterator[_Field]:
+    yield _Field(
+        f"{prefix}.count",
+        "NICs" if prefix == "nic" else "Disks",
+        _K.NUMBER,
+        f"Number of {what}s",
+        lambda row: len(devices(row)),
+    )
+    for detail in details:
+        yield _of_all(f"{prefix}.{detail.plural}", detail, what, devices)
+        for index in range(limit):
+            yield _one(f"{prefix}.{detail.word}/{index}", detail, index, what, devices)
+
+
+def _nic_fields() -> Iterator[_Field]:
+    what, devices = "network card", operator.attrgetter("cards")
+    yield from _device_fields("nic", what, constants.MAX_NICS, _NIC, devices)
+    by_word = {detail.word: detail for detail in _NIC}
+    for name, word in _OLD_NIC.items():
+        yield _one(name, by_word[word], 0, what, devices)
+
+
+def _disk_fields() -> Iterator[_Field]:
+    what, devices = "disk", operator.attrgetter("instance.disks")
+    yield from _device_fields("disk", what, constants.MAX_DISKS, _DISK, devices)
+    size = next(detail for detail in _DISK if detail.word == "size")
+    for name, index in _OLD_DISK.items():
+        yield _one(name, size, index, what, devices)
+
+
+# -- rows ------------------------------------------------------------------------------
+
+
 def _rows(reading: Reading, fields: Collection[str]) -> list[InstanceRow]:
     return [InstanceRow(reading, instance) for instance in reading.config.instances()]
 
@@ -359,22 +519,25 @@ def _named(reading: Reading, names: Sequence[str]) -> list[InstanceRow | None]:
     return [InstanceRow(reading, instance) if instance else None for instance in found]
 
 
-KIND = Kind(
-    "instance",
-    "Instance",
-    table(
-        _PLAIN,
-        _ADMIN,
-        _LIVE,
-        _NODES,
-        _PARAMETERS,
-        common("instance", lambda row: row.instance),
-        parameters.backend(lambda row: row.beparams),
-        parameters.hypervisor(lambda row: row.hvparams),
-        devices.nic_fields(lambda row: row.cards),
-        devices.disk_fields(lambda row: row.instance.disks),
-    ),
-    _rows,
-    key="name",
-    named=_named,
+KIND = register(
+    Kind(
+        "instance",
+        "Instance",
+        table(
+            _PLAIN,
+            _ADMIN,
+            _LIVE,
+            _NODES,
+            _PARAMETERS,
+            common("instance", lambda row: row.instance),
+            parameters.backend(lambda row: row.beparams),
+            parameters.hypervisor(lambda row: row.hvparams),
+            _nic_fields(),
+            _disk_fields(),
+        ),
+        _rows,
+        key="name",
+        named=_named,
+        has_state=True,
+    )
 )

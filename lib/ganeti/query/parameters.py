@@ -1,15 +1,14 @@
-"""Fields that stand for single parameters: ``be/``, ``hv/`` and ``ndp/``."""
+"""Fields that show single parameters: ``be/``, ``hv/`` and ``ndp/``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ganeti import params
 from ganeti.constants import FieldKind
-from ganeti.query.base import UNAVAIL, FieldDef, Row
+from ganeti.query.engine import UNAVAIL, FieldDef, Row
 
-Values = Mapping[str, Any]
+Values = Mapping[str, object]
 
 _KINDS = {
     params.BOOL: FieldKind.BOOL,
@@ -57,19 +56,19 @@ _ND_TITLES = {
 }
 
 
-def _getter(values: Callable[[Row], Values], name: str) -> Callable[[Row], Any]:
+def _getter(values: Callable[[Row], Values], name: str) -> Callable[[Row], object]:
     return lambda row: values(row).get(name, UNAVAIL)
 
 
 def backend(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
-    """``be/NAME``, the memory's old name, and 2.0's ``vcpus``."""
+    """Return ``be/NAME`` for each parameter, and 2.0's ``be/memory`` and ``vcpus``."""
 
     def of(field: str, name: str) -> FieldDef[Row]:
         return FieldDef(
             field,
             _BE_TITLES.get(name, f"be/{name}"),
             _KINDS[params.BACKEND[name].kind],
-            f"Backend parameter {name}, its default where none is set",
+            f"Backend parameter {name}, or its default",
             _getter(values, name),
         )
 
@@ -88,7 +87,7 @@ def _hypervisor_kinds() -> dict[str, FieldKind]:
 
 
 def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
-    """``hv/NAME`` for the parameters of every hypervisor that Ganeti knows."""
+    """Return ``hv/NAME`` for the parameters of every hypervisor that Ganeti has."""
     return [
         FieldDef(
             f"hv/{name}",
@@ -102,13 +101,13 @@ def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
 
 
 def node(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
-    """``ndp/NAME``."""
+    """Return ``ndp/NAME`` for each node parameter."""
     return [
         FieldDef(
             f"ndp/{name}",
             _ND_TITLES.get(name, f"ndp/{name}"),
             _KINDS.get(row.kind, FieldKind.OTHER),
-            f"Node parameter {name}, its default where none is set",
+            f"Node parameter {name}, or its default",
             _getter(values, name),
         )
         for name, row in params.NODE.items()

@@ -18,8 +18,9 @@ from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.submission import Accepted
 from ganeti.luxi import RequestContext
-from ganeti.query import cluster, engine
-from ganeti.query.base import Sources
+from ganeti.query import cluster, engine, job_filter
+from ganeti.query import job as job_query
+from ganeti.query.engine import Sources
 from ganeti.serializer import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def job_id(value: object) -> int:
 
 def _query_jobs(sources: Sources, call: luxi.QueryJobs) -> object:
     ids = [job_id(value) for value in call.job_ids or ()]
-    return engine.job_rows(sources, ids or None, call.fields)
+    return job_query.plain_rows(sources, ids or None, call.fields)
 
 
 def _query_fields(sources: Sources, call: luxi.QueryFields) -> object:
@@ -69,7 +70,7 @@ def _refuse_lock(lock: bool) -> None:
 
 
 def _query_filters(sources: Sources, call: luxi.QueryFilters) -> object:
-    return engine.filter_rows(sources, call.uuids, call.fields)
+    return job_filter.plain_rows(sources, call.uuids, call.fields)
 
 
 def _config_values(sources: Sources, call: luxi.QueryConfigValues) -> object:

@@ -23,7 +23,7 @@ from ganeti.db import files
 from ganeti.jqueue.queue import JobQueue
 from ganeti.maintenance import check, repair, upgrade
 from ganeti.node.agents import Nodes
-from ganeti.query.base import Sources
+from ganeti.query.engine import Sources
 from ganeti.server import luxi_server
 from ganeti.utils import host, io
 from ganeti.utils.event_loop import Loop

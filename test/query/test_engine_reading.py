@@ -2,7 +2,7 @@
 
 import pytest
 
-from ganeti.query.base import NODATA, OFFLINE, FieldDef, once, table, unknown
+from ganeti.query.engine import NODATA, OFFLINE, FieldDef, once, table, unknown
 from support.query import QueryScene
 
 
