@@ -164,7 +164,7 @@ def test_three_hundred_nodes_have_different_addresses(paths):
         ({"mac_prefix": "aa:00"}, "cannot begin a MAC"),
         ({"mac_prefix": "01:00:00"}, "cannot begin a MAC"),
         ({"master_netdev": "a b"}, "network device"),
-        ({"file_storage_dir": "/etc"}, "no place for file storage"),
+        ({"file_storage_dir": "/etc"}, "cannot be used for file storage"),
         ({"file_storage_dir": "disks"}, "absolute"),
         ({"name": "a b"}, "name of a cluster"),
     ],

@@ -1,4 +1,4 @@
-"""Disks as files: their size and path, what is refused, what is left behind."""
+"""Disks as files: size and path, refused paths, and what remains after a failure."""
 
 import errno
 import os
@@ -53,7 +53,7 @@ def test_a_disk_file_has_its_size_and_takes_no_space(cluster, files):
 
 @pytest.fixture
 def old_file_system(monkeypatch):
-    """One without O_TMPFILE."""
+    """Have open(2) fail as on a file system without O_TMPFILE."""
     real = os.open
 
     def refuse(path, flags, *args, **values):
@@ -89,7 +89,7 @@ def test_a_size_that_no_file_can_have_is_refused(cluster, files, request, fixtur
     if fixture:
         request.getfixturevalue(fixture)
     disk = file_disk(cluster, size=2**42)
-    with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
+    with pytest.raises(errors.BlockDeviceError, match="Cannot create"):
         files.create(disk)
     assert not os.path.exists(disk.logical_id[1])
 
@@ -133,14 +133,14 @@ def test_a_path_outside_of_the_storage_is_refused(cluster, files, path):
 def test_a_link_does_not_lead_out_of_the_storage(cluster, files, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     os.symlink(tmp_path / "elsewhere", f"{cluster.file_storage_dir}/web")
-    with pytest.raises(errors.FileStoragePathError, match="leads out"):
+    with pytest.raises(errors.FileStoragePathError, match="is outside of"):
         files.create(file_disk(cluster))
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(cluster, files):
     Path(f"{cluster.file_storage_dir}/web").write_text("")
-    with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
+    with pytest.raises(errors.BlockDeviceError, match="Cannot create"):
         files.create(file_disk(cluster))
 
 
@@ -177,7 +177,7 @@ def test_the_list_of_directories_is_followed(tmp_path, lines, fits):
     if fits:
         storage.check_directory("/srv/x", paths)
     else:
-        with pytest.raises(errors.FileStoragePathError, match="not among"):
+        with pytest.raises(errors.FileStoragePathError, match="is not listed in"):
             storage.check_directory("/srv/x", paths)
 
 
@@ -249,5 +249,5 @@ def test_a_record_that_cannot_be_read_is_an_error_in_words(files, tmp_path):
     counted = CountedDisks(str(tmp_path / "file/disks"), files)
     with pytest.raises(errors.BlockDeviceError, match="Cannot read"):
         counted.used()
-    with pytest.raises(errors.BlockDeviceError, match="Cannot make"):
+    with pytest.raises(errors.BlockDeviceError, match="Cannot create"):
         counted.create(volume())

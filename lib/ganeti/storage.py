@@ -1,7 +1,7 @@
 """Disks as files: the templates file and sharedfile, and the volumes of simulated nodes.
 
-All of them are sparse: they have their size from the first moment and take
-space as they are written to.
+All files are sparse: they have their full size from the start, and take space on the
+file system only as guests write to them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ganeti.utils.text import describe_os_error
 
 MIB = 1024 * 1024
 
-#: MiB that DRBD keeps for its own records beside each disk (Ganeti: 128).
+#: MiB of DRBD's metadata for each disk (Ganeti: 128).
 DRBD_META_SIZE = 128
 
-#: Kept in files; the others are volumes, which only simulated nodes have.
+#: Templates of disks in files. The others are volumes, which only simulated nodes have.
 FILE_BASED = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})
 VOLUMES = frozenset({DiskTemplate.PLAIN, DiskTemplate.DRBD})
 
-#: What open(2) says of O_TMPFILE on a file system or kernel that does not know it.
+#: Errors of open(2) on a file system or kernel without O_TMPFILE.
 _NO_TMPFILE = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
-#: Directories of the system: file storage in one of them would be an accident.
+#: System directories, which must not hold file storage.
 FORBIDDEN = frozenset(
     "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /libx32 /opt /proc /root "
     "/run /sbin /sys /usr /usr/bin /usr/lib /usr/lib32 /usr/lib64 /usr/local "
@@ -39,10 +39,10 @@ FORBIDDEN = frozenset(
 
 
 def make_sparse(path: str, size: int) -> None:
-    """A new file of ``size`` MiB; ``BlockDeviceError`` when it exists or cannot be made.
+    """Create a file of ``size`` MiB; raise ``BlockDeviceError`` if it exists or that fails.
 
-    It appears under its name with its whole size, or not at all, and has no
-    other name before: a crash leaves nothing behind.
+    The file gets its name only when it has its full size, and has no other name before,
+    so a crash leaves nothing behind.
     """
     try:
         directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -51,13 +51,13 @@ def make_sparse(path: str, size: int) -> None:
         finally:
             os.close(directory)
     except FileExistsError:
-        raise errors.BlockDeviceError(f"There is a disk at {path} already") from None
+        raise errors.BlockDeviceError(f"A disk already exists at {path}") from None
     except OSError as err:
-        raise errors.BlockDeviceError(f"Cannot make the disk {path}: {err.strerror}") from None
+        raise errors.BlockDeviceError(f"Cannot create the disk {path}: {err.strerror}") from None
 
 
 def _make_nameless(directory: int, path: str, size: int) -> None:
-    """open(2), O_TMPFILE; file systems that have it not get the name first."""
+    """Create the file without a name (O_TMPFILE in open(2)), where possible, then link it."""
     try:
         fd = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=directory)
     except OSError as err:
@@ -73,8 +73,8 @@ def _make_nameless(directory: int, path: str, size: int) -> None:
         return
     with open(fd, "wb") as file:
         file.truncate(size * MIB)
-        # Unlike a rename, a link fails if there is one. The descriptor of a folder has
-        # Python follow the symbolic link, which the plain call does not.
+        # A link, unlike a rename, fails if the name exists. With a directory descriptor
+        # Python calls linkat(2) and follows the symbolic link in /proc; otherwise it does not.
         os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=directory)
 
 
@@ -86,7 +86,7 @@ def _remove(path: str) -> None:
 
 
 def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
-    """What the administrator's list allows, one absolute directory a line; None without a list."""
+    """Return the directories that the administrator's list allows, or None without a list."""
     try:
         with open(paths.file_storage_paths_file, encoding="utf-8") as file:
             lines = [line.strip() for line in file]
@@ -102,24 +102,26 @@ def allowed_directories(paths: pathutils.Paths) -> list[str] | None:
 
 
 def check_directory(directory: str, paths: pathutils.Paths) -> None:
-    """``FileStoragePathError`` when disks may not be kept here."""
+    """Raise ``FileStoragePathError`` if disks must not be stored in this directory."""
     if not os.path.isabs(directory) or os.path.normpath(directory) != directory:
         raise errors.FileStoragePathError(
-            f"The file storage directory {directory} is no absolute, normalized path"
+            f"The file storage directory {directory} is not an absolute, normalized path"
         )
     if directory in FORBIDDEN:
-        raise errors.FileStoragePathError(f"{directory} is no place for file storage")
+        raise errors.FileStoragePathError(
+            f"The system directory {directory} cannot be used for file storage"
+        )
     allowed = allowed_directories(paths)
     if allowed is None:
         return
     if not any(directory == base or pathutils.is_below(directory, base) for base in allowed):
         raise errors.FileStoragePathError(
-            f"{directory} is not among the directories of {paths.file_storage_paths_file}"
+            f"{directory} is not listed in {paths.file_storage_paths_file}"
         )
 
 
 class NodeDisks(Protocol):
-    """Disks of one node."""
+    """The disks of one node."""
 
     def path(self, disk: Disk) -> str: ...
 
@@ -129,7 +131,7 @@ class NodeDisks(Protocol):
 
 
 class FileDisks:
-    """Disks of the templates file and sharedfile, at the path that each one names."""
+    """Disks of the templates file and sharedfile, at the path in their logical id."""
 
     def __init__(self, cluster: Cluster, paths: pathutils.Paths) -> None:
         self._bases = [
@@ -138,29 +140,29 @@ class FileDisks:
         self._paths = paths
 
     def path(self, disk: Disk) -> str:
-        """Where a disk is; ``FileStoragePathError`` when it may not be there."""
+        """Return a disk's path; raise ``FileStoragePathError`` outside the storage directories."""
         path = str(disk.logical_id[1])
         base = self._base(path)
         if os.path.normpath(path) != path or not pathutils.is_below(
             os.path.realpath(path), os.path.realpath(base)
         ):
-            raise errors.FileStoragePathError(f"The disk {path} leads out of {base}")
+            raise errors.FileStoragePathError(f"The disk {path} is outside of {base}")
         return path
 
     def create(self, disk: Disk) -> None:
-        """Make a disk, and the folders on the way to it."""
+        """Create a disk, and the directories above it."""
         path = self.path(disk)
         check_directory(self._base(path), self._paths)
         try:
             io.make_directory(os.path.dirname(path), 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
-                f"Cannot make the folder of {path}: {err.strerror}"
+                f"Cannot create the directory of {path}: {err.strerror}"
             ) from None
         make_sparse(path, disk.size)
 
     def remove(self, disk: Disk) -> None:
-        """Remove a disk, and its folders as far as they are empty; none there is fine."""
+        """Remove a disk if it exists, and the directories above it that become empty."""
         path = self.path(disk)
         _remove(path)
         folder = os.path.dirname(path)
@@ -176,15 +178,15 @@ class FileDisks:
             if pathutils.is_below(path, base):
                 return base
         raise errors.FileStoragePathError(
-            f"The disk {path} is in no storage directory of the cluster"
+            f"The disk {path} is not in a storage directory of the cluster"
         )
 
 
 class CountedDisks:
-    """Disks of a node whose space is a given figure: an entry each below ``directory``.
+    """Disks of a node whose disk space was given, with an entry for each in ``directory``.
 
-    A volume is a sparse file there. A disk of a file template is where its path
-    says, as everywhere, and a link here counts it for this node.
+    The entry of a volume is a sparse file with its data. The entry of a file-based disk
+    is a symbolic link to the file, so that the disk counts for this node.
     """
 
     def __init__(self, directory: str, files: FileDisks) -> None:
@@ -193,18 +195,18 @@ class CountedDisks:
         self._used: WatchedDirectory[int] = WatchedDirectory(directory, self._count)
 
     def path(self, disk: Disk) -> str:
-        """Where a disk's data is."""
+        """Return the path of a disk's data."""
         if disk.dev_type in FILE_BASED:
             return self._files.path(disk)
         return self._entry(disk)
 
     def create(self, disk: Disk) -> None:
-        """Make a disk; what was made of it is gone again when that fails."""
+        """Create a disk, or nothing if that fails."""
         try:
             io.make_directory(self._directory, 0o750)
         except OSError as err:
             raise errors.BlockDeviceError(
-                f"Cannot make {self._directory}: {err.strerror}"
+                f"Cannot create {self._directory}: {err.strerror}"
             ) from None
         if disk.dev_type not in FILE_BASED:
             make_sparse(self._entry(disk), disk.size)
@@ -215,17 +217,17 @@ class CountedDisks:
         except OSError as err:
             self._files.remove(disk)
             raise errors.BlockDeviceError(
-                f"Cannot make {self._entry(disk)}: {err.strerror}"
+                f"Cannot create {self._entry(disk)}: {err.strerror}"
             ) from None
 
     def remove(self, disk: Disk) -> None:
-        """Remove a disk; none there is fine."""
+        """Remove a disk if it exists."""
         if disk.dev_type in FILE_BASED:
             self._files.remove(disk)
         _remove(self._entry(disk))
 
     def used(self) -> int:
-        """MiB that the disks take, as large as they may grow."""
+        """Return the MiB that all disks take when they are full."""
         try:
             return self._used.value()
         except OSError as err:
@@ -240,7 +242,7 @@ class CountedDisks:
         total = 0
         for name in names:
             if not name.startswith("."):
-                with contextlib.suppress(OSError):  # removed just now
+                with contextlib.suppress(OSError):  # it has just been removed
                     size = os.stat(pathutils.inside(self._directory, name)).st_size
                     total += -(-size // MIB)
                     total += DRBD_META_SIZE if name.endswith(DiskTemplate.DRBD) else 0

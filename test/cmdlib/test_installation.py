@@ -69,7 +69,7 @@ class TestInstallation(LUTestCase):
                 self.check("linux+small", **values)
 
     def test_a_stored_value_of_a_wrong_type_is_refused(self) -> None:
-        self.refused_os("linux+small", "'dhcp' must be a text", osparams={"dhcp": {"a": 1}})
+        self.refused_os("linux+small", "'dhcp' must be a string", osparams={"dhcp": {"a": 1}})
 
     def test_each_node_must_have_the_os(self) -> None:
         nodes = [self.config.node(name) for name in (MASTER, NODE2)]

@@ -1,4 +1,4 @@
-"""The configuration: finding, changing, what is refused, what survives."""
+"""The configuration: finding and changing objects, refused changes, restarts."""
 
 import sqlite3
 from concurrent.futures import Future
@@ -24,7 +24,7 @@ def config(tmp_path):
 
 
 def reopened(config):
-    """The same cluster as a master that starts now would see it."""
+    """Return the configuration as a master that starts now would read it."""
     return Config(config.store, config.paths)
 
 
@@ -217,7 +217,7 @@ def test_a_transaction_that_fails_in_part_writes_nothing(config):
 
 
 def spoil(config, statement, *values):
-    """Write something else, as a program would that vouches for it."""
+    """Change the database as a program would that also updates the checksums."""
     config.store.write(lambda connection: connection.execute(statement, values)).result()
     config.store.write(
         lambda connection: connection.execute(schema.update_sums("cluster_object", "1"))

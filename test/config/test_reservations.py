@@ -1,4 +1,4 @@
-"""Claims of running jobs: no two jobs get the same, and nothing stays."""
+"""Claims of running jobs: no two jobs get the same thing, and released claims are gone."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ganeti.config.reservations import Reservations, read_mac
 
 
 def make(macs=(), ports=(), minors=()):
-    """Reservations beside a configuration that uses these."""
+    """Return reservations beside a configuration that uses these."""
     return Reservations(
         "aa:00:00",
         mac_in_use=lambda mac: mac in macs,

@@ -1,4 +1,4 @@
-"""What every driver of a hypervisor must do, whichever it is."""
+"""Behaviour that every hypervisor driver must have."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def driver(request, tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts guests that the driver of this test can start."""
+    """Return a function that starts a guest with the driver of the test."""
     store, config, _ = make_cluster(tmp_path / "cluster")
 
     def started(driver, name="web.example.com", memory=256):

@@ -1,4 +1,4 @@
-"""Guests that are files: the format, and what a hand in the directory does."""
+"""Guests that are files: the format, and changes to the directory by hand."""
 
 import os
 

@@ -31,7 +31,7 @@ def config(cluster):
 
 @pytest.fixture
 def agent(cluster):
-    """Finds the agent of a node by name."""
+    """Return a function that finds the agent of a node by name."""
     config, nodes = cluster
     return lambda name: nodes.agent(config.node(name))
 
@@ -222,7 +222,7 @@ def test_a_mirror_is_not_made_in_half(config, agent):
 
 
 def every_question(config, agent, name):
-    """All that can be asked of a node."""
+    """Return a call of everything that an agent can do."""
     instance = web(config, name, "file", [1])
     return [
         agent.resources,
@@ -304,7 +304,7 @@ def test_an_os_that_cannot_be_used_is_refused(config, agent, os_name, code):
 
 
 class UncancelledRun:
-    """A job that nobody cancels."""
+    """A job that is never canceled."""
 
     job_id = 1
 

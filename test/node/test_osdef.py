@@ -1,4 +1,4 @@
-"""OS definitions: what is one, what its scripts see, how a run ends."""
+"""OS definitions: valid and broken ones, the environment of scripts, the end of a run."""
 
 import os
 import threading
@@ -17,7 +17,7 @@ EXAMPLE = TOP / "doc/examples/os/noop"
 
 
 def make_os(folder, create="exit 0", **files):
-    """An OS definition of version 20 but for the files named; None leaves one out."""
+    """Write an OS definition of version 20 with other content in some files; None omits one."""
     folder.mkdir(parents=True)
     texts = {
         "ganeti_api_version": "20\n",
@@ -74,8 +74,8 @@ def test_an_old_definition_needs_no_new_files(tmp_path):
     "files, words",
     [
         ({"ganeti_api_version": None}, "ganeti_api_version is missing"),
-        ({"ganeti_api_version": "new\n"}, "something else than numbers"),
-        ({"ganeti_api_version": ""}, "something else than numbers"),
+        ({"ganeti_api_version": "new\n"}, "must contain only numbers"),
+        ({"ganeti_api_version": ""}, "must contain only numbers"),
         ({"ganeti_api_version": "5\n99\n"}, r"API versions \(5, 99\)"),
         ({"verify": None}, "the script verify is missing"),
         ({"export": None}, "the script export is missing"),
@@ -176,11 +176,11 @@ def test_older_definitions_take_any_parameter(tmp_path, version):
 @pytest.mark.parametrize(
     "kinds, words",
     [
-        (["P", "p"], "'P' and 'p' exclude each other.* OSP_P$"),
-        (["a-b", "A_B"], "'a-b' and 'A_B' exclude each other.* OSP_A_B$"),
-        ([["x"], ["x"], []], "'x' has more than one value"),
-        ([[], ["dhcp"], ["DHCP"]], "'dhcp' and 'DHCP' exclude"),
-        ([["a_b"], [], ["a-b"]], "'a_b' and 'a-b' exclude"),
+        (["P", "p"], "'P' and 'p' cannot be used together.* OSP_P$"),
+        (["a-b", "A_B"], "'a-b' and 'A_B' cannot be used together.* OSP_A_B$"),
+        ([["x"], ["x"], []], "'x' is given more than once"),
+        ([[], ["dhcp"], ["DHCP"]], "'dhcp' and 'DHCP' cannot be used together"),
+        ([["a_b"], [], ["a-b"]], "'a_b' and 'a-b' cannot be used together"),
     ],
 )
 def test_two_parameters_of_one_variable_are_wrong_input(kinds, words):
@@ -194,7 +194,7 @@ def test_two_parameters_of_one_variable_are_wrong_input(kinds, words):
 @pytest.mark.parametrize("value", [None, True, 1.5, ["a"], {"a": 1}, "a\0b", "\ud800"])
 def test_only_texts_and_whole_numbers_are_values(value):
     assert (osdef.text_of("x", 8), osdef.text_of("x", "é")) == ("8", "é")
-    with pytest.raises(errors.OpPrereqError, match="'x' must be a text"):
+    with pytest.raises(errors.OpPrereqError, match="'x' must be a string"):
         osdef.text_of("x", value)
 
 
@@ -247,7 +247,7 @@ def environment(config, definition, **values):
 
 
 def test_the_environment_has_what_the_recordings_lack(config, tmp_path):
-    """``test_osdef_recorded`` compares the rest with Ganeti's."""
+    """Check what ``test_osdef_recorded``, which compares with Ganeti, does not."""
     found = environment(
         config,
         make_os(tmp_path / "debian", variants_list="big\n"),
@@ -284,7 +284,7 @@ def canceled():
 
 @pytest.fixture
 def run_create(config, tmp_path):
-    """Runs a create script of one line for an instance without disks; answers its log."""
+    """Run a create script of one line for an instance without disks, and return its log."""
 
     def run(line, of=None, reinstall=False, hidden=None):
         definition = make_os(tmp_path / "os/noop", line)
@@ -419,7 +419,7 @@ def test_verify_sees_parameters_and_no_instance(tmp_path):
             "echo first; echo no such image >&2; exit 3",
             r"'linux\+big', which checks .*\(exit code 3\), last lines:\nfirst\nno such image$",
         ),
-        ("exit 1", r"\(exit code 1\) and says nothing$"),
+        ("exit 1", r"\(exit code 1\) without any output$"),
         ("kill -9 $$", "killed by signal 9"),
         ("echo with $OSP_PW; exit 1", "with <redacted>$"),
     ],

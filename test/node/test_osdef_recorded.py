@@ -3,7 +3,7 @@
 ``data/os-environments.json`` was recorded on a real cluster of one node (Debian's 3.0.2; the
 hypervisor fake, and kvm with a program that only prints a version): instances were created
 and reinstalled through its remote API, with OS definitions whose scripts copied
-``/proc/$$/environ``. Here the same requests are carried out by our master.
+``/proc/$$/environ``. Our master carries out the same requests here.
 """
 
 import json
@@ -89,7 +89,7 @@ class TestRecorded(LUTestCase):
         ]
 
     def define(self, name: str) -> None:
-        """The definition that was recorded; all of them keep their runs in one folder."""
+        """Write the recorded definition; the scripts of all of them log to one directory."""
         folder = Path(f"{self.paths.os_search_path[0]}/{name}")
         folder.mkdir(exist_ok=True)
         (folder.parent / "runs").mkdir(exist_ok=True)

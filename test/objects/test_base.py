@@ -1,4 +1,4 @@
-"""Objects are copied whole, and refuse what they do not know."""
+"""Objects are copied deeply, and refuse unknown keys."""
 
 import pytest
 

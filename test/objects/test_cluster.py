@@ -1,4 +1,4 @@
-"""Cluster, groups and nodes come back from their stored form, and refer to each other."""
+"""Cluster, groups and nodes survive their stored form; wrong references are found."""
 
 import pytest
 

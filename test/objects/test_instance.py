@@ -1,4 +1,4 @@
-"""An instance comes back from its stored form with its disks and NICs."""
+"""An instance survives its stored form with its disks and NICs."""
 
 from ganeti import objects, serializer
 

@@ -1,4 +1,4 @@
-"""The cluster as a whole."""
+"""QueryClusterInfo and QueryConfigValues."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tags of objects of every kind."""
+"""QueryTags for objects of every kind."""
 
 import pytest
 

@@ -9,7 +9,7 @@ from support.query import FACTS, QueryScene
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    """inst1 to inst10 on one node, db1 and db10 on another."""
+    """Return a scene with inst1 to inst10 on one node, db1 and db10 on another."""
     made = QueryScene(tmp_path_factory.mktemp("cluster"))
     for name in ("inst10", "inst2", "inst1"):
         made.add(f"{name}.example.com")

@@ -1,4 +1,4 @@
-"""Query of jobs with paging: the page by index, the filter within it."""
+"""Query of jobs with paging: the order of pages, and filters within them."""
 
 import pytest
 

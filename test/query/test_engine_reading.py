@@ -1,4 +1,4 @@
-"""What one query reads: each node once, and what it says when it cannot."""
+"""Readings: each node is asked once, and may not answer; fields and tables."""
 
 import pytest
 
@@ -60,7 +60,7 @@ def test_once_computes_a_value_once_per_object():
 
         @once
         def number(self):
-            """What it is."""
+            """The number of times that it was computed."""
             self.made += 1
             return self.made
 

@@ -1,4 +1,4 @@
-"""The word for a state: the same as long as nothing that can be asked for has changed."""
+"""The state of a kind: it stays the same until something changes."""
 
 import pytest
 

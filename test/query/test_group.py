@@ -8,7 +8,7 @@ from support.query import QueryScene
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    """The default group with nodes 1 and 2, and a second one with node 3."""
+    """Return a scene with a default group of nodes 1 and 2, and a second group of node 3."""
     made = QueryScene(tmp_path_factory.mktemp("cluster"))
     rack = made.save(
         Group(

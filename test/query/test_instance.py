@@ -1,4 +1,4 @@
-"""Fields of instances: wish, reality, and what is made of both."""
+"""Fields of instances: configured state, running guests, and the status that follows."""
 
 import pytest
 

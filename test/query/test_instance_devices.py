@@ -1,4 +1,4 @@
-"""Cards and disks: the lists, and the fields that stand for one of them."""
+"""Fields of network cards and disks: lists of all devices, and single devices."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Jobs: rows, filters, archived ones, and those that do not exist."""
+"""Jobs: rows, filters, archived jobs, and jobs that do not exist."""
 
 import json
 
@@ -12,7 +12,7 @@ from support.jqueue import QueueScene, op
 
 
 class JobScene(QueueScene):
-    """Jobs 1 (success), 2 (error), 3 (archived), 4 (waits for 5, which nobody begins)."""
+    """Jobs 1 (success), 2 (error), 3 (archived), 4 (running), 5 (waits for 4)."""
 
     def __init__(self, path):
         super().__init__(path)

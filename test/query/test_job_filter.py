@@ -1,4 +1,4 @@
-"""Job filters, as queries show them."""
+"""Fields of job filters."""
 
 import pytest
 

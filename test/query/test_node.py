@@ -1,4 +1,4 @@
-"""Fields of nodes: written and live ones."""
+"""Fields of nodes, configured and live."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Networks and exports: well-formed, and empty."""
+"""Networks and exports: well-formed answers without rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Locks as people see them."""
+"""Fields of locks."""
 
 import pytest
 

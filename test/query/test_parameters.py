@@ -1,4 +1,4 @@
-"""Fields that stand for single parameters."""
+"""Fields that show single parameters."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What several test files share: a cluster below a temporary folder."""
+"""A cluster below a temporary directory, for many tests."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _CERTIFICATE = "no certificate: tests that need one make it\n"
 
 
 def make_paths(root: Path) -> Paths:
-    """All paths of an installation below ``root``."""
+    """Return the paths of an installation below ``root``."""
     return Paths.from_environment({"GANETI_ROOTDIR": str(root)})
 
 
 def make_cluster(
     root: Path, nodes: list[str] | tuple[str, ...] = NODES, **settings: object
 ) -> tuple[Store, Config, Nodes]:
-    """A new cluster below ``root``; close the store at the end.
+    """Create a cluster below ``root``; the caller closes the store at the end.
 
-    It gets no certificate, which would take longer than everything else.
+    It has no real certificate, because making one takes longer than everything else.
     """
     paths = make_paths(root)
     certificate = Path(paths.rapi_cert)
@@ -51,7 +51,7 @@ def make_cluster(
 def make_instance(
     config: Config, name: str, node: str = "node1.example.com", **values: Any
 ) -> Instance:
-    """An instance of the configuration's shape, diskless unless told otherwise; not saved."""
+    """Return a new instance that is not saved, diskless unless ``values`` say otherwise."""
     return Instance(
         **{  # type: ignore[arg-type]
             "uuid": str(uuid.uuid4()),
@@ -66,7 +66,7 @@ def make_instance(
 
 
 def save(config: Config, *values: ConfigObject) -> None:
-    """Make objects durable and seen."""
+    """Save objects in one transaction, and commit it."""
     transaction = config.begin()
     for value in values:
         transaction.save(value)

@@ -1,4 +1,4 @@
-"""A cluster whose instances are only written down, and what queries say of it."""
+"""A cluster whose instances exist only in the configuration, and queries of it."""
 
 import dataclasses
 import itertools
@@ -17,7 +17,7 @@ FACTS = json.loads((DATA / "query_fields.json").read_text())
 
 
 class NoJobs:
-    """A queue with nothing in it."""
+    """A queue without jobs and filters."""
 
     drained = False
     watcher_pause = None
@@ -49,7 +49,7 @@ class CountingNodes:
 
 
 class QueryScene:
-    """Three nodes; ``add`` writes instances down, ``run`` starts them."""
+    """A cluster of three nodes; ``add`` saves instances, ``start`` starts their guests."""
 
     def __init__(self, root):
         self.store, self.config, nodes = make_cluster(root)
@@ -69,11 +69,11 @@ class QueryScene:
         return value
 
     def change(self, value, **fields):
-        """Save a copy of an object with other fields."""
+        """Save a copy of an object with other values in some fields."""
         return self.save(type(value).from_dict({**dataclasses.asdict(value), **fields}))
 
     def add(self, name="web.example.com", node="node1", mirror=None, **fields):
-        """An instance; a dead one, whatever it should be."""
+        """Save an instance whose guest does not run."""
         defaults = {"hypervisor": "fake", "disk_template": "diskless", "os": "noop+default"}
         secondary = [self.config.node(mirror).uuid] if mirror else []
         return self.save(
@@ -87,12 +87,12 @@ class QueryScene:
         )
 
     def start(self, instance, node=None):
-        """Let its guest run, on its own node or elsewhere."""
+        """Start the guest of an instance, on its primary node or another."""
         where = self.config.node(node) if node else self.config.node_by_uuid(instance.primary_node)
         self.nodes.nodes.agent(where).start(instance)
 
     def fail(self, node):
-        """A simulated node answers no more."""
+        """Make a simulated node fail, so that it does not answer."""
         path = Path(self.config.paths.simulated_failure(self.config.node(node).name))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -100,7 +100,7 @@ class QueryScene:
     # -- asking ------------------------------------------------------------------
 
     def data(self, what, fields, filter_=None):
-        """Rows of cells, as JSON shows them."""
+        """Return the rows of a query, as [status, value] cells in JSON."""
         answer = engine.run(self.sources, what, fields, filter_)
         return json.loads(json.dumps(answer["data"]))
 
@@ -108,7 +108,7 @@ class QueryScene:
         return [row[0][1] for row in self.data(what, ["name"], filter_)]
 
     def cell(self, what, name, field):
-        """One field of one object: [status, value]."""
+        """Return one field of one object, as [status, value]."""
         return self.data(what, [field], ["==", "name", name])[0][0]
 
     def reading(self, live=True):

@@ -222,7 +222,7 @@ def test_a_missing_permission_is_told_in_one_line(cluster, spoil, command, words
             lambda paths: None,
             [*INIT, "--file-storage-dir", "/etc"],
             1,
-            ["no place for file storage"],
+            ["cannot be used for file storage"],
         ),
         (lambda paths: None, FRONT, 12, ["there is no cluster on this machine"]),
         (lambda paths: None, RENEW, 1, ["there is no cluster on this machine"]),

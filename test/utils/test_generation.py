@@ -1,4 +1,4 @@
-"""What is computed from a state is computed once for it."""
+"""Generations: states have different tokens, and cached values belong to one state."""
 
 from ganeti.utils.generation import Generation
 

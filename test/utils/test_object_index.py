@@ -1,4 +1,4 @@
-"""Objects of one kind: by uuid, name, order and reference, through changes."""
+"""Indexes of objects: by uuid, name, order and reference, while objects change."""
 
 from ganeti.objects import Group
 from ganeti.utils.object_index import ObjectIndex

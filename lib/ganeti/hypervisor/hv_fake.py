@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from ganeti import constants, errors, ht, pathutils
+from ganeti import constants, errors, ht
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, StartParameters
 from ganeti.utils import io
 from ganeti.utils.dir_cache import WatchedDirectory
@@ -43,9 +43,7 @@ class FakeHypervisor(Hypervisor):
     def guest(self, name: str) -> Guest | None:
         """Return one guest, or None if it does not run."""
         try:
-            with open(
-                pathutils.inside(self.directory, name), encoding="ascii", errors="replace"
-            ) as file:
+            with open(self._path(name), encoding="ascii", errors="replace") as file:
                 words = file.read(200).split()
         except FileNotFoundError:
             return None
@@ -66,7 +64,7 @@ class FakeHypervisor(Hypervisor):
     def stop(self, name: str, *, timeout: int, force: bool) -> None:
         """Remove the guest's file; a fake guest stops at once."""
         try:
-            io.remove_file(pathutils.inside(self.directory, name))
+            io.remove_file(self._path(name))
         except OSError as err:
             raise errors.HypervisorError(f"Cannot stop {name}: {describe_os_error(err)}") from None
 
@@ -83,11 +81,17 @@ class FakeHypervisor(Hypervisor):
             return [f"The directory {self.directory} cannot be written to"]
         return []
 
+    def _path(self, name: str) -> str:
+        # Host names contain no slash and do not begin with a dot, so the path cannot lead out.
+        if not ht.is_host_name(name):
+            raise errors.HypervisorError(f"Invalid name of a guest: {ht.shorten(name)}")
+        return f"{self.directory}/{name}"
+
     def _write(self, guest: Guest) -> None:
         try:
             io.make_directory(self.directory, 0o750)
             io.write_file(
-                pathutils.inside(self.directory, guest.name),
+                self._path(guest.name),
                 f"0\n{guest.memory}\n{guest.vcpus}\n",
                 durable=False,
             )
@@ -104,10 +108,10 @@ class FakeHypervisor(Hypervisor):
         try:
             for name in names:
                 old = self._seen.get(name)
-                # Files that are being put in place begin with a dot, which no name does.
+                # A file that is not yet in place has a name that begins with a dot.
                 if old is None and not ht.is_host_name(name):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # died just now
+                with contextlib.suppress(FileNotFoundError):  # it has just stopped
                     found = os.stat(name, dir_fd=directory)
                     if not stat.S_ISREG(found.st_mode):
                         continue

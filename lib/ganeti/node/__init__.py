@@ -1,5 +1,5 @@
-"""What is done on a node: this machine, or a simulated one.
+"""Work on nodes: on this machine, or on a simulated node.
 
-agents  what a node answers and does: guests, disks, OS scripts, figures
-osdef   OS definitions and the scripts that they bring
+agents  an agent for each node: its guests, disks, OS scripts and resources
+osdef   OS definitions and their scripts
 """

@@ -15,7 +15,6 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ganeti import errors, pathutils
 from ganeti.config.config import Config
@@ -24,6 +23,7 @@ from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, NodeResources, StartParameters
 from ganeti.node import osdef
 from ganeti.objects import Disk, Instance, Node
+from ganeti.objects.base import Values
 from ganeti.storage import FILE_BASED, CountedDisks, FileDisks, NodeDisks
 from ganeti.utils import host
 
@@ -206,7 +206,7 @@ class NodeAgent(ABC):
         *,
         reinstall: bool,
         run: osdef.ScriptRun,
-        secrets: Mapping[str, Any] | None = None,
+        secrets: Mapping[str, object] | None = None,
         debug_level: int = 0,
     ) -> None:
         """Run the create script of an instance's OS.
@@ -229,8 +229,8 @@ class NodeAgent(ABC):
     def run_os_verify(
         self,
         os_name: str,
-        osparams: Mapping[str, Any],
-        hidden: Mapping[str, Any],
+        osparams: Mapping[str, object],
+        hidden: Mapping[str, object],
         run: osdef.ScriptRun | None,
     ) -> None:
         """Run the verify script of an OS; ``hidden`` parameters are private or secret.
@@ -247,7 +247,7 @@ class NodeAgent(ABC):
         )
 
     def _script_input(
-        self, instance: Instance, hidden: Mapping[str, Any], debug_level: int
+        self, instance: Instance, hidden: Mapping[str, object], debug_level: int
     ) -> osdef.ScriptInput:
         return osdef.ScriptInput(
             instance=instance,
@@ -259,7 +259,7 @@ class NodeAgent(ABC):
             debug_level=debug_level,
         )
 
-    def _cluster_osparams(self, os_name: str) -> dict[str, Any]:
+    def _cluster_osparams(self, os_name: str) -> Values:
         """Return the cluster's parameters of an OS, overridden by those of its variant."""
         cluster_wide = self._config.cluster.osparams
         return {

@@ -1,11 +1,11 @@
-"""OS definitions: directories with scripts that put a system on an instance's disks.
+"""OS definitions: directories with scripts that install a system on an instance's disks.
 
-Layout, files and environment are those of ganeti-os-interface(7), API versions
-10, 15 and 20. A definition with variants is named ``name+variant``.
+Layout, files and environment are those of ganeti-os-interface(7), API versions 10, 15
+and 20. An OS with variants is named ``name+variant``.
 
-A script gets its environment and nothing else. When it fails or its job is canceled,
-whatever it started is ended too. Its last words become part of an error that others read,
-without the values of private and secret parameters.
+A script gets a documented environment and no other variable. If it fails or its job is
+canceled, all processes that it started are ended too. The end of its output becomes part
+of an error message, without the values of private and secret parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
@@ -27,7 +27,7 @@ from ganeti.utils.text import nice_key
 
 SCRIPTS = ("create", "export", "import", "rename")
 VERIFY_SCRIPT = "verify"  # from version 20 on
-#: A create script that Ganeti 3.0 runs in a virtual machine made for that.
+#: A create script that Ganeti 3.0 runs in a helper virtual machine.
 UNTRUSTED_SCRIPT = "create_untrusted"
 VERSION_FILE = "ganeti_api_version"
 VARIANTS_FILE = "variants.list"  # from version 15 on, may be missing
@@ -35,22 +35,22 @@ PARAMETERS_FILE = "parameters.list"  # from version 20 on
 
 #: Lines of a failed script's output that its error quotes.
 QUOTED_LINES = 10
-#: What a verify script may take (Ganeti's nodes have as long to answer).
+#: Time limit of a verify script; Ganeti's nodes have as long to answer.
 VERIFY_SECONDS = 300.0
-#: The checks that a verify script is told to make: all that there are in version 20.
+#: The checks that a verify script is told to make: all those of API version 20.
 VERIFY_CHECKS = ("parameters",)
 
-#: Bytes that the name of a file may have.
+#: Maximum length of a file name, in bytes.
 _NAME_MAX = 255
-#: Of these, for the name of an OS in the name of a log.
+#: Maximum length of an OS name within the name of a log file.
 _OS_NAME_MAX = 64
-#: The first version whose definitions name their parameters and check their values.
+#: The first API version whose definitions list their parameters and check the values.
 _VERSION_WITH_PARAMETERS = 20
 
 
 @dataclass(frozen=True)
 class OsDefinition:
-    """One definition, also a broken one: ``problem`` says why it cannot be used."""
+    """An OS definition; if it is broken, ``problem`` says why it cannot be used."""
 
     name: str
     path: str
@@ -62,31 +62,31 @@ class OsDefinition:
 
     @property
     def valid(self) -> bool:
-        """Can instances be made with it?"""
+        """Return whether instances can be created with it."""
         return not self.problem
 
     @property
     def api_version(self) -> int:
-        """The newest version that it and we know."""
+        """Return the newest API version that both the definition and this program know."""
         return max(set(self.api_versions) & constants.OS_API_VERSIONS)
 
     @property
     def names_parameters(self) -> bool:
-        """Does it say which parameters it has? Older ones are given any."""
+        """Return whether it lists its parameters; older definitions accept any."""
         return self.api_version >= _VERSION_WITH_PARAMETERS
 
     @property
     def full_names(self) -> list[str]:
-        """What an instance's OS may be: ``name``, or ``name+variant`` of each variant."""
+        """Return the OS names for instances: ``name``, or ``name+variant`` for each variant."""
         return [f"{self.name}+{variant}" for variant in self.variants] or [self.name]
 
     def script(self, name: str) -> str:
-        """Path of one of its scripts."""
+        """Return the path of one of its scripts."""
         return pathutils.inside(self.path, name)
 
 
 def split_name(os_name: str) -> tuple[str, str]:
-    """Definition and variant ("" for none) of an instance's OS."""
+    """Return the name of the definition and the variant ("" for none) of an OS."""
     name, _, variant = os_name.partition("+")
     return name, variant
 
@@ -95,11 +95,11 @@ def split_name(os_name: str) -> tuple[str, str]:
 
 
 class _InvalidDefinition(Exception):
-    """A definition's defect, in words."""
+    """The defect of a definition, in words."""
 
 
 def scan(search_path: Sequence[str]) -> list[OsDefinition]:
-    """All definitions, by name; one in an earlier directory hides later ones."""
+    """Return all definitions, sorted by name; the first directory that has a name wins."""
     found: dict[str, str] = {}
     for directory in search_path:
         try:
@@ -114,7 +114,7 @@ def scan(search_path: Sequence[str]) -> list[OsDefinition]:
 
 
 def find(search_path: Sequence[str], os_name: str) -> OsDefinition | None:
-    """The definition of an OS, its variant left aside."""
+    """Return the definition of an OS, whatever its variant, or None."""
     name, _ = split_name(os_name)
     if not ht.is_os_name(name):
         return None
@@ -126,7 +126,7 @@ def find(search_path: Sequence[str], os_name: str) -> OsDefinition | None:
 
 
 def load(name: str, path: str) -> OsDefinition:
-    """Read one definition; a defect makes it invalid, never an exception."""
+    """Return one definition; a defect makes it invalid and raises nothing."""
     versions: tuple[int, ...] = ()
     untrusted = os.path.exists(pathutils.inside(path, UNTRUSTED_SCRIPT))
     try:
@@ -134,9 +134,9 @@ def load(name: str, path: str) -> OsDefinition:
         newest = max(versions)
         if untrusted:
             raise _InvalidDefinition(
-                f"its script {UNTRUSTED_SCRIPT} is to run in a virtual machine of its "
-                "own, which this version does not support; remove that script and "
-                "have a script create, if it may run on the node"
+                f"its script {UNTRUSTED_SCRIPT} must run in a virtual machine, which this "
+                "version does not support; remove it, or rename it to create if it may run on "
+                "the node"
             )
         scripts = [*SCRIPTS]
         if newest >= _VERSION_WITH_PARAMETERS:
@@ -157,13 +157,13 @@ def load(name: str, path: str) -> OsDefinition:
 
 
 def _versions(path: str) -> tuple[int, ...]:
-    """The API versions that it and we know; none is a defect."""
+    """Return the API versions that both sides know; raise ``_InvalidDefinition`` for none."""
     lines = _lines(path, VERSION_FILE, required=True)
     if not lines or not all(line.isdecimal() and line.isascii() for line in lines):
-        raise _InvalidDefinition(f"{VERSION_FILE} holds something else than numbers")
+        raise _InvalidDefinition(f"{VERSION_FILE} must contain only numbers")
     versions = tuple(int(line) for line in lines)
     if not set(versions) & constants.OS_API_VERSIONS:
-        raise _InvalidDefinition(f"its API versions ({', '.join(lines)}) are none that we know")
+        raise _InvalidDefinition(f"its API versions ({', '.join(lines)}) are not supported")
     return tuple(version for version in versions if version in constants.OS_API_VERSIONS)
 
 
@@ -195,14 +195,14 @@ def _parameter(line: str) -> tuple[str, str]:
     return name, words[0] if words else ""
 
 
-# -- may it be used ---------------------------------------------------------------
+# -- checks -----------------------------------------------------------------------
 
 
 def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False) -> None:
-    """``OpPrereqError`` when an OS name's variant does not fit its definition.
+    """Raise ``OpPrereqError`` if the variant of an OS name does not fit the definition.
 
-    ``force`` takes any name of a variant, and none: the definition may know more than it
-    lists.
+    ``force`` accepts any well-formed variant, or none, because a definition may know more
+    variants than it lists.
     """
     _, variant = split_name(os_name)
     if variant and not ht.is_os_name(f"{definition.name}+{variant}"):
@@ -230,7 +230,7 @@ def check_variant(definition: OsDefinition, os_name: str, *, force: bool = False
 
 
 def check_parameters(definition: OsDefinition, given: Iterable[str]) -> None:
-    """``OpPrereqError`` for a parameter that the definition does not have."""
+    """Raise ``OpPrereqError`` for a parameter that the definition does not have."""
     unknown = unknown_parameters(definition, given)
     if unknown:
         raise errors.OpPrereqError(
@@ -239,9 +239,9 @@ def check_parameters(definition: OsDefinition, given: Iterable[str]) -> None:
 
 
 def unknown_parameters(definition: OsDefinition, names: Iterable[str]) -> list[str]:
-    """The names that are no parameters of a definition, sorted; none of one without a list.
+    """Return the names, sorted, that the definition's list of parameters lacks.
 
-    The case of letters counts, as in Ganeti.
+    A definition without a list accepts all names. Case matters, as in Ganeti.
     """
     if not definition.names_parameters:
         return []
@@ -249,14 +249,14 @@ def unknown_parameters(definition: OsDefinition, names: Iterable[str]) -> list[s
 
 
 def variable_of(parameter: str) -> str:
-    """Name of the variable in which scripts find a parameter."""
+    """Return the name of the environment variable with a parameter's value."""
     return "OSP_" + parameter.upper().replace("-", "_")
 
 
 def check_variables(*kinds: Collection[str]) -> None:
-    """``OpPrereqError`` when two parameters, of one kind or of two, have the same variable.
+    """Raise ``OpPrereqError`` if two parameters have the same environment variable.
 
-    A kind is the names of all public, private or secret parameters.
+    Each kind is a collection of names: of the public, private or secret parameters.
     """
     seen: dict[str, str] = {}
     for name in (name for kind in kinds for name in kind):
@@ -264,55 +264,59 @@ def check_variables(*kinds: Collection[str]) -> None:
         other = seen.get(variable)
         if other == name:
             raise errors.OpPrereqError(
-                f"The OS parameter '{name}' has more than one value: it "
-                "can be only one of public, private and secret",
+                f"The OS parameter '{name}' is given more than once; it must be "
+                "either public, private or secret",
                 ErrorCode.INVAL,
             )
         if other is not None:
             raise errors.OpPrereqError(
-                f"The OS parameters '{other}' and '{name}' exclude each "
-                f"other: scripts find both in {variable}",
+                f"The OS parameters '{other}' and '{name}' cannot be used together: "
+                f"both are passed in the environment variable {variable}",
                 ErrorCode.INVAL,
             )
         seen[variable] = name
 
 
 def text_of(name: str, value: object) -> str:
-    """What a script sees of a parameter; ``OpPrereqError`` for what is no text.
+    """Return a parameter's value as a script sees it, or raise ``OpPrereqError``.
 
-    Opcodes let only texts and whole numbers through, but what was stored before they did may
-    hold anything.
+    Opcodes accept only strings and integers, but older versions did not check, so a stored
+    value may have any type.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and ht.fits_environment(value):
         return value
     raise errors.OpPrereqError(
-        f"The value of the OS parameter '{name}' must be a text without NUL; give it anew",
+        f"The value of the OS parameter '{name}' must be a string without NUL; set it again",
         ErrorCode.INVAL,
     )
 
 
-# -- what its scripts see ---------------------------------------------------------
+# -- environment of scripts -------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ScriptInput:
-    """An instance as a script sees it; lists are in the order of its disks and NICs."""
+    """An instance as a script sees it, with lists in the order of its disks and NICs."""
 
     instance: Instance
-    beparams: Mapping[str, Any] = field(default_factory=dict)
-    hvparams: Mapping[str, Any] = field(default_factory=dict)
-    osparams: Mapping[str, Any] = field(default_factory=dict)
+    beparams: Mapping[str, object] = field(default_factory=dict)
+    hvparams: Mapping[str, object] = field(default_factory=dict)
+    osparams: Mapping[str, object] = field(default_factory=dict)
     disk_paths: Sequence[str] = ()
-    nicparams: Sequence[Mapping[str, Any]] = ()
+    nicparams: Sequence[Mapping[str, object]] = ()
     debug_level: int = 0
 
 
 def core_environment(
-    definition: OsDefinition, os_name: str, parameters: Mapping[str, Any], *, debug_level: int = 0
+    definition: OsDefinition,
+    os_name: str,
+    parameters: Mapping[str, object],
+    *,
+    debug_level: int = 0,
 ) -> dict[str, str]:
-    """What every script sees, and all that a verify script does."""
+    """Return the variables of every script; a verify script gets no others."""
     result = {
         "PATH": process.SAFE_PATH,
         "OS_API_VERSION": str(definition.api_version),
@@ -325,16 +329,16 @@ def core_environment(
 
 
 def _variant(definition: OsDefinition, os_name: str) -> str:
-    """Empty without variants, even if one was forced (as Ganeti 3.0)."""
+    """Return the variant, empty without variants even if one was forced (as Ganeti 3.0)."""
     if not definition.variants:
         return ""
     return split_name(os_name)[1] or definition.variants[0]
 
 
 def environment(definition: OsDefinition, script_input: ScriptInput) -> dict[str, str]:
-    """The whole environment of a script run for an instance; nothing else is passed on.
+    """Return the whole environment of a script that runs for an instance.
 
-    Nodes are told by their uuids, as by Ganeti 3.0.
+    Nodes appear as uuids, as in Ganeti 3.0.
     """
     instance = script_input.instance
     result = {
@@ -397,7 +401,7 @@ def _nics(script_input: ScriptInput) -> dict[str, str]:
 
 
 class ScriptRun(Protocol):
-    """What is needed of a job to run a script for it."""
+    """The part of a job that running a script needs."""
 
     @property
     def job_id(self) -> int: ...
@@ -414,12 +418,12 @@ def run_create(
     run: ScriptRun,
     *,
     reinstall: bool,
-    hidden: Mapping[str, Any],
+    hidden: Mapping[str, object],
 ) -> None:
     """Run a definition's create script to its end.
 
-    ``OpExecError`` quotes the end of its log, without the values in ``hidden``.
-    When the job is canceled the script is ended and ``JobCanceled`` raised.
+    Raise ``OpExecError`` with the end of the log, without the values in ``hidden``, if it
+    fails. If the job is canceled, end the script and raise ``JobCanceled``.
     """
     instance = script_input.instance
     variables = environment(definition, script_input)
@@ -450,15 +454,15 @@ def run_create(
 def run_verify(
     definition: OsDefinition,
     os_name: str,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, object],
     run: ScriptRun | None,
     *,
-    hidden: Mapping[str, Any],
+    hidden: Mapping[str, object],
 ) -> None:
-    """Have a definition check the values of its parameters; older ones cannot.
+    """Run a definition's verify script, if its API version has one, to check parameters.
 
-    ``OpExecError`` quotes the end of what its verify script said, without the values in
-    ``hidden``. When the job is canceled the script is ended and ``JobCanceled`` raised.
+    Raise ``OpExecError`` with the end of the output, without the values in ``hidden``, if
+    it fails. If the job is canceled, end the script and raise ``JobCanceled``.
     """
     if not definition.names_parameters:
         return
@@ -480,28 +484,28 @@ def run_verify(
         quoted = _quote(output, hidden)
         raise errors.OpExecError(
             f"The script verify of OS '{os_name}', which checks its parameters, failed ({ended})"
-            + (f", last lines:\n{quoted}" if quoted else " and says nothing")
+            + (f", last lines:\n{quoted}" if quoted else " without any output")
         )
 
 
 @contextmanager
 def _as_execution_error() -> Iterator[None]:
-    """What keeps a node from running a script is an ``OpExecError``, as in Ganeti."""
+    """Raise ``OpExecError``, as Ganeti does, if the node cannot run the script."""
     try:
         yield
     except errors.CommandError as err:
         raise errors.OpExecError(str(err)) from err
 
 
-def _quote(output: str, hidden: Mapping[str, Any]) -> str:
+def _quote(output: str, hidden: Mapping[str, object]) -> str:
     lines = redact(output, map(str, hidden.values())).splitlines()
     return "\n".join(lines[-QUOTED_LINES:])
 
 
 def log_of(action: str, os_name: str, instance: str, paths: pathutils.Paths, job_id: int) -> str:
-    """Path of a run's log: ``ACTION-OS-INSTANCE-TIME-jobID.log``, long names shortened.
+    """Return the path of a run's log: ``ACTION-OS-INSTANCE-TIME-jobID.log``.
 
-    Each of the two names may be as long as a file's, and together they are to fit into one.
+    Long names are shortened: each may be as long as a file name, and both must fit in one.
     """
     stamp = f"{time.strftime('%Y-%m-%d_%H_%M_%S')}-job{job_id}"
     os_name = _shorten(os_name, _OS_NAME_MAX)
@@ -510,7 +514,7 @@ def log_of(action: str, os_name: str, instance: str, paths: pathutils.Paths, job
 
 
 def _shorten(name: str, length: int) -> str:
-    """A name of at most so many characters, still different from others that begin alike."""
+    """Return a name of at most ``length`` characters that stays unique, by a hash at its end."""
     if len(name) <= length:
         return name
     tail = "~" + hashlib.sha256(name.encode()).hexdigest()[:8]
