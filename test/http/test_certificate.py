@@ -113,7 +113,7 @@ def test_an_expired_certificate_has_its_end_and_a_problem(tmp_path):
         both.write((tmp_path / "key").read_bytes() + (tmp_path / "crt").read_bytes())
     found = look(path)
     assert found.problem == "certificate has expired"
-    assert found.describe(NOW) == "late, ended on 2025-01-02"
+    assert found.describe(NOW) == "late, expired on 2025-01-02"
     (warning,) = found.warnings([], NOW)
     assert warning.endswith(f"will reject {path}: certificate has expired")
 
@@ -182,7 +182,7 @@ def test_a_certificate_for_others_is_warned_of(hosts, expected):
     found = facts("a", "b").warnings(hosts, NOW)
     assert len(found) == expected
     if found:
-        assert f"is for a, b, and not for {' or '.join(hosts)}" in found[0]
+        assert f"is for a, b, not for {' or '.join(hosts)}" in found[0]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_certificate_for_others_is_warned_of(hosts, expected):
             facts(*"abcdefg", days=1),
             "a, b, c, d, e and 2 more, valid until 2026-12-02 (1 day left)",
         ),
-        (facts("a", days=-1), "a, ended on 2026-11-30"),
+        (facts("a", days=-1), "a, expired on 2026-11-30"),
         (Certificate("x"), "unknown names, end unknown"),
     ],
 )

@@ -74,9 +74,9 @@ def test_a_list_has_a_problem_outside_its_time():
         return Crl(b"", NOW + begins, None if ends is None else NOW + ends).problem(NOW)
 
     assert problem(-DAY, DAY) == problem(-DAY, None) == problem(0 * DAY, DAY) == ""
-    assert problem(-2 * DAY, -DAY) == "ended on 2026-11-30 12:00 UTC"
-    assert problem(-DAY, 0 * DAY).startswith("ended")
-    assert problem(DAY, 2 * DAY) == "begins on 2026-12-02 12:00 UTC only"
+    assert problem(-2 * DAY, -DAY) == "expired on 2026-11-30 12:00 UTC"
+    assert problem(-DAY, 0 * DAY).startswith("expired")
+    assert problem(DAY, 2 * DAY) == "is not valid before 2026-12-02 12:00 UTC"
 
 
 def test_a_current_list_causes_no_warning(authority):
@@ -86,12 +86,12 @@ def test_a_current_list_causes_no_warning(authority):
 def test_an_expired_list_is_warned_of(authority):
     old = authority.crl(ends="20260101000000Z")
     (line,) = warnings(authority, old)
-    assert line.startswith("The CRL of 'authority' ended on 2026-01-01 00:00 UTC: every client")
+    assert line.startswith("The CRL of 'authority' expired on 2026-01-01 00:00 UTC: every client")
     assert warnings(authority, old, authority.crl()) == []
 
 
 def test_an_authority_without_a_list_is_warned_of(authority, tmp_path):
     other = Authority(tmp_path, "other")
     (line,) = warnings(authority, authority.crl(), more=[other])
-    assert line.startswith("There is no CRL of 'other', while others have one")
+    assert line.startswith("There is no CRL of 'other', though other authorities have one")
     assert warnings(authority, authority.crl(), other.crl(), more=[other]) == []

@@ -140,7 +140,7 @@ def test_a_client_that_leaves_in_the_handshake_is_logged(secure, caplog):
     secure.connect().send(b"\x16\x03\x01\x00\xc8\x01").close()
     assert secure.clients() == 0
     (line,) = refusals(caplog, "TLS handshake")
-    assert line.endswith(" failed: closed in the handshake")
+    assert line.endswith(" failed: closed during the handshake")
 
 
 @pytest.mark.parametrize("end", [b"", struct.pack("ii", 1, 0)])

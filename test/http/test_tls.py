@@ -10,7 +10,7 @@ import pytest
 
 from ganeti.http import tls
 from ganeti.http.message import Response
-from ganeti.http.tls import TlsError, common_name, make_ssl_context, verify
+from ganeti.http.tls import TlsError, make_ssl_context, user_name, verify
 from support.http import Authority, RawHttpClient, certificate, running
 from support.http import openssl as run
 
@@ -74,7 +74,7 @@ def test_a_key_must_belong_to_its_certificate():
 def test_a_file_without_pem_text_is_refused(tmp_path, text):
     path = tmp_path / "rapi.pem"
     path.write_text(text)
-    assert refused(path) == f"{path} does not hold a certificate and its key as PEM text"
+    assert refused(path) == f"{path} does not contain a certificate and its key in PEM"
     assert str(path) in refused(certificate(), path)
 
 
@@ -194,7 +194,7 @@ def test_a_client_certificate_with_names_that_are_not_text_names_nobody(
 
 
 def test_a_file_without_authorities_is_refused():
-    with pytest.raises(TlsError, match="holds no certificates of authorities"):
+    with pytest.raises(TlsError, match="contains no certificates of authorities"):
         make_ssl_context(certificate(), client_ca=__file__)
 
 
@@ -275,10 +275,10 @@ def test_files_without_crls_are_refused(authority, foreign, tmp_path):
     crl, ca = authority.crl(), str(authority.cert)
     run("crl", "-in", crl, "-outform", "DER", "-out", tmp_path / "der")
     for path, words in (
-        (__file__, "holds no CRL as PEM text"),
-        (tmp_path / "der", "holds no CRL"),
+        (__file__, "contains no CRL in PEM"),
+        (tmp_path / "der", "contains no CRL"),
         ("/nowhere", "Cannot read the clients' CRL /nowhere"),
-        (foreign.cert, "holds certificates"),
+        (foreign.cert, "contains certificates"),
     ):
         with pytest.raises(TlsError, match=words):
             make_ssl_context(certificate(), client_ca=ca, client_crl=str(path))
@@ -325,8 +325,8 @@ def test_a_client_certificate_outside_its_time_is_refused(authority):
     ],
 )
 def test_the_common_name_is_one_that_could_be_a_user(subject, expected):
-    assert common_name({"subject": subject}) == expected
-    assert common_name(None) == ""
+    assert user_name({"subject": subject}) == expected
+    assert user_name(None) == ""
 
 
 def ssl_error(reason, kind=ssl.SSLError):
@@ -354,10 +354,10 @@ def ssl_error(reason, kind=ssl.SSLError):
             "the client rejected the handshake: protocol version",
         ),
         (ssl_error("BAD_SIGNATURE"), "bad signature"),
-        (ssl_error("UNEXPECTED_EOF_WHILE_READING", ssl.SSLEOFError), "closed in the handshake"),
+        (ssl_error("UNEXPECTED_EOF_WHILE_READING", ssl.SSLEOFError), "closed during the handshake"),
         (
             ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
-            "closed in the handshake",
+            "closed during the handshake",
         ),
         (ssl.SSLError("words of ours"), "words of ours"),
         (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),

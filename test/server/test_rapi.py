@@ -345,14 +345,14 @@ class TestReload(LifeTestCase):
         os.rename(authority.crl(ends="20250102000000Z"), crl)
         self.assertTrue(
             any(
-                line.startswith("WARNING The CRL of 'authority' ended on 2025-01-02")
+                line.startswith("WARNING The CRL of 'authority' expired on 2025-01-02")
                 for line in self.reloaded()
             )
         )
         crl.write_text("")
         self.assertTrue(
             any(
-                "Keeping the old certificate: " in line and "holds no CRL" in line
+                "Keeping the old certificate: " in line and "contains no CRL" in line
                 for line in self.reloaded()
             )
         )
@@ -360,7 +360,7 @@ class TestReload(LifeTestCase):
     def test_a_certificate_for_others_is_a_warning(self):
         self.start_tls()  # for 127.0.0.1, where it listens
         with mock.patch.object(self.daemon._arguments, "bind", None):
-            self.assertIn("is for localhost, 127.0.0.1, and not for ", self.reloaded()[-2])
+            self.assertIn("is for localhost, 127.0.0.1, not for ", self.reloaded()[-2])
 
     def test_what_is_kept_is_not_called_reloaded(self):
         self.start_tls()

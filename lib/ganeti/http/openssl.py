@@ -1,27 +1,25 @@
-"""OpenSSL's own configuration, for this process alone.
+"""OpenSSL's configuration for this process.
 
-Python 3.11 can choose one group for key exchange, and otherwise offers whatever OpenSSL
-does: P-521, X448 and finite fields among them, which no recommendation has. OpenSSL reads
-a list from the file that OPENSSL_CONF names, once: with OpenSSL 3.0 when Python imports
-``ssl``, with 3.5 when the first context is made. So ours is named before both, and taken
-away after both, because children have other needs.
+Python 3.11 can set only one group for key exchange; otherwise it offers all of OpenSSL's defaults,
+among them P-521, X448 and finite fields, which no recommendation includes. OpenSSL takes a list of
+groups from the file that OPENSSL_CONF names. It reads that file once: OpenSSL 3.0 when Python
+imports ``ssl``, OpenSSL 3.5 when the first context is made. So we name our file before both, and
+remove the variable after both, because child processes have other needs.
 
-Minimum version and security level are those of Debian's file, which ours replaces. An
-administrator who needs other settings (FIPS providers, say) sets OPENSSL_CONF, and ours is
-not used.
+Minimum version and security level are those of Debian's file, which ours replaces. If an
+administrator sets OPENSSL_CONF (for a FIPS provider, say), we do not use ours.
 """
 
 from __future__ import annotations
 
 import os
 
-#: What every release of OpenSSL has.
+#: Groups that every release of OpenSSL has.
 GROUPS = "X25519:P-256:P-384"
-#: The hybrid of ML-KEM-768 and X25519, which browsers prefer.
-#: The question mark makes it optional: a build without ML-KEM, or a FIPS provider, takes the
-#: other groups instead of refusing the list and offering everything.
+#: Hybrid of ML-KEM-768 and X25519, which browsers prefer. The question mark makes it optional: a
+#: build without ML-KEM, or a FIPS provider, would otherwise reject the whole list and offer all.
 HYBRID = "?X25519MLKEM768"
-#: The first release that has it. OpenSSL before 3.3 does not understand the question mark.
+#: First release that has the hybrid. OpenSSL before 3.3 does not understand the question mark.
 HYBRID_SINCE = (3, 5)
 
 _VARIABLE = "OPENSSL_CONF"
@@ -39,16 +37,15 @@ Groups = {groups}
 
 
 def groups(version: tuple[int, ...]) -> str:
-    """Return the groups for OpenSSL of this version, the preferred one first, in the form of
-    the ``Groups`` setting of SSL_CONF_cmd(3)."""
+    """Return the ``Groups`` setting (SSL_CONF_cmd(3)) for this version, the preferred first."""
     return f"{HYBRID}:{GROUPS}" if version >= HYBRID_SINCE else GROUPS
 
 
 def load() -> None:
-    """Have OpenSSL read our configuration; too late once ``ssl`` was imported."""
+    """Make OpenSSL read our configuration. Call this before anything imports ``ssl``."""
     if _VARIABLE in os.environ:
         return
-    # Importing the extension module alone does not have OpenSSL read its configuration.
+    # Importing only the extension module does not make OpenSSL read its configuration.
     import _ssl
 
     text = _TEXT.format(groups=groups(_ssl.OPENSSL_VERSION_INFO))
@@ -58,6 +55,7 @@ def load() -> None:
         os.environ[_VARIABLE] = f"/proc/self/fd/{fd}"
         import ssl
 
+        # The first context: OpenSSL 3.5 reads the file here.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     finally:
         os.environ.pop(_VARIABLE, None)

@@ -1,23 +1,22 @@
-"""TLS: what we agree to speak, the client's first bytes, and a transport that does not block.
+"""TLS: protocols and ciphers, the client's first message, and a transport that does not block.
 
-Protocol and ciphers are Mozilla's intermediate profile or better: TLS 1.2 and 1.3, forward
-secrecy and authenticated encryption only, no renegotiation (CVE-2015-7944 was that, in
-Ganeti's own server), no compression, no session tickets (their key would live as long as the
-process does).
+Protocols and ciphers are at least as strict as Mozilla's intermediate profile: TLS 1.2 and 1.3,
+forward secrecy and authenticated encryption only, no renegotiation (CVE-2015-7944, in Ganeti's
+own server), no compression, and no session tickets, whose key would live as long as the process.
 
-Theory of the ClientHello. A server that knows none of the protocols that a client offers must
-end the handshake and say why (ALPN, RFC 7301, 3.2). Otherwise whoever can redirect connections
-has a client of one protocol talk to a server of another (the ALPACA attack, 2021). OpenSSL
-would do so; Python's ``ssl`` has it go on without a protocol instead, and does not tell what
-was offered. So we read the offer ourselves.
+The ClientHello. If a server supports none of the protocols that a client offers, it must end the
+handshake and say so (ALPN, RFC 7301, 3.2). Otherwise an attacker who redirects connections can
+make a client of one protocol talk to a server of another (the ALPACA attack, 2021). OpenSSL
+can do that, but Python's ``ssl`` makes it continue without a protocol, and does not tell what was
+offered. So we read the offer ourselves.
 
-Theory of the transport. ``ssl.SSLSocket`` reads until some record holds data for us. A client
-can send records that hold none (RFC 8446, 4.6.3: the KeyUpdate) as fast as they are read, and
-a single call then lasts as long as that client likes, while everybody else waits. So we
-receive, and OpenSSL gets what we received: at most ``RECEIVE_SIZE`` bytes for a call. A client
-that has sent ``MAX_SILENT`` bytes and no data in them has nothing to say. What a method cannot
-do now it says as the ``ssl`` module does: ``SSLWantReadError`` and ``SSLWantWriteError`` ask
-to be called again when the socket is ready for that.
+The transport. ``ssl.SSLSocket`` reads until a record contains data. A client can send records
+without data (KeyUpdate, RFC 8446, 4.6.3) as fast as they are read, so that a single call lasts
+as long as the client likes while all others wait. So we receive from the socket ourselves, and
+give OpenSSL at most ``RECEIVE_SIZE`` bytes a call. After ``MAX_SILENT`` bytes without data the
+connection is closed. A method that cannot finish now raises what the ``ssl`` module does:
+``SSLWantReadError`` and ``SSLWantWriteError`` ask to be called again when the socket is ready to
+be read or written.
 """
 
 from __future__ import annotations
@@ -31,20 +30,21 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ganeti.utils.text import USER_NAME, describe_os_error
 
 # -- the ClientHello -------------------------------------------------------------------
 
 
+#: Type of a record (RFC 8446, 5.1), of a message (4) and of an extension (4.2).
 _HANDSHAKE, _CLIENT_HELLO, _ALPN = 22, 1, 16
-#: Type, version and length of a record.
-HELLO_HEADER = 5
+#: Bytes before a record's content: type, version and length.
+RECORD_HEADER = 5
 
 
 class _ClientHelloReader:
-    """Reads fields of a message in order; raises ``ValueError`` where one ends too early."""
+    """Reader of the fields of a message; raises ``ValueError`` at a premature end."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -57,30 +57,30 @@ class _ClientHelloReader:
         """Return the next ``count`` bytes."""
         end = self._position + count
         if end > len(self._data):
-            raise ValueError("the message ends too early")
+            raise ValueError("the message is cut off")
         found, self._position = self._data[self._position : end], end
         return found
 
     def number(self, size: int) -> int:
-        """Return a number of ``size`` bytes."""
+        """Return the next number, of ``size`` bytes."""
         return int.from_bytes(self.read(size), "big")
 
     def vector(self, size: int) -> bytes:
-        """Return the bytes that follow their length, a number of ``size`` bytes."""
+        """Return the next vector: its length, a number of ``size`` bytes, comes before it."""
         return self.read(self.number(size))
 
 
 def client_hello_is_complete(data: bytes) -> bool:
-    """Return whether the first record is complete."""
-    if len(data) < HELLO_HEADER:
+    """Return whether the data contains the whole first record."""
+    if len(data) < RECORD_HEADER:
         return False
-    return len(data) >= HELLO_HEADER + int.from_bytes(data[3:HELLO_HEADER], "big")
+    return len(data) >= RECORD_HEADER + int.from_bytes(data[3:RECORD_HEADER], "big")
 
 
 def read_client_hello(data: bytes) -> list[bytes] | None:
-    """Return the protocols that a ClientHello (RFC 8446, 4.1.2) in one record offers.
+    """Return the protocols (ALPN) that a ClientHello in one record offers (RFC 8446, 4.1.2).
 
-    None if it offers none, or if the bytes are something else, which OpenSSL judges.
+    Return None if it offers none, or if the data is anything else: OpenSSL will judge that.
     """
     try:
         record = _ClientHelloReader(data)
@@ -92,7 +92,7 @@ def read_client_hello(data: bytes) -> list[bytes] | None:
             return None
         hello = _ClientHelloReader(message.vector(3))
         hello.read(2 + 32)  # version, random
-        for size in (1, 2, 1):  # session, suites, compression
+        for size in (1, 2, 1):  # session id, cipher suites, compression methods
             hello.vector(size)
         extensions = _ClientHelloReader(hello.vector(2))
         while extensions:
@@ -114,19 +114,19 @@ def _protocol_names(names: _ClientHelloReader) -> list[bytes]:
 # -- the context: certificate, protocols, clients --------------------------------------
 
 
-#: The suites of TLS 1.2; those of 1.3 are all fine.
+#: Cipher suites of TLS 1.2; those of 1.3 are all fine.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-#: What we speak within TLS (ALPN).
+#: Protocols that we support within TLS, as ALPN names them.
 PROTOCOLS = ("http/1.1", "http/1.0")
 
 _VERIFY_ERROR = re.compile(r"error \d+ at \d+ depth lookup: ?(.*)")
-#: What OpenSSL's security level forbids, in OpenSSL's words and in ours.
+#: OpenSSL's reason why its security level forbids a certificate -> ours.
 _WEAK = {
     "EE_KEY_TOO_SMALL": "its key is too short",
     "CA_KEY_TOO_SMALL": "a key is too short",
     "CA_MD_TOO_WEAK": "it was signed with a digest that is broken",
 }
-#: Why a handshake fails, in OpenSSL's words and in ours.
+#: OpenSSL's reason why a handshake failed -> ours.
 _FAILED = {
     "WRONG_VERSION_NUMBER": "unknown protocol (not TLS)",
     "UNKNOWN_PROTOCOL": "unknown protocol (not TLS)",
@@ -136,11 +136,11 @@ _FAILED = {
     "NO_SHARED_SIGNATURE_ALGORITHMS": "no shared signature algorithm",
     "UNSUPPORTED_PROTOCOL": "no shared TLS version (1.2 and 1.3 are offered)",
     "VERSION_TOO_LOW": "no shared TLS version (1.2 and 1.3 are offered)",
-    "UNEXPECTED_EOF_WHILE_READING": "closed in the handshake",
+    "UNEXPECTED_EOF_WHILE_READING": "closed during the handshake",
 }
-#: OpenSSL's names of the alerts by which a client refuses.
+#: OpenSSL's reason if the client sent an alert.
 _ALERT = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_ALERT_([A-Z0-9_]+)")
-#: Those that are about our certificate.
+#: Alerts about our certificate.
 _ABOUT_US = frozenset(
     {
         "BAD_CERTIFICATE",
@@ -154,7 +154,7 @@ _ABOUT_US = frozenset(
 
 
 class TlsError(Exception):
-    """Certificate or key cannot be used; the text says which file, and why."""
+    """A certificate or key cannot be used; the text names the file and the reason."""
 
 
 def make_ssl_context(
@@ -165,12 +165,12 @@ def make_ssl_context(
     client_ca: str | None = None,
     client_crl: str | None = None,
 ) -> ssl.SSLContext:
-    """Return a server's context from PEM files; ``key`` defaults to the certificate's own file.
+    """Return a server's context made from PEM files; raises ``TlsError``.
 
-    The certificate's file may hold the certificates that lead to its authority, too, or
-    ``chain`` does. With ``client_ca`` clients may show a certificate, and one that these
-    authorities have not signed, or have revoked, ends the handshake: CRLs may stand in the same
-    file or in ``client_crl``. Raises ``TlsError``.
+    ``key`` defaults to the file ``cert``. Intermediate certificates may follow the certificate in
+    ``cert``, or be in ``chain``. With ``client_ca`` clients may show a certificate, and one that
+    these authorities did not sign, or have revoked, ends the handshake. CRLs may be in the same
+    file or in ``client_crl``.
     """
     key = key or cert
     for path, what in (
@@ -199,7 +199,7 @@ def make_ssl_context(
             _load_with_chain(context, cert, key, chain)
     except _Encrypted:
         raise TlsError(
-            f"The key in {key} is encrypted; a daemon cannot be asked for its password"
+            f"The key in {key} is encrypted; a daemon cannot ask for its password"
         ) from None
     except ssl.SSLError as err:
         raise TlsError(_explain(cert, key, err)) from None
@@ -211,7 +211,7 @@ def make_ssl_context(
 
 
 def _load_with_chain(context: ssl.SSLContext, cert: str, key: str, chain: str) -> None:
-    """OpenSSL takes a certificate and its chain from one file only."""
+    """Load a certificate followed by its chain, which OpenSSL reads from one file only."""
     problem = verify(cert, chain)
     if problem:
         raise TlsError(f"The chain {chain} does not lead to the certificate {cert}: {problem}")
@@ -226,20 +226,21 @@ def _load_with_chain(context: ssl.SSLContext, cert: str, key: str, chain: str) -
 def _request_client_certificates(
     context: ssl.SSLContext, client_ca: str, client_crl: str | None
 ) -> None:
-    """Ask for certificates of these authorities. As soon as there is any CRL, OpenSSL wants the
-    one of each certificate's own authority."""
+    """Let clients show certificates of these authorities; raises ``TlsError``."""
     _load_trusted(context, client_ca, "certificates of authorities")
     if not context.cert_store_stats()["x509"]:
-        raise TlsError(f"{client_ca} holds a CRL, and no certificates of authorities")
+        raise TlsError(f"{client_ca} contains a CRL, but no certificates of authorities")
     if client_crl is not None:
         before = context.cert_store_stats()
-        _load_trusted(context, client_crl, "CRL", " (openssl crl -inform DER makes it of another)")
+        _load_trusted(context, client_crl, "CRL", " (openssl crl -inform DER converts it)")
         after = context.cert_store_stats()
         if after["x509"] > before["x509"]:
             raise TlsError(
-                f"{client_crl} holds certificates, which --ssl-client-crl must not "
-                "add: authorities belong into the file of --ssl-client-ca"
+                f"{client_crl} contains certificates, which --ssl-client-crl must not "
+                "add: put authorities into the file of --ssl-client-ca"
             )
+    # With this flag OpenSSL needs the CRL of each client certificate's authority; without any CRL
+    # it would refuse all clients.
     if context.cert_store_stats()["crl"]:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -249,15 +250,17 @@ def _load_trusted(context: ssl.SSLContext, path: str, what: str, cure: str = "")
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as err:
-        raise TlsError(f"{path} holds no {what} as PEM text{cure} ({err.reason or err})") from None
+        raise TlsError(f"{path} contains no {what} in PEM{cure} ({err.reason or err})") from None
     except OSError as err:
         raise TlsError(f"Cannot read {path}: {describe_os_error(err)}") from None
 
 
 def verify(cert: str, trusted: str) -> str:
-    """Why ``openssl verify`` does not accept a certificate now if these are trusted: '' when it
-    does, or where that program is missing. A certificate that trusts itself is only asked
-    whether it is valid at this time."""
+    """Return why ``openssl verify`` rejects a certificate now if those in ``trusted`` are trusted.
+
+    Return '' if it accepts the certificate, or if the program is missing. For a certificate that
+    is itself in ``trusted``, only the time of its validity is checked.
+    """
     try:
         done = subprocess.run(
             ["openssl", "verify", "-partial_chain", "-trusted", trusted, cert],
@@ -280,12 +283,12 @@ def handshake_problem(err: OSError) -> str:
     if isinstance(err, ssl.SSLCertVerificationError):
         return f"certificate not accepted: {err.verify_message}"
     if isinstance(err, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
-        return "closed in the handshake"
+        return "closed during the handshake"
     if not isinstance(err, ssl.SSLError):
         return describe_os_error(err)
     reason = getattr(err, "reason", None)
     if not reason:
-        return str(err.args[-1])  # one that we raise ourselves has nothing but its text
+        return str(err.args[-1])  # one that we raised has nothing but its text
     alert = _ALERT.fullmatch(reason)
     if alert is None:
         return _FAILED.get(reason, _readable(reason))
@@ -302,35 +305,42 @@ def is_exposed(key: str) -> bool:
     try:
         return bool(os.stat(key).st_mode & stat.S_IROTH)
     except OSError:
-        return False  # gone since it was loaded
+        return False  # removed since it was loaded
 
 
-def common_name(certificate: Mapping[str, Any] | None) -> str:
-    """Return the one common name of a verified certificate (from ``getpeercert``) that could
-    be a user's; '' for none, several, or another."""
-    pairs = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
-    names = [value for name, value in pairs if name == "commonName"]
+def common_names(certificate: Mapping[str, object]) -> list[str]:
+    """Return the subject's common names in a certificate as ``getpeercert`` returns it."""
+    subject = certificate.get("subject", ())
+    if not isinstance(subject, tuple):
+        return []
+    return [str(value) for part in subject for kind, value in part if kind == "commonName"]
+
+
+def user_name(certificate: Mapping[str, object] | None) -> str:
+    """Return the only common name of a verified certificate.
+
+    Return '' if there is none or more than one, or if no user can have that name.
+    """
+    names = common_names(certificate or {})
     return names[0] if len(names) == 1 and USER_NAME.fullmatch(names[0]) else ""
 
 
 def peer_name(connection: ssl.SSLObject) -> str:
-    """Return the user whom a client's verified certificate names; '' for nobody.
-
-    An authority may sign names that are not text. Python raises ``UnicodeDecodeError`` for
-    those, wherever in the certificate they are.
-    """
+    """Return the user named by a client's verified certificate; '' if there is none."""
     try:
-        return common_name(connection.getpeercert())
-    except ValueError:
+        return user_name(connection.getpeercert())
+    except UnicodeDecodeError:
+        # An authority may sign names that are not text, and Python cannot decode such a
+        # certificate at all.
         return ""
 
 
 class _Encrypted(Exception):
-    """OpenSSL wants a password."""
+    """OpenSSL asked for a password."""
 
 
 def _no_password() -> str:
-    # Without this function OpenSSL would ask on the terminal and wait.
+    # Without this callback OpenSSL would ask on the terminal and wait.
     raise _Encrypted
 
 
@@ -354,27 +364,28 @@ def _explain(cert: str, key: str, err: ssl.SSLError) -> str:
             f"({err.reason})"
         )
     if cert == key:
-        return f"{cert} does not hold a certificate and its key as PEM text"
-    return f"{cert} or {key} is not PEM text with a certificate or a key ({err.reason or err})"
+        return f"{cert} does not contain a certificate and its key in PEM"
+    return f"{cert} or {key} is not a certificate or key in PEM ({err.reason or err})"
 
 
 # -- the transport ---------------------------------------------------------------------
 
 
-#: Bytes for OpenSSL at a time: some 300 KeyUpdates, which take about 5 ms.
+#: Bytes that OpenSSL gets at a time: at most some 300 KeyUpdates, which take about 5 ms.
 RECEIVE_SIZE = 8 * 1024
-#: Bytes without data that a client may send in a row. A record has 16 KiB and some, and
-#: nobody changes keys more than once for millions of records.
+#: Bytes without data that a client may send in a row. A record has at most 16 KiB and a little
+#: more, and no client changes keys more often than once in millions of records.
 MAX_SILENT = 32 * 1024
-#: Bytes that become one record, at most. It is kept twice until the socket takes it, and
-#: clients that read slowly are many; smaller ones would take the processor longer.
+#: Bytes of data in a record that we send. A record is in memory twice until the socket takes it,
+#: which adds up with many slow clients; smaller ones would cost more processor time.
 RECORD = 8 * 1024
 
-#: A fatal alert: no_application_protocol (RFC 7301, 3.2).
+#: Record with a fatal alert, no_application_protocol (RFC 7301, 3.2).
 NO_PROTOCOL = b"\x15\x03\x03\x00\x02\x02\x78"
 _PROTOCOLS = frozenset(name.encode("ascii") for name in PROTOCOLS)
 
-#: How requests begin, in any case; a TLS record never does. OpenSSL judges the first five bytes.
+#: First bytes of requests without TLS, in capitals; no TLS record begins so. Five bytes at most,
+#: since OpenSSL judges those.
 _HTTP = (
     b"GET ",
     b"HEAD ",
@@ -395,33 +406,38 @@ T = TypeVar("T")
 
 
 class PlainHttp(ssl.SSLError):
-    """The client speaks HTTP without TLS; nothing has been sent to it yet."""
+    """The client sent HTTP without TLS; nothing has been sent to it yet."""
 
 
 class TlsTransport:
-    """The server's end of a TLS connection over ``sock``, whose owner closes it."""
+    """Server side of a TLS connection over ``sock``, which the caller closes."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._handshake_done = False
-        #: Has the client sent anything at all?
+        #: The client has sent something.
         self.received_any = False
-        #: The client's first record, until all of it is here.
+        #: The part of the client's first record that has arrived; None once it was checked.
         self._first_record: bytes | None = b""
-        self._bytes_without_data = 0  # bytes since there was data
-        self._unsent = b""  # what the socket did not take
-        self._accepted = 0  # bytes of data of which some may be in ``_unsent``
+        #: Bytes received since there was data.
+        self._bytes_without_data = 0
+        #: Bytes that the socket did not accept.
+        self._unsent = b""
+        #: Bytes of data that OpenSSL has accepted, but ``send`` has not yet reported.
+        self._accepted = 0
 
     @property
     def pending(self) -> bool:
-        """Return whether anything was received that ``recv`` did not return, and the kernel no
-        longer has."""
+        """Return whether bytes were taken from the socket that ``recv`` has not returned.
+
+        The selector does not see them, so nothing else would make the caller read on.
+        """
         return self._incoming.pending > 0 or self._tls.pending() > 0
 
     def peer_name(self) -> str:
-        """Return the user whom the client's certificate names; '' for nobody."""
+        """Return the user named by the client's certificate; '' if there is none."""
         return peer_name(self._tls)
 
     def continue_handshake(self) -> None:
@@ -432,17 +448,19 @@ class TlsTransport:
         self._flush()
 
     def recv(self, size: int) -> bytes:
-        """Return data, at most a record's; b'' at the end."""
+        """Return at most ``size`` bytes of data; b'' at the end."""
         try:
             data = self._run_reading(lambda: self._tls.read(size))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b""  # also without close_notify: HTTP marks its own ends
+            return b""  # close_notify is not needed, since HTTP messages mark their end
         self._bytes_without_data = 0
         return data
 
     def send(self, data: memoryview) -> int:
-        """Send some of the data; return how many bytes. After ``SSLWantWriteError`` the same data
-        must be given again."""
+        """Send some of the data; return the number of bytes sent.
+
+        After ``SSLWantWriteError`` the next call must pass the same data again.
+        """
         if not self._accepted:
             self._flush()
             self._accepted = self._tls.write(data[:RECORD])
@@ -451,13 +469,14 @@ class TlsTransport:
         return taken
 
     def send_close_notify(self) -> None:
-        """Send close_notify, if the socket takes it."""
+        """Send close_notify unless the socket would block."""
         for step in (self._tls.unwrap, self._flush):
-            with contextlib.suppress(OSError):  # OpenSSL would wait for the client's close_notify
+            # unwrap raises SSLWantReadError, as it waits for the client's close_notify. We do not.
+            with contextlib.suppress(OSError):
                 step()
 
     def _run_reading(self, step: Callable[[], T]) -> T:
-        """Run a step of OpenSSL that reads, after giving it a piece of what was received."""
+        """Run a step of OpenSSL that reads, after receiving at most ``RECEIVE_SIZE`` bytes."""
         self._flush()
         if not self.pending:
             self._receive()
@@ -468,7 +487,7 @@ class TlsTransport:
             raise
         except ssl.SSLError:
             with contextlib.suppress(OSError):
-                self._flush()  # the alert that says why
+                self._flush()  # sends the alert
             raise
 
     def _receive(self) -> None:
@@ -482,13 +501,15 @@ class TlsTransport:
         self.received_any = True
         self._bytes_without_data += len(piece)
         if self._handshake_done and self._bytes_without_data > MAX_SILENT:
-            raise ssl.SSLError(f"{self._bytes_without_data} bytes have come, and no data in them")
+            raise ssl.SSLError(
+                f"{self._bytes_without_data} bytes received without any data in them"
+            )
         if self._first_record is not None:
             self._check_first_record(self._first_record + piece)
         self._incoming.write(piece)
 
     def _check_first_record(self, first: bytes) -> None:
-        """End the handshake with a client that offers no protocol of ours."""
+        """Raise ``SSLError`` for plain HTTP, and for a client that offers no protocol of ours."""
         if first[:5].upper().startswith(_HTTP):
             raise PlainHttp("plain HTTP on a port for HTTPS")
         if not client_hello_is_complete(first):
@@ -503,7 +524,9 @@ class TlsTransport:
             raise ssl.SSLError("no shared protocol (ALPN); http/1.1 is offered")
 
     def _flush(self) -> None:
-        data = self._unsent + self._outgoing.read() if self._outgoing.pending else self._unsent
+        data = self._unsent
+        if self._outgoing.pending:
+            data += self._outgoing.read()
         while data:
             try:
                 data = data[self._sock.send(data) :]
