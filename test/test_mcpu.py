@@ -65,7 +65,7 @@ def scene(tmp_path, monkeypatch):
     made = ProcessorScene()
     monkeypatch.setattr(Unit, "story", made.story)
     monkeypatch.setattr(Unit, "plan", made.plan)
-    monkeypatch.setattr(cmdlib, "lu_for", lambda op_id: Unit)
+    monkeypatch.setattr(mcpu, "lu_for", lambda op_id: Unit)
     yield made
     store.close()
 
@@ -162,3 +162,36 @@ def test_finished_work_succeeds_even_without_an_effective_opcode(scene, monkeypa
 def test_the_logical_unit_says_whether_it_may_run_again():
     assert mcpu.rerun_safe(opcodes.OpTagsSet(kind="cluster", tags=["a"]))
     assert not mcpu.rerun_safe(opcodes.OpInstanceStartup(instance_name="web"))
+
+
+# -- the unit of an opcode ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op_id", sorted(set(opcodes.BY_ID) - cmdlib.FORWARD_ONLY))
+def test_every_opcode_has_a_unit_of_its_name(op_id: str) -> None:
+    unit = mcpu.lu_for(op_id)
+    assert issubclass(unit, LogicalUnit)
+    assert "Op" + unit.__name__.removeprefix("LU") == opcodes.BY_ID[op_id].__name__
+
+
+@pytest.mark.parametrize("op_id", ["OP_NOSUCH", "OP_NODE_ADD", "OP_COMMON", "", "../x"])
+def test_an_opcode_of_others_has_no_unit(op_id: str) -> None:
+    with pytest.raises(errors.OpCodeUnknown):
+        mcpu.lu_for(op_id)
+
+
+def test_an_opcode_of_ours_has_a_unit() -> None:
+    ours = {op_id for op_id, op in opcodes.BY_ID.items() if op.SINCE == "ours"}
+    assert not ours & cmdlib.FORWARD_ONLY
+
+
+def test_units_whose_work_is_not_repeatable_say_so() -> None:
+    for op_id in (
+        "OP_INSTANCE_CREATE",
+        "OP_INSTANCE_REINSTALL",
+        "OP_INSTANCE_REBOOT",
+        "OP_TEST_DELAY",
+    ):
+        assert not mcpu.lu_for(op_id).RERUN_SAFE
+    for op_id in ("OP_TAGS_SET", "OP_TAGS_DEL", "OP_CLUSTER_VERIFY"):
+        assert mcpu.lu_for(op_id).RERUN_SAFE

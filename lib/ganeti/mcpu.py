@@ -1,43 +1,70 @@
-"""Carries one opcode through its steps: locks, check, execution.
+"""The processor: carries one opcode through the steps of its logical unit.
 
-The processor is what the job queue is handed. It knows opcodes and logical
-units; the queue knows neither, and this knows nothing of jobs but their ids.
+The job queue is handed the processor. The processor knows opcodes and logical units, which the
+queue does not; in turn it knows nothing of a job but its id.
+
+An opcode's task requests the locks that the unit wants according to the present configuration.
+Once they are held, the unit is asked again: what it wants may have changed while the task waited
+(an instance was renamed, say), and then the task starts over with the new locks. Otherwise the
+unit checks whether its work is possible, the queue makes durable that the work begins, and the
+unit does it. If it fails, its steps are undone in reverse order.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import cache
 
 from ganeti import cmdlib, errors, locking
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit, big_lock
-from ganeti.jqueue.live import Again, Done, Failed, JobRun, Outcome, Task, WaitReason, wait_reason
-from ganeti.opcodes import OpCode
+from ganeti.jqueue.live import (
+    Again,
+    Done,
+    Failed,
+    JobRun,
+    Outcome,
+    Task,
+    WaitReason,
+    wait_reason,
+)
+from ganeti.opcodes import BY_ID, OpCode
 
 logger = logging.getLogger(__name__)
 
 
+@cache
+def lu_for(op_id: str) -> type[LogicalUnit[OpCode]]:
+    """Return the logical unit of an OP_ID; raise ``OpCodeUnknown`` if there is none."""
+    if op_id not in cmdlib.FILE_OF:
+        raise errors.OpCodeUnknown(f"unknown opcode {op_id}")
+    module = importlib.import_module(f"ganeti.cmdlib.{cmdlib.FILE_OF[op_id]}")
+    name = "LU" + BY_ID[op_id].__name__.removeprefix("Op")
+    found: type[LogicalUnit[OpCode]] = getattr(module, name)
+    return found
+
+
 def rerun_safe(op: OpCode) -> bool:
-    """Return whether this opcode may simply be run again after a crash."""
-    return cmdlib.lu_for(op.OP_ID).RERUN_SAFE
+    """Return whether running this opcode again after a crash does no harm."""
+    return lu_for(op.OP_ID).RERUN_SAFE
 
 
 class Processor:
-    """Makes tasks of opcodes: the queue is handed ``begin``."""
+    """Makes the tasks of opcodes."""
 
     def __init__(self, environment: Environment, locks: locking.LockManager) -> None:
         self._environment = environment
         self._locks = locks
 
     def begin(self, op: OpCode, job_id: int, rank: float) -> OpcodeTask:
-        """Return a task for an opcode."""
+        """Return the task of an opcode; raise what its logical unit objects to at once."""
         return OpcodeTask(self._environment, self._locks, op, job_id, rank)
 
 
 class OpcodeTask(Task):
-    """One opcode on its way through the steps of its logical unit."""
+    """One opcode being carried out."""
 
     def __init__(
         self,
@@ -52,18 +79,18 @@ class OpcodeTask(Task):
         self._rank = rank
         self._owner = f"job/{job_id}"
         self._job_id = job_id
-        #: A job may be canceled while the dispatcher asks for its locks: either the
-        #: request finds the task released, or the release finds the request. Never
-        #: held while the owners of other requests are called back.
+        #: A job may be canceled while the dispatcher requests its locks. Under this mutex
+        #: either the request finds the task released, or the release finds the request. It is
+        #: never held while owners of other requests are called back.
         self._mutex = threading.Lock()
         self._released = False
         self._wants: tuple[locking.Want, ...] = ()
-        self._lu: LogicalUnit[Any] = cmdlib.lu_for(op.OP_ID)(op, environment, job_id)
+        self._lu = lu_for(op.OP_ID)(op, environment, job_id)
         self.cancellable = self._lu.CANCELLABLE
         self.rerun_safe = self._lu.RERUN_SAFE
 
     def acquire(self, ready: Callable[[], None]) -> bool:
-        """Ask for the locks that the logical unit wants now; for none once released."""
+        """Request the locks that the logical unit wants now, unless the task was released."""
         self._wants = self._wanted()
         with self._mutex:
             if self._released:
@@ -71,15 +98,16 @@ class OpcodeTask(Task):
             return self._locks.request(self._owner, self._wants, self._rank, ready)
 
     def release(self) -> None:
-        """Give back locks and reservations; doing it twice is harmless."""
+        """Release locks and reservations; doing it twice is harmless."""
         with self._mutex:
             released, self._released = self._released, True
         if not released:
-            self._environment.config.release_reservations(self._job_id)
+            # Reservations first: whoever gets the locks must find what they reserved free.
+            self._environment.config.reservations.release(self._job_id)
             self._locks.release(self._owner)
 
     def waiting_for(self) -> list[WaitReason]:
-        """Return the lock that is waited for, with the jobs that are in the way, as a reason."""
+        """Return the lock that the task waits for, with the jobs that must release it first."""
         found = self._locks.waits_for(self._owner)
         if found is None:
             return []
@@ -87,13 +115,13 @@ class OpcodeTask(Task):
         return [wait_reason("lock", found.name, jobs, found.mode)]
 
     def set_rank(self, rank: float) -> None:
-        """Move within the queues for locks."""
+        """Change the rank of the task in the queues for locks."""
         with self._mutex:
             self._rank = rank
         self._locks.change_rank(self._owner, rank)
 
     def execute(self, run: JobRun) -> Outcome:
-        """Check, make durable that work begins, work; undo what failed half way."""
+        """Check, make durable that the work begins, and do it; undo what failed half way."""
         lu = self._lu
         try:
             if self._wanted() != self._wants:
@@ -108,25 +136,23 @@ class OpcodeTask(Task):
             if not isinstance(err, errors.Error):
                 logger.exception("Job %d: %s failed", self._job_id, lu.op.summary())
             return Failed(err, self._effective_op())
-        jobs = result.jobs if isinstance(result, FollowUps) else ()
-        value = dict(result.others) if isinstance(result, FollowUps) else result
+        follow_ups = result if isinstance(result, FollowUps) else None
         return Done(
-            value,
+            result if follow_ups is None else dict(follow_ups.others),
             self._effective_op(),
             change=lu.tx.apply,
             after_commit=lu.tx.publish,
             undo=lambda: self._undo(run),
-            jobs=jobs,
+            jobs=() if follow_ups is None else follow_ups.jobs,
         )
 
     def _wanted(self) -> tuple[locking.Want, ...]:
         return locking.merge([big_lock(), *self._lu.locks()])
 
     def _effective_op(self) -> OpCode | None:
-        """Return the opcode with what is known by now; None if the failure came too early."""
+        """Return the opcode with what is known by now; None if it failed before that."""
         try:
-            op: OpCode = self._lu.effective_op()
-            return op
+            return self._lu.effective_op()
         except Exception:
             logger.debug("No effective opcode", exc_info=True)
             return None

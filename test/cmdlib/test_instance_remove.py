@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib import lu_for
+from ganeti.mcpu import lu_for
 from support.lu import NODE2, NODE3, WEB, LUTestCase
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ganeti import errors, locking, objects, opcodes
-from ganeti.cmdlib import lu_for
 from ganeti.cmdlib.base import Environment, big_lock
 from ganeti.jqueue.live import Done, Failed, JobRun
-from ganeti.mcpu import Processor
+from ganeti.mcpu import Processor, lu_for
 from support.cluster import make_cluster, make_paths
 
 #: The first is the master and this machine, the others are simulated.

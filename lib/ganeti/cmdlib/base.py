@@ -1,21 +1,20 @@
-"""The life of a logical unit: locks, check, execute.
+"""Logical units: their life, the base of those about one instance, and checks for most of them.
 
-The processor calls ``locks`` (what is needed, from the current configuration),
-takes them, asks again and starts over if the answer changed; then ``check``
-(may this be done? changes nothing); then ``execute``. When that fails, the
-steps registered with ``on_failure`` are undone, last one first.
+The processor (``mcpu``) calls ``locks``, takes the locks that it names, and asks again: if the
+answer has changed, it starts over. Then it calls ``check``, which changes nothing and raises
+``OpPrereqError`` if the work is impossible, and ``execute``, which does the work. If that fails,
+the steps registered with ``on_failure`` are undone, the last one first.
 
-Changes of the configuration go into ``self.tx``. ``self.tx.commit()`` makes
-what is in it durable at once, for steps that must be known before the next one
-begins; what is in it when ``execute`` returns is committed together with the
-opcode's result.
+Changes of the configuration go into ``self.tx``. Whatever is in it when ``execute`` returns is
+committed together with the opcode's result. ``self.tx.commit()`` makes its content durable at
+once, for steps that must be on disk before the next one begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from ganeti import errors, ht, locking, opcodes
 from ganeti.config.config import Config, Transaction
@@ -23,12 +22,13 @@ from ganeti.constants import AdminState, ErrorCode
 from ganeti.locking import BIG_LOCK, Level, Want
 from ganeti.node.agents import Nodes
 from ganeti.objects import Instance, Node
+from ganeti.serializer import JsonObject
 
 OpT = TypeVar("OpT", bound=opcodes.OpCode)
 
 
 class JobContext(Protocol):
-    """What an opcode's execution sees of its job."""
+    """An opcode's job, as its execution sees it."""
 
     @property
     def job_id(self) -> int: ...
@@ -37,13 +37,13 @@ class JobContext(Protocol):
         """Add a line to the job's log."""
 
     def cancelled(self) -> bool:
-        """Was the job told to stop? Ask at points where stopping is safe."""
+        """Return whether the job was told to stop; ask at points where stopping is safe."""
 
     def stop_if_cancelled(self) -> None:
         """Raise ``JobCanceled`` if the job was told to stop."""
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, on the job's clock; returns early when the job is told to stop."""
+        """Sleep for that long, or until the job is told to stop."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class FollowUps:
     """
 
     jobs: Sequence[Sequence[opcodes.OpCode]]
-    others: dict[str, Any] = field(default_factory=dict)  # further keys of the result
+    others: JsonObject = field(default_factory=dict)  # further members of the result
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What logical units work with."""
+    """The configuration and the nodes that logical units work with."""
 
     config: Config
     nodes: Nodes
@@ -68,10 +68,10 @@ class Environment:
 class LogicalUnit(Generic[OpT]):
     """Base of all logical units."""
 
-    #: After a crash in the middle, may the opcode simply be run again? True for
-    #: work whose only effect is the transaction committed with its result.
+    #: Whether running the opcode again after a crash does no harm. True for work whose only
+    #: effect is the transaction that is committed with its result.
     RERUN_SAFE: ClassVar[bool] = False
-    #: Does ``execute`` ask ``run.cancelled()`` at points where it can stop?
+    #: Whether ``execute`` asks ``run.cancelled()`` at points where it can stop.
     CANCELLABLE: ClassVar[bool] = False
 
     def __init__(self, op: OpT, environment: Environment, job_id: int) -> None:
@@ -84,22 +84,22 @@ class LogicalUnit(Generic[OpT]):
         self._undo: list[Callable[[], object]] = []
 
     def locks(self) -> Sequence[Want]:
-        """The locks needed, beside the cluster's own; computed without waiting."""
+        """Return the locks needed, in addition to the cluster's; must not block."""
         return ()
 
     def check(self) -> None:
-        """Raise ``OpPrereqError`` if this cannot be done; locks are held, nothing changes."""
+        """Raise ``OpPrereqError`` if the work is impossible; called with the locks held."""
 
-    def dry_run_result(self) -> Any:
-        """The answer when only ``check`` was wanted."""
+    def dry_run_result(self) -> object:
+        """Return the result of a dry run, which ends after ``check``, as a JSON value."""
         return None
 
-    def execute(self, run: JobContext) -> Any:
-        """Do it; returns the opcode's result (JSON values), or ``FollowUps``."""
+    def execute(self, run: JobContext) -> object:
+        """Do the work; return the opcode's result, a JSON value, or ``FollowUps``."""
         raise NotImplementedError
 
     def effective_op(self) -> OpT:
-        """The opcode with what ``check`` found out (full names): what the job shows."""
+        """Return the opcode with what ``check`` found out (full names), as the job shows it."""
         return self.op
 
     def on_failure(self, undo: Callable[[], object]) -> None:
@@ -107,16 +107,16 @@ class LogicalUnit(Generic[OpT]):
         self._undo.append(undo)
 
     def undo_steps(self) -> list[Callable[[], object]]:
-        """What to undo now, last step first."""
+        """Return the registered steps, the last one first."""
         return self._undo[::-1]
 
     # -- names ---------------------------------------------------------------
 
     def instance_lock(self, name: str) -> Want:
-        """Exclusive lock of an instance, by its full name if it is known.
+        """Return the exclusive lock of an instance, by its full name if that is known.
 
-        The creation of an unknown instance may be under way: then this is the
-        lock that the creation holds, and the instance is looked up again later.
+        If the instance is just being created, this is the lock that its creation holds; once
+        that is free, the name is looked up again.
         """
         found = self.config.find_instance(name)
         if found:
@@ -128,35 +128,35 @@ class LogicalUnit(Generic[OpT]):
 
 
 def big_lock(exclusive: bool = False) -> Want:
-    """The cluster's own lock."""
+    """Return the cluster's own lock; only changes that affect everything take it exclusively."""
     return Want(Level.CLUSTER, BIG_LOCK, exclusive)
 
 
 # -- units about one instance -------------------------------------------------------
 
 
-#: Neither state forbids starting and stopping.
+#: The states in which an instance may be started and stopped.
 ONLINE = frozenset({AdminState.UP, AdminState.DOWN})
 
 InstanceOpT = TypeVar("InstanceOpT", bound=opcodes.InstanceOpCode)
 
 
 class InstanceUnit(LogicalUnit[InstanceOpT]):
-    """Work on one instance that exists: locks it alone, and looks it up under the lock."""
+    """Base of units about one existing instance, which lock it and look it up under the lock."""
 
     instance: Instance
 
     def locks(self) -> Sequence[Want]:
-        """The instance, alone."""
+        """Return the lock of the instance."""
         return (self.instance_lock(self.op.instance_name),)
 
     def check(self) -> None:
-        """Find the instance; the one that was meant, if the caller gave its uuid."""
+        """Look up the instance; if the client gave its uuid, it must have that."""
         self.instance = self.config.instance(self.op.instance_name)
         check_uuid("Instance", self.instance, self.op.instance_uuid)
 
     def effective_op(self) -> InstanceOpT:
-        """With the full name and the uuid, once they are known."""
+        """Return the opcode with the instance's full name and uuid, once they are known."""
         if not hasattr(self, "instance"):
             return self.op
         return self.op.replace(instance_name=self.instance.name, instance_uuid=self.instance.uuid)
@@ -168,7 +168,7 @@ class InstanceUnit(LogicalUnit[InstanceOpT]):
 
 
 def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:
-    """``OpPrereqError`` when the caller gave a uuid and the object of the name has another."""
+    """Raise ``OpPrereqError`` if the client expects another uuid than the named object has."""
     if expected is not None and expected != found.uuid:
         raise errors.OpPrereqError(
             f"{kind} '{found.name}' has the UUID {found.uuid}, not {expected}: "
@@ -178,7 +178,7 @@ def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:
 
 
 def check_node_online(node: Node, purpose: str = "") -> None:
-    """Raise ``OpPrereqError`` (wrong_state) when nothing can be done on a node."""
+    """Raise ``OpPrereqError`` (wrong_state) if a node is offline; ``purpose`` ends the message."""
     if node.offline:
         text = f"Node '{node.name}' is offline"
         raise errors.OpPrereqError(f"{text}, {purpose}" if purpose else text, ErrorCode.STATE)
@@ -196,7 +196,7 @@ def check_node_usable(node: Node) -> None:
 
 
 def check_admin_state(instance: Instance, allowed: Collection[str], refusal: str) -> None:
-    """Raise ``OpPrereqError`` (wrong_state) unless an instance is meant to be in such a state."""
+    """Raise ``OpPrereqError`` (wrong_state) if an instance's admin state is not an allowed one."""
     if instance.admin_state not in allowed:
         raise errors.OpPrereqError(
             f"Instance '{instance.name}' is marked to be {instance.admin_state}, {refusal}",

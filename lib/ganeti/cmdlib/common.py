@@ -13,7 +13,10 @@ from ganeti.objects import Group, Instance, Node
 
 
 def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
-    """Does the instance run on this node? A node that does not say is an error (environment)."""
+    """Return whether the instance runs on this node.
+
+    Raises ``OpPrereqError`` (environment_error) if the node does not tell.
+    """
     try:
         guest = nodes.agent(node).guest(instance.name)
     except errors.GenericError as err:
@@ -25,14 +28,14 @@ def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
 
 
 def missing_disks(nodes: Nodes, node: Node, instance: Instance) -> list[str]:
-    """Paths of the instance's disks that are not there on this node."""
+    """Return the paths of the instance's disks that do not exist on this node."""
     agent = nodes.agent(node)
     paths = [agent.disk_path(disk) for disk in instance.disks]
     return [path for path in paths if not os.path.exists(path)]
 
 
 def instances_named(config: Config, names: Sequence[str]) -> list[Instance]:
-    """The instances that were named, each once; all of them when none was."""
+    """Return the named instances, each once; all instances if ``names`` is empty."""
     if not names:
         return config.instances()
     found = {instance.uuid: instance for instance in map(config.instance, names)}
@@ -42,7 +45,7 @@ def instances_named(config: Config, names: Sequence[str]) -> list[Instance]:
 def policy_violations(
     config: Config, group: Group, instance: Instance, *, nic_count: int, disk_sizes: list[int]
 ) -> list[str]:
-    """How an instance with so many NICs, and such disks, breaks its group's policy."""
+    """Return how an instance with these NICs and disks (sizes in MiB) violates its group's policy."""
     filled = config.beparams(instance)
     return ipolicy.violations(
         config.ipolicy(group),

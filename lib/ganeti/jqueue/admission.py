@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
     """How a job ends because a dependency did not end as required."""
 
     status: JobStatus
-    result: Json
+    result: object
 
 
 class Dependencies:

@@ -67,7 +67,7 @@ REASON_SHOWN = 500
 
 #: Results of opcodes that never began (clients show Ganeti's words).
 CANCELED_RESULT = "Job canceled by request"
-PRECEDING_FAILED: list[Json] = ["OpExecError", ["Preceding opcode failed"]]
+PRECEDING_FAILED = ["OpExecError", ["Preceding opcode failed"]]
 
 
 def cut(text: str, limit: int = SHOWN) -> str:
@@ -155,7 +155,7 @@ class JobOp:
     op: OpCode | None = None
     status: JobStatus = _S.QUEUED
     priority: int = PRIORITY_DEFAULT
-    result: Json = None
+    result: object = None  # a JSON value
     start_ts: Timestamp | None = None  # when it left the queue
     exec_ts: Timestamp | None = None  # when it held its locks
     end_ts: Timestamp | None = None
@@ -269,7 +269,7 @@ class Job:
             op.priority = shown.priority  # it may have changed while the copy was written
         self.ops[first:] = draft.ops[first:]
 
-    def succeed(self, index: int, result: Json, now: Moment) -> None:
+    def succeed(self, index: int, result: object, now: Moment) -> None:
         """End an opcode with success, and the job with its last opcode."""
         op = self.ops[index]
         op.move(_S.SUCCESS)
@@ -284,7 +284,7 @@ class Job:
         else:
             self.end(index, _S.ERROR, errors.encode(error), now)
 
-    def end(self, index: int, status: JobStatus, result: Json, now: Moment) -> None:
+    def end(self, index: int, status: JobStatus, result: object, now: Moment) -> None:
         """End the job in the opcode at ``index``; those after it never begin."""
         op = self.ops[index]
         op.move(status)

@@ -49,7 +49,7 @@ from ganeti.jqueue import rows
 from ganeti.jqueue.job import CANCELED_RESULT, Clocks, Job, JobOp, LogEntry, timestamp
 from ganeti.jqueue.listing import JobHead
 from ganeti.opcodes import OpCode
-from ganeti.serializer import Json, JsonObject
+from ganeti.serializer import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Done:
     commit refuses the change, else ``after_commit``.
     """
 
-    value: Json = None
+    value: object = None  # a JSON value
     op: OpCode | None = None
     change: Callable[[sqlite3.Connection], None] | None = None
     after_commit: Callable[[], None] = lambda: None

@@ -53,7 +53,6 @@ from ganeti.jqueue.live import (
 from ganeti.jqueue.recovery import InterruptedJobs
 from ganeti.opcodes import OpCode
 from ganeti.qlang.job_filters import JobFilter
-from ganeti.serializer import Json
 
 logger = logging.getLogger(__name__)
 
@@ -406,7 +405,7 @@ class Scheduler:
         self,
         live_job: LiveJob,
         status: JobStatus,
-        result: Json,
+        result: object,
         on_stored: Callable[[], None] = lambda: None,
         on_refused: Callable[[BaseException], None] | None = None,
     ) -> bool:
