@@ -400,7 +400,7 @@ class TestFile(RapiTestCase):
     def test_a_method_says_what_it_takes(self):
         self.assertEqual(
             GanetiClient.rename_instance.__doc__,
-            "(instance, new_name, **words)\n\nGive an instance another name.",
+            "(instance, new_name, **words)\n\nRename an instance.",
         )
         for call in (
             lambda client: client.rename_instance("w"),
@@ -408,5 +408,5 @@ class TestFile(RapiTestCase):
             lambda client: client.rename_instance("w", "x", new_name="y"),
             lambda client: client.get_node("n", bogus=1),
         ):
-            with self.assertRaisesRegex(TypeError, r"the method is \("):
+            with self.assertRaisesRegex(TypeError, r"the arguments are \("):
                 call(GanetiClient("http://localhost"))

@@ -1,7 +1,6 @@
-"""A client of the Ganeti remote API in one file.
+"""Client of the Ganeti remote API in one file.
 
-Copy it wherever it is needed: it imports nothing but the standard library of
-Python 3.6 or later. ::
+Copy it to where you need it: it imports only the standard library of Python 3.6 or later. ::
 
     from client import GanetiClient
 
@@ -10,24 +9,25 @@ Python 3.6 or later. ::
     print(client.get_info()["software_version"])
     job = client.create_instance("web.example.com", disk_template="file", os_type="noop",
                                  disks=[{"size": "1G"}], nics=[{}])
-    client.wait_for_job(job)        # raises JobError when it fails
+    client.wait_for_job(job)        # raises JobError if the job fails
     for instance in client.get_instances(bulk=True):
         print(instance["name"], instance["status"])
 
-Methods that change something return the number of a job, and take these words:
-``dry_run`` (check, change nothing), ``reason`` (a text that the job shows),
+Methods that change something return the number of a job. They take the keyword arguments
+``dry_run`` (check, but change nothing), ``reason`` (a text that the job shows),
 ``idempotency_key``, ``depends`` (``[[job, ["success"]], ...]``), ``priority`` (-10, 0 or 10),
-``comment``, and the fields of the opcode. One client may be used by many threads; each request
-has a connection of its own.
+``comment``, and the fields of the opcode. Several threads may use one client; each request has
+its own connection.
 
-A call ends within ``timeout`` seconds: with its result, with ``ApiError`` if the API refused, or
-with ``NoAnswer`` for whatever else came or did not come. Redirects are not followed, proxies are
-not used, and no text of an exception has the password in it.
+A call ends within ``timeout`` seconds: it returns a result, or raises ``ApiError`` if the API
+refused the request, or ``NoAnswer`` in all other cases. The client does not follow redirects and
+does not use proxies, and no text of an exception contains the password.
 
-A request whose connection breaks is sent again where that cannot do anything twice: a read, or a
-change whose idempotency key the server honours (our front on our own master does). If you give
-the key, a text of 1 to 255 characters that is new for each change, the server is taken to honour
-it; else each change has a key of the client's, which counts once an answer has said so.
+If a connection breaks, the client sends the request again unless that could do something twice.
+So it repeats a read, and a change whose idempotency key the server honours, as our front on our
+own master does. If you give a key, which is a text of 1 to 255 characters that you use for one
+change only, the client assumes that the server honours it. Otherwise the client makes a key for
+each change, and relies on it once a response has said that keys are honoured.
 ``safe_to_repeat`` of an exception says whether you may make the same call again, with ``key`` of
 the exception as its ``idempotency_key``.
 """
@@ -50,41 +50,45 @@ __all__ = ["ApiError", "GanetiClient", "JobError", "NoAnswer", "FINAL"]
 #: Statuses of a job that has ended.
 FINAL = frozenset({"success", "error", "canceled"})
 
-#: Bytes of an answer that are read at most, and of what comes before its body.
+#: Bytes that are read of a response's body, and of what comes before it.
 MAX_ANSWER = 64 * 1024 * 1024
 MAX_HEAD = 256 * 1024
-#: Answers of status 1xx that may come before the one that counts.
+#: Responses with status 1xx that may precede the final one.
 MAX_INTERIM = 10
-#: Seconds before the first retry; each later one waits twice as long.
+#: Seconds before the first retry; the pause doubles for each later one.
 PAUSE = 0.2
-#: Digits of a number that are read, and characters of a text that an exception quotes.
+#: Digits of a number that is accepted, and characters of a text that an exception quotes.
 MAX_DIGITS, MAX_TEXT = 400, 2000
 
 _Words = Iterable[Tuple[str, Any]]
 
 
 class _Failure(Exception):
-    """What ``ApiError`` and ``NoAnswer`` know beside their text."""
+    """Base class of ``ApiError`` and ``NoAnswer``."""
 
     #: The idempotency key that the request had.
     key = None  # type: Optional[str]
-    #: Is it certain that the same call, with this key, does nothing twice?
+    #: The same call, with this key, certainly does nothing twice.
     safe_to_repeat = False
 
     def __init__(self, text: str, harmless: bool = False, unclear: bool = False) -> None:
         super().__init__(text)
-        #: Is it certain that the request did nothing? Is it worth finding out by another try?
-        self._harmless, self._unclear = harmless, unclear
+        #: The request certainly did nothing.
+        self._harmless = harmless
+        #: The request may have done something, and another try can find out.
+        self._unclear = unclear
 
 
 class NoAnswer(_Failure):
-    """The API cannot be reached, or what answers does not answer as the API would."""
+    """The API cannot be reached, or the response is not one of the API."""
 
 
 class ApiError(_Failure):
-    """The API refused: ``code`` is the HTTP status, ``message`` what was wrong.
+    """The API refused a request.
 
-    ``retry_after`` is in seconds, if the API said when to try again.
+    ``code`` is the HTTP status, ``message`` says what was wrong, ``explain`` what the status
+    means, and ``detail``, if not empty, names the object. ``retry_after`` is the number of seconds
+    after which to try again, or None if the API did not say.
     """
 
     def __init__(
@@ -105,7 +109,7 @@ class ApiError(_Failure):
 
 
 class JobError(Exception):
-    """A job did not succeed; ``job`` is what ``get_job`` showed in the end."""
+    """A job did not succeed; ``job`` is the final result of ``get_job``."""
 
     def __init__(self, job: Dict[str, Any], clean: Callable[[str], str] = str) -> None:
         self.job = job
@@ -115,24 +119,31 @@ class JobError(Exception):
 
     @staticmethod
     def _reason(job: Dict[str, Any]) -> str:
+        """Return the message of the first opcode that did not succeed; '' if there is none."""
         statuses, results = job.get("opstatus"), job.get("opresult")
         if not isinstance(statuses, list) or not isinstance(results, list):
             return ""
-        failed = next(
-            (result for status, result in zip(statuses, results) if status != "success"), ""
-        )
+        failed = ""  # type: Any
+        for status, result in zip(statuses, results):
+            if status != "success":
+                failed = result
+                break
+        # A failed opcode has [class, [message, ...]].
         if _misfit(failed, (str, [object])) or not failed[1]:
             return str(failed)
         return str(failed[1][0])
 
 
 class _Wrong(Exception):
-    """An answer that makes no sense; the text is ours."""
+    """The response is not one of the API; the text is ours, not the server's."""
 
 
 class _Wire(io.RawIOBase):
-    """What ``http.client`` needs of a socket. The deadline is that of the whole call, however
-    little comes at a time; ``room`` is how many bytes may still come."""
+    """The part of a socket that ``http.client`` needs, with a deadline for the whole call.
+
+    A socket's own timeout is for each read, so that a server could make a call last forever by
+    sending a byte now and then. ``room`` is the number of bytes that may still be received.
+    """
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         super().__init__()
@@ -142,7 +153,7 @@ class _Wire(io.RawIOBase):
         self.room = MAX_HEAD
 
     def makefile(self, *_: Any) -> Any:
-        """Return the one reader: answers of status 1xx come before another."""
+        """Return the only reader, which keeps what it has read ahead after a response 1xx."""
         return self._reader
 
     def readable(self) -> bool:
@@ -153,17 +164,18 @@ class _Wire(io.RawIOBase):
         count = self._sock.recv_into(buffer)
         self.room -= count
         if self.room < 0:
-            raise _Wrong("its answer is too long")
+            raise _Wrong("its response is too long")
         return count
 
     def sendall(self, data: bytes) -> None:
-        """Send everything before the deadline."""
+        """Send all of the data before the deadline."""
         while data:
             self._sock.settimeout(_left(self._deadline))
             data = data[self._sock.send(data) :]
 
 
 def _left(deadline: float) -> float:
+    """Return the seconds until the deadline; raise ``socket.timeout`` after it."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise socket.timeout()
@@ -179,11 +191,11 @@ def _method(
     query: Tuple[str, ...] = (),
     optional: Tuple[str, ...] = (),
 ) -> Callable[..., Any]:
-    """Make a method of the client, whose result fits ``kind`` (see ``_misfit``).
+    """Return a method of the client whose result fits ``kind`` (see ``_misfit``).
 
-    It takes the names in ``path``, then the ``fields`` of the body, then words of the ``query``
-    and ``optional`` fields; whatever else it is given goes into the body. ``name:key``: it is
-    ``key`` on the wire.
+    Its arguments are the names in ``path``, then the ``fields`` of the body, then the words of the
+    ``query`` and ``optional`` fields. Other keyword arguments go into the body. ``name:key`` is an
+    argument ``name`` that is called ``key`` on the wire.
     """
     slots = re.findall(r"{(\w+)}", path)
     known = {
@@ -194,36 +206,26 @@ def _method(
 
     def call(self: "GanetiClient", *values: Any, **words: Any) -> Any:
         given = dict(zip(known, values))
-        if (
-            len(values) > len(known)
-            or set(given) & set(words)
-            or not set(list(known)[:needed]) <= {*given, *words}
-            or verb == "GET"
-            and not set(words) <= set(known)
-        ):
-            raise TypeError("the method is %s" % (call.__doc__ or "").partition("\n")[0])
+        given_twice = set(given) & set(words)
+        missing = set(list(known)[:needed]) - {*given, *words}
+        unknown = set(words) - set(known) if verb == "GET" else set()
+        if len(values) > len(known) or given_twice or missing or unknown:
+            raise TypeError("the arguments are %s" % (call.__doc__ or "").partition("\n")[0])
         given.update(words)
         target = path.format(**{slot: _quote(given.pop(slot)) for slot in slots})
         # Tags go into the query, where every version of Ganeti reads them.
         pairs = [("tag", tag) for tag in (given.pop("tags") if "tags" in fields else ())]
-        pairs += [
-            (known.get(name, name.replace("dry_", "dry-")), given.pop(name, None)) for name in asked
-        ]
+        for name in asked:
+            pairs.append((known.get(name, name.replace("dry_", "dry-")), given.pop(name, None)))
         if verb == "GET":
             return self._send(kind, verb, target, pairs)
         key = given.pop("idempotency_key", None)
-        return self._change(
-            verb,
-            target,
-            pairs,
-            {
-                known.get(name, name): value
-                for name, value in given.items()
-                if value is not None or name not in optional
-            }
-            or None,
-            key,
-        )
+        body = {
+            known.get(name, name): value
+            for name, value in given.items()
+            if value is not None or name not in optional
+        }
+        return self._change(verb, target, pairs, body or None, key)
 
     call.__doc__ = "(%s)\n\n%s" % (
         ", ".join(
@@ -240,7 +242,7 @@ def _get(kind: Any, path: str, doc: str, *query: str) -> Callable[..., Any]:
 
 
 def _names(path: str, member: str, doc: str) -> Callable[..., List[Any]]:
-    """Make a method that lists things: all about each, or only the name, their ``member``."""
+    """Return a method that lists names, the ``member`` of each entry, or whole entries."""
 
     def call(self: "GanetiClient", bulk: bool = False) -> List[Any]:
         found = self._send(
@@ -258,12 +260,12 @@ _GROUP, _NETWORK = "/2/groups/{group}", "/2/networks/{network}"
 
 
 class GanetiClient:
-    """Talks to one cluster.
+    """Client of one cluster.
 
-    ``url`` is where the API is (``https://cluster.example.com:5080``; a user and a password in it
-    count as if they were given beside it); ``ca_file`` holds the certificate to trust, instead of
-    those of the system. ``timeout`` is in seconds, for each call with all its tries: one, and
-    ``retries`` more. Raises ``ValueError`` for arguments that make no sense.
+    ``url`` is the address of the API, like ``https://cluster.example.com:5080``; it may contain
+    the user and the password. ``ca_file`` is a file with the certificates to trust instead of the
+    system's. ``timeout`` is the number of seconds that a call may take, with all its tries: a
+    first one and up to ``retries`` more. Raises ``ValueError`` for invalid arguments.
     """
 
     def __init__(
@@ -277,26 +279,26 @@ class GanetiClient:
         retries: int = 2,
     ) -> None:
         parts = _read_url(url)
-        if parts is None:  # the text does not quote what may hold a password
+        if parts is None:  # the text does not quote the URL, which may contain a password
             raise ValueError(
-                "the URL must be like https://cluster.example.com:5080, and a user "
-                "and a password in it percent-encoded"
+                "the URL must be like https://cluster.example.com:5080, with any user "
+                "and password in it percent-encoded"
             )
         self._host, self._port = parts.hostname or "", parts.port
         self._base = parts.path.rstrip("/")
         self._url = "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], self._base)
         self._timeout, self._retries = timeout, retries
         self._pause = time.sleep  # type: Callable[[float], object]
-        #: Does the server honour idempotency keys? None: not known yet.
+        #: The server honours idempotency keys; None if that is not known yet.
         self._honours_keys = None  # type: Optional[bool]
         if not user and parts.username:
             user = urllib.parse.unquote(parts.username)
             password = urllib.parse.unquote(parts.password or "")
         if ":" in user:
-            raise ValueError("the name of a user cannot have a colon")
+            raise ValueError("the name of a user cannot contain a colon")
         token = base64.b64encode(("%s:%s" % (user, password)).encode("utf-8")).decode("ascii")
         self._authorization = "Basic " + token if user else ""
-        #: Texts that no exception may have in it; shorter ones would be found everywhere.
+        #: Texts that no exception may contain, except very short ones, which occur everywhere.
         self._secrets = [
             text
             for text in (
@@ -324,10 +326,10 @@ class GanetiClient:
         body: Any = None,
         idempotency_key: Optional[str] = None,
     ) -> Any:
-        """Send one request and return the JSON that answers it.
+        """Send a request and return the JSON in the response.
 
-        ``path`` is quoted already. Words of the query that are None are left out; True and False
-        become 1 and 0. Raises ``ApiError`` or ``NoAnswer``.
+        ``path`` must be percent-encoded. Words of the query that are None are left out; True and
+        False become 1 and 0. Raises ``ApiError`` or ``NoAnswer``.
         """
         return self._send(object, method, path, query, body, idempotency_key)
 
@@ -339,7 +341,7 @@ class GanetiClient:
         body: Any = None,
         key: Optional[str] = None,
     ) -> int:
-        """Submit a job and return its number."""
+        """Send a request that submits a job; return the job's number."""
         return int(
             self._send(int, method, target, query, body, key or uuid.uuid4().hex, own_key=not key)
         )
@@ -355,9 +357,9 @@ class GanetiClient:
         own_key: bool = False,
         reads: bool = False,
     ) -> Any:
-        """Send a request, again if need be, and return the result, which fits ``kind``.
+        """Send a request, more than once if need be; return the result, which fits ``kind``.
 
-        ``own_key``: the key is not the caller's; ``reads``: nothing is changed.
+        ``own_key``: the key was made by the client. ``reads``: the request changes nothing.
         """
         words = [
             (name, int(value) if isinstance(value, bool) else value)
@@ -367,9 +369,9 @@ class GanetiClient:
         target = self._base + path + ("?" + urllib.parse.urlencode(words) if words else "")
         data = None if body is None else json.dumps(body).encode("ascii")
         if not re.match(r"[A-Z]+ /[!-~]*\Z", "%s %s" % (method, target)):
-            raise ValueError("the method must be in capitals, and the path quoted")
+            raise ValueError("the method must be in capitals, and the path percent-encoded")
         if key is not None and not re.match(r"[ -~]{1,255}\Z", key):
-            raise ValueError("an idempotency key has 1 to 255 characters of ASCII")
+            raise ValueError("an idempotency key must have 1 to 255 printable ASCII characters")
         reads = reads or method in ("GET", "HEAD", "OPTIONS")
         deadline = time.monotonic() + self._timeout
         pause, left = PAUSE, self._retries
@@ -377,22 +379,18 @@ class GanetiClient:
             value, failure = self._try(kind, method, target, data, key, deadline)
             if failure is None:
                 return value
-            known = self._honours_keys
+            # A caller who gives a key knows that the server honours it.
+            honoured = self._honours_keys
+            if honoured is None:
+                honoured = not own_key
             failure.key = key
-            failure.safe_to_repeat = bool(
-                reads
-                or failure._harmless
-                or key is not None
-                and (known or known is None and not own_key)
-            )
-            again = failure._unclear and not (reads and isinstance(failure, ApiError))
-            if (
-                not again
-                or not failure.safe_to_repeat
-                or left <= 0
-                or time.monotonic() + pause >= deadline
-            ):
-                # Not in an except clause, so that nothing of a foreign answer is its context.
+            failure.safe_to_repeat = reads or failure._harmless or (key is not None and honoured)
+            # A read that the API refused would be refused again.
+            useful = failure._unclear and not (reads and isinstance(failure, ApiError))
+            in_time = left > 0 and time.monotonic() + pause < deadline
+            if not (useful and in_time and failure.safe_to_repeat):
+                # Not in an except clause: an exception of the parser, which may quote the
+                # response, would become its context.
                 raise failure
             self._pause(pause)
             left, pause = left - 1, 2 * pause
@@ -406,7 +404,7 @@ class GanetiClient:
         key: Optional[str],
         deadline: float,
     ) -> Tuple[Any, Optional[_Failure]]:
-        """Send a request once and return (result, what went wrong)."""
+        """Send a request once; return the result and None, or None and the failure."""
         sock, sent, broken = None, False, False  # type: Optional[socket.socket], bool, bool
         try:
             sock = self._connect(deadline)
@@ -416,7 +414,7 @@ class GanetiClient:
             try:
                 connection.request(method, target, data, self._headers(data, key))
             except ConnectionError:
-                pass  # it may have answered before it hung up
+                pass  # the server may have responded before it closed the connection
             response, body = _receive(wire, method)
             refusal = self._refusal(response, body)
             if refusal is not None:
@@ -428,7 +426,7 @@ class GanetiClient:
                     "replayed",
                 )
             return value, None
-        except Exception as err:  # whatever a foreign answer makes of the parser
+        except Exception as err:  # http.client may raise anything for a strange response
             problem = _explain(err, self._timeout)
             broken = sent and isinstance(err, (OSError, http.client.IncompleteRead))
         finally:
@@ -447,7 +445,7 @@ class GanetiClient:
         return headers
 
     def _connect(self, deadline: float) -> socket.socket:
-        """Return a connection to the first address that accepts one, with TLS if wanted."""
+        """Return a connection to the first address that accepts one, over TLS for https."""
         problem = OSError("no address")  # type: Exception
         port = self._port or (80 if self._tls is None else 443)
         for family, kind, number, _, address in socket.getaddrinfo(
@@ -461,51 +459,48 @@ class GanetiClient:
                     return sock
                 sock.settimeout(_left(deadline))
                 return self._tls.wrap_socket(sock, server_hostname=self._host)
-            except (OSError, ValueError) as err:  # of Python 3.6: a certificate's ValueError
+            except (OSError, ValueError) as err:  # Python 3.6 has a ValueError for certificates
                 sock.close()
                 problem = err
         raise problem
 
     def _refusal(self, response: http.client.HTTPResponse, text: bytes) -> Optional[ApiError]:
-        """Return the error that the API answered, or None if it is not one of the API."""
+        """Return the API's error; return None for a result, and for errors of others."""
         if not 400 <= response.status < 600:
             return None
         body = _load(text)
         if not isinstance(body, dict) or not isinstance(body.get("message"), str):
             return None
-        message, explain, detail = (
+        message, explain, detail = [
             self._clean(body[name]) if isinstance(body.get(name), str) else ""
             for name in ("message", "explain", "detail")
-        )
-        later = response.headers.get("Retry-After") or ""
-        return ApiError(
-            response.status,
-            message,
-            explain,
-            detail,
-            int(later) if re.match(r"[0-9]{1,6}\Z", later) else None,
-        )
+        ]
+        seconds = response.headers.get("Retry-After") or ""
+        retry_after = int(seconds) if re.match(r"[0-9]{1,6}\Z", seconds) else None
+        return ApiError(response.status, message, explain, detail, retry_after)
 
     def _clean(self, text: str) -> str:
-        """Return a foreign text without secrets and control characters, for an exception."""
+        """Return a text of the server without secrets and control characters, cut to its limit."""
         for secret in self._secrets:
             text = text.replace(secret, "<redacted>")
         return "".join(char if char.isprintable() else " " for char in text[:MAX_TEXT])
 
     # -- the cluster -------------------------------------------------------------
 
-    get_version = _get(int, "/version", "Version of the API: 2.")
-    get_resources = _get([dict], "/2", "What there is: ``[{name, uri}]``.")
-    get_info = _get(dict, "/2/info", "Everything about the cluster.")
-    get_operating_systems = _get([str], "/2/os", "What can be installed: ``name+variant``.")
+    get_version = _get(int, "/version", "Return the version of the API, 2.")
+    get_resources = _get([dict], "/2", "Return the resources as ``[{name, uri}]``.")
+    get_info = _get(dict, "/2/info", "Return the configuration and versions of the cluster.")
+    get_operating_systems = _get(
+        [str], "/2/os", "Return the OS names that can be installed, as ``name+variant``."
+    )
     modify_cluster = _put("/2/modify", "Change fields of OP_CLUSTER_SET_PARAMS.")
     redistribute_config = _put("/2/redistribute-config", "Write the configuration to all nodes.")
-    get_tags = _get([str], "/2/tags", "Tags of the cluster.")
-    add_tags = _put("/2/tags", "Tag the cluster.", "tags")
-    delete_tags = _delete("/2/tags", "Remove tags of the cluster.", "tags")
+    get_tags = _get([str], "/2/tags", "Return the tags of the cluster.")
+    add_tags = _put("/2/tags", "Add tags to the cluster.", "tags")
+    delete_tags = _delete("/2/tags", "Remove tags from the cluster.", "tags")
 
     def get_features(self) -> List[str]:
-        """What this API can do; nothing for one that is too old to be asked."""
+        """Return the names of optional features; an empty list from an API without the resource."""
         try:
             return list(self._send([str], "GET", "/2/features"))
         except ApiError as err:
@@ -516,7 +511,10 @@ class GanetiClient:
     def query(
         self, kind: str, fields: Iterable[str], qfilter: Optional[List[Any]] = None
     ) -> Dict[str, Any]:
-        """Any fields of all things of a kind: ``{"fields", "data"}``, cells ``[status, value]``."""
+        """Return fields of all objects of a kind as ``{"fields", "data"}``.
+
+        Each cell of ``data`` is ``[status, value]``.
+        """
         return dict(
             self._send(
                 {"fields": list, "data": list},
@@ -528,7 +526,7 @@ class GanetiClient:
         )
 
     def query_fields(self, kind: str, fields: Optional[Iterable[str]] = None) -> Dict[str, Any]:
-        """Which fields there are of a kind: ``{"fields": [{"name", "title", ...}]}``."""
+        """Return the known fields of a kind as ``{"fields": [{"name", "title", ...}]}``."""
         words = None if fields is None else ",".join(fields)
         return dict(
             self._send(
@@ -538,66 +536,92 @@ class GanetiClient:
 
     # -- nodes, groups and networks ------------------------------------------------
 
-    get_nodes = _names("/2/nodes", "id", "Names of the nodes; with ``bulk`` all about each.")
-    get_node = _get(dict, _NODE, "All about one node.")
-    get_node_role = _get(str, _NODE + "/role", "Role: master, master-candidate, regular, ...")
+    get_nodes = _names(
+        "/2/nodes", "id", "Return the names of the nodes, or with ``bulk`` all fields of each."
+    )
+    get_node = _get(dict, _NODE, "Return all fields of a node.")
+    get_node_role = _get(
+        str,
+        _NODE + "/role",
+        "Return the role: master, master-candidate, regular, drained or offline.",
+    )
     modify_node = _post(_NODE + "/modify", "Change fields of OP_NODE_SET_PARAMS.")
     evacuate_node = _post(
         _NODE + "/evacuate",
-        "Move instances off a node: primary-only, secondary-only or all.",
+        "Move instances off a node; ``mode`` is primary-only, secondary-only or all.",
         "mode",
     )
-    migrate_node = _post(_NODE + "/migrate", "Migrate every instance whose primary node it is.")
-    powercycle_node = _post(_NODE + "/powercycle", "Switch it off and on again.", query=("force",))
-    get_node_tags = _get([str], _NODE + "/tags", "Tags of a node.")
-    add_node_tags = _put(_NODE + "/tags", "Tag a node.", "tags")
-    delete_node_tags = _delete(_NODE + "/tags", "Remove tags of a node.", "tags")
+    migrate_node = _post(_NODE + "/migrate", "Migrate all instances whose primary node this is.")
+    powercycle_node = _post(
+        _NODE + "/powercycle", "Switch a node off and on again.", query=("force",)
+    )
+    get_node_tags = _get([str], _NODE + "/tags", "Return the tags of a node.")
+    add_node_tags = _put(_NODE + "/tags", "Add tags to a node.", "tags")
+    delete_node_tags = _delete(_NODE + "/tags", "Remove tags from a node.", "tags")
 
     def set_node_role(self, node: str, role: str, force: Optional[bool] = None) -> int:
-        """Give a node another role, but for master."""
+        """Give a node another role; it cannot become master this way."""
         return self._change("PUT", "/2/nodes/%s/role" % _quote(node), [("force", force)], role)
 
-    get_groups = _names("/2/groups", "name", "Names of the groups; with ``bulk`` all about each.")
-    get_group = _get(dict, _GROUP, "All about one node group.")
-    create_group = _post("/2/groups", "Make a group without nodes.", "group:group_name")
-    modify_group = _put(_GROUP + "/modify", "Change a group.")
-    rename_group = _put(_GROUP + "/rename", "Give a group another name.", "new_name")
+    get_groups = _names(
+        "/2/groups", "name", "Return the names of the groups, or with ``bulk`` all fields of each."
+    )
+    get_group = _get(dict, _GROUP, "Return all fields of a node group.")
+    create_group = _post("/2/groups", "Create a group without nodes.", "group:group_name")
+    modify_group = _put(_GROUP + "/modify", "Change fields of OP_GROUP_SET_PARAMS.")
+    rename_group = _put(_GROUP + "/rename", "Rename a group.", "new_name")
     delete_group = _delete(_GROUP, "Remove a group that has no nodes.")
-    assign_nodes = _put(_GROUP + "/assign-nodes", "Put nodes there.", "nodes", query=("force",))
+    assign_nodes = _put(
+        _GROUP + "/assign-nodes", "Move nodes to a group.", "nodes", query=("force",)
+    )
 
-    get_networks = _names("/2/networks", "name", "Names of the networks; or all about each.")
-    get_network = _get(dict, _NETWORK, "All about one network.")
+    get_networks = _names(
+        "/2/networks",
+        "name",
+        "Return the names of the networks, or with ``bulk`` all fields of each.",
+    )
+    get_network = _get(dict, _NETWORK, "Return all fields of a network.")
     create_network = _post(
         "/2/networks",
-        "Make a network of IPv4 addresses: ``192.0.2.0/24``.",
+        "Create a network of IPv4 addresses, like ``192.0.2.0/24``.",
         "network:network_name",
         "addresses:network",
     )
-    modify_network = _put(_NETWORK + "/modify", "Change a network.")
+    modify_network = _put(_NETWORK + "/modify", "Change fields of OP_NETWORK_SET_PARAMS.")
     delete_network = _delete(_NETWORK, "Remove a network that no group is connected to.")
     connect_network = _put(
         _NETWORK + "/connect",
-        "Have the nodes of a group reach a network.",
+        "Connect the nodes of a group to a network.",
         "group:group_name",
         "mode:network_mode",
         "link:network_link",
     )
-    disconnect_network = _put(_NETWORK + "/disconnect", "Undo that.", "group:group_name")
+    disconnect_network = _put(
+        _NETWORK + "/disconnect",
+        "Disconnect the nodes of a group from a network.",
+        "group:group_name",
+    )
 
     # -- instances -----------------------------------------------------------------
 
-    get_instances = _names("/2/instances", "id", "Names of the instances; or all about each.")
-    get_instance = _get(dict, _INSTANCE, "All about one instance.")
+    get_instances = _names(
+        "/2/instances",
+        "id",
+        "Return the names of the instances, or with ``bulk`` all fields of each.",
+    )
+    get_instance = _get(dict, _INSTANCE, "Return all fields of an instance.")
     get_instance_details = _get(
         int,
         _INSTANCE + "/info",
-        "A job whose result has all about an instance; ``static`` asks no node.",
+        "Submit a job whose result describes an instance; with ``static`` no node is asked.",
         "static",
     )
-    get_console = _get(dict, _INSTANCE + "/console", "How to reach a running one's console.")
-    get_instance_tags = _get([str], _INSTANCE + "/tags", "Tags of an instance.")
-    add_instance_tags = _put(_INSTANCE + "/tags", "Tag an instance.", "tags")
-    delete_instance_tags = _delete(_INSTANCE + "/tags", "Remove tags of an instance.", "tags")
+    get_console = _get(
+        dict, _INSTANCE + "/console", "Return how to reach the console of a running instance."
+    )
+    get_instance_tags = _get([str], _INSTANCE + "/tags", "Return the tags of an instance.")
+    add_instance_tags = _put(_INSTANCE + "/tags", "Add tags to an instance.", "tags")
+    delete_instance_tags = _delete(_INSTANCE + "/tags", "Remove tags from an instance.", "tags")
 
     def create_instance(
         self,
@@ -611,8 +635,7 @@ class GanetiClient:
     ) -> int:
         """Create an instance; ``words`` are fields of OP_INSTANCE_CREATE.
 
-        Disks are ``{"size": MiB or "1G"}``, NICs ``{"mac", "ip", "mode", "link"}``, all
-        of which may be left out.
+        A disk is ``{"size": MiB or "1G"}``. A NIC may have ``mac``, ``ip``, ``mode`` and ``link``.
         """
         return int(
             self._create(
@@ -629,63 +652,70 @@ class GanetiClient:
     _create = _post("/2/instances", "")
     create_instances = _post(
         "/2/instances-multi-alloc",
-        "Create many: each as the body of one, without ``__version__``.",
+        "Create several instances, each described by the fields of OP_INSTANCE_CREATE.",
         "instances",
     )
-    delete_instance = _delete(_INSTANCE, "Stop an instance and remove it with its disks.")
+    delete_instance = _delete(_INSTANCE, "Stop an instance, and remove it and its disks.")
     start_instance = _put(
         _INSTANCE + "/startup", "Start an instance.", query=("force", "no_remember")
     )
     stop_instance = _put(
         _INSTANCE + "/shutdown",
-        "Stop an instance; ``timeout`` is how many seconds it may take by itself.",
+        "Stop an instance; after ``timeout`` seconds it is stopped by force.",
         query=("no_remember",),
     )
     reboot_instance = _post(
         _INSTANCE + "/reboot",
-        "Reboot an instance: hard, soft or full.",
+        "Reboot an instance; ``kind`` is hard, soft or full.",
         query=("kind:type", "ignore_secondaries"),
     )
     reinstall_instance = _post(
         _INSTANCE + "/reinstall",
-        "Stop an instance, install its OS again "
-        "(or another), and start it, unless ``start`` is false.",
+        "Stop an instance, install its OS or another one, and start it unless ``start`` is false.",
         optional=("os", "start", "osparams"),
     )
     modify_instance = _put(_INSTANCE + "/modify", "Change fields of OP_INSTANCE_SET_PARAMS.")
-    rename_instance = _put(_INSTANCE + "/rename", "Give an instance another name.", "new_name")
-    migrate_instance = _put(_INSTANCE + "/migrate", "Move one, which may run, to its other node.")
-    failover_instance = _put(_INSTANCE + "/failover", "Stop it and start it on its other node.")
-    activate_disks = _put(_INSTANCE + "/activate-disks", "Make a stopped one's disks usable.")
-    deactivate_disks = _put(_INSTANCE + "/deactivate-disks", "Undo ``activate_disks``.")
+    rename_instance = _put(_INSTANCE + "/rename", "Rename an instance.", "new_name")
+    migrate_instance = _put(
+        _INSTANCE + "/migrate", "Move an instance, which may be running, to its secondary node."
+    )
+    failover_instance = _put(
+        _INSTANCE + "/failover", "Stop an instance and start it on its secondary node."
+    )
+    activate_disks = _put(
+        _INSTANCE + "/activate-disks", "Make the disks of a stopped instance available on its node."
+    )
+    deactivate_disks = _put(_INSTANCE + "/deactivate-disks", "Revert ``activate_disks``.")
     grow_disk = _post(_INSTANCE + "/disk/{disk}/grow", "Add ``amount`` MiB to a disk.", "amount")
-    replace_disks = _post(_INSTANCE + "/replace-disks", "Make mirrored disks anew.", "mode")
-    recreate_disks = _post(_INSTANCE + "/recreate-disks", "Make lost disks anew, empty.")
+    replace_disks = _post(
+        _INSTANCE + "/replace-disks", "Replace mirrored disks of an instance.", "mode"
+    )
+    recreate_disks = _post(_INSTANCE + "/recreate-disks", "Create lost disks again, empty.")
     prepare_export = _put(
         _INSTANCE + "/prepare-export",
-        "A job whose result is what ``export_instance`` needs.",
+        "Submit a job whose result has the arguments of ``export_instance``.",
         "mode",
     )
     export_instance = _put(
         _INSTANCE + "/export",
-        "Write the disks of an instance to a node, or to another cluster.",
+        "Export an instance to a node or to another cluster.",
         "destination",
     )
 
     # -- job filters ------------------------------------------------------------------
 
-    get_filters = _get([dict], "/2/filters?bulk=1", "All rules, with all about each.")
+    get_filters = _get([dict], "/2/filters?bulk=1", "Return all job filters with their fields.")
 
     def put_filter(self, uuid: Optional[str] = None, **rule: Any) -> str:
-        """Store a rule, or replace the one of this uuid; its uuid.
+        """Create a job filter, or replace the one with this uuid; return its uuid.
 
-        ``rule``: priority, predicates, action and reason.
+        ``rule`` has priority, predicates, action and reason.
         """
         method, path = ("POST", "") if uuid is None else ("PUT", "/" + _quote(uuid))
         return str(self._send(str, method, "/2/filters" + path, body=rule))
 
     def delete_filter(self, uuid: str) -> None:
-        """Remove a rule."""
+        """Remove a job filter."""
         self.request("DELETE", "/2/filters/" + _quote(uuid))
 
     # -- jobs ------------------------------------------------------------------------
@@ -698,11 +728,12 @@ class GanetiClient:
         since: Optional[float] = None,
         **words: Any,
     ) -> List[Any]:
-        """Numbers of the jobs, or with ``bulk`` all about each but log and results.
+        """Return the numbers of the jobs, or with ``bulk`` all fields except log and results.
 
-        Of those with any of these statuses, received at ``since`` (seconds since 1970) or
-        later, beyond the number ``after``, in the ``order`` "asc" or "desc", at most ``limit``,
-        and ``archived`` ones as well or not.
+        ``status`` selects jobs with one of these statuses, ``since`` those received at this time
+        (seconds since 1970) or later, and ``after`` those with a larger number. ``archived``
+        includes archived jobs. ``order`` is "asc" or "desc", and ``limit`` the largest number of
+        jobs to return.
         """
         query = dict(
             words,
@@ -714,11 +745,11 @@ class GanetiClient:
         return list(jobs) if bulk else [int(job["id"]) for job in jobs]
 
     def get_job(self, job: int) -> Dict[str, Any]:
-        """All about one job."""
+        """Return all fields of a job."""
         return dict(self._send({"status": str}, "GET", "/2/jobs/" + _quote(job)))
 
     def cancel_job(self, job: int) -> Tuple[bool, str]:
-        """Cancel a job: whether that was possible, and what becomes of it."""
+        """Cancel a job; return whether that was possible, and a text about it."""
         done, text = self._send((bool, str), "DELETE", "/2/jobs/" + _quote(job))
         return done, text
 
@@ -728,11 +759,10 @@ class GanetiClient:
         timeout: Optional[float] = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> Dict[str, Any]:
-        """Wait until a job has ended; what ``get_job`` says then.
+        """Wait until a job has ended; return the result of ``get_job``.
 
-        Asks more rarely the longer it takes, every two seconds at last. Raises
-        ``JobError`` when it did not succeed, ``TimeoutError`` after ``timeout`` seconds
-        of waiting.
+        Polls at growing intervals of up to two seconds. Raises ``JobError`` if the job did not
+        succeed, and ``TimeoutError`` after ``timeout`` seconds.
         """
         step, waited = 0.05, 0.0
         while True:
@@ -748,72 +778,65 @@ class GanetiClient:
             step = min(step * 1.5, 2.0)
 
 
-def _quote(name: Any) -> str:
+def _quote(name: object) -> str:
     return urllib.parse.quote(str(name), safe="")
 
 
 def _read_url(url: str) -> Optional[urllib.parse.SplitResult]:
-    """Return the parts of the API's URL, or None if it cannot be one."""
+    """Return the parts of the API's URL, or None if it is not valid."""
+    if not re.match(r"https?://[!-~]+\Z", url, re.IGNORECASE):
+        return None
     try:
         parts = urllib.parse.urlsplit(url)
         usable = bool((parts.hostname or "").encode("idna")) and (parts.port or 1) > 0
     except ValueError:
         return None
-    # In a path or a query, these may come from a password that is not quoted.
-    strange = parts.query or parts.fragment or re.search("[@?#]", parts.path)
-    return (
-        parts
-        if usable
-        and not strange
-        and parts.scheme in ("http", "https")
-        and re.match(r"[!-~]*\Z", url)
-        else None
-    )
+    # A password that is not percent-encoded may have become the path or the query.
+    if parts.query or parts.fragment or re.search("[@?#]", parts.path):
+        return None
+    return parts if usable else None
 
 
 def _receive(wire: _Wire, method: str) -> Tuple[http.client.HTTPResponse, bytes]:
-    """Read an answer and return it with its whole body."""
+    """Read a response; return it and its whole body."""
     for _ in range(MAX_INTERIM):
         response = http.client.HTTPResponse(wire, method=method)  # type: ignore[arg-type]
         response.begin()
         if response.status >= 200:
             break
-        response.fp = None  # type: ignore[assignment]  # it would close the reader
+        response.fp = None  # type: ignore[assignment]  # else it would close the reader
     else:
-        raise _Wrong("it gives no final answer")
+        raise _Wrong("it sends no final response")
     lengths = set(response.headers.get_all("Content-Length") or [])
     codings = ",".join(response.headers.get_all("Transfer-Encoding") or ["chunked"])
-    if (
-        codings.lower() != "chunked"
-        or len(lengths) > 1
-        or not all(re.match(r"[0-9]{1,18}\Z", length) for length in lengths)
-    ):
-        raise _Wrong("it does not say clearly how long its answer is")
+    valid = all(re.match(r"[0-9]{1,18}\Z", length) for length in lengths)
+    if codings.lower() != "chunked" or len(lengths) > 1 or not valid:
+        raise _Wrong("the length of its response is ambiguous")
     if (response.headers.get("Content-Encoding") or "identity").lower() != "identity":
-        raise _Wrong("its answer is compressed, which nobody asked for")
+        raise _Wrong("its response is compressed, though the request did not allow that")
     wire.room += MAX_ANSWER
     parts = []  # type: List[bytes]
     while not parts or parts[-1]:
         parts.append(response.read(64 * 1024))
-    if response.length:  # so much of what was announced did not come
+    if response.length:  # the bytes of the announced length that did not arrive
         raise http.client.IncompleteRead(b"")
     return response, b"".join(parts)
 
 
 def _result(kind: Any, status: int, body: bytes) -> Any:
-    """Return the value of an answer; raise ``_Wrong`` if it is not what was promised."""
+    """Return the JSON value of a response; raise ``_Wrong`` if it does not fit ``kind``."""
     if 300 <= status < 400:
         raise _Wrong(
-            "it answers with a redirect (HTTP status %d), which is not followed: give "
+            "it responds with a redirect (HTTP status %d), which is not followed: give "
             "the URL of the API itself" % status
         )
     if not 200 <= status < 300:
-        raise _Wrong("it answers HTTP status %d, and not as the API would" % status)
+        raise _Wrong("it responds with HTTP status %d, but not as the API would" % status)
     if status == 204 and kind is object:
         return None
     value = _load(body)
     if value is _JUNK:
-        raise _Wrong("its answer is not JSON")
+        raise _Wrong("its response is not JSON")
     problem = _misfit(value, kind)
     if problem:
         raise _Wrong(problem)
@@ -821,11 +844,11 @@ def _result(kind: Any, status: int, body: bytes) -> Any:
 
 
 def _explain(err: Exception, timeout: float) -> str:
-    """Say what went wrong in words of our own: those of the answer may hold anything."""
+    """Return what went wrong, in our own words: those of the server may contain anything."""
     if isinstance(err, _Wrong):
         return str(err)
     if isinstance(err, socket.timeout):
-        return "there was no whole answer within %g seconds" % timeout
+        return "there was no complete response within %g seconds" % timeout
     reason = getattr(err, "reason", None)
     if isinstance(err, ssl.CertificateError) or reason == "CERTIFICATE_VERIFY_FAILED":
         return "its certificate is not trusted (%s): give the right one as ca_file" % getattr(
@@ -834,13 +857,15 @@ def _explain(err: Exception, timeout: float) -> str:
     if isinstance(err, ssl.SSLError):
         return "TLS failed (%s)" % str(reason or "no reason given").replace("_", " ").lower()
     if isinstance(err, http.client.IncompleteRead):
-        return "its answer is cut off"
-    if isinstance(err, OSError):  # also RemoteDisconnected, which has no words
-        return err.strerror or "it closed the connection without an answer"
-    return "it does not answer in HTTP"
+        return "its response is cut off"
+    if isinstance(err, OSError):  # RemoteDisconnected, for one, has no strerror
+        return err.strerror or "it closed the connection without a response"
+    return "its response is not HTTP"
 
 
 def _number(make: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return ``make`` with a limit on the digits; it raises ``ValueError`` for no finite number."""
+
     def read(digits: str) -> Any:
         value = make(digits) if len(digits) <= MAX_DIGITS else None
         if value in (None, float("inf"), float("-inf")):
@@ -866,7 +891,7 @@ _KINDS = {
 
 
 def _load(body: bytes) -> Any:
-    """Return the value of a JSON text, or ``_JUNK`` if it is not JSON."""
+    """Return the value of a JSON text, or ``_JUNK`` if it is not valid JSON."""
     try:
         return _JSON.decode(body.decode("utf-8"))
     except (ValueError, RecursionError, MemoryError):
@@ -874,18 +899,19 @@ def _load(body: bytes) -> Any:
 
 
 def _misfit(value: Any, kind: Any) -> str:
-    """Say what is wrong with a value; return "" if it fits its kind.
+    """Return what is wrong with a value; "" if it fits its kind.
 
-    A kind is a type; ``[kind]`` for a list of these; ``(kind, kind)`` for a list of two; or
-    ``{name: kind}`` for an object that has these members.
+    A kind is a type, ``[kind]`` for a list of such values, ``(kind, kind)`` for a list of two, or
+    ``{name: kind}`` for an object with these members.
     """
     wanted = kind  # type: Any
     if not isinstance(kind, type):
         wanted = dict if isinstance(kind, dict) else list
     if wanted is int and isinstance(value, str) and re.match(r"[0-9]{1,18}\Z", value):
-        return ""  # a job's number, before Ganeti 2.7
-    if not isinstance(value, wanted) or wanted is int and isinstance(value, bool):
-        return "it answers %s instead of %s" % (_KINDS[type(value)], _KINDS[wanted])
+        return ""  # the number of a job is a string before Ganeti 2.7
+    is_bool_as_int = wanted is int and isinstance(value, bool)
+    if not isinstance(value, wanted) or is_bool_as_int:
+        return "its response is %s instead of %s" % (_KINDS[type(value)], _KINDS[wanted])
     parts = []  # type: List[Tuple[Any, Any]]
     if isinstance(kind, list):
         parts = [(part, kind[0]) for part in value]
@@ -893,4 +919,8 @@ def _misfit(value: Any, kind: Any) -> str:
         parts = list(zip(value, kind)) if len(value) == len(kind) else [(None, list)]
     elif isinstance(kind, dict):
         parts = [(value.get(name), its_kind) for name, its_kind in kind.items()]
-    return next((problem for problem in (_misfit(*part) for part in parts) if problem), "")
+    for part, its_kind in parts:
+        problem = _misfit(part, its_kind)
+        if problem:
+            return problem
+    return ""
