@@ -45,7 +45,7 @@ def instances_named(config: Config, names: Sequence[str]) -> list[Instance]:
 def policy_violations(
     config: Config, group: Group, instance: Instance, *, nic_count: int, disk_sizes: list[int]
 ) -> list[str]:
-    """Return how an instance with these NICs and disks (sizes in MiB) violates its group's policy."""
+    """Return how an instance with these NICs and disks (in MiB) violates its group's policy."""
     filled = config.beparams(instance)
     return ipolicy.violations(
         config.ipolicy(group),
