@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import opcode
+from ganeti.opcodes.base import Array, opcode
 from ganeti.opcodes.instance import InstanceOpCode
 
-#: To a directory of the cluster's own, or to another cluster.
+#: To a directory of this cluster, or to another cluster.
 ExportMode = Literal["local", "remote"]
 
 
 @opcode
 class OpBackupPrepare(InstanceOpCode):
-    """Make what another cluster needs to receive an instance: a key, and a handshake."""
+    """Prepare an export; for another cluster the result has the key and handshake it needs."""
 
     mode: ExportMode
 
@@ -23,10 +23,11 @@ class OpBackupPrepare(InstanceOpCode):
 class OpBackupExport(InstanceOpCode):
     """Copy an instance's disks and configuration to a node, or to another cluster.
 
-    ``target_node`` is a node's name, or for another cluster what its creation job told.
+    ``target_node`` is the name of a node, or the array of disks' addresses that the creation job
+    of another cluster logged.
     """
 
-    target_node: ht.NonEmptyString | list[Any]
+    target_node: ht.NonEmptyString | Array
     compress: str = "none"
     destination_x509_ca: ht.NonEmptyString | None = None
     ignore_remove_failures: bool = False
@@ -36,7 +37,7 @@ class OpBackupExport(InstanceOpCode):
     shutdown: bool = True
     shutdown_timeout: ht.NonNegativeInt = 120
     target_node_uuid: ht.NonEmptyString | None = None
-    x509_key_name: list[Any] | None = None
+    x509_key_name: Array | None = None
     zero_free_space: bool = False
     zeroing_timeout_fixed: int | None = None
     zeroing_timeout_per_mib: float | None = None

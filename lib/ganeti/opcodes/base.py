@@ -1,23 +1,27 @@
-"""What every opcode shares: fields that are checked when it is built, its wire form.
+"""The base of all opcodes: fields that are checked when an opcode is built, and its wire form.
 
-An opcode is a request for work, and nothing more: it has no behaviour. A class
-with annotated fields, made known by ``@opcode``; its OP_ID follows from its
-name (``OpTagsSet`` is ``OP_TAGS_SET``). A value that is built is valid.
+An opcode is a request for work. It has no behaviour: it is a class with annotated
+fields, registered by ``@opcode``. Its OP_ID follows from its name (``OpTagsSet`` is
+``OP_TAGS_SET``). An instance that could be built is valid.
 
-An opcode remembers which fields it was *given*: only these are sent to a
-master, so that a real one applies its own defaults to the rest (they moved
-between Ganeti versions, rapi-features.md 3.2).
+An opcode remembers which fields were *given*. Only these are sent to a master, so that
+a real one applies its own defaults to the others; they differ between versions of Ganeti.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from ganeti import constants, errors, ht
 
-#: What a job shows of the common fields where they were not given.
+#: JSON whose inner types no annotation says; refinements and logical units check them.
+Object = dict[str, Any]
+Array = list[Any]
+
+#: Values of common fields that a job shows if they were not given.
 _COMMON_VIEW = {
     "debug_level": 0,
     "priority": constants.PRIORITY_DEFAULT,
@@ -25,13 +29,13 @@ _COMMON_VIEW = {
     "comment": None,
 }
 
-#: The words of the entry that the queue appends to the reason trail.
+#: The text of the entry that the queue appends to the reason trail.
 _OF_JOB = re.compile(r"job=[0-9]+;index=([0-9]{1,9})", re.ASCII)
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 ReasonTrail = Annotated[
-    list[Any],
+    Array,
     ht.Refinement(
         "a list of [source, reason, nanoseconds]",
         lambda trail: all(
@@ -47,7 +51,11 @@ ReasonTrail = Annotated[
 
 
 def _is_dependency(entry: object) -> bool:
-    """``[job, [status, ...]]``: job an id, its digits (blanks around them), or relative."""
+    """Return whether this is ``[job, [status, ...]]``.
+
+    ``job`` is an id, its digits (blanks around them are allowed), or a negative number that
+    counts back from the new job.
+    """
     if not isinstance(entry, (list, tuple)) or len(entry) != 2:
         return False
     job, statuses = entry
@@ -64,7 +72,7 @@ def _is_dependency(entry: object) -> bool:
 
 
 Dependencies = Annotated[
-    list[Any],
+    Array,
     ht.Refinement(
         "a list of [job, [final status, ...]]", lambda entries: all(map(_is_dependency, entries))
     ),
@@ -85,37 +93,37 @@ class FieldError(ValueError):
 
 
 def _type_problem(name: str, check: ht.Check, value: object) -> str:
-    """What is wrong with the value of a field: a part of it if that can be told."""
+    """Return the problem with the value of a field; it names the wrong part if the check can."""
     problem = check.problem(value) if check.problem else None
     if problem:
         return f"parameter '{name}': {problem}"
     return f"parameter '{name}' must be {check.expects}, not {ht.shorten(value)}"
 
 
-#: Fields of every opcode; they come after its own on the wire.
+#: Fields of every opcode; on the wire they follow its own.
 COMMON_FIELDS = ("dry_run", "debug_level", "priority", "depends", "comment", "reason")
 
 
 @dataclass_transform(kw_only_default=True)
 class _Declared:
-    """Tells type checkers that annotations make the constructor."""
+    """A marker for type checkers: annotations make the constructor."""
 
 
 class OpCode(_Declared):
-    """Base of all opcodes, with the fields that every one of them takes."""
+    """Base of all opcodes, with the fields that each of them takes."""
 
     OP_ID: ClassVar[str]
     #: The release of Ganeti 3.x that introduced it, or "ours" if no release has it.
     SINCE: ClassVar[str] = "3.0"
     #: Name of the field that the summary shows in parentheses.
     SUMMARY_FIELD: ClassVar[str] = ""
-    #: Fields whose values nobody but the work itself may see.
+    #: Fields whose values only the work itself may see.
     SECRET: ClassVar[frozenset[str]] = frozenset()
     CHECKS: ClassVar[dict[str, ht.Check]]
-    DEFAULTS: ClassVar[dict[str, Any]]
-    #: Fields without a default; and those whose default each opcode has of its own.
+    DEFAULTS: ClassVar[dict[str, object]]
+    #: Fields without a default, and defaults that each opcode needs a copy of.
     REQUIRED: ClassVar[tuple[str, ...]]
-    MUTABLE_DEFAULTS: ClassVar[dict[str, Any]]
+    MUTABLE_DEFAULTS: ClassVar[dict[str, object]]
 
     dry_run: bool | None = None
     debug_level: ht.NonNegativeInt | None = None
@@ -124,7 +132,7 @@ class OpCode(_Declared):
     comment: str | None = None
     reason: ReasonTrail = []
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         #: Names of the fields that were given; null means "not given" (LUXI of 3.0).
         self.given: frozenset[str] = frozenset()
         for name in values:
@@ -135,8 +143,8 @@ class OpCode(_Declared):
                 raise FieldError(self.OP_ID, name, f"parameter '{name}' is missing")
         self._set_fields(values)
 
-    def _set_fields(self, values: Mapping[str, Any]) -> None:
-        """Check and set these fields; all others keep the value, or the class's, that they have."""
+    def _set_fields(self, values: Mapping[str, object]) -> None:
+        """Check and set these fields; the others keep their values or the class's defaults."""
         own, given = self.__dict__, []
         for name, value in values.items():
             if value is None and name in self.DEFAULTS:
@@ -154,11 +162,11 @@ class OpCode(_Declared):
             given.append(name)
         for name, default in self.MUTABLE_DEFAULTS.items():
             if name not in self.given and name not in given:
-                own[name] = type(default)(default)
+                own[name] = copy.copy(default)
         own["given"] = self.given.difference(values).union(given)
 
-    def replace(self, **values: Any) -> Self:
-        """A copy with other values; what was given stays given."""
+    def replace(self, **values: object) -> Self:
+        """Return a copy with other values; fields that were given stay given."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         for name in values:
@@ -167,8 +175,8 @@ class OpCode(_Declared):
         twin._set_fields(values)
         return twin
 
-    def with_trail(self, reason: list[Any], depends: list[Any] | None) -> Self:
-        """As ``replace``, of what the queue itself knows to be right."""
+    def with_trail(self, reason: Array, depends: Array | None) -> Self:
+        """Return a copy with values that the queue made itself, which are not checked again."""
         twin = object.__new__(type(self))
         own = twin.__dict__
         own.update(self.__dict__)
@@ -180,28 +188,28 @@ class OpCode(_Declared):
 
     @property
     def index(self) -> int:
-        """Its position in its job, counted from 0; 0 outside of a job.
+        """The position in its job, counted from 0; 0 outside of a job.
 
         The queue records it in the last entry of the reason trail.
         """
         found = _OF_JOB.fullmatch(self.reason[-1][1]) if self.reason else None
         return int(found[1]) if found else 0
 
-    def to_wire(self) -> dict[str, Any]:
-        """OP_ID, the reason trail and the given fields: what SubmitJob sends."""
-        wire: dict[str, Any] = {"OP_ID": self.OP_ID}
+    def to_wire(self) -> Object:
+        """Return OP_ID, the reason trail and the given fields, as SubmitJob sends them."""
+        wire: Object = {"OP_ID": self.OP_ID}
         for name in self.CHECKS:
             if name in self.given:
                 wire[name] = getattr(self, name)
         wire.setdefault("reason", self.reason)
         return wire
 
-    def to_view(self) -> dict[str, Any]:
-        """What a job shows in ``ops``: all fields that have a value, without secrets.
+    def to_view(self) -> Object:
+        """Return the form that a job shows in ``ops``: all fields with a value, secrets redacted.
 
-        The common ones are there also without, but for ``dry_run`` (as luxid 3.0).
+        Common fields appear even without a value, except ``dry_run`` (as with luxid 3.0).
         """
-        view: dict[str, Any] = {"OP_ID": self.OP_ID, **_COMMON_VIEW}
+        view: Object = {"OP_ID": self.OP_ID, **_COMMON_VIEW}
         for name in self.CHECKS:
             value = getattr(self, name)
             if value is None:
@@ -210,7 +218,7 @@ class OpCode(_Declared):
         return view
 
     def summary(self) -> str:
-        """OP_ID without its prefix, and the telling field: ``INSTANCE_CREATE(web)``."""
+        """Return OP_ID without its prefix, and the summary field: ``INSTANCE_CREATE(web)``."""
         value = getattr(self, self.SUMMARY_FIELD) if self.SUMMARY_FIELD else None
         words = self.OP_ID.removeprefix("OP_")
         return words if value is None else f"{words}({value})"
@@ -229,8 +237,8 @@ class OpCode(_Declared):
         return f"{type(self).__name__}({self.summary()})"
 
 
-def redact(value: object) -> Any:
-    """What stands for a secret value: objects keep their keys (as Ganeti 3.0 shows them)."""
+def redact(value: object) -> object:
+    """Return the replacement of a secret value; objects keep their keys (as in Ganeti 3.0)."""
     if isinstance(value, dict):
         return {key: "<redacted>" for key in value}
     return "<redacted>"
@@ -248,7 +256,7 @@ _OpClass = TypeVar("_OpClass", bound=type[OpCode])
 
 @dataclass_transform(kw_only_default=True)
 def opcode(cls: _OpClass) -> _OpClass:
-    """Make a class an opcode: read its fields, derive its OP_ID, make it known."""
+    """Make a class an opcode: read its fields, derive its OP_ID, and register it."""
     cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
     cls.CHECKS = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(OpCode)]):
@@ -264,7 +272,7 @@ def opcode(cls: _OpClass) -> _OpClass:
 
 
 def load(wire: object) -> OpCode:
-    """The opcode of a wire object; raises ``FieldError`` or ``OpCodeUnknown``."""
+    """Return the opcode of a wire object; raise ``FieldError`` or ``OpCodeUnknown``."""
     if not isinstance(wire, Mapping):
         raise errors.OpCodeUnknown(f"an opcode is an object, not {ht.shorten(wire)}")
     op_id = wire.get("OP_ID")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Array, Object, OpCode, opcode
 from ganeti.opcodes.instance import (
     BeParams,
     DiskParams,
@@ -19,7 +19,7 @@ from ganeti.opcodes.node import NdParams
 
 @opcode
 class OpClusterVerify(OpCode):
-    """Check the cluster: answers follow-up jobs, one for the configuration, one a group."""
+    """Check the cluster by follow-up jobs: one for the configuration, one for each group."""
 
     debug_simulate_errors: bool = False
     error_codes: bool = False
@@ -32,7 +32,7 @@ class OpClusterVerify(OpCode):
 
 @opcode
 class OpClusterVerifyConfig(OpCode):
-    """Check that the configuration does not contradict itself."""
+    """Check that the configuration is consistent."""
 
     debug_simulate_errors: bool = False
     error_codes: bool = False
@@ -57,15 +57,15 @@ class OpClusterVerifyGroup(OpCode):
 
 @opcode
 class OpOsDiagnose(OpCode):
-    """List the OS definitions, a row each, with the columns asked for."""
+    """List the OS definitions: a row for each, with the requested columns."""
 
     output_fields: list[ht.NonEmptyString]
-    names: list[Any] = []
+    names: Array = []
 
 
 @opcode
 class OpExtStorageDiagnose(OpCode):
-    """List the providers of external storage, a row each, with the columns asked for."""
+    """List the providers of external storage: a row for each, with the requested columns."""
 
     output_fields: list[ht.NonEmptyString]
     names: list[ht.NonEmptyString] = []
@@ -73,26 +73,26 @@ class OpExtStorageDiagnose(OpCode):
 
 @opcode
 class OpClusterVerifyDisks(OpCode):
-    """Find disks that should be usable and are not: answers follow-up jobs, one a group."""
+    """Find disks that should be usable but are not, by a follow-up job for each group."""
 
     group_name: ht.NonEmptyString | None = None
 
 
 @opcode
 class OpClusterRepairDiskSizes(OpCode):
-    """Write down the sizes that disks really have, of these instances or of all."""
+    """Correct the recorded sizes of the disks of these instances, or of all."""
 
     instances: list[ht.NonEmptyString] = []
 
 
 @opcode
 class OpClusterRedistConf(OpCode):
-    """Send the cluster's files to all nodes again."""
+    """Send the cluster's configuration files to all nodes again."""
 
 
 @opcode
 class OpClusterRename(OpCode):
-    """Give the cluster another name. The job answers the full one."""
+    """Rename the cluster; the result is its new full name."""
 
     SUMMARY_FIELD = "name"
 
@@ -101,7 +101,7 @@ class OpClusterRename(OpCode):
 
 @opcode
 class OpClusterRenewCrypto(OpCode):
-    """Make nodes' certificates or SSH keys anew."""
+    """Renew the certificates or SSH keys of the nodes."""
 
     debug: bool = False
     node_certificates: bool = False
@@ -113,41 +113,41 @@ class OpClusterRenewCrypto(OpCode):
 
 @opcode
 class OpClusterActivateMasterIp(OpCode):
-    """Put the cluster's address on the master."""
+    """Configure the cluster's address on the master node."""
 
 
 @opcode
 class OpClusterDeactivateMasterIp(OpCode):
-    """Take the cluster's address off the master."""
+    """Remove the cluster's address from the master node."""
 
 
 @opcode
 class OpClusterConfigQuery(OpCode):
-    """Single values of the configuration."""
+    """Report single values of the configuration."""
 
     output_fields: list[ht.NonEmptyString]
 
 
 @opcode
 class OpClusterQuery(OpCode):
-    """All that is known of the cluster."""
+    """Report everything about the cluster."""
 
 
 @opcode
 class OpClusterPostInit(OpCode):
-    """Run what is to be run after a cluster was created."""
+    """Run the hooks that follow the creation of a cluster."""
 
 
 @opcode
 class OpClusterDestroy(OpCode):
-    """Remove the cluster, which must be empty."""
+    """Destroy the cluster, which must have no instances and no other nodes."""
 
 
-def _is_range(entry: list[Any]) -> bool:
+def _is_range(entry: Array) -> bool:
     return len(entry) == 2 and all(map(ht.check_for(int).fits, entry))
 
 
-def _is_os_change(entry: list[Any]) -> bool:
+def _is_os_change(entry: Array) -> bool:
     return (
         len(entry) == 2
         and entry[0] in ("add", "attach", "remove", "detach")
@@ -156,11 +156,11 @@ def _is_os_change(entry: list[Any]) -> bool:
 
 
 UserIds = Annotated[
-    list[list[Any]],
+    list[Array],
     ht.Refinement("a list of [first, last] user ids", lambda entries: all(map(_is_range, entries))),
 ]
 OsChanges = Annotated[
-    list[list[Any]],
+    list[Array],
     ht.Refinement(
         'a list of ["add" or "remove", OS name]', lambda entries: all(map(_is_os_change, entries))
     ),
@@ -169,7 +169,7 @@ OsChanges = Annotated[
 
 @opcode
 class OpClusterSetParams(OpCode):
-    """Change the cluster's parameters: only those that are given."""
+    """Change those of the cluster's parameters that are given."""
 
     SECRET = frozenset({"osparams_private_cluster"})
 
@@ -180,8 +180,8 @@ class OpClusterSetParams(OpCode):
     compression_tools: list[ht.NonEmptyString] | None = None
     data_collector_interval: dict[str, int] | None = None
     default_iallocator: str | None = None
-    default_iallocator_params: dict[str, Any] | None = None
-    disk_state: dict[str, Any] | None = None
+    default_iallocator_params: Object | None = None
+    disk_state: Object | None = None
     diskparams: DiskParams | None = None
     drbd_helper: str | None = None
     enabled_data_collectors: dict[str, bool] | None = None
@@ -192,11 +192,11 @@ class OpClusterSetParams(OpCode):
     force: bool = False
     gluster_storage_dir: str | None = None
     hidden_os: OsChanges | None = None
-    hv_state: dict[str, Any] | None = None
+    hv_state: Object | None = None
     hvparams: dict[str, HvParams] | None = None
     install_image: str | None = None
     instance_communication_network: str | None = None
-    ipolicy: dict[str, Any] | None = None
+    ipolicy: Object | None = None
     mac_prefix: ht.NonEmptyString | None = None
     maintain_node_health: bool | None = None
     master_netdev: str | None = None
@@ -206,9 +206,9 @@ class OpClusterSetParams(OpCode):
     modify_etc_hosts: bool | None = None
     ndparams: NdParams | None = None
     nicparams: NicParams | None = None
-    os_hvp: dict[str, dict[str, Any]] | None = None
-    osparams: dict[str, dict[str, Any]] | None = None
-    osparams_private_cluster: dict[str, dict[str, Any]] | None = None
+    os_hvp: dict[str, Object] | None = None
+    osparams: dict[str, Object] | None = None
+    osparams_private_cluster: dict[str, Object] | None = None
     prealloc_wipe_disks: bool | None = None
     remove_uids: UserIds | None = None
     reserved_lvs: list[ht.NonEmptyString] | None = None

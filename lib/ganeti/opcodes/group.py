@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Object, OpCode, opcode
 from ganeti.opcodes.instance import DiskParams
 from ganeti.opcodes.node import NdParamChanges, NdParams
 
-#: Whether an allocator may choose a group's nodes: yes, if nothing else is left, no.
+#: May an allocator choose nodes of the group: yes, only as a last resort, or never.
 AllocPolicy = Literal["preferred", "last_resort", "unallocable"]
 
 
 @opcode
 class OpGroupAdd(OpCode):
-    """Create a group, without nodes."""
+    """Create a node group without nodes."""
 
     SUMMARY_FIELD = "group_name"
 
     group_name: ht.NonEmptyString
     alloc_policy: AllocPolicy | None = None
-    disk_state: dict[str, Any] | None = None
+    disk_state: Object | None = None
     diskparams: DiskParams | None = None
-    hv_state: dict[str, Any] | None = None
-    ipolicy: dict[str, Any] | None = None
+    hv_state: Object | None = None
+    ipolicy: Object | None = None
     ndparams: NdParams | None = None
 
 
 @opcode
 class OpGroupSetParams(OpCode):
-    """Change a group's parameters. The job answers ``[[what, new value], ...]``."""
+    """Change a group's parameters; the result is an array of ``[parameter, new value]``."""
 
     SUMMARY_FIELD = "group_name"
 
     group_name: ht.NonEmptyString
     alloc_policy: AllocPolicy | None = None
-    disk_state: dict[str, Any] | None = None
+    disk_state: Object | None = None
     diskparams: DiskParams | None = None
-    hv_state: dict[str, Any] | None = None
-    ipolicy: dict[str, Any] | None = None
+    hv_state: Object | None = None
+    ipolicy: Object | None = None
     ndparams: NdParamChanges | None = None
 
 
 @opcode
 class OpGroupRemove(OpCode):
-    """Remove a group without nodes, unless it is the last one."""
+    """Remove a group, which must have no nodes and not be the last one."""
 
     SUMMARY_FIELD = "group_name"
 
@@ -54,7 +54,7 @@ class OpGroupRemove(OpCode):
 
 @opcode
 class OpGroupRename(OpCode):
-    """Give a group another name. The job answers it."""
+    """Rename a group; the result is its new name."""
 
     group_name: ht.NonEmptyString
     new_name: ht.NonEmptyString
@@ -62,7 +62,7 @@ class OpGroupRename(OpCode):
 
 @opcode
 class OpGroupAssignNodes(OpCode):
-    """Put nodes into a group; with ``force`` also where that splits mirrored instances."""
+    """Assign nodes to a group; ``force`` allows that to split mirrored instances."""
 
     SUMMARY_FIELD = "group_name"
 
@@ -88,7 +88,7 @@ class OpGroupEvacuate(OpCode):
 
 @opcode
 class OpGroupVerifyDisks(OpCode):
-    """Find disks of a group's instances that should be usable and are not."""
+    """Find disks of a group's instances that should be usable but are not."""
 
     SUMMARY_FIELD = "group_name"
 

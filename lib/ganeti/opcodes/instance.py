@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ganeti import constants, ht, params
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Array, Object, OpCode, opcode
 
-_DISK_TEXTS = ("name", "vg", "metavg", "adopt", "access", "provider")
-#: Keys of a network card that luxid reads as texts that may be empty.
+_DISK_STRINGS = ("name", "vg", "metavg", "adopt", "access", "provider")
+#: Keys of a network card that luxid reads as strings that may be empty.
 _MAY_BE_EMPTY = ("ip", "vlan")
 
 
-def disk_problem(disk: dict[str, Any]) -> str | None:
-    """Which key of a disk luxid cannot read, in words, or None. Null is what is not given."""
+def disk_problem(disk: Object) -> str | None:
+    """Return which key of a disk luxid cannot read, and why; None if it can read all of them.
+
+    A key whose value is null counts as not given.
+    """
     size, mode, spindles = map(disk.get, ("size", "mode", "spindles"))
     if size is not None and not ht.is_size(size):
-        return f"'size' must be in MiB or a text such as \"1G\", not {ht.shorten(size)}"
+        return f"'size' must be in MiB or a string such as \"1G\", not {ht.shorten(size)}"
     if mode not in (None, *constants.DISK_ACCESS):
         return (
             f"'mode' must be one of {', '.join(sorted(constants.DISK_ACCESS))}, "
@@ -25,17 +28,19 @@ def disk_problem(disk: dict[str, Any]) -> str | None:
         )
     if spindles is not None and not ht.check_for(int).fits(spindles):
         return f"'spindles' must be an integer, not {ht.shorten(spindles)}"
-    for key in _DISK_TEXTS:
+    for key in _DISK_STRINGS:
         value = disk.get(key)
         if value is not None and not ht.check_for(ht.NonEmptyString).fits(value):
             return f"'{key}' must be a non-empty string, not {ht.shorten(value)}"
         if value is not None and not ht.fits_environment(value):
-            return f"'{key}' holds characters that no script can be told: {ht.shorten(value)}"
+            return (
+                f"'{key}' holds characters that cannot be passed to a script: {ht.shorten(value)}"
+            )
     return None
 
 
-def nic_problem(nic: dict[str, Any]) -> str | None:
-    """Which key of a network card luxid cannot read, in words, or None."""
+def nic_problem(nic: Object) -> str | None:
+    """Return which key of a network card luxid cannot read, and why; None if it can read all."""
     for key, value in nic.items():
         if key not in constants.NIC_KEYS:
             return f"{ht.shorten(key)} is not one of {', '.join(sorted(constants.NIC_KEYS))}"
@@ -43,42 +48,43 @@ def nic_problem(nic: dict[str, Any]) -> str | None:
         if value is not None and not text.fits(value):
             return f"'{key}' must be {text.expects}, not {ht.shorten(value)}"
         if value is not None and not ht.fits_environment(value):
-            return f"'{key}' holds characters that no script can be told: {ht.shorten(value)}"
+            return (
+                f"'{key}' holds characters that cannot be passed to a script: {ht.shorten(value)}"
+            )
     return None
 
 
-def _listed(
-    what: str, expects: str, problem: Callable[[dict[str, Any]], str | None]
-) -> ht.Refinement:
-    """A list of objects in each of which ``problem`` finds nothing to name."""
+def _listed(what: str, expects: str, problem: Callable[[Object], str | None]) -> ht.Refinement:
+    """Return the refinement of lists of objects in which ``problem`` finds nothing wrong."""
 
-    def first(entries: list[dict[str, Any]]) -> str | None:
+    def first(entries: list[Object]) -> str | None:
         found = ((index, problem(entry)) for index, entry in enumerate(entries))
         return next((f"{what} {index}: {words}" for index, words in found if words), None)
 
     return ht.without_problem(f"a list of objects {expects}", first)
 
 
-#: Disks and NICs as the caller wrote them; the work reads them further.
+#: Disks and NICs as the caller wrote them; the logical unit reads them further.
 DiskSpecs = Annotated[
-    list[dict[str, Any]],
+    list[Object],
     _listed(
         "disk",
-        'whose size is in MiB or a text such as "1G", whose mode, if any, is ro or rw, '
-        "their spindles a number, and " + ", ".join(_DISK_TEXTS) + " texts",
+        'with size (MiB, or a string such as "1G"), mode (ro or rw), spindles (an integer) and '
+        + ", ".join(_DISK_STRINGS)
+        + " (strings)",
         disk_problem,
     ),
 ]
 NicSpecs = Annotated[
-    list[dict[str, Any]],
+    list[Object],
     _listed(
-        "NIC", "with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem
+        "NIC", "with strings for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem
     ),
 ]
 
 
-def _are_os_params(parameters: dict[str, Any]) -> bool:
-    """Can each become a variable of a script? A whole number is as good as its digits."""
+def _are_os_params(parameters: Object) -> bool:
+    """Return whether each parameter can become a variable of a script; integers are allowed."""
     for name, value in parameters.items():
         if "=" in name or not ht.fits_environment(name):
             return False
@@ -90,21 +96,21 @@ def _are_os_params(parameters: dict[str, Any]) -> bool:
     return True
 
 
-#: Parameters of an OS. Ganeti takes any value here, and its job then fails on all others.
+#: Parameters of an OS. Ganeti accepts any value, but its job fails unless it is one of these.
 OsParams = Annotated[
-    dict[str, Any],
+    Object,
     ht.Refinement(
-        "an object with keys without = and NUL, and values that are text without NUL (or whole "
-        "numbers)",
+        "an object with keys without = and NUL, and values that are strings without NUL or "
+        "integers",
         _are_os_params,
     ),
 ]
-#: Changes of them: null takes a parameter away.
+#: Changes of these: null removes a parameter.
 OsParamChanges = Annotated[
-    dict[str, Any],
+    Object,
     ht.Refinement(
-        "an object with keys without = and NUL, and values that are null, text without NUL (or "
-        "whole numbers)",
+        "an object with keys without = and NUL, and values that are strings without NUL, "
+        "integers or null",
         lambda given: _are_os_params(
             {name: value for name, value in given.items() if value is not None}
         ),
@@ -114,45 +120,44 @@ OsParamChanges = Annotated[
 
 def parameters(
     what: str,
-    problem: Callable[[dict[str, Any], tuple[object, ...]], str | None],
+    problem: Callable[[Object, tuple[object, ...]], str | None],
     unset: tuple[object, ...],
 ) -> ht.Refinement:
-    """Values of types that Ganeti's jobs take, or ``unset``; names are the job's business.
+    """Return the refinement of parameters whose values have the right types, or are ``unset``.
 
-    A job that meets another type ends in ``TypeEnforcementError``, whatever else there is.
+    In Ganeti another type ends the job in ``TypeEnforcementError``. Names are left to the job.
     """
     return ht.without_problem(
         f"an object with {what} parameters", lambda given: problem(given, unset)
     )
 
 
-BeParams = Annotated[dict[str, Any], parameters("backend", params.beparams_problem, ())]
-HvParams = Annotated[dict[str, Any], parameters("hypervisor", params.hvparams_problem, ())]
-NewBeParams = Annotated[
-    dict[str, Any], parameters("backend", params.beparams_problem, params.AT_CREATION)
-]
+BeParams = Annotated[Object, parameters("backend", params.beparams_problem, ())]
+HvParams = Annotated[Object, parameters("hypervisor", params.hvparams_problem, ())]
+NewBeParams = Annotated[Object, parameters("backend", params.beparams_problem, params.AT_CREATION)]
 
 
 def _one_of(words: frozenset[str]) -> ht.Refinement:
     return ht.Refinement("one of " + ", ".join(sorted(words)), lambda word: word in words)
 
 
-def _has_templates(parameters: dict[str, Any]) -> bool:
+def _has_templates(parameters: Object) -> bool:
     return parameters.keys() <= frozenset(constants.DISK_TEMPLATES)
 
 
 # luxid refuses other words when it reads the opcode, before there is a job.
 DiskTemplate = Annotated[str, _one_of(frozenset(constants.DISK_TEMPLATES))]
 DiskParams = Annotated[
-    dict[str, dict[str, Any]],
+    dict[str, Object],
     ht.Refinement(
         "an object with keys among " + ", ".join(sorted(constants.DISK_TEMPLATES)), _has_templates
     ),
 ]
 NicParams = Annotated[
-    dict[str, Any],
+    Object,
     ht.without_problem(
-        "an object with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)), nic_problem
+        "an object with strings for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+        nic_problem,
     ),
 ]
 FileDriver = Annotated[str, _one_of(constants.FILE_DRIVERS)]
@@ -171,7 +176,7 @@ class InstanceOpCode(OpCode):
 
 @opcode
 class OpInstanceCreate(OpCode):
-    """Create an instance, and start it unless told otherwise."""
+    """Create an instance, and start it unless ``start`` is false."""
 
     SUMMARY_FIELD = "instance_name"
     SECRET = frozenset({"osparams_private", "osparams_secret"})
@@ -210,7 +215,7 @@ class OpInstanceCreate(OpCode):
     pnode_uuid: ht.NonEmptyString | None = None
     snode: ht.NonEmptyString | None = None
     snode_uuid: ht.NonEmptyString | None = None
-    source_handshake: list[Any] | None = None
+    source_handshake: Array | None = None
     source_instance_name: ht.NonEmptyString | None = None
     source_shutdown_timeout: ht.NonNegativeInt = 120
     source_x509_ca: ht.NonEmptyString | None = None
@@ -245,7 +250,7 @@ class OpInstanceStartup(InstanceOpCode):
 
 @opcode
 class OpInstanceShutdown(InstanceOpCode):
-    """Stop an instance, politely for ``timeout`` seconds."""
+    """Stop an instance: ask the guest, and kill it after ``timeout`` seconds."""
 
     force: bool = False
     ignore_offline_nodes: bool = False
@@ -256,7 +261,7 @@ class OpInstanceShutdown(InstanceOpCode):
 
 @opcode
 class OpInstanceReboot(InstanceOpCode):
-    """Reboot an instance from inside (soft), outside (hard), or stop and start it (full)."""
+    """Reboot an instance: ask its guest (soft), reset it (hard), or stop and start it (full)."""
 
     reboot_type: ht.RebootType
     shutdown_timeout: ht.NonNegativeInt = 120
@@ -278,7 +283,10 @@ class OpInstanceReinstall(InstanceOpCode):
 
 @opcode
 class OpInstanceQueryData(OpCode):
-    """All that is known of some instances, or of all when none is named."""
+    """Report everything about the named instances, or about all if none is named.
+
+    The result is an object: name of the instance -> its configuration and its state.
+    """
 
     use_locking: bool = False
     instances: list[ht.NonEmptyString] = []

@@ -1,12 +1,12 @@
-"""Opcodes that change what an instance is, or where it lives."""
+"""Opcodes that change an instance's parameters, its name or its nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from ganeti import constants, ht, params
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Array, Object, OpCode, opcode
 from ganeti.opcodes.instance import (
     DiskTemplate,
     FileDriver,
@@ -17,8 +17,8 @@ from ganeti.opcodes.instance import (
     parameters,
 )
 
-#: What can be done to a disk or network card; and what of that the form of 2.0 takes, which
-#: modifies by number alone. (No sets: what is looked for in them can be a list.)
+#: Changes of a disk or network card; the second line has those that the form of 2.0 names, where
+#: a bare number means "modify". Tuples, not sets: the value that is looked up can be a list.
 _ACTIONS = ("add", "attach", "detach", "modify", "remove")
 _OLD_ACTIONS = ("add", "attach", "detach", "remove")
 
@@ -27,16 +27,19 @@ def _is_index(value: object) -> bool:
     return isinstance(value, str) or ht.check_for(int).fits(value)
 
 
-def _is_disk(parameters: dict[str, Any]) -> bool:
-    """Any keys, each with a text or a number, as Ganeti's own front takes them."""
+def _is_disk(parameters: Object) -> bool:
+    """Return whether these are parameters of a disk: any key, with a string or an integer."""
     return disk_problem(parameters) is None and all(
         value != "" if isinstance(value, str) else ht.check_for(int).fits(value)
         for value in parameters.values()
     )
 
 
-def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
-    """``[action, number or name, {parameters}]``, or as in 2.0 ``[action or number, {...}]``."""
+def _is_change(entry: object, fits: Callable[[Object], bool]) -> bool:
+    """Return whether this is ``[action, number or name, {parameters}]``.
+
+    The form of 2.0 is ``[action or number, {parameters}]``.
+    """
     if not isinstance(entry, (list, tuple)) or len(entry) not in (2, 3):
         return False
     *head, parameters = entry
@@ -47,7 +50,7 @@ def _is_change(entry: object, fits: Callable[[dict[str, Any]], bool]) -> bool:
     return ht.check_for(ht.NonNegativeInt).fits(head[0]) or head[0] in _OLD_ACTIONS
 
 
-def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement:
+def _changes(what: str, fits: Callable[[Object], bool]) -> ht.Refinement:
     return ht.Refinement(
         f"a list of [action, number or name, {{parameters}}] of {what}, the action one of "
         + ", ".join(_ACTIONS),
@@ -59,21 +62,21 @@ def _changes(what: str, fits: Callable[[dict[str, Any]], bool]) -> ht.Refinement
 
 
 DiskChanges = Annotated[
-    list[Any], _changes('disks, with texts or numbers, the size in MiB or as "1G"', _is_disk)
+    Array, _changes('disks, with strings or numbers, the size in MiB or as "1G"', _is_disk)
 ]
 NicChanges = Annotated[
-    list[Any],
+    Array,
     _changes(
-        "network cards, with texts for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
+        "network cards, with strings for keys among " + ", ".join(sorted(constants.NIC_KEYS)),
         lambda nic: nic_problem(nic) is None,
     ),
 ]
 
 BeParamChanges = Annotated[
-    dict[str, Any], parameters("backend", params.beparams_problem, params.AT_BACKEND_CHANGE)
+    Object, parameters("backend", params.beparams_problem, params.AT_BACKEND_CHANGE)
 ]
 HvParamChanges = Annotated[
-    dict[str, Any], parameters("hypervisor", params.hvparams_problem, params.AT_CHANGE)
+    Object, parameters("hypervisor", params.hvparams_problem, params.AT_CHANGE)
 ]
 
 
@@ -81,7 +84,7 @@ HvParamChanges = Annotated[
 class OpInstanceSetParams(InstanceOpCode):
     """Change an instance's parameters, disks and network cards.
 
-    The job answers ``[[what, new value], ...]``.
+    The result is an array of ``[parameter, new value]``.
     """
 
     SECRET = frozenset({"osparams_private"})
@@ -90,7 +93,7 @@ class OpInstanceSetParams(InstanceOpCode):
     conflicts_check: bool = True
     disk_template: DiskTemplate | None = None
     disks: DiskChanges = []
-    ext_params: dict[str, Any] = {}
+    ext_params: Object = {}
     file_driver: FileDriver | None = None
     file_storage_dir: ht.NonEmptyString | None = None
     force: bool = False
@@ -116,7 +119,7 @@ class OpInstanceSetParams(InstanceOpCode):
 
 @opcode
 class OpInstanceRename(OpCode):
-    """Give a stopped instance another name. The job answers the full one."""
+    """Rename a stopped instance; the result is its new full name."""
 
     instance_name: ht.NonEmptyString
     new_name: ht.NonEmptyString
@@ -156,7 +159,7 @@ class OpInstanceFailover(InstanceOpCode):
 
 @opcode
 class OpInstanceMove(InstanceOpCode):
-    """Copy a stopped instance's disks to another node, which becomes its primary one."""
+    """Copy a stopped instance's disks to another node, which becomes its primary node."""
 
     target_node: ht.NonEmptyString
     compress: str = "none"
@@ -179,15 +182,15 @@ class OpInstanceChangeGroup(InstanceOpCode):
 class OpInstanceMultiAlloc(OpCode):
     """Create many instances, on nodes that an allocator chooses for all of them together.
 
-    ``instances`` are creations as opcodes. The job answers ``{"jobs", "allocatable",
-    "failed"}``.
+    The result is ``{"jobs", "allocatable", "failed"}``: the jobs that create instances, the names
+    of those instances, and the names of instances that no node has room for.
     """
 
-    instances: list[Any] = []
+    instances: Array = []
     iallocator: ht.NonEmptyString | None = None
     opportunistic_locking: bool = False
 
 
 @opcode
 class OpInstanceConsole(InstanceOpCode):
-    """Say how to reach an instance's console."""
+    """Report how to reach an instance's console."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ganeti import constants, ht
-from ganeti.opcodes.base import opcode
+from ganeti.opcodes.base import Array, opcode
 from ganeti.opcodes.instance import InstanceOpCode, disk_problem
 
 DiskIndex = Annotated[
@@ -18,7 +18,7 @@ DiskIndex = Annotated[
 
 
 def _is_recreated(disk: object) -> bool:
-    """A disk's number, or that and what it is to have instead."""
+    """Return whether this is a disk's number, or ``[number, {new parameters}]``."""
     is_number = ht.check_for(ht.NonNegativeInt).fits
     if not isinstance(disk, (list, tuple)) or len(disk) != 2:
         return is_number(disk)
@@ -28,11 +28,11 @@ def _is_recreated(disk: object) -> bool:
     return disk_problem(changes) is None and changes.get("size", 0) is not None
 
 
-#: All of one form.
+#: Numbers and pairs cannot be mixed.
 RecreatedDisks = Annotated[
-    list[Any],
+    Array,
     ht.Refinement(
-        "a list of disks' numbers, or of [number, {parameters}]",
+        "a list of the numbers of disks, or of [number, {parameters}]",
         lambda disks: (
             all(map(_is_recreated, disks)) and len({isinstance(disk, int) for disk in disks}) < 2
         ),
@@ -44,7 +44,7 @@ RecreatedDisks = Annotated[
 class OpInstanceActivateDisks(InstanceOpCode):
     """Make the disks of a stopped instance usable on its primary node.
 
-    The job answers ``[[node, name, path], ...]``.
+    The result is an array of ``[node, name, path]``, one for each disk.
     """
 
     ignore_size: bool = False
@@ -53,14 +53,14 @@ class OpInstanceActivateDisks(InstanceOpCode):
 
 @opcode
 class OpInstanceDeactivateDisks(InstanceOpCode):
-    """Undo what activate-disks did."""
+    """Release the disks that were activated on the nodes of a stopped instance."""
 
     force: bool = False
 
 
 @opcode
 class OpInstanceGrowDisk(InstanceOpCode):
-    """Enlarge a disk by ``amount`` MiB, or with ``absolute`` to that."""
+    """Enlarge a disk by ``amount`` MiB, or to ``amount`` MiB if ``absolute`` is true."""
 
     disk: DiskIndex
     amount: ht.NonNegativeInt
@@ -71,7 +71,7 @@ class OpInstanceGrowDisk(InstanceOpCode):
 
 @opcode
 class OpInstanceRecreateDisks(InstanceOpCode):
-    """Make disks that were lost anew, without what was on them."""
+    """Create lost disks again, with undefined contents."""
 
     disks: RecreatedDisks = []
     iallocator: ht.NonEmptyString | None = None
@@ -81,7 +81,7 @@ class OpInstanceRecreateDisks(InstanceOpCode):
 
 @opcode
 class OpInstanceReplaceDisks(InstanceOpCode):
-    """Make the mirror of an instance's disks anew, on the same nodes or on another one."""
+    """Replace the mirrors of an instance's disks, on the same nodes or on another one."""
 
     mode: Literal[
         "replace_on_primary", "replace_on_secondary", "replace_new_secondary", "replace_auto"

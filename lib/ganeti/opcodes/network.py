@@ -1,4 +1,4 @@
-"""Opcodes about networks: pools of addresses, and which groups are on them."""
+"""Opcodes about networks: pools of addresses, and the groups that are connected to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _readable(read: Callable[[str], object]) -> Callable[[str], bool]:
 
 IPv4Address = Annotated[str, ht.Refinement("an IPv4 address", _readable(ipaddress.IPv4Address))]
 IPv6Address = Annotated[str, ht.Refinement("an IPv6 address", _readable(ipaddress.IPv6Address))]
-# Without a length they are networks of one address, as Ganeti reads them.
+# Without a prefix length these are networks of one address, as Ganeti reads them.
 IPv4Network = Annotated[
     str, ht.Refinement("an IPv4 network such as 192.0.2.0/24", _readable(ipaddress.IPv4Interface))
 ]
@@ -34,7 +34,7 @@ IPv6Network = Annotated[
 
 @opcode
 class OpNetworkAdd(OpCode):
-    """Create a network."""
+    """Create a network, which is connected to no group yet."""
 
     SUMMARY_FIELD = "network_name"
 
@@ -51,7 +51,7 @@ class OpNetworkAdd(OpCode):
 
 @opcode
 class OpNetworkSetParams(OpCode):
-    """Change a network's parameters."""
+    """Change a network's gateways, MAC prefix, IPv6 network and reserved addresses."""
 
     SUMMARY_FIELD = "network_name"
 
@@ -66,7 +66,7 @@ class OpNetworkSetParams(OpCode):
 
 @opcode
 class OpNetworkRemove(OpCode):
-    """Remove a network that no group is on."""
+    """Remove a network, which must not be connected to a group."""
 
     SUMMARY_FIELD = "network_name"
 
@@ -76,7 +76,7 @@ class OpNetworkRemove(OpCode):
 
 @opcode
 class OpNetworkRename(OpCode):
-    """Give a network another name (Ganeti 3.1). The job answers it."""
+    """Rename a network (Ganeti 3.1); the result is its new name."""
 
     SINCE = "3.1"
     SUMMARY_FIELD = "network_name"
@@ -87,7 +87,7 @@ class OpNetworkRename(OpCode):
 
 @opcode
 class OpNetworkConnect(OpCode):
-    """Say how the nodes of a group reach a network."""
+    """Connect a network to a group, by a bridge or link that the group's nodes have."""
 
     SUMMARY_FIELD = "network_name"
 
@@ -101,7 +101,7 @@ class OpNetworkConnect(OpCode):
 
 @opcode
 class OpNetworkDisconnect(OpCode):
-    """Say that the nodes of a group do not reach a network any more."""
+    """Disconnect a network from a group."""
 
     SUMMARY_FIELD = "network_name"
 

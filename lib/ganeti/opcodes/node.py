@@ -1,17 +1,15 @@
-"""Opcodes about nodes, and about what is stored on them."""
+"""Opcodes about nodes and their storage."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from ganeti import ht, params
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Object, OpCode, opcode
 from ganeti.opcodes.instance import parameters
 
-NdParams = Annotated[dict[str, Any], parameters("node", params.ndparams_problem, ())]
-NdParamChanges = Annotated[
-    dict[str, Any], parameters("node", params.ndparams_problem, params.AT_CHANGE)
-]
+NdParams = Annotated[Object, parameters("node", params.ndparams_problem, ())]
+NdParamChanges = Annotated[Object, parameters("node", params.ndparams_problem, params.AT_CHANGE)]
 
 StorageType = Literal[
     "blockdev", "diskless", "ext", "file", "gluster", "lvm-pv", "lvm-vg", "rados", "sharedfile"
@@ -21,14 +19,14 @@ EvacuationMode = Literal["primary-only", "secondary-only", "all"]
 
 @opcode
 class OpNodeAdd(OpCode):
-    """Make a machine a node of the cluster, or with ``readd`` make a node one again."""
+    """Add a machine to the cluster as a node; ``readd`` adds a known node again."""
 
     SUMMARY_FIELD = "node_name"
 
     node_name: ht.NonEmptyString
-    disk_state: dict[str, Any] | None = None
+    disk_state: Object | None = None
     group: ht.NonEmptyString | None = None
-    hv_state: dict[str, Any] | None = None
+    hv_state: Object | None = None
     master_capable: bool | None = None
     ndparams: NdParams | None = None
     node_setup: bool = False
@@ -40,7 +38,7 @@ class OpNodeAdd(OpCode):
 
 @opcode
 class OpNodeRemove(OpCode):
-    """Take a node that no instance needs out of the cluster."""
+    """Remove a node, which must have no instances, from the cluster."""
 
     SUMMARY_FIELD = "node_name"
 
@@ -50,16 +48,16 @@ class OpNodeRemove(OpCode):
 
 @opcode
 class OpNodeSetParams(OpCode):
-    """Change a node's role and parameters. The job answers ``[[what, new value], ...]``."""
+    """Change a node's role and parameters; the result is an array of ``[parameter, new value]``."""
 
     SUMMARY_FIELD = "node_name"
 
     node_name: ht.NonEmptyString
     auto_promote: bool = False
-    disk_state: dict[str, Any] | None = None
+    disk_state: Object | None = None
     drained: bool | None = None
     force: bool = False
-    hv_state: dict[str, Any] | None = None
+    hv_state: Object | None = None
     master_candidate: bool | None = None
     master_capable: bool | None = None
     ndparams: NdParamChanges | None = None
@@ -72,7 +70,7 @@ class OpNodeSetParams(OpCode):
 
 @opcode
 class OpNodePowercycle(OpCode):
-    """Reboot a node at once, whatever runs on it."""
+    """Reset a node at once, without stopping its instances."""
 
     SUMMARY_FIELD = "node_name"
 
@@ -83,7 +81,7 @@ class OpNodePowercycle(OpCode):
 
 @opcode
 class OpNodeEvacuate(OpCode):
-    """Move instances away from a node. The job answers the jobs that do it."""
+    """Move instances away from a node, by follow-up jobs that the result names."""
 
     SUMMARY_FIELD = "node_name"
 
@@ -99,7 +97,7 @@ class OpNodeEvacuate(OpCode):
 
 @opcode
 class OpNodeMigrate(OpCode):
-    """Migrate all instances that run on a node. The job answers the jobs that do it."""
+    """Migrate all instances that run on a node, by follow-up jobs that the result names."""
 
     SUMMARY_FIELD = "node_name"
 
@@ -116,7 +114,7 @@ class OpNodeMigrate(OpCode):
 
 @opcode
 class OpNodeQueryvols(OpCode):
-    """List the logical volumes of nodes, a row each, with the columns asked for."""
+    """List the logical volumes of nodes: a row for each, with the requested columns."""
 
     output_fields: list[ht.NonEmptyString]
     nodes: list[ht.NonEmptyString] = []
@@ -124,7 +122,7 @@ class OpNodeQueryvols(OpCode):
 
 @opcode
 class OpNodeQueryStorage(OpCode):
-    """List units of storage on nodes, a row each, with the columns asked for."""
+    """List the storage units of nodes: a row for each, with the requested columns."""
 
     output_fields: list[ht.NonEmptyString]
     name: ht.NonEmptyString | None = None
@@ -134,20 +132,20 @@ class OpNodeQueryStorage(OpCode):
 
 @opcode
 class OpNodeModifyStorage(OpCode):
-    """Change a unit of storage on a node."""
+    """Change a storage unit of a node."""
 
     SUMMARY_FIELD = "node_name"
 
     node_name: ht.NonEmptyString
     storage_type: StorageType
-    changes: dict[str, Any]
+    changes: Object
     name: ht.NonEmptyString | None = None
     node_uuid: ht.NonEmptyString | None = None
 
 
 @opcode
 class OpRepairNodeStorage(OpCode):
-    """Mend a unit of storage on a node."""
+    """Repair a storage unit of a node."""
 
     SUMMARY_FIELD = "node_name"
 
@@ -160,7 +158,7 @@ class OpRepairNodeStorage(OpCode):
 
 @opcode
 class OpOobCommand(OpCode):
-    """Have the program for that reach nodes around their operating system."""
+    """Control the power of nodes by the out-of-band program of the cluster."""
 
     command: Literal["health", "power-cycle", "power-off", "power-on", "power-status"]
     ignore_status: bool = False
@@ -172,7 +170,7 @@ class OpOobCommand(OpCode):
 
 @opcode
 class OpRestrictedCommand(OpCode):
-    """Run one of the programs that nodes keep for this."""
+    """Run one of the restricted commands that are installed on the nodes."""
 
     command: ht.NonEmptyString
     nodes: list[ht.NonEmptyString]

@@ -1,11 +1,11 @@
-"""Opcodes that ask as the LUXI calls of their names do, within a job."""
+"""Opcodes that run a query within a job, as the LUXI calls of the same names do without one."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Array, OpCode, opcode
 
 QueryKind = Literal[
     "cluster",
@@ -24,19 +24,19 @@ QueryKind = Literal[
 
 @opcode
 class OpQuery(OpCode):
-    """Fields of things of one kind that pass a filter."""
+    """Report fields of the objects of one kind that a filter matches."""
 
     SUMMARY_FIELD = "what"
 
     what: QueryKind
     fields: list[ht.NonEmptyString]
-    qfilter: list[Any] | None = None
+    qfilter: Array | None = None
     use_locking: bool = False
 
 
 @opcode
 class OpQueryFields(OpCode):
-    """Which fields things of one kind have."""
+    """Describe the fields of objects of one kind."""
 
     SUMMARY_FIELD = "what"
 

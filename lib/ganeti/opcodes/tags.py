@@ -8,7 +8,7 @@ from ganeti.opcodes.base import OpCode, opcode
 
 @opcode
 class OpTagsGet(OpCode):
-    """The tags of one object."""
+    """Report the tags of one object."""
 
     kind: ht.TagKind
     use_locking: bool = False
@@ -17,7 +17,7 @@ class OpTagsGet(OpCode):
 
 @opcode
 class OpTagsSearch(OpCode):
-    """All tags that a regular expression finds, with the path of their object."""
+    """Find all tags that a regular expression matches, with the paths of their objects."""
 
     SUMMARY_FIELD = "pattern"
 
@@ -35,7 +35,7 @@ class OpTagsSet(OpCode):
 
 @opcode
 class OpTagsDel(OpCode):
-    """Remove tags from one object; each of them must be there."""
+    """Remove tags from one object, which must have each of them."""
 
     kind: ht.TagKind
     tags: list[str]

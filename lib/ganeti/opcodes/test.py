@@ -1,14 +1,14 @@
-"""Opcodes that do no work of their own, for testing a queue."""
+"""Opcodes that change nothing, for testing a queue."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 from ganeti import ht
-from ganeti.opcodes.base import OpCode, opcode
+from ganeti.opcodes.base import Array, Object, OpCode, opcode
 from ganeti.opcodes.instance import DiskTemplate, Hypervisor, NicSpecs
 
-#: Seconds; the clocks of some systems overflow at ten times as many.
+#: Seconds. The clocks of some systems overflow at ten times this number.
 MAX_DURATION = 1e9
 
 Duration = Annotated[
@@ -21,7 +21,7 @@ Duration = Annotated[
 
 @opcode
 class OpTestDelay(OpCode):
-    """Take ``duration`` seconds; ``repeat`` times, if that is not 0."""
+    """Wait for ``duration`` seconds, ``repeat`` times if that is not 0."""
 
     SUMMARY_FIELD = "duration"
 
@@ -36,7 +36,7 @@ class OpTestDelay(OpCode):
 
 @opcode
 class OpTestAllocator(OpCode):
-    """Ask an allocator, and change nothing."""
+    """Run an allocator without using its answer."""
 
     SUMMARY_FIELD = "iallocator"
 
@@ -52,7 +52,7 @@ class OpTestAllocator(OpCode):
     name: ht.NonEmptyString
     count: ht.NonNegativeInt = 1
     disk_template: DiskTemplate | None = None
-    disks: list[Any] | None = None
+    disks: Array | None = None
     evac_mode: Literal["primary-only", "secondary-only", "all"] | None = None
     group_name: ht.NonEmptyString | None = None
     hypervisor: Hypervisor | None = None
@@ -69,7 +69,7 @@ class OpTestAllocator(OpCode):
 
 @opcode
 class OpTestJqueue(OpCode):
-    """Tell those who test a job queue when it is where."""
+    """Notify a test of a job queue when the job waits for locks and when it runs."""
 
     fail: bool = False
     log_messages: list[str] = []
@@ -79,7 +79,7 @@ class OpTestJqueue(OpCode):
 
 @opcode
 class OpTestDummy(OpCode):
-    """Answer ``result``, say ``messages``, fail, submit jobs: whatever it is told."""
+    """Return ``result`` after logging ``messages``, submitting jobs or failing, as requested."""
 
     result: Any
     messages: Any
@@ -89,8 +89,8 @@ class OpTestDummy(OpCode):
 
 @opcode
 class OpTestOsParams(OpCode):
-    """Take an OS's secret parameters, and keep them secret."""
+    """Take secret OS parameters, to test that no job shows them."""
 
     SECRET = frozenset({"osparams_secret"})
 
-    osparams_secret: dict[str, Any] | None = None
+    osparams_secret: Object | None = None
