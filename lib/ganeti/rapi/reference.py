@@ -26,7 +26,7 @@ RESOURCES = (
 )
 
 
-class Route(NamedTuple):
+class RouteRow(NamedTuple):
     """One method of one resource."""
 
     path: str
@@ -39,9 +39,9 @@ def _by_uri() -> list[type[Resource]]:
     return sorted(rlib2.RESOURCES, key=lambda resource: resource.URI)
 
 
-def _rows() -> list[Route]:
+def _rows() -> list[RouteRow]:
     return [
-        Route(
+        RouteRow(
             _uri(resource.URI),
             name,
             verb.access,
@@ -66,9 +66,9 @@ def routes() -> str:
 
 def routes_rst() -> str:
     """Return the same table as reStructuredText; a path is a link to its resource."""
-    rows = [Route(f"`{row.path}`_", *row[1:]) for row in _rows()]
+    rows = [RouteRow(f"`{row.path}`_", *row[1:]) for row in _rows()]
     rule = tuple("=" * max(map(len, column)) for column in zip(*rows))
-    return "\n".join(_aligned([rule, Route._fields, rule, *rows, rule])) + "\n"
+    return "\n".join(_aligned([rule, RouteRow._fields, rule, *rows, rule])) + "\n"
 
 
 def resources() -> str:
