@@ -79,7 +79,6 @@ dist_module_db_PYTHON = \
 module_httpdir = $(pkgdatadir)/ganeti/http
 dist_module_http_PYTHON = \
 	lib/ganeti/http/__init__.py \
-	lib/ganeti/http/access_log.py \
 	lib/ganeti/http/certificate.py \
 	lib/ganeti/http/connection.py \
 	lib/ganeti/http/cors.py \

@@ -16,11 +16,11 @@ import zlib
 from concurrent.futures import Future
 
 from ganeti import cmdlib, errors, luxi, opcodes, serializer
-from ganeti.http import access_log, parser, tls
+from ganeti.http import parser, tls
 from ganeti.http.cors import Cors
 from ganeti.http.errors import HttpError
 from ganeti.http.message import MAX_BODY, Request, Response, Route, serialize
-from ganeti.http.server import AccessRecord
+from ganeti.http.server import AccessLogEntry
 from ganeti.luxi.messages import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
 from ganeti.rapi.arguments import QueryString
@@ -164,7 +164,7 @@ def target(data):
         found = parser.parse_head(b"GET " + data + b" HTTP/1.1\r\nHost: a")
         assert found.path.startswith("/"), found.path
         asked = Request("GET", found.target, found.path, found.query, headers=found.headers)
-        line = access_log.line(AccessRecord("127.0.0.1", 1, asked, Response(404), 0.0))
+        line = AccessLogEntry("127.0.0.1", 1, asked, Response(404), 0.0).line()
         assert line.isprintable(), line
         match = _CONNECTOR.find(found.path)
         for verb in match.verbs().values() if match is not None else ():

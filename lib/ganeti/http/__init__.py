@@ -9,8 +9,7 @@ certificate  facts about our own certificate, and whether clients accept it
 revocation   warnings about certificate revocation lists
 connection   one client: its socket, its states, its deadlines
 streaming    response body that is generated while it is sent
-server       event loop: listening, accepting, shutting down
+server       event loop: listening, accepting, shutting down; the access log
 negotiation  gzip; conditional requests
 cors         origins of web pages that may use the API
-access_log   log line of a response
 """

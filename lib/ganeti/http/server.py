@@ -44,6 +44,7 @@ from ganeti.http.message import (
     serialize,
 )
 from ganeti.http.streaming import StreamedBody
+from ganeti.utils import log
 from ganeti.utils.event_loop import READ, Loop
 from ganeti.utils.limits import BodyBudget, ConnectionTable, LogBudget
 from ganeti.utils.workers import WorkerPool
@@ -72,15 +73,79 @@ STOP_GRACE = 10.0
 _BUSY = (State.WORKING, State.WRITING)
 
 
+# -- the access log --------------------------------------------------------------------
+
+
+#: Characters of a target that are written. A stranger can send 8 KiB of them thousands of times
+#: a second; those of the API, lists of tags and jobs aside, are far shorter.
+MAX_LOGGED_TARGET = 512
+
+
+def shorten_target(target: str) -> str:
+    """Return a target as it is logged: a long one ends in ``...[+N]``, N characters more."""
+    more = len(target) - MAX_LOGGED_TARGET
+    return target if more <= 0 else f"{target[:MAX_LOGGED_TARGET]}...[+{more}]"
+
+
 @dataclass(frozen=True, slots=True)
-class AccessRecord:
-    """One line of an access log. ``request`` is None when it could not be read."""
+class AccessLogEntry:
+    """An answer for the access log. ``request`` is None when it could not be read.
+
+    Whatever a client sent, ``utils.log`` makes one line of it.
+    """
 
     peer: str
     port: int
     request: Request | None
     response: Response
     seconds: float
+
+    def log_as_text(self) -> None:
+        """Log one line of text."""
+        log.access(self.line())
+
+    def log_as_json(self) -> None:
+        """Log a JSON object."""
+        log.access("", self.fields())
+
+    def line(self) -> str:
+        """Return ``CLIENT:PORT METHOD TARGET HTTP/VERSION STATUS``, the line of Ganeti's daemon.
+
+        A dash is for an unreadable request; a list that broke off is marked.
+        """
+        request = self.request
+        if request is None:
+            asked = "-"
+        else:
+            asked = f"{request.method} {shorten_target(request.target)} HTTP/{request.version}"
+        part = "" if self.response.whole else " (a part)"
+        return f"{self.peer}:{self.port} {asked} {self.response.status}{part}"
+
+    def fields(self) -> dict[str, object]:
+        """Return all that is known, null for the rest.
+
+        ``bytes``: of the body, ``whole`` unless a list broke off; ``seconds`` from the request's
+        last byte to its answer; ``id`` is unique, while ``request_id`` is the client's, if it sent
+        one, and may come again.
+        """
+        request, response = self.request, self.response
+        return {
+            "client": self.peer,
+            "port": self.port,
+            "user": response.user or None,
+            "method": None if request is None else request.method,
+            "target": None if request is None else shorten_target(request.target),
+            "status": response.status,
+            "bytes": 0 if request is not None and request.method == "HEAD" else response.size,
+            "whole": response.whole,
+            "seconds": round(self.seconds, 6),
+            "job": response.job_id,
+            "request_id": response.request_id or None,
+            "id": response.log_id or response.request_id or None,
+        }
+
+
+# -- the server ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +191,7 @@ class Server(Owner):
         deadlines: Deadlines = Deadlines(),
         server_name: str = "Ganeti-RAPI",
         loop: Loop | None = None,
-        access_log: Callable[[AccessRecord], object] | None = None,
+        access_log: Callable[[AccessLogEntry], object] | None = None,
         is_expected: Callable[[Exception], bool] = lambda error: False,
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
         wall_clock: Callable[[], float] = time.time,
@@ -331,7 +396,7 @@ class Server(Owner):
             connection,
             f"Refused a request from {connection.client}: {error.code} {error.message}",
         )
-        self._log_access(AccessRecord(connection.peer, connection.port, None, response, 0.0))
+        self._log_access(AccessLogEntry(connection.peer, connection.port, None, response, 0.0))
         return self._serialize(response, None, close=True)
 
     def early_answer(self, connection: Connection, request: Request) -> bytes | None:
@@ -343,7 +408,7 @@ class Server(Owner):
         if response is None:
             return None
         self._table.mark_busy(connection)
-        self._log_access(AccessRecord(connection.peer, connection.port, request, response, 0.0))
+        self._log_access(AccessLogEntry(connection.peer, connection.port, request, response, 0.0))
         return self._serialize(response, request, close=True)
 
     def handshake_failed(self, connection: Connection, reason: str) -> None:
@@ -419,14 +484,12 @@ class Server(Owner):
         self.loop.call_threadsafe(
             functools.partial(connection.answer, data, keep, response.authenticated)
         )
+        self._log_answer(progress, response)
+
+    def _log_answer(self, progress: _RequestInProgress, response: Response) -> None:
+        connection, seconds = progress.connection, self.loop.clock() - progress.began
         self._log_access(
-            AccessRecord(
-                connection.peer,
-                connection.port,
-                request,
-                response,
-                self.loop.clock() - progress.began,
-            )
+            AccessLogEntry(connection.peer, connection.port, progress.request, response, seconds)
         )
 
     def _start_stream(
@@ -436,17 +499,6 @@ class Server(Owner):
         connection, request = progress.connection, progress.request
         assert response.stream is not None
 
-        def done() -> None:
-            self._log_access(
-                AccessRecord(
-                    connection.peer,
-                    connection.port,
-                    request,
-                    response,
-                    self.loop.clock() - progress.began,
-                )
-            )
-
         stream = StreamedBody(
             response,
             response.stream,
@@ -455,7 +507,7 @@ class Server(Owner):
             chunked=request.version == "1.1",
             send=connection.send_piece,
             abort=connection.close,
-            done=done,
+            done=functools.partial(self._log_answer, progress, response),
             is_expected=self._is_expected,
         )
         self.loop.call_threadsafe(
@@ -471,7 +523,7 @@ class Server(Owner):
             close=close,
         )
 
-    def _log_access(self, access: AccessRecord) -> None:
+    def _log_access(self, access: AccessLogEntry) -> None:
         if self._access_log is not None:
             try:
                 self._access_log(access)

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from ganeti import constants, daemon, errors, luxi, pathutils
 from ganeti.daemon import handover, options, sd_notify
 from ganeti.daemon.pid_file import running
-from ganeti.http import access_log, revocation, tls
+from ganeti.http import revocation, tls
 from ganeti.http.certificate import inspect
 from ganeti.http.cors import Cors, is_origin
-from ganeti.http.server import AccessRecord, Server
+from ganeti.http.server import AccessLogEntry, Server
 from ganeti.http.tls import TlsError, make_ssl_context
 from ganeti.rapi import reference
 from ganeti.rapi.auth.authenticator import Authenticator, UsersFile
@@ -29,7 +29,6 @@ from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import listening
 from ganeti.server.master_redirect import MasterRedirect, check_master
 from ganeti.server.pipeline import RequestPipeline
-from ganeti.utils import log
 from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
@@ -51,16 +50,6 @@ _FILE_OPTIONS = (
     "pid_file",
     "log_file",
 )
-
-
-def log_as_text(access: AccessRecord) -> None:
-    """Log an answer as one line of text."""
-    log.access(access_log.line(access))
-
-
-def log_as_json(access: AccessRecord) -> None:
-    """Log an answer as a JSON object."""
-    log.access("", access_log.fields(access))
 
 
 def origin(text: str) -> str:
@@ -207,7 +196,11 @@ class RapiDaemon(daemon.Daemon):
             ssl_context=self._ssl_context,
             is_expected=pipeline.is_expected,
             loop=loop,
-            access_log=log_as_json if arguments.log_format == "json" else log_as_text,
+            access_log=(
+                AccessLogEntry.log_as_json
+                if arguments.log_format == "json"
+                else AccessLogEntry.log_as_text
+            ),
         )
         self._front = _Front(server, pool, job_watcher)
         for listener in self._listeners:

@@ -5,29 +5,28 @@ import logging
 
 import pytest
 
-from ganeti.http import access_log
 from ganeti.http.message import Request, Response
-from ganeti.http.server import AccessRecord
+from ganeti.http.server import AccessLogEntry, shorten_target
 from ganeti.utils import log
 from support.http import running
 
-SEEN = AccessRecord(
+SEEN = AccessLogEntry(
     "192.0.2.1",
     4242,
     Request("PUT", "/2/tags?tag=x", "/2/tags"),
     Response(200, b"17\n", user="admin", request_id="r1", log_id="n1", job_id=17),
     0.0123456,
 )
-UNREAD = AccessRecord("::1", 7, None, Response(400, b"{}"), 0.0)
+UNREAD = AccessLogEntry("::1", 7, None, Response(400, b"{}"), 0.0)
 
 
 def test_the_text_line_is_ganetis_own():
-    assert access_log.line(SEEN) == "192.0.2.1:4242 PUT /2/tags?tag=x HTTP/1.1 200"
-    assert access_log.line(UNREAD) == "::1:7 - 400"
+    assert SEEN.line() == "192.0.2.1:4242 PUT /2/tags?tag=x HTTP/1.1 200"
+    assert UNREAD.line() == "::1:7 - 400"
 
 
 def test_fields_hold_all_that_is_known():
-    assert access_log.fields(SEEN) == {
+    assert SEEN.fields() == {
         "client": "192.0.2.1",
         "port": 4242,
         "user": "admin",
@@ -41,7 +40,7 @@ def test_fields_hold_all_that_is_known():
         "request_id": "r1",
         "id": "n1",
     }
-    assert access_log.fields(UNREAD) == {
+    assert UNREAD.fields() == {
         "client": "::1",
         "port": 7,
         "user": None,
@@ -59,39 +58,39 @@ def test_fields_hold_all_that_is_known():
 
 def test_a_long_target_is_cut_and_marked():
     for size, shown in ((512, 512), (513, 512 + len("...[+1]")), (8192, 512 + len("...[+7680]"))):
-        found = AccessRecord("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
-        assert len(access_log.fields(found)["target"]) == shown
-        assert access_log.line(found).split(" ")[1:] == [
+        found = AccessLogEntry("::1", 7, Request("GET", "/" * size, "/"), Response(404), 0.0)
+        assert len(found.fields()["target"]) == shown
+        assert found.line().split(" ")[1:] == [
             "GET",
-            access_log.fields(found)["target"],
+            found.fields()["target"],
             "HTTP/1.1",
             "404",
         ]
-    assert access_log.fields(found)["target"].endswith("//...[+7680]")
+    assert found.fields()["target"].endswith("//...[+7680]")
 
 
 def test_an_id_of_ours_is_both_ids():
-    found = AccessRecord("::1", 7, None, Response(400, request_id="r1"), 0.0)
-    assert access_log.fields(found)["id"] == access_log.fields(found)["request_id"] == "r1"
+    found = AccessLogEntry("::1", 7, None, Response(400, request_id="r1"), 0.0)
+    assert found.fields()["id"] == found.fields()["request_id"] == "r1"
 
 
 def test_an_answer_that_broke_off_is_marked():
-    part = AccessRecord("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
-    assert access_log.line(part) == "::1:7 GET /2 HTTP/1.1 200 (a part)"
-    assert access_log.fields(part)["whole"] is False
+    part = AccessLogEntry("::1", 7, Request("GET", "/2", "/2"), Response(200, whole=False), 0.0)
+    assert part.line() == "::1:7 GET /2 HTTP/1.1 200 (a part)"
+    assert part.fields()["whole"] is False
 
 
 def test_an_answer_to_head_has_no_bytes():
-    head = AccessRecord("::1", 7, Request("HEAD", "/2", "/2"), Response(200, b"{}"), 0.0)
-    assert access_log.fields(head)["bytes"] == 0
+    head = AccessLogEntry("::1", 7, Request("HEAD", "/2", "/2"), Response(200, b"{}"), 0.0)
+    assert head.fields()["bytes"] == 0
 
 
 def lines_of(found):
     """Text and JSON of an access, as they stand in the log."""
     text = log.OneLineFormatter(log.FORMAT.format(program="ganeti-rapi"))
-    one = logging.LogRecord("x", logging.INFO, "", 0, "%s", (access_log.line(found),), None)
+    one = logging.LogRecord("x", logging.INFO, "", 0, "%s", (found.line(),), None)
     other = logging.LogRecord("x", logging.INFO, "", 0, "", (), None)
-    other.fields = access_log.fields(found)
+    other.fields = found.fields()
     return text.format(one), log.JsonFormatter("ganeti-rapi").format(other)
 
 
@@ -109,7 +108,7 @@ NASTY = [bytes([code]).decode("latin-1") for code in range(256)] + [
 def test_an_access_makes_one_line_whatever_is_in_it(where):
     for text in NASTY:
         words = {"method": "GET", "target": "/", "user": "u", "request_id": "r", where: text}
-        found = AccessRecord(
+        found = AccessLogEntry(
             "192.0.2.1",
             1,
             Request(words["method"], words["target"]),
@@ -119,7 +118,7 @@ def test_an_access_makes_one_line_whatever_is_in_it(where):
         line, record = lines_of(found)
         assert len(line.splitlines()) == 1 and "\x1b" not in line
         assert record.isascii() and record.isprintable() and len(record.splitlines()) == 1
-        assert json.loads(record)[where] == (access_log.cut(text) if where == "target" else text)
+        assert json.loads(record)[where] == (shorten_target(text) if where == "target" else text)
 
 
 def test_every_byte_sent_makes_one_line():
