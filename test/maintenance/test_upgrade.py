@@ -1,4 +1,4 @@
-"""Upgrades of the schema: the way back is on the disk before there is no other."""
+"""Upgrades of the schema: a complete copy is on the disk before the upgrade begins."""
 
 import errno
 import glob
@@ -27,7 +27,7 @@ def paths(tmp_path):
 
 
 def next_step(connection):
-    """An upgrade that does not fit into SQLite's memory, so that its log is written early."""
+    """Upgrade with a small cache, so that SQLite writes its log before the commit."""
     connection.execute("PRAGMA cache_size=1")
     connection.execute("CREATE TABLE later (a)")
     for number in range(4):
@@ -37,7 +37,7 @@ def next_step(connection):
 
 @pytest.fixture
 def newer(paths, monkeypatch):
-    """As if this program were of the next schema, and ``paths`` of its predecessor."""
+    """Give this program a schema that is newer than that of ``paths``."""
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     monkeypatch.setitem(schema._STEPS, schema.VERSION - 1, next_step)
     return monkeypatch
@@ -101,7 +101,7 @@ def test_the_copy_is_one_file_with_what_was_in_the_log(paths, newer):
 def test_the_older_program_restores_it(paths, newer):
     open_and_close(paths)
     (copy,) = copies(paths)
-    newer.undo()  # the older program
+    newer.undo()  # the older version of the program
     with pytest.raises(errors.ConfigurationError, match="nothing was changed"):
         Store.open(paths.master_db)
     result = restore.restore(paths, copy, secrets=RestoredSecrets())
@@ -123,7 +123,9 @@ def test_the_first_schema_comes_with_words_that_its_programs_allow(tmp_path):
 
 def test_an_upgrade_without_space_changes_nothing(paths, newer):
     before = open(paths.master_db, "rb").read()
-    with pytest.raises(errors.ConfigurationError, match="needs 1 MiB in .* 0 are free") as caught:
+    with pytest.raises(
+        errors.ConfigurationError, match="needs 1 MiB in .* only 0 MiB are free"
+    ) as caught:
         open_and_close(paths, free=lambda directory: 0)
     assert "\n" not in str(caught.value) and copies(paths) == []
     assert open(paths.master_db, "rb").read() == before
@@ -159,12 +161,12 @@ def test_an_upgrade_that_fails_again_and_again_leaves_one_copy(paths, newer):
     assert len(copies(paths)) == 1 and version(paths.master_db) == schema.VERSION
 
 
-#: Of these each that is about a database is a step.
+#: Audit events that count as a step if they are about a database.
 EVENTS = {"open", "os.rename", "os.remove", "sqlite3.connect", "test.step"}
 
 
 def killed_at(paths, step):
-    """Start in a child that is killed at its step number ``step``; was it?"""
+    """Start in a child that is killed at its step ``step``; return whether it got that far."""
     child = os.fork()
     if child == 0:
         left = [step]
@@ -213,7 +215,7 @@ def test_an_upgrade_of_the_first_schema_that_is_killed_is_begun_anew(tmp_path, m
         connection.execute("UPDATE job_op SET result = ? WHERE job_id = 1", (f'"{"x" * 500_000}"',))
 
     def die(connection, real=schema._STEPS[1]):
-        connection.execute("PRAGMA cache_size=1")  # the log has half of it then
+        connection.execute("PRAGMA cache_size=1")  # half of the upgrade is in the log then
         real(connection)
         os._exit(9)
 

@@ -1,4 +1,4 @@
-"""SQLite's log as bytes: what was applied, what is damaged, what can be put right."""
+"""SQLite's log as bytes: applied frames, damage and its repair."""
 
 import random
 import sqlite3
@@ -27,12 +27,12 @@ class LoggedDatabase:
         connection.close()
 
     def read(self, log):
-        """Our view of a log."""
+        """Write the log and parse it."""
         Path(f"{self.path}-wal").write_bytes(log)
         return wal.Log.read(f"{self.path}-wal")
 
     def applied(self, log):
-        """Rows that SQLite sees with this log; None when it cannot be read."""
+        """Return how many rows SQLite sees with this log; None if it cannot read the database."""
         for suffix, content in (("", self.database), ("-wal", log), ("-shm", b"")):
             Path(f"{self.path}{suffix}").write_bytes(content)
         connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
@@ -89,7 +89,7 @@ def test_sqlite_drops_what_follows_a_bad_frame_and_we_have_it_applied(logged):
     assert logged.applied(broken) < ROWS
     mended = logged.read(broken).mended(0, logged.read(broken).committed(), 1000)
     assert mended.torn == [5]
-    assert logged.applied(patched(broken, mended)) in (ROWS, None)  # it was asked for all of it
+    assert logged.applied(patched(broken, mended)) in (ROWS, None)  # all frames were to be repaired
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -99,7 +99,7 @@ def test_a_flipped_bit_is_put_right_or_kept_in_its_page(logged, seed):
     broken[where] ^= 1 << dice.randrange(8)
     log = logged.read(broken)
     mended = log.mended(0, log.committed(), 1000)
-    if mended is None:  # which page it is, only that bit would tell
+    if mended is None:  # only that bit tells which page the frame holds
         assert where >= 32 and (where - 32) % 4120 < 24 or mended is None
         return
     if mended.torn:

@@ -1,4 +1,4 @@
-"""A log before anybody opens its database: fine, torn, damaged, or cut off."""
+"""Logs before their database is opened: intact, torn, damaged or truncated."""
 
 import os
 import sqlite3
@@ -57,14 +57,14 @@ def test_a_wrong_byte_is_repaired(path, forgotten):
     forget(path, forgotten)
     problem = wal.find_problem(path)
     assert not problem.incomplete and not problem.doubt
-    assert "does not fit" in problem.words
+    assert "is damaged" in problem.words
     ((where, data),) = problem.patches.items()
     assert data == before[where : where + FRAME]
 
 
 def test_a_missing_log_is_noticed(path):
     os.unlink(path + "-wal")
-    with pytest.raises(NotSafe, match="is gone"):
+    with pytest.raises(NotSafe, match="is lost"):
         wal.find_problem(path)
     forget(path, True)
     assert wal.find_problem(path) is None
@@ -73,7 +73,7 @@ def test_a_missing_log_is_noticed(path):
 @pytest.mark.parametrize("left", [0, 10, 32, 32 + FRAME, 32 + 3 * FRAME + 5])
 def test_a_truncated_log_is_noticed(path, left):
     os.truncate(path + "-wal", left)
-    with pytest.raises(NotSafe, match="ends early|is gone"):
+    with pytest.raises(NotSafe, match="ends early|is lost"):
         wal.find_problem(path)
 
 
@@ -89,9 +89,9 @@ def test_two_transactions_that_do_not_fit_are_damage(path, forgotten):
     size = os.path.getsize(path + "-wal")
     with open(path + "-wal", "r+b") as file:
         file.seek(size - 3 * FRAME)
-        file.write(bytes(40))  # which page that was, nothing tells
+        file.write(bytes(40))  # nothing tells which page that was
     forget(path, forgotten)
-    with pytest.raises(NotSafe, match="cannot be applied"):
+    with pytest.raises(NotSafe, match="cannot be repaired"):
         wal.find_problem(path)
 
 

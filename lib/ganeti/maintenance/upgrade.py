@@ -1,9 +1,9 @@
-"""Opens the master's database; one of an older schema is copied, and then upgraded.
+"""Upgrade of the master's database: one of an older schema is copied first, then upgraded.
 
-Programs of the older version refuse the upgraded database, so the copy is the way back.
-It is complete and on the disk before the upgrade begins, under a name that nothing
-removes. An upgrade is one transaction: a start that is killed leaves the old database or
-the new one, and the next start goes on from there.
+Older versions of this program refuse the upgraded database, so the copy is the only way back.
+It is complete and on the disk before the upgrade begins, and nothing removes it. The upgrade is
+one transaction: a start that is killed leaves either the old database or the new one, and the
+next start continues from there.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from ganeti.utils.text import describe_os_error
 
 logger = logging.getLogger(__name__)
 
-#: Why a copy is kept, as a word of its name.
+#: The part of the copy's name that says why it is kept.
 COPY_REASON = "before-upgrade"
-#: Sizes of the database that must be free: the copy, the log of the upgrade (which may
-#: rewrite every row), and what the rows grow by.
+#: So many times the size of the database must be free: for the copy, for the log of the
+#: upgrade, which may rewrite every row, and for the growth of the rows.
 NEEDED_SIZES = 3
 #: The first schema whose programs have ``ganeti-cluster restore``.
 _FIRST_TO_RESTORE = 2
 
 
 def _free_bytes(directory: str) -> int:
-    """Return the bytes that this process may still write there."""
+    """Return how many bytes this process may still write in a directory."""
     found = os.statvfs(directory)
     return found.f_bavail * found.f_frsize
 
@@ -46,9 +46,9 @@ def open_store(
     clock: Callable[[], float] = time.time,
     free: Callable[[str], int] = _free_bytes,
 ) -> tuple[Store, str | None]:
-    """Return the open database, and if it was upgraded a sentence with the way back.
+    """Open the database; return it and, if it was upgraded, a sentence that tells the way back.
 
-    ``ConfigurationError`` when there is no room for copy and upgrade; nothing was changed then.
+    ``ConfigurationError`` if there is no space for copy and upgrade; nothing is changed then.
     """
     version = _older_version(paths.master_db)
     if version is None:
@@ -59,9 +59,9 @@ def open_store(
 
 
 def _older_version(path: str) -> int | None:
-    """Return the schema of a database that is to be upgraded.
+    """Return the schema of a database that needs an upgrade; None for any other one.
 
-    None for any other one: ``Store.open`` says what is wrong with it, if anything.
+    If the database is unusable, ``Store.open`` says why.
     """
     if not os.path.exists(path):
         return None
@@ -76,13 +76,14 @@ def _older_version(path: str) -> int | None:
 
 
 def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str], int]) -> str:
-    """Return the name of a copy in one file, log included, that is on the disk."""
+    """Copy the database, log included, into one file that is on the disk; return its name."""
     refusal = f"{paths.master_db} has schema {version} and must be upgraded to {schema.VERSION}"
     needed, there = NEEDED_SIZES * files.size(paths.master_db), free(paths.lib_dir)
     if there < needed:
         raise errors.ConfigurationError(
-            f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, and {_mib(there)} "
-            "are free; nothing was changed; make room there, and start ganeti-masterd again"
+            f"{refusal}, which needs {_mib(needed)} MiB in {paths.lib_dir}, but only "
+            f"{_mib(there)} MiB are free; nothing was changed; free some space there and start "
+            "ganeti-masterd again"
         )
     copy = paths.unfinished_db
     try:
@@ -91,7 +92,7 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
         with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode=DELETE")  # applies the log
         _set_owner(paths, copy)
-        for name in _copies(paths):  # of a start that was killed
+        for name in _copies(paths):  # perhaps an earlier start made the copy and was killed
             if filecmp.cmp(name, copy, shallow=False):
                 return name
         kept = files.free_kept_name(paths, COPY_REASON, now)
@@ -104,7 +105,7 @@ def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str]
     finally:
         files.discard(copy)
     raise errors.ConfigurationError(
-        f"{refusal}, and cannot be copied before: {words}; nothing was changed"
+        f"{refusal}, but the copy before that failed: {words}; nothing was changed"
     )
 
 
@@ -113,14 +114,14 @@ def _mib(size: int) -> int:
 
 
 def _set_owner(paths: pathutils.Paths, copy: str) -> None:
-    """Have a copy belong to the database's owner: root may have started this program."""
+    """Give a copy to the owner of the database, who is somebody else if root runs this."""
     found = os.stat(paths.master_db)
     if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
         ownership.apply(list(layout.database(copy, Owners(found.st_uid, -1, found.st_gid))))
 
 
 def _copies(paths: pathutils.Paths) -> list[str]:
-    """Return the copies that were kept before upgrades, the newest first."""
+    """Return the copies that earlier upgrades have kept, the newest first."""
     start = os.path.basename(paths.kept_db(COPY_REASON, ""))
     return [
         pathutils.inside(paths.lib_dir, name)
@@ -137,6 +138,6 @@ def _notice(paths: pathutils.Paths, version: int, kept: str) -> str:
     )
     return (
         f"the database was upgraded from schema {version} to {schema.VERSION}, which older "
-        f"versions cannot open; to go back to the version before, stop ganeti-masterd, install "
-        f"that version and {way}"
+        f"versions cannot open; to go back to the previous version, stop ganeti-masterd, "
+        f"install that version and {way}"
     )

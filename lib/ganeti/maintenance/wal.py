@@ -1,15 +1,15 @@
-"""SQLite's log (WAL) as bytes: was all of it applied, and can what is damaged be put right?
+"""SQLite's log (WAL) as bytes: detection and repair of frames that SQLite would not apply.
 
-SQLite applies a log up to the first frame that does not fit, and drops the rest without a
-word. A power cut in the middle of a commit looks like that: then the last transaction is
-incomplete, and nobody was told of it. Complete ones further on, or an index that knows of more
-than there is, are damage of what was acknowledged; then the log is to be made fit, so that it
-is applied. So it is looked at before anybody opens the database.
+SQLite applies a log up to the first frame with a wrong checksum, and silently drops the rest. A
+power cut in the middle of a commit looks like that: the last transaction is incomplete, but it
+was never acknowledged. If complete transactions follow, or if the log's index knows of more
+frames than there are, then acknowledged changes are damaged, and the log is repaired so that
+SQLite applies them. This must happen before anything opens the database.
 
 Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and
-https://www.sqlite.org/walformat.html (the index). The checksum of a frame continues
-that of the frame before, and is linear. So it often tells where a single wrong word is,
-and what it was. What stays in doubt is applied as it is: the sums of rows tell.
+https://www.sqlite.org/walformat.html (the index). The checksum of a frame continues that of the
+frame before it, and it is linear. So it often tells which single word is wrong, and the right
+value. Frames that remain doubtful are applied as they are; the checksums of rows find the damage.
 """
 
 from __future__ import annotations
@@ -32,18 +32,21 @@ logger = logging.getLogger(__name__)
 
 
 HEADER, FRAME_HEADER, INDEX_HEADER = 32, 24, 136
-#: The lowest bit says in which order the bytes of a word are added up.
+#: The lowest bit tells the byte order of the words that are summed: 1 is big-endian.
 _MAGIC = 0x377F0682
 _VERSION = 3007000
 _WORD = 1 << 32
-#: So many times at most a log has begun anew since a frame in it was written.
+#: A frame whose salt is at most so many restarts of the log behind is an old one.
 _GENERATIONS = 1 << 24
 
 Sums = tuple[int, int]
 
 
 class Frame(NamedTuple):
-    """One page in the log; ``commit``: pages of the database after it, if it ends a transaction."""
+    """One page in the log; ``commit`` is the size of the database in pages after a commit.
+
+    It is 0 in a frame that does not end a transaction.
+    """
 
     page: int
     commit: int
@@ -52,7 +55,7 @@ class Frame(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What the log's index says: frames that are committed, and those in the database already."""
+    """The log's index: how many frames are committed, and how many are in the database already."""
 
     frames: int
     done: int
@@ -60,7 +63,7 @@ class Index(NamedTuple):
 
 
 def read_index(data: bytes) -> Index | None:
-    """What the index of a log (file ``-shm``) says; None when it says nothing valid."""
+    """Parse the index of a log (file ``-shm``); return None if it is invalid."""
     if len(data) < INDEX_HEADER or data[:48] != data[48:96] or data[12] != 1:
         return None
     order = "<" if struct.pack("=I", 1)[0] else ">"
@@ -73,7 +76,7 @@ def read_index(data: bytes) -> Index | None:
 
 @dataclass
 class Log:
-    """A log; ``salts`` are those that its frames must have."""
+    """A log; valid frames have its ``salts``, others are left from before it was restarted."""
 
     data: bytes
     page_size: int
@@ -83,7 +86,10 @@ class Log:
 
     @classmethod
     def read(cls, path: str, page_size: int = 4096) -> Log | None:
-        """None when there is none. ``page_size`` is that of the database."""
+        """Read a log; return None if it is missing or empty.
+
+        ``page_size`` is the database's: the log's own header may be damaged.
+        """
         try:
             with open(path, "rb") as file:
                 data = file.read()
@@ -108,11 +114,11 @@ class Log:
 
     @property
     def header_fits(self) -> bool:
-        """Is its header whole? If not, SQLite applies nothing of the log."""
+        """Return whether the header is undamaged; if not, SQLite applies nothing of the log."""
         return _header_fits(self.data[:HEADER])
 
     def committed(self) -> int:
-        """How many frames there are up to the last one that ends a transaction."""
+        """Return the number of frames up to the last one that ends a transaction."""
         return max(
             (
                 index + 1
@@ -123,9 +129,10 @@ class Log:
         )
 
     def is_torn(self, first: int) -> bool:
-        """Is there anything behind the first so many frames but older ones (SQLite overwrites)?
+        """Return whether a transaction was cut off after the first ``first`` frames.
 
-        Each time it begins anew it counts the first of the salts up.
+        Otherwise only old frames follow there. SQLite increments the first salt each time it
+        restarts the log, and then overwrites the old frames.
         """
         generation = int.from_bytes(self.salts[:4], "big")
         rest = self.frames[first:]
@@ -140,19 +147,19 @@ class Log:
         )
 
     def commits(self, first: int) -> int:
-        """How many transactions end behind the first so many frames."""
+        """Return how many transactions end after the first ``first`` frames."""
         return sum(frame.commit > 0 and frame.salts == self.salts for frame in self.frames[first:])
 
     def content(self, index: int) -> bytes:
-        """The page of a frame."""
+        """Return the page in a frame."""
         start = HEADER + index * (FRAME_HEADER + self.page_size) + FRAME_HEADER
         return self.data[start : start + self.page_size]
 
     def mended(self, first: int, last: int, pages: int) -> Mended | None:
-        """How to have SQLite apply the frames from ``first`` to before ``last``, damaged or not.
+        """Return patches that make SQLite apply the frames from ``first`` to before ``last``.
 
-        ``first`` is the number of frames that it applies as they are, ``pages`` how many the
-        database can have at most. None when it is not known which page a frame holds.
+        ``first`` is the number of frames that SQLite applies unpatched, ``pages`` the maximum
+        size of the database. Return None if it is not known which page a frame holds.
         """
         patches: dict[int, bytes] = {}
         torn = []
@@ -185,7 +192,7 @@ class Log:
         return Mended(patches, torn)
 
     def _header(self) -> bytes:
-        """The header as it must have been; the words that nobody reads are kept."""
+        """Return the right header; the checkpoint number, which is not verified, is kept."""
         if self.header_fits:
             return self.data[:HEADER]
         start = struct.pack(
@@ -201,7 +208,10 @@ class Log:
     def _body(
         self, index: int, body: bytes, bases: set[Sums], pages: int
     ) -> tuple[bytes, bool] | None:
-        """Page number, size and page of a frame, put right; is that sure? None: which page?"""
+        """Return page number, commit and page of a frame, repaired, and whether that is certain.
+
+        Return None if it is not known which page it holds.
+        """
 
         def plausible(body: bytes) -> bool:
             page, commit = struct.unpack_from(">II", body)
@@ -228,7 +238,7 @@ class Log:
 
 
 class Mended(NamedTuple):
-    """What must be written where; frames of which it is not known whether they are whole."""
+    """Bytes to write by their offset; indexes of the frames that may still be damaged."""
 
     patches: dict[int, bytes]
     torn: list[int]
@@ -247,14 +257,14 @@ def _header_fits(header: bytes) -> bool:
 
 
 def _salts(header: bytes, frames: Sequence[Frame]) -> bytes:
-    """The header's, or where that is damaged those of most of the first frames."""
+    """Return the salts of the header; if it is damaged, those of most of the first frames."""
     if not _header_fits(header) and frames:
         return collections.Counter(frame.salts for frame in frames[:5]).most_common(1)[0][0]
     return header[16:24]
 
 
 def checksum(data: bytes, before: Sums, order: str) -> Sums:
-    """SQLite's checksum of whole pairs of words."""
+    """Return SQLite's checksum of pairs of words, continued from ``before``."""
     first, second = before
     words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
     for even, odd in zip(words, words):
@@ -264,13 +274,14 @@ def checksum(data: bytes, before: Sums, order: str) -> Sums:
 
 
 def fixes(data: bytes, before: Sums, sums: Sums, order: str) -> list[bytes]:
-    """What ``data`` may have been if one word of it is wrong."""
+    """Return the values that ``data`` can have had if a single word of it is wrong."""
     first, second = checksum(data, before, order)
     off = ((sums[0] - first) % _WORD, (sums[1] - second) % _WORD)
     if 0 in off:
-        return []  # rather a word of the checksum itself
+        return []  # a wrong word changes both sums: the checksum itself is damaged
     found = []
-    # How a word counts in both sums: through each further pair (a, b) -> (a + b, a + 2b).
+    # The weight of a word in both sums. Each further pair of words turns (a, b) into
+    # (a + b, a + 2b), so the weights are computed from the last pair backwards.
     even, odd = (1, 1), (0, 1)
     for place in range(len(data) // 4 - 2, -1, -2):
         for word, weight in ((place, even), (place + 1, odd)):
@@ -291,8 +302,8 @@ def _next_weight(weight: Sums) -> Sums:
 
 
 def _solve(weight: Sums, off: Sums) -> int | None:
-    """What a word with this weight must grow by; None if it is not the one."""
-    which = 0 if weight[0] & 1 else 1  # never are both even
+    """Return what must be added to a word of this weight; None if no value explains both sums."""
+    which = 0 if weight[0] & 1 else 1  # an odd weight has an inverse; they are never both even
     change = off[which] * pow(weight[which], -1, _WORD) % _WORD
     fits = weight[1 - which] * change % _WORD == off[1 - which]
     return change if fits else None
@@ -304,7 +315,7 @@ def _sums(data: bytes, offset: int) -> Sums:
 
 
 def page_size_of(database: str) -> int:
-    """The size of pages that a database's header names; 4096 where it makes no sense."""
+    """Return the page size from the header of a database, in bytes; 4096 if it is invalid."""
     with open(database, "rb") as file:
         (size,) = struct.unpack(">H", file.read(18)[16:18].ljust(2, b"\x10"))
     size = 65536 if size == 1 else size
@@ -315,37 +326,41 @@ def page_size_of(database: str) -> int:
 
 
 class WalProblem(NamedTuple):
-    """A log of which something is not applied; ``patches`` have it applied."""
+    """A log that SQLite would not apply completely; ``patches`` make it do so."""
 
     words: str
     patches: dict[int, bytes]
-    doubt: bool  # is some page of it not what it was?
-    incomplete: bool = False  # only its last transaction, which is dropped
+    doubt: bool  # some pages may still be damaged
+    incomplete: bool = False  # only the last transaction is affected, which is dropped
 
 
 def find_problem(path: str) -> WalProblem | None:
-    """Does SQLite apply all of the log? ``NotSafe`` when what it does not cannot be applied."""
+    """Return the problem of a database's log; None if SQLite applies all of it.
+
+    ``NotSafe`` if acknowledged transactions would not be applied, and cannot be repaired.
+    """
     before = read_index(_start_of(path + files.INDEX))
     log = Log.read(path + files.LOG, page_size_of(path)) if os.path.exists(path) else None
     if log is None or not (log.header_fits or log.frames):
-        # What begins a log is on the disk before the first frame is written.
+        # The header is on the disk before the first frame is written, so a log without either
+        # never had a transaction, unless the index knows better.
         if before is not None and before.frames > before.done:
-            raise NotSafe(f"its log is gone, and changes with it ({path + files.LOG})")
+            raise NotSafe(f"its log is lost, and with it committed changes ({path + files.LOG})")
         return None
     applied = _applied(path, log)
     known = before.frames if before is not None and before.salts == log.salts else None
     if before is not None and known and before.done >= max(known, log.committed()):
-        return None  # all of it is in the database
+        return None  # all frames are in the database already
     if known is not None and known > len(log.frames):
         raise NotSafe(f"its log ends early ({len(log.frames)} of {known} frames are there)")
     last = max(log.committed(), known or 0)
     if last > applied:
         return _problem(path, log, applied, last, known)
     if not log.header_fits:
-        raise NotSafe("its log is damaged from its beginning on")
+        raise NotSafe("its log is damaged from the start")
     if known != applied and log.is_torn(applied):
         return WalProblem(
-            "what follows the transactions that could be read makes no sense",
+            "its log is unreadable after the last complete transaction",
             {},
             doubt=True,
             incomplete=True,
@@ -355,19 +370,17 @@ def find_problem(path: str) -> WalProblem | None:
 
 def _problem(path: str, log: Log, applied: int, last: int, known: int | None) -> WalProblem | None:
     lost = max(1, log.commits(applied))
-    words = (
-        f"frame {applied + 1} of its log does not fit, and {lost} transaction"
-        f"{'s' if lost > 1 else ''} from there on"
-    )
+    noun = "transaction" if lost == 1 else "transactions"
+    words = f"frame {applied + 1} of its log is damaged ({lost} {noun} from there on)"
     pages = os.path.getsize(path) // log.page_size + len(log.frames)
     mended = log.mended(applied, last, pages)
     incomplete = lost == 1 and (known or 0) <= applied
     if mended is not None and not (incomplete and mended.torn):
         return WalProblem(words, mended.patches, bool(mended.torn))
     if not incomplete or not log.header_fits:
-        raise NotSafe(f"{words} cannot be applied")
+        raise NotSafe(f"{words} and cannot be repaired")
     if known == applied:
-        return None  # the index tells: it was being written
+        return None  # the index has no more frames: the transaction was never committed
     return WalProblem(words, {}, doubt=True, incomplete=True)
 
 
@@ -380,14 +393,15 @@ def _start_of(path: str) -> bytes:
 
 
 def _applied(path: str, log: Log) -> int:
-    """How many frames of its log SQLite applies when it opens a database."""
+    """Return how many frames of its log SQLite applies when it opens the database."""
     connection = files.connect(path)
     with contextlib.ExitStack() as stack:
-        # Closed last: who closes a file gives up its locks, also those of SQLite.
+        # The connection is of no use after the index was read: closing that descriptor drops
+        # all POSIX locks of this process on the file, SQLite's included.
         stack.callback(connection.close)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except files.UNREADABLE:
-            logger.debug("%s cannot be read as it is", path)
+            logger.debug("%s cannot be read", path)
         index = read_index(_start_of(path + files.INDEX))
     return index.frames if index is not None and index.salts == log.salts else 0
