@@ -116,8 +116,8 @@ def test_an_existing_file_stays_unless_forced(paths, target):
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("-", "no name"),
-        ("/", "no name"),
+        ("-", "not the name"),
+        ("/", "not the name"),
         ("/nonexistent/x", "nonexistent"),
     ],
 )
@@ -190,11 +190,11 @@ def test_a_database_of_another_program_is_not_backed_up(paths, target):
     connection = sqlite3.connect(paths.master_db)
     connection.execute("PRAGMA application_id=7")
     connection.close()
-    with pytest.raises(BackupError, match="nothing of this program"):
+    with pytest.raises(BackupError, match="not a file of this program"):
         backup.create(paths, target)
 
 
 def test_an_unfinished_restoration_must_be_completed_first(paths, target):
     open(paths.next_db, "w").close()
-    with pytest.raises(BackupError, match="ganeti-masterd finishes it"):
+    with pytest.raises(BackupError, match="ganeti-masterd completes it"):
         backup.create(paths, target)

@@ -1,4 +1,4 @@
-"""What is wrong with a database is found, and said."""
+"""Checks that find damage in a database."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ def paths(tmp_path):
 
 
 def damage(paths, *statements):
-    """Change the database behind everybody's back; then a connection to look at it."""
+    """Change the database without updating checksums, and return a connection to it."""
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
     for statement in statements:
         connection.execute(statement)
@@ -37,21 +37,21 @@ def test_an_intact_database_has_no_findings(paths):
 @pytest.mark.parametrize(
     "statement, words",
     [
-        ("UPDATE job_job SET status = 'success' WHERE id = 1", "rows of job_job .* jobs 1"),
-        ("UPDATE job_op SET result = '1' WHERE job_id = 2", "rows of job_op .* jobs 2"),
-        ("UPDATE job_log SET text = '\"x\"'", "rows of job_log .* jobs 1"),
-        ("DELETE FROM job_job WHERE id = 2", "of 3 jobs 2 are there"),
-        ("DELETE FROM job_op WHERE job_id = 1 AND idx = 1", "opcodes are missing: jobs 1"),
-        ("DELETE FROM job_job WHERE id = 3", "opcodes without their job: 3"),
-        ("DELETE FROM sqlite_sequence", "the counter of jobs is at 0, and there is a job 3"),
-        ("UPDATE sqlite_sequence SET seq = 2", "the counter of jobs is at 2"),
+        ("UPDATE job_job SET status = 'success' WHERE id = 1", "job_job has damaged rows: jobs 1"),
+        ("UPDATE job_op SET result = '1' WHERE job_id = 2", "job_op has damaged rows: jobs 2"),
+        ("UPDATE job_log SET text = '\"x\"'", "job_log has damaged rows: jobs 1"),
+        ("DELETE FROM job_job WHERE id = 2", "2 of 3 jobs exist"),
+        ("DELETE FROM job_op WHERE job_id = 1 AND idx = 1", "opcodes of these jobs are missing: 1"),
+        ("DELETE FROM job_job WHERE id = 3", "opcodes belong to jobs that do not exist: 3"),
+        ("DELETE FROM sqlite_sequence", "the job counter is at 0, but job 3 exists"),
+        ("UPDATE sqlite_sequence SET seq = 2", "the job counter is at 2"),
         ("UPDATE sqlite_sequence SET seq = 'x'", "the ids of jobs cannot be read"),
         (f"UPDATE cluster_object SET data = '{{}}' WHERE {INSTANCE}", "instance 'web.example.com'"),
         ("DELETE FROM cluster_object WHERE kind = 'group'", "is in no known group"),
         ("DELETE FROM cluster_object WHERE kind = 'cluster'", "0 records of the cluster"),
         (
             "INSERT INTO cluster_value VALUES ('queue.x', '1', 7)",
-            "rows of cluster_value .*'queue.x'",
+            "cluster_value has damaged rows: 'queue.x'",
         ),
         ("INSERT INTO cluster_value VALUES ('queue.skipped', '1', 7)", "queue.skipped is damaged"),
         ("DROP TABLE job_log", "tables are missing: job_log"),
@@ -70,7 +70,8 @@ def test_a_name_in_only_one_of_both_trees_is_found(paths):
     )
     found = check.cheap(files.connect(paths.master_db))
     assert found == [
-        f"the instance web.example.{end} is not in both trees of the configuration"
+        f"the instance web.example.{end} is missing in the table or in the index "
+        "of the configuration"
         for end in ("com", "net")
     ]
 
@@ -112,7 +113,7 @@ def test_ranges_of_ids_are_written_in_short(numbers, words):
 
 
 def check_in_background(paths):
-    """What it reports."""
+    """Return the findings that a background check reports."""
     found = []
     background = check.BackgroundCheck(lambda: files.connect(paths.master_db), found.extend)
     background.start()
@@ -124,7 +125,7 @@ def test_a_background_check_says_that_all_is_well(paths, caplog, monkeypatch):
     monkeypatch.setattr(check, "CHUNK", 1)
     monkeypatch.setattr(check, "PAUSE", 0)
     caplog.set_level(logging.INFO)
-    assert check_in_background(paths) == [] and "as it was written" in caplog.text
+    assert check_in_background(paths) == [] and "found no damage" in caplog.text
 
 
 @pytest.mark.parametrize("table", ["job_job", "job_op", "job_log"])
@@ -149,4 +150,4 @@ def test_a_background_check_that_cannot_read_says_so(tmp_path, caplog):
     )
     background.start()
     background.join()
-    assert "could not be checked" in caplog.text
+    assert "Checking the database failed" in caplog.text

@@ -1,4 +1,4 @@
-"""Sealing secrets: out of the configuration, into a text, and back with the right key."""
+"""Secrets: extracted from the configuration, encrypted, and put back with the right key."""
 
 import os
 import stat
@@ -69,7 +69,7 @@ def test_secrets_are_extracted_and_put_back(store):
     with store.read() as connection:
         web = next(
             value
-            for value in check.load_objects(connection)["instance"]
+            for value in check.load_objects(connection).instances
             if value.name == "web.example.com"
         )
         assert encrypted_secrets.owners(connection) == (["web.example.com"], ["web.example.com"])

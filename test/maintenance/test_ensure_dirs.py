@@ -1,4 +1,4 @@
-"""Owners and modes of a whole cluster: who may, where, and what is told."""
+"""Owners and modes of a whole cluster: changes, refusals and the report."""
 
 import os
 from pathlib import Path

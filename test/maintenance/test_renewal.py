@@ -1,4 +1,4 @@
-"""A new certificate: what it is for, what is kept, and where it is refused."""
+"""Renewal of the certificate: its names, the old file, refusals."""
 
 import os
 import stat
@@ -77,9 +77,9 @@ def test_without_a_readable_database_the_ssconf_files_tell_the_names(paths):
 def test_a_certificate_of_an_authority_is_replaced_only_by_force(paths):
     renew(paths)
     own = Path(paths.rapi_cert).read_bytes()
-    Path(paths.rapi_cert).write_bytes(own + own)  # a chain, as far as can be seen
+    Path(paths.rapi_cert).write_bytes(own + own)  # two certificates look like a chain
     before = entries(paths)
-    with pytest.raises(RenewalError, match="comes from an authority.*--force"):
+    with pytest.raises(RenewalError, match="issued by an authority.*--force"):
         renew(paths)
     assert entries(paths) == before and Path(paths.rapi_cert).read_bytes() == own + own
     assert renew(paths, force=True).kept
@@ -102,7 +102,10 @@ def test_a_link_is_replaced_only_by_force_and_its_target_stays(paths, tmp_path):
             "gnt-cluster renew-crypto --new-rapi-certificate",
         ),
         (lambda paths: os.unlink(paths.master_db), "there is no cluster on this machine"),
-        (lambda paths: os.unlink(paths.rapi_cert) or os.mkfifo(paths.rapi_cert), "no regular file"),
+        (
+            lambda paths: os.unlink(paths.rapi_cert) or os.mkfifo(paths.rapi_cert),
+            "not a regular file",
+        ),
     ],
 )
 def test_a_refused_renewal_changes_nothing(paths, spoil, words):

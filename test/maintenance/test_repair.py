@@ -1,4 +1,4 @@
-"""Before a start: what is found, what is kept, what is refused, and how it goes on."""
+"""Check and repair before a start: damage that is found, copies that are kept, refusals."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from ganeti.jqueue import rows
 from ganeti.maintenance import backup, check, repair
 from support.backup import crashing_at, make_filled_cluster, query_database, read_files, submit
 
-#: Sizes in a log: its header, a frame with its page.
+#: Bytes of a log's header, and of a frame with its page.
 HEADER, FRAME = 32, 4120
 
 
@@ -25,7 +25,7 @@ def paths(tmp_path):
 
 @pytest.fixture
 def killed(paths):
-    """As after SIGKILL: nine transactions are only in the log, and the index tells of them."""
+    """Return the files as SIGKILL leaves them: nine transactions are only in log and index."""
     store = Store.open(paths.master_db)
     for number in range(9):
         store.write(lambda connection: rows.set_value(connection, f"n{number}", number)).result()
@@ -53,7 +53,7 @@ def kept(paths):
 
 
 def numbers(paths):
-    """Which of the nine are there."""
+    """Return which of the nine transactions were applied."""
     return query_database(
         paths,
         lambda connection: [
@@ -63,7 +63,7 @@ def numbers(paths):
 
 
 def files(paths):
-    """What holds something; SQLite makes an index, and an empty log, to read."""
+    """Return the files that matter: reading makes SQLite create an index and an empty log."""
     return {
         name: content
         for name, content in read_files(Path(paths.lib_dir)).items()
@@ -72,7 +72,7 @@ def files(paths):
 
 
 def refused(paths):
-    """The words; nothing was changed."""
+    """Assert that the repair is refused in one line and changes nothing; return that line."""
     before = files(paths)
     with pytest.raises(errors.ConfigurationError) as caught:
         repair.check_and_repair(paths)
@@ -99,8 +99,8 @@ def test_damage_is_logged_kept_aside_and_repaired(paths, caplog):
     (name,) = kept(paths)
     assert Path(paths.lib_dir, name).read_bytes() == before
     for words in (
-        "rows of job_op are not as they were written: jobs 3",
-        "damaged job each: 3",
+        "job_op has damaged rows: jobs 3",
+        "lost and are shown as damaged: 3",
         f"is kept as {paths.lib_dir}/{name}",
     ):
         assert words in caplog.text
@@ -124,11 +124,17 @@ def test_a_repaired_database_needs_no_second_repair(paths):
     "damage, words",
     [
         (lambda path: Path(path).write_bytes(b""), "it is empty"),
-        (lambda path: Path(path).write_bytes(bytes(8192)), "cannot be read|none of this program"),
+        (
+            lambda path: Path(path).write_bytes(bytes(8192)),
+            "cannot be read|not a database of this program",
+        ),
         (lambda path: os.truncate(path, 5000), "cannot be read"),
         (lambda path: os.truncate(path, 20), "cannot be read"),
         (lambda path: edit(path, 0, b"sqlite"), "not a database"),
-        (lambda path: edit(path, 68, b"x"), "none of this program, or its header is damaged"),
+        (
+            lambda path: edit(path, 68, b"x"),
+            "not a database of this program, or its header is damaged",
+        ),
         (lambda path: edit(path, 16, b"\x08"), "damaged"),
     ],
 )
@@ -183,7 +189,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing(killed, caplog, index):
     edit(killed.master_db + "-wal", HEADER + 24 + 90, bytes([before[HEADER + 24 + 90] ^ 1]))
     repair.check_and_repair(killed)
     assert numbers(killed) == list(range(9)) and query_database(killed, check.full) == []
-    assert len(kept(killed)) == 2 and "put right; nothing is lost" in caplog.text
+    assert len(kept(killed)) == 2 and "repaired; nothing is lost" in caplog.text
 
 
 def test_a_damaged_page_of_the_log_is_repaired_like_any_other(killed, caplog):
@@ -192,7 +198,7 @@ def test_a_damaged_page_of_the_log_is_repaired_like_any_other(killed, caplog):
     try:
         repair.check_and_repair(killed)
     except errors.ConfigurationError:
-        return  # it was a page of the configuration
+        return  # the page belongs to the configuration
     assert query_database(killed, check.full) == [] and len(kept(killed)) == 2
     assert "kept as" in caplog.text
 
@@ -204,7 +210,7 @@ def test_a_log_that_ends_early_is_refused(killed):
 
 def test_a_log_that_is_gone_is_missed(killed):
     os.unlink(killed.master_db + "-wal")
-    assert "its log is gone" in refused(killed)
+    assert "its log is lost" in refused(killed)
 
 
 def test_a_log_of_zeroes_is_refused(killed):
@@ -234,7 +240,7 @@ def test_where_the_index_says_that_nothing_is_missing_nothing_is(killed, caplog)
     assert numbers(killed) == list(range(9)) and caplog.text == ""
 
 
-# -- large ones ------------------------------------------------------------------------
+# -- large databases ------------------------------------------------------------------------
 
 
 def test_a_large_database_is_checked_in_full_only_when_marked(paths, monkeypatch):

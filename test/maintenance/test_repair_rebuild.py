@@ -1,4 +1,4 @@
-"""A new database from what is whole: what is kept, what stands for the rest, what is refused."""
+"""Rebuilding a database: undamaged rows, replacements of damaged ones, refusals."""
 
 import sqlite3
 from pathlib import Path
@@ -18,7 +18,7 @@ def paths(tmp_path):
 
 
 def spoil(paths, *statements):
-    """Change the database behind everybody's back."""
+    """Change the database without updating checksums."""
     connection = sqlite3.connect(paths.master_db, isolation_level=None)
     for statement in statements:
         connection.execute(statement)
@@ -26,7 +26,7 @@ def spoil(paths, *statements):
 
 
 def build(paths, **options):
-    """(the new database, what is lost)."""
+    """Rebuild the database; return the new one and the losses."""
     target = sqlite3.connect(":memory:", isolation_level=None)
     source = files.connect(paths.master_db)
     losses = repair.rebuild(source, target, 3e9, **options)
@@ -40,7 +40,7 @@ def rows_of(connection, table):
 
 
 def root_of(paths, name):
-    """Where in the file the first page of a table is."""
+    """Return the offset of a table's first page in the file."""
     connection = files.connect(paths.master_db)
     (page,) = connection.execute(
         "SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)
@@ -50,7 +50,7 @@ def root_of(paths, name):
 
 
 def wipe(paths, name, size=4096):
-    """Zeroes in the place of a table's first page."""
+    """Overwrite a table's first page with zeroes."""
     with open(paths.master_db, "r+b") as file:
         file.seek(root_of(paths, name))
         file.write(bytes(size))
@@ -80,7 +80,7 @@ def test_a_job_that_is_not_whole_stays_under_its_id_and_says_so(paths, statement
     spoil(paths, statement)
     target, losses = build(paths)
     assert losses.jobs == [5] and losses.last == 12
-    assert losses.words() == ["jobs are lost; their ids name a damaged job each: 5"]
+    assert losses.words() == ["these jobs are lost and are shown as damaged: 5"]
     ((status, result),) = target.execute(
         "SELECT job_op.status, result FROM job_op JOIN job_job ON job_id = id WHERE id = 5"
     )
@@ -148,7 +148,7 @@ def test_ids_go_ahead_where_the_counter_is_damaged(paths, statement, last):
     spoil(paths, statement)
     target, losses = build(paths)
     assert losses.ahead and losses.last == rows.last_id(target) == last
-    assert losses.words() == [f"the last ids that were given may be lost; they go on at {last + 1}"]
+    assert losses.words() == [f"the last job ids may be lost; new ids start at {last + 1}"]
 
 
 def test_ids_go_ahead_where_changes_are_known_to_be_lost(paths):
@@ -164,7 +164,7 @@ def test_ids_of_an_unreadable_table_come_from_the_other_tables(paths):
 def test_a_rebuild_without_any_ids_is_not_safe(paths):
     for table in ("job_job", "job_op", "sqlite_sequence"):
         wipe(paths, table)
-    with pytest.raises(NotSafe, match="which ids"):
+    with pytest.raises(NotSafe, match="the job ids in use"):
         build(paths)
 
 
@@ -180,7 +180,7 @@ def test_an_unfinished_job_does_not_run_where_rows_may_be_old(paths):
 
 
 def spoil_order(paths):
-    """The key of one job's row becomes another's that is greater than the next ones."""
+    """Raise the key of one job's row above those of the rows that follow it."""
     start = root_of(paths, "job_job")
     content = bytearray(Path(paths.master_db).read_bytes())
     cells = int.from_bytes(content[start + 3 : start + 5], "big")
@@ -236,7 +236,7 @@ def test_a_rebuild_without_the_whole_configuration_is_not_safe(paths, statement,
 
 
 def test_a_vanished_object_is_noticed(paths):
-    """Its page says that it has one row less; the index still knows the name."""
+    """Remove a row from its page only, so that the index still has the name."""
     start = root_of(paths, "cluster_object")
     content = bytearray(Path(paths.master_db).read_bytes())
     leaf = max(

@@ -1,4 +1,4 @@
-"""Restoring: what comes back, what does not run again, what a crash leaves."""
+"""Restoring backups: contents, unfinished jobs, secrets, refusals and crashes."""
 
 import os
 import sqlite3
@@ -54,14 +54,16 @@ def jobs(paths):
     try:
         found = {job.id: job for job in rows.load(store, None, archived=True)}
         for job in found.values():
-            assert all(isinstance(op.log, list) for op in job.ops)  # read while it is open
+            assert all(
+                isinstance(op.log, list) for op in job.ops
+            )  # logs are read lazily, so while the store is open
         return found
     finally:
         store.close()
 
 
 def other_machine(tmp_path):
-    """Paths of a machine that has nothing but a certificate."""
+    """Return the paths of a machine that has nothing but a certificate."""
     paths = make_paths(tmp_path / "other")
     Path(paths.rapi_cert).parent.mkdir(parents=True)
     Path(paths.rapi_cert).write_text("kept\n")
@@ -220,7 +222,7 @@ def test_a_restoration_can_go_on_without_secrets(saved, tmp_path):
 def test_a_running_master_is_told_to_stop_first(paths, saved):
     reader, writer = os.pipe()
     child = os.fork()
-    if child == 0:  # locks are a process's own
+    if child == 0:  # only a lock of another process is in the way
         io.lock_file(paths.master_lock)
         os.write(writer, b"x")
         os.read(os.pipe()[0], 1)
@@ -240,9 +242,9 @@ def test_a_running_master_is_told_to_stop_first(paths, saved):
             "UPDATE job_op SET result = '7' WHERE job_id = 3",
             "damaged and was not restored: .*jobs 3",
         ),
-        ("DELETE FROM job_job WHERE id = 3", "of 3 jobs 2 are there"),
+        ("DELETE FROM job_job WHERE id = 3", "2 of 3 jobs exist"),
         (f"PRAGMA user_version={schema.VERSION + 1}", f"schema {schema.VERSION + 1}"),
-        ("PRAGMA application_id=5", "nothing of this program"),
+        ("PRAGMA application_id=5", "not a file of this program"),
     ],
 )
 def test_a_damaged_backup_is_refused_and_changes_nothing(paths, saved, tmp_path, damage, words):
@@ -267,11 +269,11 @@ def test_files_of_another_kind_are_refused(paths, tmp_path, content):
 
 @pytest.mark.parametrize("step", range(12))
 def test_a_crash_leaves_the_old_database_or_the_new_one(paths, saved, monkeypatch, step):
-    """It dies at one of the changes of names, and whoever comes next goes on."""
+    """Crash at one of the renames and removals; the next start completes the installation."""
     submit(paths)
     with crashing_at(monkeypatch, ("rename", "unlink", "link"), step):
         restore.restore(paths, saved)
     files.finish_install(paths)
     assert query_database(paths, rows.last_id) == 4
     assert query_database(paths, check.full) == []
-    assert len(jobs(paths)) in (1, 3)  # the old one's ended ones, or all of the new
+    assert len(jobs(paths)) in (1, 3)

@@ -161,7 +161,7 @@ def test_what_is_not_known_of_ids_is_told(command, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["backup", "-"], "no name for a file"),
+        (["backup", "-"], "not the name of a file"),
         (["backup", "x"], "no cluster on this machine"),
         (["restore", "nonexistent"], "there is no file nonexistent"),
         (["restore", "/etc/passwd"], "not a database"),

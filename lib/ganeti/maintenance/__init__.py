@@ -1,12 +1,12 @@
-"""The database kept whole, and what else is done to a cluster at rest.
+"""Maintenance of the database, and of what else a cluster has on this machine.
 
-check              is a database as it was written?
-wal                SQLite's log as bytes: is all of it applied?
-repair             before a start: is the database sound? a new one of what is whole
-backup             a copy in one file
-encrypted_secrets  what no backup holds in clear
-restore            a cluster from a backup
-upgrade            a database of an earlier version
-renewal            a new certificate
-ensure_dirs        owners and modes of files and directories, set again
+check              finds damage in a database, and says what it is
+wal                reads SQLite's log as bytes, and finds what SQLite would not apply
+repair             before a start: checks the database, rebuilds it from what is undamaged
+backup             copies the database, without secrets in clear, to one file
+encrypted_secrets  the secrets of a backup, encrypted
+restore            makes a cluster from a backup
+upgrade            opens the database, upgrading one of an older schema
+renewal            makes a new certificate
+ensure_dirs        sets owners and modes of files and directories again
 """

@@ -1,12 +1,12 @@
-"""Backups: a consistent copy of the database in one file, without a secret in clear.
+"""Backups: a consistent copy of the database in one file, without secrets in clear.
 
-A backup is made while the master works: SQLite copies the pages of one moment into
-a file without a name, secrets are taken out there, and what remains is written anew
-(``VACUUM INTO``), so that nothing deleted is left in it. The secrets of instances go
-along encrypted, under a key that stays on this machine (``encrypted_secrets``).
+A backup is made while the master works. SQLite copies a snapshot into an unnamed temporary
+file; secrets are removed there, and the rest is written to the target by ``VACUUM INTO``, which
+leaves no deleted data in it. The secrets of instances are included in encrypted form, under a
+key that stays on this machine (``encrypted_secrets``).
 
-What a backup holds is older than what happened. So a restored job that had not ended
-never runs, and no id of a job is given a second time.
+A backup does not know what happened after it was made. So unfinished jobs that are restored
+from it never run, and job ids are not reused.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from ganeti.maintenance import check, encrypted_secrets, wal
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
 
-#: "gntb": a backup is not a database, and no master opens it.
+#: "gntb", unlike the database's "gnti": no master opens a backup.
 APPLICATION_ID = 0x676E7462
-#: Pages that are copied at one go (a megabyte), and seconds between two goes.
+#: Pages copied in one step (a megabyte), and the pause between steps in seconds.
 PAGES, PAUSE = 256, 0.002
 
 _FINAL = tuple(sorted(map(str, JOB_FINAL)))
-#: Opcodes that are stored as they were submitted.
+#: Rows of opcodes that have not ended: these hold the secrets with which they were submitted.
 _UNFINISHED = (
     f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE status NOT IN {_FINAL}"
 )
-#: Name in ``cluster_value`` of when a backup was made, and of the encrypted secrets.
+#: Names in ``cluster_value``: the time when a backup was made, and its encrypted secrets.
 MADE, ENCRYPTED = "backup.made", "backup.sealed"
 
 
 class BackupError(errors.Error):
-    """A backup cannot be made or restored, in words."""
+    """A backup cannot be made or restored; the message is for the administrator."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a database holds, for people; ``encrypted``: instances whose secrets it has."""
+    """The contents of a database in numbers; ``encrypted`` counts instances with secrets."""
 
     cluster: str
     nodes: int
@@ -55,7 +55,7 @@ class Contents:
     encrypted: int = 0
 
     def __str__(self) -> str:
-        """In words."""
+        """Return a description such as ``the cluster NAME: 1 node, 2 instances, 3 jobs``."""
         return f"the cluster {self.cluster}: " + ", ".join(
             f"{number} {noun}{'' if number == 1 else 's'}"
             for number, noun in (
@@ -67,7 +67,7 @@ class Contents:
 
 
 def contents(connection: sqlite3.Connection, encrypted: int = 0) -> Contents:
-    """What an open database holds."""
+    """Count the contents of an open database."""
 
     def count(table: str, where: str = "1") -> int:
         return int(connection.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
@@ -91,7 +91,11 @@ def create(
     force: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Contents:
-    """Make a backup; ``BackupError`` when there is nothing to back up, or it cannot be written."""
+    """Write a backup to the file ``target``, and return what it contains.
+
+    ``BackupError`` if there is no cluster, if the database is damaged, if ``target`` exists
+    (unless ``force``) or if it cannot be written.
+    """
     _check_target(paths, target, force)
     with as_backup_error(paths.master_db):
         copy = _copy(paths)
@@ -115,29 +119,29 @@ def create(
     return found
 
 
-def store_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
-    """Put a value of a backup's own into it."""
+def store_value(connection: sqlite3.Connection, name: str, value: object) -> None:
+    """Store a fact about a backup in it, as JSON."""
     schema.store_value(connection, name, serializer.dumps(value))
 
 
 def load_value(connection: sqlite3.Connection, name: str) -> Any:
-    """A value of a backup's own; None if it has none."""
+    """Return a fact that ``store_value`` has stored in a backup; None if there is none."""
     text = schema.stored_value(connection, name)
     return None if text is None else serializer.loads_lenient(text.encode())
 
 
 def _check_target(paths: pathutils.Paths, target: str, force: bool) -> None:
     if target == "-" or os.path.isdir(target):
-        raise BackupError(f"{target} is no name for a file")
+        raise BackupError(f"{target} is not the name of a file")
     if os.path.realpath(target).startswith(os.path.realpath(paths.master_db)):
         raise BackupError(f"{target} is the cluster's own database")
     if os.path.lexists(target) and not force:
-        raise BackupError(f"{target} is there already (--force replaces it)")
+        raise BackupError(f"{target} already exists (--force replaces it)")
 
 
 @contextlib.contextmanager
 def as_backup_error(path: str) -> Iterator[None]:
-    """Turn errors of files and databases into ``BackupError``, in words."""
+    """Turn errors of files, databases and openssl into ``BackupError``."""
     try:
         yield
     except files.UNREADABLE as err:
@@ -150,17 +154,19 @@ def as_backup_error(path: str) -> Iterator[None]:
 
 
 def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
-    """The database as it is at this moment, in a file without a name that goes with us."""
+    """Return a snapshot of the database in a temporary file, upgraded to the current schema."""
     if os.path.exists(paths.next_db):
-        raise BackupError("a restoration broke off; ganeti-masterd finishes it when it starts")
-    if not os.path.exists(paths.master_db):
-        raise BackupError(f"there is no cluster on this machine ({paths.master_db} is missing)")
+        raise BackupError("a restore was interrupted; ganeti-masterd completes it when it starts")
+    refusal = check.no_cluster(paths)
+    if refusal is not None:
+        raise BackupError(refusal)
     files.check_readable(paths.master_db)
     _check_log(paths)
     copy = sqlite3.connect("", isolation_level=None)
     with contextlib.closing(files.connect(paths.master_db)) as source:
         check_mark(source, paths.master_db, schema.APPLICATION_ID)
-        # Holds on to this moment: a copy that sees changes begins anew, again and again.
+        # The read transaction pins a snapshot. Without it SQLite restarts the copy after each
+        # change, and beside a busy master it would never end.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM cluster_value").fetchone()
         source.backup(copy, pages=PAGES, sleep=PAUSE)
@@ -172,7 +178,10 @@ def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
 
 
 def _check_log(paths: pathutils.Paths) -> None:
-    """Where no master works, who knows what the last one left?"""
+    """Raise ``BackupError`` if the last master left a damaged log, unless one works now.
+
+    A master that works has checked the log when it started, and writes to it.
+    """
     if not os.path.exists(paths.master_lock):
         return
     try:
@@ -189,30 +198,33 @@ def _check_log(paths: pathutils.Paths) -> None:
     if words is not None:
         raise BackupError(
             f"{paths.master_db} is damaged and was not backed up: {words}; "
-            "ganeti-masterd looks into it when it starts"
+            "ganeti-masterd repairs it, if that is possible, when it starts"
         )
 
 
 def check_mark(connection: sqlite3.Connection, path: str, *marks: int) -> None:
-    """Is a file a database that this program reads? ``BackupError`` says why not."""
+    """Raise ``BackupError`` unless the application id is in ``marks`` and the schema is known."""
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark not in marks:
         raise BackupError(
-            f"{path} holds nothing of this program, or is damaged "
-            f"(its mark is {mark:#x}, not {marks[0]:#x})"
+            f"{path} is not a file of this program, or is damaged "
+            f"(its application id is {mark:#x}, not {marks[0]:#x})"
         )
     if not 1 <= version <= schema.VERSION:
         raise BackupError(
-            f"{path} has schema {version}, this program reads schemas 1 to "
+            f"{path} has schema {version}, but this program reads schemas 1 to "
             f"{schema.VERSION}; nothing was changed"
         )
 
 
 def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -> int:
-    """Take the secrets out of a copy; how many instances have some."""
+    """Remove the secrets from a copy and mark it as a backup; return how many instances have any.
+
+    The secrets of instances are stored again in encrypted form, those of jobs are lost.
+    """
     connection.execute("BEGIN")
-    values: dict[str, Any] = {MADE: int(now)}
+    values: dict[str, object] = {MADE: int(now)}
     secrets = encrypted_secrets.extract(connection)
     if secrets:
         values[ENCRYPTED] = encrypted_secrets.encrypt(secrets, encrypted_secrets.own_key(paths))
@@ -220,7 +232,7 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
         store_value(connection, name, value)
     for row in connection.execute(_UNFINISHED).fetchall():
         if not schema.is_whole(row):
-            continue  # its sum stays wrong, and tells
+            continue  # the check that follows finds it, because its checksum stays wrong
         job_id, index, text, summary = row[:4]
         connection.execute(
             "UPDATE job_op SET op = ? WHERE job_id = ? AND idx = ?",
@@ -233,7 +245,10 @@ def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -
 
 
 def _view_of(text: str, summary: str) -> str:
-    """How an opcode is shown; of one that cannot be read nobody knows where its secrets are."""
+    """Return an opcode as clients see it; only its OP_ID if it cannot be parsed.
+
+    In one that cannot be parsed it is not known which fields are secrets.
+    """
     try:
         view = opcodes.load(serializer.loads_lenient(text.encode())).to_view()
     except (opcodes.FieldError, errors.OpCodeUnknown, serializer.ParseError):

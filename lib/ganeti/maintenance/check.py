@@ -1,34 +1,35 @@
-"""Is a database as it was written? What is not, in words.
+"""Checks of a database: each returns its findings, a line of text for each.
 
-SQLite notices what breaks its own structure; the sums of rows show a value that
-changed; gaps in the ids of jobs show a row that vanished (see ``schema``). Nothing
-here changes anything, and nothing that is read is believed before its sum fits.
+SQLite finds damage to its own structure, the checksums of rows show values that changed, and
+gaps in the job ids show rows that vanished (see ``schema``). Nothing here changes the database,
+and no value is trusted before its row's checksum is verified.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from ganeti import ht, objects, serializer
-from ganeti.config.config import KINDS
+from ganeti import ht, objects, pathutils, serializer
+from ganeti.config.config import KINDS, kind_of
 from ganeti.db import schema
 from ganeti.jqueue import id_gaps, rows
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of database and log up to which the whole is checked before a start (0.3 s here).
+#: A database of up to so many bytes, log included, is checked in full at a start (0.3 s here).
 AT_START = 4 << 20
-#: Findings of SQLite's own check that are looked at.
+#: SQLite's own check stops after so many findings.
 _STRUCTURE_FINDINGS = 5
-#: Rows that are compared at one go, and seconds between two goes, beside a working master.
+#: Rows per chunk and the pause between chunks, in seconds, of a check beside a working master.
 CHUNK, PAUSE = 250, 0.02
 
-#: What reading a damaged database may raise.
+#: Exceptions that reading a damaged database may raise.
 UNREADABLE = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 #: Table -> the columns that name a row of it.
@@ -41,8 +42,58 @@ KEYS = {
 }
 
 
+@dataclass
+class StoredObjects:
+    """The objects of a configuration; there should be one cluster among them."""
+
+    clusters: list[objects.Cluster] = field(default_factory=list)
+    groups: list[objects.Group] = field(default_factory=list)
+    nodes: list[objects.Node] = field(default_factory=list)
+    instances: list[objects.Instance] = field(default_factory=list)
+
+    def add(self, value: objects.ConfigObject) -> None:
+        """Add an object to those of its kind."""
+        match value:
+            case objects.Cluster():
+                self.clusters.append(value)
+            case objects.Group():
+                self.groups.append(value)
+            case objects.Node():
+                self.nodes.append(value)
+            case objects.Instance():
+                self.instances.append(value)
+
+    def names(self) -> set[tuple[str, str]]:
+        """Return the kind and name of each object."""
+        values: list[objects.Cluster | objects.Group | objects.Node | objects.Instance] = [
+            *self.clusters,
+            *self.groups,
+            *self.nodes,
+            *self.instances,
+        ]
+        return {(kind_of(value), value.name) for value in values}
+
+    @property
+    def master_name(self) -> str:
+        """Return the name of the master node; ``LookupError`` if it is not among the nodes."""
+        master = self.clusters[0].master_node
+        return [node.name for node in self.nodes if node.uuid == master][0]
+
+
+def no_cluster(paths: pathutils.Paths) -> str | None:
+    """Return a sentence if this machine has no cluster, not even one that is being installed."""
+    if os.path.exists(paths.master_db) or os.path.exists(paths.next_db):
+        return None
+    return f"there is no cluster on this machine ({paths.master_db} is missing)"
+
+
+def columns(table: str) -> str:
+    """Return the columns of a table for a SELECT: ``schema.is_whole`` checks such rows."""
+    return ", ".join((*schema.COLUMNS[table], "sum"))
+
+
 def cheap(connection: sqlite3.Connection) -> list[str]:
-    """What costs little: are the tables, the configuration and all ids of jobs there?"""
+    """Check what takes little time: tables, job ids, the whole configuration."""
     return _findings_of("its schema", lambda: _check_tables(connection)) or [
         *_findings_of("the ids of jobs", lambda: _check_job_ids(connection)),
         *_findings_of("the configuration", lambda: _check_configuration(connection)),
@@ -55,7 +106,7 @@ def cheap(connection: sqlite3.Connection) -> list[str]:
 
 
 def full(connection: sqlite3.Connection) -> list[str]:
-    """Everything that can be wrong with an open database; what it holds must not change."""
+    """Check everything; nobody may change the database meanwhile."""
     found = cheap(connection)
     found += _findings_of("its structure", lambda: check_structure(connection))
     if not _findings_of("", lambda: _check_tables(connection)):
@@ -66,7 +117,7 @@ def full(connection: sqlite3.Connection) -> list[str]:
 
 
 def check_structure(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite says of its pages, indexes and constraints."""
+    """Have SQLite check its pages, indexes and constraints."""
     said = [
         str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_STRUCTURE_FINDINGS})")
     ]
@@ -74,28 +125,26 @@ def check_structure(connection: sqlite3.Connection) -> list[str]:
 
 
 def check_rows(connection: sqlite3.Connection, table: str) -> list[str]:
-    """Rows of a table whose sum does not fit."""
-    cursor = connection.execute(
-        f"SELECT {', '.join(schema.COLUMNS[table])}, sum FROM {table} NOT INDEXED"
-    )
+    """Check the checksums of all rows of a table."""
+    cursor = connection.execute(f"SELECT {columns(table)} FROM {table} NOT INDEXED")
     return _damaged_rows(table, [row for row in cursor if not schema.is_whole(row)])
 
 
-def _damaged_rows(table: str, damaged: list[Any]) -> list[str]:
+def _damaged_rows(table: str, damaged: Sequence[Sequence[object]]) -> list[str]:
     if not damaged:
         return []
     where = [schema.COLUMNS[table].index(name) for name in KEYS[table]]
     if table.startswith("job_"):
         words = "jobs " + ranges(row[where[0]] for row in damaged)
-    else:  # of what is damaged no more than a word is shown
+    else:  # the names may be damaged, too: they are quoted and shortened
         words = ", ".join(
             "/".join(ht.shorten(row[index]) for index in where) for row in damaged[:10]
         )
-    return [f"rows of {table} are not as they were written: {words}"]
+    return [f"{table} has damaged rows: {words}"]
 
 
 def _findings_of(what: str, check: Callable[[], list[str]]) -> list[str]:
-    """A check's findings; that it could not be made is one."""
+    """Return the findings of a check; a check that fails is a finding itself."""
     try:
         return check()
     except UNREADABLE as err:
@@ -115,28 +164,25 @@ def _check_job_ids(connection: sqlite3.Connection) -> list[str]:
     ).fetchone()
     last, skipped = rows.last_id(connection), id_gaps.count(connection)
     if last < highest:
-        return [f"the counter of jobs is at {last}, and there is a job {highest}"]
+        return [f"the job counter is at {last}, but job {highest} exists"]
     if count + skipped != last:
-        return [f"of {last - skipped} jobs {count} are there"]
+        return [f"{count} of {last - skipped} jobs exist"]
     return []
 
 
 def _check_configuration(connection: sqlite3.Connection) -> list[str]:
     found = load_objects(connection)
-    known = {
-        (kind, str(getattr(value, "name"))) for kind, values in found.items() for value in values
-    }
     return [
         *(
-            f"the {kind} {name} is not in both trees of the configuration"
-            for kind, name in sorted(names_in_index(connection) ^ known)
+            f"the {kind} {name} is missing in the table or in the index of the configuration"
+            for kind, name in sorted(names_in_index(connection) ^ found.names())
         ),
         *contradictions(found),
     ]
 
 
 def names_in_index(connection: sqlite3.Connection) -> set[tuple[str, str]]:
-    """Kind and name of all objects, from the index that UNIQUE made: a second source."""
+    """Return kind and name of all objects from the index, which is independent of the table."""
     index = next(
         row[1] for row in connection.execute("PRAGMA index_list(cluster_object)") if row[3] == "u"
     )
@@ -148,32 +194,26 @@ def names_in_index(connection: sqlite3.Connection) -> set[tuple[str, str]]:
     }
 
 
-def load_objects(connection: sqlite3.Connection) -> dict[str, list[objects.ConfigObject]]:
-    """All objects by kind; ``ValueError`` and its like when one is not as it was written."""
-    found: dict[str, list[objects.ConfigObject]] = {kind: [] for kind in KINDS}
-    columns = ", ".join((*schema.COLUMNS["cluster_object"], "sum"))
-    for row in connection.execute(f"SELECT {columns} FROM cluster_object NOT INDEXED"):
+def load_objects(connection: sqlite3.Connection) -> StoredObjects:
+    """Return all objects; one of ``UNREADABLE``, usually ``ValueError``, if one is damaged."""
+    found = StoredObjects()
+    table = "cluster_object"
+    for row in connection.execute(f"SELECT {columns(table)} FROM {table} NOT INDEXED"):
         if not schema.is_whole(row):
             raise ValueError(
                 f"the record of the {row[0]} {ht.shorten(row[2])} is damaged"
                 if row[0] in KINDS
                 else "a record is damaged"
             )
-        found[row[0]].append(KINDS[row[0]].from_dict(serializer.loads(row[3])))
+        found.add(KINDS[row[0]].from_dict(serializer.loads(row[3])))
     return found
 
 
-def contradictions(found: dict[str, list[objects.ConfigObject]]) -> list[str]:
-    """What refers to something that is not there."""
-    clusters = cast(list[objects.Cluster], found["cluster"])
-    if len(clusters) != 1:
-        return [f"there are {len(clusters)} records of the cluster"]
-    return objects.contradictions(
-        clusters[0],
-        cast(list[objects.Group], found["group"]),
-        cast(list[objects.Node], found["node"]),
-        cast(list[objects.Instance], found["instance"]),
-    )
+def contradictions(found: StoredObjects) -> list[str]:
+    """Return a sentence for each reference to an object that does not exist."""
+    if len(found.clusters) != 1:
+        return [f"there are {len(found.clusters)} records of the cluster"]
+    return objects.contradictions(found.clusters[0], found.groups, found.nodes, found.instances)
 
 
 def _check_opcodes(connection: sqlite3.Connection) -> list[str]:
@@ -192,13 +232,13 @@ def _check_opcodes(connection: sqlite3.Connection) -> list[str]:
         )
     ]
     return [
-        *([f"opcodes are missing: jobs {ranges(wrong)}"] if wrong else []),
-        *([f"there are opcodes without their job: {ranges(orphans)}"] if orphans else []),
+        *([f"opcodes of these jobs are missing: {ranges(wrong)}"] if wrong else []),
+        *([f"opcodes belong to jobs that do not exist: {ranges(orphans)}"] if orphans else []),
     ]
 
 
-def ranges(numbers: Iterable[Any], most: int = 20) -> str:
-    """Numbers in words: ``3, 7-12, 40``; of many ranges only the first ones, "?" for none."""
+def ranges(numbers: Iterable[object], most: int = 20) -> str:
+    """Return integers as text such as ``3, 7-12, 40``, up to ``most`` ranges; "?" if none."""
     spans: list[list[int]] = []
     known = {number for number in numbers if isinstance(number, int)}
     if not known:
@@ -214,9 +254,9 @@ def ranges(numbers: Iterable[Any], most: int = 20) -> str:
 
 
 class BackgroundCheck:
-    """Checks a large database while the master works, slowly, in a thread of its own.
+    """A slow check of a large database, in a thread beside the working master.
 
-    ``report`` is called with what it found, if anything, before the thread ends.
+    If there are findings, the thread calls ``report`` with them before it ends.
     """
 
     def __init__(
@@ -229,19 +269,19 @@ class BackgroundCheck:
         self._thread = threading.Thread(target=self._run, name="verify", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it, wherever it is."""
+        """Interrupt the check and wait until the thread has ended; nothing is reported."""
         self._stop.set()
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):  # it is through, and closed
+            with contextlib.suppress(sqlite3.Error):  # the thread has closed it already
                 self._connection.interrupt()
         self._thread.join()
 
     def join(self) -> None:
-        """Wait until it is through."""
+        """Wait until the check has ended by itself."""
         self._thread.join()
 
     def _run(self) -> None:
@@ -256,10 +296,10 @@ class BackgroundCheck:
             if found:
                 self._report(found)
             else:
-                logger.info("The whole database was checked and is as it was written")
+                logger.info("Checked the whole database and found no damage")
         except Exception:
             if not self._stop.is_set():
-                logger.exception("The database could not be checked")
+                logger.exception("Checking the database failed")
 
     def _parts(self, connection: sqlite3.Connection) -> Iterator[list[str]]:
         if not self._stop.is_set():
@@ -270,15 +310,18 @@ class BackgroundCheck:
             yield _findings_of("the opcodes of jobs", lambda: _check_opcodes(connection))
 
     def _rows(self, connection: sqlite3.Connection, table: str) -> list[str]:
-        """As ``check_rows``, each chunk a transaction of its own, so that the log can shrink."""
-        damaged: list[Any] = []
-        columns = schema.COLUMNS[table]
-        keys = [columns.index(name) for name in KEYS[table]]
+        """Check a table like ``check_rows``, but in chunks.
+
+        Each chunk is a separate read transaction: a long one would keep SQLite from resetting
+        its log, which would grow.
+        """
+        damaged: list[Sequence[object]] = []
+        keys = [schema.COLUMNS[table].index(name) for name in KEYS[table]]
         names, marks = ", ".join(KEYS[table]), ", ".join("?" * len(keys))
-        after: tuple[Any, ...] = (-1,) * len(keys)
+        after: tuple[int, ...] = (-1,) * len(keys)
         while not self._stop.wait(PAUSE):
             chunk = connection.execute(
-                f"SELECT {', '.join(columns)}, sum FROM {table} NOT INDEXED "
+                f"SELECT {columns(table)} FROM {table} NOT INDEXED "
                 f"WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT {CHUNK}",
                 after,
             ).fetchall()

@@ -1,8 +1,8 @@
 """Secrets of instances: extracted from a copy of the database, encrypted, put back.
 
-They are encrypted by openssl (AES-256, a key of random bytes in a file of this machine's
-own), and authenticated by an HMAC, so that a wrong key is told from a right one. No secret
-is ever on a command line or in an environment.
+openssl encrypts them (AES-256) with a random key from a file on this machine, and an HMAC
+authenticates them, so that a wrong key is detected. No secret is ever on a command line or in
+an environment.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from ganeti.constants import DiskTemplate
 from ganeti.db import schema
 from ganeti.utils import io, process
 
-#: Uuid of an instance -> its secrets: private OS parameters, secrets of disks by uuid.
-Secrets = dict[str, dict[str, dict[str, Any]]]
+#: Uuid of an instance -> {"private": OS parameters, "disks": uuid of a disk -> its secret}.
+Secrets = dict[str, dict[str, dict[str, object]]]
+#: An instance as it is stored.
+_Record = dict[str, Any]
 
-#: The value in the place of a secret.
+#: Replaces each secret in a backup.
 PLACEHOLDER = "<sealed>"
-#: The key is random, so that there is nothing to be made harder to guess.
+#: Few iterations are enough: the key is random, so it cannot be guessed.
 _CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "10000", "-a", "-A")
-#: Where a DRBD disk's ``logical_id`` has its secret.
+#: Index of the secret in the ``logical_id`` of a DRBD disk.
 _DRBD_SECRET = 5
 
 _INSTANCES = "SELECT uuid, name, data FROM cluster_object WHERE kind = 'instance' ORDER BY name"
 
 
 class WrongKey(errors.Error):
-    """What was encrypted cannot be decrypted with this key."""
+    """The key is missing or is not the one that encrypted the secrets."""
 
 
 def extract(connection: sqlite3.Connection) -> Secrets:
-    """Replace all secrets of the configuration by placeholders; return the secrets."""
+    """Replace all secrets of the configuration by ``PLACEHOLDER``, and return the secrets."""
     found: Secrets = {}
     for uuid, data in _instances(connection):
-        secrets_of_instance: dict[str, dict[str, Any]] = {}
+        secrets_of_instance: dict[str, dict[str, object]] = {}
 
-        def extract_one(where: str, name: str, value: Any) -> Any:
+        def extract_one(where: str, name: str, value: object) -> str:
             secrets_of_instance.setdefault(where, {})[name] = value
             return PLACEHOLDER
 
@@ -54,19 +56,17 @@ def extract(connection: sqlite3.Connection) -> Secrets:
 
 
 def put_back(connection: sqlite3.Connection, extracted: Secrets) -> None:
-    """Replace the placeholders by secrets; ``WrongKey`` when some instance has none."""
+    """Replace the placeholders by the secrets; ``WrongKey`` if one is not among them."""
     for uuid, data in _instances(connection):
         try:
             if _replace_secrets(data, lambda where, name, _: extracted[uuid][where][name]):
                 _store(connection, uuid, data)
         except KeyError:
-            raise WrongKey(
-                f"the secrets of {data['name']} are not among those that are sealed"
-            ) from None
+            raise WrongKey(f"the backup does not contain all secrets of {data['name']}") from None
 
 
 def discard(connection: sqlite3.Connection) -> None:
-    """Remove the private parameters, and give each mirrored disk a new secret."""
+    """Remove all private OS parameters, and give each mirrored disk a new secret."""
     for uuid, data in _instances(connection):
         data["osparams_private"] = {}
         _replace_secrets(data, lambda *_: secrets.token_hex(20))
@@ -84,13 +84,17 @@ def owners(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
     return with_private, with_any
 
 
-def _instances(connection: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+def _instances(connection: sqlite3.Connection) -> Iterator[tuple[str, _Record]]:
     for uuid, _, text in connection.execute(_INSTANCES).fetchall():
         yield uuid, serializer.loads(text)
 
 
-def _replace_secrets(data: dict[str, Any], change: Callable[[str, str, Any], Any]) -> bool:
-    """Replace each secret of an instance by what ``change`` returns; return whether it has any."""
+def _replace_secrets(data: _Record, change: Callable[[str, str, object], object]) -> bool:
+    """Replace each secret of an instance by what ``change`` returns for it.
+
+    ``change`` gets "private" or "disks", the parameter's name or the disk's uuid, and the
+    secret. Return whether the instance has any secret.
+    """
     private = data["osparams_private"]
     disks = [disk for disk in data["disks"] if disk["dev_type"] == DiskTemplate.DRBD]
     for name in private:
@@ -102,7 +106,7 @@ def _replace_secrets(data: dict[str, Any], change: Callable[[str, str, Any], Any
     return bool(private or disks)
 
 
-def _store(connection: sqlite3.Connection, uuid: str, data: Mapping[str, Any]) -> None:
+def _store(connection: sqlite3.Connection, uuid: str, data: _Record) -> None:
     connection.execute(
         "UPDATE cluster_object SET data = ?, sum = NULL WHERE kind = 'instance' AND uuid = ?",
         (serializer.dumps(data), uuid),
@@ -114,7 +118,7 @@ def _store(connection: sqlite3.Connection, uuid: str, data: Mapping[str, Any]) -
 
 
 def own_key(paths: pathutils.Paths) -> str:
-    """Return the path of this machine's key, which is made if there is none."""
+    """Return the path of this machine's key; the first call makes the key."""
     if not os.path.exists(paths.backup_key):
         owner = os.stat(paths.master_db)
         with contextlib.suppress(FileExistsError):  # another backup was faster
@@ -130,7 +134,7 @@ def own_key(paths: pathutils.Paths) -> str:
 
 
 def encrypt(values: Secrets, key: str) -> dict[str, str]:
-    """Return secrets in a form that may be stored anywhere."""
+    """Encrypt secrets with the key in the file ``key``; return the text and its HMAC."""
     text = (
         process.output_of(
             [*_CIPHER, "-pass", f"file:{key}"], data=serializer.dumps(values).encode()
@@ -142,11 +146,11 @@ def encrypt(values: Secrets, key: str) -> dict[str, str]:
 
 
 def decrypt(encrypted: Mapping[str, str], key: str) -> Secrets:
-    """Return what ``encrypt`` was given; ``WrongKey`` without the right key."""
+    """Return the secrets that ``encrypt`` was given; ``WrongKey`` if the key is not the same."""
     if not os.path.isfile(key):
         raise WrongKey(f"{key} is missing")
     if not hmac.compare_digest(encrypted["mac"], _mac(encrypted["text"], key)):
-        raise WrongKey(f"{key} is not the key that this backup was sealed with")
+        raise WrongKey(f"{key} is not the key that encrypted this backup")
     found: Secrets = serializer.loads_lenient(
         process.output_of([*_CIPHER, "-d", "-pass", f"file:{key}"], data=encrypted["text"].encode())
     )

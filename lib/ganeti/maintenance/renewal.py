@@ -1,4 +1,4 @@
-"""A new certificate for the API in the place of rapi.pem, which is kept under another name."""
+"""Renewal of the API's certificate: a new rapi.pem, while the old file is kept."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from ganeti import certificate, errors, objects, other_ganeti, pathutils
+from ganeti import certificate, errors, other_ganeti, pathutils
 from ganeti.db import files
 from ganeti.layout import Owners
 from ganeti.maintenance import check
@@ -20,12 +19,12 @@ from ganeti.utils.text import describe_os_error
 
 
 class RenewalError(errors.Error):
-    """The certificate cannot be renewed, in words."""
+    """The certificate was not renewed, for the reason in the message."""
 
 
 @dataclass(frozen=True)
 class Renewed:
-    """The new certificate, for people; ``kept`` is where the old one is, if there was one."""
+    """Facts about the new certificate; ``kept`` is the path of the old one, if there was one."""
 
     names: Sequence[str]
     end: str
@@ -40,18 +39,19 @@ def renew(
     force: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Renewed:
-    """Make a new key and self-signed certificate for today's names and addresses.
+    """Make a new key and a self-signed certificate for the current names and addresses.
 
-    ``RenewalError`` on a real Ganeti, without a cluster, and, unless ``force``, where the
-    present certificate is somebody else's work.
+    ``RenewalError`` on a real Ganeti, without a cluster, and, unless ``force``, if the present
+    certificate was issued by an authority or is a symbolic link.
     """
     sign = other_ganeti.find(paths)
     if sign is not None:
         raise RenewalError(
             sign.refusal("gnt-cluster renew-crypto --new-rapi-certificate makes a new certificate")
         )
-    if not os.path.exists(paths.master_db) and not os.path.exists(paths.next_db):
-        raise RenewalError(f"there is no cluster on this machine ({paths.master_db} is missing)")
+    refusal = check.no_cluster(paths)
+    if refusal is not None:
+        raise RenewalError(refusal)
     try:
         old = _check_present(paths, force)
         names = _names(paths)
@@ -64,14 +64,17 @@ def renew(
         io.write_file(paths.rapi_cert, content, mode=mode, uid=owners.rapi, gid=owners.group)
         facts = certificate.facts(content)
     except OSError as err:
-        raise RenewalError(f"the certificate is not renewed: {describe_os_error(err)}") from None
+        raise RenewalError(f"the certificate was not renewed: {describe_os_error(err)}") from None
     except errors.CommandError as err:
-        raise RenewalError(f"the certificate is not renewed: {err}") from None
+        raise RenewalError(f"the certificate was not renewed: {err}") from None
     return Renewed(names, facts.get("end", ""), facts.get("fingerprint", ""), kept)
 
 
 def _check_present(paths: pathutils.Paths, force: bool) -> os.stat_result | None:
-    """Return the present file's owner and mode, None without one, if it may be replaced."""
+    """Return the status of the present file; None if there is none, or only a link.
+
+    ``RenewalError`` if it may not be replaced.
+    """
     try:
         found = os.lstat(paths.rapi_cert)
     except FileNotFoundError:
@@ -84,20 +87,20 @@ def _check_present(paths: pathutils.Paths, force: bool) -> os.stat_result | None
             )
         return None
     if not stat.S_ISREG(found.st_mode):
-        raise RenewalError(f"{paths.rapi_cert} is no regular file; move it away")
-    # It may be exchanged meanwhile by a user who owns the directory.
+        raise RenewalError(f"{paths.rapi_cert} is not a regular file; move it away")
+    # O_NOFOLLOW, because the owner of the directory may replace the file meanwhile.
     fd = os.open(paths.rapi_cert, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         if not force and not certificate.is_replaceable(file.read()):
             raise RenewalError(
-                f"the certificate in {paths.rapi_cert} comes from an authority, "
-                "which has to renew it; --force puts a self-signed one in its place"
+                f"the certificate in {paths.rapi_cert} was issued by an authority, "
+                "which must renew it; --force replaces it by a self-signed one"
             )
         return os.fstat(fd)
 
 
 def _names(paths: pathutils.Paths) -> list[str]:
-    """Return the names of the cluster, of its master and of this machine, in this order."""
+    """Return the names of the cluster, of its master and of this machine, in that order."""
     return list(
         dict.fromkeys(
             [*(_names_in_database(paths) or _names_in_ssconf(paths)), *sorted(host.own_names())]
@@ -109,20 +112,12 @@ def _names_in_database(paths: pathutils.Paths) -> list[str]:
     with contextlib.suppress(*files.UNREADABLE, LookupError):
         with contextlib.closing(files.connect(paths.master_db)) as connection:
             found = check.load_objects(connection)
-        cluster = cast(objects.Cluster, found["cluster"][0])
-        return [
-            cluster.name,
-            *(
-                node.name
-                for node in cast(list[objects.Node], found["node"])
-                if node.uuid == cluster.master_node
-            ),
-        ]
+        return [found.clusters[0].name, found.master_name]
     return []
 
 
 def _names_in_ssconf(paths: pathutils.Paths) -> list[str]:
-    """Return the names that scripts see, where the database cannot be read."""
+    """Return the names from the ssconf files, for a database that cannot be read."""
     names = []
     for key in ("cluster_name", "master_node"):
         with open(paths.ssconf(key), encoding="utf-8", errors="replace") as file:
@@ -131,7 +126,10 @@ def _names_in_ssconf(paths: pathutils.Paths) -> list[str]:
 
 
 def _keep(paths: pathutils.Paths, now: float) -> str:
-    """Copy the present file, key and all, to a name of its own, closed to everybody else."""
+    """Copy the present file, with its key, to a new name; return that name.
+
+    Only the owner can read the copy.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     for number in itertools.count(1):
         kept = paths.kept_certificate(stamp if number == 1 else f"{stamp}-{number}")

@@ -1,14 +1,13 @@
-"""Before the master opens its database: is it sound? If not, is what is left enough?
+"""Check and repair of the database before the master opens it.
 
-What is found is said; the damaged files are kept as they were, under another name; and
-the master starts on what can be proved to be whole. Where the configuration is not, or
-acknowledged changes are gone without a trace of what they were, it refuses in one line,
-and nothing was changed.
+Damage is logged, the damaged files are kept under another name, and the master starts with a
+new database that contains everything that is provably undamaged. If the configuration is
+damaged, or acknowledged changes are lost without a trace, the master refuses to start, with a
+message of one line, and nothing is changed.
 
-The new database is made from what is whole in the damaged one. A row is believed when its sum
-fits, a table read in one pass when that is possible, and else row by row. The configuration must
-be whole, all of it, or there is nothing to start on. A job that is not stays under its id and
-says what happened.
+A row is trusted if its checksum is right. A table is read in one pass if that is possible, and
+otherwise row by row. The configuration must be complete and undamaged. A damaged job keeps its
+id, and is shown as one that ended in error because of the damage.
 """
 
 from __future__ import annotations
@@ -38,9 +37,10 @@ logger = logging.getLogger(__name__)
 
 
 def check_and_repair(paths: pathutils.Paths, clock: Callable[[], float] = time.time) -> bool:
-    """Make the database fit to start on; ``ConfigurationError``, one line, when that is not safe.
+    """Check the database and repair it if necessary, so that the master can open it.
 
-    Return False when the database is large and was not checked in full.
+    Return False if the database is large and was not checked in full. ``ConfigurationError``,
+    with a message of one line, if repairing it is not safe.
     """
     files.finish_install(paths)
     if not os.path.exists(paths.master_db):
@@ -87,18 +87,21 @@ def _check_and_repair(paths: pathutils.Paths, now: float) -> bool:
 
 
 def record_damage(paths: pathutils.Paths, damage: list[str]) -> None:
-    """Log damage that a running master found, once, and have the next start check in full."""
+    """Log damage that a running master found, and make the next start check in full.
+
+    Nothing happens if that has been arranged already.
+    """
     if os.path.exists(paths.damage_mark):
         return
     for words in damage:
         logger.error("The database %s is damaged: %s", paths.master_db, words)
-    logger.error("The damage will be dealt with when ganeti-masterd starts again")
+    logger.error("ganeti-masterd will repair the database at its next start")
     io.write_file(paths.damage_mark, "".join(f"{words}\n" for words in damage), mode=0o600)
 
 
 @contextlib.contextmanager
 def _as_configuration_error(path: str) -> Iterator[None]:
-    """Turn what stops a start into ``ConfigurationError``, one line that says what to do."""
+    """Turn errors that prevent a start into ``ConfigurationError`` with one line of advice."""
     try:
         yield
     except NotSafe as err:
@@ -114,33 +117,42 @@ def _as_configuration_error(path: str) -> Iterator[None]:
 
 
 def _find_damage(connection: sqlite3.Connection, complete: bool) -> list[str]:
-    """What is wrong; nothing where that is for ``Store.open`` to say, or not known yet."""
+    """Return the damage that the full check, or the cheap one, finds.
+
+    A database of a newer schema is not checked, because ``Store.open`` refuses it. Of an older
+    one only the structure is checked, because its rows have no checksums yet.
+    """
     found = []
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except files.UNREADABLE as err:
-        # Perhaps only its end is missing: this has the rest read.
+        # Perhaps only the end of the file is missing: with this SQLite reads the rest.
         connection.execute("PRAGMA writable_schema=ON")
-        found = [f"it cannot be read as it is ({err})"]
+        found = [f"its schema cannot be read ({err})"]
     (mark,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if mark != schema.APPLICATION_ID:
-        raise NotSafe(f"it is none of this program, or its header is damaged (mark {mark:#x})")
+        raise NotSafe(
+            "it is not a database of this program, or its header is damaged "
+            f"(application id {mark:#x})"
+        )
     if version > schema.VERSION:
         return []
-    if version < schema.VERSION:  # its rows have no sums yet
-        for words in found + (check.check_structure(connection) if complete else []):
-            raise NotSafe(words)
+    if version < schema.VERSION:
+        if complete:
+            found += check.check_structure(connection)
+        if found:
+            raise NotSafe(found[0])
         return []
     return found + (check.full(connection) if complete else check.cheap(connection))
 
 
-# -- going on -----------------------------------------------------------------------
+# -- repairing ----------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _kept_copy(paths: pathutils.Paths, now: float, *, only_log: bool = False) -> Iterator[str]:
-    """A copy of the files as they are; it stays if what is then done succeeds."""
+    """Copy the damaged files, and remove the copy again if the block fails; yield its name."""
     kept = files.free_kept_name(paths, "damaged", now)
     try:
         if only_log:
@@ -162,7 +174,7 @@ def _rebuild(
     problem: WalProblem | None,
     now: float,
 ) -> None:
-    """Start on a new database with what is whole."""
+    """Replace the database by a new one of what is undamaged; log what was wrong and is lost."""
     with _kept_copy(paths, now) as kept:
         os.close(os.open(paths.unfinished_db, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with contextlib.closing(
@@ -171,17 +183,20 @@ def _rebuild(
             losses = rebuild(source, target, now, ahead=problem is not None and problem.doubt)
             left = check.full(target)
             if left:
-                raise NotSafe(f"{damage[0]}; what could be saved is not whole either: {left[0]}")
+                raise NotSafe(f"{damage[0]}; the rebuilt database is damaged as well: {left[0]}")
         files.install(paths)
     for words in [*damage, *([problem.words] if problem is not None else [])]:
         logger.error("The database %s was damaged: %s", paths.master_db, words)
-    for words in losses.words() or ["nothing that it held is lost"]:
-        logger.error("Of the damaged database %s: %s", paths.master_db, words)
-    logger.error("The master goes on with what was whole; the damaged database is kept as %s", kept)
+    for words in losses.words() or ["nothing is lost"]:
+        logger.error("The database %s was rebuilt: %s", paths.master_db, words)
+    logger.error("The damaged database is kept as %s", kept)
 
 
 def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
-    """The log alone was damaged; what it held is whole, but perhaps for its last transaction."""
+    """Apply the log of an undamaged database: a repaired one, or all but an incomplete end.
+
+    With an incomplete end it is not known whether job ids were given in it, so some are skipped.
+    """
     with _kept_copy(paths, now, only_log=problem.incomplete) as kept:
         path = paths.master_db if problem.incomplete else paths.work_db
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -198,8 +213,8 @@ def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
             files.install(paths)
     if problem.incomplete:
         logger.info(
-            "The last transaction in the log of %s is incomplete (a power cut?) and not "
-            "applied: %s; the log is kept as %s; ids of jobs go on at %d",
+            "The last transaction in the log of %s is incomplete (a power cut?) and was not "
+            "applied: %s; the log is kept as %s; new job ids start at %d",
             paths.master_db,
             problem.words,
             kept,
@@ -207,7 +222,7 @@ def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
         )
     else:
         logger.error(
-            "The log of the database %s was damaged (%s) and was put right; nothing "
+            "The log of the database %s was damaged (%s) and has been repaired; nothing "
             "is lost; the damaged files are kept as %s",
             paths.master_db,
             problem.words,
@@ -218,17 +233,18 @@ def _apply_log(paths: pathutils.Paths, problem: WalProblem, now: float) -> None:
 # -- a new database from a damaged one -------------------------------------------------
 
 
-#: How far ids go ahead when the last ones that were given may be lost.
+#: How many job ids are skipped if the last ones that were given may be lost.
 AHEAD = 1000
-#: More ids than these in a row were passed over; fewer were lost.
+#: A run of more missing ids than this was skipped on purpose; a shorter one was lost.
 _RUN = 1000
-#: A counter of jobs that is further than this from what is there is damaged itself.
+#: A job counter that is further than this above the highest job is damaged itself.
 _PLAUSIBLE = 500_000
 
-#: What a job says that may have run: what a damaged database says may be old.
-UNSURE = "the database was damaged; whether this job ran is not known; it was not run again"
+#: The error of a job that may have run: its row in a damaged database may be outdated.
+UNSURE = "the database was damaged; this job may have run, and is not run again"
 LOST_LINE = "(this line of the log is damaged)"
 
+#: The columns of a table and its checksum; damaged ones can hold anything.
 Row = Sequence[Any]
 
 _OPS, _STATUS = (schema.COLUMNS["job_job"].index(name) for name in ("ops", "status"))
@@ -236,38 +252,39 @@ _OPS, _STATUS = (schema.COLUMNS["job_job"].index(name) for name in ("ops", "stat
 
 @dataclass
 class Losses:
-    """What could not be saved."""
+    """The data that could not be saved."""
 
     jobs: list[int] = field(default_factory=list)
-    unsure: list[int] = field(default_factory=list)  # had not ended, and are not run
+    unsure: list[int] = field(default_factory=list)  # unfinished jobs that are not run
     logs: set[int] = field(default_factory=set)  # jobs whose logs lack lines
-    values: list[str] = field(default_factory=list)
-    last: int = 0  # ids go on above it
-    ahead: bool = False  # some ids are passed over
+    values: list[str] = field(default_factory=list)  # settings of the queue
+    last: int = 0  # the job counter: new ids are above it
+    ahead: bool = False  # some ids are skipped
 
     def words(self) -> list[str]:
-        """A line for each kind."""
+        """Return a line for each kind of loss."""
         found = [
-            (self.jobs, "jobs are lost; their ids name a damaged job each: "),
-            (self.unsure, "jobs that had not ended may have run; they end in error: "),
-            (self.logs, "logs of jobs lack lines: "),
+            (self.jobs, "these jobs are lost and are shown as damaged: "),
+            (self.unsure, "these unfinished jobs may have run and end in error: "),
+            (self.logs, "the logs of these jobs lack lines: "),
         ]
         lines = [words + check.ranges(ids) for ids, words in found if ids]
         if self.values:
             lines.append(
-                "switches of the queue are back to their defaults: " + ", ".join(self.values)
+                "these settings of the queue are reset to their defaults: " + ", ".join(self.values)
             )
         if self.ahead:
-            lines.append(f"the last ids that were given may be lost; they go on at {self.last + 1}")
+            lines.append(f"the last job ids may be lost; new ids start at {self.last + 1}")
         return lines
 
 
 def rebuild(
     source: sqlite3.Connection, target: sqlite3.Connection, now: float, *, ahead: bool = False
 ) -> Losses:
-    """Fill ``target``, which is empty, from ``source``; ``NotSafe`` when that makes no sense.
+    """Fill the empty database ``target`` with the undamaged rows of ``source``.
 
-    ``ahead``: it is known already that the last changes may be lost.
+    ``ahead`` tells that the last changes may be lost. ``NotSafe`` if the configuration is
+    damaged or the job ids in use are not known.
     """
     source.execute("PRAGMA cell_size_check=ON")
     losses = Losses(ahead=ahead)
@@ -283,12 +300,8 @@ def rebuild(
         _close_gaps(target, losses)
         target.execute("COMMIT")
     except files.UNREADABLE as err:
-        raise NotSafe(f"what is left of it makes no database: {err}") from None
+        raise NotSafe(f"no database can be made from what is left: {err}") from None
     return losses
-
-
-def _columns(table: str) -> str:
-    return ", ".join((*schema.COLUMNS[table], "sum"))
 
 
 def _copy(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
@@ -299,40 +312,42 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 
 
 def _configuration(source: sqlite3.Connection) -> list[Row]:
-    """All objects; ``NotSafe`` when one is damaged, or missing."""
+    """Return the rows of all objects; ``NotSafe`` if one is damaged or missing."""
     try:
         problems = check.contradictions(check.load_objects(source))
         rows = source.execute(
-            f"SELECT {_columns('cluster_object')} FROM cluster_object NOT INDEXED"
+            f"SELECT {check.columns('cluster_object')} FROM cluster_object NOT INDEXED"
         ).fetchall()
     except check.UNREADABLE as err:
         raise NotSafe(f"the configuration cannot be read: {err}") from None
     with contextlib.suppress(*files.UNREADABLE):
-        # The index has all names a second time. One that is wrong there is that one's
-        # damage; more of them than there are objects: some vanished.
+        # The index holds all names a second time. A wrong name in it is damage of the index
+        # only; but if it has more names than there are objects, some objects have vanished.
         others, names = check.names_in_index(source), {(row[0], row[2]) for row in rows}
         if len(others - names) > len(names - others):
             problems.append(f"objects are missing, such as {' '.join(min(others - names))}")
     if problems:
-        raise NotSafe(f"the configuration is not whole: {problems[0]}")
+        raise NotSafe(f"the configuration is damaged: {problems[0]}")
     return rows
 
 
 def _copy_values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Losses) -> None:
     found: dict[str, Row] = {}
     with contextlib.suppress(*files.UNREADABLE):
-        for row in source.execute(f"SELECT {_columns('cluster_value')} FROM cluster_value"):
+        for row in source.execute(f"SELECT {check.columns('cluster_value')} FROM cluster_value"):
             found[row[0]] = row
     for name in ("queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"):
         if name not in found:
             try:
                 row = source.execute(
-                    f"SELECT {_columns('cluster_value')} FROM cluster_value WHERE name = ?", (name,)
+                    f"SELECT {check.columns('cluster_value')} FROM cluster_value WHERE name = ?",
+                    (name,),
                 ).fetchone()
             except files.UNREADABLE:
                 losses.values.append(name)
-            else:
-                found.update({} if row is None else {name: row})
+                continue
+            if row is not None:
+                found[name] = row
     whole = [row for row in found.values() if schema.is_whole(row)]
     losses.values += [str(row[0]) for row in found.values() if not schema.is_whole(row)]
     _copy(target, "cluster_value", whole)
@@ -342,11 +357,11 @@ def _copy_values(source: sqlite3.Connection, target: sqlite3.Connection, losses:
 
 
 class _JobRows:
-    """Rows of jobs and of their opcodes, as far as they can be read."""
+    """The rows of jobs and of their opcodes, as far as they can be read."""
 
     def __init__(self, source: sqlite3.Connection) -> None:
         self._source = source
-        #: Tables of which something could not be read, or stood out of order.
+        #: Tables with rows that could not be read, or were out of order.
         self._broken: set[str] = set()
         self.rows: dict[int, Row] = {}
         self.ops: dict[int, list[Row]] = {}
@@ -356,11 +371,13 @@ class _JobRows:
             self.ops.setdefault(row[0], []).append(row)
 
     def scan(self, table: str) -> Iterator[Row]:
-        """Rows with a sensible key, until the end or what cannot be read."""
+        """Yield the rows with plausible keys, up to the first one that cannot be read."""
         keys = len(check.KEYS[table])
         before: tuple[int, ...] = (-1,)
         try:
-            for row in self._source.execute(f"SELECT {_columns(table)} FROM {table} NOT INDEXED"):
+            for row in self._source.execute(
+                f"SELECT {check.columns(table)} FROM {table} NOT INDEXED"
+            ):
                 key = tuple(row[:keys])
                 if not all(isinstance(number, int) and rows.is_id(number) for number in key):
                     self._broken.add(table)
@@ -373,14 +390,17 @@ class _JobRows:
             self._broken.add(table)
 
     def broken(self, *tables: str) -> bool:
-        """Could not all of these be read in order? Then what is there may be old."""
+        """Return whether one of the tables could not be read in order: its rows may be outdated.
+
+        SQLite may have found an older page in the place of the right one.
+        """
         return not self._broken.isdisjoint(tables)
 
     def rows_of(self, table: str, job_id: int) -> list[Row] | None:
-        """The rows of one job; None when they cannot be read."""
+        """Return the rows of one job; None if they cannot be read."""
         try:
             return self._source.execute(
-                f"SELECT {_columns(table)} FROM {table} NOT INDEXED WHERE "
+                f"SELECT {check.columns(table)} FROM {table} NOT INDEXED WHERE "
                 f"{check.KEYS[table][0]} = ?",
                 (job_id,),
             ).fetchall()
@@ -388,26 +408,31 @@ class _JobRows:
             return None
 
     def whole(self, job_id: int) -> tuple[Row, list[Row]] | None:
-        """A job's rows, if they are as they were written."""
+        """Return a job's row and those of its opcodes; None if one is damaged or missing."""
         row, ops = self.rows.get(job_id), self.ops.get(job_id, [])
-        if _is_whole_job(row, ops):
-            assert row is not None
+        if row is not None and _is_whole_job(row, ops):
             return row, ops
+        # The scan may have stopped before these rows: look them up by their key.
         found = self.rows_of("job_job", job_id)
         ops = self.rows_of("job_op", job_id) or []
-        return (found[0], ops) if found and _is_whole_job(found[0], ops) else None
+        if found and _is_whole_job(found[0], ops):
+            return found[0], ops
+        return None
 
 
-def _is_whole_job(row: Row | None, ops: list[Row]) -> bool:
-    """Return whether a job's row and those of its opcodes are whole, and none is missing."""
-    if row is None or not all(map(schema.is_whole, [row, *ops])):
+def _is_whole_job(row: Row, ops: list[Row]) -> bool:
+    """Return whether the rows of a job and its opcodes are undamaged, and none is missing."""
+    if not all(map(schema.is_whole, [row, *ops])):
         return False
     indexes = [op[1] for op in ops]
     return len(ops) == row[_OPS] and indexes == list(range(len(ops)))
 
 
 def _ids_in_use(source: sqlite3.Connection, jobs: _JobRows, losses: Losses) -> list[int]:
-    """Ids that were given and must go on naming a job; decides where ids go on."""
+    """Return the ids that must still name a job, and set the new job counter in ``losses``.
+
+    ``NotSafe`` if neither the counter nor the tables tell which ids were given.
+    """
     gaps = counter = None
     highest = max([0, *jobs.rows, *jobs.ops])
     with contextlib.suppress(*check.UNREADABLE):
@@ -425,7 +450,7 @@ def _ids_in_use(source: sqlite3.Connection, jobs: _JobRows, losses: Losses) -> l
     there = not jobs.broken("job_job") or not jobs.broken("job_op")
     if counter is None or counter < highest or (there and counter > highest + _PLAUSIBLE):
         if not there:
-            raise NotSafe("which ids were given to jobs is not known")
+            raise NotSafe("the job ids in use are not known")
         counter, losses.ahead = highest, True
     last = counter
     losses.last = last + (AHEAD if losses.ahead else 0)
@@ -439,11 +464,11 @@ def _ids_in_use(source: sqlite3.Connection, jobs: _JobRows, losses: Losses) -> l
 
 
 def _guess_gaps(source: sqlite3.Connection, jobs: _JobRows, last: int) -> list[tuple[int, int]]:
-    """Gaps, as far as they can be told from what is there.
+    """Return the gaps in the ids, as far as they can be inferred from the jobs that are left.
 
-    All that is missing, if so many ids were passed over or purged, or if that is not known
-    either but no trace of those jobs is left in tables that are whole. Otherwise some jobs
-    were lost, and only what is too long for a loss is a gap.
+    All missing ids are gaps if their number is that of the ids that were skipped or purged; or,
+    if that number is not known, if both tables could be read in full. Otherwise some jobs were
+    lost, and only a run of missing ids that is too long for a loss is a gap.
     """
     there = sorted({0, *jobs.rows, *jobs.ops, last + 1})
     runs = [
@@ -461,7 +486,10 @@ def _guess_gaps(source: sqlite3.Connection, jobs: _JobRows, last: int) -> list[t
 def _copy_jobs(
     jobs: _JobRows, target: sqlite3.Connection, ids: Iterable[int], losses: Losses, now: float
 ) -> set[int]:
-    """Jobs that are whole as they are, a damaged one for each of the others; ids of the former."""
+    """Copy the undamaged jobs, and write a damaged one for each other id.
+
+    Return the ids of the undamaged ones.
+    """
     kept = set()
     for job_id in ids:
         found = jobs.whole(job_id)
@@ -483,7 +511,7 @@ def _copy_jobs(
 
 
 def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losses: Losses) -> None:
-    """Copy the lines that are whole, and put a line in the place of each that is not."""
+    """Copy the undamaged lines of logs, and write ``LOST_LINE`` for each damaged one."""
     serials: dict[int, int] = {}
 
     def copy_line(row: Row) -> None:
@@ -515,7 +543,7 @@ def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losse
 
 
 def _close_gaps(target: sqlite3.Connection, losses: Losses) -> None:
-    """Have the ids add up."""
+    """Store the job counter, and as gaps all ids up to it that no job has."""
     gaps, before = [], 0
     for number in [
         *(row[0] for row in target.execute("SELECT id FROM job_job ORDER BY id")),

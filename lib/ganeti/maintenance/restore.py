@@ -1,8 +1,8 @@
-"""Restoring a backup: a new database in the place of the present one, which is kept.
+"""Restore of a backup: it becomes the database, and the present database is kept.
 
-Since the backup was made jobs have run, and ids were given. So whatever had not ended
-in it ends in error, and ids go on above the highest one that is known of; where it is
-not known, far above.
+Jobs have run and ids were given since the backup was made. So the jobs that are unfinished in
+it end in error, and new ids start above the highest id in use, or far above the backup's if the
+highest one is not known.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from ganeti import (
     bootstrap,
     certificate,
     layout,
-    objects,
     other_ganeti,
     pathutils,
     storage,
@@ -33,16 +32,19 @@ from ganeti.maintenance import backup, check, encrypted_secrets, wal
 from ganeti.maintenance.backup import BackupError, Contents
 from ganeti.utils import io, ownership
 
-#: How far ids are raised when it is not known which ones were given since the backup.
+#: How many job ids are skipped if it is not known which ones were given since the backup.
 AHEAD = 1_000_000
 
-#: What a job says that had not ended when the backup was made.
-RESTORED = "restored from a backup; whether it ran since is not known; it was not run again"
+#: The error of a job that was unfinished when the backup was made.
+RESTORED = "restored from a backup; this job may have run since, and is not run again"
 
 
 @dataclass(frozen=True)
 class RestoredSecrets:
-    """How to get them: ``key`` is a copy of the key that encrypted them; or go on ``without``."""
+    """The source of the secrets: ``key`` is a copy of the key that encrypted them.
+
+    None means this machine's key. ``without`` restores the cluster without its secrets.
+    """
 
     key: str | None = None
     without: bool = False
@@ -50,20 +52,20 @@ class RestoredSecrets:
 
 @dataclass
 class Restored:
-    """What was done, for people."""
+    """The result of a restore, for the administrator."""
 
     contents: Contents
-    made: int | None = None  # when the backup was, seconds since the epoch
-    kept: str | None = None  # where the database before it is
-    ended: Sequence[int] = ()  # jobs that were not finished
-    last: int = 0  # ids go on above this one
-    guessed: bool = False  # it is not known which ids were given since
-    lacking: Sequence[str] = ()  # instances without their private parameters
-    master: str = ""  # name of the master's node
+    made: int | None = None  # time of the backup, in seconds since the epoch
+    kept: str | None = None  # path of the database before the restore
+    ended: Sequence[int] = ()  # ids of unfinished jobs
+    last: int = 0  # the job counter: new ids are above it
+    guessed: bool = False  # it is not known which ids were given since the backup
+    lacking: Sequence[str] = ()  # instances that lose their private OS parameters
+    master: str = ""  # name of the master node
 
 
 class _PresentState(NamedTuple):
-    """What the present database tells of the time since the backup."""
+    """Facts from the present database: uuid of the cluster, job counter, seconds of service."""
 
     cluster: str
     last: int
@@ -78,7 +80,11 @@ def restore(
     owners: Owners = Owners(),
     clock: Callable[[], float] = time.time,
 ) -> Restored:
-    """Make the backup ``source`` this machine's database; ``BackupError`` says why not."""
+    """Make the backup ``source`` this machine's database, and return what was done.
+
+    ``BackupError`` on a real Ganeti, while a master runs, if the backup is damaged, and if its
+    secrets cannot be decrypted; nothing is changed then.
+    """
     sign = other_ganeti.find(paths)
     if sign is not None:
         raise BackupError(sign.refusal(other_ganeti.SERVE_IT))
@@ -102,7 +108,7 @@ def restore(
 
 
 def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
-    """The files belong to whom the present ones belong to."""
+    """Return the owners of the present files, if there are any, instead of ``owners``."""
     if not os.path.exists(paths.master_db):
         return owners
     found = os.stat(paths.master_db)
@@ -110,7 +116,10 @@ def _owners(paths: pathutils.Paths, owners: Owners) -> Owners:
 
 
 def _set_owners(owners: Owners, *databases: str | None) -> None:
-    """Set owners of new databases, safely: the directory may belong to the master's user."""
+    """Set the owners of new databases; ``BackupError`` if that is not safe.
+
+    The master's user may own the directory, and could have put links there.
+    """
     report = ownership.apply(
         [entry for path in databases if path is not None for entry in layout.database(path, owners)]
     )
@@ -120,7 +129,7 @@ def _set_owners(owners: Owners, *databases: str | None) -> None:
 
 @contextlib.contextmanager
 def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
-    """Keep masters away meanwhile; ``BackupError`` when one works."""
+    """Hold the master's lock, so that none starts; ``BackupError`` if one runs."""
     try:
         fd = io.lock_file(paths.master_lock)
     except BlockingIOError:
@@ -135,7 +144,7 @@ def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
 def _prepare(
     paths: pathutils.Paths, source: str, secrets: RestoredSecrets, owners: Owners, now: float
 ) -> Restored:
-    """Make of the copy what a master can work with."""
+    """Turn the copy of the backup into a database that a master can open."""
     with contextlib.closing(sqlite3.connect(paths.unfinished_db, isolation_level=None)) as copy:
         files.prepare(copy)
         lacking = _check_backup(copy, source, secrets, paths)
@@ -143,35 +152,24 @@ def _prepare(
         copy.execute("DELETE FROM cluster_value WHERE name LIKE 'backup.%'")
         found = check.load_objects(copy)
         result = Restored(backup.contents(copy), made, lacking=lacking)
-    cluster = cast(objects.Cluster, found["cluster"][0])
     store = Store.open(paths.unfinished_db)
     try:
-        _end_unfinished_jobs(store, _read_present(paths), cluster.uuid, now, result)
+        present = _read_present(paths)
+        _end_unfinished_jobs(store, present, found.clusters[0].uuid, now, result)
     finally:
         store.close()
-    result.master = _master_name(found)
-    _make_directories(
-        paths, cluster, result.master, cast(list[objects.Node], found["node"]), owners
-    )
+    result.master = found.master_name
+    _make_directories(paths, found, owners)
     return result
-
-
-def _master_name(found: dict[str, list[objects.ConfigObject]]) -> str:
-    """Return the name of the master's node."""
-    cluster = cast(objects.Cluster, found["cluster"][0])
-    return next(
-        node.name
-        for node in cast(list[objects.Node], found["node"])
-        if node.uuid == cluster.master_node
-    )
 
 
 def _check_backup(
     copy: sqlite3.Connection, source: str, secrets: RestoredSecrets, paths: pathutils.Paths
 ) -> list[str]:
-    """Is the backup whole? Afterwards it has this program's schema, and its secrets.
+    """Check the copy, upgrade it to the current schema and put its secrets back.
 
-    Answers the names of instances that lack their private parameters.
+    Return the names of the instances that lose their private OS parameters. ``BackupError`` if
+    the copy is damaged or the secrets cannot be decrypted.
     """
     damage = check.check_structure(copy)
     if not damage:
@@ -203,13 +201,13 @@ def _restore_secrets(
     except encrypted_secrets.WrongKey as err:
         raise BackupError(
             f"{err}; without the right key (--key FILE) the secrets of these instances are "
-            f"lost: {', '.join(some)}; --without-secrets goes on without them"
+            f"lost: {', '.join(some)}; --without-secrets restores the cluster without them"
         ) from None
     return []
 
 
 def _read_present(paths: pathutils.Paths) -> _PresentState | None:
-    """What the present database tells; None when there is none, or it cannot be believed."""
+    """Return the facts from the present database; None if it is missing or damaged."""
     if not os.path.exists(paths.master_db):
         return None
     try:
@@ -220,7 +218,7 @@ def _read_present(paths: pathutils.Paths) -> _PresentState | None:
                 return None
             found = check.load_objects(connection)
             return _PresentState(
-                found["cluster"][0].uuid, rows.last_id(connection), rows.service_seconds(connection)
+                found.clusters[0].uuid, rows.last_id(connection), rows.service_seconds(connection)
             )
     except (*files.UNREADABLE, files.NotSafe, OSError):
         return None
@@ -229,7 +227,10 @@ def _read_present(paths: pathutils.Paths) -> _PresentState | None:
 def _end_unfinished_jobs(
     store: Store, before: _PresentState | None, cluster: str, now: float, result: Restored
 ) -> None:
-    """End what had not ended; raise ids and time of service above what was used up since."""
+    """End the unfinished jobs; raise the job counter and the time of service to the present ones.
+
+    Both must never go back, and neither is known if the present database is of another cluster.
+    """
     unfinished = rows.load_live(store)
 
     def change(connection: sqlite3.Connection) -> None:
@@ -253,25 +254,20 @@ def _end_unfinished_jobs(
     store.write(change).result()
 
 
-def _make_directories(
-    paths: pathutils.Paths,
-    cluster: objects.Cluster,
-    master: str,
-    nodes: list[objects.Node],
-    owners: Owners,
-) -> None:
-    """What a cluster has besides its database: on a machine that has none yet, all of it."""
+def _make_directories(paths: pathutils.Paths, found: check.StoredObjects, owners: Owners) -> None:
+    """Make the storage directory; on a machine without a cluster everything but the database."""
+    cluster = found.clusters[0]
     storage.check_directory(cluster.file_storage_dir, paths)
     if not os.path.exists(paths.master_db):
-        bootstrap.make_directories(paths, owners, cluster.file_storage_dir, nodes)
+        bootstrap.make_directories(paths, owners, cluster.file_storage_dir, found.nodes)
         if not os.path.lexists(paths.rapi_cert):
-            certificate.make(paths, [cluster.name, master], owners)
+            certificate.make(paths, [cluster.name, found.master_name], owners)
     else:
         io.make_directory(cluster.file_storage_dir, 0o750, owners.master, owners.group)
 
 
 def _keep(paths: pathutils.Paths, now: float) -> str | None:
-    """Copy what is there now under another name; nothing of it is opened."""
+    """Copy the present database, which may be damaged and so is not opened; return the name."""
     if not os.path.exists(paths.master_db) and not files.has_log(paths.master_db):
         return None
     kept = files.free_kept_name(paths, "before-restore", now)
