@@ -91,8 +91,7 @@ MIN_MODULE_LINES = 60
 LONG_FUNCTIONS: dict[str, str] = {}
 
 #: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
-SMALL_MODULES = {
-}
+SMALL_MODULES = {}
 
 #: Classes that share a name, at most MAX_SAME_CLASS_NAMES of them, and why.
 SAME_CLASS_NAMES: dict[str, str] = {}

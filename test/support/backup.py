@@ -11,13 +11,13 @@ from ganeti.jqueue.job import LogEntry, Moment
 from ganeti.luxi import RequestContext
 from support.cluster import make_cluster, make_instance, make_paths, save
 
-#: Stand for every secret that there can be; no backup may hold them.
+#: The secrets of the cluster, one of each kind; no backup may contain them.
 CANARIES = ("canary-private", "canary-drbd", "canary-job", "canary-removed")
 LIVE, QUEUED, DONE = 1, 2, 3
 
 
 def make_filled_cluster(root, jobs=3):
-    """Make the cluster and close it; its paths."""
+    """Make the cluster and close it; return its paths."""
     store, config, _ = make_cluster(root)
     nodes = [node.uuid for node in config.nodes()]
     disk = objects.Disk(
@@ -48,7 +48,7 @@ def make_filled_cluster(root, jobs=3):
 
 
 def _jobs(connection, count):
-    """One that runs, one that is queued, and some that have ended."""
+    """Insert a running job, a queued one, and some that have ended."""
     reinstall = opcodes.OpInstanceReinstall(
         instance_name="web.example.com", osparams_secret={"root": "canary-job"}
     )
@@ -81,7 +81,7 @@ def query_database(paths, read):
 
 
 def submit(paths, count=1):
-    """Have so many jobs accepted; their ids."""
+    """Insert ``count`` queued jobs; return their ids."""
     store = Store.open(paths.master_db)
     try:
         return store.write(
@@ -100,13 +100,13 @@ def submit(paths, count=1):
 
 
 def read_files(root):
-    """The bytes of all files below a folder, by their paths."""
+    """Return the content of all files below a folder, by path."""
     return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @contextlib.contextmanager
 def crashing_at(monkeypatch, names, step):
-    """What is done within dies at its call number ``step`` of these functions of ``os``."""
+    """Make the block crash at call number ``step`` of the functions ``names`` of ``os``."""
 
     class Crash(BaseException):
         pass

@@ -1,8 +1,8 @@
-"""What must hold for any bytes at all, as functions of bytes: ``TARGETS``.
+"""Properties that must hold for any bytes, as functions of bytes: ``TARGETS``.
 
-``qa/front/fuzz`` has them called with inputs that a fuzzer makes up, ``test_fuzz`` with
-what it once found (``fuzz/TARGET/*``) and with the ``seeds``. A function returns when all
-is well; the errors that the code under it documents are, anything else is a finding.
+``qa/front/fuzz`` calls them with inputs that a fuzzer makes up, ``test_fuzz`` with
+earlier findings (``fuzz/TARGET/*``) and with the ``seeds``. A function returns if all
+is well, which includes the documented errors of the code; anything it raises is a finding.
 """
 
 import base64
@@ -45,13 +45,15 @@ SMALL = {
     "MAX_TRAILER": 64,
 }
 SMALL_BODY = 100
-#: Of a message of LUXI, where only its end is looked for.
+#: The limit of a LUXI message.
 SMALL_MESSAGE = 64
 
 
 def cuts(data):
-    """The bytes whole, one by one (if they are few), and in pieces that chance chose: the
-    same ones for the same bytes."""
+    """Yield the bytes whole, one by one (if they are few), and in random pieces.
+
+    The pieces depend on the bytes only, so that a finding can be repeated.
+    """
     yield [data]
     if len(data) <= 512:
         yield [data[index : index + 1] for index in range(len(data))]
@@ -62,7 +64,7 @@ def cuts(data):
 
 @contextlib.contextmanager
 def small_limits():
-    """The parser's limits, for a while."""
+    """Set small limits of the parser for the block."""
     before = {name: getattr(parser, name) for name in SMALL}
     _set_limits(SMALL)
     try:
@@ -80,7 +82,7 @@ def _set_limits(limits):
 
 
 def fuzz_parser(data):
-    """A stream means the same wherever it is cut, by the real limits and by small ones."""
+    """Check that a stream means the same however it is cut, with real and with small limits."""
     _parse(data, MAX_BODY)
     with small_limits():
         _parse(data, SMALL_BODY)
@@ -96,7 +98,7 @@ def _parse(data, max_body):
 
 
 def _read(pieces, max_body):
-    """Requests, and how it ended: what the reader waits for, or status and words."""
+    """Return the requests, and the end: the parser's state, or status and words of the refusal."""
     found = parser.RequestParser(route=lambda head: Route(max_body))
     requests = []
     for piece in pieces:
@@ -112,7 +114,7 @@ def _read(pieces, max_body):
 
 
 def _check_dead(found, error):
-    """After a refusal nothing more: the same error again, and nothing is kept."""
+    """Check that after a refusal the parser repeats the error and keeps nothing."""
     found.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     try:
         assert found.next() is None, "a request after a refusal"
@@ -122,8 +124,8 @@ def _check_dead(found, error):
 
 
 def _plainly(request):
-    """The request in the plainest form that says the same."""
-    # In small letters a HEAD ends its connection.
+    """Return the request in its plainest form."""
+    # A HEAD that was not sent in upper case ends its connection.
     method = "head" if request.method == "HEAD" and not request.keep_alive else request.method
     lines = [f"{method} {request.target} HTTP/{request.version}"]
     lines += [
@@ -131,7 +133,7 @@ def _plainly(request):
         for name, value in request.headers
         if name.lower() not in ("content-length", "transfer-encoding", "expect")
     ]
-    # What came in chunks had a field for that.
+    # A chunked body had a Transfer-Encoding instead.
     if request.body or "content-length" in request.headers:
         lines.append(f"Content-Length: {len(request.body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
@@ -159,7 +161,7 @@ _CONNECTOR = Connector()
 
 
 def target(data):
-    """A target is refused, or has a path, words, perhaps a resource, and a line in the log."""
+    """Check that a target is refused, or can be routed, its arguments read, and logged."""
     with contextlib.suppress(HttpError):
         found = parser.parse_head(b"GET " + data + b" HTTP/1.1\r\nHost: a")
         assert found.path.startswith("/"), found.path
@@ -174,12 +176,12 @@ def target(data):
 
 
 class _MasterWithoutObjects(FakePool):
-    """Takes the jobs that its own rules allow, has no objects, and answers nothing else."""
+    """A master that accepts valid jobs, has no objects, and answers no other call."""
 
     def ask(self, call, _=None):
         """Return a reply, as ``luxi.Client.ask`` does."""
         if isinstance(call, luxi.SubmitJob):
-            # What the front lets through must be right for the master, too.
+            # Jobs that the front accepts must be valid for the master, too.
             for wire in serializer.loads(serializer.dumps(call.ops)):
                 if wire["OP_ID"] not in cmdlib.FORWARD_ONLY:
                     opcodes.load(wire)
@@ -198,7 +200,7 @@ class _MasterWithoutObjects(FakePool):
 
 
 class _LoggedExceptions(logging.Handler):
-    """Exceptions that the application caught and logged, as it did not expect them."""
+    """The unexpected exceptions that the application caught and logged."""
 
     def __init__(self):
         super().__init__(logging.ERROR)
@@ -219,9 +221,9 @@ _ADMIN = b"Authorization: Basic " + base64.b64encode(b"admin:secret")
 
 
 def request(data):
-    """Any request is refused in words, or becomes a job that a master would take.
+    """Check that a request gets a valid answer, and that a master would accept its job.
 
-    As recorded ones: method, target and fields on lines, an empty line, the body.
+    The form is that of recorded requests: method and target, fields, an empty line, the body.
     """
     top, _, content = data.partition(b"\n\n")
     line, *fields = top.split(b"\n")
@@ -271,7 +273,7 @@ def _check_answer(found, response):
 
 
 def opcode(data):
-    """JSON is no opcode, and it is said why, or one that is the same after a journey."""
+    """Check that JSON is refused as an opcode, or survives a round trip unchanged."""
     try:
         op = opcodes.load(serializer.loads(data))
     except (serializer.ParseError, opcodes.FieldError, errors.OpCodeUnknown) as err:
@@ -284,9 +286,9 @@ def opcode(data):
 
 
 def fuzz_users(data):
-    """A users file is no text, or gives what its lines name and nothing else.
+    """Check that a users file is refused, or yields the users and rights of its lines only.
 
-    Whom the last line that may be theirs does not serve is out. The same bytes are tried as
+    A user whose last line is invalid must be locked out. The same bytes are also tried as
     credentials.
     """
     for text in (data.decode("latin-1"), "Basic " + base64.b64encode(data).decode()):
@@ -337,8 +339,10 @@ def _check_rights(rights, words):
 
 
 def frame(data):
-    """A stream of the master's socket has the same messages wherever it is cut; each is read
-    as a request or refused, and as an answer."""
+    """Check that a LUXI stream has the same messages however it is cut.
+
+    Each of them is parsed as a request and as a reply, or refused.
+    """
     for limit in (SMALL_MESSAGE, MAX_MESSAGE):
         seen = [_split(pieces, limit) for pieces in cuts(data)]
         assert all(one == seen[0] for one in seen), seen
@@ -365,7 +369,7 @@ def _split(pieces, limit):
 
 
 def _check_call(call):
-    """What is read of a call beyond its types."""
+    """Parse the arguments of a call further than their types."""
     try:
         if isinstance(call, luxi.Query):
             filters.parse(call.qfilter)
@@ -378,7 +382,7 @@ def _check_call(call):
 
 
 def first_bytes(data):
-    """A TLS client's first record, whatever it is, is read or passed over."""
+    """Check that the first record of a TLS client is read or ignored."""
     found = tls.read_client_hello(data)
     if found is not None:
         assert tls.client_hello_is_complete(data) and tls.read_client_hello(data + b"more") == found
@@ -396,11 +400,11 @@ TARGETS = {
 }
 
 
-# -- what a fuzzer begins with ----------------------------------------------------------
+# -- seeds ----------------------------------------------------------
 
 
 def _conversations():
-    """``(method, target, body, [[LUXI method, args, result], ...])`` of recorded ones."""
+    """Yield ``(method, target, body, [[LUXI method, args, result], ...])`` of recorded requests."""
     for name in recorded_requests.names("rapi"):
         data, expected = recorded_requests.read("rapi", name)
         top, _, content = data.partition(b"\n\n")
@@ -409,7 +413,7 @@ def _conversations():
 
 
 def seeds(name):
-    """Inputs that are known to mean something, and what was found before."""
+    """Return meaningful inputs and earlier findings."""
     found = [path.read_bytes() for path in sorted((FINDINGS / name).glob("*"))]
     return [*found, *_SEEDS[name]()]
 
@@ -540,7 +544,7 @@ _SEEDS = {
 
 
 def words(name):
-    """Words that a fuzzer would hardly hit on."""
+    """Return words that a fuzzer would hardly find by chance."""
     if name == "users":
         return sorted(
             {

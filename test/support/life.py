@@ -1,8 +1,8 @@
-"""A job queue on a real database, whose work blocks until a test unblocks it.
+"""A job queue on a real database, with work that blocks until a test unblocks it.
 
-So between two steps the queue can become idle, and what happened can be compared
-with a model. A master that is killed leaves a copy of its database, taken in the midst
-of a transaction: nothing that its threads do afterwards can reach the next one.
+So the queue can become idle between two steps, and its state can be compared with a model. A
+master that is killed leaves a copy of its database, taken in the middle of a transaction:
+whatever its threads do afterwards cannot reach the next master.
 """
 
 import os
@@ -22,7 +22,7 @@ PATIENCE = 30
 
 
 class Gone(Exception):
-    """The master was killed: what this thread was about to do did not happen."""
+    """The master was killed before this thread could go on."""
 
 
 class BlockedTask:
@@ -86,7 +86,7 @@ class BlockedTask:
 
 
 class MasterLife:
-    """A master from its start to its end, and what its work did meanwhile."""
+    """A master from its start to its end, and the events of its work."""
 
     def __init__(self, path, clock, monotonic):
         self.path = path
@@ -107,11 +107,11 @@ class MasterLife:
         self.queue.start()
 
     def begin(self, op, job_id, rank):
-        """The queue's ``Executor``."""
+        """Return the task of an opcode; this makes the class an ``Executor``."""
         return BlockedTask(self, op, job_id, rank)
 
     def note(self, *event):
-        """Something happens, unless the master is gone; under ``condition``."""
+        """Record an event; raise ``Gone`` if the master was killed. Called under ``condition``."""
         if self.killed:
             raise Gone
         self.events.append(event)
@@ -122,13 +122,13 @@ class MasterLife:
         return events
 
     def unblock(self, *job_ids):
-        """Have the work of these jobs go on; work that was canceled notices it."""
+        """Let the work of these jobs go on; canceled work notices that it is canceled."""
         with self.condition:
             self.blocked.difference_update(job_ids)
             self.condition.notify_all()
 
     def unblock_all(self):
-        """Have all work go on, now and later."""
+        """Let all work go on, now and later."""
         with self.condition:
             self.all_unblocked = True
             self.blocked.clear()
@@ -165,7 +165,7 @@ class MasterLife:
         return reason["kind"] == "lock" or set(reason["jobs"]) <= live
 
     def lock_owners(self):
-        """Ids of the jobs that hold a lock, by its name."""
+        """Return, by the name of a lock, the ids of the jobs that hold it."""
         return {
             state.name.partition("/")[2]: {
                 int(owner.removeprefix("job/")) for owner in state.owners
@@ -174,7 +174,7 @@ class MasterLife:
         }
 
     def waiting(self):
-        """What each waiting job waits for: ``lock``, ``limit`` or ``job``."""
+        """Return what each waiting job waits for: ``lock``, ``limit`` or ``job``."""
         return {
             job.id: reasons[0]["kind"]
             for job in self.queue.jobs()
@@ -182,7 +182,7 @@ class MasterLife:
         }
 
     def kill(self, path, answers):
-        """Copy the database as it is now; which of these futures were resolved by then."""
+        """Copy the database as it is now; return which of these futures were resolved by then."""
 
         def copy(_):
             with self.condition:
@@ -198,7 +198,7 @@ class MasterLife:
         return answered
 
     def end(self, orderly):
-        """Stop as the daemon does; blocked work may end first if ``orderly``, else it is left."""
+        """Stop as the daemon does; if ``orderly``, let blocked work end first."""
         if orderly:
             self.unblock_all()
         left = set(self.queue.stop(PATIENCE if orderly else 0))
@@ -207,7 +207,7 @@ class MasterLife:
         self.discard()
 
     def discard(self):
-        """End the threads; what they do now goes nowhere."""
+        """End the threads; whatever they still do has no effect."""
         with self.condition:
             self.killed = True
         self.unblock_all()

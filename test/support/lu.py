@@ -1,4 +1,4 @@
-"""What tests of logical units share: a cluster in a temporary root, an opcode, its effect."""
+"""The base of tests of logical units: a cluster in a temporary root that runs opcodes."""
 
 import contextlib
 import os
@@ -16,17 +16,17 @@ from ganeti.jqueue.live import Done, Failed, JobRun
 from ganeti.mcpu import Processor, lu_for
 from support.cluster import make_cluster, make_paths
 
-#: The first is the master and this machine, the others are simulated.
+#: The first node is the master and this machine, the others are simulated.
 NODES = [f"node{number}.example.com:4G:100G:4" for number in (1, 2, 3)]
 MASTER, NODE2, NODE3 = (f"node{number}.example.com" for number in (1, 2, 3))
 WEB = "web.example.com"
 
-#: An OS whose create script appends to a file and does what the test tells it.
+#: The create script of the OS: it notes its run in a file, then runs the commands of ``os_does``.
 SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more\n'
 
 
 class RecordedRun(JobRun):
-    """A job's side of an execution: keeps what is logged, and lets no time pass."""
+    """The job of an execution: it keeps the lines of its log, and its pauses take no time."""
 
     def __init__(self, job_id: int) -> None:
         self.cancel = threading.Event()
@@ -41,17 +41,17 @@ class RecordedRun(JobRun):
         self.on_log(text)
 
     def cancel_at(self, words: str) -> None:
-        """Have the job told to stop when it logs these words."""
+        """Cancel the job when it logs a line with these words."""
         self.on_log = lambda text: self.cancel.set() if words in text else None
 
     def pause(self, seconds: float) -> None:
-        """Only remembers how long it would have been."""
+        """Record the length of a pause instead of waiting."""
         self.pauses.append(seconds)
         self.on_pause()
 
 
 class LUTestCase(unittest.TestCase):
-    """Three nodes: this machine is the master, the other two are simulated."""
+    """A cluster of three nodes: this machine is the master, the other two are simulated."""
 
     def setUp(self) -> None:
         self.root = tempfile.mkdtemp()
@@ -79,7 +79,7 @@ class LUTestCase(unittest.TestCase):
         verify: str = "",
         version: int = 20,
     ) -> str:
-        """An OS definition whose create script can be told more with ``os_does``."""
+        """Make an OS definition, and return its directory."""
         folder = f"{self.paths.os_search_path[0]}/{name}"
         os.makedirs(folder)
         files = {
@@ -98,12 +98,12 @@ class LUTestCase(unittest.TestCase):
         return folder
 
     def os_does(self, commands: str, folder: str = "") -> None:
-        """What the create script does after it noted its run."""
+        """Set the commands that the create script runs after it has noted its run."""
         with open(f"{folder or self.os_dir}/more", "w", encoding="ascii") as file:
             file.write(commands + "\n")
 
     def os_runs(self, folder: str = "") -> list[str]:
-        """Instances that the create script ran for, with 1 behind the name at a reinstall."""
+        """Return a line for each run of the create script: the instance, and 1 at a reinstall."""
         with (
             contextlib.suppress(FileNotFoundError),
             open(f"{folder or self.os_dir}/runs", encoding="ascii") as file,
@@ -126,7 +126,7 @@ class LUTestCase(unittest.TestCase):
         return self.config.instance(name)
 
     def create_op(self, name: str = WEB, **values: Any) -> opcodes.OpInstanceCreate:
-        """The opcode for it."""
+        """Return the opcode of ``create``."""
         return opcodes.OpInstanceCreate(
             **{
                 "instance_name": name,
@@ -142,19 +142,19 @@ class LUTestCase(unittest.TestCase):
         )
 
     def instance(self, name: str = WEB) -> objects.Instance:
-        """As it is now."""
+        """Return the instance as it is stored now."""
         return self.config.instance(name)
 
     def guests(self, node: str = MASTER) -> list[str]:
-        """Names of the guests that run on a node."""
+        """Return the names of the guests that run on a node."""
         return sorted(self.environment.nodes.agent(self.config.node(node)).guests())
 
     def kill_guest(self, name: str = WEB) -> None:
-        """A guest of the master dies by itself."""
+        """Make a guest of the master vanish, as one that crashed."""
         os.unlink(self.paths.fake_guest(name))
 
     def files(self) -> list[str]:
-        """Disk files of this machine, below the storage directory."""
+        """Return the paths of disk files on this machine, relative to the storage directory."""
         base = self.paths.file_storage_dir
         return sorted(
             os.path.relpath(f"{folder}/{name}", base)
@@ -167,9 +167,9 @@ class LUTestCase(unittest.TestCase):
     def run_op(
         self, op: opcodes.OpCode, before: Callable[[RecordedRun], object] = lambda run: None
     ) -> Any:
-        """Carry an opcode out as the master does; its result, or the error raised.
+        """Run an opcode as the master does; return its result, or raise its error.
 
-        ``self.run_`` is the run, ``self.effective`` the opcode as the job would
+        ``self.run_`` becomes the run, ``self.effective`` the opcode as the job would
         show it, ``self.follow_ups`` the jobs it submits. ``before`` gets the run.
         """
         self.job_id += 1
@@ -188,11 +188,11 @@ class LUTestCase(unittest.TestCase):
             task.release()
 
     def wants(self, op: opcodes.OpCode) -> list[locking.Want]:
-        """The locks that an opcode would take now."""
+        """Return the locks that an opcode would take now."""
         return [big_lock(), *lu_for(op.OP_ID)(op, self.environment, 0).locks()]
 
     def hold(self, op: opcodes.OpCode) -> None:
-        """Another job holds the locks that this opcode takes."""
+        """Take the locks of this opcode for another job."""
         self.locks.request(f"job/{op.OP_ID}", self.wants(op), 0, lambda: None)
 
     def _store(self, done: Done) -> Any:
@@ -208,11 +208,11 @@ class LUTestCase(unittest.TestCase):
 
     @contextlib.contextmanager
     def refused(self, code: str) -> Iterator[None]:
-        """The block must fail with ``OpPrereqError`` of this code."""
+        """Assert that the block raises ``OpPrereqError`` with this code."""
         with self.assertRaises(errors.OpPrereqError) as caught:
             yield
         self.assertEqual(caught.exception.code, code, str(caught.exception))
 
     def log_has(self, words: str) -> None:
-        """The last run said something with these words."""
+        """Assert that the last run logged a line with these words."""
         self.assertTrue(any(words in line for line in self.run_.lines), self.run_.lines)

@@ -1,4 +1,4 @@
-"""What tests of opcodes about one noun share."""
+"""Assertions about the fields of opcodes."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from ganeti import opcodes
 
 
 def assert_refused(cls, good, **wrong):
-    """Each of these values is refused by name, and the rest is right without it."""
+    """Assert that each wrong value is refused by the name of its field, and ``good`` accepted."""
     assert cls(**good).given >= good.keys()
     for name, value in wrong.items():
         with pytest.raises(opcodes.FieldError, match=f"'{name}'"):
@@ -14,7 +14,7 @@ def assert_refused(cls, good, **wrong):
 
 
 def assert_needs(cls, good):
-    """None of these can be left out."""
+    """Assert that exactly these fields are required."""
     assert set(cls.REQUIRED) == set(good)
     for name in good:
         with pytest.raises(opcodes.FieldError, match=f"'{name}' is missing"):

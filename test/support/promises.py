@@ -1,23 +1,23 @@
-"""The model of the job queue: what may be seen of jobs, given what was asked and answered.
+"""A model of the job queue: it tells which states of jobs are allowed after given events.
 
-It is told what clients asked and were answered, which work began and ended, and when
-the master died. It knows no thread, no disk and no queue: of several things that may
+It is told what clients requested and got, which work began and ended, and when
+the master died. It has no threads, no disk and no queue: of several things that may
 come next it does not say which, except where the queue promises an order.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: Jobs whose work may be under way at the same time.
+#: How many jobs may work at the same time.
 WORKERS = 3
-#: Seconds by which one step of priority moves a job.
+#: Seconds by which one step of priority moves a job in the order.
 AGEING = 60
 
 
 class Step(NamedTuple):
-    """One opcode: what becomes of it, and the names of the locks that it needs.
+    """One opcode: its kind, and the names of the locks that it needs.
 
-    Words: ``ok``, ``fail``, ``safe`` (may be run again), ``stubborn`` (cannot be
+    Kinds: ``ok``, ``fail``, ``safe`` (may be run again), ``stubborn`` (cannot be
     canceled once it runs).
     """
 
@@ -36,52 +36,52 @@ class Promise:
     since: float  # accepted, or taken up by this master
     begun: int = 0  # of its steps
     ended: int = 0
-    canceled: bool = False  # a client was told that it is
-    to_cancel: bool = False  # a client was told that it will be
-    died: bool = False  # with a master, which may have given it up
+    canceled: bool = False  # a client was told that it is canceled
+    to_cancel: bool = False  # a client was told that it will be canceled
+    died: bool = False  # with a master; the next one may have ended it in error
     archived: bool = False
-    successes: int = 0  # steps that are shown as such
+    successes: int = 0  # steps that are shown as successful
     final: str | None = None
     final_since: float = 0.0
 
     @property
     def rank(self):
-        """The lowest of those that wait for the same goes first."""
+        """Return the rank; of jobs that wait for the same thing, the lowest goes first."""
         return self.since + AGEING * self.priority
 
     @property
     def comments(self):
-        """What its opcodes say: enough to know it again, and what to do."""
+        """Return the comments of its opcodes: they identify the job and control ``life``."""
         return [
             f"{self.mark}:{index}:{step.word}:{step.locks}" for index, step in enumerate(self.steps)
         ]
 
     @property
     def safe(self):
-        """May everything that began be run again?"""
+        """Return whether all steps that have begun may be run again."""
         return all(step.word == "safe" for step in self.steps[: self.begun])
 
 
 class QueueModel:
-    """All jobs that were accepted; ``compare``, then the events, then ``check_ends``."""
+    """All accepted jobs. Call ``compare``, then report the events, then ``check_ends``."""
 
     def __init__(self):
         self.jobs = {}  # id -> Promise
-        self.working = {}  # id -> the step that is under way
+        self.working = {}  # id -> its running step
         self.waiting, self.owners = {}, {}  # see ``note_waiting``
 
     def live(self):
-        """Ids of those that have not ended."""
+        """Return the ids of the jobs that have not ended."""
         return [number for number, job in self.jobs.items() if job.final is None]
 
     def accept(self, ids, promises):
-        """Ids are dense, rise, and are given once."""
+        """Add accepted jobs; their ids must be consecutive."""
         for number, promise in zip(ids, promises, strict=True):
             assert number == len(self.jobs) + 1, f"id {number} after {len(self.jobs)}"
             self.jobs[number] = promise
 
     def compare(self, shown, now):
-        """What the queue shows: all that was accepted, and what has ended stays as it was."""
+        """Compare with what the queue shows: all accepted jobs, and ended ones unchanged."""
         assert [seen.id for seen in shown] == list(self.jobs), "not the jobs that were accepted"
         for seen in shown:
             job = self.jobs[seen.id]
@@ -96,11 +96,11 @@ class QueueModel:
                 assert seen.status in ("queued", "waiting", "running", "canceling")
 
     def note_waiting(self, waiting, owners):
-        """The queue is idle: note who waits for what, and who holds which lock."""
+        """Note, while the queue is idle, what each job waits for and who owns each lock."""
         self.waiting, self.owners = waiting, owners
 
     def begins(self, number, index, in_order=True):
-        """Work begins; ``in_order``: nothing else was under way, so that the order counts."""
+        """Check that a step may begin; ``in_order`` if nothing else was running before."""
         job, step = self.jobs[number], self.jobs[number].steps[index]
         assert index == job.begun == job.ended, f"job {number} begins step {index} again"
         assert not job.canceled, f"job {number} begins, and was canceled"
@@ -121,7 +121,7 @@ class QueueModel:
         job.begun += 1
 
     def _check_order(self, number, locks):
-        """Of those that want the same locks and waited for the same thing, the first begins."""
+        """Check that no job of a lower rank wants the same locks and waits for the same thing."""
         kind = self.waiting.get(number)
         if kind is None:
             return
@@ -133,19 +133,19 @@ class QueueModel:
                 assert self.jobs[number].rank <= its.rank, f"job {number} overtakes {other}"
 
     def _has_to_wait(self, number):
-        """Does a job depend on one that has not ended? It may not have noticed yet."""
+        """Return whether a job depends on one that is not known to have ended."""
         return not self.jobs[number].begun and any(
             0 < other < number and self.jobs[other].final is None
             for other, _ in self.jobs[number].depends
         )
 
     def ends(self, number, through):
-        """Work ends: ``through`` to its end, or stopped on the way."""
+        """Note the end of a step; ``through`` is false if it was canceled."""
         del self.working[number]
         self.jobs[number].ended += through
 
     def crash(self, interrupted, now):
-        """Another master takes over; it says that these jobs died with the one before."""
+        """Check the jobs that a new master reports as interrupted, and start over with the rest."""
         for number in self.working:
             assert number in interrupted or self.jobs[number].safe or self.jobs[number].final
         self.working, self.waiting, self.owners = {}, {}, {}
@@ -153,13 +153,13 @@ class QueueModel:
             job.since = now
             if number in interrupted:
                 assert job.final == "error", f"job {number} died, and is {job.final}"
-            # A master also gives up what was between two steps, or in a safe second one.
+            # A master also ends jobs that were between two steps, or in a safe second one.
             job.died |= number in interrupted or job.ended > 0
             if job.final is None and job.safe:
                 job.begun = job.ended = job.successes
 
     def check_ends(self):
-        """Has every job that has ended, ended as it may?"""
+        """Check that each ended job has one of the statuses that it may end with."""
         for number, job in self.jobs.items():
             if job.final is not None:
                 allowed = self._outcomes(number)
@@ -181,7 +181,7 @@ class QueueModel:
         return found
 
     def _verdicts(self, number):
-        """How a job may end whose dependencies do not end as they should."""
+        """Return the statuses with which a job may end because of its dependencies."""
         found = set()
         for other, wanted in self.jobs[number].depends:
             status = self.jobs[other].final if 0 < other < number else "missing"
@@ -191,5 +191,5 @@ class QueueModel:
 
 
 def meets(status, wanted):
-    """May a job begin that wants another to end so? No list means success or error."""
+    """Return whether a dependency is met; no list means success or error."""
     return status in (wanted or ("success", "error"))

@@ -1,4 +1,4 @@
-"""Programs of the checkout that are Python without the suffix, as modules."""
+"""Import Python programs of the checkout that lack the suffix as modules."""
 
 import importlib.machinery
 import importlib.util
@@ -20,7 +20,7 @@ def load_script(path: str) -> ModuleType:
 
 
 def git_works() -> bool:
-    """Is there a git that runs? Where packages are built there may be none, or a stub."""
+    """Return whether git runs; where packages are built it may be missing, or a stub."""
     try:
         return subprocess.run(["git", "--version"], capture_output=True).returncode == 0
     except OSError:

@@ -1,4 +1,4 @@
-"""The package read with ``ast``: its modules, what they import, define and name."""
+"""The package read with ``ast``: its modules, their imports, definitions and names."""
 
 import ast
 import functools
@@ -9,31 +9,31 @@ from pathlib import Path
 from support import DATA, TOP
 
 LIB = TOP / "lib/ganeti"
-#: Where Python code of ours is.
+#: Folders with Python code.
 FOLDERS = ("autotools", "daemons", "devel", "doc", "lib", "qa", "test", "tools")
 
 
 def module_name(path: Path) -> str:
-    """http/message.py -> http.message; http/__init__.py -> http; __init__.py -> ''."""
+    """Return http.message for http/message.py, http for http/__init__.py, '' for __init__.py."""
     parts = path.relative_to(LIB).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 @functools.cache
 def modules() -> dict[str, Path]:
-    """Every module of the package by its name below ``ganeti``."""
+    """Return the path of every module by its name below ``ganeti``."""
     return {module_name(path): path for path in sorted(LIB.rglob("*.py"))}
 
 
 @functools.cache
 def text_of(name: str) -> str:
-    """The source of a module."""
+    """Return the source of a module."""
     return modules()[name].read_text(encoding="utf-8")
 
 
 @functools.cache
 def tree(name: str) -> ast.Module:
-    """The parsed source of a module."""
+    """Return the parsed source of a module."""
     return ast.parse(text_of(name))
 
 
@@ -44,12 +44,12 @@ def nodes(name: str) -> tuple[ast.AST, ...]:
 
 
 def is_package(name: str) -> bool:
-    """Is the module an __init__.py?"""
+    """Return whether a module is an __init__.py."""
     return modules()[name].name == "__init__.py"
 
 
 def inside(package: str) -> list[str]:
-    """Modules of a package, itself included."""
+    """Return the modules of a package, itself included."""
     return [name for name in modules() if name == package or name.startswith(package + ".")]
 
 
@@ -80,18 +80,18 @@ def our_imports(name: str) -> frozenset[str]:
 
 
 def importers(name: str) -> set[str]:
-    """Our own modules that import a module."""
+    """Return the modules of the package that import a module."""
     return {other for other in modules() if name in our_imports(other)}
 
 
 def imports(name: str, *words: str) -> list[str]:
-    """What a module imports of some foreign or own modules, or from inside of them."""
+    """Return what a module imports of the modules ``words``, or from inside them."""
     starts = tuple(f"{word}." for word in words)
     return [used for used in imported_names(name) if used in words or used.startswith(starts)]
 
 
 def dotted(node: ast.expr) -> str:
-    """Return ``a.b.c`` of an attribute; what is no name, as a call, is ``()``: ``().b``."""
+    """Return ``a.b.c`` for an attribute; an expression such as a call becomes ``()``: ``().b``."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else "()"
@@ -105,30 +105,30 @@ def used_names(name: str) -> frozenset[str]:
 
 
 def uses(name: str, *suffixes: str) -> bool:
-    """Does a module use or import one of these dotted names, in whole or at its end?"""
+    """Return whether a module uses or imports a dotted name that is, or ends with, a suffix."""
     ends = tuple(f".{suffix}" for suffix in suffixes)
     return any(used in suffixes or used.endswith(ends) for used in used_names(name))
 
 
 def users_of(*suffixes: str) -> set[str]:
-    """Modules that use or import one of these dotted names."""
+    """Return the modules that use or import a name with one of these suffixes."""
     return {name for name in modules() if uses(name, *suffixes)}
 
 
 def classes(name: str) -> list[str]:
-    """Names of the classes that a module defines at its top level."""
+    """Return the names of the classes that a module defines at its top level."""
     return [node.name for node in tree(name).body if isinstance(node, ast.ClassDef)]
 
 
 def functions(name: str) -> Iterator[ast.FunctionDef]:
-    """Every function and method of a module."""
+    """Yield every function and method of a module."""
     for node in nodes(name):
         if isinstance(node, ast.FunctionDef):
             yield node
 
 
 def circle(start: str) -> bool:
-    """Does a module reach itself by following imports?"""
+    """Return whether a module reaches itself by following imports."""
     seen: set[str] = set()
     ahead = set(our_imports(start))
     while ahead:

@@ -13,7 +13,7 @@ CHALLENGE = [("WWW-Authenticate", 'Basic realm="Ganeti Remote API"')]
 
 
 def basic(name, password, encoding="utf-8"):
-    """An Authorization header."""
+    """Return the value of an Authorization header."""
     return "Basic " + base64.b64encode(f"{name}:{password}".encode(encoding)).decode()
 
 
@@ -25,7 +25,7 @@ class UsersFolder:
         self.now = 0
         self.stamp = 10**18
         self.slept = 0
-        #: What happens while somebody waits for the file to settle.
+        #: Called while the reader waits for the file to settle.
         self.meanwhile = lambda: None
         self.users = UsersFile(
             [str(self.path), str(self.old)], WORDS, clock_ns=lambda: self.now, sleep=self.sleep
@@ -38,7 +38,7 @@ class UsersFolder:
         )
 
     def write(self, text, path=None):
-        """A new content, an hour later."""
+        """Write a new content, with a time stamp an hour after the last one."""
         path = path or self.path
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         self.stamp += 3600 * 10**9
@@ -46,7 +46,7 @@ class UsersFolder:
         os.utime(path, ns=(self.stamp, self.stamp))
 
     def write_now(self, text):
-        """A new content, a moment ago."""
+        """Write a new content, as of a nanosecond ago."""
         self.write(text)
         self.now = self.stamp + 1
 
@@ -56,7 +56,7 @@ class UsersFolder:
         self.meanwhile()
 
     def options(self, name="jack", password="abc"):
-        """The options of a user who comes in; None when nobody does."""
+        """Return the rights of a user who logs in; None if the login fails."""
         try:
             return sorted(self.authenticator.authenticate(basic(name, password)).rights.whole)
         except Unauthorized:

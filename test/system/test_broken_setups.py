@@ -1,4 +1,4 @@
-"""What cannot work is told in one line: broken set-ups, each with its exit code and its words.
+"""Broken set-ups: each program says in one line what is wrong, and exits with the right code.
 
 Every row breaks a cluster (or an empty machine) in one way and runs one program on it.
 """
@@ -24,7 +24,7 @@ ROOT = os.geteuid() == 0
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Paths of a cluster below a temporary root; a daemon that starts all the same is ended."""
+    """Yield the paths of a cluster below a temporary root; end a daemon that starts anyway."""
     store, config, _ = make_cluster(tmp_path)
     config.ssconf.flush()
     store.close()
@@ -35,7 +35,7 @@ def cluster(tmp_path):
 
 @pytest.fixture
 def nothing(tmp_path):
-    """Paths of a machine without a cluster."""
+    """Return the paths of a machine without a cluster."""
     paths = make_paths(tmp_path)
     os.makedirs(paths.lib_dir)
     yield paths
@@ -72,7 +72,7 @@ def assert_one_line(done, code, *words):
 
 
 def touch(name):
-    """Break a cluster by a file in lib/ganeti."""
+    """Return a function that breaks a cluster by a file in lib/ganeti."""
 
     def spoil(paths):
         path = Path(paths.lib_dir, name)
@@ -95,7 +95,7 @@ def close(name):
 
 
 def in_the_way(name):
-    """A directory has the name of a file, or a file that of a directory."""
+    """Return a function that puts a directory where a file should be, or the reverse."""
 
     def spoil(paths):
         path = Path(getattr(paths, name))
@@ -130,7 +130,7 @@ def another_master(paths):
 
 
 def chain(paths):
-    """Two certificates in one file, as an authority gives them."""
+    """Write two certificates into one file, as an authority issues them."""
     run(paths, "cluster", "renew-certificate")
     path = Path(paths.rapi_cert)
     path.write_bytes(path.read_bytes() * 2)
@@ -145,7 +145,7 @@ INIT, RESTORE, BACKUP = (
 )
 RENEW, ENSURE = ["cluster", "renew-certificate"], ["cluster", "ensure-dirs"]
 
-#: What breaks a cluster, what is run then, its exit code, words.
+#: How a cluster is broken, which command runs then, its exit code, words of its message.
 ROWS = [
     (touch("config.data"), MASTERD, 1, [GANETI, "config.data exists"]),
     (touch("queue/serial"), MASTERD, 1, [GANETI, "queue/serial exists"]),

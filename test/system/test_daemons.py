@@ -1,4 +1,4 @@
-"""Both daemons, for real: a whole life over HTTP, and what survives SIGKILL."""
+"""Both daemons as processes: the life of an instance over HTTP, and crashes by SIGKILL."""
 
 import json
 import os
@@ -200,7 +200,7 @@ def test_a_request_is_known_everywhere_by_the_id_that_its_client_gave(tmp_path):
         reason = made.wait(answer.json)["ops"][0]["reason"][0][1]
         assert reason == "user=admin;request=mine:7.a-B"
         assert "request mine:7.a-B" in Path(made.paths.master_log).read_text()
-        assert made.stop("rapi") == 0  # its lines are all written then
+        assert made.stop("rapi") == 0  # all lines are written once it has stopped
     records = map(json.loads, Path(made.paths.rapi_log).read_text().splitlines())
     found = [one for one in records if one.get("request_id") == "mine:7.a-B"]
     assert [(one["job"], one["user"], one["method"]) for one in found] == [
@@ -212,7 +212,7 @@ def test_exit_codes_tell_why_a_daemon_does_not_start(tmp_path):
     made = DaemonCluster(tmp_path, nodes=(HOST,))
     elsewhere = {**made.environment, "GANETI_HOSTNAME": "other.example.com"}
     made.environment, before = elsewhere, made.environment
-    for program in (["rapi", "-f", "--no-ssl"], ["masterd", "-f"]):  # it was renamed
+    for program in (["rapi", "-f", "--no-ssl"], ["masterd", "-f"]):  # the machine was renamed
         done = made.run(*program)
         assert done.returncode == 1 and f"GANETI_HOSTNAME={HOST}" in done.stdout
     os.unlink(made.paths.master_db)
@@ -231,7 +231,7 @@ def test_tls_shows_our_certificate_and_refuses_old_versions(tmp_path):
         assert made.get("/2/info").json["name"] == "cluster.example.com"
         context = ssl._create_unverified_context()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # that is the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 is deprecated
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         with socket.create_connection(("127.0.0.1", made.port), TIMEOUT) as plain:
@@ -240,7 +240,7 @@ def test_tls_shows_our_certificate_and_refuses_old_versions(tmp_path):
 
 
 def test_ten_jobs_killed_in_the_middle_fail_and_leave_nothing(tmp_path):
-    """Nothing acknowledged is lost, nothing runs twice: each OS script appends to a file."""
+    """Check by files that OS scripts append to: nothing acknowledged is lost or runs twice."""
     with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
         trace, gate = tmp_path / "trace", tmp_path / "gate"
         made.add_os(

@@ -1,4 +1,4 @@
-"""The front as a process among others: successors, service managers, a second front."""
+"""The front as a process: successors, service managers, a second front."""
 
 import contextlib
 import http.client
@@ -22,12 +22,12 @@ def cluster(tmp_path_factory):
 
 
 def pid_of(cluster):
-    """The process that the front's pid file names."""
+    """Return the process id in the front's pid file."""
     return int(Path(cluster.paths.pid_file("ganeti-rapi")).read_text())
 
 
 def version(connection):
-    """Ask for it; does the connection end then?"""
+    """Request /version; return whether the connection ends after that."""
     connection.request("GET", "/version")
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b"2\n")
@@ -38,15 +38,15 @@ def test_a_successor_takes_over_and_no_client_notices(cluster):
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as kept:
         assert not version(kept)
         first = pid_of(cluster)
-        for _ in range(2):  # a successor can have one as well
+        for _ in range(2):  # a successor can have a successor, too
             before = pid_of(cluster)
             os.kill(before, signal.SIGUSR2)
             cluster.until(lambda: pid_of(cluster) != before)
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as new:
             assert not version(new)
-        assert version(kept)  # served by the old process, for the last time
+        assert version(kept)  # the last request that the old process serves
     assert first != before
-    # Nobody has promised to take another process for the service: the first one stays.
+    # A service manager watches the first process, so it stays as long as the service.
     assert cluster.stop("rapi") == 0
     assert not Path(cluster.paths.pid_file("ganeti-rapi")).exists()
     with pytest.raises(ConnectionRefusedError):
@@ -55,8 +55,8 @@ def test_a_successor_takes_over_and_no_client_notices(cluster):
 
 
 def hand_over(cluster):
-    """Have the front succeeded; the pids before and after."""
-    cluster.get("/version")  # while it starts there is no hand-over
+    """Hand the front over to a successor; return the pids before and after."""
+    cluster.get("/version")  # no hand-over is possible before it serves
     before = pid_of(cluster)
     os.kill(before, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != before)
@@ -71,7 +71,7 @@ def test_a_process_that_stays_passes_on_signals(cluster):
     third = pid_of(cluster)
     cluster.until(lambda: not Path(f"/proc/{second}").exists())
     assert cluster.get("/2/info").status == 200 and third != stays
-    os.kill(stays, signal.SIGUSR1)  # means nothing to the one that stays, either
+    os.kill(stays, signal.SIGUSR1)  # is not passed on
     front_said(cluster, f"pid={stays} WARNING Received SIGUSR1, which means nothing")
     os.kill(stays, signal.SIGHUP)
     assert cluster.get("/2/info").status == 200
@@ -86,12 +86,12 @@ def test_a_process_that_stays_fails_with_a_successor_that_crashed(cluster):
     assert child.pid == stays
     os.kill(second, signal.SIGKILL)
     assert child.wait(TIMEOUT) == 1
-    cluster.start_front()  # what is left behind keeps nobody from starting
+    cluster.start_front()  # leftovers do not prevent a start
 
 
 def test_a_signal_that_comes_too_late_is_meant_for_the_successor(cluster):
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", cluster.port)) as kept:
-        assert not version(kept)  # keeps the old process for a while
+        assert not version(kept)  # the connection keeps the old process alive
         before, after = hand_over(cluster)
         front_said(cluster, f"Process {after} has taken over")
         os.kill(before, signal.SIGTERM)
@@ -174,17 +174,17 @@ def test_a_port_that_is_taken_is_refused_with_who_has_it(cluster, tmp_path):
 
 @pytest.fixture
 def changing(tmp_path):
-    """A cluster whose front has a certificate's file of the test's own, and that file."""
+    """Yield a cluster whose front uses another certificate file, and the path of that file."""
     with DaemonCluster(tmp_path, nodes=(HOST,), tls=True) as made:
         own = tmp_path / "own.pem"
         own.write_bytes(Path(made.paths.rapi_cert).read_bytes())
         made.start(f"--ssl-cert={own}")
-        made.get("/version")  # while it starts it takes no signals
+        made.get("/version")  # it takes no signals before it serves
         yield made, own
 
 
 def front_said(cluster, words):
-    """The first line of the front's log with these words, once it is there."""
+    """Wait for a line with these words in the front's log, and return it."""
     log = Path(cluster.paths.rapi_log)
     cluster.until(lambda: words in log.read_text())
     return next(line for line in log.read_text().splitlines() if words in line)
@@ -203,7 +203,7 @@ def test_a_successor_that_cannot_start_changes_nothing(changing):
         assert str(own) in front_said(cluster, "Going on, as the successor did not start: ")
         assert not version(kept) and pid_of(cluster) == first
     assert cluster.get("/2/info").status == 200
-    own.write_bytes(good)  # and the next one may
+    own.write_bytes(good)  # the next successor can start
     os.kill(first, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != first)
     os.kill(pid_of(cluster), signal.SIGTERM)
@@ -213,7 +213,7 @@ def test_a_successor_that_cannot_start_changes_nothing(changing):
 def test_a_front_that_is_stopped_ends_its_unready_successor(changing):
     cluster, own = changing
     own.unlink()
-    os.mkfifo(own)  # reading it waits for ever
+    os.mkfifo(own)  # reading it blocks forever
     os.kill(pid_of(cluster), signal.SIGUSR2)
     successor = int(front_said(cluster, " will take over").split()[-4])
     assert cluster.stop("rapi") == 0

@@ -1,4 +1,4 @@
-"""devel/changed, in a small checkout of its own."""
+"""devel/changed, in a small checkout made for the test."""
 
 import os
 import runpy
@@ -27,7 +27,7 @@ FILES = {
     "test/test_scene.py": "from support import (\n    clock,\n    scene,\n)\n",
     "test/test_two.py": "",
 }
-#: No identity, hooks or settings of whoever runs this; and where a hook does, not its repository.
+#: Without the user's settings and, if a git hook runs the tests, without the hook's repository.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -1,4 +1,4 @@
-"""devel/run as somebody types it: from a copy of the checkout, below a long path with a space."""
+"""devel/run, from a copy of the checkout below a long path with spaces."""
 
 import contextlib
 import json
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """What devel/run needs of a checkout, in a folder whose path is longer than a socket's."""
+    """Return a partial checkout, in a folder whose path is longer than a socket's may be."""
     folder = tmp_path_factory.mktemp("checkout") / ("a space and " + 10 * "a long path ") / "x"
     for part in ("lib", "devel", "doc/examples/os"):
         shutil.copytree(TOP / part, folder / part)
-    for path, _, _ in os.walk(folder):  # a packager's sources may be read-only
+    for path, _, _ in os.walk(folder):  # a packager's sources can be read-only
         os.chmod(path, 0o755)
     assert len(str(folder)) > 120
     return folder
@@ -49,7 +49,7 @@ def start(checkout, *arguments):
 
 
 def fails(checkout, *arguments):
-    """Words on standard error of a run that must fail."""
+    """Assert that devel/run fails, and return its standard error."""
     done = start(checkout, *arguments)
     errors = done.communicate(timeout=TIMEOUT)[1]
     assert done.returncode in (1, 2), errors
@@ -70,7 +70,7 @@ def running(checkout, *arguments):
 
 
 def get(facts, path, password=None):
-    """The JSON value of a GET over verified TLS."""
+    """Return the JSON value of a GET over verified TLS."""
     manager = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if password is not None:
         manager.add_password(None, facts["RAPI_URL"], facts["RAPI_USER"], password)

@@ -11,8 +11,6 @@ from typing import ClassVar
 
 from ganeti.http.message import REASONS
 
-from ganeti.http.message import REASONS
-
 
 class HttpError(Exception):
     """Base class of the errors; used by itself it is a 500.
