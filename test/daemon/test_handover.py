@@ -1,4 +1,4 @@
-"""Sockets for a successor, and what it says."""
+"""Handing sockets to a successor, and its report."""
 
 import os
 import socket
@@ -38,7 +38,7 @@ GIVEN = """
 
 
 def start(script, listeners, folder="/", **options):
-    """A successor that runs a script, and a file in the place of its pid file."""
+    """Return a successor that runs a script, with a plain file as its pid file."""
     code = textwrap.dedent(script).replace("PATH", repr(sys.path))
     file = os.memfd_create("pid")
     try:
@@ -79,9 +79,9 @@ class TestSuccession(unittest.TestCase):
 
     def test_a_successor_that_dies_is_reported(self):
         found = self.start("raise SystemExit(1)")
-        self.assertEqual(found.problem(), "it ended without a word")
+        self.assertEqual(found.problem(), "it ended without a message")
         found.end()
-        found.end()  # gone long ago
+        found.end()  # it has ended before
 
     def test_the_error_output_of_one_that_dies_is_reported(self):
         found = self.start("import nosuchmodule", keep_stderr=False)
@@ -100,7 +100,7 @@ class TestSuccession(unittest.TestCase):
     def test_one_that_hangs_is_ended(self):
         found = self.start("import time; time.sleep(600)")
         found.end()
-        self.assertIsNone(procfs.name_of(found.pid))  # perhaps init has not collected it yet
+        self.assertIsNone(procfs.name_of(found.pid))  # init may not have reaped it yet
 
     def test_it_is_no_child_of_the_one_that_started_it(self):
         found = self.start("import time; time.sleep(600)")
@@ -121,8 +121,8 @@ class TestTaking(unittest.TestCase):
 
     def test_descriptors_that_do_not_listen_are_named(self):
         for code, words in (
-            ("os.close(3)", "descriptor 3 is no socket"),
-            ("os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "is no socket"),
+            ("os.close(3)", "descriptor 3 is not a socket"),
+            ("os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "is not a socket"),
             ("os.dup2(socket.socket().detach(), 3)", "does not listen"),
         ):
             done = subprocess.run(
@@ -142,7 +142,7 @@ class TestTaking(unittest.TestCase):
 
 
 class TestFollowing(unittest.TestCase):
-    """The process that was started stays until the last successor has ended."""
+    """The first process stays until the last successor has ended."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -151,7 +151,7 @@ class TestFollowing(unittest.TestCase):
         self.addCleanup(self.pid_file.close)
 
     def child(self, script):
-        """A child that runs some shell once it was written into the pid file."""
+        """Start a child that runs a line of shell once ``follow`` has written its pid."""
         child = subprocess.Popen(
             ["sh", "-c", "read go; " + script, self.pid_file.path], stdin=subprocess.PIPE, text=True
         )

@@ -1,4 +1,4 @@
-"""Daemons as processes: detaching, the pid lock, signals, how a failed start is told."""
+"""Daemons as processes: detaching, the pid lock, signals, reports of a failed start."""
 
 import os
 import signal
@@ -94,7 +94,7 @@ def story(folder):
 
 @pytest.fixture
 def running(tmp_path):
-    """A detached one; its pid. It is ended afterwards."""
+    """Start a detached daemon and yield its pid; end it afterwards."""
     done = run(tmp_path)
     assert done.returncode == 0, done.stderr
     pid = int((tmp_path / "pid").read_text())
@@ -155,7 +155,7 @@ def test_a_start_that_fails_by_our_own_mistake_is_in_the_log(tmp_path, foregroun
 def test_a_missing_directory_is_named(tmp_path):
     done = run(tmp_path / "none")
     assert done.returncode == 1 and done.stderr == (
-        f"ganeti-small: {tmp_path}/none does not exist, where the pid file should be\n"
+        f"ganeti-small: the directory of the pid file, {tmp_path}/none, does not exist\n"
     )
 
 
@@ -199,7 +199,7 @@ def test_signals_without_a_meaning_are_logged_and_ignored(tmp_path):
         until(lambda: all(name in (tmp_path / "log").read_text() for name in odd))
         until(
             lambda: (
-                f"Received signal {signal.SIGRTMIN + 1}, which means nothing to ganeti-small"
+                f"Ignoring signal {signal.SIGRTMIN + 1}, which has no meaning for ganeti-small"
                 in (tmp_path / "log").read_text()
             )
         )
@@ -224,7 +224,7 @@ def test_warnings_about_the_start_are_shown_on_the_terminal(tmp_path):
 
 
 class TestCheckRole:
-    """What systemd's ExecCondition= is told."""
+    """Exit codes for systemd's ExecCondition=."""
 
     @pytest.mark.parametrize("code, expected", [(11, 11), (12, 12), (1, 255)])
     def test_reasons_not_to_start_have_their_exit_codes(self, code, expected, capsys):
@@ -260,7 +260,7 @@ def test_a_pid_file_that_is_a_link_is_not_followed(tmp_path):
 def test_a_pid_file_that_is_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pid")
     done = run(tmp_path)
-    assert done.returncode == 1 and f"{tmp_path}/pid is no regular file" in done.stderr
+    assert done.returncode == 1 and f"{tmp_path}/pid is not a regular file" in done.stderr
 
 
 def test_descriptors_that_are_closed_stay_out_of_the_way(tmp_path):

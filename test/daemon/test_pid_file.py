@@ -29,7 +29,7 @@ def read(path):
 
 
 def own_name():
-    """What this process is called."""
+    """Return this process's name."""
     return procfs.name_of(os.getpid())
 
 
@@ -132,12 +132,12 @@ def make_socket(path):
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, make_socket])
 def test_what_is_no_regular_file_is_refused(path, make):
     make(path)
-    with pytest.raises(PidFileError, match=f"{path} is no regular file"):
+    with pytest.raises(PidFileError, match=f"{path} is not a regular file"):
         create(path)
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(PidFileError, match=f"{tmp_path}/none does not exist"):
+    with pytest.raises(PidFileError, match=f"{tmp_path}/none, does not exist"):
         create(f"{tmp_path}/none/pid")
 
 

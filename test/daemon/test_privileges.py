@@ -1,4 +1,4 @@
-"""Whom a daemon runs as, the directories that it makes, and what it says without a permission."""
+"""A daemon's user, the directories that it creates, and its message about a permission."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ UIDS = {MASTER: 101, RAPI: 102}
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Has root start things on a machine with these users and groups only."""
+    """Act as root on a machine that has these users and groups only."""
 
     def make(*names, me=0):
         def look(table):
@@ -66,7 +66,7 @@ def test_log_and_pid_file_are_the_daemons_before_anything_can_fail(machine, monk
 def test_without_any_of_the_accounts_root_stays_root(machine, caplog):
     machine()
     privileges.become_user(MASTER, GROUP)
-    assert "going on as root" in caplog.text and privileges.stays_root(MASTER)
+    assert "continuing as root" in caplog.text and privileges.stays_root(MASTER)
     assert privileges.find_accounts([MASTER, RAPI]) is None
 
 
@@ -136,7 +136,7 @@ def test_files_of_another_user_have_a_cure(monkeypatch, tmp_path):
 
 def test_below_a_root_of_its_own_its_maker_is_meant(monkeypatch, tmp_path):
     found = explain(monkeypatch, tmp_path, me=1000, user="")
-    assert "ensure-dirs" not in found and found.endswith("the user who made the cluster")
+    assert "ensure-dirs" not in found and found.endswith("the user who created the cluster")
 
 
 def test_root_is_stopped_by_something_else(monkeypatch):

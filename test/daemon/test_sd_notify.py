@@ -13,7 +13,7 @@ from ganeti.daemon import sd_notify
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request, tmp_path, monkeypatch):
-    """The socket of a service manager that listens."""
+    """Yield a listening socket like a service manager's."""
     name = str(tmp_path / "notify") if request.param == "path" else f"@ganeti-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(name if name.startswith("/") else "\0" + name[1:])
@@ -45,7 +45,7 @@ def test_a_new_main_process_is_told_and_the_manager_waited_for(manager):
     message, ancillary, _, _ = manager.recvmsg(100, socket.CMSG_SPACE(4))
     assert message == b"BARRIER=1" and told.is_alive()
     ((_, _, data),) = ancillary
-    os.close(array.array("i", data)[0])  # as the manager does once it has read
+    os.close(array.array("i", data)[0])  # as the manager does after reading
     told.join(30)
     assert not told.is_alive()
 

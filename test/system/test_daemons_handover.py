@@ -65,14 +65,14 @@ def hand_over(cluster):
 
 def test_a_process_that_stays_passes_on_signals(cluster):
     stays, second = hand_over(cluster)
-    front_said(cluster, f"Nothing is left to do here but to pass on signals to process {second}")
+    front_said(cluster, f"it is the one that was started, and passes on signals to process {second}")
     os.kill(stays, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != second)
     third = pid_of(cluster)
     cluster.until(lambda: not Path(f"/proc/{second}").exists())
     assert cluster.get("/2/info").status == 200 and third != stays
-    os.kill(stays, signal.SIGUSR1)  # is not passed on
-    front_said(cluster, f"pid={stays} WARNING Received SIGUSR1, which means nothing")
+    os.kill(stays, signal.SIGUSR1)  # means nothing to the one that stays, either
+    front_said(cluster, f"pid={stays} WARNING Ignoring SIGUSR1, which has no meaning")
     os.kill(stays, signal.SIGHUP)
     assert cluster.get("/2/info").status == 200
     assert cluster.stop("rapi") == 0

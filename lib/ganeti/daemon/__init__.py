@@ -3,9 +3,9 @@
 base        a daemon's steps and errors
 options     the options that all programs share
 life        takes a daemon through its steps; signals
-pid_file    the lock that says that it runs
-sd_notify   tells systemd how it is
-privileges  whom it runs as
+pid_file    the lock that shows that it runs
+sd_notify   reports its state to systemd
+privileges  the user that it runs as
 handover    starts a successor on the same sockets
 """
 

@@ -1,4 +1,4 @@
-"""A daemon's steps, its options, and the error that says why it cannot start."""
+"""A daemon's steps, its options, and the error for a start that fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class DaemonError(errors.Error):
-    """The daemon cannot start; ``exit_code`` is what its process ends with."""
+    """The daemon cannot start; its process exits with ``exit_code``."""
 
     def __init__(self, text: str, exit_code: int = constants.EXIT_FAILURE) -> None:
         super().__init__(text)
@@ -22,7 +22,7 @@ class DaemonError(errors.Error):
 
 @dataclass(frozen=True)
 class Options:
-    """Options that every daemon's command line has."""
+    """Command line options of both daemons."""
 
     foreground: bool = False
     #: Whose debug lines are logged: dotted names below ``ganeti``; '' means every module.
@@ -41,14 +41,14 @@ class Daemon:
     #: User and group to become when started as root.
     user: str
     group: str
-    #: How to run beside another one of this name, for the message that refuses it; may be ''.
+    #: Added to the message that the daemon runs already: how to run a second one; may be ''.
     second_instance_hint: str = ""
     #: The open pid file; set by ``life`` before ``bind``.
     pid: PidFile | None = None
-    #: The process that has taken over from this one; None as long as this one is the daemon.
+    #: Pid of the process that has taken over; None as long as this one is the daemon.
     successor: int | None = None
 
-    #: What the administrator who starts the daemon should know, a line each.
+    #: Lines for the administrator who starts the daemon.
     warnings: tuple[str, ...] = ()
 
     def warn(self, text: str) -> None:
@@ -60,31 +60,31 @@ class Daemon:
         """Raise ``DaemonError`` unless this daemon may run on this machine."""
 
     def prepare(self) -> None:
-        """Make directories that are missing."""
+        """Create missing directories."""
 
     def bind(self) -> None:
-        """Open what may need root's rights."""
+        """Open sockets and files that may need root's privileges."""
 
     def start(self) -> None:
-        """Open the rest; afterwards clients are answered."""
+        """Open the rest; clients are answered when this returns."""
 
     def serve(self) -> None:
-        """Work until ``stop``."""
+        """Serve clients until ``stop`` is called."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Begin to end; called from a signal handler."""
+        """Make ``serve`` return soon; called from a signal handler."""
         raise NotImplementedError
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the main thread call this soon; called from a signal handler."""
+        """Let the main thread call a function soon; called from a signal handler."""
         function()
 
     def reload(self) -> None:
-        """Read files again."""
+        """Read configuration files again, after SIGHUP."""
 
-    #: Starts a process that replaces this one; None: this daemon cannot hand over.
+    #: Starts a process that replaces this one; None if this daemon cannot hand over.
     hand_over: Callable[[], None] | None = None
 
     def finish(self) -> None:
-        """Close what is open."""
+        """Close everything that is open."""

@@ -1,22 +1,22 @@
-"""A process hands its listening sockets to a successor, and no client notices.
+"""Hands the listening sockets to a successor without a client noticing.
 
-Theory. The sockets are given as systemd gives them (sd_listen_fds(3)): descriptors from 3
-on, ``LISTEN_FDS`` of them, for the process ``LISTEN_PID``. Our own successor gets two
-more, whose numbers are in ``GANETI_SUCCESSION``: a socket by which it says that it is
-ready, or why it never will be, and the open pid file, whose lock it shares from its birth.
+Theory. The sockets are passed as systemd passes them (sd_listen_fds(3)): ``LISTEN_FDS``
+descriptors from 3 on, for the process ``LISTEN_PID``. Our own successor gets two more, whose
+numbers are in ``GANETI_SUCCESSION``: a socket on which it reports that it is ready, or why it
+cannot start, and the open pid file, whose lock it shares from its start.
 
     predecessor                           successor
-    start() ............................. inherit(): has the sockets and the lock
-    serves on                             reads its files, becomes ready
-                                          writes its number into the pid file
-    hears "0" <-------------------------- report("", 0)
-    stops accepting, finishes, leaves     serves
-    (or: hears why not, ends it,
-     writes its own number again)
+    start() ............................. inherit(): gets the sockets and the lock
+    continues to serve                    reads its files, becomes ready
+                                          writes its pid into the pid file
+    receives "0" <----------------------- report("", 0)
+    stops accepting, finishes, exits      serves
+    (or: receives the reason, kills it,
+     writes its own pid again)
 
-From then on a signal that still reaches the predecessor is meant for the daemon, and it
-passes it on. Where the process that was started must not end as long as the service runs
-(``daemon.life`` knows), it stays for that alone: see ``follow``.
+After that a signal to the predecessor is meant for the daemon, so it is passed on. Where the
+first process must not exit as long as the service runs (see ``daemon.life``), it remains for
+that purpose alone: see ``follow``.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from ganeti.daemon.pid_file import PidFile
 
 Environment = MutableMapping[str, str]
 
-#: The first descriptor that is handed on (SD_LISTEN_FDS_START).
+#: The first descriptor that is passed (SD_LISTEN_FDS_START).
 FIRST = 3
-#: More are no sockets of ours.
+#: Sockets that are taken at most; we never pass more.
 MAX_SOCKETS = 16
-#: Descriptors from here on are in nobody's way.
+#: Copies of descriptors get numbers from here on, above all that are passed.
 _FIRST_SPARE_FD = 64
-#: Bytes of the end of what a failed successor wrote to standard error.
+#: Bytes at the end of a failed successor's standard error that are quoted.
 _MAX_STDERR_TAIL = 2000
-#: Seconds that a killed process may take to be gone; init collects it, not we.
+#: Seconds to wait until a killed process has been reaped, by init and not by us.
 _KILL_TIMEOUT = 5.0
 _VARIABLE = "GANETI_SUCCESSION"
-#: Only the new process knows its number before it becomes the program. The folder may be
-#: root's, and the predecessor has given up root's rights.
+#: The shell exports LISTEN_PID because the pid is unknown before the process exists. cd may
+#: fail: the folder may be root's, and the predecessor is no longer root.
 _SCRIPT = '{ cd "$0" 2>/dev/null || cd /; } && LISTEN_PID=$$ && export LISTEN_PID && exec "$@"'
-#: The successor must be a child of init's, and of ours no more, before the service manager is
-#: told of it: systemd decides at that moment whether it will hear of the end of its new main
-#: process, and kills one at a stop, without SIGTERM's grace, of which it will not.
+#: The successor must be init's child, and no longer ours, before systemd learns of it. systemd
+#: decides at that moment whether it will be notified when its new main process ends; one for
+#: which it is not notified is killed at a stop without SIGTERM's grace period.
 _ORPHAN = 'sh -c "$@" >&2 & echo $!'
 
 
 def take_sockets(environment: Environment) -> list[socket.socket]:
-    """The listening sockets that this process was started with; children do not get them.
+    """Return the listening sockets that were passed to this process; children do not get them.
 
-    Raises ``OSError`` that names the descriptor which is not one.
+    Raise ``OSError`` naming the descriptor that is not a listening socket.
     """
     pid, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
     environment.pop("LISTEN_FDNAMES", None)
@@ -71,7 +71,7 @@ def take_sockets(environment: Environment) -> list[socket.socket]:
             sock = socket.socket(fileno=fd)
             listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         except OSError as err:
-            raise OSError(err.errno, f"LISTEN_FDS: descriptor {fd} is no socket") from None
+            raise OSError(err.errno, f"LISTEN_FDS: descriptor {fd} is not a socket") from None
         if not listens:
             raise OSError(errno.EINVAL, f"LISTEN_FDS: descriptor {fd} does not listen")
         found.append(sock)
@@ -79,23 +79,24 @@ def take_sockets(environment: Environment) -> list[socket.socket]:
 
 
 class Inherited:
-    """The things that a successor inherits from its predecessor, besides the sockets."""
+    """The socket for the report and the pid file, which a successor gets from its predecessor."""
 
     def __init__(self, ready_writer: socket.socket, pid_fd: int) -> None:
         self._ready_writer = ready_writer
         self.pid_fd = pid_fd
 
     def report(self, text: str, exit_code: int) -> None:
-        """Tell the predecessor how the start went, and leave its standard error alone.
+        """Report to the predecessor how the start went; exit code 0 means that it succeeded.
 
-        That is a file of the predecessor's for the words of a start that fails.
+        Nothing is written to standard error, which is a file of the predecessor's for messages
+        of a start that fails before this.
         """
         with contextlib.suppress(OSError), self._ready_writer:
             self._ready_writer.sendall(f"{exit_code} {text}".encode("utf-8", "backslashreplace"))
 
 
 def inherit(environment: Environment) -> Inherited | None:
-    """None unless this process was started to succeed another."""
+    """Return what the predecessor has passed, or None if there is no predecessor."""
     numbers = environment.pop(_VARIABLE, "").split()
     if len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
         return None
@@ -107,15 +108,15 @@ def inherit(environment: Environment) -> Inherited | None:
 
 @dataclass(frozen=True)
 class Successor:
-    """A process that was started to take over; ``ready_reader`` is readable once it says so."""
+    """A process that was started to take over; ``ready_reader`` is readable once it reports."""
 
     pid: int
     ready_reader: socket.socket
-    #: What it writes to standard error while it starts; -1: that is our own.
+    #: A file with its standard error during the start; -1 if that is our own standard error.
     stderr: int = -1
 
     def problem(self) -> str:
-        """Why it cannot take over; '' when it is ready. Call once ``ready_reader`` is readable."""
+        """Return why it cannot take over, or '' if it is ready; blocks until it reports."""
         self.ready_reader.setblocking(True)
         try:
             report = self.ready_reader.recv(4096).decode("utf-8", "replace")
@@ -126,10 +127,10 @@ class Successor:
         if code == "0":
             self._close_stderr()
             return ""
-        return text or self._stderr_tail() or "it ended without a word"
+        return text or self._stderr_tail() or "it ended without a message"
 
     def end(self) -> None:
-        """Kill it; it may have ended already."""
+        """Kill the successor, which may have ended already."""
         self.ready_reader.close()
         self._close_stderr()
         with contextlib.suppress(OSError):
@@ -137,7 +138,7 @@ class Successor:
             _await_end(self.pid, _KILL_TIMEOUT)
 
     def _stderr_tail(self) -> str:
-        """The end of what it wrote, lines joined; '' for nothing."""
+        """Return the end of its standard error with joined lines; '' if it wrote nothing."""
         if self.stderr < 0:
             return ""
         size = os.fstat(self.stderr).st_size
@@ -160,10 +161,10 @@ def start(
     *,
     keep_stderr: bool = True,
 ) -> Successor:
-    """Start a successor: ``argv``, in ``folder``. Raises ``OSError``.
+    """Start the command ``argv`` in ``folder`` as a successor; raise ``OSError``.
 
-    Without ``keep_stderr`` (ours leads nowhere) its standard error is kept for
-    ``Successor.problem``: a program that is half installed dies before it can say why.
+    Without ``keep_stderr`` (if ours is /dev/null) its standard error is recorded for
+    ``Successor.problem``: a half-installed program dies before it can report.
     """
     ready_reader, ready_writer = socket.socketpair()
     descriptors = [*(listener.fileno() for listener in listeners), ready_writer.fileno(), pid_fd]
@@ -203,7 +204,7 @@ def start(
 
 
 def can_follow() -> bool:
-    """Does the kernel let us wait for a process that is not our child (Linux 5.3)?"""
+    """Return whether the kernel can wait for a process that is not our child (Linux 5.3)."""
     try:
         os.close(os.pidfd_open(os.getpid()))
         return True
@@ -212,16 +213,16 @@ def can_follow() -> bool:
 
 
 def follow(pid_file: PidFile, pid: int) -> int | None:
-    """Wait until the daemon has ended, however often it is succeeded.
+    """Wait until the daemon has ended, however often it hands over.
 
-    ``pid`` is our own successor. When that one leaves to a successor of its own, the pid
-    file names the next. A daemon that ends as it was told removes the file: then None is
-    returned. One that crashed leaves it behind: its pid is returned.
+    ``pid`` is our own successor. When it hands over as well, the pid file has the next pid.
+    A daemon that stops in order removes the file; return None then. A daemon that crashes
+    leaves it behind; return its pid.
     """
     while True:
         _await_end(pid)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)  # ours after all where we are a container's init
+            os.waitpid(pid, os.WNOHANG)  # it is our child if we are a container's init
         following = pid_file.read()
         if not pid_file.is_in_place():
             return None

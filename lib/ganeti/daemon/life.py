@@ -2,36 +2,34 @@
 
 A daemon is a ``Daemon`` with some steps, and ``run`` takes it through them:
 
-    check_role  may it run on this machine
-    prepare     are the directories there
-    (here the pid file is locked and the log opened)
-    bind        with the privileges of whoever started us: sockets, keys
-    (here root becomes the configured user)
+    check_role  checks whether the daemon may run on this machine
+    prepare     creates missing directories
+    (the pid file is locked and the log opened)
+    bind        opens sockets and keys, still with root's privileges
+    (root becomes the configured user)
     start       opens the rest; when it returns, clients are answered
-    (here a detached daemon's parent exits with 0, and the service manager is told)
-    serve       works until told to stop
-    finish      always, in the end
+    (a detached daemon's parent exits with 0, and the service manager is notified)
+    serve       works until ``stop``
+    finish      closes everything, also after a failure
 
-SIGTERM and SIGINT call ``stop``, on the main thread between any two of its
-instructions: it may only set a flag or wake a loop. So may ``wake``, by which
-SIGHUP has ``reload`` called at a better moment: a handler that takes a lock
-would wait for ever when a second signal interrupts it. SIGUSR2 has ``hand_over``
-called so, of a daemon that has one. Signals are heard before the pid file says
-whom to send them to. A signal that has no meaning is logged, and nothing else:
-most of them would end the process, and with it the service, by default.
+SIGTERM and SIGINT call ``stop`` on the main thread, between any two of its instructions, so
+``stop`` may only set a flag or wake a loop. The same holds for ``wake``, which SIGHUP uses to
+have ``reload`` called outside of the handler: a handler that takes a lock would wait for ever
+if a second signal interrupted it. SIGUSR2 calls ``hand_over`` in the same way, if the daemon
+has one. The handlers are installed before the pid file shows where to send signals. Any other
+signal is only logged: by default most of them would end the process, and with it the service.
 
-A successor (``daemon.handover``) is taken through the same steps. It does not
-detach, being a daemon by birth, and has the pid file, lock and all, from its birth.
-When it has taken over, its predecessor passes on every signal that it still gets.
+A successor (``daemon.handover``) is taken through the same steps. It does not detach, because
+its predecessor was detached, and it gets the locked pid file from it. When it has taken over,
+its predecessor passes on every signal that it still receives.
 
-A predecessor ends when its last connections have. But where it is the process that
-some service manager started in the foreground and watches, its end would be taken for
-the end of the service, and its successor be killed. systemd is told of the new main
-process where it wants to be (``daemon.sd_notify``); otherwise the predecessor stays,
-passes signals on, and ends with its successor.
+A predecessor exits after its last connection. But if it was started in the foreground and is
+watched by a service manager, that would take its exit for the end of the service, and kill the
+successor. systemd is notified of the new main process if it listens (``daemon.sd_notify``);
+otherwise the predecessor remains, passes signals on, and exits after its successor.
 
-Whoever starts us as root may not be the only one who writes to the directories
-of pid file and log. So links there are not followed.
+Other users may write to the directories of pid file and log, and we may be started by root:
+therefore links there are not followed.
 """
 
 from __future__ import annotations
@@ -53,10 +51,10 @@ from ganeti.utils.text import describe_os_error
 
 logger = logging.getLogger(__name__)
 
-#: What ExecCondition= of systemd takes for a failure; 1 to 254 skip the unit.
+#: systemd's ExecCondition= takes this exit code for a failure; 1 to 254 skip the unit.
 EXIT_CONDITION_FAILED = 255
-#: Signals that stay as they are: faults of the program itself (their default leaves a core
-#: or a traceback), what cannot be caught, and job control, children and windows.
+#: Signals whose default action is kept: faults of the program itself (a core or a traceback is
+#: useful), signals that cannot be caught, and those about job control, children and windows.
 _LEFT_ALONE = frozenset(
     {
         signal.SIGKILL,
@@ -86,7 +84,7 @@ Report = Callable[[str, int], None]
 
 
 def run(daemon: Daemon, options: Options) -> int:
-    """Take a daemon through its life; the process's exit code."""
+    """Take a daemon through its steps, and return the process's exit code."""
     _open_standard_descriptors()
     inherited = handover.inherit(os.environ)
     with _reporter(daemon, options, inherited) as report:
@@ -119,11 +117,11 @@ def run(daemon: Daemon, options: Options) -> int:
 
 
 def check_role(daemon: Daemon) -> int:
-    """Print why a start makes no sense here, if it does not; an exit code.
+    """Print why the daemon cannot run on this machine, if so; return an exit code.
 
-    0: it does. 11 and 12 as a start would exit: another node is the master, there is no
-    cluster. 255 for everything else: systemd skips a unit whose ExecCondition= exits with
-    1 to 254, and lets it fail with 255.
+    It is 0 if the daemon may run, 11 if another node is the master, 12 without a cluster (like
+    the exit codes of a start), and 255 for any other problem: systemd skips a unit whose
+    ExecCondition= exits with 1 to 254, and lets it fail with 255.
     """
     try:
         daemon.check_role()
@@ -141,7 +139,7 @@ def _reporter(
     options: Options,
     inherited: handover.Inherited | None,
 ) -> contextlib.AbstractContextManager[Report]:
-    """How to tell whoever waits for it how the start went: predecessor, terminal or parent."""
+    """Return the function that reports the start to the predecessor, the terminal or the parent."""
     if inherited is not None:
         if not options.foreground:
             os.chdir("/")
@@ -152,7 +150,7 @@ def _reporter(
 
 
 def _report_here(name: str) -> Report:
-    """Say how the start went on the terminal that we still have."""
+    """Return a function that prints the report to standard error."""
 
     def report(text: str, exit_code: int) -> None:
         for line in text.splitlines():
@@ -163,7 +161,7 @@ def _report_here(name: str) -> Report:
 
 @contextlib.contextmanager
 def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[None]:
-    """Hold the pid file, and remove it at the end unless it is a successor's by then."""
+    """Lock the pid file, and remove it in the end unless a successor has taken it over."""
     if inherited is None:
         try:
             daemon.pid = PidFile.create(daemon.pid_file, daemon.name)
@@ -171,7 +169,7 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
             raise DaemonError(str(err) + daemon.second_instance_hint) from None
     else:
         daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
-        daemon.pid.lock()  # ours already, as the open file is the predecessor's
+        daemon.pid.lock()  # cannot fail: the open file, and so the lock, is the predecessor's
     try:
         yield
     finally:
@@ -194,19 +192,19 @@ def _run_steps(
         daemon.finish()
         raise
     except Exception:
-        # A mistake of ours; a detached daemon's standard error may be nobody's.
+        # A bug. It is logged because nobody may read a detached daemon's standard error.
         logger.exception("Cannot start")
         daemon.finish()
         raise
     if inherited is not None:
         daemon.pid.write()
         if not options.foreground:
-            _redirect_to_null(2)  # the predecessor's file for the words of a failed start
-    # In the foreground the log is on the terminal as well.
+            _redirect_to_null(2)  # it is the predecessor's file for a failed start
+    # In the foreground the terminal shows the log, and with it the warnings.
     warnings = () if options.foreground else daemon.warnings
     report("\n".join(f"warning: {text}" for text in warnings), constants.EXIT_SUCCESS)
     if inherited is None:
-        sd_notify.ready()  # of a successor the predecessor tells
+        sd_notify.ready()  # for a successor, its predecessor does this
     try:
         daemon.serve()
     except Exception:
@@ -220,20 +218,20 @@ def _run_steps(
 
 
 def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherited | None) -> int:
-    """End now, or with the successor where a service manager waits for this process."""
+    """Exit now, or after the successor if a service manager watches this process."""
     if daemon.successor is None:
         return constants.EXIT_SUCCESS
     assert daemon.pid is not None
     if not must_stay(options) or inherited is not None:
-        # Whom a predecessor of ours stays for is told by the pid file.
+        # A predecessor that still waits finds the next process in the pid file.
         sd_notify.barrier()
-        logger.info("Process %d has handed over and ends", os.getpid())
+        logger.info("Process %d has handed over and exits", os.getpid())
         return constants.EXIT_SUCCESS
     logger.info(
-        "Nothing is left to do here but to pass on signals to process %d, as "
-        "process %d is the one that was started",
-        daemon.successor,
+        "Process %d remains, because it is the one that was started, and passes on signals "
+        "to process %d",
         os.getpid(),
+        daemon.successor,
     )
     crashed = handover.follow(daemon.pid, daemon.successor)
     if crashed is None:
@@ -243,9 +241,9 @@ def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherit
 
 
 def must_stay(options: Options) -> bool:
-    """Would the end of the process that was started be taken for the end of the service?
+    """Return whether the exit of this process would be taken for the end of the service.
 
-    A container ends with its first process, whatever anybody is told.
+    A container ends with its first process, even if a service manager listens.
     """
     return options.foreground and (os.getpid() == 1 or not sd_notify.is_listening())
 
@@ -254,7 +252,7 @@ def _install_signals(daemon: Daemon) -> None:
     def forwarded(number: int) -> bool:
         if daemon.successor is None or daemon.pid is None:
             return False
-        # By now our successor may have one, too: the pid file tells who is the daemon.
+        # The successor may have handed over as well; the pid file has the daemon's pid.
         pid = daemon.pid.read()
         if pid is not None and pid != os.getpid():
             with contextlib.suppress(OSError):
@@ -284,7 +282,7 @@ def _install_signals(daemon: Daemon) -> None:
     def on_other(number: int, _: object) -> None:
         daemon.wake(
             lambda: logger.warning(
-                "Received %s, which means nothing to %s", _signal_name(number), daemon.name
+                "Ignoring %s, which has no meaning for %s", _signal_name(number), daemon.name
             )
         )
 
@@ -304,7 +302,7 @@ def _signal_name(number: int) -> str:
 
 
 def _open_standard_descriptors() -> None:
-    """One that is closed would become some file's, and that file be lost on detaching."""
+    """Open /dev/null on closed ones: a file of ours would get the number and be lost on detaching."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
@@ -312,9 +310,9 @@ def _open_standard_descriptors() -> None:
 
 @contextlib.contextmanager
 def _detached(name: str) -> Iterator[Report]:
-    """Go on as a process without terminal; the parent waits for how the start went.
+    """Continue as a process without a terminal, and yield the function for its report.
 
-    The parent exits here, with the code and after the words that the child reports.
+    The parent waits for the report of the start, prints its text, and exits with its code.
     """
     reader, writer = os.pipe()
     if os.fork():
@@ -339,7 +337,7 @@ def _await_child(name: str, reader: int) -> None:
     with open(reader, encoding="utf-8", errors="replace") as pipe:
         code, _, text = pipe.read().partition(" ")
     if not code:
-        text, code = "ended while starting; its log says more", str(constants.EXIT_FAILURE)
+        text, code = "ended while starting; see its log", str(constants.EXIT_FAILURE)
     _report_here(name)(text, int(code))
     os._exit(int(code))
 
@@ -351,7 +349,7 @@ def _close_terminal(writer: int) -> None:
 
 def _redirect_to_null(*descriptors: int) -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it is where the descriptor was closed
+        if stream is not None:  # None if the descriptor was closed
             stream.flush()
     null = os.open(os.devnull, os.O_RDWR)
     for fd in descriptors:

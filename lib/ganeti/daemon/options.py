@@ -1,4 +1,4 @@
-"""Command line options that both daemons have."""
+"""The command line options of both daemons."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ganeti.daemon import Options
 
 
 class Parser(argparse.ArgumentParser):
-    """Of a daemon: its exit codes mean something, and argparse's 2 is none of them."""
+    """A daemon's parser: errors exit with a code of Ganeti's, not with argparse's 2."""
 
     def error(self, message: str) -> NoReturn:
-        """A wrong command line is a failure like any other, also of a unit's condition."""
+        """Print the message and exit with failure, also for a unit's condition."""
         self.print_usage(sys.stderr)
         is_condition = "--check-role" in sys.argv[1:]
         code = daemon.EXIT_CONDITION_FAILED if is_condition else constants.EXIT_FAILURE
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def port(text: str) -> int:
-    """A TCP port, or 0 for one that is free."""
+    """Return a TCP port, or 0 for a free one; raise ``ValueError`` outside of 0 to 65535."""
     number = int(text)
     if not 0 <= number <= 65535:
         raise ValueError
@@ -32,7 +32,7 @@ def port(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """One or more; argparse names this function when it is not."""
+    """Return a number of at least 1; argparse uses this function's name in its message."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -52,12 +52,12 @@ def is_module(name: str) -> bool:
     """Return whether a dotted name below ``ganeti`` is that of a package or module."""
     try:
         return bool(name) and importlib.util.find_spec(f"ganeti.{name}") is not None
-    except (ImportError, ValueError):  # what precedes a dot does not exist, or is no package
+    except (ImportError, ValueError):  # what precedes a dot is missing, or not a package
         return False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``Options``."""
+    """Add the options that ``read_arguments`` returns, --check-role and --version."""
     parser.add_argument(
         "-f", "--foreground", action="store_true", help="do not detach from the terminal"
     )
@@ -79,18 +79,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--syslog",
         choices=("no", "yes", "only"),
         default="no",
-        help="log to syslog: not, too, or instead of the file (default: no)",
+        help="log to syslog: not at all, as well, or instead of the file (default: no)",
     )
     parser.add_argument(
         "--log-format",
         choices=("text", "json"),
         default="text",
-        help="lines as Ganeti's, or a JSON object each (default: text)",
+        help="lines like Ganeti's, or JSON objects (default: text)",
     )
     parser.add_argument(
         "--check-role",
         action="store_true",
-        help="only say whether a start makes sense on this machine: exit with 0, "
+        help="only check whether a start makes sense on this machine: exit with 0, "
         "11 (another node is the master), 12 (no cluster) or 255",
     )
     parser.add_argument(
@@ -99,20 +99,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_arguments(arguments: argparse.Namespace) -> Options:
-    """What ``add_arguments`` parsed."""
+    """Return the parsed options."""
     return Options(arguments.foreground, arguments.debug, arguments.syslog, arguments.log_format)
 
 
 def run(program: daemon.Daemon, arguments: argparse.Namespace) -> int:
-    """Do with a daemon what its command line says; the exit code."""
+    """Run a daemon, or check its role, as its command line says; return the exit code."""
     if arguments.check_role:
         return daemon.check_role(program)
     return daemon.run(program, read_arguments(arguments))
 
 
 def own_command() -> list[str]:
-    """What started this process. A script that was run by its name is run so again: then the
-    new process has the script's name, too, which init scripts look for."""
+    """Return the command that started this process.
+
+    A script that was run by its name is run by its name again, so that the new process has the
+    script's name, which init scripts look for.
+    """
     script = sys.argv[0]
     with open("/proc/self/comm", encoding="utf-8", errors="replace") as file:
         name = file.read().rstrip("\n")

@@ -1,12 +1,12 @@
-"""The pid file, whose lock says that a daemon runs, whatever number is in it.
+"""The pid file, whose lock shows that a daemon runs, whatever pid is in it.
 
-The lock is a flock(2), as Ganeti's is, so that either daemon sees the other's. It belongs
-to the open file, not to the process: a successor inherits the descriptor and with it the
-lock, and no moment is left in which a third process could take it. (A record lock of
-fcntl(2) is lost as soon as its process closes any descriptor of the file.) The mode is
-0600: whoever may open a file may lock it, and hold up a start as long as he likes.
+The lock is a flock(2) like that of Ganeti's daemons, so that ours and theirs see each other's.
+It belongs to the open file, not to the process: a successor inherits the descriptor and the
+lock, and at no moment could a third process take it. (A record lock of fcntl(2) is lost as
+soon as its process closes any descriptor of the file.) The mode is 0600, because a user who
+can open the file can lock it, and so prevent a start.
 
-Nothing here waits: a lock is taken at once, or somebody else has it.
+Nothing here waits: a lock is taken immediately or not at all.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from ganeti.utils import procfs
 from ganeti.utils.text import describe_os_error
 
 MODE = 0o600
-#: How often a file may be replaced between our open and our lock before we give up.
+#: How often the file may be replaced between our open and our lock before we give up.
 _TRIES = 10
-#: Bytes of a pid file that are read: a number and its line end.
+#: Bytes of a pid file that are read: a pid and its line end.
 _NUMBER_SIZE = 20
 
 
 class PidFileError(errors.Error):
-    """The pid file cannot be used, in words."""
+    """The pid file cannot be used; the message says why."""
 
 
 class AlreadyRunning(PidFileError):
-    """Another process holds the lock, or is the living daemon that the file names."""
+    """Another process holds the lock, or the file has the pid of a running daemon."""
 
     def __init__(self, pid: int | None, path: str, holder: int | None = None) -> None:
         if pid:
@@ -41,7 +41,7 @@ class AlreadyRunning(PidFileError):
         elif holder:
             text = f"{path} is locked by {procfs.describe(holder)}"
         else:
-            text = f"{path} is locked by a process that is not known"
+            text = f"{path} is locked by an unknown process"
         super().__init__(text)
         self.pid = pid
 
@@ -49,7 +49,7 @@ class AlreadyRunning(PidFileError):
 class PidFile:
     """An open and locked pid file.
 
-    ``path`` is where it was opened, ``fd`` its descriptor, which is not inheritable.
+    ``path`` is the path at which it was opened, ``fd`` its descriptor (not inheritable).
     """
 
     def __init__(self, path: str, fd: int) -> None:
@@ -58,10 +58,10 @@ class PidFile:
 
     @classmethod
     def create(cls, path: str, program: str) -> PidFile:
-        """Open or create the file, lock it, and write this process's number.
+        """Open or create the file, lock it, and write this process's pid.
 
-        Raises ``AlreadyRunning`` when it is locked, or when its number is that of a living
-        process called ``program``, and ``PidFileError`` when it cannot be used.
+        Raise ``AlreadyRunning`` if it is locked or has the pid of a running process called
+        ``program``, and ``PidFileError`` if it cannot be used.
         """
         for _ in range(_TRIES):
             found = cls._open(path)
@@ -69,7 +69,7 @@ class PidFile:
                 found.lock()
                 pid = found.read()
                 if pid is not None and pid != os.getpid() and procfs.name_of(pid) == program:
-                    # It locks in another way, as Ganeti 2's and our first version did.
+                    # A daemon with another kind of lock, like Ganeti 2's or our first version.
                     raise AlreadyRunning(pid, path)
                 if found.is_in_place():
                     found.write()
@@ -77,8 +77,8 @@ class PidFile:
             except BaseException:
                 found.close()
                 raise
-            found.close()  # the one before us removed it between our open and our lock
-        raise PidFileError(f"{path} is being replaced all the time")
+            found.close()  # its owner removed it between our open and our lock
+        raise PidFileError(f"{path} keeps being replaced")
 
     @classmethod
     def _open(cls, path: str) -> PidFile:
@@ -92,20 +92,20 @@ class PidFile:
                 ) from None
             if err.errno == errno.ENOENT:
                 raise PidFileError(
-                    f"{os.path.dirname(path)} does not exist, where the pid file should be"
+                    f"the directory of the pid file, {os.path.dirname(path)}, does not exist"
                 ) from None
             if err.errno in (errno.EISDIR, errno.ENXIO):
-                raise PidFileError(f"{path} is no regular file") from None
+                raise PidFileError(f"{path} is not a regular file") from None
             raise
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise PidFileError(f"{path} is no regular file")
+            raise PidFileError(f"{path} is not a regular file")
         with contextlib.suppress(OSError):  # it may belong to another user
             os.fchmod(fd, MODE)
         return cls(path, fd)
 
     def lock(self) -> None:
-        """Take the lock, or keep it; raises ``AlreadyRunning`` when another process has it."""
+        """Take or keep the lock; raise ``AlreadyRunning`` if another process holds it."""
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,18 +116,18 @@ class PidFile:
             ) from None
 
     def read(self) -> int | None:
-        """The number in the file; None when it holds none."""
+        """Return the pid in the file; None if there is no number."""
         text = os.pread(self.fd, _NUMBER_SIZE, 0).strip()
         return int(text) if text.isdigit() and int(text) > 0 else None
 
     def write(self) -> None:
-        """Say that this process is the daemon. The file is never empty meanwhile."""
+        """Write this process's pid; the file is at no moment empty."""
         number = f"{os.getpid()}\n".encode("ascii")
         os.pwrite(self.fd, number, 0)
         os.ftruncate(self.fd, len(number))
 
     def is_in_place(self) -> bool:
-        """Is the open file still the one that has this path?"""
+        """Return whether the path still leads to the open file."""
         try:
             found = os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
@@ -136,20 +136,20 @@ class PidFile:
         return (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
 
     def remove(self) -> None:
-        """Remove the file, if it is still this one and no other process is named in it."""
+        """Remove the file unless it was replaced or has another process's pid."""
         if self.is_in_place() and self.read() == os.getpid():
             os.unlink(self.path)
 
     def close(self) -> None:
-        """Close the descriptor; the lock goes with the last one of this open file."""
+        """Close the descriptor; the last copy of it releases the lock."""
         os.close(self.fd)
 
 
 def running(path: str, program: str) -> int | None:
-    """The pid of the daemon whose pid file this is, read without taking its lock for long.
+    """Return the pid of the daemon that runs with a pid file, holding its lock only briefly.
 
-    None when nobody runs; 0 when somebody holds the lock and the file does not say who.
-    Raises ``PidFileError`` when the file is there and cannot be examined.
+    Return None if no daemon runs, and 0 if the file is locked but has no pid. Raise
+    ``PidFileError`` if the file exists but cannot be read.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -1,10 +1,10 @@
-"""Whom a daemon runs as, whom its files belong to, and what to say where that does not fit.
+"""The users that daemons run as and that own their files, and messages about permissions.
 
-One decision, which ``ganeti-cluster`` and both daemons share, for root without GANETI_ROOTDIR:
+``ganeti-cluster`` and both daemons, started by root without GANETI_ROOTDIR, decide in this way:
 
-    users and group are all there   the daemons become their users, who own their files
-    none of them is on the machine  everything stays root's, as in a container made for this
-    some are there                  ``DaemonError``: half of them serve nobody
+    both users and the group exist  each daemon becomes its user, who owns its files
+    none of them exists             everything remains root's, as in a container for one service
+    some of them exist              ``DaemonError``: the installation is incomplete
 
 A daemon needs its own user and the group; creating or restoring a cluster needs both users.
 """
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 def run_directories(paths: pathutils.Paths) -> tuple[tuple[str, int], ...]:
-    """Where daemons keep what does not survive a reboot, and modes as in Ganeti 3.0."""
+    """Return the directories below /run, with the modes that they have in Ganeti 3.0."""
     return (paths.run_dir, 0o775), (paths.socket_dir, 0o750)
 
 
 def make_directories(paths: pathutils.Paths) -> None:
-    """Make what is missing: where /run is in memory, a reboot has removed it."""
+    """Create missing directories below /run, which is empty after a reboot."""
     uid, gid = -1, -1
     user = paths.user(pathutils.MASTERD_USER)
     if os.geteuid() == 0 and user:
@@ -51,9 +51,9 @@ def find_accounts(
     users: Sequence[str],
     group: str = pathutils.DAEMONS_GROUP,
 ) -> tuple[tuple[int, ...], int] | None:
-    """Return the uids of ``users`` and the gid of ``group``; None where root stays root.
+    """Return the uids of ``users`` and the gid of ``group``; None if root remains root.
 
-    Raises ``DaemonError`` where only some of the daemons' users and their group exist.
+    Raise ``DaemonError`` if only some of the daemons' users and their group exist.
     """
     known = _all_of_them(users)
     uids = {user: _uid(user) for user in known}
@@ -74,7 +74,7 @@ def find_accounts(
 
 
 def commands_to_make(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP) -> str:
-    """Return the commands, in one line, that make what is missing of users and group."""
+    """Return the shell commands, on one line, that create the missing users and group."""
     commands = [f"groupadd --system {group}"] if _gid(group) is None else []
     commands += [
         f"useradd --system --user-group --groups {group} {user}"
@@ -90,25 +90,26 @@ def commands_to_make(users: Sequence[str], group: str = pathutils.DAEMONS_GROUP)
 
 
 def stays_root(user: str) -> bool:
-    """Tell whether a daemon that is to become ``user`` keeps root's rights.
+    """Return whether a daemon with the configured ``user`` keeps root's privileges.
 
-    So does one without a user to become (below GANETI_ROOTDIR). Where only some of the
-    users and their group exist, it would not start at all.
+    It does if no user is configured ('', below GANETI_ROOTDIR). If only some of the users and
+    their group exist, it would not start at all, so that the answer is False.
     """
     if os.geteuid() != 0:
         return False
     if not user:
         return True
-    # Where some of them exist ``become_user`` raises, so that nothing stays root by accident.
+    # If only some exist, ``become_user`` raises: no daemon remains root by accident.
     has_group = _gid(pathutils.DAEMONS_GROUP) is not None
     return not has_group and all(_uid(name) is None for name in _all_of_them([user]))
 
 
 def give_files(user: str, group: str, descriptors: Sequence[int]) -> None:
-    """Give the log and these open files to the user that root is going to become.
+    """Give the log and these open files to the user whom root is going to become.
 
-    It happens before anything can fail: a log of root's, left behind by a start that did,
-    would keep a daemon out that its user starts (as Ganeti's ``daemon-util`` does).
+    This is done before anything else can fail: a log that a failed start leaves behind must
+    not be root's, or the daemon could not be started by its user (as Ganeti's ``daemon-util``
+    does).
     """
     found = find_accounts([user], group) if os.geteuid() == 0 and user else None
     if found is None:
@@ -120,17 +121,16 @@ def give_files(user: str, group: str, descriptors: Sequence[int]) -> None:
 
 
 def become_user(user: str, group: str) -> None:
-    """Root becomes the configured user, with all of that user's groups.
+    """Become the configured user, with all of that user's groups, if started by root.
 
-    Another user stays the same, and so does root where no user is named (below
-    GANETI_ROOTDIR), or where neither the users nor the group exist: the log says so then.
-    ``DaemonError`` where only some of them do.
+    Root remains root if no user is configured (below GANETI_ROOTDIR), or, with a warning, if
+    neither the users nor the group exist. Raise ``DaemonError`` if only some of them exist.
     """
     if os.geteuid() != 0 or not user:
         return
     found = find_accounts([user], group)
     if found is None:
-        logger.warning("There is no user %s on this machine; going on as root", user)
+        logger.warning("There is no user %s on this machine; continuing as root", user)
         return
     (uid,), gid = found
     os.initgroups(user, gid)
@@ -140,7 +140,7 @@ def become_user(user: str, group: str) -> None:
 
 
 def _all_of_them(users: Sequence[str]) -> list[str]:
-    """Return the users that are there together; one that is none of ours is there by itself."""
+    """Return the users that must exist together: ours, or a foreign one alone."""
     ours = (pathutils.MASTERD_USER, pathutils.RAPI_USER)
     if not set(users) & set(ours):
         return list(dict.fromkeys(users))
@@ -171,24 +171,24 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def explain_permission(err: OSError, user: str) -> str:
-    """Return the line for a daemon that must not use a file: which one, who it is, the cure.
+    """Return the message for a file that a daemon may not use: the file, the user, the cure.
 
-    ``user`` is the one that root would become; '' below GANETI_ROOTDIR.
+    ``user`` is the user whom root would become; '' below GANETI_ROOTDIR.
     """
     me = _user_name(os.geteuid())
     what = describe_os_error(err)
     if os.geteuid() == 0:
-        return f"{what}, although this is root: a security module or the file system forbids it"
+        return f"{what}, although this is root: a security module or the file system denies it"
     if user and me != user:
         return f"must be started by root or {user}, not by {me} ({what})"
     owner = _owner_of(err)
     if user:
         return f"{what} for {me}{owner}; as root: ganeti-cluster ensure-dirs"
-    return f"{what} for {me}{owner}; start it as the user who made the cluster"
+    return f"{what} for {me}{owner}; start it as the user who created the cluster"
 
 
 def _owner_of(err: OSError) -> str:
-    """Return the owner and mode of the first thing on the way to the file that bars it."""
+    """Return owner and mode of the file, or of the nearest directory above it that we can see."""
     path = os.fsdecode(err.filename) if isinstance(err.filename, (str, bytes)) else ""
     while path and path != "/":
         try:

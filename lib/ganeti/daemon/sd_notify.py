@@ -1,8 +1,7 @@
-"""Tells the service manager how this daemon is (sd_notify(3)).
+"""Notifies the service manager of this daemon's state (sd_notify(3)).
 
-A datagram to the socket that NOTIFY_SOCKET names. Where the variable is not set nobody
-listens, and nothing is sent; a message that cannot be delivered is logged and is no reason
-to fail.
+A message is a datagram to the socket in NOTIFY_SOCKET. Without the variable nothing is sent. A
+message that cannot be delivered is logged, but is not an error.
 """
 
 from __future__ import annotations
@@ -16,42 +15,42 @@ import time
 logger = logging.getLogger(__name__)
 
 _VARIABLE = "NOTIFY_SOCKET"
-#: Seconds that a message may wait for room in the manager's queue.
+#: Seconds to wait for room in the manager's queue.
 _TIMEOUT = 1.0
-#: Seconds to wait until the manager has read everything before a barrier.
+#: Seconds to wait until the manager has read all messages before a barrier.
 BARRIER_TIMEOUT = 5.0
 
 
 def is_listening() -> bool:
-    """Does a service manager want to be told?"""
+    """Return whether a service manager wants notifications."""
     return bool(_address())
 
 
 def ready() -> None:
-    """The start, or a reload, is complete."""
+    """Notify that the start or a reload is complete."""
     _send("READY=1")
 
 
 def reloading() -> None:
-    """A reload begins; ``ready`` ends it."""
+    """Notify that a reload begins; ``ready`` must follow."""
     _send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def stopping() -> None:
-    """The daemon begins to end."""
+    """Notify that the daemon is stopping."""
     _send("STOPPING=1")
 
 
 def main_pid(pid: int) -> None:
-    """Another process is the daemon from now on; ``barrier`` before this one ends."""
+    """Notify that another process is the daemon now; call ``barrier`` before this one exits."""
     _send(f"MAINPID={pid}")
 
 
 def barrier() -> None:
-    """Wait until the manager has read whatever was sent before.
+    """Wait until the manager has read all earlier messages.
 
-    It finds a sender's unit by its process: a message from one that has ended meanwhile
-    would be lost. So a pipe goes along, which the manager closes when its turn comes.
+    The manager finds a sender's unit by its process, so a message is lost if the process has
+    ended. A barrier passes the write end of a pipe, which the manager closes once it gets to it.
     """
     if not is_listening():
         return
@@ -61,7 +60,7 @@ def barrier() -> None:
     finally:
         os.close(writer)
     poll = select.poll()
-    poll.register(reader, 0)  # the hang-up is always told
+    poll.register(reader, 0)  # poll(2) always reports a hang-up
     poll.poll(BARRIER_TIMEOUT * 1000)
     os.close(reader)
 
@@ -83,4 +82,4 @@ def _send(text: str, *descriptors: int) -> None:
             sock.connect(address)
             socket.send_fds(sock, [text.encode("ascii")], list(descriptors))
     except OSError as err:
-        logger.warning("The service manager was not told %s: %s", text.partition("\n")[0], err)
+        logger.warning("Cannot send %s to the service manager: %s", text.partition("\n")[0], err)

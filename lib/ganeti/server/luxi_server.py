@@ -30,7 +30,6 @@ from ganeti import constants, errors, luxi, serializer
 from ganeti.jqueue.job import Job, LogEntry
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
-from ganeti.query.base import Sources
 from ganeti.query.engine import Sources
 from ganeti.serializer import Json
 from ganeti.server.luxi_handlers import CHANGES, QUICK, READS, job_id
