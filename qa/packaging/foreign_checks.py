@@ -127,7 +127,7 @@ def under_type_simple_signals_reach_the_successor() -> None:
         for number in (signal.SIGUSR1, signal.SIGQUIT, signal.SIGRTMIN):
             for receiver in (first, pid):
                 send(receiver, number)
-        until(lambda: lines(FRONT, f"pid={pid} .*means nothing") >= 3, "three lines")
+        until(lambda: lines(FRONT, f"pid={pid} .*has no meaning") >= 3, "three lines")
         assert processes(FRONT) == {first, pid} and main_pid(FRONT) == first
         successor = hand_over()  # To the main process, which passes it on.
         until(lambda: processes(FRONT) == {first, successor}, "the end of the one in between")

@@ -65,7 +65,9 @@ def hand_over(cluster):
 
 def test_a_process_that_stays_passes_on_signals(cluster):
     stays, second = hand_over(cluster)
-    front_said(cluster, f"it is the one that was started, and passes on signals to process {second}")
+    front_said(
+        cluster, f"it is the one that was started, and passes on signals to process {second}"
+    )
     os.kill(stays, signal.SIGUSR2)
     cluster.until(lambda: pid_of(cluster) != second)
     third = pid_of(cluster)

@@ -113,9 +113,7 @@ def test_a_link_to_itself_is_called_a_link(tmp_path):
 
 def test_a_pipe_is_no_log(tmp_path):
     os.mkfifo(tmp_path / "log")
-    assert "not a regular file" in refusal(
-        tmp_path / "log"
-    )  # and opening it did not wait for a reader
+    assert "not a regular file" in refusal(tmp_path / "log")  # and did not wait
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     assert "not a regular file" in refusal(tmp_path / "log")
     os.close(reader)
