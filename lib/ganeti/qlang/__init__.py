@@ -1,6 +1,6 @@
-"""The query language (Ganeti's ``qlang``): what selects objects and jobs.
+"""The query language (Ganeti's ``qlang``), which selects objects and jobs.
 
 filters      filters of queries: parsed once, then applied to each object
-safe_regex   regular expressions whose matching ends in time
-job_filters  which jobs may begin (``gnt-filter``)
+safe_regex   regular expressions that cannot take long
+job_filters  rules that decide which jobs may start (``gnt-filter``)
 """

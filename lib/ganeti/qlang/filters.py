@@ -1,21 +1,20 @@
-"""The query filter language: read a filter, find what it names, make a test of it.
+"""The language of query filters: parsing a filter, and making a test of it.
 
-A filter is a JSON list, operator first, as Ganeti 3.0 has it:
+A filter is a JSON list that begins with an operator, as in Ganeti 3.0:
 
     ["&", f, ...]  ["|", f, ...]  ["!", f]     all of them, any of them, not
     ["?", field]                               the field is true
     [op, field, value]                         ==, =, !=, <, <=, >, >=
-    ["=~", field, pattern]                     the pattern matches somewhere
-    ["=[]", field, value]                      the list holds the value
+    ["=~", field, pattern]                     the pattern is found in the field
+    ["=[]", field, value]                      the list contains the value
 
-``null`` lets everything pass. Values are strings and whole numbers. What an
-operator cannot do with a field's value is a ``ParameterError``, and is noticed
-when it is met: ``&`` and ``|`` stop as soon as they know. A cell without a
-value (not known, not there, offline) passes every test but ``!=``, which is
-``!`` of ``==``. This was measured on Ganeti 3.0.
+Everything passes ``null``. Values are strings and whole numbers. If an operator cannot be applied
+to the value of a field, a ``ParameterError`` is raised when a row gets there: ``&`` and ``|`` stop
+as soon as their result is known. A cell without a value (unknown field, no data, node offline)
+passes every test but ``!=``, which is ``!`` of ``==``. All this was measured on Ganeti 3.0.
 
-Patterns are Python's, with ASCII classes; Ganeti's are PCRE, which differ in
-corners only. What ``safe_regex`` says of length and repetitions holds for them.
+Patterns have Python's syntax with ASCII classes. Ganeti's PCRE differs in details only. The limits
+of ``safe_regex`` apply.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ from ganeti.qlang import safe_regex
 Row = TypeVar("Row")
 Value = str | int
 
-#: Filters within filters: bounds the stack.
+#: Deepest nesting of filters, which bounds the depth of recursion.
 DEPTH_MAX = 100
 
 
 class Comparison(Enum):
-    """Says how the values of a field compare."""
+    """How the values of a field are compared."""
 
     PLAIN = "plain"
-    HOST_NAME = "host name"  # == also holds for the name up to one of its dots
-    SECONDS = "seconds"  # a pair of seconds and microseconds; the seconds count
+    HOST_NAME = "host name"  # equal also to the name up to one of its dots
+    SECONDS = "seconds"  # a pair of seconds and microseconds, of which the seconds are compared
 
 
 # -- the tree -----------------------------------------------------------------------
@@ -52,35 +51,35 @@ class Comparison(Enum):
 
 @dataclass(frozen=True)
 class And:
-    """Every one of them holds."""
+    """True if all parts are true."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class Or:
-    """At least one of them holds."""
+    """True if at least one part is true."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """It does not hold."""
+    """True if the part is false."""
 
     part: Filter
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The field is true."""
+    """True if the field is true."""
 
     field: str
 
 
 @dataclass(frozen=True)
 class Compare:
-    """The field and the value stand in this relation."""
+    """True if the operator holds between the field and the value."""
 
     op: str
     field: str
@@ -89,7 +88,7 @@ class Compare:
 
 @dataclass(frozen=True)
 class RegexMatch:
-    """The pattern is found in the field."""
+    """True if the pattern is found in the field."""
 
     field: str
     pattern: re.Pattern[str]
@@ -97,7 +96,7 @@ class RegexMatch:
 
 @dataclass(frozen=True)
 class Contains:
-    """The value is in the field's list."""
+    """True if the field is a list that contains the value."""
 
     field: str
     value: Value
@@ -141,7 +140,8 @@ def parse(data: object, depth: int = 0) -> Filter | None:
     raise ParameterError(f"Unknown filter operator {ht.shorten(op)}")
 
 
-def _operands(data: list[Any], *names: str) -> list[Any]:
+def _operands(data: list[Any], *names: str) -> list[object]:
+    """Return an operator's operands; raises ``ParameterError`` unless each name has one."""
     if len(data) != len(names) + 1:
         raise ParameterError(
             f"The filter operator {data[0]!r} takes {' and '.join(names)}, "
@@ -151,6 +151,7 @@ def _operands(data: list[Any], *names: str) -> list[Any]:
 
 
 def _field(data: list[Any], *names: str) -> str:
+    """Return the first operand, a field's name."""
     name = _operands(data, *names)[0]
     if not isinstance(name, str):
         raise ParameterError(f"A filter's field is a string, not {ht.shorten(name)}")
@@ -202,9 +203,9 @@ def _fields(tree: Filter) -> Iterator[str]:
 
 
 def keys(tree: Filter | None, name: str) -> list[Value] | None:
-    """Return the values of ``name`` that a filter asks for, None if it does anything else.
+    """Return the values to which a filter compares the field ``name``, if it does nothing else.
 
-    That is: a single ``==`` on that field, or ``|`` of only those.
+    That is a single ``==`` on this field, or ``|`` of such comparisons; None for other filters.
     """
     if isinstance(tree, Compare) and tree.op == "==" and tree.field == name:
         return [tree.value]
@@ -221,20 +222,23 @@ def keys(tree: Filter | None, name: str) -> list[Value] | None:
 
 # -- evaluating ---------------------------------------------------------------------
 
+#: A test of a field's value; raises ``ParameterError`` for a type that it cannot test.
+_ValueTest = Callable[[object], bool]
+
 
 @dataclass(frozen=True)
 class FieldAccess(Generic[Row]):
-    """How to get a field of a row: its value, or a ``ResultStatus`` where it has none."""
+    """Access to a field: ``get`` returns its value in a row, or a ``ResultStatus`` without one."""
 
-    get: Callable[[Row], Any]
+    get: Callable[[Row], object]
     comparison: Comparison = Comparison.PLAIN
 
 
 def make_test(tree: Filter, access: Callable[[str], FieldAccess[Row]]) -> Callable[[Row], bool]:
-    """Return a function that tells whether a row passes.
+    """Return a function that returns whether a row passes the filter.
 
-    ``access`` finds a field, or raises; the function raises ``ParameterError`` if a value
-    does not fit its operator.
+    ``access`` finds a field by name, or raises. The returned function raises ``ParameterError`` if
+    an operator cannot be applied to a value.
     """
     if isinstance(tree, (And, Or)):
         return _join(tree, [make_test(part, access) for part in tree.parts])
@@ -251,7 +255,7 @@ def _join(tree: And | Or, tests: list[Callable[[Row], bool]]) -> Callable[[Row],
     return lambda row: any(test(row) for test in tests)
 
 
-def _on_value(get: Callable[[Row], Any], test: Callable[[Any], bool]) -> Callable[[Row], bool]:
+def _on_value(get: Callable[[Row], object], test: _ValueTest) -> Callable[[Row], bool]:
     def passes(row: Row) -> bool:
         value = get(row)
         return isinstance(value, ResultStatus) or test(value)
@@ -259,7 +263,7 @@ def _on_value(get: Callable[[Row], Any], test: Callable[[Any], bool]) -> Callabl
     return passes
 
 
-def _leaf(tree: Truth | Compare | RegexMatch | Contains, how: Comparison) -> Callable[[Any], bool]:
+def _leaf(tree: Truth | Compare | RegexMatch | Contains, how: Comparison) -> _ValueTest:
     if isinstance(tree, Truth):
         return _is_true(tree)
     if isinstance(tree, RegexMatch):
@@ -275,8 +279,8 @@ def _mismatch(
     return ParameterError(f"Field '{tree.field}' is {ht.shorten(value)}, which {problem}")
 
 
-def _is_true(tree: Truth) -> Callable[[Any], bool]:
-    def test(value: Any) -> bool:
+def _is_true(tree: Truth) -> _ValueTest:
+    def test(value: object) -> bool:
         if not isinstance(value, bool):
             raise _mismatch(tree, value, "is neither true nor false")
         return value
@@ -284,10 +288,10 @@ def _is_true(tree: Truth) -> Callable[[Any], bool]:
     return test
 
 
-def _matches_pattern(tree: RegexMatch) -> Callable[[Any], bool]:
+def _matches_pattern(tree: RegexMatch) -> _ValueTest:
     search = tree.pattern.search
 
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         if not isinstance(value, str):
             raise _mismatch(tree, value, "no pattern can match")
         return search(value) is not None
@@ -295,33 +299,35 @@ def _matches_pattern(tree: RegexMatch) -> Callable[[Any], bool]:
     return test
 
 
-def _contains(tree: Contains) -> Callable[[Any], bool]:
+def _contains(tree: Contains) -> _ValueTest:
     wanted, has_type = tree.value, _type_check(tree.value)
 
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         if not isinstance(value, (list, tuple)):
-            raise _mismatch(tree, value, "is no list")
+            raise _mismatch(tree, value, "is not a list")
         return any(has_type(item) and item == wanted for item in value)
 
     return test
 
 
-def _type_check(wanted: Value) -> Callable[[Any], bool]:
-    """Return a test whether a value has a type that compares with ``wanted``."""
+def _type_check(wanted: Value) -> _ValueTest:
+    """Return a test of whether a value has a type that can be compared with ``wanted``."""
     if isinstance(wanted, str):
         return lambda value: isinstance(value, str)
     return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _compares(tree: Compare, how: Comparison) -> Callable[[Any], bool]:
+def _compares(tree: Compare, how: Comparison) -> _ValueTest:
     wanted, has_type, relation = tree.value, _type_check(tree.value), _ORDER[tree.op]
     begins = f"{wanted}." if how is Comparison.HOST_NAME and tree.op == "==" else None
 
-    def test(value: Any) -> bool:
+    def test(value: object) -> bool:
         if how is Comparison.SECONDS and isinstance(value, (list, tuple)):
             value = value[0]
         if not has_type(value):
             raise _mismatch(tree, value, f"cannot be compared with {ht.shorten(wanted)}")
-        return relation(value, wanted) or (begins is not None and value.startswith(begins))
+        if relation(value, wanted):
+            return True
+        return begins is not None and isinstance(value, str) and value.startswith(begins)
 
     return test

@@ -1,22 +1,23 @@
-"""Job filters (``gnt-filter``): which jobs may begin.
+"""Job filters (``gnt-filter``): rules that decide which jobs may start.
 
-A job filter is for the jobs that match all of its predicates:
+A job filter applies to the jobs that match all of its predicates:
 
-    ["jobid", filter]    on ``id``; the value "watermark" is the last job's id of when the
-                         job filter was made
-    ["opcode", filter]   on the fields of an opcode, ``a.b`` being b of a; any opcode will do
-    ["reason", filter]   on ``source``, ``reason`` and ``timestamp`` of an entry in a reason
-                         trail; any entry of any opcode will do
+    ["jobid", filter]    tests ``id``; the value "watermark" stands for the id of the last job
+                         when the job filter was created
+    ["opcode", filter]   tests the fields of opcodes, ``a.b`` being b of a; one opcode of the job
+                         must match
+    ["reason", filter]   tests ``source``, ``reason`` and ``timestamp`` of entries in reason
+                         trails; one entry of one opcode must match
 
-The filters within predicates are those of ``filters``. A value that one cannot compare (there
-is no such field, it is of another type) does not match. Job filters are applied in order: by
-priority, then watermark, then uuid. The first that a job matches decides, unless its action is
-CONTINUE:
+The filters in predicates are those of ``filters``. A value that cannot be compared (a field that
+does not exist, another type) does not match. Job filters are applied in order: by priority, then
+watermark, then uuid. The first one that a job matches decides, unless its action is CONTINUE:
 
-    "ACCEPT"             the job may begin
-    "PAUSE"              it stays in the queue
-    "REJECT"             it is canceled
-    ["RATE_LIMIT", n]    it may begin while fewer than n others of this job filter have begun
+    "ACCEPT"             the job may start
+    "PAUSE"              the job stays in the queue
+    "REJECT"             the job is canceled
+    ["RATE_LIMIT", n]    the job may start while fewer than n others of this job filter have
+                         started and not ended
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from ganeti import ht
 from ganeti.errors import ParameterError
 from ganeti.qlang import filters
+from ganeti.serializer import Json
 
 ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
     "ACCEPT",
@@ -38,7 +40,7 @@ ACCEPT, CONTINUE, PAUSE, REJECT, RATE_LIMIT = (
     "RATE_LIMIT",
 )
 _WATERMARK = "watermark"
-#: Characters of a text that patterns are tried on: in short texts they are fast (``safe_regex``).
+#: Characters of a text in which patterns are searched: short texts keep this fast (``safe_regex``).
 TEXT_SEARCHED = 1000
 
 #: The opcodes of a job as they are shown: ``OP_ID``, parameters, ``reason``.
@@ -48,14 +50,14 @@ _Test = Callable[[int, Ops], bool]
 
 @dataclass(frozen=True)
 class JobFilter:
-    """One job filter, as it is stored and shown; its parts were checked before."""
+    """A job filter as it is stored and shown, with valid values."""
 
     uuid: str
     watermark: int
     priority: int
-    predicates: list[list[Any]]
-    action: str | list[Any]
-    reason_trail: list[list[Any]]
+    predicates: list[Predicate]
+    action: Action
+    reason_trail: list[list[Json]]
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -68,7 +70,7 @@ class JobFilter:
         return None if isinstance(self.action, str) else int(self.action[1])
 
     def matches(self, job_id: int, ops: Ops) -> bool:
-        """Do all its predicates hold for a job?"""
+        """Return whether a job matches all predicates."""
         return all(test(job_id, ops) for test in self._tests)
 
     @cached_property
@@ -77,15 +79,16 @@ class JobFilter:
 
 
 def first_match(job_filters: Iterable[JobFilter], job_id: int, ops: Ops) -> JobFilter | None:
-    """Return the first of ``job_filters`` (in their order) that decides about a job, or None."""
+    """Return the first of some job filters in order that decides about a job, or None."""
     for job_filter in job_filters:
         if job_filter.action != CONTINUE and job_filter.matches(job_id, ops):
             return job_filter
     return None
 
 
-def normalize(tree: Any) -> Any:
-    """Return a filter as it is stored: one spelling for each meaning (as luxid 3.0)."""
+def normalize(tree: Json) -> Json:
+    """Return a filter in the form in which it is stored: with ``==`` alone for ``=`` and ``!=``, as
+    luxid 3.0 does."""
     if not isinstance(tree, list) or not tree:
         return tree
     if tree[0] in ("&", "|", "!"):
@@ -95,7 +98,7 @@ def normalize(tree: Any) -> Any:
     return ["==" if tree[0] == "=" else tree[0], *tree[1:]]
 
 
-# -- do values fit? -------------------------------------------------------------------
+# -- the types of a job filter's values -----------------------------------------------
 
 _FIELDS = {"jobid": {"id"}, "reason": {"source", "reason", "timestamp"}, "opcode": None}
 
@@ -114,7 +117,7 @@ def _is_predicate(value: list[Any]) -> bool:
     return tree is not None and (allowed is None or filters.fields(tree) <= allowed)
 
 
-def _is_action(value: str | list[Any]) -> bool:
+def _is_action(value: str | list[Json]) -> bool:
     if isinstance(value, str):
         return value in (ACCEPT, CONTINUE, PAUSE, REJECT)
     if len(value) != 2 or value[0] != RATE_LIMIT:
@@ -139,10 +142,13 @@ Action = Annotated[
 ]
 
 
-# -- does a job match? ------------------------------------------------------------------
+# -- tests of jobs ----------------------------------------------------------------------
+
+_Row = TypeVar("_Row")
 
 
-def _holds(test: Callable[[Any], bool], row: Any) -> bool:
+def _holds(test: Callable[[_Row], bool], row: _Row) -> bool:
+    """Return the result of a test, False if the row has a value that it cannot compare."""
     try:
         return test(row)
     except ParameterError:
@@ -179,8 +185,9 @@ def _test_of_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
     return lambda job_id, ops: any(_holds(test, op) for op in ops)
 
 
-def _opcode_field(op: Mapping[str, Any], path: str) -> Any:
-    found: Any = op
+def _opcode_field(op: Mapping[str, Any], path: str) -> object:
+    """Return the value at a path such as ``a.b``; raises ``ParameterError`` if it has none."""
+    found: object = op
     for name in path.split("."):
         if not isinstance(found, Mapping) or found.get(name) is None:
             raise ParameterError(f"The opcode has no '{path}'")
@@ -203,7 +210,8 @@ def _entries(ops: Ops) -> Iterable[Sequence[Any]]:
     return (entry for op in ops for entry in op.get("reason") or ())
 
 
-def _searchable(value: Any) -> Any:
+def _searchable(value: object) -> object:
+    """Return a value whose text is short enough to search."""
     return value[:TEXT_SEARCHED] if isinstance(value, str) else value
 
 

@@ -1,22 +1,21 @@
-"""Compile search patterns from clients; refuse those that could run for minutes.
+"""Compiling of clients' search patterns, with refusal of those that could run for minutes.
 
-Python matches by backtracking, and holds the interpreter's lock meanwhile: a pattern
-such as ``(a+)+$`` would stop the whole master. So a pattern must not be longer
-than ``LENGTH_MAX`` characters, and the ways in which it may match are counted
-before it is used: a repetition may end in many places, an optional part is
-there or not, of alternatives one is taken, and choices multiply. That is no
-exact measure, but it bounds a search in a name of 250 characters, the longest
-there is, to a fraction of a second. Choices within something that is repeated
-without end have no such bound, nor have references back to a group.
+Python matches by backtracking and holds the interpreter's lock meanwhile: a pattern such as
+``(a+)+$`` would stop the whole master. So the length of a pattern is limited, and the ways in which
+it may match are counted before it is used: a repetition may end in many places, an optional part
+may be present or not, one alternative of several is taken, and these choices multiply. The count is
+not exact, but it bounds a search in a name of 250 characters, the longest possible, to a fraction
+of a second. Choices within an unbounded repetition have no such bound, nor have references to a
+group.
 
     allowed    ^(web|db)[0-9]{2}\\.     inst[^.]*(\\..*)?$     (?i)a.*b.*c
     refused    (a+)+    (a|b)*    (.)\\1    .*a.*b.*c.*
 
-What ``gnt-*`` make of a name with ``*`` in it may have any number of these: there the first
-place that fits is as good as any, so that none of them but the last is tried again.
+The patterns that ``gnt-*`` make of names with ``*`` may have any number of stars. There the first
+place where a part fits is as good as any other, so only the last star needs backtracking.
 
-A real luxid reads PCRE. Of what that writes otherwise, named classes within brackets,
-``(?<name>...)`` and ``\\Q...\\E`` are understood.
+A real luxid reads PCRE. Of PCRE's own syntax, named classes within brackets, ``(?<name>...)`` and
+``\\Q...\\E`` are understood.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-#: Characters of a pattern.
+#: Longest pattern in characters.
 LENGTH_MAX = 256
 
 _GROUP = re.compile(r"\((?:\?(?:P<\w+>|[aimsu-]*:|=|!|<=|<!|>))?", re.ASCII)
 _FLAGS = re.compile(r"\(\?[aims]+\)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.ASCII | re.DOTALL)
-#: Names of classes within brackets -> what stands there in Python.
+#: Name of a class within brackets -> its characters in Python's syntax.
 _NAMED = {
     "alpha": "a-zA-Z",
     "digit": "0-9",
@@ -48,7 +47,7 @@ _BRACKETS = re.compile(r"\[\^?\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*\]", re.ASCII | re
 _NAME = re.compile(r"\[:([a-z]+):\]", re.ASCII)
 _QUOTED = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.ASCII | re.DOTALL)
 _NAMED_GROUP = re.compile(r"\(\?<(?![=!])", re.ASCII)
-#: What Ganeti's ``utils.DnsNameGlobPattern`` makes: ``*`` and ``?`` stand for no dot.
+#: Patterns that Ganeti's ``utils.DnsNameGlobPattern`` makes: ``*`` and ``?`` match no dot.
 _GLOB = re.compile(r"\^((?:\[\^\.\]\*?|\\[^\w]|[\w-])*)\(\\\.\.\*\)\?\$", re.ASCII)
 _STAR = "[^.]*"
 _TIMES = re.compile(r"(?:[*+?]|\{(?!\})([0-9]*)(,?)([0-9]*)\})[?+]?", re.ASCII)
@@ -56,7 +55,7 @@ _TIMES = re.compile(r"(?:[*+?]|\{(?!\})([0-9]*)(,?)([0-9]*)\})[?+]?", re.ASCII)
 
 @dataclass
 class _Group:
-    """The choices in a group that has been read so far, in bits."""
+    """The choices in a group, as far as it has been read, in bits (2 ** bits ways to match)."""
 
     choice: bool = False
     branches: int = 1
@@ -64,18 +63,18 @@ class _Group:
     widest: int = 0
 
     def add(self, bits: int) -> None:
-        """More choices, if any."""
+        """Add choices of this many bits."""
         self.choice |= bits > 0
         self.bits += bits
 
     def branch(self) -> None:
-        """Another alternative begins: only one of them is taken."""
+        """Begin another alternative; only the one with the most choices counts."""
         self.choice = True
         self.branches += 1
         self.widest, self.bits = max(self.widest, self.bits), 0
 
     def total(self) -> int:
-        """Bits of choices in all."""
+        """Return the bits of all choices."""
         return max(self.widest, self.bits) + (self.branches - 1).bit_length()
 
 
@@ -83,7 +82,7 @@ class _Group:
 class _ChoiceCounter:
     """Counts, as a power of two, how many ways of matching may have to be tried."""
 
-    #: Bits: three repetitions without end, and three choices more.
+    #: Bits that are allowed: three unbounded repetitions, and three bits more.
     LIMIT: ClassVar[int] = 21
     REPETITION: ClassVar[int] = 6
 
@@ -97,7 +96,7 @@ class _ChoiceCounter:
             times = _TIMES.match(pattern, position)
             if times is not None:
                 if not self._add_quantifier(times):
-                    return "has a choice within a repetition without end"
+                    return "has a choice within an unbounded repetition"
                 position = times.end()
                 continue
             length = self._read_atom(pattern, position)
@@ -164,8 +163,10 @@ def _bounds(times: re.Match[str]) -> tuple[int, int | None]:
 
 
 def _without_backtracking(parts: list[str]) -> str:
-    """A pattern of these parts with stars between, each but the last before the first place
-    at which its part fits."""
+    """Return a pattern with a star before each part but the first.
+
+    All stars but the last match as little as possible and are not tried again.
+    """
     first, *others = parts
     tails = [f"(?>{_STAR}?{part})" for part in others[:-1]]
     tails += [_STAR + part for part in others[-1:]]
@@ -186,7 +187,7 @@ def _from_pcre(text: str) -> str:
 
 
 def compile_pattern(text: str) -> re.Pattern[str]:
-    """Return a pattern ready to search with, its classes ASCII; raises ``ValueError``."""
+    """Return a compiled pattern with ASCII classes; raises ``ValueError`` if it is refused."""
     if len(text) > LENGTH_MAX:
         raise ValueError(f"A pattern must not be longer than {LENGTH_MAX} characters")
     glob = _GLOB.fullmatch(text)
