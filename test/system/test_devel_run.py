@@ -1,4 +1,4 @@
-"""devel/run, from a copy of the checkout below a long path with spaces."""
+"""devel/run from a copy of the checkout, whose path is long and has a space."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """Return a partial checkout, in a folder whose path is longer than a socket's may be."""
+    """Copy what devel/run needs to a folder whose path is longer than a socket's may be."""
     folder = tmp_path_factory.mktemp("checkout") / ("a space and " + 10 * "a long path ") / "x"
     for part in ("lib", "devel", "doc/examples/os"):
         shutil.copytree(TOP / part, folder / part)
@@ -49,7 +49,7 @@ def start(checkout, *arguments):
 
 
 def fails(checkout, *arguments):
-    """Assert that devel/run fails, and return its standard error."""
+    """Return the standard error of a run that must fail."""
     done = start(checkout, *arguments)
     errors = done.communicate(timeout=TIMEOUT)[1]
     assert done.returncode in (1, 2), errors
@@ -173,5 +173,5 @@ def test_what_goes_wrong_is_said_in_a_line(checkout, tmp_path):
     assert not (tmp_path / "s/!").exists()
     assert "--bogus" in fails(checkout, *state, "--", "--bogus")
     (tmp_path / "s/devel-run.json").unlink()
-    assert "node1.example.com is there" in fails(checkout, *state)
+    assert "node1.example.com exists, but" in fails(checkout, *state)
     assert (tmp_path / "s/node1.example.com/var/lib/ganeti/master.db").exists()

@@ -302,7 +302,7 @@ def _signal_name(number: int) -> str:
 
 
 def _open_standard_descriptors() -> None:
-    """Open /dev/null on closed ones: a file of ours would get the number and be lost on detaching."""
+    """Open /dev/null on closed ones, or a file of ours would get the number, lost on detaching."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
