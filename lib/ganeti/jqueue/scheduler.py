@@ -1,24 +1,29 @@
-"""Gives jobs their turn; knows no opcode's work.
+"""The scheduler gives jobs their turn; it knows nothing of the work of an opcode.
 
 Theory. A live job is in one of five phases:
 
     READY      its next opcode may begin as soon as a worker is free
-    PARKED     waits for another job, or for locks; holds no thread
+    PARKED     waits for another job, for a slot of a limit, or for locks
     RUNNABLE   holds its locks, waits for a worker
-    RUNNING    a worker carries its opcode out
+    RUNNING    a worker executes its opcode
     ENDING     its end is being written
 
-One dispatcher thread takes READY jobs in the order of their ranks (``live.rank``) and asks
-for their locks. Since it is one thread, locks are asked for in that order: a
-job that creates an instance and the job after it, which tags it, meet in the
-right order. It stops while as many jobs hold their locks as there are workers;
-jobs parked on locks do not count, so a thousand of them hold up nobody.
+Only a RUNNING job occupies a thread. One dispatcher thread takes READY jobs in the order of
+their ranks (``live.rank``) and requests their locks. Because it is the only thread that does so,
+locks are requested in that order: of two jobs, the first of which creates an instance that the
+second one tags, the first gets the instance's lock. The dispatcher pauses while as many jobs hold
+all their locks as there are workers. Jobs that are parked on locks do not count, so that a
+thousand of them delay nobody.
 
-What an opcode does is handed in: ``Executor.begin`` gives a ``Task``, which
-takes the locks, says what it waits for, and executes. A worker first makes
-durable that the work begins (unless running it again would do no harm), then
-executes, then stores result and effect in one commit. So after a crash it is
-known which work may have begun, and nothing runs twice.
+Opcodes are carried out by a ``Task``, made by the function that the scheduler is handed: it
+requests the locks, says what it waits for, and executes. A worker first makes durable that the
+work begins (unless running it again would do no harm), then executes it, then stores its result
+and its changes in one commit. So after a crash it is known which work may have begun, and nothing
+runs twice.
+
+Everything below that changes a ``LiveJob`` holds the mutex of ``LiveJobs``. It is free while
+locks are requested, work runs and the disk is written, and then a client may cancel the job. So
+each step first looks again whether the job is in the phase in which the last one left it.
 """
 
 from __future__ import annotations
@@ -57,12 +62,12 @@ from ganeti.qlang.job_filters import JobFilter
 logger = logging.getLogger(__name__)
 
 
-#: Makes the task of an opcode from its job's id and rank; raises what is wrong with it.
+#: Makes the task of an opcode, given the id and the rank of its job; raises an error to refuse it.
 BeginTask = Callable[[OpCode, int, float], Task]
 
 
 class Scheduler:
-    """Dispatcher and workers. ``start`` begins, ``stop`` ends."""
+    """The dispatcher and the workers; they run from ``start`` to ``stop``."""
 
     def __init__(
         self,
@@ -82,11 +87,11 @@ class Scheduler:
         self._scheduled: dict[int, LiveJob] = {}
         self._ready = ReadyQueue(JobPhase.READY)
         self._runnable = ReadyQueue(JobPhase.RUNNABLE)
-        self._busy = 0  # RUNNABLE and RUNNING ones
+        self._busy = 0  # number of jobs that are RUNNABLE or RUNNING
         self._dependencies = Dependencies(store, live_jobs)
         self._admission = Admission(filters, self._make_ready)
         self._interrupted = InterruptedJobs(store, live_jobs, self._wake_dependents)
-        self._store_refused = False  # the disk did not take an end
+        self._store_refused = False  # an end could not be stored
         self._stopping = threading.Event()
         self._completion = Completion(store, live_jobs, clocks, self._stopping)
         self._dispatcher_wakeup = threading.Condition(live_jobs.mutex)
@@ -98,12 +103,12 @@ class Scheduler:
         ]
 
     def start(self) -> None:
-        """Begin to run what was added."""
+        """Start the threads, and so the jobs that were added."""
         for thread in self._threads:
             thread.start()
 
     def stop(self, grace: float) -> list[int]:
-        """Begin nothing new; ids of the jobs still running after ``grace`` seconds."""
+        """Start no more work; return the ids of jobs still running after ``grace`` seconds."""
         with self._live_jobs.mutex:
             self._stopping.set()
             self._dispatcher_wakeup.notify_all()
@@ -120,22 +125,27 @@ class Scheduler:
             ]
 
     def add(self, job: Job) -> None:
-        """Schedule a job that is stored; one that depends on a live job is parked at once."""
+        """Schedule a job that is stored."""
         with self._live_jobs.mutex:
             self._live_jobs.add(job)
             live_job = self._scheduled[job.id] = LiveJob(job, self._clocks.monotonic())
             if self._admission.rejects(job):
                 self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
+            # The dispatcher would park it too, but for each job of a chain again and again.
             elif not self._dependencies.park_new(live_job, self._scheduled):
                 self._make_ready(live_job)
 
     def persist_failed(self, jobs: Sequence[Job]) -> None:
-        """Store that jobs ended that cannot run; on a disk that refuses, as soon as it does not."""
+        """Store the end of jobs that cannot run; retry later if the disk refuses."""
         self._interrupted.add(jobs)
         self._interrupted.store_once()
 
     def cancel(self, job_id: int, answer: Callable[[bool, str], None]) -> None:
-        """Cancel a live job; ``answer`` comes once it is durable, or says that it is not yet."""
+        """Cancel a live job.
+
+        ``answer`` is called, with whether the job is or will be canceled and a sentence that says
+        so: once the end is durable, or at once if that has to wait for the work or the disk.
+        """
 
         def refused(_: BaseException) -> None:
             answer(
@@ -160,10 +170,10 @@ class Scheduler:
                 lambda: answer(True, f"Job {job_id} canceled"),
                 refused,
             ):
-                return  # otherwise it moved on: look again
+                return  # otherwise a worker took it in between: look again
 
     def change_priority(self, job_id: int, priority: int) -> tuple[bool, str]:
-        """Change a live job's priority -> (was it changed; a sentence).
+        """Change a live job's priority; return whether it was changed, and a sentence.
 
         An opcode that runs keeps its priority.
         """
@@ -174,7 +184,7 @@ class Scheduler:
             pending = live_job.job.ops[live_job.index + (live_job.phase is JobPhase.RUNNING) :]
             if live_job.cancel.is_set():
                 return False, f"Job {job_id} is being canceled"
-            if not pending:  # luxid signals such a job's process, and says so: true
+            if not pending:  # luxid reports success too: it signals the job's process
                 return True, f"Job {job_id} has no pending opcodes; the one that runs goes on"
             for op in pending:
                 op.priority = priority
@@ -192,11 +202,11 @@ class Scheduler:
 
     @property
     def filters(self) -> Sequence[JobFilter]:
-        """The job filters, in their order."""
+        """The job filters in the order in which they are applied."""
         return self._admission.filters
 
     def set_filters(self, filters: Iterable[JobFilter]) -> None:
-        """Replace the job filters, for all jobs that have not begun."""
+        """Replace the job filters, also for the jobs that have not begun yet."""
         with self._live_jobs.mutex:
             scheduled = list(self._scheduled.values())
             self._admission.replace(filters, scheduled)
@@ -204,12 +214,15 @@ class Scheduler:
                 if live_job.phase is JobPhase.PARKED and not has_begun(live_job.job):
                     self._dependencies.stop_waiting(live_job)
                     self._make_ready(live_job)
-        for live_job in scheduled:  # of many jobs this takes a while
+        for live_job in scheduled:  # without the mutex: with many jobs this takes a while
             if self._admission.rejects(live_job.job):
                 self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
 
     def explainer(self) -> Callable[[int], list[WaitReason]]:
-        """See ``JobQueue.explainer``: the jobs that keep the workers busy are found only once."""
+        """Return a function from a job's id to why it waits (``JobQueue.explainer``).
+
+        The jobs that occupy the workers, which many jobs may wait for, are found only once.
+        """
 
         @functools.cache
         def busy() -> list[int]:
@@ -237,7 +250,7 @@ class Scheduler:
         return found
 
     def _turn_reasons(self, live_job: LiveJob, busy: Callable[[], list[int]]) -> list[WaitReason]:
-        """Return what keeps a job from beginning, or ending, that depends on no other job."""
+        """Return why a job whose turn has come does not begin, or whose work is done not end."""
         if live_job.phase not in (JobPhase.READY, JobPhase.RUNNABLE, JobPhase.ENDING):
             return []
         if self._stopping.is_set():
@@ -256,7 +269,7 @@ class Scheduler:
         self._dispatcher_wakeup.notify()
 
     def _next_ready(self) -> LiveJob | None:
-        """Wait for the next READY job and return it; None when stopping."""
+        """Wait for the next READY job and return it, PARKED now; None when stopping."""
         with self._live_jobs.mutex:
             while not self._stopping.is_set():
                 live_job = self._ready.pop() if self._busy < self._max_running else None
@@ -267,11 +280,11 @@ class Scheduler:
             return None
 
     def _dispatch(self) -> None:
-        # Before any job runs: one may depend on a job that was interrupted.
+        # Before any job runs, since it may depend on a job that was interrupted.
         if not self._interrupted.store_with_retries(self._stopping):
             return
         while (live_job := self._next_ready()) is not None:
-            if self._store_refused:  # do not run in circles meanwhile
+            if self._store_refused:  # the job would come back at once: no busy loop
                 self._store_refused = False
                 self._stopping.wait(db_store.STORE_RETRY)
             try:
@@ -282,10 +295,10 @@ class Scheduler:
                 self._fail(live_job, err)
 
     def _dispatch_one(self, live_job: LiveJob) -> None:
-        """Ask for what a job needs; what is raised here ends it in error."""
+        """Request what a job needs to begin. An exception from here ends the job in error."""
         with self._live_jobs.mutex:
             if not live_job.is_in(JobPhase.PARKED):
-                return  # canceled meanwhile
+                return  # canceled in between
             item, op = live_job.op, live_job.op.op
             rank = rank_of(live_job)
         assert op is not None
@@ -311,12 +324,13 @@ class Scheduler:
                 item.start_ts = self._clocks.now().stamp
                 live_job.job.start_ts = live_job.job.start_ts or item.start_ts
                 self._live_jobs.changed(live_job.job.id)
-        if rank_of(live_job) != rank:  # changed before it had a task to tell
+        if rank_of(live_job) != rank:  # it changed before there was a task to tell
             task.set_rank(rank_of(live_job))
         if task.acquire(lambda: self._locks_held(live_job, task)):
             self._locks_held(live_job, task)
 
     def _locks_held(self, live_job: LiveJob, task: Task) -> None:
+        """Give a job that holds its locks to a worker; on any thread that released a lock."""
         with self._live_jobs.mutex:
             if live_job.task is task and live_job.phase is JobPhase.PARKED:
                 live_job.phase = JobPhase.RUNNABLE
@@ -324,7 +338,7 @@ class Scheduler:
                 self._runnable.push(live_job)
                 self._worker_wakeup.notify()
                 return
-        task.release()  # canceled in between
+        task.release()  # canceled in between, without knowing of the locks
 
     # -- workers ------------------------------------------------------------------------
 
@@ -349,11 +363,9 @@ class Scheduler:
             try:
                 self._carry_out(live_job)
             except StoreUnavailable:
-                logger.warning(
-                    "Job %d: its end could not be stored before the stop", live_job.job.id
-                )
+                logger.warning("Job %d: its end was not stored before the stop", live_job.job.id)
             except Exception:
-                logger.exception("Job %d: no end of it could be recorded", live_job.job.id)
+                logger.exception("Job %d: its failure could not be stored either", live_job.job.id)
             finally:
                 with self._live_jobs.mutex:
                     self._busy -= 1
@@ -367,26 +379,26 @@ class Scheduler:
         except StoreUnavailable:
             raise  # only when stopping: see ``Store.write_with_retries``
         except Exception as err:
-            # Not the work's own failure: a mistake in here. The job must not hang.
-            logger.exception("Job %d: its end could not be recorded", live_job.job.id)
+            # Tasks return their errors, so this is a mistake of ours; the job must end anyway.
+            logger.exception("Job %d: its end could not be stored", live_job.job.id)
             self._finish_opcode(live_job, Failed(errors.ProgrammerError(str(err))))
 
     def _finish_opcode(self, live_job: LiveJob, outcome: Outcome) -> None:
-        """Store how an opcode ended, publish it, and let the job go on."""
+        """Store how an opcode ended, publish that, and end the job or queue its next opcode."""
         assert live_job.task is not None
         if isinstance(outcome, Again):
             live_job.task.release()
             with self._live_jobs.mutex:
                 if live_job.op.status is JobStatus.RUNNING:
                     live_job.op.move(JobStatus.WAITING)
-                self._requeue(live_job)  # if it was told to stop, it ends there
+                self._requeue(live_job)  # if it was told to stop, the dispatcher ends it
             return
         with self._live_jobs.mutex:
             index = live_job.index
         draft, children = self._completion.store_end(live_job, index, outcome)
         for child in children:
             self.add(child)
-        # Before the job goes on: its next opcode may want the same locks.
+        # Before the job is queued again: its next opcode may need the same locks.
         live_job.task.release()
         with self._live_jobs.mutex:
             live_job.job.publish(draft, index)
@@ -409,7 +421,12 @@ class Scheduler:
         on_stored: Callable[[], None] = lambda: None,
         on_refused: Callable[[BaseException], None] | None = None,
     ) -> bool:
-        """End a job whose current opcode never ran; False: it runs, or has ended."""
+        """End a job whose current opcode never ran; return False if it runs or has ended.
+
+        ``on_stored`` is called once the end is durable. If the disk refuses, the job is queued
+        again, and meets the same end there if the reason still holds. A caller that passes
+        ``on_refused``, which is called then, wants the job not to begin in any case.
+        """
         with self._live_jobs.mutex:
             if live_job.phase in (JobPhase.RUNNING, JobPhase.ENDING):
                 return False
@@ -435,7 +452,7 @@ class Scheduler:
                     self._log_refusal_once(live_job, error)
                     self._store_refused = True
                     if on_refused is not None:
-                        live_job.cancel.set()  # it does not begin any more
+                        live_job.cancel.set()  # the dispatcher will end it
                     self._requeue(live_job)
                 else:
                     live_job.job.publish(draft, index)
