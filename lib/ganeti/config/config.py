@@ -95,6 +95,8 @@ class Config:
         self.store = store
         self._mutex = threading.RLock()
         self.generation = Generation()
+        #: Advances with the cluster object only, which all defaults are computed from.
+        self._defaults = Generation()
         self._nodes: ObjectIndex[Node] = ObjectIndex(lambda node: [("group", node.group)])
         self._groups: ObjectIndex[Group] = ObjectIndex(lambda group: ())
         self._instances: ObjectIndex[Instance] = ObjectIndex(_instance_links)
@@ -174,6 +176,7 @@ class Config:
     def _put(self, value: ConfigObject) -> None:
         if isinstance(value, Cluster):
             self._cluster = value
+            self._defaults.advance()
         else:
             self._indexes[type(value)].put(value)
 
@@ -288,7 +291,7 @@ class Config:
     #
     # An object stores only the parameters that were set for it. "Filled" are those
     # laid over the defaults of its group and of the cluster. Lists fill the parameters
-    # of every instance, so the defaults are merged once for each state.
+    # of every instance, so the defaults are kept until the cluster object changes.
 
     def beparams(self, instance: Instance) -> params.Values:
         """Return the filled backend parameters of an instance."""
@@ -296,7 +299,7 @@ class Config:
 
     def default_beparams(self) -> params.Values:
         """Return the cluster's backend parameters; callers must not change the result."""
-        return self.generation.cached(
+        return self._defaults.cached(
             "beparams",
             lambda: params.fill(
                 params.defaults(params.BACKEND), self.cluster.beparams.get("default", {})
@@ -315,7 +318,7 @@ class Config:
         os_name = os_name.partition("+")[0]
         if os_name not in self.cluster.os_hvp:
             os_name = ""
-        return self.generation.cached(
+        return self._defaults.cached(
             f"hvparams {hypervisor} {os_name}",
             lambda: params.fill(
                 params.defaults(params.HYPERVISOR.get(hypervisor, {})),
@@ -329,7 +332,7 @@ class Config:
         return {**self._default_nicparams(), **nic.nicparams}
 
     def _default_nicparams(self) -> params.Values:
-        return self.generation.cached(
+        return self._defaults.cached(
             "nicparams",
             lambda: params.fill(
                 params.defaults(params.NIC), self.cluster.nicparams.get("default", {})
