@@ -79,17 +79,17 @@ def plain() -> Iterator[None]:
 
 def each_verb() -> None:
     """Call every verb in turn, and check what it prints."""
-    assert init("status", code=3).count("does not run") == 2
-    assert init("stop").count("it did not run") == 2
+    assert init("status", code=3).count("is not running") == 2
+    assert init("stop").count("it was not running") == 2
     for verb in ("reload", "force-reload"):
-        assert init(verb, code=7).count("it does not run") == 2
-    assert "it does not run" in init("upgrade", code=7)
+        assert init(verb, code=7).count("it is not running") == 2
+    assert "it is not running" in init("upgrade", code=7)
     assert "nothing to do" in init("try-restart") and not processes(FRONT)
     said = init("start")
     pids = {name: pid_of(name) for name in BOTH}
     for name, pid in pids.items():
         assert re.search(rf"Starting {name}\.\.\. ?done \(pid {pid}\)", said), said
-        assert f"{name} runs (pid {pid})" in init("status")
+        assert f"{name} is running (pid {pid})" in init("status")
         assert f"already running, pid {pid}" in init("start")
     arguments = Path(f"/proc/{pids[FRONT]}/cmdline").read_bytes().split(b"\0")
     assert b"--require-authentication" in arguments and b"127.0.0.1" in arguments
@@ -113,10 +113,12 @@ def one_daemon() -> None:
     said = init("restart", MASTER)
     assert FRONT not in said and pid_of(FRONT) == front and pid_of(MASTER) != master
     init("stop", FRONT)
-    assert "does not run" in init("status", FRONT, code=3) and "runs" in init("status", MASTER)
-    assert "does not run" in init("status", code=3)
+    assert "is not running" in init("status", FRONT, code=3) and "is running" in init(
+        "status", MASTER
+    )
+    assert "is not running" in init("status", code=3)
     init("reload", MASTER)
-    assert "does not run" in init("reload", FRONT, code=7)
+    assert "is not running" in init("reload", FRONT, code=7)
     assert init("try-restart").count("done") == 2 and not processes(FRONT)
     assert "is a restart" in init("upgrade", MASTER, code=3)
     init("start", FRONT)
@@ -223,9 +225,9 @@ def a_pid_file_that_was_left_is_not_believed() -> None:
     with plain(), subprocess.Popen(["sleep", "1000"]) as stranger:
         for number in ("1", str(stranger.pid), "999999", "", "nonsense", "-1", "0"):
             (RUN / "ganeti-rapi.pid").write_text(f"{number}\n")
-            assert "is there" in init("status", FRONT, code=1)
-            assert "it did not run" in init("stop", FRONT)
-            assert "it does not run" in init("reload", FRONT, code=7)
+            assert "exists" in init("status", FRONT, code=1)
+            assert "it was not running" in init("stop", FRONT)
+            assert "it is not running" in init("reload", FRONT, code=7)
             assert stranger.poll() is None, "another program was ended"
         init("start", FRONT)
         assert processes(FRONT) == {pid_of(FRONT)}
@@ -238,14 +240,14 @@ def an_ordinary_user_is_told_the_truth() -> None:
     file = RUN / "ganeti-rapi.pid"
     file.chmod(0o600)
     said = init("status", FRONT, user="nobody")
-    assert f"{FRONT} runs (pid" in said and str(pid_of(FRONT)) in said, said
+    assert f"{FRONT} is running (pid" in said and str(pid_of(FRONT)) in said, said
     for verb in ("start", "stop", "restart", "reload", "upgrade"):
         assert "root" in init(verb, code=4, user="nobody")
     stop(FRONT)
-    assert "does not run" in init("status", FRONT, code=3, user="nobody")
+    assert "is not running" in init("status", FRONT, code=3, user="nobody")
     file.write_text("999999\n")
     file.chmod(0o600)
-    assert "does not run, but" in init("status", FRONT, code=1, user="nobody")
+    assert "is not running, but" in init("status", FRONT, code=1, user="nobody")
     subprocess.run(["mount", "-o", "remount,hidepid=2", "/proc"], check=True)
     try:
         assert "unknown" in init("status", FRONT, code=4, user="nobody")

@@ -260,7 +260,7 @@ def the_init_script_does_what_it_says() -> None:
         assert done.returncode == code, (word, done.returncode, done.stdout)
         return done.stdout
 
-    assert init("status", 3).count("does not run") == 2
+    assert init("status", 3).count("is not running") == 2
     init("start")
     pids = [pid_of(program) for program in ("ganeti-masterd", "ganeti-rapi")]
     line = Path(f"/proc/{pids[1]}/cmdline").read_bytes().split(b"\0")
@@ -274,7 +274,7 @@ def the_init_script_does_what_it_says() -> None:
     init("restart")
     assert pid_of("ganeti-rapi") != pids[1] and get(connection(port=7443), "/version") == 2
     init("stop")
-    assert init("status", 3).count("does not run") == 2
+    assert init("status", 3).count("is not running") == 2
     (RUN / "ganeti-rapi.pid").write_text("1\n")  # Left by a crash, and another program's.
     init("stop")
     assert init("status", 3)
