@@ -1,4 +1,4 @@
-"""What our own certificate says, and what is wrong with it."""
+"""Facts about our own certificate, and warnings about it."""
 
 import datetime
 import subprocess
@@ -25,7 +25,7 @@ def run(*words):
 
 
 def make(folder, subject, *more, algorithm=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")):
-    """A new certificate with its key, in one file."""
+    """Make a certificate with its key in one file; return its path."""
     path = folder / "rapi.pem"
     run(
         "req",

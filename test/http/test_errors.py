@@ -1,4 +1,4 @@
-"""The refusals of HTTP as values."""
+"""Error responses as values."""
 
 import pytest
 

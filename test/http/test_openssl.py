@@ -1,4 +1,4 @@
-"""Which curves a server offers that was started with our configuration of OpenSSL."""
+"""Groups for key exchange with our configuration of OpenSSL."""
 
 import os
 import ssl
@@ -43,7 +43,7 @@ SERVER = """
 
 
 def offered(groups, **environment):
-    """Those of the groups with which a handshake succeeds, and OPENSSL_CONF afterwards."""
+    """Return the groups with which a handshake succeeds, and OPENSSL_CONF afterwards."""
     code = SERVER.format(path=sys.path, certificate=certificate(), count=len(groups))
     # Measuring coverage would load OpenSSL before the first line of the server.
     words = {
@@ -83,7 +83,7 @@ def offered(groups, **environment):
 
 @pytest.fixture(scope="module")
 def hybrid():
-    """The hybrid group where both OpenSSL in Python and the program have it."""
+    """Return the hybrid group if OpenSSL has it, in Python and as the program."""
     listed = subprocess.run(
         ["openssl", "list", "-kem-algorithms"], text=True, capture_output=True
     ).stdout

@@ -1,4 +1,4 @@
-"""Limits of what is read, and where the reader stands; see test_http_wire for the grammar."""
+"""Limits and states of the parser; test_recorded_requests has the grammar."""
 
 import random
 
@@ -14,7 +14,7 @@ CHUNKED = POST % b"Transfer-Encoding: chunked"
 
 
 def outcome(data, step, **more):
-    """(requests, status of the refusal or None) of a stream that comes in steps."""
+    """Return the requests in a stream that arrives in steps, and the status of a refusal or None."""
     found, requests = RequestParser(**more), []
     for index in range(0, len(data), step):
         found.feed(data[index : index + step])
@@ -131,7 +131,7 @@ def test_requests_have_peer_and_gone_of_their_client():
 
 
 def mutations(count):
-    """Valid streams with a few bytes changed, dropped, doubled or moved; the same every time."""
+    """Yield valid streams with a few bytes changed, dropped, doubled or moved, always the same."""
     chance = random.Random(2)
     seeds = [
         GET + GET,

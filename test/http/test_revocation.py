@@ -1,4 +1,4 @@
-"""Lists of revoked certificates: whose they are, and whether they count now."""
+"""Certificate revocation lists: their issuer and validity, and warnings about them."""
 
 import datetime
 
@@ -19,7 +19,7 @@ def authority(tmp_path_factory):
 
 
 def warnings(authority, *crls, more=()):
-    """What is said of these lists, with the authorities in ``more`` as well."""
+    """Return the warnings about these CRLs, with the authorities in ``more`` as well."""
     path = authority.folder / "all.pem"
     path.write_text(
         "".join(

@@ -1,4 +1,4 @@
-"""The server over TLS: handshakes, certificates, clients that do not go on."""
+"""The server over TLS: handshakes, certificates, clients that stall."""
 
 import logging
 import socket
@@ -75,7 +75,7 @@ def test_plain_http_on_a_tls_port_is_answered_with_400(secure, caplog, method, s
 
 
 def refusals(caplog, beginning):
-    """The lines of the log that begin so."""
+    """Return the lines of the log that begin with a text."""
     return [
         text for record in caplog.records if (text := record.getMessage()).startswith(beginning)
     ]
@@ -92,13 +92,14 @@ def test_other_noise_on_a_tls_port_gets_no_answer(secure, caplog):
 
 
 def shake(web, **options):
-    """Fail to shake hands as such a client; nothing of it is left when this returns."""
+    """Fail a handshake with these settings; return once the server has forgotten the client."""
     context = ssl.create_default_context(cafile=options.pop("cafile", certificate()))
     context.check_hostname = False
     for name, value in options.items():
-        getattr(context, name)(value) if hasattr(context, name) and callable(
-            getattr(context, name)
-        ) else setattr(context, name, value)
+        if callable(getattr(context, name)):
+            getattr(context, name)(value)
+        else:
+            setattr(context, name, value)
     with (
         socket.create_connection(web.address, timeout=TIMEOUT) as sock,
         pytest.raises((ssl.SSLError, ConnectionError)),
@@ -210,7 +211,7 @@ def test_the_deadline_starts_anew_after_the_handshake(secure):
 
 
 class QueuedHandshake:
-    """One that is queued; writes down when its turn was."""
+    """Handshake that is queued; records when its turn came."""
 
     def __init__(self, name, turns):
         self.name, self.turns = name, turns

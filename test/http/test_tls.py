@@ -1,4 +1,4 @@
-"""Certificates that can be used, and the words for those that cannot."""
+"""Certificates that can be used, and the errors for others."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from support.http import openssl as run
 
 
 def refused(*paths):
-    """The words of the refusal."""
+    """Return the error's text."""
     with pytest.raises(TlsError) as caught:
         make_ssl_context(*map(str, paths))
     text = str(caught.value)
@@ -152,12 +152,12 @@ def test_a_chain_that_does_not_lead_to_the_certificate_is_refused(authority, for
 
 
 def ask(web, certificate_file):
-    """Whom the server takes a client for."""
+    """Return the user that the server sees for a client with this certificate."""
     return connect(web, certificate_file).ask()[2].decode()
 
 
 def connect(web, certificate_file):
-    """A connection of a client with this certificate, or None."""
+    """Connect with this client certificate, or without one if it is None."""
     context = ssl.create_default_context(cafile=certificate())
     if certificate_file:
         context.load_cert_chain(certificate_file)
@@ -202,7 +202,7 @@ def test_a_file_without_authorities_is_refused():
 
 
 def refuses(web, certificate_file):
-    """Does the handshake with this certificate fail?"""
+    """Return whether the handshake with this certificate fails."""
     try:
         ask(web, certificate_file)
     except (OSError, AssertionError):  # ssl.SSLError is an OSError
@@ -212,12 +212,12 @@ def refuses(web, certificate_file):
 
 @pytest.fixture(scope="module")
 def robots(authority):
-    """A certificate that counts, and one that is revoked."""
+    """Return a valid certificate, and one that will be revoked."""
     return authority.sign("/CN=good"), authority.sign("/CN=bad")
 
 
 def file_of(path, *parts):
-    """A file that holds these files."""
+    """Return the path of a file with the content of these files."""
     path.write_text("".join(open(part).read() for part in parts))
     return str(path)
 
@@ -330,7 +330,7 @@ def test_the_common_name_is_one_that_could_be_a_user(subject, expected):
 
 
 def ssl_error(reason, kind=ssl.SSLError):
-    """An error as OpenSSL makes it."""
+    """Return an error as Python makes it for a reason of OpenSSL."""
     err = kind(1, f"[SSL: {reason}] words (_ssl.c:1006)")
     err.reason = reason
     return err

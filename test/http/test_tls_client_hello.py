@@ -1,4 +1,4 @@
-"""Protocols that a client offers, in hellos of OpenSSL's own and in what is none."""
+"""Protocols that a client offers, in messages of OpenSSL and in other data."""
 
 import contextlib
 import ssl
@@ -9,7 +9,7 @@ from ganeti.http.tls import client_hello_is_complete, read_client_hello
 
 
 def hello(*protocols):
-    """The first bytes of a client that offers these."""
+    """Return the first bytes of a client that offers these protocols."""
     context, out = ssl._create_unverified_context(), ssl.MemoryBIO()
     if protocols:
         context.set_alpn_protocols(protocols)

@@ -1,4 +1,4 @@
-"""TLS in bounded pieces, over a pair of sockets: what a client may make of its records."""
+"""TLS in bounded pieces over a pair of sockets, with strange records of the client."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from support.http import TIMEOUT, certificate
 
 
 class TransportPair:
-    """Our end, and a client whose bytes the test carries over."""
+    """Our side of a connection, and a client whose bytes the test transfers."""
 
     def __init__(self, protocols=()):
         ours, self.wire = socket.socketpair()
@@ -27,7 +27,7 @@ class TransportPair:
         self.client = context.wrap_bio(self.incoming, self.outgoing)
 
     def to_server(self, data=b"", size=None):
-        """Hand over what the client wrote, or its first bytes; the rest."""
+        """Transfer the client's bytes, or the first of them; return the rest."""
         if data:
             self.client.write(data)
         written = self.outgoing.read()
@@ -35,11 +35,11 @@ class TransportPair:
         return b"" if size is None else written[size:]
 
     def to_client(self):
-        """Hand over what the server sent."""
+        """Transfer the server's bytes."""
         self.incoming.write(self.wire.recv(1 << 20))
 
     def do_handshake(self):
-        """Both ends of the handshake (of TLS 1.3)."""
+        """Complete the handshake (of TLS 1.3) on both sides."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self.client.do_handshake()
         self.to_server()
@@ -52,7 +52,7 @@ class TransportPair:
         return self
 
     def received(self):
-        """All that our end gets now, in the calls that it takes."""
+        """Return what each call of our side receives until it would block."""
         found = []
         with contextlib.suppress(ssl.SSLWantReadError):
             while data := self.server.recv(1 << 16):
@@ -183,7 +183,7 @@ def test_a_client_without_a_hello_is_refused():
             pair.server.continue_handshake()
 
 
-#: As long as the hello of a browser that offers X25519MLKEM768, and longer than a piece.
+#: As long as the ClientHello of a browser that offers X25519MLKEM768, and longer than a piece.
 LONG, LONGER = ("x" * 255,) * 6, ("x" * 255,) * 40
 
 

@@ -1,4 +1,4 @@
-"""The client, against the application behind real sockets."""
+"""The client against the request pipeline behind real sockets."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ SOURCE = Path(client_module.__file__)
 
 
 class ClientTestCase(RapiTestCase):
-    """A server in a thread, and a client of it."""
+    """A server in a thread, and its client."""
 
     def setUp(self):
         super().setUp()
@@ -40,7 +40,7 @@ class ClientTestCase(RapiTestCase):
         self.client = GanetiClient(self.url, "admin", "secret", timeout=60)
 
     def jobs(self, *statuses, **fields):
-        """What the job is, each time it is asked for."""
+        """Give the job these statuses, one each time that the client asks."""
         ahead = list(statuses)
 
         def answer(call):

@@ -1,4 +1,4 @@
-"""The client, against a server that misbehaves: one kind of exception, in time, no password."""
+"""The client against misbehaving servers: one kind of exception, in time, without the password."""
 
 import contextlib
 import json
@@ -16,22 +16,22 @@ from ganeti.rapi.client import ApiError, GanetiClient, JobError, NoAnswer
 from support.http import certificate
 
 PASSWORD = "hunter2 & co"
-#: What a hostile server knows of the password, in any of these forms.
+#: Forms of the password that a hostile server may send back.
 LEAK = b'hunter2 & co hunter2%20%26%20co hunter2+%26+co YWRtaW46aHVudGVyMiAmIGNv"'
 SHOWN = ("hunter2", "YWRtaW46")
-#: Seconds that a client waits for servers that stall, and those in which all others must be done.
+#: Seconds that a client waits for a stalled server, and in which all other calls must end.
 STALL, LIMIT = 0.3, 30.0
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def answer(value, status=b"200 OK", head=b""):
-    """A whole answer of JSON."""
+    """Return a complete response with JSON."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, head, len(body), body)
 
 
 def closed(body, head=b""):
-    """An answer whose end is that of the connection."""
+    """Return a response that ends with the connection."""
     return OK + head + b"\r\n" + body
 
 
@@ -39,7 +39,7 @@ def chunked(*chunks):
     return OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(chunks)
 
 
-#: What it does -> bytes, after which it closes the connection; or a function of the socket.
+#: Behaviour -> bytes that are sent before the connection is closed, or a function of the socket.
 BROKEN = {
     "nothing": b"",
     "another protocol": b"SSH-2.0-OpenSSH_9.2 " + LEAK + b"\r\n",
@@ -103,7 +103,7 @@ def reset(sock):
 
 
 def for_ever(*parts, pause=None):
-    """Sends the last part until the client leaves."""
+    """Return a function that sends the last part until the client leaves."""
 
     def serve(sock):
         wait = threading.Event()
@@ -122,7 +122,7 @@ def silence(sock):
 
 
 BROKEN["a reset"] = reset
-#: The same, of servers for which a client must not wait.
+#: Likewise, for servers that a client must not wait for.
 ENDLESS = {
     "silence": silence,
     "a head by bytes": for_ever(OK + b"X: ", b"x", pause=0.01),
@@ -140,7 +140,7 @@ ENDLESS = {
 
 
 class BrokenServer:
-    """Does with each connection what the next of its plans says; the last one again and again."""
+    """Server that follows a plan for each connection; the last plan is repeated."""
 
     def __init__(self, *plans):
         self.plans = list(plans)
@@ -185,7 +185,7 @@ class BrokenServer:
 
 class BrokenTestCase(unittest.TestCase):
     def serve(self, *plans, **options):
-        """A client of a server with these plans; its pauses take no time."""
+        """Return a client, which does not pause, of a server with these plans."""
         self.server = BrokenServer(*plans)
         self.addCleanup(self.server.close)
         options.setdefault("timeout", LIMIT)
@@ -195,7 +195,7 @@ class BrokenTestCase(unittest.TestCase):
         return client
 
     def fail_with(self, kind, call, *arguments, **words):
-        """The exception; it is of this very class, and has no password in any of its texts."""
+        """Return the exception, after checking its class and that no text contains the password."""
         began = time.monotonic()
         with self.assertRaises(kind) as caught:
             call(*arguments, **words)
@@ -413,7 +413,7 @@ class TestAgain(BrokenTestCase):
 
 class TestTls(BrokenTestCase):
     def serve_tls(self, plan, certificate=None, host="localhost", **options):
-        """As ``serve``, of a server whose first bytes are those of TLS, or ``plan`` itself."""
+        """Serve over TLS, or with a plan that is not TLS; return the client."""
 
         def serve(listener):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A users file that tests write, and the users that come in by it."""
+"""Users file that tests write, and its authenticator."""
 
 import base64
 import datetime
@@ -13,19 +13,19 @@ CHALLENGE = [("WWW-Authenticate", 'Basic realm="Ganeti Remote API"')]
 
 
 def basic(name, password, encoding="utf-8"):
-    """Return the value of an Authorization header."""
+    """Return an Authorization header."""
     return "Basic " + base64.b64encode(f"{name}:{password}".encode(encoding)).decode()
 
 
 class UsersFolder:
-    """A users file in a folder, and a clock far from its time stamps."""
+    """A users file in a folder, and a clock that is far from its time stamps."""
 
     def __init__(self, folder):
         self.path, self.old = folder / "users", folder / "rapi_users"
         self.now = 0
         self.stamp = 10**18
         self.slept = 0
-        #: Called while the reader waits for the file to settle.
+        #: Called while a lookup waits for the file to settle.
         self.meanwhile = lambda: None
         self.users = UsersFile(
             [str(self.path), str(self.old)], WORDS, clock_ns=lambda: self.now, sleep=self.sleep
@@ -38,7 +38,7 @@ class UsersFolder:
         )
 
     def write(self, text, path=None):
-        """Write a new content, with a time stamp an hour after the last one."""
+        """Write new content, an hour later."""
         path = path or self.path
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         self.stamp += 3600 * 10**9
@@ -46,7 +46,7 @@ class UsersFolder:
         os.utime(path, ns=(self.stamp, self.stamp))
 
     def write_now(self, text):
-        """Write a new content, as of a nanosecond ago."""
+        """Write new content, a moment ago."""
         self.write(text)
         self.now = self.stamp + 1
 
@@ -56,7 +56,7 @@ class UsersFolder:
         self.meanwhile()
 
     def options(self, name="jack", password="abc"):
-        """Return the rights of a user who logs in; None if the login fails."""
+        """Return the rights of a user who logs in; None if that fails."""
         try:
             return sorted(self.authenticator.authenticate(basic(name, password)).rights.whole)
         except Unauthorized:

@@ -197,14 +197,14 @@ def make_ssl_context(
         context.load_cert_chain(cert, key, password=_no_password)
         if chain is not None:
             _load_with_chain(context, cert, key, chain)
-    except _Encrypted:
+    except _Encrypted as err:
         raise TlsError(
             f"The key in {key} is encrypted; a daemon cannot ask for its password"
-        ) from None
+        ) from err
     except ssl.SSLError as err:
-        raise TlsError(_explain(cert, key, err)) from None
+        raise TlsError(_explain(cert, key, err)) from err
     except OSError as err:
-        raise TlsError(f"Cannot load {cert} and {key}: {describe_os_error(err)}") from None
+        raise TlsError(f"Cannot load {cert} and {key}: {describe_os_error(err)}") from err
     if client_ca is not None:
         _request_client_certificates(context, client_ca, client_crl)
     return context
@@ -250,9 +250,9 @@ def _load_trusted(context: ssl.SSLContext, path: str, what: str, cure: str = "")
     try:
         context.load_verify_locations(path)
     except ssl.SSLError as err:
-        raise TlsError(f"{path} contains no {what} in PEM{cure} ({err.reason or err})") from None
+        raise TlsError(f"{path} contains no {what} in PEM{cure} ({err.reason or err})") from err
     except OSError as err:
-        raise TlsError(f"Cannot read {path}: {describe_os_error(err)}") from None
+        raise TlsError(f"Cannot read {path}: {describe_os_error(err)}") from err
 
 
 def verify(cert: str, trusted: str) -> str:
@@ -348,7 +348,7 @@ def _check_readable(path: str, what: str) -> None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as err:
-        raise TlsError(f"Cannot read the {what} {path}: {err.strerror}") from None
+        raise TlsError(f"Cannot read the {what} {path}: {err.strerror}") from err
     is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
     os.close(fd)
     if is_directory:

@@ -1,4 +1,4 @@
-"""Credentials: what is remembered, what waits, what is slowed down."""
+"""Credentials that are remembered, that wait, and that are slowed down."""
 
 import base64
 import configparser
@@ -29,14 +29,14 @@ def basic(name, password):
 
 
 def wait_for_callbacks(future):
-    """Wait until the authenticator's own callbacks, which were there before, have run."""
+    """Wait until the authenticator's own callbacks, which were added earlier, have run."""
     called = threading.Event()
     future.add_done_callback(lambda _: called.set())
     assert called.wait(20)
 
 
 class ThrottledUsers:
-    """A users file with cheap passwords, or with a costly one whose checks the test sees."""
+    """A users file with cheap passwords, or with a costly one whose checks the test controls."""
 
     def __init__(self, folder, costly=False):
         self.now, self.path = 1000.0, folder / "users"
@@ -49,7 +49,7 @@ class ThrottledUsers:
         )
 
     def ask(self, name="jack", password="abc", peer=FAR):
-        """What comes of it: the user's name, or the status."""
+        """Return the user's name, or the status of the refusal."""
         try:
             found = self.authenticator.authenticate(basic(name, password), peer)
             if not hasattr(found, "result"):
@@ -140,7 +140,7 @@ def test_an_address_has_a_limited_share_of_the_queue(costly):
         while True:
             asked.append(costly.authenticator.authenticate(basic("jack", str(len(asked))), FAR))
     assert ("Retry-After", "1") in caught.value.headers
-    # One may be at work already.
+    # A thread may have taken one already.
     assert MAX_WAITING_OF_ADDRESS <= len(asked) <= MAX_WAITING_OF_ADDRESS + 1
     costly.release.set()
     for future in asked:
@@ -258,11 +258,11 @@ def test_remembered_failures_and_passwords_are_bounded(users, monkeypatch):
     assert len(users.authenticator._known) == 1
 
 
-# -- what is refused leaves a line ------------------------------------------------------
+# -- refusals are logged ----------------------------------------------------------------
 
 
 def lines(caplog):
-    """What was logged since the last call."""
+    """Return the lines that were logged since the last call."""
     found = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return found
@@ -299,7 +299,7 @@ def test_a_pause_leaves_a_line_with_its_length(users, caplog):
 
 
 def fill(costly, count, address):
-    """Have the only thread work, and so many wait."""
+    """Keep the only thread busy, and let checks wait behind it."""
     costly.release.clear()
     costly.authenticator.authenticate(basic("jack", "first"), "192.0.2.200")
     while not costly.checked:
@@ -376,7 +376,7 @@ def test_an_expired_user_is_logged_once_an_hour(users, caplog):
 
 
 def banned(line):
-    """The address that fail2ban would count for a line, None for none.
+    """Return the address that fail2ban would count for a line; None if it ignores the line.
 
     As it works: the part of the line that is the time is cut out before the expressions are
     tried. The file was tried with fail2ban 1.0.2 itself.
@@ -402,7 +402,7 @@ def banned(line):
 
 @pytest.fixture(params=["text", "json", "debug"])
 def formatted(request, caplog):
-    """The lines as a daemon's log has them."""
+    """Return the lines as a daemon's log has them."""
     formatter = (
         log.JsonFormatter("ganeti-rapi")
         if request.param == "json"

@@ -1,4 +1,4 @@
-"""Users, their passwords and what they may do."""
+"""The header with credentials, and the watched users file."""
 
 import datetime
 import os
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_text_changes_nothing_and_is_logged_once(folder, capl
 # -- lines that cannot be used ------------------------------------------------------------
 
 HASH = "{scrypt}n=16,r=8,p=1$c2FsdA==$" + "A" * 43 + "="
-#: Lines of jack's that cannot be used -> what the log says of them.
+#: Unusable lines of jack's -> part of the complaint.
 BAD_LINES = {
     "jack": " is not NAME PASSWORD",
     "  jack \t ": " is not NAME PASSWORD",

@@ -1,4 +1,4 @@
-"""Rights by pattern are about an object's full name, whatever the request calls it."""
+"""Patterns are matched against the full name, whatever name the request gives."""
 
 from unittest import mock
 
@@ -13,7 +13,7 @@ WEB = {"name": "web1.example.com", "uuid": UUID}
 
 
 class MasterWithOneObject(FakeMaster):
-    """A master that finds one object by any of its names, and then compares the field."""
+    """A master with one object, which it finds by any of its names."""
 
     def __init__(self, known=WEB):
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a password is kept, and what checking one costs."""
+"""Stored passwords, and the cost of checking them."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""What the third field of a users file gives, and what it does not."""
+"""Rights that the third field of a users file gives."""
 
 import datetime
 

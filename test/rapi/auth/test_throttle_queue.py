@@ -1,4 +1,4 @@
-"""The fair queue: which check comes first, and which is refused."""
+"""Order of checks in the fair queue, and refusals when it is full."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What the log says of a users file that cannot be used as it is."""
+"""Complaints about a users file in the log."""
 
 import pytest
 
@@ -16,7 +16,7 @@ BCRYPT = "$2y$05$" + "a" * 53
 
 
 def complaints(folder, caplog, text):
-    """What is logged when the file is read, but for its dangers."""
+    """Return what is logged when the file is read, without warnings of clear text."""
     folder.write(text)
     folder.path.chmod(0o600)
     caplog.clear()

@@ -2,10 +2,10 @@
 
 HTTP Basic sends the password with every request, and a good hash takes a tenth of a second. So
 credentials that were verified are remembered for a minute of use, as a keyed digest that
-includes the user's line: a changed line invalidates them at once. Other credentials wait for
-one of a few threads, in a bounded queue, and only where ``throttle`` lets them. Requests that
-send the same credentials from the same address share one check, so that a program which opens
-twenty connections at once waits once. Waiting holds no thread that answers requests.
+includes the stored password: a changed line invalidates them at once. ``throttle`` may refuse
+other credentials. Else they wait in a bounded queue for one of a few threads; waiting holds no
+thread that answers requests. Requests that send the same credentials from the same address share
+one check, so that a program which opens twenty connections at once waits once.
 
 Each check of a password computes one hash of each costly kind that the file has, either the
 user's or a decoy's. So the time it takes does not reveal which names exist.
@@ -76,8 +76,7 @@ def parse_basic(header: str | None) -> tuple[str, str]:
         data = binascii.a2b_base64(rest, strict_mode=True)
     except ValueError:  # binascii.Error is one
         data = b""
-    # Strict mode still accepts surplus padding, so that the same credentials could be sent in
-    # more than one spelling.
+    # Strict mode still accepts surplus padding. Encode again to refuse a second spelling.
     if not data or binascii.b2a_base64(data, newline=False) != rest.encode("latin-1"):
         raise denied("Header Authorization is not valid Base64")
     # RFC 7617 leaves the encoding to the client, and old ones use latin-1 without saying so.
@@ -185,11 +184,11 @@ class UsersFile:
             except OSError as err:
                 raise BrokenFile(
                     f"cannot read the users file {path}: {error_text(err)}; {cure(path, err)}"
-                ) from None
+                ) from err
             except BrokenFile as err:
                 raise BrokenFile(
-                    f"the users file {path} is broken, and nobody could log in: {err}"
-                ) from None
+                    f"the users file {path} is broken, so that nobody could log in: {err}"
+                ) from err
             self._logged = self._complaints
             return list(self._complaints[1])
 
@@ -199,7 +198,7 @@ class UsersFile:
         If the file cannot be used, log that, keep the previous users and return None.
         """
         with self._mutex:
-            self._error = ""  # a reload is a request to hear of an error again
+            self._error = ""  # so that the error is logged again if it persists
             self._candidates = len(self._paths)
             self._reload_if_usable(self._current_stamp(), requested=True)
             self._log_complaints()

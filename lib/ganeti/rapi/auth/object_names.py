@@ -1,7 +1,7 @@
-"""The full name of the object of a request, for rights that name objects by pattern.
+"""Full name of the object of a request, for rights that name objects by pattern.
 
-A master also knows an object by its UUID, and a host by its name up to one of the dots.
-Patterns are matched against the full name; aliases would grant or deny the wrong objects.
+A master also accepts an object's UUID, and a host's name up to any of its dots. Patterns are
+matched against the full name, because aliases would grant or deny the wrong objects.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from ganeti.luxi import BoundClient
 from ganeti.rapi.baserlib import ResourceRequest
 from ganeti.rapi.reading import read_one
 
-#: Slot of a URI -> what it names.
+#: Slot of a URI -> kind of the object that it names.
 _KINDS = {
     "instance_name": "instance",
     "node_name": "node",
     "group_name": "group",
     "network_name": "network",
 }
-#: Those whose names have no case.
+#: Kinds whose names are host names, which ignore case.
 _HOSTS = frozenset({"instance", "node"})
 
 
 def full_name(master: BoundClient, slots: Mapping[str, str]) -> str | None:
-    """Return the full name of the object in the first slot; the slot's text if it is unknown.
+    """Return the full name of the object in the first slot, or the slot's text if it is unknown.
 
-    None if there is no slot. Raises ``errors.Error`` when the master cannot be asked.
+    Return None without slots. Raises ``errors.Error`` if the master cannot be asked.
     """
     for slot, text in slots.items():
         kind = _KINDS.get(slot)

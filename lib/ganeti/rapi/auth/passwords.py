@@ -125,8 +125,8 @@ def parse_password(stored: str) -> Password:
         raise BadPassword(f"a {{{scheme}}} password is not PARAMETERS$SALT$HASH")
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in hashed.groups()[1:])
-    except binascii.Error:
-        raise BadPassword(f"salt or hash of a {{{scheme}}} password is not Base64") from None
+    except binascii.Error as err:
+        raise BadPassword(f"salt or hash of a {{{scheme}}} password is not Base64") from err
     names = ("n", "r", "p") if scheme == "scrypt" else ("i",)
     numbers = _numbers(hashed[1], names)
     if numbers is None or not _cost_is_allowed(scheme, numbers) or not 16 <= len(digest) <= 128:

@@ -145,7 +145,7 @@ def _parse_line(raw: bytes, vocabulary: Vocabulary) -> tuple[UserEntry, list[str
     try:
         password = parse_password(words[1])
     except BadPassword as err:
-        raise _BadLine(f": {err}", f"set a new password with: rapi-passwd {name}") from None
+        raise _BadLine(f": {err}", f"set a new password with: rapi-passwd {name}") from err
     return UserEntry(password, User(name, rights)), wrong + _login_problems(name, password)
 
 
