@@ -190,14 +190,12 @@ dist_module_rapi_PYTHON = \
 	lib/ganeti/rapi/arguments.py \
 	lib/ganeti/rapi/baserlib.py \
 	lib/ganeti/rapi/client.py \
-	lib/ganeti/rapi/connector.py \
 	lib/ganeti/rapi/faults.py \
 	lib/ganeti/rapi/job_wait.py \
 	lib/ganeti/rapi/permissions.py \
 	lib/ganeti/rapi/precondition.py \
 	lib/ganeti/rapi/reading.py \
 	lib/ganeti/rapi/reference.py \
-	lib/ganeti/rapi/request_body.py \
 	lib/ganeti/rapi/submit.py
 
 module_rapi_authdir = $(pkgdatadir)/ganeti/rapi/auth

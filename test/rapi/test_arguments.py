@@ -130,9 +130,6 @@ class TestReadIdempotencyKey(unittest.TestCase):
         self.assertIn("Header Idempotency-Key", caught.exception.message)
         self.assertIn(text, caught.exception.message)
 
-    def test_without_a_header_there_is_no_key(self):
-        self.assertIsNone(read_idempotency_key([]))
-
     def test_quoted_and_bare_are_the_same(self):
         for line in (
             "8e03-97:8e",

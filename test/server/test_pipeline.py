@@ -510,6 +510,11 @@ class TestBody(RapiTestCase):
             response = self.request("PUT", STARTUP, b"{}", {"Content-Type": value})
             self.assert_status(415, response)
 
+    def test_a_request_without_key_and_body_is_submitted_without_them(self):
+        self.put(STARTUP)
+        self.assertIsNone(self.master.contexts[-1].idempotency_key)
+        self.assertIsNone(self.master.contexts[-1].request_digest)
+
     def test_no_body_needs_no_media_type(self):
         self.assert_job(self.request("PUT", STARTUP, headers={"Content-Type": "text/plain"}))
 

@@ -23,9 +23,10 @@ from ganeti.http.message import MAX_BODY, Request, Response, Route, serialize
 from ganeti.http.server import AccessLogEntry
 from ganeti.luxi.messages import MAX_MESSAGE, Splitter
 from ganeti.qlang import filters
+from ganeti.rapi import rlib2
 from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import authenticator, users
-from ganeti.rapi.connector import Connector
+from ganeti.rapi.baserlib import Connector
 from ganeti.rapi.permissions import VOCABULARY
 from ganeti.server import luxi_handlers
 from ganeti.server.pipeline import RequestPipeline
@@ -157,7 +158,7 @@ def _meaning(request):
     )
 
 
-_CONNECTOR = Connector()
+_CONNECTOR = Connector(rlib2.RESOURCES)
 
 
 def target(data):

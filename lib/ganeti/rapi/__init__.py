@@ -1,10 +1,8 @@
 """The resources of the API: routes, access, arguments and what becomes of them.
 
-baserlib      Resource, its verbs, and the request as they see it
-connector     path -> resource
+baserlib      Resource, its verbs, the request as they see it, and the connector: path -> resource
 rlib2         the resources, by noun
-arguments     words of the query
-request_body  the body: JSON, and nothing else
+arguments     words of the query, and the body
 precondition  what If-Match and its like are compared with
 submit        a verb that submits opcodes
 reading       a verb that reads objects

@@ -1,20 +1,24 @@
-"""Words of the query, and the one header that a verb is asked with: how each is read.
+"""The arguments of a request: words of its query, its idempotency key, and its body.
 
-A word that is blank counts as absent and one that nobody asked for is passed
-over, as Ganeti has it since 2.0. Of a repeated word the first counts, except
-where a word is a list. Flags take any integer (0 is no), as in Ganeti, and true, false, yes
-and no, since the page of the 2.0 API writes them so.
+A blank word counts as absent, and a word that the verb does not have is ignored, as in Ganeti
+since 2.0. Of a repeated word the first value counts, except where the word is a list. Flags take
+any integer (0 is false), as in Ganeti, and true, false, yes and no, as the page of the 2.0 API
+writes them.
+
+A body is JSON in no coding, with or without a Content-Type that says so.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ganeti import ht
+from ganeti import ht, serializer
 from ganeti.http import errors as http_errors
+from ganeti.http.message import Headers
 
 #: More words than this are an attack; a client that sets many tags uses the body.
 MAX_WORDS = 1000
@@ -34,6 +38,9 @@ _STRING = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
 _PARAMETER = rf'[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:{_STRING}|[^ \t",;]+))?'
 _KEY = re.compile(rf"(?:{_STRING}|([!#-+\--:<-~]+))(?:{_PARAMETER})*", re.ASCII)
 _ESCAPED = re.compile(r'\\(["\\])')
+
+
+# -- the query -------------------------------------------------------------------------
 
 
 class QueryString:
@@ -68,10 +75,12 @@ class QueryString:
         return urllib.parse.urlencode([*pairs, (word, value)])
 
 
-def read_idempotency_key(lines: Sequence[str]) -> str | None:
-    """The key of all lines of the header; None when there is none. ``BadRequest`` names it."""
-    if not lines:
-        return None
+#: The query of most requests.
+NO_QUERY = QueryString("")
+
+
+def read_idempotency_key(lines: Sequence[str]) -> str:
+    """Return the key in the header's lines; raises ``BadRequest``."""
     if len(lines) > 1:
         raise http_errors.BadRequest(f"Header {IDEMPOTENCY_KEY} is given more than once")
     found = _KEY.fullmatch(lines[0])
@@ -302,3 +311,39 @@ def choice(
 ) -> Argument:
     """One of some words."""
     return Choice(choices, word, default, shared)
+
+
+# -- the body --------------------------------------------------------------------------
+
+
+JSON = "application/json"
+_JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
+
+
+def read_body(headers: Headers, body: bytes) -> Any:
+    """Return the JSON value of a body that is not empty.
+
+    Raises ``UnsupportedMediaType`` and ``BadRequest``.
+    """
+    check_body_kind(headers)
+    try:
+        # Programs on Windows begin a text with a byte order mark, which RFC 8259 (8.1) lets us
+        # ignore.
+        return serializer.loads(body.removeprefix(codecs.BOM_UTF8))
+    except serializer.ParseError as err:
+        raise http_errors.BadRequest(f"Unable to parse JSON data: {err}") from None
+
+
+def check_body_kind(headers: Headers) -> None:
+    """Raise ``UnsupportedMediaType`` for a body that is not JSON, or is in a coding."""
+    media_type = headers.get("Content-Type")
+    if media_type is not None and _JSON_TYPE.fullmatch(media_type.strip()) is None:
+        raise http_errors.UnsupportedMediaType(f"A body must be {JSON}, not {media_type[:80]}")
+    codings = {
+        word.strip(" \t").lower() for word in (headers.get("Content-Encoding") or "").split(",")
+    } - {"", "identity"}
+    if codings:
+        raise http_errors.UnsupportedMediaType(
+            f"A body must not be packed (Content-Encoding: {min(codings)[:80]})",
+            headers=[("Accept-Encoding", "identity")],
+        )

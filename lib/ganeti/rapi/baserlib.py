@@ -21,14 +21,15 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from ganeti import opcodes
+from ganeti.http.errors import BadRequest
 from ganeti.luxi import BoundClient, RequestContext
-from ganeti.rapi.arguments import Argument, QueryString
+from ganeti.rapi.arguments import NO_QUERY, Argument, QueryString
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)
@@ -49,7 +50,7 @@ class ResourceRequest:
     master: BoundClient
     #: What stands in the URI's slots.
     slots: Mapping[str, str] = field(default_factory=dict)
-    query: QueryString = field(default_factory=lambda: QueryString(""))
+    query: QueryString = NO_QUERY
     #: The body's JSON value; None when there is none (or when it is null).
     body: Any = None
     #: Who asks, and under which key, as the master hears it.
@@ -87,10 +88,19 @@ class Verb:
         self.doc = doc
         self.arguments = arguments
         self.resource: type[Resource] = Resource
+        self._defaults: dict[str, Any] | None = None
+
+    def _read_defaults(self) -> dict[str, Any] | None:
+        """Return the values of arguments that are not given; None if some must be."""
+        try:
+            return {name: item.read(name, NO_QUERY) for name, item in self.arguments.items()}
+        except BadRequest:
+            return None
 
     def bind(self, resource: type[Resource], method: str) -> None:
-        """Learn whose verb this is; called once the class is there."""
+        """Learn the verb's resource and method; called once the class is there."""
         self.resource = resource
+        self._defaults = self._read_defaults()
         self.open = self.open and method == "GET"
 
     def object_name(self, slots: Mapping[str, str], body: Any) -> str | None:
@@ -104,7 +114,9 @@ class Verb:
         return None
 
     def read_arguments(self, request: ResourceRequest) -> dict[str, Any]:
-        """Values of the declared words; raises ``BadRequest``."""
+        """Return the values of the declared arguments; raises ``BadRequest``."""
+        if request.query is NO_QUERY and self._defaults is not None:
+            return self._defaults.copy()
         return {
             name: argument.read(name, request.query) for name, argument in self.arguments.items()
         }
@@ -186,6 +198,8 @@ class Resource:
     SINCE: ClassVar[str] = ""
     #: The same for those of its methods and words that came later.
     LATER: ClassVar[Mapping[str, str]] = {}
+    #: Regexes of slots that hold neither a name nor a number.
+    SLOTS: ClassVar[Mapping[str, str]] = {}
     #: Answers without a user even where authentication is required.
     PUBLIC: ClassVar[bool] = False
 
@@ -228,3 +242,75 @@ def children(parent: str) -> list[dict[str, str]]:
         for name in sorted(names)
         if name and "/" not in name and not SLOT.search(name)
     ]
+
+
+# -- from a path to its resource -------------------------------------------------------
+
+
+#: What a slot may hold, of Ganeti's URIs: a name, unless it is one of these.
+_NAME = r"[\w.-]+"
+_SLOTS = {"job_id": r"[0-9]+", "disk": r"[0-9]{1,9}"}
+
+
+@dataclass(frozen=True)
+class RouteMatch:
+    """The resource of a path, and the values of the path's slots."""
+
+    resource: type[Resource]
+    slots: dict[str, str]
+    #: Whether the path is another spelling, which can only be read.
+    alias: bool = False
+
+    def verbs(self) -> dict[str, Verb]:
+        """Return the methods that can be used on this path."""
+        found = self.resource.verbs()
+        return {"GET": found["GET"]} if self.alias else found
+
+    def allow(self) -> list[str]:
+        """Return all methods of this path, as ``Allow`` lists them."""
+        names = list(self.verbs())
+        return [*names, *(["HEAD"] if "GET" in names else []), "OPTIONS"]
+
+
+def pattern(uri: str, slots: Mapping[str, str] = {}) -> re.Pattern[str]:
+    """Return the regex of a URI: ``/2/jobs/{job_id}`` -> ``/2/jobs/(?P<job_id>[0-9]+)``.
+
+    ``slots``: regexes of slots that hold neither a name nor a number.
+    """
+    slots = {**_SLOTS, **slots}
+    pieces = SLOT.split(uri)
+    for index, piece in enumerate(pieces):
+        # Every second piece is the name of a slot.
+        pieces[index] = f"(?P<{piece}>{slots.get(piece, _NAME)})" if index % 2 else re.escape(piece)
+    return re.compile("".join(pieces), re.ASCII)
+
+
+class Connector:
+    """Finds the resource of a path in a table of regexes, which is built once from the URIs."""
+
+    def __init__(self, resources: Iterable[type[Resource]]) -> None:
+        #: Paths without slots, which most requests have; then the table of the others.
+        self._fixed: dict[str, RouteMatch] = {}
+        self._table: list[tuple[re.Pattern[str], type[Resource], bool]] = []
+        seen: set[str] = set()
+        for resource in resources:
+            for uri in (resource.URI, *resource.ALIASES):
+                regex = pattern(uri, resource.SLOTS)
+                if regex.pattern in seen:
+                    raise ValueError(f"two resources have the URI {uri}")
+                seen.add(regex.pattern)
+                if SLOT.search(uri):
+                    self._table.append((regex, resource, uri != resource.URI))
+                else:
+                    self._fixed[uri] = RouteMatch(resource, {}, uri != resource.URI)
+
+    def find(self, path: str) -> RouteMatch | None:
+        """Return the resource of a percent-decoded path; None if there is none."""
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed
+        for regex, resource, alias in self._table:
+            found = regex.fullmatch(path)
+            if found is not None:
+                return RouteMatch(resource, found.groupdict(), alias)
+        return None

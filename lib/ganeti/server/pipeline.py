@@ -46,16 +46,22 @@ from ganeti.http.message import (
     body_tag,
 )
 from ganeti.luxi import RequestContext
-from ganeti.rapi import faults
-from ganeti.rapi.arguments import IDEMPOTENCY_KEY, QueryString, read_idempotency_key
+from ganeti.rapi import faults, rlib2
+from ganeti.rapi.arguments import (
+    IDEMPOTENCY_KEY,
+    JSON,
+    NO_QUERY,
+    QueryString,
+    check_body_kind,
+    read_body,
+    read_idempotency_key,
+)
 from ganeti.rapi.auth.authenticator import Authenticator, denied
 from ganeti.rapi.auth.object_names import full_name
 from ganeti.rapi.auth.users import User
-from ganeti.rapi.baserlib import ResourceRequest, Verb
-from ganeti.rapi.connector import Connector, RouteMatch
+from ganeti.rapi.baserlib import Connector, ResourceRequest, RouteMatch, Verb
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import NotModified, StreamedList
-from ganeti.rapi.request_body import JSON, check_body_kind, read_body
 from ganeti.utils.text import unique_words
 
 logger = logging.getLogger(__name__)
@@ -92,7 +98,7 @@ class RequestPipeline:
         self._require_authentication = require_authentication
         self._like_2_0 = like_2_0
         self.cors = cors
-        self._connector = connector or Connector()
+        self._connector = connector or Connector(rlib2.RESOURCES)
         self._redirect_if_not_master = redirect_if_not_master
         self._make_id = make_id or unique_words()
 
@@ -166,7 +172,7 @@ class RequestPipeline:
     ) -> ResourceRequest:
         """Steps 4 and 5: the request as a resource sees it."""
         key = read_key(request, verb)
-        body = read_body(request)
+        body = read_body(request.headers, request.body) if request.body else None
         context = requester
         if key is not None:
             context = dataclasses.replace(
@@ -175,7 +181,7 @@ class RequestPipeline:
         return ResourceRequest(
             master=self._pool.bound(context, before_change),
             slots=match.slots,
-            query=QueryString(request.query),
+            query=QueryString(request.query) if request.query else NO_QUERY,
             body=body,
             context=context,
             like_2_0=self._like_2_0,
@@ -190,7 +196,7 @@ class RequestPipeline:
         resource_request = ResourceRequest(
             master=self._pool.bound(requester),
             slots=match.slots,
-            query=QueryString(request.query),
+            query=QueryString(request.query) if request.query else NO_QUERY,
             context=requester,
             like_2_0=self._like_2_0,
         )
@@ -507,8 +513,11 @@ def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden
 
 def read_key(request: Request, verb: Verb) -> str | None:
     """The request's ``Idempotency-Key``, if any; ``BadRequest`` where it has no meaning."""
-    key = read_idempotency_key(request.headers.get_all(IDEMPOTENCY_KEY))
-    if key is not None and not verb.answers_job:
+    lines = request.headers.get_all(IDEMPOTENCY_KEY)
+    if not lines:
+        return None
+    key = read_idempotency_key(lines)
+    if not verb.answers_job:
         raise http_errors.BadRequest(
             f"Header {IDEMPOTENCY_KEY} is only for requests that are answered with the number "
             f"of a job, not for {request.method} {request.path}"

@@ -33,6 +33,7 @@ class R_2_query(Resource):
     """
 
     URI = "/2/query/{resource}"
+    SLOTS = {"resource": "|".join(KINDS)}
     SINCE = "2.5.0"
 
     @verb("query.all", open=False, fields=Fields())
@@ -99,6 +100,7 @@ class R_2_query_fields(Resource):
     """What can be asked about a kind of thing."""
 
     URI = "/2/query/{resource}/fields"
+    SLOTS = {"resource": "|".join(KINDS)}
     SINCE = "2.5.0"
 
     @verb("query.all", fields=Fields())

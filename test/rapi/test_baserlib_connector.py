@@ -2,13 +2,13 @@
 
 import unittest
 
-from ganeti.rapi.baserlib import RESOURCES
-from ganeti.rapi.connector import Connector, pattern
+from ganeti.rapi import rlib2
+from ganeti.rapi.baserlib import RESOURCES, Connector, pattern
 
 
 class TestRoutes(unittest.TestCase):
     def setUp(self):
-        self.connector = Connector()
+        self.connector = Connector(rlib2.RESOURCES)
 
     def find(self, path):
         match = self.connector.find(path)
@@ -61,7 +61,7 @@ class TestRoutes(unittest.TestCase):
         self.assertIsNone(pattern("/a.b").fullmatch("/axb"))
 
     def test_two_resources_of_one_uri_are_an_error(self):
-        other = type("Other", (), {"URI": "/2/info", "ALIASES": ()})
+        other = type("Other", (), {"URI": "/2/info", "ALIASES": (), "SLOTS": {}})
         self.assertRaisesRegex(ValueError, "/2/info", Connector, [*RESOURCES, other])
 
 
