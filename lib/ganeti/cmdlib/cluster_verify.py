@@ -1,4 +1,4 @@
-"""OP_CLUSTER_VERIFY."""
+"""OP_CLUSTER_VERIFY: follow-up jobs that verify the configuration and the groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LUClusterVerify(LogicalUnit[opcodes.OpClusterVerify]):
     RERUN_SAFE = True
 
     def execute(self, run: JobContext) -> FollowUps:
-        """Return the follow-up jobs."""
+        """Return the jobs for configuration and groups, or only the one for the named group."""
         if self.op.group_name is not None:
             return FollowUps([[self._group_op(self.op.group_name)]])
         jobs: list[list[opcodes.OpCode]] = [[opcodes.OpClusterVerifyConfig(**self._options())]]

@@ -1,4 +1,4 @@
-"""OP_CLUSTER_VERIFY_CONFIG."""
+"""OP_CLUSTER_VERIFY_CONFIG: contradictions within the configuration."""
 
 from __future__ import annotations
 

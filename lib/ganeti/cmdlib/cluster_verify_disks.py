@@ -1,4 +1,4 @@
-"""OP_CLUSTER_VERIFY_DISKS."""
+"""OP_CLUSTER_VERIFY_DISKS: follow-up jobs that look for missing disks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LUClusterVerifyDisks(LogicalUnit[opcodes.OpClusterVerifyDisks]):
             self._groups = [self.config.group(self.op.group_name)]
 
     def execute(self, run: JobContext) -> FollowUps:
-        """Return the follow-up jobs."""
+        """Return a job of one OP_GROUP_VERIFY_DISKS for each group."""
         return FollowUps(
             [
                 [

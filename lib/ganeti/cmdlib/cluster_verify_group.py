@@ -1,4 +1,4 @@
-"""OP_CLUSTER_VERIFY_GROUP."""
+"""OP_CLUSTER_VERIFY_GROUP: nodes and guests compared with the configuration."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ganeti.cmdlib.base import JobContext
 
 
 class Code(StrEnum):
-    """Kinds of findings, with Ganeti's names."""
+    """Kinds of findings; the values are Ganeti's names for them."""
 
     CLUSTER = "ECLUSTERCFG"
     DANGLING_NODE = "ECLUSTERDANGLINGNODES"

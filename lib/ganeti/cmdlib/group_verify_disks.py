@@ -1,4 +1,4 @@
-"""OP_GROUP_VERIFY_DISKS."""
+"""OP_GROUP_VERIFY_DISKS: missing disks of one group's instances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OP_INSTANCE_QUERY_DATA."""
+"""OP_INSTANCE_QUERY_DATA: the full description of instances."""
 
 from __future__ import annotations
 

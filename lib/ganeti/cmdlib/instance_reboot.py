@@ -1,4 +1,4 @@
-"""OP_INSTANCE_REBOOT."""
+"""OP_INSTANCE_REBOOT: a soft, hard or full reboot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OP_INSTANCE_REINSTALL."""
+"""OP_INSTANCE_REINSTALL: the create script run again, of the same or another OS."""
 
 from __future__ import annotations
 

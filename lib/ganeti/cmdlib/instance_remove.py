@@ -1,4 +1,4 @@
-"""OP_INSTANCE_REMOVE."""
+"""OP_INSTANCE_REMOVE: the end of an instance, with its guest and disks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OP_INSTANCE_SHUTDOWN."""
+"""OP_INSTANCE_SHUTDOWN: an instance marked down and its guest stopped."""
 
 from __future__ import annotations
 

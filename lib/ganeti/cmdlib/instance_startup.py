@@ -1,4 +1,4 @@
-"""OP_INSTANCE_STARTUP."""
+"""OP_INSTANCE_STARTUP: an instance marked up and its guest started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OP_OS_DIAGNOSE."""
+"""OP_OS_DIAGNOSE: the OS definitions on all nodes."""
 
 from __future__ import annotations
 

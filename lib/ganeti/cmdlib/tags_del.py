@@ -1,4 +1,4 @@
-"""OP_TAGS_DEL."""
+"""OP_TAGS_DEL: tags removed from one object."""
 
 from __future__ import annotations
 

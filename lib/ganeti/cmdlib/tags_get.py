@@ -1,4 +1,4 @@
-"""OP_TAGS_GET."""
+"""OP_TAGS_GET: the tags of one object."""
 
 from __future__ import annotations
 

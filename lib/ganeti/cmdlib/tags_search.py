@@ -1,4 +1,4 @@
-"""OP_TAGS_SEARCH."""
+"""OP_TAGS_SEARCH: a search through the tags of all objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OP_TAGS_SET."""
+"""OP_TAGS_SET: tags added to one object."""
 
 from __future__ import annotations
 

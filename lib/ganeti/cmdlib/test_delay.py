@@ -1,4 +1,4 @@
-"""OP_TEST_DELAY."""
+"""OP_TEST_DELAY: a job that only lets time pass."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ class BackgroundCheck:
         self._thread = threading.Thread(target=self._run, name="verify", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, which calls ``connect`` itself."""
         self._thread.start()
 
     def stop(self) -> None:

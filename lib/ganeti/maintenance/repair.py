@@ -392,7 +392,7 @@ class _JobRows:
     def broken(self, *tables: str) -> bool:
         """Return whether one of the tables could not be read in order: its rows may be outdated.
 
-        SQLite may have found an older page in the place of the right one.
+        SQLite may have read an outdated page instead of the right one.
         """
         return not self._broken.isdisjoint(tables)
 

@@ -114,7 +114,7 @@ def _mib(size: int) -> int:
 
 
 def _set_owner(paths: pathutils.Paths, copy: str) -> None:
-    """Give a copy to the owner of the database, who is somebody else if root runs this."""
+    """Give a copy to the owner of the database, which is another user if root runs this."""
     found = os.stat(paths.master_db)
     if (found.st_uid, found.st_gid) != (os.geteuid(), os.getegid()):
         ownership.apply(list(layout.database(copy, Owners(found.st_uid, -1, found.st_gid))))
