@@ -26,7 +26,7 @@ TESTS = (
     "test/test_compatibility.py",
     "test/test_makefile.py",
     "test/test_rights_matrix.py::test_a_script_may_start_and_stop_these_and_nothing_else",
-    "test/cmdlib/test_cmdlib.py",
+    "test/cmdlib/test_base.py",
     "test/rapi/test_permissions.py",
     "test/rapi/test_reference.py",
     "test/rapi/test_submit.py",

@@ -128,7 +128,7 @@ def test_where_it_is_safe_it_starts_on_what_is_whole(paths, caplog):
     spoil(paths, "UPDATE sqlite_sequence SET seq = 7")
     spoil(paths, "INSERT INTO sqlite_sequence VALUES ('job_job', 7)")
     run(paths)
-    assert "damaged job each: 1-7" in caplog.text
+    assert "shown as damaged: 1-7" in caplog.text
     assert [name for name in os.listdir(paths.lib_dir) if "master.db.damaged-" in name]
 
 
@@ -140,7 +140,7 @@ def test_a_large_database_is_checked_while_it_works(paths, monkeypatch, caplog):
     master.start()
     master._background_check.join()
     master.finish()
-    assert os.path.exists(paths.damage_mark) and "when ganeti-masterd starts again" in caplog.text
+    assert os.path.exists(paths.damage_mark) and "at its next start" in caplog.text
     run(paths)
     assert not os.path.exists(paths.damage_mark)
 
