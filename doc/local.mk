@@ -1,4 +1,4 @@
-# What is installed to be read: the documentation, and examples of what a machine needs.
+# Installed documentation, and examples of configuration files.
 
 docpagesdir = $(docdir)
 dist_docpages_DATA = \
@@ -13,7 +13,7 @@ dist_docpages_DATA = \
 	doc/reliability.md \
 	doc/security.rst
 
-# make fills in the directories that configure was told.
+# make fills in the directories that were given to configure.
 example_templates = \
 	doc/examples/ganeti-masterd.service.in \
 	doc/examples/ganeti-rapi.initd.in \

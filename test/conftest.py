@@ -1,7 +1,7 @@
-"""The package under the tests, for this process and for every child that a test starts.
+"""The package to test, in this process and in the processes that tests start.
 
-GANETI_TEST_LIB names the folders to find it in, if not lib/ of this checkout: those of a
-build outside the source tree, or an installed copy's.
+GANETI_TEST_LIB has the folders of the package, if that is not lib/ of this checkout: those of a
+build outside of the source tree, or of an installed copy.
 """
 
 import atexit
@@ -16,11 +16,11 @@ LIB = os.environ.get("GANETI_TEST_LIB") or str(SOURCE / "lib")
 
 
 def _scratch() -> str:
-    """A folder that lives as long as this process."""
+    """Make a folder that is removed when this process ends, and return its path."""
     folder, owner = tempfile.mkdtemp(prefix="ganeti-test-"), os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # a forked child of a test leaves it alone
+        if os.getpid() == owner:  # not in a forked child
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
@@ -38,6 +38,6 @@ try:
     import hypothesis
 except ImportError:
     pass
-else:  # the same examples on every run, and no verdict by the clock
+else:  # the same examples in every run, and no time limits
     hypothesis.settings.register_profile("ganeti", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("ganeti")

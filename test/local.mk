@@ -1,4 +1,4 @@
-# The suite, from the sources, with what configure decided.
+# The suite in the source tree, with the settings of configure.
 
 # $(PYTEST) may be a command that runs pytest inside another program (coverage).
 PYTEST = $(PYTHON) -m pytest

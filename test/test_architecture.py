@@ -1,6 +1,6 @@
-"""The layout holds: packages and columns, who may do what, sizes and names.
+"""The layout of the tree: packages and columns, what each may do, sizes and names.
 
-Each test is one rule and lists what breaks it. The sources are read with ``ast``.
+Each test is one rule and lists the places that break it. The sources are read with ``ast``.
 """
 
 import ast
@@ -27,10 +27,10 @@ from support.sources import (
     users_of,
 )
 
-#: What everybody may import: words, and how they are written.
+#: Modules that every module may import.
 WORDS = "constants errors ht pathutils serializer"
-#: Column, packages or modules, and what these may import beside themselves and each other.
-#: Of two packages with one name the longer is meant. Front and master never meet.
+#: Column, packages or modules, and what these may import besides themselves and each other. A
+#: module belongs to the row with its longest prefix. Front and master never import each other.
 PACKAGES: list[tuple[str, str, str]] = [
     ("shared", WORDS, ""),
     ("shared", "params qlang", WORDS),
@@ -80,7 +80,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ),
 ]
 
-#: A copied file of its own: imports nothing of ours, exempt from size and JSON rules.
+#: A file that users copy: it imports nothing of ours, and rules of size and JSON do not apply.
 CLIENT = "rapi.client"
 
 MAX_MODULE_LINES = 600
@@ -90,14 +90,14 @@ MIN_MODULE_LINES = 60
 #: Functions that may be longer, and why.
 LONG_FUNCTIONS: dict[str, str] = {}
 
-#: Modules below MIN_MODULE_LINES whose one importer is in their own package, and why.
+#: Modules below MIN_MODULE_LINES with one importer, in the same package, and why.
 SMALL_MODULES = {}
 
 #: Classes that share a name, at most MAX_SAME_CLASS_NAMES of them, and why.
 SAME_CLASS_NAMES: dict[str, str] = {}
 MAX_SAME_CLASS_NAMES = 10
 
-#: Files of cmdlib that hold no logical unit, and what they are for.
+#: Files of cmdlib without a logical unit, and their purpose.
 CMDLIB_SHARED = {
     "cmdlib.base": "the life of a logical unit, and the checks that most units make",
     "cmdlib.common": "questions about nodes and instances that several units ask",
@@ -111,7 +111,7 @@ CMDLIB_SHARED = {
     "cmdlib.recovery": "cleaning up after a master that died",
 }
 
-#: Modules without a test file of their own, and why.
+#: Modules without a test file, and why.
 UNTESTED = {
     "constants": "words only; whoever uses them tests them",
     "daemon.base": "a class of empty steps; every test of a daemon goes through it",
@@ -123,7 +123,7 @@ UNTESTED = {
 
 @functools.cache
 def table() -> dict[str, tuple[str, set[str]]]:
-    """Each name of the table -> (column, what it may import)."""
+    """Return for each name of the table its column and the names that it may import."""
     return {
         name: (column, {*names.split(), *allowed.split()})
         for column, names, allowed in PACKAGES
@@ -133,7 +133,7 @@ def table() -> dict[str, tuple[str, set[str]]]:
 
 @functools.cache
 def row_of(name: str) -> str | None:
-    """The name in the table that a module belongs to; the package ``ganeti`` itself has none."""
+    """Return the name in the table that a module belongs to; None for ``ganeti`` itself."""
     while name and name not in table():
         name = name.rpartition(".")[0]
     return name or None
@@ -145,7 +145,7 @@ def column_of(name: str) -> str:
 
 @functools.cache
 def code() -> list[str]:
-    """Every module but the packages' empty tops ``ganeti`` and ``ganeti.server``."""
+    """Return all modules but the empty packages ``ganeti`` and ``ganeti.server``."""
     return [name for name in modules() if name not in ("", "server")]
 
 
@@ -352,12 +352,12 @@ def test_a_class_name_means_one_thing_in_the_whole_tree() -> None:
 
 
 def snake(camel: str) -> str:
-    """InstanceStartup -> instance_startup."""
+    """Return a name like InstanceStartup as instance_startup."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower()
 
 
 def opcode_words() -> list[str]:
-    """Class names without Op, of those decorated with @opcode."""
+    """Return the names, without Op, of the classes that are decorated with @opcode."""
     return [
         node.name.removeprefix("Op")
         for name in inside("opcodes")
@@ -387,7 +387,7 @@ def test_every_file_of_cmdlib_holds_one_logical_unit_named_as_its_opcode() -> No
 
 
 def has_code(name: str) -> bool:
-    """Does a module define anything? A package's __init__ often only collects names."""
+    """Return whether a module defines anything; the __init__ of a package may only import."""
     return any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) for node in tree(name).body)
 
 

@@ -1,4 +1,4 @@
-"""The build's own lists and versions: nothing is forgotten, nothing is said twice differently."""
+"""The lists and versions of the build are complete and agree."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ def text_of(name: str) -> str:
 
 
 def parts() -> list[str]:
-    """Makefile.am and what it includes."""
+    """Return the names of Makefile.am and the files that it includes."""
     included = re.findall(r"^include \$\(top_srcdir\)/(\S+)$", text_of("Makefile.am"), re.M)
     return ["Makefile.am", *included]
 
@@ -26,18 +26,18 @@ MAKEFILE = "".join(text_of(name) for name in parts())
 
 
 def lists() -> dict[str, list[str]]:
-    """Variables that have one value a line: name -> values."""
+    """Return the variables with one value a line, by name."""
     found = re.findall(r"^(\w+) =((?: \\\n\t\S+)+)$", MAKEFILE, re.M)
     return {name: text.replace("\\", "").split() for name, text in found}
 
 
 def listed() -> list[str]:
-    """Every file and folder that a list names."""
+    """Return the files and folders in the lists."""
     return [value for values in lists().values() for value in values if not value.startswith("$")]
 
 
 def tracked() -> list[str]:
-    """Every file of the checkout; an unpacked release has no more than what was listed."""
+    """Return the files that git tracks; an unpacked release has only those that were listed."""
     if not (TOP / ".git").exists():
         pytest.skip("not a checkout of git")
     command = ["git", "-C", str(TOP), "ls-files", "-z"]
@@ -48,7 +48,7 @@ def tracked() -> list[str]:
 
 
 def test_every_file_is_shipped() -> None:
-    alone = {*listed(), *parts(), "configure.ac"}  # automake itself ships what it reads
+    alone = {*listed(), *parts(), "configure.ac"}  # automake ships its own input
     folders = tuple(name + "/" for name in listed() if (TOP / name).is_dir())
     missing = [name for name in tracked() if name not in alone and not name.startswith(folders)]
     assert not missing, "in no list of Makefile.am or a local.mk"
