@@ -92,7 +92,7 @@ def run(daemon: Daemon, options: Options) -> int:
         try:
             daemon.check_role()
             daemon.prepare()
-            with _pid_file(daemon, inherited):
+            with _pid_file(daemon, inherited) as pid_file:
                 log.setup(
                     daemon.name,
                     daemon.log_file,
@@ -101,9 +101,8 @@ def run(daemon: Daemon, options: Options) -> int:
                     stderr=options.foreground,
                     json_lines=options.log_format == "json",
                 )
-                assert daemon.pid is not None
-                give_files(daemon.user, daemon.group, [daemon.pid.fd])
-                return _run_steps(daemon, report, options, inherited)
+                give_files(daemon.user, daemon.group, [pid_file.fd])
+                return _run_steps(daemon, pid_file, report, options, inherited)
         except DaemonError as err:
             report(str(err), err.exit_code)
             return err.exit_code
@@ -160,7 +159,7 @@ def _report_here(name: str) -> Report:
 
 
 @contextlib.contextmanager
-def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[None]:
+def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[PidFile]:
     """Lock the pid file, and remove it in the end unless a successor has taken it over."""
     if inherited is None:
         try:
@@ -171,7 +170,7 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
         daemon.pid = PidFile(daemon.pid_file, inherited.pid_fd)
         daemon.pid.lock()  # cannot fail: the open file, and so the lock, is the predecessor's
     try:
-        yield
+        yield daemon.pid
     finally:
         with contextlib.suppress(OSError):
             daemon.pid.remove()
@@ -179,9 +178,12 @@ def _pid_file(daemon: Daemon, inherited: handover.Inherited | None) -> Iterator[
 
 
 def _run_steps(
-    daemon: Daemon, report: Report, options: Options, inherited: handover.Inherited | None
+    daemon: Daemon,
+    pid_file: PidFile,
+    report: Report,
+    options: Options,
+    inherited: handover.Inherited | None,
 ) -> int:
-    assert daemon.pid is not None
     logger.info("%s %s starting", daemon.name, constants.RELEASE_VERSION)
     try:
         daemon.bind()
@@ -197,7 +199,7 @@ def _run_steps(
         daemon.finish()
         raise
     if inherited is not None:
-        daemon.pid.write()
+        pid_file.write()
         if not options.foreground:
             _redirect_to_null(2)  # it is the predecessor's file for a failed start
     # In the foreground the terminal shows the log, and with it the warnings.
@@ -214,14 +216,15 @@ def _run_steps(
         daemon.finish()
         if daemon.successor is None:
             logger.info("%s stopped", daemon.name)
-    return _end_or_follow(daemon, options, inherited)
+    return _end_or_follow(daemon, pid_file, options, inherited)
 
 
-def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherited | None) -> int:
+def _end_or_follow(
+    daemon: Daemon, pid_file: PidFile, options: Options, inherited: handover.Inherited | None
+) -> int:
     """Exit now, or after the successor if a service manager watches this process."""
     if daemon.successor is None:
         return constants.EXIT_SUCCESS
-    assert daemon.pid is not None
     if not must_stay(options) or inherited is not None:
         # A predecessor that still waits finds the next process in the pid file.
         sd_notify.barrier()
@@ -233,7 +236,7 @@ def _end_or_follow(daemon: Daemon, options: Options, inherited: handover.Inherit
         os.getpid(),
         daemon.successor,
     )
-    crashed = handover.follow(daemon.pid, daemon.successor)
+    crashed = handover.follow(pid_file, daemon.successor)
     if crashed is None:
         return constants.EXIT_SUCCESS
     logger.error("Process %d, which had taken over, has crashed", crashed)

@@ -325,17 +325,16 @@ def stderr_is_journal(environ: Mapping[str, str]) -> bool:
 
 def _syslog_problem() -> str:
     """Return why a line would not reach syslog now; '' if it would."""
-    err: OSError | None = None
+    reason = ""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_UNIX, kind) as probe:
             probe.settimeout(1.0)
             try:
                 probe.connect(SYSLOG_SOCKET)
                 return ""
-            except OSError as failed:
-                err = err or failed
-    assert err is not None
-    return f"no syslog daemon listens on {SYSLOG_SOCKET} ({err.strerror})"
+            except OSError as err:
+                reason = reason or err.strerror or ""
+    return f"no syslog daemon listens on {SYSLOG_SOCKET} ({reason})"
 
 
 class _Tagged(logging.Formatter):

@@ -117,11 +117,11 @@ class _EntryApplier:
             if made:  # the line about its creation is enough
                 del self._report.changed[changes:]
             if entry.files is not None:
-                self._apply_to_tree(fd, path, 0)
+                self._apply_to_tree(fd, path, entry.files, 0)
         finally:
             os.close(fd)
 
-    def _apply_to_tree(self, fd: int, path: str, depth: int) -> None:
+    def _apply_to_tree(self, fd: int, path: str, file_mode: int, depth: int) -> None:
         if depth == _MAX_DEPTH:
             raise _LeftAlone(f"{path}: too deep, so left alone")
         for name in sorted(os.listdir(f"/proc/self/fd/{fd}")):
@@ -134,16 +134,15 @@ class _EntryApplier:
                 directory = stat.S_ISDIR(found.st_mode)
                 if stat.S_ISLNK(found.st_mode) and self._entry.links:
                     continue
-                assert self._entry.files is not None
                 self._apply_to(
                     inner,
                     below,
                     directory,
-                    self._entry.mode if directory else self._entry.files,
+                    self._entry.mode if directory else file_mode,
                     not directory,
                 )
                 if directory:
-                    self._apply_to_tree(inner, below, depth + 1)
+                    self._apply_to_tree(inner, below, file_mode, depth + 1)
             except _LeftAlone as err:
                 self._report.odd.append(str(err))
             finally:
