@@ -28,7 +28,7 @@ def write(path, text=""):
 
 
 def evidence(paths):
-    """The words of the sign that is found; '' without one."""
+    """Return the words of the sign that is found; '' without one."""
     sign = other_ganeti.find(paths)
     return "" if sign is None else sign.words
 

@@ -1,21 +1,21 @@
-"""Words of the contract: statuses, kinds, limits. No paths, no behaviour.
+"""Statuses, kinds and limits that the API names; no paths, no behaviour.
 
-Sources: the RAPI 2.0 page, Ganeti 2.0.6 and 3.x as measured (``Constants.hs``).
+Sources: the page about RAPI 2.0, and Ganeti 2.0.6 and 3.x (``Constants.hs``, and measurements).
 """
 
 from enum import IntEnum, StrEnum
 
 # -- what we are -------------------------------------------------------------
 
-#: Version of this software; configure.ac says the same (a test compares them).
+#: Version of this software; a test compares it with configure.ac's.
 RELEASE_VERSION = "0.1.0"
 
 RAPI_VERSION = 2
-#: Versions shown by /2/info: those of the Ganeti 3.0 whose wire we speak.
+#: Versions shown by /2/info: those of Ganeti 3.0, whose LUXI we speak.
 CONFIG_VERSION = 3000000
 PROTOCOL_VERSION = 3000000
 OS_API_VERSION = 20
-#: OS definitions of these versions can be carried out (Ganeti: 10, 15, 20).
+#: OS definitions of these versions can be run. (Ganeti also runs 15.)
 OS_API_VERSIONS = frozenset({10, 15, 20})
 EXPORT_VERSION = 0
 
@@ -35,12 +35,12 @@ EXIT_NODESETUP_ERROR = 12
 
 
 class JobStatus(StrEnum):
-    """Where a job, or one opcode of it, stands. The words are the wire's."""
+    """Status of a job or of one of its opcodes, as LUXI and the API name it."""
 
-    QUEUED = "queued"  # accepted and durable; nothing has begun
-    WAITING = "waiting"  # its turn came; waits for locks
-    CANCELING = "canceling"  # was told to stop, has not stopped yet
-    RUNNING = "running"  # its work has begun
+    QUEUED = "queued"  # accepted and stored; nothing was started
+    WAITING = "waiting"  # waits for locks
+    CANCELING = "canceling"  # was told to stop, and has not stopped yet
+    RUNNING = "running"
     CANCELED = "canceled"  # stopped on request
     SUCCESS = "success"
     ERROR = "error"
@@ -51,18 +51,18 @@ JOB_FINAL = frozenset({JobStatus.CANCELED, JobStatus.SUCCESS, JobStatus.ERROR})
 PRIORITY_LOWEST = 19
 PRIORITY_HIGHEST = -20
 PRIORITY_DEFAULT = 0
-#: What a submission may ask for; the queue itself uses the whole range.
+#: Priorities that a submission may set; the queue uses the whole range.
 PRIORITIES_SUBMIT = frozenset({-10, 0, 10})
 
 MAX_RUNNING_JOBS = 20
-#: Live jobs that the queue holds before it answers JobQueueFull.
+#: Most live jobs in the queue; further submissions get JobQueueFull.
 MAX_LIVE_JOBS = 50_000
 
 LOG_MESSAGE = "message"
 
-#: Seconds that a WaitForJobChange may hang, as luxid caps it.
+#: Longest wait of a WaitForJobChange in seconds, which is luxid's limit.
 LUXI_WAIT_CAP = 89.0
-#: A LUXI connection that says nothing for so long is closed (seconds).
+#: Seconds after which an idle LUXI connection is closed.
 LUXI_IDLE_TIMEOUT = 180.0
 
 
@@ -70,17 +70,17 @@ LUXI_IDLE_TIMEOUT = 180.0
 
 
 class ResultStatus(IntEnum):
-    """First half of a query's cell; anything but NORMAL carries null."""
+    """First half of a query's cell; the second half is null unless this is NORMAL."""
 
     NORMAL = 0
     UNKNOWN = 1  # no such field
-    NODATA = 2  # the node did not say
-    UNAVAIL = 3  # has no value here
+    NODATA = 2  # the node did not answer
+    UNAVAIL = 3  # this object has no such value
     OFFLINE = 4  # its node is offline
 
 
 class FieldKind(StrEnum):
-    """Type of a query field, as QueryFields tells it."""
+    """Type of a query field, as QueryFields reports it."""
 
     UNKNOWN = "unknown"
     TEXT = "text"
@@ -96,7 +96,7 @@ class FieldKind(StrEnum):
 
 
 class AdminState(StrEnum):
-    """What the administrator wants an instance to be."""
+    """State that the administrator wants an instance to have."""
 
     UP = "up"
     DOWN = "down"
@@ -104,7 +104,7 @@ class AdminState(StrEnum):
 
 
 class InstanceStatus(StrEnum):
-    """Wish and reality of an instance in one word."""
+    """Wanted and actual state of an instance in one word."""
 
     RUNNING = "running"
     ADMIN_DOWN = "ADMIN_down"
@@ -118,7 +118,7 @@ class InstanceStatus(StrEnum):
 
 
 class DiskTemplate(StrEnum):
-    """How an instance's disks are kept."""
+    """Kind of storage of an instance's disks."""
 
     DISKLESS = "diskless"
     FILE = "file"
@@ -141,7 +141,7 @@ FILE_DRIVERS = frozenset({"loop", "blktap", "blktap2"})
 NIC_MODES = frozenset({"bridged", "routed", "openvswitch", "pool"})
 DISK_ACCESS = frozenset({"ro", "rw"})
 NIC_KEYS = frozenset({"bridge", "ip", "link", "mac", "mode", "name", "network", "vlan"})
-#: A MAC address that asks for a new one.
+#: Values of a MAC address that request a new one.
 VALUE_AUTO = "auto"
 VALUE_GENERATE = "generate"
 VALUE_NONE = "none"
@@ -161,7 +161,7 @@ NODE_ROLE_OFFLINE = "O"
 ALLOC_POLICIES = ("preferred", "last_resort", "unallocable")
 DEFAULT_GROUP = "default"
 
-#: Network ports that Ganeti keeps for consoles of instances.
+#: Network ports that Ganeti reserves for instances' consoles.
 FIRST_NETWORK_PORT = 11000
 LAST_NETWORK_PORT = 14999
 
@@ -179,7 +179,7 @@ MAX_TAGS_PER_OBJECT = 4096
 
 
 class ErrorCode(StrEnum):
-    """Why an opcode's conditions do not hold (``OpPrereqError``)."""
+    """Reason why an opcode's prerequisites are not met (``OpPrereqError``)."""
 
     RESOLVER = "resolver_error"
     NORES = "insufficient_resources"
@@ -193,7 +193,7 @@ class ErrorCode(StrEnum):
     ENVIRON = "environment_error"
 
 
-# -- what /2/features says: names that every modern client asks for ----------------------
+# -- what /2/features answers: names that every modern client looks for --------------------
 
 RAPI_FEATURES = (
     "instance-create-reqv1",

@@ -112,7 +112,7 @@ class OpPrereqError(GenericError):
 
     @property
     def code(self) -> str:
-        """The ``ErrorCode``, or another text that a real master sent."""
+        """Return the ``ErrorCode``, or another text that a real master sent."""
         return str(self.args[1])
 
 

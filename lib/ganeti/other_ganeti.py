@@ -68,7 +68,7 @@ DAEMONS = (
 SOCKETS = ("ganeti-query", "ganeti-wconfd", "ganeti-master")
 
 #: Advice for an administrator of such a machine.
-SERVE_IT = "ganeti-rapi can serve that cluster as it is"
+SERVE_IT = "ganeti-rapi can serve that cluster without changing it"
 
 #: The ssconf file that is empty in our clusters only: since 2.12, Ganeti lists nodes in it.
 _CERTIFICATES = "master_candidates_certs"

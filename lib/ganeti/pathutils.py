@@ -75,104 +75,110 @@ class Paths:
 
     @property
     def run_dir(self) -> str:
-        """Directory of everything that does not survive a reboot."""
+        """Return the directory of everything that does not survive a reboot."""
         return f"{self.root}{self.localstatedir}/run/ganeti"
 
     @property
     def lib_dir(self) -> str:
-        """Directory of the cluster's data."""
+        """Return the directory of the cluster's data."""
         return f"{self.root}{self.localstatedir}/lib/ganeti"
 
     @property
     def log_dir(self) -> str:
-        """Directory of the daemons' logs."""
+        """Return the directory of the daemons' logs."""
         return f"{self.root}{self.localstatedir}/log/ganeti"
 
     @property
     def os_log_dir(self) -> str:
-        """Directory of the logs of OS scripts, one for each run."""
+        """Return the directory of the logs of OS scripts, one for each run."""
         return f"{self.log_dir}/os"
 
     @property
     def socket_dir(self) -> str:
-        """Directory of the sockets, which only the daemons' group may enter."""
+        """Return the directory of the sockets, which only the daemons' group may enter."""
         return f"{self.run_dir}/socket"
 
     @property
     def conf_dir(self) -> str:
-        """Directory of the files that administrators write."""
+        """Return the directory of the files that administrators write."""
         return f"{self.root}{self.sysconfdir}/ganeti"
 
     @property
     def rapi_dir(self) -> str:
-        """Directory of the users file."""
+        """Return the directory of the users file."""
         return f"{self.lib_dir}/rapi"
 
     @property
     def fake_hypervisor_dir(self) -> str:
-        """Directory with a state file for each running fake guest."""
+        """Return the directory with a state file for each running fake guest."""
         return f"{self.run_dir}/fake-hypervisor"
 
     @property
     def file_storage_dir(self) -> str:
-        """Default directory for disks of the template file."""
+        """Return the default directory for disks of the template file."""
         return f"{self.root}/srv/ganeti/file-storage"
 
     @property
     def shared_file_storage_dir(self) -> str:
-        """Default directory for disks of the template sharedfile."""
+        """Return the default directory for disks of the template sharedfile."""
         return f"{self.root}/srv/ganeti/shared-file-storage"
 
     @property
     def gluster_storage_dir(self) -> str:
-        """Mount point of a gluster volume, which /2/info shows."""
+        """Return the mount point of a gluster volume, which /2/info shows."""
         return f"{self.run_dir}/gluster"
 
     @property
     def simulated_nodes_dir(self) -> str:
-        """Directory of the state of a fake cluster's simulated nodes."""
+        """Return the directory of the state of a fake cluster's simulated nodes."""
         return f"{self.run_dir}/simulated-nodes"
 
     @property
     def disks_dir(self) -> str:
-        """Directory of the disks of simulated nodes, with a folder for each node."""
+        """Return the directory of the disks of simulated nodes, with a folder for each node."""
         return f"{self.lib_dir}/disks"
 
     @property
     def ganeti_queue_dir(self) -> str:
-        """Directory of a real Ganeti's jobs; ours are in ``master_db``."""
+        """Return the directory of a real Ganeti's jobs; ours are in ``master_db``."""
         return f"{self.lib_dir}/queue"
 
     # -- files ---------------------------------------------------------------
 
     @property
     def master_db(self) -> str:
-        """Database of the configuration and the job queue."""
+        """Return the database of the configuration and the job queue."""
         return f"{self.lib_dir}/master.db"
 
     @property
     def master_lock(self) -> str:
-        """File that a process locks as long as it has the database open for writing."""
+        """Return the file that a process locks as long as it has the database open for writing."""
         return f"{self.lib_dir}/master.lock"
 
     @property
     def next_db(self) -> str:
-        """Complete database that replaces ``master_db`` when the master starts next."""
+        """Return the complete database that replaces ``master_db`` when the master starts next."""
         return f"{self.lib_dir}/master.db.next"
 
     @property
     def unfinished_db(self) -> str:
-        """Database that is being created; useless if that was interrupted."""
+        """Return the database that is being created; it is useless if that was interrupted."""
         return f"{self.lib_dir}/master.db.new"
 
     @property
     def work_db(self) -> str:
-        """Copy of a damaged database that is being repaired; useless if that was interrupted."""
+        """Return the copy of a damaged database that is being repaired.
+
+        It is useless if the repair was interrupted.
+        """
         return f"{self.lib_dir}/master.db.work"
 
     @property
     def damage_mark(self) -> str:
-        """File that a master leaves when it finds damage; the next start checks everything."""
+        """Return the file that a master leaves when it finds damage.
+
+        The next start then checks the whole database.
+        """
         return f"{self.lib_dir}/master.db.suspect"
 
     def kept_db(self, why: str, stamp: str) -> str:
@@ -181,12 +187,12 @@ class Paths:
 
     @property
     def backup_key(self) -> str:
-        """Key that encrypts the secrets in backups of this machine."""
+        """Return the file of the key that encrypts the secrets in backups of this machine."""
         return f"{self.lib_dir}/backup.key"
 
     @property
     def rapi_cert(self) -> str:
-        """Certificate of the API, with its key."""
+        """Return the certificate of the API, with its key."""
         return f"{self.lib_dir}/rapi.pem"
 
     def kept_certificate(self, stamp: str) -> str:
@@ -195,27 +201,27 @@ class Paths:
 
     @property
     def users_files(self) -> tuple[str, str]:
-        """Files of the API's users: today's, then Ganeti 2.0's."""
+        """Return the files of the API's users: today's, then Ganeti 2.0's."""
         return f"{self.rapi_dir}/users", f"{self.lib_dir}/rapi_users"
 
     @property
     def file_storage_paths_file(self) -> str:
-        """File that lists the directories that file storage may use, one in each line."""
+        """Return the file that lists the directories that file storage may use, one in a line."""
         return f"{self.conf_dir}/file-storage-paths"
 
     @property
     def query_socket(self) -> str:
-        """Socket on which the master listens (luxid's in Ganeti 3.x)."""
+        """Return the socket on which the master listens (luxid's in Ganeti 3.x)."""
         return f"{self.socket_dir}/ganeti-query"
 
     @property
     def rapi_log(self) -> str:
-        """Log of ganeti-rapi."""
+        """Return the log of ganeti-rapi."""
         return f"{self.log_dir}/rapi-daemon.log"
 
     @property
     def master_log(self) -> str:
-        """Log of ganeti-masterd."""
+        """Return the log of ganeti-masterd."""
         return f"{self.log_dir}/master-daemon.log"
 
     def pid_file(self, daemon: str) -> str:

@@ -138,7 +138,7 @@ class SsconfWriter:
         self._thread: threading.Thread | None = None
 
     def mark(self, *kinds: str) -> None:
-        """Have the files about objects of these kinds written soon, by the thread."""
+        """Schedule writing of the files about objects of these kinds; the thread writes them."""
         with self._wake:
             self._dirty.update(kinds, self._failed)
             self._failed.clear()

@@ -66,7 +66,7 @@ def test_the_reason_names_an_unknown_opcode_or_unknown_fields():
             errors.RequestError("Failed to parse request: Query: error: no such thing"),
             "no such thing",
         ),
-        (errors.RequestError("the answer is no JSON"), None),
+        (errors.RequestError("the answer is not JSON"), None),
         (errors.GenericError("Cannot convert value 1"), "Cannot convert value 1"),
         (errors.GenericError("parsing job id: x"), "parsing job id: x"),
         (errors.GenericError("the disk is full"), None),

@@ -17,7 +17,7 @@ from support.cluster import make_paths
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capfd):
-    """Runs a command below a root of its own; answers exit code, output, errors."""
+    """Return a function that runs a command below a new root: exit code, output, errors."""
     monkeypatch.setenv("GANETI_ROOTDIR", str(tmp_path))
     monkeypatch.setenv("GANETI_HOSTNAME", "this.example.com")
     certificate = Path(make_paths(tmp_path).rapi_cert)
@@ -136,7 +136,7 @@ def test_a_backup_is_restored(command, tmp_path):
     )
     code, out, err = command("restore", f"{tmp_path}/saved")
     assert (code, err) == (0, "")
-    for words in ("Restored from", "is kept as", "Ids of jobs go on at 1.", "ganeti-masterd"):
+    for words in ("Restored from", "is kept as", "Job ids continue at 1.", "ganeti-masterd"):
         assert words in out
     assert configuration(tmp_path).cluster.name == "cluster.example.com"
 
@@ -144,10 +144,10 @@ def test_a_backup_is_restored(command, tmp_path):
 def test_whoever_has_secrets_is_told_about_the_key(command, tmp_path):
     make_filled_cluster(tmp_path)
     _, out, _ = command("backup", f"{tmp_path}/saved")
-    assert "secrets of 1 instance, sealed with" in out and "backup.key" in out
+    assert "secrets of 1 instance, encrypted with" in out and "backup.key" in out
     _, out, _ = command("restore", "--without-secrets", f"{tmp_path}/saved")
-    assert "Without their private OS parameters: web.example.com." in out
-    assert "end in error and do not run: 1-2." in out
+    assert "Instances without private OS parameters: web.example.com." in out
+    assert "end in error and will not run: 1-2." in out
 
 
 def test_what_is_not_known_of_ids_is_told(command, tmp_path):
@@ -155,7 +155,7 @@ def test_what_is_not_known_of_ids_is_told(command, tmp_path):
     command("backup", f"{tmp_path}/saved")
     os.unlink(make_paths(tmp_path).master_db)
     code, out, _ = command("restore", f"{tmp_path}/saved")
-    assert code == 0 and "at 1000001: which ones were given since the backup is not known" in out
+    assert code == 0 and "at 1000001; which ones were used since the backup is not known" in out
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_below_a_root_of_its_own_root_keeps_everything(monkeypatch, tmp_path):
 
 
 def accounts(monkeypatch, found):
-    """Have the look for users and group end so; an error is raised."""
+    """Have the search for users and group return this, or raise it if it is an error."""
 
     def find(users):
         if isinstance(found, Exception):

@@ -25,7 +25,7 @@ from support.daemon import SOURCE
 
 
 class Terminal(io.StringIO):
-    """Standard input, from a person or from a pipe."""
+    """Standard input from a terminal or a pipe."""
 
     def __init__(self, text, tty):
         super().__init__(text)
@@ -37,7 +37,10 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capfd):
-    """Runs a command with a password on its standard input; answers code, output, errors."""
+    """Return a function that runs a command with a password on standard input.
+
+    It returns exit code, output and errors.
+    """
     monkeypatch.setenv("GANETI_ROOTDIR", str(tmp_path))
     Path(make_paths(tmp_path).rapi_dir).mkdir(parents=True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -53,7 +56,7 @@ def command(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def users(tmp_path):
-    """The users file of the daemon."""
+    """Return the daemon's users file."""
     return Path(make_paths(tmp_path).users_files[0])
 
 
@@ -405,7 +408,7 @@ def test_what_belongs_to_ours_is_no_ganeti(command, users, tmp_path):
         ("scrypt", "{scrypt}", "cannot read {scrypt}"),
         ("ha1", "{ha1}", ""),
         ("pbkdf2-sha256", "{pbkdf2-sha256}", "cannot read {pbkdf2-sha256}"),
-        ("none", " ! ", "would take the ! of this line for the password itself"),
+        ("none", " ! ", "would take the ! in this line for a password"),
     ],
 )
 def test_beside_a_ganeti_a_wish_is_obeyed_with_a_warning(
@@ -477,7 +480,7 @@ def test_a_bare_file_name_is_in_the_current_folder(command, tmp_path, monkeypatc
 
 
 def start(tmp_path, *arguments, **streams):
-    """rapi-passwd in a process of its own."""
+    """Start rapi-passwd in another process."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "ganeti.server.passwd", *arguments],
         text=True,

@@ -66,7 +66,7 @@ class Splitter:
 
     @property
     def pending(self) -> bool:
-        """Return whether the buffer holds the beginning of a message (white space is none)."""
+        """Return whether the buffer holds the beginning of a message, not only white space."""
         return bool(self._buffer.strip())
 
 
@@ -75,7 +75,7 @@ class Splitter:
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Who asks, as our front tells our master beside each call; a real luxid ignores it."""
+    """The user and the request behind a call, sent by our front only; a real luxid ignores it."""
 
     user: str | None = None
     request_id: str | None = None
@@ -232,7 +232,7 @@ def pack_error(error: BaseException) -> bytes:
         error = errors.ProgrammerError(f"{type(error).__name__}: {words}")
     with contextlib.suppress(TypeError, ValueError):
         return pack({"success": False, "result": errors.encode(error)})
-    # Its arguments are no JSON: its words are.
+    # Its arguments cannot be written as JSON, but its message can.
     return pack({"success": False, "result": ["GenericError", [str(error)]]})
 
 
@@ -250,7 +250,7 @@ def parse_reply(data: bytes) -> Reply:
     try:
         message = serializer.loads_lenient(data)
     except serializer.ParseError as err:
-        raise errors.ProtocolError(f"the master's answer is no JSON: {err}") from err
+        raise errors.ProtocolError(f"the master's answer is not JSON: {err}") from err
     if not isinstance(message, dict) or not message.keys() >= {"success", "result"}:
         raise errors.ProtocolError("the master's answer lacks success and result")
     version = message.pop("version", None)

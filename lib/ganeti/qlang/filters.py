@@ -39,7 +39,7 @@ DEPTH_MAX = 100
 
 
 class Comparison(Enum):
-    """How the values of a field are compared."""
+    """Ways to compare the values of a field."""
 
     PLAIN = "plain"
     HOST_NAME = "host name"  # equal also to the name up to one of its dots

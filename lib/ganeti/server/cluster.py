@@ -1,4 +1,4 @@
-"""ganeti-cluster: creates the cluster that ganeti-masterd serves, and looks after its files."""
+"""ganeti-cluster: creates the cluster that ganeti-masterd serves, and maintains its files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ganeti.maintenance import backup, check, ensure_dirs, renewal, restore
 from ganeti.utils import host
 from ganeti.utils.text import describe_os_error
 
-#: What ``add_subparsers`` returns; argparse has no public name for it.
+#: The type of ``add_subparsers``' result, which has no public name.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command and its arguments, or exit with a message."""
     parser = argparse.ArgumentParser(
         prog="ganeti-cluster",
-        description="Create a cluster on this machine, back it up, restore it, mend its files.",
+        description="Create a cluster on this machine, back it up, restore it, repair its files.",
     )
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s (ganeti-rapi) {constants.RELEASE_VERSION}"
@@ -72,16 +72,16 @@ def _add_init(commands: Subparsers) -> None:
         "--master-netdev",
         metavar="DEVICE",
         default="lo",
-        help="network device that the cluster's description names (default: lo)",
+        help="network device that the cluster's configuration names (default: lo)",
     )
     command.add_argument(
         "--mac-prefix",
         metavar="XX:XX:XX",
         default="aa:00:00",
-        help="first half of MAC addresses that are made up (default: aa:00:00)",
+        help="first half of generated MAC addresses (default: aa:00:00)",
     )
     command.add_argument(
-        "--file-storage-dir", metavar="DIR", help="where disks of the template file are kept"
+        "--file-storage-dir", metavar="DIR", help="directory for disks of the template file"
     )
 
 
@@ -89,32 +89,30 @@ def _add_backup(commands: Subparsers) -> None:
     """Add ``backup`` and its arguments."""
     command = commands.add_parser(
         "backup",
-        help="write configuration and jobs into one file",
-        description="Write configuration and jobs into one file, while the master works or not.",
+        help="write configuration and jobs to one file",
+        description="Write configuration and jobs to one file. The master may run meanwhile.",
     )
     command.add_argument("file", metavar="FILE", help="the file to write")
-    command.add_argument(
-        "--force", action="store_true", help="replace a file that is there already"
-    )
+    command.add_argument("--force", action="store_true", help="replace a file that exists")
 
 
 def _add_restore(commands: Subparsers) -> None:
     """Add ``restore`` and its arguments."""
     command = commands.add_parser(
         "restore",
-        help="go back to a backup",
+        help="return to a backup",
         description="Make a backup this machine's cluster. The master must be stopped.",
     )
     command.add_argument("file", metavar="FILE", help="a backup, or a database that was kept")
     command.add_argument(
         "--key",
         metavar="FILE",
-        help="copy of the key that sealed the secrets (default: this machine's)",
+        help="copy of the key with which the secrets are encrypted (default: this machine's)",
     )
     command.add_argument(
         "--without-secrets",
         action="store_true",
-        help="without private OS parameters, and with new secrets of DRBD disks",
+        help="drop private OS parameters, and make new secrets for DRBD disks",
     )
 
 
@@ -123,10 +121,10 @@ def _add_ensure_dirs(commands: Subparsers) -> None:
     command = commands.add_parser(
         "ensure-dirs",
         help="set owners and modes of the cluster's files",
-        description="Make directories that are missing; set owners and modes of all that a "
-        "cluster has, as for users that were made after it.",
+        description="Make missing directories, and set owners and modes of everything that "
+        "belongs to the cluster, for example for users that were created after it.",
     )
-    command.add_argument("--dry-run", action="store_true", help="change nothing, only say what")
+    command.add_argument("--dry-run", action="store_true", help="only show what would change")
 
 
 def _add_renew_certificate(commands: Subparsers) -> None:
@@ -134,11 +132,11 @@ def _add_renew_certificate(commands: Subparsers) -> None:
     command = commands.add_parser(
         "renew-certificate",
         help="make a new certificate for the API",
-        description="Replace rapi.pem by a new self-signed certificate for today's names and "
-        "addresses. The old one is kept.",
+        description="Replace rapi.pem by a new self-signed certificate for this machine's present "
+        "names and addresses. The old one is kept.",
     )
     command.add_argument(
-        "--force", action="store_true", help="replace a certificate that is not our own, too"
+        "--force", action="store_true", help="also replace a certificate that an authority issued"
     )
 
 
@@ -147,10 +145,10 @@ def _words(text: str) -> list[str]:
 
 
 def find_owners(paths: pathutils.Paths) -> tuple[Owners, str]:
-    """Return whom files shall belong to, and what there is to say about it.
+    """Return the owners for files, and a remark about them or ''.
 
-    Only root can give files away, and does where both users and the group exist. Where none
-    of them does, the daemons will run as root; ``DaemonError`` where only some do.
+    Root gives files to the daemons' users and their group if all of these exist. If none does, the
+    daemons will run as root. Raises ``DaemonError`` if only some do.
     """
     users = [paths.user(user) for user in (pathutils.MASTERD_USER, pathutils.RAPI_USER)]
     if os.geteuid() != 0 or not all(users):
@@ -159,7 +157,7 @@ def find_owners(paths: pathutils.Paths) -> tuple[Owners, str]:
     if found is None:
         return Owners(), (
             "The daemons' users do not exist, so everything belongs to root, and the daemons "
-            f"run as root. To make them: {privileges.commands_to_make(users)} && "
+            f"run as root. To create them: {privileges.commands_to_make(users)} && "
             "ganeti-cluster ensure-dirs"
         )
     (master, rapi), group = found
@@ -167,7 +165,7 @@ def find_owners(paths: pathutils.Paths) -> tuple[Owners, str]:
 
 
 def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
-    """Create the cluster and say what to type next."""
+    """Create a cluster and print the commands to run next."""
     nodes = [NodeSpec.parse(text) for text in arguments.node or [host.name()]]
     owners, remark = find_owners(paths)
     settings = Settings(
@@ -188,14 +186,14 @@ def init(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
 
 
 def _warn_of_name(master: str) -> None:
-    """Say now what both daemons would say when they start."""
+    """Print the warning about the machine's name that both daemons would log at their start."""
     names = host.own_names()
     if master not in names:
         print(f"Note: {host.renamed(master, names)}.")
 
 
 def next_steps(name: str, paths: pathutils.Paths) -> str:
-    """What to type once there is a cluster."""
+    """Return the commands to run in a new cluster."""
     return (
         f"The cluster {name} is created. Next:\n"
         f"  rapi-passwd admin     # an API user, kept in {paths.users_files[0]}\n"
@@ -207,19 +205,19 @@ def next_steps(name: str, paths: pathutils.Paths) -> str:
 
 
 def save(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
-    """Make a backup and say what it holds; ``BackupError`` if it cannot be made."""
+    """Make a backup and print what it holds; raises ``BackupError``."""
     found = backup.create(paths, arguments.file, force=arguments.force)
     print(f"{arguments.file} holds {found}.")
     if found.encrypted:
         print(
-            f"It holds the secrets of {_count(found.encrypted, 'instance')}, sealed with "
-            f"{paths.backup_key}:\nto restore them elsewhere needs a copy of that key; "
-            "keep one, but not beside the backup."
+            f"It holds the secrets of {_count(found.encrypted, 'instance')}, encrypted with "
+            f"{paths.backup_key}.\nRestoring them on another machine needs a copy of that key: "
+            "keep one, but not with the backup."
         )
 
 
 def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
-    """Restore a backup, say what became of it and what to type next."""
+    """Restore a backup, and print what was done and the commands to run next."""
     owners, remark = find_owners(paths)
     done = restore.restore(
         paths,
@@ -234,33 +232,34 @@ def load(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
 
 
 def describe(source: str, done: restore.Restored) -> list[str]:
-    """What a restoration did, in lines."""
+    """Return lines about what a restoration has done."""
     made = ""
     if done.made is not None:
         made = time.strftime(", made %Y-%m-%d %H:%M:%S", time.localtime(done.made))
     lines = [f"Restored from {source}{made}: {done.contents}."]
     if done.kept is not None:
-        lines.append(f"The database before it is kept as {done.kept}.")
+        lines.append(f"The previous database is kept as {done.kept}.")
     if done.ended:
         lines.append(
-            f"Jobs that had not ended then end in error and do not run: {check.ranges(done.ended)}."
+            "Jobs that had not ended at that time end in error and will not run: "
+            f"{check.ranges(done.ended)}."
         )
     lines.append(
-        f"Ids of jobs go on at {done.last + 1}"
-        + (": which ones were given since the backup is not known." if done.guessed else ".")
+        f"Job ids continue at {done.last + 1}"
+        + ("; which ones were used since the backup is not known." if done.guessed else ".")
     )
     if done.lacking:
-        lines.append("Without their private OS parameters: " + ", ".join(done.lacking) + ".")
+        lines.append("Instances without private OS parameters: " + ", ".join(done.lacking) + ".")
     return [
         *lines,
-        "What was made, changed or removed since then, the cluster does not know.",
+        "The cluster does not know what was created, changed or removed since then.",
         "Next:",
         "  ganeti-masterd",
     ]
 
 
 def mend(arguments: argparse.Namespace, paths: pathutils.Paths) -> int:
-    """Set owners and modes, and say of what; 1 when something was left alone."""
+    """Set owners and modes, and print of which files; return 1 if a file was left alone."""
     owners, remark = find_owners(paths)
     done = ensure_dirs.ensure(paths, owners, dry_run=arguments.dry_run)
     if done.changed:
@@ -275,12 +274,12 @@ def mend(arguments: argparse.Namespace, paths: pathutils.Paths) -> int:
 
 
 def renew(arguments: argparse.Namespace, paths: pathutils.Paths) -> None:
-    """Make a new certificate, and say how it comes into use."""
+    """Make a new certificate, and print how to have it used."""
     owners, _ = find_owners(paths)
     done = renewal.renew(paths, owners, force=arguments.force)
     print(
-        f"{paths.rapi_cert} is new, for {', '.join(done.names)}.\n"
-        f"It holds until {done.end}. Its SHA-256 fingerprint is\n  {done.fingerprint}"
+        f"{paths.rapi_cert} is a new certificate for {', '.join(done.names)}.\n"
+        f"It is valid until {done.end}. Its SHA-256 fingerprint is\n  {done.fingerprint}"
     )
     if done.kept is not None:
         print(f"The old one, with its key, is kept as {done.kept}.")
@@ -305,7 +304,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code."""
+    """Run a command and return its exit code."""
     arguments = parse_arguments(argv)
     try:
         code = COMMANDS[arguments.command](arguments, pathutils.Paths.from_environment())

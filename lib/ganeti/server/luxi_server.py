@@ -172,7 +172,7 @@ class _Connection:
         self._answering = False
         self._unsent = bytearray()
         self._ended = False  # the client will send nothing more
-        self._unreadable: str | None = None  # why what follows the last request is no message
+        self._unreadable: str | None = None  # why nothing after the last request can be parsed
         self._failed = False  # to be closed after the answer
         self._closed = False
         self._last_active = self._loop.clock()  # when bytes were last sent or received

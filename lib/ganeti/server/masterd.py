@@ -213,7 +213,7 @@ class MasterDaemon(daemon.Daemon):
             logger.warning("Old jobs could not be archived or deleted: %s", err)
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the loop call a function."""
+        """Schedule a call of a function by the loop."""
         self._loop.call_threadsafe(function)
 
     def finish(self) -> None:

@@ -1,14 +1,13 @@
 """rapi-passwd: makes and edits lines of the users file, with hashed passwords.
 
-The password is asked for on a terminal, else read as one line from standard
-input; it never stands on a command line, where every user of the machine could
-read it.
+The password is read from the terminal, or as one line from standard input. It is never an
+argument, since every user of the machine can read command lines.
 
-An exit code other than 0 means that the file is as it was: until the new file is in place
-everything may fail or be broken off, and from then on nothing is.
+An exit code other than 0 means that the file is unchanged: until the new file is in place, any
+error and any signal ends the program; from then on, none does.
 
-Where Ganeti is installed as well, its own ganeti-rapi may have to read the same file one
-day. It understands clear text and {ha1} only, so that the latter is the default there.
+Where Ganeti is installed as well, its own ganeti-rapi may have to read the file some day. That
+understands clear text and {ha1} only, so {ha1} is the default there.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ from ganeti.utils.text import USER_NAME, describe_os_error
 
 NEW_FILE_MODE = 0o640
 BEST_SCHEME = next(iter(passwords.SCHEMES))
-#: Exit code after SIGINT, as a shell has it.
+#: Exit code after SIGINT, as of a shell.
 INTERRUPTED = 130
-#: What ends a process politely.
+#: Signals that wait until the new file is in place.
 HELD_SIGNALS = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM}
-#: No password at all: for whom a certificate tells.
+#: Scheme of users without a password, who have a certificate.
 NO_PASSWORD = "none"
 
 
-#: The only scheme of a hash that Ganeti's own daemon reads.
+#: The only hashed scheme that Ganeti's own daemon reads.
 GANETI_SCHEME = "ha1"
-#: What a Ganeti has below its local state directory, and no cluster of ours.
+#: Files of a Ganeti cluster below its local state directory that no cluster of ours has.
 _GANETIS_FILES = ("config.data", "server.pem")
-#: Programs and directories of its packages, and of its own `make install`.
+#: Programs and directories that Ganeti's packages or its `make install` create.
 _GANETIS_PROGRAMS = (
     "/usr/lib/ganeti/daemon-util",
     "/usr/local/lib/ganeti/daemon-util",
@@ -52,35 +51,34 @@ _GANETIS_PROGRAMS = (
     "/usr/sbin/gnt-cluster",
     "/usr/local/sbin/gnt-cluster",
 )
-#: What makes Ganeti's directories.
+#: The program that makes Ganeti's directories.
 _ENSURE_DIRS = "/usr/lib/ganeti/ensure-dirs"
 
 
 class PasswdError(errors.Error):
-    """What was asked for cannot be done, in words."""
+    """The users file cannot be changed as requested."""
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Return the options of the command line, or exit with a message."""
     parser = argparse.ArgumentParser(
         prog="rapi-passwd",
-        description="Add or change a user of the remote API: the password "
-        "is asked for, or read as one line from standard input, and kept as a hash.",
+        description="Add or change a user of the remote API. The password is read from the "
+        "terminal, or as one line from standard input, and stored as a hash.",
     )
     parser.add_argument("name", metavar="NAME", help="the user")
     parser.add_argument(
         "--options",
         metavar="LIST",
         default="write",
-        help="what the user may do: a role (@admin, @operator, @readonly, read, "
-        "write), single rights, or a role with changes, comma separated; "
-        "empty for none (default: write)",
+        help="rights of the user, comma separated: a role (@admin, @operator, @readonly, read, "
+        "write), single rights, or a role with changes; empty for none (default: write)",
     )
     parser.add_argument(
         "--scheme",
         choices=(*passwords.SCHEMES, NO_PASSWORD),
-        help="how the password is kept; Ganeti itself only reads ha1; none is "
-        "for a user who has a certificate and no password "
+        help="how the password is stored; Ganeti itself only reads ha1; none is "
+        "for users who have a certificate and no password "
         f"(default: {BEST_SCHEME}, or {GANETI_SCHEME} where Ganeti is installed too)",
     )
     parser.add_argument(
@@ -92,7 +90,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--print",
         action="store_true",
         dest="only_print",
-        help="only print the line, change no file",
+        help="print the line and change no file",
     )
     action.add_argument("--delete", action="store_true", help="remove the user")
     parser.add_argument(
@@ -102,9 +100,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def user_line(name: str, password: str | None, options: str, scheme: str) -> str:
-    """``name {scheme}hash options``, with ``!`` for no password (None).
+    """Return ``name {scheme}hash options``, with ``!`` for no password (None).
 
-    ``PasswdError`` for what cannot stand in the file, or lets nobody in.
+    Raises ``PasswdError`` for a password that the file cannot hold or with which no login succeeds.
     """
     words = [word.strip() for word in options.split(",") if word.strip()]
     if password is None:
@@ -123,15 +121,18 @@ def user_line(name: str, password: str | None, options: str, scheme: str) -> str
 
 
 def check_name(name: str) -> None:
-    """Raise ``PasswdError`` unless a user may be called so."""
+    """Raise ``PasswdError`` unless a name is valid for a user."""
     if USER_NAME.fullmatch(name) is None:
         raise PasswdError(
-            f"{name!r} cannot be a user's name: that has up to 128 letters, digits and _ . @ + -"
+            f"{name!r} cannot be a user's name: give up to 128 letters, digits and _ . @ + -"
         )
 
 
 def chosen_rights(options: str, expires: str | None) -> tuple[str, bool]:
-    """The third field of the line, and whether its last day is over; or ``PasswdError``."""
+    """Return the third field of the line, and whether the user's last day is over.
+
+    Raises ``PasswdError`` for unknown rights and dates.
+    """
     if expires is not None:
         if not expires.strip() or "," in expires:
             raise PasswdError(f"--expires {expires!r} is not a valid date (expected YYYY-MM-DD)")
@@ -143,10 +144,11 @@ def chosen_rights(options: str, expires: str | None) -> tuple[str, bool]:
 
 
 def replace_line(data: bytes, name: str, line: str | None) -> bytes:
-    """The file with the user's line replaced, added or (None) removed; the rest untouched.
+    """Return the file with the user's line replaced, added or (None) removed.
 
-    Every other line that names the user goes too, be it unreadable: the daemon heeds the last
-    one.
+    Every other line that names the user is removed, even an unreadable one, since the daemon uses
+    the last one. All other lines are unchanged. Raises ``PasswdError`` for an unknown user to
+    remove.
     """
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     indexes = [index for index, old in enumerate(lines) if name in users.named_users(old)]
@@ -159,9 +161,9 @@ def replace_line(data: bytes, name: str, line: str | None) -> bytes:
 
 
 def change(path: str, name: str, line: str | None) -> None:
-    """Change the users file in one step; mode and owner stay, a new one is the directory's.
+    """Replace the users file atomically, keeping its mode and owner.
 
-    A symbolic link stays, and what it leads to is changed.
+    A new file gets the owner of its directory. Of a symbolic link, the target is replaced.
     """
     path = _real_path(path)
     try:
@@ -187,7 +189,10 @@ def change(path: str, name: str, line: str | None) -> None:
 
 
 def _users(path: str, data: bytes) -> Collection[str]:
-    """Names of those whom the daemon would serve; ``PasswdError`` if it would not read this."""
+    """Return the names of the users that the daemon would accept.
+
+    Raises ``PasswdError`` for a file that it would refuse.
+    """
     try:
         return users.parse_users(data, VOCABULARY)[0]
     except users.BrokenFile as err:
@@ -195,7 +200,7 @@ def _users(path: str, data: bytes) -> Collection[str]:
 
 
 def _hold_signals() -> None:
-    """Have nothing break this process off any more: it will end in a moment anyway."""
+    """Block signals that would end this process; it ends in a moment anyway."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
 
 
@@ -211,7 +216,10 @@ def _write(path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
 
 
 def _real_path(path: str) -> str:
-    """Where the file is, behind links that may be followed; ``PasswdError`` if there is no way."""
+    """Return the file to which a path leads, through links that may be followed.
+
+    Raises ``PasswdError``.
+    """
     try:
         return edit.follow_links(path)
     except edit.EditError as err:
@@ -221,7 +229,7 @@ def _real_path(path: str) -> str:
 
 
 def check_file(path: str) -> None:
-    """Raise ``PasswdError`` if the file cannot be read, or its directory is not there."""
+    """Raise ``PasswdError`` if the file cannot be read, or its directory does not exist."""
     path = _real_path(path)
     try:
         os.stat(os.path.dirname(path))
@@ -232,7 +240,7 @@ def check_file(path: str) -> None:
 
 
 def _why_not(path: str, err: OSError) -> str:
-    """Why the file cannot be changed, and the cure where there is one."""
+    """Return why the file cannot be changed, and what to do about it where that is known."""
     directory = os.path.dirname(path)
     if isinstance(err, FileNotFoundError) and not os.path.isdir(directory):
         return f"there is no directory {directory}; {_how_to_make(directory)}"
@@ -243,7 +251,7 @@ def _why_not(path: str, err: OSError) -> str:
 
 
 def _how_to_make(directory: str) -> str:
-    """What makes the directory of a users file."""
+    """Return how to create the directory of a users file."""
     paths = pathutils.Paths.from_environment()
     if directory != paths.rapi_dir:
         return f"create it with: mkdir -p {directory}"
@@ -256,7 +264,7 @@ def _how_to_make(directory: str) -> str:
 
 
 def _owner(directory: str) -> str:
-    """Who may change files there, apart from root."""
+    """Return the user who may change files in a directory, apart from root."""
     try:
         uid = os.stat(directory).st_uid
         return f"user {pwd.getpwuid(uid).pw_name}"
@@ -265,12 +273,12 @@ def _owner(directory: str) -> str:
 
 
 def read_password() -> str:
-    """Twice from the terminal, or a line of standard input."""
+    """Return a password that was typed twice on the terminal, or a line of standard input."""
     if sys.stdin is None:  # the shell's <&-
         raise PasswdError("no password was given")
     try:
         if not sys.stdin.isatty():
-            # No more than it takes to see that it is too long.
+            # Read no more than it takes to recognize a password that is too long.
             line = sys.stdin.readline(passwords.MAX_LENGTH + 3)
             return line.removesuffix("\r\n" if line.endswith("\r\n") else "\n")
         password = getpass.getpass("Password: ")
@@ -285,31 +293,33 @@ def read_password() -> str:
     return password
 
 
-# -- beside a Ganeti ----------------------------------------------------------------------
+# -- machines on which Ganeti is installed ------------------------------------------------
 
 
 def ganeti_is_installed(paths: pathutils.Paths) -> bool:
-    """Whether Ganeti itself is on this machine: a cluster of its, or its programs."""
+    """Return whether a Ganeti cluster or Ganeti's programs are on this machine."""
     files = [f"{paths.lib_dir}/{name}" for name in _GANETIS_FILES]
     programs = [f"{paths.root}{path}" for path in _GANETIS_PROGRAMS]
     return any(os.path.lexists(path) for path in files + programs)
 
 
 def choose_scheme(wanted: str | None, beside: bool) -> tuple[str, str]:
-    """How the password is kept, and what is to be said about that; ``beside`` a Ganeti."""
+    """Return the scheme of the password, and a remark about it or ''.
+
+    ``beside`` says that Ganeti is installed on this machine.
+    """
     if not beside:
         return wanted or BEST_SCHEME, ""
     if wanted is None:
         return GANETI_SCHEME, (
             f"writing {{{GANETI_SCHEME}}}, since Ganeti's own ganeti-rapi, which is "
-            f"installed here too, reads no better hash; where only this one will "
-            f"ever run, use: --scheme {BEST_SCHEME}"
+            "installed here too, reads no better hash; if it will never run, use: "
+            f"--scheme {BEST_SCHEME}"
         )
     if wanted == NO_PASSWORD:
         return wanted, (
             "Ganeti's own ganeti-rapi, which is installed here too, would take the "
-            "! of this line for the password itself: remove the user before you "
-            "switch back to it"
+            "! in this line for a password: remove the user before you switch back to it"
         )
     if wanted != GANETI_SCHEME:
         return wanted, (
@@ -325,12 +335,12 @@ def _warn(text: str) -> None:
 
 
 def users_file(paths: pathutils.Paths) -> str:
-    """The file that the daemon reads: the first that exists, else the first."""
+    """Return the file that the daemon reads: the first that exists, else the first."""
     return next((path for path in paths.users_files if os.path.exists(path)), paths.users_files[0])
 
 
 def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
-    """Do it; what to print."""
+    """Carry out the command and return what to print; raises ``PasswdError``."""
     if arguments.file == "":
         raise PasswdError("--file is empty")
     path = arguments.file or users_file(paths)
@@ -340,13 +350,13 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
     check_name(arguments.name)
     options, is_over = chosen_rights(arguments.options, arguments.expires)
     if not arguments.only_print:
-        check_file(path)  # before anybody types a password in vain
+        check_file(path)  # before the user types a password in vain
     beside = ganeti_is_installed(paths)
     scheme, remark = choose_scheme(arguments.scheme, beside)
     _warn(remark)
     if arguments.expires and beside:
         _warn(
-            "Ganeti's own ganeti-rapi, which is installed here too, knows no last day: with it "
+            "Ganeti's own ganeti-rapi, which is installed here too, ignores last days: with it "
             "this user would never expire"
         )
     if is_over:
@@ -360,11 +370,11 @@ def run(arguments: argparse.Namespace, paths: pathutils.Paths) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code."""
+    """Run the command and return its exit code."""
     arguments = parse_arguments(argv)
     try:
         code = _print_line(run(arguments, pathutils.Paths.from_environment()))
-        # What is changed is changed, whether somebody can read that or not.
+        # The file is changed, even if the message about it cannot be printed.
         return code if arguments.only_print else constants.EXIT_SUCCESS
     except PasswdError as err:
         _warn(str(err))
@@ -378,7 +388,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_line(text: str) -> int:
-    """Print a line; the exit code."""
+    """Print a line and return the exit code."""
     try:
         try:
             print(text, flush=True)
@@ -386,7 +396,7 @@ def _print_line(text: str) -> int:
             print(ascii(text), flush=True)
         return constants.EXIT_SUCCESS
     except OSError as err:
-        # Python would try to print it again at its end, and show a traceback.
+        # Otherwise Python would try to flush it at the end, and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _warn(f"cannot write to standard output: {err.strerror}")
         return constants.EXIT_FAILURE
