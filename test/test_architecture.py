@@ -123,7 +123,7 @@ UNTESTED = {
 
 @functools.cache
 def table() -> dict[str, tuple[str, set[str]]]:
-    """Return for each name of the table its column and the names that it may import."""
+    """Return {name in the table: (column, names that it may import)}."""
     return {
         name: (column, {*names.split(), *allowed.split()})
         for column, names, allowed in PACKAGES
@@ -133,7 +133,7 @@ def table() -> dict[str, tuple[str, set[str]]]:
 
 @functools.cache
 def row_of(name: str) -> str | None:
-    """Return the name in the table that a module belongs to; None for ``ganeti`` itself."""
+    """Return the name in the table to which a module belongs; None for ``ganeti`` itself."""
     while name and name not in table():
         name = name.rpartition(".")[0]
     return name or None
@@ -145,7 +145,7 @@ def column_of(name: str) -> str:
 
 @functools.cache
 def code() -> list[str]:
-    """Return all modules but the empty packages ``ganeti`` and ``ganeti.server``."""
+    """Return all modules but the empty tops of the packages ``ganeti`` and ``ganeti.server``."""
     return [name for name in modules() if name not in ("", "server")]
 
 
@@ -352,7 +352,7 @@ def test_a_class_name_means_one_thing_in_the_whole_tree() -> None:
 
 
 def snake(camel: str) -> str:
-    """Return a name like InstanceStartup as instance_startup."""
+    """Return instance_startup for InstanceStartup."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", camel).lower()
 
 
@@ -387,7 +387,7 @@ def test_every_file_of_cmdlib_holds_one_logical_unit_named_as_its_opcode() -> No
 
 
 def has_code(name: str) -> bool:
-    """Return whether a module defines anything; the __init__ of a package may only import."""
+    """Return whether a module defines anything; a package's __init__ often only collects names."""
     return any(isinstance(node, (ast.ClassDef, ast.FunctionDef)) for node in tree(name).body)
 
 

@@ -1,4 +1,4 @@
-"""Creating a cluster: what is there afterwards, and what is refused."""
+"""Creating a cluster: its files and objects, and refusals."""
 
 import os
 import stat
@@ -33,7 +33,7 @@ def create(paths, *nodes, name=CLUSTER, certificate=False, owners=Owners(), **se
 
 
 def opened(paths):
-    """The configuration as a master that starts would see it."""
+    """Return the configuration as a master that starts would read it."""
     store = Store.open(paths.master_db)
     try:
         config = Config(store, paths)

@@ -1,4 +1,4 @@
-"""The certificate of the API: names, strictness, and what an existing one is."""
+"""The certificate of the API: its names, its strictness, and facts about existing ones."""
 
 import os
 import ssl
@@ -18,7 +18,7 @@ LONG = ".".join(["a" * 60] * 4)
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    """Where one is that was made for NAMES."""
+    """Return the path of a certificate that was made for NAMES."""
     paths = make_paths(tmp_path_factory.mktemp("certificate"))
     os.makedirs(paths.lib_dir)
     certificate.make(paths, NAMES, Owners())
@@ -26,7 +26,7 @@ def path(tmp_path_factory):
 
 
 def names_of(path):
-    """What a client that trusts a certificate would find in it."""
+    """Return a context that trusts a certificate, and the fields of the certificate."""
     context = ssl.create_default_context(cafile=path)
     return context, context.get_ca_certs()[0]
 

@@ -1,4 +1,4 @@
-"""What is said of hooks, which are not run."""
+"""The warning about hooks, which are not run."""
 
 from pathlib import Path
 

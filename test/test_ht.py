@@ -1,4 +1,4 @@
-"""Types of fields: what fits, what does not, and how it is said."""
+"""Types of fields: values that fit, values that do not, and the messages about them."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -242,7 +242,7 @@ def test_long_values_are_cut_in_messages():
 
 def test_checks_of_a_class_are_those_of_its_own_annotations():
     class Base:
-        """Whose words are read for itself only."""
+        """A class whose annotations are not those of its subclasses."""
 
         first: "str"
 

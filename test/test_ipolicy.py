@@ -1,4 +1,4 @@
-"""Instance policies: filling, and what does not fit."""
+"""Instance policies: overriding values, and violations."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Signs of a real Ganeti: each one counts, and nothing of ours does."""
+"""Signs of a real Ganeti: each of them counts, and none of our files does."""
 
 import contextlib
 import fcntl

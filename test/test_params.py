@@ -1,4 +1,4 @@
-"""Parameters: tables, types, and what is refused."""
+"""Parameters: tables, types and refusals."""
 
 import pytest
 

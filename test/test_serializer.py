@@ -1,4 +1,4 @@
-"""Strict JSON for people, lenient JSON for luxid."""
+"""Strict parsing of clients' JSON, lenient parsing of luxid's."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""LUXI messages: framing that survives any cut, requests, answers."""
+"""LUXI messages: framing wherever the stream is cut, requests, answers."""
 
 import pytest
 

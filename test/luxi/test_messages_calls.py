@@ -1,4 +1,4 @@
-"""LUXI calls as dataclasses: the same after the wire, wrong arguments named."""
+"""LUXI calls as dataclasses: unchanged by a round trip, with messages about wrong arguments."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The filter language on rows that are plain dicts; a missing key is a cell without value."""
+"""The filter language, on rows that are dicts; a missing key is a cell without a value."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rules of the queue: for which jobs, in which order, which values fit."""
+"""Job filters: the jobs to which they apply, their order, and valid values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Search patterns of clients: which are accepted, which could run for minutes."""
+"""Clients' search patterns: those that are accepted, and those that could run for minutes."""
 
 import re
 
@@ -85,7 +85,7 @@ def test_pcre_syntax_is_translated():
 
 
 def glob(text):
-    """As ``utils.DnsNameGlobPattern``."""
+    """Return the pattern that Ganeti's ``utils.DnsNameGlobPattern`` makes."""
     return (
         "^"
         + "".join({"*": "[^.]*", "?": "[^.]"}.get(char, re.escape(char)) for char in text)

@@ -1,4 +1,4 @@
-"""What the master answers to each call."""
+"""Every LUXI call, through the master's socket."""
 
 import logging
 import time

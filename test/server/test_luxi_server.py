@@ -1,4 +1,4 @@
-"""The master's socket: every request gets an answer, in order, however it comes."""
+"""The master's socket: every request gets an answer, in order, however it arrives."""
 
 import os
 import socket

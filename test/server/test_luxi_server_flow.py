@@ -1,4 +1,4 @@
-"""The socket's bookkeeping, step by step: a loop that the test turns, no threads."""
+"""The connections' states, step by step: the test runs the loop, and there are no threads."""
 
 import socket
 from concurrent.futures import Future
@@ -14,7 +14,7 @@ BIG = "x" * 1_000_000
 
 
 class Pool:
-    """Does nothing until told to."""
+    """A pool that works only when it is told to."""
 
     def __init__(self):
         self.waiting = []
@@ -58,7 +58,7 @@ class ConnectionScene:
             self.pool.work()
 
     def receive(self):
-        """All answers that can be had without another round."""
+        """Return all answers that are there without another round of the loop."""
         found = []
         while True:
             try:
@@ -71,7 +71,7 @@ class ConnectionScene:
 
 
 class Queue:
-    """A job that never changes, and is looked at."""
+    """A queue with a job that never changes, which counts the looks at it."""
 
     def __init__(self):
         self.looks, self.watchers = 0, []

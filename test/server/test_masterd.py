@@ -1,4 +1,4 @@
-"""The master as a daemon object: what it opens, what it refuses, what it leaves."""
+"""The master as a daemon object: starting, refusing to start, stopping."""
 
 import os
 import sqlite3
@@ -115,7 +115,7 @@ def spoil(paths, statement):
 
 
 def run(paths):
-    """Start and stop; the daemon."""
+    """Start and stop a master, and return it."""
     master = masterd.MasterDaemon(paths)
     try:
         master.start()

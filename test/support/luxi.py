@@ -1,4 +1,4 @@
-"""A master that answers when it is told to."""
+"""A master that answers when a test tells it to."""
 
 import contextlib
 import socket
