@@ -59,7 +59,9 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
         agent.start(self._started, paused=self.op.startup_paused)
 
     def _with_parameters(self) -> Instance:
-        """Return a copy of the instance with the parameters of the opcode."""
+        """Return the instance, or a copy of it with the parameters that the opcode gives."""
+        if not self.op.beparams and not self.op.hvparams:
+            return self.instance
         beparams = params.check_beparams(self.op.beparams)
         hvparams = params.check_hvparams(self.instance.hypervisor, self.op.hvparams)
         started = copy_of(self.instance)

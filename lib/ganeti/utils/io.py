@@ -41,7 +41,7 @@ def write_file(
     """
     directory, name = os.path.split(path)
     # The name is cut because a file name has at most 255 bytes, suffix included.
-    temporary = pathutils.inside(directory, f".{name[:60]}.{secrets.token_hex(4)}")
+    temporary = f"{path.removesuffix(name)}.{name[:60]}.{secrets.token_hex(4)}"
     content = data.encode("utf-8") if isinstance(data, str) else data
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
