@@ -7,7 +7,7 @@ import pytest
 
 from ganeti import errors, luxi, opcodes
 from ganeti.luxi import RequestContext
-from ganeti.server import luxi_handlers
+from ganeti.server import luxi_handlers, luxi_server
 from support.master import MasterScene
 
 DELAY = opcodes.OpTestDelay(duration=0.001).to_wire()
@@ -21,7 +21,7 @@ def scene(tmp_path_factory):
 
 
 def test_every_call_has_an_answer():
-    carried_out = [*luxi_handlers.READS, *luxi_handlers.CHANGES, luxi.WaitForJobChange]
+    carried_out = [*luxi_handlers.READS, *luxi_server.CHANGES, luxi.WaitForJobChange]
     assert sorted(carried_out, key=str) == sorted(luxi.CALLS.values(), key=str)
 
 
@@ -97,7 +97,7 @@ def test_the_log_says_who_asked_for_what_no_job_does(scene, caplog):
     who = RequestContext("jane", "r7")
     job = scene.call(luxi.SubmitJob([DELAY]))
     scene.wait(job)
-    luxi_handlers.CHANGES[luxi.CancelJob](scene.queue, luxi.CancelJob(job), who)
+    luxi_server.CHANGES[luxi.CancelJob](scene.queue, luxi.CancelJob(job), who)
     assert f"Call of jane (request r7): cancel job {job}" in caplog.text
 
 

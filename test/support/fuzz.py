@@ -28,7 +28,7 @@ from ganeti.rapi.arguments import QueryString
 from ganeti.rapi.auth import authenticator, users
 from ganeti.rapi.baserlib import Connector
 from ganeti.rapi.permissions import VOCABULARY
-from ganeti.server import luxi_handlers
+from ganeti.server import luxi_handlers, luxi_server
 from ganeti.server.pipeline import RequestPipeline
 from support import DATA, recorded_requests
 from support.rapi import JOB_ID, FakePool, FakeUsers, run_steps
@@ -375,7 +375,7 @@ def _check_call(call):
         if isinstance(call, luxi.Query):
             filters.parse(call.qfilter)
         elif isinstance(call, luxi.SubmitJob):
-            luxi_handlers.load_ops(call.ops)
+            luxi_server.load_ops(call.ops)
         elif isinstance(call, luxi.CancelJob):
             luxi_handlers.job_id(call.job_id)
     except errors.Error as err:

@@ -1,27 +1,24 @@
-"""The functions that carry out LUXI calls.
+"""The functions that carry out LUXI calls, except submissions and waits (``luxi_server``).
 
 A read gets the sources and the call, a change gets the queue, the call and who asks. Each
 returns the result, or a future of it, and raises errors, which the server encodes.
-``WaitForJobChange`` is not here: it waits, and so belongs to the server's loop.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ganeti import cmdlib, errors, luxi, opcodes
+from ganeti import errors, luxi
 from ganeti.constants import LUXI_WAIT_CAP, ErrorCode
 from ganeti.jqueue.job import cut
 from ganeti.jqueue.queue import JobQueue
-from ganeti.jqueue.submission import Accepted
 from ganeti.luxi import RequestContext
 from ganeti.query import cluster, engine, job_filter
 from ganeti.query import job as job_query
+from ganeti.query.base import Sources
 from ganeti.query.engine import Sources
-from ganeti.serializer import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -89,54 +86,6 @@ def _tags(sources: Sources, call: luxi.QueryTags) -> object:
 
 
 # -- changes ------------------------------------------------------------------------
-
-
-def load_ops(wires: list[JsonObject]) -> list[opcodes.OpCode]:
-    """Return the opcodes of a submission; raises ``OpPrereqError`` for a field that is wrong
-    and for an opcode that this master does not carry out."""
-    ops = []
-    for wire in wires:
-        op_id = wire.get("OP_ID")  # of any type
-        if isinstance(op_id, str) and op_id in cmdlib.FORWARD_ONLY:
-            raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
-        try:
-            ops.append(opcodes.load(wire))
-        except opcodes.FieldError as err:
-            raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from None
-    return ops
-
-
-def _submit(queue: JobQueue, call: luxi.SubmitJob, context: RequestContext) -> object:
-    return _submit_one(queue, call.ops, context, to_drained=False)
-
-
-def _submit_to_drained(
-    queue: JobQueue, call: luxi.SubmitJobToDrainedQueue, context: RequestContext
-) -> object:
-    return _submit_one(queue, call.ops, context, to_drained=True)
-
-
-def _submit_one(
-    queue: JobQueue, wires: list[JsonObject], context: RequestContext, *, to_drained: bool
-) -> object:
-    def reply(accepted: Accepted) -> luxi.Reply:
-        if context.idempotency_key is None:
-            return luxi.Reply(accepted.ids[0])
-        return luxi.Reply(
-            accepted.ids[0], {"idempotency": "replayed" if accepted.replayed else "stored"}
-        )
-
-    return queue.submit_once([load_ops(wires)], context, to_drained=to_drained, shape=reply)
-
-
-def _submit_many(queue: JobQueue, call: luxi.SubmitManyJobs, context: RequestContext) -> object:
-    # A key names a single job: it is ignored here, and the reply has no note about it.
-    context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
-    return queue.submit_once(
-        [load_ops(ops) for ops in call.jobs],
-        context,
-        shape=lambda found: [[True, job] for job in found.ids],
-    )
 
 
 def _pickup(queue: JobQueue, call: luxi.PickupJob, context: RequestContext) -> NoReturn:
@@ -214,11 +163,8 @@ READS: dict[type[luxi.Call], Callable[[Sources, Any], object]] = {
     luxi.QueryTags: _tags,
 }
 
-#: The calls that change the queue.
+#: The calls that change the queue, apart from submissions.
 CHANGES: dict[type[luxi.Call], Callable[[JobQueue, Any, RequestContext], object]] = {
-    luxi.SubmitJob: _submit,
-    luxi.SubmitJobToDrainedQueue: _submit_to_drained,
-    luxi.SubmitManyJobs: _submit_many,
     luxi.PickupJob: _pickup,
     luxi.CancelJob: _cancel,
     luxi.ChangeJobPriority: _change_priority,
@@ -229,13 +175,3 @@ CHANGES: dict[type[luxi.Call], Callable[[JobQueue, Any, RequestContext], object]
     luxi.SetDrainFlag: _drain,
     luxi.SetWatcherPause: _watcher_pause,
 }
-
-#: Calls that only hand something over or read a few values: they do not block.
-QUICK = (
-    luxi.SubmitJob,
-    luxi.SubmitJobToDrainedQueue,
-    luxi.CancelJob,
-    luxi.ArchiveJob,
-    luxi.QueryConfigValues,
-    luxi.QueryClusterInfo,
-)

@@ -1,10 +1,13 @@
 """The master's socket: LUXI requests in, answers out.
 
-One thread runs a selector loop that owns every connection. It carries out short calls, such as
-a submission, itself; what may take longer, such as a query or parsing a large request, goes to
-a small pool of threads. A call may return a future (a submission's commit), and then no thread
-waits for it. A client that waits for a job costs a timer and an entry in the queue's list of
-watchers.
+One thread runs a selector loop that owns every connection. It carries out short calls itself;
+what may take longer, such as a query or parsing a large request, goes to a small pool of threads.
+A call may return a future, and then no thread waits for it. A client that waits for a job costs
+a timer and an entry in the queue's list of watchers.
+
+Submissions, the calls of which a master gets most, are carried out here: their opcodes are parsed
+and handed to the queue, whose future resolves once the jobs are durable. Queries are answered by
+``query.engine``, and everything else by ``luxi_handlers``.
 
 The requests of one connection are answered in order, one at a time: the next is begun when the
 client has fetched the last answer, and reading stops while too many bytes wait for that.
@@ -16,6 +19,7 @@ closed, as luxid does.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import selectors
@@ -26,12 +30,17 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ganeti import constants, errors, luxi, serializer
+from ganeti import cmdlib, constants, errors, luxi, opcodes, serializer
+from ganeti.constants import ErrorCode
 from ganeti.jqueue.job import Job, LogEntry
+from ganeti.jqueue.queue import JobQueue
+from ganeti.jqueue.submission import Accepted
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
+from ganeti.query.base import Sources
 from ganeti.query.engine import Sources
-from ganeti.serializer import Json
+from ganeti.serializer import Json, JsonObject
+from ganeti.server import luxi_handlers
 from ganeti.server.luxi_handlers import CHANGES, QUICK, READS, job_id
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
@@ -95,6 +104,74 @@ def _remove_stale_socket(path: str) -> None:
     if listener is not None:
         raise LuxiSocketError(f"{listener} serves {path}; it was left alone")
     io.remove_file(path)
+
+
+# -- submissions --------------------------------------------------------------------
+
+
+def load_ops(wires: list[JsonObject]) -> list[opcodes.OpCode]:
+    """Return the opcodes of a submission; raises ``OpPrereqError`` for a field that is wrong
+    and for an opcode that this master does not carry out."""
+    ops = []
+    for wire in wires:
+        op_id = wire.get("OP_ID")  # of any type
+        if isinstance(op_id, str) and op_id in cmdlib.FORWARD_ONLY:
+            raise errors.OpPrereqError(f"This master does not carry out {op_id}", ErrorCode.ENVIRON)
+        try:
+            ops.append(opcodes.load(wire))
+        except opcodes.FieldError as err:
+            raise errors.OpPrereqError(str(err), ErrorCode.INVAL) from None
+    return ops
+
+
+def _submit(
+    queue: JobQueue,
+    call: luxi.SubmitJob | luxi.SubmitJobToDrainedQueue,
+    context: RequestContext,
+) -> Future[luxi.Reply]:
+    def reply(accepted: Accepted) -> luxi.Reply:
+        if context.idempotency_key is None:
+            return luxi.Reply(accepted.ids[0])
+        return luxi.Reply(
+            accepted.ids[0], {"idempotency": "replayed" if accepted.replayed else "stored"}
+        )
+
+    to_drained = isinstance(call, luxi.SubmitJobToDrainedQueue)
+    return queue.submit_once([load_ops(call.ops)], context, to_drained=to_drained, shape=reply)
+
+
+def _submit_many(
+    queue: JobQueue, call: luxi.SubmitManyJobs, context: RequestContext
+) -> Future[list[list[object]]]:
+    # A key names a single job: it is ignored here, and the reply has no note about it.
+    context = dataclasses.replace(context, idempotency_key=None, request_digest=None)
+    return queue.submit_once(
+        [load_ops(ops) for ops in call.jobs],
+        context,
+        shape=lambda found: [[True, job] for job in found.ids],
+    )
+
+
+#: The submissions, and the other calls that change the queue.
+CHANGES: dict[type[luxi.Call], Callable[[JobQueue, Any, RequestContext], object]] = {
+    luxi.SubmitJob: _submit,
+    luxi.SubmitJobToDrainedQueue: _submit,
+    luxi.SubmitManyJobs: _submit_many,
+    **luxi_handlers.CHANGES,
+}
+
+#: Calls that only hand something over or read a few values: they do not block.
+QUICK = (
+    luxi.SubmitJob,
+    luxi.SubmitJobToDrainedQueue,
+    luxi.CancelJob,
+    luxi.ArchiveJob,
+    luxi.QueryConfigValues,
+    luxi.QueryClusterInfo,
+)
+
+
+# -- the server ---------------------------------------------------------------------
 
 
 class LuxiServer:
