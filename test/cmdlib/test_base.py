@@ -3,11 +3,11 @@
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib import base
-from ganeti.cmdlib.base import JobContext, LogicalUnit, big_lock
+from ganeti.cmdlib import base, lu_for
+from ganeti.cmdlib.base import InstanceUnit, JobContext, LogicalUnit, big_lock
 from ganeti.locking import BIG_LOCK
 from ganeti.mcpu import lu_for
-from support.lu import MASTER, WEB, LUTestCase
+from support.lu import MASTER, NODE2, WEB, LUTestCase
 
 
 class FailingUnit(LogicalUnit[opcodes.OpTagsSet]):
@@ -68,6 +68,17 @@ class TestLogicalUnit(LUTestCase):
         self.assertNotIn(self.unit().instance_lock("c5"), own)
         self.config.reservations.release(9)
         self.assertNotIn(self.unit().instance_lock("c4"), own)
+
+    def test_a_node_that_does_not_answer_is_an_error_not_a_stopped_guest(self) -> None:
+        self.create(pnode=NODE2)
+        op = opcodes.OpInstanceReboot(instance_name=WEB, reboot_type="hard")
+        unit: InstanceUnit[opcodes.OpInstanceReboot] = InstanceUnit(op, self.environment, 1)
+        unit.check()
+        self.assertFalse(unit.is_running())
+        with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
+            pass
+        with self.refused("environment_error"):
+            unit.is_running()
 
     def test_the_big_lock_is_the_clusters_own(self) -> None:
         self.assertEqual(

@@ -3,19 +3,10 @@
 import os
 
 from ganeti.cmdlib import common
-from support.lu import MASTER, NODE2, WEB, LUTestCase
+from support.lu import MASTER, WEB, LUTestCase
 
 
 class TestCommon(LUTestCase):
-    def test_a_node_that_does_not_answer_is_an_error_not_a_stopped_guest(self) -> None:
-        instance = self.create(pnode=NODE2)
-        node, nodes = self.config.node(NODE2), self.environment.nodes
-        self.assertFalse(common.is_running(nodes, node, instance))
-        with open(self.paths.simulated_failure(NODE2), "w", encoding="ascii"):
-            pass
-        with self.refused("environment_error"):
-            common.is_running(nodes, node, instance)
-
     def test_missing_disks_are_listed(self) -> None:
         instance = self.create(disk_template="file", disks=[{"size": 1024}] * 2)
         node, nodes = self.config.node(MASTER), self.environment.nodes

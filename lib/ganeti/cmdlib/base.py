@@ -166,6 +166,18 @@ class InstanceUnit(LogicalUnit[InstanceOpT]):
         """The instance's primary node."""
         return self.config.node_by_uuid(self.instance.primary_node)
 
+    def is_running(self) -> bool:
+        """Return whether the guest runs; raise ``OpPrereqError`` (environment_error) if the
+        primary node does not answer."""
+        node, name = self.primary, self.instance.name
+        try:
+            guest = self.nodes.agent(node).guest(name)
+        except errors.GenericError as err:
+            raise errors.OpPrereqError(
+                f"Node '{node.name}' does not say whether '{name}' runs: {err}", ErrorCode.ENVIRON
+            ) from err
+        return guest is not None and guest.running
+
 
 def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:
     """Raise ``OpPrereqError`` if the client expects another uuid than the named object has."""

@@ -5,26 +5,10 @@ from __future__ import annotations
 import os.path
 from collections.abc import Sequence
 
-from ganeti import errors, ipolicy
+from ganeti import ipolicy
 from ganeti.config.config import Config
-from ganeti.constants import ErrorCode
 from ganeti.node.agents import Nodes
 from ganeti.objects import Group, Instance, Node
-
-
-def is_running(nodes: Nodes, node: Node, instance: Instance) -> bool:
-    """Return whether the instance runs on this node.
-
-    Raises ``OpPrereqError`` (environment_error) if the node does not tell.
-    """
-    try:
-        guest = nodes.agent(node).guest(instance.name)
-    except errors.GenericError as err:
-        raise errors.OpPrereqError(
-            f"Node '{node.name}' does not say whether '{instance.name}' runs: {err}",
-            ErrorCode.ENVIRON,
-        ) from err
-    return guest is not None and guest.running
 
 
 def missing_disks(nodes: Nodes, node: Node, instance: Instance) -> list[str]:

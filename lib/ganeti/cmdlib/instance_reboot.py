@@ -11,7 +11,6 @@ from ganeti.cmdlib.base import (
     check_admin_state,
     check_node_online,
 )
-from ganeti.cmdlib.common import is_running
 from ganeti.constants import AdminState
 from ganeti.objects import copy_of
 
@@ -27,7 +26,7 @@ class LUInstanceReboot(InstanceUnit[opcodes.OpInstanceReboot]):
         super().check()
         check_admin_state(self.instance, ONLINE, "cannot reboot it")
         check_node_online(self.primary, f"cannot reboot '{self.instance.name}' on it")
-        self._running = is_running(self.nodes, self.primary, self.instance)
+        self._running = self.is_running()
         if not self._running:
             allocation.reserve_for_start(self.config, self.nodes, self.job_id, self.instance)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from ganeti import errors, opcodes
 from ganeti.cmdlib import installation
 from ganeti.cmdlib.base import InstanceUnit, JobContext, check_admin_state, check_node_online
-from ganeti.cmdlib.common import is_running
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.node import osdef
 from ganeti.objects import Node, copy_of
@@ -29,7 +28,7 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
         if not self.instance.disks:
             raise errors.OpPrereqError(f"Instance '{name}' has no disks", ErrorCode.INVAL)
         check_admin_state(self.instance, {AdminState.DOWN}, "cannot reinstall it")
-        if is_running(self.nodes, self.primary, self.instance):
+        if self.is_running():
             raise errors.OpPrereqError(
                 f"Instance '{name}' is running, cannot reinstall it", ErrorCode.STATE
             )
