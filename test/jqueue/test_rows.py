@@ -2,6 +2,7 @@
 
 import pytest
 
+from ganeti.db import schema
 from ganeti.jqueue import rows
 from ganeti.jqueue.job import Moment
 from ganeti.luxi import RequestContext
@@ -67,3 +68,11 @@ def test_service_seconds_are_those_of_the_last_stored_moment(scene):
         assert rows.service_seconds(connection) == 40
         scene.store.write(lambda writer: rows.set_value(writer, "served", 50)).result(PATIENCE)
         assert rows.service_seconds(connection) == 50
+
+
+@pytest.mark.parametrize(
+    "table, row",
+    [("job_job", rows.StoredJob), ("job_op", rows.StoredOp), ("job_log", rows.StoredLine)],
+)
+def test_rows_have_the_columns_of_their_table(table, row):
+    assert row._fields == (*schema.COLUMNS[table], "sum")

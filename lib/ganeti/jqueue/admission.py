@@ -23,7 +23,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
@@ -312,7 +312,8 @@ _SETTING = "filters"
 def load_filters(connection: sqlite3.Connection) -> list[JobFilter]:
     """Return the stored job filters; those that cannot be read are logged and left out."""
     found = []
-    for item in rows.value(connection, _SETTING, []):
+    stored: Any = rows.value(connection, _SETTING, [])  # anything wrong with it is caught below
+    for item in stored:
         try:
             job_filter = JobFilter(**item)
             job_filter.matches(0, [])

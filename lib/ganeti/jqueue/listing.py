@@ -1,14 +1,13 @@
-"""Pages of jobs: which of them, in what order, without their opcodes.
+"""Pages of the list of jobs, without their opcodes.
 
-However many jobs there are, a page costs what is on it, and a count one pass over
-the narrow table of jobs.
+However many jobs there are, a page costs no more than the jobs on it, and a count costs one scan
+of the narrow table of jobs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from ganeti.constants import JobStatus
 from ganeti.db.store import Store
@@ -19,23 +18,23 @@ from ganeti.luxi import RequestContext
 
 @dataclass(frozen=True)
 class JobPage:
-    """Which jobs are wanted: the words of ``luxi.Query.paging``."""
+    """The jobs that a client wants, in the words of ``luxi.Query.paging``."""
 
     status: frozenset[str] | None = None
     since_us: int | None = None
-    after: int | None = None  # exclusive; below it if descending
+    after: int | None = None  # only higher ids, or only lower ones if descending
     descending: bool = False
     archived: bool = False
     limit: int | None = None
 
     def matches(self, head: JobHead) -> bool:
-        """Return whether this job is on some page."""
+        """Return whether a job is on any of the pages."""
         if self.status is not None and head.status not in self.status:
             return False
         return self.since_us is None or head.received_us >= self.since_us
 
     def cut(self, heads: list[JobHead]) -> list[JobHead]:
-        """Return those of the matching jobs that are on this page, in its order."""
+        """Return those of some matching jobs that are on this page, in its order."""
         chosen = [head for head in heads if self._is_after(head.id)]
         chosen.sort(key=lambda head: head.id, reverse=self.descending)
         return chosen if self.limit is None else chosen[: self.limit]
@@ -48,7 +47,7 @@ class JobPage:
 
 @dataclass(frozen=True)
 class JobHead:
-    """What can be said of a job without its opcodes; the names are ``Job``'s."""
+    """A job without its opcodes; the names of the members are those of ``Job``."""
 
     id: int
     status: JobStatus
@@ -60,7 +59,7 @@ class JobHead:
 
     @classmethod
     def of(cls, job: Job) -> JobHead:
-        """Return the head of a live job; under the mutex of ``LiveJobs``."""
+        """Return the head of a live job; the caller holds the mutex of ``LiveJobs``."""
         received = job.received_ts
         return cls(
             job.id,
@@ -78,11 +77,24 @@ class JobHead:
         return from_us(self.received_us)
 
 
-_HEAD_COLUMNS = "id, status, received_us, start_us, end_us, archived, user, request_id"
+class _StoredHead(NamedTuple):
+    """The columns of ``job_job`` that make a head."""
+
+    id: int
+    status: str
+    received_us: int
+    start_us: int | None
+    end_us: int | None
+    archived: int
+    user: str | None
+    request_id: str | None
+
+
+_HEAD_COLUMNS = ", ".join(_StoredHead._fields)
 
 
 def heads(store: Store, page: JobPage) -> list[JobHead]:
-    """Final jobs of a page, in its order: its limit is kept, live jobs are not among them."""
+    """Return the jobs of a page that have ended and are not live, in its order."""
     where, arguments = _where(page)
     if page.after is not None:
         where += f" AND id {'<' if page.descending else '>'} {page.after:d}"
@@ -93,19 +105,20 @@ def heads(store: Store, page: JobPage) -> list[JobHead]:
     if page.limit is not None:
         sql += f" LIMIT {page.limit:d}"
     with store.read() as connection:
-        return [_head(row) for row in connection.execute(sql, arguments)]
+        return [_head(_StoredHead._make(row)) for row in connection.execute(sql, arguments)]
 
 
 def count(store: Store, page: JobPage) -> int:
-    """Return how many final jobs match, on all pages."""
+    """Return how many stored jobs that have ended are on all pages."""
     where, arguments = _where(page)
     with store.read() as connection:
         sql = f"SELECT count(*) FROM job_job WHERE {where}"
         return int(connection.execute(sql, arguments).fetchone()[0])
 
 
-def _where(page: JobPage) -> tuple[str, list[Any]]:
-    where, arguments = IS_FINAL, []
+def _where(page: JobPage) -> tuple[str, list[str]]:
+    where = IS_FINAL
+    arguments: list[str] = []
     if not page.archived:
         where += " AND archived = 0"
     if page.status is not None:
@@ -117,14 +130,13 @@ def _where(page: JobPage) -> tuple[str, list[Any]]:
     return where, arguments
 
 
-def _head(row: Sequence[Any]) -> JobHead:
-    job_id, state, received, start, end, archived, user, request_id = row
+def _head(row: _StoredHead) -> JobHead:
     return JobHead(
-        job_id,
-        read_status(state),
-        received,
-        stamp_of(start),
-        stamp_of(end),
-        bool(archived),
-        RequestContext(user, request_id),
+        row.id,
+        read_status(row.status),
+        row.received_us,
+        stamp_of(row.start_us),
+        stamp_of(row.end_us),
+        bool(row.archived),
+        RequestContext(row.user, row.request_id),
     )

@@ -1,15 +1,18 @@
-"""Deletes archived jobs, a few in each commit, so that nobody else waits long for his own.
+"""Deletes archived jobs, a few in each commit, so that no other change waits long for its own.
 
-The ids of deleted jobs are stored as gaps (``id_gaps``) in the same commit: none is given
-again, and none counts as lost. The newest job stays, so that where ids go on, and how long
-the queue was served, can be told from more than one row. So do jobs whose row is damaged,
-since nobody knows whether they are old, and jobs on which one depends that has not ended.
+The ids of deleted jobs are stored as gaps (``id_gaps``) in the same commit, so that none is given
+again and none counts as lost. These jobs stay:
 
-SQLite uses the pages that become free again; the file does not shrink.
+- the newest one, so that the next id and the seconds of service can be told from its row, too
+- those whose row is damaged, since their age is not known
+- those that an unfinished job depends on
+
+SQLite reuses the pages that become free; the file does not shrink.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import sqlite3
@@ -17,26 +20,28 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ganeti import serializer
 from ganeti.db import schema
 from ganeti.db.store import Store
 from ganeti.jqueue import id_gaps, rows
 
 logger = logging.getLogger(__name__)
 
-#: Rows of opcodes and logs that one commit deletes (10 ms), and seconds after which it takes
-#: no further job, however large the rows are: this is how long a submission may wait for it.
+#: Limits of one commit, because submissions wait for it: the rows of opcodes and logs that it
+#: deletes (2,000 take 10 ms), and the seconds after which it takes no further job.
 ROWS, SECONDS = 2000, 0.02
-#: Jobs that are looked up at one go.
+#: Jobs that are looked up with one query.
 PAGE = 1000
-#: Gaps that are stored at most, since each commit writes all of them. Beyond, only jobs
-#: beside a gap are deleted: those between jobs that stay would make one more each.
+#: Maximum number of gaps: each commit writes all of them. Once there are so many, a job is deleted
+#: only if it is next to a gap; one between jobs that stay would make a new gap.
 MAX_GAPS = 2000
 
 
 class Batch(NamedTuple):
-    """What one commit did: how many of the ids it is through with, and which it deleted.
+    """The work of one commit.
 
-    ``left``: how many it left for want of gaps.
+    ``done`` ids have been dealt with, the jobs ``deleted`` are gone, and ``left`` jobs stay
+    because they would need more gaps.
     """
 
     done: int
@@ -45,19 +50,19 @@ class Batch(NamedTuple):
 
 
 def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int]:
-    """Delete archived jobs that ended at that second of service or before; their ids.
+    """Delete archived jobs that ended by second ``before`` of service; return their ids.
 
-    ``go_on`` is told after each commit how many seconds it took; it waits, so that others
-    get their turn, and returns false to end this. ``StoreUnavailable`` when the disk refuses,
-    ``ValueError`` when it cannot be read which ids are gaps.
+    ``go_on`` is called after each commit with the seconds that it took. It waits, so that others
+    get their turn, and returns whether to continue. Raises ``StoreUnavailable`` if the disk
+    refuses, ``ValueError`` if the stored gaps cannot be read.
     """
     deleted: list[int] = []
     after, left, going = 0, 0, True
     with store.read() as connection:
-        needed = rows.depended_on(connection)
+        needed = _depended_on(connection)
     while going:
         with store.read() as connection:
-            page = rows.purgeable(connection, before, after, PAGE)
+            page = _purgeable(connection, before, after, PAGE)
         if not page:
             break
         after = page[-1]
@@ -76,16 +81,48 @@ def purge(store: Store, before: int, go_on: Callable[[float], bool]) -> list[int
             going = go_on(time.monotonic() - begun)
     if left:
         logger.info(
-            "Not deleted, since they stand between jobs that stay, and there are %d gaps "
-            "already: %d archived jobs; archive those others, too",
+            "There are %d gaps in the ids of jobs already; %d archived jobs between jobs that "
+            "stay are not deleted until those are archived, too",
             MAX_GAPS,
             left,
         )
     return deleted
 
 
+def _purgeable(connection: sqlite3.Connection, before: int, after: int, limit: int) -> list[int]:
+    """Return ids above ``after`` of archived jobs that ended by second ``before`` of service.
+
+    At most ``limit`` ids, ascending, and never that of the newest job. A job without opcodes
+    counts as ended when it was received.
+    """
+    return [
+        row[0]
+        for row in connection.execute(
+            f"SELECT id FROM job_job WHERE id > ? AND archived = 1 AND {rows.IS_FINAL} "
+            "AND CASE WHEN ops = 0 THEN received_served ELSE end_served END <= ? "
+            "AND id < (SELECT max(id) FROM job_job) ORDER BY id LIMIT ?",
+            (after, before, limit),
+        )
+    ]
+
+
+def _depended_on(connection: sqlite3.Connection) -> set[int]:
+    """Return the ids of jobs on which unfinished jobs depend."""
+    found: set[int] = set()
+    for (text,) in connection.execute(
+        "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
+        f"(SELECT id FROM job_job WHERE {rows.IS_UNFINISHED})"
+    ):
+        # An opcode that cannot be read never runs, so it needs no other job.
+        with contextlib.suppress(serializer.ParseError, TypeError, ValueError, AttributeError):
+            found.update(
+                int(job) for job, _ in serializer.loads_lenient(text.encode()).get("depends") or ()
+            )
+    return found
+
+
 def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
-    """Delete as many of these jobs, ascending, as one commit may."""
+    """Delete as many of these jobs, in ascending order, as one commit may."""
     gaps = id_gaps.gaps(connection)
     fitting = set(id_gaps.fitting(gaps, ids, MAX_GAPS))
     done, removed, left, deleted = 0, 0, 0, []
@@ -99,7 +136,7 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
             lines = _lines(connection, job_id)
             if removed and removed + lines > ROWS:
                 break
-            if lines > ROWS:  # from its end, so that the log has no gap
+            if lines > ROWS:  # a part per commit, from the end so that the log has no gap
                 connection.execute(
                     "DELETE FROM job_log WHERE job_id = ? AND serial > ?", (job_id, lines - ROWS)
                 )
@@ -115,7 +152,7 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
 
 
 def _is_whole(connection: sqlite3.Connection, job_id: int) -> bool:
-    """Return whether a job's row is as it was written: what it says of its age is true."""
+    """Return whether a job's row is undamaged, so that its age can be believed."""
     row = connection.execute(
         f"SELECT {', '.join(schema.COLUMNS['job_job'])}, sum FROM job_job WHERE id = ?", (job_id,)
     ).fetchone()
@@ -123,7 +160,7 @@ def _is_whole(connection: sqlite3.Connection, job_id: int) -> bool:
 
 
 def _lines(connection: sqlite3.Connection, job_id: int) -> int:
-    """Return the number of the last line of a job's log: they are counted from 1."""
+    """Return the number of lines in a job's log, which are counted from 1."""
     return int(
         connection.execute(
             "SELECT coalesce(max(serial), 0) FROM job_log WHERE job_id = ?", (job_id,)

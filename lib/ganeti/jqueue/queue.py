@@ -57,9 +57,10 @@ class JobQueue:
         self._rerun_safe = rerun_safe
         with store.read() as connection:
             drained = bool(rows.value(connection, "drained", False))
-            self._watcher_pause: float | None = rows.value(connection, "watcher_pause", None)
+            pause = rows.value(connection, "watcher_pause", None)
             self._clocks = Clocks(clock, monotonic, rows.service_seconds(connection))
             known = admission.load_filters(connection)
+        self._watcher_pause = pause if isinstance(pause, (int, float)) else None
         self._stopping = threading.Event()  # ends archiving and purging early
         self._live_jobs = LiveJobs()
         self._filters_mutex = threading.Lock()

@@ -1,11 +1,12 @@
-"""What a master makes of the jobs that the one before it left.
+"""Recovery: what becomes of the jobs that the previous master left unfinished.
 
-Queued jobs run. A job that had begun is over, unless all that had begun in it may
-be done again: nobody knows how far it came. One that cannot be read is over, too.
+Queued jobs run. A job that had begun ends in error, because nobody knows how far its work came,
+unless all of it that had begun may be run again. A job whose opcodes cannot be read ends in error,
+too.
 
-What is over is stored so before any job begins. On a disk that refuses, the master starts
-nevertheless and shows these jobs as they are going to be stored; whatever happens before they
-are, the next start comes to the same end.
+These ends are stored before any job begins. If the disk refuses, the master starts nevertheless
+and shows the jobs as they will be stored. Should it die before that, the next master decides the
+same, because nothing of it depends on what happens in between.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ logger = logging.getLogger(__name__)
 # -- what was left ---------------------------------------------------------------------
 
 
-#: What a job says that was interrupted by the end of the master (its opcode's result).
+#: Error of a job that was running when the master stopped; part of its opcode's result.
 INTERRUPTED = "the master daemon stopped while this job was running; it was not run again"
-#: What a job says whose stored opcodes make no sense to this master.
+#: Error of a job whose stored opcodes this master cannot read.
 UNREADABLE = "the master daemon cannot read this job any more; it was not run"
 
-#: Job id, and an opcode of it as it was submitted that had begun, or been next: which of
-#: a job's opcodes had ended before, and which had not, makes no difference.
+#: A job's id, and one of its opcodes, as submitted, that had begun or was waiting for its locks.
 Interrupted = tuple[int, OpCode]
 
 
@@ -42,13 +42,13 @@ class Unfinished(NamedTuple):
     """The jobs that the previous master left unfinished, and the opcodes it was running."""
 
     to_run: list[Job]
-    #: Marked as ended in error; to be stored so.
+    #: Already marked as ended in error, but not yet stored so.
     failed: list[Job]
     interrupted: list[Interrupted]
 
 
 def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Moment) -> Unfinished:
-    """Read the jobs that had not ended; nothing is written."""
+    """Read the jobs that have not ended, and decide about each; nothing is written."""
     found = Unfinished([], [], [])
     for job in rows.load_live(store):
         started = [op for op in job.ops if op.status is not JobStatus.QUEUED]
@@ -73,7 +73,7 @@ def load_unfinished(store: Store, rerun_safe: Callable[[OpCode], bool], now: Mom
 def _may_go_on(job: Job, rerun_safe: Callable[[OpCode], bool]) -> bool:
     def may_run(op: JobOp) -> bool:
         if op.status in (JobStatus.QUEUED, JobStatus.WAITING):
-            return True  # its work had not begun
+            return True  # a worker stores RUNNING before the work begins
         if op.op is None:
             return False
         try:
@@ -86,7 +86,7 @@ def _may_go_on(job: Job, rerun_safe: Callable[[OpCode], bool]) -> bool:
 
 
 def _as_new(job: Job) -> Job:
-    """What had not ended is queued; new log lines go behind the stored ones."""
+    """Queue the opcodes of a job that had not ended; continue its log where it stopped."""
     for op in job.ops:
         if op.op is not None:
             op.status, op.start_ts, op.exec_ts = JobStatus.QUEUED, None, None
@@ -107,7 +107,10 @@ def _ended(job: Job, reason: str, now: Moment) -> Job:
 
 
 class InterruptedJobs:
-    """Jobs whose failure is not stored yet; ``wake`` is called with the id of each that is."""
+    """The interrupted jobs whose end is not stored yet.
+
+    ``wake`` is called with the id of each job whose end is, so that dependent jobs go on.
+    """
 
     def __init__(self, store: Store, live_jobs: LiveJobs, wake: Callable[[int], None]) -> None:
         self._store = store
@@ -116,23 +119,28 @@ class InterruptedJobs:
         self._jobs: list[Job] = []
 
     def add(self, jobs: Sequence[Job]) -> None:
-        """Show these jobs as ended, and remember that they are to be stored."""
+        """Show these jobs as ended, and remember to store that."""
         with self._live_jobs.mutex:
             for job in jobs:
                 self._live_jobs.add(job)
             self._jobs += jobs
 
     def store_once(self) -> None:
-        """Store the jobs; on a disk that refuses, leave them for ``store_with_retries``."""
+        """Store the jobs; if the disk refuses, leave them to ``store_with_retries``."""
         try:
             self._store.write(self._replace).result()
         except StoreUnavailable as err:
-            logger.error("The ends of %d jobs have to wait for the disk: %s", len(self._jobs), err)
+            logger.error(
+                "Waiting for the disk to store the end of %d jobs: %s", len(self._jobs), err
+            )
         else:
             self._all_stored()
 
     def store_with_retries(self, stop: threading.Event) -> bool:
-        """Store what is left, trying until the disk takes it; false if ``stop`` came first."""
+        """Store the remaining jobs, retrying until the disk takes them.
+
+        Returns false if ``stop`` was set before that.
+        """
         if self._jobs:
             try:
                 self._store.write_with_retries(

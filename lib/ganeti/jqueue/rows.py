@@ -1,21 +1,19 @@
-"""Jobs as rows of the database: written, and read again.
+"""Jobs as rows of the database, written and read.
 
-Every function that writes takes the connection of a transaction and is meant for
-``Store.write``.
+Functions that write take the connection of a transaction and are meant for ``Store.write``.
 
-A row is compared with its checksum before it is believed. A job of which something is not as
-it was written is shown as one that ended in error and says so: its id still names a job, and
-nobody takes for true what is not.
+Every row is checked against its checksum when it is read. A job of which any row is damaged or
+missing is replaced by one that ended in error and says so (``damaged``): its id still names a job,
+but nothing that may be wrong is shown, let alone run.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from ganeti import errors, opcodes, serializer
 from ganeti.constants import JOB_FINAL, LOG_MESSAGE, JobStatus
@@ -25,20 +23,74 @@ from ganeti.db.store import Store
 from ganeti.jqueue.job import Job, JobOp, LogEntry, Moment, Timestamp, from_us, to_us
 from ganeti.luxi import RequestContext
 from ganeti.opcodes import OpCode
+from ganeti.serializer import Json, JsonObject
 from ganeti.utils.checksum import checksum
 
 logger = logging.getLogger(__name__)
 
+_FINAL_STATUSES = tuple(sorted(map(str, JOB_FINAL)))
+#: SQL conditions for rows of ``job_job`` and ``job_op``: it has ended, or not.
+IS_FINAL = f"status IN {_FINAL_STATUSES}"
+IS_UNFINISHED = f"status NOT IN {_FINAL_STATUSES}"
+
+
+class StoredJob(NamedTuple):
+    """A row of ``job_job``: the columns of the table, and ``sum``."""
+
+    id: int
+    status: str
+    received_us: int
+    start_us: int | None
+    end_us: int | None
+    archived: int
+    user: str | None
+    request_id: str | None
+    idempotency_key: str | None
+    request_digest: str | None
+    received_served: int
+    end_served: int | None
+    ops: int
+    sum: int = 0
+
+
+class StoredOp(NamedTuple):
+    """A row of ``job_op``: the columns of the table, and ``sum``."""
+
+    job_id: int
+    idx: int
+    op: str
+    summary: str
+    status: str
+    priority: int
+    result: str | None
+    start_us: int | None
+    exec_us: int | None
+    end_us: int | None
+    sum: int = 0
+
+
+class StoredLine(NamedTuple):
+    """A row of ``job_log``: the columns of the table, and ``sum``."""
+
+    job_id: int
+    serial: int
+    idx: int
+    time_us: int
+    kind: str
+    text: str
+    sum: int = 0
+
+
+#: A row as SQLite returns it, in the order of the columns above.
+Row = Sequence[Value]
+
 # -- writing ---------------------------------------------------------------------------
 
 
-_FINAL_STATUSES = tuple(sorted(map(str, JOB_FINAL)))
-#: Condition of rows of ``job_job``: the job has ended.
-IS_FINAL = f"status IN {_FINAL_STATUSES}"
 _PENDING = (str(JobStatus.QUEUED), str(JobStatus.WAITING))
 
-#: Rows that one statement takes at most; each number of them is a statement of its own,
-#: which SQLite keeps prepared.
+#: Maximum number of rows in one statement. Each number of rows is a statement of its own, which
+#: SQLite keeps prepared.
 _ROWS = 32
 
 _REPLACE_JOB = schema.insert("job_job", verb="INSERT OR REPLACE")
@@ -58,9 +110,10 @@ def insert(
 
 
 def make(job_id: int, ops: Sequence[OpCode], context: RequestContext, moment: Moment) -> Job:
-    """A new job that is not stored yet; its dependencies become absolute.
+    """Return a new job that is not stored yet; its dependencies become absolute.
 
-    The reason trail of each opcode ends with who took it up, as luxid 3.0 has it.
+    The reason trail of each opcode gets an entry with the job's id and the opcode's index, as
+    luxid 3.0 adds it.
     """
     received = moment.stamp
     nanoseconds = received[0] * 10**9 + received[1] * 1000
@@ -77,14 +130,14 @@ def make(job_id: int, ops: Sequence[OpCode], context: RequestContext, moment: Mo
 
 
 def insert_all(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
-    """Store new jobs: a statement for many rows costs little more than one for one."""
+    """Store new jobs. A statement for many rows costs little more than one for a single row."""
     _insert_rows(connection, "job_job", [_job_row(job) for job in jobs])
     _insert_rows(
         connection, "job_op", [_op_row(job, index) for job in jobs for index in range(len(job.ops))]
     )
 
 
-def _insert_rows(connection: sqlite3.Connection, table: str, rows: list[list[Value]]) -> None:
+def _insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
     for start in range(0, len(rows), _ROWS):
         chunk = rows[start : start + _ROWS]
         connection.execute(
@@ -104,12 +157,14 @@ def _with_absolute_depends(op: OpCode, job_id: int, index: int, nanoseconds: int
     return op.with_trail(reason, resolve(op.depends, job_id) if op.depends else None)
 
 
-def resolve(depends: Sequence[Sequence[Any]], job_id: int) -> list[list[Any]]:
-    """Dependencies that name jobs by id; negative ones count back from the job's own.
+def resolve(
+    depends: Sequence[tuple[int | str, Sequence[str]]], job_id: int
+) -> list[list[int | list[str]]]:
+    """Return dependencies with the ids of jobs; negative ones count back from ``job_id``.
 
-    ``GenericError`` if that leads below the first job.
+    Raises ``GenericError`` if one leads below the first job.
     """
-    absolute = []
+    absolute: list[list[int | list[str]]] = []
     for job, statuses in depends:
         number = int(job)
         if number < 0:
@@ -123,9 +178,9 @@ def resolve(depends: Sequence[Sequence[Any]], job_id: int) -> list[list[Any]]:
 
 
 def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> None:
-    """Store a job's status and times, and these of its opcodes.
+    """Store a job's status and times, and the opcodes at these indices.
 
-    A final opcode is stored as it is shown: secrets do not outlive the work.
+    A final opcode is stored as it is shown, so that secrets do not outlive the work.
     """
     connection.execute(
         "UPDATE job_job SET status = ?, start_us = ?, end_us = ?, end_served = ?, sum = ? "
@@ -135,7 +190,7 @@ def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> No
             to_us(job.start_ts),
             to_us(job.end_ts),
             job.end_served,
-            _job_row(job)[-1],
+            _job_row(job).sum,
             job.id,
         ),
     )
@@ -144,74 +199,87 @@ def save(connection: sqlite3.Connection, job: Job, indices: Iterable[int]) -> No
         connection.execute(
             "UPDATE job_op SET op = ?, summary = ?, status = ?, priority = ?, result = ?, "
             "start_us = ?, exec_us = ?, end_us = ?, sum = ? WHERE job_id = ? AND idx = ?",
-            (*row[2:], job.id, index),
+            (
+                row.op,
+                row.summary,
+                row.status,
+                row.priority,
+                row.result,
+                row.start_us,
+                row.exec_us,
+                row.end_us,
+                row.sum,
+                job.id,
+                index,
+            ),
         )
-        for line in job.ops[index].unsaved:
-            add_log(connection, job.id, index, line)
+        for entry in job.ops[index].unsaved:
+            add_log(connection, job.id, index, entry)
 
 
 def replace(connection: sqlite3.Connection, job: Job) -> None:
-    """Store this job, replacing whatever has its id."""
+    """Store a job, replacing the rows that have its id."""
     connection.execute("DELETE FROM job_op WHERE job_id = ?", (job.id,))
     connection.execute(_REPLACE_JOB, _job_row(job))
     _insert_rows(connection, "job_op", [_op_row(job, index) for index in range(len(job.ops))])
 
 
-def _job_row(job: Job) -> list[Value]:
+def _job_row(job: Job) -> StoredJob:
     context = job.context
-    row: list[Value] = [
-        job.id,
-        str(job.status),
-        to_us(job.received_ts),
-        to_us(job.start_ts),
-        to_us(job.end_ts),
-        int(job.archived),
-        context.user,
-        context.request_id,
-        context.idempotency_key,
-        context.request_digest,
-        job.received_served,
-        job.end_served,
-        len(job.ops),
-    ]
-    return [*row, checksum(*row)]
+    row = StoredJob(
+        id=job.id,
+        status=str(job.status),
+        received_us=job.received_ts[0] * 1_000_000 + job.received_ts[1],
+        start_us=to_us(job.start_ts),
+        end_us=to_us(job.end_ts),
+        archived=int(job.archived),
+        user=context.user,
+        request_id=context.request_id,
+        idempotency_key=context.idempotency_key,
+        request_digest=context.request_digest,
+        received_served=job.received_served,
+        end_served=job.end_served,
+        ops=len(job.ops),
+    )
+    return row._replace(sum=checksum(*row[:-1]))
 
 
-def _op_row(job: Job, index: int) -> list[Value]:
+def _op_row(job: Job, index: int) -> StoredOp:
     op = job.ops[index]
-    text = serializer.dumps(op.view if op.status in JOB_FINAL or op.op is None else op.op.to_wire())
-    row: list[Value] = [
-        job.id,
-        index,
-        text,
-        op.summary,
-        str(op.status),
-        op.priority,
-        None if op.result is None else serializer.dumps(op.result),
-        to_us(op.start_ts),
-        to_us(op.exec_ts),
-        to_us(op.end_ts),
-    ]
-    return [*row, checksum(*row)]
+    runnable = None if op.status in JOB_FINAL else op.op
+    row = StoredOp(
+        job_id=job.id,
+        idx=index,
+        op=serializer.dumps(op.view if runnable is None else runnable.to_wire()),
+        summary=op.summary,
+        status=str(op.status),
+        priority=op.priority,
+        result=None if op.result is None else serializer.dumps(op.result),
+        start_us=to_us(op.start_ts),
+        exec_us=to_us(op.exec_ts),
+        end_us=to_us(op.end_ts),
+    )
+    return row._replace(sum=checksum(*row[:-1]))
 
 
 def add_log(connection: sqlite3.Connection, job_id: int, index: int, entry: LogEntry) -> None:
-    """Store one log entry."""
-    row = (
-        job_id,
-        entry.serial,
-        index,
-        to_us(entry.time),
-        entry.kind,
-        serializer.dumps(entry.text),
+    """Store one entry of an opcode's log."""
+    row = StoredLine(
+        job_id=job_id,
+        serial=entry.serial,
+        idx=index,
+        time_us=entry.time[0] * 1_000_000 + entry.time[1],
+        kind=entry.kind,
+        text=serializer.dumps(entry.text),
     )
-    connection.execute(_REPLACE_LOG, (*row, checksum(*row)))
+    connection.execute(_REPLACE_LOG, row._replace(sum=checksum(*row[:-1])))
 
 
 def set_priority(connection: sqlite3.Connection, job_id: int, priority: int) -> None:
-    """Store the priority of the opcodes that are not known to have begun.
+    """Store the priority of a job's opcodes that are not stored as begun.
 
-    One that may be run again is stored as begun only when it ends: after a crash it is pending.
+    These may have begun if they can be run again (``live.Completion``); after a crash they are
+    pending, and then the new priority is theirs.
     """
     if is_id(job_id):
         where = f"job_id = {job_id:d} AND status IN {_PENDING}"
@@ -220,7 +288,7 @@ def set_priority(connection: sqlite3.Connection, job_id: int, priority: int) -> 
 
 
 def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
-    """Put final jobs away; how many were."""
+    """Archive those of the jobs that have ended; return how many were archived."""
     done = 0
     for job_id in filter(is_id, job_ids):
         changed = connection.execute(
@@ -234,27 +302,30 @@ def archive(connection: sqlite3.Connection, job_ids: Sequence[int]) -> int:
 
 
 def delete(connection: sqlite3.Connection, job_id: int) -> int:
-    """Delete a job with its log; how many opcodes it had. Its id is then a gap (``id_gaps``)."""
+    """Delete a job with its log; return the number of its opcodes.
+
+    The caller must store its id as a gap (``id_gaps``).
+    """
     connection.execute("DELETE FROM job_log WHERE job_id = ?", (job_id,))
     ops = connection.execute("DELETE FROM job_op WHERE job_id = ?", (job_id,)).rowcount
     connection.execute("DELETE FROM job_job WHERE id = ?", (job_id,))
     return ops
 
 
-def set_value(connection: sqlite3.Connection, name: str, value: Any) -> None:
-    """Store a switch of the queue."""
+def set_value(connection: sqlite3.Connection, name: str, value: object) -> None:
+    """Store a setting of the queue, a JSON value."""
     schema.store_value(connection, f"queue.{name}", serializer.dumps(value))
 
 
 def is_id(number: int) -> bool:
-    """Return whether a job can have this number: SQLite's integers have 64 bits."""
+    """Return whether a number can be a job's id. SQLite's integers have 64 bits."""
     return 0 <= number < 1 << 63
 
 
 # -- reading ---------------------------------------------------------------------------
 
 
-#: Ids that go into one statement (SQLite takes 32,766 variables at most).
+#: Maximum number of ids in one statement; SQLite takes 32,766 variables at most.
 _CHUNK = 500
 _JOB_COLUMNS = ", ".join((*schema.COLUMNS["job_job"], "sum"))
 _OP_COLUMNS = ", ".join((*schema.COLUMNS["job_op"], "sum"))
@@ -263,25 +334,33 @@ _LOG_COLUMNS = ", ".join((*schema.COLUMNS["job_log"], "sum"))
 #: (job id, index of the opcode) -> its log.
 Lines = Callable[[int, int], list[LogEntry]]
 
-#: What a job says whose record is not as it was written (its only opcode's result).
+#: The result of the only opcode of a job that stands for damaged rows.
 DAMAGED = (
     "the record of this job is damaged: what it was, and whether it did its work, is not known"
 )
 
 
-def value(connection: sqlite3.Connection, name: str, default: Any) -> Any:
-    """Return a stored switch of the queue."""
+def value(connection: sqlite3.Connection, name: str, default: Json) -> Json:
+    """Return a stored setting of the queue; ``default`` if it is not set, or damaged."""
     try:
         text = schema.stored_value(connection, f"queue.{name}")
     except ValueError as err:
         logger.error("In the database %s; it is taken as %r", err, default)
         return default
-    return default if text is None else serializer.loads(text)
+    if text is None:
+        return default
+    found: Json = serializer.loads(text)
+    return found
 
 
 def service_seconds(connection: sqlite3.Connection) -> int:
-    """Return the last value of ``Clocks.service_seconds`` that is known."""
-    found = [value(connection, "served", 0)]
+    """Return the last known value of ``Clocks.service_seconds``.
+
+    It is stored once an hour and when the master stops; a master that was killed may have
+    served longer, which shows in the jobs that it received and ended.
+    """
+    stored = value(connection, "served", 0)
+    found = [stored if isinstance(stored, int) else 0]
     for column, order in (
         ("received_served", "ORDER BY id DESC"),
         ("end_served", f"WHERE archived = 0 AND {IS_FINAL} ORDER BY end_served DESC"),
@@ -289,10 +368,11 @@ def service_seconds(connection: sqlite3.Connection) -> int:
         for row in connection.execute(
             f"SELECT {column}, {_JOB_COLUMNS} FROM job_job {order} LIMIT {_CHUNK}"
         ):
-            if schema.is_whole(row[1:]):  # one that is not may be years ahead: all jobs
-                found.append(row[0])  # would be old at once
+            # A damaged row may claim a time years ahead, which would make all jobs old at once.
+            if schema.is_whole(row[1:]):
+                found.append(row[0] or 0)
                 break
-    return max(number for number in found if isinstance(number, int))
+    return max(found)
 
 
 def status(connection: sqlite3.Connection, job_id: int) -> JobStatus | None:
@@ -309,19 +389,26 @@ def read_status(text: object) -> JobStatus:
 def find_key(
     connection: sqlite3.Connection, context: RequestContext, since: int
 ) -> tuple[int, str | None] | None:
-    """(id, digest of the request) of the job that a user's key names, accepted after ``since``."""
+    """Return id and request digest of the job that a context's key names, or None.
+
+    Jobs that were received before ``since`` (in seconds of service) do not count.
+    """
     row = connection.execute(
         "SELECT id, request_digest, received_served FROM job_job WHERE idempotency_key = ? "
         "AND coalesce(user, '') = ? ORDER BY id DESC LIMIT 1",
         (context.idempotency_key, context.user or ""),
     ).fetchone()
-    return None if row is None or row[2] < since else (row[0], row[1])
+    if row is None:
+        return None
+    job_id, digest, received = row
+    return None if received < since else (job_id, digest)
 
 
 def archivable(connection: sqlite3.Connection, before: int | None) -> list[int]:
-    """Ids of final jobs that ended before that second of service (None: whenever), oldest first.
+    """Return the ids of jobs to archive, ascending: those that ended by a second of service.
 
-    A job that has no end (one without opcodes) goes only with None.
+    With None, all that have ended; only then a job without opcodes, which has no time of its
+    end.
     """
     sql = f"SELECT id FROM job_job WHERE archived = 0 AND {IS_FINAL}"
     if before is not None:
@@ -329,38 +416,11 @@ def archivable(connection: sqlite3.Connection, before: int | None) -> list[int]:
     return [row[0] for row in connection.execute(sql + " ORDER BY id")]
 
 
-def purgeable(connection: sqlite3.Connection, before: int, after: int, limit: int) -> list[int]:
-    """Ids above ``after`` of archived jobs that ended at that second of service or before.
-
-    The newest job is not among them. One without opcodes ended when it was received.
-    """
-    return [
-        row[0]
-        for row in connection.execute(
-            f"SELECT id FROM job_job WHERE id > ? AND archived = 1 AND {IS_FINAL} "
-            "AND CASE WHEN ops = 0 THEN received_served ELSE end_served END <= ? "
-            "AND id < (SELECT max(id) FROM job_job) ORDER BY id LIMIT ?",
-            (after, before, limit),
-        )
-    ]
-
-
-def depended_on(connection: sqlite3.Connection) -> set[int]:
-    """Return the ids of jobs on which unfinished jobs depend."""
-    found: set[int] = set()
-    for (text,) in connection.execute(
-        "SELECT op FROM job_op WHERE instr(op, '\"depends\"') AND job_id IN "
-        f"(SELECT id FROM job_job WHERE status NOT IN {_FINAL_STATUSES})"
-    ):
-        with contextlib.suppress(serializer.ParseError, TypeError, ValueError, AttributeError):
-            found.update(
-                int(job) for job, _ in serializer.loads_lenient(text.encode()).get("depends") or ()
-            )
-    return found
-
-
 def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job]:
-    """Stored jobs, ascending: these, or all that have ended (archived only if asked)."""
+    """Return stored jobs, ascending: those with these ids, or (None) all that have ended.
+
+    With ``ids`` None, archived jobs are included only if ``archived`` says so.
+    """
     with store.read() as connection:
         if ids is None:
             where = f"WHERE {IS_FINAL}" + ("" if archived else " AND archived = 0")
@@ -377,13 +437,13 @@ def load(store: Store, ids: Sequence[int] | None, *, archived: bool) -> list[Job
 def load_live(store: Store) -> list[Job]:
     """Return the jobs that have not ended."""
     with store.read() as connection:
-        return _jobs(store, connection, f"WHERE status NOT IN {_FINAL_STATUSES}", [])
+        return _jobs(store, connection, f"WHERE {IS_UNFINISHED}", [])
 
 
 def _jobs(
-    store: Store, connection: sqlite3.Connection, where: str, arguments: Sequence[Any]
+    store: Store, connection: sqlite3.Connection, where: str, arguments: Sequence[Value]
 ) -> list[Job]:
-    connection.execute("BEGIN")  # both reads see one state
+    connection.execute("BEGIN")  # so that both queries see the same state
     try:
         rows = connection.execute(
             f"SELECT {_JOB_COLUMNS} FROM job_job {where} ORDER BY id", arguments
@@ -393,7 +453,7 @@ def _jobs(
             f"(SELECT id FROM job_job {where}) ORDER BY job_id, idx",
             arguments,
         )
-        ops: dict[int, list[Sequence[Any]]] = {}
+        ops: dict[int, list[Row]] = {}
         for row in op_rows:
             ops.setdefault(row[0], []).append(row)
     finally:
@@ -407,50 +467,35 @@ def _jobs(
     return found
 
 
-def build(
-    row: Sequence[Any], op_rows: Sequence[Sequence[Any]], lines: Lines = lambda job_id, index: []
-) -> Job:
+def build(row: Row, op_rows: Sequence[Row], lines: Lines = lambda job_id, index: []) -> Job:
     """Return a job from its rows; ``damaged`` if one of them is damaged or missing."""
-    (
-        job_id,
-        _,
-        received,
-        start,
-        end,
-        archived,
-        user,
-        request_id,
-        key,
-        digest,
-        received_served,
-        end_served,
-        count_,
-        _,
-    ) = row
+    stored = StoredJob._make(row)
     is_whole = schema.is_whole(row) and all(map(schema.is_whole, op_rows))
-    if not is_whole or len(op_rows) != count_:
-        logger.error("The record of job %s is damaged", job_id)
-        return damaged(job_id)
+    if not is_whole or len(op_rows) != stored.ops:
+        logger.error("The record of job %s is damaged", stored.id)
+        return damaged(stored.id)
     try:
-        ops = [_op(op, lines) for op in op_rows]
+        ops = [_op(StoredOp._make(op_row), lines) for op_row in op_rows]
     except serializer.ParseError as err:
-        logger.error("The record of job %s holds something that is no JSON: %s", job_id, err)
-        return damaged(job_id)
+        logger.error("The record of job %s contains invalid JSON: %s", stored.id, err)
+        return damaged(stored.id)
     return Job(
-        id=job_id,
+        id=stored.id,
         ops=ops,
-        received_ts=from_us(received),
-        start_ts=stamp_of(start),
-        end_ts=stamp_of(end),
-        archived=bool(archived),
-        received_served=received_served,
-        end_served=end_served,
-        context=RequestContext(user, request_id, key, digest),
+        received_ts=from_us(stored.received_us),
+        start_ts=stamp_of(stored.start_us),
+        end_ts=stamp_of(stored.end_us),
+        archived=bool(stored.archived),
+        received_served=stored.received_served,
+        end_served=stored.end_served,
+        context=RequestContext(
+            stored.user, stored.request_id, stored.idempotency_key, stored.request_digest
+        ),
     )
 
 
 def damaged(job_id: int) -> Job:
-    """Return the job that is shown for an id whose rows are damaged."""
+    """Return the job that stands for an id whose rows are damaged."""
     result = errors.encode(errors.JobQueueError(DAMAGED))
     return Job(
         id=job_id,
@@ -470,30 +515,29 @@ def damaged(job_id: int) -> Job:
 
 
 def stamp_of(micros: int | None) -> Timestamp | None:
-    """Microseconds since the epoch as a pair."""
+    """Return microseconds since the epoch as a pair."""
     return None if micros is None else from_us(micros)
 
 
-def _op(row: Sequence[Any], lines: Lines) -> JobOp:
-    job_id, index, text, summary, state, priority, result, start, execution, end, _ = row
-    view, op = _opcode(text, summary, state in JOB_FINAL)
+def _op(row: StoredOp, lines: Lines) -> JobOp:
+    view, op = _opcode(row.op, row.summary, row.status in JOB_FINAL)
     return JobOp(
         view=view,
-        summary=summary,
+        summary=row.summary,
         op=op,
-        status=JobStatus(state),
-        priority=priority,
-        result=None if result is None else serializer.loads_lenient(result.encode()),
-        start_ts=stamp_of(start),
-        exec_ts=stamp_of(execution),
-        end_ts=stamp_of(end),
+        status=JobStatus(row.status),
+        priority=row.priority,
+        result=None if row.result is None else serializer.loads_lenient(row.result.encode()),
+        start_ts=stamp_of(row.start_us),
+        exec_ts=stamp_of(row.exec_us),
+        end_ts=stamp_of(row.end_us),
         lines=None,
-        load_lines=partial(lines, job_id, index),
+        load_lines=partial(lines, row.job_id, row.idx),
     )
 
 
-def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCode | None]:
-    """How a stored opcode is shown; and itself, if it is to run and can be read."""
+def _opcode(text: str, summary: str, final: bool) -> tuple[JsonObject, OpCode | None]:
+    """Return how a stored opcode is shown, and the opcode itself if it can still run."""
     wire = serializer.loads_lenient(text.encode())
     if final and isinstance(wire, dict):
         return wire, None
@@ -503,12 +547,12 @@ def _opcode(text: str, summary: str, final: bool) -> tuple[dict[str, Any], OpCod
             return op.to_view(), op
         except (opcodes.FieldError, errors.OpCodeUnknown) as err:
             logger.error("A stored opcode cannot be read: %s", err)
-    # It may hold secrets, and nobody knows where.
+    # Show none of its fields: any of them may be a secret.
     return {"OP_ID": "OP_" + summary.partition("(")[0]}, None
 
 
 class _Lines:
-    """Log lines of some jobs: of all of them at once, when those of the first are asked for."""
+    """The logs of some jobs, which are read all at once when the first of them is needed."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -516,7 +560,7 @@ class _Lines:
         self._found: dict[tuple[int, int], list[LogEntry]] | None = None
 
     def add(self, job_id: int) -> None:
-        """Be ready for this job too."""
+        """Include a job in the read."""
         self._ids.append(job_id)
 
     def of(self, job_id: int, index: int) -> list[LogEntry]:
@@ -536,10 +580,11 @@ class _Lines:
         return found
 
 
-def log_entry(row: Sequence[Any]) -> LogEntry:
-    """Return one entry of a log; one that is damaged says so."""
-    job_id, serial, _, micros, kind, text, _ = row
+def log_entry(row: Row) -> LogEntry:
+    """Return one entry of a log; a damaged one says that it is."""
+    stored = StoredLine._make(row)
     if not schema.is_whole(row):
-        logger.error("Line %s of the log of job %s is damaged", serial, job_id)
-        return LogEntry(serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)")
-    return LogEntry(serial, from_us(micros), kind, serializer.loads_lenient(text.encode()))
+        logger.error("Line %s of the log of job %s is damaged", stored.serial, stored.job_id)
+        return LogEntry(stored.serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)")
+    text: Json = serializer.loads_lenient(stored.text.encode())
+    return LogEntry(stored.serial, from_us(stored.time_us), stored.kind, text)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganeti import errors, opcodes, pathutils, serializer
-from ganeti.constants import JOB_FINAL
 from ganeti.db import files, schema
+from ganeti.jqueue import rows
 from ganeti.maintenance import check, encrypted_secrets, wal
 from ganeti.utils import io
 from ganeti.utils.text import describe_os_error
@@ -31,10 +31,9 @@ APPLICATION_ID = 0x676E7462
 #: Pages copied in one step (a megabyte), and the pause between steps in seconds.
 PAGES, PAUSE = 256, 0.002
 
-_FINAL = tuple(sorted(map(str, JOB_FINAL)))
 #: Rows of opcodes that have not ended: these hold the secrets with which they were submitted.
 _UNFINISHED = (
-    f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE status NOT IN {_FINAL}"
+    f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE {rows.IS_UNFINISHED}"
 )
 #: Names in ``cluster_value``: the time when a backup was made, and its encrypted secrets.
 MADE, ENCRYPTED = "backup.made", "backup.sealed"
