@@ -290,12 +290,12 @@ def test_a_full_disk_and_its_recovery_are_logged_once_each(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "ERROR",
-            f"Cannot write to the database {path}, and refuse every change until that "
+            f"Cannot write to the database {path}; refusing every change until that "
             f"works again: {words}",
         ),
         (
             "INFO",
-            f"Writing to the database {path} works again; changes that were refused meanwhile: 3",
+            f"Writing to the database {path} works again; refused changes: 3",
         ),
     ]
     disk(error)

@@ -1,9 +1,9 @@
-"""The database as files: read without a change, copied, installed.
+"""The database as files: opened read-only, copied, installed.
 
-A database that replaces another must never meet the log of the old one: SQLite would
-apply it. So it first gets the name ``master.db.next``. From then on it is the database,
-whatever happens: the old log is removed, then it gets its name, and the next start
-finishes an installation that was interrupted.
+A database that replaces another one must never meet the other one's log, because SQLite would
+apply it. So the new file is first renamed to ``master.db.next``, and from then on it is the
+database, whatever happens: the old log is removed, then the file gets its final name. If that is
+interrupted, the next start finishes it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from ganeti import errors, pathutils
 from ganeti.db import schema
 from ganeti.utils import io
 
-#: What SQLite keeps beside a database: its log, the index of that.
+#: Suffixes of the files that SQLite keeps beside a database: its log, and the log's index.
 LOG, INDEX = "-wal", "-shm"
-#: What reading a damaged database raises: SQLite's words may quote bytes that are no text.
+#: Exceptions from reading a damaged database; UnicodeError because SQLite's messages may quote
+#: bytes that are not text.
 UNREADABLE = (sqlite3.Error, UnicodeError)
 
 
 class NotSafe(errors.ConfigurationError):
-    """Of a damaged database too much is lost to go on with the rest."""
+    """Too much of a damaged database is lost to continue with the rest."""
 
 
 def check_readable(path: str) -> None:
-    """Raise the ``OSError`` that tells why a database cannot be read; SQLite's words do not."""
+    """Raise the ``OSError`` that says why a database cannot be read: SQLite's error does not."""
     os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection that changes nothing: log and file stay as they are, also when it closes."""
+    """Return a read-only connection. It leaves file and log unchanged, even when it is closed."""
     connection = sqlite3.connect(
         f"file:{urllib.parse.quote(path)}?mode=ro",
         uri=True,
@@ -46,10 +47,10 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Have a connection read what may be damaged.
+    """Prepare a connection for reading a database that may be damaged.
 
-    Bytes that are no UTF-8 do not end a query, with words that quote them: the sum of
-    their row tells.
+    Bytes that are not UTF-8 do not abort a query, with a message that quotes them; instead, the
+    checksum of their row reveals the damage.
     """
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     schema.prepare(connection)
@@ -61,17 +62,17 @@ def file_names(path: str) -> tuple[str, ...]:
 
 
 def size(path: str) -> int:
-    """Bytes of a database with its log; what is missing has none."""
+    """Return the size of a database with its log, in bytes; a missing file has none."""
     return sum(os.path.getsize(name) for name in (path, path + LOG) if os.path.exists(name))
 
 
 def has_log(path: str) -> bool:
-    """Return whether there is a log that is not empty."""
+    """Return whether a database has a log that is not empty."""
     return os.path.exists(path + LOG) and os.path.getsize(path + LOG) > 0
 
 
 def has_orphaned_log(paths: pathutils.Paths) -> bool:
-    """Return whether there is a log without its database, which a new one would meet."""
+    """Return whether there is a log without its database: a new database would meet it."""
     return (
         has_log(paths.master_db)
         and not os.path.exists(paths.master_db)
@@ -80,7 +81,7 @@ def has_orphaned_log(paths: pathutils.Paths) -> bool:
 
 
 def free_kept_name(paths: pathutils.Paths, why: str, now: float) -> str:
-    """Return a free name for a kept database, also for the second one in one second."""
+    """Return an unused name for a database that is kept, even for two in the same second."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     for number in itertools.count(1):
         name = paths.kept_db(why, stamp if number == 1 else f"{stamp}-{number}")
@@ -90,7 +91,7 @@ def free_kept_name(paths: pathutils.Paths, why: str, now: float) -> str:
 
 
 def copy(path: str, target: str) -> None:
-    """Copy a database with its log, what there is of them; on the disk when this returns."""
+    """Copy those of database and log that exist; the copies are on disk when this returns."""
     if has_log(path):
         io.copy_file(path + LOG, target + LOG)
     if os.path.exists(path):
@@ -99,13 +100,13 @@ def copy(path: str, target: str) -> None:
 
 
 def discard(path: str) -> None:
-    """Remove a database with everything beside it."""
+    """Remove a database with its log, the log's index and its journal."""
     for suffix in (INDEX, LOG, "-journal", ""):
         io.remove_file(path + suffix)
 
 
 def install(paths: pathutils.Paths) -> None:
-    """Replace ``master_db`` by ``unfinished_db``, which is closed and has no log."""
+    """Replace ``master_db`` by ``unfinished_db``, which must be closed and have no log."""
     io.replace_file(paths.unfinished_db, paths.next_db)
     finish_install(paths)
 
@@ -114,7 +115,7 @@ def finish_install(paths: pathutils.Paths) -> bool:
     """Finish an interrupted install of ``next_db``; return False if there is no such file."""
     if not os.path.exists(paths.next_db):
         return False
-    for suffix in (INDEX, LOG):  # an index without its log would look like damage
+    for suffix in (INDEX, LOG):  # in this order: an index without its log would look like damage
         io.remove_file(paths.master_db + suffix)
     io.fsync_directory(paths.lib_dir)
     os.rename(paths.next_db, paths.master_db)

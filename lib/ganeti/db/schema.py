@@ -1,10 +1,10 @@
-"""The tables of the master's database, their versions, and how a row is vouched for.
+"""The tables of the master's database, their versions, and the checksums of their rows.
 
-SQLite notices a page that is torn, not a bit that flipped inside a value. So each
-row carries a checksum of its other columns in ``sum``: whoever writes a row
-calculates it (``utils.checksum``, or the SQL function of the same name where a
-statement changes part of a row), whoever reads one compares. And ids of jobs have no
-gaps but those in the value ``queue.skipped``, so that a job that vanished shows.
+SQLite notices a torn page, but not a bit that flipped inside a value. So each row has a checksum
+of its other columns in ``sum``. A statement that writes whole rows gets it from
+``utils.checksum``; one that changes a part of a row, from the SQL function of the same name.
+Whoever reads a row compares it (``is_whole``). A lost row shows, too: the ids of jobs have no
+gaps except those that are stored (``jqueue.id_gaps``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VERSION = 2
 #: "gnti", so that ``file`` and we can tell this database from others.
 APPLICATION_ID = 0x676E7469
 
-#: Name in ``cluster_value`` of how many ids of jobs were passed over on purpose.
+#: Name in ``cluster_value`` of the number of job ids that name no job on purpose.
 SKIPPED = "queue.skipped"
 
 TABLES = """
@@ -128,30 +128,30 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def is_whole(row: Sequence[Value]) -> bool:
-    """Is a row of a table's ``COLUMNS`` and ``sum`` what was written?"""
+    """Return whether a row (the table's ``COLUMNS`` and ``sum``) is as it was written."""
     return checksum(*row[:-1]) == row[-1]
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make ``checksum`` known to a connection's statements."""
+    """Add the SQL function ``checksum`` to a connection."""
     connection.create_function("checksum", -1, checksum, deterministic=True)
 
 
 @functools.cache
 def insert(table: str, rows: int = 1, *, verb: str = "INSERT") -> str:
-    """The statement that takes the columns of some rows, each with its ``sum``."""
+    """Return the statement that inserts some rows, given their columns and ``sum``."""
     names = (*COLUMNS[table], "sum")
     row = f"({', '.join('?' * len(names))})"
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
 
 
 def update_sums(table: str, where: str) -> str:
-    """The statement that puts the sums of changed rows right."""
+    """Return the statement that computes ``sum`` anew in the rows that match a condition."""
     return f"UPDATE {table} SET sum = checksum({', '.join(COLUMNS[table])}) WHERE {where}"
 
 
 def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
-    """Store a row of ``cluster_value``; ``text`` is JSON."""
+    """Store a value, given as JSON, under its name in ``cluster_value``."""
     row: tuple[Value, ...] = (name, text)
     if _has_sums(connection):
         statement, row = insert("cluster_value", verb="INSERT OR REPLACE"), (*row, checksum(*row))
@@ -161,7 +161,10 @@ def store_value(connection: sqlite3.Connection, name: str, text: str) -> None:
 
 
 def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
-    """The JSON of a row of ``cluster_value``, if there is one; ``ValueError``: it is damaged."""
+    """Return the JSON of a value in ``cluster_value``, or None if there is no such value.
+
+    Raises ``ValueError`` if its row is damaged.
+    """
     sums = _has_sums(connection)
     row = connection.execute(
         f"SELECT name, value{', sum' if sums else ''} FROM cluster_value WHERE name = ?", (name,)
@@ -174,15 +177,15 @@ def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
 
 
 def _has_sums(connection: sqlite3.Connection) -> bool:
-    """Return whether rows are vouched for: not before schema 2.
+    """Return whether rows have checksums, which schema 1 did not have.
 
-    An upgrade from schema 1 that was killed is cleaned up on the database as it was.
+    It matters when a killed upgrade from schema 1 is cleaned up: the database is still old then.
     """
     return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Make all tables in an empty database, in one transaction."""
+    """Create all tables in an empty database, in one transaction."""
     connection.executescript(
         f"BEGIN; PRAGMA application_id={APPLICATION_ID}; "
         f"PRAGMA user_version={VERSION}; {TABLES} {INDEXES} COMMIT;"
@@ -190,7 +193,7 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Bring a database of an older version to this one, in one transaction."""
+    """Bring a database of an older version to the present one, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, VERSION):
@@ -198,13 +201,13 @@ def upgrade(connection: sqlite3.Connection, version: int) -> None:
         connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk may have ended it already
+        if connection.in_transaction:  # SQLite rolls back itself when the disk is full
             connection.execute("ROLLBACK")
         raise
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
-    """Sums; an age of jobs that no clock can change; keys of users."""
+    """Upgrade schema 1: add checksums, ages of jobs in seconds of service, and keys per user."""
     for table in COLUMNS:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
     for column in (
@@ -213,7 +216,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
         "ops INTEGER NOT NULL DEFAULT 0",
     ):
         connection.execute(f"ALTER TABLE job_job ADD COLUMN {column}")
-    # No job is archived before its time: what ended, ended when the upgrade was made.
+    # When these jobs ended in seconds of service is unknown; 0, the present, archives none early.
     connection.execute("UPDATE job_job SET end_served = 0 WHERE end_us IS NOT NULL")
     connection.execute(
         "UPDATE job_job SET ops = (SELECT count(*) FROM job_op WHERE job_op.job_id = job_job.id)"
@@ -226,5 +229,5 @@ def _from_1(connection: sqlite3.Connection) -> None:
         connection.execute(update_sums(table, "1"))
 
 
-#: Version -> what makes it the next one.
+#: Version -> the function that upgrades it to the next one.
 _STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}

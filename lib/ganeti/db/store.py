@@ -1,17 +1,17 @@
-"""The master's database: SQLite, opened so that a commit survives a power cut.
+"""The master's database: SQLite, opened so that a commit survives a power failure.
 
-Theory. One thread writes. Changes that arrive while it is busy are queued and
-go into its next transaction together, each behind a savepoint of its own, so
-that one that fails takes no other with it. A change's future is resolved only
-after the commit returned, which with WAL and ``synchronous=FULL`` means that
-the log is on the disk. So a caller who got an answer can tell a client.
+Theory. One thread writes. Changes that arrive while it is busy are queued and go into its next
+transaction together (group commit). Each has its own savepoint, so that one that fails does not
+affect the others. A change's future is resolved only after the commit has returned, and with WAL
+and ``synchronous=FULL`` the log is on the disk by then. So a caller that got its answer may pass
+it on to a client.
 
-Readers have a connection per thread and never wait for the writer.
+Each reading thread has its own connection, and never waits for the writer.
 
-When the disk refuses (full, read-only, broken) every change of the transaction
-fails with ``StoreUnavailable`` and nothing of it is kept. The connection is
-then opened anew: after a failed fsync the kernel may call pages clean that never
-reached the disk (PostgreSQL's lesson of 2018), so nothing in memory is trusted.
+When the disk refuses (full, read-only, broken), every change of the transaction fails with
+``StoreUnavailable``, and nothing of it is kept. The connection is then opened anew: after a failed
+fsync the kernel may mark pages as clean that never reached the disk (PostgreSQL learned this in
+2018), so nothing that the connection remembers can be trusted.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ from ganeti.utils.text import describe_os_error
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+#: Writes through the connection; what it returns is the result of the change.
 Change = Callable[[sqlite3.Connection], Any]
-#: Called with a change's outcome: (what it returned, None), or (None, the error).
+#: Called with the outcome of a change: its result and None, or None and the error.
 Done = Callable[[Any, BaseException | None], object]
 
-#: Changes that go into one transaction at most: bounds how long the first waits.
+#: Maximum number of changes in one transaction: bounds how long the first of them waits.
 MAX_BATCH = 512
 #: Seconds between attempts to write a change that the disk refuses.
 STORE_RETRY = 1.0
 
 
 class StoreUnavailable(errors.Error):
-    """The disk did not take a change; nothing of it is kept."""
+    """The disk refused a change; nothing of it is kept."""
 
 
 class DatabaseDamaged(errors.ConfigurationError):
-    """What the database holds is not what was written."""
+    """The content of the database is not what was written."""
 
 
 class Store:
-    """The open database. ``create`` or ``open`` makes one; close it at the end."""
+    """The open database, made by ``create`` or ``open``; close it at the end."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -63,24 +64,25 @@ class Store:
         self._reader_mutex = threading.Lock()
         self._connection = _connect(path)
         self._closed = False
-        #: Called, by whatever thread, when a damaged page is met.
+        #: Called by any thread that finds a damaged page.
         self.on_damage: Callable[[str], object] = lambda words: None
-        #: Did the disk refuse the last change?
+        #: Whether the disk refused the last change.
         self.refusing = False
-        #: Changes that were refused since it took the last one.
+        #: Number of changes refused since the disk took the last one.
         self._refused = 0
-        #: Held while the callbacks of one transaction run, so that what they start sees all
-        #: of it. Its holder must not wait for a change.
+        #: Makes the context in which the callbacks of one transaction run. The queue holds a lock
+        #: in it, so that work which one callback starts sees what the others do. Code that holds
+        #: this lock must not wait for a change: the writer waits for the lock.
         self.delivering: Callable[[], contextlib.AbstractContextManager[Any]] = (
             contextlib.nullcontext
         )
-        self._mutex = threading.Lock()  # nothing is queued after the end
+        self._mutex = threading.Lock()  # so that nothing is queued after ``close``
         self._thread = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._thread.start()
 
     @classmethod
     def create(cls, path: str) -> Store:
-        """Make an empty database; ``FileExistsError`` if there is a file already."""
+        """Make and open an empty database; raise ``FileExistsError`` if the file exists."""
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(path)
         schema.create(connection)
@@ -90,11 +92,12 @@ class Store:
 
     @classmethod
     def open(cls, path: str, *, upgrade: bool = False) -> Store:
-        """Open an existing database; ``ConfigurationError`` says what is wrong with it.
+        """Open an existing database.
 
-        One of an older schema is refused, or with ``upgrade`` brought to this one: older
-        programs cannot open it any more, so keep a copy before (``maintenance.upgrade``).
-        ``DatabaseDamaged`` when it cannot be read, though it is ours.
+        Raises ``ConfigurationError`` if there is none, if it belongs to another program, or if
+        its schema is older or newer; ``DatabaseDamaged`` if it cannot be read. With ``upgrade``,
+        an older schema is brought to this one. Older programs cannot open the database then, so
+        keep a copy first (``maintenance.upgrade``).
         """
         if not os.path.exists(path):
             raise errors.ConfigurationError(f"there is no database at {path}")
@@ -118,7 +121,7 @@ class Store:
                     )
                 _upgrade(connection, path, version)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
-            raise DatabaseDamaged(f"cannot read the database {path}: {err}") from None
+            raise DatabaseDamaged(f"cannot read the database {path}: {err}") from err
         finally:
             if connection is not None:
                 connection.close()
@@ -129,20 +132,20 @@ class Store:
         change: Callable[[sqlite3.Connection], T],
         done: Callable[[Future[T]], object] | None = None,
     ) -> Future[T]:
-        """Have ``change`` made; the future holds what it returned, once that is durable.
+        """Queue a change; return a future of its result, resolved once that is durable.
 
-        What ``change`` raises becomes the future's exception, and its writes
-        are undone. ``StoreUnavailable`` when the disk refused, or after ``close``.
+        An exception of ``change`` becomes that of the future, and its writes are undone. The
+        future raises ``StoreUnavailable`` if the disk refuses, or after ``close``.
 
-        ``done`` is called with the future as ``enqueue`` says; a callback that is added
-        to the future later may come late, on the thread that adds it.
+        ``done`` is called with the future in the order of the changes (``enqueue``). A callback
+        added to the future later may run late, and on the thread that adds it.
         """
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a queued change cannot be canceled
         if done is not None:
             future.add_done_callback(done)
 
-        def resolve(result: Any, error: BaseException | None) -> None:
+        def resolve(result: T, error: BaseException | None) -> None:
             if error is not None:
                 future.set_exception(error)
             else:
@@ -176,10 +179,10 @@ class Store:
         return result
 
     def enqueue(self, change: Change, done: Done) -> None:
-        """Queue a change as ``write`` does; call ``done`` once it is durable, or refused.
+        """Queue a change as ``write`` does; call ``done`` once it is durable or refused.
 
-        The writer's thread calls it, in the order in which the changes were made. It must
-        be quick, and not fail.
+        The writer's thread calls it, in the order in which the changes were made. It must be
+        quick, and must not raise.
         """
         with self._mutex:
             closed = self._closed
@@ -190,9 +193,9 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, showing what is committed; this thread's own.
+        """Yield this thread's connection for reading, which sees what is committed.
 
-        ``DatabaseDamaged`` when what is asked of it cannot be read.
+        Raises ``DatabaseDamaged`` if a query in the ``with`` block finds damage.
         """
         connection = getattr(self._readers, "connection", None)
         if connection is None:
@@ -204,12 +207,13 @@ class Store:
         try:
             yield connection
         except (sqlite3.DatabaseError, UnicodeDecodeError) as err:
+            # The chain is cut because SQLite's message may quote a row, and so a secret.
             raise DatabaseDamaged(
                 f"cannot read the database: {self._report_failure('read', err)}"
             ) from None
 
     def _report_failure(self, what: str, err: Exception) -> str:
-        """Log what is wrong, report damage; return the words, without what a row holds."""
+        """Log an error and report damage; return the message without the content of a row."""
         words, quoted, _ = str(err).partition(_QUOTED)
         logger.error("Cannot %s the database %s: %s", what, self._path, words)
         if quoted or type(err) in (sqlite3.DatabaseError, UnicodeDecodeError):
@@ -217,7 +221,7 @@ class Store:
         return words
 
     def close(self) -> None:
-        """Write the queued changes, then close; closing twice is harmless."""
+        """Write the queued changes and close the database; doing it twice is harmless."""
         with self._mutex:
             if self._closed:
                 return
@@ -229,9 +233,10 @@ class Store:
                 connection.close()
         self._connection.close()
 
-    # -- the writer's thread ---------------------------------------------------
+    # -- on the writer's thread -----------------------------------------------------
 
     def _write_all(self) -> None:
+        """Write batches of whatever is queued, until ``close`` queues None."""
         closing = False
         while not closing:
             batch: list[tuple[Change, Done]] = []
@@ -251,7 +256,7 @@ class Store:
                 self._write_batch(batch)
 
     def _write_batch(self, batch: list[tuple[Change, Done]]) -> None:
-        """Write one transaction, then call back for each of its changes."""
+        """Write one transaction, then call the callback of each of its changes."""
         answers: list[tuple[Done, Any, BaseException | None]] = []
         committing = False
         try:
@@ -261,12 +266,13 @@ class Store:
             committing = True
             self._connection.execute("COMMIT")
             self._note_success()
-        except Exception as err:  # whatever it is, this thread goes on
+        except Exception as err:  # this thread must live on, whatever happened
             words = _message_of(err)
             self._note_refusal(len(batch), words)
             self._reconnect()
             if committing:
                 self._overwrite()
+            # Every change fails, also those that were applied: the transaction is gone.
             refusal = StoreUnavailable(f"the disk did not take a change: {words}")
             answers = [(done, None, refusal) for _, done in batch]
         with self.delivering():
@@ -274,14 +280,13 @@ class Store:
                 try:
                     done(result, error)
                 except Exception:  # the other callbacks must run as well
-                    logger.exception("Whoever waited for a change failed")
+                    logger.exception("Commit callback failed")
 
     def _note_refusal(self, changes: int, words: str) -> None:
-        """Log the first of a row of refusals: of many writers each would cause a line."""
+        """Log the first refusal only: many clients may try to change something."""
         if not self.refusing:
             logger.error(
-                "Cannot write to the database %s, and refuse every change until that "
-                "works again: %s",
+                "Cannot write to the database %s; refusing every change until that works again: %s",
                 self._path,
                 words,
             )
@@ -289,32 +294,37 @@ class Store:
         self._refused += changes
 
     def _note_success(self) -> None:
-        """Log that changes are written again, if they were not."""
+        """Log that changes are written again, if they were refused."""
         if self.refusing:
             logger.info(
-                "Writing to the database %s works again; changes that were refused meanwhile: %d",
+                "Writing to the database %s works again; refused changes: %d",
                 self._path,
                 self._refused,
             )
         self.refusing, self._refused = False, 0
 
     def _apply(self, change: Change, *, alone: bool) -> tuple[Any, BaseException | None]:
-        """Make one change; its own failure is its own: it has a savepoint, or is alone."""
+        """Make one change; return its result and error.
+
+        An error affects no other change: this one has a savepoint, or is alone in its
+        transaction, which saves the savepoint's two statements.
+        """
         execute = self._connection.execute
         if not alone:
             execute("SAVEPOINT one")
         try:
             result = change(self._connection)
         except (sqlite3.OperationalError, OSError):
-            raise  # the disk, or our own mistake: all fail
+            raise  # the disk, or a mistake of ours: the whole transaction fails
         except Exception as err:
             if alone:
                 execute("ROLLBACK")
-                execute("BEGIN")  # there is nothing left to commit
+                execute("BEGIN")  # for the COMMIT of ``_write_batch``, which writes nothing now
             else:
                 execute("ROLLBACK TO one")
                 execute("RELEASE one")
-            if type(err) is sqlite3.DatabaseError:  # a page that this one needs is damaged
+            # This very class means damage. A subclass means, say, that a constraint is violated.
+            if type(err) is sqlite3.DatabaseError:
                 self._report_failure("change", err)
                 err = StoreUnavailable(f"the database did not take a change: {err}")
             return None, err
@@ -323,17 +333,18 @@ class Store:
         return result, None
 
     def _overwrite(self) -> None:
-        """Write over what a commit that failed left in the log.
+        """Overwrite what a failed commit left in the log.
 
-        It may be there whole: the disk refused to sync it, but took it. A master that is
-        killed before the next commit would find it there and apply what was refused. This
-        replaces it, even if it is not synced either.
+        The log may contain that commit whole, if the disk took it but refused to sync it. If
+        the master is killed before the next commit, its successor would apply changes whose
+        clients were told that they had failed. Another commit takes the place of that one in the
+        log, even if it is not synced either.
         """
         with contextlib.suppress(sqlite3.Error):
             schema.store_value(self._connection, "store.refused", "true")
 
     def _reconnect(self) -> None:
-        """Drop the transaction and everything that the connection remembers."""
+        """Roll back, and open the connection anew to forget what it has cached."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
         with contextlib.suppress(sqlite3.Error):
@@ -341,26 +352,26 @@ class Store:
             self._connection = _connect(self._path)
 
 
-#: Before what a row holds, in an error about bytes that are not UTF-8.
+#: Precedes the content of a row in SQLite's message about bytes that are not UTF-8.
 _QUOTED = " with text "
 
 
 def _message_of(err: Exception) -> str:
-    """The words of an error, without what a row holds."""
+    """Return the message of an error without the content of a row."""
     text = describe_os_error(err) if isinstance(err, OSError) else str(err)
     return text.partition(_QUOTED)[0]
 
 
 def _upgrade(connection: sqlite3.Connection, path: str, version: int) -> None:
-    """Bring a database to this program's schema, or leave it as it is."""
-    logger.info("Bringing %s from schema %d to %d", path, version, schema.VERSION)
+    """Bring a database to this program's schema, or raise ``ConfigurationError`` and leave it."""
+    logger.info("Upgrading %s from schema %d to %d", path, version, schema.VERSION)
     try:
         schema.upgrade(connection, version)
-    except sqlite3.OperationalError as err:  # a full disk, say: no damage
+    except sqlite3.OperationalError as err:  # not damage; a full disk, for example
         raise errors.ConfigurationError(
-            f"cannot bring {path} from schema {version} to {schema.VERSION}: {err}; "
+            f"cannot upgrade {path} from schema {version} to {schema.VERSION}: {err}; "
             "nothing was changed"
-        ) from None
+        ) from err
 
 
 def _connect(path: str) -> sqlite3.Connection:
