@@ -1,21 +1,22 @@
-"""Who holds what, who waits for whom.
+"""Locks: who holds them, and who waits for them.
 
-Theory. A lock is a name on a level, held shared by many or exclusively by one.
-An owner (one opcode of one job) asks once for all the locks it needs, and
-gives all of them back at once. The manager takes them for it one after the
-other in the fixed order of levels, and of names within a level; a request that
-meets a lock that is not free waits in that lock's queue and keeps what it has.
-Since every request goes through the locks in the same order and no owner asks
-twice, the graph of who waits for whom has no circle: there is no deadlock.
+Theory. A lock is a name on a level, held by many owners shared or by one exclusively. An owner
+(one opcode of one job) requests all the locks that it needs at once, and releases all of them at
+once. The manager takes them for it one by one, in the fixed order of levels, and of names within a
+level. A request that meets a lock that is not free waits in that lock's queue, and keeps the locks
+that it has.
 
-A queue is ordered by rank (a low one goes first), then by arrival. A waiter that fits is served
-only if nobody before it in the queue has to wait, so that a stream of readers
-cannot starve a writer. Nobody blocks in here: ``request`` returns at once and
-says later, through a callback, that the locks are held.
+There is no deadlock: every request takes its locks in the same order, and no owner makes a second
+request while it holds locks, so the graph of owners that wait for each other has no cycle.
 
-Several levels, because work on one instance should wait for that instance
-while it holds as little else as possible: 200 jobs that wait for one instance
-hold only the cluster's shared lock, which everybody else shares too.
+There is no starvation either. A queue is ordered by rank (the lowest goes first), then by arrival.
+A waiting request is served only if none before it in the queue has to wait, so that a stream of
+readers cannot starve a writer.
+
+Nothing blocks here: ``request`` returns at once, and calls back later when all locks are held.
+
+The levels let work on one instance wait for that instance while it holds as little else as
+possible: 200 jobs that wait for one instance hold only the cluster's lock, which everybody shares.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 class Level(IntEnum):
-    """Kinds of lock, in the order in which they are taken."""
+    """The kinds of locks, in the order in which they are taken."""
 
     CLUSTER = 0
     INSTANCE = 1
@@ -43,7 +44,7 @@ class Level(IntEnum):
     NETWORK = 4
 
 
-#: First half of a lock's name, as Ganeti's tools show it.
+#: The first part of a lock's name, as Ganeti's tools show it.
 _KINDS = {
     Level.CLUSTER: "cluster",
     Level.INSTANCE: "instance",
@@ -52,13 +53,14 @@ _KINDS = {
     Level.NETWORK: "network",
 }
 
-#: The one lock on the first level: everybody has it shared, big changes alone.
+#: The only lock on the first level: everybody holds it shared, big changes exclusively. Ganeti
+#: calls it the big Ganeti lock.
 BIG_LOCK = "BGL"
 
 
 @dataclass(frozen=True, order=True)
 class Want:
-    """One lock that is asked for."""
+    """A lock that is wanted, in one of the two modes."""
 
     level: Level
     name: str
@@ -66,27 +68,30 @@ class Want:
 
     @property
     def full_name(self) -> str:
-        """``instance/web.example.com``."""
+        """The name with its kind: ``instance/web.example.com``."""
         return f"{_KINDS[self.level]}/{self.name}"
 
     @property
     def mode(self) -> str:
-        """The mode in the word that Ganeti's tools show."""
+        """The mode, as Ganeti's tools show it."""
         return "exclusive" if self.exclusive else "shared"
 
 
 def exclusive(level: Level, name: str) -> Want:
-    """Return the wish for a lock that nobody else may hold meanwhile."""
+    """Return a lock to be held alone."""
     return Want(level, name, True)
 
 
 def shared(level: Level, name: str) -> Want:
-    """Return the wish for a lock that others may hold shared too."""
+    """Return a lock that others may hold shared at the same time."""
     return Want(level, name, False)
 
 
 def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
-    """Return the locks in the order of taking, each once; exclusive wins over shared."""
+    """Return the locks in the order in which they are taken, each once.
+
+    A lock that is wanted in both modes is exclusive.
+    """
     strongest: dict[tuple[Level, str], Want] = {}
     for want in wants:
         key = (want.level, want.name)
@@ -96,7 +101,7 @@ def merge(wants: Iterable[Want]) -> tuple[Want, ...]:
 
 
 class LockRequest:
-    """The locks that one owner asked for, and how far it has come."""
+    """The locks that one owner requested, and how many of them it holds."""
 
     def __init__(
         self,
@@ -111,11 +116,11 @@ class LockRequest:
         self.rank = rank
         self.ticket = ticket
         self.granted = granted
-        #: How many of ``wants`` are held; the next one is waited for.
+        #: Number of ``wants`` that are held; if that is not all, it waits for the next one.
         self.held = 0
-        self.released = False
 
     def __lt__(self, other: LockRequest) -> bool:
+        """Return whether this request comes before another one in a queue."""
         return (self.rank, self.ticket) < (other.rank, other.ticket)
 
     @property
@@ -125,13 +130,13 @@ class LockRequest:
 
     @property
     def next_want(self) -> Want:
-        """The lock that is waited for."""
+        """The lock that it waits for."""
         return self.wants[self.held]
 
 
 @dataclass
 class _Lock:
-    owners: dict[str, bool] = field(default_factory=dict)  # owner -> exclusive?
+    owners: dict[str, bool] = field(default_factory=dict)  # owner -> whether exclusively
     queue: list[LockRequest] = field(default_factory=list)  # sorted by rank, ticket
 
     def free_for(self, want: Want) -> bool:
@@ -142,34 +147,37 @@ class _Lock:
 
 @dataclass(frozen=True)
 class LockState:
-    """One lock as people see it."""
+    """A lock as it is shown to people."""
 
     name: str
-    mode: str | None  # "shared", "exclusive", None: free
+    mode: str | None  # "shared" or "exclusive"; None if it is free
     owners: tuple[str, ...]
     pending: tuple[tuple[str, tuple[str, ...]], ...]  # (mode, owners) in the order of the queue
 
 
 @dataclass(frozen=True)
 class LockWait:
-    """What one owner waits for, and who has to give way first."""
+    """The lock that an owner waits for, and the owners that must release it first."""
 
     name: str
     mode: str  # in which it is wanted
-    blockers: tuple[str, ...]  # owners, or else those before it in the queue
+    blockers: tuple[str, ...]  # those that hold it, or else those before it in the queue
 
 
 def _notify_granted(completed: Iterable[LockRequest]) -> None:
-    """Call back those whose locks are all held; a callback that fails stops no other."""
+    """Call back those that hold all their locks, also if a callback fails.
+
+    Call this without the mutex, since callbacks may request and release locks.
+    """
     for request in completed:
         try:
             request.granted()
         except Exception:
-            logger.exception("%s could not be told that it holds its locks", request.owner)
+            logger.exception("%s: the callback for its locks failed", request.owner)
 
 
 class LockManager:
-    """All locks. Every method returns at once; safe to call from any thread."""
+    """All locks. Every method returns at once, and may be called by any thread."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -180,20 +188,24 @@ class LockManager:
     def request(
         self, owner: str, wants: Iterable[Want], rank: float, granted: Callable[[], None]
     ) -> bool:
-        """Ask for locks. True: they are held now. False: ``granted`` will be called once.
+        """Request locks; return whether all of them are held now.
 
-        Raises ``LockError`` if the owner has a request already.
+        If not, ``granted`` is called once they are, unless they are released before. Raises
+        ``LockError`` if the owner has another request.
         """
         with self._mutex:
             if owner in self._requests:
-                raise errors.LockError(f"{owner} asked for locks twice")
+                raise errors.LockError(f"{owner} requested locks twice")
             request = LockRequest(owner, merge(wants), rank, next(self._tickets), granted)
             self._requests[owner] = request
             self._advance(request)
             return request.complete
 
     def release(self, owner: str) -> None:
-        """Give everything back, also a request that still waits; unknown owners are fine."""
+        """Release all locks of an owner, and withdraw its request if that still waits.
+
+        Does nothing if the owner is unknown.
+        """
         with self._mutex:
             request = self._requests.pop(owner, None)
             if request is None:
@@ -202,7 +214,7 @@ class LockManager:
         _notify_granted(completed)
 
     def change_rank(self, owner: str, rank: float) -> None:
-        """Change the rank of an owner; one that waits moves within the queue of its lock."""
+        """Change the rank of an owner, and its place in the queue in which it waits, if any."""
         completed: list[LockRequest] = []
         with self._mutex:
             request = self._requests.get(owner)
@@ -216,11 +228,12 @@ class LockManager:
             lock.queue.remove(request)
             request.rank = rank
             insort(lock.queue, request)
+            # A writer may have kept readers waiting that are before it now.
             self._grant_next(name, completed)
         _notify_granted(completed)
 
     def waits_for(self, owner: str) -> LockWait | None:
-        """Return what an owner waits for, or None."""
+        """Return the lock that an owner waits for, or None."""
         with self._mutex:
             request = self._requests.get(owner)
             if request is None or request.complete:
@@ -228,12 +241,12 @@ class LockManager:
             want = request.next_want
             lock = self._locks[want.full_name]
             blockers = [other for other, alone in lock.owners.items() if want.exclusive or alone]
-            if not blockers:  # it fits, but those before it in the queue do not
+            if not blockers:  # it could be granted, but not to those before it in the queue
                 blockers = [other.owner for other in lock.queue if other < request]
             return LockWait(want.full_name, want.mode, tuple(sorted(blockers)))
 
     def states(self) -> list[LockState]:
-        """Every lock that somebody holds or waits for, by name."""
+        """Return every lock that somebody holds or waits for, sorted by name."""
         with self._mutex:
             return [self._state(name) for name in sorted(self._locks)]
 
@@ -248,10 +261,11 @@ class LockManager:
         return LockState(name, mode, tuple(sorted(lock.owners)), pending)
 
     def _advance(self, request: LockRequest) -> None:
-        """Take what is free, in order; wait in the queue of the first that is not."""
+        """Take locks in order while they are free, then wait in the queue of the next one."""
         while not request.complete:
             want = request.next_want
             lock = self._locks.setdefault(want.full_name, _Lock())
+            # The head of a queue is waiting, so those behind it wait even if they fit.
             ahead = lock.queue and lock.queue[0] < request
             if ahead or not lock.free_for(want):
                 insort(lock.queue, request)
@@ -260,8 +274,8 @@ class LockManager:
             request.held += 1
 
     def _withdraw(self, request: LockRequest) -> list[LockRequest]:
+        """Remove all traces of a request; return the requests that are complete because of it."""
         completed: list[LockRequest] = []
-        request.released = True
         touched = [want.full_name for want in request.wants[: request.held]]
         for name in touched:
             del self._locks[name].owners[request.owner]
@@ -274,7 +288,11 @@ class LockManager:
         return completed
 
     def _grant_next(self, name: str, completed: list[LockRequest]) -> None:
-        """Grant a lock to the head of its queue, as long as that fits."""
+        """Grant a lock to the head of its queue, and to the next one, as long as they fit.
+
+        Adds requests that hold all their locks then to ``completed``; the caller notifies these
+        once the mutex is free.
+        """
         lock = self._locks.get(name)
         if lock is None:
             return
