@@ -1,14 +1,13 @@
 """Cleaning up after a master that died in the middle of its work.
 
-OS scripts live on without the master that ran them. Jobs that had started are
-over, so their scripts are ended first: one that still writes to a disk must not
-find itself beside the next. The instance's uuid in their environment gives them
-away.
+OS scripts outlive the master that ran them. Their jobs have ended in error, so the scripts are
+ended first: otherwise one might still write to a disk while the script of the next job does. They
+are recognized by the uuid of the instance in their environment.
 
-An instance that was being created has no record, but may have disks and a guest
-that runs. Its identifiers follow from job, opcode and name, so they can be
-computed again from the opcode; where it was to go may not be known any more, so
-every node it could have been on is looked at.
+An instance that was being created is not in the configuration, but may have disks and a running
+guest. Its identifiers follow from job, opcode and name, so they are computed again from the
+opcode. Its nodes may have been chosen by the master and forgotten, so every node that is possible
+is searched.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ logger = logging.getLogger(__name__)
 def clean_up(
     environment: Environment, interrupted_ops: Iterable[tuple[int, opcodes.OpCode]]
 ) -> None:
-    """Remove what opcodes left behind that had begun when the master died.
+    """Remove what the opcodes left behind that were running when the master died.
 
-    ``interrupted_ops`` are (job id, opcode as it was submitted). Call this before any
-    job runs. What cannot be removed is logged, and left.
+    ``interrupted_ops`` are pairs of job id and opcode, as submitted. Call this before any job
+    runs. Whatever cannot be removed is logged and stays.
     """
     creations: list[tuple[int, opcodes.OpInstanceCreate, str]] = []
     uuids: set[str] = set()
@@ -48,13 +47,13 @@ def clean_up(
     }
     ended = orphans.end({f"INSTANCE_UUID={uuid}" for uuid in uuids})
     if ended:
-        logger.info("Ended %d processes of OS scripts that had lost their master", ended)
+        logger.info("Ended %d processes of OS scripts of the previous master", ended)
     for job_id, op, name in creations:
         _remove_traces(environment, job_id, op, name)
 
 
 def _possible_names(op: opcodes.OpInstanceCreate) -> list[str]:
-    """As it was given, and as the resolver may have completed it."""
+    """Return the instance's name as it was given and, if that was wanted, as it resolves now."""
     name = ht.stored_name(op.instance_name)
     if op.name_check:
         try:
@@ -71,7 +70,7 @@ def _remove_traces(
     taken = known is not None and known.name == name
     for instance, node in _candidates(environment, job_id, op, name):
         if known is not None and known.uuid == instance.uuid:
-            return  # it is whole: its job had succeeded
+            return  # it is in the configuration: its job had succeeded
         agent = environment.nodes.agent(node)
         try:
             if not taken and agent.guest(name) is not None:
@@ -87,7 +86,7 @@ def _remove_traces(
 def _candidates(
     environment: Environment, job_id: int, op: opcodes.OpInstanceCreate, name: str
 ) -> Iterator[tuple[Instance, Node]]:
-    """The instance as it would have been, on each node where it could have been."""
+    """Yield the instance as it would have become, with each node where it may have been made."""
     config = environment.config
     template = op.disk_template or config.cluster.enabled_disk_templates[0]
     given = [config.find_node(member) for member in (op.pnode, op.snode) if member]
@@ -96,11 +95,11 @@ def _candidates(
     try:
         specs = disks.read(op.disks, template)
     except errors.GenericError:
-        return  # refused before anything was made
+        return  # its job was refused before anything was made
     for node in members:
         if node.offline or not disks.fits_node(template, node):
             continue
-        # Each half of a mirrored disk is looked for by itself.
+        # Both nodes are the same one: each half of a mirrored disk is searched by itself.
         placement = disks.DiskPlacement(
             config.cluster, name, uuid, [node, node], op.file_driver or "loop", op.file_storage_dir
         )
