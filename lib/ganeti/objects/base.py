@@ -38,5 +38,5 @@ class Part:
     name: str | None = None
 
 
-#: Return a deep copy of an object, which may be changed.
+#: Returns a deep copy of an object, which the caller may change.
 copy_of = copy.deepcopy

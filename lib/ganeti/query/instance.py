@@ -28,12 +28,12 @@ from ganeti.query.engine import (
 DRBD_METADATA = 128
 
 #: Status of an instance by its admin state: while its guest does not run, and while it does.
-_STOPPED = {
+_STOPPED: dict[str, InstanceStatus] = {
     AdminState.UP: InstanceStatus.ERROR_DOWN,
     AdminState.DOWN: InstanceStatus.ADMIN_DOWN,
     AdminState.OFFLINE: InstanceStatus.ADMIN_OFFLINE,
 }
-_RUNNING = {AdminState.UP: InstanceStatus.RUNNING}
+_RUNNING: dict[str, InstanceStatus] = {AdminState.UP: InstanceStatus.RUNNING}
 
 
 class Card(NamedTuple):
@@ -93,11 +93,10 @@ class InstanceRow:
     @once
     def hvparams(self) -> params.Values:
         """Hypervisor parameters with all defaults, except those that hold for a whole node."""
-        return {
-            name: value
-            for name, value in self.reading.config.hvparams(self.instance).items()
-            if name not in params.GLOBAL_HYPERVISOR
-        }
+        filled = self.reading.config.hvparams(self.instance)
+        for name in params.GLOBAL_HYPERVISOR:
+            filled.pop(name, None)
+        return filled
 
     @once
     def osparams(self) -> params.Values:
@@ -136,9 +135,9 @@ class InstanceRow:
             return InstanceStatus.ERROR_NODEOFFLINE
         if isinstance(guest, ResultStatus):
             return InstanceStatus.ERROR_NODEDOWN
-        state = AdminState(instance.admin_state)
+        state = instance.admin_state
         if guest is None:
-            by_user = state is AdminState.DOWN and instance.admin_state_source == "user"
+            by_user = state == AdminState.DOWN and instance.admin_state_source == "user"
             return InstanceStatus.USER_DOWN if by_user else _STOPPED[state]
         if self._is_on_wrong_node(guest):
             return InstanceStatus.ERROR_WRONGNODE
@@ -471,7 +470,7 @@ def _of_all(name: str, detail: _Detail, what: str, devices: _Devices) -> _Field:
         detail.plural_title,
         _K.OTHER,
         f"{detail.doc} of each {what}, in order",
-        lambda row: [value_of(device) for device in devices(row)],
+        lambda row: list(map(value_of, devices(row))),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from ganeti import constants, params
 from ganeti.constants import FieldKind, ResultStatus
@@ -206,8 +206,7 @@ _INSTANCES: list[_Field] = [
 
 
 def _figure(name: str, title: str, kind: FieldKind, doc: str, attribute: str) -> _Field:
-    get: Callable[[NodeRow], object] = lambda row: row.figure(attribute)  # noqa: E731
-    return _Field(name, title, kind, doc, get, live=True)
+    return _Field(name, title, kind, doc, lambda row: row.figure(attribute), live=True)
 
 
 _LIVE: list[_Field] = [

@@ -31,7 +31,7 @@ class Generation:
         return f"{self._process}.{self._number}"
 
     def cached(self, name: str, make: Callable[[], T]) -> T:
-        """Return what ``make`` computes from this state, once for each state; do not change it."""
+        """Return the value that ``make`` computed for this state; callers must not change it."""
         number = self._number
         found = self._cached.get(name)
         if found is not None and found[0] == number:
