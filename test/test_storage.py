@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ganeti import errors, storage
+from ganeti import constants, errors, storage
 from ganeti.objects import Disk
 from ganeti.storage import CountedDisks, FileDisks
 from support.cluster import make_cluster, make_paths
@@ -211,7 +211,7 @@ def test_every_disk_counts_with_the_size_that_it_may_grow_to(cluster, counted):
     counted.create(volume("a"))
     counted.create(volume("b", "drbd"))
     counted.create(file_disk(cluster, size=512))
-    assert counted.used() == 2048 + 2048 + storage.DRBD_META_SIZE + 512
+    assert counted.used() == 2048 + 2048 + constants.DRBD_META_SIZE + 512
 
 
 def test_a_removed_disk_counts_no_more(cluster, counted):

@@ -149,6 +149,8 @@ VALUE_DEFAULT = "default"
 
 MAX_DISKS = 16
 MAX_NICS = 8
+#: MiB of DRBD's metadata for each disk, on each of its two nodes.
+DRBD_META_SIZE = 128
 
 # -- nodes and groups -----------------------------------------------------------------
 

@@ -12,16 +12,13 @@ import os
 from typing import Protocol
 
 from ganeti import errors, pathutils
-from ganeti.constants import DiskTemplate
+from ganeti.constants import DRBD_META_SIZE, DiskTemplate
 from ganeti.objects import Cluster, Disk
 from ganeti.utils import io
 from ganeti.utils.dir_cache import WatchedDirectory
 from ganeti.utils.text import describe_os_error
 
 MIB = 1024 * 1024
-
-#: MiB of DRBD's metadata for each disk (Ganeti: 128).
-DRBD_META_SIZE = 128
 
 #: Templates of disks in files. The others are volumes, which only simulated nodes have.
 FILE_BASED = frozenset({DiskTemplate.FILE, DiskTemplate.SHARED_FILE})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.objects import Cluster, Disk, Node
-from ganeti.storage import DRBD_META_SIZE, FILE_BASED, VOLUMES
+from ganeti.storage import FILE_BASED, VOLUMES
 
 #: Keys that a disk of the request may have; any other is an error (as in Ganeti 3.0).
 KEYS = frozenset(
@@ -165,7 +165,7 @@ def node_count(template: str) -> int:
 
 def space_needed(specs: Sequence[DiskSpec], template: str) -> int:
     """Return the size of all disks on each of their nodes, metadata included, in MiB."""
-    extra = DRBD_META_SIZE if template == DiskTemplate.DRBD else 0
+    extra = constants.DRBD_META_SIZE if template == DiskTemplate.DRBD else 0
     return sum(spec.size + extra for spec in specs)
 
 

@@ -24,9 +24,6 @@ from ganeti.query.engine import (
     table,
 )
 
-#: MiB that DRBD's metadata takes on each node of a mirrored disk.
-DRBD_METADATA = 128
-
 #: Status of an instance by its admin state: while its guest does not run, and while it does.
 _STOPPED: dict[str, InstanceStatus] = {
     AdminState.UP: InstanceStatus.ERROR_DOWN,
@@ -151,7 +148,7 @@ class InstanceRow:
     def disk_usage(self) -> int:
         """MiB that its disks take on each of its nodes."""
         return sum(
-            disk.size + (DRBD_METADATA if disk.dev_type == DiskTemplate.DRBD else 0)
+            disk.size + (constants.DRBD_META_SIZE if disk.dev_type == DiskTemplate.DRBD else 0)
             for disk in self.instance.disks
         )
 
