@@ -329,9 +329,10 @@ class Config:
 
     def nicparams(self, nic: Nic) -> params.Values:
         """Return the filled mode, link and VLAN of a network card."""
-        return {**self._default_nicparams(), **nic.nicparams}
+        return {**self.default_nicparams(), **nic.nicparams}
 
-    def _default_nicparams(self) -> params.Values:
+    def default_nicparams(self) -> params.Values:
+        """Return the parameters of a card that sets none; callers must not change them."""
         return self._defaults.cached(
             "nicparams",
             lambda: params.fill(
@@ -345,7 +346,13 @@ class Config:
 
     def group_ndparams(self, group: Group) -> params.Values:
         """Return the filled node parameters of a group."""
-        return params.fill(params.defaults(params.NODE), self.cluster.ndparams, group.ndparams)
+        return {**self.default_ndparams(), **group.ndparams}
+
+    def default_ndparams(self) -> params.Values:
+        """Return the cluster's node parameters; callers must not change the result."""
+        return self._defaults.cached(
+            "ndparams", lambda: params.fill(params.defaults(params.NODE), self.cluster.ndparams)
+        )
 
     def ipolicy(self, group: Group) -> ipolicy.Policy:
         """Return the filled instance policy of a group."""
@@ -354,13 +361,21 @@ class Config:
     def diskparams(self, group: Group) -> dict[str, params.Values]:
         """Return the filled disk parameters of a group, by template."""
         return {
-            template: params.fill(
-                params.defaults(table),
-                self.cluster.diskparams.get(template, {}),
-                group.diskparams.get(template, {}),
-            )
-            for template, table in params.DISK.items()
+            template: {**filled, **group.diskparams.get(template, {})}
+            for template, filled in self.default_diskparams().items()
         }
+
+    def default_diskparams(self) -> dict[str, params.Values]:
+        """Return the cluster's disk parameters by template; callers must not change them."""
+        return self._defaults.cached(
+            "diskparams",
+            lambda: {
+                template: params.fill(
+                    params.defaults(table), self.cluster.diskparams.get(template, {})
+                )
+                for template, table in params.DISK.items()
+            },
+        )
 
     def ssh_port(self, node: Node) -> int:
         """Return the port of a node's SSH server."""

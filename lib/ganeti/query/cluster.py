@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from ganeti import constants, errors, ipolicy, params
+from ganeti import constants, errors, ipolicy
 from ganeti.constants import ErrorCode
 from ganeti.objects import ConfigObject
 from ganeti.query.engine import Sources
@@ -72,16 +72,9 @@ def _parameters(sources: Sources) -> dict[str, object]:
         "os_hvp": cluster.os_hvp,
         "osparams": cluster.osparams,
         "beparams": {"default": config.default_beparams()},
-        "nicparams": {
-            "default": params.fill(
-                params.defaults(params.NIC), cluster.nicparams.get("default", {})
-            )
-        },
-        "ndparams": params.fill(params.defaults(params.NODE), cluster.ndparams),
-        "diskparams": {
-            template: params.fill(params.defaults(rows), cluster.diskparams.get(template, {}))
-            for template, rows in params.DISK.items()
-        },
+        "nicparams": {"default": config.default_nicparams()},
+        "ndparams": config.default_ndparams(),
+        "diskparams": config.default_diskparams(),
         "ipolicy": ipolicy.fill(ipolicy.default(cluster.enabled_disk_templates), cluster.ipolicy),
         "hidden_os": cluster.hidden_os,
         "blacklisted_os": cluster.blacklisted_os,
