@@ -1,4 +1,4 @@
-"""The base of tests of logical units: a cluster in a temporary root that runs opcodes."""
+"""The base of tests of logical units: a cluster below a temporary root runs one opcode."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more
 
 
 class RecordedRun(JobRun):
-    """The job of an execution: it keeps the lines of its log, and its pauses take no time."""
+    """The run of a job that records log lines and pauses, and waits for nothing."""
 
     def __init__(self, job_id: int) -> None:
         self.cancel = threading.Event()
@@ -41,11 +41,11 @@ class RecordedRun(JobRun):
         self.on_log(text)
 
     def cancel_at(self, words: str) -> None:
-        """Cancel the job when it logs a line with these words."""
+        """Cancel the job when it logs these words."""
         self.on_log = lambda text: self.cancel.set() if words in text else None
 
     def pause(self, seconds: float) -> None:
-        """Record the length of a pause instead of waiting."""
+        """Record the length of the pause (seconds) instead of waiting."""
         self.pauses.append(seconds)
         self.on_pause()
 
@@ -79,7 +79,7 @@ class LUTestCase(unittest.TestCase):
         verify: str = "",
         version: int = 20,
     ) -> str:
-        """Make an OS definition, and return its directory."""
+        """Write an OS definition whose create script runs what ``os_does`` adds."""
         folder = f"{self.paths.os_search_path[0]}/{name}"
         os.makedirs(folder)
         files = {
@@ -98,12 +98,12 @@ class LUTestCase(unittest.TestCase):
         return folder
 
     def os_does(self, commands: str, folder: str = "") -> None:
-        """Set the commands that the create script runs after it has noted its run."""
+        """Set the commands of the create script that follow the record of its run."""
         with open(f"{folder or self.os_dir}/more", "w", encoding="ascii") as file:
             file.write(commands + "\n")
 
     def os_runs(self, folder: str = "") -> list[str]:
-        """Return a line for each run of the create script: the instance, and 1 at a reinstall."""
+        """Return the instances that the create script ran for, with " 1" for a reinstallation."""
         with (
             contextlib.suppress(FileNotFoundError),
             open(f"{folder or self.os_dir}/runs", encoding="ascii") as file,
@@ -112,7 +112,7 @@ class LUTestCase(unittest.TestCase):
         return []
 
     def change(self, value: objects.ConfigObject, **values: Any) -> None:
-        """Change an object of the configuration."""
+        """Save a copy of an object with other values in some fields."""
         changed = objects.copy_of(value)
         for name, new in values.items():
             setattr(changed, name, new)
@@ -121,7 +121,7 @@ class LUTestCase(unittest.TestCase):
         transaction.commit()
 
     def create(self, name: str = WEB, **values: Any) -> objects.Instance:
-        """Create a small instance on the master, diskless and stopped unless told otherwise."""
+        """Create an instance on the master, diskless and stopped by default."""
         self.run_op(self.create_op(name, **values))
         return self.config.instance(name)
 
@@ -142,19 +142,19 @@ class LUTestCase(unittest.TestCase):
         )
 
     def instance(self, name: str = WEB) -> objects.Instance:
-        """Return the instance as it is stored now."""
+        """Return the current instance with this name."""
         return self.config.instance(name)
 
     def guests(self, node: str = MASTER) -> list[str]:
-        """Return the names of the guests that run on a node."""
+        """Return the names of the guests that run on a node, sorted."""
         return sorted(self.environment.nodes.agent(self.config.node(node)).guests())
 
     def kill_guest(self, name: str = WEB) -> None:
-        """Make a guest of the master vanish, as one that crashed."""
+        """Let a guest of the master end by itself."""
         os.unlink(self.paths.fake_guest(name))
 
     def files(self) -> list[str]:
-        """Return the paths of disk files on this machine, relative to the storage directory."""
+        """Return the disk files of this machine, relative to the storage directory."""
         base = self.paths.file_storage_dir
         return sorted(
             os.path.relpath(f"{folder}/{name}", base)
@@ -167,10 +167,10 @@ class LUTestCase(unittest.TestCase):
     def run_op(
         self, op: opcodes.OpCode, before: Callable[[RecordedRun], object] = lambda run: None
     ) -> Any:
-        """Run an opcode as the master does; return its result, or raise its error.
+        """Carry out an opcode as the master does; return its result or raise its error.
 
-        ``self.run_`` becomes the run, ``self.effective`` the opcode as the job would
-        show it, ``self.follow_ups`` the jobs it submits. ``before`` gets the run.
+        ``self.run_`` is then the run, ``self.effective`` the opcode as the job would show it
+        and ``self.follow_ups`` the jobs that it submits. ``before`` is called with the run.
         """
         self.job_id += 1
         run = self.run_ = RecordedRun(self.job_id)
@@ -192,7 +192,7 @@ class LUTestCase(unittest.TestCase):
         return [big_lock(), *lu_for(op.OP_ID)(op, self.environment, 0).locks()]
 
     def hold(self, op: opcodes.OpCode) -> None:
-        """Take the locks of this opcode for another job."""
+        """Let another job hold the locks that this opcode takes."""
         self.locks.request(f"job/{op.OP_ID}", self.wants(op), 0, lambda: None)
 
     def _store(self, done: Done) -> Any:
@@ -208,11 +208,11 @@ class LUTestCase(unittest.TestCase):
 
     @contextlib.contextmanager
     def refused(self, code: str) -> Iterator[None]:
-        """Assert that the block raises ``OpPrereqError`` with this code."""
+        """Check that the block raises ``OpPrereqError`` with this code."""
         with self.assertRaises(errors.OpPrereqError) as caught:
             yield
         self.assertEqual(caught.exception.code, code, str(caught.exception))
 
     def log_has(self, words: str) -> None:
-        """Assert that the last run logged a line with these words."""
+        """Check that the last run logged a line with these words."""
         self.assertTrue(any(words in line for line in self.run_.lines), self.run_.lines)
