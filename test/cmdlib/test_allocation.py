@@ -48,7 +48,7 @@ class TestAllocation(LUTestCase):
         )
         with self.refused("insufficient_resources"):
             self.choose(3000, job_id=4)
-        self.config.reservations.release(2)
+        self.config.release_reservations(2)
         self.assertEqual(self.choose(3000, job_id=4), [NODE2])
 
     def test_the_secondary_needs_disk_only(self) -> None:
@@ -94,5 +94,5 @@ class TestAllocation(LUTestCase):
         allocation.reserve(self.config, self.environment.nodes, 7, nodes, need)
         allocation.release_disk(self.config, 7, nodes, need)
         self.assertEqual(
-            [self.config.reservations.reserved(node.uuid) for node in nodes], [(0, 0), (0, 1000)]
+            [self.config.reserved_resources(node.uuid) for node in nodes], [(0, 0), (0, 1000)]
         )

@@ -66,7 +66,7 @@ class TestLogicalUnit(LUTestCase):
         for name in ("c4.example.com", "C4.Example.com", "c4.example.com.", "c4", "C4.example"):
             self.assertEqual([self.unit().instance_lock(name)], own, name)
         self.assertNotIn(self.unit().instance_lock("c5"), own)
-        self.config.reservations.release(9)
+        self.config.release_reservations(9)
         self.assertNotIn(self.unit().instance_lock("c4"), own)
 
     def test_a_node_that_does_not_answer_is_an_error_not_a_stopped_guest(self) -> None:

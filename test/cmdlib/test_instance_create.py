@@ -301,7 +301,7 @@ class TestRefused(LUTestCase):
         self.refuse("wrong_input", nics=[{"mac": "aa:00:00:00:00:01", "mode": "routed"}])
         self.create(nics=[{"mac": "aa:00:00:00:00:01"}])
         node = self.config.master.uuid
-        self.assertEqual(self.config.reservations.reserved(node), (0, 0))
+        self.assertEqual(self.config.reserved_resources(node), (0, 0))
 
 
 class TestUndone(LUTestCase):

@@ -58,10 +58,10 @@ class TestInstanceStartup(LUTestCase):
 
     def test_memory_that_others_are_about_to_take_is_not_free(self) -> None:
         node = self.config.node(MASTER)
-        self.config.reservations.reserve_resources(99, node.uuid, 4000, 0)
+        self.config.reserve_resources(99, node.uuid, 4000, 0)
         with self.refused("insufficient_resources"):
             self.start()
-        self.config.reservations.release(99)
+        self.config.release_reservations(99)
         self.start()
 
     def test_an_instance_that_is_marked_offline_is_refused(self) -> None:

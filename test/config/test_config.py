@@ -345,3 +345,23 @@ def test_groups_take_policy_and_disk_parameters_from_the_cluster(config):
     assert config.diskparams(group)["drbd"]["protocol"] == "A"
     assert config.diskparams(group)["drbd"]["metavg"] == "xenvg"
     assert config.diskparams(group)["plain"] == {"stripes": 1}
+
+
+# -- what running jobs have reserved ---------------------------------------------------------
+
+
+def test_reserved_resources_add_up_over_jobs_and_end_with_them(config):
+    config.reserve_resources(1, "a", 128, 1024)
+    config.reserve_resources(1, "a", 128, -1000)
+    config.reserve_resources(2, "a", 64, 1)
+    config.reserve_resources(2, "b", 32, 2)
+    assert config.reserved_resources("a") == (320, 25)
+    config.release_reservations(2)
+    config.release_reservations(3)
+    assert (config.reserved_resources("a"), config.reserved_resources("b")) == ((256, 24), (0, 0))
+
+
+def test_a_job_that_has_ended_has_reserved_nothing(config):
+    config.reservations.reserve_mac(1, "aa:00:00:00:00:02")
+    config.release_reservations(1)
+    config.reservations.reserve_mac(2, "aa:00:00:00:00:02")

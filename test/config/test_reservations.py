@@ -65,19 +65,6 @@ def test_minors_are_the_lowest_free_ones_of_each_node():
     assert reservations.reserve_minor(2, "b") == 1
 
 
-def test_reserved_resources_add_up_over_jobs_and_end_with_them():
-    reservations = make()
-    reservations.reserve_resources(1, "a", 128, 1024)
-    reservations.reserve_resources(1, "a", 128, -1000)
-    reservations.reserve_resources(2, "a", 64, 1)
-    reservations.reserve_resources(2, "b", 32, 2)
-    assert reservations.reserved("a") == (320, 25)
-    assert reservations.reserved("a", excluding=1) == (64, 1)
-    reservations.release(2)
-    reservations.release(3)
-    assert (reservations.reserved("a"), reservations.reserved("b")) == ((256, 24), (0, 0))
-
-
 def test_a_released_address_is_free_again():
     reservations = make()
     reservations.reserve_mac(1, "aa:00:00:00:00:02")

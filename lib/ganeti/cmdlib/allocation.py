@@ -69,7 +69,7 @@ def free_capacity(config: Config, nodes: Nodes, node: Node) -> NodeCapacity:
         raise errors.OpPrereqError(
             f"Node '{node.name}' does not answer: {err}", ErrorCode.ENVIRON
         ) from err
-    memory, disk = config.reservations.reserved(node.uuid)
+    memory, disk = config.reserved_resources(node.uuid)
     return NodeCapacity(node, resources.memory_free - memory, resources.disk_free - disk)
 
 
@@ -130,13 +130,13 @@ def release_disk(config: Config, job_id: int, members: Sequence[Node], need: Nee
     """
     for node in members:
         if node.simulated:
-            config.reservations.reserve_resources(job_id, node.uuid, 0, -need.disk)
+            config.reserve_resources(job_id, node.uuid, 0, -need.disk)
 
 
 def _reserve_on(config: Config, job_id: int, members: Sequence[Node], need: Need) -> None:
     for node in members:
         memory = need.memory if node is members[0] else 0
-        config.reservations.reserve_resources(job_id, node.uuid, memory, need.disk)
+        config.reserve_resources(job_id, node.uuid, memory, need.disk)
 
 
 def _by_preference(

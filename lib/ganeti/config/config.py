@@ -107,6 +107,8 @@ class Config:
         }
         self._cluster: Cluster | None = None
         self._load()
+        #: Job id -> node uuid -> memory and disk (MiB).
+        self._reserved_resources: dict[int, dict[str, tuple[int, int]]] = {}
         self.reservations = Reservations(
             self.cluster.mac_prefix,
             mac_in_use=self.mac_in_use,
@@ -381,10 +383,30 @@ class Config:
         """Return the port of a node's SSH server."""
         return int(self.ndparams(node)["ssh_port"])
 
-    # -- reservations ----------------------------------------------------------------
+    # -- what running jobs have reserved -------------------------------------------------
+    #
+    # Every start reserves memory, so memory and disk are kept here. ``reservations`` holds
+    # names and numbers, which only the creation of an instance needs.
+
+    def reserve_resources(self, job_id: int, node_uuid: str, memory: int, disk: int) -> None:
+        """Reserve memory and disk (MiB) on a node, in addition to the job's earlier claims."""
+        with self._mutex:
+            claims = self._reserved_resources.setdefault(job_id, {})
+            old_memory, old_disk = claims.get(node_uuid, (0, 0))
+            claims[node_uuid] = (old_memory + memory, old_disk + disk)
+
+    def reserved_resources(self, node_uuid: str) -> tuple[int, int]:
+        """Return the memory and disk (MiB) that jobs have reserved on a node."""
+        with self._mutex:
+            claims = [
+                job[node_uuid] for job in self._reserved_resources.values() if node_uuid in job
+            ]
+        return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 
     def release_reservations(self, job_id: int) -> None:
         """Forget what a job has reserved: it has ended, and its changes are written."""
+        with self._mutex:
+            self._reserved_resources.pop(job_id, None)
         if job_id in self.reservations.claims:
             self.reservations.release(job_id)
 

@@ -1,4 +1,4 @@
-"""Claims of running jobs: names, MACs, ports, minors, memory and disk that are not written yet.
+"""Claims of running jobs: names, MAC addresses, ports and minors that are not written yet.
 
 A job that creates an instance chooses a MAC address long before the instance is in
 the configuration. The choice is kept here until the opcode ends, so that no other job
@@ -32,7 +32,6 @@ class _Claims:
     macs: set[str] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
     minors: set[tuple[str, int]] = field(default_factory=set)
-    resources: dict[str, tuple[int, int]] = field(default_factory=dict)
     #: Name of the instance that the job is to create.
     name: str = ""
     #: The resolver may still append a domain to the name.
@@ -115,23 +114,6 @@ class Reservations:
             minor = next(number for number in range(len(taken) + 1) if number not in taken)
             self._claims_of(job_id).minors.add((node_uuid, minor))
             return minor
-
-    def reserve_resources(self, job_id: int, node_uuid: str, memory: int, disk: int) -> None:
-        """Claim memory and disk (MiB) on a node, in addition to the job's earlier claims."""
-        with self._mutex:
-            resources = self._claims_of(job_id).resources
-            old_memory, old_disk = resources.get(node_uuid, (0, 0))
-            resources[node_uuid] = (old_memory + memory, old_disk + disk)
-
-    def reserved(self, node_uuid: str, *, excluding: int | None = None) -> tuple[int, int]:
-        """Return the memory and disk (MiB) that jobs other than ``excluding`` claim on a node."""
-        with self._mutex:
-            claims = [
-                job.resources[node_uuid]
-                for job_id, job in self.claims.items()
-                if job_id != excluding and node_uuid in job.resources
-            ]
-        return sum(memory for memory, _ in claims), sum(disk for _, disk in claims)
 
     def expect_name(self, job_id: int, name: str, *, incomplete: bool) -> None:
         """Record the name, in its stored form, of the instance that a job is to create.
