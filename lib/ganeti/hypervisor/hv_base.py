@@ -50,7 +50,7 @@ class NodeResources:
 
 @dataclass(frozen=True)
 class StartParameters:
-    """Everything that a driver needs to start a guest, with filled parameters.
+    """Everything that a driver reads to start a guest, with filled parameters.
 
     ``memory`` (MiB) is the guest's share, between its minimum and its maximum.
     """
@@ -60,7 +60,6 @@ class StartParameters:
     beparams: Values
     hvparams: Values
     nicparams: Sequence[Values] = ()
-    disk_paths: Sequence[str] = ()
     paused: bool = False
 
 

@@ -129,7 +129,6 @@ class NodeAgent(ABC):
                     beparams,
                     self._config.hvparams(instance),
                     [*map(self._config.nicparams, instance.nics)],
-                    [*map(self.disk_path, instance.disks)],
                     paused,
                 )
             )
