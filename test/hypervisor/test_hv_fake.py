@@ -92,3 +92,10 @@ def test_a_directory_that_cannot_be_read_is_an_error_in_words(tmp_path):
         fake.guests()
     with pytest.raises(errors.HypervisorError, match="Cannot write"):
         fake._write(Guest("web", 512, 2))
+
+
+@pytest.mark.parametrize("name", ["../web", "a/b", ".web", "", "..", "a\0"])
+def test_a_name_that_leads_out_of_the_directory_is_refused(fake, name):
+    for step in (fake.guest, fake.reboot, lambda name: fake.stop(name, timeout=0, force=True)):
+        with pytest.raises(errors.HypervisorError, match="Invalid name"):
+            step(name)

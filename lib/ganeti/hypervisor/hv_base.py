@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ganeti.objects import Instance
-from ganeti.objects.base import Values
+from ganeti.params import Values
 
 
 @dataclass(frozen=True)

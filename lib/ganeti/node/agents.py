@@ -23,7 +23,7 @@ from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, NodeResources, StartParameters
 from ganeti.node import osdef
 from ganeti.objects import Disk, Instance, Node
-from ganeti.objects.base import Values
+from ganeti.params import Values
 from ganeti.storage import FILE_BASED, CountedDisks, FileDisks, NodeDisks
 from ganeti.utils import host
 

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-#: Parameters by name, as JSON carries them; ``ganeti.params`` knows their types.
-Values = dict[str, Any]
-
 
 @dataclass(kw_only=True)
 class ConfigObject:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ganeti.objects.base import ConfigObject, Values
+from ganeti.objects.base import ConfigObject
 from ganeti.objects.instance import Instance
+from ganeti.params import Values
 
 
 @dataclass(kw_only=True)

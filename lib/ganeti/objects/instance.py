@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ganeti.constants import AdminState
-from ganeti.objects.base import ConfigObject, Part, Values
+from ganeti.objects.base import ConfigObject, Part
+from ganeti.params import Values
 
 
 @dataclass(kw_only=True)
