@@ -16,7 +16,7 @@ from support.http import openssl as run
 
 
 def refused(*paths):
-    """Return the error's text."""
+    """Return the text of the error that these files cause."""
     with pytest.raises(TlsError) as caught:
         make_ssl_context(*map(str, paths))
     text = str(caught.value)

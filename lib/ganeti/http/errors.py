@@ -117,7 +117,7 @@ class PreconditionFailed(HttpError):
 
 
 class PayloadTooLarge(HttpError):
-    """The body exceeds its limit."""
+    """The body is longer than its limit allows."""
 
     code = 413
     standard = "The body of the request is too large"

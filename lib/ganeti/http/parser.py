@@ -363,7 +363,7 @@ class RequestParser:
         return ParserState.HEAD
 
     def feed(self, data: bytes) -> None:
-        """Add received bytes."""
+        """Append received bytes to the buffer; after an error, ignore them."""
         if self._error is None:
             self._buffer += data
 

@@ -60,7 +60,12 @@ PAUSE = 0.2
 #: Digits of a number that is accepted, and characters of a text that an exception quotes.
 MAX_DIGITS, MAX_TEXT = 400, 2000
 
-_Words = Iterable[Tuple[str, Any]]
+#: A JSON object.
+_Object = Dict[str, Any]
+#: Words of a query, with their values.
+_Words = Iterable[Tuple[str, object]]
+#: Method of the client that ``_method`` makes; its docstring has the arguments.
+_Method = Callable[..., Any]
 
 
 class _Failure(Exception):
@@ -111,27 +116,24 @@ class ApiError(_Failure):
 class JobError(Exception):
     """A job did not succeed; ``job`` is the final result of ``get_job``."""
 
-    def __init__(self, job: Dict[str, Any], clean: Callable[[str], str] = str) -> None:
+    def __init__(self, job: _Object, clean: Callable[[str], str] = str) -> None:
         self.job = job
         super().__init__(
             clean("job %s ended in %s: %s" % (job.get("id"), job.get("status"), self._reason(job)))
         )
 
     @staticmethod
-    def _reason(job: Dict[str, Any]) -> str:
+    def _reason(job: _Object) -> str:
         """Return the message of the first opcode that did not succeed; '' if there is none."""
         statuses, results = job.get("opstatus"), job.get("opresult")
         if not isinstance(statuses, list) or not isinstance(results, list):
             return ""
-        failed = ""  # type: Any
         for status, result in zip(statuses, results):
             if status != "success":
-                failed = result
-                break
-        # A failed opcode has [class, [message, ...]].
-        if _misfit(failed, (str, [object])) or not failed[1]:
-            return str(failed)
-        return str(failed[1][0])
+                # A failed opcode has [class, [message, ...]].
+                is_error = not _misfit(result, (str, [object])) and result[1]
+                return str(result[1][0] if is_error else result)
+        return ""
 
 
 class _Wrong(Exception):
@@ -152,7 +154,7 @@ class _Wire(io.RawIOBase):
         self._reader = io.BufferedReader(self)
         self.room = MAX_HEAD
 
-    def makefile(self, *_: Any) -> Any:
+    def makefile(self, *_: object) -> io.BufferedIOBase:
         """Return the only reader, which keeps what it has read ahead after a response 1xx."""
         return self._reader
 
@@ -183,14 +185,14 @@ def _left(deadline: float) -> float:
 
 
 def _method(
-    kind: Any,
+    kind: object,
     verb: str,
     path: str,
     doc: str,
     *fields: str,
     query: Tuple[str, ...] = (),
     optional: Tuple[str, ...] = (),
-) -> Callable[..., Any]:
+) -> _Method:
     """Return a method of the client whose result fits ``kind`` (see ``_misfit``).
 
     Its arguments are the names in ``path``, then the ``fields`` of the body, then the words of the
@@ -204,8 +206,8 @@ def _method(
     needed = len(slots) + len(fields)
     asked = [name.split(":")[0] for name in query] + ["dry_run", "reason"] * (verb != "GET")
 
-    def call(self: "GanetiClient", *values: Any, **words: Any) -> Any:
-        given = dict(zip(known, values))
+    def call(self: "GanetiClient", *values: object, **words: Any) -> Any:
+        given = dict(zip(known, values))  # type: _Object
         given_twice = set(given) & set(words)
         missing = set(list(known)[:needed]) - {*given, *words}
         unknown = set(words) - set(known) if verb == "GET" else set()
@@ -237,14 +239,14 @@ def _method(
     return call
 
 
-def _get(kind: Any, path: str, doc: str, *query: str) -> Callable[..., Any]:
+def _get(kind: object, path: str, doc: str, *query: str) -> _Method:
     return _method(kind, "GET", path, doc, query=query)
 
 
-def _names(path: str, member: str, doc: str) -> Callable[..., List[Any]]:
+def _names(path: str, member: str, doc: str) -> _Method:
     """Return a method that lists names, the ``member`` of each entry, or whole entries."""
 
-    def call(self: "GanetiClient", bulk: bool = False) -> List[Any]:
+    def call(self: "GanetiClient", bulk: bool = False) -> List[object]:
         found = self._send(
             [dict] if bulk else [{member: str}], "GET", path, [("bulk", bulk or None)]
         )
@@ -323,7 +325,7 @@ class GanetiClient:
         method: str,
         path: str,
         query: _Words = (),
-        body: Any = None,
+        body: object = None,
         idempotency_key: Optional[str] = None,
     ) -> Any:
         """Send a request and return the JSON in the response.
@@ -338,7 +340,7 @@ class GanetiClient:
         method: str,
         target: str,
         query: _Words = (),
-        body: Any = None,
+        body: object = None,
         key: Optional[str] = None,
     ) -> int:
         """Send a request that submits a job; return the job's number."""
@@ -348,11 +350,11 @@ class GanetiClient:
 
     def _send(
         self,
-        kind: Any,
+        kind: object,
         method: str,
         path: str,
         query: _Words = (),
-        body: Any = None,
+        body: object = None,
         key: Optional[str] = None,
         own_key: bool = False,
         reads: bool = False,
@@ -397,7 +399,7 @@ class GanetiClient:
 
     def _try(
         self,
-        kind: Any,
+        kind: object,
         method: str,
         target: str,
         data: Optional[bytes],
@@ -509,8 +511,8 @@ class GanetiClient:
             raise
 
     def query(
-        self, kind: str, fields: Iterable[str], qfilter: Optional[List[Any]] = None
-    ) -> Dict[str, Any]:
+        self, kind: str, fields: Iterable[str], qfilter: Optional[Iterable[object]] = None
+    ) -> _Object:
         """Return fields of all objects of a kind as ``{"fields", "data"}``.
 
         Each cell of ``data`` is ``[status, value]``.
@@ -525,7 +527,7 @@ class GanetiClient:
             )
         )
 
-    def query_fields(self, kind: str, fields: Optional[Iterable[str]] = None) -> Dict[str, Any]:
+    def query_fields(self, kind: str, fields: Optional[Iterable[str]] = None) -> _Object:
         """Return the known fields of a kind as ``{"fields": [{"name", "title", ...}]}``."""
         words = None if fields is None else ",".join(fields)
         return dict(
@@ -627,11 +629,11 @@ class GanetiClient:
         self,
         name: str,
         disk_template: str,
-        disks: List[Dict[str, Any]],
-        nics: List[Dict[str, Any]],
+        disks: List[_Object],
+        nics: List[_Object],
         *,
         mode: str = "create",
-        **words: Any,
+        **words: object,
     ) -> int:
         """Create an instance; ``words`` are fields of OP_INSTANCE_CREATE.
 
@@ -706,7 +708,7 @@ class GanetiClient:
 
     get_filters = _get([dict], "/2/filters?bulk=1", "Return all job filters with their fields.")
 
-    def put_filter(self, uuid: Optional[str] = None, **rule: Any) -> str:
+    def put_filter(self, uuid: Optional[str] = None, **rule: object) -> str:
         """Create a job filter, or replace the one with this uuid; return its uuid.
 
         ``rule`` has priority, predicates, action and reason.
@@ -715,7 +717,7 @@ class GanetiClient:
         return str(self._send(str, method, "/2/filters" + path, body=rule))
 
     def delete_filter(self, uuid: str) -> None:
-        """Remove a job filter."""
+        """Remove the job filter with this uuid."""
         self.request("DELETE", "/2/filters/" + _quote(uuid))
 
     # -- jobs ------------------------------------------------------------------------
@@ -726,7 +728,7 @@ class GanetiClient:
         *,
         status: Optional[Iterable[str]] = None,
         since: Optional[float] = None,
-        **words: Any,
+        **words: object,
     ) -> List[Any]:
         """Return the numbers of the jobs, or with ``bulk`` all fields except log and results.
 
@@ -744,8 +746,8 @@ class GanetiClient:
         jobs = self._send([{"id": int}], "GET", "/2/jobs", query.items())
         return list(jobs) if bulk else [int(job["id"]) for job in jobs]
 
-    def get_job(self, job: int) -> Dict[str, Any]:
-        """Return all fields of a job."""
+    def get_job(self, job: int) -> _Object:
+        """Return all fields of a job, including its log and results."""
         return dict(self._send({"status": str}, "GET", "/2/jobs/" + _quote(job)))
 
     def cancel_job(self, job: int) -> Tuple[bool, str]:
@@ -758,7 +760,7 @@ class GanetiClient:
         job: int,
         timeout: Optional[float] = None,
         pause: Callable[[float], object] = time.sleep,
-    ) -> Dict[str, Any]:
+    ) -> _Object:
         """Wait until a job has ended; return the result of ``get_job``.
 
         Polls at growing intervals of up to two seconds. Raises ``JobError`` if the job did not
@@ -823,7 +825,7 @@ def _receive(wire: _Wire, method: str) -> Tuple[http.client.HTTPResponse, bytes]
     return response, b"".join(parts)
 
 
-def _result(kind: Any, status: int, body: bytes) -> Any:
+def _result(kind: object, status: int, body: bytes) -> Any:
     """Return the JSON value of a response; raise ``_Wrong`` if it does not fit ``kind``."""
     if 300 <= status < 400:
         raise _Wrong(
@@ -863,12 +865,12 @@ def _explain(err: Exception, timeout: float) -> str:
     return "its response is not HTTP"
 
 
-def _number(make: Callable[[str], Any]) -> Callable[[str], Any]:
+def _number(make: Callable[[str], Optional[float]]) -> Callable[[str], float]:
     """Return ``make`` with a limit on the digits; it raises ``ValueError`` for no finite number."""
 
-    def read(digits: str) -> Any:
+    def read(digits: str) -> float:
         value = make(digits) if len(digits) <= MAX_DIGITS else None
-        if value in (None, float("inf"), float("-inf")):
+        if value is None or value in (float("inf"), float("-inf")):
             raise ValueError
         return value
 
@@ -898,21 +900,25 @@ def _load(body: bytes) -> Any:
         return _JUNK
 
 
-def _misfit(value: Any, kind: Any) -> str:
+def _misfit(value: Any, kind: object) -> str:
     """Return what is wrong with a value; "" if it fits its kind.
 
     A kind is a type, ``[kind]`` for a list of such values, ``(kind, kind)`` for a list of two, or
     ``{name: kind}`` for an object with these members.
     """
-    wanted = kind  # type: Any
-    if not isinstance(kind, type):
-        wanted = dict if isinstance(kind, dict) else list
+    wanted = list  # type: type
+    if isinstance(kind, type):
+        wanted = kind
+    elif isinstance(kind, dict):
+        wanted = dict
     if wanted is int and isinstance(value, str) and re.match(r"[0-9]{1,18}\Z", value):
         return ""  # the number of a job is a string before Ganeti 2.7
-    is_bool_as_int = wanted is int and isinstance(value, bool)
-    if not isinstance(value, wanted) or is_bool_as_int:
+    fits = isinstance(value, wanted)
+    if wanted is int and isinstance(value, bool):  # a subclass of int
+        fits = False
+    if not fits:
         return "its response is %s instead of %s" % (_KINDS[type(value)], _KINDS[wanted])
-    parts = []  # type: List[Tuple[Any, Any]]
+    parts = []  # type: List[Tuple[object, object]]
     if isinstance(kind, list):
         parts = [(part, kind[0]) for part in value]
     elif isinstance(kind, tuple):

@@ -56,7 +56,7 @@ class BadPassword(ValueError):
 
 @dataclass(frozen=True)
 class Password:
-    """A stored password."""
+    """A stored password: its scheme, and what checking one needs."""
 
     scheme: str
     text: str

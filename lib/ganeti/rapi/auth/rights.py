@@ -47,7 +47,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Rights:
-    """Rights of one user."""
+    """Rights that the third field of a user's line gives."""
 
     #: Rights without a pattern.
     whole: frozenset[str] = frozenset()

@@ -30,7 +30,7 @@ from ganeti.utils.text import describe_os_error
 
 @dataclass(frozen=True)
 class User:
-    """An authenticated user and their rights."""
+    """A user of the API, and the rights that decide on their requests."""
 
     name: str
     rights: Rights = UNSAID
