@@ -29,6 +29,7 @@ TESTS = (
     "test/cmdlib/test_base.py",
     "test/rapi/test_permissions.py",
     "test/rapi/test_reference.py",
+    "test/rapi/test_reference_examples.py",
     "test/rapi/test_submit.py",
 )
 

@@ -216,6 +216,7 @@ dist_module_rapi_rlib2_PYTHON = \
 	lib/ganeti/rapi/rlib2/groups.py \
 	lib/ganeti/rapi/rlib2/instances.py \
 	lib/ganeti/rapi/rlib2/instances_change.py \
+	lib/ganeti/rapi/rlib2/instances_creation.py \
 	lib/ganeti/rapi/rlib2/jobs.py \
 	lib/ganeti/rapi/rlib2/networks.py \
 	lib/ganeti/rapi/rlib2/nodes.py \

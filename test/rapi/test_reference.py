@@ -53,9 +53,9 @@ class TestReference(unittest.TestCase):
         self.assertIn("Body: nothing, or an object with any of the common fields.", section[:600])
 
     def test_types_are_those_of_json(self):
-        pattern = r".*(?:\ba list\b|True|False|None|true or false|each item|'\w+').*"
+        pattern = r"^(?! ).*(?:\ba list\b|True|False|None|true or false|each item|'\w+').*"
         text = re.sub(r"``[^`\n]*``", "", self.text)
-        self.assertEqual(re.findall(pattern, text), [])
+        self.assertEqual(re.findall(pattern, text, re.MULTILINE), [])
 
     def test_both_names_of_a_field_are_described(self):
         self.assertIn("- ``name`` or ``instance_name``: string: a host name; required", self.text)

@@ -71,7 +71,7 @@ class TestFilterChange(RapiTestCase):
             self.change("PUT", URI, {"action": "REJECT"}),
             (UUID, luxi.ReplaceFilter(UUID, 0, [], "REJECT", [])),
         )
-        self.assert_refused(400, "PUT", "/2/filters/nope", {}, text="no uuid")
+        self.assert_refused(400, "PUT", "/2/filters/nope", {}, text="not a UUID")
 
     def test_delete_removes_a_filter_or_answers_404(self):
         self.assertEqual(self.change("DELETE", URI), (None, luxi.DeleteFilter(UUID)))

@@ -294,9 +294,9 @@ class TestMany(RapiTestCase):
             (None, "'instances'"),
             ({}, "'instances'"),
             ([1], "'instances[0]' must be"),
-            ([self.one, {**self.one, "name": "a b"}], "'instances[1]' is no creation"),
-            ([{**self.one, "disks": [{"size": "x"}]}], "'instances[0]' is no creation"),
-            ([{**self.one, "instance_name": "x"}], "'instances[0]' is no creation"),
+            ([self.one, {**self.one, "name": "a b"}], "'instances[1]' cannot be created"),
+            ([{**self.one, "disks": [{"size": "x"}]}], "'instances[0]' cannot be created"),
+            ([{**self.one, "instance_name": "x"}], "'instances[0]' cannot be created"),
             ([NESTED], "__version__"),
         ):
             self.assert_refused(400, "POST", self.URI, {"instances": instances}, text=text)

@@ -59,7 +59,7 @@ class TestOs(RapiTestCase):
     def test_a_result_that_is_no_table_is_502(self):
         for result in ("text", [["a"]], None, [5]):
             self.ends([["success", [result]], []])
-            self.assert_bad_gateway("no table")
+            self.assert_bad_gateway("not a table")
 
     def test_a_change_that_makes_no_sense_is_502(self):
         self.ends("nochange")

@@ -1,22 +1,25 @@
-"""Changing what an instance is, its disks, where it lives, and keeping copies of it."""
+"""Changing instances: parameters, name, nodes and disks; exporting them."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from ganeti import opcodes
 from ganeti.rapi.arguments import Text, choice, flag
 from ganeti.rapi.baserlib import Resource, ResourceRequest
-from ganeti.rapi.rlib2.instances import with_size
+from ganeti.rapi.rlib2.instances_creation import with_size
 from ganeti.rapi.submit import Submit
+from ganeti.serializer import Json, JsonObject
 
-# -- parameters, place, copies ---------------------------------------------------------
+# -- parameters, nodes, exports --------------------------------------------------------
 
 
 class SubmitInstanceModify(Submit):
-    """Takes the names that reading has (2.10.3), USB devices with blanks between, and sizes of
-    disks as texts."""
+    """Submits changes of an instance.
+
+    The body may use the names that reading has (2.10.3), separate USB devices by blanks, and give
+    sizes of disks as strings.
+    """
 
     def __init__(self, *, access: str) -> None:
         super().__init__(
@@ -25,7 +28,7 @@ class SubmitInstanceModify(Submit):
             renames={"custom_beparams": "beparams", "custom_hvparams": "hvparams"},
         )
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().body_fields(request)
         if isinstance(fields.get("disks"), list):
             fields["disks"] = [
@@ -33,7 +36,7 @@ class SubmitInstanceModify(Submit):
             ]
         hvparams = fields.get("hvparams")
         if isinstance(hvparams, dict) and isinstance(hvparams.get("usb_devices"), str):
-            # Commas separate parameters on Ganeti's command line, and so are blanks there.
+            # Ganeti's command line takes blanks, since commas separate parameters there.
             fields["hvparams"] = {
                 **hvparams,
                 "usb_devices": hvparams["usb_devices"].replace(" ", ","),
@@ -41,15 +44,23 @@ class SubmitInstanceModify(Submit):
         return fields
 
 
-def _change_with_size(index: int, change: Any) -> Any:
-    """A change of a disk, its last part what the disk is to be like."""
+def _change_with_size(index: int, change: Json) -> Json:
+    """Return a change of a disk with the size, if it gives one, in MiB."""
     if not isinstance(change, list) or not change:
         return change
     return [*change[:-1], with_size(f"disks[{index}].size", change[-1])]
 
 
 class R_2_instances_name_modify(Resource):
-    """Change an instance's parameters, disks and network cards."""
+    """Change an instance's parameters, disks and network cards.
+
+    Example::
+
+        PUT /2/instances/web.example.com/modify
+        {"beparams": {"vcpus": 2}, "disks": [["add", -1, {"size": "1G"}]]}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/modify"
     SINCE = "2.2.0"
@@ -57,7 +68,15 @@ class R_2_instances_name_modify(Resource):
 
 
 class R_2_instances_name_rename(Resource):
-    """Give an instance another name."""
+    """Rename an instance.
+
+    Example::
+
+        PUT /2/instances/web.example.com/rename
+        {"new_name": "www.example.com"}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/rename"
     SINCE = "2.2.0"
@@ -65,7 +84,15 @@ class R_2_instances_name_rename(Resource):
 
 
 class R_2_instances_name_migrate(Resource):
-    """Move a running instance to another node."""
+    """Move a running instance to another node.
+
+    Example::
+
+        PUT /2/instances/web.example.com/migrate
+        {"mode": "live"}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/migrate"
     SINCE = "2.2.0"
@@ -73,7 +100,15 @@ class R_2_instances_name_migrate(Resource):
 
 
 class R_2_instances_name_failover(Resource):
-    """Start an instance on another node."""
+    """Start an instance on another node.
+
+    Example::
+
+        PUT /2/instances/web.example.com/failover
+        {"ignore_consistency": true}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/failover"
     SINCE = "2.5.0"
@@ -81,7 +116,14 @@ class R_2_instances_name_failover(Resource):
 
 
 class R_2_instances_name_prepare_export(Resource):
-    """Prepare the export of an instance."""
+    """Prepare the export of an instance.
+
+    Example::
+
+        PUT /2/instances/web.example.com/prepare-export?mode=remote
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/prepare-export"
     SINCE = "2.2.0"
@@ -93,7 +135,21 @@ class R_2_instances_name_prepare_export(Resource):
 
 
 class R_2_instances_name_export(Resource):
-    """Exports of an instance."""
+    """Exports of an instance.
+
+    Example::
+
+        PUT /2/instances/web.example.com/export
+        {"destination": "node2.example.com", "shutdown": true}
+
+        17
+
+    Another::
+
+        DELETE /2/instances/web.example.com/export
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/export"
     SINCE = "2.2.0"
@@ -110,12 +166,19 @@ class R_2_instances_name_export(Resource):
 
 
 _NUMBERS = re.compile(r"[ ]*[0-9]{1,9}[ ]*(?:,[ ]*[0-9]{1,9}[ ]*)*", re.ASCII)
-#: Words that were in the query until 2.5, and still may be.
+#: Words that were in the query until 2.5, and are still accepted there.
 _ELSEWHERE = Text(shared=True)
 
 
 class R_2_instances_name_activate_disks(Resource):
-    """Make the disks of a stopped instance usable."""
+    """Activate the disks of a stopped instance.
+
+    Example::
+
+        PUT /2/instances/web.example.com/activate-disks?ignore_size=1
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/activate-disks"
     SINCE = "2.1.2"
@@ -125,7 +188,14 @@ class R_2_instances_name_activate_disks(Resource):
 
 
 class R_2_instances_name_deactivate_disks(Resource):
-    """Undo activate-disks."""
+    """Deactivate the disks of a stopped instance.
+
+    Example::
+
+        PUT /2/instances/web.example.com/deactivate-disks
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/deactivate-disks"
     SINCE = "2.1.2"
@@ -134,9 +204,9 @@ class R_2_instances_name_deactivate_disks(Resource):
 
 
 class SubmitRecreate(Submit):
-    """Sizes may come as texts."""
+    """Submits disks to recreate; their sizes may be strings."""
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().body_fields(request)
         if isinstance(fields.get("disks"), list):
             fields["disks"] = [
@@ -145,15 +215,23 @@ class SubmitRecreate(Submit):
         return fields
 
 
-def _disk_with_size(index: int, disk: Any) -> Any:
-    """A disk's number, or that and what it is to have instead."""
+def _disk_with_size(index: int, disk: Json) -> Json:
+    """Return a disk's number, or ``[number, {parameters}]`` with the size in MiB."""
     if not isinstance(disk, list) or len(disk) != 2:
         return disk
     return [disk[0], with_size(f"disks[{index}].size", disk[1])]
 
 
 class R_2_instances_name_recreate_disks(Resource):
-    """Make disks that were lost anew."""
+    """Create lost disks again.
+
+    Example::
+
+        POST /2/instances/web.example.com/recreate-disks
+        {"disks": [[0, {"size": "2G"}]]}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/recreate-disks"
     SINCE = "2.6.0"
@@ -161,7 +239,7 @@ class R_2_instances_name_recreate_disks(Resource):
 
 
 class SubmitReplace(Submit):
-    """Disks may come as ``"0,1"`` as well, in the query or in the body."""
+    """Submits disks to replace, which may be ``"0,1"``, in the query or in the body."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(
@@ -173,24 +251,32 @@ class SubmitReplace(Submit):
             iallocator=_ELSEWHERE,
         )
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
         return {**fields, "disks": _numbers(fields["disks"])}
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().body_fields(request)
         return {**fields, "disks": _numbers(fields["disks"])} if "disks" in fields else fields
 
 
-def _numbers(disks: Any) -> Any:
-    """[0, 1] of "0, 1"; anything else is left to the opcode's own check."""
+def _numbers(disks: Json) -> Json:
+    """Return [0, 1] for "0, 1"; anything else is left to the check of the opcode."""
     if isinstance(disks, str) and _NUMBERS.fullmatch(disks):
         return [int(number) for number in disks.split(",")]
     return disks
 
 
 class R_2_instances_name_replace_disks(Resource):
-    """Make the mirror of an instance's disks anew."""
+    """Replace the mirrors of an instance's disks.
+
+    Example::
+
+        POST /2/instances/web.example.com/replace-disks
+        {"mode": "replace_on_secondary", "disks": [0]}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/replace-disks"
     SINCE = "2.1.0"
@@ -198,15 +284,23 @@ class R_2_instances_name_replace_disks(Resource):
 
 
 class SubmitGrow(Submit):
-    """The disk's number is text in the URI."""
+    """Submits the number of a disk, which is a string in the URI."""
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
         return {**fields, "disk": int(fields["disk"])}
 
 
 class R_2_instances_name_disk_grow(Resource):
-    """Enlarge a disk."""
+    """Enlarge a disk.
+
+    Example::
+
+        POST /2/instances/web.example.com/disk/0/grow
+        {"amount": 1024}
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/disk/{disk}/grow"
     SINCE = "2.4.0"

@@ -1,16 +1,16 @@
-"""Jobs, by which every change of the cluster is done: their list, one of them, waiting for them.
+"""Jobs, which make all changes of the cluster: listing them, reading one, waiting for them.
 
-A page of the list says which jobs, in which order, from where, how many. Our master is told
-all of it and answers the page alone. A real one passes the words over and answers every job, so
-what it answered is filtered, sorted and cut here, too; of our master's answer that changes
-nothing.
+A request may ask for a page of the list: which jobs, in which order, after which one, how many.
+Our master is sent all of that and answers with just the page. A real one ignores it and answers
+with every job, so the answer is filtered, sorted and cut here as well, which leaves the answer
+of our master unchanged.
 """
 
 from __future__ import annotations
 
 import array
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -24,18 +24,19 @@ from ganeti.rapi.baserlib import Resource, ResourceRequest, Steps, verb
 from ganeti.rapi.job_wait import JobWait, archived, parse_change
 from ganeti.rapi.reading import BATCH, StreamedList, objects, read
 from ganeti.rapi.submit import body_object
+from ganeti.serializer import Json, JsonObject
 
 # -- pages -----------------------------------------------------------------------------
 
 
-#: More jobs than this are no page.
+#: Most jobs of a page.
 MAX_LIMIT = 1000
 _MICROSECONDS = 1_000_000
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?", re.ASCII)
 
 
 class Since(Argument):
-    """A time in seconds, read as whole microseconds: what jobs are stamped with."""
+    """A time in seconds, read as whole microseconds, the precision of the jobs' times."""
 
     kind = "seconds since 1970"
 
@@ -48,7 +49,7 @@ class Since(Argument):
         return int((Decimal(text) * _MICROSECONDS).to_integral_value(ROUND_CEILING))
 
 
-#: The words that ask for a page.
+#: The words that describe a page.
 STATUS = Words([str(status) for status in JobStatus])
 SINCE_TIME = Since()
 AFTER = Integer(least=0)
@@ -59,7 +60,7 @@ ARCHIVED = flag
 
 @dataclass(frozen=True)
 class JobPaging:
-    """What the query says; None where it says nothing."""
+    """The page that the query describes; a word that is missing is None."""
 
     status: list[str] | None = None
     since: int | None = None
@@ -69,18 +70,18 @@ class JobPaging:
     archived: bool | None = None
 
     def __bool__(self) -> bool:
-        """Does the query say anything of it?"""
+        """Return whether the query describes a page."""
         return any(getattr(self, item.name) is not None for item in fields(self))
 
     @property
     def descending(self) -> bool:
-        """From the newest down?"""
+        """Whether the newest job comes first."""
         return self.order == "desc"
 
-    def to_wire(self) -> dict[str, Any]:
-        """The paging of a Query; one job more than the limit shows that there are more."""
-        words = {
-            "status": self.status,
+    def to_wire(self) -> JsonObject:
+        """Return the paging of a Query; it asks for one job more, to see whether there are more."""
+        words: JsonObject = {
+            "status": None if self.status is None else [*self.status],
             "since": None if self.since is None else _as_seconds(self.since),
             "after": self.after,
             "descending": None if self.order is None else self.descending,
@@ -89,14 +90,14 @@ class JobPaging:
         }
         return {word: value for word, value in words.items() if value is not None}
 
-    def matches(self, job: Mapping[str, Any]) -> bool:
-        """Is the job one of these, wherever the page begins and ends?"""
+    def matches(self, job: JsonObject) -> bool:
+        """Return whether the status and time of a job match, regardless of its number."""
         return (self.status is None or job["status"] in self.status) and (
             self.since is None or _microseconds(job["received_ts"]) >= self.since
         )
 
     def cut(self, ids: list[int]) -> tuple[list[int], bool]:
-        """The jobs of the page in their order, and whether more come after them."""
+        """Return the jobs of the page in their order, and whether more follow."""
         after = self.after
         if after is not None:
             ids = [
@@ -112,7 +113,7 @@ def _as_seconds(microseconds: int) -> int | float:
 
 
 def _microseconds(timestamp: Any) -> int:
-    """A pair of seconds and microseconds as one number; before all times when it is none."""
+    """Return ``[seconds, microseconds]`` in microseconds; -1 if it is something else."""
     try:
         seconds, rest = timestamp
         return int(seconds) * _MICROSECONDS + int(rest)
@@ -120,8 +121,8 @@ def _microseconds(timestamp: Any) -> int:
         return -1
 
 
-def number_of(job: Mapping[str, Any]) -> int:
-    """The id of a row; raises ``errors.RequestError`` when it is none."""
+def number_of(job: JsonObject) -> int:
+    """Return the job id of a row; raise ``errors.RequestError`` if it is not one."""
     number = luxi.parse_job_id(job["id"])
     if number is None:
         raise errors.RequestError(f"the master's answer has a job {ht.shorten(job['id'])}")
@@ -129,8 +130,8 @@ def number_of(job: Mapping[str, Any]) -> int:
 
 
 def find_page(request: ResourceRequest, page: JobPaging, uri: str) -> list[int]:
-    """The ids of a page; its total and where the next one is become headers of the answer."""
-    # A real master lists archived jobs only to those who ask for this field.
+    """Return the ids of a page; add headers with the total and the URI of the next page."""
+    # A real master lists archived jobs only if this field is requested.
     columns = ["id", "status", "received_ts", *(["archived"] if page.archived else [])]
     reply = request.master.ask(luxi.Query("job", columns, None, page.to_wire()))
     matching = [
@@ -148,7 +149,7 @@ def find_page(request: ResourceRequest, page: JobPaging, uri: str) -> list[int]:
 # -- the list and one job --------------------------------------------------------------
 
 
-#: Ganeti's keys, and then ours, which a real master answers with cells that have no value.
+#: Ganeti's keys, then ours, for which a real master answers with cells without a value.
 FIELDS_LIVE = (
     "id",
     "ops",
@@ -168,35 +169,51 @@ FIELDS = (*FIELDS_BULK, "oplog", "opresult")
 
 
 def _job_id(request: ResourceRequest) -> int:
-    """The job's number; one that no queue ever reaches is unknown at once."""
+    """Return the job's number; raise ``NotFound`` for one that no queue ever reaches."""
     number = luxi.parse_job_id(request.slots["job_id"])
     if number is None:
         raise http_errors.NotFound(detail=f"there is no job {request.slots['job_id'][:40]}")
     return number
 
 
-def _shape(job: dict[str, Any]) -> dict[str, Any]:
-    """Nothing that it waits for is an empty list, whatever the master calls it."""
+def _shape(job: JsonObject) -> JsonObject:
+    """Return a job whose ``waiting_for`` is an empty list if it waits for nothing."""
     return {**job, "waiting_for": job["waiting_for"] or []}
 
 
-def _living(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Jobs of which nobody asked whether they are archived, as a master would list those
-    that are as well."""
+def _living(jobs: list[JsonObject]) -> list[JsonObject]:
+    """Return the live jobs with ``archived`` false.
+
+    The field is not requested, as a real master would list archived jobs as well then.
+    """
     return [{**_shape(job), "archived": False} for job in jobs if job["status"] is not None]
 
 
-def _these(ids: Iterable[int]) -> list[Any]:
-    """A filter for these jobs."""
-    return ["|", *(["==", "id", number] for number in ids)]
+def _these(ids: Iterable[int]) -> list[Json]:
+    """Return the filter that matches these jobs."""
+    rules: list[Json] = [["==", "id", number] for number in ids]
+    return ["|", *rules]
 
 
-def _entry(job_id: Any) -> dict[str, Any]:
+def _entry(job_id: int) -> JsonObject:
     return {"id": job_id, "uri": f"/2/jobs/{job_id}"}
 
 
 class R_2_jobs(Resource):
-    """All jobs that are not archived, or some of all."""
+    """All jobs that are not archived, or a page of all jobs.
+
+    Example::
+
+        GET /2/jobs
+
+        [{"id": 1, "uri": "/2/jobs/1"}]
+
+    Another::
+
+        GET /2/jobs?status=queued,waiting,running&order=desc&limit=20
+
+        []
+    """
 
     URI = "/2/jobs"
     SINCE = "2.0.0"
@@ -216,17 +233,16 @@ class R_2_jobs(Resource):
         limit=LIMIT,
         archived=ARCHIVED,
     )
-    def GET(self, bulk: bool | None, **words: Any) -> list[dict[str, Any]] | StreamedList:
-        """List the jobs by rising number.
+    def GET(self, bulk: bool | None, **words: Any) -> list[JsonObject] | StreamedList:
+        """List the jobs by ascending number: an array of ``{"id", "uri"}``.
 
-        ``{"id", "uri"}`` each, or with ``bulk=1`` all their keys but log and results.
+        With ``bulk=1`` each object has all keys except the log and the results.
 
-        The other words choose a part of the list: jobs with one of these statuses,
-        received at ``since`` or later, numbers beyond ``after`` (below it with
-        ``order=desc``, which lists the newest first), archived ones too, and no more than
-        ``limit``. The answer then has a header ``X-Total-Count``, how many jobs there are
-        without ``after`` and ``limit``, and where more come after these a header
-        ``Link: </2/jobs?...>; rel="next"``.
+        The other words select a page: jobs with one of the statuses, received at ``since`` or
+        later, with numbers above ``after`` (below it with ``order=desc``, which lists the newest
+        first), with archived jobs, and at most ``limit`` of them. The answer then has a header
+        ``X-Total-Count``, the number of jobs without ``after`` and ``limit``, and if more follow
+        a header ``Link: </2/jobs?...>; rel="next"``.
         """
         page = JobPaging(**words)
         if page:
@@ -237,7 +253,7 @@ class R_2_jobs(Resource):
             return [_entry(number) for number in ids]
         if len(ids) <= BATCH:
             return _living(read(self.request, "job", FIELDS_LIVE)) if ids else []
-        # Numbers in one piece take a quarter of the memory, which slow clients hold on to.
+        # An array takes a quarter of the memory of a list, and slow clients hold it for long.
         numbers = array.array("Q", ids)
         return StreamedList(
             self.request,
@@ -249,8 +265,8 @@ class R_2_jobs(Resource):
             lambda _, answer: _living(objects("job", FIELDS_LIVE, answer().result)),
         )
 
-    def _named(self, ids: list[int]) -> list[dict[str, Any]]:
-        """All about these jobs, in their order; what vanished meanwhile is left out."""
+    def _named(self, ids: list[int]) -> list[JsonObject]:
+        """Return these jobs in their order, without those that have vanished meanwhile."""
         if not ids:
             return []
         found = {
@@ -262,28 +278,42 @@ class R_2_jobs(Resource):
 
 
 class R_2_jobs_id(Resource):
-    """One job."""
+    """One job.
+
+    Example (of the answer only some keys are shown)::
+
+        GET /2/jobs/1
+
+        {"id": 1, "status": "success", "summary": ["INSTANCE_CREATE(web.example.com)"],
+         "opstatus": ["success"], "opresult": [["node1.example.com"]], "waiting_for": []}
+
+    Another::
+
+        DELETE /2/jobs/2
+
+        [true, "Job 2 canceled"]
+    """
 
     URI = "/2/jobs/{job_id}"
     SINCE = "2.0.0"
 
     @verb("jobs.query")
-    def GET(self) -> dict[str, Any]:
-        """Everything about a job, archived or not; 404 when there was none of this number.
+    def GET(self) -> JsonObject:
+        """Describe a job, archived or not; 404 if no job had this number.
 
         ``status`` is one of queued, waiting, canceling, running, canceled, success
         and error. ``opstatus``, ``opresult`` and ``oplog`` have an entry for each
         opcode of ``ops``. The result of an opcode that failed is
-        ``["OpPrereqError", [text, code]]`` or the like.
+        ``["OpPrereqError", [text, code]]`` or similar.
 
-        ``waiting_for`` says why a job does not run yet, as a list of ``{"kind", "name",
+        ``waiting_for`` says why a job does not run yet, as an array of ``{"kind", "name",
         "mode", "jobs"}``; ``kind`` is ``lock``, ``job``, ``filter``, ``limit`` or ``drain``,
-        and ``jobs`` are those that stand in the way. ``user`` and ``request_id`` are those of
-        the request that submitted it. In front of a real Ganeti master the list is empty, and
+        and ``jobs`` are the jobs that it waits for. ``user`` and ``request_id`` are those of
+        the request that submitted it. With a real Ganeti master the array is empty, and
         these two are null.
         """
         number = _job_id(self.request)
-        # A number that no job has gives a row with nothing but itself.
+        # For an unknown number the master answers with a row that has only the number.
         found = [
             job
             for job in read(self.request, "job", FIELDS, ["==", "id", number])
@@ -294,14 +324,13 @@ class R_2_jobs_id(Resource):
         return _shape(found[0])
 
     @verb("jobs.cancel", urgent=True)
-    def DELETE(self) -> Any:
-        """Cancel a job: answers ``[done, text]``, whether it could or not.
+    def DELETE(self) -> object:
+        """Cancel a job; the answer is ``[canceled, text]``.
 
         ``[true, "Job N canceled"]``: it was queued or waiting, and will never run.
-        ``[true, "Job N will be canceled"]``: it runs, and stops at its next safe point; its
-        status tells when. ``[false, text]``: it cannot be canceled, since it has ended or
-        there is none of this number. A real Ganeti master has other texts, and cancels
-        nothing that runs.
+        ``[true, "Job N will be canceled"]``: it is running, and stops at its next safe point,
+        which its status shows. ``[false, text]``: it cannot be canceled, because it has ended or
+        does not exist. A real Ganeti master has other texts, and does not cancel running jobs.
         """
         return self.request.master.call(luxi.CancelJob(_job_id(self.request)))
 
@@ -309,11 +338,11 @@ class R_2_jobs_id(Resource):
 # -- waiting ---------------------------------------------------------------------------
 
 
-#: Seconds: as long as Ganeti's waits, for those who send its body; ours; and at most.
+#: Seconds that a wait takes by default with the body of Ganeti, by default without, and at most.
 GANETI_TIMEOUT = 10
 TIMEOUT = 60
 MAX_TIMEOUT = 300
-#: Each has a connection to the master.
+#: Each job of a wait needs a connection to the master.
 MAX_JOBS = 50
 
 WAIT_FIELDS = (
@@ -342,7 +371,15 @@ def _bad_wait(text: str) -> http_errors.BadRequest:
 
 
 class R_2_jobs_id_wait(Resource):
-    """Waits for one job; no connection should be kept waiting by a loop of questions."""
+    """A long poll for one job.
+
+    Example::
+
+        GET /2/jobs/1/wait?fields=status&serial=3&timeout=30
+
+        {"job_info": ["success"],
+         "log_entries": [[4, [1796060867, 309209], "message", "Starting the instance"]]}
+    """
 
     URI = "/2/jobs/{job_id}/wait"
     SINCE = "2.1.3"
@@ -357,20 +394,19 @@ class R_2_jobs_id_wait(Resource):
     )
     def GET(
         self, fields: list[str] | None, serial: int | None, timeout: int | None
-    ) -> Steps[dict[str, Any] | None]:
+    ) -> Steps[JsonObject | None]:
         """Answer when the job has ended, or after ``timeout`` seconds (60, at most 300).
 
-        ``{"job_info": [...], "log_entries": [...]}``: ``job_info`` has the values of ``fields``
-        (``status``, unless given) in their order. With ``serial`` log entries
-        beyond this number (0: all) are an answer as well; the first item of each is its number.
-        404 when there is no such job; 503 when too many requests wait already.
+        The answer is ``{"job_info": [...], "log_entries": [...]}``. ``job_info`` has the values of
+        ``fields`` (by default ``status``) in their order. With ``serial`` the request is answered
+        as soon as there are log entries above this number (0: any); the first item of an entry is
+        its number. 404 if there is no such job; 503 if too many requests are waiting.
 
-        With a body it is Ganeti's: ``{"fields": [name, ...], "previous_job_info": [...] or null,
-        "previous_log_serial": number or null}``, where ``fields`` is required. It is answered
-        when values of these fields or the log are not what the body says any more, or after
-        ``timeout`` seconds (10; a master answers after a minute or so at the latest) with what
-        the body says; with null when the master says that
-        nothing has changed.
+        A body makes it the long poll of Ganeti: ``{"fields": [name, ...], "previous_job_info":
+        [...] or null, "previous_log_serial": integer or null}``, where ``fields`` is required. The
+        request is answered when the values or the log differ from those in the body, or after
+        ``timeout`` seconds (10; a master answers within about a minute) with the values of the
+        body, or with null if the master reports that nothing has changed.
         """
         number = luxi.parse_job_id(self.request.slots["job_id"])
         if number is None:
@@ -394,7 +430,7 @@ class R_2_jobs_id_wait(Resource):
 
     def _as_ganeti(
         self, number: int, call: luxi.WaitForJobChange, data: bytes | None
-    ) -> dict[str, Any] | None:
+    ) -> JsonObject | None:
         """Return the change that the master reports; None if nothing has changed.
 
         ``data`` is its answer, None if the wait ended without one.
@@ -431,7 +467,15 @@ class R_2_jobs_id_wait(Resource):
 
 
 class R_2_jobs_wait(Resource):
-    """Waits for several jobs at once."""
+    """A long poll for several jobs.
+
+    Example::
+
+        GET /2/jobs/wait?ids=1,2&for=all&fields=summary
+
+        [{"id": 1, "status": "success", "summary": ["INSTANCE_CREATE(web.example.com)"]},
+         {"id": 2, "status": "success", "summary": ["TAGS_SET"]}]
+    """
 
     URI = "/2/jobs/wait"
     SINCE = "ours"
@@ -446,12 +490,12 @@ class R_2_jobs_wait(Resource):
     )
     def GET(
         self, ids: list[str] | None, enough: str, fields: list[str] | None, timeout: int | None
-    ) -> Steps[list[dict[str, Any]]]:
+    ) -> Steps[list[JsonObject]]:
         """Answer when any (``for=any``) or all (``for=all``) of these jobs have ended.
 
-        Or after ``timeout`` seconds (60, at most 300), however they stand then: a list of
-        objects in the order of ``ids``, each with the job's ``id``, its ``status`` and the
-        other ``fields``. 404 names a job that there is not.
+        After ``timeout`` seconds (60, at most 300) the request is answered in any case. The answer
+        is an array of objects in the order of ``ids``, each with the job's ``id``, its ``status``
+        and the other ``fields``. 404 names a job that does not exist.
         """
         numbers = self._numbers(ids)
         names = ["id", "status", *(name for name in fields or [] if name not in ("id", "status"))]

@@ -1,8 +1,8 @@
-"""Nodes: what they have, their roles, what runs on them, what is stored there."""
+"""Nodes: reading them, changing their roles and parameters, moving instances, storage."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from ganeti import constants, ht, opcodes
 from ganeti.http import errors as http_errors
@@ -20,6 +20,7 @@ from ganeti.rapi.arguments import (
 from ganeti.rapi.baserlib import Resource, ResourceRequest, verb
 from ganeti.rapi.reading import NotModified, StreamedList, entries, read_all, read_one
 from ganeti.rapi.submit import Submit
+from ganeti.serializer import JsonObject
 
 # -- reading ---------------------------------------------------------------------------
 
@@ -60,45 +61,64 @@ FIELDS = (
 )
 
 
-def _shape(node: dict[str, Any]) -> dict[str, Any]:
-    """Add the name that changing a node has for its second address (2.10.3)."""
+def _shape(node: JsonObject) -> JsonObject:
+    """Add the name that ``modify`` has for the node's secondary address (2.10.3)."""
     return {**node, "secondary_ip": node["sip"]}
 
 
 class R_2_nodes(Resource):
-    """All nodes."""
+    """All nodes.
+
+    Example::
+
+        GET /2/nodes
+
+        [{"id": "node1.example.com", "name": "node1.example.com",
+          "uri": "/2/nodes/node1.example.com"},
+         {"id": "node2.example.com", "name": "node2.example.com",
+          "uri": "/2/nodes/node2.example.com"}]
+    """
 
     URI = "/2/nodes"
     SINCE = "2.0.0"
     ALIASES = ("/nodes",)
 
     @verb("nodes.list", long=True, bulk=flag, lock=unlocked)
-    def GET(
-        self, bulk: bool | None, lock: None
-    ) -> list[dict[str, Any]] | StreamedList | NotModified:
-        """List the nodes: ``{"id", "name", "uri"}`` each, or all their keys with ``bulk=1``."""
+    def GET(self, bulk: bool | None, lock: None) -> list[JsonObject] | StreamedList | NotModified:
+        """List the nodes: an array of ``{"id", "name", "uri"}``.
+
+        With ``bulk=1`` each object has all its keys.
+        """
         if bulk:
             return read_all(self.request, "node", FIELDS, _shape)
         return entries(self.request, "node", "/2/nodes")
 
 
 class R_2_nodes_name(Resource):
-    """One node."""
+    """One node.
+
+    Example (of the answer only some keys are shown)::
+
+        GET /2/nodes/node2.example.com
+
+        {"name": "node2.example.com", "role": "C", "offline": false, "mtotal": 16384,
+         "mfree": 16384, "pinst_list": [], "tags": []}
+    """
 
     URI = "/2/nodes/{node_name}"
     SINCE = "2.0.0"
     ALIASES = ("/nodes/{node_name}",)
 
     @verb("nodes.query", lock=unlocked)
-    def GET(self, lock: None) -> dict[str, Any]:
-        """Everything about a node; figures that it did not give are null."""
+    def GET(self, lock: None) -> JsonObject:
+        """Describe a node; figures that it did not report are null."""
         return _shape(read_one(self.request, "node", FIELDS, self.request.slots["node_name"]))
 
 
 # -- changing --------------------------------------------------------------------------
 
 
-#: What a node is, in a letter and in a word.
+#: Letter of a role -> its name.
 ROLES = {
     constants.NODE_ROLE_MASTER: "master",
     constants.NODE_ROLE_CANDIDATE: "master-candidate",
@@ -106,7 +126,7 @@ ROLES = {
     constants.NODE_ROLE_DRAINED: "drained",
     constants.NODE_ROLE_OFFLINE: "offline",
 }
-#: What a node is made to be one. What stays as it is is not sent.
+#: Role -> the fields that give it to a node. Fields that need not change are not sent.
 _MADE: dict[str, dict[str, bool]] = {
     "regular": {"master_candidate": False, "offline": False, "drained": False},
     "master-candidate": {"master_candidate": True},
@@ -116,12 +136,12 @@ _MADE: dict[str, dict[str, bool]] = {
 _TYPE = choice(*get_args(StorageType))
 _STORAGE = Required(_TYPE)
 _VOLUME_NAME = Required(Text())
-#: Words that were in the query until 2.5, and still may be.
+#: Words that were in the query until 2.5, and are still accepted there.
 _ELSEWHERE = Text(shared=True)
 
 
 class SubmitRole(Submit):
-    """The body is a word."""
+    """Submits a change of role; the body is the name of the role."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(
@@ -129,10 +149,10 @@ class SubmitRole(Submit):
             access=access,
             force=flag,
             auto_promote=Flag(word="auto-promote"),
-            doc="Give a node another role; who is the master cannot be said so.",
+            doc="Change the role of a node; the role ``master`` cannot be given.",
         )
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> JsonObject:
         role = request.body
         if not isinstance(role, str) or role not in _MADE:
             raise http_errors.BadRequest(
@@ -143,19 +163,34 @@ class SubmitRole(Submit):
         return dict(_MADE[role])
 
     def body_reference(self) -> list[str]:
-        """A word, which no field of the opcode says."""
-        return ["Body: one of " + ", ".join(f'``"{word}"``' for word in _MADE) + "."]
+        """Describe the body, which is a string."""
+        return ["Body: string, one of " + ", ".join(f'``"{word}"``' for word in _MADE) + "."]
 
 
 class R_2_nodes_name_role(Resource):
-    """What a node is to the cluster."""
+    """The role of a node.
+
+    Example::
+
+        GET /2/nodes/node2.example.com/role
+
+        "master-candidate"
+
+    Another::
+
+        PUT /2/nodes/node2.example.com/role
+        "offline"
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/role"
     SINCE = "2.1.0"
 
     @verb("nodes.role.query", lock=unlocked)
     def GET(self, lock: None) -> str:
-        """One of master, master-candidate, regular, drained and offline."""
+        """Report the role: ``"master"``, ``"master-candidate"``, ``"regular"``, ``"drained"`` or
+        ``"offline"``."""
         role = read_one(self.request, "node", ("role",), self.request.slots["node_name"])["role"]
         return ROLES.get(role, str(role))
 
@@ -163,7 +198,15 @@ class R_2_nodes_name_role(Resource):
 
 
 class R_2_nodes_name_modify(Resource):
-    """Change a node's parameters."""
+    """Change a node's parameters.
+
+    Example::
+
+        POST /2/nodes/node2.example.com/modify
+        {"ndparams": {"spindle_count": 2}}
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/modify"
     SINCE = "2.6.0"
@@ -171,7 +214,14 @@ class R_2_nodes_name_modify(Resource):
 
 
 class R_2_nodes_name_powercycle(Resource):
-    """Reboot a node."""
+    """Reset a node.
+
+    Example::
+
+        POST /2/nodes/node2.example.com/powercycle?force=1
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/powercycle"
     SINCE = "2.6.0"
@@ -179,7 +229,15 @@ class R_2_nodes_name_powercycle(Resource):
 
 
 class R_2_nodes_name_evacuate(Resource):
-    """Move instances away from a node."""
+    """Move instances away from a node.
+
+    Example::
+
+        POST /2/nodes/node2.example.com/evacuate
+        {"mode": "primary-only", "iallocator": "hail"}
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/evacuate"
     SINCE = "2.1.0"
@@ -194,14 +252,14 @@ class R_2_nodes_name_evacuate(Resource):
 
 
 class SubmitMigrate(Submit):
-    """``live`` in the query is from before there were modes."""
+    """Submits migrations; the word ``live`` is older than ``mode``."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(
             opcodes.OpNodeMigrate, access=access, mode=_ELSEWHERE, live=Flag(shared=True)
         )
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
         live = fields.pop("live")
         if live is not None:
@@ -214,7 +272,15 @@ class SubmitMigrate(Submit):
 
 
 class R_2_nodes_name_migrate(Resource):
-    """Migrate all instances that run on a node."""
+    """Migrate all instances that run on a node.
+
+    Example::
+
+        POST /2/nodes/node2.example.com/migrate
+        {"mode": "live", "iallocator": "hail"}
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/migrate"
     SINCE = "2.1.0"
@@ -222,7 +288,7 @@ class R_2_nodes_name_migrate(Resource):
 
 
 class SubmitStorageQuery(Submit):
-    """The job is about a list of nodes, of which this resource has one."""
+    """Submits an opcode that takes a list of nodes with the one in the URI."""
 
     def __init__(self, *, access: str) -> None:
         super().__init__(
@@ -232,14 +298,21 @@ class SubmitStorageQuery(Submit):
             output_fields=Required(Words()),
         )
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
         fields["nodes"] = [fields.pop("node_name")]
         return fields
 
 
 class R_2_nodes_name_storage(Resource):
-    """What a node has to store things in."""
+    """The storage units of a node.
+
+    Example::
+
+        GET /2/nodes/node2.example.com/storage?storage_type=lvm-vg&output_fields=name,size,free
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/storage"
     SINCE = "2.1.0"
@@ -247,7 +320,7 @@ class R_2_nodes_name_storage(Resource):
 
 
 class _Changes(Flag):
-    """The one thing that can be changed of a unit of storage."""
+    """The flag ``allocatable``, the only parameter of a storage unit that can be changed."""
 
     def read(self, name: str, query: QueryString) -> dict[str, bool]:
         value = super().read(name, query)
@@ -255,7 +328,14 @@ class _Changes(Flag):
 
 
 class R_2_nodes_name_storage_modify(Resource):
-    """Change a unit of storage."""
+    """Change a storage unit of a node.
+
+    Example::
+
+        PUT /2/nodes/node2.example.com/storage/modify?storage_type=lvm-pv&name=sda2&allocatable=0
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/storage/modify"
     SINCE = "2.1.0"
@@ -269,7 +349,14 @@ class R_2_nodes_name_storage_modify(Resource):
 
 
 class R_2_nodes_name_storage_repair(Resource):
-    """Mend a unit of storage."""
+    """Repair a storage unit of a node.
+
+    Example::
+
+        PUT /2/nodes/node2.example.com/storage/repair?storage_type=lvm-vg&name=xenvg
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/storage/repair"
     SINCE = "2.1.0"

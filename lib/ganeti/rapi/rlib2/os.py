@@ -1,4 +1,4 @@
-"""OS definitions: what can be installed."""
+"""OS definitions, which can be installed on instances."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ _COLUMNS = ["name", "variants", "valid"]
 
 
 class R_2_os(Resource):
-    """The OS definitions of this cluster."""
+    """The OS definitions of this cluster.
+
+    Example::
+
+        GET /2/os
+
+        ["debian+minimal", "noop"]
+    """
 
     URI = "/2/os"
     SINCE = "2.0.0"
 
     @verb("os.list")
     def GET(self) -> Steps[list[str]]:
-        """List the names of valid OS definitions, those with variants as ``name+variant``.
+        """List the names of valid OS definitions, an array of strings.
 
-        A job finds out; 502 when it fails.
+        A definition with variants has an entry ``name+variant`` for each. The request waits for a
+        job that asks the nodes, and is answered with 502 if that fails.
         """
         op = opcodes.OpOsDiagnose(output_fields=_COLUMNS, reason=reason_trail(self.request, R_2_os))
         job_id = submit(self.request, [op])
@@ -34,10 +42,12 @@ class R_2_os(Resource):
     GET.op = opcodes.OpOsDiagnose
 
     def _result(self, wait: JobWait, job_id: int) -> list[str]:
-        """What the job found; it is canceled when the client hung up before."""
+        """Return what the job found; cancel it if the client has hung up before."""
         if not wait.ended:
             self.request.master.call(luxi.CancelJob(job_id))
-            raise http_errors.ServiceUnavailable("Nobody waits for it any more", retry_after=1)
+            raise http_errors.ServiceUnavailable(
+                "The client does not wait for the answer any more", retry_after=1
+            )
         status, (results,) = wait.status(job_id), wait.values(job_id)
         result = results[0] if isinstance(results, list) and results else None
         if status != constants.JobStatus.SUCCESS:
@@ -58,5 +68,5 @@ def _names(rows: Any) -> list[str]:
         ]
     except (TypeError, ValueError):
         raise http_errors.BadGateway(
-            "The master's answer about OS definitions is no table: " + ht.shorten(rows)
+            "The master's answer about OS definitions is not a table: " + ht.shorten(rows)
         ) from None

@@ -1,4 +1,4 @@
-"""Any fields of any kind of thing, and which fields there are."""
+"""Queries: chosen fields of the objects of one kind, and descriptions of fields."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from ganeti.luxi import dialect
 from ganeti.rapi.arguments import Fields, check_fields
 from ganeti.rapi.baserlib import Resource, verb
 from ganeti.rapi.submit import body_object
+from ganeti.serializer import JsonObject
 
-#: What the master can be asked about. Clusters, OS definitions and external storage have
-#: names there as well, but only jobs read them.
+#: Kinds of objects that the master can be asked about. It has names for clusters, OS definitions
+#: and external storage as well, but only jobs read these.
 KINDS = ("instance", "node", "group", "job", "lock", "network", "export", "filter")
 
 
-def _table(answer: Any, *keys: str) -> dict[str, Any]:
-    """The answer, if it has these lists."""
+def _table(answer: object, *keys: str) -> JsonObject:
+    """Return the answer; raise ``RequestError`` if it lacks one of these lists."""
     if not isinstance(answer, dict) or not all(isinstance(answer.get(key), list) for key in keys):
         raise errors.RequestError(
             f"the master's answer has no {' and '.join(keys)}: " + ht.shorten(answer)
@@ -26,10 +27,27 @@ def _table(answer: Any, *keys: str) -> dict[str, Any]:
 
 
 class R_2_query(Resource):
-    """Any fields of instances, nodes, groups, jobs, locks, networks, exports or filters.
+    """Chosen fields of instances, nodes, groups, jobs, locks, networks, exports or filters.
 
     ``[resource]`` is one of ``instance``, ``node``, ``group``, ``job``, ``lock``, ``network``,
     ``export`` and ``filter``.
+
+    Example (of the descriptions only one is shown)::
+
+        GET /2/query/instance?fields=name,status
+
+        {"fields": [{"name": "name", "title": "Instance", "kind": "text",
+                     "doc": "Name of the instance"}],
+         "data": [[[0, "web.example.com"], [0, "running"]]]}
+
+    Another::
+
+        PUT /2/query/instance
+        {"fields": ["name"], "qfilter": ["=~", "name", "^db"]}
+
+        {"fields": [{"name": "name", "title": "Instance", "kind": "text",
+                     "doc": "Name of the instance"}],
+         "data": [[[0, "db.example.com"]]]}
     """
 
     URI = "/2/query/{resource}"
@@ -37,28 +55,28 @@ class R_2_query(Resource):
     SINCE = "2.5.0"
 
     @verb("query.all", open=False, fields=Fields())
-    def GET(self, fields: list[str] | None) -> dict[str, Any]:
-        """The named fields of everything of this kind; ``fields`` is required.
+    def GET(self, fields: list[str] | None) -> JsonObject:
+        """Report the named fields of all objects of this kind; ``fields`` is required.
 
-        Answers ``{"fields": [...], "data": [...]}``. ``fields`` describes each field by
-        ``name``, ``title``, ``kind`` and ``doc``. A row of ``data`` has a ``[status, value]`` for
-        each: 0 and the value, or null with 1 (no such field), 2 (no data), 3 (has no value) or
-        4 (its node is offline). ``/2/query/lock?fields=name,mode,owner,pending`` tells who
-        holds what and who waits for it.
+        The answer is ``{"fields": [...], "data": [...]}``. ``fields`` describes each field by
+        ``name``, ``title``, ``kind`` and ``doc``. A row of ``data`` has ``[status, value]`` for
+        each field: 0 and the value, or null with 1 (unknown field), 2 (no data), 3 (not available
+        for this object) or 4 (its node is offline).
+        ``/2/query/lock?fields=name,mode,owner,pending`` shows which jobs hold locks or wait for
+        them.
         """
         return self._query(fields, None)
 
     @verb("query.all", open=False, large_body=True, fields=Fields())
-    def PUT(self, fields: list[str] | None) -> dict[str, Any]:
-        """As ``GET``, with a filter: nothing is changed.
+    def PUT(self, fields: list[str] | None) -> JsonObject:
+        """Report the named fields of the objects that a filter matches; nothing is changed.
 
-        The body is ``{"fields": [name, ...], "qfilter": [...]}``. Without a filter all are
-        meant; the fields may stand in the query instead. A filter is a list that begins
-        with an operator:
-        ``["&", f, ...]``, ``["|", f, ...]``, ``["!", f]``, ``["?", field]``,
+        The body is ``{"fields": [name, ...], "qfilter": [...]}``; ``fields`` may be in the query
+        instead. Without a filter all objects are reported. A filter is an array that begins with
+        an operator: ``["&", f, ...]``, ``["|", f, ...]``, ``["!", f]``, ``["?", field]``,
         ``["==", field, value]`` (or ``!=``, ``<``, ``<=``, ``>``, ``>=``),
-        ``["=~", field, regex]`` or ``["=[]", field, value]``, whose field is a list. ``filter`` is
-        the older name of ``qfilter``.
+        ``["=~", field, regex]`` or, for a field that is an array, ``["=[]", field, value]``.
+        ``filter`` is the older name of ``qfilter``.
         """
         body = body_object(self.request)
         named = body.get("fields")
@@ -80,7 +98,7 @@ class R_2_query(Resource):
                 )
         return self._query(named, filters[0] if filters else None)
 
-    def _query(self, fields: list[str] | None, qfilter: list[Any] | None) -> dict[str, Any]:
+    def _query(self, fields: list[str] | None, qfilter: list[Any] | None) -> JsonObject:
         if fields is None:
             raise http_errors.BadRequest(
                 "Parameter 'fields' is missing: give the names of fields, with commas between"
@@ -97,18 +115,25 @@ class R_2_query(Resource):
 
 
 class R_2_query_fields(Resource):
-    """What can be asked about a kind of thing."""
+    """The fields of the objects of one kind.
+
+    Example (of the answer only one field is shown)::
+
+        GET /2/query/node/fields
+
+        {"fields": [{"name": "name", "title": "Node", "kind": "text", "doc": "Name of the node"}]}
+    """
 
     URI = "/2/query/{resource}/fields"
     SLOTS = {"resource": "|".join(KINDS)}
     SINCE = "2.5.0"
 
     @verb("query.all", fields=Fields())
-    def GET(self, fields: list[str] | None) -> dict[str, Any]:
+    def GET(self, fields: list[str] | None) -> JsonObject:
         """Describe the named fields, or all: ``{"fields": [{"name", "title", "kind", "doc"}]}``.
 
-        ``kind`` is one of text, bool, number, float, unit (MiB), timestamp and other;
-        ``unknown`` for a field that there is not.
+        ``kind`` is ``text``, ``bool``, ``number``, ``float``, ``unit`` (MiB), ``timestamp`` or
+        ``other``, and ``unknown`` for an unknown field.
         """
         answer = self.request.master.call(luxi.QueryFields(self.request.slots["resource"], fields))
         return _table(answer, "fields")

@@ -1,33 +1,41 @@
-"""Tags: of the cluster, of nodes, instances, groups and networks."""
+"""Tags of the cluster, nodes, instances, groups and networks."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from ganeti import constants, errors, ht, luxi, opcodes
 from ganeti.http import errors as http_errors
 from ganeti.rapi import arguments
 from ganeti.rapi.baserlib import Resource, ResourceRequest, Verb
 from ganeti.rapi.submit import Submit, body_object
+from ganeti.serializer import JsonObject
+
+_DOCS: dict[type[opcodes.OpCode], str] = {
+    opcodes.OpTagsSet: "Add tags to the object.",
+    opcodes.OpTagsDel: "Remove tags; the job fails if one of them is missing.",
+}
 
 
 class SubmitTags(Submit):
-    """Tags come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON list (2.0's page), or both.
+    """Submits tags, which come as ``?tag=`` repeated (2.0.6 and 3.x), as a JSON array (the
+    documentation of 2.0), or both.
 
     Only new tags are checked: any tag that a master has accepted can be removed.
     """
 
     def __init__(self, op: type[opcodes.OpCode], kind: ht.TagKind, access: str) -> None:
-        super().__init__(op, access=access, kind=arguments.Fixed(kind), tags=arguments.tags)
+        doc = _DOCS[op]
+        super().__init__(
+            op, access=access, doc=doc, kind=arguments.Fixed(kind), tags=arguments.tags
+        )
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
         for slot in request.slots:
             fields["name"] = fields.pop(slot)
         fields["tags"] = self._tags(request, fields["tags"] or [])
         return fields
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
+    def body_fields(self, request: ResourceRequest) -> JsonObject:
         if isinstance(request.body, list):
             return {}
         body = body_object(request)
@@ -35,15 +43,15 @@ class SubmitTags(Submit):
         return body
 
     def body_reference(self) -> list[str]:
-        """A list, which no field of the opcode says."""
+        """Describe the body, which is an array."""
         return [
-            "Body: nothing when the query has the tags, else a list of strings. At least one "
-            "tag must be given, by either way; a new tag is at most "
-            f"{constants.MAX_TAG_LENGTH} letters, digits or characters of ``.+*/:@-_``."
+            "Body: nothing if the query has the tags, else an array of strings. At least one tag "
+            f"is required. A new tag has up to {constants.MAX_TAG_LENGTH} letters, digits or "
+            "characters of ``.+*/:@-_``."
         ]
 
     def _tags(self, request: ResourceRequest, from_query: list[str]) -> list[str]:
-        """All tags, each once; ``BadRequest`` when there is none or one cannot be."""
+        """Return all tags, each once; raise ``BadRequest`` if there is none or one is invalid."""
         body = request.body
         from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
         if not isinstance(from_body, list) or not all(isinstance(tag, str) for tag in from_body):
@@ -64,12 +72,12 @@ class SubmitTags(Submit):
 
 
 class ReadTags(Verb):
-    """Reads the tags of one object; 404 when there is none of its name."""
+    """Reads the tags of one object; 404 if no object has its name."""
 
     open = True
 
     def __init__(self, kind: ht.TagKind) -> None:
-        super().__init__("tags.get", "List the tags: a sorted list of strings.", {})
+        super().__init__("tags.get", "List the tags: a sorted array of strings.", {})
         self._kind = kind
 
     def answer(self, request: ResourceRequest) -> list[str]:
@@ -77,12 +85,28 @@ class ReadTags(Verb):
         name = next(iter(request.slots.values()), "")
         answer = request.master.call(luxi.QueryTags(self._kind, name))
         if not isinstance(answer, list):
-            raise errors.RequestError(f"the master's tags are no list: {ht.shorten(answer)}")
+            raise errors.RequestError(f"the master's tags are not a list: {ht.shorten(answer)}")
         return sorted(answer)
 
 
 class R_2_tags(Resource):
-    """Tags of the cluster."""
+    """Tags of the cluster.
+
+    Example::
+
+        GET /2/tags
+
+        []
+
+        PUT /2/tags?tag=owner:web&tag=prod
+
+        17
+
+        DELETE /2/tags
+        ["prod"]
+
+        17
+    """
 
     URI = "/2/tags"
     SINCE = "2.0.0"
@@ -92,7 +116,23 @@ class R_2_tags(Resource):
 
 
 class R_2_nodes_name_tags(Resource):
-    """Tags of one node."""
+    """Tags of one node.
+
+    Example::
+
+        GET /2/nodes/node2.example.com/tags
+
+        []
+
+        PUT /2/nodes/node2.example.com/tags?tag=owner:web&tag=prod
+
+        17
+
+        DELETE /2/nodes/node2.example.com/tags
+        ["prod"]
+
+        17
+    """
 
     URI = "/2/nodes/{node_name}/tags"
     SINCE = "2.0.0"
@@ -102,7 +142,23 @@ class R_2_nodes_name_tags(Resource):
 
 
 class R_2_instances_name_tags(Resource):
-    """Tags of one instance."""
+    """Tags of one instance.
+
+    Example::
+
+        GET /2/instances/web.example.com/tags
+
+        []
+
+        PUT /2/instances/web.example.com/tags?tag=owner:web&tag=prod
+
+        17
+
+        DELETE /2/instances/web.example.com/tags
+        ["prod"]
+
+        17
+    """
 
     URI = "/2/instances/{instance_name}/tags"
     SINCE = "2.0.0"
@@ -112,7 +168,23 @@ class R_2_instances_name_tags(Resource):
 
 
 class R_2_groups_name_tags(Resource):
-    """Tags of one node group."""
+    """Tags of one node group.
+
+    Example::
+
+        GET /2/groups/default/tags
+
+        []
+
+        PUT /2/groups/default/tags?tag=owner:web&tag=prod
+
+        17
+
+        DELETE /2/groups/default/tags
+        ["prod"]
+
+        17
+    """
 
     URI = "/2/groups/{group_name}/tags"
     SINCE = "2.5.0"
@@ -122,7 +194,19 @@ class R_2_groups_name_tags(Resource):
 
 
 class R_2_networks_name_tags(Resource):
-    """Tags of one network."""
+    """Tags of one network.
+
+    Example::
+
+        PUT /2/networks/net1/tags?tag=owner:web&tag=prod
+
+        17
+
+        DELETE /2/networks/net1/tags
+        ["prod"]
+
+        17
+    """
 
     URI = "/2/networks/{network_name}/tags"
     SINCE = "2.7.0"
