@@ -35,7 +35,7 @@ class TestDeclaration(unittest.TestCase):
             Submit(OpInstanceStartup, force=flag)
 
     def test_a_plain_method_is_no_verb(self):
-        with self.assertRaisesRegex(TypeError, "PlainMethod.GET is no verb"):
+        with self.assertRaisesRegex(TypeError, "PlainMethod.GET is not a verb"):
 
             class PlainMethod(Resource):
                 def GET(self):

@@ -200,7 +200,7 @@ def test_answers_that_are_no_change_are_errors(answer):
 def test_too_few_values_are_an_error():
     scene = JobWaitScene(7)
     scene.master.answer(0, "running")
-    with pytest.raises(errors.RequestError, match="in the place of 2 values"):
+    with pytest.raises(errors.RequestError, match="instead of 2 values"):
         scene.go_on()
 
 

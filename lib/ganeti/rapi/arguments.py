@@ -14,13 +14,13 @@ import codecs
 import re
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from ganeti import ht, serializer
 from ganeti.http import errors as http_errors
 from ganeti.http.message import Headers
+from ganeti.serializer import Json
 
-#: More words than this are an attack; a client that sets many tags uses the body.
+#: A query with more words is an attack; a client that sets many tags uses the body.
 MAX_WORDS = 1000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
@@ -30,10 +30,10 @@ _FLAG_WORDS = {"true": True, "yes": True, "false": False, "no": False}
 #: request that repeats a name many times would have a huge answer.
 MAX_FIELDS = 500
 
-#: The header that makes a submission one that can be sent again (an IETF draft of this name).
+#: The header with which a submission can be repeated safely (an IETF draft of this name).
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY = 255
-#: A string item (RFC 8941, 3.3.3), or what stands for one without its quotes; then parameters.
+#: A string item (RFC 8941, 3.3.3) with its parameters; its quotes may be missing.
 _STRING = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
 _PARAMETER = rf'[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:=(?:{_STRING}|[^ \t",;]+))?'
 _KEY = re.compile(rf"(?:{_STRING}|([!#-+\--:<-~]+))(?:{_PARAMETER})*", re.ASCII)
@@ -44,7 +44,7 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 class QueryString:
-    """The words after the question mark, percent-decoded."""
+    """The words of a URI's query, percent-decoded; blank ones are dropped."""
 
     def __init__(self, raw: str) -> None:
         try:
@@ -60,15 +60,15 @@ class QueryString:
         return word in self._words
 
     def words(self) -> Collection[str]:
-        """Those that have a value that is not blank."""
+        """Return the words."""
         return self._words.keys()
 
     def values(self, word: str) -> list[str]:
-        """All values of a word that are not blank, in the order of the query."""
+        """Return all values of a word, in the order of the query."""
         return self._words.get(word, [])
 
     def with_word(self, word: str, value: object) -> str:
-        """The query as it would be with this value of a word, percent-encoded."""
+        """Return the query, percent-encoded, with this value of a word instead of its own."""
         pairs = [
             (name, text) for name, texts in self._words.items() if name != word for text in texts
         ]
@@ -97,20 +97,20 @@ def read_idempotency_key(lines: Sequence[str]) -> str:
 
 
 class Argument:
-    """One word of the query; reads its values, or has a value without being there."""
+    """One word of the query, with a default for queries that lack it."""
 
-    #: What the reference calls it.
+    #: Its type, in the words of the reference.
     kind: str
 
-    def __init__(self, *, word: str = "", default: Any = None, shared: bool = False) -> None:
-        #: The word, where it differs from the name it is declared under.
+    def __init__(self, *, word: str = "", default: object = None, shared: bool = False) -> None:
+        #: The word, if it is not the name under which the argument is declared.
         self.word = word
         self.default = default
-        #: May the body give it, when the query does not?
+        #: Whether the body may give it instead of the query.
         self.shared = shared
 
-    def read(self, name: str, query: QueryString) -> Any:
-        """Its value, or the default; raises ``BadRequest`` that names the word."""
+    def read(self, name: str, query: QueryString) -> object:
+        """Return its value, or the default; raises ``BadRequest`` that names the word."""
         word = self.word or name
         values = query.values(word)
         if not values:
@@ -122,8 +122,8 @@ class Argument:
                 f"Invalid value for the '{word}' parameter: {err}"
             ) from None
 
-    def parse(self, values: list[str]) -> Any:
-        """The value that the texts stand for; raises ``ValueError`` in words for people."""
+    def parse(self, values: list[str]) -> object:
+        """Return the value that the texts mean; raises ``ValueError`` with words for people."""
         raise NotImplementedError
 
 
@@ -146,16 +146,16 @@ class Flag(Argument):
 
 
 class DryRun(Flag):
-    """``dry-run``; similar words are refused.
+    """``dry-run``; other spellings of it are refused.
 
-    Ganeti ignores ``dry_run=1`` and does the work, which is not what its sender expects.
+    Ganeti ignores ``dry_run=1`` and does the work, which its sender does not expect.
     """
 
     def __init__(self) -> None:
         super().__init__(word="dry-run")
 
-    def read(self, name: str, query: QueryString) -> Any:
-        """As any flag; raises ``BadRequest`` for a word that differs only in its spelling."""
+    def read(self, name: str, query: QueryString) -> object:
+        """Return the flag; raises ``BadRequest`` for a word that differs only in spelling."""
         for word in query.words():
             if word != self.word and word.lower().replace("_", "").replace("-", "") == "dryrun":
                 raise http_errors.BadRequest(
@@ -165,7 +165,7 @@ class DryRun(Flag):
 
 
 class Unlocked(Flag):
-    """2.0's ``lock``: reading while nobody changes anything, which Ganeti refuses since 2.0."""
+    """``lock`` of 2.0, for reading under locks; Ganeti has refused it since 2.0."""
 
     kind = "flag, which can only be no: nothing is locked for reading"
 
@@ -176,7 +176,7 @@ class Unlocked(Flag):
 
 
 class Integer(Argument):
-    """Any integer, or one from ``least`` to ``most``."""
+    """An integer; ``least`` and ``most`` limit it."""
 
     def __init__(
         self, *, shared: bool = False, least: int | None = None, most: int | None = None
@@ -225,10 +225,9 @@ class Choice(Argument):
 
 
 class Words(Argument):
-    """Words with commas between; those of ``choices``, if there are such.
+    """Words, separated by commas or repeated: any, or those of ``choices``, at most ``most``.
 
-    What is there twice stays twice: words can name the columns of a table. ``most`` is how many
-    there may be.
+    Duplicates are kept, as words can name the columns of a table.
     """
 
     def __init__(self, choices: Sequence[str] = (), *, most: int | None = None) -> None:
@@ -250,14 +249,14 @@ class Words(Argument):
 
 
 class Fields(Words):
-    """Names of columns."""
+    """Names of columns, of which there may be ``MAX_FIELDS``."""
 
     def __init__(self, choices: Sequence[str] = ()) -> None:
         super().__init__(choices, most=MAX_FIELDS)
 
 
 def check_fields(names: Sequence[object]) -> None:
-    """Raise ``BadRequest`` when a body names more columns than ``MAX_FIELDS``."""
+    """Raise ``BadRequest`` if a body names more columns than ``MAX_FIELDS``."""
     if len(names) > MAX_FIELDS:
         raise http_errors.BadRequest(
             "Invalid body parameters: fields must name at most "
@@ -273,26 +272,26 @@ class Tags(Argument):
 
 
 class Fixed(Argument):
-    """A field that has one value and that nobody can change: no word at all."""
+    """A field with one value, which no word of the query changes."""
 
     kind = "fixed"
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: object) -> None:
         super().__init__(default=value)
 
-    def read(self, name: str, query: QueryString) -> Any:
+    def read(self, name: str, query: QueryString) -> object:
         return self.default
 
 
 class Required(Argument):
-    """Another kind of word, which must be there."""
+    """A word of another type that must be present."""
 
     def __init__(self, wanted: Argument) -> None:
         super().__init__(word=wanted.word)
         self.wanted = wanted
         self.kind = f"{wanted.kind}; required"
 
-    def read(self, name: str, query: QueryString) -> Any:
+    def read(self, name: str, query: QueryString) -> object:
         value = self.wanted.read(name, query)
         if value is None:
             raise http_errors.BadRequest(f"Parameter '{self.word or name}' is missing")
@@ -309,7 +308,7 @@ tags = Tags(word="tag")
 def choice(
     *choices: str, word: str = "", default: str | None = None, shared: bool = False
 ) -> Argument:
-    """One of some words."""
+    """Return the argument for one of these words."""
     return Choice(choices, word, default, shared)
 
 
@@ -320,7 +319,7 @@ JSON = "application/json"
 _JSON_TYPE = re.compile(r"application/json\s*(;.*)?", re.ASCII | re.IGNORECASE)
 
 
-def read_body(headers: Headers, body: bytes) -> Any:
+def read_body(headers: Headers, body: bytes) -> Json:
     """Return the JSON value of a body that is not empty.
 
     Raises ``UnsupportedMediaType`` and ``BadRequest``.
@@ -329,9 +328,10 @@ def read_body(headers: Headers, body: bytes) -> Any:
     try:
         # Programs on Windows begin a text with a byte order mark, which RFC 8259 (8.1) lets us
         # ignore.
-        return serializer.loads(body.removeprefix(codecs.BOM_UTF8))
+        value: Json = serializer.loads(body.removeprefix(codecs.BOM_UTF8))
     except serializer.ParseError as err:
         raise http_errors.BadRequest(f"Unable to parse JSON data: {err}") from None
+    return value
 
 
 def check_body_kind(headers: Headers) -> None:

@@ -1,4 +1,4 @@
-"""What every resource is made of.
+"""The base of all resources, and the connector that finds the resource of a path.
 
 A resource is a class that says its URI and its verbs::
 
@@ -8,12 +8,11 @@ A resource is a class that says its URI and its verbs::
         SINCE = "2.0.0"
         PUT = Submit(opcodes.OpInstanceStartup, access="instances.startup", force=flag)
 
-Routes, index pages, access checks and the reference are read from these
-classes. A verb is a ``Submit`` or a method with ``@verb``; either way it is a
-``Verb``, which knows the right that it needs (``permissions`` has the names), its
-arguments and how to answer a ``ResourceRequest``. There is no default for the right:
-without one the import fails. Reading is open to all, unless said otherwise or
-where authentication is required.
+Routes, index pages, access checks and the reference are derived from these classes. A verb is a
+``Submit`` or a method with ``@verb``. Either is a ``Verb``, which has the right that it needs
+(``permissions`` lists the rights) and its arguments, and answers a ``ResourceRequest``. The right
+has no default: without one the import fails. Reading is open to all, unless the verb says
+otherwise or authentication is required.
 """
 
 from __future__ import annotations
@@ -42,25 +41,25 @@ Steps = Generator[Future[Any], None, T]
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """One request as a resource sees it: checked, decoded, with the master at hand.
+    """One request as a resource sees it: checked and decoded, with a client of the master.
 
-    A verb may add to ``headers``: lines of the answer beside those that every answer has.
+    A verb may append to ``headers``, which the answer has besides the usual ones.
     """
 
     master: BoundClient
-    #: What stands in the URI's slots.
+    #: The values of the URI's slots.
     slots: Mapping[str, str] = field(default_factory=dict)
     query: QueryString = NO_QUERY
-    #: The body's JSON value; None when there is none (or when it is null).
+    #: The body's JSON value; None if there is no body, or if it is null.
     body: Any = None
-    #: Who asks, and under which key, as the master hears it.
+    #: The user, the id and the idempotency key of the request, as the master is told them.
     context: RequestContext = RequestContext()
     headers: list[tuple[str, str]] = field(default_factory=list)
-    #: Answer as the page of the 2.0 API prints it, where living clients differ.
+    #: Whether to answer as the page of the 2.0 API says where today's clients expect 3.x.
     like_2_0: bool = False
-    #: The lines of ``If-None-Match``: which answers the client has already.
+    #: The lines of ``If-None-Match``: ETags of answers that the client has already.
     if_none_match: Sequence[str] = ()
-    #: Has the client hung up?
+    #: Returns whether the client has hung up.
     gone: Callable[[], bool] = lambda: False
     clock_ns: Callable[[], int] = time.time_ns
 
@@ -70,17 +69,17 @@ class Verb:
 
     #: The opcode that it submits, or the main one of several; None if it submits no job.
     op: type[opcodes.OpCode] | None = None
-    #: Does it submit one job and answer its id? Then it takes an ``Idempotency-Key``.
+    #: It submits one job and answers its id, so that it takes an ``Idempotency-Key``.
     answers_job: bool = False
-    #: Is it what people reach for when something hangs? It has threads of its own.
+    #: It is needed when something hangs, and has threads of its own.
     urgent: bool = False
-    #: Can it be long, with ``bulk``? Then few threads do such work.
+    #: With ``bulk`` it keeps the processor busy, and is given few threads.
     long: bool = False
-    #: May it name thousands of objects? Then its body may have ten times as much.
+    #: Its body may name thousands of objects, and be ten times as long.
     large_body: bool = False
-    #: Does it need no user, unless authentication is required? Said of a GET.
+    #: It needs no user, unless authentication is required. Only a GET can be open.
     open: bool = False
-    #: Keys of the body of which the first that is there names the object, if no slot does.
+    #: Keys of the body that may name the object if no slot does; the first one present counts.
     names_object: tuple[str, ...] = ()
 
     def __init__(self, access: str, doc: str, arguments: Mapping[str, Argument]) -> None:
@@ -103,14 +102,15 @@ class Verb:
         self._defaults = self._read_defaults()
         self.open = self.open and method == "GET"
 
-    def object_name(self, slots: Mapping[str, str], body: Any) -> str | None:
-        """The name of what the request is about: None when it is about nothing that has one."""
+    def object_name(self, slots: Mapping[str, str], body: object) -> str | None:
+        """Return the name of the request's object; None if it has no object with a name."""
         for value in slots.values():
             return value
         if isinstance(body, dict):
             for key in self.names_object:
                 if key in body:
-                    return body[key] if isinstance(body[key], str) else None
+                    name = body[key]
+                    return name if isinstance(name, str) else None
         return None
 
     def read_arguments(self, request: ResourceRequest) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Verb:
             name: argument.read(name, request.query) for name, argument in self.arguments.items()
         }
 
-    def answer(self, request: ResourceRequest) -> Any:
+    def answer(self, request: ResourceRequest) -> object:
         """Return the JSON value that answers, or the ``Steps`` to it.
 
         Raises ``HttpError`` or ``errors.Error``, as the steps do.
@@ -129,7 +129,7 @@ class Verb:
         raise NotImplementedError
 
     def body_reference(self) -> list[str]:
-        """What the body may hold, as paragraphs of the reference; nothing: no body is read."""
+        """Return paragraphs of the reference about the body; none if no body is read."""
         return []
 
 
@@ -138,7 +138,7 @@ class Method(Verb):
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., object],
         access: str,
         arguments: Mapping[str, Argument],
         *,
@@ -156,7 +156,7 @@ class Method(Verb):
         self.large_body = large_body
         self.open = open
 
-    def answer(self, request: ResourceRequest) -> Any:
+    def answer(self, request: ResourceRequest) -> object:
         return self._function(self.resource(request), **self.read_arguments(request))
 
 
@@ -169,7 +169,7 @@ def verb(
     large_body: bool = False,
     open: bool = True,
     **arguments: Argument,
-) -> Callable[[Callable[..., Any]], Method]:
+) -> Callable[[Callable[..., object]], Method]:
     """Make a method a verb: ``@verb("jobs.list", bulk=flag)`` above ``def GET(self, bulk)``."""
     return lambda function: Method(
         function,
@@ -183,12 +183,12 @@ def verb(
     )
 
 
-#: Every resource with a URI, in the order of their definition.
+#: Every resource with a URI, in the order of definition.
 RESOURCES: list[type[Resource]] = []
 
 
 class Resource:
-    """Base of all resources; an instance lives as long as one request."""
+    """Base of all resources; each request has an instance of its own."""
 
     URI: ClassVar[str] = ""
     #: Other spellings, which answer GET only.
@@ -200,7 +200,7 @@ class Resource:
     LATER: ClassVar[Mapping[str, str]] = {}
     #: Regexes of slots that hold neither a name nor a number.
     SLOTS: ClassVar[Mapping[str, str]] = {}
-    #: Answers without a user even where authentication is required.
+    #: Whether it answers without a user even where authentication is required.
     PUBLIC: ClassVar[bool] = False
 
     GET: ClassVar[Verb | None] = None
@@ -216,7 +216,7 @@ class Resource:
         cls._verbs = {name: getattr(cls, name) for name in VERBS if getattr(cls, name) is not None}
         for name, found in cls._verbs.items():
             if not isinstance(found, Verb):
-                raise TypeError(f"{cls.__name__}.{name} is no verb: {found!r}")
+                raise TypeError(f"{cls.__name__}.{name} is not a verb: {found!r}")
             if not found.access and not cls.PUBLIC:
                 raise TypeError(f"{cls.__name__}.{name} does not say who may")
             found.bind(cls, name)
@@ -225,12 +225,12 @@ class Resource:
 
     @classmethod
     def verbs(cls) -> dict[str, Verb]:
-        """The methods that it takes, in the order of ``VERBS``."""
+        """Return its verbs by method, in the order of ``VERBS``."""
         return cls._verbs
 
 
 def children(parent: str) -> list[dict[str, str]]:
-    """The resources right below a path that can be read: ``[{"name", "uri"}]``, sorted."""
+    """Return the readable resources right below a path: ``[{"name", "uri"}]``, sorted."""
     prefix = parent.rstrip("/") + "/"
     names = {
         resource.URI.removeprefix(prefix)

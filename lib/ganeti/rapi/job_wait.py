@@ -16,16 +16,17 @@ from ganeti import constants, errors, ht, luxi
 from ganeti.http import errors as http_errors
 from ganeti.rapi.baserlib import ResourceRequest, Steps
 from ganeti.rapi.reading import read
+from ganeti.serializer import Json
 
-#: No log entry has so high a number: the log does not end such a wait.
+#: A number that no log entry reaches, so that entries do not end the wait.
 NO_LOG = 2**53
-#: Seconds of one call; both masters end it earlier than their clients give up.
+#: Seconds of one call. Both masters end a call before their clients give it up.
 LONGEST_CALL = 60.0
-#: A connection that breaks is replaced; the master may have been restarted.
+#: How many broken connections are replaced; the master may have been restarted.
 RETRIES = 3
 
 
-def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
+def parse_change(answer: object) -> tuple[list[Json], list[Json]]:
     """Return a job's values and log entries; raises ``errors.RequestError``."""
     if (
         isinstance(answer, list)
@@ -33,7 +34,7 @@ def parse_change(answer: Any) -> tuple[list[Any], list[Any]]:
         and all(isinstance(part, list) for part in answer)
     ):
         return answer[0], answer[1]
-    raise errors.RequestError(f"the master answered {ht.shorten(answer)} in the place of a change")
+    raise errors.RequestError(f"the master answered {ht.shorten(answer)} instead of a change")
 
 
 class JobWait:
@@ -55,7 +56,7 @@ class JobWait:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended: set[int] = set()
-        self.entries: list[Any] = []
+        self.entries: list[Json] = []
         self._request = request
         self._ids = list(ids)
         self._fields = ["status", *fields]
@@ -63,16 +64,16 @@ class JobWait:
         self._serial = NO_LOG if serial is None else serial
         self._clock = clock
         self._deadline = clock() + timeout
-        self._values: dict[int, list[Any]] = {}
+        self._values: dict[int, list[Json]] = {}
         self._calls: dict[Future[bytes | None], int] = {}
         self._retries = RETRIES
         self._finished = False
 
-    def status(self, number: int) -> Any:
+    def status(self, number: int) -> Json:
         """Return a job's status, as far as known."""
         return self._values[number][0]
 
-    def values(self, number: int) -> list[Any]:
+    def values(self, number: int) -> list[Json]:
         """Return the values of a job's fields, as far as known."""
         return self._values[number][1:]
 
@@ -133,7 +134,7 @@ class JobWait:
                 if len(values) != len(self._fields):
                     raise errors.RequestError(
                         f"the master answered {ht.shorten(values)} "
-                        f"in the place of {len(self._fields)} values"
+                        f"instead of {len(self._fields)} values"
                     )
             except errors.JobLost:
                 values, entries = archived(self._request, number, self._fields), []
@@ -152,7 +153,7 @@ class JobWait:
         return again
 
 
-def archived(request: ResourceRequest, number: int, fields: Sequence[str]) -> list[Any]:
+def archived(request: ResourceRequest, number: int, fields: Sequence[str]) -> list[Json]:
     """Return the values of an archived job; raises ``NotFound`` if there is no such job."""
     for row in read(request, "job", list(dict.fromkeys([*fields, "status"])), ["==", "id", number]):
         if row["status"] is not None:

@@ -1,25 +1,16 @@
-"""What preconditions are compared with: the object that a URI names, as it is now."""
+"""The present state of the object that a URI names, which preconditions are compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
 from ganeti.http.negotiation import TargetState
 from ganeti.rapi.baserlib import ResourceRequest
-from ganeti.rapi.reading import read, read_one
+from ganeti.rapi.reading import KIND_OF_SLOT, Row, read, read_one, stored_name
 
-#: Slot of a URI -> what it names; hosts have names without case.
-_NAMED = {
-    "instance_name": "instance",
-    "node_name": "node",
-    "group_name": "group",
-    "network_name": "network",
-}
-_HOSTS = frozenset({"instance", "node"})
-#: URIs without a slot that are about the cluster itself, and no list.
+#: URIs without a slot that are about the cluster itself, and not a list.
 _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
 
 
@@ -36,7 +27,7 @@ class Object(TargetState):
         return self._read_tag()
 
     def exists(self) -> bool:
-        """Is it there? Lists and the cluster always are."""
+        """Return whether it exists; lists and the cluster always do."""
         slots = self._request.slots
         if "disk" in slots:
             found = self._find(["disk.sizes"])
@@ -45,36 +36,38 @@ class Object(TargetState):
         return self._find(["name"]) is not None
 
     def modified(self) -> float | None:
-        """When its configuration was changed last; None for what has no such date."""
+        """Return when its configuration was last changed; None if it has no such date."""
         if self._uri in _CLUSTER:
             found = self._request.master.call(luxi.QueryClusterInfo())
-        elif _NAMED.keys() & self._request.slots.keys():
+        elif KIND_OF_SLOT.keys() & self._request.slots.keys():
             found = self._find(["mtime"])
         else:
             found = None
         moment = found.get("mtime") if isinstance(found, dict) else None
         return moment if isinstance(moment, (int, float)) else None
 
-    def _find(self, fields: Sequence[str]) -> dict[str, Any] | None:
-        """The object with these fields, if that is what it has; None where there is none."""
+    def _find(self, fields: Sequence[str]) -> Row | None:
+        """Return the object with those of these fields that it has; None if there is none."""
         for slot, text in self._request.slots.items():
-            if slot in _NAMED:
-                return self._find_named(_NAMED[slot], text, fields)
+            if slot in KIND_OF_SLOT:
+                return self._find_named(KIND_OF_SLOT[slot], text, fields)
             if slot == "job_id":
                 return self._find_row("job", "id", luxi.parse_job_id(text), "status")
             if slot == "filter_uuid":
                 return self._find_row("filter", "uuid", text, "action")
         return {}
 
-    def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> dict[str, Any] | None:
+    def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> Row | None:
         try:
-            return read_one(self._request, kind, fields, name.lower() if kind in _HOSTS else name)
-        except (NotFound, errors.OpPrereqError):  # none, or more than one of that short name
+            return read_one(self._request, kind, fields, stored_name(kind, name))
+        except (NotFound, errors.OpPrereqError):  # none, or several with that short name
             return None
 
-    def _find_row(self, kind: str, key: str, value: Any, field: str) -> dict[str, Any] | None:
-        """A row whose ``field`` is not null: a master answers with a row of its key alone, or
-        an error, where there is none."""
+    def _find_row(self, kind: str, key: str, value: str | int | None, field: str) -> Row | None:
+        """Return a row whose ``field`` is not null, else None.
+
+        For an unknown key a master answers with a row of nothing but the key, or with an error.
+        """
         if value is None:
             return None
         try:

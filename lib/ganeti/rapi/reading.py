@@ -1,7 +1,7 @@
 """Reading objects with ``Query``: cells become plain values.
 
-``Query`` and not the classic calls: there a field that an older or newer
-master does not know fails everything, here it is a cell without a value.
+The classic calls (``QueryInstances`` ...) fail as a whole if an older or newer master does not know
+a field. In the answer to a ``Query`` such a field is a cell without a value.
 """
 
 from __future__ import annotations
@@ -21,53 +21,70 @@ from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
 from ganeti.http.message import state_tag
 from ganeti.rapi.baserlib import ResourceRequest
+from ganeti.serializer import Json
 
 _NORMAL = int(ResultStatus.NORMAL)
-#: Objects that are asked for, and made JSON of, at a time: some 70 KiB.
+#: Objects that are read and written as JSON at a time; that is some 70 KiB.
 BATCH = 50
 
+#: Slot of a URI -> the kind of object that it names.
+KIND_OF_SLOT = {
+    "instance_name": "instance",
+    "node_name": "node",
+    "group_name": "group",
+    "network_name": "network",
+}
+#: Kinds whose names are host names, which are not case-sensitive and stored in lower case.
+_HOSTS = frozenset({"instance", "node"})
 
-def objects(what: str, fields: Sequence[str], answer: Any) -> list[dict[str, Any]]:
-    """The answer of a Query as objects with these fields; null for what has no value."""
+#: An object as it is answered: its fields by name.
+Row = dict[str, Any]
+
+
+def objects(what: str, fields: Sequence[str], answer: object) -> list[Row]:
+    """Return the answer to a ``Query`` as objects with these fields, null for missing values.
+
+    Raises ``errors.RequestError`` for an answer that is not a table of cells.
+    """
     rows = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(rows, list) or not all(
         isinstance(row, list) and len(row) == len(fields) for row in rows
     ):
         raise errors.RequestError(
-            f"the master's answer about {what} is no table: " + ht.shorten(answer)
+            f"the master's answer about {what} is not a table: " + ht.shorten(answer)
         )
     try:
-        # In one place, as long lists have hundreds of thousands of cells.
+        # One expression, because a long list has hundreds of thousands of cells.
         return [
             dict(zip(fields, [value if status == _NORMAL else None for status, value in row]))
             for row in rows
         ]
     except (TypeError, ValueError):
         raise errors.RequestError(
-            f"the master answered {ht.shorten(rows)} in the place of cells"
+            f"the master answered {ht.shorten(rows)} instead of cells"
         ) from None
 
 
 def read(
-    request: ResourceRequest, what: str, fields: Sequence[str], qfilter: list[Any] | None = None
-) -> list[dict[str, Any]]:
-    """Objects with these fields; null for what has no value."""
+    request: ResourceRequest, what: str, fields: Sequence[str], qfilter: list[Json] | None = None
+) -> list[Row]:
+    """Ask the master for objects, and return them with these fields, null for missing values."""
     return objects(what, fields, request.master.call(luxi.Query(what, list(fields), qfilter)))
 
 
-#: Raises what the master answered, if that is an error.
+#: Returns the master's reply, or raises the error that it answered.
 GetReply = Callable[[], luxi.Reply]
-#: One of many questions, and the answer to it -> what is to be shown of it.
-MakeRows = Callable[[luxi.Query, GetReply], list[dict[str, Any]]]
+#: Makes the rows of a list from one of its questions and the reply to it.
+MakeRows = Callable[[luxi.Query, GetReply], list[Row]]
 
 
 class StreamedList:
-    """A list that is too long to be made at once: its text, piece by piece, and its tag.
+    """A list that is too long to be made at once: pieces of its text, and its ETag.
 
-    ``count`` says how long it will be, about. Of each of ``questions``, at least one,
-    ``make_rows`` shows what was answered. The master works on the next one while the answer to
-    the last becomes text. Nothing is asked while a slow client reads; what is kept for it
-    are two answers, as bytes.
+    ``count`` is its approximate length. ``make_rows`` makes the rows from the reply to each of
+    ``questions``, of which there is at least one. The master works on a question while the reply
+    to the one before becomes text. Nothing is asked while a slow client reads, and no more than
+    two replies are kept for it, as bytes.
     """
 
     def __init__(
@@ -80,7 +97,7 @@ class StreamedList:
     ) -> None:
         self.count = count
         pieces = self._make_pieces(request.master, iter(questions), make_rows)
-        # What fails at once still becomes an answer of its own.
+        # An error of the first piece is answered with a status of its own.
         self.pieces: Iterator[bytes] = itertools.chain([next(pieces)], pieces)
         self.tag = tag
 
@@ -96,7 +113,8 @@ class StreamedList:
             pending = None if following is None else master.begin(following)
             try:
                 rows = make_rows(question, functools.partial(luxi.parse_reply, answer))
-                # In a list, as a name here would keep it while it is sent.
+                # In a list, from which it is popped: a name would keep the piece in memory
+                # while it is sent.
                 ready = [separator + serializer.dump_bytes(rows)[1:-2]] if rows else []
                 del rows
             finally:
@@ -112,7 +130,7 @@ class StreamedList:
 
 @dataclass(frozen=True)
 class NotModified:
-    """The client has the answer already; this is its tag."""
+    """The client has the answer with this ETag already."""
 
     tag: str
 
@@ -121,25 +139,25 @@ def read_all(
     request: ResourceRequest,
     what: str,
     fields: Sequence[str],
-    shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda row: row,
-) -> list[dict[str, Any]] | StreamedList | NotModified:
-    """All objects with these fields, each as ``shape`` makes it.
+    shape: Callable[[Row], Row] = lambda row: row,
+) -> list[Row] | StreamedList | NotModified:
+    """Return all objects with these fields, each as ``shape`` returns it.
 
-    More than ``BATCH`` of them are asked for in parts, by name: that is what a real master
-    can do, and the name is the key of all kinds that have many. What vanishes meanwhile is
-    left out. Our own master says what state it is in, so that an answer has a tag before
-    it is made, and need not be made for a client that has it.
+    If there are more than ``BATCH``, they are read in batches by name, as a real master has no
+    other paging, and the name is the key of all kinds that have many objects. Objects that are
+    removed meanwhile are left out. Our own master says which state it is in: the list then has an
+    ETag before it is made, and is not made for a client that has it already.
     """
     if request.if_none_match and negotiation.has_state_tag(request.if_none_match):
         with contextlib.suppress(errors.GenericError, errors.RequestError):
-            # Groups are what there are fewest of.
+            # The note is the same beside any answer; there are fewest groups.
             _, tag = _names_and_tag(request, "group", what, fields)
             if tag is not None and negotiation.tag_matches(tag, request.if_none_match):
                 return NotModified(tag)
     names, tag = _names_and_tag(request, what, what, fields)
     if len(names) <= BATCH:
         return [shape(row) for row in read(request, what, fields)] if names else []
-    # Names that are much alike take a tenth of the memory so, while a slow client reads.
+    # Compressed, similar names take a tenth of the memory while a slow client reads.
     batches = [
         zlib.compress("\n".join(names[start : start + BATCH]).encode(), 1)
         for start in range(0, len(names), BATCH)
@@ -148,7 +166,7 @@ def read_all(
         _question(what, fields, zlib.decompress(batch).decode().split("\n")) for batch in batches
     )
 
-    def make_rows(question: luxi.Query, answer: GetReply) -> list[dict[str, Any]]:
+    def make_rows(question: luxi.Query, answer: GetReply) -> list[Row]:
         return [shape(row) for row in _objects_by_name(request, question, answer)]
 
     return StreamedList(request, len(names), questions, make_rows, tag)
@@ -157,7 +175,10 @@ def read_all(
 def _names_and_tag(
     request: ResourceRequest, named: str, what: str, fields: Sequence[str]
 ) -> tuple[list[str], str | None]:
-    """Names of one kind, and the tag of an answer with these fields of a kind just before."""
+    """Return the names of the kind ``named``, and the ETag of a list of ``what`` read after them.
+
+    The ETag is None if the master does not say which state it is in.
+    """
     reply = request.master.ask(luxi.Query(named, ["name"], None, state=what))
     state = reply.notes.get("state")
     form = f"{constants.RELEASE_VERSION} {request.like_2_0}"
@@ -165,46 +186,61 @@ def _names_and_tag(
     return [row["name"] for row in objects(named, ["name"], reply.result)], tag
 
 
+def any_of(key: str, values: Iterable[Json]) -> list[Json]:
+    """Return the filter for objects whose ``key`` has one of these values."""
+    return ["|", *(["==", key, value] for value in values)]
+
+
 def _question(what: str, fields: Sequence[str], names: Sequence[str]) -> luxi.Query:
-    return luxi.Query(what, list(fields), ["|", *(["==", "name", name] for name in names)])
+    return luxi.Query(what, list(fields), any_of("name", names))
 
 
-def _objects_by_name(
-    request: ResourceRequest, question: luxi.Query, answer: GetReply
-) -> list[dict[str, Any]]:
-    """The objects that a question names, without those that are not there any more."""
+def _objects_by_name(request: ResourceRequest, question: luxi.Query, answer: GetReply) -> list[Row]:
+    """Return the objects that a question names, without those that have been removed since.
+
+    A master refuses a whole question if one of its names is unknown; halves of it are asked then.
+    """
     what, fields = question.what, question.fields
     try:
         return objects(what, fields, answer().result)
     except errors.OpPrereqError as err:
         if err.code != ErrorCode.NOENT:
             raise
-    # One of them has vanished since; a master refuses the whole question then.
     names = [name for _, _, name in (question.qfilter or ())[1:]]
     if len(names) == 1:
         return []
     half = len(names) // 2
-    found = []
+    found: list[Row] = []
     for part in (names[:half], names[half:]):
         smaller = _question(what, fields, part)
         found += _objects_by_name(request, smaller, functools.partial(request.master.ask, smaller))
     return found
 
 
-def read_one(
-    request: ResourceRequest, what: str, fields: Sequence[str], name: str
-) -> dict[str, Any]:
-    """The object of this name (a short one, if it is the only one) or uuid; else ``NotFound``."""
+def stored_name(kind: str, name: str) -> str:
+    """Return a name from a URI as a master would store it."""
+    return name.lower() if kind in _HOSTS else name
+
+
+def read_one(request: ResourceRequest, what: str, fields: Sequence[str], name: str) -> Row:
+    """Return the object with this name (or unambiguous short name) or UUID.
+
+    Raises ``NotFound``.
+    """
     found = read(request, what, fields, ["==", "name", name])
-    if not found and ht.is_uuid(name.lower()):  # which a real luxid finds, and then compares
+    # A real luxid looks an object up by UUID as well, but its filter then compares the name.
+    if not found and ht.is_uuid(name.lower()):
         found = read(request, what, fields, ["==", "uuid", name.lower()])
     if not found:
         raise http_errors.NotFound(detail=f"there is no {what} '{name}'")
     return found[0]
 
 
-def entries(request: ResourceRequest, what: str, uri: str) -> list[dict[str, Any]]:
-    """``[{"id", "name", "uri"}]`` of all objects: 2.0's page and its code have one key each."""
+def entries(request: ResourceRequest, what: str, uri: str) -> list[dict[str, str]]:
+    """Return ``[{"id", "name", "uri"}]`` of all objects.
+
+    The page of the 2.0 API has ``id``, its code ``name``.
+    """
     names = [row["name"] for row in read(request, what, ["name"])]
     return [
         {"id": name, "name": name, "uri": f"{uri}/{urllib.parse.quote(str(name), safe='')}"}

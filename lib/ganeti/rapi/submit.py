@@ -1,14 +1,13 @@
 """A verb that submits a job: words of the query and fields of the body become opcodes.
 
-A field has one source. The URI gives the fields that its slots and the
-declared words name, the body gives the rest; a body that names a field of the
-URI is refused, as Ganeti does since 2.4. Few words are shared: query or body,
-but not both. What the client did not give is not sent: a master has its own defaults.
+A field has one source. The URI gives the fields of its slots and of the declared words, the body
+gives the rest; a body that names a field of the URI is refused, as in Ganeti since 2.4. A few words
+are shared: the query or the body may give them, but not both. A field that the client does not
+give is not sent, as the master has its own defaults.
 
-What of an opcode depends on the version of Ganeti's master is one table. The opcodes here
-are those of 3.0 and 3.1 together (Ganeti 3.0.2 and 3.1.1, ``src/Ganeti/OpCodes.hs``). A front
-asks which version its master has only where something is used that not all of them know, so
-that an upgrade is noticed at once.
+The opcodes are those of Ganeti 3.0.2 and 3.1.1 together (``src/Ganeti/OpCodes.hs``). Where a
+request uses something that not every version knows, the master is asked for its version each time,
+so that an upgrade is noticed at once.
 """
 
 from __future__ import annotations
@@ -28,20 +27,22 @@ from ganeti.rapi.baserlib import SLOT, Resource, ResourceRequest, Verb
 # -- from a request to opcodes ---------------------------------------------------------
 
 
-#: Words that every submission takes.
+#: A JSON object on its way to an opcode, whose checks read the values.
+Body = dict[str, Any]
+#: The words that every submission takes.
 COMMON: Mapping[str, Argument] = {
     "dry_run": arguments.DryRun(),
     "reason": arguments.text,
 }
 
-#: Header of an answer: what became of the request's ``Idempotency-Key``.
+#: The header of an answer that tells what was done with the request's ``Idempotency-Key``.
 KEY_STATUS = "Idempotency-Status"
-#: What our master says of it; a real one knows no keys and says nothing.
+#: The values that our master reports; a real master ignores keys and reports nothing.
 _KEY_STATUSES = ("stored", "replayed")
 
 
-def body_object(request: ResourceRequest) -> dict[str, Any]:
-    """The body as an object; null counts as an empty one."""
+def body_object(request: ResourceRequest) -> Body:
+    """Return the body as an object, null as an empty one; raises ``BadRequest``."""
     if request.body is None:
         return {}
     if not isinstance(request.body, dict):
@@ -49,8 +50,11 @@ def body_object(request: ResourceRequest) -> dict[str, Any]:
     return dict(request.body)
 
 
-def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Move values to the names that opcodes use; two values are refused, null is none."""
+def rename(body: Body, names: Mapping[str, str]) -> Body:
+    """Move values to the names that opcodes use, and return the body.
+
+    Raises ``BadRequest`` if both names have a value; null counts as no value.
+    """
     for old, new in names.items():
         if old not in body:
             continue
@@ -64,8 +68,8 @@ def rename(body: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
-def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode:
-    """An opcode; raises ``BadRequest`` that names the field."""
+def build(op: type[opcodes.OpCode], fields: Mapping[str, object]) -> opcodes.OpCode:
+    """Return an opcode; raises ``BadRequest`` that names the invalid field."""
     try:
         return op(**fields)
     except opcodes.FieldError as err:
@@ -74,26 +78,26 @@ def build(op: type[opcodes.OpCode], fields: Mapping[str, Any]) -> opcodes.OpCode
 
 def reason_trail(
     request: ResourceRequest, resource: type[Resource], reason: str | None = None
-) -> list[list[Any]]:
-    """Why the job is: the user's words and the resource, as Ganeti since 2.8 has it.
+) -> list[list[str | int]]:
+    """Return a job's reason trail: the user's words, then the resource, as in Ganeti since 2.8.
 
-    The resource's entry has no words there; here it says who asked, and in which request.
+    The text of the resource's entry, which is empty in Ganeti, names the user and the request.
     """
     now = request.clock_ns()
     words = (("user", request.context.user), ("request", request.context.request_id))
     who = ";".join(f"{word}={_escaped(value)}" for word, value in words if value)
-    trail: list[list[Any]] = [["gnt:user", reason, now]] if reason else []
+    trail: list[list[str | int]] = [["gnt:user", reason, now]] if reason else []
     trail.append([f"gnt:library:rlib2:{resource.__name__.removeprefix('R_2_')}", who, now])
     return trail
 
 
 def _escaped(value: str) -> str:
-    """A user's name may hold what ends a pair here."""
+    """Escape the characters that would end a pair."""
     return value.replace("%", "%25").replace(";", "%3B")
 
 
 def submit(request: ResourceRequest, ops: list[opcodes.OpCode]) -> int:
-    """Submit one job, or find the one that has the request's key already; its id."""
+    """Submit one job and return its id; with a key that a job has already, return that job's."""
     check_version(request, ops)
     reply = request.master.ask(luxi.SubmitJob([op.to_wire() for op in ops]))
     job_id = luxi.parse_job_id(reply.result)
@@ -106,8 +110,11 @@ def submit(request: ResourceRequest, ops: list[opcodes.OpCode]) -> int:
 
 
 def check_version(request: ResourceRequest, ops: list[opcodes.OpCode]) -> None:
-    """Raise ``NotImplementedMethod`` for an opcode, ``BadRequest`` for a field, that the
-    master's version does not know. It is asked for its version only where that matters."""
+    """Check that the master's version knows the opcodes and their fields.
+
+    Raises ``NotImplementedMethod`` for an opcode and ``BadRequest`` for a field. The master is
+    asked for its version only if that matters.
+    """
     wanted = [
         (versions, op.OP_ID, "")
         for op in ops
@@ -135,10 +142,10 @@ def check_version(request: ResourceRequest, ops: list[opcodes.OpCode]) -> None:
 
 
 class Submit(Verb):
-    """Submits one opcode; answers the job's id.
+    """A verb that submits one opcode and answers the job's id.
 
-    ``renames`` maps names of the body to fields of the opcode. The opcode's
-    docstring is the verb's, unless ``doc`` is given.
+    ``renames`` maps names in the body to fields of the opcode. The verb's documentation is the
+    opcode's docstring, unless ``doc`` is given.
     """
 
     answers_job = True
@@ -168,7 +175,7 @@ class Submit(Verb):
         return submit(request, self.ops(request))
 
     def ops(self, request: ResourceRequest) -> list[opcodes.OpCode]:
-        """The opcodes of the job."""
+        """Return the opcodes of the job."""
         fixed = self.uri_fields(request)
         body = self.body_fields(request)
         given = {name: value for name, value in fixed.items() if value is not None}
@@ -177,22 +184,22 @@ class Submit(Verb):
         )
         return [build(self.op, body | given)]
 
-    def uri_fields(self, request: ResourceRequest) -> dict[str, Any]:
-        """Fields that slots and words name; null for what was not given."""
-        fields: dict[str, Any] = dict(request.slots)
+    def uri_fields(self, request: ResourceRequest) -> Body:
+        """Return the fields of the slots and words, None for a word that was not given."""
+        fields: Body = dict(request.slots)
         fields.update(self.read_arguments(request))
         fields["reason"] = reason_trail(request, self.resource, fields["reason"])
         return fields
 
-    def body_fields(self, request: ResourceRequest) -> dict[str, Any]:
-        """Fields that the body gives."""
+    def body_fields(self, request: ResourceRequest) -> Body:
+        """Return the fields that the body gives."""
         return rename(body_object(request), self.renames)
 
     def _is_shared(self, name: str) -> bool:
         return name in self.arguments and self.arguments[name].shared
 
-    def refuse_overwriting(self, body: Mapping[str, Any], fixed: set[str]) -> None:
-        """Raise ``BadRequest`` when the body names a field that belongs to the URI."""
+    def refuse_overwriting(self, body: Mapping[str, object], fixed: set[str]) -> None:
+        """Raise ``BadRequest`` if the body names a field that belongs to the URI."""
         clash = sorted(fixed.intersection(body))
         if clash:
             raise http_errors.BadRequest(
@@ -202,14 +209,14 @@ class Submit(Verb):
             )
 
     def _default_in_words(self, name: str) -> str:
-        """Return what the reference says of a field's default; '' where it is null."""
+        """Return the reference's words about a field's default; '' if it is null."""
         if name not in self.op.DEFAULTS:
             return "; required"
         default = self.op.DEFAULTS[name]
         return "" if default is None else f"; default ``{serializer.dumps(default)}``"
 
     def body_reference(self) -> list[str]:
-        """The opcode's fields that the URI does not give; common ones are told once."""
+        """Return the opcode's fields that the URI does not give, without those of all opcodes."""
         others = {new: old for old, new in self.renames.items()}
         items = []
         types = json_types.describe(self.op)
@@ -231,25 +238,25 @@ class Submit(Verb):
 
 
 class VersionRange(NamedTuple):
-    """The versions that know something: from one on, and up to another, exclusive."""
+    """The versions that know something: from ``since`` on, before ``until``."""
 
     since: Version = OLDEST_VERSION
     until: Version | None = None
 
     def holds(self, version: Version) -> bool:
-        """Does this version know it?"""
+        """Return whether this version is in the range."""
         return self.since <= version and (self.until is None or version < self.until)
 
 
 def opcode_versions(since: str) -> VersionRange:
     """Return the versions that know an opcode of this ``SINCE``."""
     if since == "ours":
-        return VersionRange(until=OLDEST_VERSION)  # none
+        return VersionRange(until=OLDEST_VERSION)  # an empty range
     major, minor = since.split(".")
     return VersionRange((int(major), int(minor)))
 
 
-#: (OP_ID, field) -> who knows it, where that is not everybody.
+#: (OP_ID, field) -> the versions that know the field, if not all that know the opcode.
 FIELD_VERSIONS: Mapping[tuple[str, str], VersionRange] = {
     ("OP_INSTANCE_SET_PARAMS", "hotplug_if_possible"): VersionRange(until=(3, 1)),
 }

@@ -12,17 +12,7 @@ from ganeti import errors
 from ganeti.http.errors import NotFound
 from ganeti.luxi import BoundClient
 from ganeti.rapi.baserlib import ResourceRequest
-from ganeti.rapi.reading import read_one
-
-#: Slot of a URI -> kind of the object that it names.
-_KINDS = {
-    "instance_name": "instance",
-    "node_name": "node",
-    "group_name": "group",
-    "network_name": "network",
-}
-#: Kinds whose names are host names, which ignore case.
-_HOSTS = frozenset({"instance", "node"})
+from ganeti.rapi.reading import KIND_OF_SLOT, read_one, stored_name
 
 
 def full_name(master: BoundClient, slots: Mapping[str, str]) -> str | None:
@@ -31,10 +21,10 @@ def full_name(master: BoundClient, slots: Mapping[str, str]) -> str | None:
     Return None without slots. Raises ``errors.Error`` if the master cannot be asked.
     """
     for slot, text in slots.items():
-        kind = _KINDS.get(slot)
+        kind = KIND_OF_SLOT.get(slot)
         if kind is None:
             return text
-        wanted = text.lower() if kind in _HOSTS else text
+        wanted = stored_name(kind, text)
         try:
             return str(read_one(ResourceRequest(master=master), kind, ["name"], wanted)["name"])
         except (NotFound, errors.OpPrereqError):

@@ -322,7 +322,7 @@ class R_2_nodes_name_storage(Resource):
 class _Changes(Flag):
     """The flag ``allocatable``, the only parameter of a storage unit that can be changed."""
 
-    def read(self, name: str, query: QueryString) -> dict[str, bool]:
+    def read(self, name: str, query: QueryString) -> dict[str, object]:
         value = super().read(name, query)
         return {} if value is None else {"allocatable": value}
 
