@@ -1,22 +1,25 @@
 """The steps from a request to its answer.
 
-    0 is it asked for here        307, 503 where another node is the master (``--redirect``)
-    1 find the resource           404 no such URI
-    2 find the method             501 with Allow; HEAD is GET, OPTIONS ends here
-    3 who is it, may he           403 for a page of another origin that may not (``http.cors``);
-                                  401, 403; credentials on what is open are checked too, but
-                                  not on the few that are open to all always
-    4 read the Idempotency-Key    400 malformed, or a verb that answers no job
-    5 read the body               415 another media type or coding, 400 no JSON; 403 if it names
-                                  an object that step 3 could not know
-    6 ask the resource            whatever it raises, translated by ``faults``; 412 just before
-                                  it changes anything, unless the client's conditions hold
-    7 answer in JSON              304 if the client has it already; in gzip if it asks so
+    0 check that this node         307 or 503 on another node than the master (``--redirect``)
+      serves the API
+    1 find the resource            404 for an unknown URI
+    2 find the verb                501 with Allow; HEAD is GET, OPTIONS ends here
+    3 identify and authorize       403 for a page of a foreign origin (``http.cors``); 401, 403.
+      the user                     Credentials are checked where none are needed, too, except for
+                                   resources that are always public
+    4 read the Idempotency-Key     400 if it is malformed, or the verb submits no job
+    5 read the body                415 for another media type or a coding, 400 if it is not JSON;
+                                   403 if it names an object that the user may not touch
+    6 call the verb                any error, translated by ``faults``; 412 just before the first
+                                   change, unless the client's conditions hold
+    7 make the response            304 if the client has it already; gzip if the client accepts it
 
-Conditions come last, as RFC 9110 (13.2.1) wants it: a request that fails anyway fails so.
+The head alone decides steps 1 and 2: ``RequestPipeline.route`` is called once, when it has been
+read, and the parser needs the limit of the body. Conditions come last, as RFC 9110 (13.2.1)
+demands: a request that fails without them fails in the same way with them.
 
-So a stranger learns which URIs there are (which the documentation says as well)
-and nothing else, and the body of one who may not send it is never parsed.
+So a stranger learns which URIs exist, which the documentation tells as well, and nothing else; and
+the body of a user who may not send it is never parsed.
 """
 
 from __future__ import annotations
@@ -28,7 +31,6 @@ import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import GeneratorType
-from typing import Any
 
 from ganeti import errors, luxi, serializer
 from ganeti.http import errors as http_errors
@@ -62,19 +64,20 @@ from ganeti.rapi.auth.users import User
 from ganeti.rapi.baserlib import Connector, ResourceRequest, RouteMatch, Verb
 from ganeti.rapi.precondition import Object
 from ganeti.rapi.reading import NotModified, StreamedList
+from ganeti.serializer import Json
 from ganeti.utils.text import unique_words
 
 logger = logging.getLogger(__name__)
 
-#: What ``OPTIONS *`` says of the server as a whole (RFC 9110, 9.3.7).
+#: The methods of the server as a whole, which ``OPTIONS *`` asks for (RFC 9110, 9.3.7).
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 _SAFE = ("GET", "HEAD")
 
-#: Objects of a list that is kept as a whole, packed, until its client has taken it: some 200
-#: KiB, as much as a slow client costs anyway.
+#: The longest list that is spooled in gzip's format, to have an ETag: some 200 KiB, which is no
+#: more than a slow client costs anyway.
 MAX_SPOOLED = 1000
 
-#: What a client may call its request; anything else has no place in logs and headers.
+#: A client's request id; others are replaced, as they would be copied to logs and headers.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
@@ -103,19 +106,19 @@ class RequestPipeline:
         self._make_id = make_id or unique_words()
 
     def route(self, head: RequestHead) -> ResourceRoute:
-        """Return the way of requests with this head; a path or method without one has its own."""
+        """Return the route of requests with this head, also if it leads nowhere."""
         return ResourceRoute(self, self._connector.find(head.path), head)
 
-    def handler(self, request: Request) -> RequestHandler:
-        """Return what answers a request; it has an id of its own."""
+    def handler(self, route: ResourceRoute, request: Request) -> RequestHandler:
+        """Return the handler of one request, which is given an id."""
         given = request.headers.get_all("X-Request-Id")
         known = len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) is not None
         log_id = self._make_id()
-        return RequestHandler(self, request, given[0] if known else log_id, log_id)
+        return RequestHandler(self, route, request, given[0] if known else log_id, log_id)
 
     def redirect_if_not_master(self, request: Request) -> None:
-        """Step 0: raises ``HttpError`` where this node does not serve the API now."""
-        # A browser follows no redirect of a preflight.
+        """Raise ``HttpError`` if this node does not serve the API now (step 0)."""
+        # Browsers do not follow a redirect of a preflight.
         if self._redirect_if_not_master is not None and request.method != "OPTIONS":
             self._redirect_if_not_master(request)
 
@@ -125,7 +128,10 @@ class RequestPipeline:
         return isinstance(error, errors.Error)
 
     def identify(self, request: Request, match: RouteMatch) -> User | None | Future[User]:
-        """Step 3, first half: the user, if one said who he is."""
+        """Return the user that credentials or a certificate name, now or later (step 3).
+
+        None without either. Raises ``HttpError`` for wrong credentials.
+        """
         if match.resource.PUBLIC:
             return None
         header = request.headers.get("Authorization")
@@ -138,9 +144,9 @@ class RequestPipeline:
     def authorize(
         self, user: User | None, match: RouteMatch, verb: Verb, requester: RequestContext
     ) -> None:
-        """Step 3, second half: raises 401 or 403 unless this user (None: nobody) may.
+        """Raise ``HttpError`` unless the user (None: a stranger) may use the verb (step 3).
 
-        Where that depends on the object's name, the master is asked for it.
+        If that depends on the object's full name, the master is asked for it.
         """
         if match.resource.PUBLIC:
             return
@@ -151,11 +157,11 @@ class RequestPipeline:
         if verb.open and user.rights.unsaid:
             return
         if verb.access in user.rights.unconditional:
-            return  # it does not matter which object the request is about
+            return  # whatever the object is
         name = verb.object_name(match.slots, None)
         if user.rights.ask_for_names(verb.access):
             name = full_name(self._pool.bound(requester), match.slots)
-        if verb.names_object:  # the body may name it, and is not read yet
+        if verb.names_object:  # in the body, which has not been read yet
             allowed = user.rights.may_allow(verb.access)
         else:
             allowed = user.rights.allow(verb.access, name)
@@ -170,7 +176,7 @@ class RequestPipeline:
         requester: RequestContext,
         before_change: Callable[[], None],
     ) -> ResourceRequest:
-        """Steps 4 and 5: the request as a resource sees it."""
+        """Return the request as a resource sees it (steps 4 and 5)."""
         key = read_key(request, verb)
         body = read_body(request.headers, request.body) if request.body else None
         context = requester
@@ -192,7 +198,10 @@ class RequestPipeline:
     def present(
         self, request: Request, match: RouteMatch, user: User | None, requester: RequestContext
     ) -> Object:
-        """What the URI names, as it is now. Its tag is for those only who may read it."""
+        """Return the present state of the URI's object.
+
+        Reading its ETag raises ``HttpError`` for a user who may not read the object.
+        """
         resource_request = ResourceRequest(
             master=self._pool.bound(requester),
             slots=match.slots,
@@ -209,7 +218,7 @@ class RequestPipeline:
             try:
                 return _tag_of_value(reading.answer(resource_request))
             except http_errors.HttpError:
-                return None  # there is nothing to see
+                return None  # it has no representation now, and so no ETag
             except errors.Error as err:
                 if faults.translate(err).code != http_errors.NotFound.code:
                     raise
@@ -219,7 +228,7 @@ class RequestPipeline:
 
 
 class ResourceRoute(Route):
-    """The way to a resource and its verb; None where there is no such resource, or method."""
+    """The route to a verb of a resource; ``match`` and ``verb`` are None where there is none."""
 
     __slots__ = ("match", "verb", "_pipeline")
 
@@ -234,7 +243,7 @@ class ResourceRoute(Route):
             return
         self.verb = verb = match.verbs().get("GET" if head.method == "HEAD" else head.method)
         if match.resource.PUBLIC:
-            # A body may take time to read: 1 MiB of JSON is no work for the loop's thread.
+            # Parsing a body may take long, so that the loop's thread must not do it.
             self.priority = Priority.INSTANT if head.length == 0 else Priority.URGENT
         elif verb is not None and verb.urgent:
             self.priority = Priority.URGENT
@@ -244,37 +253,43 @@ class ResourceRoute(Route):
             self.max_body = MAX_LARGE_BODY
 
     def handle(self, request: Request) -> Steps:
-        """Yield what the answer waits for; return the response, whatever happens."""
-        return self._pipeline.handler(request).respond(self)
+        """Yield the futures that the answer waits for; return the response, also to an error."""
+        return self._pipeline.handler(self, request).respond()
 
     def answer_from_head(self, request: Request) -> Response | None:
-        """Return the refusal that a head leads to, whatever its body and password are; else None.
+        """Return the refusal that neither body nor password could change; None if there is none.
 
-        Asks nobody.
+        Neither the users nor the master are asked.
         """
-        return self._pipeline.handler(request).answer_from_head(self)
+        return self._pipeline.handler(self, request).answer_from_head()
 
 
 class RequestHandler:
-    """One request on its way through the steps; remembers who it was."""
+    """One request on its way through the steps."""
 
     def __init__(
-        self, pipeline: RequestPipeline, request: Request, request_id: str, log_id: str
+        self,
+        pipeline: RequestPipeline,
+        route: ResourceRoute,
+        request: Request,
+        request_id: str,
+        log_id: str,
     ) -> None:
         self._pipeline = pipeline
+        self._route = route
         self._request = request
-        #: The client's, if it sent one; clients may use one again, or somebody else's.
+        #: The client's id, if it sent one; it may be the id of other requests as well.
         self._request_id = request_id
-        #: Ours: of this request alone, by which the log names it.
+        #: Our own id, which is unique.
         self._log_id = log_id
         self.user: User | None = None
-        #: Has the master been asked to change something? Then the answer tells of that.
+        #: Whether the master has been asked to change anything.
         self._changes = False
 
-    def respond(self, route: ResourceRoute) -> Steps:
-        """Yield what the answer waits for; return the response, also when something raises."""
+    def respond(self) -> Steps:
+        """Yield the futures that the answer waits for; return the response, also to an error."""
         try:
-            return (yield from self._answer(route))
+            return (yield from self._answer())
         except http_errors.HttpError as err:
             return self._error_response(err)
         except errors.Error as err:
@@ -283,7 +298,7 @@ class RequestHandler:
                 logger.warning("Request %s: %s: %s", self._log_name, type(err).__name__, err)
             return self._error_response(fault)
         except Exception:
-            # A mistake of ours; the client gets a number to tell us.
+            # A bug of ours. The client gets the id by which the log can be searched.
             logger.exception("Request %s failed", self._log_name)
             return self._error_response(
                 http_errors.InternalServerError(
@@ -293,19 +308,19 @@ class RequestHandler:
 
     @property
     def _log_name(self) -> str:
-        """How lines of the log name the request."""
+        """Return the request's name for a log line."""
         if self._request_id == self._log_id:
             return self._log_id
         return f"{self._log_id} (X-Request-Id {self._request_id})"
 
-    def answer_from_head(self, route: ResourceRoute) -> Response | None:
+    def answer_from_head(self) -> Response | None:
         """As ``ResourceRoute.answer_from_head``."""
         request = self._request
         try:
             self._pipeline.redirect_if_not_master(request)
             if request.method == "OPTIONS":
                 return None
-            match, verb = self._find_verb(route)
+            match, verb = self._find_verb()
             if "Authorization" not in request.headers and not request.certificate:
                 self._pipeline.authorize(None, match, verb, RequestContext())
             check_body_kind(request.headers)
@@ -313,12 +328,12 @@ class RequestHandler:
             return self._error_response(err)
         return None
 
-    def _answer(self, route: ResourceRoute) -> Steps:
+    def _answer(self) -> Steps:
         request = self._request
         self._pipeline.redirect_if_not_master(request)
         if request.method == "OPTIONS":
-            return self._options_response(route)
-        match, verb = self._find_verb(route)
+            return self._options_response()
+        match, verb = self._find_verb()
         user = self._pipeline.identify(request, match)
         if isinstance(user, Future):
             yield user
@@ -343,39 +358,40 @@ class RequestHandler:
         if isinstance(value, GeneratorType):
             value = yield from value
         if request.method not in _SAFE:
-            before_change()  # of a query by PUT, say, which changes nothing
+            before_change()  # a verb that has changed nothing (PUT of a query) heeds conditions too
         return self._response_of(verb, resource_request, value)
 
-    def _options_response(self, route: ResourceRoute) -> Response:
+    def _options_response(self) -> Response:
         request = self._request
         if request.path == "*":
             return self._response(204, b"", [("Allow", METHODS)])
-        allow = self._find_resource(route).allow()
+        allow = self._find_resource().allow()
         preflight = self._pipeline.cors.preflight(request, allow)
         return self._response(204, b"", [("Allow", ", ".join(allow)), *preflight])
 
-    def _find_resource(self, route: ResourceRoute) -> RouteMatch:
-        """Step 1: raises ``NotFound`` where the route leads nowhere."""
-        if route.match is None:
+    def _find_resource(self) -> RouteMatch:
+        """Return the resource; raises ``NotFound`` if there is none (step 1)."""
+        match = self._route.match
+        if match is None:
             detail = f"there is no resource {self._request.path[:200]}"
             raise http_errors.NotFound(detail=detail)
-        return route.match
+        return match
 
-    def _find_verb(self, route: ResourceRoute) -> tuple[RouteMatch, Verb]:
-        """Steps 1 and 2, and what needs no user of step 3."""
-        request = self._request
-        match = self._find_resource(route)
-        if route.verb is None:
+    def _find_verb(self) -> tuple[RouteMatch, Verb]:
+        """Return the resource and its verb (steps 1 and 2); refuse pages of foreign origins."""
+        request, verb = self._request, self._route.verb
+        match = self._find_resource()
+        if verb is None:
             raise http_errors.NotImplementedMethod(
                 f"Method {request.method} is unsupported for path {request.path}",
                 allow=match.allow(),
             )
         if "Origin" in request.headers and self._pipeline.cors.is_foreign(request):
             raise http_errors.Forbidden("A page of another origin may not do that")
-        return match, route.verb
+        return match, verb
 
     def _check_conditions(self, match: RouteMatch, requester: RequestContext) -> None:
-        """Raise ``PreconditionFailed`` unless all hold that the client has for a change."""
+        """Raise ``PreconditionFailed`` unless all of the client's conditions of a change hold."""
         headers = self._request.headers
         if not any(name in headers for name in negotiation.CONDITIONS_OF_CHANGES):
             return
@@ -386,10 +402,13 @@ class RequestHandler:
         if problem:
             raise http_errors.PreconditionFailed(problem)
 
-    def _response_of(self, verb: Verb, resource_request: ResourceRequest, value: Any) -> Response:
+    def _response_of(
+        self, verb: Verb, resource_request: ResourceRequest, value: object
+    ) -> Response:
         """Return the response with a verb's value."""
         request = self._request
-        # An answer that tells of a change is new each time: it has no tag, and no condition.
+        # The answer to a change is never the same twice, so that an ETag and conditions that
+        # compare one would mean nothing.
         reads = request.method in _SAFE and not self._changes
         if (
             reads
@@ -413,13 +432,16 @@ class RequestHandler:
         else:
             headers = [("Content-Type", JSON), *resource_request.headers]
             response = self._response(200, body, headers)
-        if verb.answers_job:
+        if isinstance(value, int) and verb.answers_job:
             response.job_id = value
         return response
 
     def _streamed_response(self, rows: StreamedList, headers: list[tuple[str, str]]) -> Response:
-        """A long list, made while it is sent. Its tag, which stands before it, is the state's;
-        where there is none, a list that is not that long is made first, and has its own."""
+        """Return the response with a long list, which is made while it is sent.
+
+        Its ETag, which is sent first, is that of the master's state. If the master has none, a list
+        of moderate length is spooled, and has the ETag of its text.
+        """
         tag = rows.tag
         headers = [*headers, ("Vary", "Accept-Encoding")]
         packed = self._accepts_gzip()
@@ -441,7 +463,7 @@ class RequestHandler:
         return response
 
     def _conditional_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        """The answer to a GET, or 304; both have the same tag."""
+        """Return the response to a GET, or 304; both have the same ETag."""
         tag = body_tag(body)
         headers = [*headers, ("ETag", tag)]
         if self._has_already(tag):
@@ -449,7 +471,7 @@ class RequestHandler:
         return self._body_response(body, headers)
 
     def _body_response(self, body: bytes, headers: list[tuple[str, str]]) -> Response:
-        """The body as JSON, in gzip for a client that asks for it."""
+        """Return the response with a body, in gzip if that pays and the client accepts it."""
         headers = [*headers, *_vary_headers(body), ("Content-Type", JSON)]
         if len(body) >= negotiation.MIN_GZIP_SIZE and self._accepts_gzip():
             body = negotiation.gzip(body)
@@ -487,12 +509,12 @@ class RequestHandler:
 
 
 def _vary_headers(body: bytes) -> list[tuple[str, str]]:
-    """The header of what is packed for some and plain for others."""
+    """Return the header of bodies that are sent in gzip or plain, as the client accepts."""
     return [("Vary", "Accept-Encoding")] if len(body) >= negotiation.MIN_GZIP_SIZE else []
 
 
-def _tag_of_value(value: Any) -> str | None:
-    """The tag that an answer of this value has, as ``RequestHandler`` makes it."""
+def _tag_of_value(value: object) -> str | None:
+    """Return the ETag of a response with this value, as ``RequestHandler`` makes it."""
     if not isinstance(value, StreamedList):
         return body_tag(serializer.dump_bytes(value))
     if value.tag is not None or value.count > MAX_SPOOLED:
@@ -504,7 +526,7 @@ def _tag_of_value(value: Any) -> str | None:
 
 
 def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden:
-    """A 403. It does not say which right was missing, as Ganeti's does not; the log does."""
+    """Return a 403, and log which right is missing; as in Ganeti, the client is not told."""
     logger.info(
         "User %s has no right %s%s", user.name, verb.access, "" if name is None else f":{name}"
     )
@@ -512,7 +534,10 @@ def forbidden(user: User, verb: Verb, name: str | None) -> http_errors.Forbidden
 
 
 def read_key(request: Request, verb: Verb) -> str | None:
-    """The request's ``Idempotency-Key``, if any; ``BadRequest`` where it has no meaning."""
+    """Return the request's ``Idempotency-Key``, None without one.
+
+    Raises ``BadRequest`` if the verb submits no job.
+    """
     lines = request.headers.get_all(IDEMPOTENCY_KEY)
     if not lines:
         return None
@@ -525,7 +550,7 @@ def read_key(request: Request, verb: Verb) -> str | None:
     return key
 
 
-def digest(request: Request, body: Any) -> str:
-    """What two requests have in common if they ask for the same; tells no secrets."""
+def digest(request: Request, body: Json) -> str:
+    """Return a digest that is equal for two requests for the same thing; it reveals no secrets."""
     text = serializer.dumps_sorted([request.method, request.path, request.query, body])
     return hashlib.sha256(text.encode("ascii")).hexdigest()
