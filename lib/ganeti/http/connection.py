@@ -119,12 +119,12 @@ class Pace:
         self._bytes = 0
 
     def begin(self) -> None:
-        """Start the body's time."""
+        """Start the time that the body may take."""
         self._end = self._clock() + self._limits.body
         self._start_interval()
 
     def count(self, size: int) -> None:
-        """Count received bytes."""
+        """Count received bytes of the body."""
         self._bytes += size
 
     def continue_body(self) -> bool:
@@ -162,7 +162,7 @@ class Owner:
     loop: Loop
     deadlines: Deadlines
     bodies: BodyBudget
-    #: Are no connections kept for further requests? And do kept ones end after their answer?
+    #: Whether no connection is kept for further requests, and whether kept ones end as well.
     draining: bool
     stopping: bool
 
@@ -221,8 +221,8 @@ class Connection(Evictable):
     ) -> None:
         self.peer = peer
         self.port = port
-        #: Was its client's certificate, if it has one, checked against authorities and CRLs that
-        #: have been replaced since?
+        #: Whether authorities and CRLs have been replaced since its client's certificate, if it
+        #: has one, was checked.
         self.retired = False
         self._sock = sock
         self._transport = None if context is None else TlsTransport(sock, context)
@@ -252,7 +252,7 @@ class Connection(Evictable):
 
     @property
     def state(self) -> State:
-        """Return what the connection waits for."""
+        """Return the state, which tells what the connection waits for."""
         return self._state
 
     def gone(self) -> bool:
@@ -277,7 +277,7 @@ class Connection(Evictable):
             self.drain()
 
     def close(self) -> None:
-        """Drop the connection at once."""
+        """Drop the connection at once, with what is still to be sent."""
         if self._state is State.CLOSED:
             return
         self._state = State.CLOSED
@@ -407,8 +407,9 @@ class Connection(Evictable):
             return
         self._parser.certificate = self._transport.peer_name()
         self._state = State.READING
-        # A client without TCP_NODELAY sends its request only once its Finished is acknowledged;
-        # as we have nothing to say before (no tickets), that would take the kernel 40 ms.
+        # A client without TCP_NODELAY sends its request only once its Finished is acknowledged.
+        # We send nothing before the answer (no tickets), so that the kernel would delay that
+        # acknowledgement by 40 ms.
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         self._wait_for(READ)

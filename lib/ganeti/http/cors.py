@@ -1,15 +1,14 @@
-"""Which pages of other origins may use the API (the Fetch standard's CORS protocol).
+"""Access of web pages of other origins to the API (the Fetch standard's CORS protocol).
 
-A browser asks, on behalf of a page, whether the page's origin may read an answer
-or send a request that is not simple. Without configuration no page may. What is
-more, a browser sends simple requests unasked, with credentials that it
-remembers: so a request that would change something, and comes from a page of
-another origin, is refused. Programs send no ``Origin``.
+On behalf of a page a browser asks whether the page's origin may read an answer, or send a request
+that is not simple. Unless configured, no page may. Browsers send simple requests without asking,
+with credentials that they remember; so a request that would change something for a page of
+another origin is refused. Programs other than browsers send no ``Origin``.
 
-Where every origin is allowed, that must still hold, and the ``Origin`` tells nothing.
-But what a browser asked about first (the standard's preflight) carries no remembered
-credentials then, since our answer does not allow them. Only a POST may come unasked,
-and only with a media type of HTML's forms, or without any: such a one is refused.
+If every origin is allowed, the ``Origin`` does not tell which requests to refuse. But requests that
+a browser has asked about (the standard's preflight) have no remembered credentials then, as our
+answer does not allow them. The only change that a browser sends without asking is a POST whose
+media type is one of HTML forms, or missing; it is refused.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ class Cors:
 
     def __init__(self, origins: Sequence[str] = (), *, secure: bool = False) -> None:
         self.origins = frozenset(origins)
-        #: Ours speaks TLS: a page that came without is not ours. (Where it does not itself, a
-        #: proxy may.)
+        #: The schemes of our own pages. With TLS a page from http is not ours; without, a proxy may
+        #: speak TLS for us.
         self._schemes = ("https",) if secure else ("https", "http")
 
     def headers(self, headers: Headers) -> Lines:

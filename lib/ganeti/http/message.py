@@ -56,13 +56,13 @@ MAX_BODY, MAX_LARGE_BODY = 1024 * 1024, 10 * 1024 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-#: What a field value must not hold (RFC 9110, 5.5); a tab may stand in it. Values travel as
-#: latin-1, so that every byte has a meaning.
+#: Characters that a field value must not hold (RFC 9110, 5.5); a tab is allowed. Values are sent
+#: as latin-1, so that every byte is a character.
 _BAD_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 
 
-#: Whatever a client sent and we quote: no browser may take it for something to run, to show
-#: in a frame, or to tell others about; and what it keeps it asks about before use.
+#: For answers that quote what a client sent: a browser must not run it, show it in a frame or send
+#: its address elsewhere, and must revalidate a cached answer before it uses it.
 _FOR_BROWSERS = "\r\n".join(
     (
         "X-Content-Type-Options: nosniff",
@@ -193,11 +193,11 @@ class Route:
 class Request:
     """One request, complete with its body.
 
-    ``target`` is as it was sent. ``path`` is percent-decoded once, except that an
-    encoded slash stays ``%2F``: it separates nothing (RFC 3986, 2.2). ``query`` is raw.
-    ``host`` is the authority that was asked for, '' when an HTTP/1.0 client did not say.
-    ``peer`` is the client's address. ``gone()`` says whether the client has hung up;
-    it may be asked from any thread.
+    ``target`` is unchanged. ``path`` is percent-decoded once, except that an encoded slash stays
+    ``%2F``, as it is not a separator (RFC 3986, 2.2). ``query`` is not decoded. ``host`` is the
+    authority of the target or the Host header, '' if an HTTP/1.0 client sent none. ``peer`` is
+    the client's address. ``gone()`` returns whether the client has hung up, from any thread.
+    ``route`` leads to the handler.
     """
 
     method: str
@@ -210,7 +210,7 @@ class Request:
     host: str = ""
     peer: str = ""
     gone: Callable[[], bool] = never
-    #: May the connection serve another request after this one?
+    #: Whether the connection may serve another request after this one.
     keep_alive: bool = True
     #: The common name of the client's verified certificate; '' without one.
     certificate: str = ""
@@ -224,11 +224,10 @@ class Request:
 class Response:
     """The answer that a handler returns.
 
-    ``headers`` without Content-Length, Date, Server and Connection, which are added.
-    The rest is for the log: ``user``, the name of whoever proved it ('': nobody did), whose
-    connection is spared when connections are scarce; ``request_id``, which is the client's if it
-    sent one, and ``log_id``, which is unique ('': ``request_id`` is, too);
-    ``job_id`` of a job that the request made.
+    ``headers`` lack Content-Length, Date, Server and Connection, which are added. The rest is for
+    the log: ``user`` is the name of the authenticated user ('' without one), whose connection is
+    spared when connections are scarce; ``request_id`` is the client's, if it sent one; ``log_id``
+    is unique ('' if ``request_id`` is); ``job_id`` is the job that the request submitted.
     """
 
     status: int = 200
@@ -238,10 +237,10 @@ class Response:
     request_id: str = ""
     log_id: str = ""
     job_id: int | None = None
-    #: Pieces, none empty, that are the body instead; and how many bytes of them were made.
+    #: Pieces, none of them empty, of a body that is made while it is sent; and the bytes so far.
     stream: Iterator[bytes] | None = None
     streamed: int = 0
-    #: Did they come to their end?
+    #: Whether the last piece was made.
     whole: bool = True
 
     @property
@@ -251,7 +250,7 @@ class Response:
 
     @property
     def authenticated(self) -> bool:
-        """Return whether the client authenticated."""
+        """Return whether the client has authenticated."""
         return bool(self.user)
 
 
@@ -278,7 +277,7 @@ class BodyETag:
 
 
 def body_tag(body: bytes) -> str:
-    """Return the ETag of a body."""
+    """Return the ETag of a body that has been made."""
     return str(BodyETag(body))
 
 
@@ -301,8 +300,8 @@ def serialize(
 ) -> bytes:
     """Return the bytes of an answer.
 
-    ``request`` is None when it could not be parsed; the connection then ends, as it does with
-    ``close``. Raises ``ValueError`` for a header that would not be one header.
+    ``request`` is None if it could not be parsed; the connection then ends, as it does with
+    ``close``. Raises ``ValueError`` for a header that would be read as something else.
     """
     status = response.status
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
@@ -341,5 +340,5 @@ def check_header(name: str, value: str) -> None:
 
 @functools.lru_cache(maxsize=4)
 def http_date(seconds: int) -> str:
-    """Seconds since 1970 as RFC 9110 (5.6.7) writes them."""
+    """Return seconds since 1970 as an HTTP-date (RFC 9110, 5.6.7)."""
     return email.utils.formatdate(seconds, usegmt=True)

@@ -56,8 +56,8 @@ ACCEPT_BATCH = 64
 #: Handshakes that go on in one round of the loop. Each is about a millisecond of computing,
 #: and a thousand clients may come at once.
 HANDSHAKE_BATCH = 8
-#: Bytes that the kernel keeps of an answer, beyond what is on its way to the client. It would
-#: keep megabytes, which a client that does not read has for nothing.
+#: Unsent bytes of an answer that the kernel buffers. By default it buffers megabytes, which would
+#: cost a client that does not read nothing.
 UNSENT = 128 * 1024
 #: Seconds until the next try when the process or the machine is out of descriptors.
 ACCEPT_AGAIN = 1.0
@@ -82,7 +82,7 @@ MAX_LOGGED_TARGET = 512
 
 
 def shorten_target(target: str) -> str:
-    """Return a target as it is logged: a long one ends in ``...[+N]``, N characters more."""
+    """Return a target for the log: the end of a long one is ``...[+N]``, for N characters."""
     more = len(target) - MAX_LOGGED_TARGET
     return target if more <= 0 else f"{target[:MAX_LOGGED_TARGET]}...[+{more}]"
 
@@ -101,11 +101,11 @@ class AccessLogEntry:
     seconds: float
 
     def log_as_text(self) -> None:
-        """Log one line of text."""
+        """Log the answer as a line of text."""
         log.access(self.line())
 
     def log_as_json(self) -> None:
-        """Log a JSON object."""
+        """Log the answer as a JSON object."""
         log.access("", self.fields())
 
     def line(self) -> str:
@@ -159,7 +159,7 @@ class _RequestInProgress:
 
 
 def error_response(error: HttpError, request_id: str) -> Response:
-    """Return the JSON response that an ``HttpError`` stands for."""
+    """Return the JSON response for an ``HttpError``."""
     return Response(
         error.code,
         serializer.dump_bytes(error.as_object()),
@@ -209,7 +209,7 @@ class Server(Owner):
         self._wall_clock = wall_clock
         self._is_expected = is_expected
         self._make_id = make_id
-        # Whoever connects can cause these lines, so that they are limited.
+        # Limited, as any client that connects can cause these lines.
         self._handshake_lines = self._log_budget("failed handshakes")
         self._refusal_lines = self._log_budget("refused requests")
         self._pools = {
@@ -495,7 +495,7 @@ class Server(Owner):
     def _start_stream(
         self, progress: _RequestInProgress, response: Response, head: bytes, keep: bool
     ) -> None:
-        """Send the head, and then the body piece by piece as it is made."""
+        """Send the head, and then each piece of the body when it is made."""
         connection, request = progress.connection, progress.request
         assert response.stream is not None
 

@@ -88,7 +88,7 @@ def connect(path: str, timeout: float) -> socket.socket:
 
 
 def _limit_sending(sock: socket.socket, seconds: float) -> None:
-    """Set how long the kernel waits to connect, or to send, on a blocking socket; 0: for ever."""
+    """Set how long the kernel waits to connect or to send on a blocking socket; 0 is for ever."""
     whole = int(seconds)
     sock.setsockopt(
         socket.SOL_SOCKET,
@@ -290,9 +290,9 @@ class Client:
             self._sock = None
 
     def _ensure_connected(self) -> bool:
-        """Connect, unless there is a connection that the master has not closed for idleness.
+        """Return False if the present connection can be used, True after opening a new one.
 
-        Returns whether the connection is new.
+        The master closes connections that have been idle for long.
         """
         now = self._clock()
         idle = now - self._last_use
@@ -397,7 +397,7 @@ class Client:
 # -- a pool of connections ---------------------------------------------------------------
 
 
-#: Has the client hung up that waits for the answer?
+#: Returns whether the client that waits for the answer has hung up.
 Gone = Callable[[], bool]
 #: ``luxi.JobWatcher.wait``.
 WaitForJob = Callable[[WaitForJobChange, Gone], Future[bytes | None]]
@@ -430,11 +430,11 @@ class ConnectionPool:
         return BoundClient(self, context, before_change)
 
     def call(self, call: Call, context: RequestContext | None = None) -> Any:
-        """As ``Client.call``, from any thread."""
+        """Return the result of a call, as ``Client.call`` does; from any thread."""
         return self.ask(call, context).result
 
     def ask(self, call: Call, context: RequestContext | None = None) -> Reply:
-        """As ``Client.ask``, from any thread."""
+        """Return the result of a call with the master's notes, as ``Client.ask`` does."""
         client = self._acquire()
         try:
             return client.ask(call, context)
@@ -442,7 +442,7 @@ class ConnectionPool:
             self._release(client)
 
     def begin(self, call: Call, context: RequestContext | None = None) -> Callable[[], bytes]:
-        """As ``Client.begin``, from any thread; other calls go on meanwhile."""
+        """Send a call, as ``Client.begin`` does; other threads may call meanwhile."""
         client = self._acquire()
         try:
             finish = client.begin(call, context)
@@ -471,7 +471,7 @@ class ConnectionPool:
         client.close()
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; the others are closed when their calls end."""
         with self._lock:
             idle, self._idle = self._idle, []
         for client in idle:
@@ -515,7 +515,7 @@ class BoundClient:
         return self._pool.ask(call, self._context)
 
     def begin(self, call: Call) -> Callable[[], bytes]:
-        """Send a call that reads; as ``Client.begin``, from any thread."""
+        """Send a call that only reads, as ``Client.begin`` does; from any thread."""
         return self._pool.begin(call, self._context)
 
     def wait(self, call: WaitForJobChange, gone: Gone) -> Future[bytes | None]:

@@ -30,25 +30,26 @@ from ganeti.utils.event_loop import READ, Loop, Timer
 from ganeti.utils.text import describe_os_error
 
 MAX_WATCHES = 100
-#: Seconds after which both masters end a call, with what was known before.
+#: Seconds after which both masters end a call with what its sender knows already.
 CALL_SECONDS = 60.0
-#: Seconds beyond that until a call is given up; and the least that a master gets to report
-#: what has changed already.
+#: Seconds beyond that until a call is given up; and the shortest wait, in which a master can
+#: report what has changed already.
 SLACK, MIN_WAIT = 10.0, 1.0
 
 Answer = Future["bytes | None"]
 
 
 class _Watch:
-    """One call, sent or queued, and those who want its answer."""
+    """One call, sent or queued, and the callers that wait for its answer."""
 
     __slots__ = ("data", "immediate", "waiters", "sock", "splitter", "deadline")
 
     def __init__(self, data: bytes, immediate: bool) -> None:
         self.data = data
-        #: Does the caller know nothing yet? Then the answer comes at once.
+        #: Whether the caller knows nothing of the job yet: then the answer comes at once.
         self.immediate = immediate
-        #: With each: has its client left, and when does it not want to wait any longer?
+        #: With each future: a function that returns whether its client has left, and the timer
+        #: that ends its wait.
         self.waiters: dict[Answer, tuple[Callable[[], bool], Timer]] = {}
         self.sock: socket.socket | None = None
         self.splitter = Splitter()
@@ -140,7 +141,7 @@ class JobWatcher:
         future.set_result(None)
 
     def _resolve_all(self, watch: _Watch, outcome: bytes | errors.ProtocolError | None) -> None:
-        """Resolve the futures of everybody who waits for this call."""
+        """Resolve the futures of all callers that wait for this call."""
         waiters, watch.waiters = watch.waiters, {}
         self._remove_watch(watch)
         for future, (_, timer) in waiters.items():
@@ -163,7 +164,7 @@ class JobWatcher:
     # -- on the loop's thread: calls -----------------------------------------------------
 
     def _start_queued(self) -> None:
-        """Send queued calls up to ``MAX_WATCHES``; skip those that nobody wants any more."""
+        """Send queued calls up to ``MAX_WATCHES``; skip calls without a waiter."""
         while self._queue and len(self._active) < MAX_WATCHES:
             watch = self._queue.popleft()
             if self._watches.get(watch.data) is watch:

@@ -1,9 +1,7 @@
-"""What an error means in HTTP: the one place that knows both.
+"""The translation of errors into HTTP.
 
-Looked up along the class's ancestors, so that a class without a row of its own
-means what its parent means. An ``OpPrereqError`` goes by its code. Statuses
-as design and measurement have them (luxi.md 4 lists what Ganeti 3.0 makes of
-the same errors: mostly 500, which tells a client nothing).
+An ``OpPrereqError`` is looked up by its code, any other error by its class or the nearest ancestor
+with a row. Ganeti 3.0 answers most of these errors with 500, which tells a client nothing.
 """
 
 from __future__ import annotations
@@ -89,7 +87,7 @@ def _unreadable(reason: str) -> HttpError:
 
 
 def translate(error: errors.Error) -> HttpError:
-    """The answer that an error deserves; never raises."""
+    """Return the HTTP error for one of ours; never raises."""
     words = str(error)
     if isinstance(error, errors.OpPrereqError):
         return BY_CODE.get(error.code, http_errors.InternalServerError)(words)

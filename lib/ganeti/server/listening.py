@@ -1,4 +1,4 @@
-"""Where ganeti-rapi listens: ports, addresses, interfaces, and how many clients fit."""
+"""Listening sockets of ganeti-rapi: ports, addresses, interfaces, and the number of clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BACKLOG = 1024
 
 
 def default_port() -> int:
-    """The port of the service in /etc/services, else Ganeti's."""
+    """Return the port of the service in /etc/services, else Ganeti's default."""
     try:
         return socket.getservbyname(constants.RAPI_SERVICE, "tcp")
     except OSError:
@@ -30,7 +30,7 @@ def default_port() -> int:
 
 
 def any_address(paths: pathutils.Paths) -> str:
-    """All addresses, of the family that the cluster uses."""
+    """Return the wildcard address of the family that the cluster uses."""
     try:
         with open(paths.ssconf("primary_ip_family"), encoding="ascii") as file:
             family = file.read().strip()
@@ -40,9 +40,9 @@ def any_address(paths: pathutils.Paths) -> str:
 
 
 def interface_address(name: str) -> str:
-    """An interface's IPv4 address, else its IPv6 one; raises ``DaemonError``."""
+    """Return an interface's IPv4 address, else its IPv6 address; raises ``DaemonError``."""
     try:
-        socket.if_nametoindex(name)  # the request below would cut a long name off
+        socket.if_nametoindex(name)  # the ioctl below would truncate a long name
     except OSError:
         raise DaemonError(f"there is no interface {name}") from None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -60,7 +60,7 @@ def interface_address(name: str) -> str:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A listening socket; raises ``DaemonError`` that says which address failed, and why."""
+    """Return a listening socket; raises ``DaemonError`` with the address and the reason."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(
             address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -82,12 +82,12 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 def _cannot_listen(address: str, port: int, err: OSError) -> DaemonError:
-    """The words for a socket that could not be opened, and for who is in the way."""
+    """Return the error for a socket that could not be opened; it names who holds the port."""
     where = f"cannot listen on {address} port {port}: "
     if err.errno == errno.EADDRINUSE:
         holders = [procfs.describe(pid) for pid in procfs.listeners_on(port)]
         if holders:
-            return DaemonError(f"{where}{', '.join(holders)} does already")
+            return DaemonError(f"{where}{', '.join(holders)} already does")
     if err.errno == errno.EADDRNOTAVAIL:
         return DaemonError(f"{where}this machine does not have that address")
     if err.errno == errno.EACCES:
@@ -96,7 +96,7 @@ def _cannot_listen(address: str, port: int, err: OSError) -> DaemonError:
 
 
 def describe(sock: socket.socket) -> str:
-    """Where it listens, for people."""
+    """Return where a socket listens, in words for people."""
     if sock.family == socket.AF_UNIX:
         name = sock.getsockname()
         if isinstance(name, bytes):  # an abstract socket (unix(7))
@@ -107,7 +107,7 @@ def describe(sock: socket.socket) -> str:
 
 
 def tcp_port(listeners: Sequence[socket.socket], otherwise: int) -> int:
-    """The port of the first socket that has one."""
+    """Return the port of the first TCP socket, or ``otherwise`` without one."""
     for sock in listeners:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             return int(sock.getsockname()[1])
@@ -115,7 +115,7 @@ def tcp_port(listeners: Sequence[socket.socket], otherwise: int) -> int:
 
 
 def is_public(sock: socket.socket) -> bool:
-    """Can others than this machine connect?"""
+    """Return whether clients on other machines can connect."""
     if sock.family == socket.AF_UNIX:
         return False
     address = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
@@ -130,8 +130,9 @@ def raise_descriptor_limit(max_clients: int) -> int:
 
 
 def max_job_waits(max_clients: int) -> int:
-    """How many of so many clients may wait for jobs at the same time.
+    """Return how many of so many clients may wait for jobs at the same time.
 
-    Half: so the others have room to come in. Each wait is a connection to the master, too.
+    That is half of them, which leaves room for others. Each wait needs a connection to the master
+    as well.
     """
     return max(1, max_clients // 2)

@@ -1,8 +1,8 @@
-"""Is this node the master, and which one is?
+"""Checks which node is the master, and redirects to it.
 
-``ssconf_master_node`` says it: Ganeti writes it on every node when the master changes, and
-ours writes it on the one that there is. A front runs on the master only, or (``--redirect``)
-on any node that may become it: there it sends clients to the master meanwhile.
+The file ``ssconf_master_node`` names the master. Ganeti writes it on every node when the master
+changes; our master writes it on its own node. ganeti-rapi runs on the master only, or with
+``--redirect`` on any node that may become the master, and then redirects clients meanwhile.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ganeti.utils.text import describe_os_error
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which an answer of the file's holds.
+#: Seconds until the file is read again.
 CACHE_SECONDS = 1.0
 #: Seconds after which a client may ask for a master again: an election takes about as long.
 RETRY_AFTER = 10
@@ -64,7 +64,10 @@ def check_master(paths: pathutils.Paths, *, socket_given: bool = False) -> None:
 
 
 def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
-    """Return what is wrong where no file names a master; never a cure that harms a Ganeti."""
+    """Return the error for a missing file.
+
+    Its advice must be harmless where Ganeti itself is installed: nothing is initialized there.
+    """
     file = paths.ssconf("master_node")
     sign = other_ganeti.find(paths)
     if sign is None:
@@ -91,10 +94,10 @@ def _no_cluster(paths: pathutils.Paths) -> daemon.DaemonError:
 
 
 class MasterRedirect:
-    """Sends clients to the master while this node is not it. From any thread.
+    """Redirects clients to the master while this node is not the master; from any thread.
 
-    ``path`` is the file that names the master, ``base`` what begins a URL of the API with
-    a name in it: ``https://{}:5080``.
+    ``path`` is the file that names the master. ``base`` is the beginning of the API's URLs with a
+    place for a name: ``https://{}:5080``.
     """
 
     def __init__(
@@ -110,12 +113,12 @@ class MasterRedirect:
         self._names = own_names() if names is None else names
         self._clock = clock
         self._read_at = float("-inf")
-        #: None: nobody is the master.
+        #: None if no node is the master.
         self._master: str | None = None
         self._logged_master: object = self
 
     def check(self, request: Request) -> None:
-        """Raise ``TemporaryRedirect``, or 503 where nobody is the master, unless this node is."""
+        """Raise ``TemporaryRedirect`` unless this node is the master, 503 if no node is."""
         master = self._current_master()
         if master in self._names:
             return
@@ -153,7 +156,7 @@ class MasterRedirect:
 
 
 def _path_and_query(target: str) -> str:
-    """Path and query of a request's target, as they were sent."""
+    """Return path and query of a request's target as they were sent."""
     found = _AUTHORITY.match(target)
     rest = target if found is None else target[found.end() :]
     return rest if rest.startswith("/") else "/" + rest

@@ -53,14 +53,14 @@ _FILE_OPTIONS = (
 
 
 def origin(text: str) -> str:
-    """An origin of web pages; argparse names this function when it is none."""
+    """Return a valid origin of web pages; argparse's error message has this function's name."""
     if not is_origin(text):
         raise ValueError
     return text
 
 
 class _Front(NamedTuple):
-    """What there is between the daemon's ``start`` and its ``finish``."""
+    """The parts that exist from the daemon's ``start`` to its ``finish``."""
 
     server: Server
     pool: luxi.ConnectionPool
@@ -91,7 +91,7 @@ class RapiDaemon(daemon.Daemon):
         self.pid_file = arguments.pid_file or paths.pid_file(self.name)
         self.log_file = arguments.log_file or paths.rapi_log
         self._working_directory = os.getcwd()
-        #: Taken before detaching makes another process of us.
+        # Before detaching, which changes our pid: the sockets are meant for this one.
         self._listeners = handover.take_sockets(os.environ)
         #: Started, and not ready yet.
         self._pending_successor: handover.Successor | None = None
@@ -105,13 +105,13 @@ class RapiDaemon(daemon.Daemon):
         self._deadline: Timer
 
     def check_role(self) -> None:
-        """Check that we are wanted here, and that no other daemon's files would be ours."""
+        """Check that this node serves the API, and that no other daemon uses our files."""
         if not self._arguments.redirect:
             check_master(self.paths, socket_given=self._arguments.luxi_socket is not None)
         self._check_log_of_second_instance()
 
     def _check_log_of_second_instance(self) -> None:
-        """Raise ``DaemonError`` where a second ganeti-rapi would write to the first one's log."""
+        """Raise ``DaemonError`` if a second ganeti-rapi would write to the first one's log."""
         usual = self.paths.pid_file(self.name)
         if self.pid_file == usual or self.log_file != self.paths.rapi_log:
             return
@@ -127,7 +127,7 @@ class RapiDaemon(daemon.Daemon):
         daemon.make_directories(self.paths)
 
     def bind(self) -> None:
-        """Listen, read the key and raise the limit on open files: root may be needed."""
+        """Do what may need root: listen, read the key, raise the limit on open files."""
         arguments = self._arguments
         self._max_clients = listening.raise_descriptor_limit(arguments.max_clients)
         if self._max_clients < arguments.max_clients:
@@ -141,7 +141,7 @@ class RapiDaemon(daemon.Daemon):
             self._check_exposure(public[0].getsockname()[0])
 
     def _check_exposure(self, address: str) -> None:
-        """Say what an address that others can reach means; refuse to serve it as root."""
+        """Warn about the risks of a public address; refuse to serve it as root."""
         arguments = self._arguments
         if daemon.stays_root(self.user) and not arguments.as_root and not self.paths.root:
             raise daemon.DaemonError(
@@ -213,7 +213,7 @@ class RapiDaemon(daemon.Daemon):
         self._check_reload_access()
 
     def _check_master_answers(self) -> None:
-        """Warn when nobody answers on the master's socket; the master may still come."""
+        """Warn if nobody listens on the master's socket; the master may start later."""
         path = self._luxi_socket
         try:
             luxi.connect(path, _MASTER_CHECK_TIMEOUT).close()
@@ -229,7 +229,7 @@ class RapiDaemon(daemon.Daemon):
             )
 
     def _check_reload_access(self) -> None:
-        """Warn about files that root could read at the start, and this user cannot again."""
+        """Warn about files that root has read, and that this user cannot read at a reload."""
         arguments = self._arguments
         if arguments.no_ssl:
             return
@@ -257,7 +257,7 @@ class RapiDaemon(daemon.Daemon):
 
     @property
     def port(self) -> int:
-        """The port that it listens on, or of Unix sockets alone that of the command line."""
+        """Return the TCP port that it listens on, or without one that of the command line."""
         return listening.tcp_port(self._listeners, self._arguments.port)
 
     def serve(self) -> None:
@@ -266,21 +266,21 @@ class RapiDaemon(daemon.Daemon):
             self._front.server.serve_forever()
 
     def stop(self) -> None:
-        """Take no more connections, finish what has begun."""
+        """Accept no more connections, and finish the requests that have begun."""
         self._stopped = True
         if self._front is not None:
             self._front.end_job_waits()
             self._front.server.stop()
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the loop call it; before there is a loop, call it at once."""
+        """Have the loop call a function; call it at once if there is no loop yet."""
         if self._front is None:
             function()
         else:
             self._front.server.loop.call_threadsafe(function)
 
     def reload(self) -> None:
-        """Take up a new certificate and new users; the old ones stay if they are broken."""
+        """Load the certificate and the users again; keep the old ones if the new are broken."""
         done = []
         count = self._users.reload()
         if count is not None:
@@ -295,7 +295,7 @@ class RapiDaemon(daemon.Daemon):
             logger.info("Reloaded: %s", "; ".join(done))
 
     def _load_users(self) -> None:
-        """Read the users file; with one that cannot be used nobody could log in."""
+        """Read the users file; raises ``DaemonError`` if it cannot be used."""
         try:
             for complaint in self._users.load():
                 self.warn(complaint)
@@ -303,7 +303,7 @@ class RapiDaemon(daemon.Daemon):
             raise daemon.DaemonError(str(err)) from None
 
     def hand_over(self) -> None:
-        """Start a successor on our sockets; leave when it is ready, go on if it never is."""
+        """Start a successor on our sockets; stop when it is ready, go on if that fails."""
         front = self._front
         if front is None or self._pending_successor is not None or self._stopped:
             logger.warning("No hand-over now: this process is starting, or leaving already")
@@ -343,17 +343,20 @@ class RapiDaemon(daemon.Daemon):
     def _finish_hand_over(
         self, front: _Front, successor: handover.Successor, problem: Callable[[], str]
     ) -> None:
-        """Leave to the successor, or go on without it; ``problem`` says why it is not ready."""
+        """Stop if the successor is ready, else go on.
+
+        ``problem`` returns why it is not ready, '' if it is.
+        """
         assert self.pid is not None
         self._deadline.cancel()
         front.server.loop.remove(successor.ready_reader)
         if self._stopped:
-            return  # ``finish`` ends it: whoever says stop means both
+            return  # ``finish`` ends the successor as well: a stop is meant for both
         problem_text = problem()
         self._pending_successor = None
         if problem_text:
             successor.end()
-            self.pid.write()  # it may have been written over just before the end
+            self.pid.write()  # the successor may have written its own pid before it failed
             logger.error("Going on, as the successor did not start: %s", problem_text)
             return
         logger.info("Process %d has taken over; finishing what has begun", successor.pid)
@@ -364,7 +367,7 @@ class RapiDaemon(daemon.Daemon):
         front.server.hand_over()
 
     def finish(self) -> None:
-        """Close what is open, and end a successor that was not ready yet."""
+        """Close sockets and connections, and end a successor that was not ready yet."""
         if self._pending_successor is not None:
             logger.info("Ending process %d, which was to take over", self._pending_successor.pid)
             self._pending_successor.end()
@@ -392,8 +395,8 @@ class RapiDaemon(daemon.Daemon):
             found = inspect(context, certificate)
             if found.problem and self._ssl_context is not None:
                 raise TlsError(f"{certificate}: {found.problem}")
-            # One with a problem does not end the start: an API that is not there would be
-            # worse at a reboot, and Ganeti's own daemon starts as well.
+            # A certificate with a problem does not prevent the start: after a reboot a missing
+            # API would be worse, and Ganeti's own daemon starts as well.
             now = datetime.datetime.now(datetime.timezone.utc)
             for text in [
                 *found.warnings(self._known_names(), now),
@@ -408,7 +411,7 @@ class RapiDaemon(daemon.Daemon):
             raise daemon.DaemonError(str(err)) from None
 
     def _crl_warnings(self, context: ssl.SSLContext, now: datetime.datetime) -> list[str]:
-        """Why clients with certificates are refused by the lists of revoked ones."""
+        """Return warnings about revocation lists because of which clients are refused."""
         paths = [
             path
             for path in (self._arguments.ssl_client_ca, self._arguments.ssl_client_crl)
@@ -416,7 +419,7 @@ class RapiDaemon(daemon.Daemon):
         ]
         try:
             return revocation.warnings(context, revocation.read(paths), now)
-        except OSError:  # it has been read this moment
+        except OSError:  # the files vanished after the context had read them
             return []
 
     def _known_names(self) -> set[str]:
@@ -432,7 +435,7 @@ class RapiDaemon(daemon.Daemon):
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line; ends the process when it makes no sense."""
+    """Return the command line's arguments; exits if they make no sense."""
     parser = options.Parser(
         prog="ganeti-rapi", description="The remote API of a Ganeti cluster: JSON over HTTPS."
     )
@@ -447,7 +450,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_address_options(parser: options.Parser) -> None:
-    """Add where to listen."""
+    """Add the options about the address that the daemon listens on."""
     parser.add_argument(
         "-p",
         "--port",
@@ -463,7 +466,7 @@ def _add_address_options(parser: options.Parser) -> None:
 
 
 def _add_tls_options(parser: options.Parser) -> None:
-    """Add TLS or not, with which certificates and keys."""
+    """Add the options about TLS, certificates and keys."""
     parser.add_argument("--no-ssl", action="store_true", help="speak HTTP instead of HTTPS")
     parser.add_argument(
         "-K", "--ssl-key", metavar="FILE", help="private key (default: in the certificate's file)"
@@ -479,7 +482,7 @@ def _add_tls_options(parser: options.Parser) -> None:
     parser.add_argument(
         "--ssl-client-crl",
         metavar="FILE",
-        help="clients' certificates that are revoked (CRLs; they may stand in the "
+        help="clients' certificates that are revoked (CRLs; they may be in the "
         "file of --ssl-client-ca, too)",
     )
     parser.add_argument(
@@ -488,7 +491,7 @@ def _add_tls_options(parser: options.Parser) -> None:
 
 
 def _add_api_options(parser: options.Parser) -> None:
-    """Add who is answered, and in which form."""
+    """Add the options about clients and the form of answers."""
     parser.add_argument(
         "--require-authentication", action="store_true", help="ask for a password for reading, too"
     )
@@ -517,7 +520,7 @@ def _add_api_options(parser: options.Parser) -> None:
 
 
 def _add_process_options(parser: options.Parser) -> None:
-    """Add the master's socket, the process's own files and its rights."""
+    """Add the options about the master's socket, the process's files and its user."""
     parser.add_argument(
         "--luxi-socket", metavar="PATH", help="the master's socket (default: the cluster's)"
     )
@@ -546,13 +549,13 @@ def _add_process_options(parser: options.Parser) -> None:
 
 
 def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> None:
-    """End the process for options that would not do what they say."""
+    """Exit if options would have no effect, or not the intended one."""
     for name in (*_FILE_OPTIONS, "bind", "interface"):
         if getattr(arguments, name) == "":
-            # A script's variable that is not set: the default may be what must not be.
+            # A script's variable was not set, and the default may be what it meant to avoid.
             parser.error(f"argument --{name.replace('_', '-')}: its value is empty")
     if arguments.no_ssl:
-        # Of Ganeti's own --ssl-key and --ssl-cert this is no fault: its daemon passes them over.
+        # Ganeti's own --ssl-key and --ssl-cert are accepted, as its daemon ignores them, too.
         for name in ("ssl_chain", "ssl_client_ca", "ssl_client_crl"):
             if getattr(arguments, name) is not None:
                 parser.error(
@@ -563,7 +566,7 @@ def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> Non
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon; its exit code."""
+    """Run the daemon and return its exit code."""
     arguments = parse_arguments(argv)
     if arguments.routes:
         print(reference.routes())

@@ -1,25 +1,24 @@
 """Limits on what one client may take from the others: connections, memory, lines of the log.
 
-All of it is for the loop's thread alone, but for ``LogBudget``, which any thread may use.
+Only the loop's thread uses these, except for ``LogBudget``, which any thread may use.
 
-Connections. The connection that has waited longest, for a request or for its client to take
-an answer, without ever having authenticated, is closed for a new one when there are too many,
-whether it is idle or half through a request: otherwise a flood of half-sent requests would
-keep new clients out. Where there is none, the authenticated one that has been idle longest is.
+Connections. At the limit a new connection takes the place of the one that has waited longest for
+its client, among those whose clients never authenticated. Half-sent requests can be evicted as
+well as idle connections: otherwise a flood of them would keep new clients out. If there is no such
+connection, the authenticated one that has been idle longest is closed.
 
-Bodies. A body is read before anybody asks who sends it, and two thousand clients could each
-hold back the last byte of a large one. So the bytes of bodies that are not whole are counted
-for all clients together. When there are too many, one body is given up: the one that began
-first, among those of clients that never proved who they are if there is one. An honest body
-is whole within moments; one that is held back to take memory has been here the longest.
+Bodies. A body is read before its sender is authenticated, and two thousand clients could each
+hold back the last byte of a large one. So the bytes of all unfinished bodies are counted together.
+When there are too many, one body is refused: the oldest, if possible of a client that never
+authenticated. An honest body is complete within moments; the oldest is the one that is held back
+to take memory.
 
-Lines of the log. Failed handshakes and wrong passwords cost their sender nothing, and a line
-for each would let him fill the disk. So each client address (of IPv6 its /64, which one
-machine has whole) has a token bucket, and the daemon has one for all of them together. A line
-that finds no token is counted, and the count is logged when a token is there again. The
-daemon's bucket can be left out where each line is beside one that is written anyway. Then the
-first lines of every address are always written, so that what reads the log (fail2ban) learns
-of each of many addresses.
+Log lines. Failed handshakes and wrong passwords cost their sender nothing, and with a line for each
+a client could fill the disk. So each client address (the /64 of an IPv6 address, which one machine
+may have to itself) has a token bucket, and all addresses share another. Lines without a token are
+counted, and the count is logged when there are tokens again. The shared bucket can be left out if
+each line accompanies one that is written anyway. Then the first lines of every address are always
+written, so that a reader of the log (fail2ban) learns of every address.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Evictable:
     authenticated = False
 
     def close(self) -> None:
-        """Close the connection at once."""
+        """Close the connection at once, whatever it does."""
         raise NotImplementedError
 
     def drain(self) -> None:
