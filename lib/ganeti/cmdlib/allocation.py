@@ -50,13 +50,13 @@ class NodeCapacity:
         """Describe what the node lacks, or return None; ``memory`` is false for a secondary."""
         if memory and need.memory > self.memory:
             return (
-                f"{need.purpose} needs {need.memory} MiB of memory, node "
-                f"'{self.node.name}' has {max(0, self.memory)} MiB free"
+                f"{need.purpose} needs {need.memory} MiB of memory, but node "
+                f"'{self.node.name}' has only {max(0, self.memory)} MiB free"
             )
         if need.disk > self.disk:
             return (
-                f"{need.purpose} needs {need.disk} MiB of disk, node "
-                f"'{self.node.name}' has {max(0, self.disk)} MiB free"
+                f"{need.purpose} needs {need.disk} MiB of disk space, but node "
+                f"'{self.node.name}' has only {max(0, self.disk)} MiB free"
             )
         return None
 
@@ -118,7 +118,7 @@ def choose(
                 _reserve_on(config, job_id, chosen, need)
                 return chosen
     shortages = [candidate.shortage(need, memory=True) for candidate in candidates]
-    why = "; ".join(filter(None, shortages)) or f"{len(candidates)} node(s) can be used"
+    why = "; ".join(filter(None, shortages)) or f"{len(candidates)} node(s) are usable"
     wanted = "No node" if count == 1 else f"No {count} nodes"
     raise errors.OpPrereqError(f"{wanted} can take this instance: {why}", ErrorCode.NORES)
 

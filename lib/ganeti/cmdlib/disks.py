@@ -69,7 +69,7 @@ def read(given: Sequence[Mapping[str, object]], template: str) -> list[DiskSpec]
         return []
     if len(given) > constants.MAX_DISKS:
         raise errors.OpPrereqError(
-            f"{len(given)} disks are more than an instance can have ({constants.MAX_DISKS})",
+            f"An instance can have at most {constants.MAX_DISKS} disks, not {len(given)}",
             ErrorCode.INVAL,
         )
     specs = [_read_one(disk, template) for disk in given]

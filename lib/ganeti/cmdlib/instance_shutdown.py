@@ -44,7 +44,7 @@ class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
             changed.admin_state = AdminState.DOWN
             changed.admin_state_source = "admin"
         if self._mark_only:
-            run.log(f"Node '{self.primary.name}' is offline: only marked the instance down")
+            run.log(f"Node '{self.primary.name}' is offline; only marking the instance down")
         else:
             self.nodes.agent(self.primary).stop(self.instance, timeout=self.op.timeout, force=False)
             changed.disks_active = False

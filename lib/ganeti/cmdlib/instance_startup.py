@@ -43,7 +43,7 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
             changed.admin_state = AdminState.UP
             changed.admin_state_source = "admin"
         if self._mark_only:
-            run.log(f"Node '{self.primary.name}' is offline: only marked the instance up")
+            run.log(f"Node '{self.primary.name}' is offline; only marking the instance up")
         else:
             changed.disks_active = True
             self._start()

@@ -37,7 +37,7 @@ def read(given: Sequence[Mapping[str, object]], resolved_ip: str | None) -> list
     """
     if len(given) > constants.MAX_NICS:
         raise errors.OpPrereqError(
-            f"{len(given)} NICs are more than an instance can have ({constants.MAX_NICS})",
+            f"An instance can have at most {constants.MAX_NICS} NICs, not {len(given)}",
             ErrorCode.INVAL,
         )
     specs = [_read_one(nic, resolved_ip) for nic in map(_as_texts, given)]

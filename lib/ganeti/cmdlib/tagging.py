@@ -36,15 +36,13 @@ class TagUnit(LogicalUnit[TagOpT]):
         kind, name = self.op.kind, self.op.name or ""
         if kind == constants.TAG_CLUSTER:
             return (locking.exclusive(Level.CLUSTER, CLUSTER_TAGS),)
-        if kind == constants.TAG_INSTANCE:
-            return (self.instance_lock(name),) if name else ()
-        if kind == constants.TAG_NODE:
-            node = self.config.find_node(name)
-            return (locking.exclusive(Level.NODE, node.name),) if node else ()
-        if kind == constants.TAG_NODEGROUP:
-            group = self.config.find_group(name)
-            return (locking.exclusive(Level.GROUP, group.name),) if group else ()
-        return ()
+        if kind == constants.TAG_INSTANCE and name:
+            return (self.instance_lock(name),)
+        if kind == constants.TAG_NODE and (node := self.config.find_node(name)):
+            return (locking.exclusive(Level.NODE, node.name),)
+        if kind == constants.TAG_NODEGROUP and (group := self.config.find_group(name)):
+            return (locking.exclusive(Level.GROUP, group.name),)
+        return ()  # check refuses it
 
     def check(self) -> None:
         """Find the object; ``OpPrereqError`` if it is unknown."""
@@ -56,7 +54,7 @@ def find_target(config: Config, kind: str, name: str | None) -> ConfigObject:
     if kind == constants.TAG_CLUSTER:
         return config.cluster
     if name is None:
-        raise errors.OpPrereqError(f"Tags of a {kind} need its name", ErrorCode.INVAL)
+        raise errors.OpPrereqError(f"The name of the {kind} is missing", ErrorCode.INVAL)
     if kind == constants.TAG_INSTANCE:
         return config.instance(name)
     if kind == constants.TAG_NODE:

@@ -55,14 +55,9 @@ class Contents:
 
     def __str__(self) -> str:
         """Return a description such as ``the cluster NAME: 1 node, 2 instances, 3 jobs``."""
-        return f"the cluster {self.cluster}: " + ", ".join(
-            f"{number} {noun}{'' if number == 1 else 's'}"
-            for number, noun in (
-                (self.nodes, "node"),
-                (self.instances, "instance"),
-                (self.jobs, "job"),
-            )
-        )
+        counts = ((self.nodes, "node"), (self.instances, "instance"), (self.jobs, "job"))
+        words = [f"1 {noun}" if number == 1 else f"{number} {noun}s" for number, noun in counts]
+        return f"the cluster {self.cluster}: {', '.join(words)}"
 
 
 def contents(connection: sqlite3.Connection, encrypted: int = 0) -> Contents:

@@ -94,15 +94,14 @@ def columns(table: str) -> str:
 
 def cheap(connection: sqlite3.Connection) -> list[str]:
     """Check what takes little time: tables, job ids, the whole configuration."""
-    return _findings_of("its schema", lambda: _check_tables(connection)) or [
-        *_findings_of("the ids of jobs", lambda: _check_job_ids(connection)),
-        *_findings_of("the configuration", lambda: _check_configuration(connection)),
-        *(
-            words
-            for table in ("cluster_object", "cluster_value")
-            for words in _findings_of(table, lambda: check_rows(connection, table))
-        ),
-    ]
+    found = _findings_of("its schema", lambda: _check_tables(connection))
+    if found:
+        return found
+    found += _findings_of("the ids of jobs", lambda: _check_job_ids(connection))
+    found += _findings_of("the configuration", lambda: _check_configuration(connection))
+    for table in ("cluster_object", "cluster_value"):
+        found += _findings_of(table, lambda: check_rows(connection, table))
+    return found
 
 
 def full(connection: sqlite3.Connection) -> list[str]:
@@ -231,10 +230,12 @@ def _check_opcodes(connection: sqlite3.Connection) -> list[str]:
             "(SELECT id FROM job_job NOT INDEXED)"
         )
     ]
-    return [
-        *([f"opcodes of these jobs are missing: {ranges(wrong)}"] if wrong else []),
-        *([f"opcodes belong to jobs that do not exist: {ranges(orphans)}"] if orphans else []),
-    ]
+    found = []
+    if wrong:
+        found.append(f"opcodes of these jobs are missing: {ranges(wrong)}")
+    if orphans:
+        found.append(f"opcodes belong to jobs that do not exist: {ranges(orphans)}")
+    return found
 
 
 def ranges(numbers: Iterable[object], most: int = 20) -> str:

@@ -104,13 +104,9 @@ class Log:
             page, commit, salts, *sums = struct.unpack_from(">II8sII", data, offset)
             frames.append(Frame(page, commit, salts, (sums[0], sums[1])))
         header = data[:HEADER].ljust(HEADER, b"\0")
-        return cls(
-            data,
-            page_size,
-            ">" if header[3] & 1 and _header_fits(header) else "<",
-            _salts(header, frames),
-            frames,
-        )
+        # SQLite writes little-endian sums on most machines, so that is the guess.
+        big_endian = _header_fits(header) and header[3] & 1
+        return cls(data, page_size, ">" if big_endian else "<", _salts(header, frames), frames)
 
     @property
     def header_fits(self) -> bool:
@@ -134,17 +130,15 @@ class Log:
         Otherwise only old frames follow there. SQLite increments the first salt each time it
         restarts the log, and then overwrites the old frames.
         """
-        generation = int.from_bytes(self.salts[:4], "big")
-        rest = self.frames[first:]
         end = HEADER + len(self.frames) * (FRAME_HEADER + self.page_size)
-        return (
-            not self.header_fits
-            or len(self.data) > end
-            or any(
-                not 0 < (generation - int.from_bytes(frame.salts[:4], "big")) % _WORD < _GENERATIONS
-                for frame in rest
-            )
-        )
+        if not self.header_fits or len(self.data) > end:
+            return True  # a part of a frame follows, or nothing is certain
+        generation = int.from_bytes(self.salts[:4], "big")
+        for frame in self.frames[first:]:
+            restarts = (generation - int.from_bytes(frame.salts[:4], "big")) % _WORD
+            if not 0 < restarts < _GENERATIONS:
+                return True
+        return False
 
     def commits(self, first: int) -> int:
         """Return how many transactions end after the first ``first`` frames."""
@@ -228,13 +222,12 @@ class Log:
         }
         if len(found) == 1:
             return found.pop(), True
-        if (
-            self.frames[index].salts != self.salts
-            or not plausible(body)
-            or any(fixed[:8] != body[:8] for fixed in found)
-        ):
+        if self.frames[index].salts != self.salts or not plausible(body):
             return None
-        return body, False
+        # Several repairs are possible. As long as none of them changes the page number, damage
+        # is confined to this page, and the checksums of its rows will show it.
+        same_page = all(fixed[:8] == body[:8] for fixed in found)
+        return (body, False) if same_page else None
 
 
 class Mended(NamedTuple):
@@ -248,12 +241,10 @@ def _header_fits(header: bytes) -> bool:
     if len(header) < HEADER:
         return False
     magic, version = struct.unpack_from(">II", header)
-    return (
-        magic & ~1 == _MAGIC
-        and version == _VERSION
-        and checksum(header[:24], (0, 0), ">" if magic & 1 else "<")
-        == struct.unpack_from(">II", header, 24)
-    )
+    if magic & ~1 != _MAGIC or version != _VERSION:
+        return False
+    order = ">" if magic & 1 else "<"
+    return checksum(header[:24], (0, 0), order) == _sums(header, 24)
 
 
 def _salts(header: bytes, frames: Sequence[Frame]) -> bytes:
@@ -317,9 +308,12 @@ def _sums(data: bytes, offset: int) -> Sums:
 def page_size_of(database: str) -> int:
     """Return the page size from the header of a database, in bytes; 4096 if it is invalid."""
     with open(database, "rb") as file:
-        (size,) = struct.unpack(">H", file.read(18)[16:18].ljust(2, b"\x10"))
-    size = 65536 if size == 1 else size
-    return size if size >= 512 and size & (size - 1) == 0 else 4096
+        header = file.read(18)
+    size = int.from_bytes(header[16:].ljust(2, b"\0"), "big")
+    if size == 1:
+        return 65536  # the field has only 16 bits
+    is_power_of_two = size & (size - 1) == 0
+    return size if size >= 512 and is_power_of_two else 4096
 
 
 # -- does SQLite apply all of it? ------------------------------------------------------
