@@ -163,7 +163,7 @@ class InstanceUnit(LogicalUnit[InstanceOpT]):
 
     @property
     def primary(self) -> Node:
-        """The instance's primary node."""
+        """Return the primary node of the instance."""
         return self.config.node_by_uuid(self.instance.primary_node)
 
     def is_running(self) -> bool:
@@ -177,6 +177,11 @@ class InstanceUnit(LogicalUnit[InstanceOpT]):
                 f"Node '{node.name}' does not say whether '{name}' runs: {err}", ErrorCode.ENVIRON
             ) from err
         return guest is not None and guest.running
+
+    @property
+    def members(self) -> list[Node]:
+        """Return the nodes of the instance, the primary first."""
+        return [self.primary, *map(self.config.node_by_uuid, self.instance.secondary_nodes)]
 
 
 def check_uuid(kind: str, found: Instance | Node, expected: str | None) -> None:

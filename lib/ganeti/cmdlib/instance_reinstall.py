@@ -9,7 +9,7 @@ from ganeti.cmdlib import installation
 from ganeti.cmdlib.base import InstanceUnit, JobContext, check_admin_state, check_node_online
 from ganeti.constants import AdminState, ErrorCode
 from ganeti.node import osdef
-from ganeti.objects import Node, copy_of
+from ganeti.objects import copy_of
 
 
 class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
@@ -71,23 +71,16 @@ class LUInstanceReinstall(InstanceUnit[opcodes.OpInstanceReinstall]):
         )
         # An instance with an unlisted variant, which was once forced, stays installable.
         force = op.force_variant or op.os_type is None
-        installation.check(
-            self.config, self.nodes, self._members, self._choice, force_variant=force
-        )
-
-    @property
-    def _members(self) -> list[Node]:
-        """Return the nodes of the instance, the primary first."""
-        return [self.primary, *map(self.config.node_by_uuid, self.instance.secondary_nodes)]
+        installation.check(self.config, self.nodes, self.members, self._choice, force_variant=force)
 
     def dry_run_result(self) -> None:
         """Have the OS check its parameters; the result is null."""
-        installation.verify(self.nodes, self._members, self._choice, None)
+        installation.verify(self.nodes, self.members, self._choice, None)
 
     def execute(self, run: JobContext) -> None:
         """Run the create script and store what changed; the result is null."""
         self._log_dropped_parameters(run)
-        installation.verify(self.nodes, self._members, self._choice, run)
+        installation.verify(self.nodes, self.members, self._choice, run)
         installation.install(
             self.nodes,
             self.primary,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from ganeti import errors, opcodes
 from ganeti.cmdlib.base import InstanceUnit, JobContext, check_node_online
-from ganeti.objects import Node
 
 
 class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
@@ -23,7 +22,7 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
         """Check that no node of the instance is offline, unless failures are ignored."""
         super().check()
         if not self.op.ignore_failures:
-            for node in self._nodes():
+            for node in self.members:
                 check_node_online(node, f"cannot remove '{self.instance.name}' from it")
 
     def execute(self, run: JobContext) -> None:
@@ -36,12 +35,6 @@ class LUInstanceRemove(InstanceUnit[opcodes.OpInstanceRemove]):
         )
         self._attempt(run, "remove the disks", lambda: agent.remove_disks(self.instance))
         self.tx.remove(self.instance)
-
-    def _nodes(self) -> list[Node]:
-        return [
-            self.config.node_by_uuid(uuid)
-            for uuid in (self.instance.primary_node, *self.instance.secondary_nodes)
-        ]
 
     def _attempt(self, run: JobContext, what: str, step: Callable[[], object]) -> None:
         """Do a step; log its failure if ``ignore_failures`` is set, else raise ``OpExecError``."""
