@@ -176,12 +176,19 @@ def stored_value(connection: sqlite3.Connection, name: str) -> str | None:
     return str(row[1])
 
 
+def identify(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the application id and the schema version of a database; both are 0 in a new one."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application_id, version
+
+
 def _has_sums(connection: sqlite3.Connection) -> bool:
     """Return whether rows have checksums, which schema 1 did not have.
 
     It matters when a killed upgrade from schema 1 is cleaned up: the database is still old then.
     """
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0] >= 2)
+    return identify(connection)[1] >= 2
 
 
 def create(connection: sqlite3.Connection) -> None:

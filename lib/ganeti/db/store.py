@@ -104,9 +104,8 @@ class Store:
         connection = None
         try:
             connection = _connect(path)
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application != schema.APPLICATION_ID:
+            application_id, version = schema.identify(connection)
+            if application_id != schema.APPLICATION_ID:
                 raise errors.ConfigurationError(f"{path} is not a database of this program")
             if not 1 <= version <= schema.VERSION:
                 raise errors.ConfigurationError(

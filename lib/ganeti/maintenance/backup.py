@@ -158,14 +158,13 @@ def _copy(paths: pathutils.Paths) -> sqlite3.Connection:
     _check_log(paths)
     copy = sqlite3.connect("", isolation_level=None)
     with contextlib.closing(files.connect(paths.master_db)) as source:
-        check_mark(source, paths.master_db, schema.APPLICATION_ID)
+        _, version = check_identity(source, paths.master_db, schema.APPLICATION_ID)
         # The read transaction pins a snapshot. Without it SQLite restarts the copy after each
         # change, and beside a busy master it would never end.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM cluster_value").fetchone()
         source.backup(copy, pages=PAGES, sleep=PAUSE)
     files.prepare(copy)
-    (version,) = copy.execute("PRAGMA user_version").fetchone()
     if version != schema.VERSION:
         schema.upgrade(copy, version)
     return copy
@@ -196,20 +195,23 @@ def _check_log(paths: pathutils.Paths) -> None:
         )
 
 
-def check_mark(connection: sqlite3.Connection, path: str, *marks: int) -> None:
-    """Raise ``BackupError`` unless the application id is in ``marks`` and the schema is known."""
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if mark not in marks:
+def check_identity(connection: sqlite3.Connection, path: str, *expected: int) -> tuple[int, int]:
+    """Return the application id and the schema version of a database.
+
+    ``BackupError`` unless the application id is an ``expected`` one and the schema is known.
+    """
+    application_id, version = schema.identify(connection)
+    if application_id not in expected:
         raise BackupError(
             f"{path} is not a file of this program, or is damaged "
-            f"(its application id is {mark:#x}, not {marks[0]:#x})"
+            f"(its application id is {application_id:#x}, not {expected[0]:#x})"
         )
     if not 1 <= version <= schema.VERSION:
         raise BackupError(
             f"{path} has schema {version}, but this program reads schemas 1 to "
             f"{schema.VERSION}; nothing was changed"
         )
+    return application_id, version
 
 
 def _scrub(connection: sqlite3.Connection, paths: pathutils.Paths, now: float) -> int:

@@ -129,12 +129,11 @@ def _find_damage(connection: sqlite3.Connection, complete: bool) -> list[str]:
         # Perhaps only the end of the file is missing: with this SQLite reads the rest.
         connection.execute("PRAGMA writable_schema=ON")
         found = [f"its schema cannot be read ({err})"]
-    (mark,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if mark != schema.APPLICATION_ID:
+    application_id, version = schema.identify(connection)
+    if application_id != schema.APPLICATION_ID:
         raise NotSafe(
             "it is not a database of this program, or its header is damaged "
-            f"(application id {mark:#x})"
+            f"(application id {application_id:#x})"
         )
     if version > schema.VERSION:
         return []

@@ -171,18 +171,22 @@ def _check_backup(
     Return the names of the instances that lose their private OS parameters. ``BackupError`` if
     the copy is damaged or the secrets cannot be decrypted.
     """
-    damage = check.check_structure(copy)
-    if not damage:
-        backup.check_mark(copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID)
-        (version,) = copy.execute("PRAGMA user_version").fetchone()
-        if version != schema.VERSION:
-            schema.upgrade(copy, version)
-        damage = check.full(copy)
+    _refuse_damage(source, check.check_structure(copy))
+    application_id, version = backup.check_identity(
+        copy, source, backup.APPLICATION_ID, schema.APPLICATION_ID
+    )
+    if version != schema.VERSION:
+        schema.upgrade(copy, version)
+    _refuse_damage(source, check.full(copy))
+    copy.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
+    if application_id == schema.APPLICATION_ID:
+        return []  # a kept copy of a database, whose secrets are in clear
+    return _restore_secrets(copy, secrets, paths)
+
+
+def _refuse_damage(source: str, damage: list[str]) -> None:
     if damage:
         raise BackupError(f"{source} is damaged and was not restored: {damage[0]}")
-    (mark,) = copy.execute("PRAGMA application_id").fetchone()
-    copy.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
-    return _restore_secrets(copy, secrets, paths) if mark == backup.APPLICATION_ID else []
 
 
 def _restore_secrets(

@@ -67,12 +67,11 @@ def _older_version(path: str) -> int | None:
         return None
     try:
         with contextlib.closing(files.connect(path)) as connection:
-            (mark,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            application_id, version = schema.identify(connection)
     except files.UNREADABLE:
         return None
-    older = mark == schema.APPLICATION_ID and 1 <= version < schema.VERSION
-    return int(version) if older else None
+    is_older = application_id == schema.APPLICATION_ID and 1 <= version < schema.VERSION
+    return version if is_older else None
 
 
 def _keep(paths: pathutils.Paths, version: int, now: float, free: Callable[[str], int]) -> str:
