@@ -157,6 +157,8 @@ class Log:
         """
         patches: dict[int, bytes] = {}
         torn = []
+        # ``bases`` are the sums from which SQLite may have continued when it wrote the next
+        # frame; ``written`` are the sums that the patched frame before it has.
         if first > 0:
             bases = {self.frames[first - 1].sums}
             written = self.frames[first - 1].sums
@@ -175,6 +177,8 @@ class Log:
             body, sure = found
             if not sure:
                 torn.append(index)
+            # Zero sums mean a wiped frame. As a base they would make a wiped next frame look
+            # right, since the checksum of zeroes is zero then.
             bases = {
                 self.frames[index].sums,
                 *(checksum(body, base, self.order) for base in bases),
