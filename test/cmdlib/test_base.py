@@ -3,7 +3,7 @@
 from typing import Any
 
 from ganeti import errors, opcodes
-from ganeti.cmdlib import base, lu_for
+from ganeti.cmdlib import base
 from ganeti.cmdlib.base import InstanceUnit, JobContext, LogicalUnit, big_lock
 from ganeti.locking import BIG_LOCK
 from ganeti.mcpu import lu_for

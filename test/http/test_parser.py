@@ -14,7 +14,7 @@ CHUNKED = POST % b"Transfer-Encoding: chunked"
 
 
 def outcome(data, step, **more):
-    """Return the requests in a stream that arrives in steps, and the status of a refusal or None."""
+    """Return the requests in a stream that arrives in steps, and a refusal's status or None."""
     found, requests = RequestParser(**more), []
     for index in range(0, len(data), step):
         found.feed(data[index : index + step])

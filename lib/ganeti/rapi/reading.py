@@ -21,7 +21,7 @@ from ganeti.http import errors as http_errors
 from ganeti.http import negotiation
 from ganeti.http.message import state_tag
 from ganeti.rapi.baserlib import ResourceRequest
-from ganeti.serializer import Json
+from ganeti.serializer import Json, JsonObject
 
 _NORMAL = int(ResultStatus.NORMAL)
 #: Objects that are read and written as JSON at a time; that is some 70 KiB.
@@ -236,7 +236,7 @@ def read_one(request: ResourceRequest, what: str, fields: Sequence[str], name: s
     return found[0]
 
 
-def entries(request: ResourceRequest, what: str, uri: str) -> list[dict[str, str]]:
+def entries(request: ResourceRequest, what: str, uri: str) -> list[JsonObject]:
     """Return ``[{"id", "name", "uri"}]`` of all objects.
 
     The page of the 2.0 API has ``id``, its code ``name``.

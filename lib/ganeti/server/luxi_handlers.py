@@ -17,7 +17,6 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.luxi import RequestContext
 from ganeti.query import cluster, engine, job_filter
 from ganeti.query import job as job_query
-from ganeti.query.base import Sources
 from ganeti.query.engine import Sources
 
 logger = logging.getLogger(__name__)

@@ -37,11 +37,10 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.jqueue.submission import Accepted
 from ganeti.luxi import RequestContext
 from ganeti.query import job as job_query
-from ganeti.query.base import Sources
 from ganeti.query.engine import Sources
 from ganeti.serializer import Json, JsonObject
 from ganeti.server import luxi_handlers
-from ganeti.server.luxi_handlers import CHANGES, QUICK, READS, job_id
+from ganeti.server.luxi_handlers import READS, job_id
 from ganeti.utils import io, unix_socket
 from ganeti.utils.event_loop import Loop
 
