@@ -103,7 +103,7 @@ class OpcodeTask(Task):
             released, self._released = self._released, True
         if not released:
             # Reservations first: whoever gets the locks must find what they reserved free.
-            self._environment.config.reservations.release(self._job_id)
+            self._environment.config.release_reservations(self._job_id)
             self._locks.release(self._owner)
 
     def waiting_for(self) -> list[WaitReason]:
