@@ -13,7 +13,7 @@ from support.scripts import load_script
 
 @pytest.fixture(scope="module")
 def writer():
-    """The program that writes the table."""
+    """Return the program that writes the table, as a module."""
     return load_script("autotools/compatibility")
 
 

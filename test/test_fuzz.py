@@ -1,4 +1,4 @@
-"""What the fuzzer found stays mended, and its targets hold for what they begin with."""
+"""Regressions that the fuzzer found, and its targets with their first inputs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is written for administrators says what the programs do: manual pages and examples."""
+"""Manual pages and examples agree with the programs."""
 
 import contextlib
 import io
@@ -25,7 +25,7 @@ SAFE = "-b 127.0.0.1 --require-authentication"
 
 
 def options_of(program):
-    """Every option that --help knows."""
+    """Return all options in the output of --help."""
     said = io.StringIO()
     for module, words in PROGRAMS[program]:
         with contextlib.redirect_stdout(said), pytest.raises(SystemExit):
@@ -34,7 +34,7 @@ def options_of(program):
 
 
 def manual(program):
-    """The page's text; a hyphen that is one stands as \\- in roff."""
+    """Return the text of a page, with roff's \\- as a hyphen."""
     return (TOP / f"man/{program}.8").read_text().replace("\\-", "-")
 
 

@@ -63,7 +63,7 @@ def clock(work):
 
 
 def alternate(times, *works):
-    """Return the median seconds of each work. They take turns, so that a slow moment affects all."""
+    """Return the median seconds of each work; they take turns, so a slow moment affects all."""
     found = [[clock(work) for work in works] for _ in range(times)]
     return [statistics.median(column) for column in zip(*found)]
 
@@ -117,7 +117,7 @@ def why_no_ganeti():
 
 
 def real_cluster():
-    """Run a real Ganeti 3.0 (``clusters.real_cluster``); yield the words that run a command inside."""
+    """Run a real Ganeti 3.0 (``clusters.real_cluster``); yield the prefix of commands inside."""
     return clusters.real_cluster(str(FOLDER / "real"))
 
 
@@ -157,7 +157,7 @@ def finish(client, job_id):
 
 
 def add_jobs(master, count, build, *, ended=True, archived=False):
-    """Store jobs as the master would, and return their ids. ``build(number)`` makes the opcodes of one."""
+    """Store jobs as the master would; return their ids. ``build(number)`` makes one's opcodes."""
     store = Store.open(master.paths.master_db)
     try:
         ids = []

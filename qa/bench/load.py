@@ -142,7 +142,7 @@ def create(api, count, extra):
 
 
 def tag(url, prefix, count, connections, instances):
-    """Submit tag jobs; return their ids, the seconds that took, when it began, and the connections used."""
+    """Submit tag jobs; return their ids, the seconds, when it began, and the connections used."""
     apis = [ApiConnection(url) for _ in range(connections)]
     for api in apis:
         api.ask("GET", "/version")  # The handshake is not what is measured.

@@ -198,8 +198,8 @@ class MasterProcess:
     def connect(self):
         """Connect to the daemon; raise ``Error`` if it does not answer.
 
-        A connection alone proves nothing: a child of the killed daemon that is about to become an OS
-        script may still hold the socket.
+        A connection alone proves nothing: a child of the killed daemon that is about to become an
+        OS script may still hold the socket.
         """
         client = self.client(timeout=5.0)
         try:
@@ -227,7 +227,7 @@ class MasterProcess:
         return None if child is None else child.wait(TIMEOUT)
 
     def kill(self):
-        """SIGKILL."""
+        """Kill the daemon with SIGKILL."""
         return self.end(signal.SIGKILL)
 
     def client(self, timeout=TIMEOUT):

@@ -18,7 +18,7 @@ import time
 
 
 async def guess(port, address, pause, counts, numbers):
-    """One address, on one connection while that is kept."""
+    """Guess from one address, on one connection as long as the server keeps it."""
     reader = writer = None
     due = time.monotonic()
     while True:

@@ -23,7 +23,7 @@ AT_ONCE = 50
 
 
 async def ask(port, context, path, limit, sent):
-    """One client."""
+    """Send a request, and return the status, the end of the body, and the time."""
     try:
         async with limit:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)

@@ -55,7 +55,7 @@ MADE = {
         "/2/networks?dry-run=1",
         {"network_name": "other", "network": "192.0.2.0", "network6": "2001:db8::"},
     ),
-    "add network that is none": (
+    "add network that is not one": (
         "POST",
         "/2/networks",
         {"network_name": "other", "network": "192.0.2.0/99"},

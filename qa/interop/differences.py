@@ -25,8 +25,8 @@ _POINT = ([200, "success"], "a whole number with a point is a number, of MiB too
 
 #: Case -> (our [status, error], why). The second table is for our own master alone.
 BOTH = {
-    "get unknown job": ([404, None], "a row of nulls is no job"),
-    "a job id that is too long": ([404, None], "a row of nulls is no job"),
+    "get unknown job": ([404, None], "a row of nulls is not a job"),
+    "a job id that is too long": ([404, None], "a row of nulls is not a job"),
     "get tags of unknown instance": ([404, None], "reading an unknown object is 404"),
     "list of tags of an unknown node": ([404, None], "reading an unknown object is 404"),
     "tag with a blank": _TAG,
@@ -60,7 +60,7 @@ BOTH = {
     "create with a hyphen first": (_AT_ONCE, "no host name (RFC 1123), and an option to programs"),
     "create with a bad size": (_AT_ONCE, "Ganeti's front hands it on and gets no answer"),
     "create with a bad disk mode": (_AT_ONCE, "Ganeti's front hands it on and gets no answer"),
-    "create with a negative size": (_AT_ONCE, "a size that is none, like any other"),
+    "create with a negative size": (_AT_ONCE, "an invalid size, like any other"),
     "json that is not UTF-8": (_AT_ONCE, "Ganeti hangs up"),
     "a type with a charset": ([200, "success"], "application/json with a charset is JSON"),
     "modify instance: body is a list": _NO_500,
@@ -69,7 +69,7 @@ BOTH = {
     "modify instance: hvparams is 'x'": _NO_500,
     "replace disks: body is a list": _NO_500,
     "replace disks: body is a string": _NO_500,
-    "add network that is none": _NO_500,
+    "add network that is not one": _NO_500,
     "wait for a job, a list": _NO_500,
     "lock of a list": _NO_500,
     "lock of a node": _NO_500,

@@ -1,8 +1,8 @@
 """An unprivileged local user who obstructs as much as possible, without effect.
 
-He locks every file that he can open, in both of Unix's ways, puts links and pipes into every folder
-that he can write to, and sends both daemons every signal. A start, a reload and a hand-over must
-not take a second longer than without him.
+The user locks every file that they can open, with flock(2) and fcntl(2), puts links and pipes into
+every folder that they can write to, and sends both daemons every signal. A start, a reload and a
+hand-over must not take a second longer than without that user.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from machine import (
     until,
 )
 
-#: Seconds that he may cost at most.
+#: Seconds that the user may delay an action.
 BOUND = 1.0
 OPTIONS = ("-p", "5080", "-b", "127.0.0.1")
 #: Names that the daemons use; random names cannot be guessed.
@@ -95,7 +95,7 @@ signal.pause()
 
 @contextlib.contextmanager
 def meddler(*daemons: str) -> Iterator[None]:
-    """The user `nobody` at work."""
+    """Let the user `nobody` obstruct."""
     pids = ",".join(str(pid_of(name)) for name in daemons)
     places = map(str, (LIB, RUN, LOG, "/tmp", "/srv", PREFIX / "share/ganeti-rapi", PROGRAMS))
     child = subprocess.Popen(
@@ -153,7 +153,7 @@ def end() -> None:
 
 
 def judge(action: Callable[[], None], alone: float, again: Callable[[], None] = end) -> None:
-    """Print the seconds with him; fail if he costs more than the limit.
+    """Print the seconds with the obstructing user; fail if the delay exceeds the limit.
 
     A busy machine may be slow once; a lock that holds something up is slow every time. ``again``
     prepares another try.

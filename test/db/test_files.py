@@ -18,7 +18,7 @@ def paths(tmp_path):
 
 
 def leave_a_log(paths):
-    """As after SIGKILL: changes that are only in the log."""
+    """Leave changes that are only in the log, as SIGKILL does."""
     store = Store.open(paths.master_db)
     store.write(lambda connection: rows.set_value(connection, "late", 1)).result()
     kept = {path: Path(path).read_bytes() for path in (paths.master_db, paths.master_db + "-wal")}

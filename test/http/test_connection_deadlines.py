@@ -23,7 +23,7 @@ class CountdownRig:
         self.expired += 1
 
     def after(self, seconds):
-        """How often it has run out when so many seconds more are over."""
+        """Let seconds pass, and return how often the countdown has run out so far."""
         self.clock.now += seconds
         self.loop.run_once(0)
         return self.expired

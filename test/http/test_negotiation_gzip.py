@@ -1,4 +1,4 @@
-"""Who gets gzip."""
+"""Clients that accept gzip, and those that do not."""
 
 import gzip
 import json

@@ -54,7 +54,7 @@ def test_waiting_handlers_delay_only_requests_beyond_the_workers():
 
 
 def wait_for(future):
-    """A handler's steps: answer with the result of a future."""
+    """Answer with the result of a future; the steps of a handler."""
     yield future
     return Response(200, future.result())
 
@@ -90,7 +90,7 @@ def test_the_kernel_buffers_little_of_an_unread_answer():
 
 
 def answered(handler):
-    """Status, headers and JSON body of a handler's answer."""
+    """Return status, headers and JSON body of a handler's answer."""
     with running(handler) as web:
         client = web.connect()
         status, headers, body = client.ask()
@@ -99,7 +99,7 @@ def answered(handler):
 
 
 def refuse(error):
-    """A handler that raises it."""
+    """Return a handler that raises an error."""
 
     def handler(_):
         raise error
@@ -371,7 +371,7 @@ class ExhaustedListener:
 
 
 def out_of_descriptors(web):
-    """Put a full listener in the place of the server's."""
+    """Replace the server's listener by one without free descriptors."""
     server = web.server
     full = ExhaustedListener(server._listeners[0])
     web.call(

@@ -8,7 +8,7 @@ from support.jqueue import PATIENCE, QueueScene, op
 
 @pytest.fixture
 def scene(tmp_path):
-    """1 success (archived), 2 error, 3 success; 4 and 5 queued, received a second apart."""
+    """Make jobs: 1 success (archived), 2 error, 3 success, 4 and 5 queued, a second apart."""
     made = QueueScene(str(tmp_path / "master.db"))
     made.queue.start()
     for fail in (False, True, False):

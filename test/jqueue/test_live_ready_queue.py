@@ -1,4 +1,4 @@
-"""Who is next: priorities, and an end to being overtaken."""
+"""The next job: priorities, and a limit to being overtaken."""
 
 import pytest
 

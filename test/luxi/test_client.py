@@ -16,7 +16,7 @@ STALE = b'{"success": true, "result": "stale"}\x03'
 
 @contextlib.contextmanager
 def master(path, *conversations):
-    """A server that gives each connection its answers; None closes unanswered."""
+    """Run a server that gives each connection its answers; None closes without an answer."""
     requests = []
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)

@@ -58,7 +58,7 @@ def watched(loop, master, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """Does what the test says."""
+    """Yield a listening socket; the test answers on it."""
     with socket.socket(socket.AF_UNIX) as found:
         found.bind(str(tmp_path / "socket"))
         found.listen()
@@ -158,7 +158,7 @@ def test_all_waits_end_when_the_watcher_ends(watched, master):
     watched.watcher.end()
     assert [future.result(20) for future in futures] == [None, None]
     assert watched.wait(call=known).result(20) is None
-    master.speaks.set()  # how things stand is told all the same
+    master.speaks.set()  # the present state is still answered
     assert first.result(20) == watched.wait().result(20) == OK
 
 

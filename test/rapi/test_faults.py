@@ -1,4 +1,4 @@
-"""What an error of the master becomes in HTTP."""
+"""Errors of the master as errors of HTTP."""
 
 import unittest
 

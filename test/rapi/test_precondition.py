@@ -1,4 +1,4 @@
-"""What a URI names, as it is now: is it there, and since when is it as it is."""
+"""The present state of the object that a URI names: its existence, and its last change."""
 
 import pytest
 
@@ -47,7 +47,7 @@ class ObjectsMaster(FakeMaster):
 
 
 def target(uri="/2/x", **slots):
-    """What this URI names."""
+    """Return the object that a URI names."""
     return Object(ResourceRequest(master=ObjectsMaster(), slots=slots), uri, lambda: None)
 
 

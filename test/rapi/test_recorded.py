@@ -1,8 +1,8 @@
-"""What Ganeti's own ganeti-rapi submitted to a real luxid, and what ours submits for the same.
+"""Our ganeti-rapi submits the same opcodes as Ganeti's, as recorded in front of a real luxid.
 
-Ganeti sends every field of an opcode, null or its default where the client gave none; ours
-sends what was given. What is left without these must be equal, and the sources of the
-reason trail. The bodies were not recorded; ``BODIES`` has them.
+Ganeti sends every field of an opcode, with null or its default if the client gave no value; ours
+sends only the given ones. Without such fields the opcodes must be equal, and so must the sources
+in the reason trail. The bodies were not recorded; ``BODIES`` has them.
 """
 
 import json
@@ -64,7 +64,7 @@ DEFAULTS_BEFORE_3_1 = {
 
 
 def recorded():
-    """(request, number among its like, opcodes) of each submission, in the order of the file."""
+    """Yield (request, number among equal ones, opcodes) of each submission."""
     seen = {}
     for line in CAPTURES.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
@@ -88,7 +88,7 @@ def test_defaults_that_are_listed_have_changed():
 
 
 def given(wire):
-    """The fields that say something, and who gave reasons."""
+    """Return the fields without nulls and defaults, and the sources of the reason trail."""
     op = opcodes.BY_ID[wire["OP_ID"]]
     defaults = {**op.DEFAULTS, "priority": 0, "dry_run": False}
     defaults.update(
@@ -104,13 +104,13 @@ def given(wire):
 
 
 class Recorded(RapiTestCase):
-    """One request."""
+    """Sends one request."""
 
     def runTest(self):
-        """Only there to be made."""
+        """Do nothing; unittest needs this method to make an instance."""
 
     def submits(self, asked, number):
-        """The opcodes that a request submits, as they are sent."""
+        """Return the status of a request and the opcodes that it submits."""
         self.master.answers[luxi.WaitForJobChange] = [["canceled", None], []]
         method, target = asked.split(" ", 1)
         bodies = BODIES.get(asked, [None])

@@ -1,4 +1,4 @@
-"""Which version knows what, and that the table names what there is."""
+"""Fields and opcodes that a version lacks, and the table of versions."""
 
 import pytest
 

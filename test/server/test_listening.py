@@ -1,4 +1,4 @@
-"""Where the front listens."""
+"""Addresses on which the front listens."""
 
 import socket
 import tempfile
@@ -83,7 +83,7 @@ class TestListen(unittest.TestCase):
 
 class TestDescriptors(unittest.TestCase):
     def limit(self, soft, hard, clients, root=False):
-        """How many fit, and the new soft limit; only root gets past the hard one."""
+        """Return how many clients fit, and the new soft limit; root may exceed the hard one."""
         done = []
 
         def change(_, limits):

@@ -1,4 +1,4 @@
-"""What tests share: clusters, daemons, clients, models; and where things are."""
+"""Modules that tests share: clusters, daemons, clients, models; and paths of the checkout."""
 
 from pathlib import Path
 

@@ -89,7 +89,7 @@ class DaemonCluster:
         return done
 
     def add_os(self, name, create="exit 0", variants=()):
-        """An OS definition whose create script is a line of shell."""
+        """Make an OS definition whose create script is a line of shell."""
         folder = self.root / "srv/ganeti/os" / name
         folder.mkdir(parents=True, exist_ok=True)
         for script in ("create", "import", "export", "rename", "verify"):
@@ -160,11 +160,11 @@ class DaemonCluster:
         raise AssertionError("in vain")
 
     def stop(self, name):
-        """SIGTERM; the exit code."""
+        """Send SIGTERM, and return the exit code."""
         return self._end(name, signal.SIGTERM)
 
     def kill(self, name):
-        """SIGKILL."""
+        """Send SIGKILL, and return the exit code."""
         return self._end(name, signal.SIGKILL)
 
     def _end(self, name, number):
@@ -181,7 +181,7 @@ class DaemonCluster:
     # -- talking -------------------------------------------------------------------
 
     def luxi(self):
-        """A client of the master's socket."""
+        """Return a client of the master's socket."""
         return luxi.Client(self.paths.query_socket, call_timeout=TIMEOUT)
 
     def master(self, call):
@@ -189,7 +189,7 @@ class DaemonCluster:
             return client.call(call)
 
     def request(self, method, path, body=None, user="admin", password="secret", headers=()):
-        """One request through the API; errors are answers too."""
+        """Send a request to the API, and return its answer, be it an error."""
         scheme = "https" if self.tls else "http"
         request = urllib.request.Request(f"{scheme}://localhost:{self.port}{path}", method=method)
         if body is not None:
@@ -215,7 +215,7 @@ class DaemonCluster:
         return self.request("GET", path, **options)
 
     def submit(self, method, path, body=None, **options):
-        """A request that is answered with a job; the job's id."""
+        """Send a request that submits a job, and return the job's id."""
         answer = self.request(method, path, body, **options)
         assert answer.status == 200, answer.text
         assert isinstance(answer.json, int), answer.text
@@ -232,7 +232,7 @@ class DaemonCluster:
         return self.get(f"/2/jobs/{job_id}").json
 
     def do(self, method, path, body=None):
-        """A request whose job must succeed; its results."""
+        """Send a request whose job must succeed, and return its results."""
         job = self.wait(self.submit(method, path, body))
         assert job["status"] == "success", job
         return job["opresult"]

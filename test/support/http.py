@@ -20,7 +20,7 @@ TIMEOUT = 20
 
 @functools.cache
 def certificate(name="localhost"):
-    """Path of a PEM file with a new certificate and its key, for this test run."""
+    """Return the path of a PEM file with a certificate and its key, made for this test run."""
     folder = _folder()
     cert, key, both = (f"{folder}/{name}.{kind}" for kind in ("crt", "key", "pem"))
     subprocess.run(
@@ -74,7 +74,7 @@ class SteppedClock:
 
 
 def echo(request):
-    """A handler that tells what it was asked."""
+    """Answer with the request's method, path and body; a handler."""
     text = json.dumps([request.method, request.path, request.body.decode()])
     return Response(
         200,
@@ -127,12 +127,14 @@ class Running:
         return result[0]
 
     def access(self):
-        """The next line of the access log; it is written after the answer."""
+        """Return the next line of the access log, which is written after the answer."""
         return self._accesses.get(timeout=TIMEOUT)
 
     def wait_until_read(self):
-        """Everything that clients have sent so far is read: loopback delivers at once, and
-        a few rounds accept, shake hands and read."""
+        """Wait until the server has read everything that clients have sent.
+
+        Loopback delivers immediately; a few rounds of the loop accept, shake hands and read.
+        """
         for _ in range(5):
             self.call()
 
@@ -143,17 +145,17 @@ class Running:
         self.wait_until_read()
 
     def clients(self):
-        """Number of connections, once everything is read."""
+        """Return the number of connections once everything is read."""
         self.wait_until_read()
         return self.call(lambda: self.server.clients)
 
     def connect(self):
-        """A plain connection."""
+        """Return a client on a plain connection."""
         sock = socket.create_connection(self.address, timeout=TIMEOUT)
         return RawHttpClient(sock)
 
     def connect_tls(self, trusted=None, alpn=()):
-        """A connection after its handshake."""
+        """Return a client on a TLS connection after the handshake."""
         context = ssl.create_default_context(cafile=trusted or certificate())
         if alpn:
             context.set_alpn_protocols(list(alpn))
@@ -192,7 +194,7 @@ class RawHttpClient:
         )
 
     def answer(self, method="GET"):
-        """Status, headers (names in small letters) and body of the next answer."""
+        """Return status, headers (lower-case names) and body of the next answer."""
         line = self.file.readline().decode()
         assert line.startswith("HTTP/1.1 "), f"no answer but {line!r}"
         headers = {}
@@ -203,29 +205,29 @@ class RawHttpClient:
         return int(line.split()[1]), headers, self.file.read(length)
 
     def status(self, path="/", **more):
-        """The status of an answer."""
+        """Send a request and return the status of its answer."""
         return self.ask(path, **more)[0]
 
     def rest(self):
-        """All that comes until the server ends the connection."""
+        """Return everything that comes until the server closes the connection."""
         try:
             return self.file.read()
         except ConnectionResetError:
             return b""
 
     def ended(self):
-        """Does the server end the connection, and say nothing before?"""
+        """Return whether the server closes the connection without sending anything."""
         return self.rest() == b""
 
     def close(self):
-        """Hang up."""
+        """Close the connection."""
         self.file.close()
         self.sock.close()
 
 
 @contextlib.contextmanager
 def running(handler=echo, **options):
-    """A server that is stopped in the end."""
+    """Run a server; stop it in the end."""
     found = Running(handler, **options)
     try:
         yield found
@@ -268,7 +270,7 @@ class Authority:
         )
 
     def sign(self, subject, *more):
-        """A certificate and its key, in one file."""
+        """Return the path of a file with a new certificate and its key."""
         stem = self._request(subject)
         openssl(
             "x509",
@@ -288,7 +290,7 @@ class Authority:
         return self._with_key(stem)
 
     def sign_expired(self, subject):
-        """A certificate whose time is over, and its key, in one file."""
+        """Return the path of a file with an expired certificate and its key."""
         stem = self._request(subject)
         # `openssl x509` of 3.0 has no option for the day, and that of 3.5 takes no -days -1.
         openssl(
@@ -313,7 +315,7 @@ class Authority:
         return self._with_key(stem)
 
     def crl(self, *revoked, begins="20250101000000Z", ends="20990101000000Z"):
-        """A new file with the list that revokes these files' certificates."""
+        """Return the path of a new list that revokes the certificates in these files."""
         self._lists += 1
         path = self.folder / f"{self.name}-{self._lists}.crl"
         index = self.folder / "index"
@@ -350,7 +352,7 @@ class Authority:
         return str(path)
 
     def _config(self):
-        """What `openssl ca` needs; returns the path."""
+        """Write the configuration for `openssl ca`, and return its path."""
         config = self.folder / f"{self.name}.cnf"
         config.write_text(
             f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
@@ -362,7 +364,7 @@ class Authority:
         return config
 
     def _request(self, subject):
-        """The path of a new key and a request for its certificate, but for .key and .csr."""
+        """Make a key and a certificate request; return their path without .key and .csr."""
         stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
         openssl(
             "req",

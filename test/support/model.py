@@ -57,7 +57,7 @@ actions = st.lists(
 
 
 def fast_folder():
-    """A folder for databases: in memory where that is to be had, since nobody cuts the power."""
+    """Return a folder in memory for databases, if there is one; these tests need no disk."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -72,7 +72,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.wall, self.mono = 1_600_000_000.0, 5000.0
         self.model = QueueModel()
         self.keys = []  # (context, job id)
-        self.whole = False  # did the last step come to its end?
+        self.whole = False  # whether the last step has finished
         self.steps = 0
         path = next(self.paths)
         Store.create(path).close()
@@ -107,14 +107,14 @@ class QueueMachine(RuleBasedStateMachine):
     # -- clients -----------------------------------------------------------------------
 
     def pick(self, number):
-        """The id of a job: mostly of one that has not ended, sometimes of none."""
+        """Return the id of a job, usually of one that has not ended, sometimes of no job."""
         live = self.model.live()
         if live and number < 80:
             return live[number % len(live)]
         return number % (len(self.model.jobs) + 2)
 
     def plan(self, number, job):
-        """The promise that is job ``number``, and its opcodes."""
+        """Return the promise for job ``number``, and its opcodes."""
         its_steps, its_depends, priority = job
         promise = Promise(
             next(self.marks),
@@ -273,7 +273,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(["kill", "kill", "stop", "leave"]), chosen=actions)
     def change_master(self, how, chosen):
-        """Killed in the midst of actions; or stopped, and work may end, or is left alone."""
+        """Kill the master during actions, or stop it, with or without waiting for its work."""
         with self.step():
             old = self.life
             if how != "kill":
@@ -302,7 +302,7 @@ class QueueMachine(RuleBasedStateMachine):
         return number, answer
 
     def follow(self, old, path, pending=(), answered=()):
-        """The next master takes over; clients that got no answer ask again."""
+        """Start the next master, and repeat the requests that got no answer."""
         self.begin_life(path)
         shown = self.life.wait_until_idle()
         again, answered = [], iter(answered)
@@ -331,7 +331,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.submit_keyed(*plan)
 
     def teardown(self):
-        """All work ends, and with it every job."""
+        """Let all work end; afterwards every job must have ended."""
         try:
             if self.whole:
                 self.model.note_waiting({}, {})

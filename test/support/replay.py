@@ -22,7 +22,7 @@ FINAL_STATUSES = ("success", "error", "canceled")
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Number of jobs that exist, there and here, when the recording begins.
 EARLIER_JOBS = 11
-#: Added to ids of jobs that do not exist here, so that none of ours is meant by accident.
+#: Added to ids of jobs that do not exist here, so that they never are ids of ours.
 _UNKNOWN_JOB = 10**6
 #: Calls whose first argument is the id of a job.
 _ABOUT_A_JOB = ("WaitForJobChange", "CancelJob", "ArchiveJob", "ChangeJobPriority")

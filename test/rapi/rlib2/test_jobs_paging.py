@@ -51,7 +51,7 @@ class PagingTestCase(RapiTestCase):
         return [entry["id"] for entry in found]
 
     def assert_page(self, query, ids, total, after=None):
-        """These jobs, of so many, and (or not) a link to what comes after this one."""
+        """Assert the ids of a page, the total, and the link to the jobs after ``after``, if any."""
         self.assertEqual(self.ids(query), ids)
         self.assertEqual(self.header("X-Total-Count", self.response), str(total))
         link = self.header("Link", self.response)

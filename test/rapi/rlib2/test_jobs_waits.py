@@ -9,7 +9,7 @@ NO_TIME = "/2/jobs/7/wait?timeout=0"
 
 class TestJobWait(RapiTestCase):
     def changes(self, *answers):
-        """What the master says, one after the other."""
+        """Let the master give these answers, one after the other."""
         ahead = list(answers)
         self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
 
@@ -118,7 +118,7 @@ class TestGanetisWait(RapiTestCase):
 
 class TestWaitForSome(RapiTestCase):
     def statuses(self, **known):
-        """Of jobs ``job7`` and so on; each stays as it is."""
+        """Let the master have jobs ``job7`` and so on, whose statuses do not change."""
         self.master.answers[luxi.WaitForJobChange] = lambda call: [
             [known[f"job{call.job_id}"], known[f"job{call.job_id}"]],
             [],

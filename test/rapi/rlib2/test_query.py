@@ -1,4 +1,4 @@
-"""Queries: what is asked is asked as it is, and what the master answers is the answer."""
+"""Queries are passed to the master unchanged, and so are its answers."""
 
 from ganeti import errors, luxi
 from support.rapi import RapiTestCase, table

@@ -1,4 +1,4 @@
-"""What answers without a master."""
+"""Resources that answer without a master."""
 
 from support.rapi import RapiTestCase
 

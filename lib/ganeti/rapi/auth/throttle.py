@@ -5,7 +5,7 @@ So guessing gets slower and slower, while the user can still log in from elsewhe
 is forgiven each minute. Addresses of this machine are never slowed down: one may be a proxy's,
 which speaks for all its clients.
 
-The queue is bounded, so that nobody waits for long, and bounded for each address, so that one
+The queue is bounded, which limits the wait, and bounded for each address, so that one
 address cannot fill it. Entries are ordered by (recent failures, entries queued for this address,
 entries queued for this user): neither one busy address nor many addresses that all try one name
 keep others from their turn. In a full queue, an entry that would come earlier replaces the last
