@@ -26,7 +26,7 @@ def health(path):
 
 
 def until(condition):
-    """Another thread brings it about."""
+    """Wait until another thread has made a condition true."""
     tick = threading.Event()
     for _ in range(2000):
         if condition():
@@ -80,7 +80,7 @@ def test_the_timeout_counts_from_the_last_answer_to_anybody(path):
     health = luxi.HealthMonitor(lambda timeout: None, timeout=4.0, clock=lambda: now[0])
 
     class SilentSocket:
-        """Nothing ever comes; another is answered after three seconds, and nobody since."""
+        """A socket that receives nothing; another client is answered after three seconds."""
 
         timeout = None
 
@@ -111,7 +111,7 @@ def test_the_timeout_counts_from_the_last_answer_to_anybody(path):
 
 
 def test_a_master_that_answers_others_is_only_slow(health):
-    health._connect = None  # nobody needs to ask
+    health._connect = None  # no probe is needed
     health.record_answer()
     health.probe(since=0.0)
     assert lives(health)
@@ -124,7 +124,7 @@ def test_a_master_that_answers_the_probe_is_only_slow(master, health):
 
 
 def send_pieces(sock):
-    """The first half of an answer; the second when the test is over, or never."""
+    """Send the first half of an answer, and the second only when the test has ended."""
     sock.recv(4096)
     sock.sendall(OK[:9])
     sock.recv(4096)

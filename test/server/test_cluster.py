@@ -187,7 +187,7 @@ def test_below_a_root_of_its_own_root_keeps_everything(monkeypatch, tmp_path):
 
 
 def accounts(monkeypatch, found):
-    """Have the search for users and group return this, or raise it if it is an error."""
+    """Make the search for users and group return this, or raise it if it is an error."""
 
     def find(users):
         if isinstance(found, Exception):

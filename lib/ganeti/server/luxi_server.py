@@ -484,7 +484,7 @@ class _JobChangeWait:
 
 
 def new_entries(job: Job, after: int | None) -> list[LogEntry]:
-    """The job's log entries beyond a serial (null: all), in order."""
+    """Return the job's log entries after a serial number (None: all), in order."""
     return sorted(
         (entry for op in job.ops for entry in op.log if entry.serial > (after or 0)),
         key=lambda entry: entry.serial,
