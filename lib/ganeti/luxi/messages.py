@@ -121,19 +121,19 @@ class Call:
     #: Whether the call may be sent again when the connection broke before its answer.
     SAFE_TO_REPEAT: ClassVar[bool] = True
     #: Fields of ours that are sent as members of the request, which a real luxid ignores.
-    BESIDE: ClassVar[frozenset[str]] = frozenset()
+    MEMBERS: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         """Register the call under its name."""
         cls.CHECKS = ht.checks_of(cls)
-        cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.BESIDE)
+        cls.ARGUMENTS = tuple(name for name in cls.CHECKS if name not in cls.MEMBERS)
         CALLS[cls.__name__] = cls
 
     @classmethod
     def from_args(cls, args: object, members: Mapping[str, object] | None = None) -> Call:
-        """Build the call from a request's ``args`` and, for ``BESIDE``, its other members.
+        """Build the call from a request's ``args`` and those of its members that are ``MEMBERS``.
 
-        Raises ``ValueError`` with words for people.
+        Raises ``ValueError`` with a message for people.
         """
         names = cls.ARGUMENTS
         if not isinstance(args, list) or len(args) > len(names):
@@ -142,8 +142,8 @@ class Call:
                 f"({', '.join(names)}), not {ht.shorten(args)}"
             )
         given = dict(zip(names, args))
-        if cls.BESIDE and members is not None:
-            given.update((name, members[name]) for name in cls.BESIDE if name in members)
+        if cls.MEMBERS and members is not None:
+            given.update((name, members[name]) for name in cls.MEMBERS if name in members)
         for name, value in given.items():
             check = cls.CHECKS[name]
             if not check.fits(value):
@@ -161,10 +161,10 @@ class Call:
         return [getattr(self, name) for name in self.ARGUMENTS]
 
     def members(self) -> dict[str, object]:
-        """Return the request's members for the fields ``BESIDE``, without those that are None."""
+        """Return the fields that are ``MEMBERS`` of the request, without those that are None."""
         return {
             name: value
-            for name in sorted(self.BESIDE)
+            for name in sorted(self.MEMBERS)
             if (value := getattr(self, name)) is not None
         }
 
@@ -183,7 +183,7 @@ def request(call: Call, context: RequestContext | None = None) -> bytes:
 
 
 def parse_request(message: bytes) -> tuple[Call, RequestContext]:
-    """Return a request's call and who asks; raises ``ValueError`` with words for people.
+    """Return a request's call and context; raises ``ValueError`` with a message for people.
 
     ``version`` and unknown members are ignored, as luxid does.
     """
@@ -399,7 +399,7 @@ class Query(Call):
     word for the state that the kind was in before this answer. A real luxid ignores it.
     """
 
-    BESIDE = frozenset({"paging", "state"})
+    MEMBERS = frozenset({"paging", "state"})
 
     what: str
     fields: list[str]

@@ -40,7 +40,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_init(commands: Subparsers) -> None:
-    """Add ``init`` and its arguments."""
     command = commands.add_parser(
         "init",
         help="create a cluster",
@@ -86,7 +85,6 @@ def _add_init(commands: Subparsers) -> None:
 
 
 def _add_backup(commands: Subparsers) -> None:
-    """Add ``backup`` and its arguments."""
     command = commands.add_parser(
         "backup",
         help="write configuration and jobs to one file",
@@ -97,7 +95,6 @@ def _add_backup(commands: Subparsers) -> None:
 
 
 def _add_restore(commands: Subparsers) -> None:
-    """Add ``restore`` and its arguments."""
     command = commands.add_parser(
         "restore",
         help="return to a backup",
@@ -117,7 +114,6 @@ def _add_restore(commands: Subparsers) -> None:
 
 
 def _add_ensure_dirs(commands: Subparsers) -> None:
-    """Add ``ensure-dirs`` and its arguments."""
     command = commands.add_parser(
         "ensure-dirs",
         help="set owners and modes of the cluster's files",
@@ -128,7 +124,6 @@ def _add_ensure_dirs(commands: Subparsers) -> None:
 
 
 def _add_renew_certificate(commands: Subparsers) -> None:
-    """Add ``renew-certificate`` and its arguments."""
     command = commands.add_parser(
         "renew-certificate",
         help="make a new certificate for the API",
