@@ -128,9 +128,9 @@ def create(
             certificate.make(paths, [name, members[0].name], owners)
         _write_database(paths, [cluster, group, *members], owners)
     except OSError as err:
-        raise BootstrapError(f"cannot create the cluster: {describe_os_error(err)}") from None
+        raise BootstrapError(f"cannot create the cluster: {describe_os_error(err)}") from err
     except errors.GenericError as err:
-        raise BootstrapError(str(err)) from None
+        raise BootstrapError(str(err)) from err
 
 
 def _check_settings(name: str, nodes: Sequence[NodeSpec], settings: Settings) -> None:

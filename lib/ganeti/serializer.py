@@ -110,7 +110,7 @@ def loads_lenient(data: bytes) -> Any:
     try:
         return _LENIENT.decode(data.decode("utf-8", errors="replace"))
     except (ValueError, RecursionError) as err:
-        raise ParseError(str(err)) from None
+        raise ParseError(str(err)) from err
 
 
 def dumps(value: object) -> str:

@@ -1,13 +1,12 @@
-"""LUXI: how clients talk to the master.
+"""LUXI: the protocol between clients and the master.
 
-A message is one JSON object and the byte 0x03. A request is ``{"method",
-"args", "version"}``, an answer ``{"success", "result"}``; requests of one
-connection are answered in order. Measured against luxid 3.0.2; nothing here is
-particular to our own master except optional members (``context``, ``paging`` and
-``state`` of a request, notes of a reply), which a real luxid ignores.
+A message is a JSON object and the byte 0x03. A request is ``{"method", "args", "version"}``, an
+answer ``{"success", "result"}``. The requests of one connection are answered in order. All this was
+measured on luxid 3.0.2. Our own daemons add optional members (``context``, ``paging`` and ``state``
+of a request, notes of an answer), which a real luxid neither sends nor reads.
 
-  messages     framing, requests and replies as bytes and back; each call a dataclass
-  dialect      the words of a real luxid that mean something to us
+  messages     framing, requests and answers as bytes and back; each call is a dataclass
+  dialect      the words of a real luxid that must be recognized
   client       connections to a master: one, and those that threads share
   job_watcher  waiting for jobs, without threads
 """

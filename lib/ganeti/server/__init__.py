@@ -1,1 +1,1 @@
-"""Wiring, command lines and main() of each program."""
+"""The programs: their command lines, and the parts that each of them consists of."""

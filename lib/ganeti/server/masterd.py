@@ -108,11 +108,11 @@ class MasterDaemon(daemon.Daemon):
         except files.UNREADABLE as err:
             raise errors.ConfigurationError(
                 f"the database {self.paths.master_db} is damaged: {err}"
-            ) from None
+            ) from err
         except PermissionError as err:
-            raise daemon.DaemonError(privileges.explain_permission(err, self.user)) from None
+            raise daemon.DaemonError(privileges.explain_permission(err, self.user)) from err
         except OSError as err:
-            raise daemon.DaemonError(describe_os_error(err)) from None
+            raise daemon.DaemonError(describe_os_error(err)) from err
         finally:
             gc.enable()
 
