@@ -1,4 +1,4 @@
-"""Locks: who gets them, in which order, and what people can see."""
+"""Locks: in which order they are granted, and how they are shown."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from ganeti.locking import (
 
 
 class LockingScene:
-    """Owners by single letters, locks by name; records to whom they were granted later."""
+    """A lock manager whose owners are single letters; it records which were granted later."""
 
     def __init__(self):
         self.locks = LockManager()

@@ -1,7 +1,7 @@
-"""Thousands of random steps against a model that is too simple to be wrong.
+"""Thousands of random steps, compared with a model that is too simple to be wrong.
 
-The model keeps the requests in a list and says, for any moment, what must hold;
-it does not say who of several comes first, except where the theory does.
+The model keeps the requests in a list, and says what must hold at any moment. It does not predict
+which of several requests comes first, unless the theory does.
 """
 
 import random
@@ -20,7 +20,7 @@ LOCKS = [
 
 
 class LockingModel:
-    """Steps through the manager; after each one everything that must hold is looked at."""
+    """A lock manager and its model; after each step everything that must hold is checked."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -90,7 +90,7 @@ class LockingModel:
         assert len(modes) <= 1 and (modes == {"shared"} or len(state.owners) <= 1)
         queue = [owner for _, owners in state.pending for owner in owners]
         assert [self.priority[owner] for owner in queue] == sorted(map(self.priority.get, queue))
-        if queue:  # the head waits only for those who hold it
+        if queue:  # the head waits only for the holders
             assert state.owners, "free, and somebody waits"
             assert state.pending[0][0] == "exclusive" or modes == {"exclusive"}
 
@@ -111,7 +111,7 @@ def test_every_owner_gets_its_locks_in_the_end(seed):
         if owner not in model.wants:
             model.ask(owner, number)
     while model.wants:
-        owner = model.random.choice(sorted(model.granted))  # nobody left: a deadlock
+        owner = model.random.choice(sorted(model.granted))  # none can continue: a deadlock
         del model.wants[owner]
         model.granted.discard(owner)
         model.locks.release(owner)

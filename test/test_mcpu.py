@@ -1,4 +1,4 @@
-"""One opcode through its steps: locks, check, work, and the undoing of it."""
+"""The steps of an opcode: locks, check, work, undo; and the choice of its logical unit."""
 
 import threading
 
@@ -12,7 +12,7 @@ from support.cluster import make_cluster
 
 
 class Unit(LogicalUnit):
-    """A logical unit that does what the test says; the story is kept on the class."""
+    """A logical unit that follows the test's plan and records its steps on the class."""
 
     story: list = []
     plan: dict = {}

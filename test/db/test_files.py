@@ -1,4 +1,4 @@
-"""The database as files: nothing of it changes by being looked at; replacing it is one step."""
+"""The database as files: opening it read-only changes nothing, installing one is atomic."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""The tables: rows vouched for, and databases of older versions brought to this one."""
+"""The tables: rows with checksums, and the upgrade of databases of older versions."""
 
 import sqlite3
 
@@ -12,8 +12,7 @@ from ganeti.jqueue import rows
 from ganeti.utils.checksum import checksum
 from support import DATA
 
-#: A database of version 1: one job that ended, one that is queued.
-
+#: A database of version 1, with a job that has ended and one that is queued.
 VERSION_1 = (DATA / "database-version-1.sql").read_text()
 
 

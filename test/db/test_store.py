@@ -1,4 +1,4 @@
-"""The database: durable answers, changes that do not hurt each other."""
+"""The database: durable answers, and changes that do not affect each other."""
 
 import errno
 import logging
@@ -163,7 +163,7 @@ def test_a_newer_schema_is_refused(store, tmp_path):
 
 
 def wipe(store, tmp_path, table):
-    """Overwrite a table with zeroes, behind the store's back."""
+    """Overwrite a table with zeroes, without the store."""
     store.write(put("a", "x" * 5000)).result()
     connection = sqlite3.connect(tmp_path / "master.db")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -212,7 +212,7 @@ def test_invalid_utf8_is_damage_and_is_not_quoted(store, caplog):
 
 def test_a_failed_commit_is_overwritten_in_the_log(store):
     class UnsyncedConnection:
-        """A connection whose disk takes what is written, and does not sync it."""
+        """A connection whose disk accepts what is written, but does not sync it."""
 
         def __init__(self, real):
             self.execute = lambda sql, *values: (
@@ -231,7 +231,7 @@ def test_a_failed_commit_is_overwritten_in_the_log(store):
 
 
 class RefusingConnection:
-    """A connection to a disk that takes nothing, with this error; others pass."""
+    """A connection whose disk refuses every transaction with this error."""
 
     def __init__(self, real, error):
         self.error = error
@@ -246,7 +246,7 @@ class RefusingConnection:
 
 @pytest.fixture
 def disk(store, monkeypatch):
-    """Makes the store's disk refuse with an error, or (None) take changes again."""
+    """Return a function that makes the disk refuse with an error, or with None accept again."""
     real, connection = store._reconnect, store._connection
 
     def become(error):
@@ -259,7 +259,7 @@ def disk(store, monkeypatch):
 
 
 def refused(store, name):
-    """The words with which a change is refused."""
+    """Return the message with which a change is refused."""
     with pytest.raises(StoreUnavailable) as caught:
         store.write(put(name)).result(30)
     return str(caught.value)
@@ -300,7 +300,7 @@ def test_a_full_disk_and_its_recovery_are_logged_once_each(
     ]
     disk(error)
     refused(store, "f")
-    assert len(caplog.records) == 3  # the next row of refusals has its own
+    assert len(caplog.records) == 3  # refusals after a success are logged anew
 
 
 def test_a_working_disk_is_not_logged(store, caplog):

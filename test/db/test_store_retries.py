@@ -1,4 +1,4 @@
-"""Changes that must be written are retried until the disk takes them."""
+"""Changes that must be written are retried until the disk accepts them."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ from ganeti.db.store import Store, StoreUnavailable
 
 
 class RefusingStore:
-    """A store that refuses a few times."""
+    """A store that refuses some changes before it accepts one."""
 
     def __init__(self, refusals):
         self.refusals = refusals

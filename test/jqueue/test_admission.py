@@ -1,4 +1,4 @@
-"""Job filters at work on the queue's jobs."""
+"""Job filters applied to the jobs of a queue."""
 
 import collections
 import random
@@ -15,7 +15,7 @@ ALL = [["jobid", [">", "id", 0]]]
 
 @pytest.fixture
 def held(tmp_path):
-    """A queue that accepts, and runs nothing yet."""
+    """A queue that accepts jobs but does not run them yet."""
     made = QueueScene(str(tmp_path / "master.db"))
     yield made
     made.close()
@@ -32,7 +32,7 @@ def put_filter(scene, action, predicates=ALL, priority=0, uuid=None):
 
 
 def doing(**work):
-    """Predicates of a filter for opcodes that do this."""
+    """Return the predicates of a filter for opcodes that do this work."""
     return [["opcode", ["==", "comment", Work(**work).comment]]]
 
 
@@ -45,7 +45,7 @@ def statuses(scene, jobs):
 
 
 def dispatched(scene):
-    """All that is in line was asked for when a job after it has ended."""
+    """Wait until the dispatcher has looked at all jobs: one submitted last has ended."""
     scene.wait(scene.submit(op(safe=True)))
 
 
@@ -159,7 +159,7 @@ def test_a_job_held_by_one_rate_limit_hands_on_its_slot_in_another(scene):
     dispatched(scene)
     assert why(scene, both) == [("limit", "rate-limit:1:a", [first])]
     scene.queue.cancel(first).result(PATIENCE)
-    scene.reach(after, "running")  # a is free, but not b: the next one takes it
+    scene.reach(after, "running")  # a has a free slot, b has not, so the next job takes that of a
     assert why(scene, both) == [("limit", "rate-limit:1:b", [second])]
     scene.let_go.set()
     assert scene.wait(both).status == "success"
@@ -170,7 +170,7 @@ def test_a_job_canceled_when_its_turn_comes_hands_on_its_slot(held):
     held.queue.start()
     held.reach(jobs[0], "running")
     dispatched(held)
-    with held.queue._live_jobs.mutex:  # the dispatcher cannot look at it meanwhile
+    with held.queue._live_jobs.mutex:  # so that the dispatcher cannot look at it
         canceled = held.queue._scheduler._scheduled[jobs[1]]
         held.queue._scheduler._admission.job_ended(held.queue._scheduler._scheduled[jobs[0]].job)
         assert canceled.held_by is None
@@ -211,7 +211,7 @@ def test_a_disk_that_refuses_leaves_the_filters_unchanged(held):
 
 
 class Counting:
-    """A task that notes how many of its limit run at a time."""
+    """A task that records how many jobs of its limit run at the same time."""
 
     def __init__(self, task, scene):
         self._task = task
@@ -232,7 +232,7 @@ class Counting:
 
 
 class CountingScene(QueueScene):
-    """Remembers how many jobs of each limit ran at a time."""
+    """A queue that records the maximum number of running jobs of each limit."""
 
     max_live = 1000
 

@@ -1,4 +1,4 @@
-"""Who waits for which job, and what the end of that one means."""
+"""Dependencies: which job waits for which, and how the end of one decides about the other."""
 
 import pytest
 

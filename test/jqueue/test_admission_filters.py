@@ -1,4 +1,4 @@
-"""Rules in the database."""
+"""Job filters as they are stored."""
 
 import pytest
 

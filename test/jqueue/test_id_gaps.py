@@ -1,4 +1,4 @@
-"""Ids that are passed over: counted, remembered, never given."""
+"""Skipped job ids are stored and counted, and never given to a job."""
 
 import pytest
 

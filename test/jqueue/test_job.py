@@ -1,4 +1,4 @@
-"""A job's status follows from its opcodes; its legal moves are one table."""
+"""Statuses of jobs and opcodes, and the moves between them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Three clocks: what people read, who has waited, how old a job is."""
+"""The three clocks of the queue."""
 
 from ganeti.jqueue.job import Clocks, Moment, since_boot
 

@@ -41,7 +41,7 @@ def test_the_effective_opcode_is_shown():
 
 
 def failed(error, op=None, count=1):
-    """A job that failed in its first opcode."""
+    """Return a job that failed in its first opcode."""
     ops = [JobOp.of(op or opcodes.OpTestDelay(duration=1.0)) for _ in range(count)]
     ops[0].status = JobStatus.RUNNING
     job = Job(id=7, ops=ops, received_ts=(0, 0))

@@ -1,4 +1,4 @@
-"""Pages of jobs: which, in what order, how many in all."""
+"""Pages of jobs: their content, their order, and the number of jobs on all of them."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from support.jqueue import PATIENCE, QueueScene, op
 
 @pytest.fixture
 def scene(tmp_path):
-    """Make jobs: 1 success (archived), 2 error, 3 success, 4 and 5 queued, a second apart."""
+    """Jobs received a second apart: 1 success (archived), 2 error, 3 success, 4 and 5 queued."""
     made = QueueScene(str(tmp_path / "master.db"))
     made.queue.start()
     for fail in (False, True, False):

@@ -1,4 +1,4 @@
-"""The live jobs: copies for those who look, words for those who watch."""
+"""The live jobs: copies for readers, calls for watchers."""
 
 from ganeti import opcodes
 from ganeti.jqueue.job import Job, JobOp

@@ -1,4 +1,4 @@
-"""What an opcode that runs does to its job is durable."""
+"""The begin, the log and the end of work are durable."""
 
 import pytest
 

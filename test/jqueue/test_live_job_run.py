@@ -1,4 +1,4 @@
-"""What an opcode's execution sees of its job."""
+"""An opcode's execution as its work sees it."""
 
 import threading
 

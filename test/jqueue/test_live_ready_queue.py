@@ -1,4 +1,4 @@
-"""The next job: priorities, and a limit to being overtaken."""
+"""The order of jobs: priorities, and a limit to being overtaken."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Random lives of the queue beside a model of it; ``qa/faults/model`` leads more of them."""
+"""Random histories of the queue, compared with a model; ``qa/faults/model`` runs more of them."""
 
 import logging
 
@@ -12,7 +12,7 @@ def test_the_queue_behaves_like_its_model(request):
 
     from support.model import QueueMachine
 
-    request.addfinalizer(lambda: logging.disable(logging.NOTSET))  # what loggers remember, too
+    request.addfinalizer(lambda: logging.disable(logging.NOTSET))  # including the caches of loggers
     logging.disable(logging.CRITICAL)
     run_state_machine_as_test(
         QueueMachine,

@@ -1,4 +1,4 @@
-"""Archived jobs are deleted when they are old: they are gone, and nothing else is."""
+"""Old archived jobs are deleted, and nothing else is."""
 
 import functools
 import logging
@@ -28,7 +28,7 @@ def scene(tmp_path):
 
 @pytest.fixture(autouse=True)
 def slow_machine(monkeypatch):
-    """Only the number of rows ends a commit."""
+    """Remove the time limit of a commit, so that only its number of rows ends it."""
     monkeypatch.setattr(purge, "SECONDS", PATIENCE)
 
 
@@ -39,7 +39,7 @@ def caplog(caplog):
 
 
 def run(scene, count, *, archive=True):
-    """Ids of jobs that have ended, archived unless told otherwise."""
+    """Run jobs to their end and archive them; return their ids."""
     ids = [scene.submit(op()) for _ in range(count)]
     for job_id in ids:
         scene.wait(job_id)
@@ -64,7 +64,7 @@ def change(scene, statement, *values):
 
 
 def doubts(scene):
-    """What a check of the files finds that is about jobs."""
+    """Return the findings about jobs of a check of the database."""
     connection = files.connect(scene.path)
     try:
         return [words for words in check.full(connection) if "cluster" not in words]
@@ -93,7 +93,9 @@ def test_jobs_that_are_not_archived_or_not_old_stay(scene):
     run(scene, 2)
     run(scene, 1, archive=False)
     scene.uptime += 3 * DAY
-    assert scene.queue.purge(3 * DAY, PATIENCE) == 0  # cut off seconds: one too few
+    assert (
+        scene.queue.purge(3 * DAY, PATIENCE) == 0
+    )  # seconds are rounded down, so this may be one too few
     scene.uptime += 1
     run(scene, 2)
     assert scene.queue.purge(3 * DAY, PATIENCE) == 2
@@ -192,7 +194,9 @@ def test_a_disk_that_refuses_deletes_nothing(scene):
 
 def test_a_commit_deletes_few_rows(scene, monkeypatch):
     run(scene, 6)
-    monkeypatch.setattr(purge, "ROWS", 5)  # a job has three: itself, opcode, log line
+    monkeypatch.setattr(
+        purge, "ROWS", 5
+    )  # a job has three rows: its own, its opcode's and a log line's
     monkeypatch.setattr(purge, "PAGE", 4)
     batches = []
     done = purge.purge(scene.store, 10**6, lambda took: batches.append(numbers(scene)) or True)

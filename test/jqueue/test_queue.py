@@ -1,4 +1,4 @@
-"""The queue as its clients see it: accept, follow, cancel, archive, come back."""
+"""The queue as clients see it: submitting, following, canceling, archiving, restarting."""
 
 import threading
 
@@ -14,7 +14,7 @@ from support.jqueue import PATIENCE, QueueScene, Work, op
 
 @pytest.fixture
 def held(tmp_path):
-    """A queue that accepts, and runs nothing yet."""
+    """A queue that accepts jobs but does not run them yet."""
     made = QueueScene(str(tmp_path / "master.db"))
     yield made
     made.close()
@@ -40,7 +40,7 @@ def test_a_priority_out_of_range_is_refused(scene):
     )
 
 
-# -- the switches, and what is refused ------------------------------------------------------
+# -- settings and refusals ------------------------------------------------------
 
 
 def test_a_drained_queue_takes_no_jobs_until_it_is_opened(scene):
@@ -172,7 +172,7 @@ def test_the_age_of_a_job_goes_on_where_the_last_master_left_it(scene):
     scene.uptime += 40
     scene.queue.store_service_seconds()
     scene.store.write(lambda connection: None).result(PATIENCE)
-    scene.uptime = 3.0  # the machine was booted anew
+    scene.uptime = 3.0  # the machine was rebooted
     scene.open()
     assert scene.queue.auto_archive(41, 10) == (0, 0)
     scene.uptime += 2
@@ -185,7 +185,7 @@ def test_live_and_unknown_jobs_are_not_archived(held):
     assert held.queue.job(999) is None
 
 
-# -- coming back after the end ------------------------------------------------------------------
+# -- restarts ------------------------------------------------------------------
 
 
 def test_queued_jobs_run_after_a_restart_and_ids_go_on(held):
@@ -201,7 +201,7 @@ def test_a_started_job_ends_in_error_and_says_why(scene):
     scene.reach(job_id, "running")
     began = threading.Event()
     scene.store.write(lambda connection: began.set()).result(PATIENCE)
-    scene.queue._scheduler._stopping.set()  # the old master writes no more
+    scene.queue._scheduler._stopping.set()  # so that the old master writes nothing more
     reborn = QueueScene.__new__(QueueScene)
     reborn.__dict__.update(scene.__dict__)
     QueueScene.open(reborn)
@@ -221,7 +221,7 @@ def spoil(scene, job_id, text):
 
 
 def seal(scene):
-    """As a program would write it that vouches for it."""
+    """Give changed rows valid checksums, as a program that wrote them would."""
     scene.store.write(
         lambda connection: connection.execute(schema.update_sums("job_op", "1"))
     ).result(PATIENCE)
@@ -292,7 +292,7 @@ def test_an_id_out_of_range_names_no_job(scene, number):
     assert scene.queue.auto_archive(1e300, 10) == (0, 0)
 
 
-# -- what was answered holds -----------------------------------------------------------------
+# -- answers are durable -----------------------------------------------------------------
 
 
 def test_a_changed_priority_is_known_after_a_restart(held):
@@ -326,7 +326,7 @@ def test_jobs_are_scheduled_by_the_thread_that_numbered_them(held, monkeypatch):
     def enqueue(change, done):
         finished = threading.Event()
         real(change, lambda *outcome: (done(*outcome), finished.set()))
-        assert finished.wait(PATIENCE)  # the submitter is late
+        assert finished.wait(PATIENCE)  # so that the submitting thread is late
 
     names, real = [], held.store.enqueue
     monkeypatch.setattr(held.store, "enqueue", enqueue)

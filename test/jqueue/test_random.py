@@ -1,4 +1,4 @@
-"""A life of random calls and restarts: nothing acknowledged is lost, nothing runs twice."""
+"""Random calls and restarts: nothing acknowledged is lost, nothing runs twice."""
 
 import random
 import threading
@@ -29,7 +29,7 @@ WORKS = [
 
 
 class RandomCalls:
-    """A queue, what it was told, and what it answered."""
+    """A queue, the calls that it got, and its answers."""
 
     def __init__(self, path, seed):
         self.random = random.Random(seed)
@@ -56,7 +56,7 @@ class RandomCalls:
         try:
             self.accepted[self.scene.submit(*ops)] = len(ops)
         except errors.JobQueueError:
-            pass  # refused is not acknowledged
+            pass  # so it is not acknowledged
 
     def depends(self):
         if not self.accepted or self.random.random() < 0.7:
@@ -70,7 +70,7 @@ class RandomCalls:
 
     def cancel(self):
         def note(job_id, text):
-            if text == f"Job {job_id} canceled":  # not: will be
+            if text == f"Job {job_id} canceled":  # it was canceled, rather than "will be"
                 self.canceled.add(job_id)
 
         self.change(lambda job_id: self.scene.queue.cancel(job_id).result(PATIENCE), note)
@@ -100,7 +100,7 @@ class RandomCalls:
 
     def restart(self):
         self.scene.let_go.set()
-        self.scene.queue.stop(PATIENCE)  # what the disk refuses now is left undone
+        self.scene.queue.stop(PATIENCE)  # ends that the disk refuses from here on are not stored
         self.note()
         self.scene.store.__dict__.pop("enqueue", None)
         self.wait_for_writes()
@@ -109,12 +109,12 @@ class RandomCalls:
         self.scene.queue.start()
 
     def wait_for_writes(self):
-        """Wait until all that was enqueued is written, or refused with its transaction."""
+        """Wait until all queued changes are written or refused."""
         while self.scene.store.write(lambda _: None).exception(PATIENCE) is not None:
             pass
 
     def note(self):
-        """A job that has ended stays as it is."""
+        """Record the end of a job, or assert that it has not changed since."""
         for job in self.scene.queue.jobs():
             if job.final:
                 assert self.finals.setdefault(job.id, job.status) == job.status

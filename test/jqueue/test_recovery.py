@@ -1,4 +1,4 @@
-"""What a master makes of the jobs of the one before."""
+"""Recovery of the unfinished jobs of the previous master."""
 
 import pytest
 

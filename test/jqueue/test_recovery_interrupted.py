@@ -1,4 +1,4 @@
-"""Jobs that are over at the start: on a disk that refuses the master starts nevertheless."""
+"""Interrupted jobs: if the disk refuses to store their end, the master starts nevertheless."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is read of stored jobs, and what is not believed."""
+"""Reading stored jobs, whole and damaged ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Jobs as rows: what is stored comes back."""
+"""Writing jobs: reading them gives what was stored."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Jobs get their turn: running, locks, priorities, dependencies, cancellation."""
+"""The scheduler: running jobs, locks, priorities, dependencies, cancellation."""
 
 import logging
 
@@ -14,7 +14,7 @@ from support.jqueue import PATIENCE, QueueScene, Work, op
 
 @pytest.fixture
 def held(tmp_path):
-    """A queue that accepts, and runs nothing yet."""
+    """A queue that accepts jobs but does not run them yet."""
     made = QueueScene(str(tmp_path / "master.db"))
     yield made
     made.close()
@@ -60,7 +60,7 @@ def test_a_refused_change_is_undone_and_fails_the_job(scene):
     [(Work(unwritable=True), "error", [1]), (Work(fail_after_commit=True), "success", [])],
 )
 def test_our_own_mistakes_leave_no_job_half_ended(scene, work, status, undone):
-    for _ in range(scene.workers + 1):  # no worker is lost over it either
+    for _ in range(scene.workers + 1):  # and it has not cost a worker
         assert scene.wait(scene.submit(op(work))).status == status
     assert scene.undone == undone * (scene.workers + 1)
 

@@ -1,4 +1,4 @@
-"""Every wait is explained."""
+"""The reasons for which jobs wait."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Submissions that arrive together: one commit, and each its own answer."""
+"""Submissions that arrive together share a commit, and each has its own answer."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ def scene(tmp_path):
 
 
 def together(scene, *submissions):
-    """Submit while the writer is busy: these share a commit. Their futures."""
+    """Submit while the writer is busy, so that one commit has all of it; return the futures."""
     hold = threading.Event()
     scene.store.write(lambda connection: hold.wait(PATIENCE))
     futures = [scene.queue.submit_once(jobs, context) for jobs, context in submissions]

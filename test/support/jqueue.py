@@ -1,4 +1,4 @@
-"""A job queue whose opcodes do what a test says: OP_TEST_DELAY with a ``Work`` in its comment."""
+"""A job queue whose opcodes do what a test says: each is an OP_TEST_DELAY with a ``Work``."""
 
 import dataclasses
 import json
@@ -14,37 +14,37 @@ from ganeti.jqueue.queue import JobQueue
 from ganeti.locking import Level, LockManager, exclusive
 from ganeti.luxi import RequestContext
 
-#: Seconds after which a test that waits for a job has failed.
+#: Seconds for which a test waits for a job before it fails.
 PATIENCE = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What the work of one opcode does; without any of these it succeeds at once."""
+    """The work of one opcode, which succeeds at once by default; it is in the opcode's comment."""
 
-    #: Name of a lock that it needs.
+    #: Name of an instance whose lock it needs.
     lock: str = ""
     #: Goes on until the test sets ``let_go``, and can be canceled meanwhile.
     hold: bool = False
     fail: bool = False
-    #: Asks once to begin anew.
+    #: Asks once to start over (``Again``).
     again: bool = False
     #: Submits two jobs, of which the second depends on the first.
     children: bool = False
-    #: The change that it wants stored is refused.
+    #: The change in its outcome raises an error.
     clash: bool = False
     #: May be run again after a crash.
     safe: bool = False
     #: Its result cannot be serialized.
     unwritable: bool = False
-    #: What follows its commit fails.
+    #: Its ``after_commit`` fails.
     fail_after_commit: bool = False
-    #: No task is made of the opcode.
+    #: Making its task fails.
     refused: bool = False
 
     @property
     def comment(self):
-        """The comment of the opcode that does this: what differs from the defaults."""
+        """The comment of the opcode: the fields that differ from their defaults, as JSON."""
         return json.dumps({name: value for name, value in vars(self).items() if value})
 
     @classmethod
@@ -63,7 +63,7 @@ def op(work=None, **fields):
 
 
 class PlannedTask:
-    """Does what the ``Work`` of its opcode says."""
+    """A task that does the ``Work`` of its opcode."""
 
     def __init__(self, executor, opcode, job_id, rank):
         self.executor = executor
@@ -135,7 +135,7 @@ class PlannedTask:
 
 
 class QueueScene:
-    """Store, queue and planned work; ``wait`` follows jobs to their end."""
+    """A store and a queue that carries out planned work."""
 
     max_live = 50
 
@@ -166,7 +166,7 @@ class QueueScene:
         return Work.of(opcode).safe
 
     def refuse(self, times):
-        """Have the disk refuse the next changes."""
+        """Make the disk refuse that many changes."""
 
         def full(connection):
             raise sqlite3.OperationalError("disk full")
@@ -192,7 +192,7 @@ class QueueScene:
         return self.queue.submit([ops], RequestContext("admin"), **options).result(PATIENCE)[0]
 
     def reach(self, job_id, *statuses):
-        """Wait until a job has one of these statuses; the job."""
+        """Wait until a job has one of these statuses; return the job."""
         changed = threading.Event()
         unwatch = self.queue.watch(job_id, changed.set)
         try:
@@ -213,7 +213,7 @@ class QueueScene:
 
 
 def leave(scene, job_id, *statuses):
-    """Have a job stored as the old master left it."""
+    """Store statuses of a job's opcodes, as a master that died left them."""
     (job,) = rows.load(scene.store, [job_id], archived=True)
     for item, status in zip(job.ops, statuses):
         item.status = JobStatus(status)

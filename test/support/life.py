@@ -26,7 +26,7 @@ class Gone(Exception):
 
 
 class BlockedTask:
-    """One opcode (``jqueue.execution.Task``): its work blocks until ``unblock`` names its job."""
+    """One opcode (``jqueue.live.Task``): its work blocks until ``unblock`` names its job."""
 
     def __init__(self, master, op, job_id, rank):
         self.master, self.job_id, self.rank = master, job_id, rank
@@ -107,7 +107,7 @@ class MasterLife:
         self.queue.start()
 
     def begin(self, op, job_id, rank):
-        """Return the task of an opcode; this makes the class an ``Executor``."""
+        """Return the task of an opcode."""
         return BlockedTask(self, op, job_id, rank)
 
     def note(self, *event):

@@ -1,8 +1,8 @@
-"""Random lives of a job queue, compared step by step with its model: for Hypothesis.
+"""Random histories of a job queue, compared step by step with a model of it, for Hypothesis.
 
-Clients submit, cancel, move and archive; work ends; time passes, and the wall clock
-jumps; the master is stopped, or killed in the midst of all that. What the clients were
-not told before it was killed, they try again with the same key.
+Clients submit and archive jobs, cancel them and change their priority; work ends; time passes, and
+the wall clock jumps; the master is stopped, or killed in the middle of all that. A client that
+got no answer from a killed master sends its request again with the same key.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ steps = st.lists(
     min_size=1,
     max_size=2,
 )
-#: (how many ids back, statuses); 0 is the job itself, which it cannot wait for.
+#: (distance to an earlier id, statuses); 0 is the job itself, for which it cannot wait.
 depends = st.one_of(
     st.just([]),
     st.just([]),
@@ -44,7 +44,7 @@ depends = st.one_of(
     ),
 )
 jobs = st.tuples(steps, depends, st.sampled_from([0, 0, -10, 10]))
-#: What clients do in the moment in which the master is killed.
+#: Actions of clients at the moment when the master is killed.
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), jobs),
@@ -57,12 +57,12 @@ actions = st.lists(
 
 
 def fast_folder():
-    """Return a folder in memory for databases, if there is one; these tests need no disk."""
+    """Return a folder for databases, in memory if possible: no power failure happens here."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Leads a queue and its model through the same life."""
+    """Leads a queue and its model through the same history."""
 
     def __init__(self):
         super().__init__()
@@ -72,7 +72,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.wall, self.mono = 1_600_000_000.0, 5000.0
         self.model = QueueModel()
         self.keys = []  # (context, job id)
-        self.whole = False  # whether the last step has finished
+        self.whole = False  # whether the last step was completed
         self.steps = 0
         path = next(self.paths)
         Store.create(path).close()
@@ -86,7 +86,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @contextlib.contextmanager
     def step(self):
-        """Do something; once the queue is idle, compare it with the model."""
+        """Run the body; once the queue is idle, compare it with the model."""
         self.whole = False
         self.steps += 1
         yield
@@ -97,7 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.whole = True
 
     def replay_events(self, life, in_order=True):
-        """Have the model know what work began and ended."""
+        """Tell the model which work began and ended."""
         for what, number, detail in life.take_events():
             if what == "begins":
                 self.model.begins(number, detail, in_order)
@@ -107,14 +107,14 @@ class QueueMachine(RuleBasedStateMachine):
     # -- clients -----------------------------------------------------------------------
 
     def pick(self, number):
-        """Return the id of a job, usually of one that has not ended, sometimes of no job."""
+        """Return a job id: mostly of an unfinished job, sometimes of no job."""
         live = self.model.live()
         if live and number < 80:
             return live[number % len(live)]
         return number % (len(self.model.jobs) + 2)
 
     def plan(self, number, job):
-        """Return the promise for job ``number``, and its opcodes."""
+        """Return the promise of job ``number``, and its opcodes."""
         its_steps, its_depends, priority = job
         promise = Promise(
             next(self.marks),
@@ -163,7 +163,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.submit_keyed(number, *self.plan(number, job))
 
     def submit_keyed(self, number, promise, ops):
-        """Submit what is, or will be, that job."""
+        """Submit a job with its key, perhaps not for the first time."""
         context = self.context(promise)
         ids = self.life.queue.submit([ops], context).result(PATIENCE)
         assert ids == [number], f"{ids} instead of {number}"
@@ -273,7 +273,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(["kill", "kill", "stop", "leave"]), chosen=actions)
     def change_master(self, how, chosen):
-        """Kill the master during actions, or stop it, with or without waiting for its work."""
+        """Kill the master in the middle of actions, or stop it, with its work ending or blocked."""
         with self.step():
             old = self.life
             if how != "kill":
@@ -287,7 +287,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.follow(old, path, pending, answered)
 
     def ask(self, what, detail, pending):
-        """Begin something, without waiting for its end: what it is about, the answer to come."""
+        """Begin an action without waiting for its end; return its subject and the future answer."""
         queue = self.life.queue
         if what == "submit":
             number = len(self.model.jobs) + 1 + sum(kind == "submit" for kind, _, _ in pending)
@@ -302,7 +302,7 @@ class QueueMachine(RuleBasedStateMachine):
         return number, answer
 
     def follow(self, old, path, pending=(), answered=()):
-        """Start the next master, and repeat the requests that got no answer."""
+        """Start the next master; clients that got no answer send their requests again."""
         self.begin_life(path)
         shown = self.life.wait_until_idle()
         again, answered = [], iter(answered)
@@ -331,7 +331,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.submit_keyed(*plan)
 
     def teardown(self):
-        """Let all work end; afterwards every job must have ended."""
+        """Let all work end, and with it every job."""
         try:
             if self.whole:
                 self.model.note_waiting({}, {})
