@@ -52,7 +52,7 @@ PACKAGES: list[tuple[str, str, str]] = [
     ("master", "storage hypervisor", f"{WORDS} objects params utils"),
     ("master", "ssconf", f"{WORDS} objects params utils"),
     ("master", "config", f"{WORDS} db ipolicy objects params ssconf utils"),
-    ("master", "node", f"{WORDS} config hypervisor objects params storage utils"),
+    ("master", "node", f"{WORDS} config hypervisor jqueue objects params storage utils"),
     ("master", "jqueue", f"{WORDS} db luxi opcodes qlang utils"),
     (
         "master",
@@ -62,8 +62,8 @@ PACKAGES: list[tuple[str, str, str]] = [
     (
         "master",
         "cmdlib",
-        f"{WORDS} config hypervisor ipolicy locking node objects opcodes params qlang storage"
-        " utils",
+        f"{WORDS} config hypervisor ipolicy jqueue locking node objects opcodes params qlang"
+        " storage utils",
     ),
     ("master", "mcpu", f"{WORDS} cmdlib jqueue locking opcodes"),
     ("master", "layout certificate", f"{WORDS} daemon objects ssconf utils"),

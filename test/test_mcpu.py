@@ -6,7 +6,7 @@ import pytest
 
 from ganeti import cmdlib, errors, locking, mcpu, opcodes
 from ganeti.cmdlib.base import Environment, FollowUps, LogicalUnit
-from ganeti.jqueue.live import Again, Done, Failed, JobRun
+from ganeti.jqueue.live import Again, Done, Failed, JobContext
 from ganeti.locking import Level, exclusive
 from support.cluster import make_cluster
 
@@ -54,7 +54,7 @@ def scene(tmp_path, monkeypatch):
             task = self.task(**fields)
             assert task.acquire(lambda: None)
             return task.execute(
-                JobRun(
+                JobContext(
                     5,
                     self.cancel,
                     begin=lambda: self.story.append("begin"),
@@ -102,7 +102,7 @@ def test_a_canceled_job_does_not_begin(scene):
     scene.cancel.set()
     task = scene.task()
     task.acquire(lambda: None)
-    run = JobRun(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
+    run = JobContext(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
     assert isinstance(task.execute(run).error, errors.JobCanceled)
 
 
@@ -114,7 +114,7 @@ def test_locks_that_changed_meanwhile_are_asked_for_again(scene):
     task = scene.task()
     task.acquire(lambda: None)
     scene.plan["lock"] = "web.example.com"
-    run = JobRun(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
+    run = JobContext(5, scene.cancel, begin=lambda: None, log=lambda *_: None)
     assert isinstance(task.execute(run), Again) and scene.story == []
 
 

@@ -24,7 +24,7 @@ from ganeti.jqueue.live import (
     Again,
     Done,
     Failed,
-    JobRun,
+    JobContext,
     Outcome,
     Task,
     WaitReason,
@@ -120,7 +120,7 @@ class OpcodeTask(Task):
             self._rank = rank
         self._locks.change_rank(self._owner, rank)
 
-    def execute(self, run: JobRun) -> Outcome:
+    def execute(self, run: JobContext) -> Outcome:
         """Check, make durable that the work begins, and do it; undo what failed half way."""
         lu = self._lu
         try:
@@ -157,7 +157,7 @@ class OpcodeTask(Task):
             logger.debug("No effective opcode", exc_info=True)
             return None
 
-    def _undo(self, run: JobRun) -> None:
+    def _undo(self, run: JobContext) -> None:
         for step in self._lu.undo_steps():
             try:
                 step()

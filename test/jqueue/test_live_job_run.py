@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue.live import JobRun
+from ganeti.jqueue.live import JobContext
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def scene():
         cancel, story = threading.Event(), []
 
     made = JobRunScene()
-    made.run = JobRun(
+    made.run = JobContext(
         7,
         made.cancel,
         begin=lambda: made.story.append("begin"),

@@ -1,12 +1,14 @@
 """Nodes: this machine and simulated ones, their resources, disks, guests and failures."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from ganeti import errors
 from ganeti.hypervisor import Guest
+from ganeti.jqueue.live import JobContext
 from ganeti.objects import Disk, copy_of
 from ganeti.utils import host
 from support.cluster import make_cluster, make_instance, save
@@ -303,18 +305,6 @@ def test_an_os_that_cannot_be_used_is_refused(config, agent, os_name, code):
     assert caught.value.code == code
 
 
-class UncancelledRun:
-    """A job that is never canceled."""
-
-    job_id = 1
-
-    def cancelled(self):
-        return False
-
-    def stop_if_cancelled(self):
-        raise AssertionError("nobody canceled this")
-
-
 @pytest.mark.parametrize("name, template", [(LOCAL, "file"), (SIMULATED, "drbd")])
 def test_a_create_script_finds_disks_and_parameters(config, agent, name, template, tmp_path):
     cluster = copy_of(config.cluster)
@@ -337,9 +327,8 @@ def test_a_create_script_finds_disks_and_parameters(config, agent, name, templat
         secondary_nodes=[config.node(OTHER).uuid] if template == "drbd" else [],
     )
     agent(name).create_disks(instance, lambda text: None)
-    agent(name).run_os_create(
-        instance, reinstall=False, run=UncancelledRun(), secrets={"pin": "1234"}
-    )
+    run = JobContext(1, threading.Event(), begin=lambda: None, log=lambda text, kind: None)
+    agent(name).run_os_create(instance, reinstall=False, run=run, secrets={"pin": "1234"})
     words = (tmp_path / "out").read_text().splitlines()
     assert words == ["cluster own private 1234", " ".join(instance.secondary_nodes)]
     assert Path(agent(name).disk_path(instance.disks[0])).read_text().startswith("data")

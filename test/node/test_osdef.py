@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ganeti import errors
-from ganeti.jqueue.live import JobRun
+from ganeti.jqueue.live import JobContext
 from ganeti.node import osdef
 from ganeti.objects import Disk, Nic
 from support import TOP
@@ -273,7 +273,9 @@ def test_the_environment_has_what_the_recordings_lack(config, tmp_path):
 
 
 def job(cancel=None):
-    return JobRun(7, cancel or threading.Event(), begin=lambda: None, log=lambda kind, text: None)
+    return JobContext(
+        7, cancel or threading.Event(), begin=lambda: None, log=lambda kind, text: None
+    )
 
 
 def canceled():

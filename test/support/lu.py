@@ -12,7 +12,7 @@ from typing import Any
 
 from ganeti import errors, locking, objects, opcodes
 from ganeti.cmdlib.base import Environment, big_lock
-from ganeti.jqueue.live import Done, Failed, JobRun
+from ganeti.jqueue.live import Done, Failed, JobContext
 from ganeti.mcpu import Processor, lu_for
 from support.cluster import make_cluster, make_paths
 
@@ -25,7 +25,7 @@ WEB = "web.example.com"
 SCRIPT = '#!/bin/sh\necho "$INSTANCE_NAME $INSTANCE_REINSTALL" >> runs\n. ./more\n'
 
 
-class RecordedRun(JobRun):
+class RecordedRun(JobContext):
     """The run of a job that records log lines and pauses, and waits for nothing."""
 
     def __init__(self, job_id: int) -> None:

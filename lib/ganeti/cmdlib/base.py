@@ -14,36 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ganeti import errors, ht, locking, opcodes
 from ganeti.config.config import Config, Transaction
 from ganeti.constants import AdminState, ErrorCode
+from ganeti.jqueue.live import JobContext as JobContext  # units import it from here
 from ganeti.locking import BIG_LOCK, Level, Want
 from ganeti.node.agents import Nodes
 from ganeti.objects import Instance, Node
 from ganeti.serializer import JsonObject
 
 OpT = TypeVar("OpT", bound=opcodes.OpCode)
-
-
-class JobContext(Protocol):
-    """An opcode's job, as its execution sees it."""
-
-    @property
-    def job_id(self) -> int: ...
-
-    def log(self, text: str, kind: str = ...) -> None:
-        """Add a line to the job's log."""
-
-    def cancelled(self) -> bool:
-        """Return whether the job was told to stop; ask at points where stopping is safe."""
-
-    def stop_if_cancelled(self) -> None:
-        """Raise ``JobCanceled`` if the job was told to stop."""
-
-    def pause(self, seconds: float) -> None:
-        """Sleep for that long, or until the job is told to stop."""
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ logger = logging.getLogger(__name__)
 # -- the work of an opcode -----------------------------------------------------------------
 
 
-class JobRun:
-    """An opcode's execution as its work sees it; ``Completion`` provides ``begin`` and ``log``."""
+class JobContext:
+    """An opcode's job as its work sees it; ``Completion`` provides ``begin`` and ``log``."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class JobRun:
         self._log(text, kind)
 
     def cancelled(self) -> bool:
-        """Return whether the job was told to stop."""
+        """Return whether the job was told to stop; ask at points where stopping is safe."""
         return self._cancel.is_set()
 
     def stop_if_cancelled(self) -> None:
@@ -158,7 +158,7 @@ class Task(abc.ABC):
         """Change the rank of the work in the queues for locks."""
 
     @abc.abstractmethod
-    def execute(self, run: JobRun) -> Outcome:
+    def execute(self, run: JobContext) -> Outcome:
         """Do the work on the calling thread, a worker's; errors are returned, never raised."""
 
 
@@ -368,9 +368,9 @@ class Completion:
         self._clocks = clocks
         self._stop = stop
 
-    def run_for(self, live_job: LiveJob) -> JobRun:
+    def run_for(self, live_job: LiveJob) -> JobContext:
         """Return the current opcode's execution, to be handed to ``Task.execute``."""
-        return JobRun(
+        return JobContext(
             live_job.job.id,
             live_job.cancel,
             begin=lambda: self._store_begin(live_job),

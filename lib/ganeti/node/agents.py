@@ -21,6 +21,7 @@ from ganeti.config.config import Config
 from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.hypervisor import DRIVERS, FakeHypervisor
 from ganeti.hypervisor.hv_base import Guest, Hypervisor, NodeResources, StartParameters
+from ganeti.jqueue.live import JobContext
 from ganeti.node import osdef
 from ganeti.objects import Disk, Instance, Node
 from ganeti.params import Values
@@ -204,7 +205,7 @@ class NodeAgent(ABC):
         instance: Instance,
         *,
         reinstall: bool,
-        run: osdef.ScriptRun,
+        run: JobContext,
         secrets: Mapping[str, object] | None = None,
         debug_level: int = 0,
     ) -> None:
@@ -230,7 +231,7 @@ class NodeAgent(ABC):
         os_name: str,
         osparams: Mapping[str, object],
         hidden: Mapping[str, object],
-        run: osdef.ScriptRun | None,
+        run: JobContext | None,
     ) -> None:
         """Run the verify script of an OS; ``hidden`` parameters are private or secret.
 

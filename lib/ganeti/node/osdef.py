@@ -16,10 +16,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ganeti import constants, errors, ht, pathutils
 from ganeti.constants import DiskTemplate, ErrorCode
+from ganeti.jqueue.live import JobContext
 from ganeti.objects import Instance
 from ganeti.utils import process
 from ganeti.utils.redaction import redact
@@ -400,22 +400,11 @@ def _nics(script_input: ScriptInput) -> dict[str, str]:
 # -- running ----------------------------------------------------------------------
 
 
-class ScriptRun(Protocol):
-    """The part of a job that running a script needs."""
-
-    @property
-    def job_id(self) -> int: ...
-
-    def cancelled(self) -> bool: ...
-
-    def stop_if_cancelled(self) -> None: ...
-
-
 def run_create(
     definition: OsDefinition,
     script_input: ScriptInput,
     paths: pathutils.Paths,
-    run: ScriptRun,
+    run: JobContext,
     *,
     reinstall: bool,
     hidden: Mapping[str, object],
@@ -455,7 +444,7 @@ def run_verify(
     definition: OsDefinition,
     os_name: str,
     parameters: Mapping[str, object],
-    run: ScriptRun | None,
+    run: JobContext | None,
     *,
     hidden: Mapping[str, object],
 ) -> None:
