@@ -118,7 +118,7 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
 
 
 class NodeDisks(Protocol):
-    """The disks of one node."""
+    """The disks of one node, wherever it keeps them."""
 
     def path(self, disk: Disk) -> str: ...
 
@@ -218,7 +218,7 @@ class CountedDisks:
             ) from None
 
     def remove(self, disk: Disk) -> None:
-        """Remove a disk if it exists."""
+        """Remove a disk and its entry, as far as they exist."""
         if disk.dev_type in FILE_BASED:
             self._files.remove(disk)
         _remove(self._entry(disk))

@@ -147,7 +147,7 @@ class Config:
             )
 
     def begin(self) -> Transaction:
-        """Return a new, empty transaction."""
+        """Return an empty transaction; readers see nothing of it until it is published."""
         return Transaction(self)
 
     def current(self, value: ConfigObject) -> ConfigObject | None:

@@ -27,7 +27,7 @@ _PORTS = constants.LAST_NETWORK_PORT - constants.FIRST_NETWORK_PORT + 1
 
 @dataclass
 class _Claims:
-    """Everything that one job has claimed."""
+    """Names and numbers that one job has claimed until its opcode ends."""
 
     macs: set[str] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)

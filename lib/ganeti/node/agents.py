@@ -67,16 +67,16 @@ class NodeAgent(ABC):
 
     @abstractmethod
     def _create_disk(self, disk: Disk) -> None:
-        """Create one disk."""
+        """Create one disk; raise ``BlockDeviceError`` if it exists already."""
 
     @abstractmethod
     def _remove_disk(self, disk: Disk) -> None:
-        """Remove one disk if it exists."""
+        """Remove one disk; do nothing if it does not exist."""
 
     # -- state ---------------------------------------------------------------------
 
     def alive(self) -> bool:
-        """Return whether the node answers."""
+        """Return whether the node answers, without raising an error."""
         try:
             self.check_reachable()
         except errors.HypervisorError:
@@ -416,16 +416,16 @@ class OfflineNode(NodeAgent):
     """A node that is marked offline: everything fails without contacting it."""
 
     def check_reachable(self) -> None:
-        """Raise ``HypervisorError``."""
+        """Raise ``HypervisorError``, because an offline node is never contacted."""
         raise errors.HypervisorError(f"Node '{self.node.name}' is offline")
 
     def resources(self) -> NodeResources:
-        """Raise ``HypervisorError``."""
+        """Raise ``HypervisorError``, because an offline node is never contacted."""
         self.check_reachable()
         raise AssertionError("an offline node answered")
 
     def disk_path(self, disk: Disk) -> str:
-        """Raise ``HypervisorError``."""
+        """Raise ``HypervisorError``, because an offline node is never contacted."""
         self.check_reachable()
         raise AssertionError("an offline node answered")
 

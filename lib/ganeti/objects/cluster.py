@@ -47,7 +47,7 @@ class Group(ConfigObject):
 
 @dataclass(kw_only=True)
 class Cluster(ConfigObject):
-    """The settings of the whole cluster."""
+    """The settings of the whole cluster; groups, nodes and instances override some of them."""
 
     name: str
     master_node: str  # node uuid

@@ -186,13 +186,13 @@ class Reading:
         self._figures: dict[str, NodeResources | ResultStatus] = {}
 
     def node(self, uuid: str) -> Node:
-        """Return the node with this uuid."""
+        """Return the node with this uuid, which is looked up only once."""
         if uuid not in self._nodes:
             self._nodes[uuid] = self.config.node_by_uuid(uuid)
         return self._nodes[uuid]
 
     def group(self, uuid: str) -> Group:
-        """Return the group with this uuid."""
+        """Return the group with this uuid, which is looked up only once."""
         if uuid not in self._groups:
             self._groups[uuid] = self.config.group_by_uuid(uuid)
         return self._groups[uuid]

@@ -1,4 +1,4 @@
-"""Node groups."""
+"""Node groups: their fields, and the nodes and instances in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GroupRow:
 
     @once
     def nodes(self) -> list[Node]:
-        """The nodes in the group."""
+        """The nodes in the group, in the order of their names."""
         return self.reading.config.group_nodes(self.group.uuid)
 
     @once

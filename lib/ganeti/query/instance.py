@@ -79,7 +79,7 @@ class InstanceRow:
 
     @once
     def secondaries(self) -> list[Node]:
-        """The nodes that mirror its disks."""
+        """The nodes that mirror its disks, if they are mirrored."""
         return [self.reading.node(uuid) for uuid in self.instance.secondary_nodes]
 
     @once
@@ -108,7 +108,7 @@ class InstanceRow:
 
     @once
     def cards(self) -> list[Card]:
-        """Network cards with filled parameters."""
+        """Network cards with all defaults of their parameters filled in."""
         nicparams = self.reading.config.nicparams
         return [Card.of(nic, nicparams(nic)) for nic in self.instance.nics]
 

@@ -101,7 +101,7 @@ def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
 
 
 def node(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
-    """Return ``ndp/NAME`` for each node parameter."""
+    """Return ``ndp/NAME`` for each parameter that a node can have."""
     return [
         FieldDef(
             f"ndp/{name}",
