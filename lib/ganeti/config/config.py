@@ -443,6 +443,7 @@ class Transaction:
         now = self._config.clock()
         pending = self._changes.get(value.uuid)
         if pending is not None and not pending.removed:
+            # Saved twice in one transaction, it still replaces the stored version.
             base = pending.base
         else:
             base = None if self._config.current(value) is None else value.serial_no
@@ -498,6 +499,7 @@ def _write(
         if base is None:
             connection.execute(_INSERT, (*row, checksum(*row)))
             return
+        # Matches no row if the stored version is no longer the one that was copied.
         changed = connection.execute(
             "UPDATE cluster_object SET name = ?, data = ?, sum = ? WHERE kind = ? AND uuid = ? "
             "AND json_extract(data, '$.serial_no') = ?",

@@ -111,6 +111,7 @@ class Reservations:
                 for node, minor in claims.minors
                 if node == node_uuid
             }
+            # Of one number more than are taken, at least one is free.
             minor = next(number for number in range(len(taken) + 1) if number not in taken)
             self._claims_of(job_id).minors.add((node_uuid, minor))
             return minor

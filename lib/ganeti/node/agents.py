@@ -473,6 +473,7 @@ class Nodes:
             return self._simulated_drivers[node.name]
 
     def _disks_of(self, node: Node) -> CountedDisks:
+        # Kept for each node, because counting the entries again costs a walk of them.
         with self._mutex:
             if node.name not in self._disks:
                 self._disks[node.name] = CountedDisks(

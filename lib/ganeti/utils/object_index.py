@@ -47,7 +47,7 @@ class ObjectIndex(Generic[_Object]):
         self.drop(value.uuid, keep_name=value.name)
         key = nice_key(value.name)
         position = bisect.bisect_left(self._order, key)
-        if value.name in self._by_name:
+        if value.name in self._by_name:  # it replaces an object, and the order stays
             self.in_order[position] = value
         else:
             self._order.insert(position, key)
