@@ -16,16 +16,6 @@ _KINDS = {
     params.SIZE: FieldKind.UNIT,
     params.FLOAT: FieldKind.FLOAT,
 }
-#: Kinds of other hypervisors' parameters that are not text.
-_FOREIGN = {
-    "pae": FieldKind.BOOL,
-    "use_bootloader": FieldKind.BOOL,
-    "viridian": FieldKind.BOOL,
-    "cpu_cap": FieldKind.NUMBER,
-    "cpu_weight": FieldKind.NUMBER,
-    "num_ttys": FieldKind.NUMBER,
-    "startup_timeout": FieldKind.NUMBER,
-}
 
 _BE_TITLES = {
     "auto_balance": "Auto_balance",
@@ -80,10 +70,14 @@ def backend(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
 
 
 def _hypervisor_kinds() -> dict[str, FieldKind]:
-    kinds = {name: _FOREIGN.get(name, FieldKind.OTHER) for name in params.FOREIGN_HYPERVISOR}
+    types = dict(params.FOREIGN_HYPERVISOR)
     for rows in params.HYPERVISOR.values():
-        kinds.update((name, _KINDS.get(row.kind, FieldKind.OTHER)) for name, row in rows.items())
-    return {name: kinds[name] for name in sorted(kinds) if name not in params.GLOBAL_HYPERVISOR}
+        types.update((name, row.kind) for name, row in rows.items())
+    return {
+        name: _KINDS.get(types[name], FieldKind.OTHER)
+        for name in sorted(types)
+        if name not in params.GLOBAL_HYPERVISOR
+    }
 
 
 def hypervisor(values: Callable[[Row], Values]) -> list[FieldDef[Row]]:
