@@ -13,7 +13,7 @@ from support.scripts import load_script
 
 @pytest.fixture(scope="module")
 def writer():
-    """Return the program that writes the table, as a module."""
+    """Return the program that writes the table."""
     return load_script("autotools/compatibility")
 
 

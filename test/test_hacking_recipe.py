@@ -43,7 +43,7 @@ def recipe():
 
 @pytest.fixture(scope="module")
 def copy(recipe, tmp_path_factory):
-    """A copy of the tree with the recipe's pieces."""
+    """Return a copy of the tree with the pieces of the recipe."""
     folder = tmp_path_factory.mktemp("recipe") / "tree"
     unwanted = shutil.ignore_patterns(".git", ".tox", "_build", "_run", "__pycache__")
     shutil.copytree(TOP, folder, ignore=unwanted)
@@ -75,7 +75,7 @@ def run(copy, *command):
 
 @pytest.fixture(scope="module")
 def generated(recipe, copy):
-    """The copy after the recipe's commands, which run its tests, too."""
+    """Return the copy after the commands of the recipe, which also run its tests."""
     (commands,) = COMMANDS.findall(recipe)
     for command in commands.splitlines():
         program, *arguments = command.split()

@@ -1,4 +1,4 @@
-"""Who may do what: every verb of every resource, for every kind of user, in both modes.
+"""Access to every verb of every resource, for every kind of user, in both modes.
 
 The expectation is a few rules of its own, which know nothing of how the front decides.
 """
@@ -82,7 +82,7 @@ class UnreachedMaster(FakePool):
 
 
 def status(resource, method, field, required):
-    """What the front says before it asks its master: 401, 403, or 200 for neither."""
+    """Return the status that the front answers before it asks its master: 401, 403, else 200."""
     path = resource.URI.format(**SLOTS)
     headers = []
     if field is not ANONYMOUS:
@@ -97,7 +97,7 @@ def status(resource, method, field, required):
 
 
 def expected(resource, method, field, required):
-    """The rules."""
+    """Return the status that the rules give."""
     if resource.PUBLIC:
         return 200
     if field is EXPIRED:

@@ -1,4 +1,4 @@
-"""Opcodes: valid once built, the same after a journey over the wire."""
+"""The base of opcodes: fields are checked, and survive the wire."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Opcodes about instances: what they ask for by default, what they refuse."""
+"""Opcodes about instances: their defaults, and the values that they refuse."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Opcodes that change instances: the forms of 2.0 and of 3.x, and what is neither."""
+"""Opcodes that change instances: the forms of 2.0 and of 3.x, and invalid ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every opcode has the keys that a real luxid knows, and what 3.1 added or took away."""
+"""Every opcode of Ganeti has the keys that a real luxid knows."""
 
 import pytest
 

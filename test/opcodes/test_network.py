@@ -1,4 +1,4 @@
-"""Opcodes about networks: addresses are looked at before a job is made."""
+"""Opcodes about networks, which check addresses before there is a job."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Opcodes about nodes and what is stored on them."""
+"""Opcodes about nodes and their storage."""
 
 import pytest
 

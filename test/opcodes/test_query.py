@@ -1,4 +1,4 @@
-"""Opcodes that ask."""
+"""Opcodes that run queries."""
 
 from ganeti import opcodes
 from support.opcodes import assert_needs, assert_refused

@@ -1,4 +1,4 @@
-"""The opcode that only takes time."""
+"""The opcode that waits."""
 
 import pytest
 

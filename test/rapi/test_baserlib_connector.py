@@ -3,7 +3,9 @@
 import unittest
 
 from ganeti.rapi import rlib2
-from ganeti.rapi.baserlib import RESOURCES, Connector, pattern
+from ganeti.rapi.baserlib import Connector, pattern
+from ganeti.rapi.rlib2 import RESOURCES
+from support.sources import classes, inside
 
 
 class TestRoutes(unittest.TestCase):
@@ -63,6 +65,17 @@ class TestRoutes(unittest.TestCase):
     def test_two_resources_of_one_uri_are_an_error(self):
         other = type("Other", (), {"URI": "/2/info", "ALIASES": (), "SLOTS": {}})
         self.assertRaisesRegex(ValueError, "/2/info", Connector, [*RESOURCES, other])
+
+
+class TestAllResources(unittest.TestCase):
+    def test_every_class_of_the_package_is_a_resource(self):
+        found = {
+            name
+            for module in inside("rapi.rlib2")
+            for name in classes(module)
+            if name.startswith("R_")
+        }
+        self.assertEqual(found, {resource.__name__ for resource in RESOURCES})
 
 
 class TestPublicResources(unittest.TestCase):

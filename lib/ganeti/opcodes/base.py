@@ -188,7 +188,7 @@ class OpCode(_Declared):
 
     @property
     def index(self) -> int:
-        """The position in its job, counted from 0; 0 outside of a job.
+        """Return the position in the job, counted from 0; 0 outside of a job.
 
         The queue records it in the last entry of the reason trail.
         """

@@ -1,4 +1,4 @@
-"""Instances over the API: their list, and what becomes of each verb."""
+"""Instances over the API: reading them, and the opcode that each verb submits."""
 
 from ganeti import errors, luxi, opcodes
 from ganeti.constants import ErrorCode

@@ -1,4 +1,4 @@
-"""Changing instances: names of the body, and what becomes of each verb."""
+"""Changing instances: names in the body, and the opcode that each verb submits."""
 
 from ganeti.opcodes import (
     OpBackupExport,

@@ -1,4 +1,4 @@
-"""The disks of instances: what becomes of each verb."""
+"""The disks of instances: the opcode that each verb submits."""
 
 from ganeti.opcodes import (
     OpInstanceActivateDisks,

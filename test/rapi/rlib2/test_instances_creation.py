@@ -19,7 +19,7 @@ FLAT = {"name": "web.example.com", "os": "noop", "disk_template": "file", "disks
 
 
 def nested(**fields):
-    """What becomes of NESTED."""
+    """Return the opcode that NESTED is submitted as, with other fields."""
     return OpInstanceCreate(
         **{
             "mode": "create",
@@ -36,7 +36,7 @@ def nested(**fields):
 
 
 def flat(**fields):
-    """What becomes of FLAT."""
+    """Return the opcode that FLAT is submitted as, with other fields."""
     return nested(**{"disks": [{"size": 512}], "nics": [{"mac": "auto"}], **fields})
 
 

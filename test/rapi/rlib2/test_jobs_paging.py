@@ -1,4 +1,4 @@
-"""Pages of the list of jobs: the same from our master, which cuts them, and from a real one."""
+"""Pages of the list of jobs, which are the same from our master and from a real one."""
 
 from ganeti import luxi
 from support.rapi import RapiTestCase, table
@@ -51,7 +51,7 @@ class PagingTestCase(RapiTestCase):
         return [entry["id"] for entry in found]
 
     def assert_page(self, query, ids, total, after=None):
-        """Assert the ids of a page, the total, and the link to the jobs after ``after``, if any."""
+        """Check the jobs of a page, the total, and the link to the jobs after ``after``, if any."""
         self.assertEqual(self.ids(query), ids)
         self.assertEqual(self.header("X-Total-Count", self.response), str(total))
         link = self.header("Link", self.response)

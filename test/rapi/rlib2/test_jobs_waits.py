@@ -9,7 +9,7 @@ NO_TIME = "/2/jobs/7/wait?timeout=0"
 
 class TestJobWait(RapiTestCase):
     def changes(self, *answers):
-        """Let the master give these answers, one after the other."""
+        """Set the answers of the master, one for each call."""
         ahead = list(answers)
         self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
 
@@ -118,7 +118,7 @@ class TestGanetisWait(RapiTestCase):
 
 class TestWaitForSome(RapiTestCase):
     def statuses(self, **known):
-        """Let the master have jobs ``job7`` and so on, whose statuses do not change."""
+        """Set the statuses of jobs, ``job7="running"``, which never change."""
         self.master.answers[luxi.WaitForJobChange] = lambda call: [
             [known[f"job{call.job_id}"], known[f"job{call.job_id}"]],
             [],

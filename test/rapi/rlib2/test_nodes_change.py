@@ -1,4 +1,4 @@
-"""Changing nodes: what becomes of each verb."""
+"""Changing nodes: the opcode that each verb submits."""
 
 from ganeti.opcodes import (
     OpNodeEvacuate,

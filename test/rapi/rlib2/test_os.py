@@ -1,4 +1,4 @@
-"""/2/os: a job finds out; the request waits for it."""
+"""``/2/os``: the request waits for a job."""
 
 from ganeti import errors, luxi
 from ganeti.opcodes import OpOsDiagnose
@@ -11,7 +11,7 @@ class TestOs(RapiTestCase):
     user = None
 
     def ends(self, *changes):
-        """What WaitForJobChange answers, one after the other."""
+        """Set the answers of WaitForJobChange, one for each call."""
         ahead = list(changes)
         self.master.answers[luxi.WaitForJobChange] = lambda call: ahead.pop(0)
 

@@ -1,4 +1,4 @@
-"""Queries are passed to the master unchanged, and so are its answers."""
+"""Queries: they and their answers are passed on unchanged."""
 
 from ganeti import errors, luxi
 from support.rapi import RapiTestCase, table

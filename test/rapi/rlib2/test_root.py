@@ -1,4 +1,4 @@
-"""Resources that answer without a master."""
+"""The resources that answer without a master."""
 
 from support.rapi import RapiTestCase
 

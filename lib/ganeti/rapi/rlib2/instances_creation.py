@@ -110,7 +110,7 @@ class SubmitCreate(Submit):
         return None if name is None else ht.stored_name(name)
 
     def body_reference(self) -> list[str]:
-        """Describe both forms."""
+        """Describe the nested form and the flat one of 2.0."""
         fields = super().body_reference()[1]
         plain = ", ".join(
             f"``{name}``"

@@ -75,7 +75,7 @@ class JobPaging:
 
     @property
     def descending(self) -> bool:
-        """Whether the newest job comes first."""
+        """Return whether the newest job comes first."""
         return self.order == "desc"
 
     def to_wire(self) -> JsonObject:
