@@ -23,7 +23,7 @@ class CountdownRig:
         self.expired += 1
 
     def after(self, seconds):
-        """Let seconds pass, and return how often the countdown has run out so far."""
+        """Return how often it has expired after ``seconds`` more."""
         self.clock.now += seconds
         self.loop.run_once(0)
         return self.expired

@@ -6,7 +6,7 @@ from ganeti.http.message import Headers, Request, Response, http_date, serialize
 
 
 def parsed(data):
-    """Return status line, headers and body of a serialized answer."""
+    """Return status line, header dictionary and body of an answer's bytes."""
     head, _, body = data.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     return status, dict(line.split(": ", 1) for line in lines), body

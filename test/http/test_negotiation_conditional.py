@@ -123,7 +123,7 @@ BEFORE, AFTER = "Sun, 31 Dec 2000 23:59:59 GMT", "Mon, 01 Jan 2001 00:00:01 GMT"
 
 
 def problem(target, **fields):
-    """What does not hold of these headers."""
+    """Return the condition in these headers that does not hold."""
     headers = Headers([(name.replace("_", "-"), value) for name, value in fields.items()])
     return read_conditions(headers).problem(target)
 

@@ -1,4 +1,4 @@
-"""Clients that accept gzip, and those that do not."""
+"""gzip for clients that accept it."""
 
 import gzip
 import json

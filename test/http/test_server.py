@@ -54,7 +54,7 @@ def test_waiting_handlers_delay_only_requests_beyond_the_workers():
 
 
 def wait_for(future):
-    """Answer with the result of a future; the steps of a handler."""
+    """Wait for a future, and answer with its result."""
     yield future
     return Response(200, future.result())
 
@@ -371,7 +371,7 @@ class ExhaustedListener:
 
 
 def out_of_descriptors(web):
-    """Replace the server's listener by one without free descriptors."""
+    """Replace the server's listener by one that is out of descriptors."""
     server = web.server
     full = ExhaustedListener(server._listeners[0])
     web.call(

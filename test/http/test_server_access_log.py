@@ -1,4 +1,4 @@
-"""What a log says of an answer, whatever a client sends."""
+"""The entries of the access log, whatever a client sends."""
 
 import json
 import logging
@@ -86,7 +86,7 @@ def test_an_answer_to_head_has_no_bytes():
 
 
 def lines_of(found):
-    """Text and JSON of an access, as they stand in the log."""
+    """Return an entry as it is logged, as text and as JSON."""
     text = log.OneLineFormatter(log.FORMAT.format(program="ganeti-rapi"))
     one = logging.LogRecord("x", logging.INFO, "", 0, "%s", (found.line(),), None)
     other = logging.LogRecord("x", logging.INFO, "", 0, "", (), None)

@@ -11,7 +11,7 @@ from support.http import TIMEOUT, running
 
 
 def chunks(client):
-    """Return the chunks of a body up to the last chunk; None if that is missing."""
+    """Return the pieces of a chunked body, or None if its end mark is missing."""
     found = []
     while True:
         line = client.file.readline()
@@ -96,7 +96,7 @@ def test_an_expected_error_is_logged_in_one_line(caplog):
 
 @pytest.fixture
 def endless():
-    """Return an endless source of pieces of 64 KiB, and the count of those that were made."""
+    """Make endless pieces of 64 KiB, and count them."""
     made = itertools.count()
     state = {"made": 0}
 

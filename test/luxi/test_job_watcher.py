@@ -58,7 +58,7 @@ def watched(loop, master, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """Yield a listening socket; the test answers on it."""
+    """Yield the listening socket of a master whose answers the test makes."""
     with socket.socket(socket.AF_UNIX) as found:
         found.bind(str(tmp_path / "socket"))
         found.listen()

@@ -125,7 +125,7 @@ def cluster(tmp_path_factory):
 
 
 def objects(cluster, uri):
-    """Return the objects of a resource: all in bulk, and one alone."""
+    """Return the keys of a resource's objects, in the bulk list and alone."""
     if uri == "/2/info":
         return [cluster.get(uri).json]
     return [*cluster.get(f"{uri}?bulk=true").json, cluster.get(f"{uri}/{NAMES[uri]}").json]
@@ -199,7 +199,7 @@ def test_the_root_lists_what_there_is(cluster):
 
 
 def test_as_the_page_prints_it(tmp_path):
-    """Print with --compat=2.0 what present clients read differently from the page."""
+    """Check what ``--compat=2.0`` changes: the keys that today's clients expect in another form."""
     with DaemonCluster(tmp_path, nodes=(HOST,)) as made:
         made.start("--compat=2.0")
         made.create()

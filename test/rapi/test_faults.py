@@ -1,4 +1,4 @@
-"""Errors of the master as errors of HTTP."""
+"""Errors of the master and their statuses in HTTP."""
 
 import unittest
 

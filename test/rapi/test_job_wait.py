@@ -61,7 +61,7 @@ class JobWaitScene:
         self.future = next(self.steps)
 
     def go_on(self):
-        """After an answer: the statuses of the jobs, or None when it waits on."""
+        """Resume after an answer; return the statuses of the jobs, or None if it waits again."""
         assert self.future.done()
         try:
             self.future = next(self.steps)

@@ -1,4 +1,4 @@
-"""The present state of the object that a URI names: its existence, and its last change."""
+"""The present state of the object that a URI names: its existence and its last change."""
 
 import pytest
 
@@ -27,7 +27,7 @@ KNOWN = {
 
 
 class ObjectsMaster(FakeMaster):
-    """Finds what is equal; a real one answers a job that is not there with its number alone."""
+    """A master that finds equal values; like a real one it answers an unknown job with its id."""
 
     def __init__(self):
         super().__init__()
@@ -47,7 +47,7 @@ class ObjectsMaster(FakeMaster):
 
 
 def target(uri="/2/x", **slots):
-    """Return the object that a URI names."""
+    """Return the object that this URI names."""
     return Object(ResourceRequest(master=ObjectsMaster(), slots=slots), uri, lambda: None)
 
 

@@ -1,4 +1,4 @@
-"""Our ganeti-rapi submits the same opcodes as Ganeti's, as recorded in front of a real luxid.
+"""Submissions of Ganeti's own ganeti-rapi to a real luxid, and ours for the same requests.
 
 Ganeti sends every field of an opcode, with null or its default if the client gave no value; ours
 sends only the given ones. Without such fields the opcodes must be equal, and so must the sources
@@ -64,7 +64,7 @@ DEFAULTS_BEFORE_3_1 = {
 
 
 def recorded():
-    """Yield (request, number among equal ones, opcodes) of each submission."""
+    """Return (request, number among equal ones, opcodes) of each submission, in order."""
     seen = {}
     for line in CAPTURES.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
@@ -88,7 +88,7 @@ def test_defaults_that_are_listed_have_changed():
 
 
 def given(wire):
-    """Return the fields without nulls and defaults, and the sources of the reason trail."""
+    """Return the fields that are not null, and the sources of the reason trail."""
     op = opcodes.BY_ID[wire["OP_ID"]]
     defaults = {**op.DEFAULTS, "priority": 0, "dry_run": False}
     defaults.update(

@@ -1,4 +1,4 @@
-"""What every submission has: reasons, dry runs, job ids, who asked."""
+"""Submissions: reasons, dry runs, job ids and the user."""
 
 import json
 from unittest import mock
@@ -95,7 +95,7 @@ class TestSubmission(RapiTestCase):
 
 class TestIdempotentSubmission(RapiTestCase):
     def send(self, key="abc", uri=URI, body=None, method="PUT", note=None):
-        """Status of the answer; ``note`` is what the master says of the key."""
+        """Return the status of the answer; ``note`` is what the master reports about the key."""
         notes = {} if note is None else {"idempotency": note}
         self.master.answers[luxi.SubmitJob] = luxi.Reply(JOB_ID, notes)
         headers = {} if key is None else {"Idempotency-Key": key}
@@ -254,7 +254,7 @@ class TestWhoTakesKeys(RapiTestCase):
 
 
 class TestVersions(RapiTestCase):
-    """What some of Ganeti's masters do not know is not sent to them."""
+    """Opcodes and fields that not every version of Ganeti's master knows."""
 
     def check(self, op, says):
         self.master.answers[luxi.QueryClusterInfo] = {"software_version": says}

@@ -1,4 +1,4 @@
-"""Fields and opcodes that a version lacks, and the table of versions."""
+"""The versions that know an opcode or a field; the table names existing ones."""
 
 import pytest
 

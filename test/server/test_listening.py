@@ -1,4 +1,4 @@
-"""Addresses on which the front listens."""
+"""Listening sockets of the front."""
 
 import socket
 import tempfile
@@ -83,7 +83,7 @@ class TestListen(unittest.TestCase):
 
 class TestDescriptors(unittest.TestCase):
     def limit(self, soft, hard, clients, root=False):
-        """Return how many clients fit, and the new soft limit; root may exceed the hard one."""
+        """Return how many clients fit, and the new soft limit; only root can raise the hard one."""
         done = []
 
         def change(_, limits):

@@ -1,4 +1,4 @@
-"""Finding the master node, and redirecting clients to it."""
+"""Finding the master, and redirecting clients to it."""
 
 import http.client
 import os
@@ -29,7 +29,7 @@ def paths(tmp_path, monkeypatch):
 
 
 def write_master(paths, name):
-    """Replace the file, as Ganeti does: the present one is read-only."""
+    """Replace the file, as Ganeti does; the present one is read-only."""
     path = Path(paths.ssconf("master_node"))
     path.unlink(missing_ok=True)
     path.write_text(f"{name}\n")
@@ -127,7 +127,7 @@ class FrontNode:
         )
 
     def ask(self, target="/2/info"):
-        """Return the URL that a client is redirected to; None if it is served here."""
+        """Return where a client is redirected to; None if it is served here."""
         try:
             self.post.check(Request("PUT", target))
         except TemporaryRedirect as err:

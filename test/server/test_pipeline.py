@@ -36,7 +36,7 @@ class TestOrder(RapiTestCase):
 
 
 class TestForesight(RapiTestCase):
-    """What a client hears that waits with its body."""
+    """Answers to a client that waits before it sends its body."""
 
     def foresee(self, method, path, **headers):
         fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
@@ -324,10 +324,10 @@ class TestBodies(RapiTestCase):
 
 
 class TestLongLists(RapiTestCase):
-    """What the master is asked for in parts."""
+    """Lists that the master is asked for in parts."""
 
     def list(self, count, **options):
-        """The response to a bulk list of so many instances."""
+        """Return the response to a bulk list of ``count`` instances."""
         self.master.answers[luxi.Query] = lambda call: self.found(call, count)
         return self.request("GET", "/2/instances?bulk=1", **options)
 
@@ -445,7 +445,7 @@ class TestCrossOrigin(RapiTestCase):
 
 
 class TestSlowPassword(RapiTestCase):
-    """What has to be checked first holds no thread."""
+    """A password that is being checked holds no thread."""
 
     def ask(self):
         self.checked = Future()

@@ -85,7 +85,7 @@ class TestCommandLine(unittest.TestCase):
             self.assertIn("ganeti-rapi: ", said.getvalue())
 
     def refused(self, *words):
-        """The last line of what is said."""
+        """Return the last line of the output."""
         with (
             self.assertRaises(SystemExit) as caught,
             contextlib.redirect_stderr(io.StringIO()) as said,
@@ -124,7 +124,7 @@ class TestCommandLine(unittest.TestCase):
 
 class LifeTestCase(RootTestCase):
     def start(self, *words):
-        """The daemon, listening; the port is free, the address this machine's own."""
+        """Start the daemon on a free port of this machine's own address."""
         self.write_master("node1.example.com")
         arguments = rapi.parse_arguments(["--no-ssl", "-p", "0", "-b", "127.0.0.1", *words])
         self.daemon = rapi.RapiDaemon(self.paths, arguments)
@@ -293,7 +293,7 @@ class TestDaemonLife(LifeTestCase):
 
 
 class TestReload(LifeTestCase):
-    """What SIGHUP leaves in the log."""
+    """Lines that SIGHUP leaves in the log."""
 
     def setUp(self):
         super().setUp()
@@ -303,7 +303,7 @@ class TestReload(LifeTestCase):
         self.write_users("jack {ha1}" + 32 * "0" + "\n")
 
     def reloaded(self):
-        """The lines of a reload."""
+        """Return the log lines of a reload."""
         with self.assertLogs(level="INFO") as logs:
             self.daemon.reload()
         return [f"{record.levelname} {record.getMessage()}" for record in logs.records]

@@ -189,7 +189,7 @@ class DaemonCluster:
             return client.call(call)
 
     def request(self, method, path, body=None, user="admin", password="secret", headers=()):
-        """Send a request to the API, and return its answer, be it an error."""
+        """Send one request through the API; return the answer, also if it is an error."""
         scheme = "https" if self.tls else "http"
         request = urllib.request.Request(f"{scheme}://localhost:{self.port}{path}", method=method)
         if body is not None:
@@ -215,7 +215,7 @@ class DaemonCluster:
         return self.request("GET", path, **options)
 
     def submit(self, method, path, body=None, **options):
-        """Send a request that submits a job, and return the job's id."""
+        """Send a request that submits a job; return the job's id."""
         answer = self.request(method, path, body, **options)
         assert answer.status == 200, answer.text
         assert isinstance(answer.json, int), answer.text
@@ -232,7 +232,7 @@ class DaemonCluster:
         return self.get(f"/2/jobs/{job_id}").json
 
     def do(self, method, path, body=None):
-        """Send a request whose job must succeed, and return its results."""
+        """Send a request whose job must succeed; return its results."""
         job = self.wait(self.submit(method, path, body))
         assert job["status"] == "success", job
         return job["opresult"]

@@ -20,7 +20,7 @@ TIMEOUT = 20
 
 @functools.cache
 def certificate(name="localhost"):
-    """Return the path of a PEM file with a certificate and its key, made for this test run."""
+    """Return the path of a PEM file with a certificate and its key, made once per test run."""
     folder = _folder()
     cert, key, both = (f"{folder}/{name}.{kind}" for kind in ("crt", "key", "pem"))
     subprocess.run(
@@ -74,7 +74,7 @@ class SteppedClock:
 
 
 def echo(request):
-    """Answer with the request's method, path and body; a handler."""
+    """Answer a request with its method, path and body."""
     text = json.dumps([request.method, request.path, request.body.decode()])
     return Response(
         200,
@@ -145,17 +145,17 @@ class Running:
         self.wait_until_read()
 
     def clients(self):
-        """Return the number of connections once everything is read."""
+        """Return the number of connections once everything has been read."""
         self.wait_until_read()
         return self.call(lambda: self.server.clients)
 
     def connect(self):
-        """Return a client on a plain connection."""
+        """Return a plain connection."""
         sock = socket.create_connection(self.address, timeout=TIMEOUT)
         return RawHttpClient(sock)
 
     def connect_tls(self, trusted=None, alpn=()):
-        """Return a client on a TLS connection after the handshake."""
+        """Return a connection after its handshake."""
         context = ssl.create_default_context(cafile=trusted or certificate())
         if alpn:
             context.set_alpn_protocols(list(alpn))
@@ -194,7 +194,7 @@ class RawHttpClient:
         )
 
     def answer(self, method="GET"):
-        """Return status, headers (lower-case names) and body of the next answer."""
+        """Return status, headers (names in lower case) and body of the next answer."""
         line = self.file.readline().decode()
         assert line.startswith("HTTP/1.1 "), f"no answer but {line!r}"
         headers = {}
@@ -216,7 +216,7 @@ class RawHttpClient:
             return b""
 
     def ended(self):
-        """Return whether the server closes the connection without sending anything."""
+        """Return whether the server ends the connection without sending anything before."""
         return self.rest() == b""
 
     def close(self):
@@ -227,7 +227,7 @@ class RawHttpClient:
 
 @contextlib.contextmanager
 def running(handler=echo, **options):
-    """Run a server; stop it in the end."""
+    """Return a context with a server, which is stopped at its end."""
     found = Running(handler, **options)
     try:
         yield found
@@ -270,7 +270,7 @@ class Authority:
         )
 
     def sign(self, subject, *more):
-        """Return the path of a file with a new certificate and its key."""
+        """Return the path of a new certificate and its key, in one file."""
         stem = self._request(subject)
         openssl(
             "x509",
@@ -290,7 +290,7 @@ class Authority:
         return self._with_key(stem)
 
     def sign_expired(self, subject):
-        """Return the path of a file with an expired certificate and its key."""
+        """Return the path of an expired certificate and its key, in one file."""
         stem = self._request(subject)
         # `openssl x509` of 3.0 has no option for the day, and that of 3.5 takes no -days -1.
         openssl(
@@ -352,7 +352,7 @@ class Authority:
         return str(path)
 
     def _config(self):
-        """Write the configuration for `openssl ca`, and return its path."""
+        """Write the configuration of `openssl ca`; return its path."""
         config = self.folder / f"{self.name}.cnf"
         config.write_text(
             f"[ca]\ndefault_ca = a\n[a]\ndatabase = {self.folder}/index\n"
@@ -364,7 +364,7 @@ class Authority:
         return config
 
     def _request(self, subject):
-        """Make a key and a certificate request; return their path without .key and .csr."""
+        """Make a key and a request for its certificate; return their path without .key and .csr."""
         stem = self.folder / f"{self.name}-{subject.strip('/').replace('/', '-')}"
         openssl(
             "req",

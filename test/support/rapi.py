@@ -58,7 +58,7 @@ class FakeMaster(FakePool):
         return answer if isinstance(answer, luxi.Reply) else luxi.Reply(answer)
 
     def begin(self, call, context=None):
-        """Found at once, told when asked for."""
+        """Ask at once, and return a function that returns the answer."""
         try:
             reply = self.ask(call, context)
             answer = {"success": True, "result": reply.result, **reply.notes}
@@ -93,7 +93,7 @@ class FakeUsers:
 
 
 def table(call, objects):
-    """The answer of a Query about ``objects``, dicts; a missing field is an unknown one."""
+    """Return the answer to a Query about ``objects``, dicts; a missing field is unknown."""
 
     def cell(item, field):
         return [0, item[field]] if field in item else [1, None]
@@ -105,7 +105,7 @@ def table(call, objects):
 
 
 def run_steps(steps, timeout=20):
-    """The response that a handler returns, which waits for one future after the other."""
+    """Return the response of a handler that may wait for several futures."""
     try:
         while True:
             concurrent.futures.wait([next(steps)], timeout)
@@ -114,7 +114,7 @@ def run_steps(steps, timeout=20):
 
 
 def head_of(request):
-    """What is known of a request before its body."""
+    """Return the head of a request."""
     return RequestHead(
         request.method,
         request.target,
@@ -130,7 +130,7 @@ def head_of(request):
 
 
 def routed(pipeline, request):
-    """The steps to the answer."""
+    """Return the steps to the answer."""
     return pipeline.route(head_of(request)).handle(request)
 
 
@@ -148,15 +148,15 @@ class RapiTestCase(unittest.TestCase):
         )
 
     def objects(self, *items):
-        """What the master's Query finds."""
+        """Set what the master answers to a Query."""
         self.master.answers[luxi.Query] = lambda call: table(call, items)
 
     # -- requests ------------------------------------------------------------------
 
     def request(self, method, target, body=None, headers=None):
-        """The response; ``body`` is raw when it is bytes, else JSON.
+        """Return the response; ``body`` is bytes, or a value to be sent as JSON.
 
-        ``headers``: a dict, or pairs where a name stands twice.
+        ``headers``: a dict, or pairs where a name is repeated.
         """
         fields = {}
         if self.user is not None:
@@ -188,36 +188,36 @@ class RapiTestCase(unittest.TestCase):
         return response
 
     def route(self, method, target, body=b""):
-        """The route of a request."""
+        """Return the route of a request."""
         path, _, query = target.partition("?")
         return self.pipeline.route(head_of(Request(method, target, path, query, body=body)))
 
     def header(self, name, response):
-        """The value of a response's header; None when it has none."""
+        """Return the value of a response's header; None without it."""
         found = [value for other, value in response.headers if other == name]
         self.assertLessEqual(len(found), 1, name)
         return found[0] if found else None
 
     def get(self, target, **options):
-        """The JSON that answers a GET that succeeds."""
+        """Return the JSON that answers a successful GET."""
         return self.assert_status(200, self.request("GET", target, **options))
 
     def put(self, target, body=None):
-        """A PUT that submits a job."""
+        """Send a PUT that submits a job."""
         self.assert_job(self.request("PUT", target, body))
 
     def post(self, target, body=None):
-        """A POST that submits a job."""
+        """Send a POST that submits a job."""
         self.assert_job(self.request("POST", target, body))
 
     def delete(self, target, body=None):
-        """A DELETE that submits a job."""
+        """Send a DELETE that submits a job."""
         self.assert_job(self.request("DELETE", target, body))
 
     # -- what came of it ---------------------------------------------------------------
 
     def assert_status(self, status, response):
-        """The response's JSON."""
+        """Check the status, and return the response's JSON."""
         self.assertEqual(response.status, status, response.body)
         return json.loads(response.body) if response.body else None
 
@@ -225,7 +225,7 @@ class RapiTestCase(unittest.TestCase):
         self.assertEqual(self.assert_status(200, response), JOB_ID)
 
     def assert_refused(self, status, method, target, body=None, text="", **options):
-        """The request fails with this status and text, and the master hears of no job."""
+        """Check that a request fails with this status and text, and submits no job."""
         answer = self.assert_status(status, self.request(method, target, body, **options))
         self.assertEqual(answer["code"], status)
         self.assertIn(text, answer["message"] + answer.get("detail", ""))
@@ -233,7 +233,7 @@ class RapiTestCase(unittest.TestCase):
         return answer
 
     def submitted(self):
-        """The jobs that were submitted: wire opcodes, without their reasons."""
+        """Return the jobs that were submitted: wire opcodes without their reasons."""
         jobs = [call.ops for call in self.master.calls if isinstance(call, luxi.SubmitJob)]
         return [
             [{name: value for name, value in op.items() if name != "reason"} for op in ops]
@@ -241,7 +241,7 @@ class RapiTestCase(unittest.TestCase):
         ]
 
     def assert_submitted(self, *ops):
-        """One job with these opcodes was submitted, with these fields and no others."""
+        """Check that one job with these opcodes was submitted, and with no other fields."""
         expected = [
             {name: value for name, value in op.to_wire().items() if name != "reason"} for op in ops
         ]
@@ -250,5 +250,5 @@ class RapiTestCase(unittest.TestCase):
             opcodes.load(wire)
 
     def reasons(self):
-        """The reason trail of the last submission's first opcode."""
+        """Return the reason trail of the last submission's first opcode."""
         return self.master.calls[-1].ops[0]["reason"]

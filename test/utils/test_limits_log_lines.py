@@ -27,7 +27,7 @@ def every_level(caplog):
 
 
 def lines(caplog):
-    """What was logged since the last call."""
+    """Return the lines that were logged since the last call."""
     found = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return found

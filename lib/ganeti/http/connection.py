@@ -48,7 +48,7 @@ class Deadlines:
     #: For the head of a request, from its first byte (of the first one: from the connection).
     header: float = 10.0
     body: float = 60.0
-    #: Within the body's time: in every so many seconds must come as many times ``min_rate``.
+    #: Length of an interval of the body, in which ``min_rate`` must be reached on average.
     pace: float = 10.0
     #: Bytes a second.
     min_rate: int = 1024
@@ -77,7 +77,7 @@ class Countdown:
         self._timer: Timer | None = None
 
     def start(self, seconds: float) -> None:
-        """Expire in so many seconds from now, whatever was said before."""
+        """Set the deadline to this time from now, whatever it was before."""
         self._end = self._loop.clock() + seconds
         if self._timer is None or self._timer.when > self._end:
             if self._timer is not None:
@@ -128,9 +128,9 @@ class Pace:
         self._bytes += size
 
     def continue_body(self) -> bool:
-        """At the end of an interval: start the next one if enough bytes came and time is left.
+        """Return whether the body may go on after an interval, and start the next one then.
 
-        Returns whether it did.
+        It may if enough bytes have come and time is left.
         """
         enough = self._bytes >= self._limits.min_rate * self._limits.pace
         if enough and self._clock() < self._end:
@@ -247,7 +247,7 @@ class Connection(Evictable):
 
     @property
     def client(self) -> str:
-        """Address and port, for a log line."""
+        """Return address and port for a log line."""
         return f"{self.peer} port {self.port}" if self.peer else "a local socket"
 
     @property
@@ -295,7 +295,7 @@ class Connection(Evictable):
         self._owner.on_closed(self)
 
     def continue_handshake(self) -> None:
-        """Do the next step of the handshake; the owner calls this in turn."""
+        """Continue the handshake; the owner calls this for each connection in turn."""
         if self._state is State.HANDSHAKE:
             self._run_guarded(self._continue_handshake)
 
@@ -535,7 +535,7 @@ class Connection(Evictable):
             self._loop.call_soon(lambda: self._on_event(READ))
 
     def _on_answered(self) -> None:
-        """Go on to the next request, or to the end, after an answer has been sent."""
+        """Read the next request after an answer has been sent, or end the connection."""
         is_idle_at_stop = self._owner.stopping and not self._parser.buffered
         if self._close_after_answer or is_idle_at_stop:
             self._linger()

@@ -233,7 +233,7 @@ class Server(Owner):
         return len(self._table)
 
     def serve_forever(self) -> None:
-        """Work until ``stop``, on the calling thread."""
+        """Serve clients until ``stop``, on the calling thread."""
         try:
             self.loop.run()
         finally:

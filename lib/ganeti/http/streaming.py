@@ -54,7 +54,7 @@ class StreamedBody:
         self._is_expected = is_expected
 
     def pull(self) -> None:
-        """Have the next piece made; on the loop's thread."""
+        """Queue the making of the next piece; on the loop's thread."""
         self._pool.submit(self._make_piece)
 
     def end(self) -> None:

@@ -186,9 +186,8 @@ class HealthMonitor:
     def _is_answered(sock: socket.socket, timeout: float | None) -> bool:
         """Return True once the first byte of an answer comes, False if none does in time.
 
-        Only a running master can have sent it; the rest may take longer, like any answer. Nor
-        does a stopped master close a connection: a caller whose own was closed as well is told
-        so.
+        Only a running master can have sent it; the rest may take longer, like any answer. A stopped
+        master does not close connections either: a closed one counts as an answer.
         """
         sock.settimeout(timeout)
         try:

@@ -46,7 +46,7 @@ class _Watch:
 
     def __init__(self, data: bytes, immediate: bool) -> None:
         self.data = data
-        #: Whether the caller knows nothing of the job yet: then the answer comes at once.
+        #: Whether the caller has no values of the job yet: then the answer comes at once.
         self.immediate = immediate
         #: With each future: a function that returns whether its client has left, and the timer
         #: that ends its wait.

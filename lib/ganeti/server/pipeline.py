@@ -314,7 +314,7 @@ class RequestHandler:
         return f"{self._log_id} (X-Request-Id {self._request_id})"
 
     def answer_from_head(self) -> Response | None:
-        """As ``ResourceRoute.answer_from_head``."""
+        """Return the refusal of ``ResourceRoute.answer_from_head``."""
         request = self._request
         try:
             self._pipeline.redirect_if_not_master(request)

@@ -127,7 +127,7 @@ class RapiDaemon(daemon.Daemon):
         daemon.make_directories(self.paths)
 
     def bind(self) -> None:
-        """Do what may need root: listen, read the key, raise the limit on open files."""
+        """Listen, read the key and raise the limit on open files, all of which may need root."""
         arguments = self._arguments
         self._max_clients = listening.raise_descriptor_limit(arguments.max_clients)
         if self._max_clients < arguments.max_clients:
@@ -273,7 +273,7 @@ class RapiDaemon(daemon.Daemon):
             self._front.server.stop()
 
     def wake(self, function: Callable[[], None]) -> None:
-        """Have the loop call a function; call it at once if there is no loop yet."""
+        """Call a function on the loop's thread, or at once if there is no loop yet."""
         if self._front is None:
             function()
         else:

@@ -27,7 +27,7 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
 
     def submit(self, work: Work) -> None:
-        """Have a thread call this; the first time always from one and the same thread."""
+        """Queue work for a thread. The first call must not be made by two threads at once."""
         if not self._threads:
             self._threads = [
                 threading.Thread(target=self._run, name=f"{self._name}-{number}", daemon=True)
