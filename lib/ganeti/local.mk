@@ -241,6 +241,7 @@ dist_module_server_PYTHON = \
 module_utilsdir = $(pkgdatadir)/ganeti/utils
 dist_module_utils_PYTHON = \
 	lib/ganeti/utils/__init__.py \
+	lib/ganeti/utils/acceptor.py \
 	lib/ganeti/utils/checksum.py \
 	lib/ganeti/utils/dir_cache.py \
 	lib/ganeti/utils/edit.py \

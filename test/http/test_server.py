@@ -372,14 +372,14 @@ class ExhaustedListener:
 
 def out_of_descriptors(web):
     """Replace the server's listener by one that is out of descriptors."""
-    server = web.server
-    full = ExhaustedListener(server._listeners[0])
+    loop, acceptor = web.server.loop, web.server._acceptor
+    full = ExhaustedListener(acceptor._listeners[0])
     web.call(
         lambda: (
-            server.loop.remove(full.listener),
-            server._listeners.clear(),
-            server._listeners.append(full),
-            server.loop.add(full, 1, lambda _: server._accept(full)),
+            loop.remove(full.listener),
+            acceptor._listeners.clear(),
+            acceptor._listeners.append(full),
+            loop.add(full, 1, lambda _: acceptor._accept(full)),
         )
     )
     return full

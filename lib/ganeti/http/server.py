@@ -45,22 +45,19 @@ from ganeti.http.message import (
 )
 from ganeti.http.streaming import StreamedBody
 from ganeti.utils import log
-from ganeti.utils.event_loop import READ, Loop
+from ganeti.utils.acceptor import Acceptor
+from ganeti.utils.event_loop import Loop
 from ganeti.utils.limits import BodyBudget, ConnectionTable, LogBudget
 from ganeti.utils.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
-#: New connections that are accepted at once, before other events' turn.
-ACCEPT_BATCH = 64
 #: Handshakes that go on in one round of the loop. Each is about a millisecond of computing,
 #: and a thousand clients may come at once.
 HANDSHAKE_BATCH = 8
 #: Unsent bytes of an answer that the kernel buffers. By default it buffers megabytes, which would
 #: cost a client that does not read nothing.
 UNSENT = 128 * 1024
-#: Seconds until the next try when the process or the machine is out of descriptors.
-ACCEPT_AGAIN = 1.0
 #: Threads that only urgent requests have.
 URGENT_WORKERS = 2
 #: Threads that make long lists, which is work for the processor.
@@ -200,7 +197,6 @@ class Server(Owner):
         self.deadlines = deadlines
         self.draining = False
         self.stopping = False
-        self._listeners = list(listeners)
         self._route = route
         self._ssl_context = ssl_context
         self._server_name = server_name
@@ -219,10 +215,13 @@ class Server(Owner):
         }
         self._table: ConnectionTable[Connection] = ConnectionTable(max_clients)
         self._handshakes: deque[Connection] = deque()
-        self._accepting = True
-        for listener in self._listeners:
-            listener.setblocking(False)
-            self.loop.add(listener, READ, functools.partial(self._accept, listener))
+        self._acceptor = Acceptor(
+            self.loop,
+            listeners,
+            self._on_connection,
+            has_room=lambda: not self._table.full,
+            free_descriptor=self._table.evict,
+        )
 
     def _log_budget(self, subject: str) -> LogBudget:
         return LogBudget(subject, clock=self.loop.clock, call_later=self.loop.call_later)
@@ -242,7 +241,7 @@ class Server(Owner):
                 logger.warning("%d requests were cut off: their time was over", cut)
             for connection in list(self._table.connections):
                 connection.close()
-            self._close_listeners()
+            self._acceptor.close()
             for pool in self._pools.values():
                 pool.close()
 
@@ -259,7 +258,7 @@ class Server(Owner):
         loop's thread.
         """
         self.draining = True
-        self._close_listeners()
+        self._acceptor.close()
         self.loop.call_later(
             grace if self._table.connections else 0.0, functools.partial(self._drain, busy_grace)
         )
@@ -276,28 +275,15 @@ class Server(Owner):
 
     # -- accepting and closing --------------------------------------------------------
 
-    def _accept(self, listener: socket.socket, _events: int = READ) -> None:
-        for _ in range(ACCEPT_BATCH):
-            if self._table.full:
-                self._pause_accepting()
-                return
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionError:
-                continue  # the client has left already
-            except OSError as err:
-                self._out_of_sockets(err)
-                return
-            self._table.evict_if_full()
-            # The address of a client on a local socket is not a tuple.
-            peer, port = address[:2] if isinstance(address, tuple) else ("", 0)
-            try:
-                self._add_connection(sock, peer, port)
-            except OSError as err:
-                logger.debug("A connection was lost at once: %s", err)
-                sock.close()
+    def _on_connection(self, sock: socket.socket, address: object) -> None:
+        self._table.evict_if_full()
+        # The address of a client on a local socket is not a tuple.
+        peer, port = address[:2] if isinstance(address, tuple) else ("", 0)
+        try:
+            self._add_connection(sock, peer, port)
+        except OSError as err:
+            logger.debug("A connection was lost at once: %s", err)
+            sock.close()
 
     def _add_connection(self, sock: socket.socket, peer: str, port: int) -> None:
         sock.setblocking(False)
@@ -316,37 +302,10 @@ class Server(Owner):
         )
         self._table.add(connection)
 
-    def _out_of_sockets(self, error: OSError) -> None:
-        """Free or await a descriptor when none is left; accepting again at once would spin."""
-        if self._table.evict():
-            return
-        logger.warning("Cannot accept a connection: %s", error)
-        self._pause_accepting()
-        self.loop.call_later(ACCEPT_AGAIN, self._resume_accepting)
-
-    def _pause_accepting(self) -> None:
-        self._accepting = False
-        for listener in self._listeners:
-            self.loop.modify(listener, 0)
-
-    def _resume_accepting(self) -> None:
-        if not self._accepting:
-            self._accepting = True
-            for listener in self._listeners:
-                self.loop.modify(listener, READ)
-
-    def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            self.loop.remove(listener)
-            listener.close()
-        self._listeners.clear()
-
     def _drain(self, grace: float) -> None:
         self.draining = self.stopping = True
-        if self._accepting:
-            for listener in self._listeners:
-                self._accept(listener)  # clients that have connected are served
-        self._close_listeners()
+        self._acceptor.accept_queued()  # clients that have connected are served
+        self._acceptor.close()
         for connection in list(self._table.connections):
             connection.drain()
         if self._table.connections:
@@ -378,12 +337,12 @@ class Server(Owner):
     def on_waiting(self, connection: Connection) -> None:
         """Resume accepting if the connection can be evicted now."""
         if self._table.mark_waiting(connection, connection.state is State.READING):
-            self._resume_accepting()
+            self._acceptor.resume()
 
     def on_closed(self, connection: Connection) -> None:
         """Forget a closed connection, and resume accepting."""
         self._table.remove(connection)
-        self._resume_accepting()
+        self._acceptor.resume()
         if self.draining and not self._table.connections:
             self.loop.stop()
 

@@ -1,0 +1,92 @@
+"""Accepting connections on an event loop, with pauses when they cannot be served."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from ganeti.utils.event_loop import READ, Loop
+
+logger = logging.getLogger(__name__)
+
+#: Connections that are accepted at once, before it is the turn of other events.
+BATCH = 64
+#: Seconds until the next try when the process or the machine is out of descriptors.
+RETRY_SECONDS = 1.0
+
+OnConnection = Callable[[socket.socket, object], None]
+
+
+class Acceptor:
+    """Accepts connections on ``listeners``, and passes each with its peer's address.
+
+    Accepting pauses while ``has_room()`` is false, until ``resume``; the kernel queues clients
+    meanwhile. When no descriptor is left, ``free_descriptor()`` may close a connection; if it
+    returns False, accepting pauses for a while, as trying again at once would spin. On the loop's
+    thread.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        listeners: Sequence[socket.socket],
+        on_connection: OnConnection,
+        *,
+        has_room: Callable[[], bool],
+        free_descriptor: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._loop = loop
+        self._listeners = list(listeners)
+        self._on_connection = on_connection
+        self._has_room = has_room
+        self._free_descriptor = free_descriptor
+        self._accepting = True
+        for listener in self._listeners:
+            listener.setblocking(False)
+            loop.add(listener, READ, functools.partial(self._accept, listener))
+
+    def accept_queued(self) -> None:
+        """Accept the clients that have connected already, unless accepting is paused."""
+        if self._accepting:
+            for listener in self._listeners:
+                self._accept(listener)
+
+    def resume(self) -> None:
+        """Accept again after a pause."""
+        if not self._accepting:
+            self._accepting = True
+            for listener in self._listeners:
+                self._loop.modify(listener, READ)
+
+    def close(self) -> None:
+        """Close the listeners."""
+        for listener in self._listeners:
+            self._loop.remove(listener)
+            listener.close()
+        self._listeners.clear()
+
+    def _pause(self) -> None:
+        self._accepting = False
+        for listener in self._listeners:
+            self._loop.modify(listener, 0)
+
+    def _accept(self, listener: socket.socket, _events: int = READ) -> None:
+        for _ in range(BATCH):
+            if not self._has_room():
+                self._pause()
+                return
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:
+                continue  # the client has left already
+            except OSError as err:
+                if not self._free_descriptor():
+                    logger.warning("Cannot accept a connection: %s", err)
+                    self._pause()
+                    self._loop.call_later(RETRY_SECONDS, self.resume)
+                return
+            self._on_connection(sock, address)
