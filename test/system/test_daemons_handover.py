@@ -170,7 +170,7 @@ def test_a_port_that_is_taken_is_refused_with_who_has_it(cluster, tmp_path):
         "--log-file",
         f"{tmp_path}/log",
     )
-    assert done.returncode == 1 and f"(pid {pid_of(cluster)}) does already" in done.stdout
+    assert done.returncode == 1 and f"(pid {pid_of(cluster)}) already does" in done.stdout
     assert not (tmp_path / "pid").exists() and pid_of(cluster)
 
 
