@@ -102,7 +102,7 @@ class OpcodeTask(Task):
         with self._mutex:
             released, self._released = self._released, True
         if not released:
-            # Reservations first: whoever gets the locks must find what they reserved free.
+            # Reservations first: the next owner of the locks must find these resources free.
             self._environment.config.release_reservations(self._job_id)
             self._locks.release(self._owner)
 

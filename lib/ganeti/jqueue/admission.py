@@ -41,14 +41,14 @@ logger = logging.getLogger(__name__)
 
 
 class Verdict(NamedTuple):
-    """How a job ends because a dependency did not end as required."""
+    """The end of a job whose dependency did not end as required."""
 
     status: JobStatus
     result: object
 
 
 class Dependencies:
-    """Which jobs wait for the end of which job."""
+    """The jobs that wait for the end of another job."""
 
     def __init__(self, store: Store, live_jobs: LiveJobs) -> None:
         self._store = store

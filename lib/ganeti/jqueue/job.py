@@ -9,7 +9,7 @@ The status of an opcode follows the arrows (``MOVES``); that of a job follows fr
        +---------+--> canceled | error
 
 Changes that must survive a crash are made on a copy of the job (``copy_for_update``), which is
-stored; only then does the job itself get them (``publish``), so that nobody sees what a crash
+stored; only then does the job itself get them (``publish``), so that no client sees what a crash
 could take back.
 
 Three clocks time jobs:
@@ -217,7 +217,7 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """Whether the job has ended."""
+        """True if the job has ended."""
         return self.status in JOB_FINAL
 
     @property

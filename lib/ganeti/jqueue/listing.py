@@ -73,7 +73,7 @@ class JobHead:
 
     @property
     def received_ts(self) -> Timestamp:
-        """When the job was received."""
+        """Time at which the job was received."""
         return from_us(self.received_us)
 
 

@@ -119,7 +119,7 @@ class JobQueue:
 
     @property
     def drained(self) -> bool:
-        """Whether the queue takes no new jobs."""
+        """True while the queue takes no new jobs."""
         return self._submitter.drained
 
     def set_drained(self, flag: bool) -> Future[bool]:
