@@ -75,7 +75,7 @@ class JobFilter:
 
     @cached_property
     def _tests(self) -> list[_Test]:
-        return [_TESTS[kind](filters.parse(tree), self.watermark) for kind, tree in self.predicates]
+        return [_TESTS[kind](_parse(tree), self.watermark) for kind, tree in self.predicates]
 
 
 def first_match(job_filters: Iterable[JobFilter], job_id: int, ops: Ops) -> JobFilter | None:
@@ -147,6 +147,11 @@ Action = Annotated[
 _Row = TypeVar("_Row")
 
 
+def _parse(data: Json) -> filters.Filter:
+    """Return the tree of a predicate's filter, which is never null."""
+    return filters.parse(data) or filters.And(())
+
+
 def _holds(test: Callable[[_Row], bool], row: _Row) -> bool:
     """Return the result of a test, False if the row has a value that it cannot compare."""
     try:
@@ -155,9 +160,7 @@ def _holds(test: Callable[[_Row], bool], row: _Row) -> bool:
         return False
 
 
-def _test_of_id(tree: filters.Filter | None, watermark: int) -> _Test:
-    assert tree is not None
-
+def _test_of_id(tree: filters.Filter, watermark: int) -> _Test:
     def job_id_itself(_: str) -> filters.FieldAccess[int]:
         return filters.FieldAccess(lambda job_id: job_id)
 
@@ -175,9 +178,7 @@ def _with_watermark(tree: filters.Filter, watermark: int) -> filters.Filter:
     return tree
 
 
-def _test_of_opcodes(tree: filters.Filter | None, watermark: int) -> _Test:
-    assert tree is not None
-
+def _test_of_opcodes(tree: filters.Filter, watermark: int) -> _Test:
     def field_of_opcode(path: str) -> filters.FieldAccess[Mapping[str, Any]]:
         return filters.FieldAccess(lambda op: _opcode_field(op, path))
 
@@ -195,8 +196,7 @@ def _opcode_field(op: Mapping[str, Any], path: str) -> object:
     return _searchable(found)
 
 
-def _test_of_reasons(tree: filters.Filter | None, watermark: int) -> _Test:
-    assert tree is not None
+def _test_of_reasons(tree: filters.Filter, watermark: int) -> _Test:
     positions = {"source": 0, "reason": 1, "timestamp": 2}
 
     def field_of_entry(name: str) -> filters.FieldAccess[Sequence[Any]]:
@@ -215,7 +215,7 @@ def _searchable(value: object) -> object:
     return value[:TEXT_SEARCHED] if isinstance(value, str) else value
 
 
-_TESTS: dict[str, Callable[[filters.Filter | None, int], _Test]] = {
+_TESTS: dict[str, Callable[[filters.Filter, int], _Test]] = {
     "jobid": _test_of_id,
     "opcode": _test_of_opcodes,
     "reason": _test_of_reasons,
