@@ -157,6 +157,6 @@ def test_the_thread_rests_after_each_time(config):
         rests.append(seconds)
         done.set()
 
-    writer = ssconf.SsconfWriter(config, config.paths, rest=rest)
+    writer = ssconf.SsconfWriter(config.ssconf_facts, config.paths, rest=rest)
     writer.mark("instance")
     assert done.wait(30) and 0 < rests[0] <= ssconf.MAX_REST

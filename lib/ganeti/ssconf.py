@@ -11,10 +11,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 from ganeti import constants, params, pathutils
-from ganeti.objects import Cluster, Group, Instance, Node
+from ganeti.objects import Cluster, Group, Node
 from ganeti.utils import io
 
 logger = logging.getLogger(__name__)
@@ -27,34 +27,26 @@ REST, MAX_REST = 10, 1.0
 _FAMILIES = {4: 2, 6: 10}
 
 
-class SsconfSource(Protocol):
-    """The part of the configuration that the files show.
+@dataclass(frozen=True)
+class Facts:
+    """The part of the configuration that the files show."""
 
-    A protocol, since ``Config`` makes the writer and so cannot be imported here.
-    """
-
-    @property
-    def cluster(self) -> Cluster: ...
-
-    @property
-    def master(self) -> Node: ...
-
-    def nodes(self) -> Sequence[Node]: ...
-
-    def groups(self) -> Sequence[Group]: ...
-
-    def instances(self) -> Sequence[Instance]: ...
-
-    def ssh_port(self, node: Node) -> int: ...
+    cluster: Cluster
+    master: str
+    nodes: Sequence[Node]
+    #: Name of a node -> port of its SSH server.
+    ssh_ports: Mapping[str, int]
+    groups: Sequence[Group]
+    instances: Sequence[str]
 
 
 def _lines(items: Iterable[object]) -> str:
     return "".join(f"{item}\n" for item in items)
 
 
-def cluster_values(source: SsconfSource) -> dict[str, str]:
+def cluster_values(facts: Facts) -> dict[str, str]:
     """Return the files about the cluster itself, name -> content."""
-    cluster = source.cluster
+    cluster = facts.cluster
     values: dict[str, object] = {
         "cluster_name": cluster.name,
         "master_ip": cluster.master_ip,
@@ -80,12 +72,12 @@ def cluster_values(source: SsconfSource) -> dict[str, str]:
     return result
 
 
-def node_values(source: SsconfSource) -> dict[str, str]:
+def node_values(facts: Facts) -> dict[str, str]:
     """Return the files about nodes and groups, name -> content."""
-    nodes = source.nodes()
+    nodes = facts.nodes
     candidates = [node for node in nodes if node.master_candidate]
     return {
-        "master_node": _lines([source.master.name]),
+        "master_node": _lines([facts.master]),
         "master_candidates": _lines(node.name for node in candidates),
         "master_candidates_ips": _lines(node.primary_ip for node in candidates),
         "node_list": _lines(node.name for node in nodes),
@@ -94,18 +86,18 @@ def node_values(source: SsconfSource) -> dict[str, str]:
         "node_primary_ips": _lines(f"{node.name} {node.primary_ip}" for node in nodes),
         "node_secondary_ips": _lines(f"{node.name} {node.secondary_ip}" for node in nodes),
         "node_vm_capable": _lines(f"{node.name}={node.vm_capable}" for node in nodes),
-        "nodegroups": _lines(f"{group.uuid} {group.name}" for group in source.groups()),
-        "ssh_ports": _lines(f"{node.name}={source.ssh_port(node)}" for node in nodes),
+        "nodegroups": _lines(f"{group.uuid} {group.name}" for group in facts.groups),
+        "ssh_ports": _lines(f"{name}={port}" for name, port in facts.ssh_ports.items()),
     }
 
 
-def instance_values(source: SsconfSource) -> dict[str, str]:
+def instance_values(facts: Facts) -> dict[str, str]:
     """Return the files about instances, name -> content."""
-    return {"instance_list": _lines(instance.name for instance in source.instances())}
+    return {"instance_list": _lines(facts.instances)}
 
 
 #: Kind of a changed object -> functions that return the files that it may change.
-PARTS: Mapping[str, tuple[Callable[[SsconfSource], dict[str, str]], ...]] = {
+PARTS: Mapping[str, tuple[Callable[[Facts], dict[str, str]], ...]] = {
     "cluster": (cluster_values, node_values),
     "group": (node_values,),
     "node": (node_values,),
@@ -122,13 +114,13 @@ class SsconfWriter:
 
     def __init__(
         self,
-        source: SsconfSource,
+        read: Callable[[], Facts],
         paths: pathutils.Paths,
         *,
         rest: Callable[[float], object] = time.sleep,
     ) -> None:
         self._rest = rest
-        self._source = source
+        self._read = read
         self._paths = paths
         self._wake = threading.Condition()
         self._dirty: set[str] = set()
@@ -152,8 +144,11 @@ class SsconfWriter:
         with self._writing:
             with self._wake:
                 kinds, self._dirty = self._dirty, set()
+            if not kinds:
+                return
+            facts = self._read()
             for values in {values for kind in kinds for values in PARTS[kind]}:
-                self._write(values(self._source))
+                self._write(values(facts))
 
     def _work(self) -> None:
         while True:

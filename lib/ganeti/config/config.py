@@ -33,7 +33,7 @@ from ganeti.constants import DiskTemplate, ErrorCode
 from ganeti.db import schema
 from ganeti.db.store import DatabaseDamaged, Store
 from ganeti.objects import Cluster, ConfigObject, Group, Instance, Nic, Node, contradictions
-from ganeti.ssconf import SsconfWriter
+from ganeti.ssconf import Facts, SsconfWriter
 from ganeti.utils.checksum import checksum
 from ganeti.utils.generation import Generation
 from ganeti.utils.object_index import ObjectIndex
@@ -115,7 +115,7 @@ class Config:
             port_in_use=self.port_in_use,
             minors_in_use=self.minors_in_use,
         )
-        self.ssconf = SsconfWriter(self, paths)
+        self.ssconf = SsconfWriter(self.ssconf_facts, paths)
         self.ssconf.mark("cluster", "node", "instance")
 
     def _load(self) -> None:
@@ -382,6 +382,18 @@ class Config:
     def ssh_port(self, node: Node) -> int:
         """Return the port of a node's SSH server."""
         return int(self.ndparams(node)["ssh_port"])
+
+    def ssconf_facts(self) -> Facts:
+        """Return what the ssconf files show of the present configuration."""
+        nodes = self.nodes()
+        return Facts(
+            cluster=self.cluster,
+            master=self.master.name,
+            nodes=nodes,
+            ssh_ports={node.name: self.ssh_port(node) for node in nodes},
+            groups=self.groups(),
+            instances=[instance.name for instance in self.instances()],
+        )
 
     # -- what running jobs have reserved -------------------------------------------------
     #
