@@ -62,20 +62,3 @@ def test_an_unreadable_filter_is_left_out(store, caplog):
         [{key: value for key, value in item.items() if key != "_tests"} for item in values],
     )
     assert stored(store) == [good] and caplog.text.count("cannot be read") == 2
-
-
-@pytest.mark.parametrize(
-    "reason, limit",
-    [
-        ("rate-limit:3:moves", 3),
-        ("rate-limit:3:a:b\n", 3),
-        ("rate-limit:3", None),
-        ("rate-limit:0:x", None),
-        ("rate-limit:x:x", None),
-        ("a rate-limit:3:x", None),
-        ("rate-limit:9999999999:x", None),
-    ],
-)
-def test_a_reason_is_a_limit_if_it_has_its_form(reason, limit):
-    found = admission.own_limits([{"reason": [["gnt:user", reason, 1]]}, {}])
-    assert found == ({} if limit is None else {reason: limit})

@@ -55,3 +55,21 @@ def test_priority_is_that_of_the_most_urgent_unfinished_opcode():
 def test_timestamps_convert_both_ways():
     assert timestamp(1.5) == (1, 500000) and to_us((1, 500000)) == 1500000
     assert from_us(1500000) == (1, 500000) and to_us(None) is None
+
+
+@pytest.mark.parametrize(
+    "reason, limit",
+    [
+        ("rate-limit:3:moves", 3),
+        ("rate-limit:3:a:b\n", 3),
+        ("rate-limit:3", None),
+        ("rate-limit:0:x", None),
+        ("rate-limit:x:x", None),
+        ("a rate-limit:3:x", None),
+        ("rate-limit:9999999999:x", None),
+    ],
+)
+def test_a_reason_is_a_limit_if_it_has_its_form(reason, limit):
+    views = [{"reason": [["gnt:user", reason, 1]]}, {}]
+    limited = Job(id=1, ops=[JobOp(view, "") for view in views], received_ts=(0, 0))
+    assert limited.own_limits() == ({} if limit is None else {reason: limit})

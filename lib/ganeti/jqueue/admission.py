@@ -12,6 +12,9 @@ becomes free, the next job of the queue is looked at again. Another limit may ho
 wakes those who wait for the slots that it does not take. When the filters change, every job that
 has not begun is looked at again.
 
+Most jobs depend on no other, have no limit, and there is no filter: the scheduler does not ask
+about them. They take no slots, so nothing is to be freed when they end.
+
 Everything here but ``Dependencies.met`` runs under the mutex of ``LiveJobs``. The filters
 themselves are one value in the database, beside the drain flag.
 """
@@ -20,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -29,11 +31,11 @@ from ganeti import errors
 from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db.store import Store
 from ganeti.jqueue import rows
-from ganeti.jqueue.job import CANCELED_RESULT, Job
+from ganeti.jqueue.job import CANCELED_RESULT, RATE_WORD, Job
 from ganeti.jqueue.live import JobPhase, LiveJob, LiveJobs, ReadyQueue, WaitReason, wait_reason
 from ganeti.qlang import job_filters
 from ganeti.qlang.job_filters import JobFilter
-from ganeti.serializer import Json, JsonObject
+from ganeti.serializer import Json
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Dependencies:
     def __init__(self, store: Store, live_jobs: LiveJobs) -> None:
         self._store = store
         self._mutex = live_jobs.mutex
-        self._waiting: dict[int, set[int]] = {}  # id of a job -> ids of those that wait for it
+        #: Id of a job -> ids of those that wait for its end.
+        self.waiting: dict[int, set[int]] = {}
 
     def met(self, live_job: LiveJob, live_ids: Collection[int]) -> bool | Verdict:
         """Return whether the dependencies of a job are met, or the verdict if they cannot be.
@@ -101,24 +104,24 @@ class Dependencies:
     def park(self, live_job: LiveJob, number: int) -> None:
         """Note that a job waits for the end of job ``number``."""
         live_job.depends_on = number
-        self._waiting.setdefault(number, set()).add(live_job.job.id)
+        self.waiting.setdefault(number, set()).add(live_job.job.id)
 
     def stop_waiting(self, live_job: LiveJob) -> None:
         """Note that a job waits for no other job."""
         number, live_job.depends_on = live_job.depends_on, None
         if number is None:
             return
-        others = self._waiting.get(number, set())
+        others = self.waiting.get(number, set())
         others.discard(live_job.job.id)
         if not others:
-            self._waiting.pop(number, None)
+            self.waiting.pop(number, None)
 
     def job_ended(self, number: int) -> set[int]:
         """Forget who waits for job ``number``, and return their ids.
 
         Some of them may have stopped waiting and wait for another job by now.
         """
-        return self._waiting.pop(number, set())
+        return self.waiting.pop(number, set())
 
     def wait_reasons(self, live_job: LiveJob, live_ids: Collection[int]) -> list[WaitReason]:
         """Return the unfinished jobs that a parked job depends on."""
@@ -160,27 +163,10 @@ def _error(text: str) -> Verdict:
 
 # -- job filters -------------------------------------------------------------------------
 
-#: Prefix of a reason that limits its own job: ``rate-limit:N:WORDS``.
-RATE_WORD = "rate-limit:"
-_RATE = re.compile(RATE_WORD + "([0-9]{1,9}):")
-
 
 def has_begun(job: Job) -> bool:
     """Return whether a job has been admitted and gone on, so that no filter affects it."""
     return bool(job.ops) and job.ops[0].status is not JobStatus.QUEUED
-
-
-def own_limits(views: Iterable[JsonObject]) -> dict[str, int]:
-    """Return the limits in the reason trails of opcodes: reason -> how many jobs may have begun."""
-    found: dict[str, int] = {}
-    for view in views:
-        trail = view.get("reason")
-        for entry in trail if isinstance(trail, list) else ():
-            reason = entry[1] if isinstance(entry, (list, tuple)) else None
-            match = _RATE.match(reason) if isinstance(reason, str) else None
-            if match is not None and int(match[1]) > 0:
-                found[match.string] = int(match[1])
-    return found
 
 
 class Admission:
@@ -191,15 +177,11 @@ class Admission:
 
     def __init__(self, filters: Iterable[JobFilter], wake: Callable[[LiveJob], None]) -> None:
         self._wake = wake
-        self._filters = sorted(filters, key=lambda one: one.order)
+        #: The job filters in the order in which they are applied.
+        self.filters: Sequence[JobFilter] = sorted(filters, key=lambda one: one.order)
         self._admitted: dict[str, set[int]] = {}  # name of a limit -> ids of jobs with a slot
         self._slots_of: dict[int, list[str]] = {}  # id of a job -> names of its limits
         self._queues: dict[str, ReadyQueue] = {}  # name of a limit -> held jobs
-
-    @property
-    def filters(self) -> Sequence[JobFilter]:
-        """The job filters in the order in which they are applied."""
-        return self._filters
 
     def rejects(self, job: Job) -> bool:
         """Return whether a filter rejects this job, so that it must be canceled."""
@@ -243,7 +225,7 @@ class Admission:
 
     def replace(self, filters: Iterable[JobFilter], live_jobs: Iterable[LiveJob]) -> None:
         """Replace the filters, give the jobs that have begun their slots, and hold no job."""
-        self._filters = sorted(filters, key=lambda one: one.order)
+        self.filters = sorted(filters, key=lambda one: one.order)
         self._admitted.clear()
         self._slots_of.clear()
         self._queues.clear()
@@ -262,13 +244,13 @@ class Admission:
         return [wait_reason(kind, name, sorted(self._admitted.get(name, ())))]
 
     def _deciding_filter(self, job: Job) -> JobFilter | None:
-        if not self._filters:
+        if not self.filters:
             return None
-        return job_filters.first_match(self._filters, job.id, [op.view for op in job.ops])
+        return job_filters.first_match(self.filters, job.id, [op.view for op in job.ops])
 
     def _limits(self, job: Job, job_filter: JobFilter | None) -> dict[str, int]:
         """Return the limits that apply to a job: name -> how many jobs may have begun."""
-        limits = own_limits(op.view for op in job.ops)
+        limits = job.own_limits()
         if job_filter is not None and job_filter.limit is not None:
             limits[job_filter.uuid] = job_filter.limit
         return limits

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,10 @@ Timestamp = tuple[int, int]
 SHOWN = 200
 #: Maximum number of characters of an error message in one line of the log.
 REASON_SHOWN = 500
+
+#: Prefix of a reason that limits its own job.
+RATE_WORD = "rate-limit:"
+_RATE = re.compile(RATE_WORD + "([0-9]{1,9}):")
 
 #: Results of opcodes that never began (clients show Ganeti's words).
 CANCELED_RESULT = "Job canceled by request"
@@ -253,6 +258,21 @@ class Job:
     def context_for_children(self) -> RequestContext:
         """Return the context of jobs that this one submits: its user, but not its key."""
         return RequestContext(self.context.user, self.context.request_id)
+
+    def own_limits(self) -> dict[str, int]:
+        """Return the limits that its reason trails set: reason -> how many jobs may have begun.
+
+        A reason ``rate-limit:N:WORDS`` lets N jobs with this very reason begin.
+        """
+        found: dict[str, int] = {}
+        for op in self.ops:
+            trail = op.view.get("reason")
+            for entry in trail if isinstance(trail, list) else ():
+                reason = entry[1] if isinstance(entry, (list, tuple)) else None
+                match = _RATE.match(reason) if isinstance(reason, str) else None
+                if match is not None and int(match[1]) > 0:
+                    found[match.string] = int(match[1])
+        return found
 
     # -- changes ---------------------------------------------------------------------------
 

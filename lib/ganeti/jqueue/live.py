@@ -219,6 +219,12 @@ class LiveJob:
         """The opcode whose turn it is."""
         return self.job.ops[self.index]
 
+    @property
+    def depends(self) -> bool:
+        """Whether the opcode whose turn it is depends on other jobs."""
+        op = self.op.op
+        return op is not None and bool(op.depends)
+
 
 # -- order -----------------------------------------------------------------------------------
 

@@ -129,10 +129,10 @@ class Scheduler:
         with self._live_jobs.mutex:
             self._live_jobs.add(job)
             live_job = self._scheduled[job.id] = LiveJob(job, self._clocks.monotonic())
-            if self._admission.rejects(job):
+            if self._is_rejected(job):
                 self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
             # The dispatcher would park it too, but for each job of a chain again and again.
-            elif not self._dependencies.park_new(live_job, self._scheduled):
+            elif not live_job.depends or not self._dependencies.park_new(live_job, self._scheduled):
                 self._make_ready(live_job)
 
     def persist_failed(self, jobs: Sequence[Job]) -> None:
@@ -215,8 +215,15 @@ class Scheduler:
                     self._dependencies.stop_waiting(live_job)
                     self._make_ready(live_job)
         for live_job in scheduled:  # without the mutex: with many jobs this takes a while
-            if self._admission.rejects(live_job.job):
+            if self._is_rejected(live_job.job):
                 self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
+
+    def _is_rejected(self, job: Job) -> bool:
+        return bool(self._admission.filters) and self._admission.rejects(job)
+
+    def _may_be_limited(self, job: Job) -> bool:
+        """Return whether ``Admission`` has to be asked about a job, and told of its end."""
+        return bool(self._admission.filters) or bool(job.own_limits())
 
     def explainer(self) -> Callable[[int], list[WaitReason]]:
         """Return a function from a job's id to why it waits (``JobQueue.explainer``).
@@ -302,17 +309,19 @@ class Scheduler:
             item, op = live_job.op, live_job.op.op
             rank = rank_of(live_job)
         assert op is not None
-        if live_job.cancel.is_set() or self._admission.rejects(live_job.job):
+        if live_job.cancel.is_set() or self._is_rejected(live_job.job):
             self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
             return
-        met = self._dependencies.met(live_job, self._scheduled)
+        met = self._dependencies.met(live_job, self._scheduled) if live_job.depends else True
         if not isinstance(met, bool):
             self._end(live_job, *met)
             return
         if not met:
             return
         with self._live_jobs.mutex:
-            if not live_job.is_in(JobPhase.PARKED) or not self._admission.admit(live_job):
+            if not live_job.is_in(JobPhase.PARKED):
+                return
+            if self._may_be_limited(live_job.job) and not self._admission.admit(live_job):
                 return
         task = self._begin_task(op, live_job.job.id, rank)
         with self._live_jobs.mutex:
@@ -493,10 +502,13 @@ class Scheduler:
         live_job.phase = JobPhase.ENDING
         del self._scheduled[live_job.job.id]
         self._live_jobs.remove(live_job.job)
-        self._admission.job_ended(live_job.job)
+        if self._may_be_limited(live_job.job):
+            self._admission.job_ended(live_job.job)
         self._wake_dependents(live_job.job.id)
 
     def _wake_dependents(self, number: int) -> None:
+        if number not in self._dependencies.waiting:
+            return
         for dependent in self._dependencies.job_ended(number):
             waiting = self._scheduled.get(dependent)
             if waiting is not None and waiting.depends_on == number:
