@@ -125,7 +125,7 @@ class LockRequest:
 
     @property
     def complete(self) -> bool:
-        """True if all locks are held."""
+        """True once all locks are held."""
         return self.held == len(self.wants)
 
     @property

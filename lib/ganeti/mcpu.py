@@ -1,7 +1,7 @@
 """The processor: carries one opcode through the steps of its logical unit.
 
-The job queue is handed the processor. The processor knows opcodes and logical units, which the
-queue does not; in turn it knows nothing of a job but its id.
+The job queue is handed the processor's ``begin``. So the queue depends on no opcode's work, and
+the processor needs nothing of a job but its id.
 
 An opcode's task requests the locks that the unit wants according to the present configuration.
 Once they are held, the unit is asked again: what it wants may have changed while the task waited
@@ -52,7 +52,7 @@ def rerun_safe(op: OpCode) -> bool:
 
 
 class Processor:
-    """Makes the tasks of opcodes."""
+    """Makes the tasks of opcodes; all of them share one environment and its locks."""
 
     def __init__(self, environment: Environment, locks: locking.LockManager) -> None:
         self._environment = environment
@@ -64,7 +64,7 @@ class Processor:
 
 
 class OpcodeTask(Task):
-    """One opcode being carried out."""
+    """One opcode being carried out, with the locks that it holds or waits for."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class OpcodeTask(Task):
         with self._mutex:
             released, self._released = self._released, True
         if not released:
-            # Reservations first: the next owner of the locks must find these resources free.
+            # Reservations first: the next owner of the locks must find their resources free.
             self._environment.config.release_reservations(self._job_id)
             self._locks.release(self._owner)
 

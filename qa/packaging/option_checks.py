@@ -75,7 +75,7 @@ def addresses_families_and_interfaces() -> None:
 def what_cannot_be_listened_on_is_said() -> None:
     with socket.create_server(("127.0.0.1", 5999)):
         said = run("ganeti-rapi", "-b", "127.0.0.1", "-p", "5999", code=1)
-        assert "port 5999" in said and f"(pid {os.getpid()}) does already" in said, said
+        assert "port 5999" in said and f"(pid {os.getpid()}) already does" in said, said
     assert "nosuch0" in run("ganeti-rapi", "-i", "nosuch0", code=1)
     assert "192.0.2.1" in run("ganeti-rapi", "-b", "192.0.2.1", code=1)
     assert "nosuch.invalid" in run("ganeti-rapi", "-b", "nosuch.invalid", code=1)

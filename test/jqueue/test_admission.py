@@ -15,7 +15,7 @@ ALL = [["jobid", [">", "id", 0]]]
 
 @pytest.fixture
 def held(tmp_path):
-    """A queue that accepts jobs but does not run them yet."""
+    """Yield a queue that accepts jobs but does not run them yet."""
     made = QueueScene(str(tmp_path / "master.db"))
     yield made
     made.close()

@@ -8,7 +8,10 @@ from support.jqueue import PATIENCE, QueueScene, op
 
 @pytest.fixture
 def scene(tmp_path):
-    """Jobs received a second apart: 1 success (archived), 2 error, 3 success, 4 and 5 queued."""
+    """Yield a queue with jobs 1 success (archived), 2 error, 3 success, 4 and 5 queued.
+
+    They were received a second apart.
+    """
     made = QueueScene(str(tmp_path / "master.db"))
     made.queue.start()
     for fail in (False, True, False):

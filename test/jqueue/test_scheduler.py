@@ -14,7 +14,7 @@ from support.jqueue import PATIENCE, QueueScene, Work, op
 
 @pytest.fixture
 def held(tmp_path):
-    """A queue that accepts jobs but does not run them yet."""
+    """Yield a queue that accepts jobs but does not run them yet."""
     made = QueueScene(str(tmp_path / "master.db"))
     yield made
     made.close()

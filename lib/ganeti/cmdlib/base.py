@@ -48,7 +48,7 @@ class Environment:
 
 
 class LogicalUnit(Generic[OpT]):
-    """Base of all logical units."""
+    """Base of all logical units; each overrides the steps that it needs."""
 
     #: Whether running the opcode again after a crash does no harm. True for work whose only
     #: effect is the transaction that is committed with its result.

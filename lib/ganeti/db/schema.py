@@ -3,7 +3,7 @@
 SQLite notices a torn page, but not a bit that flipped inside a value. So each row has a checksum
 of its other columns in ``sum``. A statement that writes whole rows gets it from
 ``utils.checksum``; one that changes a part of a row, from the SQL function of the same name.
-A reader of a row compares it (``is_whole``). A lost row shows, too: the ids of jobs have no
+Every reader of a row compares it (``is_whole``). A lost row shows, too: the ids of jobs have no
 gaps except those that are stored (``jqueue.id_gaps``).
 """
 

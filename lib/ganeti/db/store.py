@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 #: Writes through the connection; what it returns is the result of the change.
-Change = Callable[[sqlite3.Connection], Any]
+Change = Callable[[sqlite3.Connection], object]
 #: Called with the outcome of a change: its result and None, or None and the error.
 Done = Callable[[Any, BaseException | None], object]
 
@@ -73,7 +73,7 @@ class Store:
         #: Makes the context in which the callbacks of one transaction run. The queue holds a lock
         #: in it, so that work which one callback starts sees what the others do. Code that holds
         #: this lock must not wait for a change: the writer waits for the lock.
-        self.delivering: Callable[[], contextlib.AbstractContextManager[Any]] = (
+        self.delivering: Callable[[], contextlib.AbstractContextManager[None]] = (
             contextlib.nullcontext
         )
         self._mutex = threading.Lock()  # so that nothing is queued after ``close``
@@ -256,7 +256,7 @@ class Store:
 
     def _write_batch(self, batch: list[tuple[Change, Done]]) -> None:
         """Write one transaction, then call the callback of each of its changes."""
-        answers: list[tuple[Done, Any, BaseException | None]] = []
+        answers: list[tuple[Done, object, BaseException | None]] = []
         committing = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -302,7 +302,7 @@ class Store:
             )
         self.refusing, self._refused = False, 0
 
-    def _apply(self, change: Change, *, alone: bool) -> tuple[Any, BaseException | None]:
+    def _apply(self, change: Change, *, alone: bool) -> tuple[object, BaseException | None]:
         """Make one change; return its result and error.
 
         An error affects no other change: this one has a savepoint, or is alone in its

@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 class Dependencies:
-    """The jobs that wait for the end of another job."""
+    """The jobs that wait for the end of other jobs."""
 
     def __init__(self, store: Store, live_jobs: LiveJobs) -> None:
         self._store = store

@@ -9,8 +9,8 @@ The status of an opcode follows the arrows (``MOVES``); that of a job follows fr
        +---------+--> canceled | error
 
 Changes that must survive a crash are made on a copy of the job (``copy_for_update``), which is
-stored; only then does the job itself get them (``publish``), so that no client sees what a crash
-could take back.
+stored; only then does the job itself get them (``publish``). So no client sees a change that a
+crash could take back.
 
 Three clocks time jobs:
 
@@ -222,7 +222,7 @@ class Job:
 
     @property
     def final(self) -> bool:
-        """True if the job has ended."""
+        """True once the job has ended."""
         return self.status in JOB_FINAL
 
     @property

@@ -73,7 +73,7 @@ class JobHead:
 
     @property
     def received_ts(self) -> Timestamp:
-        """Time at which the job was received."""
+        """The time at which the job was received, as on the wire."""
         return from_us(self.received_us)
 
 

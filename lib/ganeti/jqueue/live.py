@@ -221,7 +221,7 @@ class LiveJob:
 
     @property
     def depends(self) -> bool:
-        """Whether the opcode whose turn it is depends on other jobs."""
+        """True if the opcode whose turn it is depends on other jobs."""
         op = self.op.op
         return op is not None and bool(op.depends)
 

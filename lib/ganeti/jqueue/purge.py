@@ -1,7 +1,7 @@
 """Deletes archived jobs, a few in each commit, so that no other change waits long for its own.
 
-The ids of deleted jobs are stored as gaps (``id_gaps``) in the same commit, so that none is given
-again and none counts as lost. These jobs stay:
+The same commit stores the ids of the deleted jobs as gaps (``id_gaps``): an id is never given
+again, and a deleted job does not count as lost. These jobs stay:
 
 - the newest one, so that the next id and the seconds of service can be told from its row, too
 - those whose row is damaged, since their age is not known

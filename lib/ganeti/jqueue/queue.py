@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class JobQueue:
-    """The queue of one master."""
+    """The queue of one master: its live jobs, and all that its database has."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class JobQueue:
         return found.interrupted
 
     def start(self) -> None:
-        """Start running jobs."""
+        """Start running jobs; until then they can be submitted and canceled only."""
         self._scheduler.start()
 
     def stop(self, grace: float) -> list[int]:

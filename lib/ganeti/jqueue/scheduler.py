@@ -1,4 +1,4 @@
-"""The scheduler gives jobs their turn; it knows nothing of the work of an opcode.
+"""The scheduler gives jobs their turn; the work of their opcodes is behind an interface.
 
 Theory. A live job is in one of five phases:
 
@@ -125,7 +125,7 @@ class Scheduler:
             ]
 
     def add(self, job: Job) -> None:
-        """Schedule a job that is stored."""
+        """Schedule a job whose acceptance is durable, or cancel it if a filter rejects it."""
         with self._live_jobs.mutex:
             self._live_jobs.add(job)
             live_job = self._scheduled[job.id] = LiveJob(job, self._clocks.monotonic())
