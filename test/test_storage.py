@@ -200,7 +200,7 @@ def test_a_disk_is_not_made_where_the_list_does_not_allow_it(cluster, files, tmp
     allow(make_paths(tmp_path), "/srv/other")
     with pytest.raises(errors.FileStoragePathError):
         files.create(file_disk(cluster))
-    files.remove(file_disk(cluster))  # what is there may always go
+    files.remove(file_disk(cluster))  # existing disks may be removed even so
 
 
 # -- counted disks -----------------------------------------------------------------------

@@ -252,7 +252,7 @@ _ADMIN: list[_Field] = [
         "admin_state_source",
         "InstanceStateSource",
         _K.TEXT,
-        "Who asked for that state last: admin or user",
+        "Source of that state: admin or user",
         lambda row: row.instance.admin_state_source,
     ),
     _Field(

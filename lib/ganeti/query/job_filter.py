@@ -1,7 +1,7 @@
 """Job filters: their fields and rows.
 
 As in luxid 3.0, Query looks up no job filter by uuid: an unknown uuid matches nothing and
-is no error.
+is not an error.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class NodeRow:
 
     @property
     def is_master(self) -> bool:
-        """Whether the master runs on this node."""
+        """Return whether the master runs on this node."""
         return self.node.uuid == self.reading.config.cluster.master_node
 
     @property
