@@ -275,11 +275,13 @@ def run(
     """
     kind = _kind(what)
     chosen = [kind.fields.get(name) or unknown(name) for name in fields]
-    if filter_ is None:
+    tree = None if filter_ is None else filters.parse(filter_)
+    rows: Iterable[Any]
+    if tree is None:
         reading = Reading(sources, live=_is_live(kind, fields), needed=fields)
         rows = kind.rows(reading, fields) if page is None else page(reading)
     else:
-        rows = _filtered_rows(sources, kind, fields, filter_, page)
+        rows = _filtered_rows(sources, kind, fields, tree, page)
     getters = [item.getter for item in chosen]
     # This loop is most of the work of a long list. A comparison of classes is cheaper than
     # a call of ``isinstance`` for each cell, and ResultStatus has no subclasses.
@@ -299,11 +301,10 @@ def _filtered_rows(
     sources: Sources,
     kind: Kind[Row],
     fields: Sequence[str],
-    filter_: object,
+    tree: filters.Filter,
     page: Callable[[Reading], Iterable[Row]] | None,
 ) -> list[Row]:
-    tree = filters.parse(filter_)
-    test = None if tree is None else filters.make_test(tree, lambda name: _access(kind, name))
+    test = filters.make_test(tree, lambda name: _access(kind, name))
     needed = {*fields, *filters.fields(tree)}
     reading = Reading(sources, live=_is_live(kind, needed), needed=needed)
     if page is not None:
@@ -402,9 +403,11 @@ def _access(kind: Kind[Row], name: str) -> filters.FieldAccess[Row]:
     return filters.FieldAccess(found.getter, found.comparison)
 
 
-def _keys(kind: Kind[Row], tree: filters.Filter | None) -> list[object] | None:
+def _keys(kind: Kind[Row], tree: filters.Filter) -> list[object] | None:
     """Return the keys to look up, or None if the filter does more than name things."""
-    keys = None if kind.key is None else filters.keys(tree, kind.key)
+    if kind.key is None:
+        return None
+    keys = filters.keys(tree, kind.key)
     if keys is None:
         return None
     for key in keys:
