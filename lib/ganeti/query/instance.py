@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ganeti import constants, params
 from ganeti.constants import AdminState, DiskTemplate, FieldKind, InstanceStatus, ResultStatus
 from ganeti.hypervisor.hv_base import Guest
-from ganeti.objects import Disk, Instance, Nic, Node
+from ganeti.objects import Instance, Nic, Node
 from ganeti.qlang.filters import Comparison
 from ganeti.query import parameters
 from ganeti.query.engine import (
@@ -33,36 +33,25 @@ _STOPPED: dict[str, InstanceStatus] = {
 _RUNNING: dict[str, InstanceStatus] = {AdminState.UP: InstanceStatus.RUNNING}
 
 
-class Card(NamedTuple):
-    """A network card as the fields show it, with filled parameters."""
+#: A network card as the fields show it, by the words of ``_NIC``.
+Card = dict[str, object]
 
-    bridge: str | None
-    ip: str | None
-    link: str
-    mac: str
-    mode: str
-    name: str | None
-    network: str | None
-    network_name: str | None
-    uuid: str
-    vlan: str | None
 
-    @classmethod
-    def of(cls, nic: Nic, filled: params.Values) -> Card:
-        """Return the card of a NIC whose parameters were filled."""
-        mode, link = filled["mode"], filled["link"]
-        return cls(
-            bridge=link if mode == "bridged" else None,
-            ip=nic.ip,
-            link=link,
-            mac=nic.mac,
-            mode=mode,
-            name=nic.name,
-            network=nic.network,
-            network_name=None,  # there are no networks here
-            uuid=nic.uuid,
-            vlan=filled["vlan"] or None,
-        )
+def _card(nic: Nic, filled: params.Values) -> Card:
+    """Return the card of a NIC, given its filled parameters."""
+    mode, link = filled["mode"], filled["link"]
+    return {
+        "bridge": link if mode == "bridged" else None,
+        "ip": nic.ip,
+        "link": link,
+        "mac": nic.mac,
+        "mode": mode,
+        "name": nic.name,
+        "network": nic.network,
+        "network.name": None,  # this version has no networks
+        "uuid": nic.uuid,
+        "vlan": filled["vlan"] or None,
+    }
 
 
 class InstanceRow:
@@ -110,7 +99,7 @@ class InstanceRow:
     def cards(self) -> list[Card]:
         """Network cards with all defaults of their parameters filled in."""
         nicparams = self.reading.config.nicparams
-        return [Card.of(nic, nicparams(nic)) for nic in self.instance.nics]
+        return [_card(nic, nicparams(nic)) for nic in self.instance.nics]
 
     @once
     def guest(self) -> Guest | None | ResultStatus:
@@ -405,7 +394,6 @@ class _Detail(NamedTuple):
     plural_title: str
     kind: FieldKind
     doc: str
-    attribute: str = ""  # where it is not the word
 
 
 _NIC = (
@@ -423,7 +411,6 @@ _NIC = (
         "NIC_networks_names",
         _K.TEXT,
         "Name of the network",
-        "network_name",
     ),
     _Detail("uuid", "NicUUID", "uuids", "NIC_UUIDs", _K.TEXT, "UUID"),
     _Detail("vlan", "NicVLAN", "vlans", "NIC_VLANs", _K.TEXT, "VLAN"),
@@ -446,61 +433,79 @@ _OLD_NIC = {
 _OLD_DISK = {"sda_size": 0, "sdb_size": 1}
 _ORDINALS = ("first", "second", "third", *(f"{number}th" for number in range(4, 17)))
 
-_Devices = Callable[[InstanceRow], Sequence[Card] | Sequence[Disk]]
+
+class _Devices(NamedTuple):
+    """The disks or cards of an instance: how fields find them, and a detail of one."""
+
+    prefix: str
+    what: str
+    title: str
+    limit: int
+    of: Callable[[InstanceRow], Sequence[object]]
+    detail: Callable[[str], Callable[[Any], object]]
 
 
-def _one(name: str, detail: _Detail, index: int, what: str, devices: _Devices) -> _Field:
-    value_of = operator.attrgetter(detail.attribute or detail.word)
+_CARDS = _Devices(
+    "nic", "network card", "NICs", constants.MAX_NICS, lambda row: row.cards, operator.itemgetter
+)
+_DISKS = _Devices(
+    "disk",
+    "disk",
+    "Disks",
+    constants.MAX_DISKS,
+    lambda row: row.instance.disks,
+    operator.attrgetter,
+)
+
+
+def _one(name: str, devices: _Devices, detail: _Detail, index: int) -> _Field:
+    value_of = devices.detail(detail.word)
 
     def get(row: InstanceRow) -> object:
-        found = devices(row)
-        return _or_unavailable(value_of(found[index]) if index < len(found) else None)
+        found = devices.of(row)
+        if index >= len(found):
+            return UNAVAIL
+        return _or_unavailable(value_of(found[index]))
 
-    doc = f"{detail.doc} of the {_ORDINALS[index]} {what}"
+    doc = f"{detail.doc} of the {_ORDINALS[index]} {devices.what}"
     return _Field(name, f"{detail.title}/{index}", detail.kind, doc, get)
 
 
-def _of_all(name: str, detail: _Detail, what: str, devices: _Devices) -> _Field:
-    value_of = operator.attrgetter(detail.attribute or detail.word)
+def _of_all(name: str, devices: _Devices, detail: _Detail) -> _Field:
+    found, value_of = devices.of, devices.detail(detail.word)
+    doc = f"{detail.doc} of each {devices.what}, in order"
     return _Field(
-        name,
-        detail.plural_title,
-        _K.OTHER,
-        f"{detail.doc} of each {what}, in order",
-        lambda row: list(map(value_of, devices(row))),
+        name, detail.plural_title, _K.OTHER, doc, lambda row: list(map(value_of, found(row)))
     )
 
 
-def _device_fields(
-    prefix: str, what: str, limit: int, details: Sequence[_Detail], devices: _Devices
-) -> Iterator[_Field]:
+def _device_fields(devices: _Devices, details: Sequence[_Detail]) -> Iterator[_Field]:
+    prefix = devices.prefix
     yield _Field(
         f"{prefix}.count",
-        "NICs" if prefix == "nic" else "Disks",
+        devices.title,
         _K.NUMBER,
-        f"Number of {what}s",
-        lambda row: len(devices(row)),
+        f"Number of {devices.what}s",
+        lambda row: len(devices.of(row)),
     )
     for detail in details:
-        yield _of_all(f"{prefix}.{detail.plural}", detail, what, devices)
-        for index in range(limit):
-            yield _one(f"{prefix}.{detail.word}/{index}", detail, index, what, devices)
+        yield _of_all(f"{prefix}.{detail.plural}", devices, detail)
+        for index in range(devices.limit):
+            yield _one(f"{prefix}.{detail.word}/{index}", devices, detail, index)
 
 
 def _nic_fields() -> Iterator[_Field]:
-    what, devices = "network card", operator.attrgetter("cards")
-    yield from _device_fields("nic", what, constants.MAX_NICS, _NIC, devices)
+    yield from _device_fields(_CARDS, _NIC)
     by_word = {detail.word: detail for detail in _NIC}
     for name, word in _OLD_NIC.items():
-        yield _one(name, by_word[word], 0, what, devices)
+        yield _one(name, _CARDS, by_word[word], 0)
 
 
 def _disk_fields() -> Iterator[_Field]:
-    what, devices = "disk", operator.attrgetter("instance.disks")
-    yield from _device_fields("disk", what, constants.MAX_DISKS, _DISK, devices)
+    yield from _device_fields(_DISKS, _DISK)
     size = next(detail for detail in _DISK if detail.word == "size")
     for name, index in _OLD_DISK.items():
-        yield _one(name, size, index, what, devices)
+        yield _one(name, _DISKS, size, index)
 
 
 # -- rows ------------------------------------------------------------------------------
