@@ -1,4 +1,4 @@
-"""The recipe in HACKING.md works as it stands: applied to a copy of the tree, and submitted."""
+"""The recipe in HACKING.md works literally: it is applied to a copy of the tree, and submitted."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 """Access to every verb of every resource, for every kind of user, in both modes.
 
-The expectation is a few rules of its own, which know nothing of how the front decides.
+The expectation is a few rules of its own, which do not depend on how the front decides.
 """
 
 import base64
@@ -61,7 +61,7 @@ ANONYMOUS, EXPIRED = object(), object()
 
 
 class Anybody:
-    """Whose third field is the password."""
+    """Users of any name, whose password is their third field in the users file."""
 
     def authenticate(self, header, peer):
         name, field = parse_basic(header)

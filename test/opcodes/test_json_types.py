@@ -16,9 +16,9 @@ from ganeti.opcodes import json_types
         (
             opcodes.OpInstanceReboot,
             "reboot_type",
-            'string: one of ``"soft"``, ``"hard"``, ``"full"``',
+            'string, one of ``"soft"``, ``"hard"``, ``"full"``',
         ),
-        (opcodes.OpInstanceCreate, "instance_name", "string: a host name"),
+        (opcodes.OpInstanceCreate, "instance_name", "string, a host name"),
         (opcodes.OpTagsSet, "tags", "array of strings"),
         (opcodes.OpTestDummy, "result", "any value"),
         (opcodes.OpBackupExport, "target_node", "non-empty string or array"),
@@ -33,4 +33,4 @@ def test_a_field_has_a_json_type(op, field, words):
 @pytest.mark.parametrize("op", opcodes.BY_ID.values(), ids=opcodes.BY_ID)
 def test_every_field_of_every_opcode_has_one(op):
     for field, words in json_types.describe(op).items():
-        assert words.strip(" :") == words and "'" not in words.replace("disks' ", ""), field
+        assert words.strip(" ,") == words and "'" not in words.replace("disks' ", ""), field

@@ -37,7 +37,7 @@ class TestReference(unittest.TestCase):
             "Right: ``instances.reboot``.",
             "- ``type``: one of soft, hard, full; default ``hard``",
             "- ``shutdown_timeout``: integer of 0 or more; default ``120``",
-            "Answers the number of a job; takes an ``Idempotency-Key``.",
+            "The answer is the number of a job. Takes an ``Idempotency-Key``.",
         ):
             self.assertIn(words, section)
         self.assertNotIn("- ``instance_name``", section)
@@ -58,7 +58,7 @@ class TestReference(unittest.TestCase):
         self.assertEqual(re.findall(pattern, text, re.MULTILINE), [])
 
     def test_both_names_of_a_field_are_described(self):
-        self.assertIn("- ``name`` or ``instance_name``: string: a host name; required", self.text)
+        self.assertIn("- ``name`` or ``instance_name``: string, a host name; required", self.text)
 
     def test_underlines_are_as_long_as_headings(self):
         lines = self.text.splitlines()
@@ -100,7 +100,9 @@ class TestPage(unittest.TestCase):
     def test_it_has_the_sections_of_2_0(self):
         headings = re.findall(r"^(.+)\n[-+=~]+$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
         self.assertEqual({word.strip() for word in OF_2_0.split(";")} - set(headings), set())
-        self.assertIn("Also read as ``/nodes/[node_name]``", PAGE.read_text(encoding="utf-8"))
+        self.assertIn(
+            "``GET`` can also be sent to ``/nodes/[node_name]``", PAGE.read_text(encoding="utf-8")
+        )
 
     def test_a_page_without_marks_is_an_error(self):
         self.assertRaises(ValueError, reference.replace, "no marks")

@@ -33,7 +33,7 @@ _ARTICLE = re.compile(r"(an?) ")
 def describe(op: type[OpCode]) -> dict[str, str]:
     """Return the JSON type of each field, with what its values are limited to."""
     annotations = get_type_hints(op, include_extras=True)
-    return {name: ": ".join(filter(None, _parts(annotations[name]))) for name in op.CHECKS}
+    return {name: ", ".join(filter(None, _parts(annotations[name]))) for name in op.CHECKS}
 
 
 def _parts(annotation: object) -> tuple[str, str]:
@@ -50,7 +50,7 @@ def _parts(annotation: object) -> tuple[str, str]:
         details = [detail for _, detail in kinds if detail]
         # "null" behind a long description would seem to belong to its last word.
         names = sorted((kind for kind, _ in kinds), key=lambda kind: len(kind) > _LONG)
-        return " or ".join(names), "; ".join(details)
+        return " or ".join(names), ", ".join(details)
     if origin is list:
         return _of_many("array", arguments[0])
     if origin is dict:

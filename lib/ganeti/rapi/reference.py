@@ -100,10 +100,12 @@ def _resource(resource: type[Resource]) -> str:
     parts = [_heading(_uri(resource.URI), "+"), inspect.getdoc(resource) or ""]
     if resource.ALIASES:
         parts.append(
-            "Also read as " + ", ".join(f"``{_uri(alias)}``" for alias in resource.ALIASES) + "."
+            "``GET`` can also be sent to "
+            + ", ".join(f"``{_uri(alias)}``" for alias in resource.ALIASES)
+            + "."
         )
     if resource.PUBLIC:
-        parts.append("Answers without a user, also where authentication is required.")
+        parts.append("Needs no user, even where authentication is required.")
     parts += [_verb(name, verb) for name, verb in resource.verbs().items()]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
@@ -126,9 +128,9 @@ def _verb(name: str, verb: Verb) -> str:
         part if part.startswith("- ") else textwrap.fill(part, 90) for part in verb.body_reference()
     ]
     if verb.large_body:
-        parts.append("Takes a body of up to 10 MiB.")
+        parts.append("The body may have up to 10 MiB.")
     if verb.answers_job:
-        parts.append("Answers the number of a job; takes an ``Idempotency-Key``.")
+        parts.append("The answer is the number of a job. Takes an ``Idempotency-Key``.")
     return "\n\n".join(parts)
 
 

@@ -228,8 +228,10 @@ class Submit(Verb):
             items.append(f"- {words}: {types[name]}{self._default_in_words(name)}")
         if not items:
             return ["Body: nothing, or an object with any of the common fields."]
+        optional = not any(item.endswith("; required") for item in items)
         return [
-            "Body: nothing, or an object with any of these and of the common fields.",
+            ("Body: nothing, or an object" if optional else "Body: an object")
+            + " with any of these and of the common fields.",
             "\n".join(items),
         ]
 

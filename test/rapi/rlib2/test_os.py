@@ -23,7 +23,7 @@ class TestOs(RapiTestCase):
         self.ends([["success", [[]]], []])
         self.assertEqual(self.get("/2/os"), [])
         self.assertEqual(self.master.calls[0].ops[0]["OP_ID"], OpOsDiagnose.OP_ID)
-        # Nobody said who he is.
+        # The client has no user.
         self.assertEqual(self.reasons_of_first()[:2], ["gnt:library:rlib2:os", "request=r1"])
 
     def reasons_of_first(self):

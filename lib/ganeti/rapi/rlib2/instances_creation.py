@@ -156,12 +156,12 @@ class SubmitMany(Submit):
             raise _invalid(where, f"cannot be created: {problem}") from None
 
     def body_reference(self) -> list[str]:
-        """Refer to the single creation for the fields of an instance."""
-        first, fields = super().body_reference()
+        """Describe an instance by reference to the creation of a single one."""
         return [
-            first + " ``instances`` is required; each is an object that ``POST /2/instances`` "
-            "takes with ``__version__``, but without that key.",
-            fields,
+            "Body: an object with ``instances``, and any of the others and of the common fields. "
+            "Each instance is an object that ``POST /2/instances`` takes with ``__version__``, but "
+            "without that key.",
+            *super().body_reference()[1:],
         ]
 
 
