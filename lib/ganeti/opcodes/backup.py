@@ -1,4 +1,4 @@
-"""Opcodes about exports of instances."""
+"""Opcodes about exports: copies of instances on a node or another cluster."""
 
 from __future__ import annotations
 
@@ -45,4 +45,4 @@ class OpBackupExport(InstanceOpCode):
 
 @opcode
 class OpBackupRemove(InstanceOpCode):
-    """Remove all exports of an instance."""
+    """Remove all exports of an instance from the nodes that have them."""

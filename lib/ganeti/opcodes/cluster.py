@@ -32,7 +32,7 @@ class OpClusterVerify(OpCode):
 
 @opcode
 class OpClusterVerifyConfig(OpCode):
-    """Check that the configuration is consistent."""
+    """Check that the objects of the configuration are consistent with each other."""
 
     debug_simulate_errors: bool = False
     error_codes: bool = False
@@ -123,14 +123,14 @@ class OpClusterDeactivateMasterIp(OpCode):
 
 @opcode
 class OpClusterConfigQuery(OpCode):
-    """Report single values of the configuration."""
+    """Report single values of the configuration, such as the name of the master node."""
 
     output_fields: list[ht.NonEmptyString]
 
 
 @opcode
 class OpClusterQuery(OpCode):
-    """Report everything about the cluster."""
+    """Report the versions, defaults and parameters of the cluster."""
 
 
 @opcode

@@ -1,4 +1,4 @@
-"""Opcodes about node groups."""
+"""Opcodes about node groups: sets of nodes with a policy and parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AllocPolicy = Literal["preferred", "last_resort", "unallocable"]
 
 @opcode
 class OpGroupAdd(OpCode):
-    """Create a node group without nodes."""
+    """Create a node group without nodes; parameters that are not given are the cluster's."""
 
     SUMMARY_FIELD = "group_name"
 

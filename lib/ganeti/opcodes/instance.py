@@ -237,7 +237,7 @@ class OpInstanceRemove(InstanceOpCode):
 
 @opcode
 class OpInstanceStartup(InstanceOpCode):
-    """Start an instance."""
+    """Start an instance on its primary node, and unless ``no_remember`` mark it as running."""
 
     force: bool = False
     ignore_offline_nodes: bool = False
@@ -250,7 +250,10 @@ class OpInstanceStartup(InstanceOpCode):
 
 @opcode
 class OpInstanceShutdown(InstanceOpCode):
-    """Stop an instance: ask the guest, and kill it after ``timeout`` seconds."""
+    """Stop an instance: ask its guest, and kill it after ``timeout`` seconds.
+
+    Unless ``no_remember`` the instance is marked as stopped.
+    """
 
     force: bool = False
     ignore_offline_nodes: bool = False

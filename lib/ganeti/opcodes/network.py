@@ -101,7 +101,7 @@ class OpNetworkConnect(OpCode):
 
 @opcode
 class OpNetworkDisconnect(OpCode):
-    """Disconnect a network from a group."""
+    """Disconnect a network from a group, none of whose instances may use it."""
 
     SUMMARY_FIELD = "network_name"
 

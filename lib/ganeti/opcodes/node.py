@@ -1,4 +1,4 @@
-"""Opcodes about nodes and their storage."""
+"""Opcodes about nodes: their roles, their instances, their storage."""
 
 from __future__ import annotations
 

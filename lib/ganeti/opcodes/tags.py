@@ -1,4 +1,4 @@
-"""Opcodes that read and change tags."""
+"""Opcodes that read and change tags of the cluster, nodes, instances, groups and networks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ganeti.opcodes.base import OpCode, opcode
 
 @opcode
 class OpTagsGet(OpCode):
-    """Report the tags of one object."""
+    """Report the tags of one object; ``name`` is null for the cluster."""
 
     kind: ht.TagKind
     use_locking: bool = False

@@ -27,7 +27,7 @@ RESOURCES = (
 
 
 class RouteRow(NamedTuple):
-    """One method of one resource."""
+    """One method of one resource, as a row of the table of routes."""
 
     path: str
     verb: str

@@ -1,4 +1,4 @@
-"""Node groups."""
+"""Node groups: reading and changing them, and assigning nodes to them."""
 
 from __future__ import annotations
 

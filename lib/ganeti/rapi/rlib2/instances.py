@@ -76,7 +76,7 @@ class SubmitReinstall(Submit):
         return ops
 
     def body_reference(self) -> list[str]:
-        """Describe the opcode's fields, and ``start``."""
+        """Describe the fields of the opcode, and ``start``, which it does not have."""
         first, fields = super().body_reference()
         return [
             first + " Not together with ``os`` or ``nostartup`` in the query.",
