@@ -167,7 +167,7 @@ class DryRun(Flag):
 class Unlocked(Flag):
     """``lock`` of 2.0, for reading under locks; Ganeti has refused it since 2.0."""
 
-    kind = "flag, which can only be no: nothing is locked for reading"
+    kind = "flag, which must be no: reading takes no locks"
 
     def parse(self, values: list[str]) -> bool:
         if super().parse(values):
@@ -204,7 +204,7 @@ class Integer(Argument):
 
 
 class Text(Argument):
-    kind = "text"
+    kind = "string"
 
     def parse(self, values: list[str]) -> str:
         return values[0]
@@ -234,8 +234,8 @@ class Words(Argument):
         super().__init__()
         self.choices = choices
         self.most = most
-        kind = "any of " + ", ".join(choices) if choices else "words"
-        self.kind = kind + ", repeated or with commas between"
+        kind = "any of " + ", ".join(choices) if choices else "strings"
+        self.kind = kind + ", repeated or separated by commas"
 
     def parse(self, values: list[str]) -> list[str]:
         words = [word.strip() for value in values for word in value.split(",")]
@@ -265,7 +265,7 @@ def check_fields(names: Sequence[object]) -> None:
 
 
 class Tags(Argument):
-    kind = "text, repeated"
+    kind = "string, repeated"
 
     def parse(self, values: list[str]) -> list[str]:
         return list(dict.fromkeys(values))

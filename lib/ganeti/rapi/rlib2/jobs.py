@@ -38,7 +38,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?", re.ASCII)
 class Since(Argument):
     """A time in seconds, read as whole microseconds, the precision of the jobs' times."""
 
-    kind = "seconds since 1970"
+    kind = "number of seconds since 1970"
 
     def parse(self, values: list[str]) -> int:
         text = values[0].strip()
@@ -513,7 +513,7 @@ class R_2_jobs_wait(Resource):
     def _numbers(ids: list[str] | None) -> list[int]:
         if not ids:
             raise http_errors.BadRequest(
-                "Parameter 'ids' is missing: give the numbers of jobs, with commas between"
+                "Parameter 'ids' is missing: give the numbers of jobs, separated by commas"
             )
         if len(ids) > MAX_JOBS:
             raise http_errors.BadRequest(

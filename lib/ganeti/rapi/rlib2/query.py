@@ -101,7 +101,7 @@ class R_2_query(Resource):
     def _query(self, fields: list[str] | None, qfilter: list[Any] | None) -> JsonObject:
         if fields is None:
             raise http_errors.BadRequest(
-                "Parameter 'fields' is missing: give the names of fields, with commas between"
+                "Parameter 'fields' is missing: give the names of fields, separated by commas"
             )
         call = luxi.Query(self.request.slots["resource"], fields, qfilter)
         try:
