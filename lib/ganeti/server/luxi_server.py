@@ -42,6 +42,7 @@ from ganeti.serializer import Json, JsonObject
 from ganeti.server import luxi_handlers
 from ganeti.server.luxi_handlers import READS, job_id
 from ganeti.utils import io, unix_socket
+from ganeti.utils.acceptor import Acceptor
 from ganeti.utils.event_loop import Loop
 
 logger = logging.getLogger(__name__)
@@ -184,13 +185,12 @@ class LuxiServer:
         *,
         max_clients: int | None = None,
     ) -> None:
-        self._sock = sock
         self._max_clients = client_limit() if max_clients is None else max_clients
         self.sources = sources
         self.loop = loop
         self.pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="luxi")
         self._connections: set[_Connection] = set()
-        loop.add(sock, READ, self._accept)
+        self._acceptor = Acceptor(loop, [sock], self._on_connection, has_room=self._has_room)
 
     def serve(self) -> None:
         """Run the loop until ``stop``."""
@@ -205,34 +205,22 @@ class LuxiServer:
         for connection in list(self._connections):
             connection.close()
         self.pool.shutdown(wait=True, cancel_futures=True)
-        self._sock.close()
+        self._acceptor.close()
 
     def forget(self, connection: _Connection) -> None:
         """Forget a connection that has closed, and accept again if it was one too many."""
-        if len(self._connections) == self._max_clients:
-            self.loop.modify(self._sock, READ)
         self._connections.discard(connection)
+        self._acceptor.resume()
 
-    def _accept(self, _: int) -> None:
-        while True:
-            if len(self._connections) >= self._max_clients:
-                logger.warning(
-                    "%d LUXI clients are connected; others have to wait", len(self._connections)
-                )
-                self.loop.modify(self._sock, 0)
-                return
-            try:
-                sock, _address = self._sock.accept()
-            except BlockingIOError:
-                return
-            except OSError as err:
-                # Out of descriptors: try again later instead of spinning.
-                logger.warning("Cannot accept a LUXI connection: %s", err.strerror)
-                self.loop.modify(self._sock, 0)
-                self.loop.call_later(1.0, lambda: self.loop.modify(self._sock, READ))
-                return
-            sock.setblocking(False)
-            self._connections.add(_Connection(self, sock))
+    def _has_room(self) -> bool:
+        if len(self._connections) < self._max_clients:
+            return True
+        logger.warning("%d LUXI clients are connected; others have to wait", self._max_clients)
+        return False
+
+    def _on_connection(self, sock: socket.socket, _address: object) -> None:
+        sock.setblocking(False)
+        self._connections.add(_Connection(self, sock))
 
 
 class _Connection:
