@@ -104,9 +104,8 @@ def test_the_timeout_counts_from_the_last_answer_to_anybody(path):
 
     health.probe = probe
     client = luxi.Client(path, health=health, clock=lambda: now[0])
-    client._sock = SilentSocket()
     with pytest.raises(errors.Timeout, match="after 7.0 s"):
-        client._receive(1000.0)
+        client._receive(SilentSocket(), 1000.0)
     assert waited == [4.0, 3.0]
 
 

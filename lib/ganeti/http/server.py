@@ -27,7 +27,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ganeti import serializer
@@ -438,7 +438,7 @@ class Server(Owner):
             response = self._error_response(request, err)
             data = self._serialize(response, request, close=not keep)
         if response.stream is not None and request.method != "HEAD":
-            self._start_stream(progress, response, data, keep)
+            self._start_stream(progress, response, response.stream, data, keep)
             return
         self.loop.call_threadsafe(
             functools.partial(connection.answer, data, keep, response.authenticated)
@@ -452,15 +452,18 @@ class Server(Owner):
         )
 
     def _start_stream(
-        self, progress: _RequestInProgress, response: Response, head: bytes, keep: bool
+        self,
+        progress: _RequestInProgress,
+        response: Response,
+        pieces: Iterator[bytes],
+        head: bytes,
+        keep: bool,
     ) -> None:
         """Send the head, and then each piece of the body when it is made."""
         connection, request = progress.connection, progress.request
-        assert response.stream is not None
-
         stream = StreamedBody(
             response,
-            response.stream,
+            pieces,
             self.loop,
             self._pools[Priority.LONG],
             chunked=request.version == "1.1",

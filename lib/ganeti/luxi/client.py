@@ -264,9 +264,10 @@ class Client:
         data = request(call, context)
         if self._health is not None:
             self._health.fail_if_silent()
-        may_repeat = not self._ensure_connected() and call.SAFE_TO_REPEAT
+        sock, is_new = self._ensure_connected()
+        may_repeat = call.SAFE_TO_REPEAT and not is_new
         try:
-            self._send(data)
+            self._send(sock, data)
         except errors.ConnectionClosed:
             if not may_repeat:
                 raise
@@ -274,7 +275,7 @@ class Client:
 
         def finish() -> bytes:
             try:
-                return self._read()
+                return self._read(sock)
             except errors.ConnectionClosed:
                 if not may_repeat:
                     raise
@@ -288,8 +289,8 @@ class Client:
             self._sock.close()
             self._sock = None
 
-    def _ensure_connected(self) -> bool:
-        """Return False if the present connection can be used, True after opening a new one.
+    def _ensure_connected(self) -> tuple[socket.socket, bool]:
+        """Return a usable connection, and whether it had to be opened.
 
         The master closes connections that have been idle for long.
         """
@@ -297,55 +298,46 @@ class Client:
         idle = now - self._last_use
         self._last_use = now
         if self._sock is not None:
-            if idle <= constants.LUXI_IDLE_TIMEOUT / 2 and not self._is_readable():
-                return False
+            if idle <= constants.LUXI_IDLE_TIMEOUT / 2 and not _is_readable(self._sock):
+                return self._sock, False
             self.close()
         self._sock = connect(self._path, self._connect_timeout)
-        return True
-
-    def _is_readable(self) -> bool:
-        """Return whether a read would not block. Between two calls that means that the master has
-        closed the connection, or has sent what nobody asked for: it cannot be used any more."""
-        assert self._sock is not None
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return self._sock, True
 
     def _send_and_read(self, data: bytes) -> bytes:
-        self._ensure_connected()
-        self._send(data)
-        return self._read()
+        sock, _ = self._ensure_connected()
+        self._send(sock, data)
+        return self._read(sock)
 
-    def _send(self, data: bytes) -> None:
-        assert self._sock is not None
+    def _send(self, sock: socket.socket, data: bytes) -> None:
         with self._close_on_error():
-            self._set_timeout(self._sock, self._call_timeout)
-            self._sock.sendall(data)
+            self._set_timeout(sock, self._call_timeout)
+            sock.sendall(data)
 
-    def _read(self) -> bytes:
+    def _read(self, sock: socket.socket) -> bytes:
         deadline = self._clock() + self._call_timeout
         splitter = Splitter()
         with self._close_on_error():
             while True:
-                chunk = self._receive(deadline)
+                chunk = self._receive(sock, deadline)
                 if not chunk:
                     raise errors.ConnectionClosed("the master closed the connection unanswered")
                 for message in splitter.feed(chunk):
                     if self._health is not None:
                         self._health.record_answer()
-                    self._check_nothing_follows(splitter)
+                    self._check_nothing_follows(sock, splitter)
                     return message
 
-    def _check_nothing_follows(self, splitter: Splitter) -> None:
+    @staticmethod
+    def _check_nothing_follows(sock: socket.socket, splitter: Splitter) -> None:
         """Raise ``ConnectionClosed`` if anything follows an answer.
 
         Answers carry no number: they belong to calls by their order alone. If there are more of
         them than calls, the one that was just read may be that of an earlier call.
         """
-        assert self._sock is not None
         more = splitter.pending
-        if not more and self._is_readable():
-            more = bool(self._sock.recv(1, socket.MSG_PEEK))  # b"": only the end of the stream
+        if not more and _is_readable(sock):
+            more = bool(sock.recv(1, socket.MSG_PEEK))  # b"": only the end of the stream
         if more:
             raise errors.ConnectionClosed("the master sent more answers than it was asked for")
 
@@ -375,22 +367,34 @@ class Client:
         if sock.gettimeout() != seconds:  # setting it takes a system call
             sock.settimeout(seconds)
 
-    def _receive(self, deadline: float) -> bytes:
-        """Return some bytes of the answer, if they come in time and while the master answers
-        anybody."""
-        assert self._sock is not None
+    def _receive(self, sock: socket.socket, deadline: float) -> bytes:
+        """Return some bytes of the answer, if they come in time.
+
+        Give up earlier if the master answers nobody.
+        """
         since = self._clock()
         seconds = deadline - since
         while True:
-            self._set_timeout(self._sock, seconds)
+            self._set_timeout(sock, seconds)
             try:
-                return self._sock.recv(RECEIVE_SIZE)
+                return sock.recv(RECEIVE_SIZE)
             except TimeoutError:
                 seconds = deadline - self._clock()
                 if self._health is not None:
                     if self._health.seconds_left(since) <= 0:
                         self._health.probe(self._clock() - self._health.timeout)
                     seconds = min(seconds, max(self._health.seconds_left(since), MIN_WAIT))
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Return whether a read would not block.
+
+    Between two calls that means that the master has closed the connection, or has sent something
+    unasked: the connection cannot be used any more.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # -- a pool of connections ---------------------------------------------------------------
