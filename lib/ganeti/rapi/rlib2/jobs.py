@@ -22,9 +22,9 @@ from ganeti.luxi import dialect
 from ganeti.rapi.arguments import Argument, Fields, Integer, Words, check_fields, choice, flag
 from ganeti.rapi.baserlib import Resource, ResourceRequest, Steps, verb
 from ganeti.rapi.job_wait import JobWait, archived, parse_change
-from ganeti.rapi.reading import BATCH, StreamedList, objects, read
+from ganeti.rapi.reading import BATCH, StreamedList, any_of, objects, read
 from ganeti.rapi.submit import body_object
-from ganeti.serializer import Json, JsonObject
+from ganeti.serializer import JsonObject
 
 # -- pages -----------------------------------------------------------------------------
 
@@ -189,12 +189,6 @@ def _living(jobs: list[JsonObject]) -> list[JsonObject]:
     return [{**_shape(job), "archived": False} for job in jobs if job["status"] is not None]
 
 
-def _these(ids: Iterable[int]) -> list[Json]:
-    """Return the filter that matches these jobs."""
-    rules: list[Json] = [["==", "id", number] for number in ids]
-    return ["|", *rules]
-
-
 def _entry(job_id: int) -> JsonObject:
     return {"id": job_id, "uri": f"/2/jobs/{job_id}"}
 
@@ -259,7 +253,7 @@ class R_2_jobs(Resource):
             self.request,
             len(ids),
             (
-                luxi.Query("job", list(FIELDS_LIVE), _these(numbers[start : start + BATCH]))
+                luxi.Query("job", list(FIELDS_LIVE), any_of("id", numbers[start : start + BATCH]))
                 for start in range(0, len(numbers), BATCH)
             ),
             lambda _, answer: _living(objects("job", FIELDS_LIVE, answer().result)),
@@ -271,7 +265,7 @@ class R_2_jobs(Resource):
             return []
         found = {
             job["id"]: _shape(job)
-            for job in read(self.request, "job", FIELDS_BULK, _these(ids))
+            for job in read(self.request, "job", FIELDS_BULK, any_of("id", ids))
             if job["status"] is not None
         }
         return [found[number] for number in ids if number in found]
