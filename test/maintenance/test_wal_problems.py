@@ -14,7 +14,7 @@ FRAME = 4120
 
 @pytest.fixture
 def path(tmp_path):
-    """A database with a log of ten transactions, as SIGKILL leaves them."""
+    """Return the path of a database with ten transactions in its log, as SIGKILL leaves them."""
     path = str(tmp_path / "x.db")
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")

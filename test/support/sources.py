@@ -68,7 +68,7 @@ def imported_names(name: str) -> tuple[str, ...]:
 
 @functools.cache
 def our_imports(name: str) -> frozenset[str]:
-    """Our own modules that a module imports, each by the longest name that is one."""
+    """Return the modules of the package that a module imports, by their names below ``ganeti``."""
     found = set()
     for imported in imported_names(name):
         top, _, rest = imported.partition(".")

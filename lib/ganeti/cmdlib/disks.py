@@ -80,7 +80,7 @@ def read(given: Sequence[Mapping[str, object]], template: str) -> list[DiskSpec]
 def check_names(kind: str, names: Sequence[str | None]) -> None:
     """Raise ``OpPrereqError`` for an invalid or duplicate name of an instance's disks or NICs.
 
-    A number is no name, because it would mean a position. NUL is refused because OS scripts
+    A number is not a name: requests mean a position by it. NUL is refused because OS scripts
     get the names in their environment.
     """
     seen: set[str] = set()

@@ -17,7 +17,7 @@ from ganeti.objects import copy_of
 class LUInstanceShutdown(InstanceUnit[opcodes.OpInstanceShutdown]):
     """Mark an instance down and stop it.
 
-    Stopping a stopped instance succeeds. With ``no_remember`` the mark stays as it is; with
+    Stopping a stopped instance succeeds. With ``no_remember`` the mark is unchanged; with
     ``force`` an instance that is marked offline is stopped, too.
     """
 

@@ -19,7 +19,7 @@ class LUInstanceStartup(InstanceUnit[opcodes.OpInstanceStartup]):
     """Mark an instance up and start it on its primary node.
 
     Parameters of the opcode hold for this run of the guest only. Starting an instance that
-    already runs succeeds. With ``no_remember`` the mark stays as it is.
+    already runs succeeds. With ``no_remember`` the mark is unchanged.
     """
 
     def check(self) -> None:

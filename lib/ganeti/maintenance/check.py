@@ -22,7 +22,7 @@ from ganeti.jqueue import id_gaps, rows
 
 logger = logging.getLogger(__name__)
 
-#: A database of up to so many bytes, log included, is checked in full at a start (0.3 s here).
+#: Size in bytes, log included, up to which a database is checked in full at a start (0.3 s here).
 AT_START = 4 << 20
 #: SQLite's own check stops after so many findings.
 _STRUCTURE_FINDINGS = 5

@@ -129,7 +129,7 @@ def _set_owners(owners: Owners, *databases: str | None) -> None:
 
 @contextlib.contextmanager
 def _lock(paths: pathutils.Paths, owners: Owners) -> Iterator[None]:
-    """Hold the master's lock, so that none starts; ``BackupError`` if one runs."""
+    """Hold the master's lock to prevent a start; ``BackupError`` if a master runs."""
     try:
         fd = io.lock_file(paths.master_lock)
     except BlockingIOError:

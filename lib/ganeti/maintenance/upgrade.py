@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 #: The part of the copy's name that says why it is kept.
 COPY_REASON = "before-upgrade"
-#: So many times the size of the database must be free: for the copy, for the log of the
+#: How many times the size of the database must be free: for the copy, for the log of the
 #: upgrade, which may rewrite every row, and for the growth of the rows.
 NEEDED_SIZES = 3
 #: The first schema whose programs have ``ganeti-cluster restore``.

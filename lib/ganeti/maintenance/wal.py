@@ -9,7 +9,7 @@ SQLite applies them. This must happen before anything opens the database.
 Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and
 https://www.sqlite.org/walformat.html (the index). The checksum of a frame continues that of the
 frame before it, and it is linear. So it often tells which single word is wrong, and the right
-value. Frames that remain doubtful are applied as they are; the checksums of rows find the damage.
+value. Frames that remain doubtful are applied unchanged; the checksums of rows find the damage.
 """
 
 from __future__ import annotations
