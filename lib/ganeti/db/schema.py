@@ -137,6 +137,11 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("checksum", -1, checksum, deterministic=True)
 
 
+def columns(table: str) -> str:
+    """Return the columns of a table and ``sum`` for a SELECT: rows that ``is_whole`` checks."""
+    return ", ".join((*COLUMNS[table], "sum"))
+
+
 @functools.cache
 def insert(table: str, rows: int = 1, *, verb: str = "INSERT") -> str:
     """Return the statement that inserts some rows, given their columns and ``sum``."""

@@ -154,7 +154,7 @@ def delete(connection: sqlite3.Connection, ids: Sequence[int]) -> Batch:
 def _is_whole(connection: sqlite3.Connection, job_id: int) -> bool:
     """Return whether a job's row is undamaged, so that its age can be believed."""
     row = connection.execute(
-        f"SELECT {', '.join(schema.COLUMNS['job_job'])}, sum FROM job_job WHERE id = ?", (job_id,)
+        f"SELECT {schema.columns('job_job')} FROM job_job WHERE id = ?", (job_id,)
     ).fetchone()
     return row is not None and schema.is_whole(row)
 

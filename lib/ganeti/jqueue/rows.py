@@ -327,13 +327,15 @@ def is_id(number: int) -> bool:
 
 #: Maximum number of ids in one statement; SQLite takes 32,766 variables at most.
 _CHUNK = 500
-_JOB_COLUMNS = ", ".join((*schema.COLUMNS["job_job"], "sum"))
-_OP_COLUMNS = ", ".join((*schema.COLUMNS["job_op"], "sum"))
-_LOG_COLUMNS = ", ".join((*schema.COLUMNS["job_log"], "sum"))
+_JOB_COLUMNS = schema.columns("job_job")
+_OP_COLUMNS = schema.columns("job_op")
+_LOG_COLUMNS = schema.columns("job_log")
 
 #: (job id, index of the opcode) -> its log.
 Lines = Callable[[int, int], list[LogEntry]]
 
+#: The text of a log entry that stands for a damaged row.
+DAMAGED_LINE = "(this line of the log is damaged)"
 #: The result of the only opcode of a job that stands for damaged rows.
 DAMAGED = (
     "the record of this job is damaged: what it was, and whether it did its work, is not known"
@@ -585,6 +587,6 @@ def log_entry(row: Row) -> LogEntry:
     stored = StoredLine._make(row)
     if not schema.is_whole(row):
         logger.error("Line %s of the log of job %s is damaged", stored.serial, stored.job_id)
-        return LogEntry(stored.serial, (0, 0), LOG_MESSAGE, "(this line of the log is damaged)")
+        return LogEntry(stored.serial, (0, 0), LOG_MESSAGE, DAMAGED_LINE)
     text: Json = serializer.loads_lenient(stored.text.encode())
     return LogEntry(stored.serial, from_us(stored.time_us), stored.kind, text)

@@ -32,9 +32,7 @@ APPLICATION_ID = 0x676E7462
 PAGES, PAUSE = 256, 0.002
 
 #: Rows of opcodes that have not ended: these hold the secrets with which they were submitted.
-_UNFINISHED = (
-    f"SELECT {', '.join(schema.COLUMNS['job_op'])}, sum FROM job_op WHERE {rows.IS_UNFINISHED}"
-)
+_UNFINISHED = f"SELECT {schema.columns('job_op')} FROM job_op WHERE {rows.IS_UNFINISHED}"
 #: Names in ``cluster_value``: the time when a backup was made, and its encrypted secrets.
 MADE, ENCRYPTED = "backup.made", "backup.sealed"
 

@@ -87,11 +87,6 @@ def no_cluster(paths: pathutils.Paths) -> str | None:
     return f"there is no cluster on this machine ({paths.master_db} is missing)"
 
 
-def columns(table: str) -> str:
-    """Return the columns of a table for a SELECT: ``schema.is_whole`` checks such rows."""
-    return ", ".join((*schema.COLUMNS[table], "sum"))
-
-
 def cheap(connection: sqlite3.Connection) -> list[str]:
     """Check what takes little time: tables, job ids, the whole configuration."""
     found = _findings_of("its schema", lambda: _check_tables(connection))
@@ -125,7 +120,7 @@ def check_structure(connection: sqlite3.Connection) -> list[str]:
 
 def check_rows(connection: sqlite3.Connection, table: str) -> list[str]:
     """Check the checksums of all rows of a table."""
-    cursor = connection.execute(f"SELECT {columns(table)} FROM {table} NOT INDEXED")
+    cursor = connection.execute(f"SELECT {schema.columns(table)} FROM {table} NOT INDEXED")
     return _damaged_rows(table, [row for row in cursor if not schema.is_whole(row)])
 
 
@@ -197,7 +192,7 @@ def load_objects(connection: sqlite3.Connection) -> StoredObjects:
     """Return all objects; one of ``UNREADABLE``, usually ``ValueError``, if one is damaged."""
     found = StoredObjects()
     table = "cluster_object"
-    for row in connection.execute(f"SELECT {columns(table)} FROM {table} NOT INDEXED"):
+    for row in connection.execute(f"SELECT {schema.columns(table)} FROM {table} NOT INDEXED"):
         if not schema.is_whole(row):
             raise ValueError(
                 f"the record of the {row[0]} {ht.shorten(row[2])} is damaged"
@@ -322,7 +317,7 @@ class BackgroundCheck:
         after: tuple[int, ...] = (-1,) * len(keys)
         while not self._stop.wait(PAUSE):
             chunk = connection.execute(
-                f"SELECT {columns(table)} FROM {table} NOT INDEXED "
+                f"SELECT {schema.columns(table)} FROM {table} NOT INDEXED "
                 f"WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT {CHUNK}",
                 after,
             ).fetchall()

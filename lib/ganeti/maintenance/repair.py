@@ -241,7 +241,7 @@ _PLAUSIBLE = 500_000
 
 #: The error of a job that may have run: its row in a damaged database may be outdated.
 UNSURE = "the database was damaged; this job may have run, and is not run again"
-LOST_LINE = "(this line of the log is damaged)"
+
 
 #: The columns of a table and its checksum; damaged ones can hold anything.
 Row = Sequence[Any]
@@ -315,7 +315,7 @@ def _configuration(source: sqlite3.Connection) -> list[Row]:
     try:
         problems = check.contradictions(check.load_objects(source))
         rows = source.execute(
-            f"SELECT {check.columns('cluster_object')} FROM cluster_object NOT INDEXED"
+            f"SELECT {schema.columns('cluster_object')} FROM cluster_object NOT INDEXED"
         ).fetchall()
     except check.UNREADABLE as err:
         raise NotSafe(f"the configuration cannot be read: {err}") from None
@@ -333,13 +333,13 @@ def _configuration(source: sqlite3.Connection) -> list[Row]:
 def _copy_values(source: sqlite3.Connection, target: sqlite3.Connection, losses: Losses) -> None:
     found: dict[str, Row] = {}
     with contextlib.suppress(*files.UNREADABLE):
-        for row in source.execute(f"SELECT {check.columns('cluster_value')} FROM cluster_value"):
+        for row in source.execute(f"SELECT {schema.columns('cluster_value')} FROM cluster_value"):
             found[row[0]] = row
     for name in ("queue.drained", "queue.watcher_pause", "queue.served", "queue.filters"):
         if name not in found:
             try:
                 row = source.execute(
-                    f"SELECT {check.columns('cluster_value')} FROM cluster_value WHERE name = ?",
+                    f"SELECT {schema.columns('cluster_value')} FROM cluster_value WHERE name = ?",
                     (name,),
                 ).fetchone()
             except files.UNREADABLE:
@@ -375,7 +375,7 @@ class _JobRows:
         before: tuple[int, ...] = (-1,)
         try:
             for row in self._source.execute(
-                f"SELECT {check.columns(table)} FROM {table} NOT INDEXED"
+                f"SELECT {schema.columns(table)} FROM {table} NOT INDEXED"
             ):
                 key = tuple(row[:keys])
                 if not all(isinstance(number, int) and rows.is_id(number) for number in key):
@@ -399,7 +399,7 @@ class _JobRows:
         """Return the rows of one job; None if they cannot be read."""
         try:
             return self._source.execute(
-                f"SELECT {check.columns(table)} FROM {table} NOT INDEXED WHERE "
+                f"SELECT {schema.columns(table)} FROM {table} NOT INDEXED WHERE "
                 f"{check.KEYS[table][0]} = ?",
                 (job_id,),
             ).fetchall()
@@ -510,7 +510,7 @@ def _copy_jobs(
 
 
 def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losses: Losses) -> None:
-    """Copy the undamaged lines of logs, and write ``LOST_LINE`` for each damaged one."""
+    """Copy the undamaged lines of logs, and write ``rows.DAMAGED_LINE`` for each other one."""
     serials: dict[int, int] = {}
 
     def copy_line(row: Row) -> None:
@@ -526,7 +526,7 @@ def _copy_logs(jobs: _JobRows, target: sqlite3.Connection, kept: set[int], losse
             losses.logs.add(job_id)
             if isinstance(index, int):
                 rows.add_log(
-                    target, job_id, index, LogEntry(serial, (0, 0), LOG_MESSAGE, LOST_LINE)
+                    target, job_id, index, LogEntry(serial, (0, 0), LOG_MESSAGE, rows.DAMAGED_LINE)
                 )
 
     for row in jobs.scan("job_log"):
