@@ -261,9 +261,8 @@ def test_one_canceled_dependency_of_two_is_enough(held):
 
 def test_jobs_of_one_submission_are_canceled_with_the_first(held):
     parent = held.submit(op())
-    ids = held.queue.submit([[op(depends=[[parent, []]])], [op(depends=[[-1, []]])]]).result(
-        PATIENCE
-    )
+    chain = [[op(depends=[[parent, []]])], [op(depends=[[-1, []]])]]
+    ids = held.queue.submit_once(chain).result(PATIENCE).ids
     held.queue.cancel(ids[0]).result(PATIENCE)
     held.queue.start()
     assert held.wait(ids[1]).status == "canceled" and held.wait(parent).status == "success"

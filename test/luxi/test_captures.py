@@ -67,7 +67,7 @@ def found(tmp_path_factory):
         )
         make_os(replay.scene.paths)
         for _ in range(EARLIER_JOBS):
-            replay.scene.queue.submit([[]]).result()
+            replay.scene.queue.submit_once([[]]).result()
         made = {}
         for number, record in enumerate(RECORDS, 1):
             if number in CALLS_BEFORE:

@@ -198,7 +198,7 @@ def test_told_twice_it_stops_at_once(paths, monkeypatch):
     master = masterd.MasterDaemon(paths)
     master.start()
     client_ops = [opcodes.OpTestDelay(duration=3600.0)]
-    master._queue.submit([client_ops]).result(30)
+    master._queue.submit_once([client_ops]).result(30)
     thread = threading.Thread(target=master.serve)
     thread.start()
     while not master._queue.jobs([1])[0].status == "running":

@@ -189,7 +189,8 @@ class QueueScene:
         return PlannedTask(self, opcode, job_id, rank)
 
     def submit(self, *ops, **options):
-        return self.queue.submit([ops], RequestContext("admin"), **options).result(PATIENCE)[0]
+        accepted = self.queue.submit_once([ops], RequestContext("admin"), **options)
+        return accepted.result(PATIENCE).ids[0]
 
     def reach(self, job_id, *statuses):
         """Wait until a job has one of these statuses; return the job."""

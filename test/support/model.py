@@ -153,7 +153,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.plan(number, job)
                 for number, job in enumerate(chosen, len(self.model.jobs) + 1)
             ]
-            ids = self.life.queue.submit([ops for _, ops in plans]).result(PATIENCE)
+            ids = self.life.queue.submit_once([ops for _, ops in plans]).result(PATIENCE).ids
             self.model.accept(ids, [promise for promise, _ in plans])
 
     @rule(job=jobs)
@@ -165,7 +165,7 @@ class QueueMachine(RuleBasedStateMachine):
     def submit_keyed(self, number, promise, ops):
         """Submit a job with its key, perhaps not for the first time."""
         context = self.context(promise)
-        ids = self.life.queue.submit([ops], context).result(PATIENCE)
+        ids = self.life.queue.submit_once([ops], context).result(PATIENCE).ids
         assert ids == [number], f"{ids} instead of {number}"
         if number not in self.model.jobs:
             self.model.accept(ids, [promise])
@@ -178,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
                 return
             context, number = self.keys[pick % len(self.keys)]
             digest = "another" if other else context.request_digest
-            answer = self.life.queue.submit(
+            answer = self.life.queue.submit_once(
                 [[opcodes.OpTestDelay(duration=1.0)]],
                 RequestContext(
                     user="admin", idempotency_key=context.idempotency_key, request_digest=digest
@@ -187,7 +187,7 @@ class QueueMachine(RuleBasedStateMachine):
             if other:
                 assert isinstance(answer.exception(PATIENCE), errors.IdempotencyConflict)
             else:
-                assert answer.result(PATIENCE) == [number]
+                assert answer.result(PATIENCE).ids == [number]
 
     @rule(pick=picks)
     def cancel(self, pick):
@@ -292,7 +292,7 @@ class QueueMachine(RuleBasedStateMachine):
         if what == "submit":
             number = len(self.model.jobs) + 1 + sum(kind == "submit" for kind, _, _ in pending)
             promise, ops = self.plan(number, detail)
-            return (number, promise, ops), queue.submit([ops], self.context(promise))
+            return (number, promise, ops), queue.submit_once([ops], self.context(promise))
         number = self.pick(detail)
         if what == "unblock":
             self.life.unblock(number)
@@ -311,7 +311,7 @@ class QueueMachine(RuleBasedStateMachine):
             if what == "submit":
                 number, promise, ops = about
                 assert number <= len(shown) or reply is None, f"{reply} is lost"
-                assert reply in (None, [number]), f"{reply} instead of {number}"
+                assert reply is None or reply.ids == [number], f"{reply} instead of {number}"
                 if number <= len(shown):
                     self.model.accept([number], [promise])
                 again.append(about)

@@ -296,10 +296,6 @@ class LiveJobs:
             self._jobs.pop(job.id, None)
             self.changed(job.id)
 
-    def get(self, job_id: int) -> Job | None:
-        """Return the job itself, not a copy; for callers that hold the mutex."""
-        return self._jobs.get(job_id)
-
     def copies(self) -> dict[int, Job]:
         """Return copies of all live jobs by id."""
         with self.mutex:

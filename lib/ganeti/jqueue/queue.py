@@ -76,7 +76,6 @@ class JobQueue:
             drained=drained,
         )
         # Submitting is the submitter's business alone; see there.
-        self.submit = self._submitter.submit
         self.submit_once = self._submitter.submit_once
 
     # -- life -------------------------------------------------------------------------------

@@ -105,22 +105,10 @@ class Submitter:
         self._accepted: list[Job] = []
         store.delivering = self._publish_together
 
-    def submit(
-        self,
-        jobs: Sequence[Sequence[OpCode]],
-        context: RequestContext = RequestContext(),
-        *,
-        to_drained: bool = False,
-    ) -> Future[list[int]]:
-        """Accept jobs, all or none; return their ids once they are durable (``submit_once``)."""
-        return self.submit_once(
-            jobs, context, to_drained=to_drained, shape=lambda accepted: accepted.ids
-        )
-
     def submit_once(
         self,
         jobs: Sequence[Sequence[OpCode]],
-        context: RequestContext,
+        context: RequestContext = RequestContext(),
         *,
         to_drained: bool = False,
         shape: Callable[[Accepted], T] = _unshaped,
