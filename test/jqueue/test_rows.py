@@ -2,6 +2,7 @@
 
 import pytest
 
+from ganeti.constants import JOB_FINAL, JobStatus
 from ganeti.db import schema
 from ganeti.jqueue import rows
 from ganeti.jqueue.job import Moment
@@ -76,3 +77,27 @@ def test_service_seconds_are_those_of_the_last_stored_moment(scene):
 )
 def test_rows_have_the_columns_of_their_table(table, row):
     assert row._fields == (*schema.COLUMNS[table], "sum")
+
+
+@pytest.mark.parametrize(
+    "condition, index",
+    [
+        (rows.IS_UNFINISHED, "job_job_live"),
+        (f"archived = 0 AND {rows.IS_FINAL} AND end_served > 0", "job_job_ended"),
+    ],
+)
+def test_conditions_of_statuses_use_their_index(scene, condition, index):
+    with scene.store.read() as connection:
+        plan = connection.execute(
+            f"EXPLAIN QUERY PLAN SELECT id FROM job_job WHERE {condition}"
+        ).fetchall()
+    assert index in plan[0][3]
+
+
+def test_conditions_of_statuses_know_all_statuses(scene):
+    with scene.store.read() as connection:
+        for status in JobStatus:
+            (found,) = connection.execute(
+                f"SELECT {rows.IS_FINAL}, {rows.IS_UNFINISHED} FROM (SELECT ? AS status)", (status,)
+            ).fetchall()
+            assert found == (status in JOB_FINAL, status not in JOB_FINAL)

@@ -28,10 +28,10 @@ from ganeti.utils.checksum import checksum
 
 logger = logging.getLogger(__name__)
 
-_FINAL_STATUSES = tuple(sorted(map(str, JOB_FINAL)))
-#: SQL conditions for rows of ``job_job`` and ``job_op``: it has ended, or not.
-IS_FINAL = f"status IN {_FINAL_STATUSES}"
-IS_UNFINISHED = f"status NOT IN {_FINAL_STATUSES}"
+#: SQL conditions for rows of ``job_job`` and ``job_op``: it has ended, or not. They list the
+#: statuses in the order in which the indexes do (``db.schema``), or SQLite would not use these.
+IS_FINAL = "status IN ('canceled', 'error', 'success')"
+IS_UNFINISHED = "status NOT IN ('canceled', 'success', 'error')"
 
 
 class StoredJob(NamedTuple):
