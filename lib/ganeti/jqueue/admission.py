@@ -8,15 +8,16 @@ Theory of job filters (``qlang.job_filters``): they are applied once, when a job
 before it takes locks; no filter affects a job that has begun. A rate limit has as many slots as
 it lets jobs begin. A job takes a slot in each limit that applies to it and keeps them until it
 ends. One that finds a limit full is held in that limit's queue (``ReadyQueue``). When a slot
-becomes free, the next job of the queue is looked at again. Another limit may hold it then, so it
-wakes those who wait for the slots that it does not take. When the filters change, every job that
-has not begun is looked at again.
+becomes free, the next job of the queue is looked at again. If another limit holds it then, it
+wakes the next jobs of the limits whose slots it does not take. When the filters change, every job
+that has not begun is looked at again.
 
-Most jobs depend on no other, have no limit, and there is no filter: the scheduler does not ask
-about them. They take no slots, so nothing is to be freed when they end.
+Most jobs depend on no other job and set no limit, and most queues have no filters. Then the
+scheduler asks nothing here: such a job takes no slots, so its end frees none.
 
-Everything here but ``Dependencies.met`` runs under the mutex of ``LiveJobs``. The filters
-themselves are one value in the database, beside the drain flag.
+Everything here runs under the mutex of ``LiveJobs``, except ``Dependencies.met``, which takes it,
+and ``Admission.rejects``, which only reads the filters. These are one value in the database,
+beside the drain flag.
 """
 
 from __future__ import annotations
