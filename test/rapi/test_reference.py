@@ -57,6 +57,12 @@ class TestReference(unittest.TestCase):
         text = re.sub(r"``[^`\n]*``", "", self.text)
         self.assertEqual(re.findall(pattern, text, re.MULTILINE), [])
 
+    def test_a_resource_of_ours_is_marked(self):
+        _, _, section = self.text.partition("/2/jobs/wait\n")
+        self.assertIn("\nGaneti has no such resource.\n", section.partition("\nGET\n")[0])
+        ours = [resource for resource in RESOURCES if resource.SINCE == "ours"]
+        self.assertEqual(self.text.count("Ganeti has no such resource."), len(ours))
+
     def test_both_names_of_a_field_are_described(self):
         self.assertIn("- ``name`` or ``instance_name``: string, a host name; required", self.text)
 

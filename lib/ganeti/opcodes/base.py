@@ -167,6 +167,7 @@ class OpCode(_Declared):
 
     def replace(self, **values: object) -> Self:
         """Return a copy with other values; fields that were given stay given."""
+        # __init__ would take every value for a given one.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         for name in values:
@@ -231,6 +232,7 @@ class OpCode(_Declared):
         )
 
     def __hash__(self) -> int:
+        # Values may be lists and objects, which have no hash.
         return hash(self.OP_ID)
 
     def __repr__(self) -> str:
@@ -259,11 +261,13 @@ def opcode(cls: _OpClass) -> _OpClass:
     """Make a class an opcode: read its fields, derive its OP_ID, and register it."""
     cls.OP_ID = "_".join(part.upper() for part in _WORD.split(cls.__name__))
     cls.CHECKS = {}
+    # From the bases down, so that inherited fields come first on the wire.
     for base in reversed(cls.__mro__[: cls.__mro__.index(OpCode)]):
         cls.CHECKS |= ht.checks_of(base)
     cls.CHECKS |= _COMMON_CHECKS
     cls.DEFAULTS = {name: getattr(cls, name) for name in cls.CHECKS if hasattr(cls, name)}
     cls.REQUIRED = tuple(name for name in cls.CHECKS if name not in cls.DEFAULTS)
+    # Sharing these would let a change of one opcode reach all others.
     cls.MUTABLE_DEFAULTS = {
         name: default for name, default in cls.DEFAULTS.items() if isinstance(default, (list, dict))
     }

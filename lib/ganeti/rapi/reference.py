@@ -98,6 +98,8 @@ def _uri(uri: str) -> str:
 
 def _resource(resource: type[Resource]) -> str:
     parts = [_heading(_uri(resource.URI), "+"), inspect.getdoc(resource) or ""]
+    if resource.SINCE == "ours":
+        parts.append("Ganeti has no such resource.")
     if resource.ALIASES:
         parts.append(
             "``GET`` can also be sent to "

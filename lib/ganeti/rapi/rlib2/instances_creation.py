@@ -92,6 +92,7 @@ class SubmitCreate(Submit):
             )
         body = rename(dict(request.body), self.renames)
         version = body.pop("__version__", 0)
+        # True equals 1 in Python, but is not a version.
         if version == 1 and not isinstance(version, bool):
             fields = _with_sizes(body)
         elif version in (0, None) and not isinstance(version, bool):

@@ -30,6 +30,7 @@ class SubmitTags(Submit):
 
     def uri_fields(self, request: ResourceRequest) -> JsonObject:
         fields = super().uri_fields(request)
+        # The opcode has one field for the names of all kinds.
         for slot in request.slots:
             fields["name"] = fields.pop(slot)
         fields["tags"] = self._tags(request, fields["tags"] or [])
@@ -39,6 +40,7 @@ class SubmitTags(Submit):
         if isinstance(request.body, list):
             return {}
         body = body_object(request)
+        # ``uri_fields`` has merged these with the tags in the query.
         body.pop("tags", None)
         return body
 
