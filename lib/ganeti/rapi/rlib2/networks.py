@@ -71,7 +71,14 @@ class R_2_networks(Resource):
 class R_2_networks_name(Resource):
     """One network.
 
-    Example::
+    Example (of the answer only some keys are shown)::
+
+        GET /2/networks/net1
+
+        {"name": "net1", "network": "192.0.2.0/24", "gateway": "192.0.2.1", "free_count": 253,
+         "group_list": [["default", "bridged", "br0", ""]], "inst_list": ["web.example.com"]}
+
+    Another::
 
         DELETE /2/networks/net1
 

@@ -200,6 +200,10 @@ class R_2_networks_name_tags(Resource):
 
     Example::
 
+        GET /2/networks/net1/tags
+
+        ["prod"]
+
         PUT /2/networks/net1/tags?tag=owner:web&tag=prod
 
         17
