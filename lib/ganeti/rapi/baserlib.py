@@ -29,6 +29,7 @@ from ganeti import opcodes
 from ganeti.http.errors import BadRequest
 from ganeti.luxi import BoundClient, RequestContext
 from ganeti.rapi.arguments import NO_QUERY, Argument, QueryString
+from ganeti.serializer import Json
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 SLOT = re.compile(r"\{([a-z_]+)\}", re.ASCII)
@@ -51,7 +52,7 @@ class ResourceRequest:
     slots: Mapping[str, str] = field(default_factory=dict)
     query: QueryString = NO_QUERY
     #: The body's JSON value; None if there is no body, or if it is null.
-    body: Any = None
+    body: Json = None
     #: The user, the id and the idempotency key of the request, as the master is told them.
     context: RequestContext = RequestContext()
     headers: list[tuple[str, str]] = field(default_factory=list)

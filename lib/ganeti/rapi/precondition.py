@@ -8,7 +8,8 @@ from ganeti import errors, luxi
 from ganeti.http.errors import NotFound
 from ganeti.http.negotiation import TargetState
 from ganeti.rapi.baserlib import ResourceRequest
-from ganeti.rapi.reading import KIND_OF_SLOT, Row, read, read_one, stored_name
+from ganeti.rapi.reading import KIND_OF_SLOT, read, read_one, stored_name
+from ganeti.serializer import JsonObject
 
 #: URIs without a slot that are about the cluster itself, and not a list.
 _CLUSTER = frozenset({"/2/tags", "/2/modify", "/2/redistribute-config"})
@@ -46,7 +47,7 @@ class Object(TargetState):
         moment = found.get("mtime") if isinstance(found, dict) else None
         return moment if isinstance(moment, (int, float)) else None
 
-    def _find(self, fields: Sequence[str]) -> Row | None:
+    def _find(self, fields: Sequence[str]) -> JsonObject | None:
         """Return the object with those of these fields that it has; None if there is none."""
         for slot, text in self._request.slots.items():
             if slot in KIND_OF_SLOT:
@@ -57,13 +58,15 @@ class Object(TargetState):
                 return self._find_row("filter", "uuid", text, "action")
         return {}
 
-    def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> Row | None:
+    def _find_named(self, kind: str, name: str, fields: Sequence[str]) -> JsonObject | None:
         try:
             return read_one(self._request, kind, fields, stored_name(kind, name))
         except (NotFound, errors.OpPrereqError):  # none, or several with that short name
             return None
 
-    def _find_row(self, kind: str, key: str, value: str | int | None, field: str) -> Row | None:
+    def _find_row(
+        self, kind: str, key: str, value: str | int | None, field: str
+    ) -> JsonObject | None:
         """Return a row whose ``field`` is not null, else None.
 
         For an unknown key a master answers with a row of nothing but the key, or with an error.

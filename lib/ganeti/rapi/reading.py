@@ -13,7 +13,6 @@ import urllib.parse
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ganeti import constants, errors, ht, luxi, serializer
 from ganeti.constants import ErrorCode, ResultStatus
@@ -37,11 +36,8 @@ KIND_OF_SLOT = {
 #: Kinds whose names are host names, which are not case-sensitive and stored in lower case.
 _HOSTS = frozenset({"instance", "node"})
 
-#: An object as it is answered: its fields by name.
-Row = dict[str, Any]
 
-
-def objects(what: str, fields: Sequence[str], answer: object) -> list[Row]:
+def objects(what: str, fields: Sequence[str], answer: object) -> list[JsonObject]:
     """Return the answer to a ``Query`` as objects with these fields, null for missing values.
 
     Raises ``errors.RequestError`` for an answer that is not a table of cells.
@@ -67,7 +63,7 @@ def objects(what: str, fields: Sequence[str], answer: object) -> list[Row]:
 
 def read(
     request: ResourceRequest, what: str, fields: Sequence[str], qfilter: list[Json] | None = None
-) -> list[Row]:
+) -> list[JsonObject]:
     """Ask the master for objects, and return them with these fields, null for missing values."""
     return objects(what, fields, request.master.call(luxi.Query(what, list(fields), qfilter)))
 
@@ -75,7 +71,7 @@ def read(
 #: Returns the master's reply, or raises the error that it answered.
 GetReply = Callable[[], luxi.Reply]
 #: Makes the rows of a list from one of its questions and the reply to it.
-MakeRows = Callable[[luxi.Query, GetReply], list[Row]]
+MakeRows = Callable[[luxi.Query, GetReply], list[JsonObject]]
 
 
 class StreamedList:
@@ -139,8 +135,8 @@ def read_all(
     request: ResourceRequest,
     what: str,
     fields: Sequence[str],
-    shape: Callable[[Row], Row] = lambda row: row,
-) -> list[Row] | StreamedList | NotModified:
+    shape: Callable[[JsonObject], JsonObject] = lambda row: row,
+) -> list[JsonObject] | StreamedList | NotModified:
     """Return all objects with these fields, each as ``shape`` returns it.
 
     If there are more than ``BATCH``, they are read in batches by name, as a real master has no
@@ -166,7 +162,7 @@ def read_all(
         _question(what, fields, zlib.decompress(batch).decode().split("\n")) for batch in batches
     )
 
-    def make_rows(question: luxi.Query, answer: GetReply) -> list[Row]:
+    def make_rows(question: luxi.Query, answer: GetReply) -> list[JsonObject]:
         return [shape(row) for row in _objects_by_name(request, question, answer)]
 
     return StreamedList(request, len(names), questions, make_rows, tag)
@@ -183,7 +179,7 @@ def _names_and_tag(
     state = reply.notes.get("state")
     form = f"{constants.RELEASE_VERSION} {request.like_2_0}"
     tag = state_tag(form, what, *fields, state) if isinstance(state, str) else None
-    return [row["name"] for row in objects(named, ["name"], reply.result)], tag
+    return [str(row["name"]) for row in objects(named, ["name"], reply.result)], tag
 
 
 def any_of(key: str, values: Iterable[Json]) -> list[Json]:
@@ -195,7 +191,9 @@ def _question(what: str, fields: Sequence[str], names: Sequence[str]) -> luxi.Qu
     return luxi.Query(what, list(fields), any_of("name", names))
 
 
-def _objects_by_name(request: ResourceRequest, question: luxi.Query, answer: GetReply) -> list[Row]:
+def _objects_by_name(
+    request: ResourceRequest, question: luxi.Query, answer: GetReply
+) -> list[JsonObject]:
     """Return the objects that a question names, without those that have been removed since.
 
     A master refuses a whole question if one of its names is unknown; halves of it are asked then.
@@ -210,7 +208,7 @@ def _objects_by_name(request: ResourceRequest, question: luxi.Query, answer: Get
     if len(names) == 1:
         return []
     half = len(names) // 2
-    found: list[Row] = []
+    found: list[JsonObject] = []
     for part in (names[:half], names[half:]):
         smaller = _question(what, fields, part)
         found += _objects_by_name(request, smaller, functools.partial(request.master.ask, smaller))
@@ -222,7 +220,7 @@ def stored_name(kind: str, name: str) -> str:
     return name.lower() if kind in _HOSTS else name
 
 
-def read_one(request: ResourceRequest, what: str, fields: Sequence[str], name: str) -> Row:
+def read_one(request: ResourceRequest, what: str, fields: Sequence[str], name: str) -> JsonObject:
     """Return the object with this name (or unambiguous short name) or UUID.
 
     Raises ``NotFound``.

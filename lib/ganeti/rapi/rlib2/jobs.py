@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING, Decimal
 from typing import Any

@@ -192,7 +192,7 @@ class R_2_nodes_name_role(Resource):
         """Report the role: ``"master"``, ``"master-candidate"``, ``"regular"``, ``"drained"`` or
         ``"offline"``."""
         role = read_one(self.request, "node", ("role",), self.request.slots["node_name"])["role"]
-        return ROLES.get(role, str(role))
+        return ROLES.get(str(role), str(role))
 
     PUT = SubmitRole(access="nodes.role.modify")
 

@@ -56,12 +56,14 @@ class SubmitTags(Submit):
         """Return all tags, each once; raise ``BadRequest`` if there is none or one is invalid."""
         body = request.body
         from_body = body.get("tags") or [] if isinstance(body, dict) else body or []
-        if not isinstance(from_body, list) or not all(isinstance(tag, str) for tag in from_body):
+        items = from_body if isinstance(from_body, list) else []
+        texts = [tag for tag in items if isinstance(tag, str)]
+        if texts != from_body:
             raise http_errors.BadRequest(
                 "Invalid body parameters: tags must be a list of "
                 f"strings, not {ht.shorten(from_body)}"
             )
-        tags = list(dict.fromkeys([*from_query, *from_body]))
+        tags = list(dict.fromkeys([*from_query, *texts]))
         if not tags:
             raise http_errors.BadRequest(
                 "Parameter 'tag' is missing: give tags as ?tag=A&tag=B or as a list in the body"
