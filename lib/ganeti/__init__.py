@@ -17,7 +17,7 @@ Shared, which both daemons import:
 
 The front, ganeti-rapi:
 
-  http             bytes to requests and back, TLS, connections, limits; nothing of Ganeti
+  http             bytes to requests and back, TLS, connections, the server; nothing of Ganeti
   rapi             resources (rlib2) on a common base (baserlib), their routes, users, rights
 
 The master, ganeti-masterd:
