@@ -1,17 +1,17 @@
-"""One client's connection: handshake, requests in, answers out, all without waiting.
+"""One client's connection: handshake, requests and answers, on a non-blocking socket.
 
-Theory. A connection is in one state, and a state waits for one thing:
+Theory. A connection is in one state, and waits for one thing in each:
 
     HANDSHAKE   the client's part of the TLS handshake
     READING     a request, or more of one
-    WORKING     the handler; what else the client sends is kept for later
+    WORKING     the handler; bytes that the client sends meanwhile are kept
     WRITING     room in the socket for the rest of an answer
-    LINGERING   the client's end, after ours: closing with unread bytes would
-                make the kernel throw away the answer (RFC 9112, 9.6)
+    LINGERING   the end of the client's side after ours: if we closed with unread bytes, the
+                kernel would discard the answer (RFC 9112, 9.6)
     CLOSED
 
-Every state but WORKING has a deadline, a total: bytes that trickle in do not
-extend it (only progress in WRITING does).
+Every state but WORKING has a deadline for the whole of what it waits for: bytes that trickle in do
+not extend it. Only in WRITING does progress extend it.
 
 Everything here runs on the loop's thread, except ``gone``.
 """

@@ -1,21 +1,22 @@
 """The server: one thread that owns all sockets, a few that answer requests.
 
-Theory. The loop's thread accepts, does handshakes, reads, writes and watches the
-deadlines; it never waits for one client. A complete request goes to a worker pool, and
-the loop sends the response. So neither slow clients nor silent ones hold a thread, and a
-slow handler delays only requests that need a thread as well.
+Theory. The loop's thread accepts, does handshakes, reads, writes and watches the deadlines; it
+never waits for one client. A complete request goes to a worker pool, and the loop sends the
+response. So neither slow nor silent clients hold a thread, and a slow handler delays only requests
+that need a thread as well.
 
-A handler that has to wait (for a job, for a password's hash) is a generator: it yields the
-future that it waits for, and returns the response. No thread is held until the future is done;
-then the generator goes to the pool again. One that nobody can resume any more is closed.
+A request is routed once, when its head has been read (``message.Route``). A handler that waits, for
+a job or for a password's hash, is a generator: it yields each future that it waits for, and
+returns the response. No thread is held until the future is done; then the generator goes to its
+pool again. It is closed when its future is dropped.
 
-Requests that need no I/O are answered on the loop's thread. Requests that must get through
-while others wait for something slow are urgent, and have threads of their own. So have,
-for the opposite reason, long lists, which keep the processor busy: few, so that other
-requests get their turn.
+Requests that need no I/O are answered on the loop's thread. Urgent requests have threads of their
+own, as they must get through while others wait for something slow. Long lists have threads of
+their own, too, but few: they keep the processor busy, and other requests must get their turn.
 
-Connections are limited. At the limit another one is evicted (``limits.ConnectionTable``); if
-none can be, accepting pauses until one closes (the kernel keeps a queue).
+The number of connections is limited. At the limit another connection is evicted
+(``limits.ConnectionTable``); if there is none to evict, accepting pauses until one closes, and the
+kernel queues clients.
 """
 
 from __future__ import annotations
@@ -52,20 +53,20 @@ from ganeti.utils.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
-#: Handshakes that go on in one round of the loop. Each is about a millisecond of computing,
-#: and a thousand clients may come at once.
+#: Handshakes that are continued in one round of the loop. Each takes about a millisecond of
+#: computing, and a thousand clients may come at once.
 HANDSHAKE_BATCH = 8
-#: Unsent bytes of an answer that the kernel buffers. By default it buffers megabytes, which would
-#: cost a client that does not read nothing.
+#: Unsent bytes of an answer that the kernel buffers. Its default is megabytes, which a client
+#: could occupy at no cost by not reading.
 UNSENT = 128 * 1024
-#: Threads that only urgent requests have.
+#: Threads for urgent requests only.
 URGENT_WORKERS = 2
-#: Threads that make long lists, which is work for the processor.
+#: Threads for long lists, which keep the processor busy.
 LONG_WORKERS = 2
 
 
-#: Seconds that requests get to end when the server stops: a master that does not answer is
-#: given up in less.
+#: Seconds that requests have to end when the server stops. A master that does not answer is given
+#: up sooner.
 STOP_GRACE = 10.0
 _BUSY = (State.WORKING, State.WRITING)
 
@@ -172,9 +173,8 @@ class Server(Owner):
     runs on one of ``workers`` threads, or on one of few others, as its priority says. Its
     ``HttpError`` is the answer, any other exception is logged and answered with 500; these
     answers have an id of ``make_id``. ``access_log`` is called after each answer, from any of the
-    threads.
-    ``is_expected`` says of an exception that ends a streamed body whether it is worth a warning
-    only, without a traceback. The listeners are closed in the end.
+    threads. ``is_expected`` returns whether an exception that ends a streamed body is logged as a
+    warning, without a traceback. The listeners are closed in the end.
     """
 
     def __init__(

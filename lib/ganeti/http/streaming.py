@@ -1,12 +1,11 @@
-"""A body that is made while it is sent: a piece at a time, each when the last one is out.
+"""Bodies that are made while they are sent, one piece after the other.
 
-Theory. A long list that is made as a whole costs its size in memory for each client
-that asks, and keeps the interpreter busy for as long as it takes. Here the
-connection asks for the next piece when its client has taken the one before; the
-piece is made on a thread of a small pool, and nothing is held while a slow client
-reads. A client that goes away is asked nothing more for. When a piece cannot be made,
-the connection ends without the mark that ends the body: nobody takes a part for the
-whole (RFC 9112, 8).
+Theory. A long list that is made as a whole takes its size in memory for each client that asks, and
+keeps the interpreter busy for long. Here the connection asks for the next piece when its client
+has taken the one before. The piece is made on a thread of a small pool, and no thread is held
+while a slow client reads. For a client that has left, no more pieces are made. If a piece cannot
+be made, the connection ends without the mark that ends the body, so that the client can tell that
+the body is incomplete (RFC 9112, 8).
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""Wait for job changes, many at a time, without a thread for any of them.
+"""Waiting for job changes, many at a time, without a thread for any of them.
 
-Theory. A master answers a connection's calls in order, so a wait needs a connection to
-itself; one event loop listens on all of them. Requests that wait for the same change share
-a connection. A real luxid serves 128 waits of all its clients together (each is an inotify
-instance, of which the kernel gives a user no more) and leaves some of those beyond
-unanswered; so there are never more than ``MAX_WATCHES`` calls, and if there are more changes
-to wait for, they take turns. That misses nothing, as a call says what its sender knows already.
+Theory. A master answers a connection's calls in order, so that a wait needs a connection to
+itself; one event loop listens on all of them. Requests that wait for the same change share a
+connection. A real luxid serves 128 waits of all its clients together, as each takes one of the
+inotify instances that the kernel allows a user, and leaves some of the others unanswered. So there
+are never more than ``MAX_WATCHES`` calls; if there are more changes to wait for, the calls take
+turns. No change is missed, as each call tells what its sender knows already.
 
-A wait may be silent for minutes, so that it notices neither a client that has left nor a
-master that has stopped. So all waits are checked every few seconds, and if nobody was
-answered since the last check, the health monitor probes the master. Nothing is checked while
-nobody waits.
+A wait may be silent for minutes, and does not notice a client that leaves or a master that stops.
+So all waits are checked every few seconds; if the master has answered nothing since the last check,
+the health monitor probes it. Nothing is checked while nobody waits.
 """
 
 from __future__ import annotations

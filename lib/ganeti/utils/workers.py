@@ -1,8 +1,7 @@
-"""The threads that carry requests out: a fixed number, and one queue.
+"""A pool of worker threads: a fixed number of them, and one queue.
 
-Leaner than the standard library's executor, since nobody asks for results, and
-its threads end with the process: a handler that hangs must not keep a daemon
-from stopping.
+It is leaner than the standard library's executor, as work has no result. Its threads are daemon
+threads: work that hangs must not keep the process from stopping.
 """
 
 from __future__ import annotations
