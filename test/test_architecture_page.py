@@ -1,6 +1,7 @@
 """The pages that say where things are: the modules and files that they name exist."""
 
 import ast
+import importlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -76,6 +77,20 @@ def test_dotted_names_on_the_page_are_modules() -> None:
     said = [name for name in dotted if name.partition(".")[0] in tops and name[-3:] != ".py"]
     assert "http.server" in said
     assert [name for name in said if name not in modules()] == []
+
+
+def test_functions_of_the_hops_exist() -> None:
+    hops = PAGE[PAGE.index("A list, hop by hop") : PAGE.index("After a crash")]
+    found = re.findall(r"``([a-z_0-9.]+)``,\s+``(\w+(?:\.\w+)*)``", hops)
+    assert ("rapi.rlib2.instances", "R_2_instances.GET") in found
+    missing = []
+    for module, path in found:
+        named: object = importlib.import_module(f"ganeti.{module}")
+        for name in path.split("."):
+            named = getattr(named, name, None)
+        if named is None:
+            missing.append(f"{module}: {path}")
+    assert missing == []
 
 
 #: Pages that name files of the checkout.
