@@ -48,6 +48,7 @@ GOOD = [
     "there is none, and there is no instance",
     "a lock that is no longer held",
     "UTC stands for universal time",
+    "it can be typed as it stands",
     "the user who is known",
     "Who may do what\n---------------",
     "the file is left as it is.",
@@ -108,6 +109,14 @@ class Thing:
     def good(self):
         """Return ``a?`` or the word."""
 
+    @functools.cached_property
+    def width(self):
+        """The width in pixels."""
+
+    @property
+    def is_wide(self):
+        """Whether it is wide."""
+
     def count(self):
         """Remove it; how many there were."""
 '''
@@ -123,7 +132,8 @@ def test_a_python_file_is_listed_line_by_line(listed):
         (16, "does not begin with one of VERBS"),
         (19, "a question"),
         (20, 'better "is not a ..."'),
-        (26, "no verb (return, raise) after the semicolon"),
+        (31, 'begins with "Whether"'),
+        (34, "no verb (return, raise) after the semicolon"),
     ]
 
 
