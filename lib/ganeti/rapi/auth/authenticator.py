@@ -187,7 +187,7 @@ class UsersFile:
                 ) from err
             except BrokenFile as err:
                 raise BrokenFile(
-                    f"the users file {path} is broken, so that nobody could log in: {err}"
+                    f"the users file {path} is broken, and no user could log in: {err}"
                 ) from err
             self._logged = self._complaints
             return list(self._complaints[1])
