@@ -167,7 +167,7 @@ def test_the_table_prints_each_figure_in_a_row(figures: ModuleType, tree: Path) 
 
 
 def test_the_program_prints_json(tree: Path) -> None:
-    run = [sys.executable, str(TOP / "devel/figures"), "--json", str(tree)]
+    run = [sys.executable, str(TOP / "devel/figures"), "--json", "--no-trace", str(tree)]
     printed = json.loads(subprocess.run(run, check=True, capture_output=True).stdout)
     assert printed["modules"] == 5
 

@@ -1,4 +1,4 @@
-"""devel/trace and devel/figures --trace: counting the modules that a request passes."""
+"""devel/trace and devel/figures: counting the modules that a request passes."""
 
 import json
 import socket
