@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 import unittest
 
 from ganeti.rapi import reference
@@ -96,6 +99,14 @@ class TestRouteTable(unittest.TestCase):
             for line in self.lines:
                 self.assertEqual(line[column - 1], " ", line)
                 self.assertNotEqual(line[column], " ", line)
+
+    def test_a_reader_may_close_the_pipe(self):
+        reader, writer = os.pipe()
+        os.close(reader)  # before the program begins: its first write fails
+        program = [sys.executable, "-P", "-m", "ganeti.server.rapi", "--routes"]
+        done = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
 
 
 class TestPage(unittest.TestCase):

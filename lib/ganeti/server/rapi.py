@@ -565,11 +565,19 @@ def _check_options(parser: options.Parser, arguments: argparse.Namespace) -> Non
         parser.error("--ssl-client-crl needs --ssl-client-ca")
 
 
+def _print_routes() -> None:
+    try:
+        print(reference.routes(), flush=True)
+    except BrokenPipeError:
+        # The reader, head(1) say, has seen enough. Nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
     arguments = parse_arguments(argv)
     if arguments.routes:
-        print(reference.routes())
+        _print_routes()
         return constants.EXIT_SUCCESS
     try:
         front = RapiDaemon(pathutils.Paths.from_environment(), arguments)
