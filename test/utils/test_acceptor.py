@@ -91,6 +91,17 @@ def test_without_descriptors_accepting_pauses(scene, caplog):
     assert len(scene.accepted) == 1
 
 
+def test_clients_that_leave_cause_one_retry_and_one_line_a_second(scene, caplog):
+    full = OutOfDescriptors()
+    for _ in range(5):
+        scene.acceptor._accept(full)
+        scene.acceptor.resume()  # as a client leaves
+    scene.acceptor._accept(full)
+    assert full.tries == 6 and caplog.text.count("Too many open files") == 1
+    timers = [timer for timer in scene.loop._timers if not timer.cancelled]
+    assert len(timers) == 1
+
+
 def test_a_descriptor_that_can_be_freed_needs_no_pause(scene, caplog):
     scene.closed_one = True
     scene.acceptor._accept(OutOfDescriptors())

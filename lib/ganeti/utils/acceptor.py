@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 
-from ganeti.utils.event_loop import READ, Loop
+from ganeti.utils.event_loop import READ, Loop, Timer
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class Acceptor:
         self._has_room = has_room
         self._free_descriptor = free_descriptor
         self._accepting = True
+        self._retry: Timer | None = None
+        self._warned_at = float("-inf")
         for listener in self._listeners:
             listener.setblocking(False)
             loop.add(listener, READ, functools.partial(self._accept, listener))
@@ -54,7 +56,10 @@ class Acceptor:
                 self._accept(listener)
 
     def resume(self) -> None:
-        """Accept again after a pause."""
+        """Accept again after a pause: there may be room, or a descriptor."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         if not self._accepting:
             self._accepting = True
             for listener in self._listeners:
@@ -72,6 +77,16 @@ class Acceptor:
         for listener in self._listeners:
             self._loop.modify(listener, 0)
 
+    def _wait_for_descriptors(self, error: OSError) -> None:
+        # Each client that leaves resumes accepting, which may fail again at once.
+        now = self._loop.clock()
+        if now - self._warned_at >= RETRY_SECONDS:
+            self._warned_at = now
+            logger.warning("Cannot accept a connection: %s", error)
+        self._pause()
+        if self._retry is None:
+            self._retry = self._loop.call_later(RETRY_SECONDS, self.resume)
+
     def _accept(self, listener: socket.socket, _events: int = READ) -> None:
         for _ in range(BATCH):
             if not self._has_room():
@@ -85,8 +100,6 @@ class Acceptor:
                 continue  # the client has left already
             except OSError as err:
                 if not self._free_descriptor():
-                    logger.warning("Cannot accept a connection: %s", err)
-                    self._pause()
-                    self._loop.call_later(RETRY_SECONDS, self.resume)
+                    self._wait_for_descriptors(err)
                 return
             self._on_connection(sock, address)
