@@ -154,6 +154,17 @@ def test_locks_are_not_asked_for_by_a_job_that_was_canceled_just_before(scene):
     assert scene.locks.states() == []
 
 
+def test_what_a_unit_reserved_for_a_job_canceled_just_before_is_free_again(scene, monkeypatch):
+    task = scene.task()
+    task.release()
+    config = task._environment.config
+    monkeypatch.setattr(
+        Unit, "locks", lambda unit: config.reserve_resources(5, config.master.uuid, 128, 0) or []
+    )
+    assert not task.acquire(lambda: None)
+    assert config.reserved_resources(config.master.uuid) == (0, 0)
+
+
 def test_finished_work_succeeds_even_without_an_effective_opcode(scene, monkeypatch):
     monkeypatch.setattr(Unit, "effective_op", lambda unit: 1 / 0)
     assert scene.run().value == 42

@@ -94,6 +94,8 @@ class OpcodeTask(Task):
         self._wants = self._wanted()
         with self._mutex:
             if self._released:
+                # A unit may reserve names when it is asked for its locks: after the release.
+                self._environment.config.release_reservations(self._job_id)
                 return False
             return self._locks.request(self._owner, self._wants, self._rank, ready)
 
