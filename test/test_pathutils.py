@@ -30,20 +30,6 @@ def test_an_entry_is_one_component(name):
     assert pathutils.inside("/srv", "a") == "/srv/a"
 
 
-@pytest.mark.parametrize(
-    "path, below",
-    [
-        ("/srv/a", True),
-        ("/srv/a/../b", True),
-        ("/srv", False),
-        ("/srv/../etc", False),
-        ("/srvx/a", False),
-    ],
-)
-def test_a_path_is_below_a_directory_or_not(path, below):
-    assert pathutils.is_below(path, "/srv") is below
-
-
 def test_a_file_in_the_making_is_beside_its_target():
     assert pathutils.beside("/srv/backup", "new") == "/srv/.backup.new"
 

@@ -272,13 +272,3 @@ def beside(path: str, word: str) -> str:
     """Return a hidden file in the directory of a file, for a version that will replace it."""
     directory, name = os.path.split(os.path.abspath(path))
     return inside(directory, f".{name}.{word}")
-
-
-def is_below(path: str, directory: str) -> bool:
-    """Return whether an absolute path is below a directory."""
-    path, directory = os.path.normpath(path), os.path.normpath(directory)
-    return (
-        os.path.isabs(path)
-        and os.path.commonpath([path, directory]) == directory
-        and path != directory
-    )

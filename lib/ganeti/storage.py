@@ -111,7 +111,7 @@ def check_directory(directory: str, paths: pathutils.Paths) -> None:
     allowed = allowed_directories(paths)
     if allowed is None:
         return
-    if not any(directory == base or pathutils.is_below(directory, base) for base in allowed):
+    if not any(directory == base or io.is_below(directory, base) for base in allowed):
         raise errors.FileStoragePathError(
             f"{directory} is not listed in {paths.file_storage_paths_file}"
         )
@@ -140,7 +140,7 @@ class FileDisks:
         """Return a disk's path; raise ``FileStoragePathError`` outside the storage directories."""
         path = str(disk.logical_id[1])
         base = self._base(path)
-        if os.path.normpath(path) != path or not pathutils.is_below(
+        if os.path.normpath(path) != path or not io.is_below(
             os.path.realpath(path), os.path.realpath(base)
         ):
             raise errors.FileStoragePathError(f"The disk {path} is outside of {base}")
@@ -163,7 +163,7 @@ class FileDisks:
         path = self.path(disk)
         _remove(path)
         folder = os.path.dirname(path)
-        while folder not in self._bases and pathutils.is_below(folder, self._base(path)):
+        while folder not in self._bases and io.is_below(folder, self._base(path)):
             try:
                 os.rmdir(folder)
             except OSError:
@@ -172,7 +172,7 @@ class FileDisks:
 
     def _base(self, path: str) -> str:
         for base in self._bases:
-            if pathutils.is_below(path, base):
+            if io.is_below(path, base):
                 return base
         raise errors.FileStoragePathError(
             f"The disk {path} is not in a storage directory of the cluster"

@@ -158,6 +158,14 @@ def test_starting_a_running_guest_and_stopping_one_that_is_off_do_no_harm(config
     assert agent(name).guest("web") == Guest("web", 128, 1)
 
 
+def test_a_guest_whose_disk_leads_elsewhere_does_not_start(config, agent, tmp_path):
+    instance = web(config, template="file", sizes=[1024])
+    os.symlink(tmp_path, f"{config.cluster.file_storage_dir}/web")
+    with pytest.raises(errors.FileStoragePathError):
+        agent(LOCAL).start(instance)
+    assert agent(LOCAL).guest("web") is None
+
+
 @pytest.mark.parametrize("reboot_type, memory", [("soft", 128), ("hard", 128), ("full", 256)])
 def test_only_a_full_reboot_takes_new_parameters(config, agent, reboot_type, memory):
     instance = web(config)

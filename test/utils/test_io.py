@@ -162,5 +162,19 @@ def test_the_limit_on_descriptors_is_raised_as_far_as_possible(
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", change)
-    assert io.raise_descriptor_limit(500) == found
+    assert io.raise_descriptor_limit(500, beyond_hard=True) == found
     assert (done[-1] if done else None) == changed
+
+
+@pytest.mark.parametrize(
+    "path, below",
+    [
+        ("/srv/a", True),
+        ("/srv/a/../b", True),
+        ("/srv", False),
+        ("/srv/../etc", False),
+        ("/srvx/a", False),
+    ],
+)
+def test_a_path_is_below_a_directory_or_not(path, below):
+    assert io.is_below(path, "/srv") is below

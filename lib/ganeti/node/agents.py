@@ -119,6 +119,8 @@ class NodeAgent(ABC):
         minimum.
         """
         if self.guest(instance.name) is None:
+            for disk in instance.disks:
+                self.disk_path(disk)  # fails for a disk that is not where disks may be
             beparams = self._config.beparams(instance)
             memory: int = beparams["minmem"]
             if beparams["maxmem"] > memory:

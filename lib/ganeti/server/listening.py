@@ -125,7 +125,9 @@ def is_public(sock: socket.socket) -> bool:
 def raise_descriptor_limit(max_clients: int) -> int:
     """Raise the limit on descriptors for this many clients and their waits; return how many
     clients fit."""
-    limit = io.raise_descriptor_limit(max_clients + max_job_waits(max_clients) + SPARE_DESCRIPTORS)
+    limit = io.raise_descriptor_limit(
+        max_clients + max_job_waits(max_clients) + SPARE_DESCRIPTORS, beyond_hard=True
+    )
     return min(max_clients, max(1, (limit - SPARE_DESCRIPTORS) * 2 // 3))
 
 

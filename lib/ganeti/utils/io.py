@@ -180,11 +180,24 @@ def short_socket_path(path: str) -> Iterator[str]:
         os.close(fd)
 
 
-def raise_descriptor_limit(wanted: int) -> int:
-    """Raise the limit on open descriptors to ``wanted``, as far as this process may; return the
-    limit."""
+def is_below(path: str, directory: str) -> bool:
+    """Return whether an absolute path is below a directory."""
+    path, directory = os.path.normpath(path), os.path.normpath(directory)
+    return (
+        os.path.isabs(path)
+        and os.path.commonpath([path, directory]) == directory
+        and path != directory
+    )
+
+
+def raise_descriptor_limit(wanted: int, *, beyond_hard: bool = False) -> int:
+    """Raise the soft limit on open descriptors to ``wanted`` as far as possible; return it.
+
+    ``beyond_hard`` raises the hard limit as well where that is allowed. Programs that this process
+    starts inherit both.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    if beyond_hard and hard != resource.RLIM_INFINITY and hard < wanted:
         with contextlib.suppress(ValueError, OSError):  # only root may raise the hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
             hard = wanted
