@@ -301,6 +301,10 @@ _VALUE = rb"(?:" + _NAME + rb'|"[ !#-\[\]-~]*")'
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:;" + _NAME + rb"(?:=" + _VALUE + rb")?)*)")
 
 
+#: The route of a parser without a head.
+_NO_ROUTE = Route()
+
+
 def route_nowhere(head: RequestHead) -> Route:
     """Return a route for parsing alone: it handles nothing."""
     return Route()
@@ -336,7 +340,7 @@ class RequestParser:
         self._buffer = bytearray()
         self._empty_line_skipped = False
         self._head: RequestHead | None = None
-        self._route = Route()  # of the head
+        self._route = _NO_ROUTE  # of the head
         self._remembered: tuple[bytes, RequestHead, Route] | None = None
         self._chunks: _ChunkedBody | None = None
         self._owes_continue = False
@@ -411,7 +415,10 @@ class RequestParser:
             return None
         self._head = self._chunks = None
         self._empty_line_skipped = self._owes_continue = False
-        return self._request(found, body, found.keep_alive)
+        request = self._request(found, body, found.keep_alive)
+        # The route may hold a long path, which must not stay while the connection is idle.
+        self._route = _NO_ROUTE
+        return request
 
     def _request(self, found: RequestHead, body: bytes, keep_alive: bool) -> Request:
         return Request(
