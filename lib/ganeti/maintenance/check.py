@@ -269,12 +269,16 @@ class BackgroundCheck:
         self._thread.start()
 
     def stop(self) -> None:
-        """Interrupt the check and wait until the thread has ended; nothing is reported."""
+        """Interrupt the check and wait until the thread has ended; nothing is reported.
+
+        Does nothing if the check was not started.
+        """
         self._stop.set()
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):  # the thread has closed it already
                 self._connection.interrupt()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def join(self) -> None:
         """Wait until the check has ended by itself."""

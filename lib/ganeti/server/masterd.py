@@ -125,6 +125,12 @@ class MasterDaemon(daemon.Daemon):
         if notice is not None:
             self.warn(notice)
         store.on_damage = lambda words: repair.record_damage(self.paths, [words])
+        self._background_check = check.BackgroundCheck(
+            lambda: files.connect(self.paths.master_db),
+            lambda damage: repair.record_damage(self.paths, damage),
+        )
+        # Stopped after the queue, because an interrupted check may take a while to end.
+        self._opened.callback(self._background_check.stop)
         config = Config(store, self.paths)
         self._opened.callback(config.ssconf.flush)
         names = host.own_names()
@@ -149,12 +155,7 @@ class MasterDaemon(daemon.Daemon):
         # Runs before the server is closed, whose threads may work for the queue.
         self._opened.callback(self._end_queue)
         if not checked:
-            self._background_check = check.BackgroundCheck(
-                lambda: files.connect(self.paths.master_db),
-                lambda damage: repair.record_damage(self.paths, damage),
-            )
             self._background_check.start()
-            self._opened.callback(self._background_check.stop)
         self._loop.call_later(ARCHIVE_EVERY, self._schedule_archiving)
         if self._purge_days > 0:
             logger.info(
