@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import textwrap
@@ -47,6 +48,8 @@ def copy(recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe") / "tree"
     unwanted = shutil.ignore_patterns(".git", ".tox", "_build", "_run", "__pycache__")
     shutil.copytree(TOP, folder, ignore=unwanted)
+    for path in (folder, *folder.rglob("*")):  # `make distcheck` tests a tree that is read-only
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
     for where, name, _, block in PIECE.findall(recipe):
         code = textwrap.dedent(block)
         path = folder / name

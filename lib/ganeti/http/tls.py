@@ -329,7 +329,7 @@ def peer_name(connection: ssl.SSLObject) -> str:
     """Return the user named by a client's verified certificate; '' if there is none."""
     try:
         return user_name(connection.getpeercert())
-    except UnicodeDecodeError:
+    except ValueError:
         # An authority may sign names that are not text, and Python cannot decode such a
         # certificate at all.
         return ""

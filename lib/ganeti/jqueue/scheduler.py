@@ -265,7 +265,9 @@ class Scheduler:
         if self._store.refusing:
             return [wait_reason("limit", "disk")]
         if self._busy >= self._max_running and live_job.phase is not JobPhase.ENDING:
-            return [wait_reason("limit", "max_running_jobs", busy())]
+            # None while a worker that has just ended a job is still counted as busy.
+            if jobs := busy():
+                return [wait_reason("limit", "max_running_jobs", jobs)]
         return []
 
     # -- dispatcher --------------------------------------------------------------------
@@ -307,12 +309,12 @@ class Scheduler:
             if not live_job.is_in(JobPhase.PARKED):
                 return  # canceled in between
             item, op = live_job.op, live_job.op.op
-            rank = rank_of(live_job)
+            rank, depends = rank_of(live_job), live_job.depends
         assert op is not None
         if live_job.cancel.is_set() or self._is_rejected(live_job.job):
             self._end(live_job, JobStatus.CANCELED, CANCELED_RESULT)
             return
-        met = self._dependencies.met(live_job, self._scheduled) if live_job.depends else True
+        met = self._dependencies.met(live_job, self._scheduled) if depends else True
         if not isinstance(met, bool):
             self._end(live_job, *met)
             return
