@@ -72,12 +72,15 @@ def test_the_recorder_forgets_when_it_is_switched_on_again(recorder):
 
 def test_the_recorder_is_told_through_a_socket(recorder):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=recorder.listen, args=(listener,), daemon=True).start()
+        thread = threading.Thread(target=recorder.listen, args=(listener,))
+        thread.start()
         recorder.profile(sys._getframe(), "call", None)
         with socket.create_connection(listener.getsockname()) as sock:
             sock.sendall(b"off")
             with sock.makefile() as answer:
                 assert len(json.load(answer)) == 1
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 TRACES = {
