@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ganeti.utils.dir_cache import MIN_STAMP_AGE_NS, WatchedDirectory
+from ganeti.utils.dir_cache import SETTLED_NS, WatchedDirectory
 
 
 class CountingDirectory:
@@ -35,15 +35,15 @@ def watch(tmp_path):
 
 
 def test_a_directory_that_did_not_change_is_read_once(watch):
-    watch.change("a", watch.now - MIN_STAMP_AGE_NS - 1)
+    watch.change("a", watch.now - SETTLED_NS - 1)
     assert [watch.value, watch.value] == [["a"], ["a"]]
     assert watch.readings == 1
 
 
 def test_a_change_is_seen(watch):
-    watch.change("a", watch.now - 10 * MIN_STAMP_AGE_NS)
+    watch.change("a", watch.now - 10 * SETTLED_NS)
     assert watch.value == ["a"]
-    watch.change("b", watch.now - 5 * MIN_STAMP_AGE_NS)
+    watch.change("b", watch.now - 5 * SETTLED_NS)
     assert watch.value == ["a", "b"]
 
 
@@ -58,7 +58,7 @@ def test_a_directory_may_be_missing_and_come_and_go(tmp_path):
     watch = CountingDirectory(tmp_path / "later")
     assert watch.value == []
     watch.path.mkdir()
-    watch.change("a", watch.now - 10 * MIN_STAMP_AGE_NS)
+    watch.change("a", watch.now - 10 * SETTLED_NS)
     assert watch.value == ["a"]
     (watch.path / "a").unlink()
     watch.path.rmdir()

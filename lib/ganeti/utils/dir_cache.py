@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Two changes within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp.
-#: Contents that were read less than this after a change are not cached; git treats its index
-#: the same way.
-MIN_STAMP_AGE_NS = 50_000_000
+#: Nanoseconds without a change after which a new change gets another time stamp: two within one
+#: tick of the kernel's clock (1 to 10 ms) have the same. Contents that were read earlier are not
+#: cached; git treats its index the same way.
+SETTLED_NS = 50_000_000
 
 
 class WatchedDirectory(Generic[T]):
@@ -44,5 +44,5 @@ class WatchedDirectory(Generic[T]):
             except FileNotFoundError:
                 self._known = None
                 return self._read([])
-            self._known = (stamp, found) if now - stamp > MIN_STAMP_AGE_NS else None
+            self._known = (stamp, found) if now - stamp > SETTLED_NS else None
             return found

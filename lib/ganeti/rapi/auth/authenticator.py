@@ -47,6 +47,7 @@ from ganeti.rapi.auth.users import (
     parse_users,
     read_file,
 )
+from ganeti.utils.dir_cache import SETTLED_NS
 from ganeti.utils.limits import LogBudget, network
 
 logger = logging.getLogger(__name__)
@@ -95,10 +96,6 @@ def parse_basic(header: str | None) -> tuple[str, str]:
 # -- the file --------------------------------------------------------------------------
 
 
-#: Nanoseconds without a change after which a file is believed to be complete. Two changes
-#: within one tick of the kernel's clock (1 to 10 ms) leave the same time stamp, and a program
-#: that writes in place may be seen halfway. So a file that was read earlier is read again.
-SETTLED_NS = 50_000_000
 #: Seconds that a lookup waits for a file that was changed a moment ago to settle.
 SETTLING = 1.2 * SETTLED_NS / 1e9
 
@@ -302,6 +299,8 @@ class UsersFile:
             self._settled = True
         else:
             unchanged_for = max(now - stamp[1], abs(now - self._first_seen))
+            # A program that writes in place may be seen halfway, so that a file which has just
+            # changed is read again even if its time stamp stays.
             self._settled = unchanged_for > SETTLED_NS
 
     def _log_error(self, text: str) -> None:
