@@ -30,8 +30,8 @@ from ganeti.serializer import Json
         (ht.NonNegativeInt, [0], [-1, True]),
         (ht.PositiveInt, [1], [0]),
         (
-            ht.HostName,
-            ["a", "web-1.example.com", "_x"],
+            ht.NewHostName,
+            ["a", "web-1.example.com", "_x", "a.b."],
             ["", "-a", "a..b", "a/b", ".", "..", "a\n", "x" * 64, "é"],
         ),
     ],

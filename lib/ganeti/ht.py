@@ -221,7 +221,6 @@ def stored_name(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-HostName = Annotated[str, Refinement("a host name", is_host_name)]
 #: The name of a new object, which is stored as ``stored_name`` returns it.
 NewHostName = Annotated[
     str, Refinement("a host name", lambda name: is_host_name(name.removesuffix(".")))
